@@ -1,0 +1,165 @@
+//! The billing period: one object for the gateway's quota, the dashboard and the invoice.
+//!
+//! A period starts at the anchor's local date and time in the partner's time zone, every month. An anchor on the 31st
+//! falls on the last day of a shorter month and returns to the 31st after it; a local time that a clock change skips
+//! or doubles resolves as RFC 5545 does (the later offset in a gap, the earlier instant in a fold). Each instant is in
+//! exactly one period.
+
+use jiff::{Span, Timestamp, ToSpan, Zoned, tz::TimeZone};
+use serde::{Deserialize, Serialize};
+
+/// How long a period is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Interval {
+    Day,
+    #[default]
+    Month,
+    Year,
+}
+
+/// A half-open range of time: `start` belongs to it, `end` to the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Period {
+    pub start: Timestamp,
+    pub end: Timestamp,
+}
+
+impl Period {
+    pub fn contains(&self, at: Timestamp) -> bool {
+        self.start <= at && at < self.end
+    }
+}
+
+/// The time zone's name is not in the IANA database, or a date left the calendar.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodError {
+    #[error("{0:?} is not an IANA time zone, as Europe/Zurich")]
+    UnknownZone(String),
+    #[error("the period leaves the calendar")]
+    OutOfRange,
+}
+
+/// Where periods begin: an instant, an interval and a time zone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cycle {
+    pub anchor: Timestamp,
+    #[serde(default)]
+    pub interval: Interval,
+    /// IANA name, as `Pacific/Auckland`.
+    pub time_zone: String,
+}
+
+impl Cycle {
+    /// A cycle that starts with the first of the anchor's month at midnight, local time: calendar months.
+    pub fn calendar_month(at: Timestamp, time_zone: &str) -> Result<Self, PeriodError> {
+        let local = zone(time_zone)?;
+        let first = at.to_zoned(local).first_of_month().and_then(|day| day.start_of_day());
+        let anchor = first.map_err(|_| PeriodError::OutOfRange)?.timestamp();
+        Ok(Self { anchor, interval: Interval::Month, time_zone: time_zone.to_owned() })
+    }
+
+    /// The period that holds `at`, which may lie before the anchor.
+    pub fn period_at(&self, at: Timestamp) -> Result<Period, PeriodError> {
+        let anchor = self.anchor.to_zoned(zone(&self.time_zone)?);
+        let local = at.to_zoned(anchor.time_zone().clone());
+        let mut index = self.guess(&anchor, &local);
+        // The guess is off by at most one either way, where the anchor's day or hour is later than the instant's.
+        loop {
+            let start = self.nth(&anchor, index)?;
+            let end = self.nth(&anchor, index + 1)?;
+            if at < start {
+                index -= 1;
+            } else if at >= end {
+                index += 1;
+            } else {
+                return Ok(Period { start, end });
+            }
+        }
+    }
+
+    fn guess(&self, anchor: &Zoned, local: &Zoned) -> i64 {
+        let years = i64::from(local.year()) - i64::from(anchor.year());
+        let months = i64::from(local.month()) - i64::from(anchor.month());
+        match self.interval {
+            Interval::Day => (local.timestamp().as_second() - anchor.timestamp().as_second()).div_euclid(86_400),
+            Interval::Month => years * 12 + months,
+            Interval::Year => years,
+        }
+    }
+
+    fn nth(&self, anchor: &Zoned, index: i64) -> Result<Timestamp, PeriodError> {
+        let span = match self.interval {
+            Interval::Day => Span::new().try_days(index),
+            Interval::Month => Span::new().try_months(index),
+            Interval::Year => Span::new().try_years(index),
+        };
+        span.and_then(|span| anchor.checked_add(span)).map(|at| at.timestamp()).map_err(|_| PeriodError::OutOfRange)
+    }
+}
+
+/// The zone of that IANA name.
+pub fn zone(name: &str) -> Result<TimeZone, PeriodError> {
+    TimeZone::get(name).map_err(|_| PeriodError::UnknownZone(name.to_owned()))
+}
+
+/// Midnights, local time, from the day of `from` to the day of `to`: the days that a chart draws.
+pub fn days(from: Timestamp, to: Timestamp, time_zone: &str) -> Result<Vec<Timestamp>, PeriodError> {
+    let local = zone(time_zone)?;
+    let mut day = from.to_zoned(local).start_of_day().map_err(|_| PeriodError::OutOfRange)?;
+    let mut midnights = Vec::new();
+    while day.timestamp() < to {
+        midnights.push(day.timestamp());
+        day = day.checked_add(1.day()).map_err(|_| PeriodError::OutOfRange)?;
+    }
+    Ok(midnights)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().expect("a timestamp")
+    }
+
+    #[test]
+    fn an_anchor_on_the_31st_returns_to_the_31st() {
+        let cycle =
+            Cycle { anchor: at("2026-01-31T00:00:00Z"), interval: Interval::Month, time_zone: "UTC".to_owned() };
+        let feb = cycle.period_at(at("2026-03-01T00:00:00Z")).expect("a period");
+        assert_eq!(feb, Period { start: at("2026-02-28T00:00:00Z"), end: at("2026-03-31T00:00:00Z") });
+    }
+
+    #[test]
+    fn a_day_with_a_clock_change_is_23_hours() {
+        let cycle = Cycle {
+            anchor: at("2026-03-01T00:00:00+01:00"),
+            interval: Interval::Day,
+            time_zone: "Europe/Zurich".to_owned(),
+        };
+        let day = cycle.period_at(at("2026-03-29T12:00:00+02:00")).expect("a period");
+        assert_eq!((day.end - day.start).total(jiff::Unit::Hour).expect("hours"), 23.0);
+    }
+
+    proptest! {
+        #[test]
+        fn every_instant_is_in_its_period_and_periods_touch(
+            anchor in 0_i64..4_000_000_000, offset in -2_000_000_000_i64..2_000_000_000, zone in 0_usize..5,
+        ) {
+            let zones = ["UTC", "Europe/Zurich", "Pacific/Auckland", "America/St_Johns", "Australia/Lord_Howe"];
+            for interval in [Interval::Day, Interval::Month, Interval::Year] {
+                let cycle = Cycle {
+                    anchor: Timestamp::from_second(anchor).expect("in range"),
+                    interval,
+                    time_zone: zones[zone].to_owned(),
+                };
+                let instant = Timestamp::from_second(anchor + offset).expect("in range");
+                let period = cycle.period_at(instant).expect("a period");
+                prop_assert!(period.contains(instant));
+                prop_assert_eq!(cycle.period_at(period.end).expect("a period").start, period.end);
+            }
+        }
+    }
+}

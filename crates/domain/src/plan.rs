@@ -1,0 +1,186 @@
+//! What a tier is. A plan has immutable versions; the terms below are one version's whole content.
+
+use crate::{
+    limit::Limit,
+    money::{Currency, Money},
+    period::Interval,
+    product::is_code,
+    quota::Quota,
+    rating::price::Price,
+};
+use serde::{Deserialize, Serialize};
+
+/// Everything that a plan version promises, as operators write it and as the database keeps it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanTerms {
+    pub currency: Currency,
+    #[serde(default)]
+    pub interval: Interval,
+    /// What the plan opens; a product that is not here is closed.
+    pub products: Vec<Grant>,
+    /// Calls per window, for each partner and environment.
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    #[serde(default)]
+    pub quota: Option<Quota>,
+    /// Billed for each period, in arrears, in micro-units of the currency.
+    #[serde(default)]
+    pub base_fee_micros: i64,
+    /// What a unit costs.
+    #[serde(default)]
+    pub price: Price,
+    /// Taken off each period's usage charges, in micro-units of the currency; what is left of it expires with the period.
+    #[serde(default)]
+    pub included_credit_micros: i64,
+    /// Named features that the plan opens, in the order in which the pricing page lists them.
+    #[serde(default)]
+    pub features: Vec<String>,
+    /// How an invoice reaches Stripe.
+    #[serde(default)]
+    pub collect: Collect,
+}
+
+/// A product, and which of its operations.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Grant {
+    /// The product's code.
+    pub product: String,
+    /// Operation codes; `None` opens all of them, and those that the document gains later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub operations: Option<Vec<String>>,
+}
+
+/// How an invoice reaches Stripe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Collect {
+    /// We rate; Stripe gets invoice items, and the totals are compared before it finalises.
+    #[default]
+    InvoiceItems,
+    /// Stripe rates; it gets meter events.
+    MeterEvents,
+}
+
+/// Whether a partner has a plan at once or after an operator said yes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Approval {
+    #[default]
+    Automatic,
+    Queue,
+}
+
+impl Approval {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Automatic => "automatic",
+            Self::Queue => "queue",
+        }
+    }
+}
+
+impl std::str::FromStr for Approval {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "automatic" => Ok(Self::Automatic),
+            "queue" => Ok(Self::Queue),
+            _ => Err(format!("{text:?} is not known: automatic or queue")),
+        }
+    }
+}
+
+impl Collect {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::InvoiceItems => "invoice_items",
+            Self::MeterEvents => "meter_events",
+        }
+    }
+}
+
+impl std::str::FromStr for Collect {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "invoice_items" => Ok(Self::InvoiceItems),
+            "meter_events" => Ok(Self::MeterEvents),
+            _ => Err(format!("{text:?} is not known: invoice_items or meter_events")),
+        }
+    }
+}
+
+/// One thing wrong with terms: which field, and what to do.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The field's name as the form and the YAML have it, as `limits[1].calls`.
+    pub field: String,
+    /// A sentence for the person who wrote it.
+    pub message: String,
+}
+
+impl Problem {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl PlanTerms {
+    /// Whether the plan opens this operation of this product.
+    pub fn opens(&self, product: &str, operation: &str) -> bool {
+        self.grant(product).is_some_and(|grant| grant.opens(operation))
+    }
+
+    /// What the plan opens of this product.
+    pub fn grant(&self, product: &str) -> Option<&Grant> {
+        self.products.iter().find(|grant| grant.product == product)
+    }
+
+    pub const fn base_fee(&self) -> Money {
+        Money::new(self.currency, self.base_fee_micros)
+    }
+
+    pub const fn included_credit(&self) -> Money {
+        Money::new(self.currency, self.included_credit_micros)
+    }
+
+    /// All that is wrong with the terms by themselves; that products exist is checked where they are kept.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        let coin = self.currency.micros_per_minor();
+        if self.base_fee_micros < 0 || self.base_fee_micros % coin != 0 {
+            problems.push(Problem::new("base_fee", "The base fee is zero or more, in whole coins of the currency"));
+        }
+        if self.included_credit_micros < 0 || self.included_credit_micros % coin != 0 {
+            problems.push(Problem::new("included_credit", "Included credit is zero or more, in whole coins"));
+        }
+        for (index, limit) in self.limits.iter().enumerate() {
+            if limit.calls == 0 {
+                problems.push(Problem::new(format!("limits[{index}].calls"), "A limit allows at least one call"));
+            }
+            if self.limits[..index].iter().any(|earlier| earlier.window == limit.window) {
+                let message = format!("There are two limits a {}; keep one", limit.window.code());
+                problems.push(Problem::new(format!("limits[{index}].window"), message));
+            }
+        }
+        for (index, grant) in self.products.iter().enumerate() {
+            if !is_code(&grant.product) {
+                problems.push(Problem::new(format!("products[{index}].product"), "This is not a product code"));
+            }
+            if self.products[..index].iter().any(|earlier| earlier.product == grant.product) {
+                let message = format!("{} is listed twice; list it once", grant.product);
+                problems.push(Problem::new(format!("products[{index}].product"), message));
+            }
+        }
+        problems.extend(self.price.problems());
+        problems
+    }
+}
+
+impl Grant {
+    pub fn opens(&self, operation: &str) -> bool {
+        self.operations.as_ref().is_none_or(|only| only.iter().any(|code| code == operation))
+    }
+}

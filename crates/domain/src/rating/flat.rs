@@ -1,0 +1,16 @@
+//! The base fee: one amount for each period, whatever was used.
+
+use super::{Charge, LineKind};
+use crate::plan::PlanTerms;
+
+/// The fee's line; none where the plan has no fee.
+pub fn base_fee(terms: &PlanTerms) -> Option<Charge> {
+    (terms.base_fee_micros != 0).then(|| Charge {
+        kind: LineKind::BaseFee,
+        product: None,
+        operation: None,
+        quantity: 1,
+        free: 0,
+        amount: terms.base_fee(),
+    })
+}

@@ -1,0 +1,83 @@
+//! Worked examples, to the cent.
+
+use super::{price::Step, *};
+use crate::{money::Currency, plan::Collect};
+use proptest::prelude::*;
+
+fn terms(price: price::Price) -> PlanTerms {
+    PlanTerms {
+        currency: Currency::Usd,
+        interval: crate::period::Interval::Month,
+        products: Vec::new(),
+        limits: Vec::new(),
+        quota: None,
+        base_fee_micros: 0,
+        price,
+        included_credit_micros: 0,
+        features: Vec::new(),
+        collect: Collect::InvoiceItems,
+    }
+}
+
+fn dec(text: &str) -> Decimal {
+    text.parse().expect("a decimal")
+}
+
+fn used(operation: &str, units: u64) -> Used {
+    Used { product: "payments".to_owned(), operation: operation.to_owned(), units }
+}
+
+fn total(terms: &PlanTerms, lines: &[Used]) -> String {
+    rate(terms, lines).expect("rates").total.to_string()
+}
+
+fn three_steps() -> price::Price {
+    let step = |up_to, unit_price: &str| Step { up_to, unit_price: dec(unit_price) };
+    price::Price::Graduated {
+        steps: vec![step(Some(100_000), "0.01"), step(Some(500_000), "0.008"), step(None, "0.005")],
+    }
+}
+
+#[test]
+fn graduated_at_650_000() {
+    assert_eq!(total(&terms(three_steps()), &[used("create", 650_000)]), "$4,950.00");
+}
+
+#[test]
+fn base_fee_with_included_units_at_73_211() {
+    let mut plan = terms(price::Price::PerUnit { included: 50_000, unit_price: dec("0.005") });
+    plan.base_fee_micros = 99_000_000;
+    assert_eq!(total(&plan, &[used("create", 73_211)]), "$215.06");
+}
+
+#[test]
+fn included_credit_never_pays_the_base_fee() {
+    let mut plan = terms(price::Price::PerUnit { included: 0, unit_price: dec("0.01") });
+    plan.base_fee_micros = 49_000_000;
+    plan.included_credit_micros = 25_000_000;
+    assert_eq!(total(&plan, &[used("create", 1_000)]), "$49.00");
+    assert_eq!(total(&plan, &[used("create", 10_000)]), "$124.00");
+}
+
+#[test]
+fn free_units_go_to_the_first_operations_by_name() {
+    let plan = terms(price::Price::PerUnit { included: 100, unit_price: dec("1") });
+    let rated = rate(&plan, &[used("refund", 30), used("create", 90)]).expect("rates");
+    let free: Vec<_> = rated.charges.iter().map(|charge| (charge.operation.as_deref(), charge.free)).collect();
+    assert_eq!(free, [(Some("create"), 90), (Some("refund"), 10)]);
+    assert_eq!(rated.total.to_string(), "$20.00");
+}
+
+proptest! {
+    #[test]
+    fn lines_add_up_and_order_does_not_matter(units in proptest::collection::vec(0_u64..300_000, 1..12)) {
+        let plan = terms(three_steps());
+        let mut lines: Vec<Used> =
+            units.iter().enumerate().map(|(index, units)| used(&format!("op{}", index % 5), *units)).collect();
+        let forward = rate(&plan, &lines).expect("rates");
+        lines.reverse();
+        prop_assert_eq!(&forward, &rate(&plan, &lines).expect("rates"));
+        let sum: i64 = forward.charges.iter().map(|charge| charge.amount.micros).sum();
+        prop_assert_eq!(sum, forward.total.micros);
+    }
+}

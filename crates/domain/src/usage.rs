@@ -1,0 +1,79 @@
+//! The usage event: what happened to one call. It is what the spool keeps, Postgres stores and rating counts.
+
+use crate::{
+    id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
+    key_text::Environment,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+pub mod wire;
+
+/// One call, as it ended.
+///
+/// A refused call is an event too, with zero `units`: it explains the answer and is never billed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageEvent {
+    /// When the request arrived, by the gateway's clock (which a test clock may move).
+    pub at: Timestamp,
+    /// The request id that the client saw, at most 128 bytes of visible ASCII.
+    pub request_id: String,
+    pub partner: PartnerId,
+    pub app: AppId,
+    pub key: KeyId,
+    pub team: Option<TeamId>,
+    /// The person, where a call was tried from the portal.
+    pub member: Option<MemberId>,
+    pub environment: Environment,
+    pub plan_version: Option<PlanVersionId>,
+    pub product: Option<ProductId>,
+    pub operation: Option<OperationId>,
+    /// Upper case, at most 16 bytes.
+    pub method: String,
+    /// The path template that matched, else empty: a raw path may hold personal data and is not kept.
+    pub path: String,
+    /// What the client was answered.
+    pub status: u16,
+    pub outcome: Outcome,
+    /// Billable units: the operation's weight where the call was served by the rule of its product, else zero.
+    pub units: u64,
+    /// Request body bytes read from the client.
+    pub bytes_in: u64,
+    /// Response body bytes written to the client.
+    pub bytes_out: u64,
+    /// From the request's head read to the response's last byte handed over, in microseconds.
+    pub duration_us: u64,
+    /// Of those, waiting for the upstream.
+    pub upstream_us: u64,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The upstream answered and the whole answer was handed over.
+    Served,
+    /// We said no; the code tells why.
+    Refused(crate::refusal::Code),
+    /// The upstream could not be reached, was too slow, or broke off.
+    UpstreamFailed,
+    /// The client went away before the whole answer was handed over.
+    ClientGone,
+}
+
+impl Outcome {
+    /// `served`, `refused`, `upstream_failed`, `client_gone`: the column's text.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Refused(_) => "refused",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::ClientGone => "client_gone",
+        }
+    }
+}
+
+/// Whether a call that was answered with this status counts: 2xx, 3xx and 4xx of the upstream do, its 5xx do not.
+pub const fn is_billable_status(status: u16) -> bool {
+    matches!(status, 200..=499)
+}
