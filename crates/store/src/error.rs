@@ -1,0 +1,87 @@
+//! What can go wrong, in two voices: sentences for the person who asked, and Postgres itself.
+
+use domain::plan::Problem;
+
+/// Why a function of the store did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No such thing, or not this partner's.
+    #[error("not found")]
+    NotFound,
+    /// It would contradict something that already exists.
+    #[error("{message}")]
+    Conflict {
+        /// The form field that it belongs to, empty where it belongs to none.
+        field: String,
+        message: String,
+    },
+    /// The value itself cannot be taken.
+    #[error("{message}")]
+    Invalid { field: String, message: String },
+    /// Postgres did not answer, or answered with what should never happen.
+    #[error("the database is unavailable")]
+    Unavailable(#[source] sqlx::Error),
+}
+
+impl StoreError {
+    pub fn conflict(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Conflict { field: field.into(), message: message.into() }
+    }
+
+    pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { field: field.into(), message: message.into() }
+    }
+}
+
+impl From<Problem> for StoreError {
+    fn from(problem: Problem) -> Self {
+        Self::invalid(problem.field, problem.message)
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        if matches!(error, sqlx::Error::RowNotFound) {
+            return Self::NotFound;
+        }
+        match error.as_database_error().and_then(|error| error.constraint()).and_then(explain) {
+            Some(told) => told,
+            None => Self::Unavailable(error),
+        }
+    }
+}
+
+impl From<sqlx::migrate::MigrateError> for StoreError {
+    fn from(error: sqlx::migrate::MigrateError) -> Self {
+        Self::Unavailable(error.into())
+    }
+}
+
+/// Constraints that a person can run into, in words for that person. The others are defects and stay errors.
+fn explain(constraint: &str) -> Option<StoreError> {
+    let conflict = |field, message| Some(StoreError::conflict(field, message));
+    let invalid = |field, message| Some(StoreError::invalid(field, message));
+    match constraint {
+        "members_by_email" | "operators_by_email" => conflict("email", "This e-mail address already has an account"),
+        "members_email_check" => invalid("email", "Enter an e-mail address of 3 to 254 characters"),
+        "partners_code_key" | "products_code_key" | "plans_code_key" | "apps_by_code" | "keys_by_code" => {
+            conflict("code", "This code is taken; choose another")
+        }
+        "partners_code_check" | "products_code_check" | "plans_code_check" => {
+            invalid("code", "A code is 1 to 64 lower-case letters, digits and inner hyphens")
+        }
+        "partners_name_check" | "products_name_check" => invalid("name", "Enter a name of 1 to 200 characters"),
+        "plans_name_check" | "apps_name_check" | "keys_name_check" | "api_tokens_name_check" | "teams_name_check" => {
+            invalid("name", "Enter a name of 1 to 100 characters")
+        }
+        "products_route_key" => conflict("route", "Another product already has this route; choose another"),
+        "products_timeout_ms_check" => invalid("timeout_ms", "A timeout is 1 to 600000 milliseconds"),
+        "operations_weight_check" => invalid("weight", "A weight is 0 to 1000000 units"),
+        "one_active_subscription" => {
+            conflict("plan", "The plan was just changed by somebody else; load the page again")
+        }
+        "one_requested_subscription" => conflict("plan", "A plan is already waiting for approval"),
+        "plan_versions_pkey" => conflict("", "Somebody else just changed this plan; load the page again"),
+        _ => None,
+    }
+}

@@ -1,0 +1,205 @@
+//! Taking usage in, exactly once.
+//!
+//! A shipper reads a node's spool, lane by lane, and hands over what lies between two positions. One transaction locks the
+//! lane's stored position, checks that the batch begins there, copies the events, merges the hourly roll-ups and moves the
+//! position. A crash anywhere before the commit leaves everything as it was; a crash after it is found out at the next try,
+//! because the position is no longer where the shipper believes it to be. So no unique index on the events is needed.
+
+mod copy;
+mod rollup;
+
+use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
+use domain::usage::UsageEvent;
+use jiff::Timestamp;
+use sqlx::{Postgres, Row as _, Transaction};
+use std::collections::BTreeMap;
+
+/// A place in one lane's spool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub struct Position {
+    /// Segments rise by one.
+    pub segment: u64,
+    /// The byte after the last record taken from that segment.
+    pub byte_offset: u64,
+    /// Records taken from this lane since it began.
+    pub sequence: u64,
+}
+
+/// What a batch brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ingested {
+    pub events: u64,
+    /// Records that the spool counted between the two positions and that were not handed over: a gap, to be looked into.
+    pub missing: u64,
+}
+
+/// Why a batch was not taken in.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// The batch does not begin where the lane stands: read again from there. Nothing was stored.
+    #[error("the lane stands elsewhere: segment {}, byte {}", stands_at.segment, stands_at.byte_offset)]
+    Moved { stands_at: Position },
+    /// Nothing was stored, or the answer to the commit was lost; either way, ask for the position and read on from there.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for IngestError {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl Store {
+    /// Where each lane of a node stands. A lane that is not there stands at [`Position::default`].
+    pub async fn positions(&self, node: &str) -> Result<BTreeMap<u16, Position>, StoreError> {
+        let rows = sqlx::query("select lane, segment, byte_offset, sequence from spool_positions where node = $1")
+            .bind(node)
+            .fetch_all(self.pool())
+            .await?;
+        let mut positions = BTreeMap::new();
+        for row in rows {
+            let lane: i32 = row.try_get("lane")?;
+            let lane = u16::try_from(lane).map_err(|error| crate::row::unreadable("lane", error))?;
+            positions.insert(lane, read_position(&row)?);
+        }
+        Ok(positions)
+    }
+
+    /// Takes in the events between two positions of a lane, each with its sequence number in the lane.
+    ///
+    /// The work is done in a task of its own: giving up on the returned future neither undoes nor breaks it.
+    pub async fn ingest(
+        &self,
+        node: &str,
+        lane: u16,
+        batch: Vec<(u64, UsageEvent)>,
+        from: Position,
+        to: Position,
+        now: Timestamp,
+    ) -> Result<Ingested, IngestError> {
+        let (store, node) = (self.clone(), node.to_owned());
+        let work = tokio::spawn(async move { store.ingest_here(&node, lane, &batch, from, to, now).await });
+        match work.await {
+            Ok(outcome) => outcome,
+            Err(stopped) => Err(IngestError::Store(StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(stopped))))),
+        }
+    }
+
+    async fn ingest_here(
+        &self,
+        node: &str,
+        lane: u16,
+        batch: &[(u64, UsageEvent)],
+        from: Position,
+        to: Position,
+        now: Timestamp,
+    ) -> Result<Ingested, IngestError> {
+        let mut tx = self.begin().await?;
+        let stands_at = lock_position(&mut tx, node, lane, now).await?;
+        if stands_at != from {
+            tx.rollback().await?;
+            return Err(IngestError::Moved { stands_at });
+        }
+        if !batch.is_empty() {
+            // Events are only ever added, and a crash of Postgres itself takes position and events together.
+            copy::events(&mut tx, node, lane, batch).await?;
+            rollup::merge(&mut tx, batch).await?;
+        }
+        sqlx::query(
+            "update spool_positions set segment = $3, byte_offset = $4, sequence = $5, updated_at = $6
+             where node = $1 and lane = $2",
+        )
+        .bind(node)
+        .bind(i32::from(lane))
+        .bind(signed(to.segment))
+        .bind(signed(to.byte_offset))
+        .bind(signed(to.sequence))
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        let events = batch.len() as u64;
+        Ok(Ingested { events, missing: to.sequence.saturating_sub(from.sequence).saturating_sub(events) })
+    }
+
+    /// Says that every call recorded in this lane before `at` has been taken in: the shipper found nothing more to read.
+    pub async fn caught_up(&self, node: &str, lane: u16, at: Timestamp) -> Result<(), StoreError> {
+        sqlx::query(
+            "insert into spool_positions (node, lane, segment, byte_offset, sequence, updated_at, through)
+             values ($1, $2, 0, 0, 0, $3, $3)
+             on conflict (node, lane) do update set through = greatest(spool_positions.through, excluded.through)",
+        )
+        .bind(node)
+        .bind(i32::from(lane))
+        .bind(Ts(at))
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Until when all usage of all nodes has been taken in; `None` before any lane has caught up.
+    ///
+    /// A node that died holds this back until its spool has been read, or until it is [forgotten](Self::forget_node): a
+    /// bill is late rather than wrong.
+    pub async fn ingested_through(&self) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query(
+            "select case when bool_and(through is not null) then min(through) end as through from spool_positions",
+        )
+        .fetch_one(self.pool())
+        .await?;
+        Ok(row.at_if_any("through")?)
+    }
+
+    /// How long the newest usage may have waited: the time since the lane that is furthest behind had caught up.
+    pub async fn usage_lag(&self, now: Timestamp) -> Result<Option<jiff::SignedDuration>, StoreError> {
+        Ok(self.ingested_through().await?.map(|through| now.duration_since(through)))
+    }
+
+    /// Drops the positions of a node that will never come back. Whatever its spool still held is given up.
+    pub async fn forget_node(&self, node: &str) -> Result<(), StoreError> {
+        sqlx::query("delete from spool_positions where node = $1").bind(node).execute(self.pool()).await?;
+        Ok(())
+    }
+}
+
+async fn lock_position(
+    tx: &mut Transaction<'static, Postgres>,
+    node: &str,
+    lane: u16,
+    now: Timestamp,
+) -> Result<Position, sqlx::Error> {
+    sqlx::query(
+        "insert into spool_positions (node, lane, segment, byte_offset, sequence, updated_at)
+         values ($1, $2, 0, 0, 0, $3) on conflict do nothing",
+    )
+    .bind(node)
+    .bind(i32::from(lane))
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    let row = sqlx::query(
+        "select segment, byte_offset, sequence from spool_positions where node = $1 and lane = $2 for update",
+    )
+    .bind(node)
+    .bind(i32::from(lane))
+    .fetch_one(&mut **tx)
+    .await?;
+    read_position(&row)
+}
+
+fn read_position(row: &sqlx::postgres::PgRow) -> Result<Position, sqlx::Error> {
+    Ok(Position {
+        segment: row.count("segment")?,
+        byte_offset: row.count("byte_offset")?,
+        sequence: row.count("sequence")?,
+    })
+}
+
+/// Postgres has no unsigned integers; what does not fit is beyond any real count and is held at the largest.
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! A real Postgres for tests: one private server for a whole test run, one database for each test.
+//!
+//! With `TURNPIKE_TEST_DATABASE_URL` set (by `cargo xtask test`) that server is used. Otherwise the first test starts one
+//! in a temporary directory, the other tests of the same runner find it there, and it stops when the runner does.
+
+mod server;
+
+use crate::{Store, pool::MIGRATIONS};
+use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
+use std::{ops::Deref, str::FromStr as _};
+use uuid::Uuid;
+
+/// A store with a database of its own, dropped at the end.
+pub struct TestStore {
+    store: Store,
+    server: PgConnectOptions,
+    database: String,
+}
+
+/// A migrated, empty database.
+pub async fn store() -> TestStore {
+    let server = server().await;
+    let template = template(&server).await;
+    let database = format!("t_{}", Uuid::new_v4().simple());
+    let mut connection = PgConnection::connect_with(&server).await.expect("the test server answers");
+    let create = format!("create database {database} template {template}");
+    connection.execute(AssertSqlSafe(create)).await.expect("the test database is created");
+    connection.close().await.expect("the connection closes");
+    let store = Store::connect_with(server.clone().database(&database), 8).await.expect("the test database answers");
+    TestStore { store, server, database }
+}
+
+impl Deref for TestStore {
+    type Target = Store;
+    fn deref(&self) -> &Store {
+        &self.store
+    }
+}
+
+impl TestStore {
+    /// A handle that outlives this borrow, for what wants to own its store.
+    pub fn handle(&self) -> Store {
+        self.store.clone()
+    }
+
+    /// How another process, or another pool, reaches the same database.
+    pub fn options(&self) -> PgConnectOptions {
+        self.server.clone().database(&self.database)
+    }
+}
+
+impl Drop for TestStore {
+    fn drop(&mut self) {
+        let (server, drop) = (self.server.clone(), format!("drop database if exists {} with (force)", self.database));
+        // A thread of its own, because the test's runtime may be the one that drops us. A failure costs only disk.
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                if let Ok(mut connection) = PgConnection::connect_with(&server).await {
+                    let _ = connection.execute(AssertSqlSafe(drop)).await;
+                }
+            });
+        });
+        let _ = thread.join();
+    }
+}
+
+async fn server() -> PgConnectOptions {
+    match std::env::var("TURNPIKE_TEST_DATABASE_URL") {
+        Ok(url) => PgConnectOptions::from_str(&url).expect("TURNPIKE_TEST_DATABASE_URL is a Postgres URL"),
+        Err(_) => tokio::task::spawn_blocking(server::find_or_start).await.expect("a test server starts"),
+    }
+}
+
+/// The migrated database that each test's own is copied from, made by whoever comes first.
+async fn template(server: &PgConnectOptions) -> String {
+    let checksums: Vec<u8> = MIGRATIONS.iter().flat_map(|migration| migration.checksum.iter().copied()).collect();
+    let template = format!("template_{}", Uuid::from_bytes(fold(&checksums)).simple());
+    let mut connection = PgConnection::connect_with(server).await.expect("the test server answers");
+    sqlx::query("select pg_advisory_lock(8086)").execute(&mut connection).await.expect("the lock is had");
+    let made: bool = sqlx::query_scalar("select exists (select from pg_database where datname = $1 and datistemplate)")
+        .bind(&template)
+        .fetch_one(&mut connection)
+        .await
+        .expect("the catalogue answers");
+    if !made {
+        let drop = format!("drop database if exists {template} with (force)");
+        connection.execute(AssertSqlSafe(drop)).await.expect("a broken template goes");
+        connection
+            .execute(AssertSqlSafe(format!("create database {template}")))
+            .await
+            .expect("the template is created");
+        let store = Store::connect_with(server.clone().database(&template), 1).await.expect("the template answers");
+        store.migrate().await.expect("the migrations run");
+        store.close().await;
+        let mark = format!("alter database {template} is_template true");
+        connection.execute(AssertSqlSafe(mark)).await.expect("the template is marked as whole");
+    }
+    connection.close().await.expect("the connection closes");
+    template
+}
+
+fn fold(bytes: &[u8]) -> [u8; 16] {
+    let mut folded = [0_u8; 16];
+    for (index, byte) in bytes.iter().enumerate() {
+        let place = &mut folded[index % 16];
+        *place = place.rotate_left(3) ^ byte;
+    }
+    folded
+}
