@@ -1,0 +1,104 @@
+//! Who may open which page and send which form: one list. What is not in it is refused.
+//!
+//! Paths are as the router has them, with `{name}` for a parameter. The whole-router test walks this list as nobody, as
+//! each role, as another partner's member and as an operator, and fails where a page or server function is missing here.
+
+use crate::viewer::Viewer;
+use domain::role::{MemberRole, OperatorRole};
+
+/// Who may.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Who {
+    /// Everybody, signed in or not.
+    Anyone,
+    /// Any member of a partner.
+    Members,
+    /// Members who may make apps and keys.
+    Developers,
+    /// Members who may change the plan.
+    Billing,
+    /// Members who may change people and the company.
+    Admins,
+    /// Operators of either role.
+    Operators,
+    /// Operators who may change things.
+    OperatorAdmins,
+    /// Everybody, in a development install only.
+    Development,
+    /// Operators who may change things, in a development install only.
+    DevelopmentOperators,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rule {
+    /// `GET` for pages, `POST` for forms.
+    pub method: &'static str,
+    pub path: &'static str,
+    pub who: Who,
+}
+
+/// What the guard does with a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    Allow,
+    /// Nobody is signed in: go to the members' or the operators' sign-in.
+    SignInAsMember,
+    SignInAsOperator,
+    /// Signed in, but not for this.
+    Refuse,
+    /// As if it did not exist.
+    Hide,
+}
+
+impl Who {
+    /// Whether this viewer may, in an install that is or is not for development.
+    pub fn judge(self, viewer: &Viewer, development: bool) -> Verdict {
+        use MemberRole::{Admin, Billing, Developer, Owner};
+        let for_members = |roles: &[MemberRole]| match viewer {
+            Viewer::Member(member) if roles.contains(&member.role) => Verdict::Allow,
+            Viewer::Nobody => Verdict::SignInAsMember,
+            _ => Verdict::Refuse,
+        };
+        let for_operators = |admin_only: bool| match viewer {
+            Viewer::Operator(operator) if !admin_only || operator.role == OperatorRole::Admin => Verdict::Allow,
+            Viewer::Operator(_) => Verdict::Refuse,
+            Viewer::Nobody => Verdict::SignInAsOperator,
+            Viewer::Member(_) => Verdict::Hide,
+        };
+        match self {
+            Self::Anyone => Verdict::Allow,
+            Self::Members => for_members(&MemberRole::ALL),
+            Self::Developers => for_members(&[Owner, Admin, Developer]),
+            Self::Billing => for_members(&[Owner, Admin, Billing]),
+            Self::Admins => for_members(&[Owner, Admin]),
+            Self::Operators => for_operators(false),
+            Self::OperatorAdmins => for_operators(true),
+            Self::Development if development => Verdict::Allow,
+            Self::DevelopmentOperators if development => for_operators(true),
+            Self::Development | Self::DevelopmentOperators => Verdict::Hide,
+        }
+    }
+}
+
+/// Who may use this method and path, if the list has them.
+pub fn who_may(method: &str, path: &str) -> Option<Who> {
+    let method = if method == "HEAD" { "GET" } else { method };
+    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
+    RULES.iter().find(|rule| rule.method == method && rule.path == path).map(|rule| rule.who)
+}
+
+const fn page(path: &'static str, who: Who) -> Rule {
+    Rule { method: "GET", path, who }
+}
+
+const fn form(path: &'static str, who: Who) -> Rule {
+    Rule { method: "POST", path, who }
+}
+
+/// The list.
+pub const RULES: &[Rule] = &[
+    // Everybody
+    page("/", Who::Anyone),
+    form("/do/theme", Who::Anyone),
+];

@@ -1,0 +1,6 @@
+//! Server functions: one file per noun, one function per form. Each is short: who, what was typed, one call, the answer.
+//!
+//! Forms post to `/do/<noun>/<verb>`. The answer is a redirect with a flash (see `form`), so no function here ever
+//! sends an error's text to the browser through an address.
+
+pub mod theme;

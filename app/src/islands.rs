@@ -1,0 +1,1 @@
+//! What runs in the browser: one file per island. Everything else is rendered on the server.

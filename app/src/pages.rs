@@ -1,0 +1,3 @@
+//! One file per page, named after its address.
+
+pub mod landing;

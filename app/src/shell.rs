@@ -1,0 +1,83 @@
+//! The HTML document around every page.
+
+use crate::{
+    flash::Flash,
+    form::set_cookie,
+    routes::App,
+};
+use http::{HeaderValue, header};
+use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
+use leptos_axum::ResponseOptions;
+use leptos_meta::MetaTags;
+
+/// Which built files the document asks the browser for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SiteFiles {
+    /// Path of the style sheet, as `/site/turnpike-1a2b.css`.
+    pub style: String,
+}
+
+/// The viewer's choice of colours, from the `theme` cookie.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Theme {
+    #[default]
+    System,
+    Light,
+    Dark,
+}
+
+impl Theme {
+    pub fn from_code(code: &str) -> Self {
+        match code {
+            "light" => Self::Light,
+            "dark" => Self::Dark,
+            _ => Self::System,
+        }
+    }
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::Light => "light",
+            Self::Dark => "dark",
+        }
+    }
+}
+
+/// The whole document. Sets the content security policy with this response's nonce.
+pub fn shell(options: LeptosOptions, files: SiteFiles) -> impl IntoView {
+    set_policy();
+    if use_context::<Flash>().is_some_and(|flash| flash != Flash::default()) {
+        set_cookie(&Flash::removal());
+    }
+    let theme = use_context::<Theme>().unwrap_or_default();
+    view! {
+        <!DOCTYPE html>
+        <html lang="en" data-theme=theme.code()>
+            <head>
+                <meta charset="utf-8"/>
+                <meta name="viewport" content="width=device-width, initial-scale=1"/>
+                <meta name="color-scheme" content="light dark"/>
+                <link rel="icon" href="/favicon.svg" type="image/svg+xml"/>
+                <link rel="stylesheet" href=files.style/>
+                <HydrationScripts options islands=true/>
+                <MetaTags/>
+            </head>
+            <body>
+                <a class="skip-link" href="#main">"Skip to the content"</a>
+                <App/>
+            </body>
+        </html>
+    }
+}
+
+fn set_policy() {
+    let nonce = use_nonce().map(|nonce| format!("'nonce-{nonce}' 'strict-dynamic'")).unwrap_or_default();
+    let policy = format!(
+        "default-src 'none'; script-src {nonce} 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
+         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+    );
+    if let (Some(response), Ok(value)) = (use_context::<ResponseOptions>(), HeaderValue::from_str(&policy)) {
+        response.insert_header(header::CONTENT_SECURITY_POLICY, value);
+    }
+}

@@ -1,0 +1,67 @@
+//! What every page and server function may reach, built once by the server.
+
+use crate::secrets::Secrets;
+use domain::id::{KeyId, MemberId};
+use jiff::Timestamp;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, Ordering},
+};
+use store::Store;
+
+/// The handles and settings of one installation. Cloning is cheap.
+#[derive(Clone)]
+pub struct AppState {
+    pub store: Store,
+    pub secrets: Arc<Secrets>,
+    pub settings: Arc<Settings>,
+    pub clock: Clock,
+    /// Makes the short-lived credential with which the portal tries a call as a key that it does not know the text of.
+    pub mint_try_credential: MintTryCredential,
+}
+
+/// Key, the member who tries, and when the credential ends; gives the text for the Authorization header.
+pub type MintTryCredential = Arc<dyn Fn(KeyId, Option<MemberId>, Timestamp) -> String + Send + Sync>;
+
+/// What the installation is called and where it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The provider's name, shown beside the logo.
+    pub provider_name: String,
+    /// Scheme, host and port of the portal as people reach it, without a slash at the end.
+    pub portal_url: String,
+    /// The same for the gateway, as partners' programs reach it.
+    pub gateway_url: String,
+    /// The gateway as this process reaches it, for calls that are tried from the portal.
+    pub gateway_address: std::net::SocketAddr,
+    /// Opens the dev inbox, the gallery and the test clock.
+    pub development: bool,
+    /// Whether mail leaves by SMTP; if not, it stays in the dev inbox.
+    pub mail_is_sent: bool,
+    /// Whether invoices go on to Stripe.
+    pub stripe_is_on: bool,
+}
+
+/// The clock: real time, plus what an operator of a development install moved it ahead.
+#[derive(Debug, Clone, Default)]
+pub struct Clock {
+    ahead_seconds: Arc<AtomicI64>,
+}
+
+impl Clock {
+    pub fn now(&self) -> Timestamp {
+        let ahead = jiff::SignedDuration::from_secs(self.ahead_seconds.load(Ordering::Relaxed));
+        let now = Timestamp::now();
+        now.checked_add(ahead).unwrap_or(now)
+    }
+
+    /// Seconds that the clock is ahead of real time.
+    pub fn ahead_seconds(&self) -> i64 {
+        self.ahead_seconds.load(Ordering::Relaxed)
+    }
+
+    /// Follows what the database says; never called in production.
+    pub fn set_ahead_seconds(&self, seconds: i64) {
+        self.ahead_seconds.store(seconds, Ordering::Relaxed);
+    }
+}

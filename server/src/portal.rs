@@ -1,0 +1,66 @@
+//! The portal's router: pages, forms and built files, behind one list of layers.
+//!
+//! Order, from the outside in: a panic becomes a 500; security headers on everything; the origin check on every state
+//! change; the session; the guard, which knows who is looking and holds the access list; then the page.
+
+mod guard;
+mod headers;
+pub mod sessions;
+pub mod site;
+
+use app::{
+    routes::App,
+    shell::{SiteFiles, shell},
+    state::AppState,
+    viewer::provide_from_request,
+};
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    middleware,
+    response::{IntoResponse, Response},
+};
+use leptos::config::LeptosOptions;
+use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
+use site::Site;
+use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
+use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite, cookie::time::Duration};
+
+/// Larger than the largest OpenAPI document that we take (bytes).
+const LARGEST_FORM: usize = 8 * 1024 * 1024;
+
+/// Idle time after which a session ends.
+const SESSION_IDLE: Duration = Duration::hours(12);
+
+/// The whole portal.
+pub fn router(state: AppState, site: Site) -> Router {
+    let options = site.leptos_options();
+    let files = site.files();
+    let routes = generate_route_list(App);
+    let document = {
+        let (options, files) = (options.clone(), files.clone());
+        move || shell(options.clone(), files.clone())
+    };
+    let pages = Router::new()
+        .leptos_routes_with_context(&options, routes, provide_from_request, document)
+        .fallback(move |request: Request| not_found(request, options.clone(), files.clone()))
+        .with_state::<()>(site.leptos_options());
+    let sessions = SessionManagerLayer::new(sessions::Sessions::new(state.store.clone(), state.clock.clone()))
+        .with_name("__Host-session")
+        .with_secure(true)
+        .with_http_only(true)
+        .with_same_site(SameSite::Lax)
+        .with_expiry(Expiry::OnInactivity(SESSION_IDLE));
+    pages
+        .layer(DefaultBodyLimit::max(LARGEST_FORM))
+        .layer(middleware::from_fn_with_state(state, guard::guard))
+        .layer(sessions)
+        .merge(site.router())
+        .layer(CsrfLayer::new())
+        .layer(middleware::from_fn(headers::harden))
+        .layer(CatchPanicLayer::new())
+}
+
+async fn not_found(request: Request, options: LeptosOptions, files: SiteFiles) -> Response {
+    render_app_async_with_context(provide_from_request, move || shell(options.clone(), files.clone()))(request).await.into_response()
+}
