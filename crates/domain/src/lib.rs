@@ -9,7 +9,6 @@ pub mod id;
 pub mod key_text;
 pub mod limit;
 pub mod money;
-#[cfg(feature = "openapi")]
 pub mod openapi;
 pub mod period;
 pub mod plan;
@@ -18,4 +17,5 @@ pub mod quota;
 pub mod rating;
 pub mod refusal;
 pub mod role;
+pub mod scope;
 pub mod usage;
