@@ -1,0 +1,253 @@
+//! Appending: one writer per lane, one `write()` per record.
+
+use crate::{
+    Position, SpoolError,
+    home::{hold, sync_dir},
+    record::{self, Found, HEADER_BYTES, MAX_PAYLOAD_BYTES},
+    segment,
+};
+use std::{
+    fs::{self, File, OpenOptions},
+    io::Write,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+/// What a record that was taken survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The end of the process, `kill -9` included: the bytes are in the kernel's page cache.
+    #[default]
+    Process,
+    /// The loss of power too: each append is followed by `fdatasync`.
+    Host,
+}
+
+/// How a lane is written.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    pub durability: Durability,
+    /// A segment that has reached this size is closed, in bytes; at most a quarter of `max_bytes`, so that a full lane
+    /// always has something to remove.
+    pub segment_bytes: u64,
+    /// All segments of the lane together, in bytes; one more record is [`SpoolError::Full`].
+    pub max_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { durability: Durability::Process, segment_bytes: 16 << 20, max_bytes: 1 << 30 }
+    }
+}
+
+/// What opening a lane found after the last process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovery {
+    /// Bytes of a record that was never whole, which were cut off.
+    pub cut_bytes: u64,
+    /// Damage was found in the last segment and left as it is for the reader to report.
+    pub damaged: bool,
+}
+
+/// The only writer of a lane.
+#[derive(Debug)]
+pub struct Writer {
+    lane_dir: PathBuf,
+    options: Options,
+    file: File,
+    end: Position,
+    /// Bytes of the other segments, at the last count.
+    elsewhere: u64,
+    counted_at: Instant,
+    /// A failed append left bytes behind that have to go before the next.
+    dirty: bool,
+    recovery: Recovery,
+    scratch: Vec<u8>,
+    _lock: File,
+}
+
+/// Counting the folder again is worth it only this often while the lane is full.
+const RECOUNT_EVERY: Duration = Duration::from_millis(100);
+
+impl Writer {
+    /// Opens the lane, creating it where needed: reads its last segment, cuts off a torn end, continues the sequence.
+    ///
+    /// # Errors
+    /// [`SpoolError::InUse`] if the lane has a writer already.
+    pub fn open(dir: &Path, lane: u32, options: Options) -> Result<Self, SpoolError> {
+        let options = Options { segment_bytes: options.segment_bytes.min(options.max_bytes / 4), ..options };
+        let lane_dir = segment::lane_dir(dir, lane);
+        fs::create_dir_all(&lane_dir).map_err(SpoolError::io(&lane_dir))?;
+        let lock = hold(&lane_dir.join("lock"))?;
+        let (end, recovery) = recover(&lane_dir)?;
+        let file = open_segment(&lane_dir, end.segment)?;
+        let mut writer = Self {
+            lane_dir,
+            options,
+            file,
+            end,
+            elsewhere: 0,
+            counted_at: Instant::now(),
+            dirty: false,
+            recovery,
+            scratch: Vec::new(),
+            _lock: lock,
+        };
+        writer.count()?;
+        Ok(writer)
+    }
+
+    /// What opening found.
+    pub const fn recovery(&self) -> Recovery {
+        self.recovery
+    }
+
+    /// The place after the last record.
+    pub const fn end(&self) -> Position {
+        self.end
+    }
+
+    /// Bytes of all segments together, at the last count.
+    pub const fn used_bytes(&self) -> u64 {
+        self.elsewhere + self.end.byte_offset
+    }
+
+    /// Whether that many more bytes fit. It counts the folder again when they do not, as the shipper removes segments.
+    pub fn has_room(&mut self, bytes: u64) -> bool {
+        let fits = |writer: &Self| writer.used_bytes().saturating_add(bytes) <= writer.options.max_bytes;
+        if fits(self) {
+            return true;
+        }
+        self.counted_at.elapsed() >= RECOUNT_EVERY && self.count().is_ok() && fits(self)
+    }
+
+    /// Counts the folder again and says what it holds, in bytes.
+    pub fn recount(&mut self) -> Result<u64, SpoolError> {
+        self.count()?;
+        Ok(self.used_bytes())
+    }
+
+    /// Appends one record and returns the place after it.
+    ///
+    /// # Errors
+    /// After an error the record is not in the log, and the writer can be used again.
+    pub fn append(&mut self, payload: &[u8]) -> Result<Position, SpoolError> {
+        if payload.len() > MAX_PAYLOAD_BYTES {
+            return Err(SpoolError::TooLarge { bytes: payload.len() });
+        }
+        let bytes = (HEADER_BYTES + payload.len()) as u64;
+        if !self.has_room(bytes) {
+            return Err(SpoolError::Full { used: self.used_bytes(), max: self.options.max_bytes });
+        }
+        self.clean()?;
+        if self.end.byte_offset >= self.options.segment_bytes {
+            self.roll()?;
+        }
+        self.scratch.clear();
+        record::put(self.end.sequence, payload, &mut self.scratch);
+        let written = self.file.write_all(&self.scratch).and_then(|()| match self.options.durability {
+            Durability::Process => Ok(()),
+            Durability::Host => self.file.sync_data(),
+        });
+        if let Err(error) = written {
+            self.dirty = true;
+            // Now or before the next append, whichever works first.
+            let _ = self.clean();
+            return Err(SpoolError::io(segment::file(&self.lane_dir, self.end.segment))(error));
+        }
+        self.end.byte_offset += bytes;
+        self.end.sequence += 1;
+        Ok(self.end)
+    }
+
+    fn clean(&mut self) -> Result<(), SpoolError> {
+        if self.dirty {
+            let path = segment::file(&self.lane_dir, self.end.segment);
+            self.file.set_len(self.end.byte_offset).map_err(SpoolError::io(path))?;
+            self.dirty = false;
+        }
+        Ok(())
+    }
+
+    fn roll(&mut self) -> Result<(), SpoolError> {
+        let path = segment::file(&self.lane_dir, self.end.segment);
+        if self.options.durability == Durability::Host {
+            self.file.sync_all().map_err(SpoolError::io(path))?;
+        }
+        self.file = open_segment(&self.lane_dir, self.end.segment + 1)?;
+        self.end.segment += 1;
+        self.end.byte_offset = 0;
+        self.count()
+    }
+
+    fn count(&mut self) -> Result<(), SpoolError> {
+        let segments = segment::list(&self.lane_dir)?;
+        let others = segments.iter().filter(|(number, _)| *number != self.end.segment);
+        self.elsewhere = others.map(|(_, bytes)| bytes).sum();
+        self.counted_at = Instant::now();
+        Ok(())
+    }
+}
+
+fn open_segment(lane_dir: &Path, number: u64) -> Result<File, SpoolError> {
+    let path = segment::file(lane_dir, number);
+    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(SpoolError::io(&path))?;
+    sync_dir(lane_dir).map_err(SpoolError::io(lane_dir))?;
+    Ok(file)
+}
+
+/// Finds the end of the lane. The sequence continues even where the last segment is still empty.
+fn recover(lane_dir: &Path) -> Result<(Position, Recovery), SpoolError> {
+    let segments = segment::list(lane_dir)?;
+    let Some(&(last, _)) = segments.last() else { return Ok((Position::default(), Recovery::default())) };
+    let (mut end, recovery) = recover_segment(lane_dir, last)?;
+    if end.byte_offset == 0 && segments.len() > 1 {
+        // Nothing was written since it was opened: its predecessor knows the sequence.
+        let previous = segments[segments.len() - 2].0;
+        end.sequence = recover_segment(lane_dir, previous)?.0.sequence;
+        return Ok((end, recovery));
+    }
+    if recovery.damaged {
+        // The damage stays for the reader to report; new records go to a new segment.
+        return Ok((Position { segment: end.segment + 1, byte_offset: 0, ..end }, recovery));
+    }
+    Ok((end, recovery))
+}
+
+fn recover_segment(lane_dir: &Path, number: u64) -> Result<(Position, Recovery), SpoolError> {
+    let path = segment::file(lane_dir, number);
+    let bytes = fs::read(&path).map_err(SpoolError::io(&path))?;
+    let mut end = Position { segment: number, byte_offset: 0, sequence: 0 };
+    let mut rest = bytes.as_slice();
+    let mut damaged = false;
+    loop {
+        match record::find(rest) {
+            Found::Whole { sequence, bytes, .. } => {
+                end.sequence = sequence + 1;
+                end.byte_offset += bytes as u64;
+                rest = &rest[bytes..];
+            }
+            Found::Partial if !damaged => break,
+            // Whole records after bytes that are none: this is damage and not the end of the log.
+            Found::Partial | Found::Damaged(_) => match record::next_header(&rest[1.min(rest.len())..], end.sequence) {
+                Some((offset, _)) => {
+                    damaged = true;
+                    end.byte_offset += offset as u64 + 1;
+                    rest = &rest[offset + 1..];
+                }
+                None => break,
+            },
+        }
+    }
+    if damaged {
+        tracing::error!(segment = %path.display(), "the segment is damaged; its reader will stop there and say where");
+        return Ok((end, Recovery { cut_bytes: 0, damaged }));
+    }
+    let cut_bytes = rest.len() as u64;
+    if cut_bytes > 0 {
+        tracing::warn!(segment = %path.display(), cut_bytes, "cut off a record that was never whole");
+        let file = OpenOptions::new().write(true).open(&path).map_err(SpoolError::io(&path))?;
+        file.set_len(end.byte_offset).and_then(|()| file.sync_all()).map_err(SpoolError::io(&path))?;
+    }
+    Ok((end, Recovery { cut_bytes, damaged }))
+}

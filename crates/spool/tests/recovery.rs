@@ -1,0 +1,186 @@
+//! What a lane promises after a crash: whole records stay, torn ones go, damage is always said.
+
+use proptest::prelude::*;
+use spool::{Durability, HEADER_BYTES, Home, Options, Position, Reader, SpoolError, Writer};
+use std::{fs, path::Path};
+
+const LARGE: Options = Options { durability: Durability::Process, segment_bytes: 1 << 20, max_bytes: 1 << 30 };
+const SMALL: Options = Options { segment_bytes: 100, ..LARGE };
+
+fn write(dir: &Path, options: Options, payloads: &[Vec<u8>]) -> Position {
+    let mut writer = Writer::open(dir, 0, options).expect("a writer");
+    payloads.iter().fold(writer.end(), |_, payload| writer.append(payload).expect("appended"))
+}
+
+fn read_all(dir: &Path) -> Result<Vec<(u64, Vec<u8>)>, SpoolError> {
+    let mut reader = Reader::open(dir, 0, Position::default())?;
+    let mut all = Vec::new();
+    loop {
+        let batch = reader.next_batch(3, usize::MAX)?;
+        if batch.records.is_empty() {
+            return Ok(all);
+        }
+        all.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload)));
+    }
+}
+
+fn numbered(payloads: &[Vec<u8>]) -> Vec<(u64, Vec<u8>)> {
+    (0..).zip(payloads.iter().cloned()).collect()
+}
+
+fn samples() -> Vec<Vec<u8>> {
+    [&b"first"[..], b"", b"the third one"].map(<[u8]>::to_vec).to_vec()
+}
+
+fn segment(dir: &Path, number: u64) -> std::path::PathBuf {
+    dir.join("0").join(format!("{number:020}.log"))
+}
+
+#[test]
+fn a_tail_cut_at_any_byte_keeps_every_whole_record_and_the_sequence_goes_on() {
+    let payloads = samples();
+    let whole = tempfile::tempdir().expect("a directory");
+    write(whole.path(), LARGE, &payloads);
+    let bytes = fs::read(segment(whole.path(), 0)).expect("the segment");
+    for cut in 0..=bytes.len() {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(dir.path().join("0")).expect("a lane");
+        fs::write(segment(dir.path(), 0), &bytes[..cut]).expect("a torn segment");
+        let mut left = cut;
+        let mut expected: Vec<_> = payloads
+            .iter()
+            .take_while(|payload| {
+                let fits = left >= HEADER_BYTES + payload.len();
+                left = left.saturating_sub(HEADER_BYTES + payload.len());
+                fits
+            })
+            .cloned()
+            .collect();
+        expected.push(b"after".to_vec());
+        write(dir.path(), LARGE, &expected[expected.len() - 1..]);
+        assert_eq!(read_all(dir.path()).expect("readable"), numbered(&expected), "cut at {cut}");
+    }
+}
+
+#[test]
+fn every_flipped_bit_is_an_error_for_the_reader_and_never_a_silent_loss_for_the_writer() {
+    let payloads = samples();
+    let whole = tempfile::tempdir().expect("a directory");
+    write(whole.path(), LARGE, &payloads);
+    let bytes = fs::read(segment(whole.path(), 0)).expect("the segment");
+    let last = HEADER_BYTES * 2 + payloads[0].len() + payloads[1].len();
+    for bit in 0..bytes.len() * 8 {
+        let dir = tempfile::tempdir().expect("a directory");
+        fs::create_dir_all(dir.path().join("0")).expect("a lane");
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        fs::write(segment(dir.path(), 0), &flipped).expect("a damaged segment");
+        assert!(matches!(read_all(dir.path()), Err(SpoolError::Damaged { segment: 0, .. })), "bit {bit}");
+
+        let writer = Writer::open(dir.path(), 0, LARGE).expect("a writer");
+        if bit / 8 < last {
+            assert!(writer.recovery().damaged, "bit {bit}");
+            assert_eq!(writer.end().sequence, 3, "no number is given twice; bit {bit}");
+            assert!(matches!(read_all(dir.path()), Err(SpoolError::Damaged { .. })), "bit {bit}");
+        } else {
+            assert!(writer.recovery().cut_bytes > 0, "bit {bit}");
+        }
+    }
+}
+
+#[test]
+fn reading_on_after_damage_says_how_many_records_are_lost() {
+    let dir = tempfile::tempdir().expect("a directory");
+    write(dir.path(), LARGE, &samples());
+    let mut bytes = fs::read(segment(dir.path(), 0)).expect("the segment");
+    bytes[HEADER_BYTES] ^= 1;
+    fs::write(segment(dir.path(), 0), bytes).expect("a damaged segment");
+    let mut reader = Reader::open(dir.path(), 0, Position::default()).expect("a reader");
+    assert!(reader.next_batch(10, 1000).is_err());
+    assert!(reader.next_batch(10, 1000).is_err(), "it does not go away by itself");
+    assert_eq!(reader.skip_damage().expect("a next record").lost_records, 1);
+    assert_eq!(reader.next_batch(10, 1000).expect("readable").records.len(), 2);
+}
+
+#[test]
+fn a_removed_segment_or_a_place_after_the_end_is_an_error() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let end = write(dir.path(), SMALL, &vec![vec![7; 60]; 8]);
+    let beyond = Position { byte_offset: end.byte_offset + 1, ..end };
+    let mut reader = Reader::open(dir.path(), 0, beyond).expect("a reader");
+    assert!(matches!(reader.next_batch(1, 1), Err(SpoolError::Missing { .. })));
+    reader.remove_before(end).expect("removed");
+    assert!(matches!(read_all(dir.path()), Err(SpoolError::Missing { segment: 0, .. })));
+}
+
+#[test]
+fn the_sequence_survives_the_removal_of_all_that_was_read_and_a_crash() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let end = write(dir.path(), SMALL, &vec![vec![7; 100]; 3]);
+    // The state just after a roll whose record was never written.
+    fs::write(segment(dir.path(), end.segment + 1), b"").expect("an empty segment");
+    let mut reader = Reader::open(dir.path(), 0, Position::default()).expect("a reader");
+    let batch = reader.next_batch(100, 10_000).expect("readable");
+    assert_eq!(batch.end, Position { segment: end.segment + 1, byte_offset: 0, sequence: 3 });
+    reader.remove_before(batch.end).expect("removed");
+    write(dir.path(), SMALL, &[b"next".to_vec()]);
+    assert_eq!(reader.next_batch(100, 10_000).expect("readable").records[0].sequence, 3);
+}
+
+#[test]
+fn a_full_lane_refuses_and_takes_records_again_once_segments_are_removed() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let options = Options { segment_bytes: 100, max_bytes: 500, ..LARGE };
+    let mut writer = Writer::open(dir.path(), 0, options).expect("a writer");
+    while writer.append(&[1; 60]).is_ok() {}
+    assert!(matches!(writer.append(&[1; 60]), Err(SpoolError::Full { max: 500, .. })));
+    assert!(!writer.has_room(80));
+    let mut reader = Reader::open(dir.path(), 0, Position::default()).expect("a reader");
+    let batch = reader.next_batch(100, 10_000).expect("readable");
+    assert_eq!(batch.end.sequence, writer.end().sequence);
+    reader.remove_before(batch.end).expect("removed");
+    std::thread::sleep(std::time::Duration::from_millis(110));
+    assert!(writer.has_room(80));
+    writer.append(&[2; 60]).expect("there is room again");
+}
+
+#[test]
+fn neither_a_directory_nor_a_lane_is_shared_and_the_node_keeps_its_name() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let home = Home::open(dir.path()).expect("a home");
+    assert!(matches!(Home::open(dir.path()), Err(SpoolError::InUse(_))));
+    let writer = Writer::open(dir.path(), 3, LARGE).expect("a writer");
+    assert!(matches!(Writer::open(dir.path(), 3, LARGE), Err(SpoolError::InUse(_))));
+    let name = home.node().to_owned();
+    drop((home, writer));
+    assert_eq!(Home::open(dir.path()).expect("a home").node(), name);
+    assert_eq!(spool::node(dir.path()).expect("a name"), name);
+    assert_eq!(spool::lanes(dir.path()).expect("lanes"), [3]);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+    #[test]
+    fn what_was_appended_reads_back_over_rolls_and_restarts(
+        runs in prop::collection::vec(prop::collection::vec(prop::collection::vec(any::<u8>(), 0..150), 0..12), 1..5),
+        max_records in 1_usize..7, max_bytes in 1_usize..400,
+    ) {
+        let dir = tempfile::tempdir().expect("a directory");
+        let mut reader = Reader::open(dir.path(), 0, Position::default()).expect("a reader");
+        let mut read = Vec::new();
+        for payloads in &runs {
+            let end = write(dir.path(), SMALL, payloads);
+            loop {
+                let batch = reader.next_batch(max_records, max_bytes).expect("readable");
+                prop_assert!(batch.records.len() <= max_records);
+                if batch.records.is_empty() { break; }
+                read.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload)));
+                // Any place that was returned is a place to go on from.
+                reader = Reader::open(dir.path(), 0, batch.end).expect("a reader");
+                reader.remove_before(batch.end).expect("removed");
+            }
+            prop_assert_eq!(reader.position().sequence, end.sequence);
+        }
+        prop_assert_eq!(read, numbered(&runs.concat()));
+    }
+}
