@@ -52,12 +52,13 @@ pub fn DataTable(
         };
         view! { <th scope="col" class=column.class>{label}</th> }
     });
+    let name = caption.clone();
     view! {
         <div
             class=if stack { "table-scroll table-stack" } else { "table-scroll" }
             tabindex="0"
             role="region"
-            aria-label=caption.clone()
+            aria-label=name
         >
             <table class="table">
                 <caption class=caption_hidden.then_some("visually-hidden")>{caption}</caption>

@@ -45,10 +45,7 @@ pub fn ToastRegion(children: Children) -> impl IntoView {
 
 /// What just happened, after a redirect. Fades by itself unless it is an error; closes without script too.
 #[component]
-pub fn Toast(
-    #[prop(optional)] tone: Tone,
-    #[prop(into)] text: String,
-) -> impl IntoView {
+pub fn Toast(#[prop(optional)] tone: Tone, #[prop(into)] text: String) -> impl IntoView {
     view! {
         <details open class=format!("toast {}", tone.class())>
             <summary title="Close">

@@ -1,0 +1,118 @@
+//! Forms that work without script: a plain post, errors on top and beside the fields.
+
+use super::{ButtonKind, ButtonLink, Icon, IconName, MaybeText, field_id};
+use leptos::prelude::*;
+
+/// A form that posts. Errors come back by rendering the page again with `error=` on the fields and an `ErrorSummary`.
+#[component]
+pub fn Form(
+    #[prop(into)] action: String,
+    /// `multipart/form-data` for uploads.
+    #[prop(optional, into)]
+    enctype: MaybeText,
+    /// Beside other things in a row instead of below each other: a button alone, a short filter.
+    #[prop(optional)]
+    inline: bool,
+    #[prop(optional, into)] id: MaybeText,
+    /// For screen readers, where a page has several forms.
+    #[prop(optional, into)]
+    label: MaybeText,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <form
+            method="post"
+            action=action
+            enctype=enctype.into_option()
+            id=id.into_option()
+            class=if inline { "form form-inline" } else { "form" }
+            aria-label=label.into_option()
+        >
+            {children()}
+        </form>
+    }
+}
+
+/// A filter above a table: a form that gets, so that the filter is in the address and can be shared.
+#[component]
+pub fn FilterBar(
+    #[prop(into)] action: String,
+    /// What is filtered: `Filter requests`.
+    #[prop(into)]
+    label: String,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <form method="get" action=action class="filter-bar" role="search" aria-label=label>
+            {children()}
+        </form>
+    }
+}
+
+/// A group of fields with a heading.
+#[component]
+pub fn FormSection(
+    #[prop(into)] title: String,
+    #[prop(optional, into)] description: MaybeText,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <fieldset class="form-section">
+            <legend>{title}</legend>
+            {description.map(|text| view! { <p class="form-section-description">{text}</p> })}
+            {children()}
+        </fieldset>
+    }
+}
+
+/// Fields side by side where there is room.
+#[component]
+pub fn FormRow(children: Children) -> impl IntoView {
+    view! { <div class="form-row">{children()}</div> }
+}
+
+/// The buttons at a form's end: the primary one first, then the way back.
+#[component]
+pub fn FormActions(
+    /// Where "Cancel" goes; no cancel link without it.
+    #[prop(optional, into)]
+    cancel: MaybeText,
+    children: Children,
+) -> impl IntoView {
+    view! {
+        <div class="form-actions">
+            {children()}
+            {cancel.map(|href| view! { <ButtonLink href kind=ButtonKind::Quiet>"Cancel"</ButtonLink> })}
+        </div>
+    }
+}
+
+/// All that is wrong with a form, above it, each a link to its field. Nothing where nothing is wrong.
+#[component]
+pub fn ErrorSummary(
+    /// The field's name and a sentence; an empty name is about the whole form.
+    problems: Vec<(String, String)>,
+) -> impl IntoView {
+    if problems.is_empty() {
+        return None;
+    }
+    let title = match problems.len() {
+        1 => "One thing needs your attention".to_owned(),
+        count => format!("{count} things need your attention"),
+    };
+    let items = problems.into_iter().map(|(field, message)| {
+        if field.is_empty() {
+            return view! { <li>{message}</li> }.into_any();
+        }
+        view! { <li><a href=format!("#{}", field_id(&field))>{message}</a></li> }.into_any()
+    });
+    Some(view! {
+        <div class="notice tone-danger error-summary" role="alert">
+            <Icon name=IconName::Failure />
+            <div class="notice-text">
+                <p class="notice-title">{title}</p>
+                <ul>{items.collect_view()}</ul>
+            </div>
+        </div>
+    })
+}

@@ -1,0 +1,58 @@
+//! One tier of the price list.
+
+use super::{Badge, Icon, IconName, MaybeText, Tone};
+use leptos::prelude::*;
+
+/// Plans side by side.
+#[component]
+pub fn PlanGrid(children: Children) -> impl IntoView {
+    view! { <div class="plan-grid">{children()}</div> }
+}
+
+/// One plan: name, price, what it includes. Children are its one action.
+#[component]
+pub fn PlanCard(
+    #[prop(into)] name: String,
+    #[prop(optional, into)] description: MaybeText,
+    /// `$49`, `Free`, `Talk to us`.
+    #[prop(into)]
+    price: String,
+    /// `per month`, and what comes on top: `per month, then $0.002 a call`.
+    #[prop(optional, into)]
+    price_note: MaybeText,
+    /// What it includes, a line each.
+    features: Vec<String>,
+    /// The one we would recommend.
+    #[prop(optional)]
+    highlighted: bool,
+    /// The one that the partner is on.
+    #[prop(optional)]
+    current: bool,
+    #[prop(optional)] children: Option<Children>,
+) -> impl IntoView {
+    let items = features.into_iter().map(|feature| {
+        view! {
+            <li>
+                <Icon name=IconName::Check />
+                <span>{feature}</span>
+            </li>
+        }
+    });
+    let class = if highlighted { "plan-card plan-highlighted" } else { "plan-card" };
+    let label = name.clone();
+    view! {
+        <section class=class aria-label=label>
+            <header>
+                <h3>{name}</h3>
+                {current.then(|| view! { <Badge text="Your plan" tone=Tone::Success /> })}
+            </header>
+            {description.map(|text| view! { <p class="plan-description">{text}</p> })}
+            <p class="plan-price">
+                <strong>{price}</strong>
+                {price_note.map(|note| view! { <span>{note}</span> })}
+            </p>
+            {children.map(|children| view! { <div class="plan-action">{children()}</div> })}
+            <ul class="plan-features">{items.collect_view()}</ul>
+        </section>
+    }
+}
