@@ -4,6 +4,7 @@
 //! in a temporary directory, the other tests of the same runner find it there, and it stops when the runner does.
 
 mod server;
+pub mod world;
 
 use crate::{Store, pool::MIGRATIONS};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
