@@ -11,7 +11,7 @@ use serde_json::Value;
 /// References inside one another that are followed.
 const MAX_DEPTH: usize = 8;
 /// Schemas shown for one schema of an operation; where there are more, all are shown to a smaller depth.
-const MAX_SCHEMAS: usize = 600;
+const MAX_SCHEMAS: usize = 300;
 
 /// Describes a schema: as deep as keeps the whole readable.
 pub fn describe(root: &Value, schema: &Value) -> SchemaDoc {

@@ -63,8 +63,10 @@ impl Names {
         let mut clean = String::with_capacity(rest.len());
         while let Some((start, end)) = self.next_in(&rest) {
             let (Some(before), Some(after)) = (rest.get(..start), rest.get(end..)) else { break };
+            // A path at the end of an address keeps the address in one piece.
+            let in_address = before.chars().next_back().is_some_and(is_inside);
             clean.push_str(before);
-            clean.push_str(INSTEAD);
+            clean.push_str(if in_address { "/…" } else { INSTEAD });
             rest = after.to_owned();
         }
         clean.push_str(&rest);
