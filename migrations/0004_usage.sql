@@ -12,6 +12,9 @@ create table spool_positions (
     -- Records taken from this lane since it began: sequence numbers have no gaps.
     sequence           bigint not null,
     updated_at         timestamptz not null,
+    -- Every call recorded in this lane before this instant has been taken in: set when the shipper finds nothing more to
+    -- read. An invoice waits for it.
+    through            timestamptz,
     primary key (node, lane)
 );
 
@@ -45,6 +48,26 @@ create index usage_events_by_partner on usage_events (partner_id, at desc);
 create index usage_events_by_request on usage_events (request_id);
 -- Takes what no day holds yet, so that an event is never refused for its time.
 create table usage_events_other partition of usage_events default;
+
+-- Makes the partition of one day (UTC), if it is missing. False where the default partition already holds events of that
+-- day: Postgres then refuses the new partition, and the events stay where they are, found by the same queries.
+create function make_usage_partition(day date) returns boolean language plpgsql as $$
+declare
+    partition_name text := 'usage_events_' || to_char(day, 'YYYYMMDD');
+    starts timestamptz := day::timestamp at time zone 'UTC';
+    ends timestamptz := (day + 1)::timestamp at time zone 'UTC';
+begin
+    if to_regclass(partition_name) is not null then
+        return true;
+    end if;
+    if exists (select from usage_events_other where at >= starts and at < ends) then
+        return false;
+    end if;
+    execute format('create table %I partition of usage_events for values from (%L) to (%L)', partition_name, starts, ends);
+    return true;
+exception when check_violation then
+    return false; -- an event of that day arrived in between
+end $$;
 
 create table usage_hourly (
     partner_id         uuid not null,

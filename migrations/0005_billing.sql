@@ -14,12 +14,31 @@ create table invoices (
     -- open: closed by us, not yet collected; then what Stripe says.
     status             text not null check (status in ('open', 'sent', 'paid', 'uncollectible', 'void')),
     collect            text not null check (collect in ('invoice_items', 'meter_events')),
+    -- Why Stripe does not hold it as it should, for the operator; null where it does or nothing was tried.
+    push_problem       text,
     created_at         timestamptz not null,
     updated_at         timestamptz not null,
     primary key (partner_id, id),
     -- A period is billed once.
     unique (subscription_id, period_start)
 );
+
+create index invoices_to_push on invoices (number) where status in ('open', 'sent');
+
+-- Which stretches of a subscription are closed, with or without an invoice: one without fee and usage has none.
+-- Stretches of one subscription touch: the next begins where the last one ends.
+create table billing_periods (
+    partner_id         uuid not null references partners (id),
+    subscription_id    uuid not null references subscriptions (id),
+    period_start       timestamptz not null,
+    period_end         timestamptz not null,
+    invoice_id         uuid references invoices (id),
+    closed_at          timestamptz not null,
+    primary key (partner_id, subscription_id, period_start),
+    check (period_start < period_end)
+);
+create trigger billing_periods_are_append_only before update or delete or truncate on billing_periods
+    for each statement execute function refuse_change();
 
 create table invoice_lines (
     partner_id         uuid not null,
@@ -75,13 +94,20 @@ end $$;
 create constraint trigger ledger_entries_sum_to_zero after insert on ledger_entries
     deferrable initially deferred for each row execute function ledger_sums_to_zero();
 
--- What Stripe holds of ours, by what it stands for: 'customer', 'invoice', 'item:3', 'meter:payments/create:<period>'.
+-- What Stripe holds of ours, by what it stands for: 'customer', 'invoice:<id>', 'item:<invoice>:<position>',
+-- 'meter_event:<invoice>:<position>'. The row is committed before Stripe is asked for the first time, so that a crash or a
+-- lost answer is followed by the same request under the same key, and, once Stripe may have forgotten the key, by a look.
 create table stripe_objects (
     partner_id         uuid not null references partners (id),
     subject            text not null,
-    stripe_id          text not null,
-    pushed_at          timestamptz not null,
-    detail             jsonb not null default '{}',
+    -- Null until Stripe's answer is known.
+    stripe_id          text,
+    -- Rises when Stripe was looked through and does not hold the object; part of the idempotency key.
+    attempt            int not null default 1,
+    attempted_at       timestamptz not null,
+    -- As sent, [[name, value], …]: a repeat is the same to the letter.
+    parameters         jsonb not null,
+    pushed_at          timestamptz,
     primary key (partner_id, subject)
 );
 create unique index stripe_objects_by_id on stripe_objects (stripe_id);

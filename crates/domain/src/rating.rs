@@ -11,6 +11,7 @@ pub mod flat;
 pub mod graduated;
 pub mod per_unit;
 pub mod price;
+pub mod proration;
 
 use crate::{
     money::{Money, MoneyError},

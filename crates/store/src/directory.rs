@@ -1,6 +1,9 @@
 //! The directory: who may call what, read as one picture, and told apart by its version.
 
-use crate::{Store, StoreError, row::{ReadRow as _, unreadable}};
+use crate::{
+    Store, StoreError,
+    row::{ReadRow as _, unreadable},
+};
 use domain::{
     directory::{Directory, Key, Partner, PlanVersion, Subscription, UpstreamHeader},
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},

@@ -8,6 +8,8 @@
 mod copy;
 mod rollup;
 
+pub(crate) use rollup::SLOTS_US;
+
 use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
 use domain::usage::UsageEvent;
 use jiff::Timestamp;
@@ -82,7 +84,9 @@ impl Store {
         let work = tokio::spawn(async move { store.ingest_here(&node, lane, &batch, from, to, now).await });
         match work.await {
             Ok(outcome) => outcome,
-            Err(stopped) => Err(IngestError::Store(StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(stopped))))),
+            Err(stopped) => {
+                Err(IngestError::Store(StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(stopped)))))
+            }
         }
     }
 
@@ -202,4 +206,4 @@ fn signed(count: u64) -> i64 {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -87,7 +87,11 @@ impl Row<'_> {
 
     /// A text column cannot hold NUL; an event is never refused for one.
     fn text(&mut self, text: &str) {
-        if text.contains('\0') { self.field(text.replace('\0', "\u{fffd}").as_bytes()) } else { self.field(text.as_bytes()) }
+        if text.contains('\0') {
+            self.field(text.replace('\0', "\u{fffd}").as_bytes())
+        } else {
+            self.field(text.as_bytes())
+        }
     }
 
     fn uuid(&mut self, id: Uuid) {

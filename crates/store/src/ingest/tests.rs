@@ -1,0 +1,234 @@
+//! Exactly once, and nothing ever refused for what an event holds.
+
+use super::*;
+use crate::test_db::{self, TestStore};
+use domain::{
+    id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId},
+    key_text::Environment,
+    refusal::Code,
+    usage::Outcome,
+};
+use uuid::Uuid;
+
+pub(crate) fn at(text: &str) -> Timestamp {
+    text.parse().expect("a timestamp")
+}
+
+pub(crate) fn partner() -> PartnerId {
+    PartnerId(Uuid::from_u128(1))
+}
+
+/// A served live call of one unit.
+pub(crate) fn event(at: Timestamp, request_id: &str) -> UsageEvent {
+    UsageEvent {
+        at,
+        request_id: request_id.to_owned(),
+        partner: partner(),
+        app: AppId(Uuid::from_u128(2)),
+        key: KeyId(Uuid::from_u128(3)),
+        team: None,
+        member: None,
+        environment: Environment::Live,
+        plan_version: Some(PlanVersionId(Uuid::from_u128(4))),
+        product: Some(ProductId(Uuid::from_u128(5))),
+        operation: Some(OperationId(Uuid::from_u128(6))),
+        method: "GET".to_owned(),
+        path: "/payments/{id}".to_owned(),
+        status: 200,
+        outcome: Outcome::Served,
+        units: 1,
+        bytes_in: 10,
+        bytes_out: 20,
+        duration_us: 1_500,
+        upstream_us: 1_000,
+    }
+}
+
+/// Takes in events as the first and only batch of a fresh node.
+pub(crate) async fn take_in(store: &TestStore, node: &str, events: Vec<UsageEvent>) {
+    let to = Position { segment: 1, byte_offset: 9, sequence: events.len() as u64 };
+    let now = at("2026-03-01T00:00:00Z");
+    store.ingest(node, 0, numbered(events), Position::default(), to, now).await.expect("the batch is taken in");
+}
+
+fn numbered(events: Vec<UsageEvent>) -> Vec<(u64, UsageEvent)> {
+    (0..).zip(events).collect()
+}
+
+async fn counts(store: &TestStore) -> (i64, i64) {
+    sqlx::query_as(
+        "select (select count(*) from usage_events), (select coalesce(sum(calls), 0)::bigint from usage_hourly)",
+    )
+    .fetch_one(store.pool())
+    .await
+    .expect("counts")
+}
+
+fn hundred() -> Vec<UsageEvent> {
+    (0..100).map(|second| event(at("2026-03-01T10:00:00Z") + jiff::SignedDuration::from_secs(second), "r")).collect()
+}
+
+#[tokio::test]
+async fn a_batch_replayed_counts_once_and_says_where_the_lane_stands() {
+    let store = test_db::store().await;
+    let (from, to) = (Position::default(), Position { segment: 1, byte_offset: 5_000, sequence: 100 });
+    let now = at("2026-03-01T11:00:00Z");
+    let first = store.ingest("a", 3, numbered(hundred()), from, to, now).await.expect("taken in");
+    assert_eq!(first, Ingested { events: 100, missing: 0 });
+    let again = store.ingest("a", 3, numbered(hundred()), from, to, now).await;
+    assert!(matches!(again, Err(IngestError::Moved { stands_at }) if stands_at == to), "{again:?}");
+    assert_eq!(counts(&store).await, (100, 100));
+    assert_eq!(store.positions("a").await.expect("positions"), BTreeMap::from([(3, to)]));
+}
+
+#[tokio::test]
+async fn without_the_position_the_same_batch_counts_twice() {
+    // The control: a lane that nobody has seen has no memory, so the test above can fail.
+    let store = test_db::store().await;
+    for node in ["a", "b"] {
+        take_in(&store, node, hundred()).await;
+    }
+    assert_eq!(counts(&store).await, (200, 200));
+}
+
+#[tokio::test]
+async fn racing_shippers_of_one_lane_count_once() {
+    let store = test_db::store().await;
+    let to = Position { segment: 1, byte_offset: 5_000, sequence: 100 };
+    let now = at("2026-03-01T11:00:00Z");
+    let race = (0..6).map(|_| {
+        let store = store.handle();
+        tokio::spawn(
+            async move { store.ingest("a", 0, numbered(hundred()), Position::default(), to, now).await.is_ok() },
+        )
+    });
+    let mut taken = 0;
+    for attempt in race.collect::<Vec<_>>() {
+        taken += usize::from(attempt.await.expect("no panic"));
+    }
+    assert_eq!((taken, counts(&store).await), (1, (100, 100)));
+}
+
+#[tokio::test]
+async fn a_failure_before_the_commit_leaves_nothing_and_the_retry_takes_all() {
+    let store = test_db::store().await;
+    let to = Position { segment: 1, byte_offset: 5_000, sequence: 100 };
+    let now = at("2026-03-01T11:00:00Z");
+    // The roll-up fails after the events were copied.
+    sqlx::query("alter table usage_hourly add constraint broken check (calls < 0)")
+        .execute(store.pool())
+        .await
+        .expect("done");
+    let failed = store.ingest("a", 0, numbered(hundred()), Position::default(), to, now).await;
+    assert!(matches!(failed, Err(IngestError::Store(_))), "{failed:?}");
+    assert_eq!(counts(&store).await, (0, 0));
+    sqlx::query("alter table usage_hourly drop constraint broken").execute(store.pool()).await.expect("done");
+    store.ingest("a", 0, numbered(hundred()), Position::default(), to, now).await.expect("taken in");
+    assert_eq!(counts(&store).await, (100, 100));
+}
+
+#[tokio::test]
+async fn giving_up_on_the_answer_does_not_break_the_connection() {
+    let store = test_db::store().await;
+    for _ in 0..20 {
+        let work = store.ingest(
+            "a",
+            0,
+            numbered(hundred()),
+            Position::default(),
+            Position { sequence: 100, ..Position::default() },
+            at("2026-03-01T11:00:00Z"),
+        );
+        let _ = tokio::time::timeout(std::time::Duration::from_micros(300), work).await;
+    }
+    // Whatever was given up has either happened whole or not at all, and every connection still works.
+    for _ in 0..16 {
+        store.ping().await.expect("answers");
+    }
+    let mut settled = counts(&store).await;
+    for _ in 0..100 {
+        if settled == (100, 100) {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        settled = counts(&store).await;
+    }
+    assert_eq!(settled, (100, 100));
+}
+
+#[tokio::test]
+async fn any_text_and_any_figure_is_taken_in_as_it_is() {
+    let store = test_db::store().await;
+    let mut odd = event(at("1999-12-31T23:59:59.999999999Z"), "tab\tnew\nline\\N \"quote\" \u{1f980} nul\0");
+    odd.path = "\\.".to_owned();
+    odd.status = 599;
+    odd.outcome = Outcome::Refused(Code::QuotaExceeded);
+    odd.units = u64::MAX;
+    odd.team = Some(domain::id::TeamId(Uuid::from_u128(9)));
+    (odd.product, odd.operation, odd.plan_version) = (None, None, None);
+    take_in(&store, "a", vec![odd]).await;
+    let row = sqlx::query(
+        "select request_id, path, status, outcome, refusal, units, team_id, product_id,
+             at = '1999-12-31T23:59:59.999999Z' as cut from usage_events",
+    )
+    .fetch_one(store.pool())
+    .await
+    .expect("the event");
+    assert_eq!(row.get::<String, _>("request_id"), "tab\tnew\nline\\N \"quote\" \u{1f980} nul\u{fffd}");
+    assert_eq!(row.get::<String, _>("path"), "\\.");
+    assert_eq!((row.get::<i16, _>("status"), row.get::<i64, _>("units")), (599, i64::MAX));
+    assert_eq!(row.get::<String, _>("outcome"), "refused");
+    assert_eq!(row.get::<String, _>("refusal"), "quota-exceeded");
+    assert_eq!(row.get::<Option<Uuid>, _>("team_id"), Some(Uuid::from_u128(9)));
+    assert_eq!(row.get::<Option<Uuid>, _>("product_id"), None);
+    assert!(row.get::<bool, _>("cut"), "a timestamp is cut to the microsecond, never rounded into the next hour");
+}
+
+#[tokio::test]
+async fn a_gap_in_the_sequence_is_told() {
+    let store = test_db::store().await;
+    let to = Position { segment: 1, byte_offset: 5_000, sequence: 103 };
+    let taken = store.ingest("a", 0, numbered(hundred()), Position::default(), to, at("2026-03-01T11:00:00Z")).await;
+    assert_eq!(taken.expect("taken in"), Ingested { events: 100, missing: 3 });
+}
+
+#[tokio::test]
+async fn usage_is_in_through_the_lane_that_is_furthest_behind() {
+    let store = test_db::store().await;
+    assert_eq!(store.ingested_through().await.expect("asked"), None);
+    store.caught_up("a", 0, at("2026-03-01T11:00:00Z")).await.expect("done");
+    store.caught_up("a", 1, at("2026-03-01T10:00:00Z")).await.expect("done");
+    store.caught_up("a", 1, at("2026-03-01T09:00:00Z")).await.expect("done");
+    assert_eq!(store.ingested_through().await.expect("asked"), Some(at("2026-03-01T10:00:00Z")));
+    let lag = store.usage_lag(at("2026-03-01T11:30:00Z")).await.expect("asked");
+    assert_eq!(lag, Some(jiff::SignedDuration::from_mins(90)));
+    take_in(&store, "b", hundred()).await;
+    assert_eq!(store.ingested_through().await.expect("asked"), None, "a lane that never caught up holds all back");
+    store.forget_node("b").await.expect("done");
+    assert_eq!(store.ingested_through().await.expect("asked"), Some(at("2026-03-01T10:00:00Z")));
+}
+
+#[tokio::test]
+async fn partitions_are_made_ahead_and_events_without_one_are_kept() {
+    let store = test_db::store().await;
+    let now = at("2026-03-01T23:30:00Z");
+    take_in(&store, "early", vec![event(at("2026-03-02T01:00:00Z"), "before its partition")]).await;
+    assert_eq!(store.make_partitions(now, 3).await.expect("made"), 4, "yesterday, today and two of three days ahead");
+    assert_eq!(store.make_partitions(now, 3).await.expect("made again"), 4);
+    take_in(&store, "b", vec![event(at("2026-03-01T10:00:00Z"), "today"), event(at("2031-01-01T00:00:00Z"), "far")])
+        .await;
+    let places: Vec<(String, String)> =
+        sqlx::query_as("select tableoid::regclass::text, request_id from usage_events order by at")
+            .fetch_all(store.pool())
+            .await
+            .expect("events");
+    let places: Vec<_> = places.iter().map(|(table, id)| (table.as_str(), id.as_str())).collect();
+    assert_eq!(
+        places,
+        [
+            ("usage_events_20260301", "today"),
+            ("usage_events_other", "before its partition"),
+            ("usage_events_other", "far")
+        ]
+    );
+}

@@ -1,0 +1,93 @@
+//! What was used: one number everywhere.
+//!
+//! Every total here is exact by event time. Whole UTC hours come from the hourly roll-ups; the rest of a range, where a
+//! period or a partner's midnight does not fall on a UTC hour, is counted from the raw events. The dashboard, the API, the
+//! invoice and the gateway's quota all ask this module.
+
+mod billable;
+mod operators;
+mod request_log;
+mod source;
+mod totals;
+
+pub use billable::UsedUnits;
+pub use operators::PartnerUsage;
+pub use request_log::{LoggedRequest, Place, RequestFilter, RequestPage};
+pub use totals::{Dimension, Slice};
+
+use crate::ingest::SLOTS_US;
+use domain::{
+    id::{AppId, KeyId, OperationId, ProductId},
+    key_text::Environment,
+};
+use serde::{Deserialize, Serialize};
+
+/// Which calls to count; an empty filter counts all of the partner's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct UsageFilter {
+    pub environment: Option<Environment>,
+    pub product: Option<ProductId>,
+    pub operation: Option<OperationId>,
+    pub app: Option<AppId>,
+    pub key: Option<KeyId>,
+}
+
+/// Sums over a range of time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Totals {
+    /// All calls, refused ones included.
+    pub calls: u64,
+    /// Calls that the upstream answered in full.
+    pub served: u64,
+    /// Calls that we said no to.
+    pub refused: u64,
+    /// Calls answered with a status of 400 or more, refused ones included.
+    pub errors: u64,
+    /// Of those, with 500 or more.
+    pub server_errors: u64,
+    /// Billable units.
+    pub units: u64,
+    /// Request body bytes.
+    pub bytes_in: u64,
+    /// Response body bytes.
+    pub bytes_out: u64,
+    /// Served calls by how long they took: at most 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000 ms, and longer.
+    pub durations: [u64; 13],
+}
+
+/// How long served calls took, in microseconds, estimated within the slots of [`Totals::durations`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Latency {
+    pub p50_us: u64,
+    pub p95_us: u64,
+    pub p99_us: u64,
+}
+
+impl Totals {
+    /// `None` where nothing was served.
+    pub fn latency(&self) -> Option<Latency> {
+        Some(Latency { p50_us: self.percentile(50)?, p95_us: self.percentile(95)?, p99_us: self.percentile(99)? })
+    }
+
+    /// The duration that `percent` of the served calls did not exceed, in microseconds: linear within a slot, and the last
+    /// slot, which has no end, answers with its beginning.
+    pub fn percentile(&self, percent: u64) -> Option<u64> {
+        let calls: u64 = self.durations.iter().sum();
+        if calls == 0 {
+            return None;
+        }
+        let wanted = calls.saturating_mul(percent).div_ceil(100).max(1);
+        let (mut before, mut from) = (0_u64, 0_u64);
+        for (count, to) in self.durations.iter().zip(SLOTS_US) {
+            if before + count >= wanted {
+                return Some(from + (to - from).saturating_mul(wanted - before) / count.max(&1));
+            }
+            before += count;
+            from = to;
+        }
+        Some(from)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,111 @@
+//! Units, as the invoice and the quota count them.
+
+use super::{
+    UsageFilter,
+    source::{Ranges, from_used},
+};
+use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
+use domain::{
+    id::{OperationId, PartnerId, ProductId},
+    key_text::Environment,
+    period::Period,
+    rating::Used,
+};
+use sqlx::Row as _;
+use uuid::Uuid;
+
+/// Units of one operation, with its ids beside the codes that rating goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UsedUnits {
+    /// `None` for units of a product that is not known: they are counted, so that they are seen.
+    pub product: Option<ProductId>,
+    pub operation: Option<OperationId>,
+    pub used: Used,
+}
+
+const BY_OPERATION: &str = from_used!(
+    "select used.product_id, operation_id, coalesce(max(p.code), 'unknown') as product,
+         coalesce(max(o.code), 'unknown') as operation, sum(units)::bigint as units
+     from used left join operations o on o.id = operation_id left join products p on p.id = used.product_id
+     group by used.product_id, operation_id having sum(units) > 0 order by 3, 4"
+);
+
+const UNITS: &str = from_used!("select coalesce(sum(units), 0)::bigint as units from used");
+
+impl Store {
+    /// Units used in the range, by product and operation.
+    pub async fn units_between(
+        &self,
+        partner: PartnerId,
+        range: Period,
+        environment: Environment,
+    ) -> Result<Vec<UsedUnits>, StoreError> {
+        let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
+        let rows = self.used(BY_OPERATION, partner, &Ranges::new(&[range]), &filter).await?;
+        let units = |row: sqlx::postgres::PgRow| {
+            let known = |id: Uuid| (!id.is_nil()).then_some(id);
+            Ok(UsedUnits {
+                product: known(row.try_get("product_id")?).map(ProductId),
+                operation: known(row.try_get("operation_id")?).map(OperationId),
+                used: Used {
+                    product: row.try_get("product")?,
+                    operation: row.try_get("operation")?,
+                    units: row.count("units")?,
+                },
+            })
+        };
+        rows.into_iter().map(units).collect()
+    }
+
+    /// All units used in the range: what a quota holds against the partner.
+    pub async fn units_used(
+        &self,
+        partner: PartnerId,
+        range: Period,
+        environment: Environment,
+    ) -> Result<u64, StoreError> {
+        let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
+        let rows = self.used(UNITS, partner, &Ranges::new(&[range]), &filter).await?;
+        Ok(rows.first().map(|row| row.count("units")).transpose()?.unwrap_or_default())
+    }
+
+    /// [`Self::units_used`] of many partners at once, each in its own range: what a starting gateway counts on from.
+    /// Where a partner used nothing in an environment, that row is left out.
+    pub async fn all_partners_units_used(
+        &self,
+        ranges: &[(PartnerId, Period)],
+    ) -> Result<Vec<(PartnerId, Environment, u64)>, StoreError> {
+        let rows = sqlx::query(
+            "with asked as (
+                 select partner, first, past,
+                     case when date_trunc('hour', first, 'UTC') = first then first
+                         else date_trunc('hour', first, 'UTC') + interval '1 hour' end as first_hour,
+                     date_trunc('hour', past, 'UTC') as past_hour
+                 from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) as a (partner, first, past)
+             ), used as (
+                 select partner, environment, units from asked
+                 join usage_hourly u on u.partner_id = partner and u.hour >= first_hour and u.hour < past_hour
+                 union all
+                 select partner, environment, units from asked
+                 join usage_events e on e.partner_id = partner and e.at >= first and e.at < least(first_hour, past)
+                 union all
+                 select partner, environment, units from asked
+                 join usage_events e on e.partner_id = partner and e.at >= greatest(past_hour, first_hour) and e.at < past
+             )
+             select partner, environment, sum(units)::bigint as units from used group by 1, 2 having sum(units) > 0",
+        )
+        .bind(ranges.iter().map(|(partner, _)| partner.0).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|(_, range)| Ts(range.start)).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|(_, range)| Ts(range.end)).collect::<Vec<_>>())
+        .fetch_all(self.pool())
+        .await?;
+        let used = |row: sqlx::postgres::PgRow| {
+            Ok((PartnerId(row.try_get("partner")?), environment(&row)?, row.count("units")?))
+        };
+        rows.into_iter().map(used).collect()
+    }
+}
+
+fn environment(row: &sqlx::postgres::PgRow) -> Result<Environment, sqlx::Error> {
+    row.parsed("environment")
+}

@@ -1,0 +1,234 @@
+//! One number everywhere: every total equals a plain count of the events.
+
+use super::*;
+use crate::{
+    ingest::tests::{at, event, partner, take_in},
+    test_db,
+};
+use domain::{
+    id::PartnerId,
+    period::Period,
+    refusal::Code,
+    usage::{Outcome, UsageEvent},
+};
+use jiff::Timestamp;
+use uuid::Uuid;
+
+/// A small generator with a fixed beginning, so that a failure is found again.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// Three days around a clock change of Zurich, with many events close to hours and half hours.
+fn random_events(random: &mut Random, count: u64) -> Vec<UsageEvent> {
+    let start = at("2026-03-28T00:00:00Z").as_microsecond();
+    let mut events = Vec::new();
+    for number in 0..count {
+        let micros = match random.below(3) {
+            0 => random.below(144) * 1_800_000_000 + random.below(3),
+            1 => (random.below(143) + 1) * 1_800_000_000 - 1,
+            _ => random.below(3 * 86_400_000_000),
+        };
+        let at = Timestamp::from_microsecond(start + i64::try_from(micros).expect("fits")).expect("in range");
+        let mut event = event(at, &format!("r{number}"));
+        event.app = AppId(Uuid::from_u128(u128::from(10 + random.below(3))));
+        event.key = KeyId(Uuid::from_u128(u128::from(20 + random.below(4))));
+        event.product = (random.below(10) > 0).then(|| ProductId(Uuid::from_u128(u128::from(30 + random.below(2)))));
+        event.operation = event.product.map(|_| OperationId(Uuid::from_u128(u128::from(40 + random.below(3)))));
+        event.environment = if random.below(3) == 0 { Environment::Test } else { Environment::Live };
+        event.duration_us = [1, 999, 1_000, 1_001, 7_000, 5_000_000, 5_000_001][random.below(7) as usize];
+        (event.status, event.outcome, event.units) = match random.below(4) {
+            0 => (429, Outcome::Refused(Code::LimitExceeded), 0),
+            1 => (502, Outcome::UpstreamFailed, 0),
+            2 => (404, Outcome::Served, 2),
+            _ => (200, Outcome::Served, 1 + random.below(5)),
+        };
+        if random.below(20) == 0 {
+            event.partner = PartnerId(Uuid::from_u128(77));
+        }
+        events.push(event);
+    }
+    events
+}
+
+fn plain<'a>(events: impl Iterator<Item = &'a UsageEvent>) -> Totals {
+    let mut totals = Totals::default();
+    for event in events {
+        totals.calls += 1;
+        totals.served += u64::from(event.outcome == Outcome::Served);
+        totals.refused += u64::from(matches!(event.outcome, Outcome::Refused(_)));
+        totals.errors += u64::from(event.status >= 400);
+        totals.server_errors += u64::from(event.status >= 500);
+        totals.units += event.units;
+        totals.bytes_in += event.bytes_in;
+        totals.bytes_out += event.bytes_out;
+        if event.outcome == Outcome::Served {
+            let longest = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
+            let slot = longest.iter().position(|ms| event.duration_us <= ms * 1_000).unwrap_or(12);
+            totals.durations[slot] += 1;
+        }
+    }
+    totals
+}
+
+fn mine(event: &&UsageEvent, range: Period) -> bool {
+    event.partner == partner() && range.contains(event.at)
+}
+
+#[tokio::test]
+async fn totals_days_and_slices_equal_a_plain_count_for_any_range_and_zone() {
+    let store = test_db::store().await;
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let events = random_events(&mut random, 1_500);
+    store.make_partitions(at("2026-03-28T12:00:00Z"), 1).await.expect("made");
+    take_in(&store, "a", events[..700].to_vec()).await;
+    take_in(&store, "b", events[700..].to_vec()).await;
+    let all = UsageFilter::default();
+    let zones = ["UTC", "Europe/Zurich", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Auckland", "America/St_Johns"];
+    for round in 0..40 {
+        let base = at("2026-03-28T00:00:00Z").as_microsecond();
+        let mut instant = |step: u64| {
+            let micros = if round % 2 == 0 {
+                random.below(3 * 86_400_000_000 / step) * step
+            } else {
+                random.below(3 * 86_400_000_000)
+            };
+            Timestamp::from_microsecond(base + i64::try_from(micros).expect("fits")).expect("in range")
+        };
+        let (a, b) = (instant(1_800_000_000), instant(3_600_000_000));
+        let range = Period { start: a.min(b), end: a.max(b) };
+        let expected = plain(events.iter().filter(|event| mine(event, range)));
+        assert_eq!(store.usage_totals(partner(), range, &all).await.expect("totals"), expected, "{range:?}");
+
+        let zone = zones[round % zones.len()];
+        let days = store.usage_days(partner(), range, zone, &all).await.expect("days");
+        let local = domain::period::zone(zone).expect("a zone");
+        for (midnight, totals) in &days {
+            let day = midnight.to_zoned(local.clone()).date();
+            let expected = plain(
+                events.iter().filter(|event| mine(event, range) && event.at.to_zoned(local.clone()).date() == day),
+            );
+            assert_eq!(*totals, expected, "{zone} {day}");
+        }
+        assert_eq!(days.iter().map(|(_, totals)| totals.calls).sum::<u64>(), expected.calls);
+
+        for dimension in
+            [Dimension::Product, Dimension::Operation, Dimension::App, Dimension::Key, Dimension::Environment]
+        {
+            let slices = store.usage_by(partner(), dimension, range, &all).await.expect("slices");
+            assert_eq!(slices.iter().map(|slice| slice.totals.units).sum::<u64>(), expected.units, "{dimension:?}");
+            assert_eq!(slices.iter().map(|slice| slice.totals.calls).sum::<u64>(), expected.calls, "{dimension:?}");
+        }
+
+        let filter = UsageFilter {
+            environment: Some(Environment::Live),
+            key: Some(KeyId(Uuid::from_u128(21))),
+            ..UsageFilter::default()
+        };
+        let of_key = |event: &&UsageEvent| event.environment == Environment::Live && event.key.0.as_u128() == 21;
+        let expected = plain(events.iter().filter(|event| mine(event, range) && of_key(event)));
+        assert_eq!(store.usage_totals(partner(), range, &filter).await.expect("totals"), expected);
+    }
+}
+
+#[tokio::test]
+async fn the_invoice_the_quota_and_the_operator_count_the_same_units() {
+    let store = test_db::store().await;
+    let mut random = Random(99);
+    let events = random_events(&mut random, 800);
+    sqlx::query("insert into partners (id, name, created_at) values ($1, 'Acme', now()), ($2, 'Other', now())")
+        .bind(partner().0)
+        .bind(Uuid::from_u128(77))
+        .execute(store.pool())
+        .await
+        .expect("partners");
+    take_in(&store, "a", events.clone()).await;
+    let ranges = [
+        ("2026-03-28T10:15:00Z", "2026-03-30T01:45:00.5Z"),
+        ("2026-03-28T10:15:00Z", "2026-03-28T10:45:00Z"),
+        ("2026-03-28T10:45:00Z", "2026-03-28T11:15:00Z"),
+        ("2026-03-28T10:00:00Z", "2026-03-29T10:00:00Z"),
+    ];
+    for (start, end) in ranges {
+        let range = Period { start: at(start), end: at(end) };
+        for environment in [Environment::Live, Environment::Test] {
+            let counted = |event: &&UsageEvent| mine(event, range) && event.environment == environment;
+            let expected: u64 = events.iter().filter(counted).map(|event| event.units).sum();
+            let lines = store.units_between(partner(), range, environment).await.expect("lines");
+            assert_eq!(lines.iter().map(|line| line.used.units).sum::<u64>(), expected);
+            assert_eq!(store.units_used(partner(), range, environment).await.expect("units"), expected);
+            let of_all = store.all_partners_units_used(&[(partner(), range)]).await.expect("units");
+            let found = of_all.iter().find(|(of, env, _)| *of == partner() && *env == environment);
+            assert_eq!(found.map_or(0, |(_, _, units)| *units), expected);
+            let partners = store.all_partners_usage(range, Some(environment), 10).await.expect("partners");
+            assert_eq!(partners.iter().find(|row| row.partner == partner()).map_or(0, |row| row.units), expected);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_request_log_shows_each_call_once_page_by_page() {
+    let store = test_db::store().await;
+    let mut random = Random(5);
+    let mut events = random_events(&mut random, 300);
+    // Several at the very same instant, on two nodes.
+    for event in &mut events[..60] {
+        event.at = at("2026-03-29T12:00:00Z");
+    }
+    take_in(&store, "node.a", events[..150].to_vec()).await;
+    take_in(&store, "node.b", events[150..].to_vec()).await;
+    let range = Period { start: at("2026-03-28T00:00:00Z"), end: at("2026-03-31T00:00:00Z") };
+    let (mut seen, mut after) = (Vec::new(), None);
+    loop {
+        let page =
+            store.request_log(partner(), range, &RequestFilter::default(), after.as_ref(), 7).await.expect("a page");
+        seen.extend(page.requests.iter().map(|request| (request.at, request.request_id.clone())));
+        match page.next {
+            // Through the text, as an address carries it.
+            Some(place) => after = Some(place.to_string().parse().expect("a place")),
+            None => break,
+        }
+    }
+    assert!(seen.is_sorted_by(|a, b| a.0 >= b.0), "newest first");
+    let mut ids: Vec<_> = seen.into_iter().map(|(_, id)| id).collect();
+    let mut expected: Vec<_> =
+        events.iter().filter(|event| mine(event, range)).map(|event| event.request_id.clone()).collect();
+    ids.sort();
+    expected.sort();
+    assert_eq!(ids, expected);
+
+    let filter = RequestFilter {
+        status_class: Some(4),
+        outcome: Some("refused".to_owned()),
+        request_id: Some("r1".to_owned()),
+        ..RequestFilter::default()
+    };
+    let page = store.request_log(partner(), range, &filter, None, 500).await.expect("a page");
+    let counted = |event: &&UsageEvent| mine(event, range) && event.status == 429 && event.request_id.starts_with("r1");
+    assert_eq!(page.requests.len(), events.iter().filter(counted).count());
+    assert!(page.requests.iter().all(|request| request.refusal.as_deref() == Some("limit-exceeded")));
+
+    let one = page.requests.first().expect("at least one");
+    assert_eq!(store.request_at(partner(), &one.place).await.expect("the call"), *one);
+    let other = store.request_at(PartnerId(Uuid::from_u128(78)), &one.place).await;
+    assert!(matches!(other, Err(crate::StoreError::NotFound)), "another partner's call does not exist");
+    assert_eq!(store.requests_by_id(partner(), &one.request_id).await.expect("calls").first(), Some(one));
+}
+
+#[test]
+fn percentiles_lie_in_their_slot() {
+    let mut totals = Totals::default();
+    assert_eq!(totals.latency(), None);
+    totals.durations[4] = 100; // 10 to 20 ms
+    totals.durations[12] = 1;
+    let latency = totals.latency().expect("some");
+    assert!((10_000..=20_000).contains(&latency.p50_us), "{latency:?}");
+    assert_eq!(totals.percentile(100), Some(5_000_000), "the last slot answers with its beginning");
+}
