@@ -1,0 +1,128 @@
+//! Everything that the stand-in holds, and its clock.
+
+use crate::{faults::Faults, idempotency::Saved, webhooks::Delivery};
+use serde_json::{Value, json};
+use std::{
+    collections::BTreeMap,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+/// Stripe's search shows an object only after about a minute, and meter summaries lag as well.
+pub const SEARCH_DELAY_SECONDS: i64 = 60;
+
+/// One account's objects, each kind in the order of creation.
+#[derive(Default)]
+pub struct Account {
+    /// How far the clock is ahead of the machine's, in seconds.
+    pub ahead_seconds: i64,
+    pub customers: Objects,
+    pub invoice_items: Objects,
+    pub invoices: Objects,
+    pub meters: Objects,
+    pub meter_events: Vec<MeterEvent>,
+    pub events: Objects,
+    pub saved: BTreeMap<String, Saved>,
+    pub faults: Faults,
+    pub deliveries: Vec<Delivery>,
+    /// Each request that was authenticated: method, path, parameters, status.
+    pub log: Vec<Value>,
+    pub counter: u64,
+    pub invoice_numbers: u64,
+}
+
+/// A meter event that was accepted.
+#[derive(Debug, Clone)]
+pub struct MeterEvent {
+    pub event_name: String,
+    pub identifier: String,
+    pub customer: String,
+    pub value: i64,
+    pub timestamp: i64,
+    pub received: i64,
+}
+
+/// Objects of one kind, oldest first.
+#[derive(Default)]
+pub struct Objects(Vec<Value>);
+
+impl Objects {
+    pub fn add(&mut self, object: Value) -> Value {
+        self.0.push(object.clone());
+        object
+    }
+
+    pub fn get(&self, id: &str) -> Option<&Value> {
+        self.0.iter().rev().find(|object| object["id"] == id)
+    }
+
+    pub fn get_mut(&mut self, id: &str) -> Option<&mut Value> {
+        self.0.iter_mut().rev().find(|object| object["id"] == id)
+    }
+
+    pub fn remove(&mut self, id: &str) {
+        self.0.retain(|object| object["id"] != id);
+    }
+
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Value> {
+        self.0.iter()
+    }
+
+    pub fn all(&self) -> &[Value] {
+        &self.0
+    }
+}
+
+impl Account {
+    /// Seconds since 1970 by the account's own clock.
+    pub fn now(&self) -> i64 {
+        let machine = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        i64::try_from(machine).unwrap_or(0) + self.ahead_seconds
+    }
+
+    /// A new identifier, as `cus_Nx0…`: unlike any other, and unlike its neighbour.
+    pub fn new_id(&mut self, prefix: &str) -> String {
+        const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+        self.counter += 1;
+        let mut id = String::from(prefix);
+        let mut mixed = self.counter;
+        for _ in 0..14 {
+            mixed = mixed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            id.push(char::from(DIGITS[(mixed >> 33) as usize % 62]));
+        }
+        format!("{id}{:04}", self.counter)
+    }
+
+    /// Moves the clock and does what falls due: drafts that advance by themselves are finalised an hour after creation.
+    pub fn advance(&mut self, seconds: i64) {
+        self.ahead_seconds += seconds;
+        let due_before = self.now() - 3_600;
+        let due: Vec<String> = self
+            .invoices
+            .iter()
+            .filter(|invoice| invoice["status"] == "draft" && invoice["auto_advance"] == true)
+            .filter(|invoice| invoice["created"].as_i64().is_some_and(|created| created <= due_before))
+            .filter_map(|invoice| invoice["id"].as_str().map(str::to_owned))
+            .collect();
+        for id in due {
+            let _ = crate::invoices::finalize(self, &id, &crate::params::Params::default());
+        }
+    }
+
+    /// Everything that a test compares.
+    pub fn dump(&self) -> Value {
+        let meter_events: Vec<Value> = self
+            .meter_events
+            .iter()
+            .map(|event| {
+                json!({ "event_name": event.event_name, "identifier": event.identifier, "customer": event.customer,
+                    "value": event.value, "timestamp": event.timestamp })
+            })
+            .collect();
+        let invoices: Vec<Value> = self.invoices.iter().map(|invoice| crate::invoices::shown(self, invoice)).collect();
+        json!({
+            "now": self.now(), "customers": self.customers.all(), "invoices": invoices,
+            "invoice_items": self.invoice_items.all(), "meters": self.meters.all(), "meter_events": meter_events,
+            "events": self.events.all(),
+        })
+    }
+}

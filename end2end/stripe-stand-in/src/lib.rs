@@ -1,0 +1,26 @@
+//! A stand-in for Stripe: the part of its API that Turnpike uses, stateful, with a clock that can be moved.
+//!
+//! Owns: customers, invoice items, invoices, billing meters and their events, API events and signed webhooks, idempotency
+//! keys and identifiers that are forgotten after 24 hours of its own clock, and faults on demand. Does not own: cards,
+//! taxes, subscriptions, prices. Always true: it answers as Stripe documents, refuses parameters that it does not know, and
+//! is checked by Stripe's own client library (see `referee/`). It is test code: nothing is kept when it stops.
+
+mod account;
+mod control;
+mod customers;
+mod events;
+mod failure;
+mod faults;
+mod idempotency;
+mod invoice_items;
+mod invoices;
+mod list;
+mod meter_events;
+mod meters;
+mod params;
+mod serve;
+mod webhooks;
+
+pub use faults::Faults;
+pub use serve::{Options, StandIn};
+pub use webhooks::signature;

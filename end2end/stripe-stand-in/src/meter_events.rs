@@ -1,0 +1,67 @@
+//! `/v1/billing/meter_events`: each identifier counts once, for 24 hours of the account's clock. After that Stripe has
+//! forgotten it and counts the same event again, which is the trap that this program is here to set.
+
+use crate::{
+    account::{Account, MeterEvent},
+    events,
+    failure::Failure,
+    idempotency::REMEMBERED_SECONDS,
+    params::Params,
+};
+use serde_json::{Value, json};
+
+const OLDEST_SECONDS: i64 = 35 * 86_400;
+const NEWEST_SECONDS: i64 = 300;
+
+pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> {
+    params.only(&["event_name", "payload[]", "identifier", "timestamp"])?;
+    let now = account.now();
+    let event_name = params.need("event_name")?.to_owned();
+    let timestamp = params.integer("timestamp")?.unwrap_or(now);
+    if timestamp < now - OLDEST_SECONDS {
+        return Err(Failure::invalid("The timestamp is more than 35 days in the past.")
+            .code("timestamp_too_far_in_past")
+            .param("timestamp"));
+    }
+    if timestamp > now + NEWEST_SECONDS {
+        return Err(Failure::invalid("The timestamp is more than 5 minutes in the future.")
+            .code("timestamp_in_future")
+            .param("timestamp"));
+    }
+    let identifier = match params.get("identifier") {
+        Some(identifier) if identifier.len() > 100 => {
+            return Err(Failure::invalid("An identifier is at most 100 characters long.").param("identifier"));
+        }
+        Some(identifier) => identifier.to_owned(),
+        None => account.new_id("generated-"),
+    };
+    let remembered = |event: &MeterEvent| event.identifier == identifier && now - event.received < REMEMBERED_SECONDS;
+    if account.meter_events.iter().any(remembered) {
+        return Err(Failure::invalid(format!("An event already exists with identifier {identifier}."))
+            .code("duplicate_meter_event")
+            .param("identifier"));
+    }
+    let payload: Value = params.map("payload").into_iter().map(|(key, value)| (key.to_owned(), json!(value))).collect();
+    let event = json!({
+        "object": "billing.meter_event", "created": now, "event_name": event_name, "identifier": identifier,
+        "livemode": false, "payload": payload, "timestamp": timestamp,
+    });
+    // What is wrong with the content Stripe tells later, by an event.
+    let meter = account.meters.iter().find(|meter| meter["event_name"] == event_name.as_str()).cloned();
+    let Some(meter) = meter else {
+        events::happened(account, "v1.billing.meter.no_meter_found", &event);
+        return Ok(event);
+    };
+    let field = |setting: &str| {
+        meter[setting]["event_payload_key"].as_str().and_then(|key| payload[key].as_str()).map(str::to_owned)
+    };
+    let customer = field("customer_mapping").filter(|id| account.customers.get(id).is_some());
+    let value = field("value_settings").and_then(|value| value.parse().ok());
+    match (customer, value) {
+        (Some(customer), Some(value)) => {
+            account.meter_events.push(MeterEvent { event_name, identifier, customer, value, timestamp, received: now });
+        }
+        _ => events::happened(account, "v1.billing.meter.error_report_triggered", &event),
+    }
+    Ok(event)
+}
