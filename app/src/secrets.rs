@@ -69,6 +69,20 @@ impl Secrets {
         let payload = Payload { msg: sealed, aad: context.as_bytes() };
         self.seal.decrypt(&XNonce::from(*nonce), payload).ok()
     }
+
+    /// Seals the value of a header that the gateway adds before it forwards to this product.
+    pub fn seal_header(&self, product_code: &str, name: &str, value: &[u8]) -> Vec<u8> {
+        self.seal(&header_context(product_code, name), value)
+    }
+
+    /// Opens what [`Self::seal_header`] sealed for the same product and header.
+    pub fn unseal_header(&self, product_code: &str, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.unseal(&header_context(product_code, name), sealed)
+    }
+}
+
+fn header_context(product_code: &str, name: &str) -> String {
+    format!("header:{product_code}:{}", name.to_ascii_lowercase())
 }
 
 /// A new single-use token for a link: the text for the mail, and the hash that the database keeps.
