@@ -105,6 +105,11 @@ pub fn answer(
     Ok(())
 }
 
+/// Reads an identifier from a hidden field. One that does not read was not written by our page.
+pub fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
+    text.parse().map_err(|_| Failure::whole("This no longer exists. Load the page again."))
+}
+
 /// Adds a Set-Cookie to the response.
 pub fn set_cookie(cookie: &str) {
     if let (Some(response), Ok(value)) = (use_context::<ResponseOptions>(), HeaderValue::from_str(cookie)) {

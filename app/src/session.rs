@@ -7,6 +7,7 @@ use crate::{
 use domain::id::{MemberId, OperatorId};
 use http::request::Parts;
 use leptos::prelude::use_context;
+use sha2::{Digest, Sha256};
 use store::StoreError;
 use tower_sessions::Session;
 
@@ -15,6 +16,9 @@ pub const MEMBER: &str = "member";
 
 /// Session value that holds an operator's id.
 pub const OPERATOR: &str = "operator";
+
+/// Session value that holds the browser's name.
+pub const PROGRAM: &str = "program";
 
 /// The session could not be kept; nobody is signed in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -34,6 +38,48 @@ pub async fn sign_in_operator(operator: OperatorId) -> Result<(), SessionFailed>
 /// Forgets the session, here and in the database.
 pub async fn sign_out() -> Result<(), SessionFailed> {
     current()?.flush().await.map_err(failed)
+}
+
+/// The member whose session it is, while they may still sign in.
+pub async fn member_viewer(state: &AppState, id: MemberId) -> Result<Option<MemberViewer>, StoreError> {
+    let Some(found) = state.store.find_member_of_any_partner(id).await? else { return Ok(None) };
+    let (member, partner) = (found.member, found.partner);
+    if member.disabled_at.is_some() || member.email_verified_at.is_none() {
+        return Ok(None);
+    }
+    Ok(Some(MemberViewer {
+        id: member.id,
+        partner: partner.id,
+        partner_name: partner.name,
+        time_zone: partner.time_zone,
+        suspended: partner.suspended_at.is_some(),
+        name: member.name,
+        email: member.email,
+        role: member.role,
+    }))
+}
+
+/// The operator whose session it is, while they may still sign in.
+pub async fn operator_viewer(state: &AppState, id: OperatorId) -> Result<Option<OperatorViewer>, StoreError> {
+    let Some(operator) = state.store.find_operator(id).await?.filter(|operator| operator.disabled_at.is_none()) else {
+        return Ok(None);
+    };
+    Ok(Some(OperatorViewer { id: operator.id, name: operator.name, email: operator.email, role: operator.role }))
+}
+
+/// Keeps what the browser calls itself, for the list from which people end their sessions.
+pub async fn note_program(program: &str) -> Result<(), SessionFailed> {
+    current()?.insert(PROGRAM, program).await.map_err(failed)
+}
+
+/// What the database knows this request's session by.
+pub fn own_id_hash() -> Option<[u8; 32]> {
+    current().ok()?.id().map(id_hash)
+}
+
+/// SHA-256 of a session's id: all that is kept of it.
+pub fn id_hash(id: tower_sessions::session::Id) -> [u8; 32] {
+    Sha256::digest(id.0.to_be_bytes()).into()
 }
 
 async fn begin(name: &str, id: String) -> Result<(), SessionFailed> {

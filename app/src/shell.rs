@@ -1,10 +1,6 @@
 //! The HTML document around every page.
 
-use crate::{
-    flash::Flash,
-    form::set_cookie,
-    routes::App,
-};
+use crate::{components::Theme, flash::Flash, form::set_cookie, routes::App};
 use http::{HeaderValue, header};
 use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
@@ -15,33 +11,6 @@ use leptos_meta::MetaTags;
 pub struct SiteFiles {
     /// Path of the style sheet, as `/site/turnpike-1a2b.css`.
     pub style: String,
-}
-
-/// The viewer's choice of colours, from the `theme` cookie.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Theme {
-    #[default]
-    System,
-    Light,
-    Dark,
-}
-
-impl Theme {
-    pub fn from_code(code: &str) -> Self {
-        match code {
-            "light" => Self::Light,
-            "dark" => Self::Dark,
-            _ => Self::System,
-        }
-    }
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::Light => "light",
-            Self::Dark => "dark",
-        }
-    }
 }
 
 /// The whole document. Sets the content security policy with this response's nonce.

@@ -3,7 +3,7 @@
 //! The server's guard loads the viewer once per request, checks [`access`](crate::access) and leaves both here. A page or
 //! server function that takes a [`Cx`] of members cannot run for anybody else.
 
-use crate::{flash::Flash, shell::Theme, state::AppState};
+use crate::{components::Theme, flash::Flash, state::AppState};
 use domain::{
     id::{MemberId, OperatorId, PartnerId},
     role::{MemberRole, OperatorRole},

@@ -79,7 +79,7 @@ impl Frame {
                         {self.person.map(|person| view! { <p class="frame-person" title=person.clone()>{person.clone()}</p> })}
                         <div class="frame-foot-row">
                             <ThemeSwitch theme=self.theme next=self.path />
-                            <form method="post" action="/sign-out">
+                            <form method="post" action="/do/sign-out">
                                 <button type="submit" class="icon-button" title="Sign out">
                                     <Icon name=IconName::SignOut />
                                     <span class="visually-hidden">"Sign out"</span>

@@ -13,7 +13,7 @@ pub fn PortalShell(
     #[prop(into)]
     partner: String,
     /// Which environment the page shows, where it shows one: `Some(true)` is live.
-    #[prop(optional, into)]
+    #[prop(optional_no_strip, into)]
     live: Option<bool>,
     nav: Vec<NavGroup>,
     /// The address of this page, to mark the current link and to come back to.
@@ -35,7 +35,7 @@ pub fn PortalShell(
     Frame {
         class: "frame frame-portal",
         brand,
-        home: "/",
+        home: "/home",
         whose: whose.into_any(),
         nav,
         path,

@@ -30,7 +30,7 @@ impl Theme {
     }
 }
 
-/// Three small buttons that post `theme` (and `next`, the page to come back to) to `/theme`.
+/// Three small buttons that post `theme` (and `next`, the page to come back to) to `/do/theme`.
 #[component]
 pub fn ThemeSwitch(
     /// The theme in force.
@@ -48,7 +48,7 @@ pub fn ThemeSwitch(
         }
     };
     view! {
-        <form method="post" action="/theme" class="theme-switch" aria-label="Colour theme">
+        <form method="post" action="/do/theme" class="theme-switch" aria-label="Colour theme">
             <input type="hidden" name="next" value=next />
             {choice(Theme::System, "Same as the system", IconName::Monitor)}
             {choice(Theme::Light, "Light", IconName::Sun)}

@@ -1,2 +1,102 @@
-//! Not written yet.
-fn main() {}
+//! Breaks a running Turnpike and checks what it promised. It shares no code with what it checks: it speaks HTTP, reads
+//! Postgres by `psql`, and keeps two ledgers of its own.
+//!
+//! `chaos kill` (R1): 64 connections call the gateway without pause while the server is killed with SIGKILL at random
+//! instants and started again. Three ledgers by request id are then compared: C, calls whose whole answer a client read;
+//! U, calls that reached the upstream; M, events in Postgres. Promise: every id of C is in M exactly once, M has no id
+//! twice, M is within U, and M without C holds only calls that were in flight at a kill.
+
+mod checker;
+mod client;
+mod upstream;
+mod world;
+
+use clap::{Parser, Subcommand};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+#[derive(Parser)]
+#[command(about = "Breaks a running Turnpike and checks what it promised")]
+struct Arguments {
+    #[command(subcommand)]
+    experiment: Experiment,
+}
+
+#[derive(Subcommand)]
+enum Experiment {
+    /// Kill the server under load, again and again; no call that a client saw answered may be lost or doubled.
+    Kill(Kill),
+}
+
+#[derive(Parser, Clone)]
+struct Kill {
+    /// How often the server is killed.
+    #[arg(long, default_value_t = 20)]
+    rounds: u32,
+    /// Connections that call at once.
+    #[arg(long, default_value_t = 64)]
+    connections: usize,
+    /// Longest time between a start and the next kill, in milliseconds; the instant within it is random.
+    #[arg(long, default_value_t = 1_500)]
+    longest_life: u64,
+    /// Seed of the random instants; printed, so that a run can be repeated.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// The binary under test.
+    #[arg(long)]
+    binary: PathBuf,
+    /// The built site that the binary serves.
+    #[arg(long)]
+    site: PathBuf,
+    /// Control run: the spool write is switched off, and the check must fail.
+    #[arg(long)]
+    without_spool: bool,
+    /// Where the result is written as JSON.
+    #[arg(long)]
+    result: Option<PathBuf>,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let Experiment::Kill(kill) = Arguments::parse().experiment;
+    match run(&kill).await {
+        Ok(found) => {
+            println!("{found}");
+            if let Some(path) = &kill.result
+                && let Err(error) = std::fs::write(path, found.to_json())
+            {
+                eprintln!("cannot write {}: {error}", path.display());
+                return ExitCode::FAILURE;
+            }
+            if found.holds() == !kill.without_spool { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(error) => {
+            eprintln!("chaos: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Anything that keeps the experiment from being carried out; never a broken promise, which is a finding.
+type Trouble = Box<dyn std::error::Error + Send + Sync>;
+
+async fn run(kill: &Kill) -> Result<checker::Findings, Trouble> {
+    let seed = kill.seed.unwrap_or_else(world::seed_of_now);
+    println!("seed {seed}, {} rounds, {} connections", kill.rounds, kill.connections);
+    let upstream = upstream::Upstream::start().await?;
+    let mut world = world::World::start(kill, upstream.port()).await?;
+    let load = client::Load::start(world.gateway_port(), world.key().to_owned(), kill.connections);
+    let mut restarts = Vec::new();
+    let mut random = world::Random::new(seed);
+    for round in 1..=kill.rounds {
+        tokio::time::sleep(Duration::from_millis(100 + random.below(kill.longest_life))).await;
+        world.kill()?;
+        restarts.push(world.start_again().await?);
+        println!("round {round}: back after {} ms", restarts.last().map_or(0, Duration::as_millis));
+    }
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    let answered = load.stop().await;
+    world.wait_until_ingested().await?;
+    let metered = world.metered_ids()?;
+    world.stop().await?;
+    Ok(checker::compare(seed, kill, &answered, &upstream.ids(), &metered, &restarts))
+}

@@ -2,22 +2,20 @@
 
 use app::{
     access::{Verdict, who_may},
+    components::Theme,
     flash::{self, Flash},
-    shell::Theme,
+    session::{MEMBER, OPERATOR},
     state::AppState,
-    viewer::{MemberViewer, OperatorViewer, Viewer},
+    viewer::Viewer,
 };
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
-    response::{IntoResponse, Redirect, Response},
+    response::{Html, IntoResponse, Redirect, Response},
 };
 use http::{HeaderMap, Method, StatusCode, header};
 use store::StoreError;
 use tower_sessions::Session;
-
-/// Session values: whose session it is.
-pub use app::session::{MEMBER, OPERATOR};
 
 /// Refuses what the list does not allow; leaves viewer, flash and theme for the page.
 pub async fn guard(State(state): State<AppState>, session: Session, mut request: Request, next: Next) -> Response {
@@ -39,8 +37,8 @@ pub async fn guard(State(state): State<AppState>, session: Session, mut request:
                 return Redirect::to(&sign_in("/console/sign-in", &request)).into_response();
             }
             Verdict::SignInAsMember | Verdict::SignInAsOperator => return StatusCode::UNAUTHORIZED.into_response(),
-            Verdict::Refuse => return refused(StatusCode::FORBIDDEN, page),
-            Verdict::Hide => return refused(StatusCode::NOT_FOUND, page),
+            Verdict::Refuse => return refused(StatusCode::FORBIDDEN),
+            Verdict::Hide => return refused(StatusCode::NOT_FOUND),
         }
     }
     let flash = cookie(request.headers(), flash::COOKIE).and_then(|value| Flash::from_cookie(value, &state.secrets));
@@ -83,7 +81,16 @@ fn sign_in(page: &str, request: &Request) -> String {
     if wanted == "/" { page.to_owned() } else { format!("{page}?next={encoded}") }
 }
 
-fn refused(status: StatusCode, page: bool) -> Response {
-    let _ = page;
-    status.into_response()
+/// A short page of its own: the one that was asked for must not even begin to render.
+fn refused(status: StatusCode) -> Response {
+    let (title, text) = match status {
+        StatusCode::FORBIDDEN => ("Not allowed", "Your role does not open this. Ask an owner or admin of your company."),
+        _ => ("Not found", "There is nothing at this address, or nothing that you may see."),
+    };
+    let page = format!(
+        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} · Turnpike</title>\
+         <meta name=\"viewport\" content=\"width=device-width\"></head>\
+         <body><main><h1>{title}</h1><p>{text}</p><p><a href=\"/\">Go to the front page</a></p></main></body></html>"
+    );
+    (status, Html(page)).into_response()
 }

@@ -1,0 +1,56 @@
+//! The API behind the gateway: answers 200 at once, and keeps every request id that reached it.
+
+use crate::Trouble;
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    sync::{Arc, Mutex, PoisonError},
+};
+use tokio::net::TcpListener;
+
+/// How often each request id arrived.
+type Arrivals = Arc<Mutex<HashMap<String, u32>>>;
+
+/// A running upstream; it ends with the process.
+pub struct Upstream {
+    port: u16,
+    arrivals: Arrivals,
+}
+
+impl Upstream {
+    pub async fn start() -> Result<Self, Trouble> {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
+        let port = listener.local_addr()?.port();
+        let arrivals = Arrivals::default();
+        let kept = Arc::clone(&arrivals);
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                let kept = Arc::clone(&kept);
+                let answer = service_fn(move |request| answer(request, Arc::clone(&kept)));
+                tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
+            }
+        });
+        Ok(Self { port, arrivals })
+    }
+
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn ids(&self) -> HashMap<String, u32> {
+        self.arrivals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+async fn answer(request: Request<Incoming>, arrivals: Arrivals) -> Result<Response<Full<Bytes>>, Infallible> {
+    let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("none").to_owned();
+    *arrivals.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default() += 1;
+    let body = Bytes::from_static(b"{\"id\":\"pay_1\",\"status\":\"succeeded\"}");
+    let mut response = Response::new(Full::new(body));
+    response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,274 @@
+//! One Turnpike under test: its configuration, its process, and what its Postgres says.
+
+use crate::{Kill, Trouble};
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    fs::{self, File},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+use tempfile::TempDir;
+use tokio::{io::{AsyncReadExt, AsyncWriteExt}, net::TcpStream, time::sleep};
+
+/// Longest wait for a start, and for Postgres to catch up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server that is killed and started again on the same data.
+pub struct World {
+    folder: TempDir,
+    binary: PathBuf,
+    environment: Vec<(String, String)>,
+    gateway: u16,
+    admin: u16,
+    key: String,
+    server: Child,
+}
+
+impl World {
+    pub async fn start(kill: &Kill, upstream_port: u16) -> Result<Self, Trouble> {
+        let folder = tempfile::Builder::new().prefix("turnpike-chaos-").tempdir()?;
+        let (portal, gateway, admin) = (free_port()?, free_port()?, free_port()?);
+        let mut environment: Vec<(String, String)> = [
+            ("TURNPIKE_PORTAL_LISTEN", format!("127.0.0.1:{portal}")),
+            ("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{gateway}")),
+            ("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
+            ("TURNPIKE_DATA_DIR", folder.path().join("data").display().to_string()),
+            ("TURNPIKE_SITE_DIR", kill.site.display().to_string()),
+            ("TURNPIKE_DEVELOPMENT", "true".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        if kill.without_spool {
+            environment.push(("TURNPIKE_UNSAFE_WITHOUT_SPOOL".to_owned(), "true".to_owned()));
+        }
+        write_setup(folder.path(), upstream_port)?;
+        let server = serve(&kill.binary, &environment, folder.path())?;
+        let mut world =
+            Self { folder, binary: kill.binary.clone(), environment, gateway, admin, key: String::new(), server };
+        world.wait_until_ready().await?;
+        world.key = world.apply()?;
+        world.wait_for_first_answer().await?;
+        Ok(world)
+    }
+
+    pub const fn gateway_port(&self) -> u16 {
+        self.gateway
+    }
+
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub fn kill(&mut self) -> Result<(), Trouble> {
+        self.server.kill()?;
+        self.server.wait()?;
+        Ok(())
+    }
+
+    /// Starts it again; gives the time from the start to the first call answered 200.
+    pub async fn start_again(&mut self) -> Result<Duration, Trouble> {
+        let begin = Instant::now();
+        self.server = serve(&self.binary, &self.environment, self.folder.path())?;
+        self.wait_for_first_answer().await?;
+        Ok(begin.elapsed())
+    }
+
+    /// Ends it as an operator would.
+    pub async fn stop(mut self) -> Result<(), Trouble> {
+        let pid = self.server.id().to_string();
+        Command::new("kill").args(["-TERM", &pid]).status()?;
+        for _ in 0..150 {
+            if self.server.try_wait()?.is_some() {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(100)).await;
+        }
+        self.server.kill()?;
+        Err("the server did not stop within 15 s of SIGTERM".into())
+    }
+
+    /// Waits until the count of events stands still for two seconds.
+    pub async fn wait_until_ingested(&self) -> Result<(), Trouble> {
+        let begin = Instant::now();
+        let (mut last, mut since) = (self.count_events()?, Instant::now());
+        while begin.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(250)).await;
+            let count = self.count_events()?;
+            if count != last {
+                (last, since) = (count, Instant::now());
+            } else if since.elapsed() > Duration::from_secs(2) {
+                return Ok(());
+            }
+        }
+        Err("events were still arriving after a minute".into())
+    }
+
+    /// How often each request id of the load is in Postgres, with calls that were served.
+    pub fn metered_ids(&self) -> Result<HashMap<String, u32>, Trouble> {
+        let text = self.psql(
+            "copy (select request_id, count(*) from usage_events where request_id like 'chaos-%' and outcome = 'served' \
+             group by 1) to stdout",
+        )?;
+        let mut ids = HashMap::new();
+        for line in text.lines() {
+            let (id, count) = line.split_once('\t').ok_or("psql answered with something else")?;
+            ids.insert(id.to_owned(), count.parse()?);
+        }
+        Ok(ids)
+    }
+
+    fn count_events(&self) -> Result<u64, Trouble> {
+        Ok(self.psql("select count(*) from usage_events")?.trim().parse()?)
+    }
+
+    fn psql(&self, statement: &str) -> Result<String, Trouble> {
+        let socket = self.psql_address()?;
+        let output = Command::new("psql").args(["--no-psqlrc", "-qAt", "-d", &socket, "-c", statement]).output()?;
+        if output.status.success() {
+            Ok(String::from_utf8(output.stdout)?)
+        } else {
+            Err(format!("psql: {}", String::from_utf8_lossy(&output.stderr)).into())
+        }
+    }
+
+    /// Where the private Postgres listens, from the line that it wrote about itself (postmaster.pid).
+    fn psql_address(&self) -> Result<String, Trouble> {
+        let pid = fs::read_to_string(self.folder.path().join("data/postgres/data/postmaster.pid"))?;
+        let lines: Vec<&str> = pid.lines().collect();
+        let (port, socket) = (lines.get(3).ok_or("no port")?, lines.get(4).ok_or("no socket folder")?);
+        Ok(format!("host={socket} port={port} user=turnpike dbname=turnpike"))
+    }
+
+    fn apply(&self) -> Result<String, Trouble> {
+        let output = Command::new(&self.binary)
+            .arg("apply")
+            .arg(self.folder.path().join("setup.yaml"))
+            .envs(self.environment.iter().cloned())
+            .output()?;
+        if !output.status.success() {
+            return Err(format!("apply: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        let answer: Value = serde_json::from_slice(&output.stdout)?;
+        find_key(&answer).ok_or_else(|| format!("apply printed no key: {answer}").into())
+    }
+
+    async fn wait_until_ready(&mut self) -> Result<(), Trouble> {
+        let begin = Instant::now();
+        while begin.elapsed() < PATIENCE {
+            if let Some(status) = self.server.try_wait()? {
+                return Err(format!("the server ended at its start: {status}; its log is {}", self.log()).into());
+            }
+            if get_status(self.admin, "/ready", "").await == Some(200) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(20)).await;
+        }
+        Err(format!("the server was not ready after a minute; its log is {}", self.log()).into())
+    }
+
+    async fn wait_for_first_answer(&mut self) -> Result<(), Trouble> {
+        let begin = Instant::now();
+        let authorization = format!("Authorization: Bearer {}\r\nX-Request-Id: warm-up\r\n", self.key);
+        while begin.elapsed() < PATIENCE {
+            if get_status(self.gateway, "/payments/payments", &authorization).await == Some(200) {
+                return Ok(());
+            }
+            sleep(Duration::from_millis(5)).await;
+        }
+        Err(format!("the gateway did not answer 200 within a minute; its log is {}", self.log()).into())
+    }
+
+    fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        let _ = self.server.kill();
+        let _ = self.server.wait();
+        let Ok(pid) = fs::read_to_string(self.folder.path().join("data/postgres/data/postmaster.pid")) else { return };
+        if let Some(pid) = pid.lines().next() {
+            let _ = Command::new("kill").args(["-QUIT", pid]).status();
+        }
+    }
+}
+
+fn serve(binary: &Path, environment: &[(String, String)], folder: &Path) -> Result<Child, Trouble> {
+    let log = File::options().create(true).append(true).open(folder.join("server.log"))?;
+    let child = Command::new(binary)
+        .arg("serve")
+        .envs(environment.iter().cloned())
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()?;
+    Ok(child)
+}
+
+fn write_setup(folder: &Path, upstream_port: u16) -> Result<(), Trouble> {
+    fs::write(
+        folder.join("api.yaml"),
+        "openapi: 3.1.0\ninfo: {title: Payments, version: '1'}\npaths:\n  /payments:\n    get:\n      operationId: listPayments\n      \
+         responses: {'200': {description: All payments}}\n",
+    )?;
+    fs::write(
+        folder.join("setup.yaml"),
+        include_str!("setup.yaml").replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}")),
+    )?;
+    Ok(())
+}
+
+/// The first text in the answer that looks like a live key.
+fn find_key(answer: &Value) -> Option<String> {
+    match answer {
+        Value::String(text) => text.starts_with("tp_live_").then(|| text.clone()),
+        Value::Array(items) => items.iter().find_map(find_key),
+        Value::Object(members) => members.values().find_map(find_key),
+        _ => None,
+    }
+}
+
+/// The status of a plain GET; nothing where the server is not there or breaks off.
+async fn get_status(port: u16, path: &str, headers: &str) -> Option<u16> {
+    let ask = async {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}Connection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.ok()?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).await.ok()?;
+        String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
+    };
+    tokio::time::timeout(Duration::from_secs(2), ask).await.ok().flatten()
+}
+
+fn free_port() -> Result<u16, Trouble> {
+    Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
+}
+
+/// A seed that differs from run to run.
+pub fn seed_of_now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |since| since.as_nanos() as u64)
+}
+
+/// SplitMix64: repeatable random numbers, good enough for instants.
+pub struct Random(u64);
+
+impl Random {
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// A number below `bound`.
+    pub const fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % bound
+    }
+}
