@@ -17,5 +17,6 @@ pub mod quota;
 pub mod rating;
 pub mod refusal;
 pub mod role;
+pub mod setup;
 pub mod scope;
 pub mod usage;

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 /// Values in one generated example.
 const MAX_VALUES: usize = 200;
 /// Levels at which optional properties are still filled in.
-const OPTIONAL_DEPTH: usize = 2;
+const OPTIONAL_DEPTH: usize = 3;
 
 /// Which way a value travels: read-only properties are not sent, write-only ones not answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

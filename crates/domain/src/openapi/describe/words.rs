@@ -4,6 +4,9 @@ use super::view::View;
 use crate::openapi::display::SchemaDoc;
 use serde_json::Value;
 
+/// Longer patterns help nobody who reads.
+const MAX_PATTERN: usize = 100;
+
 /// Types without `null`; those that the other keywords imply where none is written.
 pub fn types(view: &View<'_>) -> Vec<String> {
     let mut types: Vec<String> = match view.get("type") {
@@ -60,7 +63,8 @@ pub fn type_text(types: &[String], format: Option<&str>, items: Option<&SchemaDo
             _ => name.clone(),
         })
         .collect();
-    match (words.is_empty(), format) {
+    // Formats with an underscore are names of a generator's own.
+    match (words.is_empty(), format.filter(|format| !format.contains('_'))) {
         (true, Some(format)) => format.to_owned(),
         (true, None) => "any value".to_owned(),
         (false, Some(format)) => format!("{}, {format}", words.join(" or ")),
@@ -122,8 +126,10 @@ pub fn constraints(view: &View<'_>) -> Vec<String> {
     if let Some(step) = view.get("multipleOf") {
         words.push(format!("a multiple of {step}"));
     }
-    if let Some(pattern) = view.text("pattern") {
-        words.push(format!("matches `{pattern}`"));
+    match view.text("pattern") {
+        None | Some("^.*$" | ".*" | "^[\\S\\s]*$" | "^[\\s\\S]*$") => {} // Anything matches.
+        Some(pattern) if pattern.len() <= MAX_PATTERN && !pattern.contains('`') => words.push(format!("matches `{pattern}`")),
+        Some(_) => words.push("matches the pattern in the OpenAPI document".to_owned()),
     }
     if view.flag("uniqueItems") {
         words.push("no item twice".to_owned());

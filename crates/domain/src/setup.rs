@@ -1,0 +1,108 @@
+//! The declarative set-up: products, plans, partners, apps and keys in one file, by code.
+//!
+//! `turnpike apply` brings an installation to this state. Codes are the keys of mappings, so nothing has two names; order
+//! is kept, because the pricing page lists plans in it. The JSON Schema of the file is `docs/turnpike.schema.json`.
+
+mod coded;
+mod partner;
+mod plan;
+mod product;
+mod secret;
+
+pub use coded::Coded;
+pub use partner::{AppSetup, KeySetup, MemberSetup, PartnerSetup};
+pub use plan::PlanSetup;
+pub use product::ProductSetup;
+pub use secret::SecretSource;
+
+use crate::plan::Problem;
+use serde::{Deserialize, Serialize};
+
+/// The whole file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct Setup {
+    /// Where the JSON Schema is, for editors; `apply` does not read it.
+    #[serde(rename = "$schema", default, skip_serializing_if = "Option::is_none")]
+    pub schema: Option<String>,
+    #[serde(default)]
+    pub products: Coded<ProductSetup>,
+    /// In the order of the pricing page.
+    #[serde(default)]
+    pub plans: Coded<PlanSetup>,
+    #[serde(default)]
+    pub partners: Coded<PartnerSetup>,
+}
+
+impl Setup {
+    /// Reads YAML, and with it JSON. The error names the line or the field.
+    #[cfg(feature = "openapi")]
+    pub fn read(text: &str) -> Result<Self, Vec<Problem>> {
+        let setup: Self = serde_norway::from_str(text).map_err(|error| {
+            let line = error.location().map(|place| format!("line {}", place.line())).unwrap_or_default();
+            vec![Problem::new(line, error.to_string())]
+        })?;
+        let problems = setup.problems();
+        if problems.is_empty() { Ok(setup) } else { Err(problems) }
+    }
+
+    /// All that is wrong with the file by itself. Whether documents and secrets can be read, and whether plans name
+    /// operations that exist, is checked where they are read: see [`ProductSetup::operation_problems`].
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        problems.extend(self.products.code_problems("products"));
+        problems.extend(self.plans.code_problems("plans"));
+        problems.extend(self.partners.code_problems("partners"));
+        for (code, product) in &self.products {
+            problems.extend(product.problems(&format!("products.{code}")));
+            let earlier = self.products.iter().take_while(|(other, _)| *other != code);
+            if let Some((other, _)) = earlier.into_iter().find(|(_, other)| overlap(&other.route, &product.route)) {
+                let message = format!("The routes of {other} and {code} overlap; a call could be for either");
+                problems.push(Problem::new(format!("products.{code}.route"), message));
+            }
+        }
+        for (code, plan) in &self.plans {
+            problems.extend(plan.problems(&format!("plans.{code}")));
+            for (index, grant) in plan.products.iter().enumerate() {
+                if self.products.get(&grant.product).is_none() {
+                    let message = format!("There is no product {:?} in this file", grant.product);
+                    problems.push(Problem::new(format!("plans.{code}.products[{index}].product"), message));
+                }
+            }
+        }
+        let mut addresses: Vec<String> = Vec::new();
+        for (code, partner) in &self.partners {
+            let place = format!("partners.{code}");
+            problems.extend(partner.problems(&place));
+            if let Some(plan) = partner.plan.as_ref().filter(|plan| self.plans.get(plan).is_none()) {
+                problems.push(Problem::new(format!("{place}.plan"), format!("There is no plan {plan:?} in this file")));
+            }
+            for (index, member) in partner.members.iter().enumerate() {
+                let address = member.email.to_lowercase();
+                if addresses.contains(&address) {
+                    let message = format!("{} is a member twice; one address is one account", member.email);
+                    problems.push(Problem::new(format!("{place}.members[{index}].email"), message));
+                }
+                addresses.push(address);
+            }
+        }
+        for (code, product) in &self.products {
+            for (index, partner) in product.invited.iter().enumerate() {
+                if self.partners.get(partner).is_none() {
+                    let message = format!("There is no partner {partner:?} in this file");
+                    problems.push(Problem::new(format!("products.{code}.invited[{index}]"), message));
+                }
+            }
+        }
+        problems
+    }
+}
+
+/// Whether one route is the other or lies below it.
+fn overlap(one: &str, other: &str) -> bool {
+    let below = |short: &str, long: &str| long.strip_prefix(short).is_some_and(|rest| rest.starts_with('/'));
+    one == other || below(one, other) || below(other, one)
+}
+
+#[cfg(test)]
+mod tests;

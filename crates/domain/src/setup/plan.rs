@@ -1,0 +1,84 @@
+//! A plan of the set-up: how the tier is sold, and its terms with amounts as people write them.
+
+use crate::{
+    limit::Limit,
+    money::{Currency, Money},
+    period::Interval,
+    plan::{Approval, Collect, Grant, PlanTerms, Problem},
+    quota::Quota,
+    rating::price::Price,
+};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+/// A tier. The fields from `currency` on are those of [`PlanTerms`]; amounts are decimal texts, as `"49.00"`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlanSetup {
+    pub name: String,
+    /// One or two sentences for the pricing page.
+    #[serde(default)]
+    pub summary: String,
+    /// Assigned by an operator and shown to nobody else.
+    #[serde(default)]
+    pub private: bool,
+    #[serde(default)]
+    pub approval: Approval,
+    pub currency: Currency,
+    #[serde(default)]
+    pub interval: Interval,
+    pub products: Vec<Grant>,
+    #[serde(default)]
+    pub limits: Vec<Limit>,
+    #[serde(default)]
+    pub quota: Option<Quota>,
+    /// For each period, in the plan's currency.
+    #[serde(default)]
+    pub base_fee: Decimal,
+    #[serde(default)]
+    pub price: Price,
+    /// Taken off each period's usage charges, in the plan's currency.
+    #[serde(default)]
+    pub included_credit: Decimal,
+    #[serde(default)]
+    pub features: Vec<String>,
+    #[serde(default)]
+    pub collect: Collect,
+}
+
+impl PlanSetup {
+    /// The terms, or the amounts that are none.
+    pub fn terms(&self) -> Result<PlanTerms, Vec<Problem>> {
+        let micros = |field: &str, amount: Decimal| {
+            Money::from_decimal_exact(self.currency, amount).map(|money| money.micros).map_err(|error| {
+                vec![Problem::new(field, format!("{amount} is not an amount of {}: {error}", self.currency))]
+            })
+        };
+        Ok(PlanTerms {
+            currency: self.currency,
+            interval: self.interval,
+            products: self.products.clone(),
+            limits: self.limits.clone(),
+            quota: self.quota,
+            base_fee_micros: micros("base_fee", self.base_fee)?,
+            price: self.price.clone(),
+            included_credit_micros: micros("included_credit", self.included_credit)?,
+            features: self.features.clone(),
+            collect: self.collect,
+        })
+    }
+
+    pub(super) fn problems(&self, place: &str) -> Vec<Problem> {
+        let mut problems = match self.terms() {
+            Ok(terms) => terms.problems(),
+            Err(problems) => problems,
+        };
+        if !(1..=100).contains(&self.name.trim().chars().count()) {
+            problems.push(Problem::new("name", "The name is 1 to 100 characters long"));
+        }
+        for problem in &mut problems {
+            problem.field = format!("{place}.{}", problem.field);
+        }
+        problems
+    }
+}

@@ -1,0 +1,89 @@
+//! The file reads as people write it, and every mistake is named with its place.
+
+use super::{SecretSource, Setup};
+
+const GOOD: &str = r#"
+products:
+  payments:
+    name: Payments
+    document: payments.yaml
+    route: /payments
+    upstream_url: http://127.0.0.1:4010
+    visibility: public
+    headers: { X-Upstream-Key: "env:UPSTREAM_KEY", X-From: turnpike }
+    weights: { search: 5 }
+plans:
+  pro:
+    name: Pro
+    currency: USD
+    products: [{ product: payments, operations: [search] }]
+    limits: [{ calls: 10, window: second }]
+    quota: { units: 100, beyond: bill }
+    base_fee: "49.00"
+    price: { model: per_unit, included: 100, unit_price: "0.005" }
+  starter:
+    name: Starter
+    currency: USD
+    products: [{ product: payments }]
+partners:
+  acme:
+    name: Acme
+    plan: pro
+    members: [{ email: ada@acme.example, role: owner }]
+    apps: { shop: { name: Shop, keys: { shop-test: { name: Test, environment: test } } } }
+"#;
+
+fn fields(text: &str) -> Vec<String> {
+    let problems = Setup::read(text).expect_err("has problems");
+    problems.into_iter().map(|problem| problem.field).collect()
+}
+
+#[test]
+fn a_whole_file_reads_in_its_order_with_exact_amounts() {
+    let setup = Setup::read(GOOD).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let plans: Vec<&str> = setup.plans.iter().map(|(code, _)| code).collect();
+    assert_eq!(plans, ["pro", "starter"]);
+    let terms = setup.plans.get("pro").expect("is there").terms().expect("amounts");
+    assert_eq!(terms.base_fee_micros, 49_000_000);
+    let product = setup.products.get("payments").expect("is there");
+    assert_eq!(product.headers["X-Upstream-Key"], SecretSource::Environment("UPSTREAM_KEY".to_owned()));
+    assert_eq!(product.timeout_ms, 30_000);
+    let again = serde_json::to_string(&setup).expect("writes");
+    assert_eq!(Setup::read(&again), Ok(setup), "what is written reads back");
+}
+
+#[test]
+fn each_mistake_is_named_with_its_place() {
+    let wrong = |from: &str, to: &str| {
+        assert!(GOOD.contains(from), "{from}");
+        fields(&GOOD.replace(from, to))
+    };
+    assert_eq!(wrong("route: /payments", "route: payments"), ["products.payments.route"]);
+    assert_eq!(wrong("http://127.0.0.1:4010", "127.0.0.1:4010"), ["products.payments.upstream_url"]);
+    assert_eq!(wrong("X-From:", "Content-Length:"), ["products.payments.headers.Content-Length"]);
+    assert_eq!(wrong("env:UPSTREAM_KEY", "env:"), ["products.payments.headers.X-Upstream-Key"]);
+    assert_eq!(wrong("\"49.00\"", "\"49.005\""), ["plans.pro.base_fee"]);
+    assert_eq!(wrong("unit_price: \"0.005\"", "unit_price: \"-1\""), ["plans.pro.price.unit_price"]);
+    assert_eq!(wrong("[{ product: payments }]", "[{ product: refunds }]"), ["plans.starter.products[0].product"]);
+    assert_eq!(wrong("plan: pro", "plan: gold"), ["partners.acme.plan"]);
+    assert_eq!(wrong("role: owner", "role: viewer"), ["partners.acme.members"]);
+    assert_eq!(wrong("ada@acme.example", "ada"), ["partners.acme.members[0].email"]);
+    assert_eq!(wrong("  acme:\n", "  Acme Ltd:\n"), ["partners.Acme Ltd"]);
+    assert_eq!(wrong("visibility: public", "visiblity: public"), ["line 8"]);
+    assert_eq!(wrong("  starter:\n", "  pro:\n"), ["line 12"]);
+}
+
+#[test]
+fn operations_that_the_document_lacks_are_named() {
+    let setup = Setup::read(GOOD).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let product = setup.products.get("payments").expect("is there");
+    assert_eq!(product.operation_problems("payments", &setup.plans, &["search"]), []);
+    let problems = product.operation_problems("payments", &setup.plans, &["list"]);
+    let places: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+    assert_eq!(places, ["products.payments.weights.search", "plans.pro.products[0].operations[0]"]);
+}
+
+#[test]
+fn debug_output_holds_no_secret() {
+    assert!(!format!("{:?}", SecretSource::from("hunter2".to_owned())).contains("hunter2"));
+}
