@@ -1,6 +1,7 @@
 //! The design system: every page is built from these, and `pages/gallery.rs` shows each in every state (`/gallery`).
 //!
-//! `use crate::components::*;`, then (optional text props take `"text"`, a `String` or an `Option` of either):
+//! `use crate::components::*;`, then (optional text props take `"text"`, a `String` or an `Option` of either; props that are a
+//! piece of page take `view! { .. }` or a closure that makes one):
 //!
 //! ```text
 //! SHELLS    <PortalShell partner="Acme" path nav=vec![NavGroup::new(vec![NavItem::new("Keys", "/keys", IconName::Key)])]
@@ -31,7 +32,7 @@
 //!           <FilterBar action="/requests" label="Filter requests"> fields, button </FilterBar>          a GET form
 //!           a field's id is field_id(name), "field-" and the name, unless id= says otherwise
 //! TABLES    <DataTable caption="" caption_hidden=true columns=vec![Column::text("Name"), Column::numeric("Calls"), Column::actions()]
-//!               stack=true> <tr> <Cell label="Name" head=true> <Cell label="Calls" numeric=true> <Cell actions=true> </tr> </DataTable>
+//!               stack=true foot=view!{..}> <tr> <Cell label="Name" head=true> <Cell label="Calls" numeric=true> <Cell actions=true> </tr> </DataTable>
 //!           <Pagination previous=None next=Some(url) summary="Newest 50"/>
 //!           <DescriptionList> <Description label="Plan">"Pro"</Description> </DescriptionList>
 //! STATES    <EmptyState title text icon> one action </EmptyState>  <ErrorState title text request_id> way out </ErrorState>
@@ -78,6 +79,7 @@ mod page_header;
 mod plan_card;
 mod secret;
 mod shells;
+mod slot;
 mod stat;
 mod state;
 mod tabs;
@@ -111,6 +113,7 @@ pub use page_header::*;
 pub use plan_card::*;
 pub use secret::*;
 pub use shells::*;
+pub use slot::*;
 pub use stat::*;
 pub use state::*;
 pub use tabs::*;

@@ -1,6 +1,6 @@
 //! A bordered area with a heading.
 
-use super::MaybeText;
+use super::{MaybeText, Slot};
 use leptos::prelude::*;
 
 /// A section of a page. `actions` (a view) stand right of the title; `flush` lets a table reach the edges.
@@ -10,7 +10,7 @@ pub fn Card(
     #[prop(optional, into)]
     title: MaybeText,
     #[prop(optional, into)] description: MaybeText,
-    #[prop(optional, into)] actions: ViewFnOnce,
+    #[prop(optional, into)] actions: Slot,
     /// No padding around the children: for tables and lists.
     #[prop(optional)]
     flush: bool,
@@ -26,7 +26,7 @@ pub fn Card(
                     <h2>{title}</h2>
                     {description.map(|text| view! { <p>{text}</p> })}
                 </div>
-                <div class="card-actions">{actions.run()}</div>
+                {actions.map(|actions| view! { <div class="card-actions">{actions}</div> })}
             </header>
         }
     });

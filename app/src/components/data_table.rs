@@ -1,6 +1,6 @@
 //! Tables that read well: a caption, right-aligned figures, and a scroll of their own (or cards) on a narrow screen.
 
-use super::MaybeText;
+use super::{MaybeText, Slot};
 use leptos::prelude::*;
 
 /// One column's heading.
@@ -40,8 +40,8 @@ pub fn DataTable(
     #[prop(optional)]
     stack: bool,
     /// `<tr>`s of totals.
-    #[prop(optional)]
-    foot: Option<Children>,
+    #[prop(optional, into)]
+    foot: Slot,
     children: Children,
 ) -> impl IntoView {
     let heads = columns.into_iter().map(|column| {
@@ -66,7 +66,7 @@ pub fn DataTable(
                     <tr>{heads.collect_view()}</tr>
                 </thead>
                 <tbody>{children()}</tbody>
-                {foot.map(|foot| view! { <tfoot>{foot()}</tfoot> })}
+                {foot.map(|foot| view! { <tfoot>{foot}</tfoot> })}
             </table>
         </div>
     }

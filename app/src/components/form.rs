@@ -87,12 +87,36 @@ pub fn FormActions(
     }
 }
 
+/// What is wrong with one field.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldProblem {
+    /// The field's name; empty where it is about the whole form.
+    pub field: String,
+    /// A sentence.
+    pub message: String,
+}
+
+impl FieldProblem {
+    pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { field: field.into(), message: message.into() }
+    }
+}
+
+impl From<(String, String)> for FieldProblem {
+    fn from((field, message): (String, String)) -> Self {
+        Self { field, message }
+    }
+}
+
 /// All that is wrong with a form, above it, each a link to its field. Nothing where nothing is wrong.
 #[component]
-pub fn ErrorSummary(
-    /// The field's name and a sentence; an empty name is about the whole form.
-    problems: Vec<(String, String)>,
-) -> impl IntoView {
+pub fn ErrorSummary<P>(
+    /// `FieldProblem`s, or pairs of a field's name and a sentence.
+    problems: Vec<P>,
+) -> impl IntoView
+where
+    P: Into<FieldProblem>,
+{
     if problems.is_empty() {
         return None;
     }
@@ -100,18 +124,20 @@ pub fn ErrorSummary(
         1 => "One thing needs your attention".to_owned(),
         count => format!("{count} things need your attention"),
     };
-    let items = problems.into_iter().map(|(field, message)| {
+    let items = problems.into_iter().map(|problem| {
+        let FieldProblem { field, message } = problem.into();
         if field.is_empty() {
             return view! { <li>{message}</li> }.into_any();
         }
         view! { <li><a href=format!("#{}", field_id(&field))>{message}</a></li> }.into_any()
     });
+    let items = items.collect_view();
     Some(view! {
         <div class="notice tone-danger error-summary" role="alert">
             <Icon name=IconName::Failure />
             <div class="notice-text">
                 <p class="notice-title">{title}</p>
-                <ul>{items.collect_view()}</ul>
+                <ul>{items}</ul>
             </div>
         </div>
     })

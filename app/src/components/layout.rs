@@ -1,5 +1,6 @@
 //! Where things stand: below each other, beside each other, in columns. No colours here.
 
+use super::Slot;
 use leptos::prelude::*;
 
 /// Below each other with even space.
@@ -35,7 +36,7 @@ pub fn Columns(children: Children) -> impl IntoView {
 pub fn Split(
     /// The narrower part.
     #[prop(into)]
-    aside: ViewFnOnce,
+    aside: Slot,
     children: Children,
 ) -> impl IntoView {
     view! {
@@ -51,7 +52,7 @@ pub fn Split(
 pub fn DocsLayout(
     /// Links: a `<ul>` of `<a>`, the current one with `aria-current="page"`.
     #[prop(into)]
-    contents: ViewFnOnce,
+    contents: Slot,
     /// What the links are: the product's name.
     #[prop(into)]
     label: String,
@@ -76,7 +77,7 @@ pub fn Operation(
     id: String,
     /// The code: samples, responses, try it.
     #[prop(into)]
-    code: ViewFnOnce,
+    code: Slot,
     children: Children,
 ) -> impl IntoView {
     view! {

@@ -1,6 +1,6 @@
 //! The top of a page: where we are, what it is for, what can be done.
 
-use super::MaybeText;
+use super::{MaybeText, Slot};
 use leptos::prelude::*;
 
 /// The page's one `<h1>`. Children are its actions (buttons), on the right where there is room.
@@ -12,7 +12,7 @@ pub fn PageHeader(
     description: MaybeText,
     /// Beside the title: a `Badge`.
     #[prop(optional, into)]
-    beside: ViewFnOnce,
+    beside: Slot,
     #[prop(optional)] children: Option<Children>,
 ) -> impl IntoView {
     view! {

@@ -1,6 +1,6 @@
 //! The three kinds of page: a partner's, an operator's, and everybody's.
 
-use super::{Badge, EnvironmentBadge, Logo, MaybeText, NavGroup, Theme, ThemeSwitch, frame::Frame};
+use super::{Badge, EnvironmentBadge, Logo, MaybeText, NavGroup, Slot, Theme, ThemeSwitch, frame::Frame};
 use leptos::prelude::*;
 
 /// A partner's pages.
@@ -25,7 +25,7 @@ pub fn PortalShell(
     #[prop(optional)] theme: Theme,
     /// Above everything: `Notice`s about the account or the installation.
     #[prop(optional, into)]
-    banner: ViewFnOnce,
+    banner: Slot,
     children: Children,
 ) -> impl IntoView {
     let whose = view! {
@@ -59,7 +59,7 @@ pub fn ConsoleShell(
     #[prop(optional, into)]
     person: MaybeText,
     #[prop(optional)] theme: Theme,
-    #[prop(optional, into)] banner: ViewFnOnce,
+    #[prop(optional, into)] banner: Slot,
     children: Children,
 ) -> impl IntoView {
     let whose = view! { <Badge text="Operator console" /> };
@@ -91,7 +91,7 @@ pub fn PublicShell(
     links: Vec<(String, String)>,
     /// On the header's right: sign in, sign up, or "to the portal".
     #[prop(optional, into)]
-    actions: ViewFnOnce,
+    actions: Slot,
     children: Children,
 ) -> impl IntoView {
     let links = links.into_iter().map(|(label, href)| {
@@ -123,7 +123,7 @@ pub fn SignInCard(
     #[prop(optional, into)] description: MaybeText,
     /// Below the card: "No account yet?" and its link.
     #[prop(optional, into)]
-    below: ViewFnOnce,
+    below: Slot,
     children: Children,
 ) -> impl IntoView {
     view! {
@@ -133,7 +133,7 @@ pub fn SignInCard(
                 {description.map(|text| view! { <p class="sign-in-description">{text}</p> })}
                 {children()}
             </div>
-            <div class="sign-in-below">{below.run()}</div>
+            {below.map(|below| view! { <div class="sign-in-below">{below}</div> })}
         </div>
     }
 }
