@@ -1,0 +1,62 @@
+//! What the pricing page shows: the newest terms of each plan that anybody may choose.
+
+use crate::{Store, StoreError, row::ReadRow as _};
+use domain::{
+    id::{PlanId, PlanVersionId},
+    plan::{Approval, PlanTerms},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, postgres::PgRow, types::Json};
+
+/// A plan that a partner may choose.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfferedPlan {
+    pub id: PlanId,
+    pub code: String,
+    pub name: String,
+    pub summary: String,
+    pub approval: Approval,
+    /// The version that a partner who chooses it now gets.
+    pub version_id: PlanVersionId,
+    pub version: i32,
+    pub terms: PlanTerms,
+}
+
+impl Store {
+    /// The plans that anybody may choose, in the pricing page's order. Products that are not public are left out of their
+    /// terms, as the page is for everybody.
+    pub async fn offered_plans(&self) -> Result<Vec<OfferedPlan>, StoreError> {
+        let rows = sqlx::query(
+            "select distinct on (p.position, p.code) p.id, p.code, p.name, p.summary, p.approval, v.id as version_id,
+                 v.version, v.terms
+             from plans p join plan_versions v on v.plan_id = p.id
+             where not p.private and p.archived_at is null
+             order by p.position, p.code, v.version desc",
+        )
+        .fetch_all(self.pool())
+        .await?;
+        let hidden: Vec<String> =
+            sqlx::query_scalar("select code from products where visibility <> 'public' or archived_at is not null")
+                .fetch_all(self.pool())
+                .await?;
+        let mut plans = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        for plan in &mut plans {
+            plan.terms.products.retain(|grant| !hidden.contains(&grant.product));
+        }
+        Ok(plans)
+    }
+}
+
+fn read(row: &PgRow) -> Result<OfferedPlan, sqlx::Error> {
+    let Json(terms) = row.try_get("terms")?;
+    Ok(OfferedPlan {
+        id: PlanId(row.try_get("id")?),
+        code: row.try_get("code")?,
+        name: row.try_get("name")?,
+        summary: row.try_get("summary")?,
+        approval: row.parsed("approval")?,
+        version_id: PlanVersionId(row.try_get("version_id")?),
+        version: row.try_get("version")?,
+        terms,
+    })
+}

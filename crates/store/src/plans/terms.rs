@@ -1,0 +1,52 @@
+//! Whether terms can be sold: by themselves, and with the products that there are.
+
+use crate::{Store, StoreError};
+use domain::plan::{PlanTerms, Problem};
+use sqlx::{PgConnection, Row as _};
+use std::collections::HashMap;
+
+impl Store {
+    /// All that is wrong with terms, for a form that shows it beside its fields; empty where they can be sold.
+    pub async fn plan_terms_problems(&self, terms: &PlanTerms) -> Result<Vec<Problem>, StoreError> {
+        let mut connection = self.pool().acquire().await?;
+        problems(&mut connection, terms).await
+    }
+}
+
+/// Refuses terms with their first problem.
+pub(super) async fn check(tx: &mut PgConnection, terms: &PlanTerms) -> Result<(), StoreError> {
+    match problems(tx, terms).await?.into_iter().next() {
+        Some(problem) => Err(problem.into()),
+        None => Ok(()),
+    }
+}
+
+async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Problem>, StoreError> {
+    let codes: Vec<&str> = terms.products.iter().map(|grant| grant.product.as_str()).collect();
+    let rows = sqlx::query(
+        "select p.code, array(select o.code from operations o where o.product_id = p.id and o.removed_at is null) as operations
+         from products p where p.code = any($1) and p.archived_at is null",
+    )
+    .bind(codes)
+    .fetch_all(tx)
+    .await?;
+    let mut there: HashMap<String, Vec<String>> = HashMap::new();
+    for row in &rows {
+        there.insert(row.try_get("code")?, row.try_get("operations")?);
+    }
+    let mut problems = terms.problems();
+    for (index, grant) in terms.products.iter().enumerate() {
+        let Some(operations) = there.get(&grant.product) else {
+            let message = format!("There is no product {}; create it first", grant.product);
+            problems.push(Problem::new(format!("products[{index}].product"), message));
+            continue;
+        };
+        for (place, operation) in grant.operations.iter().flatten().enumerate() {
+            if !operations.contains(operation) {
+                let message = format!("{} has no operation {operation}", grant.product);
+                problems.push(Problem::new(format!("products[{index}].operations[{place}]"), message));
+            }
+        }
+    }
+    Ok(problems)
+}

@@ -1,0 +1,132 @@
+use super::{AddedVersion, NewPlan, PlanMeta};
+use crate::{
+    Actor, Store, StoreError, products, test_db,
+    test_db::world::{World, now},
+};
+use domain::{
+    id::PlanId,
+    limit::{Limit, Window},
+    money::Currency,
+    plan::{Approval, Collect, Grant, PlanTerms},
+    product::Visibility,
+    rating::price::Price,
+};
+
+pub(crate) fn terms() -> PlanTerms {
+    PlanTerms {
+        currency: Currency::Eur,
+        interval: domain::period::Interval::Month,
+        products: Vec::new(),
+        limits: vec![Limit { calls: 100, window: Window::Minute }],
+        quota: None,
+        base_fee_micros: 49_000_000,
+        price: Price::PerUnit { included: 1000, unit_price: "0.005".parse().expect("a decimal") },
+        included_credit_micros: 0,
+        features: vec!["Support by e-mail".to_owned()],
+        collect: Collect::InvoiceItems,
+    }
+}
+
+pub(crate) fn meta(name: &str) -> PlanMeta {
+    PlanMeta {
+        name: name.to_owned(),
+        summary: String::new(),
+        position: 0,
+        private: false,
+        approval: Approval::Automatic,
+    }
+}
+
+pub(crate) async fn create(store: &Store, code: &str, terms: PlanTerms) -> PlanId {
+    let new = NewPlan { code: code.to_owned(), meta: meta(code), terms };
+    store.create_plan(&new, Actor::System, now()).await.expect("created")
+}
+
+#[tokio::test]
+async fn other_terms_make_a_version_and_the_same_terms_make_none() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let plan = create(&store, "starter", terms()).await;
+    store.choose_plan(world.partner, plan, world.actor(), now()).await.expect("chosen");
+    let first = store.plan(plan).await.expect("a plan").versions[0].id;
+    let same = store.add_plan_version(plan, &terms(), Actor::System, now()).await.expect("answered");
+    assert_eq!(same, AddedVersion::Unchanged(first));
+    let dearer = PlanTerms { base_fee_micros: 59_000_000, ..terms() };
+    let added = store.add_plan_version(plan, &dearer, Actor::System, now()).await.expect("added");
+    let found = store.plan(plan).await.expect("a plan");
+    assert_eq!(added, AddedVersion::Added(found.versions[0].id));
+    let seen: Vec<_> = found.versions.iter().map(|v| (v.version, v.partners, v.terms.base_fee_micros)).collect();
+    assert_eq!(seen, [(2, 0, 59_000_000), (1, 1, 49_000_000)]);
+    assert_eq!(found.versions[0].created_by, "system");
+    let changed = sqlx::query("update plan_versions set terms = '{}'").execute(store.pool()).await;
+    assert!(changed.is_err(), "a version never changes");
+}
+
+#[tokio::test]
+async fn terms_that_cannot_be_sold_are_refused_with_their_field() {
+    let store = test_db::store().await;
+    products::tests::create(&store, "payments", Visibility::Public, &["create"]).await;
+    let grant = |product: &str, operations: Option<Vec<String>>| PlanTerms {
+        products: vec![Grant { product: product.to_owned(), operations }],
+        ..terms()
+    };
+    let cases = [
+        ("products[0].product", grant("nothing", None)),
+        ("products[0].operations[1]", grant("payments", Some(vec!["create".to_owned(), "refund".to_owned()]))),
+        ("base_fee", PlanTerms { base_fee_micros: -1, ..terms() }),
+        ("limits[0].calls", PlanTerms { limits: vec![Limit { calls: 0, window: Window::Day }], ..terms() }),
+    ];
+    for (expected, terms) in cases {
+        assert_eq!(store.plan_terms_problems(&terms).await.expect("checked")[0].field, expected);
+        let new = NewPlan { code: "starter".to_owned(), meta: meta("Starter"), terms };
+        let refused = store.create_plan(&new, Actor::System, now()).await;
+        assert!(matches!(refused, Err(StoreError::Invalid { field, .. }) if field == expected));
+    }
+    assert!(store.all_plans().await.expect("plans").is_empty());
+    create(&store, "starter", grant("payments", Some(vec!["create".to_owned()]))).await;
+}
+
+#[tokio::test]
+async fn the_pricing_page_offers_the_newest_terms_of_open_plans_and_names_no_hidden_product() {
+    let store = test_db::store().await;
+    products::tests::create(&store, "open", Visibility::Public, &["a"]).await;
+    products::tests::create(&store, "paid", Visibility::Plan, &["a"]).await;
+    let products = ["open", "paid"].map(|code| Grant { product: code.to_owned(), operations: None }).to_vec();
+    let pro = create(&store, "pro", PlanTerms { products: products.clone(), ..terms() }).await;
+    let starter = create(&store, "starter", terms()).await;
+    let private = create(&store, "bespoke", terms()).await;
+    let archived = create(&store, "old", terms()).await;
+    store.update_plan(pro, &PlanMeta { position: 2, ..meta("Pro") }, Actor::System, now()).await.expect("updated");
+    store
+        .update_plan(starter, &PlanMeta { position: 1, ..meta("Starter") }, Actor::System, now())
+        .await
+        .expect("updated");
+    store
+        .update_plan(private, &PlanMeta { private: true, ..meta("Bespoke") }, Actor::System, now())
+        .await
+        .expect("updated");
+    store.archive_plan(archived, Actor::System, now()).await.expect("archived");
+    let dearer = PlanTerms { products, base_fee_micros: 99_000_000, ..terms() };
+    store.add_plan_version(pro, &dearer, Actor::System, now()).await.expect("added");
+
+    let offered = store.offered_plans().await.expect("plans");
+    let seen: Vec<_> =
+        offered.iter().map(|plan| (plan.name.as_str(), plan.version, plan.terms.base_fee_micros)).collect();
+    assert_eq!(seen, [("Starter", 1, 49_000_000), ("Pro", 2, 99_000_000)]);
+    assert_eq!(offered[1].terms.products.iter().map(|grant| grant.product.as_str()).collect::<Vec<_>>(), ["open"]);
+    assert_eq!(store.all_plans().await.expect("plans").len(), 4);
+    assert!(store.find_plan_by_code("bespoke").await.expect("answered").expect("a plan").meta.private);
+}
+
+#[tokio::test]
+async fn racing_versions_of_one_plan_number_without_a_gap() {
+    let store = test_db::store().await;
+    let plan = create(&store, "starter", terms()).await;
+    let fees = [1, 2, 3, 4].map(|euro| PlanTerms { base_fee_micros: euro * 1_000_000, ..terms() });
+    let [a, b, c, d] = &fees;
+    let add = |terms| store.add_plan_version(plan, terms, Actor::System, now());
+    let (a, b, c, d) = tokio::join!(add(a), add(b), add(c), add(d));
+    assert!([a, b, c, d].iter().all(Result::is_ok));
+    let versions: Vec<_> = store.plan(plan).await.expect("a plan").versions.iter().map(|v| v.version).collect();
+    assert_eq!(versions, [5, 4, 3, 2, 1]);
+}
