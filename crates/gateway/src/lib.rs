@@ -1,1 +1,49 @@
-//! Not written yet.
+//! The data plane: what happens to a partner's call between the client and the upstream.
+//!
+//! The files read in the order of a call: [`accept`], [`authenticate`], [`matching`], [`admit`], [`reserve`], [`forward`],
+//! [`meter`], [`record`], [`respond`]; `call` is the list of those steps. Each takes the previous one's value (Caller ->
+//! Target -> Admission -> Permit -> UsageEvent), so that the order cannot be got wrong.
+//!
+//! Owns: sockets, the compiled [`Snapshot`], live counters, the usage log's writers. Does not own: Postgres, pages, prices.
+//! It asks three ports: the directory (who and what), the [`Allowance`] (may they), the [`Recorder`] (it happened).
+//!
+//! Always true:
+//! - The event is in the usage log before the last byte of the answer is released.
+//! - A call is billed only if its whole answer was handed over and the upstream did not answer with a 5xx.
+//! - A refused call uses no limit, and no units.
+//! - A connection, its calls and its upstream connections stay on one core.
+//!
+//! Fails when: the log cannot take events (calls that would be billed are refused, or served and counted: a configured
+//! choice), the upstream cannot be reached (502) or is too slow (504).
+
+mod accept;
+mod admit;
+mod allowance;
+mod authenticate;
+mod call;
+mod config;
+mod forward;
+mod headers;
+mod live;
+mod matching;
+mod meter;
+mod observe;
+mod path;
+mod pool;
+mod ports;
+mod record;
+mod request_id;
+mod reserve;
+mod respond;
+mod router;
+mod running;
+mod snapshot;
+pub mod try_credential;
+
+pub use allowance::InProcess;
+pub use authenticate::hash_key;
+pub use config::{Deadlines, GatewayConfig, Secret, Spool, WhenFull};
+pub use ports::{Allowance, Clock, Directory, QuotaExceeded, RecordError, Recorder, directory};
+pub use running::{Gateway, Running, StartError};
+pub use snapshot::{Problem, Snapshot};
+pub use spool::Durability;

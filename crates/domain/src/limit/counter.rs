@@ -1,0 +1,120 @@
+//! The calls of one window, exactly for a small limit and in 128 sub-windows for a large one.
+
+use super::Window;
+use std::collections::VecDeque;
+
+/// The largest limit that is counted call by call.
+pub(super) const EXACT_CALLS: u32 = 256;
+
+/// Sub-windows of a window. One more is kept: the window that ends now cuts through two of them, and both count whole.
+pub(super) const PARTS: u64 = 128;
+const KEPT: usize = PARTS as usize + 1;
+
+#[derive(Debug, Clone)]
+pub(super) enum Counter {
+    /// When each call was admitted, oldest first: 8 bytes a call, at most 2 KiB.
+    Exact(VecDeque<u64>),
+    /// 536 bytes whatever the limit.
+    Parts(Box<Parts>),
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    /// Calls of sub-window `n` are at `n % KEPT`.
+    calls: [u32; KEPT],
+    /// The latest sub-window, counted from time zero.
+    latest: u64,
+    total: u32,
+}
+
+impl Counter {
+    pub(super) fn new() -> Self {
+        Self::Exact(VecDeque::new())
+    }
+
+    /// Forgets what no window that ends at `now` holds, and takes the form that suits the limit.
+    pub(super) fn advance(&mut self, window: Window, limit: u32, now: u64) {
+        match self {
+            Self::Exact(times) => {
+                let length = length(window);
+                while times.front().is_some_and(|at| now - at >= length) {
+                    times.pop_front();
+                }
+                if limit > EXACT_CALLS {
+                    let mut parts = Box::new(Parts { calls: [0; KEPT], latest: part(window, now), total: 0 });
+                    times.iter().for_each(|at| parts.add(part(window, *at)));
+                    *self = Self::Parts(parts);
+                }
+            }
+            Self::Parts(parts) => {
+                parts.advance(part(window, now));
+                if parts.total == 0 && limit <= EXACT_CALLS {
+                    *self = Self::new();
+                }
+            }
+        }
+    }
+
+    /// Calls that a window which ends now may hold. Never too few.
+    pub(super) fn calls(&self) -> u32 {
+        match self {
+            Self::Exact(times) => u32::try_from(times.len()).unwrap_or(u32::MAX),
+            Self::Parts(parts) => parts.total,
+        }
+    }
+
+    pub(super) fn add(&mut self, window: Window, now: u64) {
+        match self {
+            Self::Exact(times) => times.push_back(now),
+            Self::Parts(parts) => parts.add(part(window, now)),
+        }
+    }
+
+    /// Nanoseconds until the `nth` oldest of the calls no longer counts; zero where there are fewer.
+    pub(super) fn wait(&self, window: Window, nth: u32, now: u64) -> u64 {
+        let leaves_at = match self {
+            Self::Exact(times) => times.get(nth as usize).map(|at| at + length(window)),
+            Self::Parts(parts) => parts.nth(nth).map(|part| (part + KEPT as u64) * (length(window) / PARTS)),
+        };
+        leaves_at.unwrap_or(now).saturating_sub(now)
+    }
+}
+
+impl Parts {
+    fn advance(&mut self, latest: u64) {
+        let steps = latest.saturating_sub(self.latest).min(KEPT as u64);
+        for step in 0..steps {
+            let slot = slot(latest - step);
+            self.total -= self.calls[slot];
+            self.calls[slot] = 0;
+        }
+        self.latest = self.latest.max(latest);
+    }
+
+    fn add(&mut self, part: u64) {
+        self.calls[slot(part)] += 1;
+        self.total += 1;
+    }
+
+    fn nth(&self, nth: u32) -> Option<u64> {
+        let mut passed = 0;
+        let oldest = self.latest.saturating_sub(PARTS);
+        (oldest..=self.latest).find(|part| {
+            passed += self.calls[slot(*part)];
+            passed > nth
+        })
+    }
+}
+
+const fn slot(part: u64) -> usize {
+    (part % KEPT as u64) as usize
+}
+
+/// A window's length in nanoseconds.
+pub(super) const fn length(window: Window) -> u64 {
+    window.seconds() as u64 * 1_000_000_000
+}
+
+const fn part(window: Window, at: u64) -> u64 {
+    at / (length(window) / PARTS)
+}

@@ -1,0 +1,191 @@
+//! One call from its head to its answer: the list of the steps.
+
+use crate::{
+    accept::{Connection, Core},
+    admit,
+    authenticate::Caller,
+    forward, headers,
+    matching::{self, Reached},
+    meter::{Metered, Reply, Upload, UploadState},
+    request_id::X_REQUEST_ID,
+    reserve::{self, Draft, Ending, Permit},
+    respond::{Refusal, Standings},
+};
+use domain::{key_text::Environment, refusal::Code, usage::Outcome};
+use http::{HeaderValue, Request, Response, Version, header::HOST};
+use http_body::Body;
+use hyper::body::Incoming;
+use std::{rc::Rc, time::Instant};
+
+/// Answers the request. Whatever happens, a known caller's call is recorded once.
+pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: Request<Incoming>) -> Response<Reply> {
+    let (head, body) = request.into_parts();
+    let now = core.shared.clock.now();
+    let request_id = core.request_ids.take(&head.headers, now);
+    let draft = Draft { at: now, arrived: Instant::now(), request_id, method: head.method.clone() };
+    let mut standings = Standings::default();
+
+    if let Err(refusal) = well_formed(&core, &head) {
+        return refuse(&core, &draft, refusal, None, Reached::default(), &standings);
+    }
+    let snapshot = core.shared.directory.load_full();
+    let caller = match core.shared.authenticator.authenticate(&head.headers, snapshot, now) {
+        Ok(caller) => caller,
+        Err((refusal, caller)) => {
+            return refuse(&core, &draft, refusal, caller.as_ref(), Reached::default(), &standings);
+        }
+    };
+    let target = match matching::find(caller, &head.method, &head.uri) {
+        Ok(target) => target,
+        Err((refusal, caller, reached)) => {
+            return refuse(&core, &draft, refusal, Some(&caller), reached, &standings);
+        }
+    };
+    let refuse_target = |refusal, standings: &Standings| {
+        refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), standings)
+    };
+    let announced = body.size_hint().lower();
+    if announced > core.shared.body_limit {
+        let detail = format!("A body is at most {} bytes long, this one has {announced}.", core.shared.body_limit);
+        return refuse_target(Refusal::new(Code::BodyTooLarge, detail), &standings);
+    }
+    let key = target.caller.key();
+    let plan = target.terms().map(|(_, plan)| plan);
+    standings.policy = plan.and_then(|plan| plan.limits_policy.clone());
+    let windows = core.shared.limits.of(target.caller.partner().id, key.environment);
+    let limits = plan.map_or(&[][..], |plan| &plan.limits);
+    let admission = match admit::check(&windows, limits, core.shared.monotonic()) {
+        Ok(admission) => admission,
+        Err((refusal, limits)) => {
+            standings.limits = limits;
+            return refuse_target(refusal, &standings);
+        }
+    };
+    let reservation = match reserve::take(&core, &target, admission, now, &mut standings) {
+        Ok(reservation) => reservation,
+        Err(refusal) => return refuse_target(refusal, &standings),
+    };
+
+    let mut permit = Permit::new(core.clone(), target, draft, reservation);
+    let upload = Rc::new(UploadState { bytes: permit.bytes_in.clone(), ..UploadState::default() });
+    let forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
+    let (response, lease) = match forwarded {
+        Ok(answered) => answered,
+        Err(refusal) => return give_up(&core, permit, refusal, &standings),
+    };
+    let (mut head, body) = response.into_parts();
+    headers::to_client(&mut head.headers);
+    finish(&mut head.headers, &permit.draft().request_id, &standings);
+    let status = head.status.as_u16();
+    standings.put_cost(permit.cost(status), &mut head.headers);
+    if !body.is_end_stream() {
+        let metered = Metered::new(body, permit, lease, upload, connection, status);
+        return Response::from_parts(head, Reply::Streaming(metered));
+    }
+    // There is no body to hold back, so the head waits for the record.
+    if upload.ended.get() {
+        lease.give_back();
+    }
+    let request_id = permit.draft().request_id.clone();
+    match permit.settle(Ending { status, outcome: Outcome::Served, bytes_out: 0 }) {
+        Ok(()) => Response::from_parts(head, Reply::empty()),
+        Err(error) => {
+            tracing::error!(%error, "an answer is withheld because its event could not be recorded");
+            core.shared.metrics.count_refusal(Code::MeteringUnavailable);
+            let refusal = Refusal::of(Code::MeteringUnavailable);
+            let mut response = refusal.answer(&core.shared.portal_url, &request_id);
+            finish(response.headers_mut(), &request_id, &standings);
+            response
+        }
+    }
+}
+
+/// What HTTP asks of every request, whoever sends it.
+fn well_formed(core: &Core, head: &http::request::Parts) -> Result<(), Refusal> {
+    let hosts = head.headers.get_all(HOST).iter().count();
+    if hosts > 1 || (hosts == 0 && head.version >= Version::HTTP_11) {
+        return Err(Refusal::new(Code::BadRequest, "A request has exactly one Host header."));
+    }
+    if core.shared.via.is_loop(&head.headers) {
+        return Err(Refusal::of(Code::LoopDetected));
+    }
+    Ok(())
+}
+
+async fn forward_to(
+    core: &Rc<Core>,
+    connection: &Connection,
+    permit: &mut Permit,
+    mut head: http::request::Parts,
+    body: Incoming,
+    upload: &Rc<UploadState>,
+) -> Result<(Response<Incoming>, crate::pool::Lease), Refusal> {
+    let target = permit.target();
+    let Some(upstream) = &target.product().upstream else {
+        return Err(Refusal::new(Code::UpstreamUnreachable, "The product's set-up is incomplete."));
+    };
+    headers::to_upstream(&mut head.headers, core, &connection.peer, permit.draft(), upstream, head.version);
+    let body = Upload::new(body, upload.clone(), core.shared.body_limit);
+    let request = forward::readdress(head, upstream, &target.path_below, body)?;
+    let began = Instant::now();
+    let sent = forward::send(core, upstream, request, upload).await;
+    permit.upstream = began.elapsed();
+    sent
+}
+
+/// The upstream gave no answer: the call is settled with ours.
+fn give_up(core: &Rc<Core>, permit: Permit, refusal: Refusal, standings: &Standings) -> Response<Reply> {
+    let outcome = match refusal.code {
+        Code::UpstreamUnreachable | Code::UpstreamTimeout => Outcome::UpstreamFailed,
+        code => Outcome::Refused(code),
+    };
+    core.shared.metrics.count_refusal(refusal.code);
+    let request_id = permit.draft().request_id.clone();
+    let ending = Ending { status: refusal.status(), outcome, bytes_out: 0 };
+    if let Err(error) = permit.settle(ending) {
+        tracing::error!(%error, "a call that the upstream did not answer is not recorded");
+    }
+    let mut response = refusal.answer(&core.shared.portal_url, &request_id);
+    finish(response.headers_mut(), &request_id, standings);
+    standings.put_cost(0, response.headers_mut());
+    response
+}
+
+/// Says no, and records it where the caller is known.
+fn refuse(
+    core: &Rc<Core>,
+    draft: &Draft,
+    refusal: Refusal,
+    caller: Option<&Caller>,
+    reached: Reached,
+    standings: &Standings,
+) -> Response<Reply> {
+    let code = refusal.code;
+    core.shared.metrics.count_refusal(code);
+    let duration = draft.arrived.elapsed();
+    let ending = Ending { status: refusal.status(), outcome: Outcome::Refused(code), bytes_out: 0 };
+    let product = caller.zip(reached.product).and_then(|(caller, index)| caller.snapshot().products.get(index));
+    let metrics = product.map_or(&core.shared.metrics.no_product, |product| &product.metrics);
+    metrics.count(ending.outcome, ending.status, duration);
+    if let Some(caller) = caller {
+        let event = reserve::event(draft, caller, reached, ending, duration);
+        // What room is left belongs to calls that were admitted.
+        let fits = core.shared.recorder.has_room(core.index);
+        if !fits || core.shared.recorder.record(core.index, &event).is_err() {
+            core.shared.metrics.unrecorded.increment(1);
+        }
+    }
+    let mut response = refusal.answer(&core.shared.portal_url, &draft.request_id);
+    finish(response.headers_mut(), &draft.request_id, standings);
+    if caller.is_some_and(|caller| caller.key().environment == Environment::Live) {
+        standings.put_cost(0, response.headers_mut());
+    }
+    response
+}
+
+fn finish(headers: &mut http::HeaderMap, request_id: &str, standings: &Standings) {
+    if let Ok(id) = HeaderValue::from_str(request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    standings.put(headers);
+}

@@ -1,0 +1,121 @@
+//! What the gateway has to be told before it starts.
+
+use spool::Durability;
+use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+
+/// Everything but the ports.
+#[derive(Debug, Clone)]
+pub struct GatewayConfig {
+    /// Where partners connect; port zero takes a free one, which [`crate::Running::address`] names.
+    pub listen: SocketAddr,
+    /// Threads, each with its own listener, runtime, upstream connections and lane of the usage log.
+    pub cores: usize,
+    /// The portal's address without a slash at the end; the pages about refusals are under it.
+    pub portal_url: String,
+    /// What key texts are hashed under: the same value that made the directory's hashes.
+    pub pepper: Secret,
+    /// What the portal signs its try-it credentials with.
+    pub try_signing_key: Secret,
+    /// The longest request body, in bytes.
+    pub body_limit: u64,
+    /// Connections of clients for each core; one more is answered with 503 and closed.
+    pub connections_per_core: usize,
+    pub deadlines: Deadlines,
+    pub spool: Spool,
+}
+
+impl GatewayConfig {
+    /// The defaults around what has none.
+    pub fn new(listen: SocketAddr, portal_url: String, pepper: Secret, try_signing_key: Secret, spool: Spool) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self {
+            listen,
+            cores,
+            portal_url,
+            pepper,
+            try_signing_key,
+            body_limit: 10 << 20,
+            connections_per_core: 10_000,
+            deadlines: Deadlines::default(),
+            spool,
+        }
+    }
+}
+
+/// How long the gateway waits, besides each product's own time for the upstream's answer. Kept to within 0.2 s.
+#[derive(Debug, Clone, Copy)]
+pub struct Deadlines {
+    /// From a request's first byte to the end of its head, and for a new connection's first byte.
+    pub head: Duration,
+    /// Between two requests of a connection.
+    pub idle: Duration,
+    /// While a body is under way and not a byte of it moves, in either direction.
+    pub body_idle: Duration,
+    /// To open a connection to the upstream, TLS included.
+    pub connect: Duration,
+    /// An unused connection to the upstream is closed after this; shorter than common upstreams' five seconds.
+    pub upstream_idle: Duration,
+}
+
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            body_idle: Duration::from_secs(60),
+            connect: Duration::from_secs(5),
+            upstream_idle: Duration::from_secs(4),
+        }
+    }
+}
+
+/// Where usage is kept.
+#[derive(Debug, Clone)]
+pub enum Spool {
+    /// In the log, before the answer.
+    On {
+        dir: PathBuf,
+        durability: Durability,
+        /// A segment that has reached this size is closed, in bytes.
+        segment_bytes: u64,
+        /// The log's size over all cores, in bytes.
+        max_bytes: u64,
+        when_full: WhenFull,
+    },
+    /// Nowhere: every call is served and none is recorded. Only for the control run of the `kill -9` harness, which must
+    /// fail with it; an installation that bills never has a reason for it.
+    Off,
+}
+
+impl Spool {
+    /// The log in that directory, with the defaults: survives `kill -9`, 4 GiB, refuses when full.
+    pub fn at(dir: impl Into<PathBuf>) -> Self {
+        Self::On {
+            dir: dir.into(),
+            durability: Durability::Process,
+            segment_bytes: 16 << 20,
+            max_bytes: 4 << 30,
+            when_full: WhenFull::Refuse,
+        }
+    }
+}
+
+/// What happens to calls that would be billed while the log cannot take their events.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WhenFull {
+    /// 503, nothing is served for free.
+    #[default]
+    Refuse,
+    /// Served, not billed, and counted exactly in `turnpike_gateway_unmetered_total`.
+    ServeUnmetered,
+}
+
+/// 32 bytes that are never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(pub [u8; 32]);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}

@@ -1,0 +1,204 @@
+//! Headers at the border: what belongs to one connection stays there, what only we may say is removed before we say it.
+
+use crate::{accept::Core, request_id::X_REQUEST_ID, reserve::Draft, snapshot::Upstream};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Version,
+    header::{CONNECTION, HOST, TE, VIA},
+};
+
+const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
+const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
+
+/// Turns the client's headers into the upstream's.
+pub(crate) fn to_upstream(
+    headers: &mut HeaderMap,
+    core: &Core,
+    peer: &HeaderValue,
+    draft: &Draft,
+    upstream: &Upstream,
+    version: Version,
+) {
+    let takes_trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    strip(headers, |name| is_hop_by_hop(name) || is_ours(name));
+
+    if let Some(host) = headers.insert(HOST, upstream.host.clone()) {
+        headers.insert(X_FORWARDED_HOST, host);
+    }
+    headers.insert(X_FORWARDED_FOR, peer.clone());
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    let protocol =
+        if version == Version::HTTP_10 { &core.shared.via.received_1_0 } else { &core.shared.via.received_1_1 };
+    headers.append(VIA, protocol.clone());
+    if let Ok(id) = HeaderValue::from_str(&draft.request_id) {
+        headers.insert(X_REQUEST_ID, id);
+    }
+    if !headers.get(TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
+        headers.remove(TRACESTATE);
+        let random = || core.request_ids.random();
+        let made = format!("00-{:016x}{:016x}-{:016x}-00", random() | 1, random(), random() | 1);
+        if let Ok(value) = HeaderValue::from_str(&made) {
+            headers.insert(TRACEPARENT, value);
+        }
+    }
+    if takes_trailers {
+        headers.insert(TE, HeaderValue::from_static("trailers"));
+        headers.insert(CONNECTION, HeaderValue::from_static("te"));
+    }
+    // Last, so that nothing a client sends can stand in for them.
+    for (name, value) in &upstream.headers {
+        headers.insert(name.clone(), value.clone());
+    }
+}
+
+/// Turns the upstream's headers into the client's.
+pub(crate) fn to_client(headers: &mut HeaderMap) {
+    strip(headers, is_hop_by_hop);
+}
+
+fn strip(headers: &mut HeaderMap, removes: impl Fn(&str) -> bool) {
+    let mut doomed: Vec<HeaderName> = Vec::new();
+    for (name, value) in headers.iter() {
+        if *name == CONNECTION {
+            let names = value.as_bytes().split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+            doomed.extend(names.filter_map(|name| HeaderName::from_bytes(name).ok()));
+        }
+        if removes(name.as_str()) {
+            doomed.push(name.clone());
+        }
+    }
+    for name in doomed {
+        // A client cannot take away what frames or addresses its own request.
+        if name != HOST {
+            headers.remove(name);
+        }
+    }
+}
+
+/// RFC 9110, 7.6.1. `Trailer` stays: hyper sends only trailers it names.
+fn is_hop_by_hop(name: &str) -> bool {
+    matches!(
+        name,
+        "connection"
+            | "keep-alive"
+            | "proxy-connection"
+            | "proxy-authenticate"
+            | "proxy-authorization"
+            | "proxy-authentication-info"
+            | "te"
+            | "transfer-encoding"
+            | "upgrade"
+            | "http2-settings"
+    )
+}
+
+/// Credentials, the length (which hyper sets from the body), and what only a gateway may tell an upstream, in any spelling that an upstream may confuse with it.
+fn is_ours(name: &str) -> bool {
+    let spelled;
+    let name = if name.contains('_') {
+        spelled = name.replace('_', "-");
+        &spelled
+    } else {
+        name
+    };
+    match name {
+        "authorization" | "x-api-key" | "forwarded" | "x-real-ip" | "true-client-ip" | "cf-connecting-ip" => true,
+        "client-cert" | "client-cert-chain" | "expect" | "content-length" => true,
+        _ => ["x-forwarded-", "x-turnpike-", "x-client-", "x-ssl-"].iter().any(|prefix| name.starts_with(prefix)),
+    }
+}
+
+/// W3C Trace Context, version 00 and what later versions may add after it.
+fn is_traceparent(value: &[u8]) -> bool {
+    let hex = |range: std::ops::Range<usize>| {
+        value.get(range).is_some_and(|digits| digits.iter().all(|d| d.is_ascii_digit() || (b'a'..=b'f').contains(d)))
+    };
+    let zero = |range: std::ops::Range<usize>| value.get(range).is_some_and(|digits| digits.iter().all(|d| *d == b'0'));
+    let dashes = [2, 35, 52].iter().all(|at| value.get(*at) == Some(&b'-'));
+    let length = if value.starts_with(b"00") { value.len() == 55 } else { value.len() >= 55 };
+    let shape = dashes && hex(0..2) && hex(3..35) && hex(36..52) && hex(53..55);
+    shape && length && !value.starts_with(b"ff") && !zero(3..35) && !zero(36..52)
+}
+
+/// What this installation is called in `Via`, and how it knows itself again.
+#[derive(Debug)]
+pub(crate) struct Via {
+    received_1_0: HeaderValue,
+    received_1_1: HeaderValue,
+    pseudonym: String,
+}
+
+impl Via {
+    /// A pseudonym that all gateways with the same pepper share and that tells nothing about it.
+    pub(crate) fn new(pepper: &[u8; 32]) -> Self {
+        let hash = crate::authenticate::hash_key(pepper, "the Via header's pseudonym");
+        let pseudonym = hash.iter().take(6).fold("turnpike-".to_owned(), |name, byte| format!("{name}{byte:02x}"));
+        let entry = |version| {
+            HeaderValue::from_str(&format!("{version} {pseudonym}")).unwrap_or(HeaderValue::from_static("1.1 turnpike"))
+        };
+        Self { received_1_0: entry("1.0"), received_1_1: entry("1.1"), pseudonym }
+    }
+
+    /// Whether the request has passed through this installation before.
+    pub(crate) fn is_loop(&self, headers: &HeaderMap) -> bool {
+        headers
+            .get_all(VIA)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.split(',').any(|hop| hop.split_ascii_whitespace().nth(1) == Some(&*self.pseudonym)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_well_formed_trace_contexts_are_passed_on() {
+        assert!(is_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
+        assert!(is_traceparent(b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more"));
+        for bad in [
+            &b""[..],
+            b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more",
+            b"00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            b"00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            b"00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            b"ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        ] {
+            assert!(!is_traceparent(bad), "{}", String::from_utf8_lossy(bad));
+        }
+    }
+
+    #[test]
+    fn headers_of_a_connection_and_headers_that_only_we_set_are_stripped() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "keep-alive",
+            "te",
+            "upgrade",
+            "proxy-authorization",
+            "x-named",
+            "authorization",
+            "x-api-key",
+            "x_api_key",
+            "x-forwarded-for",
+            "x_forwarded_for",
+            "forwarded",
+            "x-turnpike-partner",
+            "x-ssl-client",
+            "client-cert",
+            "content-length",
+        ] {
+            headers.insert(HeaderName::from_static(name), HeaderValue::from_static("1"));
+        }
+        headers.insert(CONNECTION, HeaderValue::from_static("close, X-Named, host"));
+        headers.insert(HOST, HeaderValue::from_static("kept"));
+        headers.insert("accept", HeaderValue::from_static("kept"));
+        strip(&mut headers, |name| is_hop_by_hop(name) || is_ours(name));
+        let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        assert_eq!(left, ["host", "accept"].into_iter().filter(|name| headers.contains_key(*name)).collect::<Vec<_>>());
+        assert_eq!(headers.len(), 2);
+    }
+}

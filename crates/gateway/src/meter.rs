@@ -1,0 +1,228 @@
+//! Bodies on their way: counted, bounded, and the answer's end held back until its event is recorded.
+//!
+//! Only the end is held back, not a frame: a stream of events flows as it comes. Where the length is known the end is the
+//! frame that completes it, else the closing chunk.
+
+use crate::{
+    accept::Connection,
+    pool::Lease,
+    reserve::{Ending, Permit},
+};
+use bytes::Bytes;
+use domain::usage::Outcome;
+use http_body::{Body, Frame, SizeHint};
+use hyper::body::Incoming;
+use std::{
+    cell::Cell,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+/// Why a body broke off. The peer's connection is closed, so that the cut is seen.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Broken {
+    #[error("the body is too large")]
+    TooLarge,
+    #[error("the client broke off its body: {0}")]
+    Client(hyper::Error),
+    #[error("the upstream broke off its answer: {0}")]
+    Upstream(hyper::Error),
+    #[error("{0}")]
+    Unrecorded(crate::ports::RecordError),
+}
+
+/// How far a request's body is.
+#[derive(Debug, Default)]
+pub(crate) struct UploadState {
+    pub bytes: Rc<Cell<u64>>,
+    pub too_large: Cell<bool>,
+    pub broken: Cell<bool>,
+    pub ended: Cell<bool>,
+}
+
+/// A request's body on its way to the upstream.
+#[derive(Debug)]
+pub(crate) enum Upload {
+    Empty,
+    Streaming { body: Incoming, state: Rc<UploadState>, limit: u64 },
+}
+
+impl Upload {
+    pub(crate) fn new(body: Incoming, state: Rc<UploadState>, limit: u64) -> Self {
+        if body.is_end_stream() {
+            state.ended.set(true);
+            return Self::Empty;
+        }
+        Self::Streaming { body, state, limit }
+    }
+}
+
+impl Body for Upload {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let Self::Streaming { body, state, limit } = self.get_mut() else { return Poll::Ready(None) };
+        let polled = match Pin::new(&mut *body).poll_frame(cx) {
+            Poll::Ready(polled) => polled,
+            Poll::Pending => return Poll::Pending,
+        };
+        match polled {
+            None => {
+                state.ended.set(true);
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => {
+                state.broken.set(true);
+                Poll::Ready(Some(Err(Broken::Client(error))))
+            }
+            Some(Ok(frame)) => {
+                let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
+                state.bytes.set(state.bytes.get() + bytes);
+                if state.bytes.get() > *limit {
+                    state.too_large.set(true);
+                    return Poll::Ready(Some(Err(Broken::TooLarge)));
+                }
+                if body.is_end_stream() {
+                    state.ended.set(true);
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Empty => true,
+            Self::Streaming { body, .. } => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Empty => SizeHint::with_exact(0),
+            Self::Streaming { body, .. } => body.size_hint(),
+        }
+    }
+}
+
+/// An answer's body on its way to the client.
+#[derive(Debug)]
+pub(crate) enum Reply {
+    /// Our own words, or nothing.
+    Text(Bytes),
+    Streaming(Metered),
+}
+
+impl Reply {
+    pub(crate) fn text(text: String) -> Self {
+        Self::Text(Bytes::from(text))
+    }
+
+    pub(crate) const fn empty() -> Self {
+        Self::Text(Bytes::new())
+    }
+}
+
+/// The upstream's body, and the permit that is settled where it ends.
+#[derive(Debug)]
+pub(crate) struct Metered {
+    body: Incoming,
+    permit: Option<Permit>,
+    lease: Option<Lease>,
+    upload: Rc<UploadState>,
+    connection: Rc<Connection>,
+    status: u16,
+    bytes: u64,
+}
+
+impl Metered {
+    pub(crate) fn new(
+        body: Incoming,
+        permit: Permit,
+        lease: Lease,
+        upload: Rc<UploadState>,
+        connection: Rc<Connection>,
+        status: u16,
+    ) -> Self {
+        connection.begin_answer();
+        Self { body, permit: Some(permit), lease: Some(lease), upload, connection, status, bytes: 0 }
+    }
+
+    /// Settles, and lets the connection to the upstream be used again.
+    fn end(&mut self) -> Result<(), Broken> {
+        let Some(permit) = self.permit.take() else { return Ok(()) };
+        let ending = Ending { status: self.status, outcome: Outcome::Served, bytes_out: self.bytes };
+        let settled = permit.settle(ending).map_err(Broken::Unrecorded);
+        if let Some(lease) = self.lease.take_if(|_| self.upload.ended.get()) {
+            lease.give_back();
+        }
+        settled
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        let polled = Pin::new(&mut self.body).poll_frame(cx);
+        self.connection.waits_for_upstream.set(polled.is_pending());
+        let Poll::Ready(polled) = polled else { return Poll::Pending };
+        let passed = match polled {
+            Some(Ok(frame)) => {
+                self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                let last = frame.is_trailers() || self.body.is_end_stream();
+                let recorded = if last { self.end() } else { Ok(()) };
+                Some(recorded.map(|()| frame))
+            }
+            Some(Err(error)) => {
+                if let Some(permit) = self.permit.take() {
+                    let ending =
+                        Ending { status: self.status, outcome: Outcome::UpstreamFailed, bytes_out: self.bytes };
+                    if let Err(error) = permit.settle(ending) {
+                        tracing::error!(%error, "a broken answer is not recorded");
+                    }
+                }
+                Some(Err(Broken::Upstream(error)))
+            }
+            None => self.end().err().map(Err),
+        };
+        Poll::Ready(passed)
+    }
+}
+
+impl Drop for Metered {
+    fn drop(&mut self) {
+        if let Some(permit) = &mut self.permit {
+            // The connection was closed: by the client, or by us because the upstream stood still.
+            let stalled = self.connection.is_doomed() && self.connection.waits_for_upstream.get();
+            let outcome = if stalled { Outcome::UpstreamFailed } else { Outcome::ClientGone };
+            permit.if_dropped = Ending { status: self.status, outcome, bytes_out: self.bytes };
+        }
+        self.connection.end_answer();
+    }
+}
+
+impl Body for Reply {
+    type Data = Bytes;
+    type Error = Broken;
+
+    fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
+        match self.get_mut() {
+            Self::Text(text) if text.is_empty() => Poll::Ready(None),
+            Self::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+            Self::Streaming(metered) => metered.poll(cx),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match self {
+            Self::Text(text) => text.is_empty(),
+            Self::Streaming(metered) => metered.permit.is_none() && metered.body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match self {
+            Self::Text(text) => SizeHint::with_exact(text.len() as u64),
+            Self::Streaming(metered) => metered.body.size_hint(),
+        }
+    }
+}

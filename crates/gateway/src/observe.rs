@@ -1,0 +1,87 @@
+//! Metrics. Handles are made once, for each product and never for a partner, so their number is bounded.
+
+use domain::{refusal::Code, usage::Outcome};
+use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
+use std::time::Duration;
+
+const OUTCOMES: [&str; 4] = ["served", "refused", "upstream_failed", "client_gone"];
+const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+
+/// Calls of one product, or those that reached none.
+pub(crate) struct ProductMetrics {
+    /// By outcome and status class.
+    requests: [[Counter; 5]; 4],
+    duration: Histogram,
+}
+
+impl ProductMetrics {
+    /// The handles for the product with that code; empty for calls that reached no product.
+    pub(crate) fn new(code: &str) -> Self {
+        let requests = OUTCOMES.map(|outcome| {
+            CLASSES.map(|class| {
+                let product = code.to_owned();
+                counter!("turnpike_gateway_requests_total", "product" => product, "outcome" => outcome, "status_class" => class)
+            })
+        });
+        let duration = histogram!("turnpike_gateway_request_duration_seconds", "product" => code.to_owned());
+        Self { requests, duration }
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome, status: u16, duration: Duration) {
+        let row = match outcome {
+            Outcome::Served => 0,
+            Outcome::Refused(_) => 1,
+            Outcome::UpstreamFailed => 2,
+            Outcome::ClientGone => 3,
+        };
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        self.requests[row][class].increment(1);
+        self.duration.record(duration);
+    }
+}
+
+impl std::fmt::Debug for ProductMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ProductMetrics")
+    }
+}
+
+/// What is counted for the whole gateway.
+pub(crate) struct GatewayMetrics {
+    /// Calls that reached no product.
+    pub no_product: ProductMetrics,
+    /// By [`Code`], in its order.
+    refusals: Vec<Counter>,
+    /// Calls that were served without a record, because the configuration says so.
+    pub unmetered: Counter,
+    /// Refused calls of a known key whose event the full log did not take; they bill nothing.
+    pub unrecorded: Counter,
+    spool_bytes: Vec<Gauge>,
+}
+
+impl GatewayMetrics {
+    pub(crate) fn new(cores: usize) -> Self {
+        let refusal = |code: Code| counter!("turnpike_gateway_refusals_total", "code" => code.describe().code);
+        Self {
+            no_product: ProductMetrics::new(""),
+            refusals: Code::ALL.into_iter().map(refusal).collect(),
+            unmetered: counter!("turnpike_gateway_unmetered_total"),
+            unrecorded: counter!("turnpike_gateway_unrecorded_refusals_total"),
+            spool_bytes: (0..cores)
+                .map(|core| gauge!("turnpike_gateway_spool_bytes", "lane" => core.to_string()))
+                .collect(),
+        }
+    }
+
+    pub(crate) fn count_refusal(&self, code: Code) {
+        if let Some(counter) = self.refusals.get(code as usize) {
+            counter.increment(1);
+        }
+    }
+
+    pub(crate) fn set_spool_bytes(&self, core: usize, bytes: u64) {
+        if let Some(gauge) = self.spool_bytes.get(core) {
+            gauge.set(bytes as f64);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! The recorder that the gateway uses: one lane of the usage log for each core.
+
+use crate::ports::{RecordError, Recorder};
+use domain::usage::{UsageEvent, wire};
+use spool::{Home, Options, SpoolError, Writer};
+use std::{
+    path::Path,
+    sync::{Mutex, PoisonError},
+};
+
+/// Kept free for calls that were admitted while there was room and have not ended yet, for each lane.
+const HEADROOM_BYTES: u64 = 1 << 20;
+
+/// Appends to the spool. A core's lock is only ever taken by that core.
+#[derive(Debug)]
+pub(crate) struct SpoolRecorder {
+    _home: Home,
+    lanes: Vec<Mutex<Lane>>,
+    headroom: u64,
+}
+
+#[derive(Debug)]
+struct Lane {
+    writer: Writer,
+    scratch: Vec<u8>,
+}
+
+impl SpoolRecorder {
+    pub(crate) fn open(dir: &Path, cores: usize, options: Options) -> Result<Self, SpoolError> {
+        let home = Home::open(dir)?;
+        let open = |lane| {
+            let writer = Writer::open(dir, lane, options)?;
+            Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512) }))
+        };
+        let lanes = (0..u32::try_from(cores).unwrap_or(u32::MAX)).map(open).collect::<Result<_, SpoolError>>()?;
+        Ok(Self { _home: home, lanes, headroom: HEADROOM_BYTES.min(options.max_bytes / 8) })
+    }
+
+    fn with<T>(&self, core: usize, act: impl FnOnce(&mut Lane) -> T) -> Option<T> {
+        self.lanes.get(core).map(|lane| act(&mut lane.lock().unwrap_or_else(PoisonError::into_inner)))
+    }
+}
+
+impl Recorder for SpoolRecorder {
+    fn has_room(&self, core: usize) -> bool {
+        self.with(core, |lane| lane.writer.has_room(self.headroom)).unwrap_or(false)
+    }
+
+    fn record(&self, core: usize, event: &UsageEvent) -> Result<(), RecordError> {
+        let appended = self.with(core, |lane| {
+            lane.scratch.clear();
+            wire::encode(event, &mut lane.scratch);
+            lane.writer.append(&lane.scratch).map(drop)
+        });
+        match appended {
+            Some(appended) => appended.map_err(|error| RecordError(error.to_string())),
+            None => Err(RecordError(format!("core {core} has no lane"))),
+        }
+    }
+
+    fn used_bytes(&self, core: usize) -> u64 {
+        self.with(core, |lane| lane.writer.recount().unwrap_or_else(|_| lane.writer.used_bytes())).unwrap_or(0)
+    }
+}
+
+/// Keeps nothing: the control run of the `kill -9` harness, which has to fail.
+#[derive(Debug)]
+pub(crate) struct Unmetered;
+
+impl Recorder for Unmetered {
+    fn has_room(&self, _core: usize) -> bool {
+        true
+    }
+
+    fn record(&self, _core: usize, _event: &UsageEvent) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn used_bytes(&self, _core: usize) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,52 @@
+//! The request id: the client's if it is well-formed, else one of ours.
+
+use domain::id::RequestId;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use jiff::Timestamp;
+use std::cell::Cell;
+use uuid::Uuid;
+
+pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const MAX_BYTES: usize = 128;
+
+/// Makes ids of one core: time-ordered (UUIDv7), unique by a random start and a step that visits every number. They name
+/// calls and protect nothing, so they need not be hard to guess.
+#[derive(Debug)]
+pub(crate) struct RequestIds {
+    state: Cell<u64>,
+}
+
+impl RequestIds {
+    pub(crate) fn new() -> Self {
+        Self { state: Cell::new(Uuid::new_v4().as_u64_pair().1 ^ Uuid::new_v4().as_u64_pair().0) }
+    }
+
+    /// The client's id, or a new one.
+    pub(crate) fn take(&self, headers: &HeaderMap, now: Timestamp) -> String {
+        let sent = headers.get(X_REQUEST_ID).map(HeaderValue::as_bytes);
+        let well_formed =
+            |bytes: &&[u8]| (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
+        match sent.filter(well_formed).and_then(|bytes| std::str::from_utf8(bytes).ok()) {
+            Some(text) => text.to_owned(),
+            None => self.make(now).to_string(),
+        }
+    }
+
+    fn make(&self, now: Timestamp) -> RequestId {
+        let mut random = [0_u8; 10];
+        random[..8].copy_from_slice(&self.random().to_le_bytes());
+        random[8..].copy_from_slice(&self.random().to_le_bytes()[..2]);
+        let millis = u64::try_from(now.as_millisecond()).unwrap_or(0);
+        RequestId(uuid::Builder::from_unix_timestamp_millis(millis, &random).into_uuid())
+    }
+
+    /// The next number of SplitMix64.
+    pub(crate) fn random(&self) -> u64 {
+        let next = self.state.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+        self.state.set(next);
+        let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ (mixed >> 31)
+    }
+}

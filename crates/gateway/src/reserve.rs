@@ -1,0 +1,248 @@
+//! The quota: units are taken before the call is forwarded, and a [`Permit`] holds them until it is known what happened.
+//!
+//! What counts as served: the upstream answered with less than 500 and its whole answer was handed over to the client's
+//! connection. Then the operation's weight is billed. Everything else (a 5xx, a broken answer, a client that left) gives
+//! the units back and is recorded with zero.
+
+use crate::{
+    accept::Core,
+    admit::Admission,
+    authenticate::Caller,
+    config::WhenFull,
+    matching::{Reached, Target},
+    ports::RecordError,
+    respond::{QuotaStanding, Refusal, Standings},
+};
+use domain::{
+    id::SubscriptionId,
+    key_text::Environment,
+    period::Period,
+    refusal::Code,
+    usage::{Outcome, UsageEvent, is_billable_status},
+};
+use http::Method;
+use jiff::Timestamp;
+use std::{
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+/// What is known of a call from its first moment.
+#[derive(Debug)]
+pub(crate) struct Draft {
+    /// By the gateway's clock, which a test clock may move.
+    pub at: Timestamp,
+    pub arrived: Instant,
+    pub request_id: String,
+    pub method: Method,
+}
+
+/// Units that were taken from the quota; given back on drop unless they were spent.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    core: Rc<Core>,
+    subscription: SubscriptionId,
+    period: Period,
+    units: u64,
+}
+
+impl Reservation {
+    fn spend(mut self) {
+        self.units = 0;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if self.units > 0 {
+            self.core.shared.allowance.release(self.subscription, self.period, self.units);
+        }
+    }
+}
+
+/// Takes the call's units, then counts it in the limits. A test call uses no quota.
+pub(crate) fn take(
+    core: &Rc<Core>,
+    target: &Target,
+    admission: Admission<'_>,
+    now: Timestamp,
+    standings: &mut Standings,
+) -> Result<Option<Reservation>, Refusal> {
+    let weight = target.operation().weight;
+    let live = target.caller.key().environment == Environment::Live;
+    let refuses = core.shared.when_full == WhenFull::Refuse;
+    if refuses && live && weight > 0 && !core.shared.recorder.has_room(core.index) {
+        admission.withdraw(standings);
+        return Err(Refusal::of(Code::MeteringUnavailable));
+    }
+    let reservation = match target.terms().and_then(|(subscription, plan)| Some((subscription, plan, plan.quota?))) {
+        Some((subscription, plan, quota)) if live => {
+            let Some(current) = subscription.current(plan, now) else {
+                admission.withdraw(standings);
+                return Err(Refusal::of(Code::NoSubscription));
+            };
+            let reset_seconds = current.period.end.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
+            standings.policy = current.policy.clone();
+            match core.shared.allowance.reserve(subscription.id, current.period, weight, quota) {
+                Ok(used) => {
+                    standings.quota = Some(QuotaStanding { quota, used, reset_seconds });
+                    let (core, subscription, period) = (core.clone(), subscription.id, current.period);
+                    Some(Reservation { core, subscription, period, units: weight })
+                }
+                Err(exceeded) => {
+                    standings.quota = Some(QuotaStanding { quota, used: exceeded.used, reset_seconds });
+                    admission.withdraw(standings);
+                    let detail = format!("{} of the period's {} units are used.", exceeded.used, quota.units);
+                    let wait = u32::try_from(reset_seconds).unwrap_or(u32::MAX);
+                    return Err(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait));
+                }
+            }
+        }
+        _ => None,
+    };
+    admission.count(standings);
+    Ok(reservation)
+}
+
+/// The call may proceed, and holds what was reserved. It ends by [`Self::settle`] or, where the client leaves or the code
+/// panics, by its drop: either way what happened is recorded once and unused units are given back.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    core: Rc<Core>,
+    target: Target,
+    draft: Draft,
+    reservation: Option<Reservation>,
+    /// What to record if nobody settles.
+    pub if_dropped: Ending,
+    pub bytes_in: Rc<std::cell::Cell<u64>>,
+    pub upstream: Duration,
+    settled: bool,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ending {
+    pub status: u16,
+    pub outcome: Outcome,
+    pub bytes_out: u64,
+}
+
+impl Permit {
+    pub(crate) fn new(core: Rc<Core>, target: Target, draft: Draft, reservation: Option<Reservation>) -> Self {
+        // The status that proxies' logs give a client that left before its answer.
+        let if_dropped = Ending { status: 499, outcome: Outcome::ClientGone, bytes_out: 0 };
+        let (bytes_in, upstream) = (Rc::default(), Duration::ZERO);
+        Self { core, target, draft, reservation, if_dropped, bytes_in, upstream, settled: false }
+    }
+
+    pub(crate) const fn target(&self) -> &Target {
+        &self.target
+    }
+
+    pub(crate) const fn draft(&self) -> &Draft {
+        &self.draft
+    }
+
+    /// Units that the call costs if it is served with this status.
+    pub(crate) fn cost(&self, status: u16) -> u64 {
+        let live = self.target.caller.key().environment == Environment::Live;
+        if live && is_billable_status(status) { self.target.operation().weight } else { 0 }
+    }
+
+    /// Records how the call ended, then spends or gives back its units.
+    ///
+    /// # Errors
+    /// The event was not kept and the answer must not be released.
+    pub(crate) fn settle(mut self, ending: Ending) -> Result<(), RecordError> {
+        self.end(ending)
+    }
+
+    fn end(&mut self, ending: Ending) -> Result<(), RecordError> {
+        self.settled = true;
+        let units = if ending.outcome == Outcome::Served { self.cost(ending.status) } else { 0 };
+        let duration = self.draft.arrived.elapsed();
+        let event = UsageEvent {
+            units,
+            bytes_in: self.bytes_in.get(),
+            upstream_us: micros(self.upstream),
+            ..event(&self.draft, &self.target.caller, self.target.reached(), ending, duration)
+        };
+        let shared = &self.core.shared;
+        let kept = shared.recorder.record(self.core.index, &event);
+        self.target.product().metrics.count(ending.outcome, ending.status, duration);
+        match (kept, shared.when_full) {
+            (Ok(()), _) => {
+                if let Some(reservation) = self.reservation.take_if(|_| units > 0) {
+                    reservation.spend();
+                }
+                Ok(())
+            }
+            (Err(error), _) if units == 0 => {
+                tracing::error!(%error, "the event of a call that costs nothing is lost");
+                shared.metrics.unrecorded.increment(1);
+                Ok(())
+            }
+            (Err(error), WhenFull::ServeUnmetered) => {
+                tracing::error!(%error, "a call is served unmetered");
+                shared.metrics.unmetered.increment(1);
+                Ok(())
+            }
+            (Err(error), WhenFull::Refuse) => Err(error),
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        if !self.settled {
+            let ending = match std::thread::panicking() {
+                true => Ending { outcome: Outcome::UpstreamFailed, ..self.if_dropped },
+                false => self.if_dropped,
+            };
+            // Nothing waits for the answer any more, and such an ending bills nothing.
+            let _ = self.end(ending);
+        }
+    }
+}
+
+/// The event of a call that a caller made, with zero units.
+pub(crate) fn event(
+    draft: &Draft,
+    caller: &Caller,
+    reached: Reached,
+    ending: Ending,
+    duration: Duration,
+) -> UsageEvent {
+    let key = caller.key();
+    let partner = caller.partner();
+    let plan = partner.subscription.as_ref().and_then(|subscription| caller.snapshot().plans.get(subscription.plan));
+    let product = reached.product.and_then(|product| caller.snapshot().products.get(product));
+    let operation = product.and_then(|product| product.operations.get(reached.operation?));
+    let method = draft.method.as_str();
+    UsageEvent {
+        at: draft.at,
+        request_id: draft.request_id.clone(),
+        partner: partner.id,
+        app: key.app,
+        key: key.id,
+        team: key.team,
+        member: caller.member(),
+        environment: key.environment,
+        plan_version: plan.map(|plan| plan.id),
+        product: product.map(|product| product.id),
+        operation: operation.map(|operation| operation.id),
+        method: method.get(..16).unwrap_or(method).to_ascii_uppercase(),
+        path: operation.map(|operation| operation.path.clone()).unwrap_or_default(),
+        status: ending.status,
+        outcome: ending.outcome,
+        units: 0,
+        bytes_in: 0,
+        bytes_out: ending.bytes_out,
+        duration_us: micros(duration),
+        upstream_us: 0,
+    }
+}
+
+fn micros(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}

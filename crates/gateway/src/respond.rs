@@ -1,0 +1,193 @@
+//! What the gateway itself says: refusals as problem+json (RFC 9457), and the headers about limits on every answer.
+//!
+//! The status and the words of each refusal are one table, [`Code::describe`]; this is the one place that sends them.
+
+use crate::meter::Reply;
+use domain::{
+    limit::{Limit, sliding::Standing},
+    period::Period,
+    quota::{Beyond, Quota},
+    refusal::Code,
+};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
+};
+use std::{borrow::Cow, fmt::Write};
+
+const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
+const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
+const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const X_QUOTA_WARNING: HeaderName = HeaderName::from_static("x-quota-warning");
+const X_TURNPIKE_UNITS: HeaderName = HeaderName::from_static("x-turnpike-units");
+
+/// A no, and why. Named where it happens, answered here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    pub code: Code,
+    detail: Cow<'static, str>,
+    allow: Option<String>,
+    retry_after: Option<u32>,
+}
+
+impl Refusal {
+    /// With the table's own words.
+    pub(crate) const fn of(code: Code) -> Self {
+        Self { code, detail: Cow::Borrowed(code.describe().meaning), allow: None, retry_after: None }
+    }
+
+    /// With a sentence about this very call.
+    pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, detail: detail.into(), allow: None, retry_after: None }
+    }
+
+    pub(crate) fn allow(self, methods: String) -> Self {
+        Self { allow: Some(methods), ..self }
+    }
+
+    pub(crate) fn retry_after(self, seconds: u32) -> Self {
+        Self { retry_after: Some(seconds), ..self }
+    }
+
+    pub(crate) const fn status(&self) -> u16 {
+        self.code.describe().status
+    }
+
+    /// The answer, without the headers about limits.
+    pub(crate) fn answer(self, portal_url: &str, request_id: &str) -> Response<Reply> {
+        let table = self.code.describe();
+        let problem = serde_json::json!({
+            "type": format!("{portal_url}/docs/errors/{}", table.code),
+            "title": table.title,
+            "status": table.status,
+            "detail": format!("{} {}", self.detail, table.remedy),
+            "code": table.code,
+            "request_id": request_id,
+        });
+        let mut response = Response::new(Reply::text(problem.to_string()));
+        *response.status_mut() = StatusCode::from_u16(table.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let headers = response.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        if table.status == 401 {
+            headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"api\""));
+        }
+        if let Some(allow) = self.allow.and_then(|methods| HeaderValue::from_str(&methods).ok()) {
+            headers.insert(ALLOW, allow);
+        }
+        let waits = matches!(table.status, 429 | 503);
+        if let Some(seconds) = self.retry_after.or(waits.then_some(5)) {
+            headers.insert(RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}
+
+/// How the caller's limits and quota stand after this call.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Standings {
+    pub policy: Option<HeaderValue>,
+    pub limits: [Option<Standing>; 4],
+    pub quota: Option<QuotaStanding>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct QuotaStanding {
+    pub quota: Quota,
+    /// Units used or reserved, this call's included.
+    pub used: u64,
+    /// Seconds until the next billing period.
+    pub reset_seconds: u64,
+}
+
+impl Standings {
+    /// Sets RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers) and the older X-RateLimit fields, which
+    /// show the limit that has the fewest calls left.
+    pub(crate) fn put(&self, headers: &mut HeaderMap) {
+        let Some(policy) = &self.policy else { return };
+        headers.insert(RATELIMIT_POLICY, policy.clone());
+        let mut fields = String::with_capacity(96);
+        for standing in self.limits.iter().flatten() {
+            let name = standing.limit.window.code();
+            let _ = write!(fields, "\"{name}\";r={};t={}, ", standing.remaining, standing.reset_seconds);
+        }
+        if let Some(QuotaStanding { quota, used, reset_seconds }) = self.quota {
+            let _ = write!(fields, "\"quota\";r={};t={reset_seconds}, ", quota.units.saturating_sub(used));
+        }
+        fields.truncate(fields.len().saturating_sub(2));
+        if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(fields)) {
+            headers.insert(RATELIMIT, value);
+        }
+        let tightest = self.limits.iter().flatten().min_by_key(|standing| standing.remaining);
+        let (limit, remaining, reset) = match (tightest, self.quota) {
+            (Some(tightest), _) => {
+                (u64::from(tightest.limit.calls), u64::from(tightest.remaining), u64::from(tightest.reset_seconds))
+            }
+            (None, Some(of)) => (of.quota.units, of.quota.units.saturating_sub(of.used), of.reset_seconds),
+            (None, None) => return,
+        };
+        headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(limit));
+        headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(remaining));
+        headers.insert(X_RATELIMIT_RESET, HeaderValue::from(reset));
+    }
+
+    /// Says what the call cost, and that a quota is passed where the plan only warns of it.
+    pub(crate) fn put_cost(&self, units: u64, headers: &mut HeaderMap) {
+        headers.insert(X_TURNPIKE_UNITS, HeaderValue::from(units));
+        let passed = self.quota.filter(|of| of.quota.beyond == Beyond::Warn && of.used > of.quota.units);
+        if let Some(of) = passed
+            && let Ok(value) = HeaderValue::from_str(&format!("{} of {} units used", of.used, of.quota.units))
+        {
+            headers.insert(X_QUOTA_WARNING, value);
+        }
+    }
+}
+
+/// The RateLimit-Policy field: a policy for each window by its name, and one for the quota, which counts units.
+pub(crate) fn policy(limits: &[Limit], quota: Option<(Quota, Period)>) -> Option<HeaderValue> {
+    let mut policies: Vec<String> = limits
+        .iter()
+        .map(|limit| format!("\"{}\";q={};w={}", limit.window.code(), limit.calls, limit.window.seconds()))
+        .collect();
+    if let Some((quota, period)) = quota {
+        let seconds = period.end.as_second() - period.start.as_second();
+        policies.push(format!("\"quota\";q={};w={seconds};qu=\"units\"", quota.units));
+    }
+    if policies.is_empty() { None } else { HeaderValue::from_str(&policies.join(", ")).ok() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::limit::Window;
+
+    #[test]
+    fn the_fields_follow_the_draft_and_the_older_ones_show_the_tightest_limit() {
+        let limits = [Limit { calls: 10, window: Window::Second }, Limit { calls: 100, window: Window::Minute }];
+        let at = |second| jiff::Timestamp::from_second(second).expect("in range");
+        let quota = Quota { units: 1000, beyond: Beyond::Warn };
+        let standings = Standings {
+            policy: policy(&limits, Some((quota, Period { start: at(0), end: at(2_592_000) }))),
+            limits: [
+                Some(Standing { limit: limits[0], remaining: 9, reset_seconds: 1 }),
+                Some(Standing { limit: limits[1], remaining: 4, reset_seconds: 31 }),
+                None,
+                None,
+            ],
+            quota: Some(QuotaStanding { quota, used: 1003, reset_seconds: 7 }),
+        };
+        let mut headers = HeaderMap::new();
+        standings.put(&mut headers);
+        standings.put_cost(3, &mut headers);
+        let text = |name: &str| headers[name].to_str().expect("text").to_owned();
+        assert_eq!(
+            text("ratelimit-policy"),
+            "\"second\";q=10;w=1, \"minute\";q=100;w=60, \"quota\";q=1000;w=2592000;qu=\"units\""
+        );
+        assert_eq!(text("ratelimit"), "\"second\";r=9;t=1, \"minute\";r=4;t=31, \"quota\";r=0;t=7");
+        assert_eq!((text("x-ratelimit-limit"), text("x-ratelimit-remaining")), ("100".to_owned(), "4".to_owned()));
+        assert_eq!((text("x-ratelimit-reset"), text("x-turnpike-units")), ("31".to_owned(), "3".to_owned()));
+        assert_eq!(text("x-quota-warning"), "1003 of 1000 units used");
+    }
+}

@@ -1,0 +1,182 @@
+//! Starting and stopping.
+
+use crate::{
+    accept::{self, Order, Shared},
+    authenticate::Authenticator,
+    config::{GatewayConfig, Spool, WhenFull},
+    headers::Via,
+    live::LiveLimits,
+    observe::GatewayMetrics,
+    pool,
+    ports::{Allowance, Clock, Directory, Recorder},
+    record::{SpoolRecorder, Unmetered},
+};
+use socket2::{Domain, Protocol, Socket, Type};
+use spool::{Options, SpoolError};
+use std::{
+    io,
+    net::{SocketAddr, TcpListener},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::{
+    sync::{oneshot, watch},
+    task::LocalSet,
+};
+
+/// Connections that wait to be accepted, for each core.
+const BACKLOG: i32 = 4096;
+
+/// The data plane.
+#[derive(Debug)]
+pub struct Gateway;
+
+/// A gateway that serves. Dropping it ends it at once; [`Self::shutdown`] lets calls finish.
+#[derive(Debug)]
+pub struct Running {
+    address: SocketAddr,
+    orders: watch::Sender<Order>,
+    cores: Vec<oneshot::Receiver<usize>>,
+}
+
+/// Why the gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("port {} is in use by another program: stop it, or let the gateway listen elsewhere", .0.port())]
+    PortInUse(SocketAddr),
+    #[error("cannot listen on {address}: {source}")]
+    Listen { address: SocketAddr, source: io::Error },
+    #[error("the usage log cannot be opened: {0}")]
+    Spool(#[from] SpoolError),
+    #[error("TLS cannot be set up: {0}")]
+    Tls(#[from] rustls::Error),
+    #[error("a thread cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+impl Gateway {
+    /// Opens the usage log and the port, and serves on threads of its own.
+    ///
+    /// Install the metrics recorder before compiling the first snapshot, and seed the allowance before this.
+    pub fn start(
+        config: GatewayConfig,
+        directory: Directory,
+        allowance: Arc<dyn Allowance>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Running, StartError> {
+        let cores = config.cores.max(1);
+        let (address, listeners) = listen(config.listen, cores)?;
+        let (recorder, when_full) = recorder(&config.spool, cores)?;
+        let shared = Arc::new(Shared {
+            directory,
+            allowance,
+            recorder,
+            clock,
+            authenticator: Authenticator::new(&config.pepper.0, config.try_signing_key.0),
+            limits: LiveLimits::default(),
+            metrics: GatewayMetrics::new(cores),
+            via: Via::new(&config.pepper.0),
+            portal_url: config.portal_url,
+            body_limit: config.body_limit,
+            connections_per_core: config.connections_per_core,
+            deadlines: config.deadlines,
+            when_full,
+            tls: pool::tls_config()?,
+            started: Instant::now(),
+        });
+        let (orders, order) = watch::channel(Order::Serve);
+        let start = |(index, listener)| start_core(index, listener, shared.clone(), order.clone());
+        let cores = listeners.into_iter().enumerate().map(start).collect::<Result<_, StartError>>()?;
+        Ok(Running { address, orders, cores })
+    }
+}
+
+impl Running {
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets calls in flight finish for at most that long, and ends. Returns how many
+    /// connections were cut off.
+    pub async fn shutdown(self, deadline: Duration) -> usize {
+        let _ = self.orders.send(Order::Drain(Instant::now() + deadline));
+        let mut cut_off = 0;
+        for core in self.cores {
+            cut_off += core.await.unwrap_or(0);
+        }
+        cut_off
+    }
+}
+
+fn start_core(
+    index: usize,
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    orders: watch::Receiver<Order>,
+) -> Result<oneshot::Receiver<usize>, StartError> {
+    let (done, ended) = oneshot::channel();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    let serve = move || {
+        let served = LocalSet::new().block_on(&runtime, async {
+            Ok::<_, io::Error>(accept::serve(index, shared, tokio::net::TcpListener::from_std(listener)?, orders).await)
+        });
+        // Connections that are left end here, and record what became of their calls, before anybody hears of the end.
+        drop(runtime);
+        match served {
+            Ok(cut_off) => drop(done.send(cut_off)),
+            Err(error) => tracing::error!(%error, core = index, "a core cannot serve"),
+        }
+    };
+    thread::Builder::new().name(format!("gateway-{index}")).spawn(serve).map_err(StartError::Thread)?;
+    Ok(ended)
+}
+
+fn recorder(spool: &Spool, cores: usize) -> Result<(Arc<dyn Recorder>, WhenFull), StartError> {
+    match spool {
+        Spool::On { dir, durability, segment_bytes, max_bytes, when_full } => {
+            let options = Options {
+                durability: *durability,
+                segment_bytes: *segment_bytes,
+                max_bytes: max_bytes / u64::try_from(cores).unwrap_or(1),
+            };
+            Ok((Arc::new(SpoolRecorder::open(dir, cores, options)?), *when_full))
+        }
+        Spool::Off => {
+            tracing::warn!("the usage log is switched off: calls are served and not recorded");
+            Ok((Arc::new(Unmetered), WhenFull::ServeUnmetered))
+        }
+    }
+}
+
+/// A listener for each core, on one port.
+///
+/// Sockets with SO_REUSEPORT share a port with any other such socket of the same user, a second gateway's too, so a plain
+/// one asks first whether somebody listens there.
+fn listen(address: SocketAddr, cores: usize) -> Result<(SocketAddr, Vec<TcpListener>), StartError> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => StartError::PortInUse(address),
+        _ => StartError::Listen { address, source },
+    };
+    if address.port() != 0 {
+        socket(address, false).map_err(failed)?;
+    }
+    let first = socket(address, true).map_err(failed)?;
+    let address = first.local_addr().map_err(failed)?;
+    let mut listeners = vec![first];
+    while listeners.len() < cores {
+        listeners.push(socket(address, true).map_err(failed)?);
+    }
+    Ok((address, listeners))
+}
+
+fn socket(address: SocketAddr, shared: bool) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shared)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}

@@ -1,0 +1,210 @@
+//! The directory compiled to look-up tables: immutable, shared by all cores, replaced as a whole.
+//!
+//! Live counters are not in it, so that a reload forgets nothing.
+
+use crate::{observe::ProductMetrics, pool::Origin, router::Router};
+use arc_swap::ArcSwapOption;
+use domain::{
+    directory::{Directory, UpstreamHeader},
+    id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
+    key_text::Environment,
+    limit::Limit,
+    period::{Cycle, Period},
+    product::Visibility,
+    quota::Quota,
+};
+use http::{HeaderName, HeaderValue};
+use jiff::Timestamp;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
+
+mod compile;
+
+/// Everything that one call is decided by.
+#[derive(Debug)]
+pub struct Snapshot {
+    version: i64,
+    problems: Vec<Problem>,
+    keys: Vec<Key>,
+    keys_by_hash: HashMap<[u8; 32], usize>,
+    keys_by_id: HashMap<KeyId, usize>,
+    pub(crate) partners: Vec<Partner>,
+    pub(crate) plans: Vec<Plan>,
+    pub(crate) products: Vec<Product>,
+    routes: HashMap<Box<str>, usize>,
+    /// The most segments that a route has.
+    route_depth: usize,
+}
+
+/// Something in the directory that the gateway cannot use. What it concerns is closed, everything else works.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The product's or the plan's code, or the partner's id.
+    pub subject: String,
+    /// A sentence for the operator.
+    pub message: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Key {
+    pub id: KeyId,
+    pub partner: usize,
+    pub app: AppId,
+    pub team: Option<TeamId>,
+    pub environment: Environment,
+    pub expires_at: Option<Timestamp>,
+    pub revoked_at: Option<Timestamp>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Partner {
+    pub id: PartnerId,
+    pub suspended: bool,
+    pub subscription: Option<Subscription>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Subscription {
+    pub id: SubscriptionId,
+    pub plan: usize,
+    cycle: Cycle,
+    current: ArcSwapOption<CurrentPeriod>,
+}
+
+/// The running billing period and what follows from it, kept because calendars are slow.
+#[derive(Debug)]
+pub(crate) struct CurrentPeriod {
+    pub period: Period,
+    /// The RateLimit-Policy field of live calls, quota included.
+    pub policy: Option<HeaderValue>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub id: PlanVersionId,
+    pub name: String,
+    pub limits: Vec<Limit>,
+    pub quota: Option<Quota>,
+    /// The RateLimit-Policy field of test calls, which use no quota.
+    pub limits_policy: Option<HeaderValue>,
+    /// By product; `None` where the plan does not open it.
+    grants: Vec<Option<Grant>>,
+}
+
+#[derive(Debug)]
+enum Grant {
+    All,
+    Some(Box<[bool]>),
+}
+
+#[derive(Debug)]
+pub(crate) struct Product {
+    pub id: ProductId,
+    pub visibility: Visibility,
+    invited: HashSet<PartnerId>,
+    pub route_bytes: usize,
+    pub operations: Vec<Operation>,
+    pub router: Router,
+    /// `None` where the address or a header cannot be used: the product answers 502.
+    pub upstream: Option<Upstream>,
+    pub metrics: ProductMetrics,
+}
+
+#[derive(Debug)]
+pub(crate) struct Upstream {
+    pub origin: Arc<Origin>,
+    pub host: HeaderValue,
+    /// What comes before the path below the route; no slash at the end.
+    pub base_path: String,
+    pub timeout: Duration,
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Operation {
+    pub id: OperationId,
+    pub method: http::Method,
+    pub path: String,
+    pub weight: u64,
+}
+
+impl Snapshot {
+    /// Compiles the directory. `unseal` opens a header's sealed value.
+    ///
+    /// It never fails as a whole, so that one bad address cannot keep a revoked key alive: what cannot be used is closed and
+    /// named in [`Self::problems`], which the caller logs.
+    pub fn compile(directory: &Directory, unseal: &dyn Fn(&UpstreamHeader) -> Result<Vec<u8>, String>) -> Self {
+        compile::compile(directory, unseal)
+    }
+
+    /// The directory's version.
+    pub const fn version(&self) -> i64 {
+        self.version
+    }
+
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+
+    pub(crate) fn key_by_hash(&self, hash: &[u8; 32]) -> Option<usize> {
+        self.keys_by_hash.get(hash).copied()
+    }
+
+    pub(crate) fn key_by_id(&self, id: KeyId) -> Option<usize> {
+        self.keys_by_id.get(&id).copied()
+    }
+
+    pub(crate) fn key(&self, index: usize) -> &Key {
+        &self.keys[index]
+    }
+
+    /// The product with the longest route that the path begins with, whole segments only.
+    pub(crate) fn product_at(&self, path: &str) -> Option<usize> {
+        let slashes = path.bytes().enumerate().skip(1).filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
+        let ends = slashes.chain([path.len()]).take(self.route_depth);
+        ends.filter_map(|end| self.routes.get(path.get(..end)?)).last().copied()
+    }
+}
+
+impl Subscription {
+    /// The billing period that holds `now`.
+    pub(crate) fn current(&self, plan: &Plan, now: Timestamp) -> Option<Arc<CurrentPeriod>> {
+        let known = self.current.load();
+        if let Some(current) = known.as_ref().filter(|current| current.period.contains(now)) {
+            return Some(current.clone());
+        }
+        let period = self.cycle.period_at(now).ok()?;
+        let policy = crate::respond::policy(&plan.limits, plan.quota.map(|quota| (quota, period)));
+        let current = Arc::new(CurrentPeriod { period, policy });
+        self.current.store(Some(current.clone()));
+        Some(current)
+    }
+}
+
+impl Plan {
+    pub(crate) fn opens_some_of(&self, product: usize) -> bool {
+        self.grants.get(product).is_some_and(Option::is_some)
+    }
+
+    pub(crate) fn opens(&self, product: usize, operation: usize) -> bool {
+        match self.grants.get(product) {
+            Some(Some(Grant::All)) => true,
+            Some(Some(Grant::Some(open))) => open.get(operation).copied().unwrap_or(false),
+            _ => false,
+        }
+    }
+}
+
+impl Product {
+    /// Whether the partner may know that the product exists, given whether its plan opens it.
+    pub(crate) fn is_known_to(&self, partner: PartnerId, plan_opens: bool) -> bool {
+        match self.visibility {
+            Visibility::Public => true,
+            Visibility::Plan => plan_opens,
+            Visibility::Invitation => plan_opens && self.invited.contains(&partner),
+        }
+    }
+}

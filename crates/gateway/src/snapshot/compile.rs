@@ -1,0 +1,163 @@
+//! From the directory's lists to the snapshot's tables.
+
+use super::{Grant, Key, Operation, Partner, Plan, Problem, Product, Snapshot, Subscription, Upstream};
+use crate::{observe::ProductMetrics, pool::Origin, respond, router::Router};
+use arc_swap::ArcSwapOption;
+use domain::{
+    directory::{self, Directory, UpstreamHeader},
+    period,
+    product::{self, route_problem},
+};
+use http::{HeaderName, HeaderValue, Method, Uri};
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+type Unseal<'a> = &'a dyn Fn(&UpstreamHeader) -> Result<Vec<u8>, String>;
+
+pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
+    let mut problems = Vec::new();
+    let mut say = |subject: &str, message: String| problems.push(Problem { subject: subject.to_owned(), message });
+
+    let mut headers: HashMap<_, Vec<_>> = HashMap::new();
+    directory.headers.iter().for_each(|header| headers.entry(header.product).or_default().push(header));
+    let mut products = Vec::with_capacity(directory.products.len());
+    let mut routes = HashMap::new();
+    for from in &directory.products {
+        if let Some(problem) = route_problem(&from.route) {
+            say(&from.code, problem.to_owned());
+        } else if routes.contains_key(from.route.as_str()) {
+            say(&from.code, format!("The route {} belongs to another product", from.route));
+        } else {
+            routes.insert(Box::from(from.route.as_str()), products.len());
+        }
+        let added = headers.get(&from.id).map_or(&[][..], Vec::as_slice);
+        let upstream = upstream(from, added, unseal).map_err(|message| say(&from.code, message)).ok();
+        products.push(product(from, upstream));
+    }
+
+    let mut plans = Vec::with_capacity(directory.plans.len());
+    let mut plan_indexes = HashMap::new();
+    for from in &directory.plans {
+        plan_indexes.insert(from.id, plans.len());
+        plans.push(plan(from, &directory.products));
+    }
+
+    let mut partners = Vec::with_capacity(directory.partners.len());
+    let mut partner_indexes = HashMap::new();
+    for from in &directory.partners {
+        let subscription = from.subscription.as_ref().and_then(|subscription| {
+            let known = plan_indexes.get(&subscription.plan_version);
+            let compiled = subscription_of(subscription, known.copied());
+            compiled.map_err(|message| say(&from.id.to_string(), message)).ok()
+        });
+        partner_indexes.insert(from.id, partners.len());
+        partners.push(Partner { id: from.id, suspended: from.suspended, subscription });
+    }
+
+    let mut keys = Vec::with_capacity(directory.keys.len());
+    let mut keys_by_hash = HashMap::with_capacity(directory.keys.len());
+    let mut keys_by_id = HashMap::with_capacity(directory.keys.len());
+    for from in &directory.keys {
+        let Some(&partner) = partner_indexes.get(&from.partner) else {
+            say(&from.id.to_string(), "The key's partner is not in the directory".to_owned());
+            continue;
+        };
+        keys_by_hash.insert(from.hash, keys.len());
+        keys_by_id.insert(from.id, keys.len());
+        keys.push(Key {
+            id: from.id,
+            partner,
+            app: from.app,
+            team: from.team,
+            environment: from.environment,
+            expires_at: from.expires_at,
+            revoked_at: from.revoked_at,
+        });
+    }
+
+    let route_depth = directory.products.iter().map(|product| product.route.matches('/').count()).max().unwrap_or(0);
+    let version = directory.version;
+    Snapshot { version, problems, keys, keys_by_hash, keys_by_id, partners, plans, products, routes, route_depth }
+}
+
+fn product(from: &product::Product, upstream: Option<Upstream>) -> Product {
+    let method =
+        |operation: &product::Operation| Method::from_bytes(operation.method.as_bytes()).unwrap_or(Method::TRACE);
+    let routable =
+        from.operations.iter().enumerate().map(|(index, operation)| (method(operation), &*operation.path, index));
+    Product {
+        id: from.id,
+        visibility: from.visibility,
+        invited: from.invited.iter().copied().collect(),
+        route_bytes: from.route.len(),
+        router: Router::new(routable.filter(|(method, ..)| crate::matching::METHODS.contains(method))),
+        operations: from
+            .operations
+            .iter()
+            .map(|operation| Operation {
+                id: operation.id,
+                method: method(operation),
+                path: operation.path.clone(),
+                weight: u64::from(operation.weight),
+            })
+            .collect(),
+        upstream,
+        metrics: ProductMetrics::new(&from.code),
+    }
+}
+
+fn upstream(from: &product::Product, added: &[&UpstreamHeader], unseal: Unseal) -> Result<Upstream, String> {
+    let unusable = || format!("The upstream address {:?} is not http:// or https:// with a host", from.upstream_url);
+    let uri: Uri = from.upstream_url.parse().map_err(|_| unusable())?;
+    let authority = uri.authority().ok_or_else(unusable)?;
+    if authority.as_str().contains('@') || uri.query().is_some() {
+        return Err(unusable());
+    }
+    let tls = match uri.scheme_str() {
+        Some("http") => false,
+        Some("https") => true,
+        _ => return Err(unusable()),
+    };
+    let origin = Origin::new(tls, authority.host(), authority.port_u16()).ok_or_else(unusable)?;
+    let mut headers = Vec::with_capacity(added.len());
+    for header in added {
+        let value =
+            unseal(header).map_err(|error| format!("The header {} cannot be unsealed: {error}", header.name))?;
+        let mut value = HeaderValue::from_bytes(&value)
+            .map_err(|_| format!("The value of the header {} holds a character that headers cannot", header.name))?;
+        value.set_sensitive(true);
+        let name = HeaderName::from_bytes(header.name.as_bytes())
+            .map_err(|_| format!("{:?} is not the name of a header", header.name))?;
+        headers.push((name, value));
+    }
+    Ok(Upstream {
+        origin: Arc::new(origin),
+        host: HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?,
+        base_path: uri.path().trim_end_matches('/').to_owned(),
+        timeout: Duration::from_millis(u64::from(from.timeout_ms)),
+        headers,
+    })
+}
+
+fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
+    let grant = |product: &product::Product| {
+        let grant = from.terms.grant(&product.code)?;
+        Some(match grant.operations {
+            None => Grant::All,
+            Some(_) => Grant::Some(product.operations.iter().map(|operation| grant.opens(&operation.code)).collect()),
+        })
+    };
+    Plan {
+        id: from.id,
+        name: from.plan_name.clone(),
+        limits: from.terms.limits.clone(),
+        quota: from.terms.quota,
+        limits_policy: respond::policy(&from.terms.limits, None),
+        grants: products.iter().map(grant).collect(),
+    }
+}
+
+fn subscription_of(from: &directory::Subscription, plan: Option<usize>) -> Result<Subscription, String> {
+    let plan = plan.ok_or("The partner's plan version is not in the directory")?;
+    period::zone(&from.cycle.time_zone).map_err(|error| error.to_string())?;
+    Ok(Subscription { id: from.id, plan, cycle: from.cycle.clone(), current: ArcSwapOption::empty() })
+}
