@@ -20,14 +20,17 @@ pub struct UsedUnits {
     /// `None` for units of a product that is not known: they are counted, so that they are seen.
     pub product: Option<ProductId>,
     pub operation: Option<OperationId>,
+    /// For people, as `Payments, POST /payments`.
+    pub label: String,
     pub used: Used,
 }
 
 const BY_OPERATION: &str = from_used!(
     "select used.product_id, operation_id, coalesce(max(p.code), 'unknown') as product,
-         coalesce(max(o.code), 'unknown') as operation, sum(units)::bigint as units
+         coalesce(max(o.code), 'unknown') as operation,
+         coalesce(max(p.name || ', ' || o.method || ' ' || o.path), 'Unknown operation') as label, sum(units)::bigint as units
      from used left join operations o on o.id = operation_id left join products p on p.id = used.product_id
-     group by used.product_id, operation_id having sum(units) > 0 order by 3, 4"
+     group by used.product_id, operation_id having sum(units) > 0 order by product, operation"
 );
 
 const UNITS: &str = from_used!("select coalesce(sum(units), 0)::bigint as units from used");
@@ -47,6 +50,7 @@ impl Store {
             Ok(UsedUnits {
                 product: known(row.try_get("product_id")?).map(ProductId),
                 operation: known(row.try_get("operation_id")?).map(OperationId),
+                label: row.try_get("label")?,
                 used: Used {
                     product: row.try_get("product")?,
                     operation: row.try_get("operation")?,

@@ -1,0 +1,169 @@
+//! Which stretches of a subscription are closed. Closing one writes the invoice, its lines and the ledger in the same
+//! transaction, and a stretch is closed once.
+
+use crate::{
+    Store, StoreError, Ts,
+    invoices::{self, NewInvoice},
+    ledger::{self, LedgerAccount},
+    row::{ReadRow as _, unreadable},
+};
+use domain::{
+    id::{InvoiceId, PartnerId, PlanVersionId, SubscriptionId},
+    money::Money,
+    period::{Cycle, Period},
+    plan::PlanTerms,
+};
+use jiff::Timestamp;
+use sqlx::{Row as _, postgres::PgRow, types::Json};
+use std::{collections::HashMap, sync::Arc};
+use uuid::Uuid;
+
+/// A subscription that is not billed to its end yet.
+#[derive(Debug, Clone)]
+pub struct OpenSubscription {
+    pub partner: PartnerId,
+    pub id: SubscriptionId,
+    pub plan_version: PlanVersionId,
+    pub terms: Arc<PlanTerms>,
+    pub cycle: Cycle,
+    /// Until when it is billed: the next stretch begins here.
+    pub billed_until: Timestamp,
+    /// Set when it was replaced or ended.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// What became of a stretch that was to be closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Closed {
+    Invoiced(InvoiceId),
+    /// Nothing to bill; it is closed without an invoice.
+    Empty,
+    /// Somebody else had closed it.
+    Already,
+}
+
+macro_rules! open_subscriptions {
+    ($rest:literal) => {
+        concat!(
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, billed_until
+             from subscriptions s
+             cross join lateral (
+                 select coalesce(max(period_end), s.started_at) as billed_until from billing_periods b
+                 where b.partner_id = s.partner_id and b.subscription_id = s.id
+             ) as billed
+             where s.status in ('active', 'ended') and s.started_at is not null
+                 and (s.ended_at is null or billed_until < s.ended_at) ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// Every subscription with a stretch that is not billed, the current ones included.
+    pub async fn all_partners_open_subscriptions(&self) -> Result<Vec<OpenSubscription>, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+        let rows = sqlx::query(open_subscriptions!("order by s.partner_id, s.started_at")).fetch_all(&mut *tx).await?;
+        let terms =
+            sqlx::query("select id, terms from plan_versions where id in (select plan_version_id from subscriptions)")
+                .fetch_all(&mut *tx)
+                .await?;
+        tx.commit().await?;
+        let mut of_version = HashMap::new();
+        for row in terms {
+            of_version.insert(row.try_get::<Uuid, _>("id")?, Arc::new(row.try_get::<Json<PlanTerms>, _>("terms")?.0));
+        }
+        rows.iter().map(|row| Ok(read(row, &of_version)?)).collect()
+    }
+
+    /// The partner's active subscription, or `None`.
+    pub async fn open_subscription(&self, partner: PartnerId) -> Result<Option<OpenSubscription>, StoreError> {
+        let row = sqlx::query(open_subscriptions!("and s.partner_id = $1 and s.status = 'active'"))
+            .bind(partner.0)
+            .fetch_optional(self.pool())
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let version: Uuid = row.try_get("plan_version_id")?;
+        let terms: Json<PlanTerms> = sqlx::query_scalar("select terms from plan_versions where id = $1")
+            .bind(version)
+            .fetch_one(self.pool())
+            .await?;
+        Ok(Some(read(&row, &HashMap::from([(version, Arc::new(terms.0))]))?))
+    }
+
+    /// Closes a stretch of a subscription: with an invoice where there is one, and in the ledger.
+    pub async fn close_billing_period(
+        &self,
+        partner: PartnerId,
+        subscription: SubscriptionId,
+        period: Period,
+        invoice: Option<NewInvoice>,
+        now: Timestamp,
+    ) -> Result<Closed, StoreError> {
+        let mut tx = self.begin().await?;
+        // Two runs at once wait here for each other, and the later one finds the stretch closed.
+        sqlx::query("select from subscriptions where partner_id = $1 and id = $2 for update")
+            .bind(partner.0)
+            .bind(subscription.0)
+            .fetch_one(&mut *tx)
+            .await?;
+        let overlaps: bool = sqlx::query_scalar(
+            "select exists (select from billing_periods
+                 where partner_id = $1 and subscription_id = $2 and period_start < $4 and period_end > $3)",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(period.start))
+        .bind(Ts(period.end))
+        .fetch_one(&mut *tx)
+        .await?;
+        if overlaps {
+            tx.rollback().await?;
+            return Ok(Closed::Already);
+        }
+        let closed = match invoice {
+            None => Closed::Empty,
+            Some(invoice) => {
+                let total = invoice.total;
+                let id = invoices::insert(&mut tx, partner, subscription, period, invoice, now).await?;
+                if total.micros != 0 {
+                    let owed = [
+                        (LedgerAccount::Receivable, total),
+                        (LedgerAccount::Revenue, Money { micros: -total.micros, ..total }),
+                    ];
+                    ledger::post(&mut tx, partner, &id.to_string(), "Invoice", &owed, now).await?;
+                }
+                Closed::Invoiced(id)
+            }
+        };
+        let id = if let Closed::Invoiced(id) = closed { Some(id.0) } else { None };
+        sqlx::query(
+            "insert into billing_periods (partner_id, subscription_id, period_start, period_end, invoice_id, closed_at)
+             values ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(period.start))
+        .bind(Ts(period.end))
+        .bind(id)
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(closed)
+    }
+}
+
+fn read(row: &PgRow, of_version: &HashMap<Uuid, Arc<PlanTerms>>) -> Result<OpenSubscription, sqlx::Error> {
+    let version: Uuid = row.try_get("plan_version_id")?;
+    let terms = of_version.get(&version).cloned().ok_or_else(|| unreadable("plan_version_id", "no such version"))?;
+    Ok(OpenSubscription {
+        partner: PartnerId(row.try_get("partner_id")?),
+        id: SubscriptionId(row.try_get("id")?),
+        plan_version: PlanVersionId(version),
+        cycle: Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? },
+        terms,
+        billed_until: row.at("billed_until")?,
+        ended_at: row.at_if_any("ended_at")?,
+    })
+}

@@ -1,0 +1,385 @@
+//! Invoices: ours first. Lines never change; the status follows what happens at Stripe and only moves forward.
+
+use crate::{
+    Store, StoreError, Ts,
+    ledger::{self, LedgerAccount},
+    page::Page,
+    row::{ReadRow as _, unreadable},
+};
+use domain::{
+    id::{InvoiceId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId},
+    money::{Currency, Money},
+    period::Period,
+    plan::Collect,
+    rating::LineKind,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
+use std::{fmt, str::FromStr};
+use uuid::Uuid;
+
+/// What became of an invoice, in the order in which it can: it never goes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InvoiceStatus {
+    /// Closed by us, not at Stripe or still a draft there.
+    Open,
+    /// Stripe collects it.
+    Sent,
+    /// Given up, and it may still be paid.
+    Uncollectible,
+    /// It counts no more.
+    Void,
+    Paid,
+}
+
+/// What is owed for one stretch of a subscription.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invoice {
+    pub id: InvoiceId,
+    pub partner: PartnerId,
+    pub partner_name: String,
+    /// Counts up over all partners.
+    pub number: i64,
+    pub subscription: SubscriptionId,
+    pub plan_version: PlanVersionId,
+    pub plan_name: String,
+    pub period: Period,
+    /// IANA name: the zone in which the period is shown.
+    pub time_zone: String,
+    pub total: Money,
+    pub status: InvoiceStatus,
+    pub collect: Collect,
+    /// Why Stripe does not hold it as it should, for the operator.
+    pub push_problem: Option<String>,
+    pub created_at: Timestamp,
+}
+
+/// A line of an invoice, as it was when the period was closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InvoiceLine {
+    /// Counts from zero.
+    pub position: i32,
+    pub kind: LineKind,
+    pub product: Option<ProductId>,
+    pub operation: Option<OperationId>,
+    /// The product's code, for usage.
+    pub product_code: Option<String>,
+    /// The operation's code, for usage.
+    pub operation_code: Option<String>,
+    pub description: String,
+    /// Units, for usage; 1 for a fee or credit.
+    pub quantity: u64,
+    /// Of those, how many were free.
+    pub free: u64,
+    /// In whole coins of the currency.
+    pub amount: Money,
+}
+
+/// An invoice as it is closed.
+#[derive(Debug, Clone)]
+pub struct NewInvoice {
+    pub plan_version: PlanVersionId,
+    pub time_zone: String,
+    pub collect: Collect,
+    pub total: Money,
+    pub lines: Vec<NewInvoiceLine>,
+}
+
+#[derive(Debug, Clone)]
+pub struct NewInvoiceLine {
+    pub kind: LineKind,
+    pub product: Option<ProductId>,
+    pub operation: Option<OperationId>,
+    pub description: String,
+    pub quantity: u64,
+    pub free: u64,
+    pub amount: Money,
+}
+
+macro_rules! invoices {
+    ($rest:literal) => {
+        concat!(
+            "select i.id, i.partner_id, p.name as partner_name, i.number, i.subscription_id, i.plan_version_id,
+                 plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
+                 i.collect, i.push_problem, i.created_at
+             from invoices i
+             join partners p on p.id = i.partner_id
+             join plan_versions v on v.id = i.plan_version_id
+             join plans on plans.id = v.plan_id ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// The partner's invoices, newest first.
+    pub async fn invoices(&self, partner: PartnerId) -> Result<Vec<Invoice>, StoreError> {
+        let rows = sqlx::query(invoices!("where i.partner_id = $1 order by i.period_end desc, i.number desc"))
+            .bind(partner.0)
+            .fetch_all(self.pool())
+            .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// One invoice of the partner with its lines.
+    pub async fn invoice(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+    ) -> Result<(Invoice, Vec<InvoiceLine>), StoreError> {
+        let row = sqlx::query(invoices!("where i.partner_id = $1 and i.id = $2"))
+            .bind(partner.0)
+            .bind(invoice.0)
+            .fetch_one(self.pool())
+            .await?;
+        let invoice_row = read(&row)?;
+        let rows = sqlx::query(
+            "select l.position, l.kind, l.product_id, l.operation_id, p.code as product_code, o.code as operation_code,
+                 l.description, l.quantity, l.free, l.amount_micros
+             from invoice_lines l left join products p on p.id = l.product_id left join operations o on o.id = l.operation_id
+             where l.partner_id = $1 and l.invoice_id = $2 order by l.position",
+        )
+        .bind(partner.0)
+        .bind(invoice.0)
+        .fetch_all(self.pool())
+        .await?;
+        let currency = invoice_row.total.currency;
+        let lines = rows.iter().map(|row| read_line(row, currency)).collect::<Result<_, _>>()?;
+        Ok((invoice_row, lines))
+    }
+
+    /// All invoices, newest first, for the operator; `after` is the `next` of the page before.
+    pub async fn all_partners_invoices(&self, after: Option<&str>, size: u32) -> Result<Page<Invoice>, StoreError> {
+        let before = match after {
+            None => i64::MAX,
+            Some(text) => text.parse().map_err(|_| StoreError::invalid("after", "This is not a place in the list"))?,
+        };
+        let rows = sqlx::query(invoices!("where i.number < $1 order by i.number desc limit $2"))
+            .bind(before)
+            .bind(Page::<Invoice>::rows(size))
+            .fetch_all(self.pool())
+            .await?;
+        let items = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        Ok(Page::cut(items, size, |invoice| invoice.number.to_string()))
+    }
+
+    /// Invoices that Stripe has to get, oldest first.
+    pub async fn all_partners_invoices_to_push(&self, at_most: u32) -> Result<Vec<Invoice>, StoreError> {
+        let rows = sqlx::query(invoices!("where i.status = 'open' order by i.number limit $1"))
+            .bind(i64::from(at_most))
+            .fetch_all(self.pool())
+            .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Invoices that Stripe collects and that nobody looked at since `before`, longest unseen first.
+    pub async fn all_partners_invoices_to_look_at(
+        &self,
+        before: Timestamp,
+        at_most: u32,
+    ) -> Result<Vec<Invoice>, StoreError> {
+        let rows = sqlx::query(invoices!(
+            "where i.status = 'sent' and i.collect = 'invoice_items' and i.updated_at < $1 order by i.updated_at limit $2"
+        ))
+        .bind(Ts(before))
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Moves the status forward; a status that it has passed changes nothing. Payment and voiding are posted to the ledger
+    /// in the same transaction, once. Says whether anything changed.
+    pub async fn set_invoice_status(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+        status: InvoiceStatus,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(
+            "select status, currency, total_micros from invoices where partner_id = $1 and id = $2 for update",
+        )
+        .bind(partner.0)
+        .bind(invoice.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        let held: InvoiceStatus = row.parsed("status")?;
+        let forward = held.may_become(status);
+        sqlx::query(
+            "update invoices set status = case when $4 then $3 else status end, push_problem = null, updated_at = $5
+             where partner_id = $1 and id = $2",
+        )
+        .bind(partner.0)
+        .bind(invoice.0)
+        .bind(status.code())
+        .bind(forward)
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+        let total = Money::new(row.parsed("currency")?, row.try_get("total_micros")?);
+        let back = Money { micros: -total.micros, ..total };
+        let entries = match status {
+            InvoiceStatus::Paid => Some(("Payment", [(LedgerAccount::Cash, total), (LedgerAccount::Receivable, back)])),
+            InvoiceStatus::Void => {
+                Some(("Voided invoice", [(LedgerAccount::Revenue, total), (LedgerAccount::Receivable, back)]))
+            }
+            _ => None,
+        };
+        if let Some((description, entries)) = entries.filter(|_| forward && total.micros != 0) {
+            let key = format!("{}:{invoice}", status.code());
+            ledger::post(&mut tx, partner, &key, description, &entries, now).await?;
+        }
+        tx.commit().await?;
+        Ok(forward)
+    }
+
+    /// Notes why Stripe does not hold the invoice as it should.
+    pub async fn set_push_problem(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+        problem: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update invoices set push_problem = $3, updated_at = $4 where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(invoice.0)
+            .bind(problem)
+            .bind(Ts(now))
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+}
+
+/// Writes invoice and lines, whose sum must be the total.
+pub(crate) async fn insert(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    subscription: SubscriptionId,
+    period: Period,
+    invoice: NewInvoice,
+    now: Timestamp,
+) -> Result<InvoiceId, StoreError> {
+    let sum: i64 = invoice.lines.iter().map(|line| line.amount.micros).sum();
+    if sum != invoice.total.micros || invoice.lines.iter().any(|line| line.amount.currency != invoice.total.currency) {
+        return Err(StoreError::invalid("total", "The lines of an invoice add up to its total"));
+    }
+    let id = InvoiceId(Uuid::now_v7());
+    sqlx::query(
+        "insert into invoices (partner_id, id, subscription_id, plan_version_id, period_start, period_end, time_zone,
+             currency, total_micros, status, collect, created_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11)",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(subscription.0)
+    .bind(invoice.plan_version.0)
+    .bind(Ts(period.start))
+    .bind(Ts(period.end))
+    .bind(&invoice.time_zone)
+    .bind(invoice.total.currency.code())
+    .bind(invoice.total.micros)
+    .bind(invoice.collect.code())
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    for (position, line) in (0_i32..).zip(&invoice.lines) {
+        sqlx::query(
+            "insert into invoice_lines (partner_id, invoice_id, position, kind, product_id, operation_id, description,
+                 quantity, free, amount_micros)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(position)
+        .bind(line.kind.code())
+        .bind(line.product.map(|id| id.0))
+        .bind(line.operation.map(|id| id.0))
+        .bind(&line.description)
+        .bind(i64::try_from(line.quantity).unwrap_or(i64::MAX))
+        .bind(i64::try_from(line.free).unwrap_or(i64::MAX))
+        .bind(line.amount.micros)
+        .execute(&mut **tx)
+        .await?;
+    }
+    Ok(id)
+}
+
+fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
+    Ok(Invoice {
+        id: InvoiceId(row.try_get("id")?),
+        partner: PartnerId(row.try_get("partner_id")?),
+        partner_name: row.try_get("partner_name")?,
+        number: row.try_get("number")?,
+        subscription: SubscriptionId(row.try_get("subscription_id")?),
+        plan_version: PlanVersionId(row.try_get("plan_version_id")?),
+        plan_name: row.try_get("plan_name")?,
+        period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
+        time_zone: row.try_get("time_zone")?,
+        total: Money::new(row.parsed("currency")?, row.try_get("total_micros")?),
+        status: row.parsed("status")?,
+        collect: row.parsed("collect")?,
+        push_problem: row.try_get("push_problem")?,
+        created_at: row.at("created_at")?,
+    })
+}
+
+fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error> {
+    let kind: &str = row.try_get("kind")?;
+    let kinds = [LineKind::BaseFee, LineKind::Usage, LineKind::IncludedCredit];
+    Ok(InvoiceLine {
+        position: row.try_get("position")?,
+        kind: kinds
+            .into_iter()
+            .find(|known| known.code() == kind)
+            .ok_or_else(|| unreadable("kind", "not a kind of line"))?,
+        product: row.try_get::<Option<Uuid>, _>("product_id")?.map(ProductId),
+        operation: row.try_get::<Option<Uuid>, _>("operation_id")?.map(OperationId),
+        product_code: row.try_get("product_code")?,
+        operation_code: row.try_get("operation_code")?,
+        description: row.try_get("description")?,
+        quantity: row.count("quantity")?,
+        free: row.count("free")?,
+        amount: Money::new(currency, row.try_get("amount_micros")?),
+    })
+}
+
+impl InvoiceStatus {
+    pub const ALL: [Self; 5] = [Self::Open, Self::Sent, Self::Uncollectible, Self::Void, Self::Paid];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Sent => "sent",
+            Self::Uncollectible => "uncollectible",
+            Self::Void => "void",
+            Self::Paid => "paid",
+        }
+    }
+
+    /// Whether news of `next` is news: paid and void are final, and nothing goes back.
+    pub fn may_become(self, next: Self) -> bool {
+        !matches!(self, Self::Paid | Self::Void) && next > self
+    }
+}
+
+impl fmt::Display for InvoiceStatus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl FromStr for InvoiceStatus {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|status| status.code() == text)
+            .ok_or_else(|| format!("{text:?} is not the status of an invoice"))
+    }
+}

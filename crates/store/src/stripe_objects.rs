@@ -1,0 +1,149 @@
+//! What Stripe holds of ours, and what we have asked it to hold.
+//!
+//! A row is written before Stripe is asked for the first time. It keeps the attempt's number and the parameters as sent, so
+//! that whoever comes after a crash or a lost answer repeats the same request under the same key.
+
+use crate::{Store, StoreError, Ts, row::ReadRow as _};
+use domain::id::{InvoiceId, PartnerId};
+use jiff::Timestamp;
+use sqlx::{Row as _, postgres::PgRow, types::Json};
+
+/// Names and values of a form, in the order in which they are sent.
+pub type Parameters = Vec<(String, String)>;
+
+/// One object of Stripe's and what it stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripeObject {
+    /// As `customer` or `invoice:<id>`.
+    pub subject: String,
+    /// `None` until Stripe's answer is known.
+    pub stripe_id: Option<String>,
+    /// Part of the idempotency key.
+    pub attempt: i32,
+    pub attempted_at: Timestamp,
+    pub parameters: Parameters,
+}
+
+/// Whom Stripe sends the partner's invoices to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BillingContact {
+    pub name: String,
+    /// The first member with the billing role, else the first owner; `None` where the partner has neither.
+    pub email: Option<String>,
+}
+
+impl Store {
+    /// What is known of one subject.
+    pub async fn stripe_object(&self, partner: PartnerId, subject: &str) -> Result<Option<StripeObject>, StoreError> {
+        let row = sqlx::query(
+            "select subject, stripe_id, attempt, attempted_at, parameters from stripe_objects
+             where partner_id = $1 and subject = $2",
+        )
+        .bind(partner.0)
+        .bind(subject)
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(row.as_ref().map(read).transpose()?)
+    }
+
+    /// Notes that Stripe is about to be asked, and returns what to ask: where another attempt was noted meanwhile, that one.
+    /// `attempt` 1 is the first; a later one replaces the one before it as long as Stripe has not answered.
+    pub async fn begin_stripe_object(
+        &self,
+        partner: PartnerId,
+        subject: &str,
+        attempt: i32,
+        parameters: &Parameters,
+        now: Timestamp,
+    ) -> Result<StripeObject, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query(
+            "insert into stripe_objects as held (partner_id, subject, attempt, attempted_at, parameters)
+             values ($1, $2, $3, $4, $5)
+             on conflict (partner_id, subject) do update
+                 set attempt = excluded.attempt, attempted_at = excluded.attempted_at, parameters = excluded.parameters
+                 where held.stripe_id is null and held.attempt < excluded.attempt",
+        )
+        .bind(partner.0)
+        .bind(subject)
+        .bind(attempt)
+        .bind(Ts(now))
+        .bind(Json(parameters))
+        .execute(&mut *tx)
+        .await?;
+        let row = sqlx::query(
+            "select subject, stripe_id, attempt, attempted_at, parameters from stripe_objects
+             where partner_id = $1 and subject = $2",
+        )
+        .bind(partner.0)
+        .bind(subject)
+        .fetch_one(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(read(&row)?)
+    }
+
+    /// Notes what Stripe calls it.
+    pub async fn finish_stripe_object(
+        &self,
+        partner: PartnerId,
+        subject: &str,
+        stripe_id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "update stripe_objects set stripe_id = $3, pushed_at = $4
+             where partner_id = $1 and subject = $2 and (stripe_id is null or stripe_id = $3)",
+        )
+        .bind(partner.0)
+        .bind(subject)
+        .bind(stripe_id)
+        .bind(Ts(now))
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Whose invoice a Stripe invoice is; before that is known there is no partner to ask by.
+    pub async fn all_partners_invoice_by_stripe_id(
+        &self,
+        stripe_id: &str,
+    ) -> Result<Option<(PartnerId, InvoiceId)>, StoreError> {
+        let row = sqlx::query(
+            "select partner_id, subject from stripe_objects where stripe_id = $1 and subject like 'invoice:%'",
+        )
+        .bind(stripe_id)
+        .fetch_optional(self.pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let subject: &str = row.try_get("subject")?;
+        let invoice = subject.strip_prefix("invoice:").and_then(|id| id.parse().ok());
+        Ok(invoice.map(|invoice| Ok::<_, sqlx::Error>((PartnerId(row.try_get("partner_id")?), invoice))).transpose()?)
+    }
+
+    /// Name and address for Stripe's customer.
+    pub async fn billing_contact(&self, partner: PartnerId) -> Result<BillingContact, StoreError> {
+        let row = sqlx::query(
+            "select p.name, (
+                 select m.email from members m
+                 where m.partner_id = p.id and m.disabled_at is null and m.role in ('billing', 'owner', 'admin')
+                 order by array_position(array['billing', 'owner', 'admin'], m.role), m.created_at, m.id limit 1
+             ) as email
+             from partners p where p.id = $1",
+        )
+        .bind(partner.0)
+        .fetch_one(self.pool())
+        .await?;
+        Ok(BillingContact { name: row.try_get("name")?, email: row.try_get("email")? })
+    }
+}
+
+fn read(row: &PgRow) -> Result<StripeObject, sqlx::Error> {
+    Ok(StripeObject {
+        subject: row.try_get("subject")?,
+        stripe_id: row.try_get("stripe_id")?,
+        attempt: row.try_get("attempt")?,
+        attempted_at: row.at("attempted_at")?,
+        parameters: row.try_get::<Json<Parameters>, _>("parameters")?.0,
+    })
+}
