@@ -71,10 +71,10 @@ impl Frame {
                     </button>
                     <a href=self.home class="frame-brand"><Logo name=self.brand.clone() /></a>
                 </header>
-                <div class="frame-side" id="frame-side" popover="auto">
+                <nav class="frame-side" id="frame-side" popover="auto" aria-label="Main">
                     <a href=self.home class="frame-brand"><Logo name=self.brand /></a>
                     <div class="frame-whose">{self.whose}</div>
-                    <nav class="frame-nav" aria-label="Main">{groups}</nav>
+                    <div class="frame-nav">{groups}</div>
                     <div class="frame-foot">
                         {self.person.map(|person| view! { <p class="frame-person" title=person.clone()>{person.clone()}</p> })}
                         <div class="frame-foot-row">
@@ -87,7 +87,7 @@ impl Frame {
                             </form>
                         </div>
                     </div>
-                </div>
+                </nav>
                 <div class="frame-main">
                     {self.banner}
                     <main id="main" class="frame-content" tabindex="-1">{self.content}</main>

@@ -64,12 +64,15 @@ pub fn Pagination(
     /// What is shown: `Newest 50 requests`.
     #[prop(optional, into)]
     summary: MaybeText,
+    /// For screen readers, where a page has several.
+    #[prop(default = "Pages".to_owned(), into)]
+    label: String,
 ) -> impl IntoView {
-    let step = |href: MaybeText, label: &'static str, rel: &'static str, forward: bool| {
+    let step = |href: MaybeText, word: &'static str, rel: &'static str, forward: bool| {
         let arrow = if forward { IconName::ChevronRight } else { IconName::ChevronLeft };
         let face = move || {
             let icon = view! { <Icon name=arrow /> };
-            if forward { (label, icon).into_any() } else { (icon, label).into_any() }
+            if forward { (word, icon).into_any() } else { (icon, word).into_any() }
         };
         match href.into_option() {
             Some(href) => {
@@ -80,7 +83,7 @@ pub fn Pagination(
         }
     };
     view! {
-        <nav class="pagination" aria-label="Pages">
+        <nav class="pagination" aria-label=label>
             {summary.map(|text| view! { <p>{text}</p> })}
             <div class="pagination-steps">
                 {step(previous, "Previous", "prev", false)} {step(next, "Next", "next", true)}

@@ -4,11 +4,11 @@
 pub(super) const WIDTH: u64 = 10_000;
 pub(super) const HEIGHT: u64 = 1_000;
 
-/// The next round number (1, 2, 2.5 or 5 times a power of ten) that is not less than `largest`: the axis ends there.
+/// The next round number (1, 2, 2.5, 4, 5, 6 or 8 times a power of ten) that is not less than `largest`: the axis ends there.
 pub(super) fn round_up(largest: u64) -> u64 {
     let mut power: u64 = 1;
     loop {
-        for quarters in [4, 8, 10, 20] {
+        for quarters in [4, 8, 10, 16, 20, 24, 32] {
             let candidate = power.saturating_mul(quarters) / 4;
             if candidate >= largest.max(2) && candidate.is_multiple_of(2) {
                 return candidate;
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn an_axis_ends_at_a_round_number() {
-        for (largest, top) in [(0, 2), (2, 2), (3, 10), (11, 20), (21, 50), (180, 200), (201, 250), (1_001, 2_000)] {
+        for (largest, top) in [(0, 2), (2, 2), (3, 4), (11, 20), (21, 40), (180, 200), (201, 250), (1_001, 2_000)] {
             assert_eq!(round_up(largest), top, "{largest}");
         }
         assert_eq!(round_up(u64::MAX), u64::MAX);

@@ -85,7 +85,7 @@ pub fn Tables(now: Timestamp) -> impl IntoView {
                 {keys_row("Nightly reports", false, 92, Some(before(now, 50)), now, "menu-2")}
                 {keys_row(LONG, true, 0, None, now, "menu-3")}
             </DataTable>
-            <Pagination summary="3 keys" />
+            <Pagination summary="3 keys" label="Pages of keys" />
         </Card>
         <Card title="Requests" flush=true>
             <DataTable
