@@ -1,1 +1,21 @@
-//! Not written yet.
+//! Usage becomes money: closing periods, projecting bills, and keeping Stripe's books equal to ours.
+//!
+//! Owns: when a period is closed and what is on its invoice, the small client for Stripe, what is pushed to it and how a lost
+//! answer is dealt with, webhooks. Does not own: prices (`domain::rating`), tables (`store`), the clock and the schedule
+//! (`server` calls [`close_due_periods`], [`reconcile`] and [`apply_pending_webhooks`] again and again).
+//! Always true: the invoice is ours first; every function may be run again at any time, by several servers at once; Stripe
+//! is told totals under deterministic names and never asked twice for the same thing once it may have forgotten the first.
+//! When it fails: errors are values, an invoice stays `open`, and the next run tries again. No error holds the key.
+
+mod close;
+mod error;
+mod project;
+mod push;
+pub mod stripe;
+mod webhooks;
+
+pub use close::{Closing, ClosingReport, close_due_periods};
+pub use error::BillingError;
+pub use project::{Projection, project};
+pub use push::{PushSettings, Reconciled, reconcile};
+pub use webhooks::{Received, WebhookError, apply_pending_webhooks, receive_webhook};

@@ -165,9 +165,9 @@ impl Store {
         Ok(Page::cut(items, size, |invoice| invoice.number.to_string()))
     }
 
-    /// Invoices that Stripe has to get, oldest first.
+    /// Invoices that Stripe has to get, longest unseen first, so that one with a problem does not hold up the others.
     pub async fn all_partners_invoices_to_push(&self, at_most: u32) -> Result<Vec<Invoice>, StoreError> {
-        let rows = sqlx::query(invoices!("where i.status = 'open' order by i.number limit $1"))
+        let rows = sqlx::query(invoices!("where i.status = 'open' order by i.updated_at, i.number limit $1"))
             .bind(i64::from(at_most))
             .fetch_all(self.pool())
             .await?;

@@ -104,6 +104,24 @@ impl Store {
         Ok(())
     }
 
+    /// Notes what an object was changed to.
+    pub async fn change_stripe_object(
+        &self,
+        partner: PartnerId,
+        subject: &str,
+        parameters: &Parameters,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update stripe_objects set parameters = $3, pushed_at = $4 where partner_id = $1 and subject = $2")
+            .bind(partner.0)
+            .bind(subject)
+            .bind(Json(parameters))
+            .bind(Ts(now))
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
     /// Whose invoice a Stripe invoice is; before that is known there is no partner to ask by.
     pub async fn all_partners_invoice_by_stripe_id(
         &self,

@@ -1,0 +1,148 @@
+//! Closing periods: each stretch of a subscription is rated once its usage is complete, and becomes an invoice.
+//!
+//! A stretch is a billing period, or the part of one before or after a change of plan. Its base fee is prorated to the
+//! second (`domain::rating::proration`); live calls only are rated. A stretch without fee and usage is closed without an
+//! invoice.
+
+use crate::BillingError;
+use domain::{
+    id::{InvoiceId, PartnerId},
+    key_text::Environment,
+    period::Period,
+    rating::{self, LineKind, Rated, Used, proration},
+};
+use jiff::{SignedDuration, Timestamp};
+use store::{Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store, usage::UsedUnits};
+
+/// When a stretch may be closed.
+#[derive(Debug, Clone, Copy)]
+pub struct Closing {
+    /// How long after the end of a stretch its last calls may still be recorded: longer than the longest call takes.
+    pub grace: SignedDuration,
+    /// Until when all usage of all nodes is taken in ([`Store::ingested_through`]); `None` closes nothing.
+    pub ingested_through: Option<Timestamp>,
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct ClosingReport {
+    pub invoices: Vec<InvoiceId>,
+    /// Stretches without fee and usage.
+    pub empty: u32,
+    /// Stretches that have ended and wait for their last usage.
+    pub waiting: u32,
+    /// Partners whose stretch could not be closed; the others were.
+    pub problems: Vec<(PartnerId, BillingError)>,
+}
+
+/// A stretch and the whole period that it is part of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stretch {
+    pub part: Period,
+    pub whole: Period,
+}
+
+/// Closes every stretch that has ended and whose usage is complete.
+pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) -> Result<ClosingReport, BillingError> {
+    let mut report = ClosingReport::default();
+    for subscription in store.all_partners_open_subscriptions().await? {
+        let partner = subscription.partner;
+        if let Err(error) = close_stretches(store, subscription, closing, now, &mut report).await {
+            tracing::error!(%partner, %error, "a billing period could not be closed");
+            report.problems.push((partner, error));
+        }
+    }
+    Ok(report)
+}
+
+async fn close_stretches(
+    store: &Store,
+    mut subscription: OpenSubscription,
+    closing: Closing,
+    now: Timestamp,
+    report: &mut ClosingReport,
+) -> Result<(), BillingError> {
+    while let Some(stretch) = next_stretch(&subscription)? {
+        let complete_at = stretch.part.end.saturating_add(closing.grace).unwrap_or(Timestamp::MAX);
+        if now < stretch.part.end {
+            break;
+        }
+        if now < complete_at || closing.ingested_through.is_none_or(|through| through < complete_at) {
+            report.waiting += 1;
+            break;
+        }
+        let invoice = invoice(store, &subscription, stretch).await?;
+        match store.close_billing_period(subscription.partner, subscription.id, stretch.part, invoice, now).await? {
+            Closed::Invoiced(id) => {
+                tracing::info!(partner = %subscription.partner, invoice = %id, "closed a billing period");
+                report.invoices.push(id);
+            }
+            Closed::Empty => report.empty += 1,
+            Closed::Already => break,
+        }
+        subscription.billed_until = stretch.part.end;
+    }
+    Ok(())
+}
+
+/// The first stretch that is not billed; `None` where the subscription is billed to its end.
+pub(crate) fn next_stretch(subscription: &OpenSubscription) -> Result<Option<Stretch>, BillingError> {
+    let start = subscription.billed_until;
+    if subscription.ended_at.is_some_and(|end| end <= start) {
+        return Ok(None);
+    }
+    let whole = subscription.cycle.period_at(start)?;
+    let end = subscription.ended_at.map_or(whole.end, |end| end.min(whole.end));
+    Ok(Some(Stretch { part: Period { start, end }, whole }))
+}
+
+/// What the stretch costs with these units.
+pub(crate) fn rate(subscription: &OpenSubscription, stretch: Stretch, used: &[Used]) -> Result<Rated, BillingError> {
+    let terms = proration::for_part(&subscription.terms, stretch.part, stretch.whole)?;
+    Ok(rating::rate(&terms, used)?)
+}
+
+async fn invoice(
+    store: &Store,
+    subscription: &OpenSubscription,
+    stretch: Stretch,
+) -> Result<Option<NewInvoice>, BillingError> {
+    let units = store.units_between(subscription.partner, stretch.part, Environment::Live).await?;
+    let used: Vec<Used> = units.iter().map(|line| line.used.clone()).collect();
+    let rated = rate(subscription, stretch, &used)?;
+    if rated.charges.is_empty() {
+        return Ok(None);
+    }
+    let line = |charge: rating::Charge| {
+        let of = units.iter().find(|line| {
+            Some(&line.used.product) == charge.product.as_ref()
+                && Some(&line.used.operation) == charge.operation.as_ref()
+        });
+        NewInvoiceLine {
+            kind: charge.kind,
+            product: of.and_then(|line| line.product),
+            operation: of.and_then(|line| line.operation),
+            description: describe(charge.kind, of, stretch),
+            quantity: charge.quantity,
+            free: charge.free,
+            amount: charge.amount,
+        }
+    };
+    Ok(Some(NewInvoice {
+        plan_version: subscription.plan_version,
+        time_zone: subscription.cycle.time_zone.clone(),
+        collect: subscription.terms.collect,
+        total: rated.total,
+        lines: rated.charges.into_iter().map(line).collect(),
+    }))
+}
+
+fn describe(kind: LineKind, of: Option<&UsedUnits>, stretch: Stretch) -> String {
+    match (kind, of) {
+        (LineKind::BaseFee, _) if stretch.part == stretch.whole => "Base fee".to_owned(),
+        (LineKind::BaseFee, _) => "Base fee for part of the period".to_owned(),
+        (LineKind::IncludedCredit, _) => "Included credit".to_owned(),
+        (LineKind::Usage, Some(units)) => units.label.clone(),
+        (LineKind::Usage, None) => "Usage".to_owned(),
+    }
+}

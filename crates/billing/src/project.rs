@@ -1,0 +1,68 @@
+//! The projected bill: what the current period costs so far, and what it will cost at this pace, by the invoice's engine.
+
+use crate::{
+    BillingError,
+    close::{Stretch, rate},
+};
+use domain::{
+    id::{PartnerId, PlanVersionId},
+    key_text::Environment,
+    period::Period,
+    rating::{Rated, Used},
+};
+use jiff::Timestamp;
+use store::{Store, usage::UsedUnits};
+
+/// A partner's bill for the period that holds `now`.
+#[derive(Debug, Clone)]
+pub struct Projection {
+    pub plan_version: PlanVersionId,
+    /// What will be on one invoice: the whole period, or the part since the plan changed.
+    pub period: Period,
+    pub used: Vec<UsedUnits>,
+    /// If nothing more were used.
+    pub so_far: Rated,
+    /// If the rest of the period were used as the part before `now` was.
+    pub estimate: Rated,
+}
+
+/// The bill of the partner's active subscription; `None` where there is none.
+pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Result<Option<Projection>, BillingError> {
+    let Some(subscription) = store.open_subscription(partner).await? else { return Ok(None) };
+    let whole = subscription.cycle.period_at(now)?;
+    let part = Period { start: whole.start.max(subscription.billed_until), end: whole.end };
+    let stretch = Stretch { part, whole };
+    let used = store.units_between(partner, part, Environment::Live).await?;
+    let so_far: Vec<Used> = used.iter().map(|line| line.used.clone()).collect();
+    let estimate: Vec<Used> =
+        so_far.iter().map(|line| Used { units: at_this_pace(line.units, part, now), ..line.clone() }).collect();
+    Ok(Some(Projection {
+        plan_version: subscription.plan_version,
+        period: part,
+        so_far: rate(&subscription, stretch, &so_far)?,
+        estimate: rate(&subscription, stretch, &estimate)?,
+        used,
+    }))
+}
+
+/// `units × length of the period / time passed`, rounded down, and never less than what was used.
+fn at_this_pace(units: u64, period: Period, now: Timestamp) -> u64 {
+    let seconds = |from: Timestamp, to: Timestamp| u128::try_from(to.duration_since(from).as_secs()).unwrap_or(0);
+    let passed = seconds(period.start, now.min(period.end)).max(1);
+    let estimate = u128::from(units) * seconds(period.start, period.end) / passed;
+    u64::try_from(estimate).unwrap_or(u64::MAX).max(units)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_pace_is_kept_to_the_end_and_never_falls_below_what_was_used() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("a timestamp");
+        let period = Period { start: at("2026-06-01T00:00:00Z"), end: at("2026-07-01T00:00:00Z") };
+        assert_eq!(at_this_pace(100, period, at("2026-06-11T00:00:00Z")), 300);
+        assert_eq!(at_this_pace(100, period, at("2026-07-05T00:00:00Z")), 100);
+        assert_eq!(at_this_pace(u64::MAX, period, period.start), u64::MAX);
+    }
+}

@@ -1,0 +1,148 @@
+//! Reconcile, do not react: what Stripe should hold, what it holds, the difference, and the steps that remove it.
+//!
+//! A run takes no input, may stop anywhere and be repeated by anybody. The target is our open invoices; what was observed
+//! before is in `stripe_objects`, and what is not known for sure is asked of Stripe ([`once`]).
+
+mod customer;
+mod invoice_items;
+mod meter_events;
+mod once;
+
+use crate::{
+    BillingError,
+    stripe::{Meter, Stripe, StripeInvoice},
+};
+use domain::{
+    id::{InvoiceId, PartnerId},
+    plan::Collect,
+};
+use jiff::{SignedDuration, Timestamp};
+use store::{Invoice, InvoiceStatus, Store, StoreError};
+
+/// Invoices looked at in one run.
+const MOST_AT_ONCE: u32 = 500;
+/// So many failures in a row mean that Stripe is down, and the run ends.
+const ENOUGH_FAILURES: u32 = 5;
+/// How old our knowledge of a sent invoice may become when no webhook arrives.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+
+/// What the provider decides about collecting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PushSettings {
+    /// Days that a partner has to pay an invoice.
+    pub days_until_due: u16,
+}
+
+impl Default for PushSettings {
+    fn default() -> Self {
+        Self { days_until_due: 14 }
+    }
+}
+
+/// What a run did.
+#[derive(Debug, Default)]
+pub struct Reconciled {
+    /// Invoices that Stripe now holds as it should.
+    pub pushed: Vec<InvoiceId>,
+    /// Invoices that failed for a passing reason, or were not reached; the next run goes on with them.
+    pub waiting: u32,
+    /// Invoices that a person has to look at, with the reason, which is also kept with the invoice.
+    pub problems: Vec<(InvoiceId, String)>,
+}
+
+/// What the steps of one run share.
+pub(crate) struct Push<'a> {
+    store: &'a Store,
+    stripe: &'a Stripe,
+    settings: PushSettings,
+    now: Timestamp,
+    /// Stripe's active meters, once they were asked for.
+    meters: Option<Vec<Meter>>,
+}
+
+/// Brings Stripe's books to ours as far as it will go now.
+///
+/// An error is ours (the store) or means that Stripe accepts nothing from us; everything else is in the report.
+pub async fn reconcile(
+    store: &Store,
+    stripe: &Stripe,
+    settings: PushSettings,
+    now: Timestamp,
+) -> Result<Reconciled, BillingError> {
+    let mut push = Push { store, stripe, settings, now, meters: None };
+    let mut report = Reconciled::default();
+    let target = store.all_partners_invoices_to_push(MOST_AT_ONCE).await?;
+    let mut failures = 0;
+    for (index, invoice) in target.iter().enumerate() {
+        match push.one(invoice).await {
+            Ok(()) => {
+                failures = 0;
+                report.pushed.push(invoice.id);
+            }
+            Err(BillingError::Store(error @ StoreError::Unavailable(_))) => return Err(error.into()),
+            Err(BillingError::Stripe(error)) if error.is_unauthorized() => return Err(error.into()),
+            Err(BillingError::Stripe(error)) if error.is_passing() => {
+                tracing::warn!(invoice = %invoice.id, %error, "an invoice waits for Stripe");
+                report.waiting += 1;
+                failures += 1;
+                if failures >= ENOUGH_FAILURES {
+                    report.waiting += u32::try_from(target.len() - index - 1).unwrap_or(u32::MAX);
+                    return Ok(report);
+                }
+            }
+            Err(error) => {
+                tracing::error!(invoice = %invoice.id, %error, "an invoice could not be pushed to Stripe");
+                store.set_push_problem(invoice.partner, invoice.id, &error.to_string(), now).await?;
+                report.problems.push((invoice.id, error.to_string()));
+            }
+        }
+    }
+    push.look_again().await?;
+    Ok(report)
+}
+
+impl Push<'_> {
+    async fn one(&mut self, invoice: &Invoice) -> Result<(), BillingError> {
+        match invoice.collect {
+            Collect::InvoiceItems => self.invoice_items(invoice).await,
+            Collect::MeterEvents => self.meter_events(invoice).await,
+        }
+    }
+
+    /// Asks after invoices whose webhook may have been lost.
+    async fn look_again(&self) -> Result<(), BillingError> {
+        let before = self.now.saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
+        for invoice in self.store.all_partners_invoices_to_look_at(before, MOST_AT_ONCE).await? {
+            let subject = invoice_items::subject(invoice.id);
+            let held = self.store.stripe_object(invoice.partner, &subject).await?.and_then(|object| object.stripe_id);
+            let Some(id) = held else { continue };
+            match self.stripe.invoice(&id).await {
+                Ok(found) => settle(self.store, invoice.partner, invoice.id, &found, self.now).await?,
+                Err(error) => {
+                    tracing::warn!(invoice = %invoice.id, %error, "Stripe could not be asked about an invoice");
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Takes over the status that Stripe's invoice has.
+pub(crate) async fn settle(
+    store: &Store,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    found: &StripeInvoice,
+    now: Timestamp,
+) -> Result<(), BillingError> {
+    let status = match found.status.as_deref() {
+        Some("open") => InvoiceStatus::Sent,
+        Some("paid") => InvoiceStatus::Paid,
+        Some("uncollectible") => InvoiceStatus::Uncollectible,
+        Some("void") => InvoiceStatus::Void,
+        _ => return Ok(()),
+    };
+    store.set_invoice_status(partner, invoice, status, now).await?;
+    Ok(())
+}

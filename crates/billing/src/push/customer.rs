@@ -1,0 +1,40 @@
+//! The partner as Stripe's customer.
+
+use super::{Push, once::Wanted};
+use crate::BillingError;
+use domain::id::PartnerId;
+use store::{BillingContact, Parameters};
+
+const SUBJECT: &str = "customer";
+
+impl Push<'_> {
+    /// The customer's id; name and address follow ours.
+    pub(super) async fn customer(&self, partner: PartnerId) -> Result<String, BillingError> {
+        let contact = self.store.billing_contact(partner).await?;
+        let parameters = parameters(partner, &contact);
+        let held = self.store.stripe_object(partner, SUBJECT).await?;
+        if let Some((id, known)) = held.and_then(|object| object.stripe_id.map(|id| (id, object.parameters))) {
+            if known != parameters {
+                self.stripe.update_customer(&id, &parameters).await?;
+                self.store.change_stripe_object(partner, SUBJECT, &parameters, self.now).await?;
+            }
+            return Ok(id);
+        }
+        let wanted = Wanted { partner, subject: SUBJECT.to_owned(), path: "/v1/customers", parameters };
+        self.once(wanted, async || {
+            let found =
+                self.stripe.find_customer(contact.email.as_deref(), "turnpike_partner", &partner.to_string()).await?;
+            Ok(found.map(|customer| customer.id))
+        })
+        .await
+    }
+}
+
+fn parameters(partner: PartnerId, contact: &BillingContact) -> Parameters {
+    let mut parameters =
+        vec![("name".to_owned(), contact.name.clone()), ("metadata[turnpike_partner]".to_owned(), partner.to_string())];
+    if let Some(email) = &contact.email {
+        parameters.push(("email".to_owned(), email.clone()));
+    }
+    parameters
+}

@@ -1,0 +1,178 @@
+//! Mode `invoice_items`: we rate, Stripe collects. A draft, one item for each line, the totals compared, then final.
+
+use super::{Push, once::Wanted, settle};
+use crate::{BillingError, stripe::StripeInvoice};
+use domain::{id::InvoiceId, money::Money};
+use std::collections::HashMap;
+use store::{Invoice, InvoiceLine, Parameters};
+
+/// What the draft stands for.
+pub(super) fn subject(invoice: InvoiceId) -> String {
+    format!("invoice:{invoice}")
+}
+
+impl Push<'_> {
+    pub(super) async fn invoice_items(&self, invoice: &Invoice) -> Result<(), BillingError> {
+        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
+        let customer = self.customer(invoice.partner).await?;
+        let draft = self.draft(invoice, &customer).await?;
+        let mut observed = self.stripe.invoice(&draft).await?;
+        if observed.status.as_deref() == Some("draft") {
+            let mut ids = HashMap::new();
+            for line in &lines {
+                ids.insert(line.position.to_string(), self.item(invoice, line, &customer, Some(&draft)).await?);
+            }
+            observed = self.stripe.invoice(&draft).await?;
+            if differs(invoice, &observed)? && self.remove_surplus(&draft, invoice.id, &ids).await? {
+                observed = self.stripe.invoice(&draft).await?;
+            }
+            if differs(invoice, &observed)? {
+                let held = observed.total;
+                let message = format!(
+                    "Stripe's draft {draft} comes to {held} {} in the smallest coin and our invoice to {}. It was left as a draft.",
+                    observed.currency.to_uppercase(),
+                    invoice.total
+                );
+                return Err(BillingError::Differs(message));
+            }
+            observed = match self.stripe.finalize_invoice(&draft).await {
+                Ok(observed) => observed,
+                // Perhaps an earlier answer was lost: what counts is what Stripe holds.
+                Err(error) if error.is_refusal() => {
+                    let observed = self.stripe.invoice(&draft).await?;
+                    if observed.status.as_deref() == Some("draft") {
+                        return Err(error.into());
+                    }
+                    observed
+                }
+                Err(error) => return Err(error.into()),
+            };
+        } else if differs(invoice, &observed)? {
+            let message = format!(
+                "Stripe's invoice {draft} is final and comes to {} {} in the smallest coin, but ours to {}.",
+                observed.total,
+                observed.currency.to_uppercase(),
+                invoice.total
+            );
+            return Err(BillingError::Differs(message));
+        }
+        settle(self.store, invoice.partner, invoice.id, &observed, self.now).await
+    }
+
+    async fn draft(&self, invoice: &Invoice, customer: &str) -> Result<String, BillingError> {
+        let id = invoice.id.to_string();
+        let parameters = [
+            ("customer", customer),
+            ("currency", &invoice.total.currency.code().to_lowercase()),
+            ("collection_method", "send_invoice"),
+            ("days_until_due", &self.settings.days_until_due.to_string()),
+            // A draft that advances by itself would be final after an hour, whatever is on it by then.
+            ("auto_advance", "false"),
+            ("pending_invoice_items_behavior", "exclude"),
+            ("description", &format!("{} plan, invoice {}", invoice.plan_name, invoice.number)),
+            ("metadata[turnpike_invoice]", &id),
+        ];
+        let wanted = Wanted {
+            partner: invoice.partner,
+            subject: subject(invoice.id),
+            path: "/v1/invoices",
+            parameters: owned(&parameters),
+        };
+        self.once(wanted, async || {
+            let all = self.stripe.invoices_of(customer).await?;
+            let found = all.into_iter().find(|held| held.metadata.get("turnpike_invoice") == Some(&id));
+            Ok(found.map(|held| held.id))
+        })
+        .await
+    }
+
+    /// An item of one line: on the draft, or waiting for Stripe's own next invoice.
+    pub(super) async fn item(
+        &self,
+        invoice: &Invoice,
+        line: &InvoiceLine,
+        customer: &str,
+        draft: Option<&str>,
+    ) -> Result<String, BillingError> {
+        let (id, position) = (invoice.id.to_string(), line.position.to_string());
+        let amount = minor_units(line.amount)?.to_string();
+        let (start, end) = (invoice.period.start.as_second().to_string(), invoice.period.end.as_second().to_string());
+        let mut parameters = owned(&[
+            ("customer", customer),
+            ("amount", &amount),
+            ("currency", &line.amount.currency.code().to_lowercase()),
+            ("description", &description(line)),
+            ("period[start]", &start),
+            ("period[end]", &end),
+            ("metadata[turnpike_invoice]", &id),
+            ("metadata[turnpike_line]", &position),
+        ]);
+        if let Some(draft) = draft {
+            parameters.push(("invoice".to_owned(), draft.to_owned()));
+        }
+        let wanted = Wanted {
+            partner: invoice.partner,
+            subject: format!("item:{id}:{position}"),
+            path: "/v1/invoiceitems",
+            parameters,
+        };
+        self.once(wanted, async || {
+            let items = match draft {
+                Some(draft) => self.stripe.items_of_invoice(draft).await?,
+                None => self.stripe.items_of_customer(customer).await?,
+            };
+            let ours = |held: &HashMap<String, String>| {
+                held.get("turnpike_invoice") == Some(&id) && held.get("turnpike_line") == Some(&position)
+            };
+            Ok(items.into_iter().find(|item| ours(&item.metadata)).map(|item| item.id))
+        })
+        .await
+    }
+
+    /// Takes off what carries our names and is not what we know of. Says whether there was any.
+    async fn remove_surplus(
+        &self,
+        draft: &str,
+        invoice: InvoiceId,
+        ids: &HashMap<String, String>,
+    ) -> Result<bool, BillingError> {
+        let id = invoice.to_string();
+        let mut removed = false;
+        for item in self.stripe.items_of_invoice(draft).await? {
+            let line =
+                item.metadata.get("turnpike_line").filter(|_| item.metadata.get("turnpike_invoice") == Some(&id));
+            if line.is_some_and(|line| ids.get(line) != Some(&item.id)) {
+                self.stripe.delete_item(&item.id).await?;
+                removed = true;
+            }
+        }
+        Ok(removed)
+    }
+}
+
+fn differs(invoice: &Invoice, observed: &StripeInvoice) -> Result<bool, BillingError> {
+    let same_currency = observed.currency.eq_ignore_ascii_case(invoice.total.currency.code());
+    Ok(!same_currency || observed.total != minor_units(invoice.total)?)
+}
+
+fn minor_units(amount: Money) -> Result<i64, BillingError> {
+    amount.minor_units().ok_or_else(|| BillingError::Differs(format!("{amount} is not a whole number of coins")))
+}
+
+fn description(line: &InvoiceLine) -> String {
+    use domain::{money::group_thousands, rating::LineKind};
+    match (line.kind, line.free) {
+        (LineKind::Usage, 0) => format!("{}: {} units", line.description, group_thousands(line.quantity)),
+        (LineKind::Usage, free) => format!(
+            "{}: {} units, {} of them free",
+            line.description,
+            group_thousands(line.quantity),
+            group_thousands(free)
+        ),
+        _ => line.description.clone(),
+    }
+}
+
+fn owned(parameters: &[(&str, &str)]) -> Parameters {
+    parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}

@@ -1,0 +1,154 @@
+//! Mode `meter_events`: Stripe rates. It gets units by meter events, and the base fee as an item of its next invoice.
+//!
+//! One meter for each product, one event for each operation and period, with the period's total as its value. Each event
+//! of a meter has a whole minute of the period to itself, counted back from the end, so that Stripe's summary of that minute
+//! says whether this very event arrived, long after Stripe has forgotten its identifier. Included credit, free units and
+//! prices are what the provider set up on Stripe's side; our own invoice shows what they should come to.
+
+use super::{Push, once::Wanted};
+use crate::BillingError;
+use domain::rating::LineKind;
+use jiff::SignedDuration;
+use rust_decimal::Decimal;
+use sha2::{Digest as _, Sha256};
+use store::{Invoice, InvoiceLine, InvoiceStatus};
+
+/// Stripe takes events of at most 35 days ago; a day is left for clocks and queues.
+const OLDEST: SignedDuration = SignedDuration::from_hours(34 * 24);
+/// Rises only if the meaning of an event changes.
+const REVISION: u32 = 1;
+
+impl Push<'_> {
+    pub(super) async fn meter_events(&mut self, invoice: &Invoice) -> Result<(), BillingError> {
+        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
+        let customer = self.customer(invoice.partner).await?;
+        let mut of_product: Vec<(&str, i64)> = Vec::new();
+        for line in &lines {
+            match line.kind {
+                LineKind::Usage => {
+                    let product = line.product_code.as_deref().unwrap_or("unknown");
+                    let place = match of_product.iter_mut().find(|(known, _)| *known == product) {
+                        Some((_, place)) => {
+                            *place += 1;
+                            *place
+                        }
+                        None => {
+                            of_product.push((product, 0));
+                            0
+                        }
+                    };
+                    self.event(invoice, line, product, place, &customer).await?;
+                }
+                LineKind::BaseFee => {
+                    self.item(invoice, line, &customer, None).await?;
+                }
+                LineKind::IncludedCredit => {}
+            }
+        }
+        self.store.set_invoice_status(invoice.partner, invoice.id, InvoiceStatus::Sent, self.now).await?;
+        Ok(())
+    }
+
+    async fn event(
+        &mut self,
+        invoice: &Invoice,
+        line: &InvoiceLine,
+        product: &str,
+        place: i64,
+        customer: &str,
+    ) -> Result<(), BillingError> {
+        let event_name = event_name(product);
+        let meter = self.meter(&event_name, product).await?;
+        let minute = own_minute(invoice, place);
+        let timestamp = minute.unwrap_or_else(|| invoice.period.end.as_second() - 1);
+        let subject = format!("meter_event:{}:{}", invoice.id, line.position);
+        let known = self.store.stripe_object(invoice.partner, &subject).await?;
+        if known.is_none_or(|object| object.stripe_id.is_none()) && self.now.as_second() - timestamp > OLDEST.as_secs()
+        {
+            let message = "The usage is too old for Stripe's meters, which take 35 days; bill it there by hand.";
+            return Err(BillingError::Differs(message.to_owned()));
+        }
+        let value = line.quantity.to_string();
+        let parameters = [
+            ("event_name", event_name.as_str()),
+            ("payload[stripe_customer_id]", customer),
+            ("payload[value]", &value),
+            ("identifier", &identifier(invoice, line)),
+            ("timestamp", &timestamp.to_string()),
+        ];
+        let wanted = Wanted {
+            partner: invoice.partner,
+            subject,
+            path: "/v1/billing/meter_events",
+            parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+        };
+        self.once(wanted, async || {
+            let unclear = || {
+                let message = format!(
+                    "Whether Stripe counted {value} units of {product} cannot be told; compare its meter by hand."
+                );
+                Err(BillingError::Differs(message))
+            };
+            let Some(minute) = minute else { return unclear() };
+            let counted = self.stripe.metered(&meter, customer, minute, minute + 60).await?;
+            if counted == Decimal::from(line.quantity) {
+                Ok(Some(identifier(invoice, line)))
+            } else if counted.is_zero() {
+                Ok(None)
+            } else {
+                unclear()
+            }
+        })
+        .await?;
+        Ok(())
+    }
+
+    /// The meter's id; it is created where Stripe has none.
+    async fn meter(&mut self, event_name: &str, product: &str) -> Result<String, BillingError> {
+        let meters = match &mut self.meters {
+            Some(meters) => meters,
+            None => self.meters.insert(self.stripe.active_meters().await?),
+        };
+        if let Some(meter) = meters.iter().find(|meter| meter.event_name == event_name) {
+            return Ok(meter.id.clone());
+        }
+        match self.stripe.create_meter(event_name, &format!("Units of {product}")).await {
+            Ok(meter) => {
+                let id = meter.id.clone();
+                meters.push(meter);
+                Ok(id)
+            }
+            Err(error) => {
+                // It may exist by now: the next use asks again.
+                self.meters = None;
+                let meters = self.stripe.active_meters().await?;
+                meters
+                    .into_iter()
+                    .find(|meter| meter.event_name == event_name)
+                    .map(|meter| meter.id)
+                    .ok_or(error.into())
+            }
+        }
+    }
+}
+
+/// Product codes have hyphens and no underscores, so two products never share a meter.
+fn event_name(product: &str) -> String {
+    format!("turnpike_units_{}", product.replace('-', "_"))
+}
+
+/// The same for the same subscription, product, operation and period, whoever asks and whenever.
+fn identifier(invoice: &Invoice, line: &InvoiceLine) -> String {
+    let product = line.product_code.as_deref().unwrap_or_default();
+    let operation = line.operation_code.as_deref().unwrap_or_default();
+    let text = format!("{}\n{product}\n{operation}\n{}\n{REVISION}", invoice.subscription, invoice.period.start);
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The start of the whole minute that only this event of the meter uses, in seconds since 1970; `None` where the period is
+/// too short for one each.
+fn own_minute(invoice: &Invoice, place: i64) -> Option<i64> {
+    let past = invoice.period.end.as_second().div_euclid(60);
+    let minute = (past - 1 - place) * 60;
+    (minute >= invoice.period.start.as_second()).then_some(minute)
+}

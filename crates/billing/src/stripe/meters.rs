@@ -1,0 +1,63 @@
+//! Billing meters: one for each product, named `turnpike_units_<product>`.
+
+use super::{StripeError, list::Listed, transport::Stripe};
+use rust_decimal::Decimal;
+use serde::Deserialize;
+
+/// `/v1/billing/meters`
+#[derive(Debug, Clone, Deserialize)]
+pub struct Meter {
+    pub id: String,
+    pub event_name: String,
+}
+
+#[derive(Deserialize)]
+struct Summaries {
+    data: Vec<Summary>,
+}
+
+#[derive(Deserialize)]
+struct Summary {
+    aggregated_value: serde_json::Number,
+}
+
+impl Listed for Meter {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Stripe {
+    pub async fn active_meters(&self) -> Result<Vec<Meter>, StripeError> {
+        self.list("/v1/billing/meters", &[("status", "active")]).await
+    }
+
+    /// A meter that sums whole units by customer. Stripe refuses a second active one with the same event name.
+    pub async fn create_meter(&self, event_name: &str, display_name: &str) -> Result<Meter, StripeError> {
+        let parameters = [
+            ("display_name", display_name),
+            ("event_name", event_name),
+            ("default_aggregation[formula]", "sum"),
+            ("customer_mapping[type]", "by_id"),
+            ("customer_mapping[event_payload_key]", "stripe_customer_id"),
+            ("value_settings[event_payload_key]", "value"),
+        ];
+        let parameters: Vec<_> =
+            parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self.post("/v1/billing/meters", &parameters, None).await
+    }
+
+    /// What a meter has counted for a customer between two instants on whole minutes, in seconds since 1970.
+    pub async fn metered(&self, meter: &str, customer: &str, start: i64, end: i64) -> Result<Decimal, StripeError> {
+        let (start, end) = (start.to_string(), end.to_string());
+        let query = [("customer", customer), ("start_time", start.as_str()), ("end_time", end.as_str())];
+        let summaries: Summaries = self.get(&format!("/v1/billing/meters/{meter}/event_summaries"), &query).await?;
+        let mut sum = Decimal::ZERO;
+        for summary in summaries.data {
+            let text = summary.aggregated_value.to_string();
+            let value: Decimal = text.parse().map_err(|_| StripeError::Unreadable(format!("{text} is not a count")))?;
+            sum = sum.checked_add(value).ok_or_else(|| StripeError::Unreadable("a count is too large".to_owned()))?;
+        }
+        Ok(sum)
+    }
+}

@@ -1,0 +1,192 @@
+//! Requests to Stripe over pooled connections, with a deadline, and answers of bounded size.
+
+use super::{API_VERSION, connect::Connector, error::StripeError, form};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Uri, header};
+use http_body_util::{BodyExt as _, Full, Limited};
+use hyper_util::{
+    client::legacy::Client,
+    rt::{TokioExecutor, TokioTimer},
+};
+use serde::{Deserialize, de::DeserializeOwned};
+use std::{fmt, time::Duration};
+
+/// No answer of ours is near this size.
+const LARGEST_ANSWER: usize = 8 << 20;
+
+/// An API key of Stripe's. It prints masked.
+#[derive(Clone)]
+pub struct SecretKey(String);
+
+/// Where Stripe is and who we are.
+#[derive(Debug, Clone)]
+pub struct StripeSettings {
+    pub key: SecretKey,
+    /// `https://api.stripe.com`, or a stand-in's address.
+    pub base_url: String,
+    /// From the request's first byte to the answer's last.
+    pub timeout: Duration,
+}
+
+/// A handle on one Stripe account. Cheap to clone.
+#[derive(Clone)]
+pub struct Stripe {
+    client: Client<Connector, Full<Bytes>>,
+    base_url: String,
+    authorization: HeaderValue,
+    key: SecretKey,
+    timeout: Duration,
+}
+
+impl SecretKey {
+    pub fn new(key: impl Into<String>) -> Self {
+        Self(key.into())
+    }
+
+    /// Whether real money moves: the key is neither `sk_test_…` nor `rk_test_…`.
+    pub fn is_live(&self) -> bool {
+        !self.0.contains("_test_")
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SecretKey(…)")
+    }
+}
+
+impl StripeSettings {
+    /// Stripe itself, with the usual deadline.
+    pub fn new(key: SecretKey) -> Self {
+        Self { key, base_url: "https://api.stripe.com".to_owned(), timeout: Duration::from_secs(30) }
+    }
+}
+
+impl Stripe {
+    /// Checks the settings; opens no connection yet.
+    pub fn new(settings: StripeSettings) -> Result<Self, StripeError> {
+        let StripeSettings { key, base_url, timeout } = settings;
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let uri: Uri =
+            base_url.parse().map_err(|_| StripeError::Settings("Stripe's address is not a URL".to_owned()))?;
+        if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
+            return Err(StripeError::Settings("Stripe's address starts with https:// or http://".to_owned()));
+        }
+        let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.0))
+            .map_err(|_| StripeError::Settings("The Stripe key holds characters that no key has".to_owned()))?;
+        authorization.set_sensitive(true);
+        let connector = Connector::new().map_err(|error| StripeError::Settings(error.to_string()))?;
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(30))
+            .pool_max_idle_per_host(8)
+            .build(connector);
+        Ok(Self { client, base_url, authorization, key, timeout })
+    }
+
+    /// Whether real money moves.
+    pub fn is_live(&self) -> bool {
+        self.key.is_live()
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, StripeError> {
+        let query = form::encode(query.iter().copied());
+        let path = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        self.send(Method::GET, &path, String::new(), None).await
+    }
+
+    /// `idempotency_key` is left out where doing it twice is the same as once.
+    pub(super) async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        parameters: &[(String, String)],
+        idempotency_key: Option<&str>,
+    ) -> Result<T, StripeError> {
+        let body = form::encode(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+        self.send(Method::POST, path, body, idempotency_key).await
+    }
+
+    pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, StripeError> {
+        self.send(Method::DELETE, path, String::new(), None).await
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: String,
+        idempotency_key: Option<&str>,
+    ) -> Result<T, StripeError> {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base_url))
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+            .header(header::USER_AGENT, concat!("turnpike/", env!("CARGO_PKG_VERSION")))
+            .header("stripe-version", API_VERSION);
+        if let Some(key) = idempotency_key {
+            request = request.header("idempotency-key", key);
+        }
+        let request = request
+            .body(Full::new(Bytes::from(body)))
+            .map_err(|_| StripeError::Settings("the request could not be written".to_owned()))?;
+        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+            Ok(answer) => answer.map_err(|error| self.without_key(error)),
+            Err(_) => Err(StripeError::Unreachable(format!("no answer within {} s", self.timeout.as_secs()))),
+        }
+    }
+
+    async fn exchange<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T, StripeError> {
+        let answer = self.client.request(request).await.map_err(|error| StripeError::Unreachable(causes(&error)))?;
+        let status = answer.status().as_u16();
+        let replayed = answer.headers().get("idempotent-replayed").is_some_and(|value| value == "true");
+        let body = Limited::new(answer.into_body(), LARGEST_ANSWER)
+            .collect()
+            .await
+            .map_err(|error| StripeError::Unreachable(error.to_string()))?
+            .to_bytes();
+        if (200..300).contains(&status) {
+            return serde_json::from_slice(&body).map_err(|error| StripeError::Unreadable(error.to_string()));
+        }
+        let Envelope { error } = serde_json::from_slice(&body).unwrap_or_default();
+        let message = error.message.unwrap_or_else(|| "no explanation".to_owned());
+        let (kind, code) = (error.kind.unwrap_or_default(), error.code.unwrap_or_default());
+        Err(StripeError::Refused { status, kind, code, message, replayed })
+    }
+
+    /// Stripe masks keys in its messages; should anything between us not, the key still stays out of logs.
+    fn without_key(&self, error: StripeError) -> StripeError {
+        let clean = |text: String| if self.key.0.is_empty() { text } else { text.replace(&self.key.0, "…") };
+        match error {
+            StripeError::Refused { status, kind, code, message, replayed } => {
+                StripeError::Refused { status, kind: clean(kind), code: clean(code), message: clean(message), replayed }
+            }
+            StripeError::Unreachable(text) => StripeError::Unreachable(clean(text)),
+            StripeError::Unreadable(text) => StripeError::Unreadable(clean(text)),
+            other @ StripeError::Settings(_) => other,
+        }
+    }
+}
+
+#[derive(Deserialize, Default)]
+struct Envelope {
+    error: Body,
+}
+
+#[derive(Deserialize, Default)]
+struct Body {
+    #[serde(rename = "type")]
+    kind: Option<String>,
+    code: Option<String>,
+    message: Option<String>,
+}
+
+fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
+}

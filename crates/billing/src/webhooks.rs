@@ -1,0 +1,106 @@
+//! Webhooks: believed only with a signature, kept once, applied later.
+//!
+//! An event is only a reason to look: what it says happened is asked of Stripe again, and a status never goes back. So
+//! order, repeats and delay change nothing.
+
+use crate::{
+    BillingError,
+    push::settle,
+    stripe::{
+        Stripe,
+        webhook_signature::{self, BadSignature},
+    },
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use store::{Store, StoreError, StripeEvent};
+
+/// What became of a webhook.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Received {
+    Kept,
+    /// It was there already.
+    Repeated,
+}
+
+/// Why a webhook is not accepted: the signature and the body are answered with 400, the store with 500.
+#[derive(Debug, thiserror::Error)]
+pub enum WebhookError {
+    #[error(transparent)]
+    Signature(#[from] BadSignature),
+    #[error("the body is not an event")]
+    NotAnEvent,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+#[derive(Deserialize)]
+struct Event {
+    id: String,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// Checks a webhook's signature over its raw body and keeps the event.
+pub async fn receive_webhook(
+    store: &Store,
+    secrets: &[String],
+    body: &[u8],
+    signature_header: &str,
+    now: Timestamp,
+) -> Result<Received, WebhookError> {
+    webhook_signature::verify(secrets, signature_header, body, now)?;
+    let payload: Value = serde_json::from_slice(body).map_err(|_| WebhookError::NotAnEvent)?;
+    let event = Event::deserialize(&payload).map_err(|_| WebhookError::NotAnEvent)?;
+    let new = store.keep_stripe_event(&event.id, &event.kind, &payload, now).await?;
+    Ok(if new { Received::Kept } else { Received::Repeated })
+}
+
+/// Applies what was kept and says how many events were dealt with. It ends early where Stripe cannot be asked.
+pub async fn apply_pending_webhooks(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u32, BillingError> {
+    let mut applied = 0;
+    loop {
+        let events = store.pending_stripe_events(100).await?;
+        if events.is_empty() {
+            return Ok(applied);
+        }
+        for event in events {
+            let problem = match apply(store, stripe, &event, now).await {
+                Ok(()) => None,
+                Err(BillingError::Stripe(error)) if error.is_passing() || error.is_unauthorized() => {
+                    return Err(error.into());
+                }
+                Err(BillingError::Store(error @ StoreError::Unavailable(_))) => return Err(error.into()),
+                Err(error) => {
+                    tracing::error!(event = event.id, kind = event.kind, %error, "a Stripe event could not be applied");
+                    Some(error.to_string())
+                }
+            };
+            store.finish_stripe_event(&event.id, problem.as_deref(), now).await?;
+            applied += 1;
+        }
+    }
+}
+
+async fn apply(store: &Store, stripe: &Stripe, event: &StripeEvent, now: Timestamp) -> Result<(), BillingError> {
+    if event.payload["livemode"].as_bool().is_some_and(|live| live != stripe.is_live()) {
+        return Err(BillingError::Differs(
+            "The event is of Stripe's other mode (test or live) and was left alone".to_owned(),
+        ));
+    }
+    if event.kind.starts_with("v1.billing.meter.") {
+        // A rejected meter event: units that Stripe does not bill.
+        return Err(BillingError::Differs(format!("Stripe rejected metered usage: {}", event.kind)));
+    }
+    let object = &event.payload["data"]["object"];
+    let id = object["id"].as_str().filter(|_| object["object"] == "invoice");
+    let Some(id) = id else { return Ok(()) };
+    let Some((partner, invoice)) = store.all_partners_invoice_by_stripe_id(id).await? else { return Ok(()) };
+    match stripe.invoice(id).await {
+        Ok(found) => settle(store, partner, invoice, &found, now).await,
+        // A draft that was deleted at Stripe: the next reconcile run reports it.
+        Err(error) if error.is_missing() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
