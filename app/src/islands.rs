@@ -1,1 +1,3 @@
 //! What runs in the browser: one file per island. Everything else is rendered on the server.
+
+pub mod try_it;

@@ -100,7 +100,7 @@ struct Seen {
 impl Seen {
     async fn load(cx: &Cx<MemberViewer>, asked: &Asked) -> Result<Self, PageError> {
         let (store, partner) = (&cx.state.store, cx.viewer.partner);
-        let subscription = store.current_subscription(partner).await?;
+        let subscription = store.subscription(partner).await?;
         let (cycle, terms) = match subscription {
             Some(subscription) => (subscription.cycle(), Some(subscription.terms)),
             None => (Cycle::calendar_month(cx.now, &cx.viewer.time_zone).map_err(|_| PageError::Unavailable)?, None),

@@ -1,0 +1,169 @@
+//! The console beside an operation: fill in, send, read the answer.
+
+use crate::api::try_it::{TriedCall, TryAnswer, try_call};
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// A key that the call can be made as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TryKey {
+    pub id: String,
+    pub label: String,
+    /// Whether calls with it are billed.
+    pub live: bool,
+}
+
+/// A parameter to fill in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TryField {
+    pub name: String,
+    /// `path`, `query` or `header`.
+    pub place: String,
+    pub required: bool,
+    pub example: String,
+    /// Its type in words.
+    pub hint: String,
+}
+
+#[island]
+pub fn TryIt(
+    product: String,
+    operation: String,
+    keys: Vec<TryKey>,
+    fields: Vec<TryField>,
+    body: Option<String>,
+    content_type: String,
+) -> impl IntoView {
+    let key = RwSignal::new(keys.first().map(|key| key.id.clone()).unwrap_or_default());
+    let options =
+        keys.iter().map(|key| view! { <option value=key.id.clone()>{key.label.clone()}</option> }).collect_view();
+    let live = move || keys.iter().any(|one| one.live && one.id == key.get());
+    let values: Vec<(TryField, RwSignal<String>)> =
+        fields.into_iter().map(|field| (field.clone(), RwSignal::new(field.example))).collect();
+    let text = RwSignal::new(body.clone().unwrap_or_default());
+    let has_body = body.is_some();
+    let sent = values.clone();
+    let send = Action::new(move |_: &()| {
+        let filled = sent.iter().filter(|(_, value)| !value.get_untracked().is_empty());
+        let call = TriedCall {
+            product: product.clone(),
+            operation: operation.clone(),
+            key: key.get_untracked(),
+            parameters: filled
+                .map(|(field, value)| (field.place.clone(), field.name.clone(), value.get_untracked()))
+                .collect(),
+            content_type: content_type.clone(),
+            body: has_body.then(|| text.get_untracked()),
+        };
+        async move { try_call(call).await }
+    });
+    let inputs = values.into_iter().map(|(field, value)| input(field, value)).collect_view();
+    view! {
+        <form
+            class="try-it"
+            on:submit=move |event| {
+                event.prevent_default();
+                send.dispatch(());
+            }
+        >
+            <div class="field">
+                <label for="try-key">"Call as"</label>
+                <select id="try-key" class="input" on:change=move |event| key.set(event_target_value(&event))>
+                    {options}
+                </select>
+                <p class="field-hint">
+                    {move || match live() {
+                        true => "A live key: this call is counted and billed.",
+                        false => "A test key: this call is not charged.",
+                    }}
+                </p>
+            </div>
+            {inputs}
+            {has_body
+                .then(|| view! {
+                    <div class="field">
+                        <label for="try-body">"Body"</label>
+                        <textarea
+                            id="try-body"
+                            class="input mono"
+                            rows="10"
+                            spellcheck="false"
+                            on:input=move |event| text.set(event_target_value(&event))
+                        >
+                            {body}
+                        </textarea>
+                    </div>
+                })}
+            <div class="form-actions">
+                <button type="submit" class="button button-primary" disabled=move || send.pending().get()>
+                    {move || if send.pending().get() { "Sending" } else { "Send" }}
+                </button>
+            </div>
+            <div aria-live="polite">
+                {move || send.value().get().map(|answer| match answer {
+                    Ok(answer) => answered(answer),
+                    Err(_) => told("The portal could not send the call. Reload the page and try again.".to_owned()),
+                })}
+            </div>
+        </form>
+    }
+}
+
+fn input(field: TryField, value: RwSignal<String>) -> impl IntoView {
+    let id = format!("try-{}-{}", field.place, field.name);
+    let hint = format!("{}, in the {}", field.hint, field.place);
+    let label = if field.required { field.name.clone() } else { format!("{} (optional)", field.name) };
+    view! {
+        <div class="field">
+            <label for=id.clone()>{label}</label>
+            <input
+                id=id
+                class="input mono"
+                type="text"
+                required=field.required
+                autocomplete="off"
+                value=field.example
+                on:input=move |event| value.set(event_target_value(&event))
+            />
+            <p class="field-hint">{hint}</p>
+        </div>
+    }
+}
+
+fn told(problem: String) -> AnyView {
+    view! { <div class="try-it-answer"><p role="alert">{problem}</p></div> }.into_any()
+}
+
+fn answered(answer: TryAnswer) -> AnyView {
+    let TryAnswer { problem, status, reason, milliseconds, units, charged, headers, limits, body, cut } = answer;
+    if let Some(problem) = problem {
+        return told(problem);
+    }
+    let tone = match status {
+        200..=299 => "badge badge-code tone-success",
+        300..=499 => "badge badge-code tone-warning",
+        _ => "badge badge-code tone-danger",
+    };
+    let unit = if units == 1 { "unit" } else { "units" };
+    let cost = if units == 0 || charged { format!("{units} {unit}") } else { format!("{units} {unit}, not charged") };
+    let limits = limits.into_iter().map(|line| view! { <p>{line}</p> }).collect_view();
+    let rows = headers
+        .into_iter()
+        .map(|(name, value)| view! { <tr><th scope="row">{name}</th><td><code>{value}</code></td></tr> })
+        .collect_view();
+    view! {
+        <div class="try-it-answer">
+            <p><span class=tone>{format!("{status} {reason}")}</span> {format!(" in {milliseconds} ms · {cost}")}</p>
+            {limits}
+            <figure class="code-block code-short">
+                <pre tabindex="0" role="region" aria-label="Body of the answer"><code>{body}</code></pre>
+            </figure>
+            {cut.then(|| view! { <p>"The answer is longer; the rest is not shown."</p> })}
+            <details>
+                <summary>"Headers"</summary>
+                <table><tbody>{rows}</tbody></table>
+            </details>
+        </div>
+    }
+    .into_any()
+}

@@ -1,0 +1,167 @@
+//! `/plan`: the plan that is in force, the bill so far, and all tiers to choose from.
+
+use crate::{
+    bill::{self, BillSoFar},
+    components::*,
+    flash::flash,
+    frames::MemberFrame,
+    page::{PageTitle, page},
+    pages::{pricing::tier, time_text::{local_date, local_zone, period_text}},
+    viewer,
+};
+use domain::{plan::Approval, rating::LineKind, role::MemberRole};
+use leptos::prelude::*;
+use store::{OfferedPlan, ProductLine, Subscription};
+
+#[component]
+pub fn PlanPage() -> impl IntoView {
+    let cx = viewer::member();
+    let problems = flash().problems;
+    page(async move {
+        let cx = cx?;
+        let (store, partner) = (&cx.state.store, cx.viewer.partner);
+        let current = store.subscription(partner).await?;
+        let requested = store.requested_subscription(partner).await?;
+        let offered = store.offered_plans().await?;
+        let products = store.all_products().await?;
+        let zone = local_zone(&cx.viewer.time_zone);
+        let bill = match &current {
+            Some(subscription) => Some(bill::so_far(&cx.state, partner, subscription, cx.now).await?),
+            None => None,
+        };
+        let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
+        let waiting = requested.clone().map(|requested| waiting(requested, decides));
+        let in_force = current.clone().zip(bill).map(|(subscription, bill)| in_force(subscription, bill, &zone));
+        let none_offered = offered.is_empty();
+        let cards = offered
+            .into_iter()
+            .map(|plan| card(plan, &products, current.as_ref(), requested.as_ref(), decides))
+            .collect_view();
+        Ok(view! {
+            <PageTitle text="Plan"/>
+            <MemberFrame cx=cx path="/plan">
+                <PageHeader title="Plan" description="What you may call, how often, and what it costs."/>
+                <ErrorSummary problems=problems/>
+                {waiting}
+                {in_force}
+                {if none_offered {
+                    view! {
+                        <Card>
+                            <EmptyState title="No plans to choose from" text="The provider offers no public plan at the moment; contact them for one." icon=IconName::Layers/>
+                        </Card>
+                    }
+                    .into_any()
+                } else {
+                    view! {
+                        <h2>"Compare plans"</h2>
+                        <PlanGrid>{cards}</PlanGrid>
+                    }
+                    .into_any()
+                }}
+            </MemberFrame>
+        })
+    })
+}
+
+fn waiting(requested: Subscription, decides: bool) -> impl IntoView {
+    let text = format!("{} is waiting for the provider's approval. Until then nothing changes.", requested.plan_name);
+    view! {
+        <Notice tone=Tone::Info title="Plan requested">
+            {text}
+            {decides
+                .then(|| view! {
+                    <Form action="/do/plan/withdraw" inline=true>
+                        <input type="hidden" name="subscription" value=requested.id.to_string()/>
+                        <Button size=Size::Small>"Take the request back"</Button>
+                    </Form>
+                })}
+        </Notice>
+    }
+}
+
+fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZone) -> impl IntoView + use<> {
+    let since = subscription.started_at.map(|at| local_date(at, zone)).unwrap_or_default();
+    let title = format!("{}, since {since}", subscription.plan_name);
+    let period = period_text(bill.period, zone);
+    let total = bill.total();
+    let rows = bill
+        .rated
+        .charges
+        .into_iter()
+        .map(|charge| {
+            let name = match charge.kind {
+                LineKind::BaseFee => "Base fee, if the plan stays to the end of the period".to_owned(),
+                LineKind::IncludedCredit => "Included credit".to_owned(),
+                LineKind::Usage => {
+                    format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
+                }
+            };
+            let quantity = charge.quantity;
+            let units = (charge.kind == LineKind::Usage).then(|| view! { <Figure value=quantity/> });
+            view! {
+                <tr>
+                    <Cell label="For" head=true>{name}</Cell>
+                    <Cell label="Units" numeric=true>{units}</Cell>
+                    <Cell label="Amount" numeric=true><MoneyText amount=charge.amount/></Cell>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title=title description=format!("Bill so far for {period}") flush=true>
+            <DataTable
+                caption="Bill so far"
+                caption_hidden=true
+                columns=vec![Column::text("For"), Column::numeric("Units"), Column::numeric("Amount")]
+                stack=true
+            >
+                {rows}
+                <tr>
+                    <Cell label="For" head=true>"Total so far"</Cell>
+                    <Cell label="Units" numeric=true>""</Cell>
+                    <Cell label="Amount" numeric=true><strong><MoneyText amount=total/></strong></Cell>
+                </tr>
+            </DataTable>
+        </Card>
+    }
+}
+
+fn card(
+    plan: OfferedPlan,
+    products: &[ProductLine],
+    current: Option<&Subscription>,
+    requested: Option<&Subscription>,
+    decides: bool,
+) -> impl IntoView + use<> {
+    let is_current = current.is_some_and(|own| own.plan == plan.id);
+    let newer = current.is_some_and(|own| own.plan == plan.id && own.version < plan.version);
+    let is_requested = requested.is_some_and(|own| own.plan == plan.id);
+    let label = match plan.approval {
+        Approval::Queue => "Request this plan",
+        Approval::Automatic if current.is_none() => "Choose this plan",
+        Approval::Automatic if newer => "Move to its newest version",
+        Approval::Automatic => "Change to this plan",
+    };
+    let href = format!("/plan/change?to={}", plan.code);
+    let action = if is_requested {
+        view! { <p>"Requested"</p> }.into_any()
+    } else if is_current && !newer {
+        view! { <p>"Your plan"</p> }.into_any()
+    } else if decides {
+        view! { <ButtonLink href=href kind=ButtonKind::Primary>{label}</ButtonLink> }.into_any()
+    } else {
+        view! { <p>"An owner, admin or billing member can change the plan."</p> }.into_any()
+    };
+    view! {
+        <PlanCard
+            name=plan.name
+            description=plan.summary
+            price=tier::price(&plan.terms)
+            price_note=tier::price_note(&plan.terms)
+            features=tier::lines(&plan.terms, products)
+            current=is_current
+        >
+            {action}
+        </PlanCard>
+    }
+}
