@@ -1,2 +1,63 @@
-//! Not written yet.
-fn main() {}
+//! `cargo xtask …`: every command that people type. One file per command, one per step.
+
+mod bench;
+mod chaos;
+mod http;
+mod install;
+mod process;
+mod progress;
+mod run;
+mod service;
+mod site;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+/// What a command gives back; a problem is one line that names its remedy.
+type Outcome<T = ()> = Result<T, String>;
+
+const HELP: &str = "\
+Usage: cargo xtask <command>
+
+  run     Build everything and run it: portal 3000, gateway 8080, admin and metrics 9090
+            --fresh                  begin with empty data
+            --port-base N            use ports N, N+1, N+2 and so on
+            --with-stripe-stand-in   collect invoices through a stand-in for Stripe
+            --release                build with optimisation
+  test    Pass every test; ends with `N passed, N failed`
+            --fast                   leave the browser out
+  bench   Measure, and print: wasm, page, start, cold, all
+  chaos   Kill, cut and starve a running server, and count what was lost
+            cargo xtask chaos list shows what there is
+  wasm    Build the browser half into the site folder
+  help    This text
+
+CARGO_TARGET_DIR says where to build; without it ./target.";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (command, rest) = match arguments.split_first() {
+        Some((command, rest)) => (command.as_str(), rest),
+        None => ("help", &[] as &[String]),
+    };
+    let outcome = match command {
+        "run" => run::run(rest),
+        "test" => return test::run(rest),
+        "bench" => bench::run(rest),
+        "chaos" => chaos::run(rest),
+        "wasm" => site::build().map(|site| println!("The site is in {}", site.display())),
+        "help" | "--help" | "-h" => {
+            println!("{HELP}");
+            Ok(())
+        }
+        other => Err(format!("There is no command `{other}`. cargo xtask help lists them.")),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

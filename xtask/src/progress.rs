@@ -1,0 +1,51 @@
+//! What a person sees while something is under way: each step by name, and how long it took. Plain lines, so that a log
+//! file reads like the terminal.
+
+use std::time::{Duration, Instant};
+
+use crate::Outcome;
+
+/// Says what begins, does it, says how long it took.
+pub fn step<T>(what: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
+    println!("==> {what}");
+    let start = Instant::now();
+    let result = work();
+    match &result {
+        Ok(_) => println!("    done in {}", time(start.elapsed())),
+        Err(_) => println!("    failed after {}", time(start.elapsed())),
+    }
+    result
+}
+
+/// One line about something small.
+pub fn note(text: &str) {
+    println!("    {text}");
+}
+
+/// `0.3 s`, `12.0 s`, `3 min 8 s`.
+pub fn time(taken: Duration) -> String {
+    let seconds = taken.as_secs();
+    if seconds < 60 {
+        format!("{seconds}.{} s", taken.subsec_millis() / 100)
+    } else {
+        format!("{} min {} s", seconds / 60, seconds % 60)
+    }
+}
+
+/// `840 B`, `65.2 KB`: thousands of bytes, as browsers count.
+pub fn size(bytes: usize) -> String {
+    if bytes < 1000 { format!("{bytes} B") } else { format!("{}.{} KB", bytes / 1000, bytes % 1000 / 100) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_and_sizes_read_well() {
+        assert_eq!(time(Duration::from_millis(340)), "0.3 s");
+        assert_eq!(time(Duration::from_secs(188)), "3 min 8 s");
+        assert_eq!(size(840), "840 B");
+        assert_eq!(size(65_240), "65.2 KB");
+    }
+}

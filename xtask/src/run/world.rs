@@ -1,0 +1,97 @@
+//! One running installation with its example: the payments API, the server, and where wanted the stand-in for Stripe.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use super::options::Options;
+use super::turnpike::{self, Turnpike};
+use super::{Ports, keys, leftovers};
+use crate::service::Services;
+use crate::{Outcome, http, process, progress, workspace};
+
+/// Everything that was started, and what people need to know about it.
+pub struct World {
+    pub services: Services,
+    pub ports: Ports,
+    /// From the first program started to the first ready answer.
+    pub start: Duration,
+    /// The text of a key that may be called with at no charge.
+    pub test_key: Option<String>,
+    pub operator_link: String,
+    pub logs: PathBuf,
+    data_dir: PathBuf,
+}
+
+impl World {
+    /// Starts on what `var` holds; an empty one is set up with the example.
+    pub fn start(var: &Path, site: &Path, options: Options) -> Outcome<Self> {
+        let ports = options.ports;
+        let data_dir = leftovers::data_dir(var);
+        let turnpike = Turnpike::new(&data_dir, site, options);
+        let mut services = Services::new(&var.join("log"))?;
+        let begin = Instant::now();
+        progress::step("Starting", || {
+            services.start("payments-api", payments_api(options))?;
+            if options.stand_in {
+                services.start("stripe-stand-in", stand_in(options))?;
+            }
+            services.start("turnpike", turnpike.serve())?;
+            services.wait("turnpike", Duration::from_secs(120), || {
+                http::get(ports.admin, "/ready", &[]).is_some_and(|answer| answer.status == 200)
+            })
+        })?;
+        let start = begin.elapsed();
+        let example = example_for(var, ports)?;
+        let applied = progress::step("Setting up the example", || turnpike.apply(&example))?;
+        let test_key = keys::remember(var, &applied)?;
+        let operator_link = turnpike.operator_link()?;
+        Ok(Self { services, ports, start, test_key, operator_link, logs: var.join("log"), data_dir })
+    }
+
+    /// Stops everything; what did not stop by itself is killed and named.
+    pub fn stop(&mut self) -> Outcome {
+        let killed = self.services.stop();
+        leftovers::stop_postgres(&self.data_dir);
+        if killed.is_empty() {
+            return Ok(());
+        }
+        Err(format!("Killed, because it did not stop in time: {}. The next start recovers.", killed.join(", ")))
+    }
+}
+
+fn payments_api(options: Options) -> std::process::Command {
+    let program = workspace::program("payments-api", options.release);
+    let mut command = process::program(&program.to_string_lossy(), [""; 0], &workspace::root());
+    command.env("PAYMENTS_API_LISTEN", format!("127.0.0.1:{}", options.ports.payments));
+    command
+}
+
+fn stand_in(options: Options) -> std::process::Command {
+    let program = workspace::program("stripe-stand-in", options.release);
+    let mut command = process::program(&program.to_string_lossy(), [""; 0], &workspace::root());
+    command
+        .env("STRIPE_STAND_IN_LISTEN", format!("127.0.0.1:{}", options.ports.stripe))
+        .env("STRIPE_STAND_IN_WEBHOOK_URL", format!("http://127.0.0.1:{}/webhooks/stripe", options.ports.portal))
+        .env("STRIPE_STAND_IN_WEBHOOK_SECRET", turnpike::STRIPE_WEBHOOK_SECRET);
+    command
+}
+
+/// `examples/turnpike.yaml`, pointed at where the payments API listens in this run.
+fn example_for(var: &Path, ports: Ports) -> Outcome<PathBuf> {
+    let example = workspace::root().join("examples/turnpike.yaml");
+    if ports.payments == Ports::USUAL.payments {
+        return Ok(example);
+    }
+    let text = fs::read_to_string(&example).map_err(|why| format!("{} cannot be read: {why}.", example.display()))?;
+    let usual = format!("127.0.0.1:{}", Ports::USUAL.payments);
+    if !text.contains(&usual) {
+        return Err(format!("{} does not name {usual}, so it cannot be moved to other ports.", example.display()));
+    }
+    let moved = var.join("turnpike.yaml");
+    let text = text.replace(&usual, &format!("127.0.0.1:{}", ports.payments));
+    // Documents are named relative to the file.
+    let text = text.replace("./", &format!("{}/", workspace::root().join("examples").display()));
+    fs::write(&moved, text).map_err(|why| format!("{} cannot be written: {why}.", moved.display()))?;
+    Ok(moved)
+}

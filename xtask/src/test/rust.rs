@@ -1,0 +1,20 @@
+//! Every Rust test: pure ones, those against a real Postgres, the gateway over TCP, the whole router. The store starts the
+//! one Postgres that they share.
+
+use super::tally::{Count, Tally};
+use crate::process;
+
+pub fn check(tally: &mut Tally) {
+    if process::succeeds(process::cargo(["nextest", "--version"])) {
+        tally.many("Rust tests", || run(&["nextest", "run", "--no-fail-fast"]));
+        tally.many("Examples in the documentation", || run(&["test", "--no-fail-fast", "--doc"]));
+    } else {
+        tally.many("Rust tests", || run(&["test", "--no-fail-fast"]));
+    }
+}
+
+fn run(arguments: &[&str]) -> Result<Count, String> {
+    let everything = ["--workspace", "--exclude", "frontend"];
+    let (well, lines) = process::show_and_read(process::cargo(arguments.iter().chain(&everything)))?;
+    Ok(Count::of(well, &lines))
+}

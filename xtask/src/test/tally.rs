@@ -1,0 +1,115 @@
+//! What passed and what failed, over all steps.
+
+use std::process::ExitCode;
+
+use crate::{Outcome, progress};
+
+/// The count, and the names of what failed.
+#[derive(Default)]
+pub struct Tally {
+    passed: usize,
+    failed: usize,
+    problems: Vec<String>,
+}
+
+impl Tally {
+    /// A step that counts as one: it holds or it does not.
+    pub fn one(&mut self, what: &str, work: impl FnOnce() -> Outcome) {
+        match progress::step(what, work) {
+            Ok(()) => self.passed += 1,
+            Err(problem) => self.fail(what, &problem),
+        }
+    }
+
+    /// A step that counts for itself.
+    pub fn many(&mut self, what: &str, work: impl FnOnce() -> Outcome<Count>) {
+        match progress::step(what, work) {
+            Ok(count) => {
+                self.passed += count.passed;
+                self.failed += count.failed;
+                if count.failed > 0 {
+                    self.problems.push(format!("{what}: {} of {}", count.failed, count.passed + count.failed));
+                }
+            }
+            Err(problem) => self.fail(what, &problem),
+        }
+    }
+
+    pub fn fail(&mut self, what: &str, problem: &str) {
+        self.failed += 1;
+        progress::note(problem);
+        self.problems.push(what.to_owned());
+    }
+
+    /// Names what failed, and ends with the line that people and machines look for.
+    pub fn end(self) -> ExitCode {
+        for problem in &self.problems {
+            println!("    failed: {problem}");
+        }
+        println!("{} passed, {} failed", self.passed, self.failed);
+        if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    }
+}
+
+/// What a test runner counted.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    pub passed: usize,
+    pub failed: usize,
+}
+
+impl Count {
+    /// Reads the summary lines of a runner (nextest, cargo test, node --test). A runner that failed without counting a
+    /// failure (it did not compile, it crashed) counts as one.
+    pub fn of(well: bool, lines: &[String]) -> Self {
+        let mut count = Self::default();
+        for line in lines.iter().map(|line| line.trim()) {
+            if line.starts_with("Summary [") || line.starts_with("test result:") {
+                count.passed += number_before(line, "passed");
+                count.failed += number_before(line, "failed") + number_before(line, "timed out");
+            } else if let Some(words) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) {
+                count.passed += number_after(words, "pass ");
+                count.failed += number_after(words, "fail ") + number_after(words, "cancelled ");
+            }
+        }
+        if !well && count.failed == 0 {
+            count.failed = 1;
+        }
+        count
+    }
+}
+
+/// The number in `16 passed` or in `15 passed (2 slow)`.
+fn number_before(line: &str, word: &str) -> usize {
+    let before = line.split_once(word).map_or("", |(before, _)| before).trim_end();
+    before.rsplit(' ').next().and_then(|number| number.parse().ok()).unwrap_or(0)
+}
+
+fn number_after(line: &str, word: &str) -> usize {
+    line.strip_prefix(word).and_then(|number| number.trim().parse().ok()).unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn count(well: bool, lines: &[&str]) -> Count {
+        Count::of(well, &lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn the_three_runners_are_understood() {
+        let nextest = "     Summary [   5.812s] 18 tests run: 15 passed (1 slow), 2 failed, 1 timed out, 4 skipped";
+        assert_eq!(count(false, &[nextest]), Count { passed: 15, failed: 3 });
+        let cargo =
+            "test result: FAILED. 15 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 5.80s";
+        assert_eq!(count(false, &[cargo, cargo]), Count { passed: 30, failed: 2 });
+        assert_eq!(count(true, &["# tests 3", "# pass 3", "# fail 0"]), Count { passed: 3, failed: 0 });
+        assert_eq!(count(false, &["ℹ pass 3", "ℹ fail 1"]), Count { passed: 3, failed: 1 });
+    }
+
+    #[test]
+    fn a_runner_that_breaks_before_it_counts_is_a_failure() {
+        assert_eq!(count(false, &["error: could not compile"]), Count { passed: 0, failed: 1 });
+    }
+}
