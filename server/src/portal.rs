@@ -3,6 +3,7 @@
 //! Order, from the outside in: a panic becomes a 500; security headers on everything; the origin check on every state
 //! change; the session; the guard, which knows who is looking and holds the access list; then the page.
 
+mod downloads;
 mod guard;
 mod headers;
 pub mod sessions;
@@ -45,13 +46,14 @@ pub fn router(state: AppState, site: Site) -> Router {
         .leptos_routes_with_context(&options, routes, provide_from_request, document)
         .fallback(move |request: Request| not_found(request, options.clone(), files.clone()))
         .with_state::<()>(site.leptos_options());
-    let sessions = SessionManagerLayer::new(sessions::Sessions::new(state.store.clone(), state.clock.clone()))
+    let sessions = SessionManagerLayer::new(sessions::Sessions::new(state.store.clone()))
         .with_name("__Host-session")
         .with_secure(true)
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
         .with_expiry(Expiry::OnInactivity(SESSION_IDLE));
     pages
+        .merge(downloads::router(state.clone()))
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
         .layer(middleware::from_fn_with_state(state, guard::guard))
         .layer(sessions)

@@ -60,13 +60,14 @@ fn row(invoice: Invoice) -> impl IntoView {
     let href = format!("/invoices/{}", invoice.id);
     let period = period_text(invoice.period, &zone);
     let made = local_date(invoice.created_at, &zone);
+    let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
     view! {
         <tr>
-            <Cell label="Invoice" head=true><a href=href title=format!("Made on {made}")>{number(&invoice)}</a></Cell>
+            <Cell label="Invoice" head=true><a href=href title=format!("Made on {made}")>{number}</a></Cell>
             <Cell label="Period">{period}</Cell>
-            <Cell label="Plan">{invoice.plan_name.clone()}</Cell>
-            <Cell label="State"><InvoiceState status=invoice.status/></Cell>
-            <Cell label="Total" numeric=true><MoneyText amount=invoice.total/></Cell>
+            <Cell label="Plan">{invoice.plan_name}</Cell>
+            <Cell label="State"><InvoiceState status=status/></Cell>
+            <Cell label="Total" numeric=true><MoneyText amount=total/></Cell>
         </tr>
     }
 }

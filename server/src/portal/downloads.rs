@@ -1,0 +1,155 @@
+//! Files of the portal: a partner's filtered OpenAPI documents, usage and invoice lines as CSV.
+
+use crate::api::csv::Csv;
+use app::{docs, page::PageError, state::AppState, viewer::{MemberViewer, Viewer}};
+use axum::{
+    Extension, Router,
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use domain::{
+    id::InvoiceId,
+    key_text::Environment,
+    openapi::{to_json_pretty, to_yaml},
+    period::Cycle,
+};
+use http::{StatusCode, header};
+use jiff::Timestamp;
+use serde::Deserialize;
+use store::{StoreError, usage::{Dimension, UsageFilter}};
+
+/// The files' routes; who may take them is in the access list.
+pub fn router(state: AppState) -> Router {
+    Router::new()
+        .route("/products/{product}/openapi.json", get(openapi_json))
+        .route("/products/{product}/openapi.yaml", get(openapi_yaml))
+        .route("/usage.csv", get(usage_csv))
+        .route("/invoices/{invoice}/lines.csv", get(invoice_csv))
+        .with_state(state)
+}
+
+/// Why there is no file.
+struct NoFile(StatusCode);
+
+impl IntoResponse for NoFile {
+    fn into_response(self) -> Response {
+        let text = match self.0 {
+            StatusCode::NOT_FOUND => "There is nothing at this address, or nothing that you may see.",
+            _ => "The database did not answer. Try again in a moment.",
+        };
+        (self.0, text).into_response()
+    }
+}
+
+impl From<PageError> for NoFile {
+    fn from(error: PageError) -> Self {
+        match error {
+            PageError::NotFound | PageError::NotAllowed => Self(StatusCode::NOT_FOUND),
+            PageError::Unavailable => Self(StatusCode::SERVICE_UNAVAILABLE),
+        }
+    }
+}
+
+impl From<StoreError> for NoFile {
+    fn from(error: StoreError) -> Self {
+        PageError::from(error).into()
+    }
+}
+
+fn member(viewer: Viewer) -> Result<MemberViewer, NoFile> {
+    match viewer {
+        Viewer::Member(member) => Ok(member),
+        Viewer::Nobody | Viewer::Operator(_) => Err(NoFile(StatusCode::NOT_FOUND)),
+    }
+}
+
+async fn openapi_json(
+    State(state): State<AppState>,
+    Extension(viewer): Extension<Viewer>,
+    Path(product): Path<String>,
+) -> Result<Response, NoFile> {
+    let document = docs::download(&state, member(viewer)?.partner, &product).await?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], to_json_pretty(&document)).into_response())
+}
+
+async fn openapi_yaml(
+    State(state): State<AppState>,
+    Extension(viewer): Extension<Viewer>,
+    Path(product): Path<String>,
+) -> Result<Response, NoFile> {
+    let document = docs::download(&state, member(viewer)?.partner, &product).await?;
+    Ok(([(header::CONTENT_TYPE, "application/yaml")], to_yaml(&document)).into_response())
+}
+
+#[derive(Deserialize)]
+struct UsageAsked {
+    period: Option<String>,
+    environment: Option<String>,
+}
+
+async fn usage_csv(
+    State(state): State<AppState>,
+    Extension(viewer): Extension<Viewer>,
+    Query(asked): Query<UsageAsked>,
+) -> Result<Response, NoFile> {
+    let viewer = member(viewer)?;
+    let now = state.clock.now();
+    let cycle = match state.store.subscription(viewer.partner).await? {
+        Some(subscription) => subscription.cycle(),
+        None => Cycle::calendar_month(now, &viewer.time_zone).map_err(|_| NoFile(StatusCode::NOT_FOUND))?,
+    };
+    let at = asked.period.and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or(now);
+    let period = cycle.period_at(at).map_err(|_| NoFile(StatusCode::NOT_FOUND))?;
+    let environment = asked.environment.and_then(|code| code.parse().ok()).unwrap_or(Environment::Live);
+    let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
+    let slices = state.store.usage_by(viewer.partner, Dimension::Operation, period, &filter).await?;
+    let mut csv = Csv::new(&[
+        "period_start", "period_end", "environment", "product", "operation", "calls", "served", "refused", "errors", "units",
+    ]);
+    for slice in slices {
+        let totals = slice.totals;
+        csv.row(&[
+            period.start.to_string(),
+            period.end.to_string(),
+            environment.to_string(),
+            slice.product,
+            slice.name,
+            totals.calls.to_string(),
+            totals.served.to_string(),
+            totals.refused.to_string(),
+            totals.errors.to_string(),
+            totals.units.to_string(),
+        ]);
+    }
+    Ok(as_file(csv, "usage.csv"))
+}
+
+async fn invoice_csv(
+    State(state): State<AppState>,
+    Extension(viewer): Extension<Viewer>,
+    Path(invoice): Path<String>,
+) -> Result<Response, NoFile> {
+    let id: InvoiceId = invoice.parse().map_err(|_| NoFile(StatusCode::NOT_FOUND))?;
+    let (invoice, lines) = state.store.invoice(member(viewer)?.partner, id).await?;
+    let mut csv = Csv::new(&["invoice", "kind", "product", "operation", "description", "units", "free", "amount", "currency"]);
+    for line in lines {
+        csv.row(&[
+            invoice.number.to_string(),
+            line.kind.code().to_owned(),
+            line.product_code.unwrap_or_default(),
+            line.operation_code.unwrap_or_default(),
+            line.description,
+            line.quantity.to_string(),
+            line.free.to_string(),
+            line.amount.to_decimal().normalize().to_string(),
+            line.amount.currency.to_string(),
+        ]);
+    }
+    Ok(as_file(csv, "invoice.csv"))
+}
+
+fn as_file(csv: Csv, name: &str) -> Response {
+    let disposition = format!("attachment; filename=\"{name}\"");
+    ([(header::CONTENT_DISPOSITION, disposition)], csv).into_response()
+}
