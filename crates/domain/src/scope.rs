@@ -14,10 +14,6 @@ pub enum Scope {
     UsageRead,
     #[serde(rename = "invoices:read")]
     InvoicesRead,
-    #[serde(rename = "products:read")]
-    ProductsRead,
-    #[serde(rename = "products:write")]
-    ProductsWrite,
     #[serde(rename = "plans:read")]
     PlansRead,
     #[serde(rename = "plans:write")]
@@ -35,13 +31,11 @@ pub struct UnknownScope(pub String);
 
 impl Scope {
     /// All of them, in the order in which a form offers them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 8] = [
         Self::KeysRead,
         Self::KeysWrite,
         Self::UsageRead,
         Self::InvoicesRead,
-        Self::ProductsRead,
-        Self::ProductsWrite,
         Self::PlansRead,
         Self::PlansWrite,
         Self::PartnersRead,
@@ -49,8 +43,8 @@ impl Scope {
     ];
 
     /// Those that a partner's own token may hold; the others are the provider's.
-    pub const OF_PARTNERS: [Self; 6] =
-        [Self::KeysRead, Self::KeysWrite, Self::UsageRead, Self::InvoicesRead, Self::ProductsRead, Self::PlansRead];
+    pub const OF_PARTNERS: [Self; 5] =
+        [Self::KeysRead, Self::KeysWrite, Self::UsageRead, Self::InvoicesRead, Self::PlansRead];
 
     /// `keys:read`: the column's text.
     pub const fn code(self) -> &'static str {
@@ -59,8 +53,6 @@ impl Scope {
             Self::KeysWrite => "keys:write",
             Self::UsageRead => "usage:read",
             Self::InvoicesRead => "invoices:read",
-            Self::ProductsRead => "products:read",
-            Self::ProductsWrite => "products:write",
             Self::PlansRead => "plans:read",
             Self::PlansWrite => "plans:write",
             Self::PartnersRead => "partners:read",
@@ -75,10 +67,8 @@ impl Scope {
             Self::KeysWrite => "Create, rotate and revoke keys, create apps",
             Self::UsageRead => "Read usage and the request log",
             Self::InvoicesRead => "Read invoices",
-            Self::ProductsRead => "Read the catalogue",
-            Self::ProductsWrite => "Create and update products",
-            Self::PlansRead => "Read plans",
-            Self::PlansWrite => "Create plan versions",
+            Self::PlansRead => "Read plans and products",
+            Self::PlansWrite => "Create and update products, create plan versions",
             Self::PartnersRead => "Read partners",
             Self::PartnersWrite => "Suspend and reactivate partners, assign plans",
         }

@@ -9,7 +9,7 @@
 pub mod directory;
 pub mod ingest;
 mod billing_periods;
-mod invoices;
+pub mod invoices;
 mod ledger;
 mod partitions;
 mod stripe_events;
@@ -62,3 +62,4 @@ pub use sessions::{OwnSession, SessionRow};
 pub use subscriptions::{Chosen, PlanRequest, Subscription, SubscriptionStatus};
 pub use time::Ts;
 pub use tokens::{Account, NewToken};
+pub use sqlx::postgres::PgConnectOptions;

@@ -1,0 +1,240 @@
+//! The mails that accounts send, each as plain text and as HTML: one letter, filled in differently.
+//!
+//! Links are built from the configured portal address, never from what a request calls the host. The HTML escapes what
+//! people typed; a subject is one line.
+
+use crate::state::Settings;
+use askama::Template;
+use domain::role::{MemberRole, OperatorRole};
+use store::NewMail;
+
+/// The one thing that the reader is asked to press.
+struct Button {
+    label: &'static str,
+    link: String,
+}
+
+/// What is in a letter; the two templates lay it out.
+struct Letter {
+    heading: String,
+    paragraphs: Vec<String>,
+    button: Option<Button>,
+    closing: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "letter.txt", escape = "none")]
+struct TextLetter<'a> {
+    heading: &'a str,
+    paragraphs: &'a [String],
+    button: Option<&'a Button>,
+    closing: &'a str,
+    provider: &'a str,
+    portal_url: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "letter.html")]
+struct HtmlLetter<'a> {
+    heading: &'a str,
+    paragraphs: &'a [String],
+    button: Option<&'a Button>,
+    closing: &'a str,
+    provider: &'a str,
+    portal_url: &'a str,
+}
+
+/// To somebody who signed up: prove that the address is yours.
+pub fn verify_address(settings: &Settings, to: &str, name: &str, token: &str) -> NewMail {
+    letter(
+        settings,
+        to,
+        format!("Confirm your e-mail address for {}", settings.provider_name),
+        Letter {
+            heading: "Confirm your e-mail address".to_owned(),
+            paragraphs: vec![
+                greeting(name),
+                format!(
+                    "You signed up to the developer portal of {}. Confirm this address to open your account. \
+                     The link works once, for 24 hours.",
+                    settings.provider_name
+                ),
+            ],
+            button: Some(Button { label: "Confirm the address", link: link(settings, "/verify", token) }),
+            closing: "If it was not you who signed up, leave this mail alone: without the link the account stays closed.",
+        },
+    )
+}
+
+/// To the owner of an address that somebody signed up with again.
+pub fn already_registered(settings: &Settings, to: &str) -> NewMail {
+    letter(
+        settings,
+        to,
+        format!("You already have an account with {}", settings.provider_name),
+        Letter {
+            heading: "You already have an account".to_owned(),
+            paragraphs: vec![
+                "Somebody, probably you, signed up with this address, which already has an account. Nothing was changed."
+                    .to_owned(),
+                format!(
+                    "Sign in with your password, or choose a new one at {}/reset if you have forgotten it.",
+                    settings.portal_url
+                ),
+            ],
+            button: Some(Button { label: "Sign in", link: format!("{}/sign-in", settings.portal_url) }),
+            closing: "If it was not you, there is nothing to do: nobody learned that the account exists.",
+        },
+    )
+}
+
+/// To somebody who forgot the password; it is written before we look whether the address has an account.
+pub fn reset_password(settings: &Settings, to: &str, token: &str) -> NewMail {
+    letter(
+        settings,
+        to,
+        format!("Choose a new password for {}", settings.provider_name),
+        Letter {
+            heading: "Choose a new password".to_owned(),
+            paragraphs: vec![
+                "You asked for a new password. The link below works once, for one hour. \
+                 Choosing a new password signs you out everywhere else."
+                    .to_owned(),
+            ],
+            button: Some(Button { label: "Choose a new password", link: link(settings, "/reset/choose", token) }),
+            closing: "If it was not you who asked, leave this mail alone: your password stays as it is.",
+        },
+    )
+}
+
+/// To a member whose password has just changed.
+pub fn password_changed(settings: &Settings, to: &str, name: &str) -> NewMail {
+    letter(
+        settings,
+        to,
+        format!("Your password for {} was changed", settings.provider_name),
+        Letter {
+            heading: "Your password was changed".to_owned(),
+            paragraphs: vec![
+                greeting(name),
+                "Your password was changed just now, and all other sessions were signed out.".to_owned(),
+            ],
+            button: Some(Button { label: "It was not me", link: format!("{}/reset", settings.portal_url) }),
+            closing: "If it was you, there is nothing to do.",
+        },
+    )
+}
+
+/// To somebody whom a colleague invited.
+pub fn invitation(
+    settings: &Settings,
+    to: &str,
+    company: &str,
+    invited_by: &str,
+    role: MemberRole,
+    token: &str,
+) -> NewMail {
+    let by = if invited_by.is_empty() { "A colleague" } else { invited_by };
+    letter(
+        settings,
+        to,
+        format!("Join {company} on {}", settings.provider_name),
+        Letter {
+            heading: format!("Join {company}"),
+            paragraphs: vec![
+                format!(
+                    "{by} invites you to work with {company} in the developer portal of {}, as {role}: {}.",
+                    settings.provider_name,
+                    lower_first(role.describe())
+                ),
+                "The link works once, for 24 hours.".to_owned(),
+            ],
+            button: Some(Button { label: "Accept the invitation", link: link(settings, "/invitation", token) }),
+            closing: "If you do not know who invites you, leave this mail alone.",
+        },
+    )
+}
+
+/// To a new operator: the first sign-in.
+pub fn operator_welcome(settings: &Settings, to: &str, role: OperatorRole, token: &str) -> NewMail {
+    letter(
+        settings,
+        to,
+        format!("You are an operator of {}", settings.provider_name),
+        Letter {
+            heading: "Set up your operator account".to_owned(),
+            paragraphs: vec![format!(
+                "You were made an operator of {}, as {role}. The link below sets your name and password. \
+                 It works once, for 24 hours.",
+                settings.provider_name
+            )],
+            button: Some(Button { label: "Set up the account", link: link(settings, "/console/welcome", token) }),
+            closing: "If you did not expect this mail, leave it alone and tell your colleagues.",
+        },
+    )
+}
+
+fn letter(settings: &Settings, to: &str, subject: String, letter: Letter) -> NewMail {
+    let Letter { heading, paragraphs, button, closing } = &letter;
+    let (provider, portal_url) = (settings.provider_name.as_str(), settings.portal_url.as_str());
+    let (paragraphs, button) = (paragraphs.as_slice(), button.as_ref());
+    let text = TextLetter { heading, paragraphs, button, closing, provider, portal_url };
+    let html = HtmlLetter { heading, paragraphs, button, closing, provider, portal_url };
+    // The templates can fail only where writing to a String can.
+    NewMail {
+        recipient: to.to_owned(),
+        subject: one_line(&subject),
+        body_text: text.render().unwrap_or_default(),
+        body_html: html.render().unwrap_or_default(),
+    }
+}
+
+pub fn link(settings: &Settings, path: &str, token: &str) -> String {
+    format!("{}{path}?token={token}", settings.portal_url)
+}
+
+fn greeting(name: &str) -> String {
+    if name.is_empty() { "Hello,".to_owned() } else { format!("Hello {name},") }
+}
+
+fn one_line(text: &str) -> String {
+    text.split(|c: char| c.is_control()).collect::<Vec<_>>().join(" ")
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings() -> Settings {
+        Settings {
+            provider_name: "Example Bank".to_owned(),
+            portal_url: "https://developers.example".to_owned(),
+            gateway_url: "https://api.example".to_owned(),
+            gateway_address: std::net::SocketAddr::from(([127, 0, 0, 1], 8080)),
+            development: true,
+            mail_is_sent: false,
+            stripe_is_on: false,
+        }
+    }
+
+    #[test]
+    fn the_link_leads_to_the_configured_portal_in_both_forms() {
+        let mail = verify_address(&settings(), "ada@example.com", "Ada", "abc-_1");
+        let link = "https://developers.example/verify?token=abc-_1";
+        assert!(mail.body_text.contains(link), "{}", mail.body_text);
+        assert!(mail.body_html.contains(&format!("href=\"{link}\"")), "{}", mail.body_html);
+    }
+
+    #[test]
+    fn what_people_typed_stays_text() {
+        let evil = "<script>alert(1)</script>\r\nBcc: everybody@example.com";
+        let mail = invitation(&settings(), "ada@example.com", evil, evil, MemberRole::Viewer, "t");
+        assert!(!mail.body_html.contains("<script>"), "{}", mail.body_html);
+        assert!(!mail.subject.contains(['\r', '\n']), "{}", mail.subject);
+    }
+}

@@ -1,0 +1,114 @@
+//! The REST API under `/api`: what the pages do, a script can do.
+//!
+//! A request passes the guard, which proves whose token it is and holds it against [`access`]'s list; a handler takes
+//! that proof, makes one call of the store and maps the answer. The description of it all is `/api/openapi.json`.
+
+pub mod access;
+mod csv;
+mod extract;
+mod guard;
+mod invoices;
+mod keys;
+mod list;
+mod me;
+mod partners;
+mod plans;
+mod problem;
+mod products;
+mod requests;
+mod usage;
+
+use app::state::AppState;
+use axum::{
+    Json, Router,
+    extract::DefaultBodyLimit,
+    middleware,
+    routing::{any, get},
+};
+use domain::openapi::MAX_DOCUMENT_BYTES;
+use problem::Problem;
+use utoipa::{
+    Modify, OpenApi,
+    openapi::{
+        OpenApi as Description,
+        security::{Http, HttpAuthScheme, SecurityScheme},
+    },
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+/// The description's frame.
+#[derive(OpenApi)]
+#[openapi(
+    info(
+        title = "Turnpike",
+        description = "Keys, usage, invoices, plans, products and partners of a Turnpike installation.",
+        license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
+        contact(name = "The provider of this installation", url = "/")
+    ),
+    servers((url = "/", description = "This installation")),
+    security(("token" = [])),
+    modifiers(&Tokens),
+    tags(
+        (name = "Token", description = "The token itself"),
+        (name = "Keys", description = "Apps and their keys"),
+        (name = "Usage", description = "What was used"),
+        (name = "Invoices", description = "What is owed"),
+        (name = "Products", description = "What is sold"),
+        (name = "Plans", description = "Tiers"),
+        (name = "Partners", description = "Customer companies, for the provider")
+    )
+)]
+struct Frame;
+
+struct Tokens;
+
+impl Modify for Tokens {
+    fn modify(&self, description: &mut Description) {
+        let mut bearer = Http::new(HttpAuthScheme::Bearer);
+        bearer.description = Some("An API token, `tp_api_…`, made in the portal or the console.".to_owned());
+        let components = description.components.get_or_insert_default();
+        components.add_security_scheme("token", SecurityScheme::Http(bearer));
+    }
+}
+
+/// The whole API.
+pub fn router(state: AppState) -> Router {
+    let (router, description) = routes().split_for_parts();
+    let guarded = router
+        .route_layer(middleware::from_fn_with_state(state.clone(), guard::guard))
+        .method_not_allowed_fallback(extract::no_method)
+        .layer(DefaultBodyLimit::max(2 * MAX_DOCUMENT_BYTES));
+    let missing = any(|| async { Problem::not_found() });
+    guarded
+        .route("/api/openapi.json", get(move || async move { Json(description) }))
+        .route("/api", missing.clone())
+        .route("/api/{*rest}", missing)
+        .with_state(state)
+}
+
+/// The routes with their descriptions.
+fn routes() -> OpenApiRouter<AppState> {
+    OpenApiRouter::with_openapi(Frame::openapi())
+        .routes(routes!(me::show))
+        .routes(routes!(keys::apps, keys::create_app))
+        .routes(routes!(keys::list, keys::create))
+        .routes(routes!(keys::rotate))
+        .routes(routes!(keys::revoke))
+        .routes(routes!(usage::show))
+        .routes(routes!(usage::series))
+        .routes(routes!(requests::list))
+        .routes(routes!(invoices::list))
+        .routes(routes!(invoices::show))
+        .routes(routes!(products::list))
+        .routes(routes!(products::put))
+        .routes(routes!(plans::list))
+        .routes(routes!(plans::add_version))
+        .routes(routes!(partners::list))
+        .routes(routes!(partners::show))
+        .routes(routes!(partners::suspend))
+        .routes(routes!(partners::reactivate))
+        .routes(routes!(partners::assign_plan))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,61 @@
+//! Who may call which route of the REST API: one list. What is not in it is refused, and a test walks it.
+
+use axum::http::Method;
+use domain::scope::Scope;
+
+/// Whose tokens a route takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Any valid token.
+    Anyone,
+    /// A partner's token, for its own things; or the provider's, which names the partner by `?partner=`.
+    Partner,
+    /// The provider's only.
+    Provider,
+}
+
+/// One line of the list.
+#[derive(Debug, Clone)]
+pub struct Rule {
+    pub method: Method,
+    /// As the router has it, with `{name}` for a parameter.
+    pub path: &'static str,
+    pub whose: Whose,
+    /// What the token must hold; `None` where any token will do.
+    pub scope: Option<Scope>,
+}
+
+const fn rule(method: Method, path: &'static str, whose: Whose, scope: Scope) -> Rule {
+    Rule { method, path, whose, scope: Some(scope) }
+}
+
+/// The list.
+pub const RULES: &[Rule] = &[
+    Rule { method: Method::GET, path: "/api/me", whose: Whose::Anyone, scope: None },
+    rule(Method::GET, "/api/apps", Whose::Partner, Scope::KeysRead),
+    rule(Method::POST, "/api/apps", Whose::Partner, Scope::KeysWrite),
+    rule(Method::GET, "/api/keys", Whose::Partner, Scope::KeysRead),
+    rule(Method::POST, "/api/keys", Whose::Partner, Scope::KeysWrite),
+    rule(Method::POST, "/api/keys/{key}/rotate", Whose::Partner, Scope::KeysWrite),
+    rule(Method::POST, "/api/keys/{key}/revoke", Whose::Partner, Scope::KeysWrite),
+    rule(Method::GET, "/api/usage", Whose::Partner, Scope::UsageRead),
+    rule(Method::GET, "/api/usage/series", Whose::Partner, Scope::UsageRead),
+    rule(Method::GET, "/api/requests", Whose::Partner, Scope::UsageRead),
+    rule(Method::GET, "/api/invoices", Whose::Partner, Scope::InvoicesRead),
+    rule(Method::GET, "/api/invoices/{invoice}", Whose::Partner, Scope::InvoicesRead),
+    rule(Method::GET, "/api/products", Whose::Partner, Scope::PlansRead),
+    rule(Method::PUT, "/api/products/{product}", Whose::Provider, Scope::PlansWrite),
+    rule(Method::GET, "/api/plans", Whose::Partner, Scope::PlansRead),
+    rule(Method::POST, "/api/plans/{plan}/versions", Whose::Provider, Scope::PlansWrite),
+    rule(Method::GET, "/api/partners", Whose::Provider, Scope::PartnersRead),
+    rule(Method::GET, "/api/partners/{partner}", Whose::Provider, Scope::PartnersRead),
+    rule(Method::POST, "/api/partners/{partner}/suspend", Whose::Provider, Scope::PartnersWrite),
+    rule(Method::POST, "/api/partners/{partner}/reactivate", Whose::Provider, Scope::PartnersWrite),
+    rule(Method::POST, "/api/partners/{partner}/plan", Whose::Provider, Scope::PartnersWrite),
+];
+
+/// The line of a route.
+pub fn find(method: &Method, path: &str) -> Option<&'static Rule> {
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    RULES.iter().find(|rule| rule.method == *method && rule.path == path)
+}

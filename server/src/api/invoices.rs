@@ -1,0 +1,218 @@
+//! Invoices as they were closed; their figures never change.
+
+use super::{
+    csv::Csv,
+    extract::{Named, Params},
+    guard::PartnerCall,
+    list::List,
+    problem::Problem,
+    usage::Format,
+};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use domain::{id::InvoiceId, money::Money};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use store::{Invoice, InvoiceLine};
+use utoipa::{IntoParams, ToSchema};
+
+/// Whose, and how written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct InvoiceParams {
+    /// `json` or `csv`.
+    format: Option<Format>,
+    /// For the provider's tokens: the partner's identifier.
+    #[serde(rename = "partner")]
+    #[param(rename = "partner")]
+    _partner: Option<String>,
+}
+
+/// What is owed for one billing period.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InvoiceOut {
+    #[schema(example = "invoice_0192f0c1a5b27cc3a5b27cc30192f0c1")]
+    id: String,
+    number: i64,
+    plan: String,
+    #[schema(value_type = String, format = DateTime)]
+    period_start: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    period_end: Timestamp,
+    /// IANA name.
+    time_zone: String,
+    total: AmountOut,
+    /// `open`, `sent`, `paid`, `uncollectible` or `void`.
+    status: String,
+    #[schema(value_type = String, format = DateTime)]
+    created_at: Timestamp,
+}
+
+/// An invoice and its lines.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct InvoiceWithLinesOut {
+    #[serde(flatten)]
+    invoice: InvoiceOut,
+    lines: Vec<LineOut>,
+}
+
+/// One line.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LineOut {
+    position: i32,
+    /// `base_fee`, `usage` or `included_credit`.
+    kind: String,
+    /// The product's code, for usage.
+    product: Option<String>,
+    /// The operation's code, for usage.
+    operation: Option<String>,
+    description: String,
+    /// Units.
+    quantity: u64,
+    /// Units among them that cost nothing.
+    free: u64,
+    amount: AmountOut,
+}
+
+/// An exact amount of money.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AmountOut {
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    currency: String,
+    /// Decimal text in the currency's unit.
+    #[schema(example = "49.00")]
+    amount: String,
+}
+
+/// All invoices, newest first.
+#[utoipa::path(get, path = "/api/invoices", operation_id = "listInvoices", tag = "Invoices", params(InvoiceParams),
+    responses((status = 200, description = "Newest first", body = List<InvoiceOut>), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn list(call: PartnerCall, Params(params): Params<InvoiceParams>) -> Result<Response, Problem> {
+    let invoices = call.state.store.invoices(call.partner).await?;
+    let invoices: Vec<InvoiceOut> = invoices.into_iter().map(InvoiceOut::from).collect();
+    if params.format == Some(Format::Csv) {
+        return Ok(invoices_csv(&invoices).into_response());
+    }
+    Ok(Json(List::whole(invoices)).into_response())
+}
+
+/// One invoice with its lines.
+#[utoipa::path(get, path = "/api/invoices/{invoice}", operation_id = "getInvoice", tag = "Invoices",
+    params(("invoice" = String, Path, description = "The invoice's identifier"), InvoiceParams),
+    responses((status = 200, description = "The invoice", body = InvoiceWithLinesOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(
+    call: PartnerCall,
+    Named(invoice): Named<InvoiceId>,
+    Params(params): Params<InvoiceParams>,
+) -> Result<Response, Problem> {
+    let (invoice, lines) = call.state.store.invoice(call.partner, invoice).await?;
+    let lines: Vec<LineOut> = lines.into_iter().map(LineOut::from).collect();
+    if params.format == Some(Format::Csv) {
+        return Ok(lines_csv(&lines).into_response());
+    }
+    Ok(Json(InvoiceWithLinesOut { invoice: invoice.into(), lines }).into_response())
+}
+
+impl From<Invoice> for InvoiceOut {
+    fn from(invoice: Invoice) -> Self {
+        Self {
+            id: invoice.id.to_string(),
+            number: invoice.number,
+            plan: invoice.plan_name,
+            period_start: invoice.period.start,
+            period_end: invoice.period.end,
+            time_zone: invoice.time_zone,
+            total: invoice.total.into(),
+            status: invoice.status.code().to_owned(),
+            created_at: invoice.created_at,
+        }
+    }
+}
+
+impl From<InvoiceLine> for LineOut {
+    fn from(line: InvoiceLine) -> Self {
+        Self {
+            position: line.position,
+            kind: line.kind.code().to_owned(),
+            product: line.product_code,
+            operation: line.operation_code,
+            description: line.description,
+            quantity: line.quantity,
+            free: line.free,
+            amount: line.amount.into(),
+        }
+    }
+}
+
+impl From<Money> for AmountOut {
+    fn from(money: Money) -> Self {
+        let mut amount = money.to_decimal().normalize();
+        amount.rescale(amount.scale().max(money.currency.decimals()));
+        Self { currency: money.currency.to_string(), amount: amount.to_string() }
+    }
+}
+
+fn invoices_csv(invoices: &[InvoiceOut]) -> Csv {
+    let mut csv =
+        Csv::new(&["id", "number", "plan", "period_start", "period_end", "time_zone", "currency", "total", "status"]);
+    for invoice in invoices {
+        csv.row(&[
+            &invoice.id,
+            &invoice.number.to_string(),
+            &invoice.plan,
+            &invoice.period_start.to_string(),
+            &invoice.period_end.to_string(),
+            &invoice.time_zone,
+            &invoice.total.currency,
+            &invoice.total.amount,
+            &invoice.status,
+        ]);
+    }
+    csv
+}
+
+fn lines_csv(lines: &[LineOut]) -> Csv {
+    let mut csv = Csv::new(&[
+        "position",
+        "kind",
+        "product",
+        "operation",
+        "description",
+        "quantity",
+        "free",
+        "currency",
+        "amount",
+    ]);
+    for line in lines {
+        csv.row(&[
+            line.position.to_string(),
+            line.kind.clone(),
+            line.product.clone().unwrap_or_default(),
+            line.operation.clone().unwrap_or_default(),
+            line.description.clone(),
+            line.quantity.to_string(),
+            line.free.to_string(),
+            line.amount.currency.clone(),
+            line.amount.amount.clone(),
+        ]);
+    }
+    csv
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::money::Currency;
+
+    #[test]
+    fn amounts_are_exact_and_have_at_least_the_coins_decimals() {
+        let text = |micros| AmountOut::from(Money::new(Currency::Usd, micros)).amount;
+        assert_eq!(text(49_000_000), "49.00");
+        assert_eq!(text(500), "0.0005");
+        assert_eq!(text(-3_500_000), "-3.50");
+        assert_eq!(AmountOut::from(Money::new(Currency::Jpy, 1_200_000_000)).amount, "1200");
+    }
+}

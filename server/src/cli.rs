@@ -1,0 +1,130 @@
+//! The command line: one file per command that does more than call one function.
+
+mod apply;
+mod operator_link;
+mod reach;
+
+use crate::{
+    config::{Config, Problem, variable},
+    logs, serve,
+};
+use clap::{Parser, Subcommand};
+use std::{future::Future, path::PathBuf, process::ExitCode};
+
+/// `plan` found a difference.
+const DIFFERENT: u8 = 2;
+
+/// A toll road for your API: keys, limits, metering, prices and invoices in front of an API that you already run.
+#[derive(Debug, Parser)]
+#[command(name = "turnpike", version, max_term_width = 100)]
+#[command(after_help = "Start with: TURNPIKE_DEVELOPMENT=true turnpike serve\nEvery setting: turnpike serve --help")]
+struct Cli {
+    /// TOML file with settings; variables of the environment win over it.
+    #[arg(long, global = true, value_name = "FILE", env = "TURNPIKE_CONFIG")]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run everything: portal, gateway, metrics and background tasks.
+    ///
+    /// Without DATABASE_URL it starts a private Postgres in the data directory, which is for evaluation and small
+    /// installations. The schema is brought up to date first. SIGTERM or Ctrl-C stops it within five seconds and loses
+    /// no usage.
+    #[command(after_long_help = variable::help())]
+    Serve,
+    /// Bring the database's schema up to date, then stop.
+    ///
+    /// `serve` does this itself; run it beforehand where a deployment should fail early. Several may run at once.
+    Migrate,
+    /// Show what `apply` would change, and change nothing.
+    ///
+    /// Exits with 0 where the installation already is as the file says, with 2 where it is not, with 1 on an error.
+    Plan {
+        /// YAML that describes products, plans, partners, apps and keys by code.
+        file: PathBuf,
+    },
+    /// Make the installation as the file says: products, plans, partners, apps and keys.
+    ///
+    /// What the file does not name is left alone, and applying the same file again changes nothing. Prints JSON: what
+    /// changed, and the text of each new key. A key's text is shown here and never again.
+    Apply {
+        /// YAML that describes products, plans, partners, apps and keys by code.
+        file: PathBuf,
+    },
+    /// Print a link that signs an operator in once, within the hour.
+    ///
+    /// Where no operator exists yet, the first one is created.
+    OperatorLink {
+        /// The operator's address. May be left out while there is at most one operator.
+        #[arg(long)]
+        email: Option<String>,
+    },
+    /// Print the version.
+    Version,
+}
+
+/// Why a command ended without doing what it was asked.
+pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Reads the arguments and runs the command.
+pub fn main() -> ExitCode {
+    let Cli { config, command } = Cli::parse();
+    if matches!(command, Command::Version) {
+        println!("turnpike {}", env!("CARGO_PKG_VERSION"));
+        return ExitCode::SUCCESS;
+    }
+    let config = match Config::load(config.as_deref()) {
+        Ok(config) => config,
+        Err(problems) => return tell(&problems),
+    };
+    logs::start(&config.logs);
+    let result = match command {
+        Command::Serve => block_on(serve::run(config)),
+        Command::Migrate => block_on(reach::migrate(config)),
+        Command::Plan { file } => block_on(apply::plan(config, file)),
+        Command::Apply { file } => block_on(apply::apply(config, file)),
+        Command::OperatorLink { email } => block_on(operator_link::print(config, email)),
+        Command::Version => Ok(ExitCode::SUCCESS),
+    };
+    result.unwrap_or_else(|error| {
+        eprintln!("turnpike: {}", logs::chain(error.as_ref()));
+        ExitCode::FAILURE
+    })
+}
+
+fn tell(problems: &[Problem]) -> ExitCode {
+    eprintln!("turnpike: the configuration has {} to solve:", count(problems.len()));
+    for problem in problems {
+        eprintln!("  {problem}");
+    }
+    ExitCode::FAILURE
+}
+
+fn count(problems: usize) -> String {
+    if problems == 1 { "one problem".to_owned() } else { format!("{problems} problems") }
+}
+
+fn block_on(work: impl Future<Output = Result<ExitCode, CommandError>>) -> Result<ExitCode, CommandError> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_are_consistent_and_the_help_of_serve_lists_every_variable() {
+        let mut command = Cli::command();
+        command.build();
+        let serve = command.find_subcommand_mut("serve").expect("serve");
+        let help = serve.render_long_help().to_string();
+        for row in variable::VARIABLES {
+            assert!(help.contains(row.name), "{} is not in the help", row.name);
+        }
+        command.debug_assert();
+    }
+}

@@ -1,0 +1,41 @@
+//! Reaching the installation from a command: its data directory, its secrets, its database.
+
+use super::CommandError;
+use crate::{config::Config, data_dir::DataDir, database::Database, tasks::follow_clock};
+use app::{secrets::Secrets, state::Clock};
+use jiff::Timestamp;
+use std::process::ExitCode;
+use store::Store;
+
+/// `turnpike migrate`.
+pub async fn migrate(config: Config) -> Result<ExitCode, CommandError> {
+    with_installation(&config, async |_, _, _| {
+        println!("The schema is up to date.");
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
+}
+
+/// Runs `work` on the migrated database, with the installation's time, and lets go of the database whatever happens.
+pub async fn with_installation(
+    config: &Config,
+    work: impl AsyncFnOnce(&Store, &Secrets, Timestamp) -> Result<ExitCode, CommandError>,
+) -> Result<ExitCode, CommandError> {
+    let data = DataDir::open(&config.data_dir)?;
+    let secrets = data.secrets(config.master)?;
+    let database = Database::attach(config, &data).await?;
+    let outcome = prepared(&database.store, &secrets, work).await;
+    database.close().await;
+    outcome
+}
+
+async fn prepared(
+    store: &Store,
+    secrets: &Secrets,
+    work: impl AsyncFnOnce(&Store, &Secrets, Timestamp) -> Result<ExitCode, CommandError>,
+) -> Result<ExitCode, CommandError> {
+    store.migrate().await?;
+    let clock = Clock::default();
+    follow_clock::run(store.clone(), clock.clone()).await?;
+    work(store, secrets, clock.now()).await
+}

@@ -1,0 +1,87 @@
+//! What an installation can decide: one struct per concern, from the environment and one optional TOML file.
+//!
+//! All of it is read and checked before anything is started, and all problems are told at once. What can be set is one
+//! table ([`variable::VARIABLES`]); `turnpike serve --help` prints that table.
+
+pub mod billing;
+pub mod database;
+pub mod gateway;
+pub mod listen;
+pub mod logs;
+pub mod mail;
+pub mod read;
+pub mod secret;
+pub mod variable;
+
+pub use billing::Stripe;
+pub use database::Database;
+pub use gateway::{Durability, Gateway, SpoolFull};
+pub use listen::Listen;
+pub use logs::{LogFormat, Logs};
+pub use mail::{Mail, Smtp, SmtpTls};
+pub use read::{Problem, Reader};
+pub use secret::Secret;
+
+use std::path::{Path, PathBuf};
+
+/// Everything, checked.
+#[derive(Debug, Clone)]
+pub struct Config {
+    pub listen: Listen,
+    pub database: Database,
+    /// Where this node keeps its spool, its last directory and, where it owns one, its Postgres.
+    pub data_dir: PathBuf,
+    /// The installation's master secret; `None` in development, where one is made in the data directory.
+    pub master: Option<[u8; 32]>,
+    pub mail: Mail,
+    /// `None` where no Stripe key is set: billing then stops at the invoice.
+    pub stripe: Option<Stripe>,
+    pub gateway: Gateway,
+    pub logs: Logs,
+    /// The test clock, the dev inbox and a self-made secret. Never on a machine with real partners.
+    pub development: bool,
+    /// The folder with the portal's style sheets and scripts; `None` takes those beside the binary.
+    pub site_dir: Option<PathBuf>,
+}
+
+impl Config {
+    /// Reads the process's environment and, where one is named, the file.
+    ///
+    /// # Errors
+    /// All problems, each naming its variable and what to do.
+    pub fn load(file: Option<&Path>) -> Result<Self, Vec<Problem>> {
+        Self::read(Reader::new(file, |name| std::env::var(name).ok())?)
+    }
+
+    /// Takes every variable out of the reader.
+    ///
+    /// # Errors
+    /// All problems, each naming its variable and what to do.
+    pub fn read(mut reader: Reader) -> Result<Self, Vec<Problem>> {
+        let development = reader.flag("TURNPIKE_DEVELOPMENT");
+        let config = Self {
+            listen: Listen::read(&mut reader),
+            database: Database::read(&mut reader),
+            data_dir: reader.path("TURNPIKE_DATA_DIR").unwrap_or_else(|| default_data_dir(&reader)),
+            master: secret::read_master(&mut reader, development),
+            mail: Mail::read(&mut reader),
+            stripe: Stripe::read(&mut reader),
+            gateway: Gateway::read(&mut reader, development),
+            logs: Logs::read(&mut reader),
+            development,
+            site_dir: reader.path("TURNPIKE_SITE_DIR"),
+        };
+        reader.finish().map(|()| config)
+    }
+}
+
+fn default_data_dir(reader: &Reader) -> PathBuf {
+    let from = |name: &str| reader.environment(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    from("XDG_DATA_HOME")
+        .or_else(|| from("HOME").map(|home| home.join(".local/share")))
+        .unwrap_or_else(|| PathBuf::from("/var/lib"))
+        .join("turnpike")
+}
+
+#[cfg(test)]
+mod tests;

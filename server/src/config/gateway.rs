@@ -1,0 +1,65 @@
+//! What the gateway may take, and how safely it keeps usage.
+
+use super::Reader;
+use std::{num::NonZeroUsize, thread};
+
+/// Bounds and durability of the data plane.
+#[derive(Debug, Clone)]
+pub struct Gateway {
+    /// Threads, each with its own runtime, connections and upstream pools.
+    pub cores: usize,
+    /// Bytes.
+    pub max_body: u64,
+    /// For each core.
+    pub max_connections: usize,
+    /// Seconds.
+    pub header_timeout: u64,
+    /// Seconds.
+    pub idle_timeout: u64,
+    pub durability: Durability,
+    pub spool_full: SpoolFull,
+    /// Bytes.
+    pub spool_max_bytes: u64,
+}
+
+/// What recorded usage survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// The end of the process at any instant.
+    Process,
+    /// A power cut too.
+    Host,
+    /// Nothing: it is not recorded. For the control run of the crash test.
+    Off,
+}
+
+/// What happens when the spool's disk is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SpoolFull {
+    /// Billable calls are answered with 503.
+    Refuse,
+    /// They are served unbilled, and counted.
+    Serve,
+}
+
+impl Gateway {
+    pub(super) fn read(reader: &mut Reader, development: bool) -> Self {
+        let durability = [("process", Durability::Process), ("host", Durability::Host), ("off", Durability::Off)];
+        let spool_full = [("refuse", SpoolFull::Refuse), ("serve", SpoolFull::Serve)];
+        let all_cores = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let durability = reader.choice("TURNPIKE_DURABILITY", &durability, Durability::Process);
+        if durability == Durability::Off && !development {
+            reader.problem("TURNPIKE_DURABILITY", "off is for development only; choose process or host");
+        }
+        Self {
+            cores: reader.number("TURNPIKE_GATEWAY_CORES", 1, 256).unwrap_or(all_cores),
+            max_body: reader.number("TURNPIKE_GATEWAY_MAX_BODY", 1, u64::MAX).unwrap_or(10 << 20),
+            max_connections: reader.number("TURNPIKE_GATEWAY_MAX_CONNECTIONS", 1, 1_000_000).unwrap_or(10_000),
+            header_timeout: reader.number("TURNPIKE_GATEWAY_HEADER_TIMEOUT", 1, 300).unwrap_or(10),
+            idle_timeout: reader.number("TURNPIKE_GATEWAY_IDLE_TIMEOUT", 1, 3600).unwrap_or(75),
+            durability,
+            spool_full: reader.choice("TURNPIKE_SPOOL_FULL", &spool_full, SpoolFull::Refuse),
+            spool_max_bytes: reader.number("TURNPIKE_SPOOL_MAX_BYTES", 1 << 20, u64::MAX).unwrap_or(4 << 30),
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Where Turnpike listens, and how the outside reaches it.
+
+use super::Reader;
+use std::net::{Ipv4Addr, SocketAddr};
+
+/// Addresses and public URLs.
+#[derive(Debug, Clone)]
+pub struct Listen {
+    pub portal: SocketAddr,
+    pub gateway: SocketAddr,
+    /// Metrics and health; asks for no credential.
+    pub admin: SocketAddr,
+    /// What the installation is called.
+    pub provider_name: String,
+    /// Without a slash at the end.
+    pub portal_url: String,
+    /// Without a slash at the end.
+    pub gateway_url: String,
+}
+
+impl Listen {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        let portal = reader.address("TURNPIKE_PORTAL_LISTEN", loopback(3000));
+        let gateway = reader.address("TURNPIKE_GATEWAY_LISTEN", loopback(8080));
+        let admin = reader.address("TURNPIKE_ADMIN_LISTEN", loopback(9090));
+        let names = ["TURNPIKE_PORTAL_LISTEN", "TURNPIKE_GATEWAY_LISTEN", "TURNPIKE_ADMIN_LISTEN"];
+        for (first, second, name) in
+            [(portal, gateway, names[1]), (portal, admin, names[2]), (gateway, admin, names[2])]
+        {
+            if first.port() != 0 && first.port() == second.port() {
+                reader.problem(name, format!("port {} is already taken by another listener of ours", first.port()));
+            }
+        }
+        let local = |address: SocketAddr| format!("http://localhost:{}", address.port());
+        let portal_url = reader.url("TURNPIKE_PORTAL_URL").unwrap_or_else(|| local(portal));
+        let gateway_url = reader.url("TURNPIKE_GATEWAY_URL").unwrap_or_else(|| local(gateway));
+        let provider_name = reader.text("TURNPIKE_PROVIDER_NAME").unwrap_or_else(|| "Turnpike".to_owned());
+        Self { portal, gateway, admin, provider_name, portal_url, gateway_url }
+    }
+}
+
+fn loopback(port: u16) -> SocketAddr {
+    SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+}

@@ -1,0 +1,191 @@
+//! The table of variables: the only list of what can be configured. The reader, the help text and the file's keys all
+//! come from it, so none of them can drift.
+
+/// One thing that can be set.
+#[derive(Debug, Clone, Copy)]
+pub struct Variable {
+    /// In the environment.
+    pub name: &'static str,
+    /// In the TOML file, as `section.key`; empty where only the environment can say it.
+    pub key: &'static str,
+    /// What holds when it is not set, in words.
+    pub default: &'static str,
+    pub meaning: &'static str,
+    /// A secret may also be given as `file:/path` or `env:NAME`.
+    pub secret: bool,
+}
+
+const fn plain(name: &'static str, key: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, key, default, meaning, secret: false }
+}
+
+const fn secret(name: &'static str, key: &'static str, default: &'static str, meaning: &'static str) -> Variable {
+    Variable { name, key, default, meaning, secret: true }
+}
+
+/// All of them, in the order in which the help lists them.
+pub const VARIABLES: &[Variable] = &[
+    plain(
+        "TURNPIKE_PORTAL_LISTEN",
+        "listen.portal",
+        "127.0.0.1:3000",
+        "Address of the portal, the console and the REST API. 0.0.0.0:3000 opens it to the network",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_LISTEN",
+        "listen.gateway",
+        "127.0.0.1:8080",
+        "Address of the gateway. 0.0.0.0:8080 opens it to the network",
+    ),
+    plain(
+        "TURNPIKE_ADMIN_LISTEN",
+        "listen.admin",
+        "127.0.0.1:9090",
+        "Address of /metrics, /live, /ready and /status. It asks for no credential: keep it on loopback or a private network",
+    ),
+    plain(
+        "TURNPIKE_PROVIDER_NAME",
+        "listen.provider_name",
+        "Turnpike",
+        "Your company's name, shown beside the logo and in mails",
+    ),
+    plain(
+        "TURNPIKE_PORTAL_URL",
+        "listen.portal_url",
+        "http://localhost and the portal's port",
+        "What people type to reach the portal; links in mails start with it",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_URL",
+        "listen.gateway_url",
+        "http://localhost and the gateway's port",
+        "What partners' programs call; code samples show it",
+    ),
+    secret(
+        "DATABASE_URL",
+        "database.url",
+        "a private Postgres in the data directory",
+        "postgres://user:password@host/database",
+    ),
+    plain("TURNPIKE_DATABASE_CONNECTIONS", "database.connections", "16", "Connections to Postgres at most, 4 to 200"),
+    plain("TURNPIKE_PG_BIN", "", "found on this machine", "Folder with initdb and postgres, for the private Postgres"),
+    plain(
+        "TURNPIKE_DATA_DIR",
+        "data.dir",
+        "$XDG_DATA_HOME/turnpike or ~/.local/share/turnpike",
+        "Where this node keeps its usage spool, its last directory and its private Postgres",
+    ),
+    secret(
+        "TURNPIKE_SECRET",
+        "data.secret",
+        "none; in development made once in the data directory",
+        "The installation's master secret: 32 bytes as base64 or hex (openssl rand -base64 32). Keep a copy: without it no key works and no stored header can be read",
+    ),
+    plain(
+        "TURNPIKE_DEVELOPMENT",
+        "data.development",
+        "false",
+        "true turns on the test clock and the dev inbox. Not for real partners",
+    ),
+    plain(
+        "TURNPIKE_SITE_DIR",
+        "data.site_dir",
+        "beside the binary",
+        "Folder with the portal's style sheets and scripts",
+    ),
+    plain("TURNPIKE_SMTP_HOST", "mail.host", "none: mails stay in the dev inbox", "SMTP server that sends mails"),
+    plain("TURNPIKE_SMTP_PORT", "mail.port", "587, 465 with tls, 25 with none", "Its port"),
+    plain("TURNPIKE_SMTP_TLS", "mail.tls", "starttls", "starttls, tls or none"),
+    plain("TURNPIKE_SMTP_USER", "mail.user", "none", "User name, where the server asks for one"),
+    secret("TURNPIKE_SMTP_PASSWORD", "mail.password", "none", "Its password"),
+    plain("TURNPIKE_MAIL_FROM", "mail.from", "Turnpike <turnpike@localhost>", "Sender of mails, as Name <address>"),
+    secret(
+        "TURNPIKE_STRIPE_KEY",
+        "stripe.key",
+        "none: billing stops at the invoice",
+        "Secret or restricted key of the Stripe account",
+    ),
+    secret(
+        "TURNPIKE_STRIPE_WEBHOOK_SECRET",
+        "stripe.webhook_secret",
+        "none: webhooks are refused",
+        "Signing secret of the webhook endpoint <portal>/webhooks/stripe",
+    ),
+    plain(
+        "TURNPIKE_STRIPE_URL",
+        "stripe.url",
+        "https://api.stripe.com",
+        "Where Stripe's API is; a test stand-in can be put here",
+    ),
+    plain("TURNPIKE_GATEWAY_CORES", "gateway.cores", "one for each core", "Threads that serve the gateway, 1 to 256"),
+    plain("TURNPIKE_GATEWAY_MAX_BODY", "gateway.max_body", "10485760", "Largest request body in bytes"),
+    plain(
+        "TURNPIKE_GATEWAY_MAX_CONNECTIONS",
+        "gateway.max_connections",
+        "10000",
+        "Connections that each of those threads holds open at most",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_HEADER_TIMEOUT",
+        "gateway.header_timeout",
+        "10",
+        "Seconds within which a request's head must have arrived, 1 to 300",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_IDLE_TIMEOUT",
+        "gateway.idle_timeout",
+        "75",
+        "Seconds after which a connection without a request is closed, 1 to 3600",
+    ),
+    plain(
+        "TURNPIKE_DURABILITY",
+        "gateway.durability",
+        "process",
+        "process: usage survives kill -9. host: it also survives a power cut (a disk flush before each answer). off, in development only: no usage is recorded at all, which is what the crash test is compared with",
+    ),
+    plain(
+        "TURNPIKE_SPOOL_FULL",
+        "gateway.spool_full",
+        "refuse",
+        "When the disk of the spool is full: refuse answers billable calls with 503, serve serves them unbilled and counts them",
+    ),
+    plain(
+        "TURNPIKE_SPOOL_MAX_BYTES",
+        "gateway.spool_max_bytes",
+        "4294967296",
+        "Disk space that usage waiting for Postgres may take, in bytes",
+    ),
+    plain(
+        "TURNPIKE_LOG",
+        "logs.filter",
+        "info",
+        "What to log: error, warn, info, debug, trace, or per module as gateway=debug,info",
+    ),
+    plain("TURNPIKE_LOG_FORMAT", "logs.format", "pretty on a terminal, else json", "pretty or json"),
+];
+
+/// The row of a variable.
+pub fn find(name: &str) -> Option<&'static Variable> {
+    VARIABLES.iter().find(|variable| variable.name == name)
+}
+
+/// The table as the help prints it.
+pub fn help() -> String {
+    let mut text = String::from(
+        "Configuration, by environment or in the TOML file named by --config (the environment wins).\n\
+         Secrets, marked *, can also be given as file:/path or env:NAME.\n",
+    );
+    let mut section = "";
+    for variable in VARIABLES {
+        let this = variable.key.split('.').next().unwrap_or_default();
+        if !this.is_empty() && this != section {
+            text.push_str(&format!("\n[{this}]\n"));
+            section = this;
+        }
+        let star = if variable.secret { " *" } else { "" };
+        let Variable { name, key, default, meaning, .. } = variable;
+        let place = if key.is_empty() { "environment only".to_owned() } else { format!("file: {key}") };
+        text.push_str(&format!("  {name}{star}  ({place})\n      {meaning}.\n      Default: {default}\n"));
+    }
+    text
+}

@@ -1,0 +1,225 @@
+//! `turnpike serve`: everything in one process, started in this order and stopped in the reverse.
+//!
+//! 1. the data directory and its secrets; 2. the ports, so that a taken one is told before anything is started;
+//! 3. Postgres and the schema; 4. the directory, from Postgres or else from disk, and what the spool still held;
+//! 5. the gateway; 6. the background tasks; 7. the portal and the REST API.
+//!
+//! At the end nothing new is taken, calls in flight end, the spool is shipped, and Postgres stops last.
+
+mod admin;
+mod background;
+pub mod data_plane;
+pub mod directory_file;
+mod front;
+mod listener;
+mod signals;
+
+use crate::{
+    cli::CommandError,
+    config::Config,
+    data_dir::DataDir,
+    database::Database,
+    logs,
+    portal::site::Site,
+    tasks::{StopSwitch, Tasks, board::Board, follow_clock, ship_spool::Shipper},
+};
+use admin::Admin;
+use app::{
+    secrets::Secrets,
+    state::{AppState, Clock, Settings},
+};
+use domain::directory::Directory;
+use gateway::{Gateway, InProcess, try_credential};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    process::ExitCode,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use store::Store;
+use tokio::net::TcpListener;
+
+/// How long calls and requests in flight may take at the end.
+const DRAIN: Duration = Duration::from_millis(2_500);
+/// How long the last look at the spool may take.
+const LAST_SHIPMENT: Duration = Duration::from_secs(1);
+
+/// What is ready before Postgres is.
+struct Opened {
+    config: Config,
+    data: DataDir,
+    secrets: Arc<Secrets>,
+    site: Site,
+    portal: TcpListener,
+    admin: TcpListener,
+    metrics: PrometheusHandle,
+    started: Instant,
+}
+
+/// `turnpike serve`: returns after the signal that ends it.
+pub async fn run(config: Config) -> Result<ExitCode, CommandError> {
+    let opened = open(config).await?;
+    let database = Database::start(&opened.config, &opened.data).await?;
+    let outcome = serve(opened, database.store.clone()).await;
+    database.close().await;
+    outcome
+}
+
+async fn open(config: Config) -> Result<Opened, CommandError> {
+    let started = Instant::now();
+    let data = DataDir::open(&config.data_dir)?;
+    let secrets = Arc::new(data.secrets(config.master)?);
+    let site = Site::open(&site_dir(&config))?;
+    let portal = listener::bind("portal", config.listen.portal).await?;
+    let admin = listener::bind("admin listener", config.listen.admin).await?;
+    // The gateway opens its port once for each core, in a way that would share it with another program; so ask first.
+    drop(listener::bind("gateway", config.listen.gateway).await?);
+    let metrics = PrometheusBuilder::new().install_recorder()?;
+    Ok(Opened { config, data, secrets, site, portal, admin, metrics, started })
+}
+
+fn site_dir(config: &Config) -> PathBuf {
+    let beside_binary = || Some(std::env::current_exe().ok()?.parent()?.join("site"));
+    config.site_dir.clone().or_else(beside_binary).unwrap_or_else(|| PathBuf::from("site"))
+}
+
+async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
+    let Opened { config, data, secrets, site, portal, admin, metrics, started } = opened;
+    let clock = Clock::default();
+    let node = spool::node(&data.spool())?;
+    let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone());
+    let ready = prepare(&store, &data, &clock, shipper).await?;
+
+    let allowance = Arc::new(InProcess::default());
+    if ready.with_database {
+        data_plane::seed(&allowance, &ready.directory, None, &store, clock.now()).await?;
+    }
+    let directory = gateway::directory(data_plane::compile(&ready.directory, &secrets));
+    let gateway = Gateway::start(
+        data_plane::configure(&config, &data, &secrets),
+        directory.clone(),
+        allowance.clone(),
+        Arc::new(data_plane::clock(clock.clone())),
+    )?;
+
+    let state = app_state(&config, store.clone(), secrets.clone(), clock.clone(), gateway.address());
+    let (switch, stop) = StopSwitch::new();
+    let (last_switch, last) = StopSwitch::new();
+    let board = Board::default();
+    let mut tasks = Tasks::new(stop.clone(), board.clone());
+    let mut last_tasks = Tasks::new(last.clone(), board.clone());
+    let background = background::Background {
+        config: &config,
+        state: &state,
+        data: &data,
+        directory: &directory,
+        allowance: &allowance,
+        board: &board,
+    };
+    background.start(&mut tasks, &stop, &mut last_tasks, last, ready)?;
+
+    let shown = directory.clone();
+    let admin_router = admin::router(Admin {
+        metrics,
+        board,
+        store: store.clone(),
+        clock,
+        node: node.into(),
+        directory_version: Arc::new(move || shown.load().version()),
+    });
+    let router = front::router(state, site);
+    tasks.spawn(listener::serve(admin, admin_router, stop.clone()));
+    tasks.spawn(listener::serve(portal, router, stop));
+
+    let settings = &config.listen;
+    tracing::info!(
+        portal = settings.portal_url,
+        gateway = settings.gateway_url,
+        admin = %settings.admin,
+        took_ms = started.elapsed().as_millis(),
+        "ready"
+    );
+    signals::end().await?;
+    tracing::info!("stopping: calls in flight end, usage is stored");
+    let deadline = tokio::time::Instant::now() + DRAIN;
+    switch.stop();
+    tokio::join!(tasks.finish(deadline), gateway.shutdown(DRAIN));
+    last_switch.stop();
+    last_tasks.finish(tokio::time::Instant::now() + LAST_SHIPMENT + Duration::from_millis(200)).await;
+    tracing::info!("stopped");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What the gateway starts from.
+pub struct Ready {
+    pub directory: Directory,
+    pub shipper: Shipper,
+    /// Whether Postgres was there, so that quotas know what was used.
+    pub with_database: bool,
+}
+
+/// Brings schema, clock, spool and directory up to date; without Postgres the directory on disk has to do.
+async fn prepare(store: &Store, data: &DataDir, clock: &Clock, mut shipper: Shipper) -> Result<Ready, CommandError> {
+    let with_postgres = async {
+        store.migrate().await?;
+        follow_clock::run(store.clone(), clock.clone()).await?;
+        store.make_partitions(clock.now(), 1).await?;
+        shipper.ship().await?;
+        Ok::<_, CommandError>(store.load_directory().await?)
+    };
+    let failure = match with_postgres.await {
+        Ok(directory) => {
+            if let Err(error) = directory_file::keep(data, &directory) {
+                tracing::warn!(%error, "the directory cannot be kept on disk");
+            }
+            return Ok(Ready { directory, shipper, with_database: true });
+        }
+        Err(failure) => failure,
+    };
+    match directory_file::read(data) {
+        Some(directory) => {
+            let error = logs::chain(failure.as_ref());
+            tracing::warn!(
+                error,
+                version = directory.version,
+                "starting without Postgres, from the last directory on disk"
+            );
+            Ok(Ready { directory, shipper, with_database: false })
+        }
+        None => Err(failure),
+    }
+}
+
+fn app_state(
+    config: &Config,
+    store: Store,
+    secrets: Arc<Secrets>,
+    clock: Clock,
+    gateway_address: SocketAddr,
+) -> AppState {
+    let signing_key = secrets.try_signing_key();
+    AppState {
+        store,
+        secrets,
+        settings: Arc::new(settings(config, gateway_address)),
+        clock,
+        mint_try_credential: Arc::new(move |key, member, expires_at| {
+            try_credential::mint(&signing_key, &try_credential::Claims { key, member, expires_at })
+        }),
+    }
+}
+
+/// What pages and mails say about the installation.
+pub fn settings(config: &Config, gateway_address: SocketAddr) -> Settings {
+    Settings {
+        provider_name: config.listen.provider_name.clone(),
+        portal_url: config.listen.portal_url.clone(),
+        gateway_url: config.listen.gateway_url.clone(),
+        gateway_address,
+        development: config.development,
+        mail_is_sent: config.mail.smtp.is_some(),
+        stripe_is_on: config.stripe.is_some(),
+    }
+}

@@ -1,0 +1,65 @@
+//! The admin listener: metrics, health and status. It asks for no credential and belongs on loopback or a private network.
+
+use crate::tasks::board::{Board, TaskState};
+use app::state::Clock;
+use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde::Serialize;
+use std::{collections::BTreeMap, sync::Arc};
+use store::Store;
+
+/// What the admin listener shows.
+#[derive(Clone)]
+pub struct Admin {
+    pub metrics: PrometheusHandle,
+    pub board: Board,
+    pub store: Store,
+    pub node: Arc<str>,
+    pub clock: Clock,
+    /// Which directory the gateway decides by.
+    pub directory_version: Arc<dyn Fn() -> i64 + Send + Sync>,
+}
+
+/// The answer of `/status`.
+#[derive(Debug, Serialize)]
+struct Status {
+    version: &'static str,
+    node: String,
+    directory_version: i64,
+    database: &'static str,
+    /// Seconds by which stored usage may be behind the gateway, over all nodes; null while that is not known.
+    usage_lag_seconds: Option<i64>,
+    tasks: BTreeMap<&'static str, TaskState>,
+}
+
+/// The routes.
+pub fn router(admin: Admin) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/live", get(|| async { "live\n" }))
+        .route("/ready", get(ready))
+        .route("/status", get(status))
+        .with_state(admin)
+}
+
+async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    ([("content-type", "text/plain; version=0.0.4")], admin.metrics.render())
+}
+
+/// The gateway is ready before this listener answers, and stays so while Postgres is down.
+async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
+    format!("ready, directory {}\n", (admin.directory_version)())
+}
+
+async fn status(State(admin): State<Admin>) -> impl IntoResponse {
+    let database = if admin.store.ping().await.is_ok() { "up" } else { "down" };
+    let lag = admin.store.usage_lag(admin.clock.now()).await.ok().flatten();
+    Json(Status {
+        version: env!("CARGO_PKG_VERSION"),
+        node: admin.node.to_string(),
+        directory_version: (admin.directory_version)(),
+        database,
+        usage_lag_seconds: lag.map(|lag| lag.as_secs()),
+        tasks: admin.board.read(),
+    })
+}

@@ -1,0 +1,121 @@
+//! Starting the gateway: its configuration out of ours, and what it must know of the running periods before its first call.
+
+use crate::{
+    config::{Config, Durability, SpoolFull},
+    data_dir::DataDir,
+    tasks::TaskError,
+};
+use app::{secrets::Secrets, state::Clock};
+use domain::{
+    directory::{Directory, UpstreamHeader},
+    id::{PartnerId, ProductId, SubscriptionId},
+    key_text::Environment,
+    period::Period,
+};
+use gateway::{Allowance, Deadlines, GatewayConfig, InProcess, Secret, Snapshot, Spool, WhenFull};
+use jiff::Timestamp;
+use std::{collections::HashMap, time::Duration};
+use store::Store;
+
+/// The gateway's configuration.
+pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayConfig {
+    let ours = &config.gateway;
+    let durability = match ours.durability {
+        Durability::Process => Some(gateway::Durability::Process),
+        Durability::Host => Some(gateway::Durability::Host),
+        Durability::Off => None,
+    };
+    let when_full = match ours.spool_full {
+        SpoolFull::Refuse => WhenFull::Refuse,
+        SpoolFull::Serve => WhenFull::ServeUnmetered,
+    };
+    let spool = durability.map_or(Spool::Off, |durability| Spool::On {
+        dir: data.spool(),
+        durability,
+        segment_bytes: 16 << 20,
+        max_bytes: ours.spool_max_bytes,
+        when_full,
+    });
+    GatewayConfig {
+        cores: ours.cores,
+        body_limit: ours.max_body,
+        connections_per_core: ours.max_connections,
+        deadlines: Deadlines {
+            head: Duration::from_secs(ours.header_timeout),
+            idle: Duration::from_secs(ours.idle_timeout),
+            ..Deadlines::default()
+        },
+        ..GatewayConfig::new(
+            config.listen.gateway,
+            config.listen.portal_url.clone(),
+            Secret(secrets.pepper()),
+            Secret(secrets.try_signing_key()),
+            spool,
+        )
+    }
+}
+
+/// The directory as the gateway looks things up in it. What cannot be used is logged and closed.
+pub fn compile(directory: &Directory, secrets: &Secrets) -> Snapshot {
+    let codes: HashMap<ProductId, &str> =
+        directory.products.iter().map(|product| (product.id, product.code.as_str())).collect();
+    let unseal = |header: &UpstreamHeader| {
+        let code = codes.get(&header.product).copied().unwrap_or_default();
+        secrets
+            .unseal_header(code, &header.name, &header.sealed_value)
+            .ok_or_else(|| "it was sealed under another master secret; enter it again".to_owned())
+    };
+    let snapshot = Snapshot::compile(directory, &unseal);
+    for problem in snapshot.problems() {
+        tracing::warn!(subject = problem.subject, problem = problem.message, "the gateway cannot use this");
+    }
+    snapshot
+}
+
+/// Tells the allowance what Postgres knows of each running period whose subscription `known` does not have. The spool has
+/// been shipped before, so that nothing that was used is missing. What the allowance has counted beyond that stays.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn seed(
+    allowance: &InProcess,
+    directory: &Directory,
+    known: Option<&Directory>,
+    store: &Store,
+    now: Timestamp,
+) -> Result<(), TaskError> {
+    let mut running = running_periods(directory, now);
+    for partner in known.into_iter().flat_map(|known| &known.partners) {
+        let id = partner.subscription.as_ref().map(|subscription| subscription.id);
+        if running.get(&partner.id).is_some_and(|(subscription, _)| Some(*subscription) == id) {
+            running.remove(&partner.id);
+        }
+    }
+    if running.is_empty() {
+        return Ok(());
+    }
+    let ranges: Vec<_> = running.iter().map(|(partner, (_, period))| (*partner, *period)).collect();
+    for (partner, environment, units) in store.all_partners_units_used(&ranges).await? {
+        // Test calls use no quota.
+        if let (Environment::Live, Some((subscription, period))) = (environment, running.get(&partner))
+            && allowance.used(*subscription, *period) < units
+        {
+            allowance.seed(*subscription, period.start, units);
+        }
+    }
+    Ok(())
+}
+
+fn running_periods(directory: &Directory, now: Timestamp) -> HashMap<PartnerId, (SubscriptionId, Period)> {
+    let running = directory.partners.iter().filter_map(|partner| {
+        let subscription = partner.subscription.as_ref()?;
+        let period = subscription.cycle.period_at(now).ok()?;
+        Some((partner.id, (subscription.id, period)))
+    });
+    running.collect()
+}
+
+/// What time it is for the gateway.
+pub fn clock(clock: Clock) -> impl Fn() -> Timestamp + Send + Sync {
+    move || clock.now()
+}

@@ -1,0 +1,109 @@
+//! Brings every change of the directory to the gateway within a second, and keeps it on disk for a start without Postgres.
+//!
+//! Postgres tells when something changed; because such a notice can be lost, the version is asked for each second too.
+
+use super::{Board, Stop, TaskError, report};
+use crate::{
+    data_dir::DataDir,
+    serve::{data_plane, directory_file},
+};
+use app::{secrets::Secrets, state::Clock};
+use domain::directory::Directory;
+use gateway::InProcess;
+use jiff::SignedDuration;
+use std::{sync::Arc, time::Duration};
+use store::{Store, directory::DirectoryListener};
+use tokio::{task::spawn_blocking, time::sleep};
+
+pub const NAME: &str = "follow_directory";
+const PERIOD: Duration = Duration::from_millis(900);
+/// Usage counts as stored when the shipper found nothing more this recently.
+const CAUGHT_UP: SignedDuration = SignedDuration::from_secs(2);
+
+/// Follows one store.
+pub struct Follower {
+    pub store: Store,
+    pub data: DataDir,
+    pub clock: Clock,
+    pub secrets: Arc<Secrets>,
+    pub gateway: gateway::Directory,
+    pub allowance: Arc<InProcess>,
+    /// What the gateway decides by.
+    pub in_force: Arc<Directory>,
+    /// Whether quotas know what was used; not after a start without Postgres.
+    pub seeded: bool,
+}
+
+impl Follower {
+    /// Puts the newest directory in force, if it is not already.
+    ///
+    /// # Errors
+    /// Postgres does not answer; what was in force stays.
+    pub async fn follow(&mut self) -> Result<(), TaskError> {
+        if self.in_force.version != self.store.directory_version().await? {
+            self.put_in_force().await?;
+        }
+        if !self.seeded {
+            self.seed_late().await?;
+        }
+        Ok(())
+    }
+
+    async fn put_in_force(&mut self) -> Result<(), TaskError> {
+        let directory = Arc::new(self.store.load_directory().await?);
+        if self.seeded {
+            let known = Some(self.in_force.as_ref());
+            data_plane::seed(&self.allowance, &directory, known, &self.store, self.clock.now()).await?;
+        }
+        let (gateway, secrets, data, new) =
+            (self.gateway.clone(), self.secrets.clone(), self.data.clone(), directory.clone());
+        // Compiling and writing take a while on a large catalogue; the first is what partners wait for.
+        let kept = spawn_blocking(move || {
+            gateway.store(Arc::new(data_plane::compile(&new, &secrets)));
+            directory_file::keep(&data, &new)
+        });
+        let kept = kept.await?;
+        self.in_force = directory;
+        tracing::debug!(version = self.in_force.version, "the directory changed");
+        Ok(kept?)
+    }
+
+    /// After a start without Postgres: once the spool is stored, Postgres knows of all that was used.
+    async fn seed_late(&mut self) -> Result<(), TaskError> {
+        let now = self.clock.now();
+        if self.store.usage_lag(now).await?.is_some_and(|lag| lag <= CAUGHT_UP) {
+            data_plane::seed(&self.allowance, &self.in_force, None, &self.store, now).await?;
+            self.seeded = true;
+        }
+        Ok(())
+    }
+}
+
+/// Follows until the end.
+pub async fn run(mut follower: Follower, board: Board, mut stop: Stop) {
+    let mut listener: Option<DirectoryListener> = None;
+    while !stop.is_requested() {
+        if listener.is_none() {
+            listener = follower.store.listen_directory().await.ok();
+        }
+        let outcome = follower.follow().await;
+        report(&board, NAME, outcome);
+        tokio::select! {
+            () = sleep(PERIOD) => {}
+            () = heard(&mut listener) => {}
+            () = stop.requested() => {}
+        }
+    }
+}
+
+/// Returns at a notice; a listener that breaks is dropped and made anew at the next turn.
+async fn heard(listener: &mut Option<DirectoryListener>) {
+    let outcome = match listener {
+        Some(listening) => listening.changed().await,
+        None => std::future::pending().await,
+    };
+    if outcome.is_err() {
+        *listener = None;
+        sleep(PERIOD).await;
+    }
+}

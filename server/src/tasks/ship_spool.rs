@@ -1,0 +1,142 @@
+//! Takes usage from this node's spool into Postgres, in order and exactly once.
+//!
+//! Each lane is read from the position that Postgres has stored, and the position moves in the transaction that stores
+//! the events. So whatever is interrupted, by us or by Postgres, is simply read again. A segment is removed only after
+//! all of it was taken in.
+
+use super::{Board, Stop, TaskError, report};
+use app::state::Clock;
+use domain::usage::{UsageEvent, wire};
+use jiff::Timestamp;
+use spool::{Batch, Reader};
+use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use store::{
+    Store,
+    ingest::{IngestError, Position},
+};
+use tokio::{
+    task::spawn_blocking,
+    time::{Instant, sleep, timeout_at},
+};
+
+pub const NAME: &str = "ship_spool";
+/// Between two looks at an empty spool.
+const PERIOD: Duration = Duration::from_millis(250);
+const BATCH_RECORDS: usize = 5_000;
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Reads the lanes of one spool.
+pub struct Shipper {
+    store: Store,
+    clock: Clock,
+    spool: PathBuf,
+    node: String,
+    lanes: BTreeMap<u32, Reader>,
+}
+
+impl Shipper {
+    pub fn new(store: Store, clock: Clock, spool: PathBuf, node: String) -> Self {
+        Self { store, clock, spool, node, lanes: BTreeMap::new() }
+    }
+
+    /// Ships all that is there now, and says how many events that were.
+    ///
+    /// # Errors
+    /// Postgres does not answer, the disk fails, or the spool is damaged. Nothing is lost; the next call goes on.
+    pub async fn ship(&mut self) -> Result<u64, TaskError> {
+        let dir = self.spool.clone();
+        let lanes = spawn_blocking(move || spool::lanes(&dir)).await??;
+        if lanes.iter().any(|lane| !self.lanes.contains_key(lane)) {
+            self.open(&lanes).await?;
+        }
+        let mut shipped = 0;
+        for lane in lanes {
+            shipped += self.ship_lane(lane).await?;
+        }
+        Ok(shipped)
+    }
+
+    async fn open(&mut self, lanes: &[u32]) -> Result<(), TaskError> {
+        let positions = self.store.positions(&self.node).await?;
+        for lane in lanes.iter().filter(|lane| !self.lanes.contains_key(lane)).copied().collect::<Vec<_>>() {
+            let stands_at = positions.get(&narrow(lane)?).copied().unwrap_or_default();
+            self.lanes.insert(lane, Reader::open(&self.spool, lane, to_spool(stands_at))?);
+        }
+        Ok(())
+    }
+
+    async fn ship_lane(&mut self, lane: u32) -> Result<u64, TaskError> {
+        let mut shipped = 0;
+        // The reader is put back only when all went well: otherwise the next call asks Postgres where the lane stands.
+        while let Some(mut reader) = self.lanes.remove(&lane) {
+            // Taken before reading: what is recorded from here on is not promised to be there.
+            let now = self.clock.now();
+            let from = reader.position();
+            let (reader, batch) = spawn_blocking(move || {
+                let batch = reader.next_batch(BATCH_RECORDS, BATCH_BYTES);
+                (reader, batch)
+            })
+            .await?;
+            let batch = batch?;
+            if batch.records.is_empty() {
+                self.store.caught_up(&self.node, narrow(lane)?, now).await?;
+                self.lanes.insert(lane, reader);
+                return Ok(shipped);
+            }
+            shipped += self.take_in(lane, to_store(from), &batch, now).await?;
+            let reader = spawn_blocking(move || reader.remove_before(batch.end).map(|()| reader)).await??;
+            self.lanes.insert(lane, reader);
+        }
+        Ok(shipped)
+    }
+
+    async fn take_in(&self, lane: u32, from: Position, batch: &Batch, now: Timestamp) -> Result<u64, TaskError> {
+        let event = |record: &spool::Record| Ok((record.sequence, wire::decode(&record.payload)?));
+        let events = batch.records.iter().map(event).collect::<Result<Vec<(u64, UsageEvent)>, wire::BadEvent>>()?;
+        let taken = self.store.ingest(&self.node, narrow(lane)?, events, from, to_store(batch.end), now).await;
+        let taken = match taken {
+            Ok(taken) => taken,
+            // An earlier commit whose answer was lost: the next call reads from where the lane stands.
+            Err(IngestError::Moved { stands_at }) => {
+                tracing::info!(lane, segment = stands_at.segment, "the lane had already moved; reading on from there");
+                return Ok(0);
+            }
+            Err(error) => return Err(error.into()),
+        };
+        if taken.missing > 0 {
+            tracing::error!(lane, missing = taken.missing, "records are missing between two positions of the spool");
+        }
+        metrics::counter!("turnpike_events_shipped_total").increment(taken.events);
+        Ok(taken.events)
+    }
+}
+
+/// Ships until the end, then once more: by then the gateway has recorded its last call.
+pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: Duration) {
+    while !stop.is_requested() {
+        let outcome = shipper.ship().await;
+        report(&board, NAME, outcome.map(drop));
+        tokio::select! {
+            () = sleep(PERIOD) => {}
+            () = stop.requested() => {}
+        }
+    }
+    match timeout_at(Instant::now() + last_try, shipper.ship()).await {
+        Ok(Ok(events)) => tracing::info!(events, "the spool is empty"),
+        _ => tracing::warn!("some usage stays in the spool; the next start ships it"),
+    }
+}
+
+fn narrow(lane: u32) -> Result<u16, TaskError> {
+    u16::try_from(lane).map_err(|_| format!("lane {lane} is beyond what a node can have").into())
+}
+
+const fn to_store(position: spool::Position) -> Position {
+    let spool::Position { segment, byte_offset, sequence } = position;
+    Position { segment, byte_offset, sequence }
+}
+
+const fn to_spool(position: Position) -> spool::Position {
+    let Position { segment, byte_offset, sequence } = position;
+    spool::Position { segment, byte_offset, sequence }
+}

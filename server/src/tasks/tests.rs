@@ -1,0 +1,64 @@
+//! The runner's promises, without a database.
+
+use super::*;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+fn runner() -> (StopSwitch, Tasks, Board) {
+    let (switch, stop) = StopSwitch::new();
+    let board = Board::default();
+    (switch, Tasks::new(stop, board.clone()), board)
+}
+
+async fn until(what: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !what() {
+        assert!(Instant::now() < deadline, "did not happen within five seconds");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_nudge_makes_a_task_run_before_its_period() {
+    let (switch, mut tasks, _) = runner();
+    let (runs, nudge) = (Arc::new(AtomicUsize::new(0)), Nudge::default());
+    let counter = runs.clone();
+    tasks.every("counting", Duration::from_secs(3600), nudge.clone(), move || {
+        counter.fetch_add(1, Ordering::SeqCst);
+        async { Ok(()) }
+    });
+    until(|| runs.load(Ordering::SeqCst) == 1).await;
+    nudge.nudge();
+    until(|| runs.load(Ordering::SeqCst) == 2).await;
+    switch.stop();
+    tasks.finish(Instant::now() + Duration::from_secs(5)).await;
+    assert_eq!(runs.load(Ordering::SeqCst), 2);
+}
+
+#[tokio::test]
+async fn a_task_goes_on_after_a_failure_and_after_a_panic() {
+    let (_switch, mut tasks, board) = runner();
+    let runs = Arc::new(AtomicUsize::new(0));
+    let counter = runs.clone();
+    tasks.every("stumbling", Duration::from_millis(1), Nudge::default(), move || {
+        let run = counter.fetch_add(1, Ordering::SeqCst);
+        async move {
+            match run {
+                0 => Err("no luck".into()),
+                1 => panic!("worse luck"),
+                _ => Ok(()),
+            }
+        }
+    });
+    until(|| runs.load(Ordering::SeqCst) > 3).await;
+    assert!(board.read()["stumbling"].failing.is_none());
+}
+
+#[test]
+fn only_the_first_of_equal_failures_is_news() {
+    let board = Board::default();
+    assert!(board.failed("a", "down"));
+    assert!(!board.failed("a", "down"));
+    assert!(board.failed("a", "still down, otherwise"));
+    assert!(board.succeeded("a"));
+    assert!(!board.succeeded("a"));
+}
