@@ -31,10 +31,11 @@ pub fn CopyIsland(text: String, target: String, label: String) -> impl IntoView 
         Some(true) => view! { <Icon name=IconName::Check /> },
         Some(false) => view! { <Icon name=IconName::Warning /> },
     };
-    let said = move || match copied.get() {
-        None => "",
-        Some(true) => "Copied",
-        Some(false) => "Select the text and copy it by hand",
+    let said = move || {
+        copied.get().map(|worked| {
+            let text = if worked { "Copied" } else { "Select the text and copy it by hand" };
+            view! { <span class="copy-said">{text}</span> }
+        })
     };
     let title = label.clone();
     view! {
@@ -43,9 +44,7 @@ pub fn CopyIsland(text: String, target: String, label: String) -> impl IntoView 
                 {face}
                 <span class="visually-hidden">{label}</span>
             </button>
-            <span class="copy-said" role="status">
-                {said}
-            </span>
+            <span role="status">{said}</span>
         </span>
     }
 }

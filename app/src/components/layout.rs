@@ -47,7 +47,7 @@ pub fn Split(
     }
 }
 
-/// A reference page: its own list of links on the left, the text in the middle.
+/// A reference page: its own list of links on the left (folded on a narrow screen), the text in the middle.
 #[component]
 pub fn DocsLayout(
     /// Links: a `<ul>` of `<a>`, the current one with `aria-current="page"`.
@@ -60,7 +60,7 @@ pub fn DocsLayout(
 ) -> impl IntoView {
     view! {
         <div class="docs">
-            <details class="docs-contents" open>
+            <details class="docs-contents">
                 <summary>{label.clone()}</summary>
                 <nav aria-label=label>{contents.run()}</nav>
             </details>

@@ -41,7 +41,7 @@ pub fn Figures() -> impl IntoView {
                     <ProgressBar label="Import of operations" done=31 total=44 />
                 </Stack>
             </Card>
-            <Card title="First steps" description="Three of four done.">
+            <Card title="First steps" description="Two of four done.">
                 <Checklist steps=vec![
                     ChecklistStep::new("Create an app", "What your keys belong to.", "/apps", true),
                     ChecklistStep::new("Create a test key", "Test calls are never charged.", "/apps", true),
