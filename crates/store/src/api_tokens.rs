@@ -105,6 +105,7 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
+    /// Ends a token at once, and for good. `NotFound` where it is somebody else's.
     pub async fn revoke_api_token(
         &self,
         partner: Option<PartnerId>,
@@ -133,8 +134,8 @@ impl Store {
         Ok(())
     }
 
-    /// Whose token that is, for a request that has nothing but the token. Revoked and expired ones are not found. The use is
-    /// noted, at most once a minute.
+    /// Whose token that is, for a request that has nothing but the token. Revoked and expired ones are not found.
+    /// The use is noted, at most once a minute.
     pub async fn find_api_token_of_any_partner(
         &self,
         hash: [u8; 32],

@@ -39,12 +39,14 @@ pub struct NewApp {
 }
 
 impl NewApp {
+    /// An app without a code.
     pub fn named(name: impl Into<String>) -> Self {
         Self { code: None, name: name.into() }
     }
 }
 
 impl Store {
+    /// Adds an app without keys.
     pub async fn create_app(
         &self,
         partner: PartnerId,
@@ -76,6 +78,7 @@ impl Store {
         Ok(apps)
     }
 
+    /// One app, archived or not.
     pub async fn app(&self, partner: PartnerId, app: AppId) -> Result<App, StoreError> {
         let row = sqlx::query("select * from apps where partner_id = $1 and id = $2")
             .bind(partner.0)
@@ -85,6 +88,7 @@ impl Store {
         Ok(read(&row)?)
     }
 
+    /// The app that `apply` named so, archived or not.
     pub async fn find_app_by_code(&self, partner: PartnerId, code: &str) -> Result<Option<App>, StoreError> {
         let row = sqlx::query("select * from apps where partner_id = $1 and code = $2")
             .bind(partner.0)
@@ -94,6 +98,7 @@ impl Store {
         Ok(row.as_ref().map(read).transpose()?)
     }
 
+    /// Gives the app another name; its keys go on working.
     pub async fn rename_app(
         &self,
         partner: PartnerId,

@@ -21,6 +21,7 @@ pub enum Actor {
 }
 
 impl Actor {
+    /// As the table has it: `member`, `operator`, `token` or `system`.
     pub const fn kind(self) -> &'static str {
         match self {
             Self::Member(_) => "member",
@@ -30,6 +31,7 @@ impl Actor {
         }
     }
 
+    /// The person's or the token's id.
     pub const fn id(self) -> Option<Uuid> {
         match self {
             Self::Member(MemberId(id)) | Self::Operator(OperatorId(id)) | Self::Token(TokenId(id)) => Some(id),
@@ -45,7 +47,7 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// `member`, `operator`, `token` or `system`.
     pub actor_kind: String,
-    /// The person's e-mail address or the token's name, where they still exist. A partner does not see operators' addresses.
+    /// The person's e-mail address or the token's name, where they still exist; to a partner, operators have none.
     pub actor: String,
     pub partner: Option<PartnerId>,
     /// Noun and verb, as `key.revoke`.

@@ -8,6 +8,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 impl Store {
+    /// How far ahead of the real time it is.
     pub async fn clock_ahead(&self) -> Result<SignedDuration, StoreError> {
         let seconds: i64 = sqlx::query_scalar("select ahead_seconds from clock").fetch_one(self.pool()).await?;
         Ok(SignedDuration::from_secs(seconds))

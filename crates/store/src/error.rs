@@ -24,10 +24,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// A contradiction, told to the person who caused it; `field` may be empty.
     pub fn conflict(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Conflict { field: field.into(), message: message.into() }
     }
 
+    /// A value that cannot be taken, and the field that it stands in.
     pub fn invalid(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self::Invalid { field: field.into(), message: message.into() }
     }

@@ -49,6 +49,7 @@ pub enum KeyState {
 }
 
 impl Key {
+    /// Whether it works at that moment.
     pub fn state(&self, now: Timestamp) -> KeyState {
         match (self.revoked_at, self.expires_at) {
             (Some(_), _) => KeyState::Revoked,
@@ -77,6 +78,7 @@ pub struct NewKey {
 }
 
 impl Store {
+    /// Adds a key to an app that is not archived.
     pub async fn create_key(
         &self,
         partner: PartnerId,
@@ -112,6 +114,7 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
+    /// One key, whatever its state.
     pub async fn key(&self, partner: PartnerId, key: KeyId) -> Result<Key, StoreError> {
         let row = sqlx::query(
             "select k.*, a.name as app_name, u.at as last_used_at from keys k
@@ -205,6 +208,7 @@ impl Store {
         Ok(())
     }
 
+    /// Gives the key another name; its text stays.
     pub async fn rename_key(
         &self,
         partner: PartnerId,

@@ -86,6 +86,7 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
+    /// Notes that a message is on its way; it is not due again.
     pub async fn mail_was_sent(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
         sqlx::query("update mails set sent_at = $2, attempts = attempts + 1, last_error = null where id = $1")
             .bind(id)

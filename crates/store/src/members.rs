@@ -76,6 +76,7 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
+    /// One of the partner's people.
     pub async fn member(&self, partner: PartnerId, member: MemberId) -> Result<Member, StoreError> {
         let row = sqlx::query("select * from members where partner_id = $1 and id = $2")
             .bind(partner.0)
@@ -125,6 +126,7 @@ impl Store {
         Ok(id)
     }
 
+    /// Sets the person's own name, which may be empty.
     pub async fn rename_member(&self, partner: PartnerId, member: MemberId, name: &str) -> Result<(), StoreError> {
         if name.chars().count() > 200 {
             return Err(StoreError::invalid("name", "Enter a name of at most 200 characters"));
@@ -207,6 +209,7 @@ impl Store {
         Ok(())
     }
 
+    /// Lets a disabled member sign in again.
     pub async fn enable_member(
         &self,
         partner: PartnerId,

@@ -104,6 +104,32 @@ impl Store {
         Ok(operator)
     }
 
+    /// Uses the link up and sets name and password in one go; every older session ends.
+    pub async fn welcome_operator(
+        &self,
+        token_hash: [u8; 32],
+        name: &str,
+        password_hash: &str,
+        now: Timestamp,
+    ) -> Result<Operator, StoreError> {
+        let mut tx = self.begin().await?;
+        let account = tokens::consume(&mut tx, Purpose::OperatorSignIn, token_hash, now).await?;
+        let row = sqlx::query(
+            "update operators set name = $2, password_hash = $3 where id = $1 and disabled_at is null returning *",
+        )
+        .bind(account.operator())
+        .bind(name.trim())
+        .bind(password_hash)
+        .fetch_one(&mut *tx)
+        .await?;
+        let operator = read(&row)?;
+        sessions::end_all(&mut tx, account, None).await?;
+        let entry = Entry::new(Actor::Operator(operator.id), None, "operator.welcome", &operator.email);
+        audit::append(&mut tx, entry, now).await?;
+        tx.commit().await?;
+        Ok(operator)
+    }
+
     /// Every operator by address; none on the first start.
     pub async fn operators(&self) -> Result<Vec<Operator>, StoreError> {
         let rows = sqlx::query("select * from operators order by lower(email)").fetch_all(self.pool()).await?;
@@ -129,6 +155,7 @@ impl Store {
         Ok(Some(OperatorSignIn { operator: read(&row)?, password_hash: row.try_get("password_hash")? }))
     }
 
+    /// Gives an operator another role; the last admin keeps theirs.
     pub async fn change_operator_role(
         &self,
         operator: OperatorId,
@@ -166,6 +193,7 @@ impl Store {
         Ok(())
     }
 
+    /// Lets a disabled operator sign in again.
     pub async fn enable_operator(&self, operator: OperatorId, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let old = lock(&mut tx, operator).await?;

@@ -133,11 +133,13 @@ impl Store {
         Ok(id)
     }
 
+    /// The partner itself.
     pub async fn partner(&self, partner: PartnerId) -> Result<Partner, StoreError> {
         let row = sqlx::query("select * from partners where id = $1").bind(partner.0).fetch_one(self.pool()).await?;
         Ok(read(&row)?)
     }
 
+    /// The partner that `apply` named so.
     pub async fn find_partner_by_code(&self, code: &str) -> Result<Option<Partner>, StoreError> {
         let row = sqlx::query("select * from partners where code = $1").bind(code).fetch_optional(self.pool()).await?;
         Ok(row.as_ref().map(read).transpose()?)
@@ -183,6 +185,7 @@ impl Store {
         Ok(Page::cut(lines, size, |line| line.partner.id.to_string()))
     }
 
+    /// Gives the company another name.
     pub async fn rename_partner(
         &self,
         partner: PartnerId,
@@ -251,6 +254,7 @@ impl Store {
         Ok(())
     }
 
+    /// Lifts a suspension.
     pub async fn reactivate_partner(&self, partner: PartnerId, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let old = lock(&mut tx, partner).await?;

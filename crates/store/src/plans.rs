@@ -110,6 +110,7 @@ impl Store {
         Ok(id)
     }
 
+    /// Changes what is not part of the terms; no version comes of it.
     pub async fn update_plan(
         &self,
         plan: PlanId,
@@ -173,6 +174,7 @@ impl Store {
         self.set_plan_archived(plan, Some(now), actor, now).await
     }
 
+    /// Puts an archived plan back.
     pub async fn restore_plan(&self, plan: PlanId, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
         self.set_plan_archived(plan, None, actor, now).await
     }
@@ -201,10 +203,12 @@ impl Store {
         self.plans_where(None, None).await
     }
 
+    /// One plan with its versions, archived or not.
     pub async fn plan(&self, plan: PlanId) -> Result<Plan, StoreError> {
         self.plans_where(Some(plan), None).await?.pop().ok_or(StoreError::NotFound)
     }
 
+    /// The plan of that code, archived or not.
     pub async fn find_plan_by_code(&self, code: &str) -> Result<Option<Plan>, StoreError> {
         Ok(self.plans_where(None, Some(code)).await?.pop())
     }

@@ -36,7 +36,8 @@ impl Store {
     /// Brings the schema up to date. Several servers may do so at once: an advisory lock lets one through.
     pub async fn migrate(&self) -> Result<(), StoreError> {
         // A migration may take longer than a query may, so it gets a connection without our time limits.
-        let options = self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0")]);
+        let options =
+            self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
         let mut connection = PgConnection::connect_with(&options).await?;
         MIGRATIONS.run(&mut connection).await?;
         connection.close().await?;
@@ -84,12 +85,63 @@ fn pool_options(max_connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(Duration::from_secs(5))
-        // A request that is given up while BEGIN is on its way leaves the connection inside a transaction that sqlx 0.9.0
-        // does not know of; the next user would then commit into the void.
+        // A request that is given up while BEGIN is on its way leaves the connection inside a transaction that
+        // sqlx 0.9.0 does not know of; what the next user writes would then never be committed.
         .after_release(|connection, _| {
             Box::pin(async move {
                 connection.execute("rollback").await?;
                 Ok(true)
             })
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Store;
+    use crate::test_db;
+    use sqlx::Executor as _;
+
+    #[tokio::test]
+    async fn a_connection_that_comes_back_inside_a_transaction_is_taken_out_of_it() {
+        let test = test_db::store().await;
+        let store = Store::connect_with(test.options(), 1).await.expect("connected");
+        store.pool().acquire().await.expect("the only connection").execute("begin").await.expect("begun");
+        sqlx::query("update clock set ahead_seconds = 5").execute(store.pool()).await.expect("updated");
+        // Seen by another connection, so it was committed.
+        let ahead: i64 =
+            sqlx::query_scalar("select ahead_seconds from clock").fetch_one(test.pool()).await.expect("a row");
+        assert_eq!(ahead, 5);
+    }
+
+    #[tokio::test]
+    async fn every_connection_has_time_limits_and_utc() {
+        let store = test_db::store().await;
+        for (setting, expected) in
+            [("statement_timeout", "30s"), ("idle_in_transaction_session_timeout", "30s"), ("TimeZone", "UTC")]
+        {
+            let value: String = sqlx::query_scalar("select current_setting($1)")
+                .bind(setting)
+                .fetch_one(store.pool())
+                .await
+                .expect("a setting");
+            assert_eq!(value, expected, "{setting}");
+        }
+    }
+
+    #[tokio::test]
+    async fn servers_that_start_together_migrate_once() {
+        let store = test_db::store().await;
+        let (one, two) = tokio::join!(store.migrate(), store.migrate());
+        one.expect("migrated");
+        two.expect("migrated");
+        store.ping().await.expect("answers");
+    }
+
+    #[tokio::test]
+    async fn a_lazy_store_is_made_while_postgres_is_down_and_says_that_it_is() {
+        let test = test_db::store().await;
+        let nowhere = test.options().socket("/nonexistent");
+        let store = Store::lazy(nowhere, 1);
+        assert!(matches!(store.ping().await, Err(crate::StoreError::Unavailable(_))));
+    }
 }

@@ -95,6 +95,7 @@ impl Store {
         Ok(rows.iter().map(read_line).collect::<Result<_, _>>()?)
     }
 
+    /// One product with what belongs to it, archived or not.
     pub async fn product(&self, product: ProductId) -> Result<Product, StoreError> {
         let row = sqlx::query(
             "select p.id, p.code, p.name, p.summary, p.route, p.upstream_url, p.timeout_ms, p.visibility,
@@ -114,6 +115,7 @@ impl Store {
         })
     }
 
+    /// The product of that code, archived or not.
     pub async fn find_product_by_code(&self, code: &str) -> Result<Option<Product>, StoreError> {
         let id = sqlx::query_scalar("select id from products where code = $1")
             .bind(code)
@@ -133,6 +135,14 @@ impl Store {
             .await?)
     }
 
+    /// Names and sealed values of the headers that the gateway adds, for `apply`, which compares them opened.
+    pub async fn sealed_product_headers(&self, product: ProductId) -> Result<Vec<(String, Vec<u8>)>, StoreError> {
+        Ok(sqlx::query_as("select name, sealed_value from product_headers where product_id = $1 order by name")
+            .bind(product.0)
+            .fetch_all(self.pool())
+            .await?)
+    }
+
     async fn header_names(&self, product: ProductId) -> Result<Vec<String>, StoreError> {
         Ok(sqlx::query_scalar("select name from product_headers where product_id = $1 order by name")
             .bind(product.0)
@@ -141,7 +151,7 @@ impl Store {
     }
 
     /// The operations that the product has now, in the document's order.
-    pub(crate) async fn operations(&self, product: ProductId) -> Result<Vec<Operation>, StoreError> {
+    async fn operations(&self, product: ProductId) -> Result<Vec<Operation>, StoreError> {
         let rows =
             sqlx::query("select * from operations where product_id = $1 and removed_at is null order by position")
                 .bind(product.0)

@@ -58,6 +58,7 @@ impl Store {
         Ok(())
     }
 
+    /// The session of that id, unless it has expired.
     pub async fn load_session(&self, id_hash: [u8; 32], now: Timestamp) -> Result<Option<SessionRow>, StoreError> {
         let row = sqlx::query(
             "select data, member_id, operator_id, expires_at from sessions where id_hash = $1 and expires_at > $2",
@@ -78,11 +79,13 @@ impl Store {
         }))
     }
 
+    /// Ends a session, as when its person signs out.
     pub async fn delete_session(&self, id_hash: [u8; 32]) -> Result<(), StoreError> {
         sqlx::query("delete from sessions where id_hash = $1").bind(id_hash).execute(self.pool()).await?;
         Ok(())
     }
 
+    /// Forgets what has expired, and says how many.
     pub async fn delete_expired_sessions(&self, now: Timestamp) -> Result<u64, StoreError> {
         let done =
             sqlx::query("delete from sessions where expires_at <= $1").bind(Ts(now)).execute(self.pool()).await?;

@@ -73,6 +73,7 @@ impl Subscription {
 }
 
 impl SubscriptionStatus {
+    /// As the table has it.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Requested => "requested",

@@ -1,7 +1,7 @@
 //! A real Postgres for tests: one private server for a whole test run, one database for each test.
 //!
-//! With `TURNPIKE_TEST_DATABASE_URL` set (by `cargo xtask test`) that server is used. Otherwise the first test starts one
-//! in a temporary directory, the other tests of the same runner find it there, and it stops when the runner does.
+//! With `TURNPIKE_TEST_DATABASE_URL` set (by `cargo xtask test`) that server is used. Otherwise the first test starts
+//! one in a temporary directory, the other tests of the same runner find it there, and it stops when the runner does.
 
 mod server;
 pub mod world;

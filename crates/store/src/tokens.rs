@@ -101,7 +101,8 @@ pub(crate) async fn withdraw(
     Ok(())
 }
 
-/// Uses a token up, in one statement, so that of two racing requests one wins. `NotFound` where it is unknown, used or old.
+/// Uses a token up, in one statement, so that of two racing requests one wins. `NotFound` where it is unknown, used
+/// or old.
 pub(crate) async fn consume(
     tx: &mut PgConnection,
     purpose: Purpose,

@@ -23,8 +23,8 @@ pub struct OfferedPlan {
 }
 
 impl Store {
-    /// The plans that anybody may choose, in the pricing page's order. Products that are not public are left out of their
-    /// terms, as the page is for everybody.
+    /// The plans that anybody may choose, in the pricing page's order. The page is for everybody, so products that are
+    /// not public are left out of their terms.
     pub async fn offered_plans(&self) -> Result<Vec<OfferedPlan>, StoreError> {
         let rows = sqlx::query(
             "select distinct on (p.position, p.code) p.id, p.code, p.name, p.summary, p.approval, v.id as version_id,

@@ -1,15 +1,16 @@
 //! What a partner may know of: the one place that decides it for the catalogue, the docs, search and download.
 
-use super::{ProductLine, read_line};
-use crate::{Store, StoreError, row::unreadable};
+use super::{ProductLine, read_line, read_operation};
+use crate::{Store, StoreError};
 use domain::{
-    id::PartnerId,
+    id::{PartnerId, ProductId},
     plan::{Grant, PlanTerms},
     product::{Operation, Visibility},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Row as _, postgres::PgRow, types::Json};
+use uuid::Uuid;
 
 /// A product that a partner may know of.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,8 +19,8 @@ pub struct VisibleProduct {
     pub line: ProductLine,
     /// What the partner's plan opens of it; `None` where it may be looked at and not be called.
     pub grant: Option<Grant>,
-    /// The operations that the partner may know of: those that the grant opens, or all of a public product's where there is no
-    /// grant.
+    /// The operations that the partner may know of: those that the grant opens, or all of a public product's where
+    /// there is no grant.
     pub operations: Vec<Operation>,
 }
 
@@ -27,6 +28,10 @@ impl VisibleProduct {
     /// Whether the partner may call at least part of it.
     pub fn is_open(&self) -> bool {
         self.grant.is_some()
+    }
+
+    fn may_know_of(&self, operation: &str) -> bool {
+        self.grant.as_ref().is_none_or(|grant| grant.opens(operation))
     }
 }
 
@@ -64,7 +69,7 @@ impl Store {
         let rows = sqlx::query(
             "select p.id, p.code, p.name, p.summary, p.route, '' as upstream_url, p.timeout_ms, p.visibility,
                  p.created_at, p.updated_at, p.archived_at,
-                 (select count(*) from operations o where o.product_id = p.id and o.removed_at is null) as operations,
+                 0::bigint as operations,
                  exists (select from product_invitations i where i.product_id = p.id and i.partner_id = $1) as invited
              from products p
              where p.archived_at is null and ($2::text is null or p.code = $2) order by lower(p.name), p.id",
@@ -73,27 +78,34 @@ impl Store {
         .bind(code)
         .fetch_all(self.pool())
         .await?;
-        let mut visible = Vec::new();
-        for row in &rows {
-            let Some((mut line, grant)) = look(row, terms.as_ref().map(|Json(terms)| terms))? else { continue };
-            let mut operations = self.operations(line.id).await?;
-            if let Some(grant) = &grant {
-                operations.retain(|operation| grant.opens(&operation.code));
-            }
-            line.operations = u64::try_from(operations.len()).map_err(|error| unreadable("operations", error))?;
-            visible.push(VisibleProduct { line, grant, operations });
+        let terms = terms.as_ref().map(|Json(terms)| terms);
+        let mut visible = rows.iter().filter_map(|row| look(row, terms).transpose()).collect::<Result<Vec<_>, _>>()?;
+        let ids: Vec<Uuid> = visible.iter().map(|product| product.line.id.0).collect();
+        let operations = sqlx::query(
+            "select * from operations where product_id = any($1) and removed_at is null order by product_id, position",
+        )
+        .bind(ids)
+        .fetch_all(self.pool())
+        .await?;
+        for row in &operations {
+            let (of, operation) = (ProductId(row.try_get("product_id")?), read_operation(row)?);
+            let product = visible.iter_mut().find(|product| product.line.id == of);
+            let Some(product) = product.filter(|product| product.may_know_of(&operation.code)) else { continue };
+            product.operations.push(operation);
+            product.line.operations += 1;
         }
         Ok(visible)
     }
 }
 
-fn look(row: &PgRow, terms: Option<&PlanTerms>) -> Result<Option<(ProductLine, Option<Grant>)>, sqlx::Error> {
-    let line = read_line(row)?;
+/// The product, without operations yet, where the partner may know of it.
+fn look(row: &PgRow, terms: Option<&PlanTerms>) -> Result<Option<VisibleProduct>, sqlx::Error> {
+    let line = ProductLine { operations: 0, ..read_line(row)? };
     let grant = terms.and_then(|terms| terms.grant(&line.code)).cloned();
     let visible = match line.visibility {
         Visibility::Public => true,
         Visibility::Plan => grant.is_some(),
         Visibility::Invitation => grant.is_some() && row.try_get("invited")?,
     };
-    Ok(visible.then_some((line, grant)))
+    Ok(visible.then_some(VisibleProduct { line, grant, operations: Vec::new() }))
 }

@@ -12,6 +12,7 @@ use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 impl Store {
+    /// Adds a product; it is on the gateway within a second.
     pub async fn create_product(
         &self,
         new: &NewProduct,

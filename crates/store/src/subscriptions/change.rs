@@ -17,8 +17,8 @@ use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 impl Store {
-    /// The partner's own choice of a plan that is offered to everybody, in its newest version. Where the plan takes approval it
-    /// waits for an operator, and takes the place of a request that waited before.
+    /// The partner's own choice of a plan that is offered to everybody, in its newest version. Where the plan takes
+    /// approval it waits for an operator, and takes the place of a request that waited before.
     pub async fn choose_plan(
         &self,
         partner: PartnerId,
@@ -49,7 +49,7 @@ impl Store {
         Ok(chosen)
     }
 
-    /// An operator's choice for the partner: any version of any plan, private ones too. A request that waited is withdrawn.
+    /// An operator's choice for the partner: any version of any plan, private ones too. It replaces a request.
     pub async fn assign_plan_version(
         &self,
         partner: PartnerId,

@@ -69,6 +69,7 @@ impl Store {
         Ok(())
     }
 
+    /// An operator says no; the plan in force stays.
     pub async fn decline_plan_request(
         &self,
         partner: PartnerId,

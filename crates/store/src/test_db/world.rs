@@ -26,6 +26,7 @@ impl World {
         }
     }
 
+    /// The owner, as the one who acts.
     pub fn actor(&self) -> Actor {
         Actor::Member(self.owner)
     }
@@ -60,6 +61,7 @@ pub fn token(byte: u8) -> NewToken {
     NewToken { hash: [byte; 32], expires_at: now() + SignedDuration::from_hours(24) }
 }
 
+/// A message to that address.
 pub fn mail(recipient: &str) -> NewMail {
     NewMail {
         recipient: recipient.to_owned(),
