@@ -1,9 +1,10 @@
 //! `cargo xtask run`: from a fresh clone to an API that is for sale in a browser, in one command.
 
 mod greeting;
-mod keys;
 mod leftovers;
+mod memory;
 mod options;
+mod partner;
 mod ports;
 mod turnpike;
 pub mod world;

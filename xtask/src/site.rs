@@ -1,11 +1,11 @@
 //! The site folder: what the browser loads besides the pages themselves.
 //!
 //! ```text
-//! target/site/manifest.json                    which names the current build has
+//! target/site/pkg/manifest.json                which names the current build has
 //! target/site/pkg/turnpike-1a2b3c4d.js         the glue of wasm-bindgen
 //! target/site/pkg/turnpike-1a2b3c4d_bg.wasm    the islands
 //! target/site/pkg/turnpike-5e6f7a8b.css        every style sheet, one after the other
-//! target/site/public/…                         public/ as it is
+//! target/site/favicon.svg …                    public/ as it is
 //! ```
 //!
 //! Names in `pkg` hold a hash of their content, so they may be cached for ever. Beside each file that gains by it lie a
@@ -47,7 +47,7 @@ pub fn build() -> Outcome<PathBuf> {
     let compiled = workspace::target().join("wasm32-unknown-unknown/wasm-release/frontend.wasm");
     let optimiser = optimise::find();
     let made_from = made_from(&compiled, optimiser.is_some())?;
-    if Manifest::read(&site).is_some_and(|manifest| manifest.made_from == made_from) {
+    if Manifest::read(&site.join("pkg")).is_some_and(|manifest| manifest.made_from == made_from) {
         return Ok(site);
     }
     progress::step("Packing the site", || pack(&site, &compiled, optimiser.as_deref(), made_from))?;
@@ -67,9 +67,9 @@ fn pack(site: &Path, compiled: &Path, optimiser: Option<&Path>, made_from: Strin
     fs::create_dir_all(&pkg).map_err(|why| cannot(&pkg, &why))?;
     let stem = wasm::generate(compiled, &pkg, optimiser)?;
     let css = style::concatenate(&workspace::root().join("style"), &pkg)?;
-    let public = tree::copy(&workspace::root().join("public"), &fresh.join("public"))?;
+    let public = tree::copy(&workspace::root().join("public"), &fresh)?;
     compress::folder(&fresh)?;
-    Manifest { stem, css, public, made_from }.write(&fresh)?;
+    Manifest { stem, css, public, made_from }.write(&pkg)?;
     if site.exists() {
         fs::rename(site, &old).map_err(|why| cannot(site, &why))?;
     }
@@ -83,7 +83,7 @@ fn pack(site: &Path, compiled: &Path, optimiser: Option<&Path>, made_from: Strin
 /// One hash over everything that the site is made from, and the way it is made.
 fn made_from(compiled: &Path, optimised: bool) -> Outcome<String> {
     let wasm = fs::read(compiled).map_err(|why| cannot(compiled, &why))?;
-    let mut inputs = vec![tree::hash(&wasm), format!("optimised {optimised}, layout 1")];
+    let mut inputs = vec![tree::hash(&wasm), format!("optimised {optimised}, layout 2")];
     for folder in ["style", "public"] {
         inputs.push(tree::hash_of_folder(&workspace::root().join(folder))?);
     }

@@ -1,16 +1,14 @@
 //! What is printed once everything runs: where it is, how to get in, and a call to try.
 
+use super::memory::SignIn;
 use super::world::World;
 use crate::progress;
 
-/// A partner's sign-in, as `examples/turnpike.yaml` sets it up.
-const PARTNER: (&str, &str) = ("owner@acme.example", "turnpike-example");
-/// The first call of the example.
-const FIRST_CALL: &str = "/payments/v1/payments";
+/// The first call of the example: the product's route, then the operation's path.
+const FIRST_CALL: &str = "/payments/payments";
 
 pub fn print(world: &World) {
     let World { ports, .. } = world;
-    let (email, password) = PARTNER;
     println!();
     println!("Turnpike is running (started in {}).", progress::time(world.start));
     println!();
@@ -20,9 +18,11 @@ pub fn print(world: &World) {
     println!("  Logs                 {}", world.logs.display());
     println!();
     println!("  Operator, once       {}", world.operator_link);
-    println!("  Partner              {email} with the password {password}");
+    if let Some(SignIn { email, password }) = &world.memory.partner {
+        println!("  Partner              {email} with the password {password}");
+    }
     println!();
-    match &world.test_key {
+    match world.memory.test_key() {
         Some(key) => {
             println!("A call that is limited and metered, and not charged, because the key is a test key:");
             println!();

@@ -18,7 +18,7 @@ pub struct Ports {
 
 impl Ports {
     /// The ports of the documentation; `examples/turnpike.yaml` names the one of the payments API.
-    pub const USUAL: Self = Self { portal: 3000, gateway: 8080, admin: 9090, payments: 8090, stripe: 8091 };
+    pub const USUAL: Self = Self { portal: 3000, gateway: 8080, admin: 9090, payments: 4010, stripe: 12111 };
 
     /// Five ports in a row.
     pub fn from(base: &str) -> Outcome<Self> {

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
+use super::memory::Memory;
 use super::options::Options;
 use super::turnpike::{self, Turnpike};
-use super::{Ports, keys, leftovers};
+use super::{Ports, leftovers, partner};
 use crate::service::Services;
 use crate::{Outcome, http, process, progress, workspace};
 
@@ -16,8 +18,7 @@ pub struct World {
     pub ports: Ports,
     /// From the first program started to the first ready answer.
     pub start: Duration,
-    /// The text of a key that may be called with at no charge.
-    pub test_key: Option<String>,
+    pub memory: Memory,
     pub operator_link: String,
     pub logs: PathBuf,
     data_dir: PathBuf,
@@ -42,11 +43,17 @@ impl World {
             })
         })?;
         let start = begin.elapsed();
-        let example = example_for(var, ports)?;
-        let applied = progress::step("Setting up the example", || turnpike.apply(&example))?;
-        let test_key = keys::remember(var, &applied)?;
-        let operator_link = turnpike.operator_link()?;
-        Ok(Self { services, ports, start, test_key, operator_link, logs: var.join("log"), data_dir })
+        let (memory, operator_link) = progress::step("Setting up the example", || {
+            let applied = turnpike.apply(&example_for(var, ports)?)?;
+            let mut memory = Memory::read(var);
+            memory.learn(&applied);
+            if let Some(sign_in) = partner::accept(&applied, ports.portal)? {
+                memory.partner = Some(sign_in);
+            }
+            memory.write(var)?;
+            Ok((memory, turnpike.operator_link()?))
+        })?;
+        Ok(Self { services, ports, start, memory, operator_link, logs: var.join("log"), data_dir })
     }
 
     /// Stops everything; what did not stop by itself is killed and named.
@@ -60,21 +67,17 @@ impl World {
     }
 }
 
-fn payments_api(options: Options) -> std::process::Command {
+fn payments_api(options: Options) -> Command {
     let program = workspace::program("payments-api", options.release);
-    let mut command = process::program(&program.to_string_lossy(), [""; 0], &workspace::root());
-    command.env("PAYMENTS_API_LISTEN", format!("127.0.0.1:{}", options.ports.payments));
-    command
+    process::program(&program.to_string_lossy(), ["--port", &options.ports.payments.to_string()], &workspace::root())
 }
 
-fn stand_in(options: Options) -> std::process::Command {
+fn stand_in(options: Options) -> Command {
     let program = workspace::program("stripe-stand-in", options.release);
-    let mut command = process::program(&program.to_string_lossy(), [""; 0], &workspace::root());
-    command
-        .env("STRIPE_STAND_IN_LISTEN", format!("127.0.0.1:{}", options.ports.stripe))
-        .env("STRIPE_STAND_IN_WEBHOOK_URL", format!("http://127.0.0.1:{}/webhooks/stripe", options.ports.portal))
-        .env("STRIPE_STAND_IN_WEBHOOK_SECRET", turnpike::STRIPE_WEBHOOK_SECRET);
-    command
+    let port = options.ports.stripe.to_string();
+    let webhook = format!("http://127.0.0.1:{}/webhooks/stripe", options.ports.portal);
+    let arguments = ["--port", &port, "--webhook", &webhook, "--webhook-secret", turnpike::STRIPE_WEBHOOK_SECRET];
+    process::program(&program.to_string_lossy(), arguments, &workspace::root())
 }
 
 /// `examples/turnpike.yaml`, pointed at where the payments API listens in this run.
@@ -85,13 +88,14 @@ fn example_for(var: &Path, ports: Ports) -> Outcome<PathBuf> {
     }
     let text = fs::read_to_string(&example).map_err(|why| format!("{} cannot be read: {why}.", example.display()))?;
     let usual = format!("127.0.0.1:{}", Ports::USUAL.payments);
-    if !text.contains(&usual) {
-        return Err(format!("{} does not name {usual}, so it cannot be moved to other ports.", example.display()));
+    // Documents are named relative to the file, which moves.
+    let document =
+        ("document: payments-api", format!("document: {}/examples/payments-api", workspace::root().display()));
+    if !(text.contains(&usual) && text.contains(document.0)) {
+        return Err(format!("{} names neither {usual} nor its document; run with the usual ports.", example.display()));
     }
     let moved = var.join("turnpike.yaml");
-    let text = text.replace(&usual, &format!("127.0.0.1:{}", ports.payments));
-    // Documents are named relative to the file.
-    let text = text.replace("./", &format!("{}/", workspace::root().join("examples").display()));
+    let text = text.replace(&usual, &format!("127.0.0.1:{}", ports.payments)).replace(document.0, &document.1);
     fs::write(&moved, text).map_err(|why| format!("{} cannot be written: {why}.", moved.display()))?;
     Ok(moved)
 }

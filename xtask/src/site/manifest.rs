@@ -15,14 +15,14 @@ pub struct Manifest {
     pub stem: String,
     /// File name of the style sheet in `pkg`.
     pub css: String,
-    /// Path in `public` to a hash of the content, for an ETag.
+    /// Path of each file of `public/` to a hash of the content, for an ETag.
     pub public: BTreeMap<String, String>,
     /// Hash over all inputs.
     pub made_from: String,
 }
 
 impl Manifest {
-    pub fn write(&self, site: &Path) -> Outcome {
+    pub fn write(&self, pkg: &Path) -> Outcome {
         let Self { stem, css, public, made_from } = self;
         let value = json!({
             "stem": stem,
@@ -32,12 +32,12 @@ impl Manifest {
             "public": public,
             "made_from": made_from,
         });
-        let file = site.join("manifest.json");
+        let file = pkg.join("manifest.json");
         fs::write(&file, format!("{value:#}\n")).map_err(|why| cannot(&file, &why))
     }
 
-    pub fn read(site: &Path) -> Option<Self> {
-        let value: Value = serde_json::from_slice(&fs::read(site.join("manifest.json")).ok()?).ok()?;
+    pub fn read(pkg: &Path) -> Option<Self> {
+        let value: Value = serde_json::from_slice(&fs::read(pkg.join("manifest.json")).ok()?).ok()?;
         let text = |name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
         let public = value.get("public")?.as_object()?.iter();
         Some(Self {
