@@ -66,7 +66,8 @@ fn a_third_of_the_operations_is_a_whole_document_that_names_nothing_else() {
             let open: Vec<&str> = codes.iter().skip(start).step_by(3).copied().collect();
             let filtered = filter(&document, |code| open.contains(&code), GATEWAY);
             for text in [to_json_pretty(&filtered), to_yaml(&filtered)] {
-                let again = Document::read(&text).unwrap_or_else(|problems| panic!("{}: {problems:#?}", path.display()));
+                let again =
+                    Document::read(&text).unwrap_or_else(|problems| panic!("{}: {problems:#?}", path.display()));
                 let kept: Vec<&str> = again.operations().iter().map(|operation| operation.code.as_str()).collect();
                 assert_eq!(kept, open, "{}", path.display());
                 assert_eq!(again.value(), &filtered, "{}", path.display());

@@ -41,7 +41,8 @@ pub fn assert_names_nothing_hidden(document: &Document, open: &[&str], text: &st
 
 /// The words around `name` where it stands as a whole word or path.
 fn mention<'a>(text: &'a str, name: &str) -> Option<&'a str> {
-    let goes_on = |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || "_-/".contains(letter));
+    let goes_on =
+        |letter: Option<char>| letter.is_some_and(|letter| letter.is_alphanumeric() || "_-/".contains(letter));
     text.match_indices(name).find_map(|(at, _)| {
         let end = at + name.len();
         let before = text[..at].chars().next_back().filter(|_| !name.starts_with('/'));

@@ -1,6 +1,9 @@
 //! A request made ready: credentials taken out, the body as it goes over the wire.
 
-use super::request::{Request, encoded};
+use super::{
+    literal::json,
+    request::{Request, encoded},
+};
 use serde_json::Value;
 
 /// Header names that carry a credential; the sample puts its own.
@@ -57,7 +60,7 @@ impl Body<'_> {
     pub fn text(&self) -> Option<String> {
         match self {
             Self::None => None,
-            Self::Json(value) => Some(format!("{value:#}")),
+            Self::Json(value) => Some(json(value)),
             Self::Text(text) => Some(text.clone()),
         }
     }

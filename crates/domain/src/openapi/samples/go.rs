@@ -3,7 +3,7 @@
 use super::{
     KEY_VARIABLE,
     body::Prepared,
-    literal::{Escape, quoted},
+    literal::{Escape, is_unseen, quoted},
 };
 
 pub fn render(request: &Prepared<'_>) -> String {
@@ -18,7 +18,9 @@ pub fn render(request: &Prepared<'_>) -> String {
     lines.extend([")", "", "func main() {"].map(str::to_owned));
     let reader = match &body {
         // A raw literal keeps JSON readable; it cannot hold a backtick, and drops carriage returns.
-        Some(body) if !body.contains(['`', '\r', '\u{feff}', '\0']) => format!("strings.NewReader(`{body}`)"),
+        Some(body) if !body.contains('`') && !body.chars().any(|letter| letter != '\n' && is_unseen(letter)) => {
+            format!("strings.NewReader(`{body}`)")
+        }
         Some(body) => format!("strings.NewReader({})", text(body)),
         None => "nil".to_owned(),
     };

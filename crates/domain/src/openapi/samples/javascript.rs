@@ -3,7 +3,7 @@
 use super::{
     KEY_VARIABLE,
     body::{Body, Prepared},
-    literal::{Escape, quoted},
+    literal::{Escape, json, quoted},
 };
 
 pub fn render(request: &Prepared<'_>) -> String {
@@ -20,8 +20,7 @@ pub fn render(request: &Prepared<'_>) -> String {
         Body::None => {}
         // Text, where a key would be taken for the object's prototype.
         Body::Json(value) if value.is_object() && !value.to_string().contains("__proto__") => {
-            let json = format!("{value:#}").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029");
-            lines.push(format!("  body: JSON.stringify({}),", json.replace('\n', "\n  ")));
+            lines.push(format!("  body: JSON.stringify({}),", json(value).replace('\n', "\n  ")));
         }
         body => lines.extend(body.text().map(|body| format!("  body: {},", text(&body)))),
     }

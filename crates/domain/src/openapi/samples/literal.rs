@@ -41,7 +41,24 @@ impl Escape {
 }
 
 /// Controls, and characters that change how the text around them looks.
-fn is_unseen(letter: char) -> bool {
+pub fn is_unseen(letter: char) -> bool {
     letter.is_control()
         || matches!(letter, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// JSON, indented, with unseen characters as escapes, which mean the same in JSON.
+pub fn json(value: &serde_json::Value) -> String {
+    let text = format!("{value:#}");
+    if !text.chars().any(|letter| letter != '\n' && is_unseen(letter)) {
+        return text;
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for letter in text.chars() {
+        if letter != '\n' && is_unseen(letter) {
+            Escape::Four.write(letter, &mut escaped);
+        } else {
+            escaped.push(letter);
+        }
+    }
+    escaped
 }

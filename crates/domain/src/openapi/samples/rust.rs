@@ -3,7 +3,7 @@
 use super::{
     KEY_VARIABLE,
     body::Prepared,
-    literal::{Escape, quoted},
+    literal::{Escape, is_unseen, quoted},
 };
 
 pub fn render(request: &Prepared<'_>) -> String {
@@ -31,9 +31,7 @@ pub fn render(request: &Prepared<'_>) -> String {
 
 /// A raw literal keeps JSON readable. `None` where the text has characters that only an escape can show.
 fn raw(text: &str) -> Option<String> {
-    let plain = |letter: char| {
-        letter == '\n' || (!letter.is_control() && quoted(&letter.to_string(), Escape::Braces).len() <= 6)
-    };
+    let plain = |letter: char| letter == '\n' || !is_unseen(letter);
     if !text.chars().all(plain) || !text.contains(['"', '\\', '\n']) {
         return None;
     }
