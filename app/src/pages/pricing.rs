@@ -1,0 +1,161 @@
+//! `/pricing`: the tiers as they are sold now, from the live catalogue.
+
+mod compare;
+pub mod tier;
+
+use crate::{
+    components::{ButtonKind, ButtonLink, EmptyState, IconName, PageHeader, PlanCard, PlanGrid},
+    frames::PublicFrame,
+    page::{PageError, PageTitle, page},
+    state::AppState,
+    viewer::{self, Viewer},
+};
+use domain::plan::{Approval, PlanTerms};
+use leptos::prelude::*;
+use store::{Plan, ProductLine};
+
+#[component]
+pub fn PricingPage() -> impl IntoView {
+    let cx = viewer::anyone();
+    page(async move {
+        let cx = cx?;
+        let tiers = tiers(&cx.state).await?;
+        let products = cx.state.store.all_products().await?;
+        let chosen = chosen_plan(&cx.state, &cx.viewer).await?;
+        let viewer = cx.viewer.clone();
+        let body = if tiers.is_empty() {
+            view! {
+                <EmptyState title="No plan is on sale yet" text="Sign up, and you will be told what there is." icon=IconName::Layers>
+                    <ButtonLink href="/sign-up" kind=ButtonKind::Primary>"Sign up"</ButtonLink>
+                </EmptyState>
+            }
+            .into_any()
+        } else {
+            view! {
+                <Tiers tiers=tiers.clone() products=products.clone() viewer chosen/>
+                <compare::Comparison tiers products/>
+                <Questions/>
+            }
+            .into_any()
+        };
+        Ok(view! {
+            <PageTitle text="Pricing"/>
+            <PublicFrame cx path="/pricing">
+                <div class="pricing">
+                    <PageHeader
+                        title="Pricing"
+                        description="Every plan starts with free test keys. You can change plans at any time; keys stay the same."
+                    />
+                    {body}
+                </div>
+            </PublicFrame>
+        })
+    })
+}
+
+/// A plan that everybody may choose, as it is sold now.
+#[derive(Debug, Clone)]
+pub struct Tier {
+    pub code: String,
+    pub name: String,
+    pub summary: String,
+    pub approval: Approval,
+    pub terms: PlanTerms,
+}
+
+impl Tier {
+    fn of(plan: Plan) -> Option<Self> {
+        if plan.meta.private || plan.archived_at.is_some() {
+            return None;
+        }
+        let terms = plan.newest()?.terms.clone();
+        let meta = plan.meta;
+        Some(Self { code: plan.code, name: meta.name, summary: meta.summary, approval: meta.approval, terms })
+    }
+}
+
+/// The tiers on sale, in the order in which the operators put them.
+pub async fn tiers(state: &AppState) -> Result<Vec<Tier>, PageError> {
+    Ok(state.store.all_plans().await?.into_iter().filter_map(Tier::of).collect())
+}
+
+async fn chosen_plan(state: &AppState, viewer: &Viewer) -> Result<Option<String>, PageError> {
+    let Viewer::Member(member) = viewer else { return Ok(None) };
+    Ok(state.store.subscription(member.partner).await?.map(|subscription| subscription.plan_code))
+}
+
+/// The cards.
+#[component]
+pub fn Tiers(
+    tiers: Vec<Tier>,
+    products: Vec<ProductLine>,
+    viewer: Viewer,
+    /// The code of the plan that the viewer's company is on.
+    chosen: Option<String>,
+) -> impl IntoView {
+    // The middle one is what most take; with two or fewer there is nothing to point at.
+    let middle = (tiers.len() >= 3).then_some(tiers.len() / 2);
+    let cards = tiers.into_iter().enumerate().map(|(index, tier)| {
+        let current = chosen.as_deref() == Some(tier.code.as_str());
+        let mut features = tier::lines(&tier.terms, &products);
+        if tier.approval == Approval::Queue {
+            features.push("Opened after a short review".to_owned());
+        }
+        let recommended = Some(index) == middle && !current;
+        let kind = if recommended { ButtonKind::Primary } else { ButtonKind::Secondary };
+        let (href, label) = match &viewer {
+            Viewer::Nobody => (format!("/sign-up?plan={}", tier.code), format!("Start with {}", tier.name)),
+            Viewer::Member(_) if current => ("/plan".to_owned(), "See your plan".to_owned()),
+            Viewer::Member(_) => ("/plan".to_owned(), format!("Choose {}", tier.name)),
+            Viewer::Operator(_) => ("/console/plans".to_owned(), "Edit in the console".to_owned()),
+        };
+        view! {
+            <PlanCard
+                name=tier.name
+                description=tier.summary
+                price=tier::price(&tier.terms)
+                price_note=tier::price_note(&tier.terms)
+                features
+                highlighted=recommended
+                current
+            >
+                <ButtonLink href kind wide=true>{label}</ButtonLink>
+            </PlanCard>
+        }
+    });
+    let cards = cards.collect_view();
+    view! { <PlanGrid>{cards}</PlanGrid> }
+}
+
+#[component]
+fn Questions() -> impl IntoView {
+    view! {
+        <section class="pricing-questions">
+            <h2>"Questions that come up"</h2>
+            <dl>
+                <div>
+                    <dt>"What is a unit?"</dt>
+                    <dd>
+                        "Most calls use one unit. An operation that takes more work may use several; its reference page says how "
+                        "many. Calls that we refuse, and calls that fail on our side, use none."
+                    </dd>
+                </div>
+                <div>
+                    <dt>"What does testing cost?"</dt>
+                    <dd>"Nothing. A test key works like a live one, counts separately and is never charged."</dd>
+                </div>
+                <div>
+                    <dt>"What happens at a limit?"</dt>
+                    <dd>
+                        "Calls beyond a limit are answered with 429 and the seconds to wait. "
+                        <a href="/docs/errors/limit-exceeded">"How limits count, and how to stay below"</a>
+                    </dd>
+                </div>
+                <div>
+                    <dt>"When am I billed?"</dt>
+                    <dd>"At the end of each billing period, for what was used in it. The usage page shows the bill as it grows."</dd>
+                </div>
+            </dl>
+        </section>
+    }
+}

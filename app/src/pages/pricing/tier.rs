@@ -1,0 +1,193 @@
+//! A plan's terms in words: the same on the front page, the price list and wherever tiers are compared.
+
+use domain::{
+    money::{Currency, group_thousands},
+    period::Interval,
+    plan::PlanTerms,
+    product::Visibility,
+    rating::price::Price,
+};
+use rust_decimal::Decimal;
+use store::ProductLine;
+
+/// The base fee, as `$49.00`, or `Free`.
+pub fn price(terms: &PlanTerms) -> String {
+    match (terms.base_fee_micros, free_usage(terms)) {
+        (0, true) => "Free".to_owned(),
+        (0, false) => "No base fee".to_owned(),
+        _ => terms.base_fee().to_string(),
+    }
+}
+
+/// What stands beside the base fee: `a month, then $0.002 a unit`.
+pub fn price_note(terms: &PlanTerms) -> String {
+    let every = if terms.base_fee_micros == 0 { String::new() } else { format!("a {}", interval(terms.interval)) };
+    let usage = match &terms.price {
+        _ if free_usage(terms) => String::new(),
+        Price::Free => String::new(),
+        Price::PerUnit { included: 0, unit_price } => format!("{} a unit", amount(terms.currency, *unit_price)),
+        Price::PerUnit { unit_price, .. } => format!("then {} a unit", amount(terms.currency, *unit_price)),
+        Price::Graduated { steps } => {
+            let last = steps.last().map_or(Decimal::ZERO, |step| step.unit_price);
+            format!("usage from {} a unit", amount(terms.currency, last))
+        }
+    };
+    [every, usage].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
+}
+
+/// What units cost, a line for each step.
+pub fn usage_price(terms: &PlanTerms) -> Vec<String> {
+    let of = |price: Decimal| {
+        if price.is_zero() { "free".to_owned() } else { format!("{} a unit", amount(terms.currency, price)) }
+    };
+    match &terms.price {
+        Price::Free => vec!["Usage costs nothing".to_owned()],
+        Price::PerUnit { included: 0, unit_price } => vec![of(*unit_price)],
+        Price::PerUnit { included, unit_price } => {
+            vec![format!("first {} units free", group_thousands(*included)), format!("then {}", of(*unit_price))]
+        }
+        Price::Graduated { steps } => {
+            let mut from = 1;
+            let mut lines = Vec::new();
+            for step in steps {
+                lines.push(match step.up_to {
+                    Some(to) => {
+                        format!("unit {} to {}: {}", group_thousands(from), group_thousands(to), of(step.unit_price))
+                    }
+                    None => format!("from unit {}: {}", group_thousands(from), of(step.unit_price)),
+                });
+                from = step.up_to.unwrap_or(from).saturating_add(1);
+            }
+            lines
+        }
+    }
+}
+
+/// Units of a period that cost nothing, where the plan has some but not all.
+pub fn included(terms: &PlanTerms) -> Option<String> {
+    match terms.price.free_units() {
+        0 | u64::MAX => None,
+        units => Some(format!("{} units a {} included", group_thousands(units), interval(terms.interval))),
+    }
+}
+
+/// `100 calls a minute`, one for each window.
+pub fn limits(terms: &PlanTerms) -> Vec<String> {
+    terms.limits.iter().map(ToString::to_string).collect()
+}
+
+/// Units of a period, and what happens beyond them.
+pub fn quota(terms: &PlanTerms) -> Option<String> {
+    let quota = terms.quota?;
+    let beyond = lower_first(quota.beyond.describe());
+    Some(format!("{} units a {}; {beyond}", group_thousands(quota.units), interval(terms.interval)))
+}
+
+/// The products that the plan opens and everybody may know of.
+pub fn products(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
+    let public = |code: &str| {
+        known.iter().find(|product| {
+            product.code == code && product.visibility == Visibility::Public && product.archived_at.is_none()
+        })
+    };
+    let opened = terms.products.iter().filter_map(|grant| Some((grant, public(&grant.product)?)));
+    let words = opened.map(|(grant, product)| match &grant.operations {
+        None => product.name.clone(),
+        Some(only) => format!("{}: {} of {} operations", product.name, only.len(), product.operations),
+    });
+    words.collect()
+}
+
+/// All that a card lists.
+pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
+    let credit = (terms.included_credit_micros > 0)
+        .then(|| format!("{} of usage included each {}", terms.included_credit(), interval(terms.interval)));
+    let mut lines = products(terms, known);
+    lines.extend(included(terms));
+    lines.extend(credit);
+    lines.extend(limits(terms));
+    lines.extend(quota(terms));
+    lines.extend(terms.features.iter().cloned());
+    lines
+}
+
+/// `day`, `month`, `year`.
+pub const fn interval(interval: Interval) -> &'static str {
+    match interval {
+        Interval::Day => "day",
+        Interval::Month => "month",
+        Interval::Year => "year",
+    }
+}
+
+fn free_usage(terms: &PlanTerms) -> bool {
+    terms.price.free_units() == u64::MAX
+}
+
+/// An exact price with the currency's sign and at least its usual decimals: `$0.50`, `$0.00025`.
+fn amount(currency: Currency, price: Decimal) -> String {
+    let mut price = price.normalize();
+    if price.scale() < currency.decimals() {
+        price.rescale(currency.decimals());
+    }
+    format!("{}{price}", currency.sign())
+}
+
+fn lower_first(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{
+        limit::{Limit, Window},
+        plan::Grant,
+        quota::{Beyond, Quota},
+        rating::price::Step,
+    };
+
+    fn terms(price: Price) -> PlanTerms {
+        PlanTerms {
+            currency: Currency::Usd,
+            interval: Interval::Month,
+            products: vec![Grant { product: "secret".to_owned(), operations: None }],
+            limits: vec![Limit { calls: 10_000, window: Window::Minute }],
+            quota: Some(Quota { units: 50_000, beyond: Beyond::Bill }),
+            base_fee_micros: 49_000_000,
+            price,
+            included_credit_micros: 0,
+            features: vec!["Support by mail".to_owned()],
+            collect: Default::default(),
+        }
+    }
+
+    #[test]
+    fn prices_are_exact_and_have_their_usual_decimals() {
+        let per_unit = terms(Price::PerUnit { included: 10_000, unit_price: "0.00025".parse().expect("a price") });
+        assert_eq!(price(&per_unit), "$49.00");
+        assert_eq!(price_note(&per_unit), "a month, then $0.00025 a unit");
+        let steps = vec![
+            Step { up_to: Some(1_000), unit_price: Decimal::ZERO },
+            Step { up_to: Some(5_000), unit_price: "0.5".parse().expect("a price") },
+            Step { up_to: None, unit_price: "0.1".parse().expect("a price") },
+        ];
+        let graduated = terms(Price::Graduated { steps });
+        assert_eq!(
+            usage_price(&graduated),
+            ["unit 1 to 1,000: free", "unit 1,001 to 5,000: $0.50 a unit", "from unit 5,001: $0.10 a unit"]
+        );
+        assert_eq!(price(&PlanTerms { base_fee_micros: 0, ..terms(Price::Free) }), "Free");
+    }
+
+    #[test]
+    fn a_product_that_is_not_public_is_not_named() {
+        let lines = lines(&terms(Price::Free), &[]).join("\n");
+        assert!(!lines.contains("secret"), "{lines}");
+        assert!(
+            lines.contains("10,000 calls a minute") && lines.contains("calls beyond it are served and billed"),
+            "{lines}"
+        );
+    }
+}

@@ -1,0 +1,48 @@
+//! `/verify?token=`: confirms an address. Opening the link changes nothing, so that mail scanners which follow links do not
+//! use it up; the button does.
+
+use crate::{
+    components::{Button, ButtonKind, Form, SignInCard},
+    frames::PublicFrame,
+    page::{PageTitle, page},
+    pages::form_problems::FormProblems,
+    viewer,
+};
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+
+#[component]
+pub fn VerifyPage() -> impl IntoView {
+    let cx = viewer::anyone();
+    let token = use_query_map().with_untracked(|query| query.get("token")).unwrap_or_default();
+    page(async move {
+        let cx = cx?;
+        let body = if token.is_empty() {
+            view! {
+                <p>"Open the link in the mail again, or sign in with your password to be sent a new one."</p>
+            }
+            .into_any()
+        } else {
+            view! {
+                <Form action="/do/verify">
+                    <input type="hidden" name="token" value=token/>
+                    <Button kind=ButtonKind::Primary wide=true>"Confirm and sign in"</Button>
+                </Form>
+            }
+            .into_any()
+        };
+        Ok(view! {
+            <PageTitle text="Confirm your e-mail address"/>
+            <PublicFrame cx path="/verify">
+                <SignInCard
+                    title="Confirm your e-mail address"
+                    description="One press, and your account is open."
+                    below=|| view! { <p><a href="/sign-in">"Back to sign-in"</a></p> }
+                >
+                    <FormProblems form="verify"/>
+                    {body}
+                </SignInCard>
+            </PublicFrame>
+        })
+    })
+}
