@@ -165,7 +165,7 @@ async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, stream: TcpStrea
     });
     let io = TokioIo::new(Watched::new(stream, connection.clone()));
     let serving =
-        http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).header_read_timeout(None).serve_connection(io, service);
+        http1::Builder::new().max_header_size(MAX_HEAD_BYTES).header_read_timeout(None).serve_connection(io, service);
     let mut serving = pin!(serving);
     loop {
         tokio::select! {

@@ -8,7 +8,7 @@ use crate::{
     snapshot::Upstream,
 };
 use domain::refusal::Code;
-use http::{Method, Request, Response, StatusCode, request};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH, request};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::rc::Rc;
@@ -106,6 +106,10 @@ pub(crate) fn readdress(
     }
     head.uri = http::Uri::from_maybe_shared(bytes::Bytes::from(target)).map_err(|_| Refusal::of(Code::BadRequest))?;
     head.version = http::Version::HTTP_11;
+    // hyper says nothing of an empty body, and some upstreams want to hear that it is empty.
+    if body.is_end_stream() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
+        head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
+    }
     head.extensions.clear();
     Ok(Request::from_parts(head, body))
 }

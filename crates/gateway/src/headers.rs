@@ -197,8 +197,8 @@ mod tests {
         headers.insert(HOST, HeaderValue::from_static("kept"));
         headers.insert("accept", HeaderValue::from_static("kept"));
         strip(&mut headers, |name| is_hop_by_hop(name) || is_ours(name));
-        let left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
-        assert_eq!(left, ["host", "accept"].into_iter().filter(|name| headers.contains_key(*name)).collect::<Vec<_>>());
-        assert_eq!(headers.len(), 2);
+        let mut left: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+        left.sort_unstable();
+        assert_eq!(left, ["accept", "host"]);
     }
 }

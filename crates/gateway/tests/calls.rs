@@ -1,0 +1,16 @@
+//! The gateway over real sockets, in front of a real upstream.
+
+mod calls {
+    pub mod client;
+    pub mod upstream;
+    pub mod world;
+
+    mod credentials;
+    mod entitlement;
+    mod forwarding;
+    mod hostile;
+    mod lifecycle;
+    mod limits;
+    mod metering;
+    mod quota;
+}

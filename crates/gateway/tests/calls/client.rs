@@ -1,0 +1,101 @@
+//! A partner's program.
+
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request, Response};
+use http_body_util::{BodyExt, Full};
+use hyper::{body::Incoming, client::conn::http1};
+use hyper_util::rt::TokioIo;
+use std::{net::SocketAddr, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
+
+/// A whole answer.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub headers: HeaderMap,
+    pub body: String,
+    pub trailers: Option<HeaderMap>,
+}
+
+impl Answer {
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("text"))
+    }
+
+    /// The refusal's code.
+    pub fn code(&self) -> String {
+        assert_eq!(self.header("content-type"), "application/problem+json", "{self:?}");
+        let problem: serde_json::Value = serde_json::from_str(&self.body).expect("JSON");
+        assert_eq!(problem["status"], self.status);
+        assert_eq!(problem["request_id"], self.header("x-request-id"));
+        problem["code"].as_str().expect("a code").to_owned()
+    }
+}
+
+/// Sends the request on a connection of its own and returns the answer's head.
+pub async fn open<B>(gateway: SocketAddr, request: Request<B>) -> Response<Incoming>
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let stream = TcpStream::connect(gateway).await.expect("a connection");
+    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.expect("a handshake");
+    tokio::spawn(connection);
+    sender.send_request(request).await.expect("an answer")
+}
+
+/// The request and its whole answer.
+pub async fn send<B>(gateway: SocketAddr, request: Request<B>) -> Answer
+where
+    B: http_body::Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = open(gateway, request).await.into_parts();
+    let collected = body.collect().await.expect("a whole body");
+    let trailers = collected.trailers().cloned();
+    let body = String::from_utf8_lossy(&collected.to_bytes()).into_owned();
+    Answer { status: head.status.as_u16(), headers: head.headers, body, trailers }
+}
+
+/// A request with that key.
+pub fn request(method: Method, path: &str, key: &str) -> Request<Full<Bytes>> {
+    request_with(method, path, key, &[], "")
+}
+
+pub fn request_with(
+    method: Method,
+    path: &str,
+    key: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Request<Full<Bytes>> {
+    let mut builder = Request::builder().method(method).uri(path).header("host", "api.example");
+    if !key.is_empty() {
+        builder = builder.header("authorization", format!("Bearer {key}"));
+    }
+    for (name, value) in headers {
+        builder = builder.header(*name, *value);
+    }
+    builder.body(Full::new(Bytes::from(body.to_owned()))).expect("a request")
+}
+
+/// Sends bytes and reads until the gateway closes or is silent for 700 ms; says whether it closed.
+pub async fn raw(gateway: SocketAddr, bytes: &[u8]) -> (String, bool) {
+    let mut stream = TcpStream::connect(gateway).await.expect("a connection");
+    stream.write_all(bytes).await.expect("sent");
+    let mut answer = Vec::new();
+    loop {
+        let mut chunk = [0; 4096];
+        match timeout(Duration::from_millis(700), stream.read(&mut chunk)).await {
+            Err(_) => return (String::from_utf8_lossy(&answer).into_owned(), false),
+            Ok(Ok(0) | Err(_)) => return (String::from_utf8_lossy(&answer).into_owned(), true),
+            Ok(Ok(read)) => answer.extend_from_slice(&chunk[..read]),
+        }
+    }
+}

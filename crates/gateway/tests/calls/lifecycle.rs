@@ -1,0 +1,128 @@
+//! Starting, changing and stopping without dropping a call.
+
+use super::{
+    client::{open, raw, request, send},
+    world::{World, compile},
+};
+use domain::usage::Outcome;
+use gateway::{Gateway, GatewayConfig, InProcess, Secret, Spool, StartError};
+use http::Method;
+use http_body_util::BodyExt;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+#[tokio::test]
+async fn a_new_snapshot_changes_the_next_call_and_none_in_flight() {
+    let mut world = World::start().await;
+    let response = open(world.address, request(Method::GET, "/payments/drip", &world.live)).await;
+    world.change(|directory| directory.keys.clear());
+    assert_eq!(world.get("/payments/items/1").await.code(), "unknown-key");
+    assert_eq!(response.collect().await.expect("a whole body").to_bytes().len(), 80);
+    assert_eq!(world.events()[0].outcome, Outcome::Served);
+}
+
+#[tokio::test]
+async fn shutting_down_lets_calls_finish_and_takes_no_more() {
+    let mut world = World::start().await;
+    let mut idle = TcpStream::connect(world.address).await.expect("a connection");
+    let response = open(world.address, request(Method::GET, "/payments/drip", &world.live)).await;
+    let gateway = world.gateway.take().expect("running");
+    let began = Instant::now();
+    let stopping = tokio::spawn(gateway.shutdown(Duration::from_secs(5)));
+    assert_eq!(response.collect().await.expect("a whole body").to_bytes().len(), 80);
+    assert_eq!(stopping.await.expect("no panic"), 0);
+    assert!(began.elapsed() < Duration::from_secs(2), "it does not wait for idle connections");
+    assert_eq!(idle.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    assert!(TcpStream::connect(world.address).await.is_err());
+    assert_eq!(world.events()[0].outcome, Outcome::Served);
+}
+
+#[tokio::test]
+async fn the_drain_has_an_end_and_what_it_cuts_off_is_recorded() {
+    let mut world = World::start().await;
+    let response = open(world.address, request(Method::GET, "/payments/stall", &world.live)).await;
+    let gateway = world.gateway.take().expect("running");
+    assert_eq!(gateway.shutdown(Duration::from_millis(100)).await, 1);
+    assert!(response.collect().await.is_err());
+    assert_eq!(world.events().len(), 1, "recorded before shutdown returned");
+    assert_eq!(world.events()[0].units, 0);
+}
+
+#[tokio::test]
+async fn a_port_in_use_is_said_even_where_another_gateway_has_it() {
+    let world = World::start().await;
+    let spool = tempfile::tempdir().expect("a directory");
+    let start = |address, spool| {
+        let config = GatewayConfig::new(address, String::new(), Secret([0; 32]), Secret([0; 32]), Spool::at(spool));
+        let clock = || jiff::Timestamp::UNIX_EPOCH;
+        Gateway::start(
+            config,
+            gateway::directory(compile(&world.directory)),
+            Arc::new(InProcess::default()),
+            Arc::new(clock),
+        )
+    };
+    assert!(
+        matches!(start(world.address, spool.path()), Err(StartError::PortInUse(address)) if address == world.address)
+    );
+    let free = "127.0.0.1:0".parse().expect("an address");
+    assert!(matches!(start(free, world.spool.path()), Err(StartError::Spool(_))), "nor is a spool shared");
+}
+
+#[tokio::test]
+async fn connections_that_stand_still_are_closed_each_after_its_own_time() {
+    let world = World::with(|_, config| {
+        config.deadlines.head = Duration::from_millis(400);
+        config.deadlines.idle = Duration::from_millis(1_200);
+        config.deadlines.body_idle = Duration::from_millis(600);
+    })
+    .await;
+    let closes_after = async |first: String| {
+        let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+        let began = Instant::now();
+        stream.write_all(first.as_bytes()).await.expect("sent");
+        let mut all = Vec::new();
+        let _ = stream.read_to_end(&mut all).await;
+        began.elapsed().as_millis()
+    };
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+    let (silent, half, kept, stalled) = tokio::join!(
+        closes_after(String::new()),
+        closes_after("GET / HTTP/1.1\r\nhos".to_owned()),
+        closes_after(get("/payments/items/1")),
+        closes_after(get("/payments/stall")),
+    );
+    assert!((350..1_100).contains(&silent), "no first byte: {silent} ms");
+    assert!((350..1_100).contains(&half), "half a head: {half} ms");
+    assert!((1_150..2_000).contains(&kept), "between calls: {kept} ms");
+    assert!((550..1_300).contains(&stalled), "a body that stands still: {stalled} ms");
+    let events = world.events_once(2).await;
+    let stalled = events.iter().find(|event| event.path == "/stall").expect("the event");
+    assert_eq!((stalled.outcome, stalled.units), (Outcome::UpstreamFailed, 0));
+}
+
+#[tokio::test]
+async fn one_connection_too_many_is_told_so() {
+    let world = World::with(|_, config| {
+        config.cores = 1;
+        config.connections_per_core = 2;
+    })
+    .await;
+    let first = TcpStream::connect(world.address).await.expect("a connection");
+    let _second = TcpStream::connect(world.address).await.expect("a connection");
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let (answer, closed) = raw(world.address, b"").await;
+    assert!(answer.starts_with("HTTP/1.1 503") && closed, "{answer}");
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(head.contains(&format!("content-length: {}", body.len())));
+    let _: serde_json::Value = serde_json::from_str(body).expect("JSON");
+    drop(first);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    assert_eq!(send(world.address, request(Method::GET, "/payments/items/1", &world.live)).await.status, 200);
+}

@@ -1,0 +1,86 @@
+//! Quotas: a hard one is never overshot, whatever happens to the calls.
+
+use super::{
+    client::{request, send},
+    world::{World, quota},
+};
+use domain::{quota::Beyond, refusal::Code, usage::Outcome};
+use gateway::Allowance;
+use http::Method;
+use std::collections::HashSet;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_a_thousand_racing_calls_on_a_quota_of_100_exactly_100_are_served() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 100, Beyond::Block)).await;
+    let calls: Vec<_> = (0..1000)
+        .map(|_| {
+            let (address, request) = (world.address, request(Method::GET, "/payments/items/1", &world.live));
+            tokio::spawn(async move { send(address, request).await.status })
+        })
+        .collect();
+    let mut served = 0;
+    for call in calls {
+        match call.await.expect("no panic") {
+            200 => served += 1,
+            status => assert_eq!(status, 429),
+        }
+    }
+    assert_eq!(served, 100);
+    assert_eq!(world.upstream.seen().len(), 100);
+    let events = world.events_once(1000).await;
+    assert_eq!(events.iter().map(|event| event.units).sum::<u64>(), 100);
+    assert_eq!(events.iter().map(|event| &event.request_id).collect::<HashSet<_>>().len(), 1000);
+}
+
+#[tokio::test]
+async fn a_call_that_is_not_billed_gives_its_units_back() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 5, Beyond::Block)).await;
+    let used = || world.allowance.used(world.subscription(), world.period());
+    assert_eq!(world.get("/payments/fail").await.status, 500);
+    assert_eq!(world.get("/payments/hang").await.status, 504);
+    assert_eq!(used(), 0);
+    assert_eq!(world.get("/payments/heavy").await.header("x-turnpike-units"), "5");
+    assert_eq!(used(), 5);
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+    let units: Vec<_> = world.events().iter().map(|event| (event.outcome, event.units)).collect();
+    assert!(units.contains(&(Outcome::Served, 0)) && units.contains(&(Outcome::UpstreamFailed, 0)));
+    assert!(units.contains(&(Outcome::Served, 5)) && units.contains(&(Outcome::Refused(Code::QuotaExceeded), 0)));
+}
+
+#[tokio::test]
+async fn beyond_a_soft_quota_calls_are_served_and_warn_says_so() {
+    let mut world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 1, Beyond::Warn)).await;
+    assert_eq!(world.get("/payments/items/1").await.header("x-quota-warning"), "");
+    assert_eq!(world.get("/payments/items/1").await.header("x-quota-warning"), "2 of 1 units used");
+    world.change(|directory| quota(&mut directory.plans[0].terms, 1, Beyond::Bill));
+    let billed = world.get("/payments/items/1").await;
+    assert_eq!((billed.status, billed.header("x-quota-warning")), (200, ""));
+    assert_eq!(world.events_once(3).await.iter().map(|event| event.units).sum::<u64>(), 3);
+}
+
+#[tokio::test]
+async fn test_calls_use_no_quota_and_cost_nothing() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 1, Beyond::Block)).await;
+    for _ in 0..3 {
+        let answer = send(world.address, request(Method::GET, "/payments/heavy", &world.test)).await;
+        assert_eq!((answer.status, answer.header("x-turnpike-units")), (200, "0"));
+        assert_eq!(answer.header("ratelimit"), "", "no limits, and no quota to show");
+    }
+    assert_eq!(world.allowance.used(world.subscription(), world.period()), 0);
+    assert!(world.events_once(3).await.iter().all(|event| event.units == 0));
+}
+
+#[tokio::test]
+async fn the_quota_begins_anew_with_the_period_in_the_partners_time_zone_and_seeds_count() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 10, Beyond::Block)).await;
+    world.allowance.seed(world.subscription(), world.period().start, 10);
+    let refused = world.get("/payments/items/1").await;
+    assert_eq!(refused.code(), "quota-exceeded");
+    // From 20 November 12:00 to 1 December 01:00 in Zurich, where the anchor's midnight UTC is one in the morning.
+    assert_eq!(refused.header("retry-after"), (10 * 86_400 + 12 * 3_600).to_string());
+    assert_eq!(refused.header("ratelimit-policy"), "\"quota\";q=10;w=2592000;qu=\"units\"");
+    world.clock.set("2026-11-30T23:59:59Z");
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+    world.clock.set("2026-12-01T00:00:00Z");
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+}

@@ -1,0 +1,171 @@
+//! The API behind the gateway: each path behaves in one way.
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Full, channel::Channel, combinators::BoxBody};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use std::{
+    convert::Infallible,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+use tokio::net::TcpListener;
+
+type Body = BoxBody<Bytes, std::io::Error>;
+
+/// What reached the upstream.
+#[derive(Debug, Clone)]
+pub struct Seen {
+    pub method: String,
+    pub target: String,
+    pub headers: HeaderMap,
+}
+
+#[derive(Debug, Clone)]
+pub struct Upstream {
+    pub address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+    connections: Arc<AtomicUsize>,
+    /// Requests whose answer was dropped before it was given.
+    pub cancelled: Arc<AtomicUsize>,
+}
+
+impl Upstream {
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let upstream = Self {
+            address: listener.local_addr().expect("an address"),
+            seen: Arc::default(),
+            connections: Arc::default(),
+            cancelled: Arc::default(),
+        };
+        let shared = upstream.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a connection");
+                shared.connections.fetch_add(1, Ordering::SeqCst);
+                let shared = shared.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| {
+                        let shared = shared.clone();
+                        async move { shared.answer(request).await }
+                    });
+                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                });
+            }
+        });
+        upstream
+    }
+
+    pub fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().expect("no panic").clone()
+    }
+
+    pub fn last(&self) -> Seen {
+        self.seen().pop().expect("a request")
+    }
+
+    pub fn connections(&self) -> usize {
+        self.connections.load(Ordering::SeqCst)
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, std::io::Error> {
+        self.seen.lock().expect("no panic").push(Seen {
+            method: request.method().to_string(),
+            target: request.uri().to_string(),
+            headers: request.headers().clone(),
+        });
+        let path = request.uri().path().trim_start_matches("/base").to_owned();
+        let mut response = Response::new(full("{\"ok\":true}"));
+        match path.as_str() {
+            "/hang" => {
+                let _noted = OnDrop(self.cancelled.clone());
+                tokio::time::sleep(Duration::from_secs(3600)).await;
+            }
+            "/fail" => *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR,
+            "/missing-item" => *response.status_mut() = StatusCode::NOT_FOUND,
+            "/empty" => {
+                *response.status_mut() = StatusCode::NO_CONTENT;
+                *response.body_mut() = full("");
+            }
+            "/unchanged" => {
+                *response.status_mut() = StatusCode::NOT_MODIFIED;
+                *response.body_mut() = full("");
+            }
+            "/echo" => *response.body_mut() = request.into_body().map_err(std::io::Error::other).boxed(),
+            "/count" => {
+                let bytes = request.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
+                *response.body_mut() = full(&bytes.len().to_string());
+            }
+            "/drip" => {
+                // Ten frames, 50 ms apart.
+                let (mut sender, body) = Channel::new(1);
+                tokio::spawn(async move {
+                    for number in 0..10 {
+                        if sender.send_data(Bytes::from(format!("frame {number}\n"))).await.is_err() {
+                            return;
+                        }
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                });
+                *response.body_mut() = body.boxed();
+            }
+            "/stall" => {
+                let (mut sender, body) = Channel::new(1);
+                tokio::spawn(async move {
+                    let _ = sender.send_data(Bytes::from_static(b"begun")).await;
+                    tokio::time::sleep(Duration::from_secs(3600)).await;
+                    drop(sender);
+                });
+                *response.body_mut() = body.boxed();
+            }
+            "/break" => {
+                let (mut sender, body) = Channel::new(1);
+                tokio::spawn(async move {
+                    let _ = sender.send_data(Bytes::from_static(b"half")).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    sender.abort(std::io::Error::other("broken on purpose"));
+                });
+                *response.body_mut() = body.boxed();
+            }
+            "/trailers" => {
+                let (mut sender, body) = Channel::new(2);
+                tokio::spawn(async move {
+                    let mut trailers = HeaderMap::new();
+                    trailers.insert("x-checksum", HeaderValue::from_static("abc"));
+                    let _ = sender.send_data(Bytes::from_static(b"body")).await;
+                    let _ = sender.send_trailers(trailers).await;
+                });
+                response.headers_mut().insert("trailer", HeaderValue::from_static("x-checksum"));
+                *response.body_mut() = body.boxed();
+            }
+            "/hop-by-hop" => {
+                let headers = response.headers_mut();
+                headers.insert("connection", HeaderValue::from_static("x-internal"));
+                headers.insert("x-internal", HeaderValue::from_static("secret"));
+                headers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
+                headers.insert("x-public", HeaderValue::from_static("kept"));
+                headers.insert("x-request-id", HeaderValue::from_static("of-the-upstream"));
+            }
+            _ => {}
+        }
+        Ok(response)
+    }
+}
+
+struct OnDrop(Arc<AtomicUsize>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+fn full(text: &str) -> Body {
+    Full::new(Bytes::from(text.to_owned())).map_err(|never: Infallible| match never {}).boxed()
+}
