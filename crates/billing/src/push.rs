@@ -5,6 +5,7 @@
 
 mod customer;
 mod invoice_items;
+mod look;
 mod meter_events;
 mod once;
 

@@ -1,6 +1,6 @@
 //! The partner as Stripe's customer.
 
-use super::{Push, once::Wanted};
+use super::{Push, look::Look, once::Wanted};
 use crate::BillingError;
 use domain::id::PartnerId;
 use store::{BillingContact, Parameters};
@@ -20,13 +20,8 @@ impl Push<'_> {
             }
             return Ok(id);
         }
-        let wanted = Wanted { partner, subject: SUBJECT.to_owned(), path: "/v1/customers", parameters };
-        self.once(wanted, async || {
-            let found =
-                self.stripe.find_customer(contact.email.as_deref(), "turnpike_partner", &partner.to_string()).await?;
-            Ok(found.map(|customer| customer.id))
-        })
-        .await
+        let look = Look::Customer { email: contact.email.as_deref(), partner: partner.to_string() };
+        self.once(Wanted { partner, subject: SUBJECT.to_owned(), path: "/v1/customers", parameters, look }).await
     }
 }
 

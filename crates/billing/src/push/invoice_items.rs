@@ -1,6 +1,6 @@
 //! Mode `invoice_items`: we rate, Stripe collects. A draft, one item for each line, the totals compared, then final.
 
-use super::{Push, once::Wanted, settle};
+use super::{Push, look::Look, once::Wanted, settle};
 use crate::{BillingError, stripe::StripeInvoice};
 use domain::{id::InvoiceId, money::Money};
 use std::collections::HashMap;
@@ -77,13 +77,9 @@ impl Push<'_> {
             subject: subject(invoice.id),
             path: "/v1/invoices",
             parameters: owned(&parameters),
+            look: Look::Draft { customer, invoice: id.clone() },
         };
-        self.once(wanted, async || {
-            let all = self.stripe.invoices_of(customer).await?;
-            let found = all.into_iter().find(|held| held.metadata.get("turnpike_invoice") == Some(&id));
-            Ok(found.map(|held| held.id))
-        })
-        .await
+        self.once(wanted).await
     }
 
     /// An item of one line: on the draft, or waiting for Stripe's own next invoice.
@@ -115,18 +111,9 @@ impl Push<'_> {
             subject: format!("item:{id}:{position}"),
             path: "/v1/invoiceitems",
             parameters,
+            look: Look::Item { customer, draft, invoice: id, position },
         };
-        self.once(wanted, async || {
-            let items = match draft {
-                Some(draft) => self.stripe.items_of_invoice(draft).await?,
-                None => self.stripe.items_of_customer(customer).await?,
-            };
-            let ours = |held: &HashMap<String, String>| {
-                held.get("turnpike_invoice") == Some(&id) && held.get("turnpike_line") == Some(&position)
-            };
-            Ok(items.into_iter().find(|item| ours(&item.metadata)).map(|item| item.id))
-        })
-        .await
+        self.once(wanted).await
     }
 
     /// Takes off what carries our names and is not what we know of. Says whether there was any.

@@ -5,11 +5,10 @@
 //! says whether this very event arrived, long after Stripe has forgotten its identifier. Included credit, free units and
 //! prices are what the provider set up on Stripe's side; our own invoice shows what they should come to.
 
-use super::{Push, once::Wanted};
+use super::{Push, look::Look, once::Wanted};
 use crate::BillingError;
 use domain::rating::LineKind;
 use jiff::SignedDuration;
-use rust_decimal::Decimal;
 use sha2::{Digest as _, Sha256};
 use store::{Invoice, InvoiceLine, InvoiceStatus};
 
@@ -68,38 +67,22 @@ impl Push<'_> {
             let message = "The usage is too old for Stripe's meters, which take 35 days; bill it there by hand.";
             return Err(BillingError::Differs(message.to_owned()));
         }
-        let value = line.quantity.to_string();
+        let identifier = identifier(invoice, line);
         let parameters = [
-            ("event_name", event_name.as_str()),
-            ("payload[stripe_customer_id]", customer),
-            ("payload[value]", &value),
-            ("identifier", &identifier(invoice, line)),
-            ("timestamp", &timestamp.to_string()),
+            ("event_name", event_name.clone()),
+            ("payload[stripe_customer_id]", customer.to_owned()),
+            ("payload[value]", line.quantity.to_string()),
+            ("identifier", identifier.clone()),
+            ("timestamp", timestamp.to_string()),
         ];
         let wanted = Wanted {
             partner: invoice.partner,
             subject,
             path: "/v1/billing/meter_events",
-            parameters: parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
+            parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            look: Look::Event { meter: &meter, customer, minute, units: line.quantity, identifier },
         };
-        self.once(wanted, async || {
-            let unclear = || {
-                let message = format!(
-                    "Whether Stripe counted {value} units of {product} cannot be told; compare its meter by hand."
-                );
-                Err(BillingError::Differs(message))
-            };
-            let Some(minute) = minute else { return unclear() };
-            let counted = self.stripe.metered(&meter, customer, minute, minute + 60).await?;
-            if counted == Decimal::from(line.quantity) {
-                Ok(Some(identifier(invoice, line)))
-            } else if counted.is_zero() {
-                Ok(None)
-            } else {
-                unclear()
-            }
-        })
-        .await?;
+        self.once(wanted).await?;
         Ok(())
     }
 

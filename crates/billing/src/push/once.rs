@@ -5,7 +5,7 @@
 //! 3. Once Stripe may have forgotten the key, or remembers only a failure for it, Stripe is looked through first. What is
 //!    found is ours; only when nothing is found is there another attempt, under another key.
 
-use super::Push;
+use super::{Push, look::Look};
 use crate::BillingError;
 use domain::id::PartnerId;
 use jiff::SignedDuration;
@@ -22,22 +22,20 @@ pub(super) struct Wanted<'a> {
     /// As `/v1/invoiceitems`.
     pub path: &'a str,
     pub parameters: Parameters,
+    /// How to find it by what it carries.
+    pub look: Look<'a>,
 }
 
 impl Push<'_> {
-    /// The id of the object at Stripe, created if need be. `look` finds it by what it carries.
-    pub(super) async fn once(
-        &self,
-        wanted: Wanted<'_>,
-        look: impl AsyncFn() -> Result<Option<String>, BillingError>,
-    ) -> Result<String, BillingError> {
-        let Wanted { partner, subject, path, parameters } = wanted;
+    /// The id of the object at Stripe, created if need be.
+    pub(super) async fn once(&self, wanted: Wanted<'_>) -> Result<String, BillingError> {
+        let Wanted { partner, subject, path, parameters, look } = wanted;
         let begin = |attempt| self.store.begin_stripe_object(partner, &subject, attempt, &parameters, self.now);
         let held = match self.store.stripe_object(partner, &subject).await? {
             None => begin(1).await?,
             Some(held) if held.stripe_id.is_some() => held,
             Some(held) if self.now.duration_since(held.attempted_at).abs() < REMEMBERED => held,
-            Some(held) => match look().await? {
+            Some(held) => match look.at(self.stripe).await? {
                 Some(found) => return self.found(partner, &subject, found).await,
                 None => begin(held.attempt + 1).await?,
             },
@@ -55,7 +53,7 @@ impl Push<'_> {
         }
         if error.is_remembered_failure() || error.is_other_request() {
             // The same key will only ever give this answer; what it hides is to be seen.
-            if let Some(found) = look().await? {
+            if let Some(found) = look.at(self.stripe).await? {
                 return self.found(partner, &subject, found).await;
             }
             begin(held.attempt + 1).await?;

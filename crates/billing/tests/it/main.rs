@@ -1,0 +1,7 @@
+//! Billing against a real Postgres and the Stripe stand-in over real TCP.
+
+mod closing;
+mod faults;
+mod pushing;
+mod shop;
+mod webhooks;

@@ -1,0 +1,203 @@
+//! Stripe's books come to be ours, in both modes, and a difference is never sent.
+
+use crate::shop::{Shop, days, hours, list, terms};
+use billing::stripe::{SecretKey, Stripe, StripeSettings};
+use domain::{id::InvoiceId, id::PartnerId};
+use jiff::SignedDuration;
+use serde_json::json;
+use std::time::Duration;
+use store::{InvoiceStatus, LedgerAccount};
+
+/// A partner with a closed month of 3,201 units.
+async fn billed(shop: &Shop, name: &str, collect: &str) -> (PartnerId, InvoiceId) {
+    let now = shop.now().await;
+    let plan = shop.plan(&format!("plan-of-{name}"), terms(collect)).await;
+    let partner = shop.partner(name, plan, now - days(32)).await;
+    shop.live(partner, now - days(30), &[(1, 700), (2, 2_501)]).await;
+    let invoices = shop.close(now).await.invoices;
+    (partner, invoices[0])
+}
+
+#[tokio::test]
+async fn the_draft_is_filled_compared_and_finalised_once() {
+    let shop = Shop::open().await;
+    let (partner, invoice) = billed(&shop, "acme", "invoice_items").await;
+    let report = shop.reconcile().await;
+    assert_eq!(report.pushed, [invoice], "{report:?}");
+    let again = shop.reconcile().await;
+    assert!(again.pushed.is_empty() && again.problems.is_empty());
+
+    let (held, how_many) = shop.at_stripe(invoice).await;
+    assert_eq!(how_many, 1);
+    assert_eq!(
+        (held["status"].as_str(), held["total"].as_i64(), held["currency"].as_str()),
+        (Some("open"), Some(5_501), Some("usd"))
+    );
+    let amounts: Vec<_> = list(&held["lines"], "data").iter().filter_map(|line| line["amount"].as_i64()).collect();
+    assert_eq!(amounts, [4_900, 0, 1_101, -500]);
+    let state = shop.state().await;
+    assert_eq!(list(&state, "customers").len(), 1);
+    assert_eq!(list(&state, "customers")[0]["email"], "owner@acme.example");
+    let (ours, _) = shop.store.invoice(partner, invoice).await.expect("an invoice");
+    assert_eq!(ours.status, InvoiceStatus::Sent);
+}
+
+#[tokio::test]
+async fn a_payment_without_a_webhook_is_found_within_the_hour() {
+    let shop = Shop::open().await;
+    let (partner, invoice) = billed(&shop, "acme", "invoice_items").await;
+    shop.reconcile().await;
+    let (held, _) = shop.at_stripe(invoice).await;
+    let id = held["id"].as_str().expect("an id");
+    shop.stripe.create(&format!("/v1/invoices/{id}/pay"), &Vec::new(), "pay").await.expect("paid");
+    shop.reconcile().await;
+    assert_eq!(shop.store.invoice(partner, invoice).await.expect("an invoice").0.status, InvoiceStatus::Sent);
+    shop.advance(hours(2)).await;
+    shop.reconcile().await;
+    assert_eq!(shop.store.invoice(partner, invoice).await.expect("an invoice").0.status, InvoiceStatus::Paid);
+    let balances = shop.store.ledger_balances(partner).await.expect("balances");
+    let shown: Vec<_> = balances.iter().map(|(account, money)| (*account, money.micros)).collect();
+    assert_eq!(
+        shown,
+        [(LedgerAccount::Cash, 55_010_000), (LedgerAccount::Receivable, 0), (LedgerAccount::Revenue, -55_010_000)]
+    );
+}
+
+#[tokio::test]
+async fn a_draft_with_another_total_stays_a_draft_and_is_reported() {
+    let shop = Shop::open().await;
+    let (partner, invoice) = billed(&shop, "acme", "invoice_items").await;
+    let now = shop.now().await;
+    // Somebody has put an item of their own on our draft.
+    let owned =
+        |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect::<Vec<_>>();
+    let customer = owned(&[("name", "acme"), ("email", "owner@acme.example")]);
+    let customer = shop.stripe.create("/v1/customers", &customer, "c").await.expect("a customer");
+    let ours = invoice.to_string();
+    let draft = owned(&[("customer", &customer), ("currency", "usd"), ("metadata[turnpike_invoice]", &ours)]);
+    let draft_id = shop.stripe.create("/v1/invoices", &draft, "i").await.expect("a draft");
+    for (subject, id) in [("customer".to_owned(), &customer), (format!("invoice:{invoice}"), &draft_id)] {
+        shop.store.begin_stripe_object(partner, &subject, 1, &Vec::new(), now).await.expect("noted");
+        shop.store.finish_stripe_object(partner, &subject, id, now).await.expect("noted");
+    }
+    let item = owned(&[("customer", &customer), ("invoice", &draft_id), ("amount", "1"), ("currency", "usd")]);
+    shop.stripe.create("/v1/invoiceitems", &item, "x").await.expect("an item");
+
+    let report = shop.reconcile().await;
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert_eq!(shop.at_stripe(invoice).await.0["status"], "draft");
+    let (held, _) = shop.store.invoice(partner, invoice).await.expect("an invoice");
+    assert_eq!(held.status, InvoiceStatus::Open);
+    assert!(held.push_problem.expect("a reason").contains("5502 USD"));
+
+    // A second item with our names, though, is ours to remove.
+    let state = shop.state().await;
+    let foreign = list(&state, "invoice_items")[0]["id"].as_str().expect("an id").to_owned();
+    shop.stripe.delete_item(&foreign).await.expect("removed");
+    let twin = owned(&[
+        ("customer", &customer),
+        ("invoice", &draft_id),
+        ("amount", "4900"),
+        ("currency", "usd"),
+        ("metadata[turnpike_invoice]", &ours),
+        ("metadata[turnpike_line]", "0"),
+    ]);
+    shop.stripe.create("/v1/invoiceitems", &twin, "y").await.expect("an item");
+    let report = shop.reconcile().await;
+    assert_eq!(report.pushed, [invoice], "{report:?}");
+    assert_eq!(shop.at_stripe(invoice).await.0["total"], 5_501);
+    assert_eq!(shop.store.invoice(partner, invoice).await.expect("an invoice").0.push_problem, None);
+}
+
+#[tokio::test]
+async fn meters_get_each_operations_units_once_and_the_fee_as_an_item() {
+    let shop = Shop::open().await;
+    let (partner, invoice) = billed(&shop, "acme", "meter_events").await;
+    assert_eq!(shop.reconcile().await.pushed, [invoice]);
+    let state = shop.state().await;
+    let meters: Vec<_> =
+        list(&state, "meters").iter().map(|meter| meter["event_name"].as_str().expect("a name")).collect();
+    assert_eq!(meters, ["turnpike_units_payments"]);
+    let mut values: Vec<_> = list(&state, "meter_events").iter().filter_map(|event| event["value"].as_i64()).collect();
+    values.sort();
+    assert_eq!(values, [700, 2_501]);
+    let period = shop.store.invoice(partner, invoice).await.expect("an invoice").0.period;
+    for event in list(&state, "meter_events") {
+        let at = event["timestamp"].as_i64().expect("a time");
+        assert!((period.start.as_second()..period.end.as_second()).contains(&at), "inside the period");
+        assert_eq!(at % 60, 0);
+    }
+    let items: Vec<_> =
+        list(&state, "invoice_items").iter().map(|item| (item["amount"].as_i64(), item["invoice"].is_null())).collect();
+    assert_eq!(items, [(Some(4_900), true)], "it waits for Stripe's own next invoice");
+}
+
+#[tokio::test]
+async fn usage_too_old_for_a_meter_is_reported_and_not_sent() {
+    let shop = Shop::open().await;
+    let now = shop.now().await;
+    let plan = shop.plan("metered", terms("meter_events")).await;
+    let partner = shop.partner("acme", plan, now - days(100)).await;
+    shop.live(partner, now - days(99), &[(1, 5)]).await;
+    shop.close(now).await;
+    let report = shop.reconcile().await;
+    assert_eq!(report.problems.len(), 1, "{report:?}");
+    assert!(report.problems[0].1.contains("35 days"));
+    assert!(list(&shop.state().await, "meter_events").is_empty());
+}
+
+#[tokio::test]
+async fn a_new_name_and_address_reach_the_customer() {
+    let shop = Shop::open().await;
+    let (partner, _) = billed(&shop, "acme", "invoice_items").await;
+    shop.reconcile().await;
+    shop.store.rename_partner(partner, "Acme & Söhne", store::Actor::System, shop.now().await).await.expect("renamed");
+    shop.advance(days(31)).await;
+    let now = shop.now().await;
+    assert_eq!(shop.close(now).await.invoices.len(), 1);
+    shop.reconcile().await;
+    let state = shop.state().await;
+    let names: Vec<_> =
+        list(&state, "customers").iter().map(|customer| customer["name"].as_str().expect("a name")).collect();
+    assert_eq!(names, ["Acme & Söhne"]);
+}
+
+#[tokio::test]
+async fn nothing_is_lost_while_stripe_is_down_or_the_key_is_wrong() {
+    let shop = Shop::open().await;
+    let (partner, invoice) = billed(&shop, "acme", "invoice_items").await;
+    shop.control("faults", json!({ "down": true })).await;
+    assert_eq!(shop.reconcile().await.waiting, 1);
+    shop.advance(days(3)).await;
+    assert_eq!(shop.reconcile().await.waiting, 1);
+    shop.control("faults", json!({})).await;
+
+    let wrong = StripeSettings {
+        key: SecretKey::new("rk_wrong_key_text"),
+        base_url: shop.stand_in.url(),
+        timeout: Duration::from_secs(1),
+    };
+    let stripe = Stripe::new(wrong).expect("settings");
+    let error = billing::reconcile(&shop.store, &stripe, billing::PushSettings::default(), shop.now().await)
+        .await
+        .expect_err("refused");
+    assert!(
+        !format!("{error} {error:?} {stripe_settings:?}", stripe_settings = SecretKey::new("rk_wrong_key_text"))
+            .contains("rk_wrong")
+    );
+    assert_eq!(shop.store.invoice(partner, invoice).await.expect("an invoice").0.status, InvoiceStatus::Open);
+
+    let nobody = StripeSettings {
+        base_url: "http://127.0.0.1:9".to_owned(),
+        ..StripeSettings::new(SecretKey::new("sk_test_x"))
+    };
+    let stripe = Stripe::new(nobody).expect("settings");
+    let report = billing::reconcile(&shop.store, &stripe, billing::PushSettings::default(), shop.now().await)
+        .await
+        .expect("no error");
+    assert_eq!(report.waiting, 1);
+
+    assert_eq!(shop.reconcile().await.pushed, [invoice]);
+    assert_eq!(list(&shop.state().await, "customers").len(), 1);
+    assert!(shop.now().await.duration_since(jiff::Timestamp::UNIX_EPOCH) > SignedDuration::ZERO);
+}

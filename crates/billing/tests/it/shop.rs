@@ -1,0 +1,200 @@
+//! A provider with one product, a store of its own and a stand-in of its own, in one line.
+
+use billing::{
+    Closing, ClosingReport, PushSettings, Reconciled, close_due_periods, reconcile,
+    stripe::{SecretKey, Stripe, StripeSettings},
+};
+use domain::{
+    id::{AppId, InvoiceId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId},
+    key_text::Environment,
+    plan::{Approval, PlanTerms},
+    product::Visibility,
+    usage::{Outcome, UsageEvent},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::{Value, json};
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
+use store::{
+    Actor, NewOperation, NewPlan, NewProduct, PlanMeta,
+    ingest::Position,
+    test_db::{self, TestStore, world::World},
+};
+use stripe_stand_in::{Options, StandIn};
+use uuid::Uuid;
+
+pub const GRACE: SignedDuration = SignedDuration::from_secs(60);
+
+pub struct Shop {
+    pub store: TestStore,
+    pub stand_in: StandIn,
+    pub stripe: Stripe,
+    pub product: ProductId,
+    pub operations: Vec<OperationId>,
+    batches: AtomicU64,
+}
+
+pub fn hours(hours: i64) -> SignedDuration {
+    SignedDuration::from_hours(hours)
+}
+
+pub fn days(days: i64) -> SignedDuration {
+    SignedDuration::from_hours(days * 24)
+}
+
+/// 49.00 a month with 1,000 units, then 0.005 each; $5.00 of usage included.
+pub fn terms(collect: &str) -> PlanTerms {
+    serde_json::from_value(json!({
+        "currency": "USD", "products": [{ "product": "payments" }], "base_fee_micros": 49_000_000,
+        "price": { "model": "per_unit", "included": 1000, "unit_price": "0.005" },
+        "included_credit_micros": 5_000_000, "collect": collect,
+    }))
+    .expect("terms")
+}
+
+impl Shop {
+    /// The product `payments` with three operations: `cancel`, `create`, `read`.
+    pub async fn open() -> Self {
+        let store = test_db::store().await;
+        let stand_in = StandIn::start(Options { webhook_secret: "whsec_a".to_owned(), ..Options::default() })
+            .await
+            .expect("starts");
+        let settings = StripeSettings {
+            key: SecretKey::new("sk_test_the_secret"),
+            base_url: stand_in.url(),
+            timeout: Duration::from_millis(400),
+        };
+        let operation = |code: &str| NewOperation {
+            code: code.to_owned(),
+            method: "POST".to_owned(),
+            path: format!("/{code}"),
+            summary: String::new(),
+            weight: 1,
+            deprecated: false,
+        };
+        let new = NewProduct {
+            code: "payments".to_owned(),
+            name: "Payments".to_owned(),
+            summary: String::new(),
+            route: "/payments".to_owned(),
+            upstream_url: "http://127.0.0.1:4000".to_owned(),
+            timeout_ms: 30_000,
+            visibility: Visibility::Public,
+            document: json!({ "openapi": "3.1.0" }),
+            operations: vec![operation("cancel"), operation("create"), operation("read")],
+            headers: Vec::new(),
+        };
+        let product = store.create_product(&new, Actor::System, test_db::world::now()).await.expect("a product");
+        let operations =
+            store.product(product).await.expect("a product").operations.iter().map(|operation| operation.id).collect();
+        let stripe = Stripe::new(settings).expect("settings");
+        Self { store, stand_in, stripe, product, operations, batches: AtomicU64::new(0) }
+    }
+
+    /// By the stand-in's clock, to the second.
+    pub async fn now(&self) -> Timestamp {
+        let state = self.state().await;
+        Timestamp::from_second(state["now"].as_i64().expect("a number")).expect("in range")
+    }
+
+    pub async fn advance(&self, by: SignedDuration) {
+        self.control("clock", json!({ "advance_seconds": by.as_secs() })).await;
+    }
+
+    pub async fn control(&self, path: &str, body: Value) {
+        self.stand_in.control("POST", path, body).await.expect("the stand-in obeys");
+    }
+
+    /// Everything that the stand-in holds.
+    pub async fn state(&self) -> Value {
+        self.stand_in.control("GET", "state", Value::Null).await.expect("a state")
+    }
+
+    pub async fn plan(&self, code: &str, terms: PlanTerms) -> PlanVersionId {
+        let meta = PlanMeta {
+            name: code.to_owned(),
+            summary: String::new(),
+            position: 0,
+            private: false,
+            approval: Approval::Automatic,
+        };
+        let new = NewPlan { code: code.to_owned(), meta, terms };
+        let plan = self.store.create_plan(&new, Actor::System, test_db::world::now()).await.expect("a plan");
+        self.store.plan(plan).await.expect("a plan").versions[0].id
+    }
+
+    /// A partner with an owner, on the plan since `since`.
+    pub async fn partner(&self, name: &str, plan: PlanVersionId, since: Timestamp) -> PartnerId {
+        let partner = World::named(&self.store, name).await.partner;
+        self.store.assign_plan_version(partner, plan, Actor::System, since).await.expect("a subscription");
+        partner
+    }
+
+    /// Calls of `units` each to operations by index.
+    pub async fn calls(&self, partner: PartnerId, at: Timestamp, environment: Environment, calls: &[(usize, u64)]) {
+        let event = |(operation, units): &(usize, u64)| UsageEvent {
+            at,
+            request_id: "r".to_owned(),
+            partner,
+            app: AppId(Uuid::from_u128(1)),
+            key: KeyId(Uuid::from_u128(2)),
+            team: None,
+            member: None,
+            environment,
+            plan_version: None,
+            product: Some(self.product),
+            operation: Some(self.operations[*operation]),
+            method: "POST".to_owned(),
+            path: "/".to_owned(),
+            status: 200,
+            outcome: Outcome::Served,
+            units: *units,
+            bytes_in: 0,
+            bytes_out: 0,
+            duration_us: 1,
+            upstream_us: 1,
+        };
+        let batch: Vec<_> = (0..).zip(calls.iter().map(event)).collect();
+        let to = Position { segment: 0, byte_offset: 1, sequence: batch.len() as u64 };
+        let node = format!("batch-{}", self.batches.fetch_add(1, Ordering::Relaxed));
+        self.store.ingest(&node, 0, batch, Position::default(), to, at).await.expect("taken in");
+    }
+
+    /// Live calls.
+    pub async fn live(&self, partner: PartnerId, at: Timestamp, calls: &[(usize, u64)]) {
+        self.calls(partner, at, Environment::Live, calls).await;
+    }
+
+    /// Closes what is due, with all usage taken in.
+    pub async fn close(&self, now: Timestamp) -> ClosingReport {
+        let closing = Closing { grace: GRACE, ingested_through: Some(now) };
+        let report = close_due_periods(&self.store, closing, now).await.expect("closes");
+        assert!(report.problems.is_empty(), "{report:?}");
+        report
+    }
+
+    pub async fn reconcile(&self) -> Reconciled {
+        let now = self.now().await;
+        // As the server does it, in a task of its own.
+        let (store, stripe) = (self.store.handle(), self.stripe.clone());
+        let run = tokio::spawn(async move { reconcile(&store, &stripe, PushSettings::default(), now).await });
+        run.await.expect("no panic").expect("reconciles")
+    }
+
+    /// Stripe's invoice with our id in its metadata, and how many there are.
+    pub async fn at_stripe(&self, invoice: InvoiceId) -> (Value, usize) {
+        let state = self.state().await;
+        let id = invoice.to_string();
+        let held: Vec<&Value> = list(&state, "invoices")
+            .iter()
+            .filter(|held| held["metadata"]["turnpike_invoice"] == id.as_str())
+            .collect();
+        (held.first().map(|held| (*held).clone()).unwrap_or_default(), held.len())
+    }
+}
+
+pub fn list<'a>(state: &'a Value, kind: &str) -> &'a [Value] {
+    state[kind].as_array().map(Vec::as_slice).unwrap_or_default()
+}
