@@ -1,3 +1,37 @@
 //! One file per page, named after its address.
 
 pub mod landing;
+pub mod app;
+pub mod apps;
+pub mod request;
+pub mod requests;
+pub mod time_text;
+pub mod usage;
+pub mod check_mail;
+pub mod console_sign_in;
+pub mod console_welcome;
+pub mod error_code;
+pub mod error_codes;
+pub mod form_problems;
+pub mod inbox;
+pub mod inbox_mail;
+pub mod invitation;
+pub mod pricing;
+pub mod reset;
+pub mod reset_choose;
+pub mod settings;
+pub mod sign_in;
+pub mod sign_up;
+pub mod team;
+pub mod team_remove;
+pub mod verify;
+pub mod operation;
+pub mod product;
+pub mod products;
+pub mod schema_view;
+pub mod home;
+pub mod plan;
+pub mod plan_change;
+pub mod invoices;
+pub mod invoice;
+pub mod gallery;

@@ -20,6 +20,37 @@ pub fn App() -> impl IntoView {
         <Router>
             <Routes fallback=NotFound>
                 <Route path=path!("/") view=LandingPage ssr=SsrMode::Async/>
+                <Route path=path!("/pricing") view=crate::pages::pricing::PricingPage ssr=SsrMode::Async/>
+                <Route path=path!("/docs/errors") view=crate::pages::error_codes::ErrorCodesPage ssr=SsrMode::Async/>
+                <Route path=path!("/docs/errors/:code") view=crate::pages::error_code::ErrorCodePage ssr=SsrMode::Async/>
+                <Route path=path!("/sign-up") view=crate::pages::sign_up::SignUpPage ssr=SsrMode::Async/>
+                <Route path=path!("/check-your-mail") view=crate::pages::check_mail::CheckMailPage ssr=SsrMode::Async/>
+                <Route path=path!("/verify") view=crate::pages::verify::VerifyPage ssr=SsrMode::Async/>
+                <Route path=path!("/sign-in") view=crate::pages::sign_in::SignInPage ssr=SsrMode::Async/>
+                <Route path=path!("/reset") view=crate::pages::reset::ResetPage ssr=SsrMode::Async/>
+                <Route path=path!("/reset/choose") view=crate::pages::reset_choose::ResetChoosePage ssr=SsrMode::Async/>
+                <Route path=path!("/invitation") view=crate::pages::invitation::InvitationPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/sign-in") view=crate::pages::console_sign_in::ConsoleSignInPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/welcome") view=crate::pages::console_welcome::ConsoleWelcomePage ssr=SsrMode::Async/>
+                <Route path=path!("/team") view=crate::pages::team::TeamPage ssr=SsrMode::Async/>
+                <Route path=path!("/team/:member/remove") view=crate::pages::team_remove::TeamRemovePage ssr=SsrMode::Async/>
+                <Route path=path!("/settings") view=crate::pages::settings::SettingsPage ssr=SsrMode::Async/>
+                <Route path=path!("/gallery") view=crate::pages::gallery::GalleryPage ssr=SsrMode::Async/>
+                <Route path=path!("/dev/inbox") view=crate::pages::inbox::InboxPage ssr=SsrMode::Async/>
+                <Route path=path!("/dev/inbox/:id") view=crate::pages::inbox_mail::InboxMailPage ssr=SsrMode::Async/>
+                <Route path=path!("/home") view=crate::pages::home::HomePage ssr=SsrMode::Async/>
+                <Route path=path!("/products") view=crate::pages::products::ProductsPage ssr=SsrMode::Async/>
+                <Route path=path!("/products/:product") view=crate::pages::product::ProductPage ssr=SsrMode::Async/>
+                <Route path=path!("/products/:product/:operation") view=crate::pages::operation::OperationPage ssr=SsrMode::Async/>
+                <Route path=path!("/apps") view=crate::pages::apps::AppsPage ssr=SsrMode::Async/>
+                <Route path=path!("/apps/:app") view=crate::pages::app::AppPage ssr=SsrMode::Async/>
+                <Route path=path!("/usage") view=crate::pages::usage::UsagePage ssr=SsrMode::Async/>
+                <Route path=path!("/requests") view=crate::pages::requests::RequestsPage ssr=SsrMode::Async/>
+                <Route path=path!("/requests/:place") view=crate::pages::request::RequestPage ssr=SsrMode::Async/>
+                <Route path=path!("/plan") view=crate::pages::plan::PlanPage ssr=SsrMode::Async/>
+                <Route path=path!("/plan/change") view=crate::pages::plan_change::PlanChangePage ssr=SsrMode::Async/>
+                <Route path=path!("/invoices") view=crate::pages::invoices::InvoicesPage ssr=SsrMode::Async/>
+                <Route path=path!("/invoices/:invoice") view=crate::pages::invoice::InvoicePage ssr=SsrMode::Async/>
             </Routes>
         </Router>
     }

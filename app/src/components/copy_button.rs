@@ -65,7 +65,7 @@ fn copy(text: &str, target: &str, say: WriteSignal<Option<bool>>) {
     leptos::task::spawn_local(async move {
         let written = wasm_bindgen_futures::JsFuture::from(window().navigator().clipboard().write_text(&text)).await;
         say.set(Some(written.is_ok()));
-        set_timeout(move || say.set(None), Duration::from_secs(2));
+        let _ = set_timeout(move || say.set(None), Duration::from_secs(2));
     });
 }
 

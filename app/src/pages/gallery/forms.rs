@@ -1,6 +1,6 @@
 //! Forms: empty, filled, wrong, read only.
 
-use super::LONG;
+use super::samples::LONG;
 use crate::components::*;
 use leptos::prelude::*;
 

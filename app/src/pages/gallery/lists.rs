@@ -1,6 +1,6 @@
 //! Tables, facts and histories: some rows, none, loading, far too long.
 
-use super::{LONG, before};
+use super::samples::{LONG, before};
 use crate::components::*;
 use domain::money::{Currency, Money};
 use jiff::Timestamp;

@@ -1,6 +1,6 @@
 //! Badges, notices, figures in text, icons; and what stands where content would.
 
-use super::{LONG, before};
+use super::samples::{LONG, before};
 use crate::components::*;
 use domain::money::{Currency, Money};
 use jiff::Timestamp;
