@@ -4,3 +4,11 @@
 //! sends an error's text to the browser through an address.
 
 pub mod theme;
+pub mod apps;
+pub mod keys;
+pub mod accounts;
+pub mod members;
+pub mod operators;
+pub mod settings;
+pub mod try_it;
+pub mod plan;
