@@ -116,7 +116,9 @@ pub fn check(root: &Value) -> Found {
             }
             match kind {
                 Kind::Operation => {
-                    if let Some(id) = value.get("operationId") {
+                    // A path that was a reference has its operations' names in the components too.
+                    let named = value.get("operationId").filter(|_| !pointer.starts_with("/components/"));
+                    if let Some(id) = named {
                         operation_id(id, pointer, &mut ids, &mut found);
                     }
                     if old && value.get("responses").is_none() {

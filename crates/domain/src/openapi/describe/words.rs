@@ -128,7 +128,9 @@ pub fn constraints(view: &View<'_>) -> Vec<String> {
     }
     match view.text("pattern") {
         None | Some("^.*$" | ".*" | "^[\\S\\s]*$" | "^[\\s\\S]*$") => {} // Anything matches.
-        Some(pattern) if pattern.len() <= MAX_PATTERN && !pattern.contains('`') => words.push(format!("matches `{pattern}`")),
+        Some(pattern) if pattern.len() <= MAX_PATTERN && !pattern.contains('`') => {
+            words.push(format!("matches `{pattern}`"))
+        }
         Some(_) => words.push("matches the pattern in the OpenAPI document".to_owned()),
     }
     if view.flag("uniqueItems") {

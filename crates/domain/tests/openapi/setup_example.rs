@@ -1,7 +1,6 @@
 //! The set-up that a first run applies, its document, and the JSON Schema that editors check it by, agree.
 
-mod reading;
-
+use super::reading;
 use domain::{
     openapi::{Document, filter, to_yaml},
     plan::Approval,

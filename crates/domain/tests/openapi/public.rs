@@ -4,8 +4,7 @@
 //! They are not in the repository. The tests look in `$TURNPIKE_SHARED/openapi`, else in `../shared/openapi` beside the
 //! checkout, and say so where there are none.
 
-mod reading;
-
+use super::reading;
 use domain::openapi::{Document, display::SchemaDoc, filter, search_entries, to_json_pretty, to_yaml};
 use std::{
     path::{Path, PathBuf},
