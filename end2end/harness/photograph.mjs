@@ -1,0 +1,43 @@
+// A page as pictures: light and dark, a phone and a desktop. On each, axe-core finds nothing and nothing sticks out.
+import assert from "node:assert/strict";
+import { mkdir, readFile } from "node:fs/promises";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { root } from "./programs.mjs";
+
+const artifacts = path.join(root, "end2end", "artifacts");
+const axe = await readFile(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const widths = [360, 1440];
+const schemes = ["light", "dark"];
+
+export async function photograph(page, name) {
+  await mkdir(artifacts, { recursive: true });
+  const before = page.viewportSize();
+  const faults = [];
+  for (const colorScheme of schemes) {
+    for (const width of widths) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+      const picture = `${name}-${colorScheme}-${width}`;
+      await page.screenshot({ path: path.join(artifacts, `${picture}.png`), fullPage: true, animations: "disabled" });
+      faults.push(...(await look(page)).map((fault) => `${picture}: ${fault}`));
+    }
+  }
+  await page.emulateMedia({ colorScheme: null, reducedMotion: "reduce" });
+  if (before) await page.setViewportSize(before);
+  assert.deepEqual(faults, [], `${name} is accessible and fits`);
+}
+
+async function look(page) {
+  if (!(await page.evaluate("typeof axe === 'object'"))) await page.evaluate(axe);
+  const { violations, overflow } = await page.evaluate(async () => ({
+    violations: (await axe.run(document, { resultTypes: ["violations"] })).violations,
+    overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  }));
+  const faults = violations.map(({ id, help, nodes }) => {
+    const places = nodes.slice(0, 3).map(({ target, any }) => `${target.join(" ")}${any[0] ? ` (${any[0].message})` : ""}`);
+    return `${id}: ${help}: ${places.join("; ")}`;
+  });
+  if (overflow > 0) faults.push(`the page is ${overflow} px wider than the window`);
+  return faults;
+}
