@@ -291,6 +291,7 @@ mod tests {
         let disabled = store.disable_operator(one, Actor::System, now()).await;
         assert!(matches!(disabled, Err(StoreError::Conflict { .. })), "the other has no password yet");
         store.set_operator_password(two, "$hash", None, now()).await.expect("set");
+        store.warm().await;
         let down = |id| store.change_operator_role(id, OperatorRole::Viewer, Actor::System, now());
         let (first, second) = tokio::join!(down(one), down(two));
         assert!(first.is_ok() != second.is_ok());

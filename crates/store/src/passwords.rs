@@ -235,6 +235,7 @@ mod tests {
         let world = World::new(&store).await;
         let mail = world::mail("x@x.example");
         store.request_password_reset("owner@acme.example", world::token(4), &mail, world.now).await.expect("quiet");
+        store.warm().await;
         let (one, two) = tokio::join!(
             store.reset_password([4; 32], "$one", world.now),
             store.reset_password([4; 32], "$two", world.now)

@@ -44,6 +44,15 @@ impl TestStore {
         self.store.clone()
     }
 
+    /// Opens a few connections, so that what a test starts at once also runs at once.
+    pub async fn warm(&self) {
+        let pool = self.store.pool();
+        drop(tokio::join!(pool.acquire(), pool.acquire(), pool.acquire(), pool.acquire()));
+        while pool.num_idle() < 4 {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    }
+
     /// How another process, or another pool, reaches the same database.
     pub fn options(&self) -> PgConnectOptions {
         self.server.clone().database(&self.database)

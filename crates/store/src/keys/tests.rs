@@ -60,6 +60,7 @@ async fn of_two_racing_rotations_one_wins() {
     let (partner, actor, now) = (world.partner, world.actor(), world.now);
     let app = store.apps(partner).await.expect("apps")[0].app.id;
     let key = store.create_key(partner, &new_key(app, Environment::Live, 1), actor, now).await.expect("created");
+    store.warm().await;
     let (one, two) = tokio::join!(
         store.rotate_key(partner, key, secret(2), SignedDuration::ZERO, actor, now),
         store.rotate_key(partner, key, secret(3), SignedDuration::ZERO, actor, now)

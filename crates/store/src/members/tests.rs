@@ -83,6 +83,7 @@ async fn two_owners_who_step_down_at_once_leave_one() {
     let world = World::new(&store).await;
     let new = member("b@acme.example", MemberRole::Owner);
     let second = store.create_member(world.partner, &new, Actor::System, world.now).await.expect("created");
+    store.warm().await;
     let down = |id| store.change_role(world.partner, id, MemberRole::Admin, Actor::Member(id), world.now);
     let (one, two) = tokio::join!(down(world.owner), down(second));
     assert!(one.is_ok() != two.is_ok(), "{one:?} {two:?}");

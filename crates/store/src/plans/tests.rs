@@ -125,6 +125,7 @@ async fn racing_versions_of_one_plan_number_without_a_gap() {
     let fees = [1, 2, 3, 4].map(|euro| PlanTerms { base_fee_micros: euro * 1_000_000, ..terms() });
     let [a, b, c, d] = &fees;
     let add = |terms| store.add_plan_version(plan, terms, Actor::System, now());
+    store.warm().await;
     let (a, b, c, d) = tokio::join!(add(a), add(b), add(c), add(d));
     assert!([a, b, c, d].iter().all(Result::is_ok));
     let versions: Vec<_> = store.plan(plan).await.expect("a plan").versions.iter().map(|v| v.version).collect();

@@ -150,6 +150,7 @@ async fn racing_choices_leave_one_active_plan_and_a_suspended_partner_chooses_no
     let world = World::new(&store).await;
     let (starter, pro) = (plan(&store, "starter").await, plan(&store, "pro").await);
     let choose = |plan| store.choose_plan(world.partner, plan, world.actor(), now());
+    store.warm().await;
     let (one, two) = tokio::join!(choose(starter), choose(pro));
     assert!(one.is_ok() && two.is_ok(), "{one:?} {two:?}");
     let history = store.subscription_history(world.partner).await.expect("history");
