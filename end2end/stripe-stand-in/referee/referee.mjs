@@ -1,0 +1,279 @@
+// Stripe's own client library drives the stand-in through every endpoint that Turnpike uses, and has to understand it.
+//
+//   node referee.mjs <path of the stripe-stand-in program>
+//
+// Ends with 0 when everything holds, else with 1 and what did not.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
+import { createInterface } from "node:readline";
+import Stripe from "stripe";
+
+const program = process.argv[2];
+if (!program) {
+  console.error("Say which program to test: node referee.mjs <path of stripe-stand-in>");
+  process.exit(2);
+}
+
+const HOUR = 3600;
+const received = [];
+const webhook = createServer((request, response) => {
+  const chunks = [];
+  request.on("data", (chunk) => chunks.push(chunk));
+  request.on("end", () => {
+    received.push({ body: Buffer.concat(chunks), signature: request.headers["stripe-signature"] });
+    response.end("{}");
+  });
+});
+webhook.listen(0, "127.0.0.1");
+await once(webhook, "listening");
+
+const standIn = spawn(program, [
+  "--port", "0",
+  "--webhook", `http://127.0.0.1:${webhook.address().port}/`,
+  "--webhook-secret", "whsec_referee",
+]);
+standIn.stderr.pipe(process.stderr);
+const [line] = await once(createInterface(standIn.stdout), "line");
+const base = new URL(line.split(" ").at(-1));
+
+const client = (options = {}) =>
+  new Stripe("sk_test_referee", {
+    host: base.hostname, port: base.port, protocol: "http", maxNetworkRetries: 0, telemetry: false, timeout: 2000, ...options,
+  });
+const stripe = client();
+
+async function control(path, body) {
+  const answer = await fetch(new URL(`/_control/${path}`, base), {
+    method: body === undefined ? "GET" : "POST",
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  assert.equal(answer.status, 200, `control ${path}`);
+  return answer.json();
+}
+
+async function refused(promise, expected) {
+  const error = await promise.then(() => assert.fail("it was accepted"), (error) => error);
+  for (const [name, value] of Object.entries(expected)) {
+    assert.equal(error[name], value, `${name} of ${error.message}`);
+  }
+  return error;
+}
+
+async function all(list) {
+  const found = [];
+  for await (const item of list) found.push(item);
+  return found;
+}
+
+let customer, invoice, meter;
+
+const steps = {
+  "a key is asked for": async () => {
+    await refused(client({}).customers.retrieve("cus_1"), { statusCode: 404, code: "resource_missing", type: "StripeInvalidRequestError" });
+    const other = new Stripe("pk_wrong", { host: base.hostname, port: base.port, protocol: "http", maxNetworkRetries: 0 });
+    await refused(other.customers.list(), { type: "StripeAuthenticationError", statusCode: 401 });
+  },
+
+  "customers are created, changed, listed and found": async () => {
+    customer = await stripe.customers.create({ name: "Acme & Söhne", email: "a@acme.example", metadata: { turnpike_partner: "partner_1" } });
+    assert.match(customer.id, /^cus_/);
+    assert.equal(customer.object, "customer");
+    assert.equal(customer.name, "Acme & Söhne");
+    const changed = await stripe.customers.update(customer.id, { name: "Acme", metadata: { more: "1" } });
+    assert.deepEqual(changed.metadata, { turnpike_partner: "partner_1", more: "1" });
+    assert.equal((await stripe.customers.retrieve(customer.id)).name, "Acme");
+    assert.deepEqual((await all(stripe.customers.list({ email: "a@acme.example" }))).map((found) => found.id), [customer.id]);
+    const query = "metadata['turnpike_partner']:'partner_1'";
+    assert.equal((await stripe.customers.search({ query })).data.length, 0, "search lags");
+    await control("clock", { advance_seconds: 90 });
+    assert.deepEqual((await stripe.customers.search({ query })).data.map((found) => found.id), [customer.id]);
+  },
+
+  "lists are cut into pages, newest first": async () => {
+    for (let number = 0; number < 25; number++) await stripe.customers.create({ name: `Page ${number}` });
+    const first = await stripe.customers.list({ limit: 10 });
+    assert.equal(first.has_more, true);
+    assert.equal(first.data[0].name, "Page 24");
+    assert.equal((await all(stripe.customers.list({ limit: 10 }))).length, 26);
+    await refused(stripe.customers.list({ limit: 101 }), { param: "limit" });
+  },
+
+  "unknown, missing and malformed parameters are errors": async () => {
+    await refused(stripe.customers.create({ nmae: "Acme" }), { code: "parameter_unknown", param: "nmae", statusCode: 400 });
+    await refused(stripe.invoiceItems.create({ amount: 1, currency: "usd" }), { code: "parameter_missing", param: "customer" });
+    await refused(stripe.invoiceItems.create({ customer: customer.id, amount: "1.5", currency: "usd" }), { code: "parameter_invalid_integer" });
+    await refused(stripe.invoices.create({ customer: "cus_none" }), { code: "resource_missing", statusCode: 404 });
+  },
+
+  "an invoice is drafted, filled, compared and finalised": async () => {
+    invoice = await stripe.invoices.create({
+      customer: customer.id, currency: "usd", collection_method: "send_invoice", days_until_due: 14, auto_advance: false,
+      pending_invoice_items_behavior: "exclude", description: "Starter", metadata: { turnpike_invoice: "invoice_1" },
+    });
+    assert.equal(invoice.status, "draft");
+    assert.equal(invoice.total, 0);
+    const item = await stripe.invoiceItems.create({
+      customer: customer.id, invoice: invoice.id, amount: 5501, currency: "usd", description: "Usage",
+      period: { start: 1700000000, end: 1702592000 }, metadata: { turnpike_invoice: "invoice_1", turnpike_line: "0" },
+    });
+    assert.equal(item.period.end, 1702592000);
+    const credit = await stripe.invoiceItems.create({ customer: customer.id, invoice: invoice.id, amount: -500, currency: "usd" });
+    assert.equal((await stripe.invoices.retrieve(invoice.id)).total, 5001);
+    await stripe.invoiceItems.del(credit.id);
+    assert.deepEqual((await all(stripe.invoiceItems.list({ invoice: invoice.id }))).map((found) => found.id), [item.id]);
+    assert.equal((await all(stripe.invoiceItems.list({ customer: customer.id }))).length, 1);
+    const lines = await all(stripe.invoices.listLineItems(invoice.id));
+    assert.equal(lines[0].parent.invoice_item_details.invoice_item, item.id);
+    const open = await stripe.invoices.finalizeInvoice(invoice.id, { auto_advance: true });
+    assert.deepEqual([open.status, open.total, open.amount_due, open.amount_remaining], ["open", 5501, 5501, 5501]);
+    assert.ok(open.number && open.status_transitions.finalized_at);
+    assert.deepEqual((await all(stripe.invoices.list({ customer: customer.id, status: "open" }))).map((found) => found.id), [invoice.id]);
+  },
+
+  "a final invoice does not change": async () => {
+    await refused(stripe.invoices.finalizeInvoice(invoice.id), { statusCode: 400, code: "invoice_not_editable" });
+    await refused(stripe.invoiceItems.create({ customer: customer.id, invoice: invoice.id, amount: 1, currency: "usd" }), { code: "invoice_not_editable" });
+    await refused(stripe.invoices.del(invoice.id), { code: "invoice_not_editable" });
+    await refused(stripe.invoices.update(invoice.id, { description: "other" }), { code: "invoice_not_editable" });
+    assert.equal((await stripe.invoices.update(invoice.id, { metadata: { note: "fine" } })).metadata.note, "fine");
+  },
+
+  "an invoice is paid, voided or given up": async () => {
+    const finalised = async () => {
+      const draft = await stripe.invoices.create({ customer: customer.id, currency: "usd" });
+      await stripe.invoiceItems.create({ customer: customer.id, invoice: draft.id, amount: 100, currency: "usd" });
+      return stripe.invoices.finalizeInvoice(draft.id);
+    };
+    assert.equal((await stripe.invoices.pay(invoice.id)).status, "paid");
+    await refused(stripe.invoices.pay(invoice.id), { code: "invoice_already_paid" });
+    await refused(stripe.invoices.voidInvoice(invoice.id), { statusCode: 400 });
+    assert.equal((await stripe.invoices.voidInvoice((await finalised()).id)).status, "void");
+    const lost = await finalised();
+    assert.equal((await stripe.invoices.markUncollectible(lost.id)).status, "uncollectible");
+    assert.equal((await stripe.invoices.pay(lost.id)).status, "paid");
+    const empty = await stripe.invoices.create({ customer: customer.id, currency: "usd" });
+    assert.equal((await stripe.invoices.finalizeInvoice(empty.id)).status, "paid", "nothing to pay");
+  },
+
+  "a draft that advances by itself is final after an hour": async () => {
+    const draft = await stripe.invoices.create({ customer: customer.id, currency: "usd", auto_advance: true });
+    await control("clock", { advance_seconds: HOUR + 1 });
+    assert.notEqual((await stripe.invoices.retrieve(draft.id)).status, "draft");
+  },
+
+  "meters count each identifier once, for 24 hours": async () => {
+    meter = await stripe.billing.meters.create({
+      display_name: "Units of payments", event_name: "turnpike_units_payments", default_aggregation: { formula: "sum" },
+      customer_mapping: { type: "by_id", event_payload_key: "stripe_customer_id" }, value_settings: { event_payload_key: "value" },
+    });
+    assert.equal(meter.status, "active");
+    await refused(
+      stripe.billing.meters.create({ display_name: "x", event_name: "turnpike_units_payments", default_aggregation: { formula: "sum" } }),
+      { code: "resource_already_exists" },
+    );
+    assert.deepEqual((await all(stripe.billing.meters.list({ status: "active" }))).map((found) => found.id), [meter.id]);
+    const { now } = await control("state");
+    const timestamp = Math.floor(now / 60) * 60 - 600;
+    const event = (changes = {}) =>
+      stripe.billing.meterEvents.create({
+        event_name: "turnpike_units_payments", identifier: "one", timestamp,
+        payload: { stripe_customer_id: customer.id, value: "25" }, ...changes,
+      });
+    assert.equal((await event()).identifier, "one");
+    await refused(event(), { statusCode: 400, code: "duplicate_meter_event" });
+    const counted = async () => {
+      const summaries = await stripe.billing.meters.listEventSummaries(meter.id, { customer: customer.id, start_time: timestamp, end_time: timestamp + 60 });
+      return summaries.data.reduce((sum, summary) => sum + summary.aggregated_value, 0);
+    };
+    assert.equal(await counted(), 0, "summaries lag");
+    await control("clock", { advance_seconds: 120 });
+    assert.equal(await counted(), 25);
+    await refused(
+      stripe.billing.meters.listEventSummaries(meter.id, { customer: customer.id, start_time: timestamp + 1, end_time: timestamp + 60 }),
+      { param: "start_time" },
+    );
+    await refused(event({ identifier: "old", timestamp: now - 36 * 24 * HOUR }), { code: "timestamp_too_far_in_past" });
+    await refused(event({ identifier: "new", timestamp: now + HOUR }), { code: "timestamp_in_future" });
+    await control("clock", { advance_seconds: 24 * HOUR });
+    await event();
+    await control("clock", { advance_seconds: 120 });
+    assert.equal(await counted(), 50, "after a day the identifier is forgotten and counted again");
+  },
+
+  "what is wrong with a meter event's content is told by an event": async () => {
+    await stripe.billing.meterEvents.create({ event_name: "turnpike_units_none", payload: { stripe_customer_id: customer.id, value: "1" } });
+    await stripe.billing.meterEvents.create({ event_name: "turnpike_units_payments", payload: { stripe_customer_id: "cus_none", value: "1" } });
+    const kinds = (await all(stripe.events.list({ limit: 100 }))).map((event) => event.type);
+    assert.ok(kinds.includes("v1.billing.meter.no_meter_found"));
+    assert.ok(kinds.includes("v1.billing.meter.error_report_triggered"));
+  },
+
+  "the same idempotency key gives the same answer, for 24 hours": async () => {
+    const options = { idempotencyKey: "key-1" };
+    const first = await stripe.customers.create({ name: "Once" }, options);
+    const again = await stripe.customers.create({ name: "Once" }, options);
+    assert.equal(again.id, first.id);
+    assert.equal(again.lastResponse.headers["idempotent-replayed"], "true");
+    await refused(stripe.customers.create({ name: "Other" }, options), { type: "StripeIdempotencyError", statusCode: 400 });
+    await refused(stripe.customers.create({ nmae: "x" }, { idempotencyKey: "key-2" }), { code: "parameter_unknown" });
+    await stripe.customers.create({ name: "Right" }, { idempotencyKey: "key-2" });
+    await control("clock", { advance_seconds: 24 * HOUR });
+    assert.notEqual((await stripe.customers.create({ name: "Once" }, options)).id, first.id);
+  },
+
+  "faults strike before and after the work is done": async () => {
+    const named = async (name) => (await control("state")).customers.filter((held) => held.name === name).length;
+    await control("faults", { error_before: 100 });
+    await refused(stripe.customers.create({ name: "Before" }, { idempotencyKey: "before" }), { statusCode: 500, type: "StripeAPIError" });
+    assert.equal(await named("Before"), 0);
+    await control("faults", { error_after: 100 });
+    await refused(stripe.customers.create({ name: "After" }, { idempotencyKey: "after" }), { statusCode: 500 });
+    assert.equal(await named("After"), 1);
+    await control("faults", { conflict: 100 });
+    await refused(stripe.customers.create({ name: "Conflict" }), { statusCode: 409 });
+    await control("faults", { rate_limited: 100 });
+    await refused(stripe.customers.create({ name: "Limited" }), { statusCode: 429, type: "StripeRateLimitError" });
+    await control("faults", { timeout: 100, timeout_ms: 3000 });
+    await refused(stripe.customers.create({ name: "Timeout" }), { type: "StripeConnectionError" });
+    assert.equal(await named("Timeout"), 1);
+    await control("faults", { reset: 100 });
+    await refused(stripe.customers.create({ name: "Reset" }), {});
+    assert.equal(await named("Reset"), 1);
+    await control("faults", { down: true });
+    await refused(stripe.customers.list(), { statusCode: 503 });
+    await control("faults", {});
+    await refused(stripe.customers.create({ name: "After" }, { idempotencyKey: "after" }), { statusCode: 500 });
+  },
+
+  "webhooks are signed as the library expects": async () => {
+    for (let waited = 0; received.length < 20 && waited < 100; waited++) await new Promise((done) => setTimeout(done, 100));
+    assert.ok(received.length >= 20, `${received.length} webhooks`);
+    const { now } = await control("state");
+    for (const { body, signature } of received) {
+      const event = stripe.webhooks.constructEvent(body, signature, "whsec_referee", 400 * 24 * HOUR);
+      assert.match(event.id, /^evt_/);
+      assert.equal((await stripe.events.retrieve(event.id)).type, event.type);
+      assert.throws(() => stripe.webhooks.constructEvent(body, signature, "whsec_other", 400 * 24 * HOUR));
+    }
+    assert.ok(now > 0);
+    assert.ok(received.some(({ body }) => JSON.parse(body).type === "invoice.paid"));
+  },
+};
+
+let failed = 0;
+for (const [name, step] of Object.entries(steps)) {
+  try {
+    await step();
+    console.log(`ok   ${name}`);
+  } catch (error) {
+    failed += 1;
+    console.log(`FAIL ${name}\n${error.stack}`);
+  }
+}
+standIn.kill();
+webhook.close();
+console.log(`${Object.keys(steps).length - failed} passed, ${failed} failed`);
+process.exit(failed ? 1 : 0);
