@@ -13,19 +13,20 @@ const schemes = ["light", "dark"];
 export async function photograph(page, name) {
   await mkdir(artifacts, { recursive: true });
   const before = page.viewportSize();
-  const faults = [];
+  const faults = new Map();
   for (const colorScheme of schemes) {
     for (const width of widths) {
       await page.setViewportSize({ width, height: 900 });
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       const picture = `${name}-${colorScheme}-${width}`;
       await page.screenshot({ path: path.join(artifacts, `${picture}.png`), fullPage: true, animations: "disabled" });
-      faults.push(...(await look(page)).map((fault) => `${picture}: ${fault}`));
+      for (const fault of await look(page)) faults.set(fault, [...(faults.get(fault) ?? []), `${colorScheme} ${width}`]);
     }
   }
   await page.emulateMedia({ colorScheme: null, reducedMotion: "reduce" });
   if (before) await page.setViewportSize(before);
-  assert.deepEqual(faults, [], `${name} is accessible and fits`);
+  const found = [...faults].map(([fault, pictures]) => `${fault} [${pictures.join(", ")}]`);
+  assert.deepEqual(found, [], `${name} is accessible and fits`);
 }
 
 async function look(page) {

@@ -107,7 +107,7 @@ class World {
   /** The dev inbox, newest first: where each mail is, to whom, and its subject. */
   async mails() {
     const html = await (await fetch(`${this.portal}/dev/inbox`)).text();
-    const rows = html.split("<tr").slice(1).map((row) => ({
+    const rows = html.split("<tr").slice(1).map((row) => row.split("</tr>")[0]).map((row) => ({
       place: row.match(/href="(\/dev\/inbox\/\d+)"/)?.[1],
       text: plain(row.slice(row.indexOf(">") + 1)),
     }));
