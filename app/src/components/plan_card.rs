@@ -43,7 +43,7 @@ pub fn PlanCard(
     view! {
         <section class=class aria-label=label>
             <header>
-                <h3>{name}</h3>
+                <h2>{name}</h2>
                 {current.then(|| view! { <Badge text="Your plan" tone=Tone::Success /> })}
             </header>
             {description.map(|text| view! { <p class="plan-description">{text}</p> })}

@@ -14,7 +14,7 @@ pub fn EmptyState(
     view! {
         <div class="state">
             <span class="state-icon"><Icon name=icon /></span>
-            <h3>{title}</h3>
+            <h2>{title}</h2>
             <p>{text}</p>
             {children.map(|children| view! { <div class="state-actions">{children()}</div> })}
         </div>
@@ -34,7 +34,7 @@ pub fn ErrorState(
     view! {
         <div class="state state-error" role="alert">
             <span class="state-icon"><Icon name=IconName::Warning /></span>
-            <h3>{title}</h3>
+            <h2>{title}</h2>
             <p>{text}</p>
             {request_id.map(|id| view! { <p class="state-request">"Request " <code>{id}</code></p> })}
             {children.map(|children| view! { <div class="state-actions">{children()}</div> })}
