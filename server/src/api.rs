@@ -4,7 +4,7 @@
 //! that proof, makes one call of the store and maps the answer. The description of it all is `/api/openapi.json`.
 
 pub mod access;
-mod csv;
+pub(crate) mod csv;
 mod extract;
 mod guard;
 mod invoices;

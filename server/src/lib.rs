@@ -17,3 +17,7 @@ pub mod postgres;
 mod product;
 pub mod serve;
 pub mod tasks;
+pub mod webhooks;
+
+#[cfg(test)]
+mod test_app;

@@ -2,13 +2,17 @@
 //! credential.
 
 use crate::config::{LogFormat, Logs};
-use std::{error::Error, io::stderr};
+use std::{
+    error::Error,
+    io::{IsTerminal, stderr},
+};
 use tracing_subscriber::EnvFilter;
 
 /// Starts logging. A second call changes nothing.
 pub fn start(logs: &Logs) {
     let filter = EnvFilter::try_new(&logs.filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr);
+    let builder =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(stderr).with_ansi(stderr().is_terminal());
     let _ = match logs.format {
         LogFormat::Pretty => builder.compact().try_init(),
         LogFormat::Json => builder.json().flatten_event(true).with_current_span(false).try_init(),

@@ -64,5 +64,7 @@ pub fn router(state: AppState, site: Site) -> Router {
 }
 
 async fn not_found(request: Request, options: LeptosOptions, files: SiteFiles) -> Response {
-    render_app_async_with_context(provide_from_request, move || shell(options.clone(), files.clone()))(request).await.into_response()
+    render_app_async_with_context(provide_from_request, move || shell(options.clone(), files.clone()))(request)
+        .await
+        .into_response()
 }

@@ -22,6 +22,7 @@ use crate::{
     logs,
     portal::site::Site,
     tasks::{StopSwitch, Tasks, board::Board, follow_clock, ship_spool::Shipper},
+    webhooks,
 };
 use admin::Admin;
 use app::{
@@ -118,7 +119,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         allowance: &allowance,
         board: &board,
     };
-    background.start(&mut tasks, &stop, &mut last_tasks, last, ready)?;
+    let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, ready)?;
 
     let shown = directory.clone();
     let admin_router = admin::router(Admin {
@@ -129,7 +130,15 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         node: node.into(),
         directory_version: Arc::new(move || shown.load().version()),
     });
-    let router = front::router(state, site);
+    let webhook_secret = config.stripe.as_ref().and_then(|stripe| stripe.webhook_secret.as_ref());
+    let webhooks = webhooks::Receiver {
+        store,
+        clock: state.clock.clone(),
+        secrets: webhook_secret.into_iter().map(|secret| secret.expose().to_owned()).collect(),
+        development: config.development,
+        apply: nudges.apply_webhooks,
+    };
+    let router = front::router(state, site, webhooks);
     tasks.spawn(listener::serve(admin, admin_router, stop.clone()));
     tasks.spawn(listener::serve(portal, router, stop));
 

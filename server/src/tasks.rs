@@ -4,10 +4,13 @@
 //! killed half way, and the next run makes it good. It runs on a period and on a nudge, which only makes it sooner. It
 //! does not retry, because it will run again. A failure is logged when it begins and when it ends, not each time.
 
+pub mod apply_webhooks;
 pub mod board;
+pub mod close_periods;
 pub mod follow_clock;
 pub mod follow_directory;
 pub mod make_partitions;
+pub mod push_to_stripe;
 pub mod send_mail;
 pub mod ship_spool;
 pub mod sweep_sessions;

@@ -1,1 +1,162 @@
+//! A whole file on a real Postgres.
 
+use super::*;
+use crate::test_app;
+use domain::directory::Directory;
+use std::{fs, path::PathBuf};
+use store::test_db::{self, TestStore};
+use tempfile::TempDir;
+
+const DOCUMENT: &str = r#"
+openapi: 3.1.0
+info: { title: Pay, version: "1" }
+paths:
+  /payments:
+    get: { operationId: listPayments, responses: { "200": { description: ok } } }
+    post: { operationId: createPayment, responses: { "201": { description: ok } } }
+"#;
+
+const SETUP: &str = r#"
+products:
+  payments:
+    name: Payments
+    document: api.yaml
+    route: /payments
+    upstream_url: http://127.0.0.1:7777
+    visibility: invitation
+    invited: [acme]
+    headers: { Authorization: "file:secret" }
+    weights: { createPayment: 5 }
+plans:
+  starter:
+    name: Starter
+    currency: EUR
+    base_fee: "9.00"
+    products: [{ product: payments }]
+    limits: [{ calls: 100, window: minute }]
+partners:
+  acme:
+    name: Acme
+    time_zone: Europe/Berlin
+    plan: starter
+    members: [{ email: ada@acme.example, role: owner }]
+    apps:
+      shop:
+        name: Shop
+        keys:
+          live: { name: Live, environment: live }
+          test: { name: Test, environment: test }
+"#;
+
+struct Installation {
+    store: TestStore,
+    folder: TempDir,
+}
+
+impl Installation {
+    async fn new() -> Self {
+        let installation = Self { store: test_db::store().await, folder: tempfile::tempdir().expect("a folder") };
+        installation.write("api.yaml", DOCUMENT);
+        installation.write("secret", "Bearer upstream-secret\n");
+        installation.write("turnpike.yaml", SETUP);
+        installation
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        fs::write(self.path(name), text).expect("written");
+    }
+
+    async fn walk(&self, mode: Mode) -> Report {
+        let state = test_app::state(&self.store);
+        let desired = Desired::read(&self.path("turnpike.yaml")).expect("a file that can be used");
+        walk(&desired, &self.store, &state.secrets, &state.settings, mode, state.clock.now()).await.expect("a walk")
+    }
+
+    async fn directory(&self) -> Directory {
+        self.store.load_directory().await.expect("a directory")
+    }
+}
+
+fn named(report: &Report) -> Vec<String> {
+    report.changes.iter().map(|change| format!("{} {}", change.kind, change.code)).collect()
+}
+
+#[tokio::test]
+async fn a_plan_changes_nothing_and_says_what_apply_then_does() {
+    let installation = Installation::new().await;
+    let before = installation.directory().await;
+    let planned = installation.walk(Mode::Plan).await;
+    assert_eq!(installation.directory().await, before);
+    assert!(planned.keys.is_empty() && planned.invitations.is_empty());
+    let applied = installation.walk(Mode::Apply).await;
+    assert_eq!(named(&planned), named(&applied));
+    assert_eq!(applied.keys.len(), 2);
+    assert_eq!(applied.invitations.len(), 1);
+}
+
+#[tokio::test]
+async fn applying_twice_changes_nothing_the_second_time() {
+    let installation = Installation::new().await;
+    installation.walk(Mode::Apply).await;
+    let after_first = installation.directory().await;
+    let second = installation.walk(Mode::Apply).await;
+    assert_eq!(second.changes, []);
+    assert!(second.keys.is_empty() && second.invitations.is_empty());
+    assert_eq!(installation.directory().await, after_first, "not even the version moves");
+    let operations = &after_first.products[0].operations;
+    assert_eq!(operations.iter().map(|one| one.weight).collect::<Vec<_>>(), [1, 5]);
+}
+
+#[tokio::test]
+async fn each_difference_is_named_and_only_that_is_changed() {
+    let installation = Installation::new().await;
+    installation.walk(Mode::Apply).await;
+    let cases = [
+        ("calls: 100", "calls: 200", "plan starter", "version 2, because of limits"),
+        ("route: /payments", "route: /pay", "product payments", "route: /payments -> /pay"),
+        ("createPayment: 5", "createPayment: 7", "product payments", "operation createPayment, weight: 5 -> 7"),
+        ("name: Shop", "name: Store", "app acme/shop", "name: Shop -> Store"),
+        ("Europe/Berlin", "Europe/Paris", "partner acme", "time_zone: Europe/Berlin -> Europe/Paris"),
+    ];
+    let mut setup = SETUP.to_owned();
+    for (old, new, subject, detail) in cases {
+        setup = setup.replace(old, new);
+        installation.write("turnpike.yaml", &setup);
+        let report = installation.walk(Mode::Apply).await;
+        assert_eq!(named(&report), [subject]);
+        assert_eq!(report.changes[0].details, [detail]);
+        assert_eq!(installation.walk(Mode::Plan).await.changes, [], "after {detail}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_secret_is_sealed_and_a_new_one_is_noticed_and_not_shown() {
+    let installation = Installation::new().await;
+    installation.walk(Mode::Apply).await;
+    let header = installation.directory().await.headers.pop().expect("a header");
+    assert!(!String::from_utf8_lossy(&header.sealed_value).contains("upstream-secret"));
+    let secrets = test_app::state(&installation.store).secrets;
+    let plain = secrets.unseal_header("payments", &header.name, &header.sealed_value);
+    assert_eq!(plain.as_deref(), Some(b"Bearer upstream-secret".as_slice()));
+    installation.write("secret", "Bearer rolled-secret");
+    let report = installation.walk(Mode::Apply).await;
+    assert_eq!(report.changes[0].details, ["header authorization: another value"]);
+    assert!(!format!("{report} {report:?}").contains("rolled"));
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_names_every_problem_and_changes_nothing() {
+    let installation = Installation::new().await;
+    let broken =
+        SETUP.replace("createPayment: 5", "unknownOperation: 5").replace("file:secret", "env:NOWHERE_TO_BE_FOUND");
+    installation.write("turnpike.yaml", &broken);
+    let Err(ApplyError::Problems(problems)) = Desired::read(&installation.path("turnpike.yaml")) else {
+        panic!("the file was taken");
+    };
+    let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
+    assert_eq!(fields, ["products.payments.headers.Authorization", "products.payments.weights.unknownOperation"]);
+}

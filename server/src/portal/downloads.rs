@@ -1,7 +1,12 @@
 //! Files of the portal: a partner's filtered OpenAPI documents, usage and invoice lines as CSV.
 
 use crate::api::csv::Csv;
-use app::{docs, page::PageError, state::AppState, viewer::{MemberViewer, Viewer}};
+use app::{
+    docs,
+    page::PageError,
+    state::AppState,
+    viewer::{MemberViewer, Viewer},
+};
 use axum::{
     Extension, Router,
     extract::{Path, Query, State},
@@ -17,7 +22,10 @@ use domain::{
 use http::{StatusCode, header};
 use jiff::Timestamp;
 use serde::Deserialize;
-use store::{StoreError, usage::{Dimension, UsageFilter}};
+use store::{
+    StoreError,
+    usage::{Dimension, UsageFilter},
+};
 
 /// The files' routes; who may take them is in the access list.
 pub fn router(state: AppState) -> Router {
@@ -105,7 +113,16 @@ async fn usage_csv(
     let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
     let slices = state.store.usage_by(viewer.partner, Dimension::Operation, period, &filter).await?;
     let mut csv = Csv::new(&[
-        "period_start", "period_end", "environment", "product", "operation", "calls", "served", "refused", "errors", "units",
+        "period_start",
+        "period_end",
+        "environment",
+        "product",
+        "operation",
+        "calls",
+        "served",
+        "refused",
+        "errors",
+        "units",
     ]);
     for slice in slices {
         let totals = slice.totals;
@@ -132,7 +149,8 @@ async fn invoice_csv(
 ) -> Result<Response, NoFile> {
     let id: InvoiceId = invoice.parse().map_err(|_| NoFile(StatusCode::NOT_FOUND))?;
     let (invoice, lines) = state.store.invoice(member(viewer)?.partner, id).await?;
-    let mut csv = Csv::new(&["invoice", "kind", "product", "operation", "description", "units", "free", "amount", "currency"]);
+    let mut csv =
+        Csv::new(&["invoice", "kind", "product", "operation", "description", "units", "free", "amount", "currency"]);
     for line in lines {
         csv.row(&[
             invoice.number.to_string(),

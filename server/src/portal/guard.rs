@@ -23,7 +23,8 @@ pub async fn guard(State(state): State<AppState>, session: Session, mut request:
         Ok(viewer) => viewer,
         Err(cause) => {
             tracing::error!(%cause, "cannot tell who is looking");
-            return (StatusCode::SERVICE_UNAVAILABLE, "The database did not answer. Reload in a moment.").into_response();
+            return (StatusCode::SERVICE_UNAVAILABLE, "The database did not answer. Reload in a moment.")
+                .into_response();
         }
     };
     if let Some(path) = request.extensions().get::<MatchedPath>() {
@@ -84,7 +85,9 @@ fn sign_in(page: &str, request: &Request) -> String {
 /// A short page of its own: the one that was asked for must not even begin to render.
 fn refused(status: StatusCode) -> Response {
     let (title, text) = match status {
-        StatusCode::FORBIDDEN => ("Not allowed", "Your role does not open this. Ask an owner or admin of your company."),
+        StatusCode::FORBIDDEN => {
+            ("Not allowed", "Your role does not open this. Ask an owner or admin of your company.")
+        }
         _ => ("Not found", "There is nothing at this address, or nothing that you may see."),
     };
     let page = format!(

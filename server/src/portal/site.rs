@@ -38,7 +38,8 @@ impl Site {
     /// Reads the manifest of a built site.
     pub fn open(dir: &Path) -> Result<Self, NoSite> {
         let missing = |cause: String| NoSite { dir: dir.to_owned(), cause };
-        let text = std::fs::read_to_string(dir.join("pkg/manifest.json")).map_err(|error| missing(error.to_string()))?;
+        let text =
+            std::fs::read_to_string(dir.join("pkg/manifest.json")).map_err(|error| missing(error.to_string()))?;
         let manifest = serde_json::from_str(&text).map_err(|error| missing(error.to_string()))?;
         Ok(Self { dir: dir.to_owned(), manifest })
     }
@@ -60,11 +61,14 @@ impl Site {
             header::CACHE_CONTROL,
             HeaderValue::from_static("public, max-age=31536000, immutable"),
         );
-        let day =
-            SetResponseHeaderLayer::overriding(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400"));
+        let day = SetResponseHeaderLayer::overriding(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("public, max-age=86400"),
+        );
         let built = ServeDir::new(self.dir.join("pkg")).precompressed_br().precompressed_gzip();
-        Router::new()
-            .nest_service("/pkg", ServiceBuilder::new().layer(forever).service(built))
-            .route_service("/favicon.svg", ServiceBuilder::new().layer(day).service(ServeFile::new(self.dir.join("favicon.svg"))))
+        Router::new().nest_service("/pkg", ServiceBuilder::new().layer(forever).service(built)).route_service(
+            "/favicon.svg",
+            ServiceBuilder::new().layer(day).service(ServeFile::new(self.dir.join("favicon.svg"))),
+        )
     }
 }

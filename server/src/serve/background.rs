@@ -5,18 +5,27 @@ use crate::{
     config::Config,
     data_dir::DataDir,
     tasks::{
-        Nudge, Stop, Tasks,
+        Nudge, Stop, Tasks, apply_webhooks,
         board::Board,
-        follow_clock,
+        close_periods, follow_clock,
         follow_directory::{self, Follower},
-        make_partitions, send_mail, ship_spool, sweep_sessions,
+        make_partitions, push_to_stripe, send_mail, ship_spool, sweep_sessions,
     },
 };
-use app::state::AppState;
+use app::state::{AppState, Clock};
+use billing::stripe::{SecretKey, Stripe, StripeSettings};
 use gateway::{Directory, InProcess};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use store::Store;
 
 use super::{LAST_SHIPMENT, Ready};
+
+/// What can be asked to run sooner.
+#[derive(Default)]
+pub struct Nudges {
+    pub push_to_stripe: Nudge,
+    pub apply_webhooks: Nudge,
+}
 
 /// What the tasks are made of.
 pub struct Background<'a> {
@@ -37,14 +46,13 @@ impl Background<'_> {
         last_tasks: &mut Tasks,
         last: Stop,
         ready: Ready,
-    ) -> Result<(), CommandError> {
+    ) -> Result<Nudges, CommandError> {
         let Self { config, state, data, directory, allowance, board } = self;
-        let (store, clock) = (state.store.clone(), state.clock.clone());
 
         let follower = Follower {
-            store: store.clone(),
+            store: state.store.clone(),
             data: data.clone(),
-            clock: clock.clone(),
+            clock: state.clock.clone(),
             secrets: state.secrets.clone(),
             gateway: directory.clone(),
             allowance: allowance.clone(),
@@ -54,28 +62,46 @@ impl Background<'_> {
         tasks.spawn(follow_directory::run(follower, board.clone(), stop.clone()));
         last_tasks.spawn(ship_spool::run(ready.shipper, board.clone(), last, LAST_SHIPMENT));
 
-        let run = {
-            let (store, clock) = (store.clone(), clock.clone());
-            move || follow_clock::run(store.clone(), clock.clone())
-        };
         if state.settings.development {
-            tasks.every(follow_clock::NAME, follow_clock::PERIOD, Nudge::default(), run);
+            tasks.every(follow_clock::NAME, follow_clock::PERIOD, Nudge::default(), with(state, follow_clock::run));
         }
-        let run = {
-            let (store, clock) = (store.clone(), clock.clone());
-            move || make_partitions::run(store.clone(), clock.clone())
-        };
-        tasks.every(make_partitions::NAME, make_partitions::PERIOD, Nudge::default(), run);
-        let run = {
-            let (store, clock) = (store.clone(), clock.clone());
-            move || sweep_sessions::run(store.clone(), clock.clone())
-        };
-        tasks.every(sweep_sessions::NAME, sweep_sessions::PERIOD, Nudge::default(), run);
+        let partitions = with(state, make_partitions::run);
+        tasks.every(make_partitions::NAME, make_partitions::PERIOD, Nudge::default(), partitions);
+        let sweep = with(state, sweep_sessions::run);
+        tasks.every(sweep_sessions::NAME, sweep_sessions::PERIOD, Nudge::default(), sweep);
         if let Some(smtp) = &config.mail.smtp {
             let sender = send_mail::Sender::new(&config.mail.from, smtp)?;
-            let run = move || send_mail::run(store.clone(), clock.clone(), sender.clone());
-            tasks.every(send_mail::NAME, send_mail::PERIOD, Nudge::default(), run);
+            let send = with(state, move |store, clock| send_mail::run(store, clock, sender.clone()));
+            tasks.every(send_mail::NAME, send_mail::PERIOD, Nudge::default(), send);
         }
-        Ok(())
+
+        let nudges = Nudges::default();
+        let (grace, push) = (close_periods::grace(state.settings.development), nudges.push_to_stripe.clone());
+        let close = with(state, move |store, clock| close_periods::run(store, clock, grace, push.clone()));
+        let period = if state.settings.development { Duration::from_millis(500) } else { close_periods::PERIOD };
+        tasks.every(close_periods::NAME, period, Nudge::default(), close);
+        if let Some(account) = &config.stripe {
+            let stripe = Stripe::new(StripeSettings {
+                base_url: account.url.clone(),
+                ..StripeSettings::new(SecretKey::new(account.key.expose()))
+            })?;
+            let push = with(state, {
+                let stripe = stripe.clone();
+                move |store, clock| push_to_stripe::run(store, clock, stripe.clone())
+            });
+            tasks.every(push_to_stripe::NAME, push_to_stripe::PERIOD, nudges.push_to_stripe.clone(), push);
+            let apply = with(state, move |store, clock| apply_webhooks::run(store, clock, stripe.clone()));
+            tasks.every(apply_webhooks::NAME, apply_webhooks::PERIOD, nudges.apply_webhooks.clone(), apply);
+        }
+        Ok(nudges)
     }
+}
+
+/// Gives each run its own handles.
+fn with<Running, Run>(state: &AppState, run: Run) -> impl Fn() -> Running + use<Running, Run>
+where
+    Run: Fn(Store, Clock) -> Running,
+{
+    let (store, clock) = (state.store.clone(), state.clock.clone());
+    move || run(store.clone(), clock.clone())
 }

@@ -1,6 +1,6 @@
 //! What listens on the portal's port: pages, the REST API and Stripe's webhooks, under one request log.
 
-use crate::{api, portal, portal::site::Site};
+use crate::{api, portal, portal::site::Site, webhooks};
 use app::state::AppState;
 use axum::{
     Router,
@@ -11,8 +11,11 @@ use axum::{
 use std::time::Instant;
 
 /// The whole front. Only the pages have sessions and the origin check; the others prove who calls by other means.
-pub fn router(state: AppState, site: Site) -> Router {
-    api::router(state.clone()).merge(portal::router(state, site)).layer(middleware::from_fn(log))
+pub fn router(state: AppState, site: Site, webhooks: webhooks::Receiver) -> Router {
+    api::router(state.clone())
+        .merge(webhooks::router(webhooks))
+        .merge(portal::router(state, site))
+        .layer(middleware::from_fn(log))
 }
 
 /// One line for each request, at level debug, or info where it failed on our side. It names the route and not the

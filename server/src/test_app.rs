@@ -1,0 +1,105 @@
+//! An installation for tests: a database of its own, the REST API on it, tokens in one line.
+
+use crate::{
+    api,
+    new_key::{NewKeyText, new_key_text},
+};
+use app::{
+    secrets::Secrets,
+    state::{AppState, Clock, Settings},
+};
+use axum::{
+    Router,
+    body::Body,
+    http::{HeaderMap, Request, StatusCode},
+};
+use domain::{id::PartnerId, key_text::KeyKind, scope::Scope};
+use http_body_util::BodyExt;
+use serde_json::Value;
+use std::sync::Arc;
+use store::{Actor, NewApiToken, test_db::TestStore};
+use tower::ServiceExt;
+
+/// The installation.
+pub struct TestApp {
+    pub store: TestStore,
+    pub state: AppState,
+    router: Router,
+}
+
+/// What came back.
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {}", self.text))
+    }
+}
+
+/// An installation's state on this store.
+pub fn state(store: &TestStore) -> AppState {
+    let settings = Settings {
+        provider_name: "Test".to_owned(),
+        portal_url: "http://localhost:3000".to_owned(),
+        gateway_url: "http://localhost:8080".to_owned(),
+        gateway_address: ([127, 0, 0, 1], 8080).into(),
+        development: true,
+        mail_is_sent: false,
+        stripe_is_on: false,
+    };
+    AppState {
+        store: store.handle(),
+        secrets: Arc::new(Secrets::from_master([7; 32])),
+        settings: Arc::new(settings),
+        clock: Clock::default(),
+        mint_try_credential: Arc::new(|_, _, _| String::new()),
+    }
+}
+
+impl TestApp {
+    pub async fn start() -> Self {
+        let store = store::test_db::store().await;
+        let state = state(&store);
+        Self { router: api::router(state.clone()), state, store }
+    }
+
+    /// A token of the partner, or of the provider where there is none.
+    pub async fn token(&self, partner: Option<PartnerId>, scopes: &[Scope]) -> String {
+        let NewKeyText { text, secret } = new_key_text(&self.state.secrets, KeyKind::Api);
+        let new = NewApiToken {
+            name: "test".to_owned(),
+            hash: secret.hash,
+            last_four: secret.last_four,
+            scopes: scopes.iter().map(ToString::to_string).collect(),
+            expires_at: None,
+        };
+        self.store.create_api_token(partner, &new, Actor::System, self.state.clock.now()).await.expect("a token");
+        text.expose().to_owned()
+    }
+
+    pub async fn get(&self, token: &str, path: &str) -> Answer {
+        self.send(Some(token), "GET", path, None).await
+    }
+
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> Answer {
+        self.send(Some(token), "POST", path, Some(body)).await
+    }
+
+    pub async fn send(&self, token: Option<&str>, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if let Some(token) = token {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        let request = request.header("content-type", "application/json").body(body).expect("a request");
+        let response = self.router.clone().oneshot(request).await.expect("an answer");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let text = String::from_utf8(bytes.to_vec()).expect("a text");
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+}
