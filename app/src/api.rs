@@ -12,3 +12,5 @@ pub mod operators;
 pub mod settings;
 pub mod try_it;
 pub mod plan;
+pub mod console;
+pub mod tokens;

@@ -39,6 +39,7 @@ pub fn MemberFrame(
                 NavItem::new("Plan", "/plan", IconName::Layers),
                 NavItem::new("Invoices", "/invoices", IconName::Receipt),
                 NavItem::new("Team", "/team", IconName::Users),
+                NavItem::new("API tokens", "/tokens", IconName::Terminal),
                 NavItem::new("Settings", "/settings", IconName::Settings),
             ],
         ),

@@ -35,3 +35,5 @@ pub mod plan_change;
 pub mod invoices;
 pub mod invoice;
 pub mod gallery;
+pub mod console;
+pub mod tokens;

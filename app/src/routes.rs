@@ -51,6 +51,16 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/plan/change") view=crate::pages::plan_change::PlanChangePage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices") view=crate::pages::invoices::InvoicesPage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices/:invoice") view=crate::pages::invoice::InvoicePage ssr=SsrMode::Async/>
+                <Route path=path!("/tokens") view=crate::pages::tokens::MemberTokensPage ssr=SsrMode::Async/>
+                <Route path=path!("/console") view=crate::pages::console::overview::OverviewPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/partners") view=crate::pages::console::partners::PartnersPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/partners/:partner") view=crate::pages::console::partner::PartnerPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
+                <Route path=path!("/console/requests") view=crate::pages::console::plan_requests::PlanRequestsPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/invoices") view=crate::pages::console::invoices::AllInvoicesPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/audit") view=crate::pages::console::audit::AuditPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/clock") view=crate::pages::console::clock::ClockPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/tokens") view=crate::pages::console::tokens::TokensPage ssr=SsrMode::Async/>
             </Routes>
         </Router>
     }

@@ -4,9 +4,9 @@ use leptos::prelude::*;
 
 /// Sets the theme and returns to where the switch was used.
 #[server(prefix = "/do", endpoint = "theme")]
-pub async fn set_theme(theme: String, #[server(default)] back: String) -> Result<(), ServerFnError> {
-    let code = crate::shell::Theme::from_code(&theme).code();
+pub async fn set_theme(theme: String, #[server(default)] next: String) -> Result<(), ServerFnError> {
+    let code = crate::components::Theme::from_code(&theme).code();
     crate::form::set_cookie(&format!("theme={code}; Path=/; Max-Age=31536000; Secure; SameSite=Lax"));
-    crate::form::see_other(&back);
+    crate::form::see_other(&next);
     Ok(())
 }

@@ -24,8 +24,12 @@ pub fn ErrorCodePage() -> impl IntoView {
         let cx = cx?;
         let code = code.as_deref().and_then(Code::from_code).ok_or(PageError::NotFound)?;
         let described = code.describe();
+        let own_plan = match &cx.viewer {
+            Viewer::Member(member) if about_limits(code) => cx.state.store.subscription(member.partner).await?,
+            _ => None,
+        };
         let member = matches!(cx.viewer, Viewer::Member(_));
-        let answer = answer::example(code, &cx.state.settings.portal_url);
+        let (head, body) = (answer::head(code), answer::body(code, &cx.state.settings.portal_url));
         let headers = answer::headers(code);
         Ok(view! {
             <PageTitle text=format!("{}: {}", described.status, described.title)/>
@@ -36,22 +40,34 @@ pub fn ErrorCodePage() -> impl IntoView {
                     description=described.meaning
                     beside=move || view! { <StatusCode code=described.status/> }
                 />
-                <div class="stack error-code">
-                    <Card title="What to do">
-                        <div class="prose"><p>{described.remedy}</p></div>
-                        <NextSteps code member/>
-                    </Card>
-                    {matches!(code, Code::LimitExceeded).then(|| view! { <limits::Windows/> })}
-                    {matches!(code, Code::QuotaExceeded).then(|| view! { <limits::QuotaEnd/> })}
-                    <Card title="The answer" description="As it comes over the wire. The code is stable; the words may change.">
-                        <CodeBlock code=answer language="json" title="Example"/>
-                    </Card>
-                    {(!headers.is_empty()).then(|| view! { <Headers headers/> })}
-                    {waits(code).then(|| view! { <backoff::Samples url=described.code/> })}
+                <div class="error-code">
+                    <div class="stack">
+                        <Card title="What to do">
+                            <div class="prose"><p>{described.remedy}</p></div>
+                            <NextSteps code member/>
+                        </Card>
+                        {own_plan.map(|own| view! { <limits::OwnPlan own/> })}
+                        {matches!(code, Code::LimitExceeded).then(|| view! { <limits::Windows/> })}
+                        {matches!(code, Code::QuotaExceeded).then(|| view! { <limits::QuotaEnd/> })}
+                        {(!headers.is_empty()).then(|| view! { <Headers headers/> })}
+                    </div>
+                    <div class="stack">
+                        <Card title="The answer" description="As it comes over the wire. The code is stable; the words may change.">
+                            <div class="stack stack-tight">
+                                <CodeBlock code=head title="Status and headers"/>
+                                <CodeBlock code=body language="json" title="Body"/>
+                            </div>
+                        </Card>
+                        {waits(code).then(|| view! { <backoff::Samples url=described.code/> })}
+                    </div>
                 </div>
             </PublicFrame>
         })
     })
+}
+
+fn about_limits(code: Code) -> bool {
+    matches!(code, Code::LimitExceeded | Code::QuotaExceeded)
 }
 
 /// Whether waiting and sending the same again is the cure.

@@ -58,15 +58,15 @@ fn families() -> Vec<Family> {
 
 #[component]
 fn FamilyTable(family: Family) -> impl IntoView {
-    let columns = vec![Column::numeric("Status"), Column::text("Code"), Column::text("What it means")];
+    let columns = vec![Column::text("Code"), Column::text("Status"), Column::text("What it means")];
     let rows = family.codes.into_iter().map(|described| {
         view! {
             <tr>
-                <Cell label="Status" numeric=true><StatusCode code=described.status/></Cell>
                 <Cell label="Code" head=true>
                     <a href=format!("/docs/errors/{}", described.code)><code>{described.code}</code></a>
                 </Cell>
-                <Cell label="What it means">{described.meaning}</Cell>
+                <Cell label="Status"><StatusCode code=described.status/></Cell>
+                <Cell>{described.meaning}</Cell>
             </tr>
         }
     });

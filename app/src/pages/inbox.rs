@@ -1,7 +1,7 @@
 //! `/dev/inbox`: the mails of a development install, which are not sent. Hidden everywhere else.
 
 use crate::{
-    components::{Badge, Cell, Column, DataTable, EmptyState, IconName, PageHeader, RelativeTime, Tone},
+    components::{Badge, Card, Cell, Column, DataTable, EmptyState, IconName, PageHeader, RelativeTime, Tone},
     frames::PublicFrame,
     page::{PageTitle, page},
     viewer,
@@ -32,10 +32,10 @@ pub fn InboxPage() -> impl IntoView {
             .into_any()
         } else {
             let columns =
-                vec![Column::text("To"), Column::text("Subject"), Column::text("When"), Column::text("State")];
+                vec![Column::text("Subject"), Column::text("To"), Column::text("When"), Column::text("State")];
             let rows = mails.into_iter().map(|mail| view! { <MailRow mail now/> }).collect_view();
             view! {
-                <DataTable caption="Mails, newest first" caption_hidden=true columns stack=true>{rows}</DataTable>
+                <Card flush=true><DataTable caption="Mails, newest first" caption_hidden=true columns stack=true>{rows}</DataTable></Card>
             }
             .into_any()
         };
@@ -63,8 +63,8 @@ fn MailRow(mail: Mail, now: jiff::Timestamp) -> impl IntoView {
     };
     view! {
         <tr>
-            <Cell label="To">{mail.recipient}</Cell>
             <Cell label="Subject" head=true><a href=format!("/dev/inbox/{}", mail.id)>{mail.subject}</a></Cell>
+            <Cell label="To">{mail.recipient}</Cell>
             <Cell label="When"><RelativeTime at=mail.created_at now/></Cell>
             <Cell label="State"><Badge text tone/></Cell>
         </tr>

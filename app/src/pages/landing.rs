@@ -1,10 +1,11 @@
 //! `/`: what the provider sells and how to begin. Who is signed in goes on to where they work.
 
 mod hero;
+mod products;
 mod steps;
 
 use crate::{
-    components::{ButtonKind, ButtonLink, EmptyState, Icon, IconName, Size},
+    components::{ButtonKind, ButtonLink, Size},
     form::see_other,
     frames::PublicFrame,
     page::{PageTitle, page},
@@ -13,7 +14,9 @@ use crate::{
 };
 use domain::product::Visibility;
 use leptos::prelude::*;
-use store::ProductLine;
+
+/// As many products as the page shows; the catalogue has them all.
+const MOST_PRODUCTS: usize = 12;
 
 #[component]
 pub fn LandingPage() -> impl IntoView {
@@ -27,12 +30,13 @@ pub fn LandingPage() -> impl IntoView {
         }
         let all = cx.state.store.all_products().await?;
         let tiers = tiers(&cx.state).await?;
-        let public =
-            all.iter().filter(|product| product.visibility == Visibility::Public && product.archived_at.is_none());
-        let public: Vec<ProductLine> = public.cloned().collect();
+        let public = all.iter().filter(|one| one.visibility == Visibility::Public && one.archived_at.is_none());
+        let mut shown = Vec::new();
+        for product in public.take(MOST_PRODUCTS) {
+            shown.push(cx.state.store.product(product.id).await?);
+        }
         let provider = cx.state.settings.provider_name.clone();
-        let example = public.first().map(|product| format!("{}{}", cx.state.settings.gateway_url, product.route));
-        let example = example.unwrap_or_else(|| cx.state.settings.gateway_url.clone());
+        let example = format!("{}{}", cx.state.settings.gateway_url, products::example_path(&shown));
         let plans = (!tiers.is_empty()).then(|| {
             view! {
                 <section class="landing-section" aria-labelledby="plans">
@@ -49,7 +53,7 @@ pub fn LandingPage() -> impl IntoView {
             <PublicFrame cx path="/">
                 <div class="landing">
                     <hero::Hero provider=provider.clone() example/>
-                    <Products products=public/>
+                    <products::Products products=shown/>
                     <steps::Steps/>
                     {plans}
                     <section class="landing-end">
@@ -60,46 +64,4 @@ pub fn LandingPage() -> impl IntoView {
             </PublicFrame>
         })
     })
-}
-
-#[component]
-fn Products(products: Vec<ProductLine>) -> impl IntoView {
-    let body = if products.is_empty() {
-        view! {
-            <EmptyState
-                title="The catalogue opens when you sign in"
-                text="Which APIs you see depends on your plan."
-                icon=IconName::Box
-            >
-                <ButtonLink href="/sign-up">"Sign up"</ButtonLink>
-            </EmptyState>
-        }
-        .into_any()
-    } else {
-        let cards = products.into_iter().map(|product| {
-            let count = match product.operations {
-                1 => "1 operation".to_owned(),
-                count => format!("{count} operations"),
-            };
-            view! {
-                <li class="landing-product">
-                    <span class="landing-product-icon"><Icon name=IconName::Box/></span>
-                    <h3>{product.name}</h3>
-                    <p>{product.summary}</p>
-                    <p class="landing-product-facts"><code>{product.route}</code> <span>{count}</span></p>
-                </li>
-            }
-        });
-        let cards = cards.collect_view();
-        view! { <ul class="landing-products">{cards}</ul> }.into_any()
-    };
-    view! {
-        <section class="landing-section" aria-labelledby="products">
-            <header class="landing-head">
-                <h2 id="products">"What you can build on"</h2>
-                <p>"Each API with its reference, code in six languages, and a console to try it in."</p>
-            </header>
-            {body}
-        </section>
-    }
 }

@@ -32,6 +32,7 @@ pub fn PricingPage() -> impl IntoView {
             .into_any()
         } else {
             view! {
+                <h2 class="visually-hidden">"Plans"</h2>
                 <Tiers tiers=tiers.clone() products=products.clone() viewer chosen/>
                 <compare::Comparison tiers products/>
                 <Questions/>

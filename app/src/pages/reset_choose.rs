@@ -6,6 +6,7 @@ use crate::{
     frames::PublicFrame,
     page::{PageTitle, page},
     pages::{form_problems::FormProblems, sign_up::PASSWORD_RULES},
+    secrets::hash_link_token,
     viewer,
 };
 use leptos::prelude::*;
@@ -21,8 +22,13 @@ pub fn ResetChoosePage() -> impl IntoView {
         let cx = cx?;
         let flash = flash();
         let token = flash.typed(FORM, "token", &token);
-        let body = if token.is_empty() {
-            view! { <ButtonLink href="/reset" wide=true>"Ask for a new link"</ButtonLink> }.into_any()
+        let open = cx.state.store.password_reset_is_open(hash_link_token(&token), cx.now).await?;
+        let body = if !open {
+            view! {
+                <p>"This link was already used or is older than one hour."</p>
+                <ButtonLink href="/reset" wide=true>"Ask for a new link"</ButtonLink>
+            }
+            .into_any()
         } else {
             view! {
                 <Form action="/do/reset/choose">

@@ -35,7 +35,7 @@ pub fn VerifyPage() -> impl IntoView {
             <PageTitle text="Confirm your e-mail address"/>
             <PublicFrame cx path="/verify">
                 <SignInCard
-                    title="Confirm your e-mail address"
+                    title="Confirm your address"
                     description="One press, and your account is open."
                     below=|| view! { <p><a href="/sign-in">"Back to sign-in"</a></p> }
                 >

@@ -2,25 +2,35 @@
 
 use domain::refusal::Code;
 
-/// A whole example answer.
-pub fn example(code: Code, portal_url: &str) -> String {
-    let described = code.describe();
+const REQUEST_ID: &str = "0199b2f1-6c1e-7d3a-9a40-5b1f3e9c2d77";
+
+/// The status line and the headers.
+pub fn head(code: Code) -> String {
+    let status = code.describe().status;
+    let reason = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
     let mut lines = vec![
-        format!("HTTP/1.1 {} {}", described.status, reason(described.status)),
+        format!("HTTP/1.1 {status} {}", reason.unwrap_or_default()),
         "Content-Type: application/problem+json".to_owned(),
     ];
     lines.extend(example_headers(code).iter().map(|line| (*line).to_owned()));
-    lines.push("X-Request-Id: 0199b2f1-6c1e-7d3a-9a40-5b1f3e9c2d77".to_owned());
-    lines.push(String::new());
-    lines.push(format!(
-        "{{\n  \"type\": \"{portal_url}/docs/errors/{code}\",\n  \"title\": \"{title}\",\n  \"status\": {status},\n  \
-         \"detail\": \"{detail}\",\n  \"code\": \"{code}\",\n  \"request_id\": \"0199b2f1-6c1e-7d3a-9a40-5b1f3e9c2d77\"\n}}",
-        code = described.code,
-        title = described.title,
-        status = described.status,
-        detail = detail(code).replace('"', "\\\""),
-    ));
+    lines.push(format!("X-Request-Id: {REQUEST_ID}"));
     lines.join("\n")
+}
+
+/// The problem document.
+pub fn body(code: Code, portal_url: &str) -> String {
+    let described = code.describe();
+    let text = |value: &str| serde_json::Value::from(value).to_string();
+    let members = [
+        ("type", text(&format!("{portal_url}/docs/errors/{}", described.code))),
+        ("title", text(described.title)),
+        ("status", described.status.to_string()),
+        ("detail", text(&format!("{} {}", detail(code), described.remedy))),
+        ("code", text(described.code)),
+        ("request_id", text(REQUEST_ID)),
+    ];
+    let lines = members.map(|(name, value)| format!("  \"{name}\": {value}"));
+    format!("{{\n{}\n}}", lines.join(",\n"))
 }
 
 /// What the headers that matter for this code say.
@@ -33,20 +43,23 @@ pub fn headers(code: Code) -> Vec<(&'static str, &'static str)> {
             ),
             (
                 "RateLimit-Policy",
-                "Every limit of your plan: \"minute\";q=100;w=60 reads 100 calls (q) in any 60 seconds (w).",
+                "Every limit of your plan: \"minute\";q=100;w=60 reads 100 calls (q) in any 60 seconds (w). The quota stands last.",
             ),
             (
                 "RateLimit",
-                "The limit that is nearest to its end: r is how many calls are left, t the seconds until there are more.",
+                "How each of them stands: r is how many calls are left, t the seconds until the window is whole again.",
             ),
             (
                 "X-RateLimit-Limit, -Remaining, -Reset",
-                "The same three figures for older libraries. Reset is in seconds from now, not a date.",
+                "The fullest limit once more, for older libraries. Reset is in seconds from now, not a date.",
             ),
         ],
         Code::QuotaExceeded => vec![
             ("Retry-After", "Seconds until the next billing period starts."),
-            ("RateLimit-Policy", "The quota is the policy \"quota\": q is its units in a billing period."),
+            (
+                "RateLimit-Policy",
+                "The quota is the policy \"quota\": q is its units, w the seconds of the billing period.",
+            ),
             ("RateLimit", "r is how many units are left, t the seconds until the next billing period."),
         ],
         Code::Overloaded | Code::MeteringUnavailable => {
@@ -58,7 +71,7 @@ pub fn headers(code: Code) -> Vec<(&'static str, &'static str)> {
         | Code::UnknownKey
         | Code::ExpiredKey
         | Code::RevokedKey
-        | Code::ConflictingCredentials => vec![("WWW-Authenticate", "How to send a key: Bearer.")],
+        | Code::ConflictingCredentials => vec![("WWW-Authenticate", "How to send a key: as a bearer token.")],
         _ => Vec::new(),
     }
 }
@@ -68,38 +81,35 @@ fn example_headers(code: Code) -> &'static [&'static str] {
         Code::LimitExceeded => &[
             "Retry-After: 18",
             "RateLimit-Policy: \"second\";q=10;w=1, \"minute\";q=100;w=60",
-            "RateLimit: \"minute\";r=0;t=18",
+            "RateLimit: \"second\";r=10;t=0, \"minute\";r=0;t=18",
             "X-RateLimit-Limit: 100",
             "X-RateLimit-Remaining: 0",
             "X-RateLimit-Reset: 18",
         ],
         Code::QuotaExceeded => &[
             "Retry-After: 864000",
-            "RateLimit-Policy: \"minute\";q=100;w=60, \"quota\";q=10000;qu=\"requests\"",
-            "RateLimit: \"quota\";r=0;t=864000",
+            "RateLimit-Policy: \"minute\";q=100;w=60, \"quota\";q=10000;w=2592000;qu=\"units\"",
+            "RateLimit: \"minute\";r=99;t=60, \"quota\";r=0;t=864000",
         ],
-        Code::Overloaded | Code::MeteringUnavailable => &["Retry-After: 2"],
+        Code::Overloaded | Code::MeteringUnavailable => &["Retry-After: 5"],
         Code::MethodNotAllowed => &["Allow: GET, POST"],
         Code::MissingKey
         | Code::MalformedKey
         | Code::UnknownKey
         | Code::ExpiredKey
         | Code::RevokedKey
-        | Code::ConflictingCredentials => &["WWW-Authenticate: Bearer"],
+        | Code::ConflictingCredentials => &["WWW-Authenticate: Bearer realm=\"api\""],
         _ => &[],
     }
 }
 
 fn detail(code: Code) -> &'static str {
     match code {
-        Code::LimitExceeded => "Your plan allows 100 calls a minute. Try again in 18 seconds.",
-        Code::QuotaExceeded => "All 10,000 units of this billing period are used up.",
+        Code::LimitExceeded => "The plan's limit of 100 calls a minute is reached.",
+        Code::QuotaExceeded => "10000 of the period's 10000 units are used.",
+        Code::MethodNotAllowed => "This path takes GET, POST.",
         other => other.describe().meaning,
     }
-}
-
-fn reason(status: u16) -> &'static str {
-    http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -110,10 +120,9 @@ mod tests {
     fn every_example_holds_a_problem_document_of_its_code() {
         for code in Code::ALL {
             let described = code.describe();
-            let text = example(code, "https://developers.example");
-            let (head, body) = text.split_once("\n\n").expect("a head and a body");
-            assert!(head.starts_with(&format!("HTTP/1.1 {} ", described.status)), "{head}");
-            let problem: serde_json::Value = serde_json::from_str(body).expect("JSON");
+            assert!(head(code).starts_with(&format!("HTTP/1.1 {} ", described.status)), "{}", head(code));
+            let problem: serde_json::Value =
+                serde_json::from_str(&body(code, "https://developers.example")).expect("JSON");
             assert_eq!(problem["code"], described.code);
             assert_eq!(problem["status"], described.status);
         }
@@ -122,7 +131,7 @@ mod tests {
     #[test]
     fn whatever_asks_to_wait_says_how_long() {
         for code in Code::ALL.into_iter().filter(|code| matches!(code.describe().status, 429 | 503)) {
-            assert!(example(code, "").contains("\nRetry-After: "), "{code:?}");
+            assert!(head(code).contains("\nRetry-After: "), "{code:?}");
             assert!(headers(code).iter().any(|(name, _)| *name == "Retry-After"), "{code:?}");
         }
     }

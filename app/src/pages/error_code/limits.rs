@@ -1,7 +1,28 @@
 //! What a limit and a quota are, for somebody who has just met one.
 
-use crate::components::{Card, Column, DataTable, Prose};
+use crate::{
+    components::{Card, Column, DataTable, Description, DescriptionList, Prose},
+    pages::pricing::tier,
+};
 use leptos::prelude::*;
+use store::Subscription;
+
+/// What the viewer's own company may do.
+#[component]
+pub fn OwnPlan(own: Subscription) -> impl IntoView {
+    let limits = tier::limits(&own.terms);
+    let limits = if limits.is_empty() { "None".to_owned() } else { limits.join(", ") };
+    let quota = tier::quota(&own.terms).unwrap_or_else(|| "None".to_owned());
+    view! {
+        <Card title="Your own limits">
+            <DescriptionList>
+                <Description label="Plan">{own.plan_name}</Description>
+                <Description label="Limits">{limits}</Description>
+                <Description label="Quota">{quota}</Description>
+            </DescriptionList>
+        </Card>
+    }
+}
 
 /// Limits: sliding windows, what counts, how to stay below.
 #[component]

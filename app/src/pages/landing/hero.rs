@@ -6,7 +6,7 @@ use leptos::prelude::*;
 #[component]
 pub fn Hero(
     provider: String,
-    /// The address of a product on the gateway.
+    /// An address on the gateway that can be called.
     example: String,
 ) -> impl IntoView {
     let call = format!("curl {example} \\\n  -H \"Authorization: Bearer tp_test_…\"");

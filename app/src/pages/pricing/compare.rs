@@ -10,7 +10,7 @@ pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>) -> impl IntoView
     if tiers.len() < 2 {
         return None;
     }
-    let mut columns = vec![Column::text("")];
+    let mut columns = vec![Column::text("Compared")];
     columns.extend(tiers.iter().map(|tier| Column::text(tier.name.clone())));
     let aspects: Vec<(&str, Box<dyn Fn(&Tier) -> Vec<String>>)> = vec![
         ("Base fee", Box::new(|tier| vec![tier::price(&tier.terms)])),

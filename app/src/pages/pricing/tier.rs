@@ -5,6 +5,7 @@ use domain::{
     period::Interval,
     plan::PlanTerms,
     product::Visibility,
+    quota::Beyond,
     rating::price::Price,
 };
 use rust_decimal::Decimal;
@@ -44,7 +45,7 @@ pub fn usage_price(terms: &PlanTerms) -> Vec<String> {
         Price::Free => vec!["Usage costs nothing".to_owned()],
         Price::PerUnit { included: 0, unit_price } => vec![of(*unit_price)],
         Price::PerUnit { included, unit_price } => {
-            vec![format!("first {} units free", group_thousands(*included)), format!("then {}", of(*unit_price))]
+            vec![format!("First {} units free", group_thousands(*included)), format!("Then {}", of(*unit_price))]
         }
         Price::Graduated { steps } => {
             let mut from = 1;
@@ -52,9 +53,9 @@ pub fn usage_price(terms: &PlanTerms) -> Vec<String> {
             for step in steps {
                 lines.push(match step.up_to {
                     Some(to) => {
-                        format!("unit {} to {}: {}", group_thousands(from), group_thousands(to), of(step.unit_price))
+                        format!("Unit {} to {}: {}", group_thousands(from), group_thousands(to), of(step.unit_price))
                     }
-                    None => format!("from unit {}: {}", group_thousands(from), of(step.unit_price)),
+                    None => format!("From unit {}: {}", group_thousands(from), of(step.unit_price)),
                 });
                 from = step.up_to.unwrap_or(from).saturating_add(1);
             }
@@ -106,7 +107,9 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     lines.extend(included(terms));
     lines.extend(credit);
     lines.extend(limits(terms));
-    lines.extend(quota(terms));
+    // A quota that ends where the free units do, and is billed from there, is what the price already says.
+    let said = terms.quota.is_some_and(|quota| quota.beyond == Beyond::Bill && quota.units == terms.price.free_units());
+    lines.extend(quota(terms).filter(|_| !said));
     lines.extend(terms.features.iter().cloned());
     lines
 }
@@ -144,7 +147,7 @@ mod tests {
     use domain::{
         limit::{Limit, Window},
         plan::Grant,
-        quota::{Beyond, Quota},
+        quota::Quota,
         rating::price::Step,
     };
 
@@ -176,7 +179,7 @@ mod tests {
         let graduated = terms(Price::Graduated { steps });
         assert_eq!(
             usage_price(&graduated),
-            ["unit 1 to 1,000: free", "unit 1,001 to 5,000: $0.50 a unit", "from unit 5,001: $0.10 a unit"]
+            ["Unit 1 to 1,000: free", "Unit 1,001 to 5,000: $0.50 a unit", "From unit 5,001: $0.10 a unit"]
         );
         assert_eq!(price(&PlanTerms { base_fee_micros: 0, ..terms(Price::Free) }), "Free");
     }

@@ -1,0 +1,11 @@
+//! `/console`: how the installation stands, for operators. Its pages are in this folder.
+
+pub mod audit;
+pub mod clock;
+pub mod invoice;
+pub mod invoices;
+pub mod overview;
+pub mod partner;
+pub mod partners;
+pub mod plan_requests;
+pub mod tokens;

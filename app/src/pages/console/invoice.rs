@@ -1,0 +1,47 @@
+//! `/console/partners/{partner}/invoices/{invoice}`: one invoice as the partner sees it, and how it stands with Stripe.
+
+use crate::{
+    components::*,
+    frames::OperatorFrame,
+    page::{PageError, PageTitle, page},
+    pages::{
+        invoice::InvoiceSheet,
+        invoices::{InvoiceState, number},
+    },
+    viewer,
+};
+use domain::id::{InvoiceId, PartnerId};
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+
+#[component]
+pub fn PartnerInvoicePage() -> impl IntoView {
+    let cx = viewer::operator();
+    let params = use_params_map().get_untracked();
+    page(async move {
+        let cx = cx?;
+        let partner: PartnerId = params.get("partner").and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
+        let id: InvoiceId = params.get("invoice").and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
+        let (invoice, lines) = cx.state.store.invoice(partner, id).await?;
+        let title = format!("Invoice {}", number(&invoice));
+        let trail = vec![
+            Crumb::new("Partners", "/console/partners"),
+            Crumb::new(invoice.partner_name.clone(), format!("/console/partners/{partner}")),
+        ];
+        let status = invoice.status;
+        let problem = invoice.push_problem.clone();
+        let stripe = cx.state.settings.stripe_is_on;
+        Ok(view! {
+            <PageTitle text=title.clone()/>
+            <OperatorFrame cx=cx path="/console/invoices">
+                <Breadcrumbs trail=trail current=number(&invoice)/>
+                <PageHeader title=title beside=move || view! { <InvoiceState status=status/> }/>
+                {problem
+                    .map(|text| view! { <Notice tone=Tone::Danger title="Stripe does not hold it as it should">{text}</Notice> })}
+                {(!stripe)
+                    .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
+                <InvoiceSheet invoice=invoice lines=lines/>
+            </OperatorFrame>
+        })
+    })
+}

@@ -1,0 +1,81 @@
+//! `/console/invoices`: all invoices, newest first, and what keeps some from Stripe.
+
+use crate::{
+    components::*,
+    frames::OperatorFrame,
+    page::{PageTitle, page},
+    pages::{
+        invoices::{InvoiceState, number},
+        time_text::{local_zone, period_text},
+    },
+    viewer,
+};
+use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
+use store::invoices::Invoice;
+
+const PAGE_SIZE: u32 = 50;
+
+#[component]
+pub fn AllInvoicesPage() -> impl IntoView {
+    let cx = viewer::operator();
+    let after = use_query_map().get_untracked().get("after");
+    page(async move {
+        let cx = cx?;
+        let found = cx.state.store.all_partners_invoices(after.as_deref(), PAGE_SIZE).await?;
+        let next = found.next.map(|next| format!("/console/invoices?after={next}"));
+        let first = after.map(|_| "/console/invoices".to_owned());
+        let empty = found.items.is_empty();
+        let rows = found.items.into_iter().map(row).collect_view();
+        Ok(view! {
+            <PageTitle text="Invoices"/>
+            <OperatorFrame cx=cx path="/console/invoices">
+                <PageHeader title="Invoices" description="Of all partners, newest first."/>
+                <Card flush=true>
+                    {if empty {
+                        view! {
+                            <EmptyState title="No invoices yet" text="One is made for each partner after its billing period ends." icon=IconName::Receipt/>
+                        }
+                        .into_any()
+                    } else {
+                        view! {
+                            <DataTable
+                                caption="Invoices, newest first"
+                                caption_hidden=true
+                                columns=vec![
+                                    Column::text("Invoice"),
+                                    Column::text("Partner"),
+                                    Column::text("Period"),
+                                    Column::text("State"),
+                                    Column::numeric("Total"),
+                                ]
+                                stack=true
+                            >
+                                {rows}
+                            </DataTable>
+                        }
+                        .into_any()
+                    }}
+                </Card>
+                <Pagination previous=first next=next summary=String::new()/>
+            </OperatorFrame>
+        })
+    })
+}
+
+fn row(invoice: Invoice) -> impl IntoView {
+    let href = format!("/console/partners/{}/invoices/{}", invoice.partner, invoice.id);
+    let partner = format!("/console/partners/{}", invoice.partner);
+    let period = period_text(invoice.period, &local_zone(&invoice.time_zone));
+    let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
+    let problem = invoice.push_problem.map(|problem| view! { <p>{problem}</p> });
+    view! {
+        <tr>
+            <Cell label="Invoice" head=true><a href=href>{number}</a></Cell>
+            <Cell label="Partner"><a href=partner>{invoice.partner_name}</a></Cell>
+            <Cell label="Period">{period}</Cell>
+            <Cell label="State"><InvoiceState status=status/> {problem}</Cell>
+            <Cell label="Total" numeric=true><MoneyText amount=total/></Cell>
+        </tr>
+    }
+}

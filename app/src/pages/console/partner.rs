@@ -1,0 +1,311 @@
+//! `/console/partners/{partner}`: everything about one partner, and what an operator may do for it.
+
+use crate::{
+    bill,
+    components::*,
+    flash::flash,
+    frames::OperatorFrame,
+    page::{PageError, PageTitle, page},
+    pages::{
+        invoices::{InvoiceState, number},
+        time_text::{local_zone, period_text},
+    },
+    viewer::{self, Cx, OperatorViewer},
+};
+use domain::{id::PartnerId, key_text::Environment, money::group_thousands};
+use jiff::Timestamp;
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+use store::{Key, KeyState, Member, Partner, Plan, Subscription, invoices::Invoice};
+
+#[component]
+pub fn PartnerPage() -> impl IntoView {
+    let cx = viewer::operator();
+    let id = use_params_map().get_untracked().get("partner");
+    let problems = flash().problems;
+    page(async move {
+        let cx = cx?;
+        let id: PartnerId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
+        let seen = Seen::load(&cx, id).await?;
+        let now = cx.now;
+        let name = seen.partner.name.clone();
+        let code = seen.partner.code.clone().map_or(String::new(), |code| format!("Code {code}"));
+        let suspended = seen.partner.suspended_at.is_some();
+        let reason = seen.partner.suspended_reason.clone().filter(|reason| !reason.is_empty());
+        let figures = seen.figures();
+        let plan = plan_card(id, seen.subscription, seen.requested, seen.plans);
+        let members = members(seen.members, now);
+        let keys = keys(seen.keys, now);
+        let invoices = invoices(id, seen.invoices);
+        let state = state_card(seen.partner);
+        Ok(view! {
+            <PageTitle text=name.clone()/>
+            <OperatorFrame cx=cx path="/console/partners">
+                <Breadcrumbs trail=vec![Crumb::new("Partners", "/console/partners")] current=name.clone()/>
+                <PageHeader title=name description=code beside=move || view! {
+                    {suspended.then(|| view! { <Badge text="Suspended" tone=Tone::Danger/> })}
+                }>
+                    <ButtonLink href=format!("/console/audit?partner={id}") icon=IconName::Shield>"Audit log"</ButtonLink>
+                </PageHeader>
+                <ErrorSummary problems=problems/>
+                {suspended
+                    .then(|| view! {
+                        <Notice tone=Tone::Danger title="Calls are refused">
+                            {reason.unwrap_or_else(|| "No reason was given.".to_owned())}
+                        </Notice>
+                    })}
+                {figures}
+                {plan}
+                {members}
+                {keys}
+                {invoices}
+                {state}
+            </OperatorFrame>
+        })
+    })
+}
+
+/// What the page shows.
+struct Seen {
+    partner: Partner,
+    subscription: Option<Subscription>,
+    requested: Option<Subscription>,
+    bill: Option<bill::BillSoFar>,
+    plans: Vec<Plan>,
+    members: Vec<Member>,
+    keys: Vec<Key>,
+    invoices: Vec<Invoice>,
+}
+
+impl Seen {
+    async fn load(cx: &Cx<OperatorViewer>, id: PartnerId) -> Result<Self, PageError> {
+        let store = &cx.state.store;
+        let subscription = store.subscription(id).await?;
+        let bill = match &subscription {
+            Some(subscription) => Some(bill::so_far(&cx.state, id, subscription, cx.now).await?),
+            None => None,
+        };
+        Ok(Self {
+            partner: store.partner(id).await?,
+            requested: store.requested_subscription(id).await?,
+            plans: store.all_plans().await?,
+            members: store.members(id).await?,
+            keys: store.keys(id).await?,
+            invoices: store.invoices(id).await?,
+            subscription,
+            bill,
+        })
+    }
+
+    fn figures(&self) -> AnyView {
+        let Some(bill) = &self.bill else { return ().into_any() };
+        let zone = local_zone(&self.partner.time_zone);
+        let (period, units, total) = (period_text(bill.period, &zone), group_thousands(bill.units), bill.total().to_string());
+        let time_zone = self.partner.time_zone.clone();
+        let keys = group_thousands(self.keys.len() as u64);
+        view! {
+            <StatGrid>
+                <Stat label="Live units this period" figure=units hint=period/>
+                <Stat label="Bill so far" figure=total/>
+                <Stat label="Keys" figure=keys/>
+                <Stat label="Time zone" figure=time_zone/>
+            </StatGrid>
+        }
+        .into_any()
+    }
+}
+
+fn plan_card(id: PartnerId, current: Option<Subscription>, requested: Option<Subscription>, plans: Vec<Plan>) -> impl IntoView {
+    let title = current.as_ref().map_or("No plan".to_owned(), |own| format!("{}, version {}", own.plan_name, own.version));
+    let on = current.as_ref().map(|own| own.version_id.to_string());
+    let newer = current.as_ref().filter(|own| own.version < own.newest_version).map(|own| {
+        format!("There is a newer version: {}. Partners stay on theirs until they are moved.", own.newest_version)
+    });
+    let choices: Vec<Choice> = plans
+        .iter()
+        .flat_map(|plan| plan.versions.iter().map(move |version| (plan, version)))
+        .map(|(plan, version)| {
+            let private = if plan.meta.private { ", private" } else { "" };
+            Choice::new(version.id.to_string(), format!("{}, version {}{private}", plan.meta.name, version.version))
+        })
+        .collect();
+    let waits = requested.map(|own| {
+        view! {
+            <Notice tone=Tone::Warning title="Waits for approval">
+                {format!("{} was requested. ", own.plan_name)} <a href="/console/requests">"Decide"</a>
+            </Notice>
+        }
+    });
+    view! {
+        <Card title=title description="A change is in force at once, on every gateway within a second.">
+            <Stack>
+                {waits}
+                {newer.map(|text| view! { <p>{text}</p> })}
+                <Form action="/do/console/partners/assign" inline=true>
+                    <input type="hidden" name="partner" value=id.to_string()/>
+                    <SelectField label="Plan version" name="version" choices=choices value=on blank="Choose a version"/>
+                    <Button>"Assign"</Button>
+                </Form>
+            </Stack>
+        </Card>
+    }
+}
+
+fn members(members: Vec<Member>, now: Timestamp) -> impl IntoView {
+    let rows = members
+        .into_iter()
+        .map(|member| {
+            let state = match (member.disabled_at, member.email_verified_at, member.has_password) {
+                (Some(_), ..) => "Disabled",
+                (None, None, false) => "Invited",
+                (None, None, true) => "Address not verified",
+                (None, Some(_), _) => "Active",
+            };
+            view! {
+                <tr>
+                    <Cell label="E-mail" head=true>{member.email}</Cell>
+                    <Cell label="Name">{member.name}</Cell>
+                    <Cell label="Role">{member.role.to_string()}</Cell>
+                    <Cell label="State">{state}</Cell>
+                    <Cell label="Since"><RelativeTime at=member.created_at now=now/></Cell>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Members" flush=true>
+            <DataTable
+                caption="Members"
+                caption_hidden=true
+                columns=vec![
+                    Column::text("E-mail"),
+                    Column::text("Name"),
+                    Column::text("Role"),
+                    Column::text("State"),
+                    Column::text("Since"),
+                ]
+                stack=true
+            >
+                {rows}
+            </DataTable>
+        </Card>
+    }
+}
+
+fn keys(keys: Vec<Key>, now: Timestamp) -> impl IntoView {
+    if keys.is_empty() {
+        return view! {
+            <Card title="Keys"><EmptyState title="No keys" text="The partner creates its keys itself." icon=IconName::Key/></Card>
+        }
+        .into_any();
+    }
+    let rows = keys
+        .into_iter()
+        .map(|key| {
+            let (state, tone) = match key.state(now) {
+                KeyState::Active => ("Active", Tone::Success),
+                KeyState::Expiring => ("Ends soon", Tone::Warning),
+                KeyState::Expired => ("Expired", Tone::Neutral),
+                KeyState::Revoked => ("Revoked", Tone::Neutral),
+            };
+            let live = key.environment == Environment::Live;
+            let used = match key.last_used_at {
+                Some(at) => view! { <RelativeTime at=at now=now/> }.into_any(),
+                None => "Never".into_any(),
+            };
+            view! {
+                <tr>
+                    <Cell label="Key" head=true>{key.name} " " <code>{format!("…{}", key.last_four)}</code></Cell>
+                    <Cell label="App">{key.app_name}</Cell>
+                    <Cell label="Environment"><EnvironmentBadge live=live/></Cell>
+                    <Cell label="State"><Badge text=state tone=tone/></Cell>
+                    <Cell label="Last used">{used}</Cell>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Keys" flush=true>
+            <DataTable
+                caption="Keys"
+                caption_hidden=true
+                columns=vec![
+                    Column::text("Key"),
+                    Column::text("App"),
+                    Column::text("Environment"),
+                    Column::text("State"),
+                    Column::text("Last used"),
+                ]
+                stack=true
+            >
+                {rows}
+            </DataTable>
+        </Card>
+    }
+    .into_any()
+}
+
+fn invoices(id: PartnerId, invoices: Vec<Invoice>) -> impl IntoView {
+    if invoices.is_empty() {
+        return view! {
+            <Card title="Invoices">
+                <EmptyState title="No invoices yet" text="One is made after each billing period." icon=IconName::Receipt/>
+            </Card>
+        }
+        .into_any();
+    }
+    let rows = invoices
+        .into_iter()
+        .map(|invoice| {
+            let href = format!("/console/partners/{id}/invoices/{}", invoice.id);
+            let period = period_text(invoice.period, &local_zone(&invoice.time_zone));
+            let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
+            view! {
+                <tr>
+                    <Cell label="Invoice" head=true><a href=href>{number}</a></Cell>
+                    <Cell label="Period">{period}</Cell>
+                    <Cell label="State"><InvoiceState status=status/></Cell>
+                    <Cell label="Total" numeric=true><MoneyText amount=total/></Cell>
+                </tr>
+            }
+        })
+        .collect_view();
+    view! {
+        <Card title="Invoices" flush=true>
+            <DataTable
+                caption="Invoices"
+                caption_hidden=true
+                columns=vec![Column::text("Invoice"), Column::text("Period"), Column::text("State"), Column::numeric("Total")]
+                stack=true
+            >
+                {rows}
+            </DataTable>
+        </Card>
+    }
+    .into_any()
+}
+
+fn state_card(partner: Partner) -> impl IntoView {
+    let id = partner.id.to_string();
+    if partner.suspended_at.is_some() {
+        return view! {
+            <Card title="Reactivate" description="Calls with the partner's keys are served again within a second.">
+                <Form action="/do/console/partners/reactivate" inline=true>
+                    <input type="hidden" name="partner" value=id/>
+                    <Button>"Reactivate"</Button>
+                </Form>
+            </Card>
+        }
+        .into_any();
+    }
+    view! {
+        <Card title="Suspend" description="All calls are refused within a second; its people can still sign in and read why.">
+            <Form action="/do/console/partners/suspend" inline=true>
+                <input type="hidden" name="partner" value=id/>
+                <TextField label="Reason" name="reason" hint="The partner reads it" maxlength=300/>
+                <Button kind=ButtonKind::Danger>"Suspend"</Button>
+            </Form>
+        </Card>
+    }
+    .into_any()
+}
