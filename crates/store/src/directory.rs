@@ -208,3 +208,6 @@ async fn keys(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<Key>, Store
     }
     Ok(keys)
 }
+
+#[cfg(test)]
+mod tests;

@@ -31,17 +31,17 @@ impl StripeError {
     pub fn is_passing(&self) -> bool {
         match self {
             Self::Unreachable(_) | Self::Unreadable(_) => true,
-            Self::Refused { status, .. } => matches!(status, 409 | 429 | 500..),
+            Self::Refused { status, .. } => matches!(status, 409 | 429 | 500..) || self.is_other_request(),
             Self::Settings(_) => false,
         }
     }
 
     /// Whether Stripe said no without doing anything.
     pub fn is_refusal(&self) -> bool {
-        matches!(self, Self::Refused { status: 400..=499, .. }) && !self.is_passing() && !self.is_other_request()
+        matches!(self, Self::Refused { status: 400..=499, .. }) && !self.is_passing()
     }
 
-    /// The key was used before with other parameters.
+    /// The key was used before with other parameters; another key is used the next time.
     pub fn is_other_request(&self) -> bool {
         matches!(self, Self::Refused { status: 400, kind, .. } if kind == "idempotency_error")
     }
