@@ -17,6 +17,6 @@ pub mod quota;
 pub mod rating;
 pub mod refusal;
 pub mod role;
-pub mod setup;
 pub mod scope;
+pub mod setup;
 pub mod usage;
