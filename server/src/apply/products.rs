@@ -42,7 +42,8 @@ impl Walk<'_> {
         differ(&mut details, "visibility", line.visibility.code(), setup.visibility.code());
         let document = self.store.product_document(line.id).await?;
         // As texts, because the order of a document's parts is the order of its pages.
-        if document.to_string() != fetched.document.value().to_string() {
+        let (old, new) = (document.to_string(), fetched.document.value().to_string());
+        if old != new {
             details.push("document: changed".to_owned());
         }
         compare_operations(&mut details, &there.operations, &operations);

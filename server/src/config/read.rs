@@ -18,9 +18,12 @@ impl fmt::Display for Problem {
     }
 }
 
+/// Gives the value of a variable.
+type Environment = dyn Fn(&str) -> Option<String>;
+
 /// Reads variables by name and remembers what was wrong with them.
 pub struct Reader {
-    environment: Box<dyn Fn(&str) -> Option<String>>,
+    environment: Box<Environment>,
     file: toml::Table,
     problems: Vec<Problem>,
 }
