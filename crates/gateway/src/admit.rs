@@ -24,32 +24,35 @@ pub(crate) fn check<'a>(
     windows: &'a Mutex<Windows>,
     limits: &'a [Limit],
     now: u64,
-) -> Result<Admission<'a>, (Refusal, [Option<Standing>; 4])> {
+    standings: &mut Standings,
+) -> Result<Admission<'a>, Refusal> {
     let mut windows = windows.lock().unwrap_or_else(PoisonError::into_inner);
-    match windows.check(limits, now) {
-        Ok(()) => Ok(Admission { windows, limits, now }),
+    let checked = windows.check(limits, now);
+    let admission = Admission { windows, limits, now };
+    match checked {
+        Ok(()) => Ok(admission),
         Err(reached) => {
+            admission.withdraw(standings);
             let detail = format!("The plan's limit of {} is reached.", reached.limit);
-            let refusal = Refusal::new(Code::LimitExceeded, detail).retry_after(reached.retry_after_seconds);
-            Err((refusal, standings(&mut windows, limits, now)))
+            Err(Refusal::new(Code::LimitExceeded, detail).retry_after(reached.retry_after_seconds))
         }
     }
 }
 
 impl Admission<'_> {
     /// Counts the call and says how the limits stand.
-    pub(crate) fn count(mut self, standings_out: &mut Standings) {
+    pub(crate) fn count(mut self, standings: &mut Standings) {
         self.windows.count(self.limits, self.now);
-        standings_out.limits = standings(&mut self.windows, self.limits, self.now);
+        standings.limits = all(&mut self.windows, self.limits, self.now);
     }
 
     /// How the limits stand without the call.
-    pub(crate) fn withdraw(mut self, standings_out: &mut Standings) {
-        standings_out.limits = standings(&mut self.windows, self.limits, self.now);
+    pub(crate) fn withdraw(mut self, standings: &mut Standings) {
+        standings.limits = all(&mut self.windows, self.limits, self.now);
     }
 }
 
-fn standings(windows: &mut Windows, limits: &[Limit], now: u64) -> [Option<Standing>; 4] {
+fn all(windows: &mut Windows, limits: &[Limit], now: u64) -> [Option<Standing>; 4] {
     let mut all = [None; 4];
     all.iter_mut().zip(windows.standings(limits, now)).for_each(|(slot, standing)| *slot = Some(standing));
     all

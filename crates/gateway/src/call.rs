@@ -35,11 +35,10 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
             return refuse(&core, &draft, refusal, caller.as_ref(), Reached::default(), &standings);
         }
     };
-    let target = match matching::find(caller, &head.method, &head.uri) {
+    let mut reached = Reached::default();
+    let target = match matching::find(caller, &head.method, &head.uri, &mut reached) {
         Ok(target) => target,
-        Err((refusal, caller, reached)) => {
-            return refuse(&core, &draft, refusal, Some(&caller), reached, &standings);
-        }
+        Err((refusal, caller)) => return refuse(&core, &draft, refusal, Some(&caller), reached, &standings),
     };
     let refuse_target = |refusal, standings: &Standings| {
         refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), standings)
@@ -54,12 +53,9 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     standings.policy = plan.and_then(|plan| plan.limits_policy.clone());
     let windows = core.shared.limits.of(target.caller.partner().id, key.environment);
     let limits = plan.map_or(&[][..], |plan| &plan.limits);
-    let admission = match admit::check(&windows, limits, core.shared.monotonic()) {
+    let admission = match admit::check(&windows, limits, core.shared.monotonic(), &mut standings) {
         Ok(admission) => admission,
-        Err((refusal, limits)) => {
-            standings.limits = limits;
-            return refuse_target(refusal, &standings);
-        }
+        Err(refusal) => return refuse_target(refusal, &standings),
     };
     let reservation = match reserve::take(&core, &target, admission, now, &mut standings) {
         Ok(reservation) => reservation,
@@ -80,7 +76,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     standings.put_cost(permit.cost(status), &mut head.headers);
     if !body.is_end_stream() {
         let metered = Metered::new(body, permit, lease, upload, connection, status);
-        return Response::from_parts(head, Reply::Streaming(metered));
+        return Response::from_parts(head, Reply::Streaming(Box::new(metered)));
     }
     // There is no body to hold back, so the head waits for the record.
     if upload.ended.get() {

@@ -21,6 +21,8 @@ pub struct GatewayConfig {
     /// Connections of clients for each core; one more is answered with 503 and closed.
     pub connections_per_core: usize,
     pub deadlines: Deadlines,
+    /// Certificates in PEM form that https upstreams may be signed by, besides the web's authorities.
+    pub upstream_authorities: Option<Vec<u8>>,
     pub spool: Spool,
 }
 
@@ -37,6 +39,7 @@ impl GatewayConfig {
             body_limit: 10 << 20,
             connections_per_core: 10_000,
             deadlines: Deadlines::default(),
+            upstream_authorities: None,
             spool,
         }
     }

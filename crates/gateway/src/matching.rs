@@ -59,12 +59,16 @@ fn terms(caller: &Caller) -> Option<(&Subscription, &Plan)> {
     Some((subscription, caller.snapshot().plans.get(subscription.plan)?))
 }
 
-/// Finds the operation of the caller's plan.
-pub(crate) fn find(caller: Caller, method: &Method, uri: &Uri) -> Result<Target, (Refusal, Caller, Reached)> {
-    let mut reached = Reached::default();
-    match find_for(&caller, method, uri, &mut reached) {
+/// Finds the operation of the caller's plan, and notes in `reached` how far it came.
+pub(crate) fn find(
+    caller: Caller,
+    method: &Method,
+    uri: &Uri,
+    reached: &mut Reached,
+) -> Result<Target, (Refusal, Caller)> {
+    match find_for(&caller, method, uri, reached) {
         Ok((product, operation, path_below)) => Ok(Target { caller, product, operation, path_below }),
-        Err(refusal) => Err((refusal, caller, reached)),
+        Err(refusal) => Err((refusal, caller)),
     }
 }
 

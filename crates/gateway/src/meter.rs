@@ -112,7 +112,7 @@ impl Body for Upload {
 pub(crate) enum Reply {
     /// Our own words, or nothing.
     Text(Bytes),
-    Streaming(Metered),
+    Streaming(Box<Metered>),
 }
 
 impl Reply {

@@ -1,9 +1,9 @@
 //! Connections to upstreams: one pool for each core and origin, HTTP/1.1, never shared between threads.
 
-use crate::{config::Deadlines, meter::Upload};
+use crate::{config::Deadlines, meter::Upload, running::StartError};
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
-use rustls::pki_types::ServerName;
+use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
 use std::{
     cell::RefCell,
     collections::HashMap,
@@ -156,10 +156,13 @@ where
     Ok(sender)
 }
 
-/// TLS towards upstreams: the web's roots, TLS 1.2 and 1.3, HTTP/1.1.
-pub(crate) fn tls_config() -> Result<Arc<rustls::ClientConfig>, rustls::Error> {
+/// TLS towards upstreams: the web's authorities and the given ones, TLS 1.2 and 1.3, HTTP/1.1.
+pub(crate) fn tls_config(authorities: Option<&[u8]>) -> Result<Arc<rustls::ClientConfig>, StartError> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+    for certificate in CertificateDer::pem_slice_iter(authorities.unwrap_or_default()) {
+        roots.add(certificate?)?;
+    }
     let config = rustls::ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()?
         .with_root_certificates(roots)

@@ -49,6 +49,8 @@ pub enum StartError {
     Listen { address: SocketAddr, source: io::Error },
     #[error("the usage log cannot be opened: {0}")]
     Spool(#[from] SpoolError),
+    #[error("the upstream authorities are not certificates in PEM form: {0}")]
+    UpstreamAuthorities(#[from] rustls::pki_types::pem::Error),
     #[error("TLS cannot be set up: {0}")]
     Tls(#[from] rustls::Error),
     #[error("a thread cannot be started: {0}")]
@@ -82,7 +84,7 @@ impl Gateway {
             connections_per_core: config.connections_per_core,
             deadlines: config.deadlines,
             when_full,
-            tls: pool::tls_config()?,
+            tls: pool::tls_config(config.upstream_authorities.as_deref())?,
             started: Instant::now(),
         });
         let (orders, order) = watch::channel(Order::Serve);

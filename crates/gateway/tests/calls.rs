@@ -9,8 +9,11 @@ mod calls {
     mod entitlement;
     mod forwarding;
     mod hostile;
+    mod https;
     mod lifecycle;
     mod limits;
     mod metering;
+    mod metrics;
     mod quota;
+    mod reuse;
 }

@@ -107,7 +107,14 @@ impl Connection {
         let still = self.now.get() - self.moved_at.get();
         let missed = match (self.phase.get(), self.head_since.get()) {
             (Phase::Idle, Some(since)) => self.now.get() - since > head,
-            (Phase::Idle, None) => still > if self.greeted.get() { idle } else { head },
+            (Phase::Idle, None) if self.greeted.get() => {
+                if still > idle {
+                    // A request that arrives at this very moment is still answered.
+                    self.drain();
+                }
+                false
+            }
+            (Phase::Idle, None) => still > head,
             (Phase::Call, _) => false,
             (Phase::Answer, _) => still > body_idle,
         };

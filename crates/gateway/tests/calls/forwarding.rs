@@ -1,7 +1,7 @@
 //! What the upstream sees, and what the client gets back.
 
 use super::{
-    client::{open, request, request_with, send},
+    client::{open, raw, request, request_with, send},
     world::World,
 };
 use bytes::Bytes;
@@ -231,4 +231,31 @@ async fn a_request_without_a_body_says_so_to_the_upstream() {
     let empty = empty.body(Full::new(Bytes::new())).expect("a request");
     assert_eq!(send(world.address, empty).await.body, "0");
     assert_eq!(world.upstream.last().headers["content-length"], "0");
+}
+
+#[tokio::test]
+async fn a_client_that_waits_for_100_continue_is_refused_before_it_sends_or_told_to_go_on() {
+    let world = World::start().await;
+    let head = |key: &str| {
+        format!(
+            "POST /payments/count HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\nexpect: 100-continue\r\ncontent-length: 2\r\n\r\n"
+        )
+    };
+    let (refused, _) = raw(world.address, head("nonsense").as_bytes()).await;
+    assert!(refused.starts_with("HTTP/1.1 401"), "{refused}");
+    let (waiting, _) = raw(world.address, head(&world.live).as_bytes()).await;
+    assert!(waiting.starts_with("HTTP/1.1 100 Continue\r\n\r\n"), "{waiting}");
+    let (whole, _) = raw(world.address, format!("{}hi", head(&world.live)).as_bytes()).await;
+    assert!(whole.contains("HTTP/1.1 200") && whole.ends_with("\r\n\r\n2"), "{whole}");
+}
+
+#[tokio::test]
+async fn a_client_of_http_1_0_gets_a_stream_that_ends_with_its_connection() {
+    let world = World::start().await;
+    let head = format!("GET /payments/drip HTTP/1.0\r\nx-api-key: {}\r\n\r\n", world.live);
+    let (answer, closed) = raw(world.address, head.as_bytes()).await;
+    let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+    assert!(closed && !head.to_ascii_lowercase().contains("transfer-encoding"), "{head}");
+    assert_eq!((body.len(), body.lines().count()), (80, 10));
+    assert!(world.upstream.last().headers["via"].to_str().expect("text").starts_with("1.0 "));
 }

@@ -11,7 +11,11 @@ use std::collections::HashSet;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_thousand_racing_calls_on_a_quota_of_100_exactly_100_are_served() {
-    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 100, Beyond::Block)).await;
+    let world = World::with(|directory, _| {
+        quota(&mut directory.plans[0].terms, 100, Beyond::Block);
+        directory.products[0].timeout_ms = 60_000;
+    })
+    .await;
     let calls: Vec<_> = (0..1000)
         .map(|_| {
             let (address, request) = (world.address, request(Method::GET, "/payments/items/1", &world.live));
