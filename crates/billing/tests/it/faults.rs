@@ -105,6 +105,7 @@ async fn every_kind_of_fault_ends_in_equal_books() {
     let runs = settle(&shop, SignedDuration::from_mins(2)).await;
     assert!(runs > 1, "the faults have struck");
     assert_equal_books(&shop, &shop.store, &all).await;
+    shop.keep_requests("faults").await;
 }
 
 #[tokio::test]
@@ -119,4 +120,5 @@ async fn lost_answers_that_stripe_has_forgotten_by_the_next_try_end_in_equal_boo
     let runs = settle(&shop, hours(26)).await;
     assert!(runs > 1, "the faults have struck");
     assert_equal_books(&shop, &shop.store, &all).await;
+    shop.keep_requests("forgotten").await;
 }

@@ -160,6 +160,7 @@ async fn a_new_name_and_address_reach_the_customer() {
     let names: Vec<_> =
         list(&state, "customers").iter().map(|customer| customer["name"].as_str().expect("a name")).collect();
     assert_eq!(names, ["Acme & Söhne"]);
+    shop.keep_requests("renamed").await;
 }
 
 #[tokio::test]

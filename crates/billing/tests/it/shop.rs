@@ -183,6 +183,14 @@ impl Shop {
         run.await.expect("no panic").expect("reconciles")
     }
 
+    /// Keeps what was sent to the stand-in, for the referee that checks it against the types of Stripe's own library.
+    pub async fn keep_requests(&self, name: &str) {
+        let requests = self.stand_in.control("GET", "requests", Value::Null).await.expect("a log");
+        let folder = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("stripe-requests");
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join(format!("{name}.json")), requests.to_string()).expect("written");
+    }
+
     /// Stripe's invoice with our id in its metadata, and how many there are.
     pub async fn at_stripe(&self, invoice: InvoiceId) -> (Value, usize) {
         let state = self.state().await;

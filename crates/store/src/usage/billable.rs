@@ -87,14 +87,20 @@ impl Store {
                      date_trunc('hour', past, 'UTC') as past_hour
                  from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) as a (partner, first, past)
              ), used as (
-                 select partner, environment, units from asked
-                 join usage_hourly u on u.partner_id = partner and u.hour >= first_hour and u.hour < past_hour
+                 select partner, environment, units from asked cross join lateral (
+                     select environment, units from usage_hourly
+                     where partner_id = partner and hour >= first_hour and hour < past_hour offset 0
+                 ) as rolled_up
                  union all
-                 select partner, environment, units from asked
-                 join usage_events e on e.partner_id = partner and e.at >= first and e.at < least(first_hour, past)
+                 select partner, environment, units from asked cross join lateral (
+                     select environment, units from usage_events
+                     where partner_id = partner and at >= first and at < least(first_hour, past) offset 0
+                 ) as before
                  union all
-                 select partner, environment, units from asked
-                 join usage_events e on e.partner_id = partner and e.at >= greatest(past_hour, first_hour) and e.at < past
+                 select partner, environment, units from asked cross join lateral (
+                     select environment, units from usage_events
+                     where partner_id = partner and at >= greatest(past_hour, first_hour) and at < past offset 0
+                 ) as behind
              )
              select partner, environment, sum(units)::bigint as units from used group by 1, 2 having sum(units) > 0",
         )

@@ -10,6 +10,9 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 
 /// Begins a statement: `used` holds one row for each roll-up row or raw event of the partner in the asked ranges, with the
 /// number of its range as `part`. The totals' columns are summed by [`sums!`].
+///
+/// `offset 0` keeps Postgres from turning the ranges into a join over all that the partner ever did: each range is an index
+/// scan of its own, of the partitions that it touches.
 macro_rules! from_used {
     ($($rest:expr),+ $(,)?) => {
         concat!(
@@ -17,10 +20,13 @@ macro_rules! from_used {
                  select part, product_id, operation_id, app_id, key_id, environment, outcome, status_class,
                      calls, units, bytes_in, bytes_out, durations, 0 as slot
                  from unnest($2::int[], $3::timestamptz[], $4::timestamptz[]) as hours (part, first, past)
-                 join usage_hourly u on u.partner_id = $1 and u.hour >= first and u.hour < past
-                 where ($8::text is null or u.environment = $8)
-                     and ($9::uuid is null or u.product_id = $9) and ($10::uuid is null or u.operation_id = $10)
-                     and ($11::uuid is null or u.app_id = $11) and ($12::uuid is null or u.key_id = $12)
+                 cross join lateral (
+                     select * from usage_hourly u where u.partner_id = $1 and u.hour >= first and u.hour < past
+                         and ($8::text is null or u.environment = $8)
+                         and ($9::uuid is null or u.product_id = $9) and ($10::uuid is null or u.operation_id = $10)
+                         and ($11::uuid is null or u.app_id = $11) and ($12::uuid is null or u.key_id = $12)
+                     offset 0
+                 ) as rolled_up
                  union all
                  select part, coalesce(product_id, '00000000-0000-0000-0000-000000000000'),
                      coalesce(operation_id, '00000000-0000-0000-0000-000000000000'), app_id, key_id, environment, outcome,
@@ -28,10 +34,13 @@ macro_rules! from_used {
                      1 + width_bucket(duration_us, array[1001, 2001, 5001, 10001, 20001, 50001, 100001, 200001, 500001,
                          1000001, 2000001, 5000001]::bigint[])
                  from unnest($5::int[], $6::timestamptz[], $7::timestamptz[]) as edges (part, first, past)
-                 join usage_events e on e.partner_id = $1 and e.at >= first and e.at < past
-                 where ($8::text is null or e.environment = $8)
-                     and ($9::uuid is null or e.product_id = $9) and ($10::uuid is null or e.operation_id = $10)
-                     and ($11::uuid is null or e.app_id = $11) and ($12::uuid is null or e.key_id = $12)
+                 cross join lateral (
+                     select * from usage_events e where e.partner_id = $1 and e.at >= first and e.at < past
+                         and ($8::text is null or e.environment = $8)
+                         and ($9::uuid is null or e.product_id = $9) and ($10::uuid is null or e.operation_id = $10)
+                         and ($11::uuid is null or e.app_id = $11) and ($12::uuid is null or e.key_id = $12)
+                     offset 0
+                 ) as raw
              ) ",
             $($rest),+
         )
