@@ -1,6 +1,9 @@
 //! The example upstream: a small payments API, kept in memory, on 127.0.0.1:4010.
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
+
+/// How long calls in flight may take once we are asked to stop; a search can be slower.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 const USAGE: &str = "\
 A small payments API to put Turnpike in front of. It keeps everything in memory and starts with the same data each time.
@@ -34,7 +37,20 @@ async fn main() -> ExitCode {
     if let Ok(address) = listener.local_addr() {
         println!("The payments API is at http://{address}");
     }
-    let served = axum::serve(listener, payments_api::router()).with_graceful_shutdown(asked_to_stop()).await;
+    let (told, stopping) = tokio::sync::oneshot::channel();
+    let until_told = async move {
+        asked_to_stop().await;
+        let _ = told.send(());
+    };
+    let too_long = async move {
+        if stopping.await.is_ok() {
+            tokio::time::sleep(PATIENCE).await;
+        }
+    };
+    let served = tokio::select! {
+        served = axum::serve(listener, payments_api::router()).with_graceful_shutdown(until_told) => served,
+        () = too_long => Ok(()),
+    };
     match served {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
