@@ -14,3 +14,4 @@ pub mod try_it;
 pub mod plan;
 pub mod console;
 pub mod tokens;
+pub mod products;

@@ -61,6 +61,9 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/audit") view=crate::pages::console::audit::AuditPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/clock") view=crate::pages::console::clock::ClockPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/tokens") view=crate::pages::console::tokens::TokensPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/products") view=crate::pages::console::products::AllProductsPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/products/new") view=crate::pages::console::product_new::NewProductPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/products/:product") view=crate::pages::console::product::OneProductPage ssr=SsrMode::Async/>
             </Routes>
         </Router>
     }

@@ -9,3 +9,7 @@ pub mod partner;
 pub mod partners;
 pub mod plan_requests;
 pub mod tokens;
+pub mod product;
+pub mod product_form;
+pub mod product_new;
+pub mod products;
