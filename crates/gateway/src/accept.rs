@@ -144,12 +144,23 @@ fn welcome(core: &Rc<Core>, number: u64, stream: TcpStream, peer: SocketAddr) {
     let Ok(peer) = HeaderValue::from_str(&peer.ip().to_canonical().to_string()) else { return };
     let connection = Rc::new(Connection::new(peer, core.now.clone()));
     core.connections.borrow_mut().insert(number, connection.clone());
-    let core = core.clone();
+    let listed = Listed { core: core.clone(), number };
     spawn_local(async move {
         let _ = stream.set_nodelay(true);
-        converse(&core, &connection, stream).await;
-        core.connections.borrow_mut().remove(&number);
+        converse(&listed.core, &connection, stream).await;
     });
+}
+
+/// A connection's place in its core's list, given up however the connection ends, by a panic too.
+struct Listed {
+    core: Rc<Core>,
+    number: u64,
+}
+
+impl Drop for Listed {
+    fn drop(&mut self) {
+        self.core.connections.borrow_mut().remove(&self.number);
+    }
 }
 
 /// Serves one connection until it ends, is drained, or misses a deadline.

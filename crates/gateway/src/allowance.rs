@@ -30,9 +30,10 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// Sets the units that the subscription has used of the period that starts then.
+    /// Tells that the subscription has used at least that many units of the period that starts then. It never lowers what
+    /// is counted, so it is safe while calls reserve.
     pub fn seed(&self, subscription: SubscriptionId, period_start: Timestamp, used: u64) {
-        self.counter(subscription, period_start).store(used, Ordering::Relaxed);
+        self.counter(subscription, period_start).fetch_max(used, Ordering::Relaxed);
     }
 
     fn counter(&self, subscription: SubscriptionId, period_start: Timestamp) -> Arc<AtomicU64> {

@@ -37,9 +37,7 @@ pub(crate) fn to_upstream(
     }
     if !headers.get(TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
         headers.remove(TRACESTATE);
-        let random = || core.request_ids.random();
-        let made = format!("00-{:016x}{:016x}-{:016x}-00", random() | 1, random(), random() | 1);
-        if let Ok(value) = HeaderValue::from_str(&made) {
+        if let Ok(value) = HeaderValue::from_bytes(&new_traceparent(|| core.request_ids.random())) {
             headers.insert(TRACEPARENT, value);
         }
     }
@@ -110,6 +108,21 @@ fn is_ours(name: &str) -> bool {
     }
 }
 
+/// A trace that begins here and that nobody asked to sample.
+fn new_traceparent(random: impl Fn() -> u64) -> [u8; 55] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+    for at in [3, 19, 36] {
+        // Neither id may be zero.
+        let mut number = random() | 1;
+        for digit in &mut text[at..at + 16] {
+            *digit = DIGITS[(number & 15) as usize];
+            number >>= 4;
+        }
+    }
+    text
+}
+
 /// W3C Trace Context, version 00 and what later versions may add after it.
 fn is_traceparent(value: &[u8]) -> bool {
     let hex = |range: std::ops::Range<usize>| {
@@ -157,6 +170,7 @@ mod tests {
 
     #[test]
     fn only_well_formed_trace_contexts_are_passed_on() {
+        assert!(is_traceparent(&new_traceparent(|| 0)) && is_traceparent(&new_traceparent(|| u64::MAX)));
         assert!(is_traceparent(b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"));
         assert!(is_traceparent(b"01-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-more"));
         for bad in [

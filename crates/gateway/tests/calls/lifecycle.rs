@@ -2,14 +2,23 @@
 
 use super::{
     client::{open, raw, request, send},
-    world::{World, compile},
+    world::{PEPPER, TRY_KEY, World, compile, limits, quota},
 };
-use domain::usage::Outcome;
-use gateway::{Gateway, GatewayConfig, InProcess, Secret, Spool, StartError};
+use domain::{
+    id::SubscriptionId,
+    limit::Window,
+    period::Period,
+    quota::{Beyond, Quota},
+    usage::Outcome,
+};
+use gateway::{Allowance, Gateway, GatewayConfig, InProcess, QuotaExceeded, Secret, Spool, StartError};
 use http::Method;
 use http_body_util::BodyExt;
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tokio::{
@@ -73,6 +82,51 @@ async fn a_port_in_use_is_said_even_where_another_gateway_has_it() {
     );
     let free = "127.0.0.1:0".parse().expect("an address");
     assert!(matches!(start(free, world.spool.path()), Err(StartError::Spool(_))), "nor is a spool shared");
+}
+
+/// An allowance with a bug: it panics at the first call.
+struct Faulty {
+    inner: InProcess,
+    panicked: AtomicBool,
+}
+
+impl Allowance for Faulty {
+    fn reserve(&self, id: SubscriptionId, period: Period, units: u64, quota: Quota) -> Result<u64, QuotaExceeded> {
+        assert!(self.panicked.swap(true, Ordering::SeqCst), "a bug");
+        self.inner.reserve(id, period, units, quota)
+    }
+
+    fn release(&self, id: SubscriptionId, period: Period, units: u64) {
+        self.inner.release(id, period, units);
+    }
+
+    fn used(&self, id: SubscriptionId, period: Period) -> u64 {
+        self.inner.used(id, period)
+    }
+}
+
+#[tokio::test]
+async fn a_panic_costs_its_own_connection_and_nothing_else() {
+    let world = World::with(|directory, _| {
+        limits(&mut directory.plans[0].terms, &[(10, Window::Hour)]);
+        quota(&mut directory.plans[0].terms, 10, Beyond::Block);
+    })
+    .await;
+    let spool = tempfile::tempdir().expect("a directory");
+    let free = "127.0.0.1:0".parse().expect("an address");
+    let mut config = GatewayConfig::new(free, String::new(), Secret(PEPPER), Secret(TRY_KEY), Spool::at(spool.path()));
+    (config.cores, config.connections_per_core) = (1, 1);
+    let faulty = Arc::new(Faulty { inner: InProcess::default(), panicked: AtomicBool::new(false) });
+    let gateway = Gateway::start(config, world.snapshots.clone(), faulty, world.clock.clone()).expect("a gateway");
+    let head = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+    assert_eq!(raw(gateway.address(), head.as_bytes()).await, (String::new(), true));
+    let next = send(gateway.address(), request(Method::GET, "/payments/items/1", &world.live)).await;
+    assert_eq!(
+        (next.status, next.header("x-ratelimit-remaining")),
+        (200, "9"),
+        "its place and its limit are free again"
+    );
+    assert_eq!(gateway.shutdown(Duration::from_secs(1)).await, 0);
 }
 
 #[tokio::test]
