@@ -3,15 +3,16 @@
 //! Forms post to `/do/<noun>/<verb>`. The answer is a redirect with a flash (see `form`), so no function here ever
 //! sends an error's text to the browser through an address.
 
-pub mod theme;
-pub mod apps;
-pub mod keys;
 pub mod accounts;
+pub mod apps;
+pub mod console;
+pub mod keys;
 pub mod members;
 pub mod operators;
-pub mod settings;
-pub mod try_it;
 pub mod plan;
-pub mod console;
-pub mod tokens;
+pub mod plans;
 pub mod products;
+pub mod settings;
+pub mod theme;
+pub mod tokens;
+pub mod try_it;

@@ -3,7 +3,10 @@
 pub mod markdown;
 
 use crate::{page::PageError, state::AppState};
-use domain::{id::PartnerId, openapi::{self, Document}};
+use domain::{
+    id::PartnerId,
+    openapi::{self, Document},
+};
 use serde_json::Value;
 use std::collections::HashSet;
 use store::VisibleProduct;

@@ -38,7 +38,10 @@ impl Flash {
     /// What was typed into a field of this form, or `otherwise`.
     pub fn typed(&self, form: &str, field: &str, otherwise: &str) -> String {
         let own = self.typed.iter().filter(|_| self.form == form);
-        own.filter(|(name, _)| name == field).map(|(_, value)| value.clone()).next().unwrap_or_else(|| otherwise.to_owned())
+        own.filter(|(name, _)| name == field)
+            .map(|(_, value)| value.clone())
+            .next()
+            .unwrap_or_else(|| otherwise.to_owned())
     }
 
     /// Everything that is wrong with this form, in the order in which it was found.
@@ -50,7 +53,8 @@ impl Flash {
     pub fn to_cookie(mut self, secrets: &Secrets) -> String {
         let size = |flash: &Self| serde_json::to_vec(flash).map_or(0, |bytes| bytes.len());
         while size(&self) > LARGEST_BYTES && !self.typed.is_empty() {
-            let longest = self.typed.iter().enumerate().max_by_key(|(_, (_, value))| value.len()).map(|(index, _)| index);
+            let longest =
+                self.typed.iter().enumerate().max_by_key(|(_, (_, value))| value.len()).map(|(index, _)| index);
             self.typed.remove(longest.unwrap_or(0));
         }
         while size(&self) > LARGEST_BYTES && self.problems.len() > 1 {

@@ -89,9 +89,7 @@ pub fn answer(
     outcome: Result<Done, Failure>,
 ) -> Result<(), ServerFnError> {
     let (to, flash) = match outcome {
-        Ok(Done { to, notice, secret }) => {
-            (to, Flash { form: form.to_owned(), notice, secret, ..Flash::default() })
-        }
+        Ok(Done { to, notice, secret }) => (to, Flash { form: form.to_owned(), notice, secret, ..Flash::default() }),
         Err(Failure(problems)) => {
             let typed = typed.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
             (back.to_owned(), Flash { form: form.to_owned(), problems, typed, ..Flash::default() })
@@ -143,7 +141,9 @@ mod tests {
         for good in ["/", "/keys?x=1#y"] {
             assert!(is_local_path(good), "{good}");
         }
-        for bad in ["", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", "/a\r\nb", "/\t/evil"] {
+        for bad in
+            ["", "//evil.example", "/\\evil.example", "https://evil.example", "javascript:x", "/a\r\nb", "/\t/evil"]
+        {
             assert!(!is_local_path(bad), "{bad}");
         }
     }

@@ -87,10 +87,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Plans", "/console/plans", IconName::Layers),
             ],
         ),
-        NavGroup::headed(
-            "Money",
-            vec![NavItem::new("Invoices", "/console/invoices", IconName::Receipt)],
-        ),
+        NavGroup::headed("Money", vec![NavItem::new("Invoices", "/console/invoices", IconName::Receipt)]),
         NavGroup::headed(
             "Installation",
             vec![

@@ -38,7 +38,8 @@ pub fn problem(password: &str, context: &[&str]) -> Option<&'static str> {
 /// The Argon2id hash in PHC form.
 pub async fn hash(password: String) -> Option<String> {
     let _turn = HASHING.acquire().await.ok()?;
-    let hashed = spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()).ok().map(|h| h.to_string()));
+    let hashed =
+        spawn_blocking(move || Argon2::default().hash_password(password.as_bytes()).ok().map(|h| h.to_string()));
     hashed.await.ok().flatten()
 }
 

@@ -1,7 +1,7 @@
 //! Every page and its address.
 
-use crate::pages::landing::LandingPage;
 use crate::page::ErrorPage;
+use crate::pages::landing::LandingPage;
 use http::StatusCode;
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
@@ -64,6 +64,9 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/products") view=crate::pages::console::products::AllProductsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/products/new") view=crate::pages::console::product_new::NewProductPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/products/:product") view=crate::pages::console::product::OneProductPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/plans") view=crate::pages::console::plans::AllPlansPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/plans/new") view=crate::pages::console::plan_new::NewPlanPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/plans/:plan") view=crate::pages::console::plan::OnePlanPage ssr=SsrMode::Async/>
             </Routes>
         </Router>
     }

@@ -43,7 +43,8 @@ pub async fn send(cx: &Cx<MemberViewer>, call: TriedCall) -> Result<TryAnswer, S
     let operation = product.operations.iter().find(|own| own.code == call.operation).filter(|_| product.is_open());
     let operation = operation.ok_or_else(unseen)?;
     let id: KeyId = call.key.parse().map_err(|_| "Choose a key.".to_owned())?;
-    let key = store.key(cx.viewer.partner, id).await.map_err(|_| "This key no longer exists. Reload the page.".to_owned())?;
+    let key =
+        store.key(cx.viewer.partner, id).await.map_err(|_| "This key no longer exists. Reload the page.".to_owned())?;
     let credential = (cx.state.mint_try_credential)(id, Some(cx.viewer.id), credential_end(cx));
     let target = target(&product.line.route, operation, &call.parameters)?;
     let request = request(cx, operation, &target, &call, &credential)?;
@@ -104,7 +105,8 @@ fn request(
         .header(header::ACCEPT, "application/json, */*;q=0.5");
     for (_, name, value) in call.parameters.iter().filter(|(place, ..)| place == "header") {
         let name: HeaderName = name.parse().map_err(|_| format!("{name} is not the name of a header."))?;
-        let value: HeaderValue = value.parse().map_err(|_| format!("The value of {name} cannot be sent in a header."))?;
+        let value: HeaderValue =
+            value.parse().map_err(|_| format!("The value of {name} cannot be sent in a header."))?;
         if !RESERVED.contains(&name) && !name.as_str().starts_with("x-turnpike") {
             builder = builder.header(name, value);
         }
@@ -143,7 +145,8 @@ async fn exchange(cx: &Cx<MemberViewer>, request: Request<Full<Bytes>>) -> Optio
 }
 
 fn answer((status, headers): Head, body: &Bytes, cut: bool, milliseconds: u64, environment: Environment) -> TryAnswer {
-    let number = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
+    let number =
+        |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<u64>().ok());
     let mut limits = Vec::new();
     if let (Some(left), Some(limit), Some(reset)) =
         (number("x-ratelimit-remaining"), number("x-ratelimit-limit"), number("x-ratelimit-reset"))
@@ -154,7 +157,9 @@ fn answer((status, headers): Head, body: &Bytes, cut: bool, milliseconds: u64, e
         limits.push(format!("Try again in {seconds} s."));
     }
     let text = String::from_utf8_lossy(body);
-    let pretty = serde_json::from_str::<serde_json::Value>(&text).ok().and_then(|value| serde_json::to_string_pretty(&value).ok());
+    let pretty = serde_json::from_str::<serde_json::Value>(&text)
+        .ok()
+        .and_then(|value| serde_json::to_string_pretty(&value).ok());
     TryAnswer {
         problem: None,
         status: status.as_u16(),

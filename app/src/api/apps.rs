@@ -5,11 +5,15 @@ use leptos::prelude::*;
 /// Makes an app.
 #[server(prefix = "/do", endpoint = "apps/create")]
 pub async fn create_app(#[server(default)] name: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let outcome = async {
         let cx = viewer::member()?;
         let actor = store::Actor::Member(cx.viewer.id);
-        let app = cx.state.store.create_app(cx.viewer.partner, &store::NewApp::named(name.trim()), actor, cx.now).await?;
+        let app =
+            cx.state.store.create_app(cx.viewer.partner, &store::NewApp::named(name.trim()), actor, cx.now).await?;
         Ok(Done::go(format!("/apps/{app}")).saying("App created. Now create its first key."))
     };
     form::answer("apps/create", "/apps", &[("name", &name)], outcome.await)
@@ -18,7 +22,10 @@ pub async fn create_app(#[server(default)] name: String) -> Result<(), ServerFnE
 /// Gives an app another name.
 #[server(prefix = "/do", endpoint = "apps/rename")]
 pub async fn rename_app(app: String, #[server(default)] name: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let back = format!("/apps/{app}");
     let outcome = async {
         let cx = viewer::member()?;
@@ -33,7 +40,10 @@ pub async fn rename_app(app: String, #[server(default)] name: String) -> Result<
 /// Archives an app and revokes its keys.
 #[server(prefix = "/do", endpoint = "apps/archive")]
 pub async fn archive_app(app: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let back = format!("/apps/{app}");
     let outcome = async {
         let cx = viewer::member()?;

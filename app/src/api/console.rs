@@ -5,7 +5,10 @@ use leptos::prelude::*;
 /// Puts a partner on a plan version, private ones too.
 #[server(prefix = "/do", endpoint = "console/partners/assign")]
 pub async fn assign_plan(partner: String, #[server(default)] version: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done, Failure}, viewer};
+    use crate::{
+        form::{self, Done, Failure},
+        viewer,
+    };
     let back = format!("/console/partners/{partner}");
     let outcome = async {
         let cx = viewer::operator()?;
@@ -20,7 +23,10 @@ pub async fn assign_plan(partner: String, #[server(default)] version: String) ->
 /// Refuses all calls of a partner.
 #[server(prefix = "/do", endpoint = "console/partners/suspend")]
 pub async fn suspend_partner(partner: String, #[server(default)] reason: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let back = format!("/console/partners/{partner}");
     let outcome = async {
         let cx = viewer::operator()?;
@@ -34,7 +40,10 @@ pub async fn suspend_partner(partner: String, #[server(default)] reason: String)
 /// Serves a suspended partner again.
 #[server(prefix = "/do", endpoint = "console/partners/reactivate")]
 pub async fn reactivate_partner(partner: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let back = format!("/console/partners/{partner}");
     let outcome = async {
         let cx = viewer::operator()?;
@@ -48,7 +57,10 @@ pub async fn reactivate_partner(partner: String) -> Result<(), ServerFnError> {
 /// Puts a requested plan in force.
 #[server(prefix = "/do", endpoint = "console/requests/approve")]
 pub async fn approve_plan(partner: String, subscription: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let outcome = async {
         let cx = viewer::operator()?;
         let actor = store::Actor::Operator(cx.viewer.id);
@@ -61,7 +73,10 @@ pub async fn approve_plan(partner: String, subscription: String) -> Result<(), S
 /// Says no to a requested plan.
 #[server(prefix = "/do", endpoint = "console/requests/decline")]
 pub async fn decline_plan(partner: String, subscription: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let outcome = async {
         let cx = viewer::operator()?;
         let actor = store::Actor::Operator(cx.viewer.id);
@@ -74,7 +89,10 @@ pub async fn decline_plan(partner: String, subscription: String) -> Result<(), S
 /// Moves the test clock forward; the guard opens this in development installs only.
 #[server(prefix = "/do", endpoint = "console/clock/advance")]
 pub async fn advance_clock(#[server(default)] seconds: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done, Failure}, viewer};
+    use crate::{
+        form::{self, Done, Failure},
+        viewer,
+    };
     let outcome = async {
         let cx = viewer::operator()?;
         let seconds: i64 = seconds.parse().map_err(|_| Failure::field("seconds", "Choose how far"))?;
@@ -108,7 +126,10 @@ pub async fn create_provider_token(
 /// Revokes a token of the provider.
 #[server(prefix = "/do", endpoint = "console/tokens/revoke")]
 pub async fn revoke_provider_token(token: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let outcome = async {
         let cx = viewer::operator()?;
         let actor = store::Actor::Operator(cx.viewer.id);

@@ -9,12 +9,14 @@ pub async fn create_key(
     #[server(default)] name: String,
     #[server(default)] environment: String,
 ) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done, Failure}, viewer};
+    use crate::{
+        form::{self, Done, Failure},
+        viewer,
+    };
     let back = format!("/apps/{app}");
     let outcome = async {
         let cx = viewer::member()?;
-        let environment =
-            environment.parse().map_err(|_| Failure::field("environment", "Choose test or live"))?;
+        let environment = environment.parse().map_err(|_| Failure::field("environment", "Choose test or live"))?;
         let (text, secret) = new_text(&cx.state, environment);
         let name = if name.trim().is_empty() { format!("{environment} key") } else { name.trim().to_owned() };
         let new = store::NewKey { app: form::id(&app)?, code: None, name, environment, secret };
@@ -28,11 +30,15 @@ pub async fn create_key(
 /// Makes a key's successor; the old text goes on working for `overlap` hours.
 #[server(prefix = "/do", endpoint = "keys/rotate")]
 pub async fn rotate_key(app: String, key: String, #[server(default)] overlap: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done, Failure}, viewer};
+    use crate::{
+        form::{self, Done, Failure},
+        viewer,
+    };
     let back = format!("/apps/{app}");
     let outcome = async {
         let cx = viewer::member()?;
-        let hours: i64 = overlap.trim().parse().map_err(|_| Failure::field("overlap", "Choose how long the old key works"))?;
+        let hours: i64 =
+            overlap.trim().parse().map_err(|_| Failure::field("overlap", "Choose how long the old key works"))?;
         let (id, partner) = (form::id(&key)?, cx.viewer.partner);
         let environment = cx.state.store.key(partner, id).await?.environment;
         let (text, secret) = new_text(&cx.state, environment);
@@ -52,7 +58,10 @@ pub async fn rotate_key(app: String, key: String, #[server(default)] overlap: St
 /// Revokes a key: every gateway refuses it within a second.
 #[server(prefix = "/do", endpoint = "keys/revoke")]
 pub async fn revoke_key(app: String, key: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let back = format!("/apps/{app}");
     let outcome = async {
         let cx = viewer::member()?;
@@ -64,10 +73,7 @@ pub async fn revoke_key(app: String, key: String) -> Result<(), ServerFnError> {
 }
 
 #[cfg(feature = "ssr")]
-fn new_text(
-    state: &crate::state::AppState,
-    environment: domain::key_text::Environment,
-) -> (String, store::NewSecret) {
+fn new_text(state: &crate::state::AppState, environment: domain::key_text::Environment) -> (String, store::NewSecret) {
     use domain::key_text::{KeyKind, KeyText};
     let key = KeyText::generate(KeyKind::Gateway(environment), crate::secrets::fill_random);
     let secret = store::NewSecret { hash: state.secrets.hash_key(key.expose()), last_four: key.last_four().to_owned() };

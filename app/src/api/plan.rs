@@ -5,7 +5,10 @@ use leptos::prelude::*;
 /// Chooses or requests a plan, by its code.
 #[server(prefix = "/do", endpoint = "plan/choose")]
 pub async fn choose_plan(#[server(default)] plan: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done, Failure}, viewer};
+    use crate::{
+        form::{self, Done, Failure},
+        viewer,
+    };
     let outcome = async {
         let cx = viewer::member()?;
         let offered = cx.state.store.offered_plans().await?;
@@ -24,7 +27,10 @@ pub async fn choose_plan(#[server(default)] plan: String) -> Result<(), ServerFn
 /// Takes back a request for a plan.
 #[server(prefix = "/do", endpoint = "plan/withdraw")]
 pub async fn withdraw_plan(subscription: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let outcome = async {
         let cx = viewer::member()?;
         let actor = store::Actor::Member(cx.viewer.id);

@@ -1,6 +1,9 @@
 //! Forms about products: created and changed from an OpenAPI document that is pasted or uploaded.
 
-use leptos::{prelude::*, server_fn::codec::{MultipartData, MultipartFormData}};
+use leptos::{
+    prelude::*,
+    server_fn::codec::{MultipartData, MultipartFormData},
+};
 
 #[cfg(feature = "ssr")]
 mod form_data;
@@ -8,7 +11,10 @@ mod form_data;
 /// Adds a product.
 #[server(prefix = "/do", endpoint = "console/products/create", input = MultipartFormData)]
 pub async fn create_product(data: MultipartData) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let Some(form) = form_data::read(data).await else {
         return form::answer("products/create", "/console/products/new", &[], Err(form_data::unreadable()));
     };
@@ -17,7 +23,10 @@ pub async fn create_product(data: MultipartData) -> Result<(), ServerFnError> {
         let new = form.product(&cx.state, &[])?;
         let actor = store::Actor::Operator(cx.viewer.id);
         let id = cx.state.store.create_product(&new, actor, cx.now).await?;
-        let notice = format!("Product added with {} operations. A plan has to open it before partners can call it.", new.operations.len());
+        let notice = format!(
+            "Product added with {} operations. A plan has to open it before partners can call it.",
+            new.operations.len()
+        );
         Ok(Done::go(format!("/console/products/{id}")).saying(notice))
     };
     let outcome = outcome.await;
@@ -27,7 +36,10 @@ pub async fn create_product(data: MultipartData) -> Result<(), ServerFnError> {
 /// Changes a product; an empty document keeps the one that is there.
 #[server(prefix = "/do", endpoint = "console/products/update", input = MultipartFormData)]
 pub async fn update_product(data: MultipartData) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let Some(form) = form_data::read(data).await else {
         return form::answer("products/update", "/console/products", &[], Err(form_data::unreadable()));
     };
@@ -56,7 +68,10 @@ pub async fn set_weights(
     product: String,
     #[server(default)] weights: std::collections::HashMap<String, String>,
 ) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let back = format!("/console/products/{product}");
     let outcome = async {
         let cx = viewer::operator()?;
@@ -73,7 +88,10 @@ pub async fn set_weights(
 /// Takes a product off the gateway and out of the catalogue.
 #[server(prefix = "/do", endpoint = "console/products/archive")]
 pub async fn archive_product(product: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let back = format!("/console/products/{product}");
     let outcome = async {
         let cx = viewer::operator()?;
@@ -87,7 +105,10 @@ pub async fn archive_product(product: String) -> Result<(), ServerFnError> {
 /// Invites a partner to a product by invitation.
 #[server(prefix = "/do", endpoint = "console/products/invite")]
 pub async fn invite_partner(product: String, #[server(default)] partner: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done, Failure}, viewer};
+    use crate::{
+        form::{self, Done, Failure},
+        viewer,
+    };
     let back = format!("/console/products/{product}");
     let outcome = async {
         let cx = viewer::operator()?;
@@ -102,7 +123,10 @@ pub async fn invite_partner(product: String, #[server(default)] partner: String)
 /// Takes an invitation back.
 #[server(prefix = "/do", endpoint = "console/products/uninvite")]
 pub async fn uninvite_partner(product: String, partner: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let back = format!("/console/products/{product}");
     let outcome = async {
         let cx = viewer::operator()?;

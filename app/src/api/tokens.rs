@@ -20,7 +20,10 @@ pub async fn create_token(
 /// Revokes a token of the partner.
 #[server(prefix = "/do", endpoint = "tokens/revoke")]
 pub async fn revoke_token(token: String) -> Result<(), ServerFnError> {
-    use crate::{form::{self, Done}, viewer};
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
     let outcome = async {
         let cx = viewer::member()?;
         let actor = store::Actor::Member(cx.viewer.id);
@@ -42,7 +45,10 @@ pub(super) async fn create(
     now: jiff::Timestamp,
 ) -> Result<crate::form::Done, crate::form::Failure> {
     use crate::form::{Done, Failure};
-    use domain::{key_text::{KeyKind, KeyText}, scope::Scope};
+    use domain::{
+        key_text::{KeyKind, KeyText},
+        scope::Scope,
+    };
     let scopes: Result<Vec<Scope>, _> = scopes.iter().map(|code| code.parse()).collect();
     let scopes = scopes.map_err(|_| Failure::field("scopes", "Choose from the list"))?;
     if scopes.is_empty() {

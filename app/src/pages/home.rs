@@ -82,12 +82,23 @@ impl Seen {
     fn steps(&self) -> Vec<ChecklistStep> {
         let plan = match (&self.subscription, &self.requested) {
             (Some(own), _) => ("Choose a plan", format!("You are on {}.", own.plan_name), true),
-            (None, Some(own)) => ("Wait for approval", format!("{} is waiting for the provider's approval.", own.plan_name), false),
-            (None, None) => ("Choose a plan", "It decides which APIs you may call, how often, and what that costs.".to_owned(), false),
+            (None, Some(own)) => {
+                ("Wait for approval", format!("{} is waiting for the provider's approval.", own.plan_name), false)
+            }
+            (None, None) => (
+                "Choose a plan",
+                "It decides which APIs you may call, how often, and what that costs.".to_owned(),
+                false,
+            ),
         };
         vec![
             ChecklistStep::new(plan.0, plan.1, "/plan", plan.2),
-            ChecklistStep::new("Create a test key", "A test key reaches the same API and is never charged.", "/apps", self.has_key),
+            ChecklistStep::new(
+                "Create a test key",
+                "A test key reaches the same API and is never charged.",
+                "/apps",
+                self.has_key,
+            ),
             ChecklistStep::new(
                 "Make your first call",
                 "Copy a sample from the reference, or try an operation right there.",

@@ -36,11 +36,13 @@ pub fn OperationPage() -> impl IntoView {
             && matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Developer);
         let apps = if may_try { cx.state.store.apps(cx.viewer.partner).await? } else { Vec::new() };
         let keys = usable_keys(&apps, cx.now);
-        let weight = found.product.operations.iter().find(|operation| operation.code == code).map_or(1, |own| own.weight);
+        let weight =
+            found.product.operations.iter().find(|operation| operation.code == code).map_or(1, |own| own.weight);
         let contents = contents(&found, Some(&code));
         let title = if doc.summary.is_empty() { doc.path.clone() } else { doc.summary.clone() };
         let name = found.product.line.name.clone();
-        let trail = vec![Crumb::new("APIs and docs", "/products"), Crumb::new(name.clone(), format!("/products/{product}"))];
+        let trail =
+            vec![Crumb::new("APIs and docs", "/products"), Crumb::new(name.clone(), format!("/products/{product}"))];
         let samples = code_samples(&doc, &found.base_url);
         let try_it = try_it(&found, &doc, keys, may_try);
         let answers = doc.responses.clone();
@@ -80,7 +82,11 @@ pub fn OperationPage() -> impl IntoView {
 fn code_samples(doc: &OperationDoc, base_url: &str) -> Vec<CodeSample> {
     let request = request_for(doc, base_url);
     let sample = |language: Language| {
-        CodeSample::new(language.label(), if language == Language::Curl { "shell" } else { language.code() }, samples::render(language, &request))
+        CodeSample::new(
+            language.label(),
+            if language == Language::Curl { "shell" } else { language.code() },
+            samples::render(language, &request),
+        )
     };
     Language::ALL.into_iter().map(sample).collect()
 }

@@ -6,7 +6,10 @@ use crate::{
     flash::flash,
     frames::MemberFrame,
     page::{PageTitle, page},
-    pages::{pricing::tier, time_text::{local_date, local_zone, period_text}},
+    pages::{
+        pricing::tier,
+        time_text::{local_date, local_zone, period_text},
+    },
     viewer,
 };
 use domain::{plan::Approval, rating::LineKind, role::MemberRole};

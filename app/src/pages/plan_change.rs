@@ -22,7 +22,8 @@ pub fn PlanChangePage() -> impl IntoView {
         let cx = cx?;
         let (store, partner) = (&cx.state.store, cx.viewer.partner);
         let wanted = wanted.ok_or(PageError::NotFound)?;
-        let plan = store.offered_plans().await?.into_iter().find(|plan| plan.code == wanted).ok_or(PageError::NotFound)?;
+        let plan =
+            store.offered_plans().await?.into_iter().find(|plan| plan.code == wanted).ok_or(PageError::NotFound)?;
         let current = store.subscription(partner).await?;
         let owed = match &current {
             Some(subscription) => Some(bill::so_far(&cx.state, partner, subscription, cx.now).await?.total()),

@@ -2,7 +2,10 @@
 
 use crate::{
     components::*,
-    docs::{self, PartnerDocument, markdown::{Markdown, first_line}},
+    docs::{
+        self, PartnerDocument,
+        markdown::{Markdown, first_line},
+    },
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     viewer,

@@ -16,8 +16,12 @@ use store::usage::{LoggedRequest, Place, RequestFilter};
 const PAGE_SIZE: u16 = 50;
 
 /// How far back the log looks, by the code in the address.
-const SPANS: [(&str, &str, i64); 4] =
-    [("hour", "Last hour", 1), ("day", "Last 24 hours", 24), ("week", "Last 7 days", 168), ("month", "Last 31 days", 744)];
+const SPANS: [(&str, &str, i64); 4] = [
+    ("hour", "Last hour", 1),
+    ("day", "Last 24 hours", 24),
+    ("week", "Last 7 days", 168),
+    ("month", "Last 31 days", 744),
+];
 
 #[component]
 pub fn RequestsPage() -> impl IntoView {
@@ -103,7 +107,9 @@ impl Asked {
                 environment: text("environment").and_then(|code| code.parse().ok()),
                 app: text("app").and_then(|id| id.parse().ok()),
                 key: text("key").and_then(|id| id.parse().ok()),
-                status_class: text("status").and_then(|class| class.parse().ok()).filter(|class| (2..=5).contains(class)),
+                status_class: text("status")
+                    .and_then(|class| class.parse().ok())
+                    .filter(|class| (2..=5).contains(class)),
                 method: text("method").map(|method| method.to_uppercase()),
                 outcome: text("outcome"),
                 request_id: text("request"),

@@ -60,7 +60,8 @@ fn inner(schema: &SchemaDoc, depth: usize) -> AnyView {
     let list = (!schema.properties.is_empty()).then(|| view! { <ul class="schema-properties">{properties}</ul> });
     let variants = schema.variant_rule.map(|rule| {
         let cards = schema.variants.iter().cloned().enumerate().map(|(position, variant)| {
-            let title = variant.name.clone().unwrap_or_else(|| format!("Variant {}: {}", position + 1, variant.type_text));
+            let title =
+                variant.name.clone().unwrap_or_else(|| format!("Variant {}: {}", position + 1, variant.type_text));
             folded(title, variant, depth)
         });
         let cards = cards.collect_view();
@@ -100,12 +101,16 @@ fn property_view(property: &PropertyDoc, depth: usize) -> impl IntoView + use<> 
     let facts = facts(&schema);
     let description = schema.description.clone();
     let inside = if schema.recursive {
-        schema.name.clone().map(|name| view! { <p class="schema-facts">{format!("{name}, described above")}</p> }.into_any())
+        schema
+            .name
+            .clone()
+            .map(|name| view! { <p class="schema-facts">{format!("{name}, described above")}</p> }.into_any())
     } else {
         has_inside(&schema).then(|| {
             let title = schema.name.clone().map_or("What it holds".to_owned(), |name| format!("What it holds: {name}"));
             let body = inner(&schema, depth + 1);
-            view! { <details class="schema-fold" open=depth + 1 < OPEN><summary>{title}</summary>{body}</details> }.into_any()
+            view! { <details class="schema-fold" open=depth + 1 < OPEN><summary>{title}</summary>{body}</details> }
+                .into_any()
         })
     };
     view! {

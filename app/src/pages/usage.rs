@@ -185,7 +185,8 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
         Series::new("Refused", Tone::Warning, of(|totals| totals.refused)),
         Series::new("Failed", Tone::Danger, of(|totals| totals.calls - totals.served - totals.refused)),
     ];
-    let tabs: Vec<Tab> = DIMENSIONS.iter().map(|(code, label, _)| Tab::new(*label, format!("{base}&by={code}"))).collect();
+    let tabs: Vec<Tab> =
+        DIMENSIONS.iter().map(|(code, label, _)| Tab::new(*label, format!("{base}&by={code}"))).collect();
     view! {
         <StatGrid>
             <Stat label="Calls" figure=group_thousands(totals.calls) hint=format!("{} served", group_thousands(totals.served))/>
@@ -221,7 +222,8 @@ fn day_label(day: Timestamp, zone: &TimeZone) -> String {
 
 #[component]
 fn Breakdown(slices: Vec<Slice>, by: &'static str) -> impl IntoView {
-    let first = DIMENSIONS.iter().find(|(code, ..)| *code == by).map_or("Name", |(_, label, _)| label.trim_end_matches('s'));
+    let first =
+        DIMENSIONS.iter().find(|(code, ..)| *code == by).map_or("Name", |(_, label, _)| label.trim_end_matches('s'));
     let rows = slices.into_iter().map(move |slice| {
         let name = match (slice.name.is_empty(), slice.product.is_empty()) {
             (true, _) => "No operation matched".to_owned(),

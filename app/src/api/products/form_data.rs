@@ -102,7 +102,8 @@ impl ProductForm {
     /// Answers the form; a document that could not be taken stays in it.
     pub fn answer(&self, form: &str, back: &str, outcome: Result<Done, Failure>) -> Result<(), ServerFnError> {
         let document = self.text("document");
-        let draft = if outcome.is_err() && !document.is_empty() { drafts::keep(document.to_owned()) } else { String::new() };
+        let draft =
+            if outcome.is_err() && !document.is_empty() { drafts::keep(document.to_owned()) } else { String::new() };
         let mut typed: Vec<(&str, &str)> = TYPED.iter().map(|name| (*name, self.text(name))).collect();
         typed.push(("draft", &draft));
         form::answer(form, back, &typed, outcome)

@@ -26,9 +26,10 @@ pub fn AuditPage() -> impl IntoView {
         };
         let store = &cx.state.store;
         let (found, whose) = match partner {
-            Some(id) => {
-                (store.audit_page(id, after.as_deref(), PAGE_SIZE).await?, format!("Of {}.", store.partner(id).await?.name))
-            }
+            Some(id) => (
+                store.audit_page(id, after.as_deref(), PAGE_SIZE).await?,
+                format!("Of {}.", store.partner(id).await?.name),
+            ),
             None => (store.all_audit_page(after.as_deref(), PAGE_SIZE).await?, "Of everybody.".to_owned()),
         };
         let base = partner.map_or("/console/audit?".to_owned(), |id| format!("/console/audit?partner={id}&"));

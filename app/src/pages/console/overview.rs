@@ -30,9 +30,24 @@ pub fn OverviewPage() -> impl IntoView {
         let errors: u64 = busiest.iter().map(|partner| partner.errors).sum();
         let behind = lag.map_or("No usage yet".to_owned(), |lag| format!("{} s behind the gateway", lag.as_secs()));
         let steps = vec![
-            ChecklistStep::new("Add a product", "Upload its OpenAPI document and say where it runs.", "/console/products", products > 0),
-            ChecklistStep::new("Add a plan", "Say what it opens, how often it may be called and what that costs.", "/console/plans", plans > 0),
-            ChecklistStep::new("See a first call", "Sign up as a partner, take a test key and call.", "/console/partners", calls > 0),
+            ChecklistStep::new(
+                "Add a product",
+                "Upload its OpenAPI document and say where it runs.",
+                "/console/products",
+                products > 0,
+            ),
+            ChecklistStep::new(
+                "Add a plan",
+                "Say what it opens, how often it may be called and what that costs.",
+                "/console/plans",
+                plans > 0,
+            ),
+            ChecklistStep::new(
+                "See a first call",
+                "Sign up as a partner, take a test key and call.",
+                "/console/partners",
+                calls > 0,
+            ),
         ];
         let started = steps.iter().all(|step| step.done);
         let stripe = cx.state.settings.stripe_is_on;

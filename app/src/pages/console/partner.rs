@@ -100,7 +100,8 @@ impl Seen {
     fn figures(&self) -> AnyView {
         let Some(bill) = &self.bill else { return ().into_any() };
         let zone = local_zone(&self.partner.time_zone);
-        let (period, units, total) = (period_text(bill.period, &zone), group_thousands(bill.units), bill.total().to_string());
+        let (period, units, total) =
+            (period_text(bill.period, &zone), group_thousands(bill.units), bill.total().to_string());
         let time_zone = self.partner.time_zone.clone();
         let keys = group_thousands(self.keys.len() as u64);
         view! {
@@ -115,8 +116,14 @@ impl Seen {
     }
 }
 
-fn plan_card(id: PartnerId, current: Option<Subscription>, requested: Option<Subscription>, plans: Vec<Plan>) -> impl IntoView {
-    let title = current.as_ref().map_or("No plan".to_owned(), |own| format!("{}, version {}", own.plan_name, own.version));
+fn plan_card(
+    id: PartnerId,
+    current: Option<Subscription>,
+    requested: Option<Subscription>,
+    plans: Vec<Plan>,
+) -> impl IntoView {
+    let title =
+        current.as_ref().map_or("No plan".to_owned(), |own| format!("{}, version {}", own.plan_name, own.version));
     let on = current.as_ref().map(|own| own.version_id.to_string());
     let newer = current.as_ref().filter(|own| own.version < own.newest_version).map(|own| {
         format!("There is a newer version: {}. Partners stay on theirs until they are moved.", own.newest_version)

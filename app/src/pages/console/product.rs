@@ -33,8 +33,10 @@ pub fn OneProductPage() -> impl IntoView {
             Visibility::Invitation => store.all_partners_page("", None, MOST_PARTNERS, cx.now).await?.items,
             Visibility::Public | Visibility::Plan => Vec::new(),
         };
-        let partners = partners.into_iter().map(|line| Choice::new(line.partner.id.to_string(), line.partner.name)).collect();
-        let invited = (line.visibility == Visibility::Invitation).then(|| invited(id, product.invited.clone(), partners));
+        let partners =
+            partners.into_iter().map(|line| Choice::new(line.partner.id.to_string(), line.partner.name)).collect();
+        let invited =
+            (line.visibility == Visibility::Invitation).then(|| invited(id, product.invited.clone(), partners));
         let operations = operations(id, product.operations.clone());
         let address = format!("{}{}", cx.state.settings.gateway_url, line.route);
         let description = format!("{address} leads to {}", line.upstream_url);

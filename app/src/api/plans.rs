@@ -1,0 +1,129 @@
+//! Forms about plans. Changing the terms makes a new version; partners stay on the one they have.
+
+use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+
+#[cfg(feature = "ssr")]
+mod terms;
+
+/// The plan form as it is typed; every field may be missing.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct PlanForm {
+    /// The plan that is changed; empty for a new one.
+    pub id: String,
+    pub code: String,
+    pub name: String,
+    pub summary: String,
+    pub position: String,
+    pub private: String,
+    pub approval: String,
+    pub currency: String,
+    pub interval: String,
+    /// Decimal text, as `49.00`.
+    pub base_fee: String,
+    /// Decimal text.
+    pub included_credit: String,
+    /// `free`, `per_unit` or `graduated`.
+    pub model: String,
+    pub included_units: String,
+    /// Decimal text.
+    pub unit_price: String,
+    /// Last unit of each step, empty for the last one; beside `step_price`.
+    pub step_up_to: Vec<String>,
+    /// Decimal texts; an empty one is no step.
+    pub step_price: Vec<String>,
+    pub quota_units: String,
+    /// `block`, `bill` or `warn`.
+    pub beyond: String,
+    /// Calls by window code.
+    pub limits: HashMap<String, String>,
+    /// `none`, `all` or `some` by product code.
+    pub opens: HashMap<String, String>,
+    /// `product/operation`, for products that are opened in part.
+    pub operations: Vec<String>,
+    /// One a line.
+    pub features: String,
+    /// `invoice_items` or `meter_events`.
+    pub collect: String,
+}
+
+/// Adds a plan, or changes one: its name and place at once, its terms as a new version.
+#[server(prefix = "/do", endpoint = "console/plans/save")]
+pub async fn save_plan(#[server(default)] plan: PlanForm) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
+    let back = if plan.id.is_empty() { "/console/plans/new".to_owned() } else { format!("/console/plans/{}", plan.id) };
+    let outcome = async {
+        let cx = viewer::operator()?;
+        let actor = store::Actor::Operator(cx.viewer.id);
+        let (meta, terms) = terms::read(&plan)?;
+        let problems = cx.state.store.plan_terms_problems(&terms).await?;
+        if !problems.is_empty() {
+            return Err(problems.into());
+        }
+        if plan.id.is_empty() {
+            let new = store::NewPlan { code: plan.code.trim().to_owned(), meta, terms };
+            let id = cx.state.store.create_plan(&new, actor, cx.now).await?;
+            return Ok(Done::go(format!("/console/plans/{id}")).saying("Plan added."));
+        }
+        let id = form::id(&plan.id)?;
+        cx.state.store.update_plan(id, &meta, actor, cx.now).await?;
+        let notice = match cx.state.store.add_plan_version(id, &terms, actor, cx.now).await? {
+            store::AddedVersion::Added(_) => "Saved as a new version. Partners stay on theirs until you move them.",
+            store::AddedVersion::Unchanged(_) => "Saved. The terms are the same, so there is no new version.",
+        };
+        Ok(Done::go(&back).saying(notice))
+    };
+    let outcome = outcome.await;
+    let typed = terms::typed(&plan);
+    let typed: Vec<(&str, &str)> = typed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    form::answer("plans/save", &back, &typed, outcome)
+}
+
+/// Moves every partner of a plan to its newest version.
+#[server(prefix = "/do", endpoint = "console/plans/move")]
+pub async fn move_partners(plan: String) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
+    let back = format!("/console/plans/{plan}");
+    let outcome = async {
+        let cx = viewer::operator()?;
+        let actor = store::Actor::Operator(cx.viewer.id);
+        let moved = terms::move_all(&cx.state.store, form::id(&plan)?, actor, cx.now).await?;
+        let notice = match moved {
+            1 => "1 partner moved to the newest version.".to_owned(),
+            moved => format!("{moved} partners moved to the newest version."),
+        };
+        Ok(Done::go(&back).saying(notice))
+    };
+    form::answer("plans/move", &back, &[], outcome.await)
+}
+
+/// Takes a plan off the pricing page, or puts it back.
+#[server(prefix = "/do", endpoint = "console/plans/archive")]
+pub async fn archive_plan(plan: String, #[server(default)] restore: String) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
+    let back = format!("/console/plans/{plan}");
+    let outcome = async {
+        let cx = viewer::operator()?;
+        let actor = store::Actor::Operator(cx.viewer.id);
+        let id = form::id(&plan)?;
+        if restore.is_empty() {
+            cx.state.store.archive_plan(id, actor, cx.now).await?;
+            Ok(Done::go(&back).saying("Archived. Nobody can choose it; partners who are on it stay."))
+        } else {
+            cx.state.store.restore_plan(id, actor, cx.now).await?;
+            Ok(Done::go(&back).saying("The plan can be chosen again."))
+        }
+    };
+    form::answer("plans/archive", &back, &[], outcome.await)
+}

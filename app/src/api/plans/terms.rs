@@ -1,0 +1,273 @@
+//! What the plan form means: texts become terms, and every mistake is told beside its field.
+
+use super::PlanForm;
+use crate::form::Failure;
+use domain::{
+    id::PlanId,
+    limit::{Limit, Window},
+    money::{Currency, Money},
+    period::Interval,
+    plan::{Approval, Grant, PlanTerms},
+    quota::{Beyond, Quota},
+    rating::price::{Price, Step},
+};
+use jiff::Timestamp;
+use rust_decimal::Decimal;
+use store::{Actor, PlanMeta, Store, StoreError};
+
+/// Reads the whole form; all mistakes are told at once.
+pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
+    let mut reader = Reader { problems: Vec::new() };
+    let currency = reader.parsed("currency", &form.currency, Currency::Usd);
+    let meta = PlanMeta {
+        name: reader.required("name", &form.name, "Enter a name"),
+        summary: form.summary.trim().to_owned(),
+        position: reader.number("position", &form.position).unwrap_or(0),
+        private: form.private == "true",
+        approval: reader.parsed("approval", &form.approval, Approval::Automatic),
+    };
+    let terms = PlanTerms {
+        currency,
+        interval: match form.interval.as_str() {
+            "day" => Interval::Day,
+            "year" => Interval::Year,
+            _ => Interval::Month,
+        },
+        products: grants(form),
+        limits: reader.limits(form),
+        quota: reader.quota(form),
+        base_fee_micros: reader.money("base_fee", &form.base_fee, currency),
+        price: reader.price(form),
+        included_credit_micros: reader.money("included_credit", &form.included_credit, currency),
+        features: lines(&form.features),
+        collect: reader.parsed("collect", &form.collect, domain::plan::Collect::InvoiceItems),
+    };
+    if reader.problems.is_empty() { Ok((meta, terms)) } else { Err(Failure(reader.problems)) }
+}
+
+/// The form's single fields, to be typed back where it failed.
+pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
+    let mut typed: Vec<(String, String)> = [
+        ("code", &form.code),
+        ("name", &form.name),
+        ("summary", &form.summary),
+        ("position", &form.position),
+        ("private", &form.private),
+        ("approval", &form.approval),
+        ("currency", &form.currency),
+        ("interval", &form.interval),
+        ("base_fee", &form.base_fee),
+        ("included_credit", &form.included_credit),
+        ("model", &form.model),
+        ("included_units", &form.included_units),
+        ("unit_price", &form.unit_price),
+        ("quota_units", &form.quota_units),
+        ("beyond", &form.beyond),
+        ("features", &form.features),
+        ("collect", &form.collect),
+    ]
+    .map(|(name, value)| (name.to_owned(), value.clone()))
+    .to_vec();
+    typed.extend(form.limits.iter().map(|(window, calls)| (format!("limits[{window}]"), calls.clone())));
+    typed.extend(form.opens.iter().map(|(product, what)| (format!("opens[{product}]"), what.clone())));
+    typed.push(("operations".to_owned(), form.operations.join(" ")));
+    typed.push(("step_up_to".to_owned(), form.step_up_to.join(";")));
+    typed.push(("step_price".to_owned(), form.step_price.join(";")));
+    typed
+}
+
+/// Moves every partner of the plan that is on an older version; gives how many.
+pub async fn move_all(store: &Store, plan: PlanId, actor: Actor, now: Timestamp) -> Result<u64, StoreError> {
+    let mut moved = 0;
+    let mut after: Option<String> = None;
+    loop {
+        let found = store.all_partners_page("", after.as_deref(), 200, now).await?;
+        for line in found.items.iter().filter(|line| line.plan.is_some()) {
+            let on = store.subscription(line.partner.id).await?;
+            if on.is_some_and(|own| own.plan == plan && own.version < own.newest_version) {
+                store.move_to_newest_version(line.partner.id, actor, now).await?;
+                moved += 1;
+            }
+        }
+        after = found.next;
+        if after.is_none() {
+            return Ok(moved);
+        }
+    }
+}
+
+fn grants(form: &PlanForm) -> Vec<Grant> {
+    let mut products: Vec<&String> = form.opens.keys().collect();
+    products.sort();
+    let grant = |product: &String| match form.opens.get(product).map(String::as_str) {
+        Some("all") => Some(Grant { product: product.clone(), operations: None }),
+        Some("some") => {
+            let prefix = format!("{product}/");
+            let own = form.operations.iter().filter_map(|code| code.strip_prefix(&prefix)).map(str::to_owned).collect();
+            Some(Grant { product: product.clone(), operations: Some(own) })
+        }
+        _ => None,
+    };
+    products.into_iter().filter_map(grant).collect()
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// Reads texts and keeps what is wrong with them.
+struct Reader {
+    problems: Vec<(String, String)>,
+}
+
+impl Reader {
+    fn told(&mut self, field: &str, message: impl Into<String>) {
+        self.problems.push((field.to_owned(), message.into()));
+    }
+
+    fn required(&mut self, field: &str, text: &str, message: &str) -> String {
+        if text.trim().is_empty() {
+            self.told(field, message);
+        }
+        text.trim().to_owned()
+    }
+
+    fn parsed<T>(&mut self, field: &str, text: &str, otherwise: T) -> T
+    where
+        T: std::str::FromStr<Err: ToString>,
+    {
+        if text.trim().is_empty() {
+            return otherwise;
+        }
+        text.trim().parse().unwrap_or_else(|error: T::Err| {
+            self.told(field, error.to_string());
+            otherwise
+        })
+    }
+
+    /// A whole number; thousands may be grouped by commas or spaces. Nothing where the text is empty or wrong.
+    fn number<T: std::str::FromStr>(&mut self, field: &str, text: &str) -> Option<T> {
+        let plain: String = text.chars().filter(|letter| !matches!(letter, ',' | ' ' | '_')).collect();
+        if plain.is_empty() {
+            return None;
+        }
+        let read = plain.parse().ok();
+        if read.is_none() {
+            self.told(field, "Enter a whole number, as 10,000");
+        }
+        read
+    }
+
+    fn decimal(&mut self, field: &str, text: &str) -> Option<Decimal> {
+        let plain: String = text.chars().filter(|letter| !matches!(letter, ',' | ' ' | '_')).collect();
+        if plain.is_empty() {
+            return None;
+        }
+        let read = plain.parse().ok();
+        if read.is_none() {
+            self.told(field, "Enter digits with a point, as 0.005");
+        }
+        read
+    }
+
+    fn money(&mut self, field: &str, text: &str, currency: Currency) -> i64 {
+        let Some(amount) = self.decimal(field, text) else { return 0 };
+        match Money::from_decimal_exact(currency, amount) {
+            Ok(money) => money.micros,
+            Err(_) => {
+                self.told(field, "This amount is too large or too fine");
+                0
+            }
+        }
+    }
+
+    fn limits(&mut self, form: &PlanForm) -> Vec<Limit> {
+        let mut limits = Vec::new();
+        for window in Window::ALL {
+            let field = format!("limits[{}]", window.code());
+            let text = form.limits.get(window.code()).map_or("", String::as_str);
+            if let Some(calls) = self.number(&field, text) {
+                if calls == 0 {
+                    self.told(&field, "A limit allows at least one call; leave it empty for no limit");
+                }
+                limits.push(Limit { calls, window });
+            }
+        }
+        limits
+    }
+
+    fn quota(&mut self, form: &PlanForm) -> Option<Quota> {
+        let beyond = self.parsed("beyond", &form.beyond, Beyond::Block);
+        let units = self.number("quota_units", &form.quota_units)?;
+        Some(Quota { units, beyond })
+    }
+
+    fn price(&mut self, form: &PlanForm) -> Price {
+        match form.model.as_str() {
+            "per_unit" => Price::PerUnit {
+                included: self.number("included_units", &form.included_units).unwrap_or(0),
+                unit_price: self.decimal("unit_price", &form.unit_price).unwrap_or_else(|| {
+                    self.told("unit_price", "Enter what a unit costs, as 0.005");
+                    Decimal::ZERO
+                }),
+            },
+            "graduated" => {
+                let mut steps = Vec::new();
+                for (position, price) in form.step_price.iter().enumerate() {
+                    let Some(unit_price) = self.decimal("steps", price) else { continue };
+                    let up_to = form.step_up_to.get(position).map_or("", String::as_str);
+                    steps.push(Step { up_to: self.number("steps", up_to), unit_price });
+                }
+                Price::Graduated { steps }
+            }
+            _ => Price::Free,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_form_becomes_terms() {
+        let pairs = |pairs: &[(&str, &str)]| pairs.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
+        let form = PlanForm {
+            name: "Pro".to_owned(),
+            currency: "USD".to_owned(),
+            base_fee: "49.00".to_owned(),
+            model: "graduated".to_owned(),
+            step_up_to: vec!["100,000".to_owned(), String::new(), String::new()],
+            step_price: vec!["0.01".to_owned(), "0.008".to_owned(), String::new()],
+            quota_units: "10 000".to_owned(),
+            beyond: "bill".to_owned(),
+            limits: pairs(&[("minute", "1,000"), ("hour", "")]),
+            opens: pairs(&[("payments", "some"), ("refunds", "all"), ("secret", "none")]),
+            operations: vec!["payments/list".to_owned(), "other/list".to_owned()],
+            features: "Search\n\n Reports ".to_owned(),
+            ..PlanForm::default()
+        };
+        let (_, terms) = read(&form).expect("it is whole");
+        assert_eq!(terms.base_fee().to_string(), "$49.00");
+        assert_eq!(terms.limits, [Limit { calls: 1_000, window: Window::Minute }]);
+        assert_eq!(terms.quota, Some(Quota { units: 10_000, beyond: Beyond::Bill }));
+        assert_eq!(terms.features, ["Search", "Reports"]);
+        assert!(terms.opens("refunds", "anything") && terms.opens("payments", "list"));
+        assert!(!terms.opens("payments", "create") && !terms.opens("secret", "list"));
+        assert_eq!(terms.problems(), []);
+    }
+
+    #[test]
+    fn every_mistake_is_told_at_once() {
+        let form = PlanForm {
+            base_fee: "a lot".to_owned(),
+            model: "per_unit".to_owned(),
+            quota_units: "many".to_owned(),
+            limits: [("day".to_owned(), "0".to_owned())].into(),
+            ..PlanForm::default()
+        };
+        let Err(Failure(problems)) = read(&form) else { panic!("it has mistakes") };
+        let fields: Vec<&str> = problems.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(fields, ["name", "limits[day]", "quota_units", "base_fee", "unit_price"]);
+    }
+}

@@ -1,0 +1,122 @@
+//! `/console/plans/{plan}`: one tier: its versions and who is on which, and the form that makes the next.
+
+use super::{plan_form::PlanTermsForm, plan_new::sellable};
+use crate::{
+    components::*,
+    flash::flash,
+    frames::OperatorFrame,
+    page::{PageError, PageTitle, page},
+    pages::pricing::tier,
+    viewer,
+};
+use domain::id::PlanId;
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+use store::{Plan, PlanVersion};
+
+#[component]
+pub fn OnePlanPage() -> impl IntoView {
+    let cx = viewer::operator();
+    let id = use_params_map().get_untracked().get("plan");
+    let flash = flash();
+    page(async move {
+        let cx = cx?;
+        let id: PlanId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
+        let plan = cx.state.store.plan(id).await?;
+        let products = sellable(&cx).await?;
+        let (name, summary) = (plan.meta.name.clone(), plan.meta.summary.clone());
+        let archived = plan.archived_at.is_some();
+        let mark = if archived { Some("Archived") } else { plan.meta.private.then_some("Private") };
+        let versions = versions(&plan);
+        let archive = archive(id, archived);
+        Ok(view! {
+            <PageTitle text=name.clone()/>
+            <OperatorFrame cx=cx path="/console/plans">
+                <Breadcrumbs trail=vec![Crumb::new("Plans", "/console/plans")] current=name.clone()/>
+                <PageHeader title=name description=summary beside=move || view! {
+                    {mark.map(|text| view! { <Badge text=text/> })}
+                }/>
+                {versions}
+                <Card title="Next version" description="Name, summary, place and approval change at once. Terms make a new version.">
+                    <PlanTermsForm there=Some(plan) products=products flash=flash/>
+                </Card>
+                {archive}
+            </OperatorFrame>
+        })
+    })
+}
+
+fn versions(plan: &Plan) -> impl IntoView + use<> {
+    let behind: u64 = plan.versions.iter().skip(1).map(|version| version.partners).sum();
+    let id = plan.id.to_string();
+    let rows = plan.versions.iter().cloned().map(version_row).collect_view();
+    let text = match behind {
+        1 => {
+            "1 partner is on an older version. A move ends its old subscription now and starts the new one.".to_owned()
+        }
+        behind => format!(
+            "{behind} partners are on older versions. A move ends their old subscriptions now and starts new ones."
+        ),
+    };
+    view! {
+        <Card title="Versions" description="Newest first; none of them ever changes." flush=true>
+            <DataTable
+                caption="Versions"
+                caption_hidden=true
+                columns=vec![
+                    Column::text("Version"),
+                    Column::text("Price"),
+                    Column::text("Limits and quota"),
+                    Column::text("Made"),
+                    Column::numeric("Partners"),
+                ]
+                stack=true
+            >
+                {rows}
+            </DataTable>
+        </Card>
+        {(behind > 0)
+            .then(|| view! {
+                <Notice tone=Tone::Info title="Partners on older versions">
+                    {text}
+                    <Form action="/do/console/plans/move" inline=true>
+                        <input type="hidden" name="plan" value=id/>
+                        <Button size=Size::Small>"Move all to the newest version"</Button>
+                    </Form>
+                </Notice>
+            })}
+    }
+}
+
+fn version_row(version: PlanVersion) -> impl IntoView {
+    let price = format!("{} {}", tier::price(&version.terms), tier::price_note(&version.terms));
+    let mut bounds = tier::limits(&version.terms);
+    bounds.extend(tier::quota(&version.terms));
+    let made = if version.created_by.is_empty() { String::new() } else { format!(" by {}", version.created_by) };
+    view! {
+        <tr>
+            <Cell label="Version" head=true>{version.version}</Cell>
+            <Cell label="Price">{price}</Cell>
+            <Cell label="Limits and quota">{bounds.join(", ")}</Cell>
+            <Cell label="Made"><TimeText at=version.created_at date=true/> {made}</Cell>
+            <Cell label="Partners" numeric=true><Figure value=version.partners/></Cell>
+        </tr>
+    }
+}
+
+fn archive(id: PlanId, archived: bool) -> impl IntoView {
+    let (title, text, button) = if archived {
+        ("Restore", "Puts the plan back on the pricing page.", "Restore plan")
+    } else {
+        ("Archive", "Takes the plan off the pricing page. Partners who are on it stay.", "Archive plan")
+    };
+    view! {
+        <Card title=title description=text>
+            <Form action="/do/console/plans/archive" inline=true>
+                <input type="hidden" name="plan" value=id.to_string()/>
+                {archived.then(|| view! { <input type="hidden" name="restore" value="true"/> })}
+                <Button kind=if archived { ButtonKind::Secondary } else { ButtonKind::Danger }>{button}</Button>
+            </Form>
+        </Card>
+    }
+}

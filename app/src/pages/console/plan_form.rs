@@ -1,0 +1,271 @@
+//! The form of a plan's terms, for a new plan and for the next version of one.
+
+use crate::{components::*, flash::Flash};
+use domain::{
+    limit::Window,
+    money::{Currency, Money},
+    period::Interval,
+    plan::{Approval, Collect, PlanTerms},
+    quota::Beyond,
+    rating::price::Price,
+};
+use leptos::prelude::*;
+use store::{Plan, Product};
+
+const FORM: &str = "plans/save";
+
+/// Steps of a graduated price that the form offers.
+const STEPS: usize = 5;
+
+/// All fields; `there` is the plan whose next version is made.
+#[component]
+pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) -> impl IntoView {
+    let terms = there.as_ref().and_then(|plan| plan.newest()).map(|newest| newest.terms.clone());
+    let fields = Fields { flash: flash.clone(), terms };
+    let meta = there.as_ref().map(|plan| plan.meta.clone());
+    let is_new = there.is_none();
+    let id = there.as_ref().map(|plan| plan.id.to_string()).unwrap_or_default();
+    let code = fields.typed("code", there.as_ref().map(|plan| plan.code.clone()).unwrap_or_default());
+    let name = fields.typed("name", meta.as_ref().map(|meta| meta.name.clone()).unwrap_or_default());
+    let summary = fields.typed("summary", meta.as_ref().map(|meta| meta.summary.clone()).unwrap_or_default());
+    let position = fields.typed("position", meta.as_ref().map_or("0".to_owned(), |meta| meta.position.to_string()));
+    let private =
+        fields.typed("private", meta.as_ref().map_or(String::new(), |meta| meta.private.to_string())) == "true";
+    let approval =
+        fields.typed("approval", meta.as_ref().map_or(Approval::Automatic, |meta| meta.approval).code().to_owned());
+    let approvals = vec![
+        Choice::new("automatic", "At once").hint("A partner who chooses it has it"),
+        Choice::new("queue", "After approval").hint("It waits until an operator says yes"),
+    ];
+    let (name_error, code_error, position_error) =
+        (fields.problem("name"), fields.problem("code"), fields.problem("position"));
+    let opens = fields.opens(products);
+    let limits = fields.limits();
+    let quota = fields.quota();
+    let price = fields.price();
+    let features =
+        fields.typed("features", fields.terms.as_ref().map(|terms| terms.features.join("\n")).unwrap_or_default());
+    let collects = vec![
+        Choice::new(Collect::InvoiceItems.code(), "Invoice items").hint("We rate; Stripe collects our total"),
+        Choice::new(Collect::MeterEvents.code(), "Meter events").hint("Stripe rates the units that we report"),
+    ];
+    let collect = fields
+        .typed("collect", fields.terms.as_ref().map_or(Collect::InvoiceItems, |terms| terms.collect).code().to_owned());
+    let (cancel, button) = match &there {
+        None => ("/console/plans".to_owned(), "Add plan"),
+        Some(plan) => (format!("/console/plans/{}", plan.id), "Save as the next version"),
+    };
+    view! {
+        <Form action="/do/console/plans/save">
+            <ErrorSummary problems=flash.problems_of(FORM)/>
+            <input type="hidden" name="plan[id]" value=id/>
+            <FormRow>
+                <TextField label="Name" name="plan[name]" id="field-name" value=name error=name_error required=true maxlength=100 autocomplete="off"/>
+                <TextField label="Code" name="plan[code]" id="field-code" value=code error=code_error hint="Never changes" required=true maxlength=64 mono=true readonly=!is_new autocomplete="off"/>
+                <TextField label="Place on the pricing page" name="plan[position]" id="field-position" value=position error=position_error inputmode="numeric" autocomplete="off"/>
+            </FormRow>
+            <TextField label="Summary" name="plan[summary]" id="field-summary" value=summary hint="One sentence for the pricing page" maxlength=300 autocomplete="off"/>
+            <CheckField label="Private: assigned by operators, shown to nobody else" name="plan[private]" id="field-private" checked=private/>
+            <RadioCards legend="In force" name="plan[approval]" id="field-approval" choices=approvals value=approval/>
+            <FormSection title="What it opens" description="A product that is closed is not seen, unless everybody may see it.">{opens}</FormSection>
+            <FormSection title="Limits" description="Calls in any sliding window, for each partner and environment. Empty: no limit.">{limits}</FormSection>
+            <FormSection title="Quota" description="Units in a billing period. Empty: no quota.">{quota}</FormSection>
+            <FormSection title="Price">{price}</FormSection>
+            <TextArea label="Features" name="plan[features]" id="field-features" value=features rows=4 hint="One a line, as the pricing page lists them"/>
+            <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
+            <FormActions cancel=cancel><Button kind=ButtonKind::Primary>{button}</Button></FormActions>
+        </Form>
+    }
+}
+
+/// What was typed, or what the newest version says.
+struct Fields {
+    flash: Flash,
+    terms: Option<PlanTerms>,
+}
+
+impl Fields {
+    fn typed(&self, field: &str, otherwise: String) -> String {
+        self.flash.typed(FORM, field, &otherwise)
+    }
+
+    fn problem(&self, field: &str) -> Option<String> {
+        self.flash.problem(FORM, field)
+    }
+
+    fn amount(&self, field: &str, read: fn(&PlanTerms) -> Money) -> String {
+        let plain = |terms: &PlanTerms| {
+            let mut amount = read(terms).to_decimal().normalize();
+            amount.rescale(amount.scale().max(terms.currency.decimals()));
+            amount.to_string()
+        };
+        self.typed(field, self.terms.as_ref().map_or("0".to_owned(), plain))
+    }
+
+    fn opens(&self, products: Vec<Product>) -> AnyView {
+        if products.is_empty() {
+            return view! { <p>"There are no products yet. " <a href="/console/products/new">"Add one"</a></p> }
+                .into_any();
+        }
+        let chosen = self.typed("operations", String::new());
+        let rows = products.into_iter().map(|product| {
+            let code = product.line.code.clone();
+            let grant = self.terms.as_ref().and_then(|terms| terms.grant(&code)).cloned();
+            let now = match &grant {
+                None => "none",
+                Some(grant) if grant.operations.is_none() => "all",
+                Some(_) => "some",
+            };
+            let value = self.typed(&format!("opens[{code}]"), now.to_owned());
+            let choices =
+                vec![Choice::new("none", "Closed"), Choice::new("all", "All operations"), Choice::new("some", "Chosen operations")];
+            let boxes = product.operations.into_iter().map(|operation| {
+                let value = format!("{code}/{}", operation.code);
+                let checked = if chosen.is_empty() {
+                    grant.as_ref().is_some_and(|grant| grant.opens(&operation.code))
+                } else {
+                    chosen.split(' ').any(|one| one == value)
+                };
+                let label = format!("{} {}", operation.method, operation.path);
+                view! {
+                    <CheckField
+                        label=label
+                        name="plan[operations][]"
+                        id=format!("opens-{code}-{}", operation.code)
+                        value=value
+                        checked=checked
+                        hint=operation.summary
+                    />
+                }
+            });
+            let boxes = boxes.collect_view();
+            let open = value == "some";
+            view! {
+                <SelectField label=product.line.name name=format!("plan[opens][{code}]") id=format!("opens-{code}") choices=choices value=value/>
+                <details open=open class="chosen-operations">
+                    <summary>"Chosen operations"</summary>
+                    {boxes}
+                </details>
+            }
+        });
+        rows.collect_view().into_any()
+    }
+
+    fn limits(&self) -> AnyView {
+        let rows = Window::ALL.into_iter().map(|window| {
+            let field = format!("limits[{}]", window.code());
+            let own = self.terms.as_ref().and_then(|terms| terms.limits.iter().find(|limit| limit.window == window));
+            let value = self.typed(&field, own.map_or(String::new(), |limit| limit.calls.to_string()));
+            let label = format!("A {}", window.code());
+            let error = self.problem(&field);
+            let (name, id) = (format!("plan[limits][{}]", window.code()), format!("limit-{}", window.code()));
+            view! {
+                <TextField
+                    label=label
+                    name=name
+                    id=id
+                    value=value
+                    error=error
+                    suffix="calls"
+                    inputmode="numeric"
+                    autocomplete="off"
+                />
+            }
+        });
+        let rows = rows.collect_view();
+        view! { <FormRow>{rows}</FormRow> }.into_any()
+    }
+
+    fn quota(&self) -> AnyView {
+        let own = self.terms.as_ref().and_then(|terms| terms.quota);
+        let units = self.typed("quota_units", own.map_or(String::new(), |quota| quota.units.to_string()));
+        let beyond = self.typed("beyond", own.map_or(Beyond::Block, |quota| quota.beyond).code().to_owned());
+        let choices: Vec<Choice> = Beyond::ALL.iter().map(|one| Choice::new(one.code(), one.describe())).collect();
+        let error = self.problem("quota_units");
+        view! {
+            <FormRow>
+                <TextField label="Units" name="plan[quota_units]" id="field-quota_units" value=units error=error inputmode="numeric" autocomplete="off"/>
+                <SelectField label="Beyond it" name="plan[beyond]" id="field-beyond" choices=choices value=beyond/>
+            </FormRow>
+        }
+        .into_any()
+    }
+
+    fn price(&self) -> AnyView {
+        let terms = self.terms.as_ref();
+        let currencies: Vec<Choice> = Currency::ALL.iter().map(|one| Choice::new(one.code(), one.code())).collect();
+        let currency = self.typed("currency", terms.map_or(Currency::Usd, |terms| terms.currency).code().to_owned());
+        let intervals = vec![Choice::new("month", "Month"), Choice::new("year", "Year"), Choice::new("day", "Day")];
+        let interval = self.typed(
+            "interval",
+            match terms.map_or(Interval::Month, |terms| terms.interval) {
+                Interval::Day => "day",
+                Interval::Month => "month",
+                Interval::Year => "year",
+            }
+            .to_owned(),
+        );
+        let fee = self.amount("base_fee", PlanTerms::base_fee);
+        let credit = self.amount("included_credit", PlanTerms::included_credit);
+        let models = vec![
+            Choice::new("free", "Free").hint("Usage costs nothing"),
+            Choice::new("per_unit", "Per unit").hint("Some units included, each further one the same"),
+            Choice::new("graduated", "Graduated").hint("Each step has its own price"),
+        ];
+        let (model, included, unit) = match terms.map(|terms| &terms.price) {
+            Some(Price::PerUnit { included, unit_price }) => ("per_unit", included.to_string(), unit_price.to_string()),
+            Some(Price::Graduated { .. }) => ("graduated", String::new(), String::new()),
+            Some(Price::Free) | None => ("free", String::new(), String::new()),
+        };
+        let model = self.typed("model", model.to_owned());
+        let included = self.typed("included_units", included);
+        let unit = self.typed("unit_price", unit);
+        let (fee_error, credit_error) = (self.problem("base_fee"), self.problem("included_credit"));
+        let (included_error, unit_error) = (self.problem("included_units"), self.problem("unit_price"));
+        let steps_error = self.problem("steps").or_else(|| self.problem("price.steps"));
+        let steps = self.steps();
+        let open = steps_error.is_some() || matches!(terms.map(|terms| &terms.price), Some(Price::Graduated { .. }));
+        view! {
+            <FormRow>
+                <SelectField label="Currency" name="plan[currency]" id="field-currency" choices=currencies value=currency/>
+                <SelectField label="Billing period" name="plan[interval]" id="field-interval" choices=intervals value=interval/>
+                <TextField label="Base fee" name="plan[base_fee]" id="field-base_fee" value=fee error=fee_error hint="For each period" inputmode="decimal" autocomplete="off"/>
+                <TextField label="Included credit" name="plan[included_credit]" id="field-included_credit" value=credit error=credit_error hint="Taken off usage" inputmode="decimal" autocomplete="off"/>
+            </FormRow>
+            <RadioCards legend="Usage" name="plan[model]" id="field-model" choices=models value=model/>
+            <FormRow>
+                <TextField label="Included units" name="plan[included_units]" id="field-included_units" value=included error=included_error hint="Per unit only" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Price of a unit" name="plan[unit_price]" id="field-unit_price" value=unit error=unit_error hint="Per unit only, as 0.005" inputmode="decimal" autocomplete="off"/>
+            </FormRow>
+            <details class="chosen-operations" open=open>
+                <summary>"Steps of a graduated price"</summary>
+                {steps_error.map(|text| view! { <p class="field-error" id="field-steps">{text}</p> })}
+                {steps}
+            </details>
+        }
+        .into_any()
+    }
+
+    fn steps(&self) -> AnyView {
+        let own = match self.terms.as_ref().map(|terms| &terms.price) {
+            Some(Price::Graduated { steps }) => steps.clone(),
+            _ => Vec::new(),
+        };
+        let (ends, prices) = (self.typed("step_up_to", String::new()), self.typed("step_price", String::new()));
+        let rows = (0..STEPS.max(own.len() + 1)).map(|position| {
+            let step = own.get(position);
+            let end = ends.split(';').nth(position).filter(|end| !end.is_empty()).map(str::to_owned);
+            let end = end.or_else(|| step.and_then(|step| step.up_to).map(|end| end.to_string()));
+            let price = prices.split(';').nth(position).filter(|price| !price.is_empty()).map(str::to_owned);
+            let price = price.or_else(|| step.map(|step| step.unit_price.to_string()));
+            let number = position + 1;
+            view! {
+                <FormRow>
+                    <TextField label=format!("Step {number}, up to unit") name="plan[step_up_to][]" id=format!("step-end-{number}") value=end hint="Empty in the last step" inputmode="numeric" autocomplete="off"/>
+                    <TextField label="Price of a unit" name="plan[step_price][]" id=format!("step-price-{number}") value=price inputmode="decimal" autocomplete="off"/>
+                </FormRow>
+            }
+        });
+        rows.collect_view().into_any()
+    }
+}
