@@ -42,11 +42,13 @@ pub fn InboxPage() -> impl IntoView {
         Ok(view! {
             <PageTitle text="Inbox"/>
             <PublicFrame cx path="/dev/inbox">
+                <div class="stack">
                 <PageHeader
                     title="Inbox"
                     description="Every mail of this development install, newest first. Only a development install has this page."
                 />
                 {list}
+                </div>
             </PublicFrame>
         })
     })

@@ -30,9 +30,9 @@ pub fn InboxMailPage() -> impl IntoView {
         Ok(view! {
             <PageTitle text=mail.subject.clone()/>
             <PublicFrame cx path=format!("/dev/inbox/{id}")>
+                <div class="stack">
                 <Breadcrumbs trail=vec![Crumb::new("Inbox", "/dev/inbox")] current=mail.subject.clone()/>
                 <PageHeader title=mail.subject/>
-                <div class="stack">
                     <Card>
                         <DescriptionList>
                             <Description label="To">{mail.recipient}</Description>
