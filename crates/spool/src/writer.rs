@@ -130,7 +130,7 @@ impl Writer {
     /// Appends one record and returns the place after it.
     ///
     /// # Errors
-    /// After an error the record is not in the log, and the writer can be used again.
+    /// The writer can be used again. The record is not in the log, except where only its `fdatasync` failed.
     pub fn append(&mut self, payload: &[u8]) -> Result<Position, SpoolError> {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(SpoolError::TooLarge { bytes: payload.len() });
@@ -145,18 +145,19 @@ impl Writer {
         }
         self.scratch.clear();
         record::put(self.end.sequence, payload, &mut self.scratch);
-        let written = self.file.write_all(&self.scratch).and_then(|()| match self.options.durability {
-            Durability::Process => Ok(()),
-            Durability::Host => self.file.sync_data(),
-        });
-        if let Err(error) = written {
+        if let Err(error) = self.file.write_all(&self.scratch) {
+            let error = SpoolError::io(segment::file(&self.lane_dir, self.end.segment))(error);
             self.dirty = true;
             // Now or before the next append, whichever works first.
             let _ = self.clean();
-            return Err(SpoolError::io(segment::file(&self.lane_dir, self.end.segment))(error));
+            return Err(error);
         }
         self.end.byte_offset += bytes;
         self.end.sequence += 1;
+        if self.options.durability == Durability::Host {
+            // The record stays where this fails: a reader may have seen it.
+            self.file.sync_data().map_err(SpoolError::io(segment::file(&self.lane_dir, self.end.segment)))?;
+        }
         Ok(self.end)
     }
 
