@@ -1,44 +1,49 @@
-//! Judges that share no code with us: each a folder of `end2end` with a package.json and a `test` script.
+//! Judges that share no code with us: a public validator of OpenAPI and JSON Schema, and Stripe's own library. What they
+//! judge was left behind by the Rust tests, which therefore run before.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::tally::{Count, Tally};
-use crate::{Outcome, install, process, progress, workspace};
+use crate::{Outcome, install, process, site, workspace};
 
 pub fn check(tally: &mut Tally) {
-    let referees = folders();
-    if referees.is_empty() {
-        return;
-    }
     tally.one("Building what the referees judge", || {
-        process::show(process::cargo(["build", "--package", "server", "--package", "stripe-stand-in"]))
+        process::show(process::cargo(["build", "--package", "stripe-stand-in"]))
     });
-    for folder in referees {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        tally.many(&format!("Referee: {name}"), || judge(&folder));
+    let end2end = workspace::end2end();
+    let (openapi, stripe) = (end2end.join("openapi-referee"), end2end.join("stripe-stand-in/referee"));
+    tally.many("Referee: OpenAPI documents are valid", || judge(&openapi, "validate.mjs", documents()?));
+    tally.many("Referee: the example fits the schema of set-up files", || {
+        judge(&openapi, "setup.mjs", vec![workspace::root().join("examples/turnpike.yaml")])
+    });
+    tally.many("Referee: Stripe's library understands the stand-in", || {
+        judge(&stripe, "referee.mjs", vec![workspace::program("stripe-stand-in", false)])
+    });
+    tally.many("Referee: what we send to Stripe fits its library's types", || {
+        judge(&stripe, "types.mjs", vec![workspace::target().join("tmp/stripe-requests")])
+    });
+}
+
+/// Where the Rust tests leave the documents that Turnpike made.
+pub fn made_documents() -> PathBuf {
+    workspace::target().join("referee/openapi")
+}
+
+fn documents() -> Outcome<Vec<PathBuf>> {
+    let mut documents = site::files(&made_documents())?;
+    if documents.is_empty() {
+        return Err("The Rust tests left no documents.".to_owned());
     }
+    documents.push(workspace::root().join("examples/payments-api/openapi.yaml"));
+    Ok(documents)
 }
 
-fn folders() -> Vec<PathBuf> {
-    let entries = fs::read_dir(workspace::end2end()).into_iter().flatten().flatten();
-    let mut folders: Vec<PathBuf> =
-        entries.map(|entry| entry.path()).filter(|folder| folder.join("package.json").is_file()).collect();
-    folders.sort();
-    folders
-}
-
-fn judge(folder: &Path) -> Outcome<Count> {
+fn judge(folder: &Path, script: &str, subjects: Vec<PathBuf>) -> Outcome<Count> {
     install::npm(folder)?;
-    let mut command = process::program("npm", ["test", "--silent"], folder);
-    for (name, program) in [("TURNPIKE_BIN", "turnpike"), ("STRIPE_STAND_IN_BIN", "stripe-stand-in")] {
-        command.env(name, workspace::program(program, false));
-    }
-    let (well, lines) = process::show_and_read(command)?;
+    let mut node = process::program("node", [script], folder);
+    node.args(subjects);
+    let (well, lines) = process::show_and_read(node)?;
     let count = Count::of(well, &lines);
-    if count == Count::default() {
-        progress::note("It counted nothing, so its end counts as one.");
-        return Ok(Count { passed: 1, failed: 0 });
-    }
-    Ok(count)
+    // A judge that gives one verdict counts as one.
+    Ok(if count == Count::default() { Count { passed: 1, failed: 0 } } else { count })
 }

@@ -64,7 +64,7 @@ impl Count {
     pub fn of(well: bool, lines: &[String]) -> Self {
         let mut count = Self::default();
         for line in lines.iter().map(|line| line.trim()) {
-            if line.starts_with("Summary [") || line.starts_with("test result:") {
+            if line.starts_with("Summary [") || line.starts_with("test result:") || is_bare_count(line) {
                 count.passed += number_before(line, "passed");
                 count.failed += number_before(line, "failed") + number_before(line, "timed out");
             } else if let Some(words) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) {
@@ -77,6 +77,14 @@ impl Count {
         }
         count
     }
+}
+
+/// `16 passed, 0 failed`, as our own scripts end.
+fn is_bare_count(line: &str) -> bool {
+    line.split_once(" passed, ").is_some_and(|(passed, failed)| {
+        passed.parse::<usize>().is_ok()
+            && failed.strip_suffix(" failed").is_some_and(|failed| failed.parse::<usize>().is_ok())
+    })
 }
 
 /// The number in `16 passed` or in `15 passed (2 slow)`.
@@ -98,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn the_three_runners_are_understood() {
+    fn the_runners_are_understood() {
         let nextest = "     Summary [   5.812s] 18 tests run: 15 passed (1 slow), 2 failed, 1 timed out, 4 skipped";
         assert_eq!(count(false, &[nextest]), Count { passed: 15, failed: 3 });
         let cargo =
@@ -106,6 +114,7 @@ mod tests {
         assert_eq!(count(false, &[cargo, cargo]), Count { passed: 30, failed: 2 });
         assert_eq!(count(true, &["# tests 3", "# pass 3", "# fail 0"]), Count { passed: 3, failed: 0 });
         assert_eq!(count(false, &["ℹ pass 3", "ℹ fail 1"]), Count { passed: 3, failed: 1 });
+        assert_eq!(count(true, &["12 passed, 0 failed"]), Count { passed: 12, failed: 0 });
     }
 
     #[test]
