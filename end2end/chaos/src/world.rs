@@ -42,7 +42,7 @@ impl World {
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
         if kill.without_spool {
-            environment.push(("TURNPIKE_UNSAFE_WITHOUT_SPOOL".to_owned(), "true".to_owned()));
+            environment.push(("TURNPIKE_DURABILITY".to_owned(), "off".to_owned()));
         }
         write_setup(folder.path(), upstream_port)?;
         let server = serve(&kill.binary, &environment, folder.path())?;
