@@ -42,10 +42,10 @@ struct Kill {
     #[arg(long)]
     seed: Option<u64>,
     /// The binary under test.
-    #[arg(long)]
+    #[arg(long, env = "TURNPIKE_BIN")]
     binary: PathBuf,
     /// The built site that the binary serves.
-    #[arg(long)]
+    #[arg(long, env = "TURNPIKE_SITE_DIR")]
     site: PathBuf,
     /// Control run: the spool write is switched off, and the check must fail.
     #[arg(long)]
