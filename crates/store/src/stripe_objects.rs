@@ -28,7 +28,8 @@ pub struct StripeObject {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BillingContact {
     pub name: String,
-    /// The first member with the billing role, else the first owner; `None` where the partner has neither.
+    /// The first member with the billing role, else owner, else admin, one with a verified address before the others; `None`
+    /// where the partner has none of them.
     pub email: Option<String>,
 }
 
@@ -145,7 +146,8 @@ impl Store {
             "select p.name, (
                  select m.email from members m
                  where m.partner_id = p.id and m.disabled_at is null and m.role in ('billing', 'owner', 'admin')
-                 order by array_position(array['billing', 'owner', 'admin'], m.role), m.created_at, m.id limit 1
+                 order by m.email_verified_at is null, array_position(array['billing', 'owner', 'admin'], m.role), m.created_at, m.id
+                 limit 1
              ) as email
              from partners p where p.id = $1",
         )

@@ -31,7 +31,7 @@ const types = [
   ["POST", /^\/v1\/billing\/meter_events$/, "Stripe.Billing.MeterEventCreateParams"],
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
-const numbers = new Set(["amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time"]);
+const numbers = new Set(["amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte"]);
 const booleans = new Set(["auto_advance"]);
 
 function nested(params) {

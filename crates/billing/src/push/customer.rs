@@ -20,7 +20,8 @@ impl Push<'_> {
             }
             return Ok(id);
         }
-        let look = Look::Customer { email: contact.email.as_deref(), partner: partner.to_string() };
+        let since = self.now.as_second() - 2 * 86_400;
+        let look = Look::Customer { email: contact.email.as_deref(), since, partner: partner.to_string() };
         self.once(Wanted { partner, subject: SUBJECT.to_owned(), path: "/v1/customers", parameters, look }).await
     }
 }

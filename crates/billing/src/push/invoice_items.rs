@@ -13,6 +13,13 @@ pub(super) fn subject(invoice: InvoiceId) -> String {
 
 impl Push<'_> {
     pub(super) async fn invoice_items(&self, invoice: &Invoice) -> Result<(), BillingError> {
+        if self.store.billing_contact(invoice.partner).await?.email.is_none() {
+            let message = format!(
+                "Stripe sends invoices by e-mail and {} has no member with an address. Invite one with the billing role.",
+                invoice.partner_name
+            );
+            return Err(BillingError::Differs(message));
+        }
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
         let customer = self.customer(invoice.partner).await?;
         let draft = self.draft(invoice, &customer).await?;

@@ -10,6 +10,8 @@ use rust_decimal::Decimal;
 pub(super) enum Look<'a> {
     Customer {
         email: Option<&'a str>,
+        /// Seconds since 1970.
+        since: i64,
         partner: String,
     },
     Draft {
@@ -37,8 +39,8 @@ impl Look<'_> {
     /// The id of what was found; `None` where it is certain that there is no such thing.
     pub(super) async fn at(&self, stripe: &Stripe) -> Result<Option<String>, BillingError> {
         match self {
-            Self::Customer { email, partner } => {
-                Ok(stripe.find_customer(*email, "turnpike_partner", partner).await?.map(|customer| customer.id))
+            Self::Customer { email, since, partner } => {
+                Ok(stripe.find_customer(*email, *since, "turnpike_partner", partner).await?.map(|customer| customer.id))
             }
             Self::Draft { customer, invoice } => {
                 let all = stripe.invoices_of(customer).await?;

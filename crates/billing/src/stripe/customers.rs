@@ -20,21 +20,24 @@ impl Listed for Customer {
 }
 
 impl Stripe {
-    /// The customer that carries this metadata. The list by e-mail address is up to date at once; the search, which covers
-    /// customers without one, lags by about a minute.
+    /// The customer that carries this metadata. The lists are up to date at once: by e-mail address, or, where there is none,
+    /// of those created since `since` (seconds since 1970). The search finds the others and lags by about a minute.
     pub async fn find_customer(
         &self,
         email: Option<&str>,
+        since: i64,
         key: &str,
         value: &str,
     ) -> Result<Option<Customer>, StripeError> {
-        if let Some(email) = email {
-            let listed: Vec<Customer> = self.list("/v1/customers", &[("email", email)]).await?;
-            if let Some(found) =
-                listed.into_iter().find(|customer| customer.metadata.get(key).is_some_and(|held| held == value))
-            {
-                return Ok(Some(found));
-            }
+        let since = since.to_string();
+        let filter = match email {
+            Some(email) => ("email", email),
+            None => ("created[gte]", since.as_str()),
+        };
+        let listed: Vec<Customer> = self.list("/v1/customers", &[filter]).await?;
+        let ours = |customer: &Customer| customer.metadata.get(key).is_some_and(|held| held == value);
+        if let Some(found) = listed.into_iter().find(ours) {
+            return Ok(Some(found));
         }
         let found = self.search("/v1/customers/search", &format!("metadata['{key}']:'{value}'")).await?;
         Ok(found.into_iter().next())

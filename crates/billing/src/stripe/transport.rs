@@ -43,9 +43,9 @@ impl SecretKey {
         Self(key.into())
     }
 
-    /// Whether real money moves: the key is neither `sk_test_…` nor `rk_test_…`.
+    /// Whether real money may move: the key begins with neither `sk_test_` nor `rk_test_`.
     pub fn is_live(&self) -> bool {
-        !self.0.contains("_test_")
+        !["sk_test_", "rk_test_"].iter().any(|test| self.0.starts_with(test))
     }
 }
 
@@ -71,6 +71,9 @@ impl Stripe {
             base_url.parse().map_err(|_| StripeError::Settings("Stripe's address is not a URL".to_owned()))?;
         if !matches!(uri.scheme_str(), Some("http" | "https")) || uri.host().is_none() {
             return Err(StripeError::Settings("Stripe's address starts with https:// or http://".to_owned()));
+        }
+        if uri.scheme_str() == Some("http") && key.is_live() {
+            return Err(StripeError::Settings("A live Stripe key is only sent over https://".to_owned()));
         }
         let mut authorization = HeaderValue::from_str(&format!("Bearer {}", key.0))
             .map_err(|_| StripeError::Settings("The Stripe key holds characters that no key has".to_owned()))?;
@@ -189,4 +192,33 @@ fn causes(error: &dyn std::error::Error) -> String {
         cause = next.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(key: &str, base_url: &str) -> Result<Stripe, StripeError> {
+        let settings = StripeSettings { base_url: base_url.to_owned(), ..StripeSettings::new(SecretKey::new(key)) };
+        Stripe::new(settings)
+    }
+
+    #[test]
+    fn a_live_key_never_leaves_in_the_clear() {
+        assert!(client("sk_live_1", "https://api.stripe.com").is_ok());
+        assert!(client("sk_test_1", "http://127.0.0.1:12111").is_ok());
+        for key in ["sk_live_1", "rk_live_1", "something"] {
+            assert!(matches!(client(key, "http://127.0.0.1:12111"), Err(StripeError::Settings(_))), "{key}");
+        }
+        assert!(client("sk_test_1", "ftp://stripe").is_err() && client("sk_test_1", "stripe").is_err());
+        assert!(client("sk_test_\n", "https://api.stripe.com").is_err());
+    }
+
+    #[test]
+    fn the_key_is_taken_out_of_whatever_goes_wrong() {
+        let stripe = client("sk_test_secret", "http://127.0.0.1:1").expect("settings");
+        let error = stripe.without_key(StripeError::Unreachable("bad key sk_test_secret".to_owned()));
+        assert!(!error.to_string().contains("secret"));
+        assert!(!format!("{:?}", StripeSettings::new(SecretKey::new("sk_test_secret"))).contains("secret"));
+    }
 }

@@ -3,7 +3,6 @@
 use crate::shop::{Shop, days, hours, list, terms};
 use billing::stripe::{SecretKey, Stripe, StripeSettings};
 use domain::{id::InvoiceId, id::PartnerId};
-use jiff::SignedDuration;
 use serde_json::json;
 use std::time::Duration;
 use store::{InvoiceStatus, LedgerAccount};
@@ -174,7 +173,7 @@ async fn nothing_is_lost_while_stripe_is_down_or_the_key_is_wrong() {
     shop.control("faults", json!({})).await;
 
     let wrong = StripeSettings {
-        key: SecretKey::new("rk_wrong_key_text"),
+        key: SecretKey::new("rk_test_wrong_text"),
         base_url: shop.stand_in.url(),
         timeout: Duration::from_secs(1),
     };
@@ -183,8 +182,8 @@ async fn nothing_is_lost_while_stripe_is_down_or_the_key_is_wrong() {
         .await
         .expect_err("refused");
     assert!(
-        !format!("{error} {error:?} {stripe_settings:?}", stripe_settings = SecretKey::new("rk_wrong_key_text"))
-            .contains("rk_wrong")
+        !format!("{error} {error:?} {stripe_settings:?}", stripe_settings = SecretKey::new("rk_test_wrong_text"))
+            .contains("rk_test_wrong")
     );
     assert_eq!(shop.store.invoice(partner, invoice).await.expect("an invoice").0.status, InvoiceStatus::Open);
 
@@ -200,5 +199,19 @@ async fn nothing_is_lost_while_stripe_is_down_or_the_key_is_wrong() {
 
     assert_eq!(shop.reconcile().await.pushed, [invoice]);
     assert_eq!(list(&shop.state().await, "customers").len(), 1);
-    assert!(shop.now().await.duration_since(jiff::Timestamp::UNIX_EPOCH) > SignedDuration::ZERO);
+}
+
+#[tokio::test]
+async fn without_an_address_the_operator_is_told_and_the_invoice_goes_out_once_there_is_one() {
+    let shop = Shop::open().await;
+    let now = shop.now().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner_without_members("Acme", plan, now - days(32)).await;
+    let invoice = shop.close(now).await.invoices[0];
+    let report = shop.reconcile().await;
+    assert!(report.problems[0].1.contains("Invite one"), "{report:?}");
+    assert!(list(&shop.state().await, "customers").is_empty());
+    shop.member(partner, "money@acme.example").await;
+    assert_eq!(shop.reconcile().await.pushed, [invoice]);
+    assert_eq!(shop.at_stripe(invoice).await.0["customer_email"], "money@acme.example");
 }

@@ -9,6 +9,7 @@ use domain::{
     key_text::Environment,
     plan::{Approval, PlanTerms},
     product::Visibility,
+    role::MemberRole,
     usage::{Outcome, UsageEvent},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -18,7 +19,7 @@ use std::{
     time::Duration,
 };
 use store::{
-    Actor, NewOperation, NewPlan, NewProduct, PlanMeta,
+    Actor, NewMember, NewOperation, NewPartner, NewPlan, NewProduct, PlanMeta,
     ingest::Position,
     test_db::{self, TestStore, world::World},
 };
@@ -55,17 +56,22 @@ pub fn terms(collect: &str) -> PlanTerms {
 }
 
 impl Shop {
-    /// The product `payments` with three operations: `cancel`, `create`, `read`.
+    /// A shop whose client waits only a little for Stripe, for tests in which Stripe is slow.
+    pub async fn impatient() -> Self {
+        Self::with_timeout(Duration::from_millis(250)).await
+    }
+
     pub async fn open() -> Self {
+        Self::with_timeout(Duration::from_secs(10)).await
+    }
+
+    /// The product `payments` with three operations: `cancel`, `create`, `read`.
+    async fn with_timeout(timeout: Duration) -> Self {
         let store = test_db::store().await;
         let stand_in = StandIn::start(Options { webhook_secret: "whsec_a".to_owned(), ..Options::default() })
             .await
             .expect("starts");
-        let settings = StripeSettings {
-            key: SecretKey::new("sk_test_the_secret"),
-            base_url: stand_in.url(),
-            timeout: Duration::from_millis(400),
-        };
+        let settings = StripeSettings { key: SecretKey::new("sk_test_the_secret"), base_url: stand_in.url(), timeout };
         let operation = |code: &str| NewOperation {
             code: code.to_owned(),
             method: "POST".to_owned(),
@@ -130,6 +136,26 @@ impl Shop {
         let partner = World::named(&self.store, name).await.partner;
         self.store.assign_plan_version(partner, plan, Actor::System, since).await.expect("a subscription");
         partner
+    }
+
+    /// A partner of `apply`, which nobody has joined.
+    pub async fn partner_without_members(&self, name: &str, plan: PlanVersionId, since: Timestamp) -> PartnerId {
+        let new = NewPartner { code: None, name: name.to_owned(), time_zone: "UTC".to_owned() };
+        let partner = self.store.create_partner(&new, Actor::System, test_db::world::now()).await.expect("a partner");
+        self.store.assign_plan_version(partner, plan, Actor::System, since).await.expect("a subscription");
+        partner
+    }
+
+    /// A member with the billing role.
+    pub async fn member(&self, partner: PartnerId, email: &str) {
+        let new = NewMember {
+            email: email.to_owned(),
+            name: String::new(),
+            role: MemberRole::Billing,
+            password_hash: None,
+            verified: true,
+        };
+        self.store.create_member(partner, &new, Actor::System, test_db::world::now()).await.expect("a member");
     }
 
     /// Calls of `units` each to operations by index.
