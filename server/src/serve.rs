@@ -72,7 +72,7 @@ async fn open(config: Config) -> Result<Opened, CommandError> {
     let started = Instant::now();
     let data = DataDir::open(&config.data_dir)?;
     let secrets = Arc::new(data.secrets(config.master)?);
-    let site = Site::open(&site_dir(&config))?;
+    let site = Site::open(&site_dir(&config)?)?;
     let portal = listener::bind("portal", config.listen.portal).await?;
     let admin = listener::bind("admin listener", config.listen.admin).await?;
     // The gateway opens its port once for each core, in a way that would share it with another program; so ask first.
@@ -81,9 +81,15 @@ async fn open(config: Config) -> Result<Opened, CommandError> {
     Ok(Opened { config, data, secrets, site, portal, admin, metrics, started })
 }
 
-fn site_dir(config: &Config) -> PathBuf {
+#[cfg(not(feature = "embed-site"))]
+fn site_dir(config: &Config) -> std::io::Result<PathBuf> {
     let beside_binary = || Some(std::env::current_exe().ok()?.parent()?.join("site"));
-    config.site_dir.clone().or_else(beside_binary).unwrap_or_else(|| PathBuf::from("site"))
+    Ok(config.site_dir.clone().or_else(beside_binary).unwrap_or_else(|| PathBuf::from("site")))
+}
+
+#[cfg(feature = "embed-site")]
+fn site_dir(config: &Config) -> std::io::Result<PathBuf> {
+    config.site_dir.clone().map_or_else(|| crate::portal::embedded::unpack(&config.data_dir), Ok)
 }
 
 async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {

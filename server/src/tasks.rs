@@ -2,7 +2,7 @@
 //!
 //! A task takes no input, looks at the state of things, and does what is missing: so it may run twice, be late, or be
 //! killed half way, and the next run makes it good. It runs on a period and on a nudge, which only makes it sooner. It
-//! does not retry, because it will run again. A failure is logged when it begins and when it ends, not each time.
+//! does not retry, because it will run again, after a failure within seconds. A failure is logged when it begins and when it ends, not each time.
 
 pub mod apply_webhooks;
 pub mod board;
@@ -23,6 +23,9 @@ use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout_at},
 };
+
+/// The longest pause after a failure: what was down comes back at no particular time.
+const AFTER_FAILURE: Duration = Duration::from_secs(5);
 
 /// Why a run failed; it is logged and the task goes on.
 pub type TaskError = Box<dyn Error + Send + Sync>;
@@ -96,9 +99,10 @@ impl Tasks {
             while !stop.is_requested() {
                 // A task of its own: a panic ends this run only, and no transaction is cut off by the end.
                 let outcome = tokio::spawn(run()).await.unwrap_or_else(|panic| Err(panic.into()));
+                let pause = if outcome.is_ok() { period } else { period.min(AFTER_FAILURE) };
                 report(&board, name, outcome);
                 tokio::select! {
-                    () = sleep(period) => {}
+                    () = sleep(pause) => {}
                     () = nudge.nudged() => {}
                     () = stop.requested() => {}
                 }

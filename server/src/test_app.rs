@@ -13,12 +13,19 @@ use axum::{
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
-use domain::{id::PartnerId, key_text::KeyKind, scope::Scope};
+use domain::{
+    id::{AppId, KeyId, PartnerId},
+    key_text::{Environment, KeyKind},
+    scope::Scope,
+    usage::{Outcome, UsageEvent},
+};
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use serde_json::Value;
 use std::sync::Arc;
 use store::{Actor, NewApiToken, test_db::TestStore};
 use tower::ServiceExt;
+use uuid::Uuid;
 
 /// The installation.
 pub struct TestApp {
@@ -57,6 +64,32 @@ pub fn state(store: &TestStore) -> AppState {
         settings: Arc::new(settings),
         clock: Clock::default(),
         mint_try_credential: Arc::new(|_, _, _| String::new()),
+    }
+}
+
+/// A served call of a partner.
+pub fn event(partner: PartnerId, environment: Environment, units: u64, at: Timestamp) -> UsageEvent {
+    UsageEvent {
+        at,
+        request_id: "req_1".to_owned(),
+        partner,
+        app: AppId(Uuid::from_u128(1)),
+        key: KeyId(Uuid::from_u128(2)),
+        team: None,
+        member: None,
+        environment,
+        plan_version: None,
+        product: None,
+        operation: None,
+        method: "GET".to_owned(),
+        path: "/payments".to_owned(),
+        status: 200,
+        outcome: Outcome::Served,
+        units,
+        bytes_in: 0,
+        bytes_out: 2,
+        duration_us: 900,
+        upstream_us: 800,
     }
 }
 

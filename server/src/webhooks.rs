@@ -67,3 +67,6 @@ async fn receive(State(receiver): State<Receiver>, headers: HeaderMap, body: Byt
 async fn keep(receiver: &Receiver, body: &[u8], signature: &str, now: Timestamp) -> Result<(), WebhookError> {
     billing::receive_webhook(&receiver.store, &receiver.secrets, body, signature, now).await.map(drop)
 }
+
+#[cfg(test)]
+mod tests;

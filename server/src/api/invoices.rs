@@ -23,6 +23,7 @@ use utoipa::{IntoParams, ToSchema};
 #[into_params(parameter_in = Query)]
 pub struct InvoiceParams {
     /// `json` or `csv`.
+    #[param(inline)]
     format: Option<Format>,
     /// For the provider's tokens: the partner's identifier.
     #[serde(rename = "partner")]

@@ -40,6 +40,7 @@ pub struct UsageParams {
     #[param(value_type = Option<String>)]
     by: Option<Dimension>,
     /// `json` or `csv`.
+    #[param(inline)]
     format: Option<Format>,
     /// For the provider's tokens: whose usage.
     #[param(value_type = Option<String>)]

@@ -21,7 +21,7 @@ pub enum LogFormat {
 
 impl Logs {
     pub(super) fn read(reader: &mut Reader) -> Self {
-        let filter = reader.text("TURNPIKE_LOG").unwrap_or_else(|| "info".to_owned());
+        let filter = reader.text("TURNPIKE_LOG").unwrap_or_else(|| "info,sqlx=error".to_owned());
         if EnvFilter::try_new(&filter).is_err() {
             reader.problem("TURNPIKE_LOG", format!("{filter:?} is not a filter, as info or gateway=debug,info"));
         }

@@ -158,7 +158,7 @@ pub const VARIABLES: &[Variable] = &[
     plain(
         "TURNPIKE_LOG",
         "logs.filter",
-        "info",
+        "info,sqlx=error",
         "What to log: error, warn, info, debug, trace, or per module as gateway=debug,info",
     ),
     plain("TURNPIKE_LOG_FORMAT", "logs.format", "pretty on a terminal, else json", "pretty or json"),

@@ -13,7 +13,7 @@ use gateway::InProcess;
 use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
 use store::{Store, directory::DirectoryListener};
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{runtime::Handle, task::spawn_blocking, time::sleep};
 
 pub const NAME: &str = "follow_directory";
 const PERIOD: Duration = Duration::from_millis(900);
@@ -40,6 +40,12 @@ impl Follower {
     /// # Errors
     /// Postgres does not answer; what was in force stays.
     pub async fn follow(&mut self) -> Result<(), TaskError> {
+        if !self.seeded {
+            // After a start without Postgres nobody has brought the schema up to date. sqlx's migration cannot be proven
+            // to be `Send`, so it gets a thread.
+            let (store, runtime) = (self.store.clone(), Handle::current());
+            spawn_blocking(move || runtime.block_on(store.migrate())).await??;
+        }
         if self.in_force.version != self.store.directory_version().await? {
             self.put_in_force().await?;
         }
@@ -107,3 +113,6 @@ async fn heard(listener: &mut Option<DirectoryListener>) {
         sleep(PERIOD).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -75,3 +75,6 @@ pub async fn run(store: Store, clock: Clock, sender: Sender) -> Result<(), TaskE
     }
     failure
 }
+
+#[cfg(test)]
+mod tests;

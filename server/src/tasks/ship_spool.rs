@@ -140,3 +140,6 @@ const fn to_spool(position: Position) -> spool::Position {
     let Position { segment, byte_offset, sequence } = position;
     spool::Position { segment, byte_offset, sequence }
 }
+
+#[cfg(test)]
+mod tests;

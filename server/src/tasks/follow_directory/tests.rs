@@ -1,0 +1,90 @@
+//! A change in Postgres, and when the gateway has it.
+
+use super::*;
+use crate::{
+    tasks::StopSwitch,
+    test_app::{self, event},
+};
+use domain::{key_text::Environment, period::Period};
+use gateway::Allowance;
+use std::time::Instant;
+use store::{
+    Actor, NewPlan, PlanMeta,
+    ingest::Position,
+    test_db::{self, TestStore, world::World},
+};
+use tempfile::TempDir;
+
+async fn follower(store: &TestStore, folder: &TempDir) -> Follower {
+    let state = test_app::state(store);
+    let directory = store.load_directory().await.expect("a directory");
+    Follower {
+        store: store.handle(),
+        data: DataDir::open(folder.path()).expect("a data directory"),
+        clock: state.clock,
+        gateway: gateway::directory(data_plane::compile(&directory, &state.secrets)),
+        secrets: state.secrets,
+        allowance: Arc::new(InProcess::default()),
+        in_force: Arc::new(directory),
+        seeded: true,
+    }
+}
+
+#[tokio::test]
+async fn a_suspension_is_in_force_within_a_second_and_kept_on_disk() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let follower = follower(&store, &folder).await;
+    let (gateway, data) = (follower.gateway.clone(), follower.data.clone());
+    let (switch, stop) = StopSwitch::new();
+    let running = tokio::spawn(run(follower, Board::default(), stop));
+    for turn in 0..5 {
+        if turn % 2 == 0 {
+            store.suspend_partner(world.partner, "unpaid", Actor::System, world.now).await.expect("suspended");
+        } else {
+            store.reactivate_partner(world.partner, Actor::System, world.now).await.expect("reactivated");
+        }
+        let version = store.directory_version().await.expect("a version");
+        let changed = Instant::now();
+        while gateway.load().version() != version {
+            assert!(changed.elapsed() < Duration::from_secs(1), "turn {turn} was not in force within a second");
+            sleep(Duration::from_millis(2)).await;
+        }
+    }
+    switch.stop();
+    running.await.expect("it ends");
+    let kept = directory_file::read(&data).expect("a directory on disk");
+    assert!(kept.partners[0].suspended);
+}
+
+#[tokio::test]
+async fn a_change_of_plan_takes_what_was_used_of_the_period_along() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut follower = follower(&store, &folder).await;
+    let now = follower.clock.now();
+    let meta = |name: &str| PlanMeta {
+        name: name.to_owned(),
+        summary: String::new(),
+        position: 1,
+        private: false,
+        approval: domain::plan::Approval::Automatic,
+    };
+    let terms: domain::plan::PlanTerms =
+        serde_json::from_value(serde_json::json!({"currency": "EUR", "products": []})).expect("terms");
+    for code in ["small", "large"] {
+        let new = NewPlan { code: code.to_owned(), meta: meta(code), terms: terms.clone() };
+        let plan = store.create_plan(&new, Actor::System, now).await.expect("a plan");
+        store.choose_plan(world.partner, plan, Actor::System, now).await.expect("chosen");
+    }
+    let subscription = store.subscription(world.partner).await.expect("an answer").expect("a subscription");
+    let period: Period = subscription.cycle().period_at(now).expect("a period");
+    let used =
+        [(0, event(world.partner, Environment::Live, 30, now)), (1, event(world.partner, Environment::Test, 5, now))];
+    let end = Position { segment: 0, byte_offset: 200, sequence: 2 };
+    store.ingest("node", 0, used.to_vec(), Position::default(), end, now).await.expect("taken in");
+    follower.follow().await.expect("followed");
+    assert_eq!(follower.allowance.used(subscription.id, period), 30);
+}
