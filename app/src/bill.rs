@@ -1,22 +1,18 @@
-//! The bill so far: the current period's usage through the same engine that makes the invoice.
+//! The bill of the current period, by the engine that makes the invoice.
 
 use crate::{page::PageError, state::AppState};
-use domain::{
-    id::PartnerId,
-    key_text::Environment,
-    money::Money,
-    period::Period,
-    rating::{self, Rated, Used},
-};
+use domain::{id::PartnerId, money::Money, period::Period, rating::Rated};
 use jiff::Timestamp;
-use store::Subscription;
 
 /// What a partner's current period holds.
 pub struct BillSoFar {
+    /// What will be on one invoice: the whole period, or the part since the plan changed.
     pub period: Period,
     /// Live units.
     pub units: u64,
     pub rated: Rated,
+    /// The total, if the rest of the period is used as the part before now was.
+    pub estimate: Money,
 }
 
 impl BillSoFar {
@@ -25,22 +21,16 @@ impl BillSoFar {
     }
 }
 
-/// Rates what was used of the subscription's period that holds `now`. A period that a change of plan cut begins at the change.
-pub async fn so_far(
-    state: &AppState,
-    partner: PartnerId,
-    subscription: &Subscription,
-    now: Timestamp,
-) -> Result<BillSoFar, PageError> {
-    let period = subscription.cycle().period_at(now).map_err(|_| PageError::Unavailable)?;
-    let start = subscription.started_at.map_or(period.start, |started| started.max(period.start));
-    let range = Period { start, end: period.end };
-    let used = state.store.units_between(partner, range, Environment::Live).await?;
-    let used: Vec<Used> = used.into_iter().map(|line| line.used).collect();
-    let units = used.iter().map(|line| line.units).sum();
-    let rated = rating::rate(&subscription.terms, &used).map_err(|error| {
+/// The bill of the active subscription; nothing where there is none.
+pub async fn so_far(state: &AppState, partner: PartnerId, now: Timestamp) -> Result<Option<BillSoFar>, PageError> {
+    let projected = billing::project(&state.store, partner, now).await.map_err(|error| {
         tracing::error!(%error, "the bill so far cannot be rated");
         PageError::Unavailable
     })?;
-    Ok(BillSoFar { period, units, rated })
+    Ok(projected.map(|projected| BillSoFar {
+        period: projected.period,
+        units: projected.used.iter().map(|line| line.used.units).sum(),
+        rated: projected.so_far,
+        estimate: projected.estimate.total,
+    }))
 }

@@ -1,11 +1,14 @@
 //! The portal's router: pages, forms and built files, behind one list of layers.
 //!
-//! Order, from the outside in: a panic becomes a 500; security headers on everything; the origin check on every state
+//! Order, from the outside in: security headers on everything; a panic becomes a 500; the origin check on every state
 //! change; the session; the guard, which knows who is looking and holds the access list; then the page.
 
 mod downloads;
+#[cfg(feature = "embed-site")]
+pub mod embedded;
 mod guard;
 mod headers;
+mod refusals;
 pub mod sessions;
 pub mod site;
 
@@ -23,6 +26,7 @@ use axum::{
 };
 use leptos::config::LeptosOptions;
 use leptos_axum::{LeptosRoutes, generate_route_list, render_app_async_with_context};
+use refusals::Refusals;
 use site::Site;
 use tower_http::{catch_panic::CatchPanicLayer, csrf::CsrfLayer};
 use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite, cookie::time::Duration};
@@ -42,6 +46,7 @@ pub fn router(state: AppState, site: Site) -> Router {
         let (options, files) = (options.clone(), files.clone());
         move || shell(options.clone(), files.clone())
     };
+    let guard = guard::Guard { state: state.clone(), refusals: Refusals::new(options.clone(), files.clone()) };
     let pages = Router::new()
         .leptos_routes_with_context(&options, routes, provide_from_request, document)
         .fallback(move |request: Request| not_found(request, options.clone(), files.clone()))
@@ -53,14 +58,14 @@ pub fn router(state: AppState, site: Site) -> Router {
         .with_same_site(SameSite::Lax)
         .with_expiry(Expiry::OnInactivity(SESSION_IDLE));
     pages
-        .merge(downloads::router(state.clone()))
+        .merge(downloads::router(state))
         .layer(DefaultBodyLimit::max(LARGEST_FORM))
-        .layer(middleware::from_fn_with_state(state, guard::guard))
+        .layer(middleware::from_fn_with_state(guard, guard::guard))
         .layer(sessions)
         .merge(site.router())
         .layer(CsrfLayer::new())
-        .layer(middleware::from_fn(headers::harden))
         .layer(CatchPanicLayer::new())
+        .layer(middleware::from_fn(headers::harden))
 }
 
 async fn not_found(request: Request, options: LeptosOptions, files: SiteFiles) -> Response {

@@ -21,7 +21,7 @@ use crate::{
     database::Database,
     logs,
     portal::site::Site,
-    tasks::{StopSwitch, Tasks, board::Board, follow_clock, ship_spool::Shipper},
+    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, ship_spool::Shipper},
     webhooks,
 };
 use admin::Admin;
@@ -31,8 +31,9 @@ use app::{
 };
 use domain::directory::Directory;
 use gateway::{Gateway, InProcess, try_credential};
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
+    future::ready,
     net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
@@ -44,6 +45,8 @@ use tokio::net::TcpListener;
 
 /// How long calls and requests in flight may take at the end.
 const DRAIN: Duration = Duration::from_millis(2_500);
+/// How often measured durations are put into their buckets.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 /// How long the last look at the spool may take.
 const LAST_SHIPMENT: Duration = Duration::from_secs(1);
 
@@ -77,7 +80,7 @@ async fn open(config: Config) -> Result<Opened, CommandError> {
     let admin = listener::bind("admin listener", config.listen.admin).await?;
     // The gateway opens its port once for each core, in a way that would share it with another program; so ask first.
     drop(listener::bind("gateway", config.listen.gateway).await?);
-    let metrics = PrometheusBuilder::new().install_recorder()?;
+    let metrics = admin::metrics()?;
     Ok(Opened { config, data, secrets, site, portal, admin, metrics, started })
 }
 
@@ -97,13 +100,13 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let clock = Clock::default();
     let node = spool::node(&data.spool())?;
     let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone());
-    let ready = prepare(&store, &data, &clock, shipper).await?;
+    let prepared = prepare(&store, &data, &clock, shipper).await?;
 
     let allowance = Arc::new(InProcess::default());
-    if ready.with_database {
-        data_plane::seed(&allowance, &ready.directory, None, &store, clock.now()).await?;
+    if prepared.with_database {
+        data_plane::seed(&allowance, &prepared.directory, None, &store, clock.now()).await?;
     }
-    let directory = gateway::directory(data_plane::compile(&ready.directory, &secrets));
+    let directory = gateway::directory(data_plane::compile(&prepared.directory, &secrets));
     let gateway = Gateway::start(
         data_plane::configure(&config, &data, &secrets),
         directory.clone(),
@@ -125,8 +128,13 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         allowance: &allowance,
         board: &board,
     };
-    let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, ready)?;
+    let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, prepared)?;
 
+    let upkeep = metrics.clone();
+    tasks.every("tend_metrics", METRICS_UPKEEP, Nudge::default(), move || {
+        upkeep.run_upkeep();
+        ready(Ok(()))
+    });
     let shown = directory.clone();
     let admin_router = admin::router(Admin {
         metrics,

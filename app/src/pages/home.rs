@@ -5,11 +5,11 @@ use crate::{
     components::*,
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
-    pages::time_text::{local_zone, period_text},
+    pages::time_text::{local_date, local_zone, period_days},
     viewer::{self, Cx, MemberViewer},
 };
 use domain::{key_text::Environment, money::group_thousands, period::Period};
-use jiff::ToSpan;
+use jiff::{Timestamp, ToSpan};
 use leptos::prelude::*;
 use store::{
     Subscription,
@@ -56,6 +56,7 @@ struct Seen {
     has_key: bool,
     bill: Option<bill::BillSoFar>,
     month: Totals,
+    days: Vec<(Timestamp, Totals)>,
     recent: Vec<LoggedRequest>,
 }
 
@@ -63,16 +64,14 @@ impl Seen {
     async fn load(cx: &Cx<MemberViewer>) -> Result<Self, PageError> {
         let (store, partner) = (&cx.state.store, cx.viewer.partner);
         let subscription = store.subscription(partner).await?;
-        let bill = match &subscription {
-            Some(subscription) => Some(bill::so_far(&cx.state, partner, subscription, cx.now).await?),
-            None => None,
-        };
+        let bill = bill::so_far(&cx.state, partner, cx.now).await?;
         let start = cx.now.checked_sub(744.hours()).unwrap_or(cx.now);
         let range = Period { start, end: cx.now.checked_add(1.minute()).unwrap_or(cx.now) };
         Ok(Self {
             requested: store.requested_subscription(partner).await?,
             has_key: !store.keys(partner).await?.is_empty(),
             month: store.usage_totals(partner, range, &UsageFilter::default()).await?,
+            days: store.usage_days(partner, range, &cx.viewer.time_zone, &UsageFilter::default()).await?,
             recent: store.request_log(partner, range, &RequestFilter::default(), None, RECENT).await?.requests,
             subscription,
             bill,
@@ -111,18 +110,19 @@ impl Seen {
     fn figures(&self, zone: &jiff::tz::TimeZone) -> AnyView {
         let (Some(subscription), Some(bill)) = (&self.subscription, &self.bill) else { return ().into_any() };
         let terms = &subscription.terms;
-        let period = period_text(bill.period, zone);
+        let period = period_days(bill.period, zone);
         let total = bill.total().to_string();
         let units = bill.units;
         let limits: Vec<String> = terms.limits.iter().map(ToString::to_string).collect();
         let limits = if limits.is_empty() { "None".to_owned() } else { limits.join(", ") };
         let quota = terms.quota.map(|quota| {
             view! {
-                <Card title="Quota">
+                <Card title="Quota" actions=move || view! { <a href="/plan">"Compare plans"</a> }>
                     <Meter label="Units this period" used=units limit=Some(quota.units) unit="units" hint=quota.beyond.describe()/>
                 </Card>
             }
         });
+        let chart = (self.month.calls > 0).then(|| by_day(&self.days, zone));
         let month = self.month;
         let plan = subscription.plan_name.clone();
         view! {
@@ -132,9 +132,32 @@ impl Seen {
                 <Stat label="Bill so far" figure=total hint="Same figures as the invoice"/>
                 <Stat label="Calls in 31 days" figure=group_thousands(month.calls) hint=format!("{} errors", group_thousands(month.errors))/>
             </StatGrid>
+            {chart}
             {quota}
         }
         .into_any()
+    }
+}
+
+fn by_day(days: &[(Timestamp, Totals)], zone: &jiff::tz::TimeZone) -> impl IntoView + use<> {
+    let label =
+        |day: &Timestamp| local_date(*day, zone).rsplit_once(' ').map_or_else(String::new, |(day, _)| day.to_owned());
+    let labels: Vec<String> = days.iter().map(|(day, _)| label(day)).collect();
+    let of = |read: fn(&Totals) -> u64| days.iter().map(|(_, totals)| read(totals)).collect::<Vec<_>>();
+    let series = vec![
+        Series::new("Served", Tone::Info, of(|totals| totals.served)),
+        Series::new("Refused or failed", Tone::Warning, of(|totals| totals.calls - totals.served)),
+    ];
+    view! {
+        <Card>
+            <BarChart
+                title="The last 31 days"
+                description="Calls for each of the last 31 days, with test and live keys"
+                unit="calls a day"
+                labels=labels
+                series=series
+            />
+        </Card>
     }
 }
 
@@ -152,7 +175,7 @@ fn recent(requests: Vec<LoggedRequest>, now: jiff::Timestamp) -> AnyView {
                 <tr>
                     <Cell label="When" head=true><a href=href><RelativeTime at=request.at now=now/></a></Cell>
                     <Cell label="Answer"><StatusCode code=request.status/></Cell>
-                    <Cell label="Call"><Cluster><MethodBadge method=request.method/><code>{call}</code></Cluster></Cell>
+                    <Cell label="Call"><CallPath method=request.method path=call/></Cell>
                     <Cell label="App">{request.app_name} " " <EnvironmentBadge live=live/></Cell>
                 </tr>
             }

@@ -28,10 +28,7 @@ pub fn PlanPage() -> impl IntoView {
         let offered = store.offered_plans().await?;
         let products = store.all_products().await?;
         let zone = local_zone(&cx.viewer.time_zone);
-        let bill = match &current {
-            Some(subscription) => Some(bill::so_far(&cx.state, partner, subscription, cx.now).await?),
-            None => None,
-        };
+        let bill = bill::so_far(&cx.state, partner, cx.now).await?;
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
         let in_force = current.clone().zip(bill).map(|(subscription, bill)| in_force(subscription, bill, &zone));
@@ -117,13 +114,15 @@ fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZo
                 caption_hidden=true
                 columns=vec![Column::text("For"), Column::numeric("Units"), Column::numeric("Amount")]
                 stack=true
+                foot=move || view! {
+                    <tr>
+                        <Cell label="For" head=true>"Total so far"</Cell>
+                        <Cell numeric=true>""</Cell>
+                        <Cell label="Amount" numeric=true><MoneyText amount=total/></Cell>
+                    </tr>
+                }
             >
                 {rows}
-                <tr>
-                    <Cell label="For" head=true>"Total so far"</Cell>
-                    <Cell label="Units" numeric=true>""</Cell>
-                    <Cell label="Amount" numeric=true><strong><MoneyText amount=total/></strong></Cell>
-                </tr>
             </DataTable>
         </Card>
     }
@@ -147,13 +146,13 @@ fn card(
     };
     let href = format!("/plan/change?to={}", plan.code);
     let action = if is_requested {
-        view! { <p>"Requested"</p> }.into_any()
+        view! { <p class="plan-state">"Waits for approval"</p> }.into_any()
     } else if is_current && !newer {
-        view! { <p>"Your plan"</p> }.into_any()
+        view! { <p class="plan-state">"You are on this plan"</p> }.into_any()
     } else if decides {
         view! { <ButtonLink href=href kind=ButtonKind::Primary>{label}</ButtonLink> }.into_any()
     } else {
-        view! { <p>"An owner, admin or billing member can change the plan."</p> }.into_any()
+        view! { <p class="plan-state">"An owner, admin or billing member can change the plan."</p> }.into_any()
     };
     view! {
         <PlanCard

@@ -25,10 +25,7 @@ pub fn PlanChangePage() -> impl IntoView {
         let plan =
             store.offered_plans().await?.into_iter().find(|plan| plan.code == wanted).ok_or(PageError::NotFound)?;
         let current = store.subscription(partner).await?;
-        let owed = match &current {
-            Some(subscription) => Some(bill::so_far(&cx.state, partner, subscription, cx.now).await?.total()),
-            None => None,
-        };
+        let owed = bill::so_far(&cx.state, partner, cx.now).await?.map(|bill| bill.total());
         let queue = plan.approval == Approval::Queue;
         let when = if queue { "When the provider approves it" } else { "At once" };
         let old = current.as_ref().map(|own| &own.terms);

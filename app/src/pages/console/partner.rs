@@ -8,7 +8,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         invoices::{InvoiceState, number},
-        time_text::{local_zone, period_text},
+        time_text::{local_zone, period_days},
     },
     viewer::{self, Cx, OperatorViewer},
 };
@@ -81,10 +81,7 @@ impl Seen {
     async fn load(cx: &Cx<OperatorViewer>, id: PartnerId) -> Result<Self, PageError> {
         let store = &cx.state.store;
         let subscription = store.subscription(id).await?;
-        let bill = match &subscription {
-            Some(subscription) => Some(bill::so_far(&cx.state, id, subscription, cx.now).await?),
-            None => None,
-        };
+        let bill = bill::so_far(&cx.state, id, cx.now).await?;
         Ok(Self {
             partner: store.partner(id).await?,
             requested: store.requested_subscription(id).await?,
@@ -101,7 +98,7 @@ impl Seen {
         let Some(bill) = &self.bill else { return ().into_any() };
         let zone = local_zone(&self.partner.time_zone);
         let (period, units, total) =
-            (period_text(bill.period, &zone), group_thousands(bill.units), bill.total().to_string());
+            (period_days(bill.period, &zone), group_thousands(bill.units), bill.total().to_string());
         let time_zone = self.partner.time_zone.clone();
         let keys = group_thousands(self.keys.len() as u64);
         view! {
@@ -265,7 +262,7 @@ fn invoices(id: PartnerId, invoices: Vec<Invoice>) -> impl IntoView {
         .into_iter()
         .map(|invoice| {
             let href = format!("/console/partners/{id}/invoices/{}", invoice.id);
-            let period = period_text(invoice.period, &local_zone(&invoice.time_zone));
+            let period = period_days(invoice.period, &local_zone(&invoice.time_zone));
             let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
             view! {
                 <tr>
