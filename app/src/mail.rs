@@ -44,8 +44,12 @@ struct HtmlLetter<'a> {
     portal_url: &'a str,
 }
 
-/// To somebody who signed up: prove that the address is yours.
-pub fn verify_address(settings: &Settings, to: &str, name: &str, token: &str) -> NewMail {
+/// To somebody who signed up: prove that the address is yours. `plan` is the code of the plan they began with.
+pub fn verify_address(settings: &Settings, to: &str, name: &str, token: &str, plan: Option<&str>) -> NewMail {
+    let mut link = link(settings, "/verify", token);
+    if let Some(plan) = plan {
+        link.push_str(&format!("&plan={plan}"));
+    }
     letter(
         settings,
         to,
@@ -60,7 +64,7 @@ pub fn verify_address(settings: &Settings, to: &str, name: &str, token: &str) ->
                     settings.provider_name
                 ),
             ],
-            button: Some(Button { label: "Confirm the address", link: link(settings, "/verify", token) }),
+            button: Some(Button { label: "Confirm the address", link }),
             closing: "If it was not you who signed up, leave this mail alone: without the link the account stays closed.",
         },
     )
@@ -224,10 +228,12 @@ mod tests {
 
     #[test]
     fn the_link_leads_to_the_configured_portal_in_both_forms() {
-        let mail = verify_address(&settings(), "ada@example.com", "Ada", "abc-_1");
+        let mail = verify_address(&settings(), "ada@example.com", "Ada", "abc-_1", Some("pro"));
         let link = "https://developers.example/verify?token=abc-_1";
         assert!(mail.body_text.contains(link), "{}", mail.body_text);
-        assert!(mail.body_html.contains(&format!("href=\"{link}\"")), "{}", mail.body_html);
+        let tag = mail.body_html.split("href=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a link");
+        let plain = tag.replace("&#38;", "&").replace("&amp;", "&");
+        assert_eq!(plain, format!("{link}&plan=pro"), "{}", mail.body_html);
     }
 
     #[test]

@@ -36,7 +36,7 @@ mod tests {
             let start = Instant::now();
             same_time(tokio::time::sleep(Duration::from_millis(work))).await;
             let took = start.elapsed();
-            assert!(took >= FLOOR && took < FLOOR + FLOOR / 2, "{took:?}");
+            assert!(took >= FLOOR && took < FLOOR * 2, "{took:?}");
         }
     }
 }

@@ -49,6 +49,19 @@ for (const javaScript of [true, false]) {
       await owner.close();
     });
 
+    test("whoever begins with a plan on the price list is led to it after the mail", async () => {
+      const chooser = await visitor();
+      await chooser.go("/pricing");
+      await chooser.page.getByRole("link", { name: "Start with Pro" }).click();
+      await chooser.page.waitForURL("**/sign-up**");
+      await fill(chooser, { company: `Choosers ${tag}`, name: "Cho", email: email("cho"), password });
+      await submit(chooser, "/do/sign-up");
+      await chooser.go(await world.linkTo(email("cho")));
+      await submit(chooser, "/do/verify");
+      assert.equal(chooser.page.url(), `${world.portal}/plan/change?to=pro`);
+      await chooser.close();
+    });
+
     test("signing up with a known address looks the same, and its owner is told", async () => {
       const stranger = await visitor();
       await stranger.go("/sign-up");

@@ -18,11 +18,17 @@ pub(crate) use enter::{
 
 /// Opens an account for a company. The answer is the same where the address already has one.
 #[server(prefix = "/do", endpoint = "sign-up")]
-pub async fn sign_up(company: String, name: String, email: String, password: String) -> Result<(), ServerFnError> {
+pub async fn sign_up(
+    company: String,
+    name: String,
+    email: String,
+    password: String,
+    #[server(default)] plan: String,
+) -> Result<(), ServerFnError> {
     use crate::{form, form::Done};
-    let typed = [("company", company.as_str()), ("name", &name), ("email", &email)];
+    let typed = [("company", company.as_str()), ("name", &name), ("email", &email), ("plan", &plan)];
     let outcome = async {
-        enter::sign_up(&company, &name, &email, &password).await?;
+        enter::sign_up(&company, &name, &email, &password, &plan).await?;
         Ok(Done::go("/check-your-mail").saying(format!("We have sent a mail to {}.", email.trim())))
     };
     form::answer("sign-up", "/sign-up", &typed, outcome.await)
@@ -30,7 +36,7 @@ pub async fn sign_up(company: String, name: String, email: String, password: Str
 
 /// Uses a verification link up and signs in.
 #[server(prefix = "/do", endpoint = "verify")]
-pub async fn verify(token: String) -> Result<(), ServerFnError> {
+pub async fn verify(token: String, #[server(default)] plan: String) -> Result<(), ServerFnError> {
     use crate::{form, form::Done, form::Failure, secrets::hash_link_token, viewer};
     use store::StoreError;
     let outcome = async {
@@ -45,6 +51,11 @@ pub async fn verify(token: String) -> Result<(), ServerFnError> {
             other => other?,
         };
         enter_as_member(member.id).await?;
+        let offered = cx.state.store.offered_plans().await?.into_iter().any(|offered| offered.code == plan);
+        if offered {
+            let to = format!("/plan/change?to={plan}");
+            return Ok(Done::go(to).saying("Welcome. Your address is confirmed; choose the plan that you came for."));
+        }
         Ok(Done::go("/home").saying("Welcome. Your address is confirmed; the steps below lead to the first call."))
     };
     form::answer("verify", "/verify", &[], outcome.await)

@@ -10,7 +10,10 @@ use crate::{
     state::AppState,
     viewer::{self, Viewer},
 };
-use domain::plan::{Approval, PlanTerms};
+use domain::{
+    plan::{Approval, PlanTerms},
+    role::MemberRole,
+};
 use leptos::prelude::*;
 use store::{Plan, ProductLine};
 
@@ -94,6 +97,7 @@ pub fn Tiers(
     /// The code of the plan that the viewer's company is on.
     chosen: Option<String>,
 ) -> impl IntoView {
+    use MemberRole::{Admin, Billing, Owner};
     // The middle one is what most take; with two or fewer there is nothing to point at.
     let middle = (tiers.len() >= 3).then_some(tiers.len() / 2);
     let cards = tiers.into_iter().enumerate().map(|(index, tier)| {
@@ -107,7 +111,10 @@ pub fn Tiers(
         let (href, label) = match &viewer {
             Viewer::Nobody => (format!("/sign-up?plan={}", tier.code), format!("Start with {}", tier.name)),
             Viewer::Member(_) if current => ("/plan".to_owned(), "See your plan".to_owned()),
-            Viewer::Member(_) => ("/plan".to_owned(), format!("Choose {}", tier.name)),
+            Viewer::Member(member) if !matches!(member.role, Owner | Admin | Billing) => {
+                ("/plan".to_owned(), "See your plan".to_owned())
+            }
+            Viewer::Member(_) => (format!("/plan/change?to={}", tier.code), format!("Choose {}", tier.name)),
             Viewer::Operator(_) => ("/console/plans".to_owned(), "Edit in the console".to_owned()),
         };
         view! {
@@ -143,7 +150,7 @@ fn Questions() -> impl IntoView {
                 </div>
                 <div>
                     <dt>"What does testing cost?"</dt>
-                    <dd>"Nothing. A test key works like a live one, counts separately and is never charged."</dd>
+                    <dd>"Nothing. A test key works like a live one, with limits of its own; it uses no quota and is never charged."</dd>
                 </div>
                 <div>
                     <dt>"What happens at a limit?"</dt>

@@ -3,11 +3,11 @@
 use crate::{
     components::{Button, ButtonKind, Form, PasswordField, SignInCard, TextField},
     flash::flash,
-    form::is_local_path,
+    form::{is_local_path, see_other},
     frames::PublicFrame,
     page::{PageTitle, page},
     pages::form_problems::FormProblems,
-    viewer,
+    viewer::{self, Viewer},
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -18,6 +18,9 @@ pub fn SignInPage() -> impl IntoView {
     let next = use_query_map().with_untracked(|query| query.get("next")).filter(|next| is_local_path(next));
     page(async move {
         let cx = cx?;
+        if matches!(cx.viewer, Viewer::Member(_)) {
+            see_other(next.as_deref().unwrap_or("/home"));
+        }
         let provider = cx.state.settings.provider_name.clone();
         Ok(view! {
             <PageTitle text="Sign in"/>

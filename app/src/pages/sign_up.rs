@@ -9,6 +9,7 @@ use crate::{
     viewer,
 };
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 
 /// The rules for a new password, told before it is typed.
 pub const PASSWORD_RULES: &str = "At least 8 characters; 15 or more are better. Any characters, spaces too. Not your own name, and none of the commonest.";
@@ -18,6 +19,7 @@ const FORM: &str = "sign-up";
 #[component]
 pub fn SignUpPage() -> impl IntoView {
     let cx = viewer::anyone();
+    let plan = use_query_map().with_untracked(|query| query.get("plan")).unwrap_or_default();
     page(async move {
         let cx = cx?;
         let provider = cx.state.settings.provider_name.clone();
@@ -32,6 +34,7 @@ pub fn SignUpPage() -> impl IntoView {
                 >
                     <FormProblems form=FORM/>
                     <Form action="/do/sign-up">
+                        <input type="hidden" name="plan" value=flash.typed(FORM, "plan", &plan)/>
                         <TextField
                             label="Company"
                             name="company"

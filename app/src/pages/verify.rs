@@ -15,6 +15,7 @@ use leptos_router::hooks::use_query_map;
 pub fn VerifyPage() -> impl IntoView {
     let cx = viewer::anyone();
     let token = use_query_map().with_untracked(|query| query.get("token")).unwrap_or_default();
+    let plan = use_query_map().with_untracked(|query| query.get("plan")).unwrap_or_default();
     page(async move {
         let cx = cx?;
         let body = if token.is_empty() {
@@ -26,6 +27,7 @@ pub fn VerifyPage() -> impl IntoView {
             view! {
                 <Form action="/do/verify">
                     <input type="hidden" name="token" value=token/>
+                    <input type="hidden" name="plan" value=plan/>
                     <Button kind=ButtonKind::Primary wide=true>"Confirm and sign in"</Button>
                 </Form>
             }

@@ -12,7 +12,10 @@ use crate::{
     throttle::Throttle,
     viewer::{self, Cx, MemberViewer},
 };
-use domain::id::{MemberId, OperatorId};
+use domain::{
+    id::{MemberId, OperatorId},
+    product::is_code,
+};
 use http::request::Parts;
 use jiff::{SignedDuration, Timestamp};
 use leptos::prelude::use_context;
@@ -61,7 +64,7 @@ async fn note_program() -> Result<(), Failure> {
 }
 
 /// Opens an account, or tells the owner of the one that exists; takes as long either way.
-pub async fn sign_up(company: &str, name: &str, email: &str, password: &str) -> Result<(), Failure> {
+pub async fn sign_up(company: &str, name: &str, email: &str, password: &str, plan: &str) -> Result<(), Failure> {
     let cx = viewer::anyone()?;
     let parts = request()?;
     let mut problems = Vec::new();
@@ -81,6 +84,7 @@ pub async fn sign_up(company: &str, name: &str, email: &str, password: &str) -> 
         return Err(Failure(problems));
     }
     let settings = &cx.state.settings;
+    let plan = Some(plan).filter(|plan| is_code(plan));
     let (text, token) = in_a_day(cx.now);
     same_time(async {
         let hash = passwords::hash(password.to_owned()).await.ok_or_else(server_trouble)?;
@@ -88,7 +92,7 @@ pub async fn sign_up(company: &str, name: &str, email: &str, password: &str) -> 
             return Ok(());
         }
         let new = NewSignUp {
-            verify: mail::verify_address(settings, &email, &name, &text),
+            verify: mail::verify_address(settings, &email, &name, &text, plan),
             already: mail::already_registered(settings, &email),
             company,
             email,
@@ -120,7 +124,7 @@ pub async fn sign_in(email: &str, password: &str, next: &str) -> Result<Done, Fa
     }
     if Throttle::mail(&cx.state, &member.email, &parts).take(&cx.state, cx.now).await? {
         let (text, token) = in_a_day(cx.now);
-        let mail = mail::verify_address(&cx.state.settings, &member.email, &member.name, &text);
+        let mail = mail::verify_address(&cx.state.settings, &member.email, &member.name, &text, None);
         cx.state.store.send_verification_again(member.partner, member.id, token, &mail, cx.now).await?;
     }
     Ok(Done::go("/check-your-mail").saying(format!("Confirm {} first: we have sent a new link.", member.email)))

@@ -77,7 +77,7 @@ pub fn QuotaEnd() -> impl IntoView {
                     "at once with a larger plan."
                 </p>
                 <p>
-                    "Test calls have a count of their own and are never charged. Some plans bill what goes beyond the quota, or only warn; "
+                    "Test calls use nothing of it and are never charged. Some plans bill what goes beyond the quota, or only warn; "
                     "then this answer does not occur. The plan page says which of them yours is."
                 </p>
             </Prose>

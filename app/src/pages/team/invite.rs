@@ -46,7 +46,9 @@ pub fn InviteForm(viewer: MemberViewer) -> impl IntoView {
                     error=flash.problem(FORM, "role")
                     required=true
                 />
-                <Button kind=ButtonKind::Primary icon=IconName::Mail>"Send the invitation"</Button>
+                <div class="form-actions">
+                    <Button kind=ButtonKind::Primary icon=IconName::Mail>"Send the invitation"</Button>
+                </div>
             </Form>
         </Card>
     }
