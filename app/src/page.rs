@@ -80,14 +80,85 @@ impl PageError {
 
 /// A page that says what went wrong and where to go.
 #[component]
-pub fn ErrorPage(title: &'static str, text: &'static str) -> impl IntoView {
+pub fn ErrorPage(
+    title: &'static str,
+    text: &'static str,
+    /// Address and words of the way on.
+    #[prop(default = ("/", "Go to the front page"))]
+    way_on: (&'static str, &'static str),
+) -> impl IntoView {
     view! {
         <PageTitle text=title/>
         <main class="error-page" id="main">
             <h1>{title}</h1>
             <p>{text}</p>
-            <p><a href="/">"Go to the front page"</a></p>
+            <p><a href=way_on.0>{way_on.1}</a></p>
         </main>
+    }
+}
+
+/// Why the guard shows a page of its own: the one that was asked for must not even begin to render.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// A form came from a browser that is not signed in, or no longer.
+    SignedOut,
+    /// The viewer's role does not open it.
+    Role,
+    /// As if it did not exist.
+    Hidden,
+    /// A form came without a field that it has to have.
+    Unreadable,
+    /// The database did not say who is looking.
+    Unavailable,
+}
+
+impl Refusal {
+    pub const fn status(self) -> StatusCode {
+        match self {
+            Self::SignedOut => StatusCode::UNAUTHORIZED,
+            Self::Role => StatusCode::FORBIDDEN,
+            Self::Hidden => StatusCode::NOT_FOUND,
+            Self::Unreadable => StatusCode::BAD_REQUEST,
+            Self::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+}
+
+/// The page of a refusal; it stands outside the routes.
+#[component]
+pub fn RefusalPage(refusal: Refusal) -> impl IntoView {
+    leptos_meta::provide_meta_context();
+    if let Some(response) = use_context::<ResponseOptions>() {
+        response.set_status(refusal.status());
+    }
+    match refusal {
+        Refusal::SignedOut => view! {
+            <ErrorPage
+                title="You are signed out"
+                text="Nothing was changed. Sign in, and send the form once more."
+                way_on=("/sign-in", "Sign in")
+            />
+        }
+        .into_any(),
+        Refusal::Role => view! {
+            <ErrorPage title="Not allowed" text="Your role does not open this. Ask an owner or admin of your company."/>
+        }
+        .into_any(),
+        Refusal::Hidden => {
+            let (_, title, text) = PageError::NotFound.describe();
+            view! { <ErrorPage title text/> }.into_any()
+        }
+        Refusal::Unreadable => view! {
+            <ErrorPage
+                title="The form could not be read"
+                text="Nothing was changed. Go back, load the page again, and send the form once more."
+            />
+        }
+        .into_any(),
+        Refusal::Unavailable => {
+            let (_, title, text) = PageError::Unavailable.describe();
+            view! { <ErrorPage title text/> }.into_any()
+        }
     }
 }
 

@@ -1,6 +1,12 @@
 //! The HTML document around every page.
 
-use crate::{components::Theme, flash::Flash, form::set_cookie, routes::App};
+use crate::{
+    components::Theme,
+    flash::Flash,
+    form::set_cookie,
+    page::{Refusal, RefusalPage},
+    routes::App,
+};
 use http::{HeaderValue, header};
 use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
@@ -13,13 +19,17 @@ pub struct SiteFiles {
     pub style: String,
 }
 
-/// The whole document. Sets the content security policy with this response's nonce.
+/// The whole document, around a [`Refusal`] where the guard left one and else around the page. Sets the content security policy with this response's nonce.
 pub fn shell(options: LeptosOptions, files: SiteFiles) -> impl IntoView {
     set_policy();
     if use_context::<Flash>().is_some_and(|flash| flash != Flash::default()) {
         set_cookie(&Flash::removal());
     }
     let theme = use_context::<Theme>().unwrap_or_default();
+    let body = match use_context::<Refusal>() {
+        Some(refusal) => view! { <RefusalPage refusal/> }.into_any(),
+        None => view! { <App/> }.into_any(),
+    };
     view! {
         <!DOCTYPE html>
         <html lang="en" data-theme=theme.code()>
@@ -34,7 +44,7 @@ pub fn shell(options: LeptosOptions, files: SiteFiles) -> impl IntoView {
             </head>
             <body>
                 <a class="skip-link" href="#main">"Skip to the content"</a>
-                <App/>
+                {body}
             </body>
         </html>
     }

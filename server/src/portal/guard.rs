@@ -1,9 +1,11 @@
 //! The guard: loads who is looking and holds the access list, once for each request, before anything else runs.
 
+use super::refusals::Refusals;
 use app::{
     access::{Verdict, who_may},
     components::Theme,
     flash::{self, Flash},
+    page::Refusal,
     session::{MEMBER, OPERATOR},
     state::AppState,
     viewer::Viewer,
@@ -11,53 +13,101 @@ use app::{
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
-    response::{Html, IntoResponse, Redirect, Response},
+    response::{IntoResponse, Redirect, Response},
 };
-use http::{HeaderMap, Method, StatusCode, header};
-use store::StoreError;
+use http::{HeaderMap, Method, header};
+use server_fn::error::SERVER_FN_ERROR_HEADER;
+use std::error::Error;
 use tower_sessions::Session;
 
-/// Refuses what the list does not allow; leaves viewer, flash and theme for the page.
-pub async fn guard(State(state): State<AppState>, session: Session, mut request: Request, next: Next) -> Response {
-    let viewer = match load_viewer(&state, &session).await {
-        Ok(viewer) => viewer,
-        Err(cause) => {
-            tracing::error!(%cause, "cannot tell who is looking");
-            return (StatusCode::SERVICE_UNAVAILABLE, "The database did not answer. Reload in a moment.")
-                .into_response();
-        }
-    };
-    if let Some(path) = request.extensions().get::<MatchedPath>() {
-        let who = who_may(request.method().as_str(), path.as_str());
-        let verdict = who.map_or(Verdict::Hide, |who| who.judge(&viewer, state.settings.development));
-        let page = matches!(*request.method(), Method::GET | Method::HEAD);
-        match verdict {
-            Verdict::Allow => {}
-            Verdict::SignInAsMember if page => return Redirect::to(&sign_in("/sign-in", &request)).into_response(),
-            Verdict::SignInAsOperator if page => {
-                return Redirect::to(&sign_in("/console/sign-in", &request)).into_response();
-            }
-            Verdict::SignInAsMember | Verdict::SignInAsOperator => return StatusCode::UNAUTHORIZED.into_response(),
-            Verdict::Refuse => return refused(StatusCode::FORBIDDEN),
-            Verdict::Hide => return refused(StatusCode::NOT_FOUND),
-        }
-    }
-    let flash = cookie(request.headers(), flash::COOKIE).and_then(|value| Flash::from_cookie(value, &state.secrets));
-    let theme = cookie(request.headers(), "theme").map(Theme::from_code).unwrap_or_default();
-    let extensions = request.extensions_mut();
-    extensions.insert(state);
-    extensions.insert(viewer);
-    extensions.insert(theme);
-    extensions.insert(flash.unwrap_or_default());
-    next.run(request).await
+/// What the guard works with.
+#[derive(Clone)]
+pub struct Guard {
+    pub state: AppState,
+    pub refusals: Refusals,
 }
 
-async fn load_viewer(state: &AppState, session: &Session) -> Result<Viewer, StoreError> {
-    let text = |key: &'static str| async move { session.get::<String>(key).await.ok().flatten() };
-    if let Some(id) = text(MEMBER).await.and_then(|id| id.parse().ok()) {
+/// Refuses what the list does not allow; leaves viewer, flash and theme for the page.
+pub async fn guard(
+    State(Guard { state, refusals }): State<Guard>,
+    session: Session,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let viewer = load_viewer(&state, &session).await;
+    let refusal = match &viewer {
+        Ok(viewer) => judge(&request, viewer, state.settings.development),
+        Err(cause) => {
+            tracing::error!(%cause, "cannot tell who is looking");
+            Some(Stop::With(Refusal::Unavailable))
+        }
+    };
+    let html = matches!(*request.method(), Method::GET | Method::HEAD) || accepts_html(request.headers());
+    let theme = cookie(request.headers(), "theme").map(Theme::from_code).unwrap_or_default();
+    let flash = cookie(request.headers(), flash::COOKIE).and_then(|value| Flash::from_cookie(value, &state.secrets));
+    let known = request.extensions().get::<MatchedPath>().is_some();
+    let extensions = request.extensions_mut();
+    extensions.insert(state);
+    extensions.insert(viewer.unwrap_or(Viewer::Nobody));
+    extensions.insert(theme);
+    match refusal {
+        Some(Stop::At(sign_in)) => return Redirect::to(&sign_in).into_response(),
+        Some(Stop::With(refusal)) if html => return refusals.show(refusal, request).await,
+        Some(Stop::With(refusal)) => return refusal.status().into_response(),
+        None => {}
+    }
+    // What is not there shows no flash and removes none: it may be a file that a browser asks for by itself.
+    if known {
+        request.extensions_mut().insert(flash.unwrap_or_default());
+    }
+    let blank = blank(&request);
+    let response = next.run(request).await;
+    // The framework would send the browser on, with what was wrong in the address.
+    if html && response.headers().contains_key(SERVER_FN_ERROR_HEADER) {
+        return refusals.show(Refusal::Unreadable, blank).await;
+    }
+    response
+}
+
+/// Why the guard lets nothing through.
+enum Stop {
+    /// To the sign-in page at this address.
+    At(String),
+    With(Refusal),
+}
+
+fn judge(request: &Request, viewer: &Viewer, development: bool) -> Option<Stop> {
+    let path = request.extensions().get::<MatchedPath>()?;
+    let who = who_may(request.method().as_str(), path.as_str());
+    let page = matches!(*request.method(), Method::GET | Method::HEAD);
+    match who.map_or(Verdict::Hide, |who| who.judge(viewer, development)) {
+        Verdict::Allow => None,
+        Verdict::SignInAsMember if page => Some(Stop::At(sign_in("/sign-in", request))),
+        Verdict::SignInAsOperator if page => Some(Stop::At(sign_in("/console/sign-in", request))),
+        Verdict::SignInAsMember | Verdict::SignInAsOperator => Some(Stop::With(Refusal::SignedOut)),
+        Verdict::Refuse => Some(Stop::With(Refusal::Role)),
+        Verdict::Hide => Some(Stop::With(Refusal::Hidden)),
+    }
+}
+
+/// A request to the same place, with no body: enough to render a page for whoever sent it.
+fn blank(request: &Request) -> Request {
+    let mut blank = Request::default();
+    *blank.uri_mut() = request.uri().clone();
+    *blank.extensions_mut() = request.extensions().clone();
+    blank
+}
+
+fn accepts_html(headers: &HeaderMap) -> bool {
+    headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|value| value.contains("text/html"))
+}
+
+/// A database that does not answer is an error, and not somebody who is signed out.
+async fn load_viewer(state: &AppState, session: &Session) -> Result<Viewer, Box<dyn Error + Send + Sync>> {
+    if let Some(id) = session.get::<String>(MEMBER).await?.and_then(|id| id.parse().ok()) {
         return Ok(app::session::member_viewer(state, id).await?.map_or(Viewer::Nobody, Viewer::Member));
     }
-    if let Some(id) = text(OPERATOR).await.and_then(|id| id.parse().ok()) {
+    if let Some(id) = session.get::<String>(OPERATOR).await?.and_then(|id| id.parse().ok()) {
         return Ok(app::session::operator_viewer(state, id).await?.map_or(Viewer::Nobody, Viewer::Operator));
     }
     Ok(Viewer::Nobody)
@@ -80,20 +130,4 @@ fn sign_in(page: &str, request: &Request) -> String {
         })
         .collect();
     if wanted == "/" { page.to_owned() } else { format!("{page}?next={encoded}") }
-}
-
-/// A short page of its own: the one that was asked for must not even begin to render.
-fn refused(status: StatusCode) -> Response {
-    let (title, text) = match status {
-        StatusCode::FORBIDDEN => {
-            ("Not allowed", "Your role does not open this. Ask an owner or admin of your company.")
-        }
-        _ => ("Not found", "There is nothing at this address, or nothing that you may see."),
-    };
-    let page = format!(
-        "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><title>{title} · Turnpike</title>\
-         <meta name=\"viewport\" content=\"width=device-width\"></head>\
-         <body><main><h1>{title}</h1><p>{text}</p><p><a href=\"/\">Go to the front page</a></p></main></body></html>"
-    );
-    (status, Html(page)).into_response()
 }
