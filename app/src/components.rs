@@ -38,7 +38,7 @@
 //! STATES    <EmptyState title text icon> one action </EmptyState>  <ErrorState title text request_id> way out </ErrorState>
 //!           <Skeleton kind=SkeletonKind::Table count=5/>  <Notice tone=Tone::Warning title=""> .. </Notice>
 //!           <ToastRegion> <Toast tone text/> </ToastRegion>
-//! WORDS     <Badge text tone/>  <MethodBadge method="GET"/>  <StatusCode code=200/>  <EnvironmentBadge live=true/>  <Icon name/>
+//! WORDS     <Badge text tone/>  <MethodBadge method="GET"/>  <CallPath method path/>  <StatusCode code=200/>  <EnvironmentBadge live=true/>  <Icon name/>
 //!           <Figure value=1204 unit="calls"/>  <MoneyText amount/>  <TimeText at seconds=true/>  <TimeText at date=true/>
 //!           <RelativeTime at now/>  <KeyHint start="tp_live_4fQz"/>  <Secret label="Your live key" value/>
 //! CODE      <CodeBlock code language="json" title="" short=true/>  <CodeTabs id label samples=vec![CodeSample::new("Python", "python", code)]/>

@@ -5,6 +5,7 @@
 
 use crate::{
     api::try_it::{TriedCall, TryAnswer},
+    components::highlighted,
     viewer::{Cx, MemberViewer},
 };
 use bytes::Bytes;
@@ -22,6 +23,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Bytes of an answer that are read; the page shows as much.
 const LARGEST_ANSWER: usize = 512 * 1024;
+
+/// Bytes of JSON that are coloured; more of it stays plain, which is quicker to show.
+const LARGEST_COLOURED: usize = 64 * 1024;
 
 /// Headers that a tried call may not set: the portal or the connection sets them.
 const RESERVED: [HeaderName; 8] = [
@@ -172,7 +176,11 @@ fn answer((status, headers): Head, body: &Bytes, cut: bool, milliseconds: u64, e
             .map(|(name, value)| (name.to_string(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
             .collect(),
         limits,
-        body: pretty.unwrap_or_else(|| text.into_owned()),
+        body: match pretty {
+            Some(json) if json.len() <= LARGEST_COLOURED => highlighted("json", &json),
+            Some(json) => highlighted("", &json),
+            None => highlighted("", &text),
+        },
         cut,
     }
 }

@@ -34,7 +34,7 @@ pub struct TryAnswer {
     pub headers: Vec<(String, String)>,
     /// What is left of each limit, as sentences.
     pub limits: Vec<String>,
-    /// Text, pretty where it is JSON.
+    /// Escaped HTML with colours; pretty where it is JSON.
     pub body: String,
     /// Whether the body was longer than what is shown.
     pub cut: bool,

@@ -28,6 +28,22 @@ pub fn MethodBadge(
     view! { <abbr class=class title=method>{shown}</abbr> }
 }
 
+/// A method and its path on one line; a long path breaks under itself.
+#[component]
+pub fn CallPath(
+    /// Any case.
+    #[prop(into)]
+    method: String,
+    #[prop(into)] path: String,
+) -> impl IntoView {
+    view! {
+        <span class="call-path">
+            <MethodBadge method/>
+            <code>{path}</code>
+        </span>
+    }
+}
+
 /// An HTTP status code, coloured by its class.
 #[component]
 pub fn StatusCode(code: u16) -> impl IntoView {

@@ -58,7 +58,6 @@ pub fn SelectField(
     #[prop(optional, into)] id: MaybeText,
 ) -> impl IntoView {
     let ids = FieldIds::new(id, &name, &hint, &error);
-    let optional = !required && !blank.is_some();
     let chosen = value.into_option();
     let options = choices.into_iter().map(|choice| {
         let selected = chosen.as_deref() == Some(choice.value.as_str());
@@ -84,7 +83,8 @@ pub fn SelectField(
             </select>
         </div>
     };
-    field_frame(&ids.id, label, hint, error, optional, select.into_any())
+    // Something is always chosen, if only the blank choice, which says what it means.
+    field_frame(&ids.id, label, hint, error, false, select.into_any())
 }
 
 /// One tick box; sends `name=value` when ticked (`value` is `true` unless told otherwise) and nothing when not.

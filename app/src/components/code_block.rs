@@ -3,6 +3,11 @@
 use super::{CopyButton, MaybeText, highlight::highlight};
 use leptos::prelude::*;
 
+/// `code` as HTML with colours, everything escaped; for islands, which get it from their server function.
+pub fn highlighted(language: &str, code: &str) -> String {
+    highlight(language, code)
+}
+
 /// A block of code with a button that copies it.
 #[component]
 pub fn CodeBlock(

@@ -13,6 +13,9 @@ pub fn Form(
     /// Beside other things in a row instead of below each other: a button alone, a short filter.
     #[prop(optional)]
     inline: bool,
+    /// A long form of several `FormSection`s, with their headings beside the fields.
+    #[prop(optional)]
+    wide: bool,
     #[prop(optional, into)] id: MaybeText,
     /// For screen readers, where a page has several forms.
     #[prop(optional, into)]
@@ -25,7 +28,11 @@ pub fn Form(
             action=action
             enctype=enctype.into_option()
             id=id.into_option()
-            class=if inline { "form form-inline" } else { "form" }
+            class=match (inline, wide) {
+                (true, _) => "form form-inline",
+                (false, true) => "form form-wide",
+                (false, false) => "form",
+            }
             aria-label=label.into_option()
         >
             {children()}
@@ -60,7 +67,7 @@ pub fn FormSection(
         <fieldset class="form-section">
             <legend>{title}</legend>
             {description.map(|text| view! { <p class="form-section-description">{text}</p> })}
-            {children()}
+            <div class="form-section-fields">{children()}</div>
         </fieldset>
     }
 }

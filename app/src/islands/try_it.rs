@@ -42,6 +42,7 @@ pub fn TryIt(
         fields.into_iter().map(|field| (field.clone(), RwSignal::new(field.example))).collect();
     let text = RwSignal::new(body.clone().unwrap_or_default());
     let has_body = body.is_some();
+    let rows = body.as_ref().map_or(4, |body| body.lines().count()).clamp(4, 18).to_string();
     let sent = values.clone();
     let send = Action::new(move |_: &()| {
         let filled = sent.iter().filter(|(_, value)| !value.get_untracked().is_empty());
@@ -59,79 +60,94 @@ pub fn TryIt(
     });
     let inputs = values.into_iter().map(|(field, value)| input(field, value)).collect_view();
     view! {
-        <form
-            class="try-it"
-            on:submit=move |event| {
-                event.prevent_default();
-                send.dispatch(());
-            }
-        >
-            <div class="field">
-                <label for="try-key">"Call as"</label>
-                <select id="try-key" class="input" on:change=move |event| key.set(event_target_value(&event))>
-                    {options}
-                </select>
-                <p class="field-hint">
-                    {move || match live() {
-                        true => "A live key: this call is counted and billed.",
-                        false => "A test key: this call is not charged.",
-                    }}
-                </p>
-            </div>
-            {inputs}
-            {has_body
-                .then(|| view! {
-                    <div class="field">
-                        <label for="try-body">"Body"</label>
-                        <textarea
-                            id="try-body"
-                            class="input mono"
-                            rows="10"
-                            spellcheck="false"
-                            on:input=move |event| text.set(event_target_value(&event))
+        <div class="try-it">
+            <form
+                class="form"
+                on:submit=move |event| {
+                    event.prevent_default();
+                    send.dispatch(());
+                }
+            >
+                <div class="field">
+                    <label for="try-key">"Call as"</label>
+                    <p class="field-hint" id="try-key-hint">
+                        {move || match live() {
+                            true => "A live key: this call is counted and billed.",
+                            false => "A test key: this call is not charged.",
+                        }}
+                    </p>
+                    <div class="select">
+                        <select
+                            id="try-key"
+                            class="input"
+                            aria-describedby="try-key-hint"
+                            on:change=move |event| key.set(event_target_value(&event))
                         >
-                            {body}
-                        </textarea>
+                            {options}
+                        </select>
                     </div>
-                })}
-            <div class="form-actions">
-                <button type="submit" class="button button-primary" disabled=move || send.pending().get()>
-                    {move || if send.pending().get() { "Sending" } else { "Send" }}
-                </button>
+                </div>
+                {inputs}
+                {has_body
+                    .then(|| view! {
+                        <div class="field">
+                            <label for="try-body">"Body"</label>
+                            <textarea
+                                id="try-body"
+                                class="input input-mono input-area"
+                                rows=rows
+                                spellcheck="false"
+                                on:input=move |event| text.set(event_target_value(&event))
+                            >
+                                {body}
+                            </textarea>
+                        </div>
+                    })}
+                <div class="form-actions">
+                    <button type="submit" class="button button-primary" disabled=move || send.pending().get()>
+                        {move || if send.pending().get() { "Sending" } else { "Send call" }}
+                    </button>
+                </div>
+            </form>
+            <div class="try-it-answer" aria-live="polite">
+                {move || match send.value().get() {
+                    None => view! { <p class="try-it-wait">"The answer appears here."</p> }.into_any(),
+                    Some(Ok(answer)) => answered(answer),
+                    Some(Err(_)) => told("The portal could not send the call. Reload the page and try again.".to_owned()),
+                }}
             </div>
-            <div aria-live="polite">
-                {move || send.value().get().map(|answer| match answer {
-                    Ok(answer) => answered(answer),
-                    Err(_) => told("The portal could not send the call. Reload the page and try again.".to_owned()),
-                })}
-            </div>
-        </form>
+        </div>
     }
 }
 
 fn input(field: TryField, value: RwSignal<String>) -> impl IntoView {
     let id = format!("try-{}-{}", field.place, field.name);
+    let hint_id = format!("{id}-hint");
+    let described_by = hint_id.clone();
     let hint = format!("{}, in the {}", field.hint, field.place);
-    let label = if field.required { field.name.clone() } else { format!("{} (optional)", field.name) };
     view! {
         <div class="field">
-            <label for=id.clone()>{label}</label>
+            <label for=id.clone()>
+                <code>{field.name}</code>
+                {(!field.required).then(|| view! { <span class="field-optional">" optional"</span> })}
+            </label>
+            <p class="field-hint" id=hint_id>{hint}</p>
             <input
                 id=id
-                class="input mono"
+                class="input input-mono"
                 type="text"
                 required=field.required
                 autocomplete="off"
                 value=field.example
+                aria-describedby=described_by
                 on:input=move |event| value.set(event_target_value(&event))
             />
-            <p class="field-hint">{hint}</p>
         </div>
     }
 }
 
 fn told(problem: String) -> AnyView {
-    view! { <div class="try-it-answer"><p role="alert">{problem}</p></div> }.into_any()
+    view! { <p class="notice tone-danger" role="alert">{problem}</p> }.into_any()
 }
 
 fn answered(answer: TryAnswer) -> AnyView {
@@ -146,24 +162,31 @@ fn answered(answer: TryAnswer) -> AnyView {
     };
     let unit = if units == 1 { "unit" } else { "units" };
     let cost = if units == 0 || charged { format!("{units} {unit}") } else { format!("{units} {unit}, not charged") };
-    let limits = limits.into_iter().map(|line| view! { <p>{line}</p> }).collect_view();
-    let rows = headers
-        .into_iter()
-        .map(|(name, value)| view! { <tr><th scope="row">{name}</th><td><code>{value}</code></td></tr> })
-        .collect_view();
-    view! {
-        <div class="try-it-answer">
-            <p><span class=tone>{format!("{status} {reason}")}</span> {format!(" in {milliseconds} ms · {cost}")}</p>
-            {limits}
+    let limits = limits.into_iter().map(|line| view! { <p class="field-hint">{line}</p> }).collect_view();
+    let count = headers.len();
+    let rows = headers.into_iter().map(|(name, value)| view! { <dt>{name}</dt> <dd>{value}</dd> }).collect_view();
+    let code = match body.is_empty() {
+        true => view! { <p class="field-hint">"The answer has no body."</p> }.into_any(),
+        false => view! {
             <figure class="code-block code-short">
-                <pre tabindex="0" role="region" aria-label="Body of the answer"><code>{body}</code></pre>
+                <pre tabindex="0" role="region" aria-label="Body of the answer"><code inner_html=body></code></pre>
             </figure>
-            {cut.then(|| view! { <p>"The answer is longer; the rest is not shown."</p> })}
-            <details>
-                <summary>"Headers"</summary>
-                <table><tbody>{rows}</tbody></table>
-            </details>
-        </div>
+        }
+        .into_any(),
+    };
+    view! {
+        <p class="try-it-status">
+            <span class=tone>{format!("{status} {reason}")}</span>
+            <span>{format!("{milliseconds} ms")}</span>
+            <span>{cost}</span>
+        </p>
+        {limits}
+        {code}
+        {cut.then(|| view! { <p class="field-hint">"The answer is longer; the rest is not shown."</p> })}
+        <details class="try-it-headers">
+            <summary>{format!("{count} headers")}</summary>
+            <dl>{rows}</dl>
+        </details>
     }
     .into_any()
 }

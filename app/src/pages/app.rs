@@ -56,17 +56,19 @@ pub fn AppPage() -> impl IntoView {
                 <Card title="New key" description="Choose the environment; the key's text is shown once.">
                     <CreateKey app=id flash=flash prefix="page"/>
                 </Card>
-                <Card title="This app">
+                <Card title="Name of this app">
                     <Form action="/do/apps/rename" inline=true>
                         <input type="hidden" name="app" value=id.to_string()/>
                         <TextField label="Name" name="name" id="rename" value=name required=true maxlength=100/>
                         <Button>"Rename"</Button>
                     </Form>
+                </Card>
+                <Card title="Archive" description="All keys of this app stop working within a second. What it used stays on your usage and invoices.">
                     <DialogButton dialog="archive" kind=ButtonKind::Danger>"Archive app"</DialogButton>
                     <Dialog id="archive" title="Archive this app">
                         <Confirm
                             action="/do/apps/archive"
-                            text="All keys of this app stop working within a second. What it used stays on your usage and invoices."
+                            text="All keys of this app stop working within a second. This cannot be undone."
                             confirm="Archive app"
                             cancel=format!("/apps/{id}")
                             danger=true
@@ -164,7 +166,7 @@ fn Revoke(app: AppId, key: Key) -> impl IntoView {
     let id = format!("revoke-{}", key.id);
     let text = format!("Calls with {} are refused within a second, everywhere. This cannot be undone.", key.name);
     view! {
-        <DialogButton dialog=id.clone() size=Size::Small kind=ButtonKind::Danger>"Revoke"</DialogButton>
+        <DialogButton dialog=id.clone() size=Size::Small>"Revoke"</DialogButton>
         <Dialog id=id title="Revoke key">
             <Confirm action="/do/keys/revoke" text=text confirm="Revoke key" cancel=format!("/apps/{app}") danger=true>
                 <input type="hidden" name="app" value=app.to_string()/>

@@ -112,6 +112,7 @@ impl Seen {
         let terms = &subscription.terms;
         let period = period_days(bill.period, zone);
         let total = bill.total().to_string();
+        let estimate = format!("About {} for the whole period at this pace", bill.estimate);
         let units = bill.units;
         let limits: Vec<String> = terms.limits.iter().map(ToString::to_string).collect();
         let limits = if limits.is_empty() { "None".to_owned() } else { limits.join(", ") };
@@ -129,7 +130,7 @@ impl Seen {
             <StatGrid>
                 <Stat label="Plan" figure=plan hint=limits/>
                 <Stat label="Units this period" figure=group_thousands(units) hint=period/>
-                <Stat label="Bill so far" figure=total hint="Same figures as the invoice"/>
+                <Stat label="Bill so far" figure=total hint=estimate/>
                 <Stat label="Calls in 31 days" figure=group_thousands(month.calls) hint=format!("{} errors", group_thousands(month.errors))/>
             </StatGrid>
             {chart}

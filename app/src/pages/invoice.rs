@@ -27,6 +27,7 @@ pub fn InvoicePage() -> impl IntoView {
         let csv = format!("/invoices/{id}/lines.csv");
         let usage = format!("/usage?period={}", invoice.period.start);
         let status = invoice.status;
+        let from = cx.state.settings.provider_name.clone();
         Ok(view! {
             <PageTitle text=title.clone()/>
             <MemberFrame cx=cx path="/invoices">
@@ -35,51 +36,64 @@ pub fn InvoicePage() -> impl IntoView {
                     <ButtonLink href=usage icon=IconName::Chart>"Usage of this period"</ButtonLink>
                     <ButtonLink href=csv icon=IconName::Download>"Download CSV"</ButtonLink>
                 </PageHeader>
-                <InvoiceSheet invoice=invoice lines=lines/>
+                <InvoiceSheet from=from invoice=invoice lines=lines/>
             </MemberFrame>
         })
     })
 }
 
-/// The facts and lines, the same for the partner and for the operator.
+/// The invoice as it is read and printed, the same for the partner and for the operator.
 #[component]
-pub fn InvoiceSheet(invoice: Invoice, lines: Vec<InvoiceLine>) -> impl IntoView {
+pub fn InvoiceSheet(
+    /// Who bills.
+    from: String,
+    invoice: Invoice,
+    lines: Vec<InvoiceLine>,
+) -> impl IntoView {
     let zone = local_zone(&invoice.time_zone);
     let period = format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone);
     let made = local_date(invoice.created_at, &zone);
+    let number = number(&invoice);
+    let label = format!("Invoice {number}");
     let (partner, plan, total) = (invoice.partner_name, invoice.plan_name, invoice.total);
     let rows = lines.into_iter().map(row).collect_view();
     view! {
-        <Card>
-            <DescriptionList>
-                <Description label="Billed to">{partner}</Description>
-                <Description label="Plan">{plan}</Description>
-                <Description label="Period">{period}</Description>
-                <Description label="Made on">{made}</Description>
-            </DescriptionList>
-        </Card>
-        <Card title="Lines" flush=true>
-            <DataTable
-                caption="Lines of the invoice"
-                caption_hidden=true
-                columns=vec![
-                    Column::text("For"),
-                    Column::numeric("Units"),
-                    Column::numeric("Of those free"),
-                    Column::numeric("Amount"),
-                ]
-                stack=true
-            >
-                {rows}
-                <tr>
-                    <Cell label="For" head=true>"Total"</Cell>
-                    <Cell numeric=true>""</Cell>
-                    <Cell numeric=true>""</Cell>
-                    <Cell label="Amount" numeric=true><strong><MoneyText amount=total/></strong></Cell>
-                </tr>
-            </DataTable>
-        </Card>
-        <p>"Test calls, refused calls and calls that failed with a 5xx of the API are never on an invoice."</p>
+        <section class="invoice" aria-label=label>
+            <header class="invoice-head">
+                <p class="invoice-from">{from}</p>
+                <p class="invoice-total"><strong><MoneyText amount=total/></strong> <span>{format!("billed on {made}")}</span></p>
+            </header>
+            <dl class="invoice-facts">
+                <div><dt>"Billed to"</dt><dd>{partner}</dd></div>
+                <div><dt>"Invoice number"</dt><dd>{number}</dd></div>
+                <div><dt>"Plan"</dt><dd>{plan}</dd></div>
+                <div><dt>"Period"</dt><dd>{period}</dd></div>
+            </dl>
+            <div class="card-flush">
+                <DataTable
+                    caption="Lines of the invoice"
+                    caption_hidden=true
+                    columns=vec![
+                        Column::text("For"),
+                        Column::numeric("Units"),
+                        Column::numeric("Of those free"),
+                        Column::numeric("Amount"),
+                    ]
+                    stack=true
+                    foot=move || view! {
+                        <tr>
+                            <Cell label="For" head=true>"Total"</Cell>
+                            <Cell numeric=true>""</Cell>
+                            <Cell numeric=true>""</Cell>
+                            <Cell label="Amount" numeric=true><MoneyText amount=total/></Cell>
+                        </tr>
+                    }
+                >
+                    {rows}
+                </DataTable>
+            </div>
+            <p class="invoice-note">"Test calls, refused calls and calls that failed with a 5xx of the API are never on an invoice."</p>
+        </section>
     }
 }
 

@@ -4,7 +4,7 @@ use crate::{
     components::*,
     frames::MemberFrame,
     page::{PageTitle, page},
-    pages::time_text::{local_date, local_zone, period_text},
+    pages::time_text::{local_date, local_zone, period_days},
     viewer,
 };
 use leptos::prelude::*;
@@ -58,7 +58,7 @@ pub fn InvoicesPage() -> impl IntoView {
 fn row(invoice: Invoice) -> impl IntoView {
     let zone = local_zone(&invoice.time_zone);
     let href = format!("/invoices/{}", invoice.id);
-    let period = period_text(invoice.period, &zone);
+    let period = period_days(invoice.period, &zone);
     let made = local_date(invoice.created_at, &zone);
     let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
     view! {

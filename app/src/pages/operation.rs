@@ -2,7 +2,10 @@
 
 use crate::{
     components::*,
-    docs::{self, PartnerDocument, markdown::Markdown},
+    docs::{
+        self, PartnerDocument,
+        markdown::{Markdown, first_line},
+    },
     frames::MemberFrame,
     islands::try_it::{TryField, TryIt, TryKey},
     page::{PageError, PageTitle, page},
@@ -152,13 +155,22 @@ fn Answers(responses: Vec<ResponseDoc>) -> impl IntoView {
         let headers = response.headers.into_iter().map(|header| {
             view! { <li><code>{header.name}</code> " " {header.schema.type_text} <Markdown text=header.description/></li> }
         });
-        let headers = headers.collect_view();
+        let headers: Vec<_> = headers.collect();
+        let headers = (!headers.is_empty()).then(|| view! { <p class="schema-rule">"Headers"</p> <ul>{headers}</ul> });
+        let description = response.description;
+        let told = first_line(&description);
+        let more = told.trim() != description.trim();
         view! {
-            <details class="schema-fold">
-                <summary>{status}</summary>
-                <Markdown text=response.description/>
-                <ul>{headers}</ul>
-                {schema}
+            <details class="answer">
+                <summary>{match status.parse() {
+                    Ok(code) => view! { <StatusCode code=code/> }.into_any(),
+                    Err(_) => view! { <Badge text=status/> }.into_any(),
+                }} " " <span>{told}</span></summary>
+                <div class="answer-body">
+                    {more.then(|| view! { <Markdown text=description/> })}
+                    {headers}
+                    {schema}
+                </div>
             </details>
         }
     });

@@ -145,7 +145,7 @@ fn groups(product: &str, operations: Vec<OperationSummary>, query: &str) -> AnyV
 fn row(product: &str, operation: OperationSummary) -> impl IntoView + use<> {
     let href = format!("/products/{product}/{}", operation.code);
     let name = label(&operation);
-    let does = first_line(&operation.description);
+    let does = Some(first_line(&operation.description)).filter(|does| !does.is_empty());
     let deprecated = operation.deprecated;
     view! {
         <tr>
@@ -153,7 +153,7 @@ fn row(product: &str, operation: OperationSummary) -> impl IntoView + use<> {
                 <a href=href>{name}</a>
                 {deprecated.then(|| view! { " " <Badge text="Deprecated" tone=Tone::Warning/> })}
             </Cell>
-            <Cell label="Call"><Cluster><MethodBadge method=operation.method/><code>{operation.path}</code></Cluster></Cell>
+            <Cell label="Call"><CallPath method=operation.method path=operation.path/></Cell>
             <Cell label="What it does">{does}</Cell>
         </tr>
     }

@@ -215,10 +215,7 @@ fn row(request: LoggedRequest, zone: &jiff::tz::TimeZone) -> impl IntoView + use
                 </Cluster>
             </Cell>
             <Cell label="Call">
-                <Cluster>
-                    <MethodBadge method=request.method.clone()/>
-                    <code>{call}</code>
-                </Cluster>
+                <CallPath method=request.method.clone() path=call/>
             </Cell>
             <Cell label="App and key">{format!("{} · {key}", request.app_name)} " " <EnvironmentBadge live=request.environment == Environment::Live/></Cell>
             <Cell label="Units" numeric=true><Figure value=request.units/></Cell>

@@ -18,14 +18,39 @@ pub fn local_date(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%-d %b %Y").to_string()
 }
 
-/// `1 Nov 2026 to 30 Nov 2026`, both days included; with times where the period does not turn at midnight.
+/// `1 Nov to 30 Nov 2026`, both days included; with times where the period does not turn at midnight.
 pub fn period_text(period: Period, zone: &TimeZone) -> String {
     let (start, end) = (period.start.to_zoned(zone.clone()), period.end.to_zoned(zone.clone()));
     let midnight = |at: &jiff::Zoned| at.hour() == 0 && at.minute() == 0 && at.second() == 0;
-    if midnight(&start) && midnight(&end) {
-        let last = end.yesterday().unwrap_or(end);
-        format!("{} to {}", start.strftime("%-d %b %Y"), last.strftime("%-d %b %Y"))
-    } else {
-        format!("{} to {}", start.strftime("%-d %b %Y, %H:%M"), end.strftime("%-d %b %Y, %H:%M"))
+    let whole_days = midnight(&start) && midnight(&end);
+    let end = if whole_days { end.yesterday().unwrap_or(end) } else { end };
+    let (day, time) =
+        (if start.year() == end.year() { "%-d %b" } else { "%-d %b %Y" }, if whole_days { "" } else { ", %H:%M" });
+    format!("{} to {}", start.strftime(&format!("{day}{time}")), end.strftime(&format!("%-d %b %Y{time}")))
+}
+
+/// `21 Nov to 21 Dec 2026`: the days alone, where there is no room for more.
+pub fn period_days(period: Period, zone: &TimeZone) -> String {
+    let (start, end) = (period.start.to_zoned(zone.clone()), period.end.to_zoned(zone.clone()));
+    let day = if start.year() == end.year() { "%-d %b" } else { "%-d %b %Y" };
+    format!("{} to {}", start.strftime(day), end.strftime("%-d %b %Y"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn period(start: &str, end: &str) -> Result<Period, jiff::Error> {
+        Ok(Period { start: start.parse()?, end: end.parse()? })
+    }
+
+    #[test]
+    fn a_period_says_only_what_is_needed() -> Result<(), jiff::Error> {
+        let month = period("2026-11-01T00:00:00Z", "2026-12-01T00:00:00Z")?;
+        assert_eq!(period_text(month, &TimeZone::UTC), "1 Nov to 30 Nov 2026");
+        let odd = period("2026-12-20T23:47:00Z", "2027-01-20T23:47:00Z")?;
+        assert_eq!(period_text(odd, &TimeZone::UTC), "20 Dec 2026, 23:47 to 20 Jan 2027, 23:47");
+        assert_eq!(period_days(odd, &TimeZone::UTC), "20 Dec 2026 to 20 Jan 2027");
+        Ok(())
     }
 }

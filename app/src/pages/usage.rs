@@ -202,7 +202,7 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
             })}
         <Card>
             <BarChart
-                title="Calls by day"
+                title="By day"
                 description=format!("Calls for each day of the period, in {}", seen.time_zone)
                 unit="calls"
                 labels=labels

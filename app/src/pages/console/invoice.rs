@@ -29,6 +29,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
             Crumb::new(invoice.partner_name.clone(), format!("/console/partners/{partner}")),
         ];
         let status = invoice.status;
+        let from = cx.state.settings.provider_name.clone();
         let problem = invoice.push_problem.clone();
         let stripe = cx.state.settings.stripe_is_on;
         Ok(view! {
@@ -40,7 +41,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                     .map(|text| view! { <Notice tone=Tone::Danger title="Stripe does not hold it as it should">{text}</Notice> })}
                 {(!stripe)
                     .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
-                <InvoiceSheet invoice=invoice lines=lines/>
+                <InvoiceSheet from=from invoice=invoice lines=lines/>
             </OperatorFrame>
         })
     })

@@ -168,7 +168,7 @@ fn members(members: Vec<Member>, now: Timestamp) -> impl IntoView {
             view! {
                 <tr>
                     <Cell label="E-mail" head=true>{member.email}</Cell>
-                    <Cell label="Name">{member.name}</Cell>
+                    <Cell label="Name">{Some(member.name).filter(|name| !name.is_empty())}</Cell>
                     <Cell label="Role">{member.role.to_string()}</Cell>
                     <Cell label="State">{state}</Cell>
                     <Cell label="Since"><RelativeTime at=member.created_at now=now/></Cell>

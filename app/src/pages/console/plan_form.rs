@@ -56,23 +56,29 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
         Some(plan) => (format!("/console/plans/{}", plan.id), "Save as the next version"),
     };
     view! {
-        <Form action="/do/console/plans/save">
+        <Form action="/do/console/plans/save" wide=true>
             <ErrorSummary problems=flash.problems_of(FORM)/>
             <input type="hidden" name="plan[id]" value=id/>
-            <FormRow>
-                <TextField label="Name" name="plan[name]" id="field-name" value=name error=name_error required=true maxlength=100 autocomplete="off"/>
-                <TextField label="Code" name="plan[code]" id="field-code" value=code error=code_error hint="Never changes" required=true maxlength=64 mono=true readonly=!is_new autocomplete="off"/>
-                <TextField label="Place on the pricing page" name="plan[position]" id="field-position" value=position error=position_error inputmode="numeric" autocomplete="off"/>
-            </FormRow>
-            <TextField label="Summary" name="plan[summary]" id="field-summary" value=summary hint="One sentence for the pricing page" maxlength=300 autocomplete="off"/>
-            <CheckField label="Private: assigned by operators, shown to nobody else" name="plan[private]" id="field-private" checked=private/>
-            <RadioCards legend="In force" name="plan[approval]" id="field-approval" choices=approvals value=approval/>
+            <FormSection title="Name" description="How it stands on the pricing page.">
+                <FormRow>
+                    <TextField label="Name" name="plan[name]" id="field-name" value=name error=name_error required=true maxlength=100 autocomplete="off"/>
+                    <TextField label="Code" name="plan[code]" id="field-code" value=code error=code_error hint="Never changes" required=true maxlength=64 mono=true readonly=!is_new autocomplete="off"/>
+                </FormRow>
+                <TextField label="Summary" name="plan[summary]" id="field-summary" value=summary hint="One sentence for the pricing page" maxlength=300 autocomplete="off"/>
+                <TextArea label="Features" name="plan[features]" id="field-features" value=features rows=4 hint="One a line. What it opens, its limits and its quota are listed without you"/>
+                <TextField label="Place on the pricing page" name="plan[position]" id="field-position" value=position error=position_error hint="Lower numbers stand first" inputmode="numeric" narrow=true autocomplete="off"/>
+            </FormSection>
+            <FormSection title="Who gets it" description="And from when on.">
+                <RadioCards legend="In force" name="plan[approval]" id="field-approval" choices=approvals value=approval/>
+                <CheckField label="Private: assigned by operators, shown to nobody else" name="plan[private]" id="field-private" checked=private/>
+            </FormSection>
             <FormSection title="What it opens" description="A product that is closed is not seen, unless everybody may see it.">{opens}</FormSection>
             <FormSection title="Limits" description="Calls in any sliding window, for each partner and environment. Empty: no limit.">{limits}</FormSection>
             <FormSection title="Quota" description="Units in a billing period. Empty: no quota.">{quota}</FormSection>
-            <FormSection title="Price">{price}</FormSection>
-            <TextArea label="Features" name="plan[features]" id="field-features" value=features rows=4 hint="One a line, as the pricing page lists them"/>
-            <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
+            <FormSection title="Price" description="In the currency's units, as 49.00. Test calls are never charged.">{price}</FormSection>
+            <FormSection title="Stripe" description="Where a Stripe key is configured.">
+                <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
+            </FormSection>
             <FormActions cancel=cancel><Button kind=ButtonKind::Primary>{button}</Button></FormActions>
         </Form>
     }
@@ -144,7 +150,7 @@ impl Fields {
                 <SelectField label=product.line.name name=format!("plan[opens][{code}]") id=format!("opens-{code}") choices=choices value=value/>
                 <details open=open class="chosen-operations">
                     <summary>"Chosen operations"</summary>
-                    {boxes}
+                    <div class="chosen-list">{boxes}</div>
                 </details>
             }
         });
@@ -156,7 +162,7 @@ impl Fields {
             let field = format!("limits[{}]", window.code());
             let own = self.terms.as_ref().and_then(|terms| terms.limits.iter().find(|limit| limit.window == window));
             let value = self.typed(&field, own.map_or(String::new(), |limit| limit.calls.to_string()));
-            let label = format!("A {}", window.code());
+            let label = if window == Window::Hour { "An hour".to_owned() } else { format!("A {}", window.code()) };
             let error = self.problem(&field);
             let (name, id) = (format!("plan[limits][{}]", window.code()), format!("limit-{}", window.code()));
             view! {

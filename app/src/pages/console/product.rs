@@ -69,7 +69,7 @@ fn operations(id: ProductId, operations: Vec<Operation>) -> impl IntoView {
             let deprecated = operation.deprecated;
             view! {
                 <tr>
-                    <Cell label="Call" head=true><Cluster><MethodBadge method=operation.method/><code>{operation.path}</code></Cluster></Cell>
+                    <Cell label="Call" head=true><CallPath method=operation.method path=operation.path/></Cell>
                     <Cell label="Name">
                         <code>{operation.code.clone()}</code> {deprecated.then(|| view! { " " <Badge text="Deprecated" tone=Tone::Warning/> })}
                     </Cell>

@@ -43,36 +43,26 @@ pub fn ProductForm(there: Option<Product>, flash: Flash) -> impl IntoView {
     let [name_error, code_error, route_error, upstream_error, timeout_error] = errors;
     let (document_error, visibility_error) = (problem("document"), problem("visibility"));
     view! {
-        <Form action=action enctype="multipart/form-data">
+        <Form action=action enctype="multipart/form-data" wide=true>
             <ErrorSummary problems=flash.problems_of(form)/>
             {id.map(|id| view! { <input type="hidden" name="product" value=id/> })}
-            <FormRow>
-                <TextField label="Name" name="name" value=name error=name_error required=true maxlength=200 autocomplete="off"/>
-                <TextField
-                    label="Code"
-                    name="code"
-                    value=code
-                    error=code_error
-                    hint="Plans name the product by it; it never changes"
-                    required=true
-                    maxlength=64
-                    mono=true
-                    readonly=!is_new
-                    autocomplete="off"
-                />
-            </FormRow>
-            <TextField label="Summary" name="summary" value=summary hint="One sentence for the catalogue" maxlength=300 autocomplete="off"/>
-            <FormRow>
-                <TextField label="Route on the gateway" name="route" value=route error=route_error required=true mono=true placeholder="/payments" autocomplete="off"/>
-                <TextField label="Upstream address" name="upstream_url" value=upstream error=upstream_error required=true mono=true kind="url" placeholder="https://payments.internal:8443/v1" autocomplete="off"/>
-                <TextField label="Timeout" name="timeout_ms" value=timeout error=timeout_error suffix="milliseconds" inputmode="numeric" required=true autocomplete="off"/>
-            </FormRow>
-            <RadioCards legend="Who sees it" name="visibility" choices=choices value=visibility error=visibility_error/>
-            <FormSection
-                title="Headers to add"
-                description="Sent to the upstream with each call. Values are encrypted and never shown again; an empty value keeps the one that is there."
-            >
-                {headers}
+            <FormSection title="Name" description="How partners find it in the catalogue.">
+                <FormRow>
+                    <TextField label="Name" name="name" value=name error=name_error required=true maxlength=200 autocomplete="off"/>
+                    <TextField
+                        label="Code"
+                        name="code"
+                        value=code
+                        error=code_error
+                        hint="Plans name it so; it never changes"
+                        required=true
+                        maxlength=64
+                        mono=true
+                        readonly=!is_new
+                        autocomplete="off"
+                    />
+                </FormRow>
+                <TextField label="Summary" name="summary" value=summary hint="One sentence for the catalogue" maxlength=300 autocomplete="off"/>
             </FormSection>
             <FormSection title="OpenAPI document" description=document_hint>
                 <div class="field">
@@ -80,6 +70,22 @@ pub fn ProductForm(there: Option<Product>, flash: Flash) -> impl IntoView {
                     <input id="field-file" class="input" type="file" name="file" accept=".json,.yaml,.yml,application/json,application/yaml"/>
                 </div>
                 <TextArea label="Or paste it" name="document" value=document error=document_error rows=12 mono=true/>
+            </FormSection>
+            <FormSection title="Where it runs" description="Calls to the route on the gateway go on to the upstream address.">
+                <TextField label="Upstream address" name="upstream_url" value=upstream error=upstream_error required=true mono=true kind="url" placeholder="https://payments.internal:8443/v1" autocomplete="off"/>
+                <FormRow>
+                    <TextField label="Route on the gateway" name="route" value=route error=route_error required=true mono=true placeholder="/payments" autocomplete="off"/>
+                    <TextField label="Timeout" name="timeout_ms" value=timeout error=timeout_error suffix="milliseconds" inputmode="numeric" required=true autocomplete="off"/>
+                </FormRow>
+            </FormSection>
+            <FormSection title="Visibility" description="Who finds it in the catalogue and may read its reference.">
+                <RadioCards legend="Who sees it" name="visibility" choices=choices value=visibility error=visibility_error/>
+            </FormSection>
+            <FormSection
+                title="Headers to add"
+                description="Sent to the upstream with each call. Values are encrypted and never shown again; an empty value keeps the one that is there."
+            >
+                {headers}
             </FormSection>
             <FormActions cancel=cancel><Button kind=ButtonKind::Primary>{button}</Button></FormActions>
         </Form>

@@ -70,7 +70,7 @@ pub fn token_list(tokens: Vec<ApiToken>, revoke: &'static str, now: Timestamp) -
                 view! {
                     <Form action=revoke inline=true>
                         <input type="hidden" name="token" value=id/>
-                        <Button size=Size::Small kind=ButtonKind::Danger>"Revoke"</Button>
+                        <Button size=Size::Small>"Revoke"</Button>
                     </Form>
                 }
             });
