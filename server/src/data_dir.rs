@@ -37,7 +37,14 @@ impl DataDir {
             .mode(0o711)
             .create(root)
             .map_err(|source| DataDirError::Unusable { path: root.to_owned(), source })?;
-        Ok(Self { root: root.to_owned() })
+        let data = Self { root: root.to_owned() };
+        let spool = data.spool();
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&spool)
+            .map_err(|source| DataDirError::Unusable { path: spool, source })?;
+        Ok(data)
     }
 
     pub fn path(&self) -> &Path {

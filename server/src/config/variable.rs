@@ -90,7 +90,7 @@ pub const VARIABLES: &[Variable] = &[
     plain(
         "TURNPIKE_SITE_DIR",
         "data.site_dir",
-        "beside the binary",
+        "inside the binary or beside it",
         "Folder with the portal's style sheets and scripts",
     ),
     plain("TURNPIKE_SMTP_HOST", "mail.host", "none: mails stay in the dev inbox", "SMTP server that sends mails"),

@@ -3,7 +3,7 @@
 use crate::tasks::board::{Board, TaskState};
 use app::state::Clock;
 use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
-use metrics_exporter_prometheus::PrometheusHandle;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
 use std::{collections::BTreeMap, sync::Arc};
 use store::Store;
@@ -32,17 +32,29 @@ struct Status {
     tasks: BTreeMap<&'static str, TaskState>,
 }
 
+/// Upper ends of the buckets of every duration, in seconds.
+const DURATIONS: [f64; 13] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0];
+
+/// Collects what is measured from here on.
+///
+/// # Errors
+/// Something else in this process already does.
+pub fn metrics() -> Result<PrometheusHandle, BuildError> {
+    let durations = Matcher::Suffix("_seconds".to_owned());
+    PrometheusBuilder::new().set_buckets_for_metric(durations, &DURATIONS)?.install_recorder()
+}
+
 /// The routes.
 pub fn router(admin: Admin) -> Router {
     Router::new()
-        .route("/metrics", get(metrics))
+        .route("/metrics", get(show_metrics))
         .route("/live", get(|| async { "live\n" }))
         .route("/ready", get(ready))
         .route("/status", get(status))
         .with_state(admin)
 }
 
-async fn metrics(State(admin): State<Admin>) -> impl IntoResponse {
+async fn show_metrics(State(admin): State<Admin>) -> impl IntoResponse {
     ([("content-type", "text/plain; version=0.0.4")], admin.metrics.render())
 }
 
