@@ -14,7 +14,7 @@ use tokio::{
 };
 
 const CONNECTIONS: usize = 64;
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 27\r\n\r\n{\"id\":\"pay_1\",\"amount\":4200}";
+const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 28\r\n\r\n{\"id\":\"pay_1\",\"amount\":4200}";
 const BODY: &[u8] = b"{\"id\":\"pay_1\",\"amount\":4200}";
 
 fn runtime() -> Runtime {

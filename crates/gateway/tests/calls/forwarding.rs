@@ -194,7 +194,7 @@ async fn an_upstream_that_hangs_is_a_504_and_one_that_is_not_there_a_502() {
     let began = std::time::Instant::now();
     let slow = world.get("/payments/hang").await;
     assert_eq!((slow.status, slow.code().as_str()), (504, "upstream-timeout"));
-    assert!((450..2_000).contains(&began.elapsed().as_millis()));
+    assert!((450..10_000).contains(&began.elapsed().as_millis()));
     world.change(|directory| directory.products[0].upstream_url = "http://127.0.0.1:1".to_owned());
     let gone = world.get("/payments/items/1").await;
     assert_eq!((gone.status, gone.code().as_str()), (502, "upstream-unreachable"));

@@ -46,7 +46,7 @@ async fn a_busy_client_recovers_because_refused_calls_do_not_count() {
     while began.elapsed().as_millis() < 2_500 {
         served += usize::from(world.get("/payments/items/1").await.status == 200);
     }
-    assert!((5..=6).contains(&served), "{served} calls in two and a half seconds at 2 a second");
+    assert!((4..=6).contains(&served), "{served} calls in two and a half seconds at 2 a second");
 }
 
 #[tokio::test]
