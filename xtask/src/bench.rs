@@ -1,6 +1,7 @@
 //! `cargo xtask bench <what>`: figures that are printed, never asserted, because they depend on the machine.
 
 mod cold;
+mod gateway;
 mod page;
 mod start;
 mod wasm;
@@ -10,8 +11,13 @@ use crate::Outcome;
 type Measure = fn() -> Outcome;
 
 /// What can be measured, and by what.
-const WHAT: [(&str, Measure); 4] =
-    [("wasm", wasm::measure), ("page", page::measure), ("start", start::measure), ("cold", cold::measure)];
+const WHAT: [(&str, Measure); 5] = [
+    ("wasm", wasm::measure),
+    ("page", page::measure),
+    ("start", start::measure),
+    ("gateway", gateway::measure),
+    ("cold", cold::measure),
+];
 
 /// Runs one measurement, or `all`.
 pub fn run(arguments: &[String]) -> Outcome {

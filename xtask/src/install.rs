@@ -30,6 +30,14 @@ pub fn node() -> Outcome {
     Ok(())
 }
 
+/// nginx and wrk, which the gateway is measured beside and by.
+pub fn nginx_and_wrk() -> Outcome {
+    if !(on_path("nginx") || Path::new("/usr/sbin/nginx").exists()) || !on_path("wrk") {
+        debian::install("nginx or wrk", &["nginx-light", "wrk"], "for this measurement alone")?;
+    }
+    Ok(())
+}
+
 /// Whether Node.js and npm are here already.
 pub fn has_node() -> bool {
     on_path("node") && on_path("npm")

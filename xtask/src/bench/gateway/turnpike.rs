@@ -1,0 +1,70 @@
+//! Turnpike on one core, with a plan of two windows and a quota, and a partner with many keys.
+
+use super::{KEYS, Peer, nginx};
+use crate::{Outcome, http, process, service::Services, workspace};
+use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
+
+const GATEWAY: u16 = 4803;
+const PORTAL: u16 = 4804;
+const ADMIN: u16 = 4805;
+
+pub fn start(services: &mut Services, folder: &Path, site: &Path) -> Outcome<Peer> {
+    let binary = workspace::program("turnpike", true);
+    let mut program = process::program("taskset", ["-c", "0", &binary.to_string_lossy(), "serve"], folder);
+    set(&mut program, folder, site);
+    services.start("turnpike", program)?;
+    services.wait("turnpike", Duration::from_secs(60), || {
+        http::get(ADMIN, "/ready", &[]).is_some_and(|one| one.status == 200)
+    })?;
+    write_setup(folder)?;
+    let mut apply = process::program(&binary.to_string_lossy(), ["apply", "setup.yaml"], folder);
+    set(&mut apply, folder, site);
+    let applied = process::read(apply)?;
+    let keys: Vec<&str> = applied.split('"').filter(|text| text.starts_with("tp_live_")).collect();
+    if keys.len() != KEYS {
+        return Err(format!("apply made {} keys of {KEYS}.", keys.len()));
+    }
+    let path = folder.join("keys.txt");
+    fs::write(&path, keys.join("\n")).map_err(|why| why.to_string())?;
+    let first = keys.first().copied().unwrap_or_default().to_owned();
+    services.wait("the gateway", Duration::from_secs(10), || {
+        http::get(GATEWAY, "/payments/payments", &[("X-API-Key", &first)]).is_some_and(|one| one.status == 200)
+    })?;
+    let listed =
+        process::read(process::program("pgrep", ["-f", "-x", &format!("{} serve", binary.display())], folder))?;
+    let processes = listed.lines().filter_map(|pid| pid.trim().parse().ok()).collect();
+    let keys = path.to_string_lossy().into_owned();
+    Ok(Peer { name: "Turnpike", port: GATEWAY, processes, keys, samples: Vec::new() })
+}
+
+fn set(program: &mut Command, folder: &Path, site: &Path) {
+    program
+        .env("TURNPIKE_PORTAL_LISTEN", format!("127.0.0.1:{PORTAL}"))
+        .env("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{GATEWAY}"))
+        .env("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{ADMIN}"))
+        .env("TURNPIKE_DATA_DIR", folder.join("data"))
+        .env("TURNPIKE_SITE_DIR", site)
+        .env("TURNPIKE_GATEWAY_CORES", "1")
+        .env("TURNPIKE_LOG", "warn")
+        .env("TURNPIKE_DEVELOPMENT", "true")
+        .env_remove("DATABASE_URL");
+}
+
+fn write_setup(folder: &Path) -> Outcome {
+    let document = "openapi: 3.1.0\ninfo: {title: Payments, version: '1'}\npaths:\n  /payments:\n    get:\n      \
+                    operationId: listPayments\n      responses: {'200': {description: All payments}}\n";
+    let mut setup = format!(
+        "products:\n  payments:\n    name: Payments\n    document: api.yaml\n    route: /payments\n    upstream_url: {}\n    \
+         visibility: public\nplans:\n  all:\n    name: All\n    currency: USD\n    products: [{{ product: payments }}]\n    \
+         limits: [{{ calls: 4000000, window: second }}, {{ calls: 4000000000, window: minute }}]\n    \
+         quota: {{ units: 4000000000, beyond: block }}\n    price: {{ model: per_unit, unit_price: \"0.0001\" }}\n\
+         partners:\n  load:\n    name: Load\n    plan: all\n    apps:\n      load:\n        name: Load\n        keys:\n",
+        nginx::upstream()
+    );
+    for number in 0..KEYS {
+        let _ = writeln!(setup, "          key-{number}: {{ name: Key {number}, environment: live }}");
+    }
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(|why| why.to_string());
+    write("api.yaml", document)?;
+    write("setup.yaml", &setup)
+}
