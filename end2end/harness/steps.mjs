@@ -23,6 +23,8 @@ export async function fill(visitor, action, fields) {
     else if (kind === "checkbox") await field.first().setChecked(value);
     else if (kind === "radio") await field.and(visitor.page.locator(`[value="${value}"]`)).first().check({ force: true });
     else if (kind === "file") await field.first().setInputFiles(value);
+    // Typing a large document takes a browser long; pasting does not.
+    else if (value.length > 20_000) await field.first().evaluate((one, text) => (one.value = text), value);
     else await field.first().fill(value);
   }
 }

@@ -1,7 +1,12 @@
 // Every page as a picture, light and dark, on a phone and on a desktop, with data and without; accessible, and quiet.
-import { after, before, describe, test } from "node:test";
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { after, before, describe, test } from "node:test";
 import { acceptInvitation, becomeOperator, openBrowser, signUp, startWorld } from "../harness.mjs";
+import { password } from "../harness/people.mjs";
+import { root, until } from "../harness/programs.mjs";
+import { answer, send } from "../harness/steps.mjs";
 import { pages } from "../pages.mjs";
 
 let browser;
@@ -18,7 +23,10 @@ after(async () => {
 
 describe("nobody is signed in", () => album("anyone", pages.anyone, async () => {}));
 describe("a member sees the example's data", () =>
-  album("member", pages.member, (visitor) => acceptInvitation(visitor, "owner@acme.example")));
+  album("member", pages.member, async (visitor) => {
+    await acceptInvitation(visitor, "owner@acme.example");
+    await untilCallsAreShown(visitor);
+  }));
 describe("a member of a new company sees what to do next", () =>
   album("newcomer", pages.member.filter((page) => !page.withData), (visitor) =>
     signUp(visitor, { company: "Newcomer Ltd", email: "nora@newcomer.example" })));
@@ -28,6 +36,41 @@ describe("an operator of an empty installation sees what to do next", () => {
   before(async () => (empty = await startWorld({ example: false })));
   after(() => empty?.stop());
   album("operator-empty", pages.operator.filter((page) => !page.withData), becomeOperator, () => empty);
+});
+describe("a billing period has ended", () => {
+  const email = "billie@billed.example";
+  before(async () => {
+    const [member, operator] = [await browser.visitor(world), await browser.visitor(world)];
+    await signUp(member, { company: "Billed Ltd", email });
+    await member.go("/plan/change?to=pro");
+    await send(member, "/do/plan/choose");
+    await becomeOperator(operator);
+    await operator.go("/console/clock");
+    await answer(operator, "/do/console/clock/advance", { seconds: "2678400" });
+    await until("there is an invoice", async () => {
+      await operator.go("/console/invoices");
+      return (await operator.page.getByText("Billed Ltd").count()) > 0;
+    });
+    await member.close();
+    await operator.close();
+  });
+  describe("a member reads the invoice", () => album("billed", pages.memberBilled, async (visitor) => {
+    await visitor.go("/sign-in");
+    await answer(visitor, "/do/sign-in", { email, password });
+  }));
+  describe("an operator reads it, too", () => album("operator-billed", pages.operatorBilled, becomeOperator));
+});
+
+test("every page of the portal is in the list", async () => {
+  const routes = await readFile(path.join(root, "app", "src", "routes.rs"), "utf8");
+  const paths = [...routes.matchAll(/path!\("([^"]+)"\)/g)].map(([, path]) => path);
+  const listed = Object.values(pages).flat();
+  for (const route of paths) {
+    const shape = new RegExp(`^${route.replace(/:\w+/g, "[^/]+")}$`);
+    const example = route.replace(/:(\w+)/g, (_, name) => ({ id: "1", product: "payments" })[name] ?? "x1");
+    const seen = listed.some(({ place, link }) => (place ? shape.test(place.split("?")[0]) : link.test(example)));
+    assert.ok(seen, `${route} is photographed`);
+  }
 });
 
 /** One test for each page, all seen by the same person. */
@@ -57,6 +100,14 @@ async function findLink(visitor, { from, link }) {
   const place = found.find((href) => link.test(href));
   assert.ok(place, `${from} links to ${link}`);
   return place;
+}
+
+async function untilCallsAreShown(visitor) {
+  for (let look = 0; look < 20; look += 1) {
+    await visitor.go("/requests");
+    if ((await visitor.page.locator('a[href^="/requests/"]').count()) > 0) return;
+  }
+  assert.fail("the calls are not in the request log");
 }
 
 /** Some calls that go well and some that do not, so that usage and the request log have something to show. */

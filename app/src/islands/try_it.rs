@@ -23,6 +23,8 @@ pub struct TryField {
     pub example: String,
     /// Its type in words.
     pub hint: String,
+    /// The values that it may have; empty where any will do.
+    pub choices: Vec<String>,
 }
 
 #[island]
@@ -125,15 +127,10 @@ fn input(field: TryField, value: RwSignal<String>) -> impl IntoView {
     let hint_id = format!("{id}-hint");
     let described_by = hint_id.clone();
     let hint = format!("{}, in the {}", field.hint, field.place);
-    view! {
-        <div class="field">
-            <label for=id.clone()>
-                <code>{field.name}</code>
-                {(!field.required).then(|| view! { <span class="field-optional">" optional"</span> })}
-            </label>
-            <p class="field-hint" id=hint_id>{hint}</p>
+    let control = if field.choices.is_empty() {
+        view! {
             <input
-                id=id
+                id=id.clone()
                 class="input input-mono"
                 type="text"
                 required=field.required
@@ -142,6 +139,38 @@ fn input(field: TryField, value: RwSignal<String>) -> impl IntoView {
                 aria-describedby=described_by
                 on:input=move |event| value.set(event_target_value(&event))
             />
+        }
+        .into_any()
+    } else {
+        let options = field
+            .choices
+            .into_iter()
+            .map(|choice| view! { <option selected=choice == field.example>{choice.clone()}</option> })
+            .collect_view();
+        view! {
+            <div class="select">
+                <select
+                    id=id.clone()
+                    class="input"
+                    required=field.required
+                    aria-describedby=described_by
+                    on:change=move |event| value.set(event_target_value(&event))
+                >
+                    <option value="">"—"</option>
+                    {options}
+                </select>
+            </div>
+        }
+        .into_any()
+    };
+    view! {
+        <div class="field">
+            <label for=id.clone()>
+                <code>{field.name}</code>
+                {(!field.required).then(|| view! { <span class="field-optional">" optional"</span> })}
+            </label>
+            <p class="field-hint" id=hint_id>{hint}</p>
+            {control}
         </div>
     }
 }

@@ -152,7 +152,7 @@ fn row(app: AppId, key: Key, now: Timestamp) -> impl IntoView {
     view! {
         <tr>
             <Cell label="Name" head=true>{name} " " <EnvironmentBadge live=live/></Cell>
-            <Cell label="Key"><code>{start}</code></Cell>
+            <Cell label="Key"><code class="unbroken">{start}</code></Cell>
             <Cell label="State"><Badge text=state tone=tone/> {until}</Cell>
             <Cell label="Last used">{last_used}</Cell>
             <Cell label="Created"><TimeText at=created_at date=true/></Cell>

@@ -177,7 +177,7 @@ fn recent(requests: Vec<LoggedRequest>, now: jiff::Timestamp) -> AnyView {
                     <Cell label="When" head=true><a href=href><RelativeTime at=request.at now=now/></a></Cell>
                     <Cell label="Answer"><StatusCode code=request.status/></Cell>
                     <Cell label="Call"><CallPath method=request.method path=call/></Cell>
-                    <Cell label="App">{request.app_name} " " <EnvironmentBadge live=live/></Cell>
+                    <Cell label="App"><span class="clip" title=request.app_name.clone()>{request.app_name.clone()}</span> " " <EnvironmentBadge live=live/></Cell>
                 </tr>
             }
         })

@@ -9,13 +9,16 @@ use crate::{
     frames::MemberFrame,
     islands::try_it::{TryField, TryIt, TryKey},
     page::{PageError, PageTitle, page},
-    pages::{product::contents, schema_view::SchemaView},
+    pages::{
+        product::contents,
+        schema_view::{SchemaView, property_view},
+    },
     viewer,
 };
 use domain::{
     key_text::Environment,
     openapi::{
-        display::{BodyDoc, OperationDoc, ParameterDoc, Place, ResponseDoc},
+        display::{BodyDoc, OperationDoc, ParameterDoc, Place, PropertyDoc, ResponseDoc},
         samples::{self, Language, request_for},
     },
     role::MemberRole,
@@ -24,6 +27,9 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use serde_json::Value;
 use store::{AppWithKeys, KeyState};
+
+/// Tabs that a block of code can have.
+const MOST_TABS: usize = 8;
 
 #[component]
 pub fn OperationPage() -> impl IntoView {
@@ -49,7 +55,9 @@ pub fn OperationPage() -> impl IntoView {
         let samples = code_samples(&doc, &found.base_url);
         let try_it = try_it(&found, &doc, keys, may_try);
         let answers = doc.responses.clone();
-        let examples = doc.responses.iter().filter_map(example).collect_view();
+        let examples = example_answers(&doc.responses);
+        let examples = (!examples.is_empty())
+            .then(|| view! { <div class="code-short"><CodeTabs id="answers" label="Example of an answer" samples=examples/></div> });
         let deprecated = doc.deprecated;
         Ok(view! {
             <PageTitle text=title.clone()/>
@@ -94,14 +102,16 @@ fn code_samples(doc: &OperationDoc, base_url: &str) -> Vec<CodeSample> {
     Language::ALL.into_iter().map(sample).collect()
 }
 
-fn example(response: &ResponseDoc) -> Option<AnyView> {
-    let value = response.example.clone()?;
-    let text = match value {
-        Value::String(text) => text,
-        other => serde_json::to_string_pretty(&other).unwrap_or_default(),
+/// Answers that have an example, by status.
+fn example_answers(responses: &[ResponseDoc]) -> Vec<CodeSample> {
+    let sample = |response: &ResponseDoc| {
+        let text = match response.example.clone()? {
+            Value::String(text) => text,
+            other => serde_json::to_string_pretty(&other).unwrap_or_default(),
+        };
+        Some(CodeSample::new(response.status.clone(), "json", text))
     };
-    let title = format!("Answer {}", response.status);
-    Some(view! { <CodeBlock code=text language="json" title=title short=true/> }.into_any())
+    responses.iter().filter_map(sample).take(MOST_TABS).collect()
 }
 
 #[component]
@@ -118,7 +128,7 @@ fn Parameters(parameters: Vec<ParameterDoc>) -> impl IntoView {
             let rows = own.into_iter().map(parameter).collect_view();
             view! {
                 <h2>{title}</h2>
-                <div>{rows}</div>
+                <ul class="schema-properties">{rows}</ul>
             }
         })
     });
@@ -126,14 +136,12 @@ fn Parameters(parameters: Vec<ParameterDoc>) -> impl IntoView {
 }
 
 fn parameter(parameter: ParameterDoc) -> impl IntoView {
-    let mark = if parameter.required { "required" } else { "" };
-    view! {
-        <div class="parameter">
-            <p class="schema-name"><code>{parameter.name}</code> <em>{mark}</em></p>
-            <Markdown text=parameter.description/>
-            <SchemaView schema=parameter.schema/>
-        </div>
+    let ParameterDoc { name, required, deprecated, description, mut schema, .. } = parameter;
+    schema.deprecated |= deprecated;
+    if !description.is_empty() {
+        schema.description = description;
     }
+    property_view(&PropertyDoc { name, required, read_only: false, write_only: false, schema }, 0)
 }
 
 #[component]
@@ -231,6 +239,7 @@ fn try_it(found: &PartnerDocument, doc: &OperationDoc, keys: Vec<TryKey>, may_tr
             required: parameter.required,
             example: if parameter.required { text_of(&parameter.example) } else { String::new() },
             hint: parameter.schema.type_text.clone(),
+            choices: parameter.schema.enum_values.iter().map(text_of).collect(),
         })
         .collect();
     let body = doc.request_body.as_ref().map(|body| match &body.example {

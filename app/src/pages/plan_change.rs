@@ -77,7 +77,7 @@ fn comparison(old: Option<&PlanTerms>, new: &PlanTerms) -> impl IntoView + use<>
     let none = |text: String| if text.is_empty() { "None".to_owned() } else { text };
     let lines: [(&str, Read); 4] = [
         ("Base fee", |terms| terms.base_fee().to_string()),
-        ("Usage", |terms| tier::usage_price(terms).join(", ")),
+        ("Usage", |terms| tier::usage_price(terms).join(". ")),
         ("Limits", |terms| tier::limits(terms).join(", ")),
         ("Quota", |terms| tier::quota(terms).unwrap_or_default()),
     ];

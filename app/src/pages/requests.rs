@@ -203,6 +203,7 @@ fn row(request: LoggedRequest, zone: &jiff::tz::TimeZone) -> impl IntoView + use
     let href = format!("/requests/{}", request.place);
     let call = if request.path.is_empty() { "No operation matched".to_owned() } else { request.path.clone() };
     let key = if request.key_name.is_empty() { "Deleted key".to_owned() } else { request.key_name.clone() };
+    let caller = format!("{} · {key}", request.app_name);
     view! {
         <tr>
             <Cell label="Time" head=true>
@@ -217,7 +218,7 @@ fn row(request: LoggedRequest, zone: &jiff::tz::TimeZone) -> impl IntoView + use
             <Cell label="Call">
                 <CallPath method=request.method.clone() path=call/>
             </Cell>
-            <Cell label="App and key">{format!("{} · {key}", request.app_name)} " " <EnvironmentBadge live=request.environment == Environment::Live/></Cell>
+            <Cell label="App and key"><span class="clip" title=caller.clone()>{caller.clone()}</span> " " <EnvironmentBadge live=request.environment == Environment::Live/></Cell>
             <Cell label="Units" numeric=true><Figure value=request.units/></Cell>
             <Cell label="Took" numeric=true>{duration_text(request.duration_us)}</Cell>
         </tr>

@@ -82,7 +82,8 @@ fn inner(schema: &SchemaDoc, depth: usize) -> AnyView {
     .into_any()
 }
 
-fn property_view(property: &PropertyDoc, depth: usize) -> impl IntoView + use<> {
+/// One property or parameter: name, type and marks on a line, then what it means and holds.
+pub fn property_view(property: &PropertyDoc, depth: usize) -> impl IntoView + use<> {
     let PropertyDoc { name, required, read_only, write_only, schema } = property.clone();
     let mut marks = Vec::new();
     if required {

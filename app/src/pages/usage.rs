@@ -24,6 +24,9 @@ use store::usage::{Dimension, Slice, Totals, UsageFilter};
 /// Earlier periods that the page offers.
 const EARLIER: usize = 11;
 
+/// Rows of the breakdown: what comes after them hardly counts.
+const MOST_ROWS: usize = 50;
+
 const DIMENSIONS: [(&str, &str, Dimension); 4] = [
     ("operation", "Operations", Dimension::Operation),
     ("product", "Products", Dimension::Product),
@@ -224,7 +227,8 @@ fn day_label(day: Timestamp, zone: &TimeZone) -> String {
 fn Breakdown(slices: Vec<Slice>, by: &'static str) -> impl IntoView {
     let first =
         DIMENSIONS.iter().find(|(code, ..)| *code == by).map_or("Name", |(_, label, _)| label.trim_end_matches('s'));
-    let rows = slices.into_iter().map(move |slice| {
+    let all = slices.len();
+    let rows = slices.into_iter().take(MOST_ROWS).map(move |slice| {
         let name = match (slice.name.is_empty(), slice.product.is_empty()) {
             (true, _) => "No operation matched".to_owned(),
             (false, true) => slice.name,
@@ -258,5 +262,6 @@ fn Breakdown(slices: Vec<Slice>, by: &'static str) -> impl IntoView {
         >
             {rows.collect_view()}
         </DataTable>
+        {(all > MOST_ROWS).then(|| view! { <p class="table-note">{format!("The {MOST_ROWS} with most calls, of {all}.")}</p> })}
     }
 }
