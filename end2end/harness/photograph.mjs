@@ -19,7 +19,8 @@ export async function photograph(page, name) {
       await page.setViewportSize({ width, height: 900 });
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       const picture = `${name}-${colorScheme}-${width}`;
-      await page.screenshot({ path: path.join(artifacts, `${picture}.png`), fullPage: true, animations: "disabled" });
+      const file = path.join(artifacts, `${picture}.png`);
+      await page.screenshot({ path: file, fullPage: true, animations: "disabled", timeout: 30_000 });
       for (const fault of await look(page)) faults.set(fault, [...(faults.get(fault) ?? []), `${colorScheme} ${width}`]);
     }
   }
