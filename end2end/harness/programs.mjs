@@ -30,7 +30,9 @@ export async function freePorts(count) {
 }
 
 const running = new Set();
-process.once("exit", () => running.forEach((one) => one.signal("SIGKILL")));
+// However a journey ends, nothing is left behind. The server is asked, not killed: it stops its Postgres itself.
+process.once("exit", () => running.forEach((one) => one.signal("SIGTERM")));
+for (const [signal, number] of [["SIGHUP", 1], ["SIGINT", 2], ["SIGTERM", 15]]) process.once(signal, () => process.exit(128 + number));
 
 /** One started program and everything it wrote. */
 export class Service {
