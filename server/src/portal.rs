@@ -34,8 +34,8 @@ use tower_sessions::{Expiry, SessionManagerLayer, cookie::SameSite, cookie::time
 /// Larger than the largest OpenAPI document that we take (bytes).
 const LARGEST_FORM: usize = 8 * 1024 * 1024;
 
-/// Idle time after which a session ends.
-const SESSION_IDLE: Duration = Duration::hours(12);
+/// Time after which a session ends, counted from the sign-in: reading a page does not make it longer.
+const SESSION_LIFE: Duration = Duration::hours(12);
 
 /// The whole portal.
 pub fn router(state: AppState, site: Site) -> Router {
@@ -56,7 +56,7 @@ pub fn router(state: AppState, site: Site) -> Router {
         .with_secure(true)
         .with_http_only(true)
         .with_same_site(SameSite::Lax)
-        .with_expiry(Expiry::OnInactivity(SESSION_IDLE));
+        .with_expiry(Expiry::OnInactivity(SESSION_LIFE));
     pages
         .merge(downloads::router(state))
         .layer(DefaultBodyLimit::max(LARGEST_FORM))

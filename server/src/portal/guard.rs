@@ -131,3 +131,38 @@ fn sign_in(page: &str, request: &Request) -> String {
         .collect();
     if wanted == "/" { page.to_owned() } else { format!("{page}?next={encoded}") }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{portal::sessions::Sessions, test_app};
+    use app::shell::SiteFiles;
+    use axum::{Router, middleware::from_fn_with_state, routing::get};
+    use http::StatusCode;
+    use leptos::config::LeptosOptions;
+    use tower::ServiceExt;
+    use tower_sessions::SessionManagerLayer;
+
+    async fn status(router: &Router, path: &str) -> StatusCode {
+        let request = http::Request::get(path).body(axum::body::Body::empty()).expect("a request");
+        router.clone().oneshot(request).await.expect("an answer").status()
+    }
+
+    #[tokio::test]
+    async fn a_route_that_is_not_in_the_list_does_not_exist() {
+        let store = store::test_db::store().await;
+        // The portal's router does the same, and with it sets up what renders pages.
+        leptos_axum::generate_route_list(app::routes::App);
+        let options = LeptosOptions::builder().output_name("x").build();
+        let refusals = Refusals::new(options, SiteFiles { style: "/pkg/x.css".to_owned() });
+        let open =
+            Router::new().route("/sign-in", get(|| async { "open" })).route("/forgotten", get(|| async { "open" }));
+        let guarded = open
+            .clone()
+            .layer(from_fn_with_state(Guard { state: test_app::state(&store), refusals }, guard))
+            .layer(SessionManagerLayer::new(Sessions::new(store.handle())));
+        assert_eq!(status(&open, "/forgotten").await, StatusCode::OK, "without the guard");
+        assert_eq!(status(&guarded, "/forgotten").await, StatusCode::NOT_FOUND);
+        assert_eq!(status(&guarded, "/sign-in").await, StatusCode::OK, "what the list has is there");
+    }
+}

@@ -1,0 +1,14 @@
+//! The whole portal, as `turnpike serve` builds it, on a real Postgres: who may do what, what one partner learns of
+//! another, sessions, headers, and text that tries to be markup.
+
+mod access_list;
+mod browser;
+mod company;
+mod headers;
+mod markup;
+mod origin;
+mod portal;
+mod same_answers;
+mod sessions;
+mod tenants;
+mod two_products;
