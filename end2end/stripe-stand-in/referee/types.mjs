@@ -5,7 +5,8 @@
 
 import { spawnSync } from "node:child_process";
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
 
 const folder = process.argv[2];
 if (!folder) {
@@ -63,7 +64,7 @@ if (unknown.size > 0 || seen.size === 0) {
   process.exit(1);
 }
 
-const scratch = mkdtempSync(join(import.meta.dirname, "types-"));
+const scratch = mkdtempSync(join(dirname(fileURLToPath(import.meta.url)), "types-"));
 const source = join(scratch, "requests.ts");
 writeFileSync(source, `import Stripe from "stripe";\n${[...seen.values()].map((line) => `;${line}`).join("\n")}\n`);
 const compiler = join(import.meta.dirname, "node_modules", "typescript", "bin", "tsc");

@@ -1,3 +1,5 @@
+//! Keys: made, rotated, revoked, on a real Postgres.
+
 use super::{KeyState, NewKey, NewSecret};
 use crate::{StoreError, Ts, test_db, test_db::world::World};
 use domain::{id::AppId, key_text::Environment};

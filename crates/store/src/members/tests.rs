@@ -1,3 +1,5 @@
+//! Members: roles, invitations, the last owner, on a real Postgres.
+
 use super::NewMember;
 use crate::{
     Account, Actor, NewInvitation, SessionRow, StoreError, test_db,

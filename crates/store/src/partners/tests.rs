@@ -1,3 +1,5 @@
+//! Partners: sign-up, search, suspension, on a real Postgres.
+
 use super::{NewPartner, SignedUp};
 use crate::{
     Actor, StoreError, test_db,

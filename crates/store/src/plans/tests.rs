@@ -1,3 +1,5 @@
+//! Plans: versions that never change, on a real Postgres.
+
 use super::{AddedVersion, NewPlan, PlanMeta};
 use crate::{
     Actor, Store, StoreError, products, test_db,

@@ -1,3 +1,5 @@
+//! Products: what a partner may see, on a real Postgres.
+
 use super::{NewOperation, NewProduct};
 use crate::{
     Actor, Store, StoreError, plans, test_db,

@@ -1,3 +1,5 @@
+//! Subscriptions: choice, approval, change, on a real Postgres.
+
 use super::{Chosen, SubscriptionStatus};
 use crate::{
     Actor, PlanMeta, Store, StoreError,
