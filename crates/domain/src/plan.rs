@@ -2,13 +2,16 @@
 
 use crate::{
     limit::Limit,
-    money::{Currency, Money},
+    money::{Currency, MICROS, Money},
     period::Interval,
     product::is_code,
     quota::Quota,
     rating::price::Price,
 };
 use serde::{Deserialize, Serialize};
+
+/// Far beyond any fee, and small enough that invoices, ledgers and their sums can hold it.
+const LARGEST_AMOUNT_MICROS: i64 = 1_000_000_000 * MICROS;
 
 /// Everything that a plan version promises, as operators write it and as the database keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -155,6 +158,11 @@ impl PlanTerms {
         }
         if self.included_credit_micros < 0 || self.included_credit_micros % coin != 0 {
             problems.push(Problem::new("included_credit", "Included credit is zero or more, in whole coins"));
+        }
+        for (field, micros) in [("base_fee", self.base_fee_micros), ("included_credit", self.included_credit_micros)] {
+            if micros > LARGEST_AMOUNT_MICROS {
+                problems.push(Problem::new(field, "An amount is at most 1,000,000,000"));
+            }
         }
         for (index, limit) in self.limits.iter().enumerate() {
             if limit.calls == 0 {

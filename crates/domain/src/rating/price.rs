@@ -5,6 +5,9 @@ use crate::{money::MoneyError, plan::Problem};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+/// A larger one is a slip of the pen, and with real usage a sum that no invoice can hold.
+const LARGEST_UNIT_PRICE: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
+
 /// What units cost, in the plan's currency. Prices are decimal texts in YAML and JSON, as `"0.005"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(tag = "model", rename_all = "snake_case", deny_unknown_fields)]
@@ -60,6 +63,8 @@ impl Price {
         let mut check = |field: String, price: &Decimal| {
             if price.is_sign_negative() && !price.is_zero() {
                 problems.push(Problem::new(field, "A price is zero or more"));
+            } else if *price > LARGEST_UNIT_PRICE {
+                problems.push(Problem::new(field, "A unit costs at most 1,000,000"));
             } else if price.scale() > 12 {
                 problems.push(Problem::new(field, "A price has at most twelve decimals"));
             }

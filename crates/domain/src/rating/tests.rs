@@ -68,6 +68,18 @@ fn free_units_go_to_the_first_operations_by_name() {
     assert_eq!(rated.total.to_string(), "$20.00");
 }
 
+#[test]
+fn amounts_that_no_invoice_could_hold_are_refused_with_the_plan() {
+    let fields = |plan: &PlanTerms| plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>();
+    let mut plan = terms(price::Price::PerUnit { included: 0, unit_price: dec("1000000") });
+    (plan.base_fee_micros, plan.included_credit_micros) = (1_000_000_000_000_000, 1_000_000_000_000_000);
+    assert!(fields(&plan).is_empty());
+    plan.price = price::Price::PerUnit { included: 0, unit_price: dec("79228162514264337593543950335") };
+    plan.base_fee_micros = i64::MAX - i64::MAX % 10_000;
+    plan.included_credit_micros += 10_000;
+    assert_eq!(fields(&plan), ["base_fee", "included_credit", "price.unit_price"]);
+}
+
 proptest! {
     #[test]
     fn lines_add_up_and_order_does_not_matter(units in proptest::collection::vec(0_u64..300_000, 1..12)) {
