@@ -62,6 +62,14 @@ enum Command {
         #[arg(long)]
         email: Option<String>,
     },
+    /// Give up on a gateway node whose data directory is lost.
+    ///
+    /// Billing periods close only when all nodes have stored their usage, so a node that never comes back holds them up.
+    /// Usage that was in its spool and not in Postgres is lost with it.
+    ForgetNode {
+        /// Its name, as /status shows it and as the file spool/node of its data directory holds it.
+        node: String,
+    },
     /// Print the version.
     Version,
 }
@@ -87,6 +95,7 @@ pub fn main() -> ExitCode {
         Command::Plan { file } => block_on(apply::plan(config, file)),
         Command::Apply { file } => block_on(apply::apply(config, file)),
         Command::OperatorLink { email } => block_on(operator_link::print(config, email)),
+        Command::ForgetNode { node } => block_on(reach::forget_node(config, node)),
         Command::Version => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -27,7 +27,7 @@ pub struct InvoiceParams {
     format: Option<Format>,
     /// For the provider's tokens: the partner's identifier.
     #[serde(rename = "partner")]
-    #[param(rename = "partner")]
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
     _partner: Option<String>,
 }
 
@@ -90,7 +90,7 @@ pub struct AmountOut {
 
 /// All invoices, newest first.
 #[utoipa::path(get, path = "/api/invoices", operation_id = "listInvoices", tag = "Invoices", params(InvoiceParams),
-    responses((status = 200, description = "Newest first", body = List<InvoiceOut>), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, description = "Newest first", content((List<InvoiceOut> = "application/json"), (String = "text/csv"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn list(call: PartnerCall, Params(params): Params<InvoiceParams>) -> Result<Response, Problem> {
     let invoices = call.state.store.invoices(call.partner).await?;
     let invoices: Vec<InvoiceOut> = invoices.into_iter().map(InvoiceOut::from).collect();
@@ -102,8 +102,8 @@ pub async fn list(call: PartnerCall, Params(params): Params<InvoiceParams>) -> R
 
 /// One invoice with its lines.
 #[utoipa::path(get, path = "/api/invoices/{invoice}", operation_id = "getInvoice", tag = "Invoices",
-    params(("invoice" = String, Path, description = "The invoice's identifier"), InvoiceParams),
-    responses((status = 200, description = "The invoice", body = InvoiceWithLinesOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+    params(("invoice" = String, Path, description = "The invoice's identifier", pattern = "^invoice_[0-9a-f]{32}$"), InvoiceParams),
+    responses((status = 200, description = "The invoice", content((InvoiceWithLinesOut = "application/json"), (String = "text/csv"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(
     call: PartnerCall,
     Named(invoice): Named<InvoiceId>,

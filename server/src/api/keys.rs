@@ -27,7 +27,7 @@ use utoipa::{IntoParams, ToSchema};
 pub struct Whose {
     /// For the provider's tokens: the partner's identifier.
     #[serde(rename = "partner")]
-    #[param(rename = "partner")]
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
     _partner: Option<String>,
 }
 
@@ -93,12 +93,12 @@ pub enum KeyStateOut {
 #[serde(deny_unknown_fields)]
 pub struct KeyIn {
     /// The app that it belongs to.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^app_[0-9a-f]{32}$")]
     app: AppId,
     #[schema(min_length = 1, max_length = 100, example = "Production")]
     name: String,
     /// `live` or `test`.
-    #[schema(value_type = String)]
+    #[schema(value_type = String, pattern = "^(live|test)$")]
     environment: Environment,
 }
 
@@ -162,7 +162,7 @@ pub async fn create(call: PartnerCall, _: Params<Whose>, Body(body): Body<KeyIn>
 
 /// Makes a key that takes another's place; the old one goes on working for a while.
 #[utoipa::path(post, path = "/api/keys/{key}/rotate", operation_id = "rotateKey", tag = "Keys",
-    params(("key" = String, Path, description = "The key's identifier"), Whose), request_body = RotateIn,
+    params(("key" = String, Path, description = "The key's identifier", pattern = "^key_[0-9a-f]{32}$"), Whose), request_body = RotateIn,
     responses((status = 201, description = "The new key's text, once", body = CreatedKeyOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn rotate(
     call: PartnerCall,
@@ -180,7 +180,7 @@ pub async fn rotate(
 
 /// Ends a key for good, within a second.
 #[utoipa::path(post, path = "/api/keys/{key}/revoke", operation_id = "revokeKey", tag = "Keys",
-    params(("key" = String, Path, description = "The key's identifier"), Whose),
+    params(("key" = String, Path, description = "The key's identifier", pattern = "^key_[0-9a-f]{32}$"), Whose),
     responses((status = 204, description = "Revoked"), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn revoke(call: PartnerCall, Named(key): Named<KeyId>, _: Params<Whose>) -> Result<StatusCode, Problem> {
     call.state.store.revoke_key(call.partner, key, call.token.actor(), call.now).await?;

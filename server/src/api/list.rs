@@ -5,19 +5,17 @@ use axum::{
     http::{HeaderValue, Uri, header},
     response::{IntoResponse, Response},
 };
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 const USUAL_LIMIT: u32 = 50;
 const LARGEST_LIMIT: u32 = 200;
 
 /// Which part of a list.
-#[derive(Debug, Clone, Default, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
+#[derive(Debug, Clone, Default)]
 pub struct Part {
     /// Where to go on: `next` of the page before.
     pub cursor: Option<String>,
-    /// How many at most, 1 to 200. 50 where it is left out.
     pub limit: Option<u32>,
 }
 
@@ -30,6 +28,11 @@ pub struct List<T> {
 }
 
 impl Part {
+    /// An empty cursor is none.
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref().filter(|cursor| !cursor.is_empty())
+    }
+
     pub fn limit(&self) -> u32 {
         self.limit.unwrap_or(USUAL_LIMIT).clamp(1, LARGEST_LIMIT)
     }

@@ -22,6 +22,7 @@ pub struct PartnerParams {
     /// Where to go on: `next` of the page before.
     cursor: Option<String>,
     /// How many at most, 1 to 200. 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 
@@ -84,13 +85,13 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let part = Part { cursor: params.cursor, limit: params.limit };
     let search = params.search.unwrap_or_default();
-    let page = call.state.store.all_partners_page(&search, part.cursor.as_deref(), part.limit(), call.now).await?;
+    let page = call.state.store.all_partners_page(&search, part.cursor(), part.limit(), call.now).await?;
     Ok(List { items: page.items.into_iter().map(PartnerLineOut::from).collect(), next: page.next }.answer(&uri))
 }
 
 /// One partner.
 #[utoipa::path(get, path = "/api/partners/{partner}", operation_id = "getPartner", tag = "Partners",
-    params(("partner" = String, Path, description = "The partner's identifier")),
+    params(("partner" = String, Path, description = "The partner's identifier", pattern = "^partner_[0-9a-f]{32}$")),
     responses((status = 200, description = "The partner", body = PartnerOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(call: ProviderCall, Named(partner): Named<PartnerId>) -> Result<Json<PartnerOut>, Problem> {
     Ok(Json(call.state.store.partner(partner).await?.into()))
@@ -98,7 +99,7 @@ pub async fn show(call: ProviderCall, Named(partner): Named<PartnerId>) -> Resul
 
 /// Refuses the partner's calls within a second. Its people can still sign in and read why.
 #[utoipa::path(post, path = "/api/partners/{partner}/suspend", operation_id = "suspendPartner", tag = "Partners",
-    params(("partner" = String, Path, description = "The partner's identifier")), request_body = SuspendIn,
+    params(("partner" = String, Path, description = "The partner's identifier", pattern = "^partner_[0-9a-f]{32}$")), request_body = SuspendIn,
     responses((status = 204, description = "Suspended"), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn suspend(
     call: ProviderCall,
@@ -111,7 +112,7 @@ pub async fn suspend(
 
 /// Takes the partner's calls again within a second.
 #[utoipa::path(post, path = "/api/partners/{partner}/reactivate", operation_id = "reactivatePartner", tag = "Partners",
-    params(("partner" = String, Path, description = "The partner's identifier")),
+    params(("partner" = String, Path, description = "The partner's identifier", pattern = "^partner_[0-9a-f]{32}$")),
     responses((status = 204, description = "Reactivated"), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn reactivate(call: ProviderCall, Named(partner): Named<PartnerId>) -> Result<StatusCode, Problem> {
     call.state.store.reactivate_partner(partner, call.token.actor(), call.now).await?;
@@ -120,7 +121,7 @@ pub async fn reactivate(call: ProviderCall, Named(partner): Named<PartnerId>) ->
 
 /// Puts the partner on a plan's newest version at once, private plans included.
 #[utoipa::path(post, path = "/api/partners/{partner}/plan", operation_id = "assignPlan", tag = "Partners",
-    params(("partner" = String, Path, description = "The partner's identifier")), request_body = AssignPlanIn,
+    params(("partner" = String, Path, description = "The partner's identifier", pattern = "^partner_[0-9a-f]{32}$")), request_body = AssignPlanIn,
     responses((status = 204, description = "Assigned"), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn assign_plan(
     call: ProviderCall,

@@ -93,6 +93,10 @@ impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound => Self::not_found(),
+            // The store's word for a cursor.
+            StoreError::Invalid { field, .. } if field == "after" => {
+                Self::bad_request("cursor is not of this list; leave it out to begin at the first page")
+            }
             StoreError::Invalid { field, message } => Self::invalid(&field, message),
             StoreError::Conflict { field, message } => {
                 let mut problem = Self::new(StatusCode::CONFLICT, "conflict", "Conflict", message.clone());

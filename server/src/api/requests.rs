@@ -30,17 +30,18 @@ pub struct RequestParams {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// `live` or `test`; both where it is left out.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
     environment: Option<Environment>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^product_[0-9a-f]{32}$")]
     product: Option<ProductId>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^op_[0-9a-f]{32}$")]
     operation: Option<OperationId>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^app_[0-9a-f]{32}$")]
     app: Option<AppId>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
     key: Option<KeyId>,
     /// 2, 3, 4 or 5.
+    #[param(minimum = 2, maximum = 5)]
     status_class: Option<u8>,
     method: Option<String>,
     /// `served`, `refused`, `upstream_failed` or `client_gone`.
@@ -50,9 +51,10 @@ pub struct RequestParams {
     /// Where to go on: `next` of the page before.
     cursor: Option<String>,
     /// How many at most, 1 to 200. 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
     /// For the provider's tokens: whose requests.
-    #[param(value_type = Option<String>)]
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
     #[serde(rename = "partner")]
     _partner: Option<String>,
 }
@@ -95,7 +97,7 @@ pub async fn list(
     let end = params.to.unwrap_or(call.now);
     let range = range(params.from.unwrap_or(end - USUAL_REACH), end)?;
     let part = Part { cursor: params.cursor.clone(), limit: params.limit };
-    let after: Option<Place> = part.cursor.as_deref().map(str::parse).transpose()?;
+    let after: Option<Place> = part.cursor().map(str::parse).transpose()?;
     let size = u16::try_from(part.limit()).unwrap_or(u16::MAX);
     let page = call.state.store.request_log(call.partner, range, &params.filter(), after.as_ref(), size).await?;
     let items = page.requests.into_iter().map(RequestOut::from).collect();

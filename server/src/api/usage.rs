@@ -26,24 +26,24 @@ pub struct UsageParams {
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
     /// `live` or `test`; both where it is left out.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
     environment: Option<Environment>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^product_[0-9a-f]{32}$")]
     product: Option<ProductId>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^op_[0-9a-f]{32}$")]
     operation: Option<OperationId>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^app_[0-9a-f]{32}$")]
     app: Option<AppId>,
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
     key: Option<KeyId>,
     /// What to break the totals down by: `product`, `operation`, `app`, `key` or `environment`.
-    #[param(value_type = Option<String>)]
+    #[param(value_type = Option<String>, pattern = "^(product|operation|app|key|environment)$")]
     by: Option<Dimension>,
     /// `json` or `csv`.
     #[param(inline)]
     format: Option<Format>,
     /// For the provider's tokens: whose usage.
-    #[param(value_type = Option<String>)]
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
     #[serde(rename = "partner")]
     _partner: Option<String>,
 }
@@ -120,7 +120,7 @@ pub struct DayOut {
 
 /// Usage of a range of time, whole and broken down.
 #[utoipa::path(get, path = "/api/usage", operation_id = "getUsage", tag = "Usage", params(UsageParams),
-    responses((status = 200, description = "What was used", body = UsageOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, description = "What was used", content((UsageOut = "application/json"), (String = "text/csv"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(call: PartnerCall, Params(params): Params<UsageParams>) -> Result<Response, Problem> {
     let (range, filter) = (params.range(&call).await?, params.filter());
     let store = &call.state.store;
@@ -138,7 +138,7 @@ pub async fn show(call: PartnerCall, Params(params): Params<UsageParams>) -> Res
 
 /// Usage day by day in the partner's time zone; days without a call are there with zeros.
 #[utoipa::path(get, path = "/api/usage/series", operation_id = "getUsageSeries", tag = "Usage", params(UsageParams),
-    responses((status = 200, description = "One row a day", body = SeriesOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 200, description = "One row a day", content((SeriesOut = "application/json"), (String = "text/csv"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn series(call: PartnerCall, Params(params): Params<UsageParams>) -> Result<Response, Problem> {
     let (range, filter) = (params.range(&call).await?, params.filter());
     let store = &call.state.store;

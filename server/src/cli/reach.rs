@@ -16,6 +16,16 @@ pub async fn migrate(config: Config) -> Result<ExitCode, CommandError> {
     .await
 }
 
+/// `turnpike forget-node`.
+pub async fn forget_node(config: Config, node: String) -> Result<ExitCode, CommandError> {
+    with_installation(&config, async |store, _, _| {
+        store.forget_node(&node).await?;
+        println!("Nothing waits for {node} any more.");
+        Ok(ExitCode::SUCCESS)
+    })
+    .await
+}
+
 /// Runs `work` on the migrated database, with the installation's time, and lets go of the database whatever happens.
 pub async fn with_installation(
     config: &Config,
