@@ -29,7 +29,7 @@ pub fn problem(password: &str, context: &[&str]) -> Option<&'static str> {
         return Some("This password is among the commonest ones; choose another");
     }
     let own = |word: &&str| word.len() >= 4 && lower.contains(&word.to_lowercase()) && lower.len() < word.len() + 4;
-    if context.iter().any(|word| own(&word)) {
+    if context.iter().any(own) {
         return Some("This password is your own name or address; choose another");
     }
     None

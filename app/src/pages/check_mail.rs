@@ -2,7 +2,6 @@
 
 use crate::{
     components::{ButtonLink, Icon, IconName, SignInCard},
-    flash::flash,
     frames::PublicFrame,
     page::{PageTitle, page},
     viewer,
@@ -15,12 +14,6 @@ pub fn CheckMailPage() -> impl IntoView {
     page(async move {
         let cx = cx?;
         let settings = cx.state.settings.clone();
-        let address = flash().typed("check-mail", "email", "");
-        let sentence = if address.is_empty() {
-            "We have sent you a mail. Open the link in it to go on.".to_owned()
-        } else {
-            format!("We have sent a mail to {address}. Open the link in it to go on.")
-        };
         let inbox = (settings.development && !settings.mail_is_sent).then(|| {
             view! {
                 <div class="mail-inbox">
@@ -37,7 +30,7 @@ pub fn CheckMailPage() -> impl IntoView {
                     below=|| view! { <p><a href="/sign-in">"Back to sign-in"</a></p> }
                 >
                     <p class="mail-icon"><Icon name=IconName::Mail/></p>
-                    <p>{sentence}</p>
+                    <p>"If the address is right, a mail is on its way. Open the link in it to go on."</p>
                     <p class="error-hint">
                         "Nothing there after a few minutes? Look among unwanted mail, and check the address for typing errors. "
                         "You can send the form again; an older link then stops working."

@@ -66,7 +66,7 @@ fn MailRow(mail: Mail, now: jiff::Timestamp) -> impl IntoView {
     view! {
         <tr>
             <Cell label="Subject" head=true><a href=format!("/dev/inbox/{}", mail.id)>{mail.subject}</a></Cell>
-            <Cell label="To">{mail.recipient}</Cell>
+            <Cell label="To"><span class="address">{mail.recipient}</span></Cell>
             <Cell label="When"><RelativeTime at=mail.created_at now/></Cell>
             <Cell label="State"><Badge text tone/></Cell>
         </tr>

@@ -5,6 +5,9 @@ use crate::components::{Cell, Column, DataTable};
 use leptos::prelude::*;
 use store::ProductLine;
 
+/// What a tier says to one aspect, a line each.
+type Words = Box<dyn Fn(&Tier) -> Vec<String>>;
+
 #[component]
 pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>) -> impl IntoView {
     if tiers.len() < 2 {
@@ -12,7 +15,7 @@ pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>) -> impl IntoView
     }
     let mut columns = vec![Column::text("Compared")];
     columns.extend(tiers.iter().map(|tier| Column::text(tier.name.clone())));
-    let aspects: Vec<(&str, Box<dyn Fn(&Tier) -> Vec<String>>)> = vec![
+    let aspects: Vec<(&str, Words)> = vec![
         ("Base fee", Box::new(|tier| vec![tier::price(&tier.terms)])),
         ("Usage", Box::new(|tier| tier::usage_price(&tier.terms))),
         (

@@ -110,7 +110,7 @@ fn InvitedRow(member: Member, viewer: MemberViewer, decides: bool, now: Timestam
     });
     view! {
         <tr>
-            <Cell label="E-mail" head=true>{member.email}</Cell>
+            <Cell label="E-mail" head=true><span class="address">{member.email}</span></Cell>
             <Cell label="Role"><Badge text=title(member.role)/></Cell>
             <Cell label="Invited"><RelativeTime at=member.created_at now/></Cell>
             {actions}

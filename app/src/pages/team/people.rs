@@ -69,7 +69,7 @@ fn Row(member: Member, viewer: MemberViewer, decides: bool, last_owner: bool) ->
                 {member.disabled_at.map(|_| view! { <Badge text="Disabled" tone=Tone::Warning/> })}
                 {member.email_verified_at.is_none().then(|| view! { <Badge text="Address not confirmed" tone=Tone::Warning/> })}
             </Cell>
-            <Cell label="E-mail">{member.email.clone()}</Cell>
+            <Cell label="E-mail"><span class="address">{member.email.clone()}</span></Cell>
             <Cell label="Role">{about}</Cell>
             <Cell label="Since"><TimeText at=member.created_at date=true/></Cell>
             {actions}
