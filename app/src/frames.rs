@@ -115,7 +115,10 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 {(ahead > 0)
                     .then(|| view! {
                         <Notice tone=Tone::Warning>
-                            {format!("The test clock is {} hours ahead of real time.", ahead / 3_600)}
+                            {match ahead / 3_600 {
+                                hours @ 0..48 => format!("The test clock is {hours} hours ahead of real time."),
+                                hours => format!("The test clock is {} days ahead of real time.", hours / 24),
+                            }}
                         </Notice>
                     })}
                 {notice.map(|text| view! { <Notice tone=Tone::Success>{text}</Notice> })}

@@ -24,6 +24,9 @@ after(async () => {
 describe("nobody is signed in", () => album("anyone", pages.anyone, async () => {}));
 describe("a member sees the example's data", () =>
   album("member", pages.member, async (visitor) => {
+    const colleague = await browser.visitor(world);
+    await acceptInvitation(colleague, "dev@acme.example", "Dev Eloper");
+    await colleague.close();
     await acceptInvitation(visitor, "owner@acme.example");
     await untilCallsAreShown(visitor);
   }));

@@ -140,7 +140,8 @@ impl Seen {
     }
 }
 
-fn by_day(days: &[(Timestamp, Totals)], zone: &jiff::tz::TimeZone) -> impl IntoView + use<> {
+/// Calls by day as a chart; the same for the partner and for the operator.
+pub fn by_day(days: &[(Timestamp, Totals)], zone: &jiff::tz::TimeZone) -> impl IntoView + use<> {
     let label =
         |day: &Timestamp| local_date(*day, zone).rsplit_once(' ').map_or_else(String::new, |(day, _)| day.to_owned());
     let labels: Vec<String> = days.iter().map(|(day, _)| label(day)).collect();

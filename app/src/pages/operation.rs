@@ -76,6 +76,7 @@ pub fn OperationPage() -> impl IntoView {
                         <CodeTabs id="samples" label="Call it" samples=samples/>
                         {examples}
                     }>
+                        <h2 class="visually-hidden">"What it does"</h2>
                         <Markdown text=doc.description_markdown.clone()/>
                         <Parameters parameters=doc.parameters.clone()/>
                         {doc.request_body.clone().map(|body| view! { <Body body=body/> })}

@@ -51,7 +51,7 @@ pub fn PlanChangePage() -> impl IntoView {
                     <DataTable
                         caption="Before and after"
                         caption_hidden=true
-                        columns=vec![Column::text(""), Column::text(from), Column::text(name)]
+                        columns=vec![Column::text("Terms"), Column::text(from), Column::text(name)]
                         stack=true
                     >
                         {rows}

@@ -49,7 +49,8 @@ pub fn ProductPage() -> impl IntoView {
                 })}
                 <DocsLayout label=name contents=move || contents>
                     <Stack>
-                        <Prose><Markdown text=description/></Prose>
+                        {(!description.trim().is_empty())
+                            .then(|| view! { <Prose><h2 class="visually-hidden">"About this API"</h2><Markdown text=description/></Prose> })}
                         <Card title="How to call it" description="Send your key with every call. A test key reaches the same API and is never charged.">
                             <CodeBlock code=curl language="shell" title="Base address and key" short=true/>
                         </Card>

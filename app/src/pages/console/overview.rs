@@ -3,15 +3,20 @@
 use crate::{
     components::*,
     frames::OperatorFrame,
-    page::{PageTitle, page},
+    page::{PageError, PageTitle, page},
     viewer,
 };
 use domain::{money::group_thousands, period::Period};
-use jiff::ToSpan;
+use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use leptos::prelude::*;
-use store::usage::PartnerUsage;
+use store::{AuditEntry, Store, usage::PartnerUsage};
 
-const BUSIEST: u32 = 10;
+/// Partners that the page lists.
+const BUSIEST: usize = 8;
+/// More partners than one installation has: the sums are over all of them.
+const ALL: u32 = 100_000;
+const CHANGES: u32 = 6;
+const DAYS: i64 = 7;
 
 #[component]
 pub fn OverviewPage() -> impl IntoView {
@@ -21,13 +26,18 @@ pub fn OverviewPage() -> impl IntoView {
         let store = &cx.state.store;
         let start = cx.now.checked_sub(24.hours()).unwrap_or(cx.now);
         let range = Period { start, end: cx.now.checked_add(1.minute()).unwrap_or(cx.now) };
-        let busiest = store.all_partners_usage(range, None, BUSIEST).await?;
+        let mut busiest = store.all_partners_usage(range, None, ALL).await?;
+        let partners = busiest.len() as u64;
+        let week = week(store, cx.now).await?;
+        let changes = store.all_audit_page(None, CHANGES).await?.items;
+        let changes = changes.into_iter().map(change).collect_view();
         let requests = store.all_plan_requests().await?.len();
         let lag = store.usage_lag(cx.now).await?;
         let products = store.all_products().await?.len();
         let plans = store.all_plans().await?.iter().filter(|plan| plan.archived_at.is_none()).count();
         let calls: u64 = busiest.iter().map(|partner| partner.calls).sum();
         let errors: u64 = busiest.iter().map(|partner| partner.errors).sum();
+        busiest.truncate(BUSIEST);
         let behind = lag.map_or("No usage yet".to_owned(), |lag| format!("{} s behind the gateway", lag.as_secs()));
         let steps = vec![
             ChecklistStep::new(
@@ -67,10 +77,11 @@ pub fn OverviewPage() -> impl IntoView {
                 <StatGrid>
                     <Stat label="Calls" figure=group_thousands(calls) hint=behind/>
                     <Stat label="Errors" figure=group_thousands(errors) hint="Answers of 400 and more"/>
-                    <Stat label="Products" figure=group_thousands(products as u64)/>
+                    <Stat label="Partners with calls" figure=group_thousands(partners)/>
                     <Stat label="Stripe" figure=if stripe { "On" } else { "Off" } hint=if stripe { "Invoices are pushed" } else { "Billing stops at the invoice" }/>
                 </StatGrid>
-                <Card title="Busiest partners" flush=true>
+                {(calls > 0).then(|| view! { <Card>{week}</Card> })}
+                <Card title="Busiest partners" flush=true actions=move || view! { <a href="/console/partners">"All partners"</a> }>
                     {if empty {
                         view! {
                             <EmptyState title="No calls in the last 24 hours" text="Partners with calls appear here a second after their first one." icon=IconName::Chart>
@@ -97,9 +108,59 @@ pub fn OverviewPage() -> impl IntoView {
                         .into_any()
                     }}
                 </Card>
+                <Card title="Latest changes" flush=true actions=move || view! { <a href="/console/audit">"Audit log"</a> }>
+                    <DataTable
+                        caption="Latest changes"
+                        caption_hidden=true
+                        columns=vec![Column::text("When"), Column::text("Who"), Column::text("What"), Column::text("To what")]
+                        stack=true
+                    >
+                        {changes}
+                    </DataTable>
+                </Card>
             </OperatorFrame>
         })
     })
+}
+
+/// Calls of all partners, by day in UTC.
+async fn week(store: &Store, now: Timestamp) -> Result<impl IntoView + use<>, PageError> {
+    let mut labels = Vec::new();
+    let (mut good, mut bad) = (Vec::new(), Vec::new());
+    let midnight = now.to_zoned(TimeZone::UTC).start_of_day().map_err(|_| PageError::Unavailable)?;
+    for back in (0..DAYS).rev() {
+        let start = midnight.checked_sub(back.days()).map_err(|_| PageError::Unavailable)?;
+        let end = start.checked_add(1.day()).map_err(|_| PageError::Unavailable)?;
+        let day = Period { start: start.timestamp(), end: end.timestamp() };
+        let used = store.all_partners_usage(day, None, ALL).await?;
+        let calls: u64 = used.iter().map(|partner| partner.calls).sum();
+        let errors: u64 = used.iter().map(|partner| partner.errors).sum();
+        labels.push(start.strftime("%-d %b").to_string());
+        good.push(calls.saturating_sub(errors));
+        bad.push(errors);
+    }
+    let series = vec![Series::new("Answered well", Tone::Info, good), Series::new("Errors", Tone::Warning, bad)];
+    Ok(view! {
+        <BarChart
+            title="The last 7 days"
+            description="Calls of all partners for each day, in UTC"
+            unit="calls a day"
+            labels=labels
+            series=series
+        />
+    })
+}
+
+fn change(entry: AuditEntry) -> impl IntoView {
+    let who = if entry.actor.is_empty() { entry.actor_kind } else { entry.actor };
+    view! {
+        <tr>
+            <Cell label="When" head=true><TimeText at=entry.at/></Cell>
+            <Cell label="Who"><span class="clip">{who}</span></Cell>
+            <Cell label="What"><code>{entry.action}</code></Cell>
+            <Cell label="To what"><span class="clip">{entry.subject}</span></Cell>
+        </tr>
+    }
 }
 
 fn row(partner: PartnerUsage) -> impl IntoView {

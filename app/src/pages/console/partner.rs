@@ -7,16 +7,24 @@ use crate::{
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        home::by_day,
         invoices::{InvoiceState, number},
         time_text::{local_zone, period_days},
     },
     viewer::{self, Cx, OperatorViewer},
 };
-use domain::{id::PartnerId, key_text::Environment, money::group_thousands};
-use jiff::Timestamp;
+use domain::{id::PartnerId, key_text::Environment, money::group_thousands, period::Period};
+use jiff::{Timestamp, ToSpan};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use store::{Key, KeyState, Member, Partner, Plan, Subscription, invoices::Invoice};
+use store::{
+    Key, KeyState, Member, Partner, Plan, Subscription,
+    invoices::Invoice,
+    usage::{Totals, UsageFilter},
+};
+
+/// Keys that the page lists.
+const MOST_KEYS: usize = 25;
 
 #[component]
 pub fn PartnerPage() -> impl IntoView {
@@ -33,6 +41,8 @@ pub fn PartnerPage() -> impl IntoView {
         let suspended = seen.partner.suspended_at.is_some();
         let reason = seen.partner.suspended_reason.clone().filter(|reason| !reason.is_empty());
         let figures = seen.figures();
+        let used = seen.days.iter().any(|(_, totals)| totals.calls > 0);
+        let chart = used.then(|| by_day(&seen.days, &local_zone(&seen.partner.time_zone)));
         let plan = plan_card(id, seen.subscription, seen.requested, seen.plans);
         let members = members(seen.members, now);
         let keys = keys(seen.keys, now);
@@ -55,6 +65,7 @@ pub fn PartnerPage() -> impl IntoView {
                         </Notice>
                     })}
                 {figures}
+                {chart}
                 {plan}
                 {members}
                 {keys}
@@ -75,6 +86,7 @@ struct Seen {
     members: Vec<Member>,
     keys: Vec<Key>,
     invoices: Vec<Invoice>,
+    days: Vec<(Timestamp, Totals)>,
 }
 
 impl Seen {
@@ -82,8 +94,12 @@ impl Seen {
         let store = &cx.state.store;
         let subscription = store.subscription(id).await?;
         let bill = bill::so_far(&cx.state, id, cx.now).await?;
+        let partner = store.partner(id).await?;
+        let start = cx.now.checked_sub(744.hours()).unwrap_or(cx.now);
+        let range = Period { start, end: cx.now.checked_add(1.minute()).unwrap_or(cx.now) };
         Ok(Self {
-            partner: store.partner(id).await?,
+            days: store.usage_days(id, range, &partner.time_zone, &UsageFilter::default()).await?,
+            partner,
             requested: store.requested_subscription(id).await?,
             plans: store.all_plans().await?,
             members: store.members(id).await?,
@@ -203,8 +219,10 @@ fn keys(keys: Vec<Key>, now: Timestamp) -> impl IntoView {
         }
         .into_any();
     }
+    let all = keys.len();
     let rows = keys
         .into_iter()
+        .take(MOST_KEYS)
         .map(|key| {
             let (state, tone) = match key.state(now) {
                 KeyState::Active => ("Active", Tone::Success),
@@ -244,6 +262,7 @@ fn keys(keys: Vec<Key>, now: Timestamp) -> impl IntoView {
             >
                 {rows}
             </DataTable>
+            {(all > MOST_KEYS).then(|| view! { <p class="table-note">{format!("The newest {MOST_KEYS} of {all}.")}</p> })}
         </Card>
     }
     .into_any()

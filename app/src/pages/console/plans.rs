@@ -7,6 +7,7 @@ use crate::{
     pages::pricing::tier,
     viewer,
 };
+use domain::plan::Approval;
 use leptos::prelude::*;
 use store::Plan;
 
@@ -40,7 +41,7 @@ pub fn AllPlansPage() -> impl IntoView {
                                 columns=vec![
                                     Column::text("Plan"),
                                     Column::text("Price"),
-                                    Column::text("Approval"),
+                                    Column::text("In force"),
                                     Column::numeric("Version"),
                                     Column::numeric("Partners"),
                                 ]
@@ -65,6 +66,10 @@ fn row(plan: Plan) -> impl IntoView {
     let price = newest
         .map(|newest| format!("{} {}", tier::price(&newest.terms), tier::price_note(&newest.terms)))
         .unwrap_or_default();
+    let approval = match plan.meta.approval {
+        Approval::Automatic => "At once",
+        Approval::Queue => "After approval",
+    };
     let marks = match (plan.archived_at, plan.meta.private) {
         (Some(_), _) => Some("Archived"),
         (None, true) => Some("Private"),
@@ -74,7 +79,7 @@ fn row(plan: Plan) -> impl IntoView {
         <tr>
             <Cell label="Plan" head=true><a href=href>{plan.meta.name}</a> {marks.map(|text| view! { " " <Badge text=text/> })}</Cell>
             <Cell label="Price">{price}</Cell>
-            <Cell label="Approval">{plan.meta.approval.code()}</Cell>
+            <Cell label="In force">{approval}</Cell>
             <Cell label="Version" numeric=true>{version}</Cell>
             <Cell label="Partners" numeric=true><Figure value=partners/></Cell>
         </tr>
