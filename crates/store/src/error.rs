@@ -2,6 +2,9 @@
 
 use domain::plan::Problem;
 
+/// SQLSTATE `character_not_in_repertoire`.
+const NOT_IN_ENCODING: &str = "22021";
+
 /// Why a function of the store did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -46,10 +49,12 @@ impl From<sqlx::Error> for StoreError {
         if matches!(error, sqlx::Error::RowNotFound) {
             return Self::NotFound;
         }
-        match error.as_database_error().and_then(|error| error.constraint()).and_then(explain) {
-            Some(told) => told,
-            None => Self::Unavailable(error),
-        }
+        let told = error.as_database_error().and_then(|error| match error.code().as_deref() {
+            // Somebody sent a NUL, which Postgres' texts cannot hold.
+            Some(NOT_IN_ENCODING) => Some(Self::invalid("", "A text holds a character that cannot be kept; remove it")),
+            _ => error.constraint().and_then(explain),
+        });
+        told.unwrap_or(Self::Unavailable(error))
     }
 }
 
@@ -85,5 +90,17 @@ fn explain(constraint: &str) -> Option<StoreError> {
         "one_requested_subscription" => conflict("plan", "A plan is already waiting for approval"),
         "plan_versions_pkey" => conflict("", "Somebody else just changed this plan; load the page again"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{StoreError, test_db};
+
+    #[tokio::test]
+    async fn a_text_with_nul_is_the_senders_fault_and_not_an_outage() {
+        let store = test_db::store().await;
+        let found = store.find_partner_by_code("a\0b").await;
+        assert!(matches!(found, Err(StoreError::Invalid { .. })), "{found:?}");
     }
 }

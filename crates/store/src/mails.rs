@@ -86,13 +86,17 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Notes that a message is on its way; it is not due again.
+    /// Notes that a message is on its way; it is not due again. Its words are forgotten, as they may hold a link that lets
+    /// somebody in.
     pub async fn mail_was_sent(&self, id: i64, now: Timestamp) -> Result<(), StoreError> {
-        sqlx::query("update mails set sent_at = $2, attempts = attempts + 1, last_error = null where id = $1")
-            .bind(id)
-            .bind(Ts(now))
-            .execute(self.pool())
-            .await?;
+        sqlx::query(
+            "update mails set sent_at = $2, attempts = attempts + 1, last_error = null, body_text = '', body_html = ''
+             where id = $1",
+        )
+        .bind(id)
+        .bind(Ts(now))
+        .execute(self.pool())
+        .await?;
         Ok(())
     }
 
@@ -172,6 +176,8 @@ mod tests {
             later + SignedDuration::from_mins(2)
         );
         store.mail_was_sent(id, later).await.expect("noted");
+        let sent = store.mail_to_anybody(id).await.expect("a mail");
+        assert_eq!((sent.body_text.as_str(), sent.body_html.as_str()), ("", ""), "links outlive no mail");
         let much_later = now + SignedDuration::from_hours(48);
         assert!(store.take_mails_to_send(10, much_later).await.expect("due").is_empty());
         assert_eq!(store.all_mails(10).await.expect("mails").len(), 1);
