@@ -4,7 +4,10 @@ use crate::{
     company::{Company, open_catalogue},
     portal::{Options, Portal},
 };
-use axum::{Router, http::StatusCode};
+use axum::{
+    Router,
+    http::{StatusCode, Uri},
+};
 use domain::{product::Visibility, role::OperatorRole};
 use gateway::{Gateway, GatewayConfig, InProcess, Running, Secret, Spool};
 use jiff::Timestamp;
@@ -19,7 +22,7 @@ use std::{
 };
 use store::{Actor, test_db};
 
-/// An API behind the gateway that counts its calls.
+/// An API behind the gateway that counts its calls, and whose answers hold markup: JSON, or bare where it is asked for that.
 struct Upstream {
     address: SocketAddr,
     calls: Arc<AtomicU32>,
@@ -29,9 +32,13 @@ impl Upstream {
     async fn start() -> Self {
         let calls = Arc::new(AtomicU32::new(0));
         let counted = calls.clone();
-        let answer = move || {
+        let answer = move |uri: Uri| {
             let counted = counted.clone();
-            async move { format!("{{\"call\":{}}}", counted.fetch_add(1, Ordering::SeqCst)) }
+            async move {
+                let call = counted.fetch_add(1, Ordering::SeqCst);
+                let bare = uri.query().is_some_and(|query| query.contains("bare"));
+                if bare { MARKUP.to_owned() } else { json!({ "call": call, "note": MARKUP }).to_string() }
+            }
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -44,6 +51,8 @@ impl Upstream {
         self.calls.load(Ordering::SeqCst)
     }
 }
+
+const MARKUP: &str = "<img src=x onerror=boo()>";
 
 struct Market {
     portal: Portal,
@@ -196,6 +205,14 @@ async fn tries_only_its_own(market: &Market, own: &Company, other: &Company) {
     let told: Value = serde_json::from_str(&answer.text).expect("JSON");
     assert_eq!((&told["status"], &told["problem"]), (&json!(200), &Value::Null), "{told}");
     assert_eq!(market.upstream.calls(), before + 1);
+    // The page takes the body for HTML, so it has to come as text of it.
+    let mut bare = tried(own, own);
+    bare["call"]["parameters"] = json!([["query", "after", "bare"]]);
+    let bare: Value = serde_json::from_str(&developer.post_json("/do/try", &bare).await.text).expect("JSON");
+    for told in [told, bare] {
+        let body = told["body"].as_str().expect("a text");
+        assert!(!body.contains("<img") && body.contains("&lt;img src=x"), "{body}");
+    }
 }
 
 async fn calls_only_its_own(market: &Market, own: &Company, other: &Company) {
