@@ -199,6 +199,7 @@ mod tests {
             summary: String::new(),
             weight: 1,
             deprecated: false,
+            removed: false,
         }
     }
 

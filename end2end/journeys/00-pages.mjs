@@ -117,6 +117,8 @@ async function untilCallsAreShown(visitor) {
 async function makeCalls(world) {
   for (const environment of ["test", "live"]) {
     const key = world.key(environment);
+    // A new key is known to the gateway within a second, not at once.
+    await until("the gateway knows the key", async () => (await world.call("/payments/payments", key)).status !== 401);
     for (const place of ["/payments/payments", "/payments/payments?limit=2", "/payments/customers", "/payments/payments/none"]) {
       await (await world.call(place, key)).arrayBuffer();
     }

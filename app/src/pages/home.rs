@@ -112,14 +112,14 @@ impl Seen {
         let terms = &subscription.terms;
         let period = period_days(bill.period, zone);
         let total = bill.total().to_string();
-        let estimate = format!("About {} for the whole period at this pace", bill.estimate);
-        let units = bill.units;
+        let estimate = format!("About {} by the end of the period at this pace", bill.estimate);
+        let (label, units, quota_units) = (bill.units_label(), bill.units, bill.quota_units);
         let limits: Vec<String> = terms.limits.iter().map(ToString::to_string).collect();
         let limits = if limits.is_empty() { "None".to_owned() } else { limits.join(", ") };
         let quota = terms.quota.map(|quota| {
             view! {
                 <Card title="Quota" actions=move || view! { <a href="/plan">"Compare plans"</a> }>
-                    <Meter label="Units this period" used=units limit=Some(quota.units) unit="units" hint=quota.beyond.describe()/>
+                    <Meter label="Units this period" used=quota_units limit=Some(quota.units) unit="units" hint=quota.beyond.describe()/>
                 </Card>
             }
         });
@@ -129,7 +129,7 @@ impl Seen {
         view! {
             <StatGrid>
                 <Stat label="Plan" figure=plan hint=limits/>
-                <Stat label="Units this period" figure=group_thousands(units) hint=period/>
+                <Stat label=label figure=group_thousands(units) hint=period/>
                 <Stat label="Bill so far" figure=total hint=estimate/>
                 <Stat label="Calls in 31 days" figure=group_thousands(month.calls) hint=format!("{} errors", group_thousands(month.errors))/>
             </StatGrid>

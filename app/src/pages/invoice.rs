@@ -83,8 +83,8 @@ pub fn InvoiceSheet(
                     foot=move || view! {
                         <tr>
                             <Cell label="For" head=true>"Total"</Cell>
-                            <Cell numeric=true>{()}</Cell>
-                            <Cell numeric=true>{()}</Cell>
+                            <Cell numeric=true>{None::<String>}</Cell>
+                            <Cell numeric=true>{None::<String>}</Cell>
                             <Cell label="Amount" numeric=true><MoneyText amount=total/></Cell>
                         </tr>
                     }

@@ -117,7 +117,7 @@ fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZo
                 foot=move || view! {
                     <tr>
                         <Cell label="For" head=true>"Total so far"</Cell>
-                        <Cell numeric=true>{()}</Cell>
+                        <Cell numeric=true>{None::<String>}</Cell>
                         <Cell label="Amount" numeric=true><MoneyText amount=total/></Cell>
                     </tr>
                 }

@@ -25,14 +25,14 @@ pub fn PlanChangePage() -> impl IntoView {
         let plan =
             store.offered_plans().await?.into_iter().find(|plan| plan.code == wanted).ok_or(PageError::NotFound)?;
         let current = store.subscription(partner).await?;
-        let owed = bill::so_far(&cx.state, partner, cx.now).await?.map(|bill| bill.total());
+        let owed = bill::so_far(&cx.state, partner, cx.now).await?.map(|bill| bill.ended_now);
         let queue = plan.approval == Approval::Queue;
         let when = if queue { "When the provider approves it" } else { "At once" };
         let old = current.as_ref().map(|own| &own.terms);
         let rows = comparison(old, &plan.terms);
         let settled = match (&current, owed) {
             (Some(own), Some(owed)) => Some(format!(
-                "{} ends at that moment. What it cost until then is invoiced by itself: usage as it was, so far at most {owed}, and its base fee for the time that it ran.",
+                "{} ends at that moment. What it cost until then is invoiced by itself, {owed} if it ended now: its base fee and what it includes count for the time that it ran.",
                 own.plan_name
             )),
             _ => None,

@@ -116,10 +116,11 @@ impl Seen {
         let (period, units, total) =
             (period_days(bill.period, &zone), group_thousands(bill.units), bill.total().to_string());
         let time_zone = self.partner.time_zone.clone();
+        let label = if bill.changed { "Live units since the change of plan" } else { "Live units this period" };
         let keys = group_thousands(self.keys.len() as u64);
         view! {
             <StatGrid>
-                <Stat label="Live units this period" figure=units hint=period/>
+                <Stat label=label figure=units hint=period/>
                 <Stat label="Bill so far" figure=total/>
                 <Stat label="Keys" figure=keys/>
                 <Stat label="Time zone" figure=time_zone/>
