@@ -1,6 +1,7 @@
 //! `cargo xtask …`: every command that people type. One file per command, one per step.
 
 mod bench;
+mod build;
 mod chaos;
 mod http;
 mod install;
@@ -27,9 +28,10 @@ Usage: cargo xtask <command>
             --release                build with optimisation
   test    Pass every test; ends with `N passed, N failed`
             --fast                   leave the browser out
-  bench   Measure, and print: wasm, page, start, cold, all
-  chaos   Kill, cut and starve a running server, and count what was lost
-            cargo xtask chaos list shows what there is
+  bench   Measure, and print: wasm, page, start, gateway, cold, all
+  chaos   Kill a running server under load, and count what was lost
+            kill --rounds N          with SIGKILL, N times
+  build   Build the program as one file, optimised, with the site inside
   wasm    Build the browser half into the site folder
   help    This text
 
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         "run" => run::run(rest),
         "test" => return test::run(rest),
         "bench" => bench::run(rest),
+        "build" => build::run(),
         "chaos" => chaos::run(rest),
         "wasm" => site::build().map(|site| println!("The site is in {}", site.display())),
         "help" | "--help" | "-h" => {

@@ -2,6 +2,7 @@
 
 mod browser;
 mod code;
+mod kill;
 mod licences;
 mod referees;
 mod rust;
@@ -33,6 +34,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     licences::check(&mut tally);
     rust::check(&mut tally);
     referees::check(&mut tally);
+    kill::check(&mut tally);
     if !fast {
         browser::check(&mut tally);
     }

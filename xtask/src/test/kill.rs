@@ -1,0 +1,24 @@
+//! `kill -9` of the server under load: nothing that a client saw answered may be lost or doubled, and without the spool the same
+//! check must fail. A short run; `cargo xtask chaos kill` is the long one.
+
+use super::tally::Tally;
+use crate::{Outcome, process, workspace};
+
+pub fn check(tally: &mut Tally) {
+    tally.one("Building the server and what kills it", || {
+        process::show(process::cargo(["build", "--package", "server", "--package", "chaos"]))
+    });
+    tally.one("Killed six times under load, no call is lost or doubled", || attack(&["kill", "--rounds", "6"]));
+    tally.one("Control run: without the spool the same check fails", || {
+        attack(&["kill", "--rounds", "2", "--without-spool"])
+    });
+}
+
+fn attack(arguments: &[&str]) -> Outcome {
+    let mut chaos =
+        process::program(&workspace::program("chaos", false).to_string_lossy(), arguments, &workspace::root());
+    chaos
+        .env("TURNPIKE_BIN", workspace::program("turnpike", false))
+        .env("TURNPIKE_SITE_DIR", workspace::target().join("site"));
+    process::show(chaos)
+}
