@@ -65,6 +65,11 @@ impl Findings {
             && self.in_flight <= bound
     }
 
+    /// Whether calls that clients saw answered are not metered.
+    pub fn lost_calls(&self) -> bool {
+        !self.lost.is_empty()
+    }
+
     pub fn to_json(&self) -> String {
         serde_json::json!({
             "experiment": "kill", "seed": self.seed, "rounds": self.rounds, "connections": self.connections,
@@ -79,7 +84,11 @@ impl Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "answered to clients {}, reached the upstream {}, metered {}", self.answered, self.upstream, self.metered)?;
+        writeln!(
+            f,
+            "answered to clients {}, reached the upstream {}, metered {}",
+            self.answered, self.upstream, self.metered
+        )?;
         writeln!(f, "lost {}, doubled {}, invented {}", self.lost.len(), self.doubled.len(), self.invented.len())?;
         for id in self.lost.iter().chain(&self.doubled).chain(&self.invented).take(10) {
             writeln!(f, "  {id}")?;

@@ -66,7 +66,9 @@ async fn call_without_pause(port: u16, key: String, number: usize, stop: Arc<Ato
             tokio::time::sleep(Duration::from_millis(20)).await;
             continue;
         };
-        let Ok((mut sender, connection)) = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await else { continue };
+        let Ok((mut sender, connection)) = http1::handshake::<_, Empty<Bytes>>(TokioIo::new(stream)).await else {
+            continue;
+        };
         tokio::spawn(connection);
         while !stop.load(Ordering::Relaxed) {
             call += 1;

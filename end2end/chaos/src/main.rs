@@ -67,7 +67,9 @@ async fn main() -> ExitCode {
                 eprintln!("cannot write {}: {error}", path.display());
                 return ExitCode::FAILURE;
             }
-            if found.holds() == !kill.without_spool { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+            // The control run must fail for the right reason.
+            let as_expected = if kill.without_spool { found.lost_calls() } else { found.holds() };
+            if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
         }
         Err(error) => {
             eprintln!("chaos: {error}");

@@ -11,7 +11,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 use tempfile::TempDir;
-use tokio::{io::{AsyncReadExt, AsyncWriteExt}, net::TcpStream, time::sleep};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::sleep,
+};
 
 /// Longest wait for a start, and for Postgres to catch up.
 const PATIENCE: Duration = Duration::from_secs(60);
