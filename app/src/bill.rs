@@ -1,23 +1,34 @@
 //! The bill of the current period, by the engine that makes the invoice.
 
 use crate::{page::PageError, state::AppState};
-use domain::{id::PartnerId, money::Money, period::Period, rating::Rated};
+use domain::{id::PartnerId, key_text::Environment, money::Money, period::Period, rating::Rated};
 use jiff::Timestamp;
 
 /// What a partner's current period holds.
 pub struct BillSoFar {
     /// What will be on one invoice: the whole period, or the part since the plan changed.
     pub period: Period,
-    /// Live units.
+    /// Live units of `period`.
     pub units: u64,
+    /// Live units of the whole billing period: what a quota counts.
+    pub quota_units: u64,
+    /// Whether `period` is the part of a billing period since the plan changed.
+    pub changed: bool,
     pub rated: Rated,
     /// The total, if the rest of the period is used as the part before now was.
     pub estimate: Money,
+    /// The total, if the plan ended now.
+    pub ended_now: Money,
 }
 
 impl BillSoFar {
     pub fn total(&self) -> Money {
         self.rated.total
+    }
+
+    /// What `units` are, for people.
+    pub fn units_label(&self) -> &'static str {
+        if self.changed { "Units since the change of plan" } else { "Units this period" }
     }
 }
 
@@ -27,10 +38,14 @@ pub async fn so_far(state: &AppState, partner: PartnerId, now: Timestamp) -> Res
         tracing::error!(%error, "the bill so far cannot be rated");
         PageError::Unavailable
     })?;
-    Ok(projected.map(|projected| BillSoFar {
+    let Some(projected) = projected else { return Ok(None) };
+    Ok(Some(BillSoFar {
         period: projected.period,
         units: projected.used.iter().map(|line| line.used.units).sum(),
+        quota_units: state.store.units_used(partner, projected.whole, Environment::Live).await?,
+        changed: projected.period != projected.whole,
         rated: projected.so_far,
         estimate: projected.estimate.total,
+        ended_now: projected.ended_now.total,
     }))
 }

@@ -1,8 +1,8 @@
 //! Closing periods: each stretch of a subscription is rated once its usage is complete, and becomes an invoice.
 //!
-//! A stretch is a billing period, or the part of one before or after a change of plan. Its base fee is prorated to the
-//! second (`domain::rating::proration`); live calls only are rated. A stretch without fee and usage is closed without an
-//! invoice.
+//! A stretch is a billing period, or the part of one before or after a change of plan. Base fee, included units, steps
+//! and included credit are prorated to the second (`domain::rating::proration`); live calls only are rated. A stretch
+//! without fee and usage is closed without an invoice.
 
 use crate::BillingError;
 use domain::{
@@ -138,10 +138,12 @@ async fn invoice(
 }
 
 fn describe(kind: LineKind, of: Option<&UsedUnits>, stretch: Stretch) -> String {
+    let whole = stretch.part == stretch.whole;
     match (kind, of) {
-        (LineKind::BaseFee, _) if stretch.part == stretch.whole => "Base fee".to_owned(),
+        (LineKind::BaseFee, _) if whole => "Base fee".to_owned(),
         (LineKind::BaseFee, _) => "Base fee for part of the period".to_owned(),
-        (LineKind::IncludedCredit, _) => "Included credit".to_owned(),
+        (LineKind::IncludedCredit, _) if whole => "Included credit".to_owned(),
+        (LineKind::IncludedCredit, _) => "Included credit for part of the period".to_owned(),
         (LineKind::Usage, Some(units)) => units.label.clone(),
         (LineKind::Usage, None) => "Usage".to_owned(),
     }

@@ -19,11 +19,15 @@ pub struct Projection {
     pub plan_version: PlanVersionId,
     /// What will be on one invoice: the whole period, or the part since the plan changed.
     pub period: Period,
+    /// The billing period that it is in.
+    pub whole: Period,
     pub used: Vec<UsedUnits>,
     /// If nothing more were used.
     pub so_far: Rated,
     /// If the rest of the period were used as the part before `now` was.
     pub estimate: Rated,
+    /// If the plan ended at `now`: fee and what is included for the time that it ran.
+    pub ended_now: Rated,
 }
 
 /// The bill of the partner's active subscription; `None` where there is none.
@@ -32,6 +36,7 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     let whole = subscription.cycle.period_at(now)?;
     let part = Period { start: whole.start.max(subscription.billed_until), end: whole.end };
     let stretch = Stretch { part, whole };
+    let until_now = Stretch { part: Period { start: part.start, end: now.clamp(part.start, part.end) }, whole };
     let used = store.units_between(partner, part, Environment::Live).await?;
     let so_far: Vec<Used> = used.iter().map(|line| line.used.clone()).collect();
     let estimate: Vec<Used> =
@@ -39,8 +44,10 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     Ok(Some(Projection {
         plan_version: subscription.plan_version,
         period: part,
+        whole,
         so_far: rate(&subscription, stretch, &so_far)?,
         estimate: rate(&subscription, stretch, &estimate)?,
+        ended_now: rate(&subscription, until_now, &so_far)?,
         used,
     }))
 }

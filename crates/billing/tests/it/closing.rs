@@ -111,6 +111,31 @@ async fn a_plan_change_splits_the_period_at_its_instant() {
 }
 
 #[tokio::test]
+async fn changing_the_plan_back_and_forth_gives_no_unit_free_twice() {
+    let shop = Shop::open().await;
+    let starter = shop.plan("starter", terms("invoice_items")).await;
+    let twin = shop.plan("twin", terms("invoice_items")).await;
+    let start = at("2026-06-01T00:00:00Z");
+    let partner = shop.partner("acme", starter, start).await;
+    for (day, plan) in [(10, twin), (20, starter)] {
+        shop.live(partner, start + days(day) - hours(1), &[(1, 2_334)]).await;
+        let change = start + days(day);
+        let told = project(&shop.store, partner, change).await.expect("projects").expect("a plan").ended_now.total;
+        shop.store.assign_plan_version(partner, plan, Actor::System, change).await.expect("changed");
+        // A third of 49.00; 334 free and 2,000 × 0.005, a third of 5.00 of it included.
+        assert_eq!(told.to_string(), "$24.66");
+        assert_eq!(shop.close(change + hours(1)).await.invoices.len(), 1);
+    }
+    shop.live(partner, start + days(29), &[(1, 2_334)]).await;
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    let invoices = shop.store.invoices(partner).await.expect("invoices");
+    assert_eq!(invoices.iter().map(|invoice| invoice.total.to_string()).collect::<Vec<_>>(), ["$24.66"; 3]);
+    let (_, lines) = shop.store.invoice(partner, invoices[0].id).await.expect("an invoice");
+    assert_eq!((lines[1].quantity, lines[1].free), (2_334, 334));
+    assert_eq!(lines[2].description, "Included credit for part of the period");
+}
+
+#[tokio::test]
 async fn a_stretch_with_nothing_on_it_is_closed_without_an_invoice() {
     let shop = Shop::open().await;
     let mut free = terms("invoice_items");

@@ -57,6 +57,17 @@ impl Price {
         }
     }
 
+    /// Replaces every count of units that belongs to a whole period, as included units and the ends of steps.
+    pub(super) fn cut_units(&mut self, cut: impl Fn(u64) -> u64) {
+        match self {
+            Self::Free => {}
+            Self::PerUnit { included, .. } => *included = cut(*included),
+            Self::Graduated { steps } => {
+                steps.iter_mut().filter_map(|step| step.up_to.as_mut()).for_each(|end| *end = cut(*end))
+            }
+        }
+    }
+
     /// All that is wrong with the figures.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();

@@ -1,12 +1,16 @@
-//! Part of a period: the base fee is charged for the part, to the second; what is included is not cut.
+//! Part of a period: the base fee and all that is included are for the part, to the second.
 //!
-//! A plan that changes in the middle of a period closes the part before the change and begins another. The fee of each
-//! part is `fee × seconds of the part / seconds of the whole period`, rounded once to the smallest coin, half away from
-//! zero. Included units and included credit stay whole in each part: a change of plan never makes a unit dearer that the
-//! partner had counted on. The end of the whole period is local time, so a month with a clock change is an hour longer or
-//! shorter, and the fee follows.
+//! A plan that changes in the middle of a period closes the part before the change and begins another. Each part has the
+//! share `seconds of the part / seconds of the whole period` of the terms:
 //!
-//! $30.00 for June, changed after ten of thirty days: $10.00 and $20.00.
+//! - base fee and included credit, rounded once to the smallest coin, half away from zero;
+//! - included units and the end of every graduated step, rounded up to the next unit, in the partner's favour.
+//!
+//! So nobody gains included units by changing the plan back and forth: parts on the same terms have together at most one
+//! unit for each part more than the whole period. The end of the whole period is local time, so a month with a clock
+//! change is an hour longer or shorter, and the shares follow.
+//!
+//! $30.00 and 3,000 units for June, changed after ten of thirty days: $10.00 and 1,000 units, then $20.00 and 2,000.
 
 use crate::{
     money::{Money, MoneyError},
@@ -15,21 +19,40 @@ use crate::{
 };
 use rust_decimal::Decimal;
 
-/// The terms with the base fee of `part` of the period `whole`. A part that reaches beyond the whole counts as far as it
-/// lies inside.
+/// The terms of `part` of the period `whole`. A part that reaches beyond the whole counts as far as it lies inside.
 pub fn for_part(terms: &PlanTerms, part: Period, whole: Period) -> Result<PlanTerms, MoneyError> {
     let inside = Period { start: part.start.max(whole.start), end: part.end.min(whole.end) };
     let mut prorated = terms.clone();
     if inside != whole {
-        let (seconds, of) = (seconds(inside), seconds(whole).max(1));
-        let fee = terms.base_fee().to_decimal().checked_mul(Decimal::from(seconds)).ok_or(MoneyError::TooLarge)?;
-        prorated.base_fee_micros = Money::from_decimal_rounded(terms.currency, fee / Decimal::from(of))?.micros;
+        let share = Share { seconds: seconds(inside), of: seconds(whole).max(1) };
+        prorated.base_fee_micros = share.of_money(terms.base_fee())?.micros;
+        prorated.included_credit_micros = share.of_money(terms.included_credit())?.micros;
+        prorated.price.cut_units(|units| share.of_units(units));
     }
     Ok(prorated)
 }
 
-fn seconds(period: Period) -> i64 {
-    period.end.duration_since(period.start).as_secs().max(0)
+/// How much of the period a part is.
+#[derive(Clone, Copy)]
+struct Share {
+    seconds: u64,
+    of: u64,
+}
+
+impl Share {
+    fn of_money(self, whole: Money) -> Result<Money, MoneyError> {
+        let part = whole.to_decimal().checked_mul(Decimal::from(self.seconds)).ok_or(MoneyError::TooLarge)?;
+        Money::from_decimal_rounded(whole.currency, part / Decimal::from(self.of))
+    }
+
+    fn of_units(self, whole: u64) -> u64 {
+        let part = (u128::from(whole) * u128::from(self.seconds)).div_ceil(u128::from(self.of));
+        u64::try_from(part).unwrap_or(whole)
+    }
+}
+
+fn seconds(period: Period) -> u64 {
+    u64::try_from(period.end.duration_since(period.start).as_secs()).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -72,7 +95,56 @@ mod tests {
         assert_eq!(fee, Money::new(Currency::Usd, 1_000_000));
     }
 
+    #[test]
+    fn all_that_is_included_is_for_the_part() {
+        let text = r#"{"currency":"USD","products":[],"included_credit_micros":10000000,
+            "price":{"model":"graduated","steps":[{"up_to":1000,"unit_price":"0"},{"up_to":2000,"unit_price":"0.01"},
+            {"unit_price":"0.005"}]}}"#;
+        let graduated: PlanTerms = serde_json::from_str(text).expect("terms");
+        let whole = Period { start: at("2026-06-01T00:00:00Z"), end: at("2026-07-01T00:00:00Z") };
+        let third = Period { end: at("2026-06-11T00:00:00Z"), ..whole };
+        let part = for_part(&graduated, third, whole).expect("fits");
+        assert_eq!(part.included_credit_micros, 3_330_000);
+        assert_eq!(part.price.free_units(), 334);
+        // 334 free, to 667 at 0.01, the rest at 0.005: 3.33 + 1.665.
+        assert_eq!(part.price.cost(1_000).expect("fits"), "4.995".parse().expect("a decimal"));
+        assert_eq!(for_part(&graduated, whole, whole).expect("fits"), graduated);
+        let nothing = Period { end: whole.start, ..whole };
+        assert_eq!(for_part(&graduated, nothing, whole).expect("fits").price.free_units(), 0);
+    }
+
+    #[test]
+    fn usage_without_a_price_stays_free() {
+        let whole = Period { start: at("2026-06-01T00:00:00Z"), end: at("2026-07-01T00:00:00Z") };
+        let part = for_part(&terms(0), Period { end: at("2026-06-11T00:00:00Z"), ..whole }, whole).expect("fits");
+        assert_eq!(part.price.free_units(), u64::MAX);
+    }
+
     proptest! {
+        #[test]
+        fn parts_never_give_more_free_units_than_the_whole_and_one_each(
+            included in 0..u64::MAX - 100,
+            mut cuts in proptest::collection::vec(0_i64..2_592_000_000, 1..20),
+            graduated: bool,
+        ) {
+            let whole = Period { start: at("2026-06-01T00:00:00Z"), end: at("2026-07-01T00:00:00Z") };
+            let price = if graduated {
+                format!(r#"{{"model":"graduated","steps":[{{"up_to":{included},"unit_price":"0"}},{{"unit_price":"1"}}]}}"#)
+            } else {
+                format!(r#"{{"model":"per_unit","included":{included},"unit_price":"1"}}"#)
+            };
+            let plan = PlanTerms { price: serde_json::from_str(&price).expect("a price"), ..terms(0) };
+            cuts.sort_unstable();
+            let changes = cuts.iter().map(|cut| whole.start + jiff::SignedDuration::from_millis(*cut));
+            let edges: Vec<_> = [whole.start].into_iter().chain(changes).chain([whole.end]).collect();
+            let free = |pair: &[Timestamp]| {
+                let part = for_part(&plan, Period { start: pair[0], end: pair[1] }, whole).expect("fits");
+                u128::from(part.price.free_units())
+            };
+            let sum: u128 = edges.windows(2).map(free).sum();
+            prop_assert!(sum <= u128::from(included) + edges.len() as u128 - 1, "{sum} of {included}");
+        }
+
         #[test]
         fn two_parts_cost_the_whole_to_a_coin(fee in 0_i64..1_000_000, cut in 0_i64..2_592_000) {
             let start = at("2026-06-01T00:00:00Z");
