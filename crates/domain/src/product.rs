@@ -60,6 +60,9 @@ pub struct Operation {
     /// Units that one call uses.
     pub weight: u32,
     pub deprecated: bool,
+    /// No longer in the document. It is kept, so that its path does not fall to a broader template.
+    #[serde(default)]
+    pub removed: bool,
 }
 
 /// What the gateway has to know of a product.

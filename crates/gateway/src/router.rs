@@ -18,7 +18,8 @@ struct Node {
     literals: HashMap<Box<str>, usize>,
     /// The more literal text, the earlier.
     patterns: Vec<(Pattern, usize)>,
-    operations: Vec<(Method, usize)>,
+    /// `None` for an operation that was removed.
+    operations: Vec<(Method, Option<usize>)>,
 }
 
 /// What stands between a segment's parameters: `{a}-{b}.x` is `["", "-", ".x"]`.
@@ -36,7 +37,10 @@ pub(crate) enum Found {
 
 impl Router {
     /// A router of `(method, template, operation)`; where two are the same the first counts.
-    pub(crate) fn new<'a>(operations: impl IntoIterator<Item = (Method, &'a str, usize)>) -> Self {
+    ///
+    /// Without an operation it is one that was removed. It is not found, and nor is a broader one in its place: a provider
+    /// that takes `/payments/secret` away does not mean to open it as `/payments/{id}`.
+    pub(crate) fn new<'a>(operations: impl IntoIterator<Item = (Method, &'a str, Option<usize>)>) -> Self {
         let mut router = Self { nodes: vec![Node::default()] };
         for (method, template, operation) in operations {
             let end = template.trim_start_matches('/').split('/').fold(0, |node, segment| router.child(node, segment));
@@ -52,13 +56,13 @@ impl Router {
     pub(crate) fn find(&self, method: &Method, path: &str) -> Found {
         let mut others = Vec::new();
         match self.walk(0, path.strip_prefix('/').unwrap_or(path), method, &mut others) {
-            Some(operation) => Found::Operation(operation),
-            None if others.is_empty() => Found::Nothing,
-            None => Found::OtherMethods(others),
+            Some(Some(operation)) => Found::Operation(operation),
+            _ if others.is_empty() => Found::Nothing,
+            _ => Found::OtherMethods(others),
         }
     }
 
-    fn walk(&self, node: usize, path: &str, method: &Method, others: &mut Vec<usize>) -> Option<usize> {
+    fn walk(&self, node: usize, path: &str, method: &Method, others: &mut Vec<usize>) -> Option<Option<usize>> {
         let node = &self.nodes[node];
         let (segment, rest) = path.split_once('/').map_or((path, None), |(segment, rest)| (segment, Some(rest)));
         let literal = node.literals.get(segment);
@@ -97,11 +101,13 @@ impl Router {
 }
 
 impl Node {
-    fn operation(&self, method: &Method, others: &mut Vec<usize>) -> Option<usize> {
+    fn operation(&self, method: &Method, others: &mut Vec<usize>) -> Option<Option<usize>> {
         let by = |wanted: &Method| self.operations.iter().find(|(known, _)| known == wanted).map(|(_, found)| *found);
-        let found = by(method).or_else(|| (method == Method::HEAD).then(|| by(&Method::GET)).flatten());
-        if found.is_none() {
-            others.extend(self.operations.iter().map(|(_, other)| other));
+        let own = by(method);
+        let of_get = (method == Method::HEAD).then(|| by(&Method::GET)).flatten();
+        let found = own.filter(Option::is_some).or(of_get).or(own);
+        if found.flatten().is_none() {
+            others.extend(self.operations.iter().filter_map(|(_, other)| *other));
         }
         found
     }
@@ -160,7 +166,7 @@ mod tests {
             (Method::GET, "/a b/{x}"),
             (Method::GET, "/trailing/"),
         ];
-        Router::new(list.into_iter().enumerate().map(|(index, (method, path))| (method, path, index)))
+        Router::new(list.into_iter().enumerate().map(|(index, (method, path))| (method, path, Some(index))))
     }
 
     #[test]
@@ -192,5 +198,24 @@ mod tests {
     fn another_method_is_told_apart_from_another_path() {
         assert_eq!(router().find(&Method::DELETE, "/payments"), Found::OtherMethods(vec![0, 1]));
         assert_eq!(router().find(&Method::DELETE, "/payments/search"), Found::OtherMethods(vec![3, 2]));
+    }
+    #[test]
+    fn a_removed_operation_is_not_found_and_keeps_broader_ones_from_its_path() {
+        let list = [
+            (Method::GET, "/payments/{id}", Some(0)),
+            (Method::DELETE, "/payments/{id}", Some(1)),
+            (Method::POST, "/payments/mixed", Some(2)),
+            (Method::GET, "/payments/secret", None),
+            (Method::GET, "/payments/mixed", None),
+            (Method::HEAD, "/payments/{id}", None),
+            (Method::GET, "/payments/{other_name}", None),
+        ];
+        let router = Router::new(list);
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(router.find(&method, "/payments/secret"), Found::Nothing);
+            assert_eq!(router.find(&method, "/payments/mixed"), Found::OtherMethods(vec![2]));
+            assert_eq!(router.find(&method, "/payments/1"), Found::Operation(0));
+        }
+        assert_eq!(router.find(&Method::DELETE, "/payments/secret"), Found::Operation(1), "it never had this method");
     }
 }

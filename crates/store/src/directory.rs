@@ -23,7 +23,7 @@ pub struct DirectoryListener {
 impl Store {
     /// The whole directory at one instant.
     ///
-    /// Archived products are left out; a key of an archived app counts as revoked when the app was archived.
+    /// Archived products are left out, removed operations are marked; a key of an archived app counts as revoked when the app was archived.
     pub async fn load_directory(&self) -> Result<Directory, StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
@@ -71,8 +71,8 @@ async fn products(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<Product
         invited.entry(row.try_get("product_id")?).or_default().push(PartnerId(row.try_get("partner_id")?));
     }
     let rows = sqlx::query(
-        "select product_id, id, code, method, path, summary, weight, deprecated
-         from operations where removed_at is null order by product_id, position",
+        "select product_id, id, code, method, path, summary, weight, deprecated, removed_at is not null as removed
+         from operations order by product_id, removed, position",
     )
     .fetch_all(&mut **tx)
     .await?;
@@ -87,6 +87,7 @@ async fn products(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<Product
             summary: row.try_get("summary")?,
             weight: u32::try_from(weight).map_err(|error| unreadable("weight", error))?,
             deprecated: row.try_get("deprecated")?,
+            removed: row.try_get("removed")?,
         });
     }
     let rows = sqlx::query(

@@ -191,6 +191,7 @@ fn read_operation(row: &PgRow) -> Result<Operation, sqlx::Error> {
         summary: row.try_get("summary")?,
         weight: unsigned(row, "weight")?,
         deprecated: row.try_get("deprecated")?,
+        removed: false,
     })
 }
 

@@ -75,6 +75,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         summary: String::new(),
         weight: 1,
         deprecated: false,
+        removed: false,
     };
     let product = Product {
         id: ProductId(Uuid::from_u128(3)),

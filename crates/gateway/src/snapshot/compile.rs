@@ -82,8 +82,12 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
 fn product(from: &product::Product, upstream: Option<Upstream>) -> Product {
     let method =
         |operation: &product::Operation| Method::from_bytes(operation.method.as_bytes()).unwrap_or(Method::TRACE);
+    // First those that are in force: where one came back under another code, it counts.
+    let all = || from.operations.iter().enumerate();
+    let in_force = all().filter(|(_, operation)| !operation.removed).map(|(index, operation)| (operation, Some(index)));
+    let removed = all().filter(|(_, operation)| operation.removed).map(|(_, operation)| (operation, None));
     let routable =
-        from.operations.iter().enumerate().map(|(index, operation)| (method(operation), &*operation.path, index));
+        in_force.chain(removed).map(|(operation, index)| (method(operation), operation.path.as_str(), index));
     Product {
         id: from.id,
         visibility: from.visibility,

@@ -55,6 +55,30 @@ async fn the_wrong_method_is_a_405_that_lists_only_what_the_plan_opens() {
 }
 
 #[tokio::test]
+async fn an_operation_that_is_removed_does_not_fall_to_a_broader_one() {
+    let mut world = World::start().await;
+    world.change(|directory| {
+        let operations = &mut directory.products[0].operations;
+        let broad = operations.iter().find(|operation| operation.path == "/items/{id}").expect("one").clone();
+        for (number, path) in
+            [(901, "/items/secret"), (902, "/items/{name}.pem"), (903, "/heavy"), (904, "/items/{item}")]
+        {
+            let id = domain::id::OperationId(uuid::Uuid::from_u128(number));
+            operations
+                .insert(0, domain::product::Operation { id, path: path.to_owned(), removed: true, ..broad.clone() });
+        }
+    });
+    for path in ["/payments/items/secret", "/payments/items/s%65cret", "/payments/items/key.pem"] {
+        for method in [Method::GET, Method::HEAD] {
+            assert_eq!(world.call(method.clone(), path).await.status, 404, "{method} {path}");
+        }
+    }
+    assert_eq!(world.upstream.seen().len(), 0);
+    assert_eq!(world.get("/payments/items/1").await.status, 200, "another name for the same template");
+    assert_eq!(world.get("/payments/heavy").await.status, 200, "it came back with another code");
+}
+
+#[tokio::test]
 async fn a_suspended_partner_and_one_without_a_plan_are_refused() {
     let mut world = World::start().await;
     world.change(|directory| directory.partners[0].suspended = true);

@@ -298,5 +298,6 @@ fn operation(number: u128, code: &str, method: &str, path: &str, weight: u32) ->
         summary: String::new(),
         weight,
         deprecated: false,
+        removed: false,
     }
 }

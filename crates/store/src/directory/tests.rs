@@ -47,6 +47,17 @@ async fn it_holds_what_a_partner_may_and_rises_with_each_change() {
 }
 
 #[tokio::test]
+async fn an_operation_that_left_the_document_stays_marked_as_removed() {
+    let store = test_db::store().await;
+    let product = products::create(&store, "payments", Visibility::Public, &["create", "read"]).await;
+    let fewer = products::new_product("payments", Visibility::Public, &["read"]);
+    store.update_product(product, &fewer, Actor::System, now()).await.expect("updated");
+    let operations = &load(&store).await.products[0].operations;
+    let found: Vec<_> = operations.iter().map(|one| (one.code.as_str(), one.removed)).collect();
+    assert_eq!(found, [("read", false), ("create", true)]);
+}
+
+#[tokio::test]
 async fn keys_of_an_archived_app_count_as_revoked() {
     let store = test_db::store().await;
     let world = World::new(&store).await;
