@@ -1,8 +1,10 @@
-//! The allowance of one process: an atomic counter for each subscription and period.
+//! The allowance of one process: an atomic counter for each partner and period.
+//!
+//! Not for each subscription: a change of plan begins another one in the same period, and must not bring a new quota.
 
 use crate::ports::{Allowance, QuotaExceeded};
 use domain::{
-    id::SubscriptionId,
+    id::PartnerId,
     period::Period,
     quota::{Beyond, Quota},
 };
@@ -17,8 +19,8 @@ use std::{
 
 const SHARDS: usize = 16;
 
-/// Counters by subscription and the period's start.
-type Counters = HashMap<(SubscriptionId, Timestamp), Arc<AtomicU64>>;
+/// Counters by partner and the period's start.
+type Counters = HashMap<(PartnerId, Timestamp), Arc<AtomicU64>>;
 
 /// Counts units in this process.
 ///
@@ -30,22 +32,22 @@ pub struct InProcess {
 }
 
 impl InProcess {
-    /// Tells that the subscription has used at least that many units of the period that starts then. It never lowers what
+    /// Tells that the partner has used at least that many units of the period that starts then. It never lowers what
     /// is counted, so it is safe while calls reserve.
-    pub fn seed(&self, subscription: SubscriptionId, period_start: Timestamp, used: u64) {
-        self.counter(subscription, period_start).fetch_max(used, Ordering::Relaxed);
+    pub fn seed(&self, partner: PartnerId, period_start: Timestamp, used: u64) {
+        self.counter(partner, period_start).fetch_max(used, Ordering::Relaxed);
     }
 
-    fn counter(&self, subscription: SubscriptionId, period_start: Timestamp) -> Arc<AtomicU64> {
-        let shard = &self.shards[subscription.0.as_u128() as usize % SHARDS];
-        let key = (subscription, period_start);
+    fn counter(&self, partner: PartnerId, period_start: Timestamp) -> Arc<AtomicU64> {
+        let shard = &self.shards[partner.0.as_u128() as usize % SHARDS];
+        let key = (partner, period_start);
         if let Some(counter) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             return counter.clone();
         }
         let mut counters = shard.write().unwrap_or_else(PoisonError::into_inner);
         // Of the periods before it only the last can still see a release.
         let mut earlier: Vec<_> =
-            counters.keys().filter(|(id, start)| *id == subscription && *start < period_start).copied().collect();
+            counters.keys().filter(|(id, start)| *id == partner && *start < period_start).copied().collect();
         earlier.sort_unstable_by_key(|(_, start)| *start);
         earlier.pop();
         earlier.iter().for_each(|key| drop(counters.remove(key)));
@@ -54,14 +56,8 @@ impl InProcess {
 }
 
 impl Allowance for InProcess {
-    fn reserve(
-        &self,
-        subscription: SubscriptionId,
-        period: Period,
-        units: u64,
-        quota: Quota,
-    ) -> Result<u64, QuotaExceeded> {
-        let counter = self.counter(subscription, period.start);
+    fn reserve(&self, partner: PartnerId, period: Period, units: u64, quota: Quota) -> Result<u64, QuotaExceeded> {
+        let counter = self.counter(partner, period.start);
         let taken = counter.try_update(Ordering::Relaxed, Ordering::Relaxed, |used| {
             let after = used.checked_add(units)?;
             let fits = units == 0 || after <= quota.units || quota.beyond != Beyond::Block;
@@ -70,13 +66,13 @@ impl Allowance for InProcess {
         taken.map(|before| before + units).map_err(|used| QuotaExceeded { used })
     }
 
-    fn release(&self, subscription: SubscriptionId, period: Period, units: u64) {
-        self.counter(subscription, period.start)
+    fn release(&self, partner: PartnerId, period: Period, units: u64) {
+        self.counter(partner, period.start)
             .update(Ordering::Relaxed, Ordering::Relaxed, |used| used.saturating_sub(units));
     }
 
-    fn used(&self, subscription: SubscriptionId, period: Period) -> u64 {
-        self.counter(subscription, period.start).load(Ordering::Relaxed)
+    fn used(&self, partner: PartnerId, period: Period) -> u64 {
+        self.counter(partner, period.start).load(Ordering::Relaxed)
     }
 }
 
@@ -85,7 +81,7 @@ mod tests {
     use super::*;
     use uuid::Uuid;
 
-    const SUBSCRIPTION: SubscriptionId = SubscriptionId(Uuid::from_u128(1));
+    const PARTNER: PartnerId = PartnerId(Uuid::from_u128(1));
 
     fn period(month: i64) -> Period {
         let at = |n: i64| Timestamp::from_second(n * 2_592_000).expect("in range");
@@ -95,27 +91,27 @@ mod tests {
     #[test]
     fn a_hard_quota_is_never_overshot_by_racing_reservations() {
         let allowance = InProcess::default();
-        allowance.seed(SUBSCRIPTION, period(0).start, 40);
+        allowance.seed(PARTNER, period(0).start, 40);
         let quota = Quota { units: 100, beyond: Beyond::Block };
         let granted: usize = std::thread::scope(|scope| {
-            let reserve = || (0..100).filter(|_| allowance.reserve(SUBSCRIPTION, period(0), 1, quota).is_ok()).count();
+            let reserve = || (0..100).filter(|_| allowance.reserve(PARTNER, period(0), 1, quota).is_ok()).count();
             let threads: Vec<_> = (0..8).map(|_| scope.spawn(reserve)).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).sum()
         });
         assert_eq!(granted, 60);
-        assert_eq!(allowance.used(SUBSCRIPTION, period(0)), 100);
-        allowance.release(SUBSCRIPTION, period(0), 3);
-        assert_eq!(allowance.reserve(SUBSCRIPTION, period(0), 4, quota), Err(QuotaExceeded { used: 97 }));
-        assert_eq!(allowance.reserve(SUBSCRIPTION, period(0), 3, quota), Ok(100));
+        assert_eq!(allowance.used(PARTNER, period(0)), 100);
+        allowance.release(PARTNER, period(0), 3);
+        assert_eq!(allowance.reserve(PARTNER, period(0), 4, quota), Err(QuotaExceeded { used: 97 }));
+        assert_eq!(allowance.reserve(PARTNER, period(0), 3, quota), Ok(100));
     }
 
     #[test]
     fn only_block_refuses_and_a_new_period_begins_at_zero() {
         let allowance = InProcess::default();
         for beyond in [Beyond::Bill, Beyond::Warn] {
-            assert!(allowance.reserve(SUBSCRIPTION, period(1), 10, Quota { units: 5, beyond }).is_ok());
+            assert!(allowance.reserve(PARTNER, period(1), 10, Quota { units: 5, beyond }).is_ok());
         }
-        assert_eq!(allowance.used(SUBSCRIPTION, period(1)), 20);
-        assert_eq!(allowance.used(SUBSCRIPTION, period(2)), 0);
+        assert_eq!(allowance.used(PARTNER, period(1)), 20);
+        assert_eq!(allowance.used(PARTNER, period(2)), 0);
     }
 }

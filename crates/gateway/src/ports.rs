@@ -2,7 +2,7 @@
 
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
-use domain::{id::SubscriptionId, period::Period, quota::Quota, usage::UsageEvent};
+use domain::{id::PartnerId, period::Period, quota::Quota, usage::UsageEvent};
 use jiff::Timestamp;
 use std::sync::Arc;
 
@@ -14,24 +14,18 @@ pub fn directory(snapshot: Snapshot) -> Directory {
     Arc::new(ArcSwap::from_pointee(snapshot))
 }
 
-/// May they: units of the billing period.
+/// May they: units of the partner's billing period, whatever its plan is by then.
 pub trait Allowance: Send + Sync {
     /// Takes the units and returns how many of the period are used with them, or takes none.
     ///
     /// Only [`domain::quota::Beyond::Block`] ever refuses, and then the quota is never overshot, however many calls race.
-    fn reserve(
-        &self,
-        subscription: SubscriptionId,
-        period: Period,
-        units: u64,
-        quota: Quota,
-    ) -> Result<u64, QuotaExceeded>;
+    fn reserve(&self, partner: PartnerId, period: Period, units: u64, quota: Quota) -> Result<u64, QuotaExceeded>;
 
     /// Gives back units that were reserved and not used.
-    fn release(&self, subscription: SubscriptionId, period: Period, units: u64);
+    fn release(&self, partner: PartnerId, period: Period, units: u64);
 
     /// Units of the period that are used or reserved.
-    fn used(&self, subscription: SubscriptionId, period: Period) -> u64;
+    fn used(&self, partner: PartnerId, period: Period) -> u64;
 }
 
 /// The units do not fit in what is left of the period.

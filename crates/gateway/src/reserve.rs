@@ -14,10 +14,11 @@ use crate::{
     respond::{QuotaStanding, Refusal, Standings},
 };
 use domain::{
-    id::SubscriptionId,
+    id::PartnerId,
     key_text::Environment,
     period::Period,
     refusal::Code,
+    quota::{Beyond, Quota},
     usage::{Outcome, UsageEvent, is_billable_status},
 };
 use http::Method;
@@ -37,11 +38,11 @@ pub(crate) struct Draft {
     pub method: Method,
 }
 
-/// Units that were taken from the quota; given back on drop unless they were spent.
+/// Units that were taken from the period; given back on drop unless they were spent.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     core: Rc<Core>,
-    subscription: SubscriptionId,
+    partner: PartnerId,
     period: Period,
     units: u64,
 }
@@ -55,7 +56,7 @@ impl Reservation {
 impl Drop for Reservation {
     fn drop(&mut self) {
         if self.units > 0 {
-            self.core.shared.allowance.release(self.subscription, self.period, self.units);
+            self.core.shared.allowance.release(self.partner, self.period, self.units);
         }
     }
 }
@@ -75,33 +76,43 @@ pub(crate) fn take(
         admission.withdraw(standings);
         return Err(Refusal::of(Code::MeteringUnavailable));
     }
-    let reservation = match target.terms().and_then(|(subscription, plan)| Some((subscription, plan, plan.quota?))) {
-        Some((subscription, plan, quota)) if live => {
-            let Some(current) = subscription.current(plan, now) else {
-                admission.withdraw(standings);
-                return Err(Refusal::of(Code::NoSubscription));
-            };
-            let reset_seconds = current.period.end.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
-            standings.policy = current.policy.clone();
-            match core.shared.allowance.reserve(subscription.id, current.period, weight, quota) {
-                Ok(used) => {
-                    standings.quota = Some(QuotaStanding { quota, used, reset_seconds });
-                    let (core, subscription, period) = (core.clone(), subscription.id, current.period);
-                    Some(Reservation { core, subscription, period, units: weight })
-                }
-                Err(exceeded) => {
-                    standings.quota = Some(QuotaStanding { quota, used: exceeded.used, reset_seconds });
-                    admission.withdraw(standings);
-                    let detail = format!("{} of the period's {} units are used.", exceeded.used, quota.units);
-                    let wait = u32::try_from(reset_seconds).unwrap_or(u32::MAX);
-                    return Err(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait));
-                }
-            }
-        }
-        _ => None,
+    let reservation = if live { hold(core, target, now, standings) } else { Ok(None) };
+    match reservation {
+        Ok(_) => admission.count(standings),
+        Err(_) => admission.withdraw(standings),
+    }
+    reservation
+}
+
+/// Takes the units. They are counted where the plan has no quota too: the period's next plan may have one.
+fn hold(
+    core: &Rc<Core>,
+    target: &Target,
+    now: Timestamp,
+    standings: &mut Standings,
+) -> Result<Option<Reservation>, Refusal> {
+    const NO_QUOTA: Quota = Quota { units: u64::MAX, beyond: Beyond::Bill };
+    let Some((subscription, plan)) = target.terms() else { return Ok(None) };
+    let Some(current) = subscription.current(plan, now) else {
+        return if plan.quota.is_some() { Err(Refusal::of(Code::NoSubscription)) } else { Ok(None) };
     };
-    admission.count(standings);
-    Ok(reservation)
+    let (partner, period, units) = (target.caller.partner().id, current.period, target.operation().weight);
+    let reserved = core.shared.allowance.reserve(partner, period, units, plan.quota.unwrap_or(NO_QUOTA));
+    let reset_seconds = period.end.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
+    if let Some(quota) = plan.quota {
+        let used = reserved.unwrap_or_else(|exceeded| exceeded.used);
+        standings.policy = current.policy.clone();
+        standings.quota = Some(QuotaStanding { quota, used, reset_seconds });
+    }
+    match reserved {
+        Ok(_) => Ok(Some(Reservation { core: core.clone(), partner, period, units })),
+        Err(exceeded) => {
+            let quota = plan.quota.unwrap_or(NO_QUOTA).units;
+            let detail = format!("{} of the period's {quota} units are used.", exceeded.used);
+            let wait = u32::try_from(reset_seconds).unwrap_or(u32::MAX);
+            Err(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait))
+        }
+    }
 }
 
 /// The call may proceed, and holds what was reserved. It ends by [`Self::settle`] or, where the client leaves or the code

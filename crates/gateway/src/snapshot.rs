@@ -6,7 +6,7 @@ use crate::{observe::ProductMetrics, pool::Origin, router::Router};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{Directory, UpstreamHeader},
-    id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
+    id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     limit::Limit,
     period::{Cycle, Period},
@@ -68,7 +68,6 @@ pub(crate) struct Partner {
 
 #[derive(Debug)]
 pub(crate) struct Subscription {
-    pub id: SubscriptionId,
     pub plan: usize,
     cycle: Cycle,
     current: ArcSwapOption<CurrentPeriod>,

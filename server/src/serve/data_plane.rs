@@ -73,7 +73,8 @@ pub fn compile(directory: &Directory, secrets: &Secrets) -> Snapshot {
 }
 
 /// Tells the allowance what Postgres knows of each running period whose subscription `known` does not have. The spool has
-/// been shipped before, so that nothing that was used is missing. What the allowance has counted beyond that stays.
+/// been shipped before, so that nothing that was used is missing. What the allowance has counted beyond that stays: it counts
+/// the partner's whole period, over all changes of plan in it.
 ///
 /// # Errors
 /// Postgres does not answer.
@@ -97,10 +98,10 @@ pub async fn seed(
     let ranges: Vec<_> = running.iter().map(|(partner, (_, period))| (*partner, *period)).collect();
     for (partner, environment, units) in store.all_partners_units_used(&ranges).await? {
         // Test calls use no quota.
-        if let (Environment::Live, Some((subscription, period))) = (environment, running.get(&partner))
-            && allowance.used(*subscription, *period) < units
+        if let (Environment::Live, Some((_, period))) = (environment, running.get(&partner))
+            && allowance.used(partner, *period) < units
         {
-            allowance.seed(*subscription, period.start, units);
+            allowance.seed(partner, period.start, units);
         }
     }
     Ok(())

@@ -163,5 +163,5 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
 fn subscription_of(from: &directory::Subscription, plan: Option<usize>) -> Result<Subscription, String> {
     let plan = plan.ok_or("The partner's plan version is not in the directory")?;
     period::zone(&from.cycle.time_zone).map_err(|error| error.to_string())?;
-    Ok(Subscription { id: from.id, plan, cycle: from.cycle.clone(), current: ArcSwapOption::empty() })
+    Ok(Subscription { plan, cycle: from.cycle.clone(), current: ArcSwapOption::empty() })
 }

@@ -5,7 +5,7 @@ use super::{
     world::{PEPPER, TRY_KEY, World, compile, limits, quota},
 };
 use domain::{
-    id::SubscriptionId,
+    id::PartnerId,
     limit::Window,
     period::Period,
     quota::{Beyond, Quota},
@@ -91,16 +91,16 @@ struct Faulty {
 }
 
 impl Allowance for Faulty {
-    fn reserve(&self, id: SubscriptionId, period: Period, units: u64, quota: Quota) -> Result<u64, QuotaExceeded> {
+    fn reserve(&self, id: PartnerId, period: Period, units: u64, quota: Quota) -> Result<u64, QuotaExceeded> {
         assert!(self.panicked.swap(true, Ordering::SeqCst), "a bug");
         self.inner.reserve(id, period, units, quota)
     }
 
-    fn release(&self, id: SubscriptionId, period: Period, units: u64) {
+    fn release(&self, id: PartnerId, period: Period, units: u64) {
         self.inner.release(id, period, units);
     }
 
-    fn used(&self, id: SubscriptionId, period: Period) -> u64 {
+    fn used(&self, id: PartnerId, period: Period) -> u64 {
         self.inner.used(id, period)
     }
 }

@@ -4,10 +4,11 @@ use super::{
     client::{request, send},
     world::{World, quota},
 };
-use domain::{quota::Beyond, refusal::Code, usage::Outcome};
+use domain::{id::SubscriptionId, quota::Beyond, refusal::Code, usage::Outcome};
 use gateway::Allowance;
 use http::Method;
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
+use uuid::Uuid;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_a_thousand_racing_calls_on_a_quota_of_100_exactly_100_are_served() {
@@ -36,10 +37,48 @@ async fn of_a_thousand_racing_calls_on_a_quota_of_100_exactly_100_are_served() {
     assert_eq!(events.iter().map(|event| &event.request_id).collect::<HashSet<_>>().len(), 1000);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_that_race_over_changes_of_plan_never_overshoot_the_quota() {
+    let mut world = World::with(|directory, _| {
+        quota(&mut directory.plans[0].terms, 100, Beyond::Block);
+        directory.products[0].timeout_ms = 60_000;
+    })
+    .await;
+    let mut calls = Vec::new();
+    for change in 0..6 {
+        for _ in 0..50 {
+            let (address, request) = (world.address, request(Method::GET, "/payments/items/1", &world.live));
+            calls.push(tokio::spawn(async move { send(address, request).await.status }));
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        // A change of plan ends a subscription and begins another with the same anchor.
+        world.change(|directory| {
+            let subscription = directory.partners[0].subscription.as_mut().expect("a subscription");
+            subscription.id = SubscriptionId(Uuid::from_u128(100 + change));
+        });
+    }
+    let mut served = 0;
+    for call in calls {
+        served += u32::from(call.await.expect("no panic") == 200);
+    }
+    assert_eq!(served, 100);
+    assert_eq!(world.events_once(300).await.iter().map(|event| event.units).sum::<u64>(), 100);
+}
+
+#[tokio::test]
+async fn what_was_used_on_a_plan_without_a_quota_counts_after_the_change_to_one_with() {
+    let mut world = World::start().await;
+    assert_eq!(world.get("/payments/heavy").await.status, 200);
+    assert_eq!(world.get("/payments/fail").await.status, 500);
+    world.change(|directory| quota(&mut directory.plans[0].terms, 6, Beyond::Block));
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+}
+
 #[tokio::test]
 async fn a_call_that_is_not_billed_gives_its_units_back() {
     let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 5, Beyond::Block)).await;
-    let used = || world.allowance.used(world.subscription(), world.period());
+    let used = || world.allowance.used(world.partner(), world.period());
     assert_eq!(world.get("/payments/fail").await.status, 500);
     assert_eq!(world.get("/payments/hang").await.status, 504);
     assert_eq!(used(), 0);
@@ -70,14 +109,14 @@ async fn test_calls_use_no_quota_and_cost_nothing() {
         assert_eq!((answer.status, answer.header("x-turnpike-units")), (200, "0"));
         assert_eq!(answer.header("ratelimit"), "", "no limits, and no quota to show");
     }
-    assert_eq!(world.allowance.used(world.subscription(), world.period()), 0);
+    assert_eq!(world.allowance.used(world.partner(), world.period()), 0);
     assert!(world.events_once(3).await.iter().all(|event| event.units == 0));
 }
 
 #[tokio::test]
 async fn the_quota_begins_anew_with_the_period_in_the_partners_time_zone_and_seeds_count() {
     let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 10, Beyond::Block)).await;
-    world.allowance.seed(world.subscription(), world.period().start, 10);
+    world.allowance.seed(world.partner(), world.period().start, 10);
     let refused = world.get("/payments/items/1").await;
     assert_eq!(refused.code(), "quota-exceeded");
     // From 20 November 12:00 to 1 December 01:00 in Zurich, where the anchor's midnight UTC is one in the morning.

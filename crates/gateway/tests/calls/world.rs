@@ -122,8 +122,8 @@ impl World {
         }
     }
 
-    pub fn subscription(&self) -> SubscriptionId {
-        SubscriptionId(Uuid::from_u128(31))
+    pub fn partner(&self) -> PartnerId {
+        PartnerId(Uuid::from_u128(1))
     }
 
     pub fn period(&self) -> Period {

@@ -86,5 +86,5 @@ async fn a_change_of_plan_takes_what_was_used_of_the_period_along() {
     let end = Position { segment: 0, byte_offset: 200, sequence: 2 };
     store.ingest("node", 0, used.to_vec(), Position::default(), end, now).await.expect("taken in");
     follower.follow().await.expect("followed");
-    assert_eq!(follower.allowance.used(subscription.id, period), 30);
+    assert_eq!(follower.allowance.used(world.partner, period), 30);
 }
