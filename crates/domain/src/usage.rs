@@ -35,7 +35,8 @@ pub struct UsageEvent {
     /// What the client was answered.
     pub status: u16,
     pub outcome: Outcome,
-    /// Billable units: the operation's weight where the call was served by the rule of its product, else zero.
+    /// Billable units: the operation's weight where [`is_billable_status`] and the whole answer was handed over, or at least
+    /// one byte of its body before the client left; else zero.
     pub units: u64,
     /// Request body bytes read from the client.
     pub bytes_in: u64,
@@ -55,9 +56,9 @@ pub enum Outcome {
     Served,
     /// We said no; the code tells why.
     Refused(crate::refusal::Code),
-    /// The upstream could not be reached, was too slow, or broke off.
+    /// The upstream could not be reached, was too slow, or broke off, or the gateway stopped before its answer had ended.
     UpstreamFailed,
-    /// The client went away before the whole answer was handed over.
+    /// The client went away before the whole answer was handed over. It costs its units once some of the body was.
     ClientGone,
 }
 

@@ -238,5 +238,6 @@ async fn drain(core: &Core, deadline: Instant) -> usize {
     while !core.connections.borrow().is_empty() && Instant::now() < deadline {
         sleep(Duration::from_millis(5)).await;
     }
+    core.connections.borrow().values().for_each(|connection| connection.cut_off());
     core.connections.borrow().len()
 }

@@ -9,7 +9,8 @@
 //!
 //! Always true:
 //! - The event is in the usage log before the last byte of the answer is released.
-//! - A call is billed only if its whole answer was handed over and the upstream did not answer with a 5xx.
+//! - A call is billed only if the upstream did not answer with a 5xx, and its whole answer was handed over, or some of the
+//!   body before the client left.
 //! - A refused call uses no limit, and no units.
 //! - A connection, its calls and its upstream connections stay on one core.
 //!

@@ -191,9 +191,11 @@ impl Metered {
 impl Drop for Metered {
     fn drop(&mut self) {
         if let Some(permit) = &mut self.permit {
-            // The connection was closed: by the client, or by us because the upstream stood still.
+            // The connection was closed: by the client, or by us because the upstream stood still or because we stop. The
+            // client has no part in those two.
             let stalled = self.connection.is_doomed() && self.connection.waits_for_upstream.get();
-            let outcome = if stalled { Outcome::UpstreamFailed } else { Outcome::ClientGone };
+            let outcome =
+                if stalled || self.connection.is_cut_off() { Outcome::UpstreamFailed } else { Outcome::ClientGone };
             permit.if_dropped = Ending { status: self.status, outcome, bytes_out: self.bytes };
         }
         self.connection.end_answer();

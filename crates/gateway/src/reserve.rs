@@ -1,8 +1,9 @@
 //! The quota: units are taken before the call is forwarded, and a [`Permit`] holds them until it is known what happened.
 //!
-//! What counts as served: the upstream answered with less than 500 and its whole answer was handed over to the client's
-//! connection. Then the operation's weight is billed. Everything else (a 5xx, a broken answer, a client that left) gives
-//! the units back and is recorded with zero.
+//! What costs the operation's weight: the upstream answered with less than 500, and its whole answer was handed over to the
+//! client's connection, or at least one byte of the body before the client left. Otherwise a client that always leaves before
+//! the end would never pay. Everything else (a 5xx, an answer that the upstream broke off, a client that left before the
+//! first byte) gives the units back and is recorded with zero.
 
 use crate::{
     accept::Core,
@@ -170,7 +171,11 @@ impl Permit {
 
     fn end(&mut self, ending: Ending) -> Result<(), RecordError> {
         self.settled = true;
-        let units = if ending.outcome == Outcome::Served { self.cost(ending.status) } else { 0 };
+        let units = match ending.outcome {
+            Outcome::Served => self.cost(ending.status),
+            Outcome::ClientGone if ending.bytes_out > 0 => self.cost(ending.status),
+            _ => 0,
+        };
         let duration = self.draft.arrived.elapsed();
         let event = UsageEvent {
             units,
@@ -210,8 +215,10 @@ impl Drop for Permit {
                 true => Ending { outcome: Outcome::UpstreamFailed, ..self.if_dropped },
                 false => self.if_dropped,
             };
-            // Nothing waits for the answer any more, and such an ending bills nothing.
-            let _ = self.end(ending);
+            // Nothing waits for the answer any more.
+            if let Err(error) = self.end(ending) {
+                tracing::error!(%error, "a call that its client left is not recorded");
+            }
         }
     }
 }

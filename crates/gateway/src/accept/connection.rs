@@ -33,6 +33,7 @@ pub(crate) struct Connection {
     /// When the head that is being read began.
     head_since: Cell<Option<u64>>,
     doomed: Cell<bool>,
+    cut_off: Cell<bool>,
     told: Notify,
 }
 
@@ -68,6 +69,7 @@ impl Connection {
             greeted: Cell::new(false),
             head_since: Cell::new(None),
             doomed: Cell::new(false),
+            cut_off: Cell::new(false),
             told: Notify::new(),
         }
     }
@@ -91,6 +93,16 @@ impl Connection {
     /// Whether it missed a deadline and is being closed.
     pub(crate) const fn is_doomed(&self) -> bool {
         self.doomed.get()
+    }
+
+    /// Says that we end it because we stop, in the middle of a call.
+    pub(super) fn cut_off(&self) {
+        self.cut_off.set(true);
+    }
+
+    /// Whether we end it because we stop.
+    pub(crate) const fn is_cut_off(&self) -> bool {
+        self.cut_off.get()
     }
 
     /// Ends it after the call that it is busy with.

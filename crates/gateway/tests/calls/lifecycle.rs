@@ -60,7 +60,8 @@ async fn the_drain_has_an_end_and_what_it_cuts_off_is_recorded() {
     assert_eq!(gateway.shutdown(Duration::from_millis(100)).await, 1);
     assert!(response.collect().await.is_err());
     assert_eq!(world.events().len(), 1, "recorded before shutdown returned");
-    assert_eq!(world.events()[0].units, 0);
+    let event = world.events().remove(0);
+    assert_eq!((event.outcome, event.units), (Outcome::UpstreamFailed, 0), "the client has not left");
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use super::{
     client::{open, raw, request, request_with, send},
-    world::World,
+    world::{World, quota},
 };
-use domain::usage::Outcome;
-use gateway::{Spool, WhenFull};
+use domain::{quota::Beyond, usage::Outcome};
+use gateway::{Allowance, Spool, WhenFull};
 use http::Method;
 use http_body_util::BodyExt;
 use std::time::Duration;
@@ -75,16 +75,22 @@ async fn an_answer_that_breaks_off_is_not_billed_and_the_client_sees_the_break()
 }
 
 #[tokio::test]
-async fn a_client_that_leaves_is_recorded_unbilled_and_its_upstream_call_is_cancelled() {
-    let world = World::start().await;
+async fn a_client_that_leaves_pays_for_an_answer_that_had_begun_and_its_upstream_call_is_cancelled() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 100, Beyond::Block)).await;
+    let used = || world.allowance.used(world.partner(), world.period());
     let head = format!("GET /payments/stall HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
     stream.write_all(head.as_bytes()).await.expect("sent");
-    let mut some = [0; 512];
-    assert!(stream.read(&mut some).await.expect("the head") > 0);
+    let (mut answer, mut some) = (String::new(), [0; 512]);
+    while !answer.contains("begun") {
+        let read = stream.read(&mut some).await.expect("the answer");
+        assert!(read > 0, "{answer}");
+        answer.push_str(&String::from_utf8_lossy(&some[..read]));
+    }
     drop(stream);
     let event = world.events_once(1).await.remove(0);
-    assert_eq!((event.outcome, event.units, event.status), (Outcome::ClientGone, 0, 200));
+    assert_eq!((event.outcome, event.units, event.status), (Outcome::ClientGone, 1, 200));
+    assert_eq!((event.bytes_out, used()), (5, 1));
 
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
     stream.write_all(head.replace("stall", "hang").as_bytes()).await.expect("sent");
@@ -93,7 +99,7 @@ async fn a_client_that_leaves_is_recorded_unbilled_and_its_upstream_call_is_canc
     }
     drop(stream);
     let event = world.events_once(2).await.into_iter().find(|event| event.status == 499).expect("the event");
-    assert_eq!((event.outcome, event.units), (Outcome::ClientGone, 0));
+    assert_eq!((event.outcome, event.units, used()), (Outcome::ClientGone, 0, 1), "there was nothing of an answer yet");
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(world.upstream.cancelled.load(std::sync::atomic::Ordering::SeqCst), 1);
 }
