@@ -120,7 +120,8 @@ async fn forward_to(
     let Some(upstream) = &target.product().upstream else {
         return Err(Refusal::new(Code::UpstreamUnreachable, "The product's set-up is incomplete."));
     };
-    headers::to_upstream(&mut head.headers, core, &connection.peer, permit.draft(), upstream, head.version);
+    let (peer, environment) = (&connection.peer, target.caller.key().environment);
+    headers::to_upstream(&mut head.headers, core, peer, permit.draft(), environment, upstream, head.version);
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
     let request = forward::readdress(head, upstream, &target.path_below, body)?;
     let began = Instant::now();

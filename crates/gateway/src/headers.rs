@@ -1,6 +1,7 @@
 //! Headers at the border: what belongs to one connection stays there, what only we may say is removed before we say it.
 
 use crate::{accept::Core, request_id::X_REQUEST_ID, reserve::Draft, snapshot::Upstream};
+use domain::key_text::Environment;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
     header::{CONNECTION, HOST, TE, VIA},
@@ -9,6 +10,7 @@ use http::{
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 const X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
+const X_TURNPIKE_ENVIRONMENT: HeaderName = HeaderName::from_static("x-turnpike-environment");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 
@@ -18,6 +20,7 @@ pub(crate) fn to_upstream(
     core: &Core,
     peer: &HeaderValue,
     draft: &Draft,
+    environment: Environment,
     upstream: &Upstream,
     version: Version,
 ) {
@@ -35,6 +38,7 @@ pub(crate) fn to_upstream(
     if let Ok(id) = HeaderValue::from_str(&draft.request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
+    headers.insert(X_TURNPIKE_ENVIRONMENT, HeaderValue::from_static(environment.code()));
     if !headers.get(TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
         headers.remove(TRACESTATE);
         if let Ok(value) = HeaderValue::from_bytes(&new_traceparent(|| core.request_ids.random())) {

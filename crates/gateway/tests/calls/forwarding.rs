@@ -83,6 +83,17 @@ async fn only_the_gateway_speaks_in_the_headers_that_upstreams_trust() {
 }
 
 #[tokio::test]
+async fn the_upstream_is_told_which_environment_a_call_is_of() {
+    let world = World::start().await;
+    for (key, environment) in [(&world.live, "live"), (&world.test, "test")] {
+        let forged = [("x-turnpike-environment", "forged")];
+        send(world.address, request_with(Method::GET, "/payments/items/1", key, &forged, "")).await;
+        let seen = world.upstream.last().headers;
+        assert_eq!(seen.get_all("x-turnpike-environment").iter().collect::<Vec<_>>(), [environment]);
+    }
+}
+
+#[tokio::test]
 async fn ids_are_made_where_the_client_sent_none_that_can_be_used() {
     let world = World::start().await;
     let headers = [("x-request-id", "has space"), ("traceparent", "00-nonsense"), ("tracestate", "dropped=1")];
