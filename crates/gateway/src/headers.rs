@@ -4,7 +4,7 @@ use crate::{accept::Core, request_id::X_REQUEST_ID, reserve::Draft, snapshot::Up
 use domain::key_text::Environment;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
-    header::{CONNECTION, HOST, TE, VIA},
+    header::{CONNECTION, COOKIE, HOST, SET_COOKIE, TE, TRAILER, VIA},
 };
 
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
@@ -25,20 +25,26 @@ pub(crate) fn to_upstream(
     version: Version,
 ) {
     let takes_trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
-    strip(headers, |name| is_hop_by_hop(name) || is_ours(name));
+    strip(headers, |name| {
+        let twin = upstream.headers.iter().any(|(own, _)| is_twin(name, own.as_str()));
+        is_hop_by_hop(name) || is_ours(name) || twin
+    });
+    // A request's trailers are dropped: `meter::Upload`.
+    headers.remove(TRAILER);
+    drop_portals_cookies(headers);
 
     if let Some(host) = headers.insert(HOST, upstream.host.clone()) {
         headers.insert(X_FORWARDED_HOST, host);
     }
     headers.insert(X_FORWARDED_FOR, peer.clone());
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_TURNPIKE_ENVIRONMENT, HeaderValue::from_static(environment.code()));
     let protocol =
         if version == Version::HTTP_10 { &core.shared.via.received_1_0 } else { &core.shared.via.received_1_1 };
     headers.append(VIA, protocol.clone());
     if let Ok(id) = HeaderValue::from_str(&draft.request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
-    headers.insert(X_TURNPIKE_ENVIRONMENT, HeaderValue::from_static(environment.code()));
     if !headers.get(TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
         headers.remove(TRACESTATE);
         if let Ok(value) = HeaderValue::from_bytes(&new_traceparent(|| core.request_ids.random())) {
@@ -58,6 +64,47 @@ pub(crate) fn to_upstream(
 /// Turns the upstream's headers into the client's.
 pub(crate) fn to_client(headers: &mut HeaderMap) {
     strip(headers, is_hop_by_hop);
+    drop_portals_set_cookies(headers);
+}
+
+/// The portal's own cookies. A browser sends them to every port of a host, and lets every port set them.
+const PORTALS_COOKIES: [&[u8]; 2] = [b"__Host-session", b"__Host-flash"];
+
+/// Whether `name=value` is a cookie of the portal; browsers read the prefix in any case, and a nameless cookie as its value.
+fn is_portals(pair: &[u8]) -> bool {
+    let start = pair.iter().position(|byte| *byte != b'=' && !byte.is_ascii_whitespace()).unwrap_or(pair.len());
+    let name = pair[start..].split(|byte| *byte == b'=').next().unwrap_or_default().trim_ascii();
+    PORTALS_COOKIES.iter().any(|own| own.eq_ignore_ascii_case(name))
+}
+
+fn drop_portals_cookies(headers: &mut HeaderMap) {
+    let pairs = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b';').any(is_portals);
+    if !headers.get_all(COOKIE).iter().any(pairs) {
+        return;
+    }
+    let values: Vec<HeaderValue> = headers.get_all(COOKIE).iter().cloned().collect();
+    headers.remove(COOKIE);
+    for value in values {
+        let others: Vec<&[u8]> =
+            value.as_bytes().split(|byte| *byte == b';').filter(|pair| !is_portals(pair)).collect();
+        let others = others.join(&b';');
+        match HeaderValue::from_bytes(others.trim_ascii()) {
+            Ok(others) if !others.is_empty() => drop(headers.append(COOKIE, others)),
+            _ => {}
+        }
+    }
+}
+
+fn drop_portals_set_cookies(headers: &mut HeaderMap) {
+    let is_portals = |value: &HeaderValue| value.as_bytes().split(|byte| *byte == b';').next().is_some_and(is_portals);
+    if !headers.get_all(SET_COOKIE).iter().any(is_portals) {
+        return;
+    }
+    let values: Vec<HeaderValue> = headers.get_all(SET_COOKIE).iter().cloned().collect();
+    headers.remove(SET_COOKIE);
+    for value in values.into_iter().filter(|value| !is_portals(value)) {
+        headers.append(SET_COOKIE, value);
+    }
 }
 
 fn strip(headers: &mut HeaderMap, removes: impl Fn(&str) -> bool) {
@@ -79,7 +126,7 @@ fn strip(headers: &mut HeaderMap, removes: impl Fn(&str) -> bool) {
     }
 }
 
-/// RFC 9110, 7.6.1. `Trailer` stays: hyper sends only trailers it names.
+/// RFC 9110, 7.6.1. An answer's `Trailer` stays: hyper sends only trailers it names.
 fn is_hop_by_hop(name: &str) -> bool {
     matches!(
         name,
@@ -110,6 +157,12 @@ fn is_ours(name: &str) -> bool {
         "client-cert" | "client-cert-chain" | "expect" | "content-length" => true,
         _ => ["x-forwarded-", "x-turnpike-", "x-client-", "x-ssl-"].iter().any(|prefix| name.starts_with(prefix)),
     }
+}
+
+/// Whether an upstream that reads `_` and `-` as the same would take the one for the other.
+fn is_twin(name: &str, own: &str) -> bool {
+    let dashed = |byte: u8| if byte == b'_' { b'-' } else { byte };
+    name.len() == own.len() && name.bytes().zip(own.bytes()).all(|(a, b)| dashed(a) == dashed(b))
 }
 
 /// A trace that begins here and that nobody asked to sample.

@@ -41,7 +41,7 @@ pub(crate) struct UploadState {
     pub ended: Cell<bool>,
 }
 
-/// A request's body on its way to the upstream.
+/// A request's body on its way to the upstream, without its trailers.
 #[derive(Debug)]
 pub(crate) enum Upload {
     Empty,
@@ -76,6 +76,11 @@ impl Body for Upload {
             Some(Err(error)) => {
                 state.broken.set(true);
                 Poll::Ready(Some(Err(Broken::Client(error))))
+            }
+            // They would come after the strip of the headers, and could stand in for any of them.
+            Some(Ok(frame)) if frame.is_trailers() => {
+                state.ended.set(true);
+                Poll::Ready(None)
             }
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);

@@ -37,6 +37,9 @@ async fn only_the_gateway_speaks_in_the_headers_that_upstreams_trust() {
         ("forwarded", "for=6.6.6.6"),
         ("x-real-ip", "6.6.6.6"),
         ("x-upstream-key", "forged"),
+        ("x_upstream_key", "forged"),
+        ("x-upstream_key", "forged"),
+        ("x_turnpike_environment", "forged"),
         ("x-turnpike-partner", "somebody"),
         ("connection", "x-named, keep-alive, x-upstream-key, x-forwarded-for"),
         ("x-named", "1"),
@@ -64,6 +67,9 @@ async fn only_the_gateway_speaks_in_the_headers_that_upstreams_trust() {
     assert!(text("via").starts_with("1.1 turnpike-"));
     for gone in [
         "x_forwarded_for",
+        "x_upstream_key",
+        "x-upstream_key",
+        "x_turnpike_environment",
         "forwarded",
         "x-real-ip",
         "x-turnpike-partner",
@@ -90,6 +96,34 @@ async fn the_upstream_is_told_which_environment_a_call_is_of() {
         send(world.address, request_with(Method::GET, "/payments/items/1", key, &forged, "")).await;
         let seen = world.upstream.last().headers;
         assert_eq!(seen.get_all("x-turnpike-environment").iter().collect::<Vec<_>>(), [environment]);
+    }
+}
+
+#[tokio::test]
+async fn the_portals_cookies_neither_reach_the_upstream_nor_come_from_it() {
+    let world = World::start().await;
+    let cookies =
+        [("cookie", "a=1; __Host-session=s; b=2"), ("cookie", "__Host-flash=f;__host-session=s"), ("cookie", "c")];
+    let sent = request_with(Method::GET, "/payments/hop-by-hop", &world.live, &cookies, "");
+    let answer = send(world.address, sent).await;
+    let seen = world.upstream.last().headers;
+    assert_eq!(seen.get_all("cookie").iter().collect::<Vec<_>>(), ["a=1; b=2", "c"]);
+    assert_eq!(answer.headers.get_all("set-cookie").iter().collect::<Vec<_>>(), ["own=1; Path=/"]);
+}
+
+#[tokio::test]
+async fn a_requests_trailers_are_not_forwarded() {
+    let world = World::start().await;
+    let request = format!(
+        "POST /payments/count HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\ntrailer: x-upstream-key\r\n\
+         transfer-encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nx-upstream-key: forged\r\n\r\n",
+        world.live
+    );
+    for _ in 0..2 {
+        let (answer, _) = raw(world.address, request.as_bytes()).await;
+        assert!(answer.contains("HTTP/1.1 200") && answer.ends_with("\r\n\r\n2"), "{answer}");
+        assert_eq!(*world.upstream.trailers.lock().expect("no panic"), None);
+        assert!(!world.upstream.last().headers.contains_key("trailer"));
     }
 }
 

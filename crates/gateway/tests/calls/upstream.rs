@@ -31,6 +31,8 @@ pub struct Upstream {
     pub address: SocketAddr,
     seen: Arc<Mutex<Vec<Seen>>>,
     connections: Arc<AtomicUsize>,
+    /// Trailers of the last request to `/count`.
+    pub trailers: Arc<Mutex<Option<HeaderMap>>>,
     /// Requests whose answer was dropped before it was given.
     pub cancelled: Arc<AtomicUsize>,
 }
@@ -42,6 +44,7 @@ impl Upstream {
             address: listener.local_addr().expect("an address"),
             seen: Arc::default(),
             connections: Arc::default(),
+            trailers: Arc::default(),
             cancelled: Arc::default(),
         };
         let shared = upstream.clone();
@@ -99,7 +102,9 @@ impl Upstream {
             }
             "/echo" => *response.body_mut() = request.into_body().map_err(std::io::Error::other).boxed(),
             "/count" => {
-                let bytes = request.into_body().collect().await.map_err(std::io::Error::other)?.to_bytes();
+                let collected = request.into_body().collect().await.map_err(std::io::Error::other)?;
+                *self.trailers.lock().expect("no panic") = collected.trailers().cloned();
+                let bytes = collected.to_bytes();
                 *response.body_mut() = full(&bytes.len().to_string());
             }
             "/drip" => {
@@ -150,6 +155,11 @@ impl Upstream {
                 headers.insert("x-internal", HeaderValue::from_static("secret"));
                 headers.insert("keep-alive", HeaderValue::from_static("timeout=5"));
                 headers.insert("x-public", HeaderValue::from_static("kept"));
+                for cookie in
+                    ["__Host-session=theirs; Path=/; Secure", "own=1; Path=/", " =__host-flash=theirs; Secure"]
+                {
+                    headers.append("set-cookie", HeaderValue::from_static(cookie));
+                }
                 headers.insert("x-request-id", HeaderValue::from_static("of-the-upstream"));
             }
             _ => {}
