@@ -18,8 +18,8 @@ use domain::{
     id::PartnerId,
     key_text::Environment,
     period::Period,
-    refusal::Code,
     quota::{Beyond, Quota},
+    refusal::Code,
     usage::{Outcome, UsageEvent, is_billable_status},
 };
 use http::Method;
