@@ -56,6 +56,11 @@ impl Shipper {
         Ok(shipped)
     }
 
+    async fn stands_at(&self, lane: u32) -> Result<Position, TaskError> {
+        let positions = self.store.positions(&self.node).await?;
+        Ok(positions.get(&narrow(lane)?).copied().unwrap_or_default())
+    }
+
     async fn open(&mut self, lanes: &[u32]) -> Result<(), TaskError> {
         let positions = self.store.positions(&self.node).await?;
         for lane in lanes.iter().filter(|lane| !self.lanes.contains_key(lane)).copied().collect::<Vec<_>>() {
@@ -78,28 +83,47 @@ impl Shipper {
             })
             .await?;
             let batch = batch?;
-            if batch.records.is_empty() {
+            // Where a segment was begun and holds nothing yet, there is still a place to move to.
+            if batch.records.is_empty() && to_store(batch.end) == to_store(from) {
+                // Reading nothing says nothing where the stored position was set back: the reader is dropped.
+                if self.stands_at(lane).await? != to_store(from) {
+                    tracing::warn!(lane, "the lane stands elsewhere; reading again from there");
+                    return Ok(shipped);
+                }
                 self.store.caught_up(&self.node, narrow(lane)?, now).await?;
                 self.lanes.insert(lane, reader);
                 return Ok(shipped);
             }
-            shipped += self.take_in(lane, to_store(from), &batch, now).await?;
+            // The reader is dropped where the lane stands elsewhere, and nothing is removed or said to be complete.
+            let Some(taken) = self.take_in(lane, to_store(from), &batch, now).await? else { return Ok(shipped) };
+            shipped += taken;
             let reader = spawn_blocking(move || reader.remove_before(batch.end).map(|()| reader)).await??;
             self.lanes.insert(lane, reader);
         }
         Ok(shipped)
     }
 
-    async fn take_in(&self, lane: u32, from: Position, batch: &Batch, now: Timestamp) -> Result<u64, TaskError> {
+    /// `None` where the lane does not stand where the batch begins.
+    async fn take_in(
+        &self,
+        lane: u32,
+        from: Position,
+        batch: &Batch,
+        now: Timestamp,
+    ) -> Result<Option<u64>, TaskError> {
         let event = |record: &spool::Record| Ok((record.sequence, wire::decode(&record.payload)?));
         let events = batch.records.iter().map(event).collect::<Result<Vec<(u64, UsageEvent)>, wire::BadEvent>>()?;
         let taken = self.store.ingest(&self.node, narrow(lane)?, events, from, to_store(batch.end), now).await;
         let taken = match taken {
             Ok(taken) => taken,
-            // An earlier commit whose answer was lost: the next call reads from where the lane stands.
+            // An earlier commit that came late, or a Postgres that lost some: the next call reads from where it stands.
             Err(IngestError::Moved { stands_at }) => {
-                tracing::info!(lane, segment = stands_at.segment, "the lane had already moved; reading on from there");
-                return Ok(0);
+                tracing::warn!(
+                    lane,
+                    segment = stands_at.segment,
+                    "the lane stands elsewhere; reading again from there"
+                );
+                return Ok(None);
             }
             Err(error) => return Err(error.into()),
         };
@@ -107,7 +131,7 @@ impl Shipper {
             tracing::error!(lane, missing = taken.missing, "records are missing between two positions of the spool");
         }
         metrics::counter!("turnpike_events_shipped_total").increment(taken.events);
-        Ok(taken.events)
+        Ok(Some(taken.events))
     }
 }
 

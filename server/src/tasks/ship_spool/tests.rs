@@ -19,9 +19,13 @@ struct Lane {
 impl Lane {
     /// Small segments, so that a few events fill several.
     async fn new(store: &TestStore) -> Self {
+        Self::with_segments_of(store, 200).await
+    }
+
+    async fn with_segments_of(store: &TestStore, segment_bytes: u64) -> Self {
         let world = World::new(store).await;
         let folder = tempfile::tempdir().expect("a folder");
-        let options = Options { segment_bytes: 200, ..Options::default() };
+        let options = Options { segment_bytes, ..Options::default() };
         let writer = Writer::open(folder.path(), 0, options).expect("a writer");
         Self { folder, writer, world }
     }
@@ -109,4 +113,42 @@ async fn while_postgres_is_down_nothing_is_removed_and_nothing_lost() {
     assert_eq!(lane.segments(), before);
     assert_eq!(shipper.ship().await.expect("shipped"), 40);
     assert_eq!(lane.stored(&store).await, 42);
+}
+
+#[tokio::test]
+async fn a_position_that_is_set_back_under_a_live_shipper_loses_nothing_and_completes_nothing() {
+    for more in [0, 2] {
+        let store = test_db::store().await;
+        let mut lane = Lane::with_segments_of(&store, 16 << 20).await;
+        let mut shipper = lane.shipper(&store);
+        lane.record(3);
+        assert_eq!(shipper.ship().await.expect("shipped"), 3);
+        // As where Postgres came back from a copy that was taken before anything was stored.
+        let restored = test_db::store().await;
+        shipper.store = restored.handle();
+        lane.record(more);
+        assert_eq!(shipper.ship().await.expect("found out"), 0);
+        assert_eq!(restored.ingested_through().await.expect("an answer"), None, "a bill must wait");
+        assert_eq!(shipper.ship().await.expect("shipped"), 3 + more);
+        assert_eq!(shipper.ship().await.expect("nothing more"), 0);
+        assert_eq!(lane.stored(&restored).await, 3 + more);
+        assert!(restored.ingested_through().await.expect("an answer").is_some());
+    }
+}
+
+#[tokio::test]
+async fn a_segment_that_is_begun_and_empty_when_it_is_read_loses_nothing() {
+    let store = test_db::store().await;
+    let mut lane = Lane::new(&store).await;
+    let mut shipper = lane.shipper(&store);
+    lane.record(2);
+    assert_eq!(shipper.ship().await.expect("shipped"), 2);
+    // What a writer does first where a segment is full.
+    let next = lane.writer.end().segment + 1;
+    std::fs::File::create(lane.folder.path().join(format!("0/{next:020}.log"))).expect("created");
+    assert_eq!(shipper.ship().await.expect("nothing yet"), 0);
+    lane.record(3);
+    assert!(lane.writer.end().segment >= next);
+    assert_eq!(shipper.ship().await.expect("shipped"), 3);
+    assert_eq!(lane.stored(&store).await, 5);
 }
