@@ -1,6 +1,9 @@
-//! One HTTP listener for people and operators: bounded connections, a deadline for each request's head, a clean drain.
+//! One HTTP listener for people and operators: bounded connections, deadlines for each request's head and body, a clean drain.
 //!
-//! axum's own `serve` sets no timer, so a client that sends its head a byte at a time would hold a connection for ever.
+//! axum's own `serve` sets no timer, so a client that sends its head or body a byte at a time would hold a connection for
+//! ever, and a thousand such clients would keep everybody else out.
+
+mod timed_body;
 
 use crate::tasks::Stop;
 use axum::{Router, body::Body, extract::ConnectInfo};
@@ -10,6 +13,7 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use timed_body::{BodyLimits, TimedBody};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::Semaphore,
@@ -20,6 +24,8 @@ use tower::ServiceExt;
 const CONNECTIONS: usize = 1_024;
 /// Within which the head of a request must have arrived.
 const HEAD: Duration = Duration::from_secs(10);
+/// Within which the body must have arrived, whoever it is for: a page, the REST API or a webhook.
+const BODY: BodyLimits = BodyLimits { idle: Duration::from_secs(30), whole: Duration::from_secs(120) };
 /// How long requests in flight may take when we stop.
 const DRAIN: Duration = Duration::from_secs(2);
 
@@ -49,7 +55,11 @@ pub async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener
 }
 
 /// Answers until it is time to stop, then lets requests in flight end.
-pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
+pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
+    serve_within(listener, router, stop, BODY).await;
+}
+
+async fn serve_within(listener: TcpListener, router: Router, mut stop: Stop, body: BodyLimits) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
@@ -71,7 +81,7 @@ pub async fn serve(listener: TcpListener, router: Router, mut stop: Stop) {
             },
             () = stop.requested() => break,
         };
-        let connection = graceful.watch(server.serve_connection(io_of(stream), answer(router.clone(), peer)));
+        let connection = graceful.watch(server.serve_connection(io_of(stream), answer(router.clone(), peer, body)));
         tokio::spawn(async move {
             // A client that breaks off is its own business.
             let _ = connection.await;
@@ -91,6 +101,7 @@ fn io_of(stream: TcpStream) -> TokioIo<TcpStream> {
 fn answer(
     router: Router,
     peer: SocketAddr,
+    limits: BodyLimits,
 ) -> impl hyper::service::Service<
     http::Request<Incoming>,
     Response = http::Response<Body>,
@@ -99,6 +110,9 @@ fn answer(
 > {
     service_fn(move |mut request: http::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        router.clone().oneshot(request.map(Body::new))
+        router.clone().oneshot(request.map(|body| Body::new(TimedBody::new(body, limits))))
     })
 }
+
+#[cfg(test)]
+mod tests;
