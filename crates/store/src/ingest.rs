@@ -27,6 +27,14 @@ pub struct Position {
     pub sequence: u64,
 }
 
+/// A node of which some usage may not have been taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeBehind {
+    pub node: String,
+    /// Until when all of it was; where a lane never caught up, when it was last heard of.
+    pub since: Timestamp,
+}
+
 /// What a batch brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Ingested {
@@ -153,6 +161,19 @@ impl Store {
         .fetch_one(self.pool())
         .await?;
         Ok(row.at_if_any("through")?)
+    }
+
+    /// The nodes that had not caught up at `then`: they hold [`Self::ingested_through`] back, the furthest behind first.
+    pub async fn nodes_behind(&self, then: Timestamp) -> Result<Vec<NodeBehind>, StoreError> {
+        let rows = sqlx::query(
+            "select node, min(coalesce(through, updated_at)) as since from spool_positions
+             where through is null or through < $1 group by node order by since, node",
+        )
+        .bind(Ts(then))
+        .fetch_all(self.pool())
+        .await?;
+        let node = |row: &sqlx::postgres::PgRow| Ok(NodeBehind { node: row.try_get("node")?, since: row.at("since")? });
+        Ok(rows.iter().map(node).collect::<Result<_, sqlx::Error>>()?)
     }
 
     /// How long the newest usage may have waited: the time since the lane that is furthest behind had caught up.

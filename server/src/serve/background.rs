@@ -77,7 +77,9 @@ impl Background<'_> {
 
         let nudges = Nudges::default();
         let (grace, push) = (close_periods::grace(state.settings.development), nudges.push_to_stripe.clone());
-        let close = with(state, move |store, clock| close_periods::run(store, clock, grace, push.clone()));
+        let told = board.clone();
+        let close =
+            with(state, move |store, clock| close_periods::run(store, clock, grace, push.clone(), told.clone()));
         let period = if state.settings.development { Duration::from_millis(500) } else { close_periods::PERIOD };
         tasks.every(close_periods::NAME, period, Nudge::default(), close);
         if let Some(account) = &config.stripe {

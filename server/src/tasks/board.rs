@@ -1,6 +1,6 @@
 //! How each task is doing: what `/status` shows, and how a failure is logged once.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use std::{
     collections::BTreeMap,
@@ -18,7 +18,32 @@ pub struct TaskState {
     /// Since when and why it fails; absent while it works.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub failing: Option<Failing>,
+    /// Nodes whose usage it waits for; absent while there are none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub waits_for: Vec<Waiting>,
+    /// When the wait began and when it was last told, in real time.
+    #[serde(skip)]
+    wait: Option<Wait>,
 }
+
+/// A node that has not shipped all of its usage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Waiting {
+    pub node: String,
+    /// Until when its usage is complete, by the clock that events have.
+    pub since: Timestamp,
+}
+
+#[derive(Debug, Clone)]
+struct Wait {
+    began: Timestamp,
+    told: Option<Timestamp>,
+}
+
+/// A wait this short is ordinary, as after a test clock was moved.
+const SHORT_WAIT: SignedDuration = SignedDuration::from_mins(1);
+/// Between two reminders of a wait.
+const REMIND_EVERY: SignedDuration = SignedDuration::from_mins(10);
 
 /// A failure that has not ended.
 #[derive(Debug, Clone, Serialize)]
@@ -44,6 +69,23 @@ impl Board {
         let since = state.failing.take().map_or_else(Timestamp::now, |failing| failing.since);
         state.failing = Some(Failing { since, message: message.to_owned() });
         new
+    }
+
+    /// Notes which nodes a task waits for, if any; true where it is time to tell the operator. `now` is real time.
+    pub fn waits(&self, name: &'static str, nodes: Vec<Waiting>, now: Timestamp) -> bool {
+        let mut tasks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = tasks.entry(name).or_default();
+        state.waits_for = nodes;
+        if state.waits_for.is_empty() {
+            state.wait = None;
+            return false;
+        }
+        let wait = state.wait.get_or_insert(Wait { began: now, told: None });
+        let due = wait.told.map_or_else(|| wait.began + SHORT_WAIT, |told| told + REMIND_EVERY);
+        if now >= due {
+            wait.told = Some(now);
+        }
+        now >= due
     }
 
     /// All tasks by name.

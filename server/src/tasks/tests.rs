@@ -1,6 +1,7 @@
 //! The runner's promises, without a database.
 
-use super::*;
+use super::{board::Waiting, *};
+use jiff::{SignedDuration, Timestamp};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 fn runner() -> (StopSwitch, Tasks, Board) {
@@ -61,4 +62,17 @@ fn only_the_first_of_equal_failures_is_news() {
     assert!(board.failed("a", "still down, otherwise"));
     assert!(board.succeeded("a"));
     assert!(!board.succeeded("a"));
+}
+
+#[test]
+fn a_wait_is_told_after_a_minute_and_again_each_ten() {
+    let board = Board::default();
+    let at = |minute: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+    let node = || vec![Waiting { node: "lost".to_owned(), since: at(0) }];
+    let told: Vec<i64> = (0..25).filter(|minute| board.waits("a", node(), at(*minute))).collect();
+    assert_eq!(told, [1, 11, 21]);
+    assert!(!board.waits("a", Vec::new(), at(25)));
+    assert!(!board.waits("a", node(), at(60)), "another wait begins");
+    let shown = serde_json::to_value(board.read()).expect("JSON");
+    assert_eq!(shown["a"]["waits_for"], serde_json::json!([{"node": "lost", "since": "1970-01-01T00:00:00Z"}]));
 }
