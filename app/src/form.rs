@@ -97,7 +97,7 @@ pub fn answer(
     };
     if flash != (Flash { form: form.to_owned(), ..Flash::default() }) {
         let secrets = expect_context::<crate::state::AppState>().secrets;
-        set_cookie(&flash.to_cookie(&secrets));
+        set_cookie(&flash.to_cookie(&secrets, jiff::Timestamp::now()));
     }
     see_other(&to);
     Ok(())

@@ -22,8 +22,9 @@ pub struct SiteFiles {
 /// The whole document, around a [`Refusal`] where the guard left one and else around the page. Sets the content security policy with this response's nonce.
 pub fn shell(options: LeptosOptions, files: SiteFiles) -> impl IntoView {
     set_policy();
-    if use_context::<Flash>().is_some_and(|flash| flash != Flash::default()) {
+    if let Some(flash) = use_context::<Flash>().filter(|flash| *flash != Flash::default()) {
         set_cookie(&Flash::removal());
+        provide_context(flash.shown_once(jiff::Timestamp::now()));
     }
     let theme = use_context::<Theme>().unwrap_or_default();
     let body = match use_context::<Refusal>() {

@@ -44,7 +44,8 @@ pub async fn guard(
     };
     let html = matches!(*request.method(), Method::GET | Method::HEAD) || accepts_html(request.headers());
     let theme = cookie(request.headers(), "theme").map(Theme::from_code).unwrap_or_default();
-    let flash = cookie(request.headers(), flash::COOKIE).and_then(|value| Flash::from_cookie(value, &state.secrets));
+    let flash = cookie(request.headers(), flash::COOKIE)
+        .and_then(|value| Flash::from_cookie(value, &state.secrets, jiff::Timestamp::now()));
     let known = request.extensions().get::<MatchedPath>().is_some();
     let extensions = request.extensions_mut();
     extensions.insert(state);

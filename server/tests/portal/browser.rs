@@ -113,7 +113,7 @@ impl Browser {
                 self.set_cookie(name, value);
             }
             if name == app::flash::COOKIE {
-                flash = Flash::from_cookie(value, &self.secrets).unwrap_or_default();
+                flash = Flash::from_cookie(value, &self.secrets, jiff::Timestamp::now()).unwrap_or_default();
             }
         }
         let text = String::from_utf8(bytes.to_vec()).expect("a text");
