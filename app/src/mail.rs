@@ -59,8 +59,8 @@ pub fn verify_address(settings: &Settings, to: &str, name: &str, token: &str, pl
             paragraphs: vec![
                 greeting(name),
                 format!(
-                    "You signed up to the developer portal of {}. Confirm this address to open your account. \
-                     The link works once, for 24 hours.",
+                    "You signed up to the developer portal of {}. Confirm this address, with the password that \
+                     you chose, to open your account. The link works once, for 24 hours.",
                     settings.provider_name
                 ),
             ],

@@ -37,11 +37,17 @@ for (const javaScript of [true, false]) {
       const link = await world.linkTo(email("ada"));
       for (let scan = 0; scan < 2; scan += 1) assert.equal((await fetch(link)).status, 200);
       await owner.go(link);
+      await fill(owner, { password: "what a stranger might have chosen" });
+      await submit(owner, "/do/verify");
+      assert.equal(path(owner), "/verify", "the link alone opens nothing");
+      await says(owner, "This is not the password that was chosen at sign-up");
+      await fill(owner, { password });
       await submit(owner, "/do/verify");
       assert.equal(path(owner), "/home");
       await says(owner, "Welcome.");
       const other = await visitor();
       await other.go(link);
+      await fill(other, { password });
       await submit(other, "/do/verify");
       assert.equal(path(other), "/verify");
       await says(other, "This link was already used");
@@ -57,6 +63,7 @@ for (const javaScript of [true, false]) {
       await fill(chooser, { company: `Choosers ${tag}`, name: "Cho", email: email("cho"), password });
       await submit(chooser, "/do/sign-up");
       await chooser.go(await world.linkTo(email("cho")));
+      await fill(chooser, { password });
       await submit(chooser, "/do/verify");
       assert.equal(chooser.page.url(), `${world.portal}/plan/change?to=pro`);
       await chooser.close();

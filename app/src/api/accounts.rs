@@ -34,31 +34,23 @@ pub async fn sign_up(
     form::answer("sign-up", "/sign-up", &typed, outcome.await)
 }
 
-/// Uses a verification link up and signs in.
+/// Uses a verification link up and signs in, with the password that was chosen at sign-up: the link alone shows whose
+/// mailbox it is, and not who signed up with the address.
 #[server(prefix = "/do", endpoint = "verify")]
-pub async fn verify(token: String, #[server(default)] plan: String) -> Result<(), ServerFnError> {
-    use crate::{form, form::Done, form::Failure, secrets::hash_link_token, viewer};
-    use store::StoreError;
-    let outcome = async {
-        let cx = viewer::anyone()?;
-        let member = match cx.state.store.verify_email(hash_link_token(&token), cx.now).await {
-            Err(StoreError::NotFound) => {
-                return Err(Failure::whole(
-                    "This link was already used or is older than 24 hours. Sign in with your password; \
-                     if the address is not confirmed yet, we send a new link.",
-                ));
-            }
-            other => other?,
-        };
-        enter_as_member(member.id).await?;
-        let offered = cx.state.store.offered_plans().await?.into_iter().any(|offered| offered.code == plan);
-        if offered {
-            let to = format!("/plan/change?to={plan}");
-            return Ok(Done::go(to).saying("Welcome. Your address is confirmed; choose the plan that you came for."));
+pub async fn verify(
+    token: String,
+    #[server(default)] password: String,
+    #[server(default)] plan: String,
+) -> Result<(), ServerFnError> {
+    use crate::form;
+    match enter::verify(&token, &password, &plan).await {
+        // A link that still works is kept for the next attempt; one that does not is let go.
+        Err(enter::NotVerified::Password(failure)) => {
+            form::answer("verify", "/verify", &[("token", &token), ("plan", &plan)], Err(failure))
         }
-        Ok(Done::go("/home").saying("Welcome. Your address is confirmed; the steps below lead to the first call."))
-    };
-    form::answer("verify", "/verify", &[], outcome.await)
+        Err(enter::NotVerified::Link(failure)) => form::answer("verify", "/verify", &[], Err(failure)),
+        Ok(done) => form::answer("verify", "/verify", &[], Ok(done)),
+    }
 }
 
 /// Signs a member in.

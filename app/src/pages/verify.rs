@@ -1,8 +1,9 @@
 //! `/verify?token=`: confirms an address. Opening the link changes nothing, so that mail scanners which follow links do not
-//! use it up; the button does.
+//! use it up; the form does, with the password of whoever signed up, so that nobody confirms a stranger's account.
 
 use crate::{
-    components::{Button, ButtonKind, Form, SignInCard},
+    components::{Button, ButtonKind, Form, PasswordField, SignInCard},
+    flash::flash,
     frames::PublicFrame,
     page::{PageTitle, page},
     pages::form_problems::FormProblems,
@@ -11,6 +12,8 @@ use crate::{
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 
+const FORM: &str = "verify";
+
 #[component]
 pub fn VerifyPage() -> impl IntoView {
     let cx = viewer::anyone();
@@ -18,6 +21,8 @@ pub fn VerifyPage() -> impl IntoView {
     let plan = use_query_map().with_untracked(|query| query.get("plan")).unwrap_or_default();
     page(async move {
         let cx = cx?;
+        let flash = flash();
+        let (token, plan) = (flash.typed(FORM, "token", &token), flash.typed(FORM, "plan", &plan));
         let body = if token.is_empty() {
             view! {
                 <p>"Open the link in the mail again, or sign in with your password to be sent a new one."</p>
@@ -28,8 +33,10 @@ pub fn VerifyPage() -> impl IntoView {
                 <Form action="/do/verify">
                     <input type="hidden" name="token" value=token/>
                     <input type="hidden" name="plan" value=plan/>
+                    <PasswordField label="Password chosen at sign-up" error=flash.problem(FORM, "password")/>
                     <Button kind=ButtonKind::Primary wide=true>"Confirm and sign in"</Button>
                 </Form>
+                <p><a href="/reset">"I did not choose one, or forgot it: set a new password"</a></p>
             }
             .into_any()
         };
@@ -38,10 +45,10 @@ pub fn VerifyPage() -> impl IntoView {
             <PublicFrame cx path="/verify">
                 <SignInCard
                     title="Confirm your address"
-                    description="One press, and your account is open."
+                    description="Enter the password, and your account is open."
                     below=|| view! { <p><a href="/sign-in">"Back to sign-in"</a></p> }
                 >
-                    <FormProblems form="verify"/>
+                    <FormProblems form=FORM/>
                     {body}
                 </SignInCard>
             </PublicFrame>

@@ -31,6 +31,21 @@ impl Store {
         Ok(member)
     }
 
+    /// The member whose address an unused verification link confirms, without using it.
+    pub async fn find_member_by_verification(
+        &self,
+        token_hash: [u8; 32],
+        now: Timestamp,
+    ) -> Result<members::MemberSignIn, StoreError> {
+        let mut connection = self.pool().acquire().await?;
+        let account = tokens::peek(&mut connection, Purpose::VerifyEmail, token_hash, now).await?;
+        let row = sqlx::query("select * from members where id = $1 and disabled_at is null")
+            .bind(account.member())
+            .fetch_one(&mut *connection)
+            .await?;
+        Ok(members::MemberSignIn { member: members::read(&row)?, password_hash: row.try_get("password_hash")? })
+    }
+
     /// Sends a new verification link; the old one ends.
     pub async fn send_verification_again(
         &self,
@@ -191,7 +206,11 @@ mod tests {
         again.expect("sent");
         let sign_up = world::sign_up("acme").token.hash;
         assert!(matches!(store.verify_email(sign_up, world.now).await, Err(StoreError::NotFound)));
+        let found = store.find_member_by_verification([1; 32], world.now).await.expect("found");
         let member = store.verify_email([1; 32], world.now).await.expect("verified");
+        assert_eq!(found.member.id, member.id);
+        let used = store.find_member_by_verification([1; 32], world.now).await;
+        assert!(matches!(used, Err(StoreError::NotFound)));
         assert_eq!(member.email_verified_at, Some(world.now));
         assert!(matches!(store.verify_email([1; 32], world.now).await, Err(StoreError::NotFound)));
         let again = store.send_verification_again(world.partner, world.owner, world::token(2), &mail, world.now).await;

@@ -10,5 +10,6 @@ mod origin;
 mod portal;
 mod same_answers;
 mod sessions;
+mod sign_up;
 mod tenants;
 mod two_products;

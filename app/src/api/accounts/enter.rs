@@ -130,6 +130,51 @@ pub async fn sign_in(email: &str, password: &str, next: &str) -> Result<Done, Fa
     Ok(Done::go("/check-your-mail").saying(format!("Confirm {} first: we have sent a new link.", member.email)))
 }
 
+/// Why an address was not confirmed.
+pub enum NotVerified {
+    /// The link can be tried again.
+    Password(Failure),
+    Link(Failure),
+}
+
+/// Confirms an address by its link and the password of whoever signed up with it, and signs in.
+pub async fn verify(token: &str, password: &str, plan: &str) -> Result<Done, NotVerified> {
+    let link = |failure: Failure| NotVerified::Link(failure);
+    let gone = || {
+        link(Failure::whole(
+            "This link was already used or is older than 24 hours. Sign in with your password; \
+             if the address is not confirmed yet, we send a new link.",
+        ))
+    };
+    let cx = viewer::anyone().map_err(|error| link(error.into()))?;
+    let hash = hash_link_token(token);
+    let found = match cx.state.store.find_member_by_verification(hash, cx.now).await {
+        Err(StoreError::NotFound) => return Err(gone()),
+        other => other.map_err(|error| NotVerified::Password(error.into()))?,
+    };
+    let parts = request().map_err(NotVerified::Password)?;
+    let throttle = Throttle::sign_in(&cx.state, "member", &found.member.email, &parts);
+    let account = async { Ok((Some(()), found.password_hash)) };
+    try_sign_in(&cx.state, &throttle, cx.now, password, account).await.map_err(|_| {
+        NotVerified::Password(Failure::field(
+            "password",
+            "This is not the password that was chosen at sign-up, or there were too many attempts. \
+             Wait a quarter of an hour then.",
+        ))
+    })?;
+    let member = match cx.state.store.verify_email(hash, cx.now).await {
+        Err(StoreError::NotFound) => return Err(gone()),
+        other => other.map_err(|error| NotVerified::Password(error.into()))?,
+    };
+    enter_as_member(member.id).await.map_err(link)?;
+    let offered = cx.state.store.offered_plans().await.map_err(|error| link(error.into()))?;
+    if offered.iter().any(|offered| offered.code == plan) {
+        let to = format!("/plan/change?to={plan}");
+        return Ok(Done::go(to).saying("Welcome. Your address is confirmed; choose the plan that you came for."));
+    }
+    Ok(Done::go("/home").saying("Welcome. Your address is confirmed; the steps below lead to the first call."))
+}
+
 /// Checks a password: throttled, with the same work and the same words whatever is wrong. `find` gives the account, if it
 /// exists and may sign in, and its hash.
 pub async fn try_sign_in<A>(
