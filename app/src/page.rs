@@ -21,7 +21,8 @@ pub enum PageError {
 impl From<StoreError> for PageError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::NotFound => Self::NotFound,
+            // Pages ask only for what their address says, so it is the address that does not exist.
+            StoreError::NotFound | StoreError::Invalid { .. } => Self::NotFound,
             other => {
                 tracing::error!(cause = %other, "the store did not answer a page");
                 Self::Unavailable

@@ -108,12 +108,17 @@ impl Seen {
             Some(subscription) => (subscription.cycle(), Some(subscription.terms)),
             None => (Cycle::calendar_month(cx.now, &cx.viewer.time_zone).map_err(|_| PageError::Unavailable)?, None),
         };
-        let at = asked.at.filter(|at| *at <= cx.now).unwrap_or(cx.now);
+        let mut periods = periods_back(&cycle, cx.now);
+        // Before that there is nothing to see.
+        let created_at = store.partner(partner).await?.created_at;
+        periods.retain(|period| period.end > created_at);
+        let first = periods.last().map_or(cx.now, |period| period.start);
+        let at = asked.at.filter(|at| (first..=cx.now).contains(at)).unwrap_or(cx.now);
         let period = cycle.period_at(at).map_err(|_| PageError::NotFound)?;
         let filter = UsageFilter { environment: Some(asked.environment), ..UsageFilter::default() };
         Ok(Self {
             period,
-            periods: periods_back(&cycle, cx.now),
+            periods,
             zone: local_zone(&cx.viewer.time_zone),
             time_zone: cx.viewer.time_zone.clone(),
             terms,

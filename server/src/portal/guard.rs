@@ -62,10 +62,14 @@ pub async fn guard(
         request.extensions_mut().insert(flash.unwrap_or_default());
     }
     let blank = blank(&request);
-    let response = next.run(request).await;
-    // The framework would send the browser on, with what was wrong in the address.
-    if html && response.headers().contains_key(SERVER_FN_ERROR_HEADER) {
-        return refusals.show(Refusal::Unreadable, blank).await;
+    let mut response = next.run(request).await;
+    // Our functions answer mistakes themselves: this one could not be read. The framework would send the browser on, with
+    // what was wrong in the address, and call it an error of ours to scripts.
+    if response.headers().contains_key(SERVER_FN_ERROR_HEADER) {
+        if html {
+            return refusals.show(Refusal::Unreadable, blank).await;
+        }
+        *response.status_mut() = Refusal::Unreadable.status();
     }
     response
 }

@@ -2,8 +2,10 @@
 //! another, sessions, headers, and text that tries to be markup.
 
 mod access_list;
+mod bad_requests;
 mod browser;
 mod company;
+mod figures;
 mod headers;
 mod markup;
 mod origin;

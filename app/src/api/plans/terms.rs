@@ -183,6 +183,9 @@ impl Reader {
 
     fn limits(&mut self, form: &PlanForm) -> Vec<Limit> {
         let mut limits = Vec::new();
+        for code in form.limits.keys().filter(|code| Window::ALL.iter().all(|window| window.code() != code.as_str())) {
+            self.told(&format!("limits[{code}]"), format!("There are no limits a {code}; load the page again"));
+        }
         for window in Window::ALL {
             let field = format!("limits[{}]", window.code());
             let text = form.limits.get(window.code()).map_or("", String::as_str);
@@ -263,11 +266,11 @@ mod tests {
             base_fee: "a lot".to_owned(),
             model: "per_unit".to_owned(),
             quota_units: "many".to_owned(),
-            limits: [("day".to_owned(), "0".to_owned())].into(),
+            limits: [("day".to_owned(), "0".to_owned()), ("weird".to_owned(), "10".to_owned())].into(),
             ..PlanForm::default()
         };
         let Err(Failure(problems)) = read(&form) else { panic!("it has mistakes") };
         let fields: Vec<&str> = problems.iter().map(|(field, _)| field.as_str()).collect();
-        assert_eq!(fields, ["name", "limits[day]", "quota_units", "base_fee", "unit_price"]);
+        assert_eq!(fields, ["name", "limits[weird]", "limits[day]", "quota_units", "base_fee", "unit_price"]);
     }
 }
