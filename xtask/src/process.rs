@@ -16,6 +16,10 @@ pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command
     if std::io::stdout().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }
+    if std::env::var_os("CI").is_some() {
+        // Built once and thrown away: what would speed the next build up only costs time and disk.
+        command.env("CARGO_INCREMENTAL", "0");
+    }
     command
 }
 
