@@ -20,7 +20,7 @@ pub async fn create_product(data: MultipartData) -> Result<(), ServerFnError> {
     };
     let outcome = async {
         let cx = viewer::operator()?;
-        let new = form.product(&cx.state, &[])?;
+        let new = form.product(&cx.state, &[]).await?;
         let actor = store::Actor::Operator(cx.viewer.id);
         let id = cx.state.store.create_product(&new, actor, cx.now).await?;
         let notice = format!(
@@ -48,7 +48,7 @@ pub async fn update_product(data: MultipartData) -> Result<(), ServerFnError> {
         let cx = viewer::operator()?;
         let id = form::id(form.text("product"))?;
         let there = cx.state.store.product(id).await?;
-        let mut new = form.product(&cx.state, &there.operations)?;
+        let mut new = form.product(&cx.state, &there.operations).await?;
         if form.text("document").trim().is_empty() {
             new.document = cx.state.store.product_document(id).await?;
             new.operations = form_data::keep_operations(&there.operations);

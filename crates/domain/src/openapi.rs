@@ -22,6 +22,8 @@ pub mod filter;
 #[cfg(feature = "openapi")]
 mod grammar;
 #[cfg(feature = "openapi")]
+pub(crate) mod nesting;
+#[cfg(feature = "openapi")]
 mod operations;
 #[cfg(feature = "openapi")]
 mod pointer;

@@ -38,6 +38,10 @@ impl Setup {
     /// Reads YAML, and with it JSON. The error names the line or the field.
     #[cfg(feature = "openapi")]
     pub fn read(text: &str) -> Result<Self, Vec<Problem>> {
+        if let Some(line) = crate::openapi::nesting::too_deep(text) {
+            let message = format!("This is nested more than {} levels deep", crate::openapi::nesting::MAX_LEVELS);
+            return Err(vec![Problem::new(format!("line {line}"), message)]);
+        }
         let setup: Self = serde_norway::from_str(text).map_err(|error| {
             let line = error.location().map(|place| format!("line {}", place.line())).unwrap_or_default();
             vec![Problem::new(line, error.to_string())]

@@ -104,7 +104,7 @@ pub async fn put(
     Body(body): Body<ProductIn>,
 ) -> Result<Response, Problem> {
     let store = &call.state.store;
-    let new = body.described(&call, code)?;
+    let new = body.described(&call, code).await?;
     let actor = call.token.actor();
     let (status, id) = match store.find_product_by_code(&new.code).await? {
         Some(there) => {
@@ -117,9 +117,16 @@ pub async fn put(
 }
 
 impl ProductIn {
-    fn described(self, call: &ProviderCall, code: String) -> Result<NewProduct, Problem> {
+    async fn described(self, call: &ProviderCall, code: String) -> Result<NewProduct, Problem> {
         let document = match self.document {
-            Value::String(text) => Document::read(&text),
+            // A long text takes a while, and must not hold up what else this thread serves.
+            Value::String(text) => {
+                tokio::task::spawn_blocking(move || Document::read(&text)).await.map_err(|cause| {
+                    tracing::error!(%cause, "a document could not be read");
+                    let detail = "Something did not work on our side, and nothing was changed. Try again in a moment.";
+                    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "Internal error", detail)
+                })?
+            }
             value => Document::from_value(value),
         };
         let document = document.map_err(|problems| {

@@ -58,7 +58,7 @@ impl ProductForm {
     }
 
     /// The product that the form describes; operations keep the weights that they have in `there`.
-    pub fn product(&self, state: &AppState, there: &[Operation]) -> Result<NewProduct, Failure> {
+    pub async fn product(&self, state: &AppState, there: &[Operation]) -> Result<NewProduct, Failure> {
         let mut problems = Vec::new();
         let document = match self.text("document") {
             text if text.trim().is_empty() && !there.is_empty() => None,
@@ -66,7 +66,13 @@ impl ProductForm {
                 problems.push(("document".to_owned(), "Paste an OpenAPI document or choose its file".to_owned()));
                 None
             }
-            text => Document::read(text).map_err(|found| problems.extend(document_problems(&found))).ok(),
+            text => {
+                // A long document takes a while, and must not hold up what else this thread serves.
+                let text = text.to_owned();
+                let read = tokio::task::spawn_blocking(move || Document::read(&text)).await;
+                let read = read.map_err(|_| crate::api::accounts::server_trouble())?;
+                read.map_err(|found| problems.extend(document_problems(&found))).ok()
+            }
         };
         let visibility = self.text("visibility").parse().unwrap_or_else(|message| {
             problems.push(("visibility".to_owned(), message));

@@ -1,6 +1,6 @@
 //! Text becomes a JSON value: YAML or JSON, bounded in size, depth and repetition, key order kept.
 
-use super::Problem;
+use super::{Problem, nesting};
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 use std::{cell::Cell, fmt};
@@ -24,6 +24,10 @@ pub fn read(text: &str) -> Result<Value, Problem> {
             let line = u32::try_from(error.line()).ok().filter(|line| *line > 0);
             Problem::in_text(line, format!("This is not valid JSON: {}", without_place(&error.to_string())))
         });
+    }
+    if let Some(line) = nesting::too_deep(text) {
+        let message = format!("This is nested more than {} levels deep", nesting::MAX_LEVELS);
+        return Err(Problem::in_text(Some(line), message));
     }
     seed.deserialize(serde_norway::Deserializer::from_str(text)).map_err(|error| {
         let line = error.location().and_then(|place| u32::try_from(place.line()).ok());
@@ -206,6 +210,14 @@ impl Visitor<'_> for Key {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn deep_nesting_is_refused_with_its_line_before_it_costs_anything() {
+        let before = std::time::Instant::now();
+        let problem = read(&format!("a: 1\nb: {}", "[".repeat(50_000))).expect_err("it is too deep");
+        assert_eq!(problem.line, Some(2));
+        assert!(before.elapsed() < std::time::Duration::from_secs(1), "{:?}", before.elapsed());
+    }
 
     #[test]
     fn yaml_and_json_read_alike_with_their_order() {

@@ -87,3 +87,11 @@ fn operations_that_the_document_lacks_are_named() {
 fn debug_output_holds_no_secret() {
     assert!(!format!("{:?}", SecretSource::from("hunter2".to_owned())).contains("hunter2"));
 }
+
+#[test]
+fn a_file_that_is_nested_too_deep_is_refused_with_its_line() {
+    let before = std::time::Instant::now();
+    let problems = Setup::read(&format!("products:\n  a: {}", "[".repeat(50_000))).expect_err("it is too deep");
+    assert_eq!(problems[0].field, "line 2");
+    assert!(before.elapsed() < std::time::Duration::from_secs(1), "{:?}", before.elapsed());
+}
