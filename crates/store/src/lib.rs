@@ -6,25 +6,22 @@
 //! is one whole transaction; what crosses partners says so in its name.
 //! When it fails: [`StoreError::Unavailable`] is Postgres; everything else is an answer for the person who asked.
 
-pub mod directory;
-pub mod ingest;
-mod billing_periods;
-pub mod invoices;
-mod ledger;
-mod partitions;
-mod stripe_events;
-mod stripe_objects;
-pub mod usage;
 mod api_tokens;
 mod apps;
 mod audit;
+mod billing_periods;
 mod clock;
+pub mod directory;
 mod error;
+pub mod ingest;
+pub mod invoices;
 mod keys;
+mod ledger;
 mod mails;
 mod members;
 mod operators;
 mod page;
+mod partitions;
 mod partners;
 mod passwords;
 mod plans;
@@ -33,9 +30,12 @@ mod products;
 mod row;
 mod sessions;
 mod sign_in;
+mod stripe_events;
+mod stripe_objects;
 mod subscriptions;
 mod time;
 mod tokens;
+pub mod usage;
 
 #[cfg(any(test, feature = "test-db"))]
 pub mod test_db;
@@ -46,10 +46,8 @@ pub use audit::{Actor, AuditEntry};
 pub use billing_periods::{Closed, OpenSubscription};
 pub use error::StoreError;
 pub use invoices::{Invoice, InvoiceLine, InvoiceStatus, NewInvoice, NewInvoiceLine};
-pub use ledger::LedgerAccount;
-pub use stripe_events::StripeEvent;
-pub use stripe_objects::{BillingContact, Parameters, StripeObject};
 pub use keys::{Key, KeyState, LONGEST_OVERLAP, NewKey, NewSecret};
+pub use ledger::LedgerAccount;
 pub use mails::{Mail, NewMail};
 pub use members::{Invitation, Member, MemberOfPartner, MemberSignIn, NewInvitation, NewMember};
 pub use operators::{NewOperator, Operator, OperatorSignIn};
@@ -59,7 +57,9 @@ pub use plans::{AddedVersion, NewPlan, OfferedPlan, Plan, PlanMeta, PlanVersion}
 pub use pool::Store;
 pub use products::{NewOperation, NewProduct, Product, ProductLine, VisibleProduct};
 pub use sessions::{OwnSession, SessionRow};
+pub use sqlx::postgres::PgConnectOptions;
+pub use stripe_events::StripeEvent;
+pub use stripe_objects::{BillingContact, Parameters, StripeObject};
 pub use subscriptions::{Chosen, PlanRequest, Subscription, SubscriptionStatus};
 pub use time::Ts;
 pub use tokens::{Account, NewToken};
-pub use sqlx::postgres::PgConnectOptions;
