@@ -44,7 +44,7 @@ pub fn MemberFrame(
             ],
         ),
     ];
-    let suspended = cx.viewer.suspended;
+    let suspended = cx.viewer.suspended.clone();
     let notice = flash().notice;
     view! {
         <PortalShell
@@ -57,10 +57,13 @@ pub fn MemberFrame(
             theme=theme
             banner=move || view! {
                 {suspended
-                    .then(|| view! {
-                        <Notice tone=Tone::Danger title="Your account is suspended">
-                            "Calls with your keys are refused. Contact the provider to have it reactivated."
-                        </Notice>
+                    .map(|reason| {
+                        let reason = if reason.is_empty() { reason } else { format!("{reason} ") };
+                        view! {
+                            <Notice tone=Tone::Danger title="Your account is suspended">
+                                {reason} "Calls with your keys are refused. Contact the provider to have it reactivated."
+                            </Notice>
+                        }
                     })}
                 {notice.map(|text| view! { <Notice tone=Tone::Success>{text}</Notice> })}
             }

@@ -52,7 +52,7 @@ pub async fn member_viewer(state: &AppState, id: MemberId) -> Result<Option<Memb
         partner: partner.id,
         partner_name: partner.name,
         time_zone: partner.time_zone,
-        suspended: partner.suspended_at.is_some(),
+        suspended: partner.suspended_at.map(|_| partner.suspended_reason.unwrap_or_default()),
         name: member.name,
         email: member.email,
         role: member.role,

@@ -27,7 +27,8 @@ pub struct MemberViewer {
     pub partner: PartnerId,
     pub partner_name: String,
     pub time_zone: String,
-    pub suspended: bool,
+    /// Why the provider refuses the partner's calls, which may be empty; `None` where it serves them.
+    pub suspended: Option<String>,
     pub name: String,
     pub email: String,
     pub role: MemberRole,
