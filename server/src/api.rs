@@ -43,7 +43,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
         title = "Turnpike",
         description = "Keys, usage, invoices, plans, products and partners of a Turnpike installation.",
         license(name = "MIT OR Apache-2.0", identifier = "MIT OR Apache-2.0"),
-        contact(name = "The provider of this installation", url = "/")
+        contact(name = "The provider of this installation")
     ),
     servers((url = "/", description = "This installation")),
     security(("token" = [])),

@@ -13,6 +13,12 @@ pub fn check(tally: &mut Tally) {
     let end2end = workspace::end2end();
     let (openapi, stripe) = (end2end.join("openapi-referee"), end2end.join("stripe-stand-in/referee"));
     tally.many("Referee: OpenAPI documents are valid", || judge(&openapi, "validate.mjs", documents()?));
+    tally.one("Referee: a public linter passes the description of the REST API", || {
+        install::npm(&openapi)?;
+        let document = made_documents().join("rest-api.json").to_string_lossy().into_owned();
+        let lint = ["lint", "--ruleset", "spectral.yaml", "--fail-severity", "error", &document];
+        process::show(process::program("node_modules/.bin/spectral", lint, &openapi))
+    });
     tally.many("Referee: the example fits the schema of set-up files", || {
         judge(&openapi, "setup.mjs", vec![workspace::root().join("examples/turnpike.yaml")])
     });
