@@ -52,7 +52,8 @@ pub fn chromium() -> Outcome<String> {
     if found().is_none() {
         debian::install(
             "Chromium",
-            &["chromium"],
+            // The font that pages are laid out with; without one text has no width.
+            &["chromium", "fonts-liberation"],
             "or set TURNPIKE_CHROMIUM to a browser, or leave it out with --fast",
         )?;
     }
