@@ -22,10 +22,12 @@ pub fn note(text: &str) {
     println!("    {text}");
 }
 
-/// `0.3 s`, `12.0 s`, `3 min 8 s`.
+/// `340 ms`, `12.0 s`, `3 min 8 s`.
 pub fn time(taken: Duration) -> String {
     let seconds = taken.as_secs();
-    if seconds < 60 {
+    if seconds < 1 {
+        format!("{} ms", taken.as_millis())
+    } else if seconds < 60 {
         format!("{seconds}.{} s", taken.subsec_millis() / 100)
     } else {
         format!("{} min {} s", seconds / 60, seconds % 60)
@@ -43,7 +45,8 @@ mod tests {
 
     #[test]
     fn times_and_sizes_read_well() {
-        assert_eq!(time(Duration::from_millis(340)), "0.3 s");
+        assert_eq!(time(Duration::from_millis(340)), "340 ms");
+        assert_eq!(time(Duration::from_millis(12_090)), "12.0 s");
         assert_eq!(time(Duration::from_secs(188)), "3 min 8 s");
         assert_eq!(size(840), "840 B");
         assert_eq!(size(65_240), "65.2 KB");
