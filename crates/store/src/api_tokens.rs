@@ -5,24 +5,15 @@ use crate::{
     audit::{self, Actor, Entry},
     row::ReadRow as _,
 };
-use domain::id::{PartnerId, TokenId};
+use domain::{
+    id::{PartnerId, TokenId},
+    scope::Scope,
+};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
-
-/// What a token may be good for.
-pub const SCOPES: [&str; 8] = [
-    "keys:read",
-    "keys:write",
-    "usage:read",
-    "invoices:read",
-    "plans:read",
-    "plans:write",
-    "partners:read",
-    "partners:write",
-];
 
 /// How exactly the last use is known.
 const TOUCH_EVERY: SignedDuration = SignedDuration::from_mins(1);
@@ -49,7 +40,7 @@ pub struct NewApiToken {
     /// HMAC-SHA-256 of the text under the installation's pepper.
     pub hash: [u8; 32],
     pub last_four: String,
-    /// Of [`SCOPES`].
+    /// Codes of [`domain::scope::Scope`].
     pub scopes: Vec<String>,
     pub expires_at: Option<Timestamp>,
 }
@@ -66,7 +57,7 @@ impl Store {
         if new.scopes.is_empty() {
             return Err(StoreError::invalid("scopes", "Choose at least one scope"));
         }
-        if let Some(unknown) = new.scopes.iter().find(|scope| !SCOPES.contains(&scope.as_str())) {
+        if let Some(unknown) = new.scopes.iter().find(|scope| scope.parse::<Scope>().is_err()) {
             return Err(StoreError::invalid("scopes", format!("{unknown:?} is not a scope")));
         }
         if new.expires_at.is_some_and(|end| end <= now) {

@@ -40,7 +40,7 @@ pub mod usage;
 #[cfg(any(test, feature = "test-db"))]
 pub mod test_db;
 
-pub use api_tokens::{ApiToken, NewApiToken, SCOPES};
+pub use api_tokens::{ApiToken, NewApiToken};
 pub use apps::{App, AppWithKeys, NewApp};
 pub use audit::{Actor, AuditEntry};
 pub use billing_periods::{Closed, OpenSubscription};
