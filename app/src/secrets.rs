@@ -79,6 +79,16 @@ impl Secrets {
     pub fn unseal_header(&self, product_code: &str, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         self.unseal(&header_context(product_code, name), sealed)
     }
+
+    /// Seals what a product's policy refers to by that name.
+    pub fn seal_product_secret(&self, product_code: &str, name: &str, value: &[u8]) -> Vec<u8> {
+        self.seal(&format!("secret:{product_code}:{name}"), value)
+    }
+
+    /// Opens what [`Self::seal_product_secret`] sealed for the same product and name.
+    pub fn unseal_product_secret(&self, product_code: &str, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+        self.unseal(&format!("secret:{product_code}:{name}"), sealed)
+    }
 }
 
 fn header_context(product_code: &str, name: &str) -> String {

@@ -21,6 +21,9 @@ pub struct Directory {
     pub products: Vec<Product>,
     /// Headers that the gateway adds for a product, sealed.
     pub headers: Vec<UpstreamHeader>,
+    /// What policies refer to by name, sealed.
+    #[serde(default)]
+    pub secrets: Vec<ProductSecret>,
     /// Plan versions that some partner is on.
     pub plans: Vec<PlanVersion>,
     pub partners: Vec<Partner>,
@@ -30,6 +33,15 @@ pub struct Directory {
 /// A header that the gateway adds before it forwards.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamHeader {
+    pub product: ProductId,
+    pub name: String,
+    /// The value under the installation's key.
+    pub sealed_value: Vec<u8>,
+}
+
+/// A secret that a product's policy refers to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProductSecret {
     pub product: ProductId,
     pub name: String,
     /// The value under the installation's key.
@@ -66,12 +78,55 @@ pub struct Subscription {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Key {
     pub id: KeyId,
-    /// HMAC-SHA-256 of the text under the installation's pepper.
+    /// HMAC-SHA-256 under the installation's pepper: of the key's text, or of an identity's, see [`KeyKind`].
     pub hash: [u8; 32],
     pub partner: PartnerId,
     pub app: AppId,
     pub team: Option<TeamId>,
     pub environment: Environment,
+    #[serde(default)]
+    pub kind: KeyKind,
+    /// Networks as `192.0.2.0/24` or `2001:db8::/32` from which it may be used; empty is everywhere.
+    #[serde(default)]
+    pub allowed_addresses: Vec<String>,
+    /// What it may do; empty is everything that the plan opens.
+    #[serde(default)]
+    pub scopes: Vec<String>,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
+}
+
+/// What a caller shows to be taken for this key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum KeyKind {
+    /// The key's text.
+    #[default]
+    Key,
+    /// A token; the hash is that of `token`, the issuer and the claim's text, with a line feed between them.
+    Token,
+    /// A client certificate; the hash is that of `certificate` and the name in it, with a line feed between them.
+    Certificate,
+}
+
+impl KeyKind {
+    pub const ALL: [Self; 3] = [Self::Key, Self::Token, Self::Certificate];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Key => "key",
+            Self::Token => "token",
+            Self::Certificate => "certificate",
+        }
+    }
+}
+
+impl std::str::FromStr for KeyKind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|kind| kind.code() == text)
+            .ok_or_else(|| format!("{text:?} is not known: key, token or certificate"))
+    }
 }

@@ -12,6 +12,7 @@ pub mod money;
 pub mod openapi;
 pub mod period;
 pub mod plan;
+pub mod policy;
 pub mod product;
 pub mod quota;
 pub mod rating;

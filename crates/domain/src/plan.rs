@@ -4,6 +4,7 @@ use crate::{
     limit::Limit,
     money::{Currency, MICROS, Money},
     period::Interval,
+    policy::{Admission, is_name},
     product::is_code,
     quota::Quota,
     rating::price::Price,
@@ -39,6 +40,12 @@ pub struct PlanTerms {
     /// Named features that the plan opens, in the order in which the pricing page lists them.
     #[serde(default)]
     pub features: Vec<String>,
+    /// Features that gates of operations ask for, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub opens_features: Vec<String>,
+    /// Limits for each app and key, concurrency, pace and credit.
+    #[serde(default)]
+    pub admission: Admission,
     /// How an invoice reaches Stripe.
     #[serde(default)]
     pub collect: Collect,
@@ -181,6 +188,11 @@ impl PlanTerms {
                 let message = format!("{} is listed twice; list it once", grant.product);
                 problems.push(Problem::new(format!("products[{index}].product"), message));
             }
+        }
+        self.admission.problems(&mut problems);
+        for (index, feature) in self.opens_features.iter().enumerate().filter(|(_, feature)| !is_name(feature)) {
+            let message = format!("{feature:?} is not a name: 1 to 64 letters, digits, and : . - _");
+            problems.push(Problem::new(format!("opens_features[{index}]"), message));
         }
         problems.extend(self.price.problems());
         problems

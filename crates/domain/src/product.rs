@@ -1,6 +1,9 @@
 //! A product: operations of one upstream API, reachable under one route of the gateway.
 
-use crate::id::{OperationId, PartnerId, ProductId};
+use crate::{
+    id::{OperationId, PartnerId, ProductId},
+    policy::Policy,
+};
 use serde::{Deserialize, Serialize};
 
 /// Who may know that a product exists.
@@ -81,6 +84,8 @@ pub struct Product {
     pub visibility: Visibility,
     /// Partners who were invited, for [`Visibility::Invitation`].
     pub invited: Vec<PartnerId>,
+    #[serde(default)]
+    pub policy: Policy,
     pub operations: Vec<Operation>,
 }
 

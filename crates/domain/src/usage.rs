@@ -54,6 +54,10 @@ pub struct UsageEvent {
 pub enum Outcome {
     /// The upstream answered and the whole answer was handed over.
     Served,
+    /// The answer of an earlier call with the same Idempotency-Key was given again.
+    Replayed,
+    /// The response cache answered.
+    Cached,
     /// We said no; the code tells why.
     Refused(crate::refusal::Code),
     /// The upstream could not be reached, was too slow, or broke off, or the gateway stopped before its answer had ended.
@@ -63,10 +67,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// `served`, `refused`, `upstream_failed`, `client_gone`: the column's text.
+    /// `served`, `replayed`, `cached`, `refused`, `upstream_failed`, `client_gone`: the column's text.
     pub const fn code(self) -> &'static str {
         match self {
             Self::Served => "served",
+            Self::Replayed => "replayed",
+            Self::Cached => "cached",
             Self::Refused(_) => "refused",
             Self::UpstreamFailed => "upstream_failed",
             Self::ClientGone => "client_gone",

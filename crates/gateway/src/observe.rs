@@ -4,13 +4,13 @@ use domain::{refusal::Code, usage::Outcome};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
 use std::time::Duration;
 
-const OUTCOMES: [&str; 4] = ["served", "refused", "upstream_failed", "client_gone"];
+const OUTCOMES: [&str; 6] = ["served", "refused", "upstream_failed", "client_gone", "replayed", "cached"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Calls of one product, or those that reached none.
 pub(crate) struct ProductMetrics {
     /// By outcome and status class.
-    requests: [[Counter; 5]; 4],
+    requests: [[Counter; 5]; 6],
     duration: Histogram,
 }
 
@@ -33,6 +33,8 @@ impl ProductMetrics {
             Outcome::Refused(_) => 1,
             Outcome::UpstreamFailed => 2,
             Outcome::ClientGone => 3,
+            Outcome::Replayed => 4,
+            Outcome::Cached => 5,
         };
         let class = usize::from(status / 100).clamp(1, 5) - 1;
         self.requests[row][class].increment(1);

@@ -5,10 +5,11 @@ use crate::{
     row::{ReadRow as _, unreadable},
 };
 use domain::{
-    directory::{Directory, Key, Partner, PlanVersion, Subscription, UpstreamHeader},
+    directory::{Directory, Key, Partner, PlanVersion, ProductSecret, Subscription, UpstreamHeader},
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
     period::Cycle,
     plan::PlanTerms,
+    policy::Policy,
     product::{Operation, Product},
 };
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgListener, types::Json};
@@ -33,6 +34,7 @@ impl Store {
             version,
             products: products(&mut tx).await?,
             headers: headers(&mut tx).await?,
+            secrets: secrets(&mut tx).await?,
             partners: partners(&mut tx, &plans).await?,
             plans,
             keys: keys(&mut tx).await?,
@@ -91,7 +93,7 @@ async fn products(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<Product
         });
     }
     let rows = sqlx::query(
-        "select id, code, name, route, upstream_url, timeout_ms, visibility
+        "select id, code, name, route, upstream_url, timeout_ms, visibility, policy
          from products where archived_at is null order by code",
     )
     .fetch_all(&mut **tx)
@@ -108,6 +110,7 @@ async fn products(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<Product
             upstream_url: row.try_get("upstream_url")?,
             timeout_ms: u32::try_from(timeout_ms).map_err(|error| unreadable("timeout_ms", error))?,
             visibility: row.parsed("visibility")?,
+            policy: row.try_get::<Json<Policy>, _>("policy")?.0,
             invited: invited.remove(&id).unwrap_or_default(),
             operations: operations.remove(&id).unwrap_or_default(),
         });
@@ -127,6 +130,20 @@ async fn headers(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<Upstream
         })
     };
     rows.into_iter().map(header).collect()
+}
+
+async fn secrets(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<ProductSecret>, StoreError> {
+    let rows = sqlx::query("select product_id, name, sealed_value from product_secrets order by product_id, name")
+        .fetch_all(&mut **tx)
+        .await?;
+    let secret = |row: sqlx::postgres::PgRow| {
+        Ok(ProductSecret {
+            product: ProductId(row.try_get("product_id")?),
+            name: row.try_get("name")?,
+            sealed_value: row.try_get("sealed_value")?,
+        })
+    };
+    rows.into_iter().map(secret).collect()
 }
 
 async fn plans(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<PlanVersion>, StoreError> {
@@ -187,7 +204,7 @@ async fn partners(tx: &mut Transaction<'static, Postgres>, plans: &[PlanVersion]
 
 async fn keys(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<Key>, StoreError> {
     let rows = sqlx::query(
-        "select k.id, k.hash, k.partner_id, k.app_id, a.team_id, k.environment, k.expires_at,
+        "select k.id, k.hash, k.partner_id, k.app_id, a.team_id, k.environment, k.expires_at, k.kind, k.allowed_addresses, k.scopes,
                 least(k.revoked_at, a.archived_at) as revoked_at
          from keys k join apps a on a.partner_id = k.partner_id and a.id = k.app_id
          order by k.id",
@@ -203,6 +220,9 @@ async fn keys(tx: &mut Transaction<'static, Postgres>) -> Result<Vec<Key>, Store
             app: AppId(row.try_get("app_id")?),
             team: row.try_get::<Option<Uuid>, _>("team_id")?.map(TeamId),
             environment: row.parsed("environment")?,
+            kind: row.parsed("kind")?,
+            allowed_addresses: row.try_get("allowed_addresses")?,
+            scopes: row.try_get("scopes")?,
             expires_at: row.at_if_any("expires_at")?,
             revoked_at: row.at_if_any("revoked_at")?,
         });

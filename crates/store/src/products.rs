@@ -13,12 +13,13 @@ use crate::{
 };
 use domain::{
     id::{OperationId, PartnerId, ProductId},
+    policy::Policy,
     product::{Operation, Visibility},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sqlx::{Row as _, postgres::PgRow};
+use sqlx::{Row as _, postgres::PgRow, types::Json};
 
 /// A product as the operator's form or `apply` describes it.
 #[derive(Clone)]
@@ -37,6 +38,8 @@ pub struct NewProduct {
     pub operations: Vec<NewOperation>,
     /// Headers that the gateway adds, with the sealed value; `None` keeps the value that is there.
     pub headers: Vec<(String, Option<Vec<u8>>)>,
+    /// `None` keeps the policy that is there; a new product then has the default.
+    pub policy: Option<Policy>,
 }
 
 /// One operation of a document.
@@ -77,6 +80,7 @@ pub struct Product {
     pub operations: Vec<Operation>,
     /// Names of the headers that the gateway adds; their values are never shown again.
     pub headers: Vec<String>,
+    pub policy: Policy,
     /// Partners who were invited, by name.
     pub invited: Vec<(PartnerId, String)>,
 }
@@ -99,7 +103,7 @@ impl Store {
     pub async fn product(&self, product: ProductId) -> Result<Product, StoreError> {
         let row = sqlx::query(
             "select p.id, p.code, p.name, p.summary, p.route, p.upstream_url, p.timeout_ms, p.visibility,
-                 p.created_at, p.updated_at, p.archived_at,
+                 p.created_at, p.updated_at, p.archived_at, p.policy,
                  (select count(*) from operations o where o.product_id = p.id and o.removed_at is null) as operations
              from products p where p.id = $1",
         )
@@ -110,6 +114,7 @@ impl Store {
         Ok(Product {
             operations: self.operations(product).await?,
             headers: self.header_names(product).await?,
+            policy: row.try_get::<Json<Policy>, _>("policy")?.0,
             invited: self.invited(product).await?,
             line,
         })

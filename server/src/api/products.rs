@@ -144,6 +144,7 @@ impl ProductIn {
             operations: product::operations(&document, &self.weights),
             document: document.into_value(),
             headers,
+            policy: None,
             code,
             name: self.name,
             summary: self.summary,

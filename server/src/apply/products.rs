@@ -46,6 +46,9 @@ impl Walk<'_> {
         if old != new {
             details.push("document: changed".to_owned());
         }
+        if there.policy != setup.policy {
+            details.push("policy: changed".to_owned());
+        }
         compare_operations(&mut details, &there.operations, &operations);
         self.compare_headers(&mut details, code, &there, fetched, sealed);
         if line.archived_at.is_some() {
@@ -83,6 +86,7 @@ impl Walk<'_> {
             document: fetched.document.value().clone(),
             operations,
             headers: fetched.headers.iter().map(seal).collect(),
+            policy: Some(setup.policy.clone()),
         }
     }
 

@@ -89,6 +89,7 @@ pub fn new_product(name: &str, visibility: Visibility, upstream_url: &str) -> Ne
             deprecated: false,
         }],
         headers: Vec::new(),
+        policy: None,
     }
 }
 

@@ -40,6 +40,8 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         price: reader.price(form),
         included_credit_micros: reader.money("included_credit", &form.included_credit, currency),
         features: lines(&form.features),
+        opens_features: Vec::new(),
+        admission: Default::default(),
         collect: reader.parsed("collect", &form.collect, domain::plan::Collect::InvoiceItems),
     };
     if reader.problems.is_empty() { Ok((meta, terms)) } else { Err(Failure(reader.problems)) }

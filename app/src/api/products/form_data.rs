@@ -93,6 +93,7 @@ impl ProductForm {
         };
         Ok(NewProduct {
             headers: headers.map(seal).collect(),
+            policy: None,
             name: self.text("name").trim().to_owned(),
             summary: self.text("summary").trim().to_owned(),
             route: self.text("route").trim().to_owned(),
@@ -176,5 +177,6 @@ pub fn with_weights(
         document,
         operations,
         headers: there.headers.iter().map(|name| (name.clone(), None)).collect(),
+        policy: None,
     })
 }

@@ -162,6 +162,8 @@ mod tests {
             price,
             included_credit_micros: 0,
             features: vec!["Support by mail".to_owned()],
+            opens_features: Vec::new(),
+            admission: Default::default(),
             collect: Default::default(),
         }
     }

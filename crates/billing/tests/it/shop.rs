@@ -91,6 +91,7 @@ impl Shop {
             document: json!({ "openapi": "3.1.0" }),
             operations: vec![operation("cancel"), operation("create"), operation("read")],
             headers: Vec::new(),
+            policy: None,
         };
         let product = store.create_product(&new, Actor::System, test_db::world::now()).await.expect("a product");
         let operations =

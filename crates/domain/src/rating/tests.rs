@@ -15,6 +15,8 @@ fn terms(price: price::Price) -> PlanTerms {
         price,
         included_credit_micros: 0,
         features: Vec::new(),
+        opens_features: Vec::new(),
+        admission: Default::default(),
         collect: Collect::InvoiceItems,
     }
 }

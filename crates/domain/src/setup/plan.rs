@@ -5,6 +5,7 @@ use crate::{
     money::{Currency, Money},
     period::Interval,
     plan::{Approval, Collect, Grant, PlanTerms, Problem},
+    policy::Admission,
     quota::Quota,
     rating::price::Price,
 };
@@ -42,6 +43,11 @@ pub struct PlanSetup {
     pub included_credit: Decimal,
     #[serde(default)]
     pub features: Vec<String>,
+    /// Features that gates of operations ask for.
+    #[serde(default)]
+    pub opens_features: Vec<String>,
+    #[serde(default)]
+    pub admission: Admission,
     #[serde(default)]
     pub collect: Collect,
 }
@@ -64,6 +70,8 @@ impl PlanSetup {
             price: self.price.clone(),
             included_credit_micros: micros("included_credit", self.included_credit)?,
             features: self.features.clone(),
+            opens_features: self.opens_features.clone(),
+            admission: self.admission.clone(),
             collect: self.collect,
         })
     }

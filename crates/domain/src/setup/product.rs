@@ -3,6 +3,7 @@
 use super::{Coded, PlanSetup, SecretSource};
 use crate::{
     plan::Problem,
+    policy::{Policy, address_problem},
     product::{Visibility, route_problem},
 };
 use serde::{Deserialize, Serialize};
@@ -36,6 +37,12 @@ pub struct ProductSetup {
     /// Units that one call uses, by operation code; 1 where it is not here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub weights: BTreeMap<String, u32>,
+    /// How calls are authenticated, cached, kept for retries, balanced and priced.
+    #[serde(default)]
+    pub policy: Policy,
+    /// What the policy refers to by name: signing secrets, client certificates.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub secrets: BTreeMap<String, SecretSource>,
 }
 
 const fn default_timeout_ms() -> u32 {
@@ -72,11 +79,8 @@ impl ProductSetup {
         if let Some(message) = route_problem(&self.route) {
             add("route", message);
         }
-        let after_scheme =
-            self.upstream_url.strip_prefix("https://").or_else(|| self.upstream_url.strip_prefix("http://"));
-        let host = after_scheme.and_then(|rest| rest.split('/').next()).unwrap_or_default();
-        if host.is_empty() || self.upstream_url.contains([' ', '?', '#', '@']) || self.upstream_url.ends_with('/') {
-            add("upstream_url", "Write scheme and host, as https://api.internal:8443/v1, without a slash at the end");
+        if let Some(message) = address_problem(&self.upstream_url) {
+            add("upstream_url", message);
         }
         if !(1..=MAX_TIMEOUT_MS).contains(&self.timeout_ms) {
             add("timeout_ms", "The timeout is 1 to 600000 milliseconds");
@@ -103,6 +107,9 @@ impl ProductSetup {
         for (operation, _) in self.weights.iter().filter(|(_, weight)| **weight > MAX_WEIGHT) {
             add(&format!("weights.{operation}"), "A weight is at most 1000000 units");
         }
+        let policy = self.policy.problems().into_iter();
+        problems
+            .extend(policy.map(|problem| Problem { field: format!("{place}.policy.{}", problem.field), ..problem }));
         problems
     }
 
@@ -118,6 +125,9 @@ impl ProductSetup {
         };
         for operation in self.weights.keys() {
             check(format!("products.{code}.weights.{operation}"), operation);
+        }
+        for operation in self.policy.operations.keys() {
+            check(format!("products.{code}.policy.operations.{operation}"), operation);
         }
         for (plan, setup) in plans {
             for (index, grant) in setup.products.iter().enumerate().filter(|(_, grant)| grant.product == code) {

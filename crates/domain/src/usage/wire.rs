@@ -37,11 +37,13 @@ const KNOWN_FLAGS: u8 = 63;
 const SERVED: u8 = 0;
 const UPSTREAM_FAILED: u8 = 1;
 const CLIENT_GONE: u8 = 2;
+const REPLAYED: u8 = 3;
+const CACHED: u8 = 4;
 /// The first refusal; its number is its place in [`REFUSALS`].
 const REFUSED: u8 = 16;
 
 /// Only ever appended to.
-const REFUSALS: [Code; 21] = [
+const REFUSALS: [Code; 42] = [
     Code::MissingKey,
     Code::MalformedKey,
     Code::UnknownKey,
@@ -63,6 +65,27 @@ const REFUSALS: [Code; 21] = [
     Code::UpstreamTimeout,
     Code::MeteringUnavailable,
     Code::Overloaded,
+    Code::MissingCredential,
+    Code::InvalidToken,
+    Code::ExpiredToken,
+    Code::InvalidCertificate,
+    Code::AddressNotAllowed,
+    Code::MissingScope,
+    Code::FeatureNotInPlan,
+    Code::CreditExhausted,
+    Code::ConcurrencyExceeded,
+    Code::UpstreamBusy,
+    Code::UpstreamUnavailable,
+    Code::AllowanceUnavailable,
+    Code::IdempotencyKeyMissing,
+    Code::IdempotencyKeyInvalid,
+    Code::IdempotencyInFlight,
+    Code::IdempotencyMismatch,
+    Code::IdempotencyUnknown,
+    Code::IdempotencyUnavailable,
+    Code::HeadersTooLarge,
+    Code::RequestTimeout,
+    Code::MisdirectedRequest,
 ];
 
 /// Appends the event to `out`.
@@ -150,6 +173,8 @@ fn outcome_number(outcome: Outcome) -> u8 {
         Outcome::Served => SERVED,
         Outcome::UpstreamFailed => UPSTREAM_FAILED,
         Outcome::ClientGone => CLIENT_GONE,
+        Outcome::Replayed => REPLAYED,
+        Outcome::Cached => CACHED,
         Outcome::Refused(code) => {
             (REFUSED..).zip(REFUSALS).find(|(_, known)| *known == code).map_or(u8::MAX, |(n, _)| n)
         }
@@ -161,6 +186,8 @@ fn outcome_of(number: u8) -> Option<Outcome> {
         SERVED => Some(Outcome::Served),
         UPSTREAM_FAILED => Some(Outcome::UpstreamFailed),
         CLIENT_GONE => Some(Outcome::ClientGone),
+        REPLAYED => Some(Outcome::Replayed),
+        CACHED => Some(Outcome::Cached),
         _ => REFUSALS.get(usize::from(number.checked_sub(REFUSED)?)).copied().map(Outcome::Refused),
     }
 }

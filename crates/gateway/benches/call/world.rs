@@ -65,6 +65,8 @@ fn directory(upstream: SocketAddr) -> Directory {
         price: domain::rating::price::Price::default(),
         included_credit_micros: 0,
         features: Vec::new(),
+        opens_features: Vec::new(),
+        admission: Default::default(),
         collect: Collect::default(),
     };
     let operation = Operation {
@@ -86,6 +88,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         timeout_ms: 30_000,
         visibility: Visibility::Plan,
         invited: Vec::new(),
+        policy: Default::default(),
         operations: vec![operation],
     };
     let anchor = "2026-01-01T00:00:00Z".parse().expect("a time");
@@ -107,6 +110,9 @@ fn directory(upstream: SocketAddr) -> Directory {
         team: None,
         environment: Environment::Live,
         expires_at: None,
+        kind: Default::default(),
+        allowed_addresses: Vec::new(),
+        scopes: Vec::new(),
         revoked_at: None,
     };
     let (plan_code, plan_name) = ("pro".to_owned(), "Pro".to_owned());
@@ -114,6 +120,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         version: 1,
         products: vec![product],
         headers: Vec::new(),
+        secrets: Vec::new(),
         plans: vec![directory::PlanVersion { id: plan, plan_code, plan_name, version: 1, terms }],
         partners: (0..KEYS).map(partner).collect(),
         keys: (0..).zip(keys()).map(key).collect(),

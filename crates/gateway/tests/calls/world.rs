@@ -191,6 +191,8 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
         price: domain::rating::price::Price::default(),
         included_credit_micros: 0,
         features: Vec::new(),
+        opens_features: Vec::new(),
+        admission: Default::default(),
         collect: domain::plan::Collect::default(),
     };
     let url = format!("http://{upstream}");
@@ -217,6 +219,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
             sealed_value: b"for the upstream only".iter().map(|byte| byte ^ 0x55).collect(),
         }],
         products,
+        secrets: Vec::new(),
         plans: vec![directory::PlanVersion {
             id: plan,
             plan_code: "starter".to_owned(),
@@ -247,6 +250,9 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
                 team: None,
                 environment: *environment,
                 expires_at: None,
+                kind: Default::default(),
+                allowed_addresses: Vec::new(),
+                scopes: Vec::new(),
                 revoked_at: None,
             })
             .collect(),
@@ -283,6 +289,7 @@ fn product(number: u128, code: &str, route: &str, upstream_url: &str, visibility
         timeout_ms: 500,
         visibility,
         invited: Vec::new(),
+        policy: Default::default(),
         operations: operations
             .map(|(id, (method, path, weight))| operation(id, &format!("op-{id}"), method, path, weight))
             .collect(),

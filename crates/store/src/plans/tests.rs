@@ -25,6 +25,8 @@ pub(crate) fn terms() -> PlanTerms {
         price: Price::PerUnit { included: 1000, unit_price: "0.005".parse().expect("a decimal") },
         included_credit_micros: 0,
         features: vec!["Support by e-mail".to_owned()],
+        opens_features: Vec::new(),
+        admission: Default::default(),
         collect: Collect::InvoiceItems,
     }
 }

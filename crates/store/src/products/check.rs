@@ -34,6 +34,9 @@ pub(super) fn check(new: &NewProduct) -> Result<(), StoreError> {
     if !(1..=600_000).contains(&new.timeout_ms) {
         return Err(StoreError::invalid("timeout_ms", "A timeout is 1 to 600000 milliseconds"));
     }
+    if let Some(problem) = new.policy.as_ref().and_then(|policy| policy.problems().into_iter().next()) {
+        return Err(StoreError::invalid(format!("policy.{}", problem.field), problem.message));
+    }
     operations(new)?;
     headers(new)
 }

@@ -33,6 +33,7 @@ pub(crate) fn new_product(code: &str, visibility: Visibility, operations: &[&str
         document: json!({"openapi": "3.1.0", "zebra": 1, "apple": 2}),
         operations: operations.iter().map(operation).collect(),
         headers: Vec::new(),
+        policy: None,
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
 use domain::id::{OperationId, ProductId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sqlx::{PgConnection, Row as _};
+use sqlx::{PgConnection, Row as _, types::Json};
 use uuid::Uuid;
 
 impl Store {
@@ -23,8 +23,9 @@ impl Store {
         let mut tx = self.begin().await?;
         let id = ProductId(Uuid::now_v7());
         sqlx::query(
-            "insert into products (id, code, name, summary, route, upstream_url, timeout_ms, visibility, document, created_at, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::json, $10, $10)",
+            "insert into products (id, code, name, summary, route, upstream_url, timeout_ms, visibility, document,
+                 policy, created_at, updated_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9::text::json, $10, $11, $11)",
         )
         .bind(id.0)
         .bind(&new.code)
@@ -35,6 +36,7 @@ impl Store {
         .bind(i32::try_from(new.timeout_ms).unwrap_or(i32::MAX))
         .bind(new.visibility.code())
         .bind(new.document.to_string())
+        .bind(Json(new.policy.clone().unwrap_or_default()))
         .bind(Ts(now))
         .execute(&mut *tx)
         .await?;
@@ -57,7 +59,7 @@ impl Store {
         check(new)?;
         let mut tx = self.begin().await?;
         let row = sqlx::query(
-            "select code, name, route, upstream_url, timeout_ms, visibility from products where id = $1 for update",
+            "select code, name, route, upstream_url, timeout_ms, visibility, policy from products where id = $1 for update",
         )
         .bind(product.0)
         .fetch_one(&mut *tx)
@@ -71,10 +73,11 @@ impl Store {
             "upstream_url": row.try_get::<&str, _>("upstream_url")?,
             "timeout_ms": row.try_get::<i32, _>("timeout_ms")?,
             "visibility": row.try_get::<&str, _>("visibility")?,
+            "policy": row.try_get::<Value, _>("policy")?,
         });
         sqlx::query(
             "update products set name = $2, summary = $3, route = $4, upstream_url = $5, timeout_ms = $6, visibility = $7,
-             document = $8::text::json, updated_at = $9 where id = $1",
+             document = $8::text::json, policy = coalesce($9, policy), updated_at = $10 where id = $1",
         )
         .bind(product.0)
         .bind(new.name.trim())
@@ -84,6 +87,7 @@ impl Store {
         .bind(i32::try_from(new.timeout_ms).unwrap_or(i32::MAX))
         .bind(new.visibility.code())
         .bind(new.document.to_string())
+        .bind(new.policy.as_ref().map(Json))
         .bind(Ts(now))
         .execute(&mut *tx)
         .await?;
@@ -212,6 +216,7 @@ fn summary(new: &NewProduct) -> Value {
         "upstream_url": new.upstream_url,
         "timeout_ms": new.timeout_ms,
         "visibility": new.visibility,
+        "policy": new.policy,
         "operations": new.operations.len(),
         "headers": new.headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
     })
