@@ -4,6 +4,7 @@ use super::reading;
 use domain::{
     openapi::{Document, filter, to_yaml},
     plan::Approval,
+    policy::{Admission, Policy},
     setup::Setup,
 };
 use serde_json::{Value, json};
@@ -71,6 +72,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
     let mut written = serde_json::to_value(&whole).expect("writes");
     // Written only where they are not empty.
     written["products"]["payments"]["invited"] = json!(["acme"]);
+    written["products"]["payments"]["secrets"] = json!({"identity-signing": "env:KEY"});
     let plans = written["plans"].as_object_mut().expect("plans");
     let (first, prices): (Vec<Value>, Vec<Value>) =
         plans.values().map(|plan| (plan.clone(), plan["price"].clone())).unzip();
@@ -89,7 +91,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&written["products"]["payments"], &schema["$defs"]["product"]["properties"]),
         (&first[0], plan),
         (&first[0]["products"][0], &plan["products"]["items"]["properties"]),
-        (&first[0]["limits"][0], &plan["limits"]["items"]["properties"]),
+        (&first[0]["limits"][0], &schema["$defs"]["limit"]["properties"]),
         (&first[0]["quota"], &plan["quota"]["properties"]),
         (&prices[0], &plan["price"]["oneOf"][0]["properties"]),
         (&prices[1], &plan["price"]["oneOf"][1]["properties"]),
@@ -102,4 +104,91 @@ fn the_json_schema_has_the_fields_of_the_file() {
     ] {
         assert_eq!(fields(written), fields(described));
     }
+}
+
+/// A policy and an admission with every field written, as YAML would have them.
+fn everything() -> (Value, Value) {
+    let policy = json!({
+        "authentication": {
+            "accept": [["token", "certificate"]],
+            "issuers": [{"issuer": "i", "jwks_url": "https://i/keys", "audiences": ["a"], "algorithms": ["ES256"], "claim": "c"}],
+            "client_authorities": "PEM", "revocation_lists": "PEM", "identity_headers": true,
+        },
+        "upstream": {
+            "targets": [{"url": "https://a", "weight": 2}], "own_weight": 3, "protocol": "http2",
+            "timeouts": {"connect_ms": 1, "idle_ms": 2, "total_ms": 3},
+            "health_check": {"path": "/h", "interval_seconds": 1, "timeout_ms": 2, "threshold": 3},
+            "breaker": {"failures": 1, "open_ms": 2}, "retry": {"attempts": 2, "budget_percent": 3},
+            "max_in_flight": 1, "allow_private_addresses": true, "client_certificate": "name",
+        },
+        "cache": {
+            "public": true, "max_bytes": 9, "max_body_bytes": 8, "default_fresh_seconds": 7,
+            "stale_while_revalidate_seconds": 6, "price": {"units": 5},
+        },
+        "idempotency": {"keep_seconds": 61, "max_body_bytes": 5},
+        "allowance_outage": {"open": {"overdraft_units": 1}},
+        "max_body_bytes": 1,
+        "operations": {"pay": {
+            "idempotency_key": "required", "scope": "s", "never_cached": true, "total_timeout_ms": 1,
+            "gates": [{"feature": "f", "parameter": {"name": "n", "values": ["v"]}}],
+            "cost": {"header": {"name": "n", "reserve": 1}},
+        }},
+    });
+    let limit = json!({"calls": 1, "window": "hour"});
+    let admission = json!({
+        "app_limits": [limit], "key_limits": [limit], "concurrency": {"calls": 1},
+        "limits": {"preset": "spread", "throttle": {"from_percent": 1, "max_delay_ms": 2}, "soft": true},
+        "credit": {"required": true, "preset": "hybrid", "units_per_minute": 1},
+    });
+    (policy, admission)
+}
+
+/// Walks what was written and its description together.
+fn assert_described(written: &Value, described: &Value, schema: &Value, place: &str) {
+    let described = match described["$ref"].as_str().and_then(|name| name.strip_prefix("#/")) {
+        Some(path) => path.split('/').fold(schema, |at, name| &at[name]),
+        None => described,
+    };
+    if let Some(choices) = described["oneOf"].as_array() {
+        let fits = |choice: &&Value| match written.as_object().and_then(|object| object.keys().next()) {
+            Some(name) => choice["properties"].get(name).is_some(),
+            None => choice["const"] == *written,
+        };
+        let choice = choices.iter().find(fits).unwrap_or_else(|| panic!("{place} is none of its choices"));
+        return assert_described(written, choice, schema, place);
+    }
+    match written {
+        Value::Object(object) if described["properties"].is_object() => {
+            let mut names: Vec<&String> = object.keys().collect();
+            let mut known: Vec<&String> = described["properties"].as_object().expect("an object").keys().collect();
+            names.sort();
+            known.sort();
+            assert_eq!(names, known, "{place}");
+            for (name, value) in object {
+                assert_described(value, &described["properties"][name], schema, &format!("{place}.{name}"));
+            }
+        }
+        Value::Object(object) => {
+            for (name, value) in object {
+                assert_described(value, &described["additionalProperties"], schema, &format!("{place}.{name}"));
+            }
+        }
+        Value::Array(list) => {
+            list.iter().for_each(|value| assert_described(value, &described["items"], schema, &format!("{place}[]")));
+        }
+        _ => assert!(described.is_object(), "{place} is not described"),
+    }
+}
+
+#[test]
+fn the_json_schema_has_the_fields_of_policies_and_admissions() {
+    let schema: Value = serde_json::from_str(&file("docs/turnpike.schema.json").1).expect("JSON");
+    let (policy, admission) = everything();
+    let read: Policy = serde_json::from_value(policy.clone()).expect("a policy");
+    // Written again, nothing is lost: every field above is one that the type has.
+    assert_eq!(serde_json::to_value(&read).expect("JSON"), policy);
+    let read: Admission = serde_json::from_value(admission.clone()).expect("an admission");
+    assert_eq!(serde_json::to_value(&read).expect("JSON"), admission);
+    assert_described(&policy, &schema["$defs"]["policy"], &schema, "policy");
+    assert_described(&admission, &schema["$defs"]["admission"], &schema, "admission");
 }
