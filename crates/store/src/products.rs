@@ -2,9 +2,11 @@
 
 mod check;
 mod invitations;
+mod secrets;
 mod visible;
 mod write;
 
+pub use secrets::SealedSecret;
 pub use visible::VisibleProduct;
 
 use crate::{
@@ -40,6 +42,8 @@ pub struct NewProduct {
     pub headers: Vec<(String, Option<Vec<u8>>)>,
     /// `None` keeps the policy that is there; a new product then has the default.
     pub policy: Option<Policy>,
+    /// What the policy refers to by name; `None` keeps all that is there.
+    pub secrets: Option<Vec<SealedSecret>>,
 }
 
 /// One operation of a document.
@@ -81,6 +85,8 @@ pub struct Product {
     /// Names of the headers that the gateway adds; their values are never shown again.
     pub headers: Vec<String>,
     pub policy: Policy,
+    /// Names of the policy's secrets; their values are never shown again.
+    pub secrets: Vec<String>,
     /// Partners who were invited, by name.
     pub invited: Vec<(PartnerId, String)>,
 }
@@ -115,6 +121,7 @@ impl Store {
             operations: self.operations(product).await?,
             headers: self.header_names(product).await?,
             policy: row.try_get::<Json<Policy>, _>("policy")?.0,
+            secrets: self.secret_names(product).await?,
             invited: self.invited(product).await?,
             line,
         })

@@ -13,7 +13,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use domain::{openapi::Document, product::Visibility};
+use domain::{openapi::Document, policy::Policy, product::Visibility};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -69,6 +69,13 @@ pub struct ProductIn {
     /// Units that one call uses, by operation code; 1 where it is not here.
     #[serde(default)]
     weights: BTreeMap<String, u32>,
+    /// How calls are authenticated, cached, kept for retries, balanced and priced, as in a set-up file. Left out, the
+    /// policy that is there stays.
+    #[schema(value_type = Option<Object>)]
+    policy: Option<Policy>,
+    /// What the policy refers to by name: a value to set it, null to keep the one that is there. Others are removed; left
+    /// out, all stay.
+    secrets: Option<BTreeMap<String, Option<String>>>,
 }
 
 const fn usual_timeout() -> u32 {
@@ -140,11 +147,17 @@ impl ProductIn {
             (name, sealed)
         };
         let headers = self.headers.into_iter().map(seal).collect();
+        let seal_secret = |(name, value): (String, Option<String>)| {
+            let sealed = value.map(|value| secrets.seal_product_secret(&code, &name, value.as_bytes()));
+            (name, sealed)
+        };
+        let sealed = self.secrets.map(|secrets| secrets.into_iter().map(seal_secret).collect());
         Ok(NewProduct {
             operations: product::operations(&document, &self.weights),
             document: document.into_value(),
             headers,
-            policy: None,
+            policy: self.policy,
+            secrets: sealed,
             code,
             name: self.name,
             summary: self.summary,

@@ -1,4 +1,4 @@
-//! The file with all that it points at: documents read and checked, header secrets fetched.
+//! The file with all that it points at: documents read and checked, secrets fetched.
 
 use super::ApplyError;
 use domain::{
@@ -20,6 +20,8 @@ pub struct Fetched {
     pub document: Document,
     /// Header names in lower case and their plain values.
     pub headers: Vec<(String, String)>,
+    /// What the policy refers to by name, plain.
+    pub secrets: Vec<(String, String)>,
 }
 
 impl Desired {
@@ -38,16 +40,22 @@ impl Desired {
         for (code, product) in &setup.products {
             let document = read_document(&folder.join(&product.document), code, &mut problems);
             let headers = product.headers.iter().filter_map(|(name, source)| {
-                let value = fetch(source, folder);
+                let value = fetch(source, folder).and_then(one_line);
                 let noted = value
                     .map_err(|message| problems.push(Problem::new(format!("products.{code}.headers.{name}"), message)));
                 Some((name.to_ascii_lowercase(), noted.ok()?))
             });
             let headers = headers.collect();
+            let secrets = product.secrets.iter().filter_map(|(name, source)| {
+                let noted = fetch(source, folder)
+                    .map_err(|message| problems.push(Problem::new(format!("products.{code}.secrets.{name}"), message)));
+                Some((name.clone(), noted.ok()?))
+            });
+            let secrets = secrets.collect();
             let Some(document) = document else { continue };
             let known: Vec<&str> = document.operations().iter().map(|operation| operation.code.as_str()).collect();
             problems.extend(product.operation_problems(code, &setup.plans, &known));
-            products.insert(code.to_owned(), Fetched { document, headers });
+            products.insert(code.to_owned(), Fetched { document, headers, secrets });
         }
         if problems.is_empty() { Ok(Self { setup, products }) } else { Err(ApplyError::Problems(problems)) }
     }
@@ -83,12 +91,11 @@ fn fetch(source: &SecretSource, folder: &Path) -> Result<String, String> {
             let path = folder.join(file);
             let text = std::fs::read_to_string(&path)
                 .map_err(|error| format!("{} cannot be read: {error}", path.display()))?;
-            let value = text.trim_end_matches(['\r', '\n']);
-            if value.contains(char::is_control) {
-                Err("A header's value is one line".to_owned())
-            } else {
-                Ok(value.to_owned())
-            }
+            Ok(text.trim_end_matches(['\r', '\n']).to_owned())
         }
     }
+}
+
+fn one_line(value: String) -> Result<String, String> {
+    if value.contains(char::is_control) { Err("A header's value is one line".to_owned()) } else { Ok(value) }
 }

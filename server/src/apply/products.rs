@@ -51,6 +51,7 @@ impl Walk<'_> {
         }
         compare_operations(&mut details, &there.operations, &operations);
         self.compare_headers(&mut details, code, &there, fetched, sealed);
+        self.compare_secrets(&mut details, code, &there, fetched).await?;
         if line.archived_at.is_some() {
             details.push("archived: yes -> no".to_owned());
         }
@@ -75,6 +76,9 @@ impl Walk<'_> {
         let seal = |(name, value): &(String, String)| {
             (name.clone(), Some(self.secrets.seal_header(code, name, value.as_bytes())))
         };
+        let seal_secret = |(name, value): &(String, String)| {
+            (name.clone(), Some(self.secrets.seal_product_secret(code, name, value.as_bytes())))
+        };
         NewProduct {
             code: code.to_owned(),
             name: setup.name.clone(),
@@ -87,6 +91,7 @@ impl Walk<'_> {
             operations,
             headers: fetched.headers.iter().map(seal).collect(),
             policy: Some(setup.policy.clone()),
+            secrets: Some(fetched.secrets.iter().map(seal_secret).collect()),
         }
     }
 
@@ -113,6 +118,30 @@ impl Walk<'_> {
         }
         let wanted = |name: &String| fetched.headers.iter().any(|(wanted, _)| wanted == name);
         details.extend(there.headers.iter().filter(|name| !wanted(name)).map(|name| format!("header {name}: removed")));
+    }
+
+    async fn compare_secrets(
+        &self,
+        details: &mut Vec<String>,
+        code: &str,
+        there: &Product,
+        fetched: &Fetched,
+    ) -> Result<(), StoreError> {
+        let sealed: HashMap<String, Vec<u8>> =
+            self.store.sealed_product_secrets(there.line.id).await?.into_iter().collect();
+        for (name, value) in &fetched.secrets {
+            let opened = sealed.get(name).map(|sealed| self.secrets.unseal_product_secret(code, name, sealed));
+            match opened {
+                None => details.push(format!("secret {name}: added")),
+                Some(opened) if opened.as_deref() != Some(value.as_bytes()) => {
+                    details.push(format!("secret {name}: another value"));
+                }
+                Some(_) => {}
+            }
+        }
+        let wanted = |name: &&String| fetched.secrets.iter().any(|(wanted, _)| wanted == *name);
+        details.extend(there.secrets.iter().filter(|name| !wanted(name)).map(|name| format!("secret {name}: removed")));
+        Ok(())
     }
 
     async fn sealed_headers(&self) -> Result<HashMap<(ProductId, String), Vec<u8>>, StoreError> {

@@ -27,6 +27,8 @@ products:
     invited: [acme]
     headers: { Authorization: "file:secret" }
     weights: { createPayment: 5 }
+    policy: { authentication: { identity_headers: true }, operations: { createPayment: { idempotency_key: required } } }
+    secrets: { identity-signing: "file:signing" }
 plans:
   starter:
     name: Starter
@@ -58,6 +60,7 @@ impl Installation {
         let installation = Self { store: test_db::store().await, folder: tempfile::tempdir().expect("a folder") };
         installation.write("api.yaml", DOCUMENT);
         installation.write("secret", "Bearer upstream-secret\n");
+        installation.write("signing", "line one\nline two\n");
         installation.write("turnpike.yaml", SETUP);
         installation
     }
@@ -159,4 +162,28 @@ async fn a_file_that_cannot_be_used_names_every_problem_and_changes_nothing() {
     };
     let fields: Vec<&str> = problems.iter().map(|problem| problem.field.as_str()).collect();
     assert_eq!(fields, ["products.payments.headers.Authorization", "products.payments.weights.unknownOperation"]);
+}
+
+#[tokio::test]
+async fn a_policy_and_its_secrets_arrive_whole_and_a_change_is_told_by_name_only() {
+    let installation = Installation::new().await;
+    installation.walk(Mode::Apply).await;
+    let directory = installation.directory().await;
+    let policy = &directory.products[0].policy;
+    assert!(policy.authentication.identity_headers && policy.operation("createPayment").is_some());
+    let secret = &directory.secrets[0];
+    let opened = test_app::state(&installation.store).secrets.unseal_product_secret(
+        "payments",
+        &secret.name,
+        &secret.sealed_value,
+    );
+    assert_eq!(opened.as_deref(), Some(&b"line one\nline two"[..]), "secrets may have lines, as certificates do");
+    installation.write("signing", "another");
+    let changed = installation.walk(Mode::Apply).await;
+    let details: Vec<&String> = changed.changes.iter().flat_map(|change| &change.details).collect();
+    assert_eq!(details, ["secret identity-signing: another value"]);
+    let without = SETUP.replace(r#"    secrets: { identity-signing: "file:signing" }"#, "");
+    installation.write("turnpike.yaml", &without);
+    installation.walk(Mode::Apply).await;
+    assert_eq!(installation.directory().await.secrets, []);
 }

@@ -90,6 +90,7 @@ pub fn new_product(name: &str, visibility: Visibility, upstream_url: &str) -> Ne
         }],
         headers: Vec::new(),
         policy: None,
+        secrets: None,
     }
 }
 

@@ -94,6 +94,7 @@ impl ProductForm {
         Ok(NewProduct {
             headers: headers.map(seal).collect(),
             policy: None,
+            secrets: None,
             name: self.text("name").trim().to_owned(),
             summary: self.text("summary").trim().to_owned(),
             route: self.text("route").trim().to_owned(),
@@ -178,5 +179,6 @@ pub fn with_weights(
         operations,
         headers: there.headers.iter().map(|name| (name.clone(), None)).collect(),
         policy: None,
+        secrets: None,
     })
 }

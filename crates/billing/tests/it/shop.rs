@@ -92,6 +92,7 @@ impl Shop {
             operations: vec![operation("cancel"), operation("create"), operation("read")],
             headers: Vec::new(),
             policy: None,
+            secrets: None,
         };
         let product = store.create_product(&new, Actor::System, test_db::world::now()).await.expect("a product");
         let operations =

@@ -37,6 +37,7 @@ pub(super) fn check(new: &NewProduct) -> Result<(), StoreError> {
     if let Some(problem) = new.policy.as_ref().and_then(|policy| policy.problems().into_iter().next()) {
         return Err(StoreError::invalid(format!("policy.{}", problem.field), problem.message));
     }
+    super::secrets::check(new.secrets.as_deref().unwrap_or_default())?;
     operations(new)?;
     headers(new)
 }

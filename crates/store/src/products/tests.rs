@@ -34,6 +34,7 @@ pub(crate) fn new_product(code: &str, visibility: Visibility, operations: &[&str
         operations: operations.iter().map(operation).collect(),
         headers: Vec::new(),
         policy: None,
+        secrets: None,
     }
 }
 

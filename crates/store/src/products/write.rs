@@ -1,6 +1,6 @@
 //! Creating, changing and archiving products.
 
-use super::{NewOperation, NewProduct, check::check};
+use super::{NewOperation, NewProduct, check::check, secrets};
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
@@ -42,6 +42,7 @@ impl Store {
         .await?;
         write_operations(&mut tx, id, &new.operations, now).await?;
         write_headers(&mut tx, id, &new.headers).await?;
+        secrets::write(&mut tx, id, new.secrets.as_deref().unwrap_or_default()).await?;
         audit::append(&mut tx, Entry::new(actor, None, "product.create", &new.code).after(summary(new)), now).await?;
         tx.commit().await?;
         Ok(id)
@@ -93,6 +94,9 @@ impl Store {
         .await?;
         write_operations(&mut tx, product, &new.operations, now).await?;
         write_headers(&mut tx, product, &new.headers).await?;
+        if let Some(secrets) = &new.secrets {
+            secrets::write(&mut tx, product, secrets).await?;
+        }
         let entry = Entry::new(actor, None, "product.update", &new.code).before(before).after(summary(new));
         audit::append(&mut tx, entry, now).await?;
         tx.commit().await?;
@@ -219,5 +223,6 @@ fn summary(new: &NewProduct) -> Value {
         "policy": new.policy,
         "operations": new.operations.len(),
         "headers": new.headers.iter().map(|(name, _)| name).collect::<Vec<_>>(),
+        "secrets": new.secrets.iter().flatten().map(|(name, _)| name).collect::<Vec<_>>(),
     })
 }
