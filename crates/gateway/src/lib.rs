@@ -46,5 +46,5 @@ pub use authenticate::hash_key;
 pub use config::{Deadlines, GatewayConfig, Secret, Spool, WhenFull};
 pub use ports::{Allowance, Clock, Directory, QuotaExceeded, RecordError, Recorder, directory};
 pub use running::{Gateway, Running, StartError};
-pub use snapshot::{Problem, Snapshot};
+pub use snapshot::{Problem, Sealed, Snapshot};
 pub use spool::Durability;

@@ -5,7 +5,7 @@
 use crate::{observe::ProductMetrics, pool::Origin, router::Router};
 use arc_swap::ArcSwapOption;
 use domain::{
-    directory::{Directory, UpstreamHeader},
+    directory::{Directory, ProductSecret, UpstreamHeader},
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     limit::Limit,
@@ -37,6 +37,13 @@ pub struct Snapshot {
     routes: HashMap<Box<str>, usize>,
     /// The most segments that a route has.
     route_depth: usize,
+}
+
+/// A value in the directory that is under the installation's key.
+#[derive(Debug, Clone, Copy)]
+pub enum Sealed<'a> {
+    Header(&'a UpstreamHeader),
+    Secret(&'a ProductSecret),
 }
 
 /// Something in the directory that the gateway cannot use. What it concerns is closed, everything else works.
@@ -131,11 +138,11 @@ pub(crate) struct Operation {
 }
 
 impl Snapshot {
-    /// Compiles the directory. `unseal` opens a header's sealed value.
+    /// Compiles the directory. `unseal` opens what is sealed in it.
     ///
     /// It never fails as a whole, so that one bad address cannot keep a revoked key alive: what cannot be used is closed and
     /// named in [`Self::problems`], which the caller logs.
-    pub fn compile(directory: &Directory, unseal: &dyn Fn(&UpstreamHeader) -> Result<Vec<u8>, String>) -> Self {
+    pub fn compile(directory: &Directory, unseal: &dyn Fn(Sealed<'_>) -> Result<Vec<u8>, String>) -> Self {
         compile::compile(directory, unseal)
     }
 

@@ -7,12 +7,12 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use domain::{
-    directory::{Directory, UpstreamHeader},
+    directory::{Directory, ProductSecret, UpstreamHeader},
     id::{PartnerId, ProductId, SubscriptionId},
     key_text::Environment,
     period::Period,
 };
-use gateway::{Allowance, Deadlines, GatewayConfig, InProcess, Secret, Snapshot, Spool, WhenFull};
+use gateway::{Allowance, Deadlines, GatewayConfig, InProcess, Sealed, Secret, Snapshot, Spool, WhenFull};
 use jiff::Timestamp;
 use std::{collections::HashMap, time::Duration};
 use store::Store;
@@ -59,11 +59,17 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
 pub fn compile(directory: &Directory, secrets: &Secrets) -> Snapshot {
     let codes: HashMap<ProductId, &str> =
         directory.products.iter().map(|product| (product.id, product.code.as_str())).collect();
-    let unseal = |header: &UpstreamHeader| {
-        let code = codes.get(&header.product).copied().unwrap_or_default();
-        secrets
-            .unseal_header(code, &header.name, &header.sealed_value)
-            .ok_or_else(|| "it was sealed under another master secret; enter it again".to_owned())
+    let code = |product: &ProductId| codes.get(product).copied().unwrap_or_default();
+    let unseal = |sealed: Sealed<'_>| {
+        let plain = match sealed {
+            Sealed::Header(UpstreamHeader { product, name, sealed_value }) => {
+                secrets.unseal_header(code(product), name, sealed_value)
+            }
+            Sealed::Secret(ProductSecret { product, name, sealed_value }) => {
+                secrets.unseal_product_secret(code(product), name, sealed_value)
+            }
+        };
+        plain.ok_or_else(|| "it was sealed under another master secret; enter it again".to_owned())
     };
     let snapshot = Snapshot::compile(directory, &unseal);
     for problem in snapshot.problems() {

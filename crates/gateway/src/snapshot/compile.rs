@@ -1,6 +1,6 @@
 //! From the directory's lists to the snapshot's tables.
 
-use super::{Grant, Key, Operation, Partner, Plan, Problem, Product, Snapshot, Subscription, Upstream};
+use super::{Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription, Upstream};
 use crate::{observe::ProductMetrics, pool::Origin, respond, router::Router};
 use arc_swap::ArcSwapOption;
 use domain::{
@@ -11,7 +11,7 @@ use domain::{
 use http::{HeaderName, HeaderValue, Method, Uri};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-type Unseal<'a> = &'a dyn Fn(&UpstreamHeader) -> Result<Vec<u8>, String>;
+type Unseal<'a> = &'a dyn Fn(Sealed<'_>) -> Result<Vec<u8>, String>;
 
 pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
     let mut problems = Vec::new();
@@ -124,8 +124,8 @@ fn upstream(from: &product::Product, added: &[&UpstreamHeader], unseal: Unseal) 
     let origin = Origin::new(tls, authority.host(), authority.port_u16()).ok_or_else(unusable)?;
     let mut headers = Vec::with_capacity(added.len());
     for header in added {
-        let value =
-            unseal(header).map_err(|error| format!("The header {} cannot be unsealed: {error}", header.name))?;
+        let value = unseal(Sealed::Header(header))
+            .map_err(|error| format!("The header {} cannot be unsealed: {error}", header.name))?;
         let mut value = HeaderValue::from_bytes(&value)
             .map_err(|_| format!("The value of the header {} holds a character that headers cannot", header.name))?;
         value.set_sensitive(true);

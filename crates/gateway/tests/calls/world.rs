@@ -5,7 +5,7 @@ use super::{
     upstream::Upstream,
 };
 use domain::{
-    directory::{self, Directory, UpstreamHeader},
+    directory::{self, Directory, ProductSecret, UpstreamHeader},
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId},
     key_text::{Environment, KeyKind, KeyText},
     limit::{Limit, Window},
@@ -16,7 +16,7 @@ use domain::{
     quota::{Beyond, Quota},
     usage::{UsageEvent, wire},
 };
-use gateway::{Clock, Gateway, GatewayConfig, InProcess, Running, Secret, Snapshot, Spool, hash_key};
+use gateway::{Clock, Gateway, GatewayConfig, InProcess, Running, Sealed, Secret, Snapshot, Spool, hash_key};
 use http::Method;
 use jiff::Timestamp;
 use spool::{Position, Reader};
@@ -133,8 +133,10 @@ impl World {
 }
 
 pub fn compile(directory: &Directory) -> Snapshot {
-    let snapshot = Snapshot::compile(directory, &|header: &UpstreamHeader| {
-        Ok(header.sealed_value.iter().map(|byte| byte ^ 0x55).collect())
+    let snapshot = Snapshot::compile(directory, &|sealed| {
+        let (Sealed::Header(UpstreamHeader { sealed_value, .. }) | Sealed::Secret(ProductSecret { sealed_value, .. })) =
+            sealed;
+        Ok(sealed_value.iter().map(|byte| byte ^ 0x55).collect())
     });
     assert_eq!(snapshot.problems(), []);
     snapshot
