@@ -6,6 +6,7 @@
 
 pub mod directory;
 pub mod id;
+pub mod idempotency;
 pub mod key_text;
 pub mod limit;
 pub mod money;

@@ -13,6 +13,7 @@ mod billing_periods;
 mod clock;
 pub mod directory;
 mod error;
+pub mod idempotency;
 pub mod ingest;
 pub mod invoices;
 mod keys;

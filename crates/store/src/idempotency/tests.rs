@@ -1,0 +1,185 @@
+use super::{Attempt, Begun, Resolution};
+use crate::{
+    Actor, Store, test_db,
+    test_db::world::{World, now},
+};
+use domain::{
+    id::{OperationId, ProductId},
+    idempotency::{Key, Slot, Unknown},
+    key_text::Environment,
+};
+use jiff::{SignedDuration, Timestamp};
+use uuid::Uuid;
+
+const MINUTE: SignedDuration = SignedDuration::from_mins(1);
+const DAY: SignedDuration = SignedDuration::from_hours(24);
+
+fn slot(world: &World, key: &str) -> Slot {
+    Slot {
+        partner: world.partner,
+        environment: Environment::Live,
+        product: ProductId(Uuid::from_u128(1)),
+        operation: OperationId(Uuid::from_u128(2)),
+        key: Key::parse(key.as_bytes()).expect("a key"),
+    }
+}
+
+fn attempt(fingerprint: u8, life: u128) -> Attempt {
+    Attempt {
+        id: Uuid::now_v7(),
+        fingerprint: [fingerprint; 32],
+        request_id: "req_1".to_owned(),
+        node: "one".to_owned(),
+        life: Uuid::from_u128(life),
+        lost_at: now() + MINUTE,
+    }
+}
+
+async fn begin(store: &Store, slot: &Slot, attempt: &Attempt, at: Timestamp) -> Begun {
+    store.begin_attempt(slot.partner, slot, attempt, at).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn of_fifty_racing_attempts_one_may_go_on() {
+    let store = test_db::store().await;
+    store.warm().await;
+    let world = World::new(&store).await;
+    let racing: Vec<_> = (0..50)
+        .map(|_| {
+            let (store, slot, attempt) = (store.handle(), slot(&world, "k"), attempt(1, 1));
+            tokio::spawn(async move { begin(&store, &slot, &attempt, now()).await })
+        })
+        .collect();
+    let mut fresh = 0;
+    for race in racing {
+        match race.await.expect("no panic") {
+            Begun::Fresh => fresh += 1,
+            other => assert_eq!(other, Begun::InFlight),
+        }
+    }
+    assert_eq!(fresh, 1);
+}
+
+#[tokio::test]
+async fn an_answer_is_given_again_until_its_time_is_over() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let (slot, first) = (slot(&world, "k"), attempt(1, 1));
+    assert_eq!(begin(&store, &slot, &first, now()).await, Begun::Fresh);
+    assert!(store.answer_attempt(world.partner, first.id, b"sealed", now() + DAY).await.expect("kept"));
+    let answered = Begun::Answered { sealed_answer: b"sealed".to_vec() };
+    assert_eq!(begin(&store, &slot, &attempt(1, 1), now()).await, answered);
+    assert_eq!(begin(&store, &slot, &attempt(2, 1), now()).await, Begun::Mismatch);
+    assert_eq!(begin(&store, &slot, &attempt(1, 1), now() + DAY - MINUTE).await, answered);
+    assert_eq!(begin(&store, &slot, &attempt(2, 1), now() + DAY).await, Begun::Fresh);
+}
+
+#[tokio::test]
+async fn a_key_means_nothing_to_another_partner_environment_or_operation() {
+    let store = test_db::store().await;
+    let (world, other) = (World::new(&store).await, World::named(&store, "other").await);
+    let slot = slot(&world, "k");
+    let first = attempt(1, 1);
+    assert_eq!(begin(&store, &slot, &first, now()).await, Begun::Fresh);
+    for elsewhere in [
+        Slot { partner: other.partner, ..slot.clone() },
+        Slot { environment: Environment::Test, ..slot.clone() },
+        Slot { product: ProductId(Uuid::from_u128(9)), ..slot.clone() },
+        Slot { operation: OperationId(Uuid::from_u128(9)), ..slot.clone() },
+        Slot { key: Key::parse(b"K").expect("a key"), ..slot.clone() },
+    ] {
+        assert_eq!(begin(&store, &elsewhere, &attempt(1, 1), now()).await, Begun::Fresh, "{elsewhere}");
+    }
+    // Nor can another partner end it.
+    assert!(!store.answer_attempt(other.partner, first.id, b"theirs", now() + DAY).await.expect("asked"));
+    store.release_attempt(other.partner, first.id).await.expect("asked");
+    assert_eq!(begin(&store, &slot, &attempt(1, 1), now()).await, Begun::InFlight);
+}
+
+#[tokio::test]
+async fn a_released_key_is_free_and_an_answered_one_cannot_be_released() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let (slot, first, second) = (slot(&world, "k"), attempt(1, 1), attempt(2, 1));
+    assert_eq!(begin(&store, &slot, &first, now()).await, Begun::Fresh);
+    store.release_attempt(world.partner, first.id).await.expect("released");
+    assert_eq!(begin(&store, &slot, &second, now()).await, Begun::Fresh);
+    store.release_attempt(world.partner, first.id).await.expect("too late, and not its own");
+    store.answer_attempt(world.partner, second.id, b"sealed", now() + DAY).await.expect("kept");
+    store.release_attempt(world.partner, second.id).await.expect("refused in silence");
+    assert_eq!(begin(&store, &slot, &second, now()).await, Begun::Answered { sealed_answer: b"sealed".to_vec() });
+}
+
+#[tokio::test]
+async fn what_an_earlier_life_left_in_flight_is_unknown_and_in_the_audit_log() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let (mine, theirs) = (slot(&world, "mine"), slot(&world, "theirs"));
+    begin(&store, &mine, &attempt(1, 1), now()).await;
+    begin(&store, &theirs, &Attempt { node: "two".to_owned(), ..attempt(1, 1) }, now()).await;
+    assert_eq!(
+        store.lose_attempts_of_earlier_lives("one", Uuid::from_u128(1), now()).await.expect("done"),
+        0,
+        "its own life's are still being carried out"
+    );
+    assert_eq!(store.lose_attempts_of_earlier_lives("one", Uuid::from_u128(2), now()).await.expect("done"), 1);
+    let next = attempt(1, 2);
+    assert_eq!(begin(&store, &mine, &next, now()).await, Begun::Unknown(Unknown::NodeEnded));
+    assert_eq!(begin(&store, &mine, &next, now() + DAY).await, Begun::Unknown(Unknown::NodeEnded), "for a month");
+    assert_eq!(begin(&store, &theirs, &next, now()).await, Begun::InFlight);
+    let audit = store.audit_page(world.partner, None, 10).await.expect("a page").items;
+    let entry = audit.iter().find(|entry| entry.action == "idempotency_key.unknown").expect("an entry");
+    assert_eq!(entry.after.as_ref().map(|after| after["key"].clone()), Some("mine".into()));
+    assert_eq!(store.lose_attempts_of_node("two", now()).await.expect("done"), 1);
+    assert_eq!(begin(&store, &theirs, &next, now()).await, Begun::Unknown(Unknown::NodeEnded));
+}
+
+#[tokio::test]
+async fn an_overdue_attempt_is_unknown_before_and_after_the_sweep_and_may_still_be_answered() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let (slot, first) = (slot(&world, "k"), attempt(1, 1));
+    begin(&store, &slot, &first, now()).await;
+    let late = now() + MINUTE;
+    assert_eq!(begin(&store, &slot, &attempt(1, 1), late).await, Begun::Unknown(Unknown::Overdue));
+    assert_eq!(begin(&store, &slot, &attempt(2, 1), late).await, Begun::Mismatch);
+    let swept = store.sweep_all_idempotency_keys(late).await.expect("swept");
+    assert_eq!((swept.lost, swept.forgotten), (1, 0));
+    assert_eq!(begin(&store, &slot, &attempt(1, 1), late + DAY).await, Begun::Unknown(Unknown::Overdue));
+    assert!(store.answer_attempt(world.partner, first.id, b"late", late + DAY).await.expect("kept"));
+    let swept = store.sweep_all_idempotency_keys(late + DAY).await.expect("swept");
+    assert_eq!((swept.lost, swept.forgotten), (0, 1));
+}
+
+#[tokio::test]
+async fn an_operator_releases_an_unknown_key_or_says_that_it_was_carried_out() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    for (key, resolution, then) in
+        [("a", Resolution::Release, Begun::Fresh), ("b", Resolution::CarriedOut, Begun::Unknown(Unknown::CarriedOut))]
+    {
+        let (slot, first) = (slot(&world, key), attempt(1, 1));
+        begin(&store, &slot, &first, now()).await;
+        let early = store.resolve_attempt(first.id, resolution, Actor::System, now()).await;
+        assert!(matches!(early, Err(crate::StoreError::NotFound)), "it is in flight: {early:?}");
+        store.give_up_attempt(world.partner, first.id, Unknown::NoAnswer, now() + DAY, now()).await.expect("given up");
+        let unknown = store.all_unknown_idempotency_keys(10).await.expect("a list");
+        assert_eq!(unknown.iter().map(|one| one.attempt).collect::<Vec<_>>(), [first.id]);
+        store.resolve_attempt(first.id, resolution, Actor::System, now()).await.expect("resolved");
+        assert!(store.all_unknown_idempotency_keys(10).await.expect("a list").is_empty());
+        assert!(!store.answer_attempt(world.partner, first.id, b"late", now() + DAY).await.expect("asked"));
+        assert_eq!(begin(&store, &slot, &attempt(1, 1), now()).await, then);
+    }
+}
+
+#[tokio::test]
+async fn who_keeps_more_than_allowed_is_named() {
+    let store = test_db::store().await;
+    let (world, other) = (World::new(&store).await, World::named(&store, "other").await);
+    for (world, bytes) in [(&world, 5_000), (&other, 1_000)] {
+        let (slot, first) = (slot(world, "k"), attempt(1, 1));
+        begin(&store, &slot, &first, now()).await;
+        store.answer_attempt(world.partner, first.id, &vec![7; bytes], now() + DAY).await.expect("kept");
+    }
+    assert_eq!(store.partners_with_more_kept_than(5_000).await.expect("a list"), [world.partner]);
+}
