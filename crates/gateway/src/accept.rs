@@ -3,7 +3,6 @@
 
 use crate::{
     authenticate::Authenticator,
-    call,
     config::{Deadlines, WhenFull},
     headers::Via,
     live::LiveLimits,
@@ -11,16 +10,13 @@ use crate::{
     pool::Pools,
     ports::{Allowance, Clock, Directory, Recorder},
     request_id::RequestIds,
+    termination::Termination,
 };
 use http::HeaderValue;
-use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
 use std::{
     cell::{Cell, RefCell},
     collections::HashMap,
-    convert::Infallible,
     net::SocketAddr,
-    pin::pin,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
@@ -34,15 +30,20 @@ use tokio::{
 };
 
 mod connection;
+mod http1;
+mod http2;
+mod preface;
+mod streams;
+mod tls;
+mod watched;
 
 pub(crate) use connection::Connection;
-use connection::Watched;
+use connection::Patience;
+pub(crate) use tls::PeerCertificate;
+use watched::Watched;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
-
-/// The largest request head, in bytes; hyper answers a larger one with 431.
-const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// What all cores share.
 pub(crate) struct Shared {
@@ -60,6 +61,8 @@ pub(crate) struct Shared {
     pub deadlines: Deadlines,
     pub when_full: WhenFull,
     pub tls: Arc<rustls::ClientConfig>,
+    /// What clients meet on the TLS listener, where there is one.
+    pub termination: Option<Termination>,
     pub started: Instant,
 }
 
@@ -95,11 +98,32 @@ pub(crate) enum Order {
     Drain(Instant),
 }
 
+/// Where one core's connections come from.
+#[derive(Debug)]
+pub(crate) struct Listeners<L = TcpListener> {
+    pub plain: L,
+    pub tls: Option<L>,
+}
+
+impl Listeners {
+    /// The next connection, and whether it is to speak TLS.
+    async fn accept(&self) -> std::io::Result<(TcpStream, SocketAddr, bool)> {
+        let of = |accepted: std::io::Result<_>, secure| accepted.map(|(stream, peer)| (stream, peer, secure));
+        match &self.tls {
+            None => of(self.plain.accept().await, false),
+            Some(tls) => tokio::select! {
+                accepted = self.plain.accept() => of(accepted, false),
+                accepted = tls.accept() => of(accepted, true),
+            },
+        }
+    }
+}
+
 /// Serves until the order changes, then drains. Returns how many connections were cut off.
 pub(crate) async fn serve(
     index: usize,
     shared: Arc<Shared>,
-    listener: TcpListener,
+    listeners: Listeners,
     mut orders: watch::Receiver<Order>,
 ) -> usize {
     let pools = Pools::new(shared.tls.clone(), shared.deadlines);
@@ -109,10 +133,10 @@ pub(crate) async fn serve(
     let mut next = 0_u64;
     loop {
         tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
+            accepted = listeners.accept() => match accepted {
+                Ok((stream, peer, secure)) => {
                     next += 1;
-                    welcome(&core, next, stream, peer);
+                    welcome(&core, next, stream, peer, secure);
                 }
                 Err(error) => {
                     // Too many open files, mostly: it passes when connections end.
@@ -127,7 +151,7 @@ pub(crate) async fn serve(
                     Order::Serve if changed.is_ok() => continue,
                     Order::Serve => Instant::now(),
                 };
-                drop(listener);
+                drop(listeners);
                 let left = drain(&core, deadline).await;
                 sweeper.abort();
                 return left;
@@ -136,18 +160,25 @@ pub(crate) async fn serve(
     }
 }
 
-fn welcome(core: &Rc<Core>, number: u64, stream: TcpStream, peer: SocketAddr) {
+fn welcome(core: &Rc<Core>, number: u64, stream: TcpStream, peer: SocketAddr, secure: bool) {
     if core.connections.borrow().len() >= core.shared.connections_per_core {
-        spawn_local(turn_away(stream));
+        if !secure {
+            spawn_local(turn_away(stream));
+        }
         return;
     }
     let Ok(peer) = HeaderValue::from_str(&peer.ip().to_canonical().to_string()) else { return };
-    let connection = Rc::new(Connection::new(peer, core.now.clone()));
+    let connection = Rc::new(Connection::new(peer, secure, core.now.clone()));
     core.connections.borrow_mut().insert(number, connection.clone());
     let listed = Listed { core: core.clone(), number };
     spawn_local(async move {
         let _ = stream.set_nodelay(true);
-        converse(&listed.core, &connection, stream).await;
+        // Boxed, so that a connection that waits for its next request does not hold room for a handshake.
+        if secure {
+            Box::pin(tls::converse(&listed.core, &connection, stream)).await;
+        } else {
+            converse(&listed.core, &connection, stream).await;
+        }
     });
 }
 
@@ -163,37 +194,14 @@ impl Drop for Listed {
     }
 }
 
-/// Serves one connection until it ends, is drained, or misses a deadline.
+/// Serves one connection in the protocol that its client speaks.
 async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, stream: TcpStream) {
-    let service = service_fn(|request| {
-        let (core, connection) = (core.clone(), connection.clone());
-        async move {
-            let call = connection.begin_call();
-            let response = call::answer(core, connection, request).await;
-            drop(call);
-            Ok::<_, Infallible>(response)
-        }
-    });
-    let io = TokioIo::new(Watched::new(stream, connection.clone()));
-    let serving =
-        http1::Builder::new().max_header_size(MAX_HEAD_BYTES).header_read_timeout(None).serve_connection(io, service);
-    let mut serving = pin!(serving);
-    loop {
-        tokio::select! {
-            biased;
-            ended = serving.as_mut() => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a client's connection ended");
-                }
-                return;
-            }
-            () = connection.told() => {
-                if connection.is_doomed() {
-                    return;
-                }
-                serving.as_mut().graceful_shutdown();
-            }
-        }
+    let Some(speaks_http2) = preface::peek(&stream, connection).await else { return };
+    let io = Watched::new(stream, connection.clone());
+    if speaks_http2 {
+        Box::pin(http2::serve(core, connection, io)).await;
+    } else {
+        http1::serve(core, connection, io).await;
     }
 }
 
@@ -214,14 +222,16 @@ async fn turn_away(mut stream: TcpStream) {
 async fn sweep(core: Rc<Core>) {
     let ticks = |duration: Duration| u64::try_from(duration.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX);
     let Deadlines { head, idle, body_idle, .. } = core.shared.deadlines;
-    let (head, idle, body_idle) = (ticks(head), ticks(idle), ticks(body_idle));
+    let patience = Patience { head: ticks(head), idle: ticks(idle), body_idle: ticks(body_idle) };
     let mut clock = interval(TICK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         clock.tick().await;
         core.now.set(core.now.get() + 1);
         for connection in core.connections.borrow().values() {
-            connection.keep_deadlines(head, idle, body_idle);
+            if connection.keep_deadlines(patience) {
+                core.shared.metrics.floods.increment(1);
+            }
         }
         core.pools.close_idle();
         if core.now.get().is_multiple_of(5) {

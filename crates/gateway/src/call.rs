@@ -17,6 +17,9 @@ use http_body::Body;
 use hyper::body::Incoming;
 use std::{rc::Rc, time::Instant};
 
+/// hyper keeps to it for HTTP/1.
+const MAX_HEADERS: usize = 100;
+
 /// Answers the request. Whatever happens, a known caller's call is recorded once.
 pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: Request<Incoming>) -> Response<Reply> {
     let (head, body) = request.into_parts();
@@ -63,7 +66,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     };
 
     let mut permit = Permit::new(core.clone(), target, draft, reservation);
-    let upload = Rc::new(UploadState { bytes: permit.bytes_in.clone(), ..UploadState::default() });
+    let upload = Rc::new(UploadState::new(connection.clone(), permit.bytes_in.clone()));
     let forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
     let (response, lease) = match forwarded {
         Ok(answered) => answered,
@@ -98,9 +101,19 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
 
 /// What HTTP asks of every request, whoever sends it.
 fn well_formed(core: &Core, head: &http::request::Parts) -> Result<(), Refusal> {
-    let hosts = head.headers.get_all(HOST).iter().count();
-    if hosts > 1 || (hosts == 0 && head.version >= Version::HTTP_11) {
+    let mut hosts = head.headers.get_all(HOST).iter();
+    let (host, more) = (hosts.next(), hosts.next());
+    if more.is_some() || (host.is_none() && head.version >= Version::HTTP_11) {
         return Err(Refusal::new(Code::BadRequest, "A request has exactly one Host header."));
+    }
+    // HTTP/2's :authority, or the address of a request line that holds a whole one.
+    if let Some(authority) = head.uri.authority()
+        && host.is_some_and(|host| !host.as_bytes().eq_ignore_ascii_case(authority.as_str().as_bytes()))
+    {
+        return Err(Refusal::new(Code::BadRequest, "The Host header names another host than the request's address."));
+    }
+    if head.headers.len() > MAX_HEADERS {
+        return Err(Refusal::new(Code::HeadersTooLarge, format!("A request has at most {MAX_HEADERS} headers.")));
     }
     if core.shared.via.is_loop(&head.headers) {
         return Err(Refusal::of(Code::LoopDetected));
@@ -120,8 +133,8 @@ async fn forward_to(
     let Some(upstream) = &target.product().upstream else {
         return Err(Refusal::new(Code::UpstreamUnreachable, "The product's set-up is incomplete."));
     };
-    let (peer, environment) = (&connection.peer, target.caller.key().environment);
-    headers::to_upstream(&mut head.headers, core, peer, permit.draft(), environment, upstream, head.version);
+    let environment = target.caller.key().environment;
+    headers::to_upstream(&mut head.headers, core, connection, permit.draft(), environment, upstream, head.version);
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
     let request = forward::readdress(head, upstream, &target.path_below, body)?;
     let began = Instant::now();

@@ -1,13 +1,16 @@
 //! What the gateway has to be told before it starts.
 
+use crate::termination::Certificates;
 use spool::Durability;
-use std::{fmt, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything but the ports.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
     /// Where partners connect; port zero takes a free one, which [`crate::Running::address`] names.
     pub listen: SocketAddr,
+    /// Where they connect with TLS, besides.
+    pub tls: Option<Tls>,
     /// Threads, each with its own listener, runtime, upstream connections and lane of the usage log.
     pub cores: usize,
     /// The portal's address without a slash at the end; the pages about refusals are under it.
@@ -32,6 +35,7 @@ impl GatewayConfig {
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         Self {
             listen,
+            tls: None,
             cores,
             portal_url,
             pepper,
@@ -43,6 +47,15 @@ impl GatewayConfig {
             spool,
         }
     }
+}
+
+/// The TLS listener.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    /// Port zero takes a free one, which [`crate::Running::tls_address`] names.
+    pub listen: SocketAddr,
+    /// What it shows; whoever keeps a clone may replace them while the gateway serves.
+    pub certificates: Arc<Certificates>,
 }
 
 /// How long the gateway waits, besides each product's own time for the upstream's answer. Kept to within 0.2 s.

@@ -1,6 +1,11 @@
 //! Headers at the border: what belongs to one connection stays there, what only we may say is removed before we say it.
 
-use crate::{accept::Core, request_id::X_REQUEST_ID, reserve::Draft, snapshot::Upstream};
+use crate::{
+    accept::{Connection, Core},
+    request_id::X_REQUEST_ID,
+    reserve::Draft,
+    snapshot::Upstream,
+};
 use domain::key_text::Environment;
 use http::{
     HeaderMap, HeaderName, HeaderValue, Version,
@@ -18,7 +23,7 @@ const TRACESTATE: HeaderName = HeaderName::from_static("tracestate");
 pub(crate) fn to_upstream(
     headers: &mut HeaderMap,
     core: &Core,
-    peer: &HeaderValue,
+    connection: &Connection,
     draft: &Draft,
     environment: Environment,
     upstream: &Upstream,
@@ -36,12 +41,11 @@ pub(crate) fn to_upstream(
     if let Some(host) = headers.insert(HOST, upstream.host.clone()) {
         headers.insert(X_FORWARDED_HOST, host);
     }
-    headers.insert(X_FORWARDED_FOR, peer.clone());
-    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static("http"));
+    headers.insert(X_FORWARDED_FOR, connection.peer.clone());
+    let scheme = if connection.secure { "https" } else { "http" };
+    headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     headers.insert(X_TURNPIKE_ENVIRONMENT, HeaderValue::from_static(environment.code()));
-    let protocol =
-        if version == Version::HTTP_10 { &core.shared.via.received_1_0 } else { &core.shared.via.received_1_1 };
-    headers.append(VIA, protocol.clone());
+    headers.append(VIA, core.shared.via.received_by(version).clone());
     if let Ok(id) = HeaderValue::from_str(&draft.request_id) {
         headers.insert(X_REQUEST_ID, id);
     }
@@ -197,6 +201,7 @@ fn is_traceparent(value: &[u8]) -> bool {
 pub(crate) struct Via {
     received_1_0: HeaderValue,
     received_1_1: HeaderValue,
+    received_2: HeaderValue,
     pseudonym: String,
 }
 
@@ -208,7 +213,15 @@ impl Via {
         let entry = |version| {
             HeaderValue::from_str(&format!("{version} {pseudonym}")).unwrap_or(HeaderValue::from_static("1.1 turnpike"))
         };
-        Self { received_1_0: entry("1.0"), received_1_1: entry("1.1"), pseudonym }
+        Self { received_1_0: entry("1.0"), received_1_1: entry("1.1"), received_2: entry("2.0"), pseudonym }
+    }
+
+    fn received_by(&self, version: Version) -> &HeaderValue {
+        match version {
+            Version::HTTP_10 => &self.received_1_0,
+            Version::HTTP_2 => &self.received_2,
+            _ => &self.received_1_1,
+        }
     }
 
     /// Whether the request has passed through this installation before.

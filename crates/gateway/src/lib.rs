@@ -39,12 +39,14 @@ mod respond;
 mod router;
 mod running;
 mod snapshot;
+mod termination;
 pub mod try_credential;
 
 pub use allowance::InProcess;
 pub use authenticate::hash_key;
-pub use config::{Deadlines, GatewayConfig, Secret, Spool, WhenFull};
+pub use config::{Deadlines, GatewayConfig, Secret, Spool, Tls, WhenFull};
 pub use ports::{Allowance, Clock, Directory, QuotaExceeded, RecordError, Recorder, directory};
 pub use running::{Gateway, Running, StartError};
 pub use snapshot::{Problem, Sealed, Snapshot};
 pub use spool::Durability;
+pub use termination::{CertificateProblem, Certificates};

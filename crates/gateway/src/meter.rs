@@ -33,12 +33,20 @@ pub(crate) enum Broken {
 }
 
 /// How far a request's body is.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct UploadState {
+    pub connection: Rc<Connection>,
     pub bytes: Rc<Cell<u64>>,
     pub too_large: Cell<bool>,
     pub broken: Cell<bool>,
     pub ended: Cell<bool>,
+}
+
+impl UploadState {
+    pub(crate) fn new(connection: Rc<Connection>, bytes: Rc<Cell<u64>>) -> Self {
+        let no = || Cell::new(false);
+        Self { connection, bytes, too_large: no(), broken: no(), ended: no() }
+    }
 }
 
 /// A request's body on its way to the upstream, without its trailers.
@@ -85,6 +93,7 @@ impl Body for Upload {
             Some(Ok(frame)) => {
                 let bytes = frame.data_ref().map_or(0, |data| data.len() as u64);
                 state.bytes.set(state.bytes.get() + bytes);
+                state.connection.note_body(bytes);
                 if state.bytes.get() > *limit {
                     state.too_large.set(true);
                     return Poll::Ready(Some(Err(Broken::TooLarge)));
@@ -173,6 +182,7 @@ impl Metered {
         let passed = match polled {
             Some(Ok(frame)) => {
                 self.bytes += frame.data_ref().map_or(0, |data| data.len() as u64);
+                self.connection.note_body(0);
                 let last = frame.is_trailers() || self.body.is_end_stream();
                 let recorded = if last { self.end() } else { Ok(()) };
                 Some(recorded.map(|()| frame))
@@ -202,6 +212,7 @@ impl Drop for Metered {
             let outcome =
                 if stalled || self.connection.is_cut_off() { Outcome::UpstreamFailed } else { Outcome::ClientGone };
             permit.if_dropped = Ending { status: self.status, outcome, bytes_out: self.bytes };
+            self.connection.note_abandoned();
         }
         self.connection.end_answer();
     }

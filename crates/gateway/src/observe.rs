@@ -58,6 +58,10 @@ pub(crate) struct GatewayMetrics {
     pub unmetered: Counter,
     /// Refused calls of a known key whose event the full log did not take; they bill nothing.
     pub unrecorded: Counter,
+    /// TLS handshakes of clients that came to nothing.
+    pub handshake_failures: Counter,
+    /// HTTP/2 connections that were closed because they flooded us.
+    pub floods: Counter,
     spool_bytes: Vec<Gauge>,
 }
 
@@ -69,6 +73,8 @@ impl GatewayMetrics {
             refusals: Code::ALL.into_iter().map(refusal).collect(),
             unmetered: counter!("turnpike_gateway_unmetered_total"),
             unrecorded: counter!("turnpike_gateway_unrecorded_refusals_total"),
+            handshake_failures: counter!("turnpike_gateway_tls_handshake_failures_total"),
+            floods: counter!("turnpike_gateway_http2_floods_total"),
             spool_bytes: (0..cores)
                 .map(|core| gauge!("turnpike_gateway_spool_bytes", "lane" => core.to_string()))
                 .collect(),

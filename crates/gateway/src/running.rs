@@ -1,7 +1,7 @@
 //! Starting and stopping.
 
 use crate::{
-    accept::{self, Order, Shared},
+    accept::{self, Listeners, Order, Shared},
     authenticate::Authenticator,
     config::{GatewayConfig, Spool, WhenFull},
     headers::Via,
@@ -10,6 +10,7 @@ use crate::{
     pool,
     ports::{Allowance, Clock, Directory, Recorder},
     record::{SpoolRecorder, Unmetered},
+    termination::Termination,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use spool::{Options, SpoolError};
@@ -36,6 +37,7 @@ pub struct Gateway;
 #[derive(Debug)]
 pub struct Running {
     address: SocketAddr,
+    tls_address: Option<SocketAddr>,
     orders: watch::Sender<Order>,
     cores: Vec<oneshot::Receiver<usize>>,
 }
@@ -69,6 +71,10 @@ impl Gateway {
     ) -> Result<Running, StartError> {
         let cores = config.cores.max(1);
         let (address, listeners) = listen(config.listen, cores)?;
+        let (tls_address, tls_listeners) = match &config.tls {
+            None => (None, Vec::new()),
+            Some(tls) => listen(tls.listen, cores).map(|(address, listeners)| (Some(address), listeners))?,
+        };
         let (recorder, when_full) = recorder(&config.spool, cores)?;
         let shared = Arc::new(Shared {
             directory,
@@ -85,12 +91,17 @@ impl Gateway {
             deadlines: config.deadlines,
             when_full,
             tls: pool::tls_config(config.upstream_authorities.as_deref())?,
+            termination: config.tls.map(|tls| Termination::new(tls.certificates)).transpose()?,
             started: Instant::now(),
         });
         let (orders, order) = watch::channel(Order::Serve);
-        let start = |(index, listener)| start_core(index, listener, shared.clone(), order.clone());
+        let mut tls_listeners = tls_listeners.into_iter();
+        let start = |(index, plain)| {
+            let listeners = Listeners { plain, tls: tls_listeners.next() };
+            start_core(index, listeners, shared.clone(), order.clone())
+        };
         let cores = listeners.into_iter().enumerate().map(start).collect::<Result<_, StartError>>()?;
-        Ok(Running { address, orders, cores })
+        Ok(Running { address, tls_address, orders, cores })
     }
 }
 
@@ -98,6 +109,11 @@ impl Running {
     /// Where it listens.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where it listens with TLS.
+    pub const fn tls_address(&self) -> Option<SocketAddr> {
+        self.tls_address
     }
 
     /// Takes no more connections, lets calls in flight finish for at most that long, and ends. Returns how many
@@ -114,7 +130,7 @@ impl Running {
 
 fn start_core(
     index: usize,
-    listener: TcpListener,
+    listeners: Listeners<TcpListener>,
     shared: Arc<Shared>,
     orders: watch::Receiver<Order>,
 ) -> Result<oneshot::Receiver<usize>, StartError> {
@@ -122,7 +138,9 @@ fn start_core(
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
     let serve = move || {
         let served = LocalSet::new().block_on(&runtime, async {
-            Ok::<_, io::Error>(accept::serve(index, shared, tokio::net::TcpListener::from_std(listener)?, orders).await)
+            let own = tokio::net::TcpListener::from_std;
+            let listeners = Listeners { plain: own(listeners.plain)?, tls: listeners.tls.map(own).transpose()? };
+            Ok::<_, io::Error>(accept::serve(index, shared, listeners, orders).await)
         });
         // Connections that are left end here, and record what became of their calls, before anybody hears of the end.
         drop(runtime);

@@ -2,7 +2,7 @@
 //!
 //! Live counters are not in it, so that a reload forgets nothing.
 
-use crate::{observe::ProductMetrics, pool::Origin, router::Router};
+use crate::{observe::ProductMetrics, pool::Origin, router::Router, termination::Authorities};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{Directory, ProductSecret, UpstreamHeader},
@@ -21,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+mod authorities;
 mod compile;
 
 /// Everything that one call is decided by.
@@ -37,6 +38,8 @@ pub struct Snapshot {
     routes: HashMap<Box<str>, usize>,
     /// The most segments that a route has.
     route_depth: usize,
+    /// Who signs client certificates, of all products together.
+    pub(crate) client_authorities: Authorities,
 }
 
 /// A value in the directory that is under the installation's key.

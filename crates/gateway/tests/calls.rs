@@ -9,6 +9,7 @@ mod calls {
     mod entitlement;
     mod forwarding;
     mod hostile;
+    mod http2;
     mod https;
     mod lifecycle;
     mod limits;
@@ -16,4 +17,5 @@ mod calls {
     mod metrics;
     mod quota;
     mod reuse;
+    mod tls;
 }

@@ -3,25 +3,22 @@
 //! hyper's own timer would be armed for each request and closes idle connections as early as slow ones; a few cells and a
 //! sweep five times a second cost less and keep the deadlines apart.
 
+use super::{streams::Streams, tls::PeerCertificate};
 use http::HeaderValue;
 use std::{
-    cell::Cell,
-    io,
-    pin::Pin,
+    cell::{Cell, OnceCell},
     rc::Rc,
-    task::{Context, Poll},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::TcpStream,
-    sync::Notify,
-};
+use tokio::sync::Notify;
 
-/// One client's connection. Times are ticks of the core's clock.
+/// What carries one call at a time: a client's HTTP/1 connection, or one stream of its HTTP/2 connection. Times are ticks
+/// of the core's clock.
 #[derive(Debug)]
 pub(crate) struct Connection {
     /// The client's address, for X-Forwarded-For.
     pub peer: HeaderValue,
+    /// Whether the client speaks TLS with us.
+    pub secure: bool,
     /// The answer's body was asked for more and the upstream had none.
     pub waits_for_upstream: Cell<bool>,
     now: Rc<Cell<u64>>,
@@ -35,6 +32,12 @@ pub(crate) struct Connection {
     doomed: Cell<bool>,
     cut_off: Cell<bool>,
     told: Notify,
+    /// What the client's TLS proved, where it showed a certificate.
+    certificate: OnceCell<Rc<PeerCertificate>>,
+    /// The HTTP/2 connection's streams; empty for HTTP/1 and for a stream.
+    streams: OnceCell<Box<Streams>>,
+    /// The HTTP/2 connection that this is a stream of.
+    trunk: Option<Rc<Connection>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,6 +48,16 @@ enum Phase {
     Call,
     /// An answer's body is under way.
     Answer,
+    /// HTTP/2: its streams have phases.
+    Shared,
+}
+
+/// How many ticks each wait may last.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    pub head: u64,
+    pub idle: u64,
+    pub body_idle: u64,
 }
 
 /// Marks the connection as busy with a call; what comes after its drop is an answer or the next head.
@@ -59,9 +72,10 @@ impl Drop for Busy {
 }
 
 impl Connection {
-    pub(super) fn new(peer: HeaderValue, now: Rc<Cell<u64>>) -> Self {
+    pub(super) fn new(peer: HeaderValue, secure: bool, now: Rc<Cell<u64>>) -> Self {
         Self {
             peer,
+            secure,
             waits_for_upstream: Cell::new(false),
             moved_at: Cell::new(now.get()),
             now,
@@ -71,7 +85,42 @@ impl Connection {
             doomed: Cell::new(false),
             cut_off: Cell::new(false),
             told: Notify::new(),
+            certificate: OnceCell::new(),
+            streams: OnceCell::new(),
+            trunk: None,
         }
+    }
+
+    /// One stream of this HTTP/2 connection.
+    pub(super) fn stream(self: &Rc<Self>) -> Self {
+        let stream = Self::new(self.peer.clone(), self.secure, self.now.clone());
+        Self { certificate: self.certificate.clone(), trunk: Some(self.clone()), ..stream }
+    }
+
+    /// Makes it an HTTP/2 connection.
+    pub(super) fn share(&self) {
+        self.rest();
+        self.phase.set(Phase::Shared);
+        self.streams.get_or_init(Box::default);
+    }
+
+    /// The streams of an HTTP/2 connection.
+    pub(super) fn streams(&self) -> Option<&Streams> {
+        self.streams.get().map(Box::as_ref)
+    }
+
+    /// The verified certificate that the client showed, if any. It was signed by an authority of some product; whether
+    /// that product is the one that is called is for the caller to find out.
+    pub(crate) fn peer_certificate(&self) -> Option<&PeerCertificate> {
+        self.certificate.get().map(Rc::as_ref)
+    }
+
+    /// The TLS handshake is over; the time for the first head begins.
+    pub(super) fn secured(&self, certificate: Option<PeerCertificate>) {
+        if let Some(certificate) = certificate {
+            let _ = self.certificate.set(Rc::new(certificate));
+        }
+        self.rest();
     }
 
     pub(super) fn begin_call(self: &Rc<Self>) -> Busy {
@@ -90,6 +139,24 @@ impl Connection {
         self.rest();
     }
 
+    /// The client left a call before its answer was whole.
+    pub(crate) fn note_abandoned(&self) {
+        if let Some(trunk) = &self.trunk
+            && let Some(streams) = trunk.streams.get()
+        {
+            streams.note_abandoned();
+        }
+    }
+
+    /// Bytes of a body went through. HTTP/1 learns it from its socket; a stream shares its socket with others.
+    pub(crate) fn note_body(&self, uploaded: u64) {
+        let Some(trunk) = &self.trunk else { return };
+        self.moved_at.set(self.now.get());
+        if let Some(streams) = trunk.streams.get() {
+            streams.note_uploaded(uploaded);
+        }
+    }
+
     /// Whether it missed a deadline and is being closed.
     pub(crate) const fn is_doomed(&self) -> bool {
         self.doomed.get()
@@ -98,6 +165,9 @@ impl Connection {
     /// Says that we end it because we stop, in the middle of a call.
     pub(super) fn cut_off(&self) {
         self.cut_off.set(true);
+        if let Some(streams) = self.streams.get() {
+            streams.cut_off();
+        }
     }
 
     /// Whether we end it because we stop.
@@ -105,7 +175,7 @@ impl Connection {
         self.cut_off.get()
     }
 
-    /// Ends it after the call that it is busy with.
+    /// Ends it after the calls that it is busy with.
     pub(super) fn drain(&self) {
         self.told.notify_one();
     }
@@ -115,7 +185,9 @@ impl Connection {
         self.told.notified().await;
     }
 
-    pub(super) fn keep_deadlines(&self, head: u64, idle: u64, body_idle: u64) {
+    /// Ends it if it stands still, and says whether it is ended because its client floods it.
+    pub(super) fn keep_deadlines(&self, patience: Patience) -> bool {
+        let Patience { head, idle, body_idle } = patience;
         let still = self.now.get() - self.moved_at.get();
         let missed = match (self.phase.get(), self.head_since.get()) {
             (Phase::Idle, Some(since)) => self.now.get() - since > head,
@@ -129,84 +201,78 @@ impl Connection {
             (Phase::Idle, None) => still > head,
             (Phase::Call, _) => false,
             (Phase::Answer, _) => still > body_idle,
+            (Phase::Shared, _) => {
+                let streams = self.streams.get();
+                if streams.is_some_and(|streams| streams.keep_deadlines(patience)) && !self.doomed.get() {
+                    tracing::info!(peer = ?self.peer, "an HTTP/2 connection is closed because its client floods it");
+                    self.doom();
+                    return true;
+                }
+                streams.is_some_and(|streams| !streams.are_open()) && self.is_left_alone(patience, still)
+            }
         };
         if missed {
-            self.doomed.set(true);
-            self.told.notify_one();
+            self.doom();
         }
+        false
     }
 
-    fn rest(&self) {
-        self.phase.set(Phase::Idle);
+    /// Whether an HTTP/2 connection without calls has to be closed; before that it is told to end. `still` counts from
+    /// the end of its last call, because a client can move bytes for ever without asking for anything.
+    fn is_left_alone(&self, patience: Patience, still: u64) -> bool {
+        let (first, last) = match self.greeted.get() {
+            true => (patience.idle, patience.idle + patience.head),
+            false => (u64::MAX, patience.head),
+        };
+        if still > first {
+            self.drain();
+        }
+        still > last
+    }
+
+    /// Closes it now.
+    fn doom(&self) {
+        self.doomed.set(true);
+        self.told.notify_one();
+    }
+
+    pub(super) fn rest(&self) {
+        if self.phase.get() != Phase::Shared {
+            self.phase.set(Phase::Idle);
+        }
         self.moved_at.set(self.now.get());
         self.head_since.set(None);
     }
 
-    fn moved(&self, read: bool) {
+    /// A call of one of its streams has begun.
+    pub(super) fn greet(&self) {
+        self.greeted.set(true);
+    }
+
+    /// That many bytes were read from its socket.
+    pub(super) fn note_read(&self, bytes: usize) {
         let now = self.now.get();
+        match self.phase.get() {
+            Phase::Shared => {
+                if let Some(streams) = self.streams.get() {
+                    streams.note_read(bytes);
+                }
+                return;
+            }
+            Phase::Idle if self.head_since.get().is_none() => self.head_since.set(Some(now)),
+            _ => {}
+        }
         self.moved_at.set(now);
-        if read && self.phase.get() == Phase::Idle && self.head_since.get().is_none() {
-            self.head_since.set(Some(now));
+    }
+
+    /// That many bytes were written to its socket.
+    pub(super) fn note_written(&self, bytes: usize) {
+        if self.phase.get() == Phase::Shared {
+            if let Some(streams) = self.streams.get() {
+                streams.note_written(bytes);
+            }
+        } else {
+            self.moved_at.set(self.now.get());
         }
-    }
-}
-
-/// A socket that tells its connection when bytes move.
-pub(super) struct Watched {
-    stream: TcpStream,
-    connection: Rc<Connection>,
-}
-
-impl Watched {
-    pub(super) const fn new(stream: TcpStream, connection: Rc<Connection>) -> Self {
-        Self { stream, connection }
-    }
-}
-
-impl AsyncRead for Watched {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if buf.filled().len() > before {
-            self.connection.moved(true);
-        }
-        polled
-    }
-}
-
-impl AsyncWrite for Watched {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, bytes);
-        self.note(polled)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
-        self.note(polled)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
-    }
-}
-
-impl Watched {
-    fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(1..)) = polled {
-            self.connection.moved(false);
-        }
-        polled
     }
 }

@@ -74,9 +74,22 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
         });
     }
 
+    let client_authorities = super::authorities::union(&directory.products, &mut say);
     let route_depth = directory.products.iter().map(|product| product.route.matches('/').count()).max().unwrap_or(0);
     let version = directory.version;
-    Snapshot { version, problems, keys, keys_by_hash, keys_by_id, partners, plans, products, routes, route_depth }
+    Snapshot {
+        version,
+        problems,
+        keys,
+        keys_by_hash,
+        keys_by_id,
+        partners,
+        plans,
+        products,
+        routes,
+        route_depth,
+        client_authorities,
+    }
 }
 
 fn product(from: &product::Product, upstream: Option<Upstream>) -> Product {

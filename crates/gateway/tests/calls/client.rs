@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response};
-use http_body_util::{BodyExt, Full};
-use hyper::{body::Incoming, client::conn::http1};
-use hyper_util::rt::TokioIo;
+use http_body_util::{BodyExt, Full, combinators::BoxBody};
+use hyper::{
+    body::Incoming,
+    client::conn::{http1, http2},
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{net::SocketAddr, time::Duration};
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
     time::timeout,
 };
@@ -56,11 +59,7 @@ where
     B::Data: Send,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    let (head, body) = open(gateway, request).await.into_parts();
-    let collected = body.collect().await.expect("a whole body");
-    let trailers = collected.trailers().cloned();
-    let body = String::from_utf8_lossy(&collected.to_bytes()).into_owned();
-    Answer { status: head.status.as_u16(), headers: head.headers, body, trailers }
+    read(open(gateway, request).await).await
 }
 
 /// A request with that key.
@@ -98,4 +97,43 @@ pub async fn raw(gateway: SocketAddr, bytes: &[u8]) -> (String, bool) {
             Ok(Ok(read)) => answer.extend_from_slice(&chunk[..read]),
         }
     }
+}
+
+/// An HTTP/2 connection with prior knowledge.
+pub async fn connect2(gateway: SocketAddr) -> http2::SendRequest<BoxBody<Bytes, std::io::Error>> {
+    let stream = TcpStream::connect(gateway).await.expect("a connection");
+    handshake2(stream).await
+}
+
+/// HTTP/2 on an open stream.
+pub async fn handshake2<S>(stream: S) -> http2::SendRequest<BoxBody<Bytes, std::io::Error>>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
+    tokio::spawn(connection);
+    sender
+}
+
+/// A request for an HTTP/2 connection.
+pub fn request2(method: Method, path: &str, key: &str, body: &str) -> Request<BoxBody<Bytes, std::io::Error>> {
+    let mut builder = Request::builder().method(method).uri(format!("http://api.example{path}"));
+    if !key.is_empty() {
+        builder = builder.header("authorization", format!("Bearer {key}"));
+    }
+    builder.body(whole(body)).expect("a request")
+}
+
+/// A body that is there at once.
+pub fn whole(body: &str) -> BoxBody<Bytes, std::io::Error> {
+    Full::new(Bytes::from(body.to_owned())).map_err(|never| match never {}).boxed()
+}
+
+/// Reads the whole answer.
+pub async fn read(response: Response<Incoming>) -> Answer {
+    let (head, body) = response.into_parts();
+    let collected = body.collect().await.expect("a whole body");
+    let trailers = collected.trailers().cloned();
+    let body = String::from_utf8_lossy(&collected.to_bytes()).into_owned();
+    Answer { status: head.status.as_u16(), headers: head.headers, body, trailers }
 }
