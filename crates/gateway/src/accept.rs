@@ -7,10 +7,10 @@ use crate::{
     headers::Via,
     live::LiveLimits,
     observe::GatewayMetrics,
-    pool::Pools,
     ports::{Allowance, Clock, Directory, Recorder},
     request_id::RequestIds,
     termination::Termination,
+    upstream::Pools,
 };
 use http::HeaderValue;
 use std::{

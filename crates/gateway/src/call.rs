@@ -10,6 +10,7 @@ use crate::{
     request_id::X_REQUEST_ID,
     reserve::{self, Draft, Ending, Permit},
     respond::{Refusal, Standings},
+    upstream::{Answer, AnswerBody},
 };
 use domain::{key_text::Environment, refusal::Code, usage::Outcome};
 use http::{HeaderValue, Request, Response, Version, header::HOST};
@@ -68,26 +69,25 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let mut permit = Permit::new(core.clone(), target, draft, reservation);
     let upload = Rc::new(UploadState::new(connection.clone(), permit.bytes_in.clone()));
     let forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
-    let (response, lease) = match forwarded {
-        Ok(answered) => answered,
+    let Answer { mut head, body } = match forwarded {
+        Ok(answer) => answer,
         Err(refusal) => return give_up(&core, permit, refusal, &standings),
     };
-    let (mut head, body) = response.into_parts();
     headers::to_client(&mut head.headers);
     finish(&mut head.headers, &permit.draft().request_id, &standings);
     let status = head.status.as_u16();
     standings.put_cost(permit.cost(status), &mut head.headers);
-    if !body.is_end_stream() {
-        let metered = Metered::new(body, permit, lease, upload, connection, status);
-        return Response::from_parts(head, Reply::Streaming(Box::new(metered)));
-    }
-    // There is no body to hold back, so the head waits for the record.
-    if upload.ended.get() {
-        lease.give_back();
-    }
+    let whole = match body {
+        AnswerBody::Full(bytes) => bytes,
+        body => {
+            let metered = Metered::new(body, permit, connection, status);
+            return Response::from_parts(head, Reply::Streaming(Box::new(metered)));
+        }
+    };
+    // The answer is here as a whole, so its head waits for the record too.
     let request_id = permit.draft().request_id.clone();
-    match permit.settle(Ending { status, outcome: Outcome::Served, bytes_out: 0 }) {
-        Ok(()) => Response::from_parts(head, Reply::empty()),
+    match permit.settle(Ending { status, outcome: Outcome::Served, bytes_out: whole.len() as u64 }) {
+        Ok(()) => Response::from_parts(head, Reply::Whole(whole)),
         Err(error) => {
             tracing::error!(%error, "an answer is withheld because its event could not be recorded");
             core.shared.metrics.count_refusal(Code::MeteringUnavailable);
@@ -128,7 +128,7 @@ async fn forward_to(
     mut head: http::request::Parts,
     body: Incoming,
     upload: &Rc<UploadState>,
-) -> Result<(Response<Incoming>, crate::pool::Lease), Refusal> {
+) -> Result<Answer, Refusal> {
     let target = permit.target();
     let Some(upstream) = &target.product().upstream else {
         return Err(Refusal::new(Code::UpstreamUnreachable, "The product's set-up is incomplete."));

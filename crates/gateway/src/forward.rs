@@ -3,14 +3,12 @@
 use crate::{
     accept::Core,
     meter::{Upload, UploadState},
-    pool::Lease,
     respond::Refusal,
     snapshot::Upstream,
+    upstream::{Answer, AnswerBody, ExchangeError, SendFailed},
 };
 use domain::refusal::Code;
-use http::{HeaderValue, Method, Request, Response, StatusCode, header::CONTENT_LENGTH, request};
-use http_body::Body;
-use hyper::body::Incoming;
+use http::{Method, Request, request};
 use std::rc::Rc;
 use tokio::time::timeout;
 
@@ -23,7 +21,7 @@ pub(crate) async fn send(
     upstream: &Upstream,
     request: Request<Upload>,
     upload: &Rc<UploadState>,
-) -> Result<(Response<Incoming>, Lease), Refusal> {
+) -> Result<Answer, Refusal> {
     let sent = timeout(upstream.timeout, exchange(core, upstream, request)).await;
     if upload.too_large.get() {
         let limit = core.shared.body_limit;
@@ -33,12 +31,13 @@ pub(crate) async fn send(
         return Err(Refusal::new(Code::BadRequest, "The request's body broke off."));
     }
     match sent {
-        Ok(Ok((response, _))) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+        Ok(Ok(Answer { body: AnswerBody::Switched(unasked), .. })) => {
+            drop(unasked);
             Err(Refusal::new(Code::UpstreamUnreachable, "The API switched protocols without being asked to."))
         }
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {
-            tracing::warn!(error, upstream = ?upstream.host, "an upstream could not be reached");
+            tracing::warn!(%error, upstream = ?upstream.host, "an upstream could not be reached");
             Err(Refusal::of(Code::UpstreamUnreachable))
         }
         Err(_) if !upload.ended.get() => Err(Refusal::new(
@@ -52,41 +51,32 @@ pub(crate) async fn send(
     }
 }
 
-async fn exchange(
-    core: &Core,
-    upstream: &Upstream,
-    mut request: Request<Upload>,
-) -> Result<(Response<Incoming>, Lease), String> {
+async fn exchange(core: &Core, upstream: &Upstream, mut request: Request<Upload>) -> Result<Answer, ExchangeError> {
     let mut reuse = true;
     loop {
-        let lease = core.pools.lease(&upstream.origin, reuse).await;
-        let mut lease = lease.map_err(|error| error.to_string())?;
-        let spare = if lease.reused { spare(&request) } else { None };
-        let mut error = match lease.sender.try_send_request(request).await {
-            Ok(response) => return Ok((response, lease)),
-            Err(error) => error,
+        let lease = core.pools.lease(&upstream.origin, reuse).await?;
+        let reused = lease.reused;
+        let failed = match lease.send(request).await {
+            Ok(answer) => return Ok(answer),
+            Err(failed) => failed,
         };
-        let unsent = error.take_message();
-        let error = error.into_error();
-        request = match unsent.or(spare.filter(|_| !error.is_user() && !error.is_parse())) {
-            Some(again) if lease.reused => again,
-            _ => return Err(error.to_string()),
+        let again = reused && may_repeat(&failed);
+        let SendFailed { error, request: unsent, .. } = failed;
+        request = match unsent {
+            Some(unsent) if again => unsent,
+            _ => return Err(error),
         };
         reuse = false;
     }
 }
 
-/// The same request again, where sending it twice is safe.
-fn spare(request: &Request<Upload>) -> Option<Request<Upload>> {
-    let safe = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
-    if !safe || !request.body().is_end_stream() {
-        return None;
-    }
-    let mut again = Request::new(Upload::Empty);
-    *again.method_mut() = request.method().clone();
-    *again.uri_mut() = request.uri().clone();
-    *again.headers_mut() = request.headers().clone();
-    Some(again)
+/// Whether sending the request again does no harm: nothing of it was written, or it is safe and nothing was answered.
+fn may_repeat(failed: &SendFailed) -> bool {
+    let safe = |request: &Request<Upload>| {
+        let method = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
+        method && matches!(request.body(), Upload::Empty)
+    };
+    !failed.written || (!failed.answered && failed.request.as_ref().is_some_and(safe))
 }
 
 /// The upstream's request from the client's: another target, the same method, headers and body.
@@ -106,10 +96,6 @@ pub(crate) fn readdress(
     }
     head.uri = http::Uri::from_maybe_shared(bytes::Bytes::from(target)).map_err(|_| Refusal::of(Code::BadRequest))?;
     head.version = http::Version::HTTP_11;
-    // hyper says nothing of an empty body, and some upstreams want to hear that it is empty.
-    if body.is_end_stream() && matches!(head.method, Method::POST | Method::PUT | Method::PATCH) {
-        head.headers.insert(CONTENT_LENGTH, HeaderValue::from_static("0"));
-    }
     head.extensions.clear();
     Ok(Request::from_parts(head, body))
 }

@@ -30,7 +30,6 @@ mod matching;
 mod meter;
 mod observe;
 mod path;
-mod pool;
 mod ports;
 mod record;
 mod request_id;
@@ -41,6 +40,7 @@ mod running;
 mod snapshot;
 mod termination;
 pub mod try_credential;
+mod upstream;
 
 pub use allowance::InProcess;
 pub use authenticate::hash_key;

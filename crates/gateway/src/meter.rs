@@ -5,8 +5,8 @@
 
 use crate::{
     accept::Connection,
-    pool::Lease,
     reserve::{Ending, Permit},
+    upstream::{AnswerBody, ExchangeError},
 };
 use bytes::Bytes;
 use domain::usage::Outcome;
@@ -27,7 +27,7 @@ pub(crate) enum Broken {
     #[error("the client broke off its body: {0}")]
     Client(hyper::Error),
     #[error("the upstream broke off its answer: {0}")]
-    Upstream(hyper::Error),
+    Upstream(ExchangeError),
     #[error("{0}")]
     Unrecorded(crate::ports::RecordError),
 }
@@ -53,7 +53,13 @@ impl UploadState {
 #[derive(Debug)]
 pub(crate) enum Upload {
     Empty,
-    Streaming { body: Incoming, state: Rc<UploadState>, limit: u64 },
+    Streaming {
+        body: Incoming,
+        state: Rc<UploadState>,
+        limit: u64,
+        /// A frame that was taken and not sent.
+        again: Option<Bytes>,
+    },
 }
 
 impl Upload {
@@ -62,7 +68,15 @@ impl Upload {
             state.ended.set(true);
             return Self::Empty;
         }
-        Self::Streaming { body, state, limit }
+        Self::Streaming { body, state, limit, again: None }
+    }
+
+    /// Takes back the one frame that was taken, so that the body is whole again; says whether it is.
+    pub(crate) fn put_back(&mut self, frame: Bytes) -> bool {
+        match self {
+            Self::Empty => frame.is_empty(),
+            Self::Streaming { again, .. } => again.replace(frame).is_none(),
+        }
     }
 }
 
@@ -71,7 +85,10 @@ impl Body for Upload {
     type Error = Broken;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let Self::Streaming { body, state, limit } = self.get_mut() else { return Poll::Ready(None) };
+        let Self::Streaming { body, state, limit, again } = self.get_mut() else { return Poll::Ready(None) };
+        if let Some(frame) = again.take() {
+            return Poll::Ready(Some(Ok(Frame::data(frame))));
+        }
         let polled = match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(polled) => polled,
             Poll::Pending => return Poll::Pending,
@@ -109,14 +126,17 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
-            Self::Streaming { body, .. } => body.is_end_stream(),
+            Self::Streaming { body, again, .. } => again.is_none() && body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
-            Self::Streaming { body, .. } => body.size_hint(),
+            Self::Streaming { body, again, .. } => {
+                let again = again.as_ref().map_or(0, |frame| frame.len() as u64);
+                body.size_hint().exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + again))
+            }
         }
     }
 }
@@ -124,55 +144,37 @@ impl Body for Upload {
 /// An answer's body on its way to the client.
 #[derive(Debug)]
 pub(crate) enum Reply {
-    /// Our own words, or nothing.
-    Text(Bytes),
+    /// Our own words, or an answer that is here as a whole and recorded.
+    Whole(Bytes),
     Streaming(Box<Metered>),
 }
 
 impl Reply {
     pub(crate) fn text(text: String) -> Self {
-        Self::Text(Bytes::from(text))
-    }
-
-    pub(crate) const fn empty() -> Self {
-        Self::Text(Bytes::new())
+        Self::Whole(Bytes::from(text))
     }
 }
 
 /// The upstream's body, and the permit that is settled where it ends.
 #[derive(Debug)]
 pub(crate) struct Metered {
-    body: Incoming,
+    body: AnswerBody,
     permit: Option<Permit>,
-    lease: Option<Lease>,
-    upload: Rc<UploadState>,
     connection: Rc<Connection>,
     status: u16,
     bytes: u64,
 }
 
 impl Metered {
-    pub(crate) fn new(
-        body: Incoming,
-        permit: Permit,
-        lease: Lease,
-        upload: Rc<UploadState>,
-        connection: Rc<Connection>,
-        status: u16,
-    ) -> Self {
+    pub(crate) fn new(body: AnswerBody, permit: Permit, connection: Rc<Connection>, status: u16) -> Self {
         connection.begin_answer();
-        Self { body, permit: Some(permit), lease: Some(lease), upload, connection, status, bytes: 0 }
+        Self { body, permit: Some(permit), connection, status, bytes: 0 }
     }
 
-    /// Settles, and lets the connection to the upstream be used again.
     fn end(&mut self) -> Result<(), Broken> {
         let Some(permit) = self.permit.take() else { return Ok(()) };
         let ending = Ending { status: self.status, outcome: Outcome::Served, bytes_out: self.bytes };
-        let settled = permit.settle(ending).map_err(Broken::Unrecorded);
-        if let Some(lease) = self.lease.take_if(|_| self.upload.ended.get()) {
-            lease.give_back();
-        }
-        settled
+        permit.settle(ending).map_err(Broken::Unrecorded)
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -224,22 +226,22 @@ impl Body for Reply {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
-            Self::Text(text) if text.is_empty() => Poll::Ready(None),
-            Self::Text(text) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(text))))),
+            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Streaming(metered) => metered.poll(cx),
         }
     }
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Text(text) => text.is_empty(),
+            Self::Whole(bytes) => bytes.is_empty(),
             Self::Streaming(metered) => metered.permit.is_none() && metered.body.is_end_stream(),
         }
     }
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Text(text) => SizeHint::with_exact(text.len() as u64),
+            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streaming(metered) => metered.body.size_hint(),
         }
     }

@@ -7,10 +7,10 @@ use crate::{
     headers::Via,
     live::LiveLimits,
     observe::GatewayMetrics,
-    pool,
     ports::{Allowance, Clock, Directory, Recorder},
     record::{SpoolRecorder, Unmetered},
     termination::Termination,
+    upstream,
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use spool::{Options, SpoolError};
@@ -90,7 +90,7 @@ impl Gateway {
             connections_per_core: config.connections_per_core,
             deadlines: config.deadlines,
             when_full,
-            tls: pool::tls_config(config.upstream_authorities.as_deref())?,
+            tls: upstream::tls_config(config.upstream_authorities.as_deref())?,
             termination: config.tls.map(|tls| Termination::new(tls.certificates)).transpose()?,
             started: Instant::now(),
         });

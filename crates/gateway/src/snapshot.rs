@@ -2,7 +2,7 @@
 //!
 //! Live counters are not in it, so that a reload forgets nothing.
 
-use crate::{observe::ProductMetrics, pool::Origin, router::Router, termination::Authorities};
+use crate::{observe::ProductMetrics, router::Router, termination::Authorities, upstream::Origin};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{Directory, ProductSecret, UpstreamHeader},

@@ -1,7 +1,7 @@
 //! From the directory's lists to the snapshot's tables.
 
 use super::{Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription, Upstream};
-use crate::{observe::ProductMetrics, pool::Origin, respond, router::Router};
+use crate::{observe::ProductMetrics, respond, router::Router, upstream::Origin};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{self, Directory, UpstreamHeader},

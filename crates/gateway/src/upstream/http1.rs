@@ -1,0 +1,214 @@
+//! HTTP/1.1 towards upstreams (RFC 9112), driven by the call's own task: no task of the connection, no channel.
+//!
+//! Strict where leniency would let two parsers disagree: both `Transfer-Encoding` and `Content-Length`, two lengths that
+//! differ, any coding but `chunked`, a folded line, a bare CR, a chunk size that is not plain hexadecimal digits. hyper
+//! writes the answer's head and framing anew for the client, so that nothing of the upstream's framing is passed on.
+
+use super::{Answer, AnswerBody, ExchangeError, SendFailed, connect::Io, pool::Pool};
+use crate::meter::Upload;
+use bytes::{Bytes, BytesMut};
+use http::{Request, StatusCode, header::UPGRADE};
+use std::{
+    future::{Future, poll_fn},
+    io,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+};
+use tokio::io::AsyncReadExt;
+
+mod chunked;
+mod framing;
+mod head;
+mod sending;
+mod stream;
+mod switched;
+#[cfg(test)]
+mod tests;
+
+use framing::{Framing, Piece};
+use head::AnswerHead;
+use sending::{Sending, SendingError};
+pub(crate) use stream::AnswerStream;
+pub(crate) use switched::Switched;
+
+/// Read at once while answers are small, in bytes.
+const SMALL_READ: usize = 8 << 10;
+
+/// Read at once while a large body is under way, in bytes.
+const LARGE_READ: usize = 64 << 10;
+
+/// Informational answers before the one that counts.
+const MAX_INFORMATIONAL: usize = 16;
+
+/// A connection to an upstream.
+#[derive(Debug)]
+pub(super) struct Connection {
+    io: Io,
+    /// Read and not yet understood.
+    read: BytesMut,
+    /// Room for the next request's head.
+    scratch: Vec<u8>,
+    read_at_once: usize,
+}
+
+impl Connection {
+    pub(super) fn new(io: Io) -> Self {
+        Self { io, read: BytesMut::new(), scratch: Vec::new(), read_at_once: SMALL_READ }
+    }
+
+    pub(super) fn is_quiet(&mut self) -> bool {
+        self.io.is_quiet()
+    }
+
+    /// Reads what has come; zero at the end.
+    fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.read.capacity() - self.read.len() < self.read_at_once / 4 {
+            self.read.reserve(self.read_at_once);
+        }
+        let polled = pin!(self.io.read_buf(&mut self.read)).poll(cx);
+        if let Poll::Ready(Ok(read)) = polled
+            && read >= SMALL_READ / 2
+        {
+            self.read_at_once = LARGE_READ;
+        }
+        polled
+    }
+}
+
+/// Sends the request on the connection and waits for the answer's head.
+pub(super) async fn exchange(
+    connection: Connection,
+    home: Rc<Pool>,
+    request: Request<Upload>,
+) -> Result<Answer, SendFailed> {
+    let mut exchange = Exchange::begin(connection, request);
+    match poll_fn(|cx| exchange.poll_head(cx)).await {
+        Ok(head) => Ok(exchange.into_answer(head, home)),
+        Err(error) => Err(exchange.into_failure(error)),
+    }
+}
+
+/// A request on its way, before the answer's head.
+struct Exchange {
+    connection: Connection,
+    sending: Sending,
+    /// How sending failed; an answer may have come all the same, from an upstream that read no further.
+    unwritable: Option<io::Error>,
+    answered: bool,
+    /// Bytes of the head that were looked at in vain.
+    looked_at: usize,
+    informational: usize,
+}
+
+impl Exchange {
+    fn begin(mut connection: Connection, request: Request<Upload>) -> Self {
+        let sending = Sending::new(request, std::mem::take(&mut connection.scratch));
+        Self { connection, sending, unwritable: None, answered: false, looked_at: 0, informational: 0 }
+    }
+
+    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerHead, ExchangeError>> {
+        if self.unwritable.is_none() {
+            match self.sending.poll(&mut self.connection.io, cx) {
+                Poll::Ready(Err(SendingError::Upload)) => return Poll::Ready(Err(ExchangeError::Upload)),
+                Poll::Ready(Err(SendingError::Io(error))) => self.unwritable = Some(error),
+                Poll::Ready(Ok(())) | Poll::Pending => {}
+            }
+        }
+        loop {
+            match head::take(&mut self.connection.read, &mut self.looked_at, self.sending.method()) {
+                Err(malformed) => return Poll::Ready(Err(ExchangeError::Malformed(malformed))),
+                Ok(Some(head)) => match self.pass(head) {
+                    Ok(None) => continue,
+                    Ok(Some(head)) => return Poll::Ready(Ok(head)),
+                    Err(error) => return Poll::Ready(Err(error)),
+                },
+                Ok(None) => {}
+            }
+            match ready!(self.connection.poll_fill(cx)) {
+                Ok(1..) => self.answered = true,
+                Ok(0) => {
+                    return Poll::Ready(Err(self.unwritable.take().map_or(ExchangeError::Closed, ExchangeError::Io)));
+                }
+                Err(error) => return Poll::Ready(Err(self.unwritable.take().unwrap_or(error).into())),
+            }
+        }
+    }
+
+    /// The head if it is the answer's; nothing if it only informs.
+    fn pass(&mut self, head: AnswerHead) -> Result<Option<AnswerHead>, ExchangeError> {
+        match head.parts.status {
+            StatusCode::SWITCHING_PROTOCOLS if !self.sending.head().headers.contains_key(UPGRADE) => {
+                Err(ExchangeError::Malformed("it switches protocols without being asked to"))
+            }
+            status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {
+                self.informational += 1;
+                if self.informational > MAX_INFORMATIONAL {
+                    return Err(ExchangeError::Malformed("it informs without end"));
+                }
+                Ok(None)
+            }
+            _ => Ok(Some(head)),
+        }
+    }
+
+    fn into_answer(mut self, head: AnswerHead, home: Rc<Pool>) -> Answer {
+        let AnswerHead { parts, mut framing, keep_alive } = head;
+        if parts.status == StatusCode::SWITCHING_PROTOCOLS {
+            let switched = Switched::new(self.connection.io, self.connection.read.freeze());
+            return Answer { head: parts, body: AnswerBody::Switched(Box::new(switched)) };
+        }
+        let sent = self.sending.is_done();
+        let whole = match framing {
+            Framing::Done => Some(Bytes::new()),
+            Framing::Length(left) if left <= self.connection.read.len() as u64 => {
+                match framing.next(&mut self.connection.read) {
+                    Ok(Piece::Data(bytes)) => Some(bytes),
+                    _ => None,
+                }
+            }
+            _ => None,
+        };
+        let sending = if sent {
+            self.connection.scratch = self.sending.into_scratch();
+            None
+        } else {
+            Some(self.sending)
+        };
+        let reusable = keep_alive && self.unwritable.is_none();
+        match whole {
+            Some(bytes) => {
+                if reusable && sending.is_none() {
+                    self.connection.rest(&home);
+                }
+                Answer { head: parts, body: AnswerBody::Full(bytes) }
+            }
+            None => {
+                let stream = AnswerStream::new(self.connection, framing, sending, reusable, home);
+                Answer { head: parts, body: AnswerBody::Http1(Box::new(stream)) }
+            }
+        }
+    }
+
+    fn into_failure(self, error: ExchangeError) -> SendFailed {
+        let written = self.sending.has_written();
+        SendFailed { error, written, answered: self.answered, request: self.sending.into_request() }
+    }
+}
+
+impl Connection {
+    /// Goes back to its pool, unless the upstream has said more than was asked.
+    fn rest(mut self, home: &Pool) {
+        if !self.read.is_empty() {
+            return;
+        }
+        self.read_at_once = SMALL_READ;
+        if self.read.capacity() > SMALL_READ {
+            self.read = BytesMut::new();
+        }
+        if self.scratch.capacity() > SMALL_READ {
+            self.scratch = Vec::new();
+        }
+        home.give_back(self);
+    }
+}
