@@ -5,6 +5,8 @@ use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 
 #[cfg(feature = "ssr")]
+mod admission;
+#[cfg(feature = "ssr")]
 mod terms;
 
 /// The plan form as it is typed; every field may be missing.
@@ -47,6 +49,29 @@ pub struct PlanForm {
     pub features: String,
     /// `invoice_items` or `meter_events`.
     pub collect: String,
+    /// Features that gates of operations ask for, one a line.
+    pub opens_features: String,
+    pub admission: AdmissionForm,
+}
+
+/// The part of the form about admission beyond the partner's limits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct AdmissionForm {
+    /// Calls by window code, for each app.
+    pub app_limits: HashMap<String, String>,
+    /// Calls by window code, for each key.
+    pub key_limits: HashMap<String, String>,
+    pub concurrency: String,
+    /// `burst_through`, `spread` or `hybrid`.
+    pub pace: String,
+    pub throttle_from: String,
+    pub throttle_delay_ms: String,
+    pub soft: String,
+    pub credit: String,
+    /// As `pace`.
+    pub credit_pace: String,
+    pub credit_per_minute: String,
 }
 
 /// Adds a plan, or changes one: its name and place at once, its terms as a new version.

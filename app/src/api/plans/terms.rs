@@ -1,6 +1,6 @@
 //! What the plan form means: texts become terms, and every mistake is told beside its field.
 
-use super::PlanForm;
+use super::{PlanForm, admission};
 use crate::form::Failure;
 use domain::{
     id::PlanId,
@@ -13,11 +13,12 @@ use domain::{
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
+use std::collections::HashMap;
 use store::{Actor, PlanMeta, Store, StoreError};
 
 /// Reads the whole form; all mistakes are told at once.
 pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
-    let mut reader = Reader { problems: Vec::new() };
+    let mut reader = Reader::default();
     let currency = reader.parsed("currency", &form.currency, Currency::Usd);
     let meta = PlanMeta {
         name: reader.required("name", &form.name, "Enter a name"),
@@ -34,14 +35,14 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
             _ => Interval::Month,
         },
         products: grants(form),
-        limits: reader.limits(form),
+        limits: reader.limits("limits", &form.limits),
         quota: reader.quota(form),
         base_fee_micros: reader.money("base_fee", &form.base_fee, currency),
         price: reader.price(form),
         included_credit_micros: reader.money("included_credit", &form.included_credit, currency),
         features: lines(&form.features),
-        opens_features: Vec::new(),
-        admission: Default::default(),
+        opens_features: lines(&form.opens_features),
+        admission: admission::read(&form.admission, &mut reader),
         collect: reader.parsed("collect", &form.collect, domain::plan::Collect::InvoiceItems),
     };
     if reader.problems.is_empty() { Ok((meta, terms)) } else { Err(Failure(reader.problems)) }
@@ -67,11 +68,13 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
         ("beyond", &form.beyond),
         ("features", &form.features),
         ("collect", &form.collect),
+        ("opens_features", &form.opens_features),
     ]
     .map(|(name, value)| (name.to_owned(), value.clone()))
     .to_vec();
     typed.extend(form.limits.iter().map(|(window, calls)| (format!("limits[{window}]"), calls.clone())));
     typed.extend(form.opens.iter().map(|(product, what)| (format!("opens[{product}]"), what.clone())));
+    typed.extend(admission::typed(&form.admission));
     typed.push(("operations".to_owned(), form.operations.join(" ")));
     typed.push(("step_up_to".to_owned(), form.step_up_to.join(";")));
     typed.push(("step_price".to_owned(), form.step_price.join(";")));
@@ -118,12 +121,13 @@ fn lines(text: &str) -> Vec<String> {
 }
 
 /// Reads texts and keeps what is wrong with them.
-struct Reader {
-    problems: Vec<(String, String)>,
+#[derive(Default)]
+pub(super) struct Reader {
+    pub(super) problems: Vec<(String, String)>,
 }
 
 impl Reader {
-    fn told(&mut self, field: &str, message: impl Into<String>) {
+    pub(super) fn told(&mut self, field: &str, message: impl Into<String>) {
         self.problems.push((field.to_owned(), message.into()));
     }
 
@@ -134,7 +138,7 @@ impl Reader {
         text.trim().to_owned()
     }
 
-    fn parsed<T>(&mut self, field: &str, text: &str, otherwise: T) -> T
+    pub(super) fn parsed<T>(&mut self, field: &str, text: &str, otherwise: T) -> T
     where
         T: std::str::FromStr<Err: ToString>,
     {
@@ -148,7 +152,7 @@ impl Reader {
     }
 
     /// A whole number; thousands may be grouped by commas or spaces. Nothing where the text is empty or wrong.
-    fn number<T: std::str::FromStr>(&mut self, field: &str, text: &str) -> Option<T> {
+    pub(super) fn number<T: std::str::FromStr>(&mut self, field: &str, text: &str) -> Option<T> {
         let plain: String = text.chars().filter(|letter| !matches!(letter, ',' | ' ' | '_')).collect();
         if plain.is_empty() {
             return None;
@@ -183,14 +187,15 @@ impl Reader {
         }
     }
 
-    fn limits(&mut self, form: &PlanForm) -> Vec<Limit> {
+    /// Calls by window code; `name` is the field's name without the window.
+    pub(super) fn limits(&mut self, name: &str, typed: &HashMap<String, String>) -> Vec<Limit> {
         let mut limits = Vec::new();
-        for code in form.limits.keys().filter(|code| Window::ALL.iter().all(|window| window.code() != code.as_str())) {
-            self.told(&format!("limits[{code}]"), format!("There are no limits a {code}; load the page again"));
+        for code in typed.keys().filter(|code| Window::ALL.iter().all(|window| window.code() != code.as_str())) {
+            self.told(&format!("{name}[{code}]"), format!("There are no limits a {code}; load the page again"));
         }
         for window in Window::ALL {
-            let field = format!("limits[{}]", window.code());
-            let text = form.limits.get(window.code()).map_or("", String::as_str);
+            let field = format!("{name}[{}]", window.code());
+            let text = typed.get(window.code()).map_or("", String::as_str);
             if let Some(calls) = self.number(&field, text) {
                 if calls == 0 {
                     self.told(&field, "A limit allows at least one call; leave it empty for no limit");

@@ -2,7 +2,7 @@
 
 use crate::{components::*, flash::Flash};
 use domain::{
-    limit::Window,
+    limit::{Limit, Window},
     money::{Currency, Money},
     period::Interval,
     plan::{Approval, Collect, PlanTerms},
@@ -11,6 +11,8 @@ use domain::{
 };
 use leptos::prelude::*;
 use store::{Plan, Product};
+
+mod admission;
 
 const FORM: &str = "plans/save";
 
@@ -40,7 +42,12 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
     let (name_error, code_error, position_error) =
         (fields.problem("name"), fields.problem("code"), fields.problem("position"));
     let opens = fields.opens(products);
-    let limits = fields.limits();
+    let limits = fields.limits("limits", fields.terms.as_ref().map_or(&[], |terms| &terms.limits));
+    let (admission, credit) = (fields.admission(), fields.credit());
+    let opened = fields.typed(
+        "opens_features",
+        fields.terms.as_ref().map(|terms| terms.opens_features.join("\n")).unwrap_or_default(),
+    );
     let quota = fields.quota();
     let price = fields.price();
     let features =
@@ -72,9 +79,16 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
                 <RadioCards legend="In force" name="plan[approval]" id="field-approval" choices=approvals value=approval/>
                 <CheckField label="Private: assigned by operators, shown to nobody else" name="plan[private]" id="field-private" checked=private/>
             </FormSection>
-            <FormSection title="What it opens" description="A product that is closed is not seen, unless everybody may see it.">{opens}</FormSection>
-            <FormSection title="Limits" description="Calls in any sliding window, for each partner and environment. Empty: no limit.">{limits}</FormSection>
+            <FormSection title="What it opens" description="A product that is closed is not seen, unless everybody may see it.">
+                {opens}
+                <TextArea label="Gated features" name="plan[opens_features]" id="field-opens_features" value=opened rows=2 mono=true hint="Names that gates of operations ask for, one a line"/>
+            </FormSection>
+            <FormSection title="Limits" description="Calls in any sliding window, for each partner and environment. Empty: no limit.">
+                {limits}
+                {admission}
+            </FormSection>
             <FormSection title="Quota" description="Units in a billing period. Empty: no quota.">{quota}</FormSection>
+            <FormSection title="Credit" description="Prepaid units, for calls beyond the quota or for every call where there is none.">{credit}</FormSection>
             <FormSection title="Price" description="In the currency's units, as 49.00. Test calls are never charged.">{price}</FormSection>
             <FormSection title="Stripe" description="Where a Stripe key is configured.">
                 <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
@@ -157,14 +171,15 @@ impl Fields {
         rows.collect_view().into_any()
     }
 
-    fn limits(&self) -> AnyView {
+    /// A field for each window; `part` is the limits' name in the form.
+    fn limits(&self, part: &str, limits: &[Limit]) -> AnyView {
         let rows = Window::ALL.into_iter().map(|window| {
-            let field = format!("limits[{}]", window.code());
-            let own = self.terms.as_ref().and_then(|terms| terms.limits.iter().find(|limit| limit.window == window));
+            let field = format!("{part}[{}]", window.code());
+            let own = limits.iter().find(|limit| limit.window == window);
             let value = self.typed(&field, own.map_or(String::new(), |limit| limit.calls.to_string()));
             let label = if window == Window::Hour { "An hour".to_owned() } else { format!("A {}", window.code()) };
             let error = self.problem(&field);
-            let (name, id) = (format!("plan[limits][{}]", window.code()), format!("limit-{}", window.code()));
+            let (name, id) = (in_plan(&field), format!("{}-{}", part.trim_end_matches(']').replace('[', "-"), window.code()));
             view! {
                 <TextField
                     label=label
@@ -273,5 +288,13 @@ impl Fields {
             }
         });
         rows.collect_view().into_any()
+    }
+}
+
+/// `limits[minute]` as the form sends it: `plan[limits][minute]`.
+fn in_plan(field: &str) -> String {
+    match field.split_once('[') {
+        Some((name, rest)) => format!("plan[{name}][{rest}"),
+        None => format!("plan[{field}]"),
     }
 }

@@ -44,6 +44,36 @@ pub enum Preset {
     Hybrid,
 }
 
+impl Preset {
+    pub const ALL: [Self; 3] = [Self::BurstThrough, Self::Spread, Self::Hybrid];
+
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BurstThrough => "burst_through",
+            Self::Spread => "spread",
+            Self::Hybrid => "hybrid",
+        }
+    }
+
+    pub const fn describe(self) -> &'static str {
+        match self {
+            Self::BurstThrough => "All of a window at once",
+            Self::Spread => "Evenly over the window",
+            Self::Hybrid => "A tenth at once, the rest evenly",
+        }
+    }
+}
+
+impl std::str::FromStr for Preset {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|preset| preset.code() == text)
+            .ok_or_else(|| format!("{text:?} is not known: burst_through, spread or hybrid"))
+    }
+}
+
 /// How limits act.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(deny_unknown_fields, default)]

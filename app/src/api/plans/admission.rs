@@ -1,0 +1,80 @@
+//! What the plan form says of admission beyond the partner's limits.
+
+use super::{AdmissionForm, terms::Reader};
+use domain::policy::{Admission, Concurrency, Credit, Pace, Preset, Throttle};
+
+/// Reads the part; mistakes are told beside their fields.
+pub(super) fn read(form: &AdmissionForm, reader: &mut Reader) -> Admission {
+    let from = reader.number("admission[throttle_from]", &form.throttle_from);
+    let delay = reader.number("admission[throttle_delay_ms]", &form.throttle_delay_ms);
+    let throttle = match (from, delay) {
+        (Some(from_percent), Some(max_delay_ms)) => Some(Throttle { from_percent, max_delay_ms }),
+        (None, None) => None,
+        _ => {
+            reader.told("admission[throttle_from]", "Enter both numbers, or none for no delay");
+            None
+        }
+    };
+    Admission {
+        app_limits: reader.limits("admission[app_limits]", &form.app_limits),
+        key_limits: reader.limits("admission[key_limits]", &form.key_limits),
+        concurrency: reader.number("admission[concurrency]", &form.concurrency).map(|calls| Concurrency { calls }),
+        limits: Pace {
+            preset: reader.parsed("admission[pace]", &form.pace, Preset::default()),
+            throttle,
+            soft: form.soft == "true",
+        },
+        credit: Credit {
+            required: form.credit == "true",
+            preset: reader.parsed("admission[credit_pace]", &form.credit_pace, Preset::default()),
+            units_per_minute: reader.number("admission[credit_per_minute]", &form.credit_per_minute),
+        },
+    }
+}
+
+/// The part's fields, to be typed back where the form failed.
+pub(super) fn typed(form: &AdmissionForm) -> Vec<(String, String)> {
+    let mut typed: Vec<(String, String)> = [
+        ("concurrency", &form.concurrency),
+        ("pace", &form.pace),
+        ("throttle_from", &form.throttle_from),
+        ("throttle_delay_ms", &form.throttle_delay_ms),
+        ("soft", &form.soft),
+        ("credit", &form.credit),
+        ("credit_pace", &form.credit_pace),
+        ("credit_per_minute", &form.credit_per_minute),
+    ]
+    .map(|(name, value)| (format!("admission[{name}]"), value.clone()))
+    .to_vec();
+    for (name, limits) in [("app_limits", &form.app_limits), ("key_limits", &form.key_limits)] {
+        typed.extend(limits.iter().map(|(window, calls)| (format!("admission[{name}][{window}]"), calls.clone())));
+    }
+    typed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::limit::{Limit, Window};
+
+    #[test]
+    fn a_whole_part_becomes_an_admission_and_half_a_throttle_is_told() {
+        let mut reader = Reader::default();
+        let form = AdmissionForm {
+            key_limits: [("minute".to_owned(), "1,000".to_owned()), ("day".to_owned(), String::new())].into(),
+            concurrency: "20".to_owned(),
+            pace: "hybrid".to_owned(),
+            throttle_from: "80".to_owned(),
+            throttle_delay_ms: "500".to_owned(),
+            credit: "true".to_owned(),
+            ..AdmissionForm::default()
+        };
+        let admission = read(&form, &mut reader);
+        assert_eq!(reader.problems, []);
+        assert_eq!(admission.key_limits, [Limit { calls: 1_000, window: Window::Minute }]);
+        assert_eq!(admission.limits.throttle, Some(Throttle { from_percent: 80, max_delay_ms: 500 }));
+        assert_eq!((admission.limits.preset, admission.credit.required), (Preset::Hybrid, true));
+        read(&AdmissionForm { throttle_delay_ms: String::new(), ..form }, &mut reader);
+        assert_eq!(reader.problems.len(), 1);
+    }
+}

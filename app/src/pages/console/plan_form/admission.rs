@@ -1,0 +1,77 @@
+//! The plan form's fields about apps, keys, concurrency, pace and credit.
+
+use super::{Fields, in_plan};
+use crate::components::*;
+use domain::policy::{Admission, Preset};
+use leptos::prelude::*;
+
+impl Fields {
+    fn own(&self) -> Admission {
+        self.terms.as_ref().map(|terms| terms.admission.clone()).unwrap_or_default()
+    }
+
+    fn number(&self, field: &str, own: Option<u32>) -> String {
+        self.typed(field, own.map_or(String::new(), |number| number.to_string()))
+    }
+
+    /// Limits for apps and keys, concurrency and pace, folded away until they are used.
+    pub(super) fn admission(&self) -> AnyView {
+        let own = self.own();
+        let (apps, keys) = (
+            self.limits("admission[app_limits]", &own.app_limits),
+            self.limits("admission[key_limits]", &own.key_limits),
+        );
+        let concurrency = self.number("admission[concurrency]", own.concurrency.map(|one| one.calls));
+        let pace = self.pace("admission[pace]", "How limits let calls through", own.limits.preset);
+        let throttle = own.limits.throttle;
+        let from = self.number("admission[throttle_from]", throttle.map(|one| u32::from(one.from_percent)));
+        let delay = self.number("admission[throttle_delay_ms]", throttle.map(|one| one.max_delay_ms));
+        let soft = self.typed("admission[soft]", own.limits.soft.to_string()) == "true";
+        let errors = ["concurrency", "throttle_from", "throttle_delay_ms"]
+            .map(|field| self.problem(&format!("admission[{field}]")));
+        let open =
+            own != Admission { credit: own.credit, ..Admission::default() } || errors.iter().any(Option::is_some);
+        let [concurrency_error, from_error, delay_error] = errors;
+        view! {
+            <details class="chosen-operations" open=open>
+                <summary>"Limits for apps and keys, calls at once, pace"</summary>
+                <fieldset class="field"><legend>"Each app, in any sliding window"</legend>{apps}</fieldset>
+                <fieldset class="field"><legend>"Each key, in any sliding window"</legend>{keys}</fieldset>
+                <FormRow>
+                    <TextField label="Calls at once" name="plan[admission][concurrency]" id="field-concurrency" value=concurrency error=concurrency_error hint="In flight, on each gateway" inputmode="numeric" autocomplete="off"/>
+                    {pace}
+                </FormRow>
+                <FormRow>
+                    <TextField label="Slow down from" name="plan[admission][throttle_from]" id="field-throttle_from" value=from error=from_error suffix="% of a limit" inputmode="numeric" autocomplete="off"/>
+                    <TextField label="By up to" name="plan[admission][throttle_delay_ms]" id="field-throttle_delay_ms" value=delay error=delay_error suffix="milliseconds" inputmode="numeric" autocomplete="off"/>
+                </FormRow>
+                <CheckField label="Only tell: calls beyond a limit are served with a warning" name="plan[admission][soft]" id="field-soft" checked=soft/>
+            </details>
+        }
+        .into_any()
+    }
+
+    /// Whether calls spend credit, and how fast.
+    pub(super) fn credit(&self) -> AnyView {
+        let own = self.own().credit;
+        let required = self.typed("admission[credit]", own.required.to_string()) == "true";
+        let pace = self.pace("admission[credit_pace]", "How credit is spent", own.preset);
+        let a_minute = self.number("admission[credit_per_minute]", own.units_per_minute);
+        let error = self.problem("admission[credit_per_minute]");
+        view! {
+            <CheckField label="Calls spend credit, and are refused when it is used up" name="plan[admission][credit]" id="field-credit" checked=required/>
+            <FormRow>
+                <TextField label="At most" name="plan[admission][credit_per_minute]" id="field-credit_per_minute" value=a_minute error=error suffix="units a minute" hint="Empty: as fast as calls come" inputmode="numeric" autocomplete="off"/>
+                {pace}
+            </FormRow>
+        }
+        .into_any()
+    }
+
+    fn pace(&self, field: &str, label: &'static str, own: Preset) -> AnyView {
+        let value = self.typed(field, own.code().to_owned());
+        let choices: Vec<Choice> = Preset::ALL.iter().map(|one| Choice::new(one.code(), one.describe())).collect();
+        let id = format!("field-{}", field.replace(['[', ']'], "-"));
+        view! { <SelectField label=label name=in_plan(field) id=id choices=choices value=value/> }.into_any()
+    }
+}
