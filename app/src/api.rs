@@ -11,6 +11,7 @@ pub mod members;
 pub mod operators;
 pub mod plan;
 pub mod plans;
+pub mod policies;
 pub mod products;
 pub mod settings;
 pub mod theme;

@@ -64,6 +64,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/products") view=crate::pages::console::products::AllProductsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/products/new") view=crate::pages::console::product_new::NewProductPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/products/:product") view=crate::pages::console::product::OneProductPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/products/:product/policy") view=crate::pages::console::policy::ProductPolicyPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/products/:product/policy/:operation") view=crate::pages::console::policy::operation::OperationPolicyPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans") view=crate::pages::console::plans::AllPlansPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans/new") view=crate::pages::console::plan_new::NewPlanPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans/:plan") view=crate::pages::console::plan::OnePlanPage ssr=SsrMode::Async/>

@@ -12,6 +12,7 @@ pub mod plan_form;
 pub mod plan_new;
 pub mod plan_requests;
 pub mod plans;
+pub mod policy;
 pub mod product;
 pub mod product_form;
 pub mod product_new;

@@ -2,6 +2,7 @@
 
 mod check;
 mod invitations;
+mod policy;
 mod secrets;
 mod visible;
 mod write;

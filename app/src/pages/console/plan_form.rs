@@ -179,7 +179,8 @@ impl Fields {
             let value = self.typed(&field, own.map_or(String::new(), |limit| limit.calls.to_string()));
             let label = if window == Window::Hour { "An hour".to_owned() } else { format!("A {}", window.code()) };
             let error = self.problem(&field);
-            let (name, id) = (in_plan(&field), format!("{}-{}", part.trim_end_matches(']').replace('[', "-"), window.code()));
+            let (name, id) =
+                (in_plan(&field), format!("{}-{}", part.trim_end_matches(']').replace('[', "-"), window.code()));
             view! {
                 <TextField
                     label=label

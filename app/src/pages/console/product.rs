@@ -41,6 +41,7 @@ pub fn OneProductPage() -> impl IntoView {
         let address = format!("{}{}", cx.state.settings.gateway_url, line.route);
         let description = format!("{address} leads to {}", line.upstream_url);
         let archived = line.archived_at.is_some();
+        let policy = format!("/console/products/{id}/policy");
         let problems = if flash.form == "products/update" { Vec::new() } else { flash.problems.clone() };
         let name = line.name.clone();
         Ok(view! {
@@ -49,7 +50,9 @@ pub fn OneProductPage() -> impl IntoView {
                 <Breadcrumbs trail=vec![Crumb::new("Products", "/console/products")] current=name.clone()/>
                 <PageHeader title=name description=description beside=move || view! {
                     {archived.then(|| view! { <Badge text="Archived"/> })}
-                }/>
+                }>
+                    <ButtonLink href=policy>"Policy"</ButtonLink>
+                </PageHeader>
                 <ErrorSummary problems=problems/>
                 {operations}
                 {invited}

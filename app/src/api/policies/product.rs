@@ -1,0 +1,168 @@
+//! The policy form of a product: texts become a policy.
+
+use super::typed::Typed;
+use crate::form::Failure;
+use domain::policy::{
+    AllowanceOutage, Authentication, Breaker, Cache, CachePrice, HealthCheck, Idempotency, Issuer, Policy, Proof,
+    Retry, Target, Timeouts, Upstream,
+};
+use std::collections::HashMap;
+
+/// Rows that the form has for ways in, issuers and targets at most.
+const MOST_ROWS: usize = 50;
+
+/// Reads the form; `there` gives what the form does not hold.
+pub(super) fn read(texts: &HashMap<String, String>, there: Policy) -> Result<Policy, Failure> {
+    let mut typed = Typed::new(texts);
+    let policy = Policy {
+        authentication: authentication(&mut typed),
+        upstream: upstream(&mut typed),
+        cache: typed.is_ticked("cache.on").then(|| cache(&mut typed)),
+        idempotency: idempotency(&mut typed),
+        allowance_outage: match typed.text("allowance_outage") {
+            "open" => AllowanceOutage::Open { overdraft_units: typed.number("allowance_outage.units").unwrap_or(0) },
+            _ => AllowanceOutage::Closed,
+        },
+        max_body_bytes: typed.number("max_body_bytes"),
+        operations: there.operations,
+    };
+    typed.check(policy.problems())?;
+    Ok(policy)
+}
+
+fn authentication(typed: &mut Typed<'_>) -> Authentication {
+    let mut accept = Vec::new();
+    for row in 0..MOST_ROWS {
+        let field = format!("authentication.accept.{row}");
+        let proofs: Vec<Proof> = typed.text(&field).split('+').filter_map(|name| typed.variant(&field, name)).collect();
+        if !proofs.is_empty() {
+            accept.push(proofs);
+        }
+    }
+    let mut issuers = Vec::new();
+    for row in 0..MOST_ROWS {
+        let field = |name: &str| format!("authentication.issuers.{row}.{name}");
+        let Some(issuer) = typed.some_text(&field("issuer")) else { continue };
+        let algorithms = typed.list(&field("algorithms"));
+        issuers.push(Issuer {
+            issuer,
+            jwks_url: typed.text(&field("jwks_url")).to_owned(),
+            audiences: typed.list(&field("audiences")),
+            algorithms: algorithms.iter().filter_map(|name| typed.variant(&field("algorithms"), name)).collect(),
+            claim: typed.some_text(&field("claim")).unwrap_or_else(|| "sub".to_owned()),
+        });
+    }
+    Authentication {
+        accept,
+        issuers,
+        client_authorities: typed.some_text("authentication.client_authorities"),
+        revocation_lists: typed.some_text("authentication.revocation_lists"),
+        identity_headers: typed.is_ticked("authentication.identity_headers"),
+    }
+}
+
+fn upstream(typed: &mut Typed<'_>) -> Upstream {
+    let mut targets = Vec::new();
+    for row in 0..MOST_ROWS {
+        let Some(url) = typed.some_text(&format!("upstream.targets.{row}.url")) else { continue };
+        let url = url.trim_end_matches('/').to_owned();
+        targets.push(Target { url, weight: typed.number(&format!("upstream.targets.{row}.weight")).unwrap_or(1) });
+    }
+    let (breaker, retry) = (Breaker::default(), Retry::default());
+    let health_check = typed.some_text("upstream.health_check.path").map(|path| HealthCheck {
+        path,
+        interval_seconds: typed.number("upstream.health_check.interval_seconds").unwrap_or(5),
+        timeout_ms: typed.number("upstream.health_check.timeout_ms").unwrap_or(2_000),
+        threshold: typed.number("upstream.health_check.threshold").unwrap_or(2),
+    });
+    Upstream {
+        targets,
+        own_weight: typed.number("upstream.own_weight"),
+        protocol: typed.named("upstream.protocol"),
+        timeouts: Timeouts {
+            connect_ms: typed.number("upstream.timeouts.connect_ms"),
+            idle_ms: typed.number("upstream.timeouts.idle_ms"),
+            total_ms: typed.number("upstream.timeouts.total_ms"),
+        },
+        health_check,
+        breaker: Breaker {
+            failures: typed.number("upstream.breaker.failures").unwrap_or(breaker.failures),
+            open_ms: typed.number("upstream.breaker.open_ms").unwrap_or(breaker.open_ms),
+        },
+        retry: Retry {
+            attempts: typed.number("upstream.retry.attempts").unwrap_or(retry.attempts),
+            budget_percent: typed.number("upstream.retry.budget_percent").unwrap_or(retry.budget_percent),
+        },
+        max_in_flight: typed.number("upstream.max_in_flight"),
+        allow_private_addresses: match typed.text("upstream.allow_private_addresses") {
+            "yes" => Some(true),
+            "no" => Some(false),
+            _ => None,
+        },
+        client_certificate: typed.some_text("upstream.client_certificate"),
+    }
+}
+
+fn cache(typed: &mut Typed<'_>) -> Cache {
+    let usual = Cache::default();
+    Cache {
+        public: typed.is_ticked("cache.public"),
+        max_bytes: typed.number("cache.max_bytes").unwrap_or(usual.max_bytes),
+        max_body_bytes: typed.number("cache.max_body_bytes").unwrap_or(usual.max_body_bytes),
+        default_fresh_seconds: typed.number("cache.default_fresh_seconds").unwrap_or(0),
+        stale_while_revalidate_seconds: typed.number("cache.stale_while_revalidate_seconds").unwrap_or(0),
+        price: typed.number("cache.price").map_or(CachePrice::Full, CachePrice::Units),
+    }
+}
+
+fn idempotency(typed: &mut Typed<'_>) -> Idempotency {
+    let usual = Idempotency::default();
+    Idempotency {
+        keep_seconds: typed.number("idempotency.keep_seconds").unwrap_or(usual.keep_seconds),
+        max_body_bytes: typed.number("idempotency.max_body_bytes").unwrap_or(usual.max_body_bytes),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(pairs: &[(&str, &str)]) -> HashMap<String, String> {
+        pairs.iter().map(|(field, text)| ((*field).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn an_untouched_form_is_the_default_and_keeps_the_operations() {
+        let mut there = Policy::default();
+        there.operations.insert("pay".to_owned(), Default::default());
+        let read = read(&texts(&[("authentication.accept.0", "key")]), there.clone()).expect("a policy");
+        assert_eq!(read, there);
+    }
+
+    #[test]
+    fn every_mistake_is_told_beside_its_field() {
+        let texts = texts(&[
+            ("authentication.accept.0", "key+token"),
+            ("authentication.issuers.0.issuer", "https://id.example"),
+            ("authentication.issuers.0.algorithms", "HS256"),
+            ("upstream.targets.1.url", "nowhere"),
+            ("upstream.timeouts.connect_ms", "soon"),
+            ("cache.on", "true"),
+            ("cache.max_body_bytes", "0"),
+        ]);
+        let Err(Failure(problems)) = read(&texts, Policy::default()) else { panic!("it has mistakes") };
+        let fields: Vec<&str> = problems.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(
+            fields,
+            [
+                "authentication.issuers.0.algorithms",
+                "upstream.timeouts.connect_ms",
+                "authentication.issuers.0.jwks_url",
+                "authentication.issuers.0.audiences",
+                "authentication.issuers.0.algorithms",
+                "upstream.targets.0.url",
+                "cache.max_body_bytes",
+            ]
+        );
+    }
+}
