@@ -97,11 +97,16 @@ function album(name, list, enter, where = () => world) {
   }
 }
 
-async function findLink(visitor, { from, link }) {
-  await visitor.go(from);
-  const found = await visitor.page.locator("a[href]").evaluateAll((links) => links.map((one) => one.getAttribute("href")));
-  const place = found.find((href) => link.test(href));
-  assert.ok(place, `${from} links to ${link}`);
+/** The address of a link that is found by going from page to page. */
+async function findLink(visitor, { from, through = [], link }) {
+  let place = from;
+  for (const wanted of [...through, link]) {
+    await visitor.go(place);
+    const found = await visitor.page.locator("a[href]").evaluateAll((links) => links.map((one) => one.getAttribute("href")));
+    const next = found.find((href) => wanted.test(href));
+    assert.ok(next, `${place} links to ${wanted}`);
+    place = next;
+  }
   return place;
 }
 

@@ -120,6 +120,7 @@ fn idempotency(typed: &mut Typed<'_>) -> Idempotency {
     Idempotency {
         keep_seconds: typed.number("idempotency.keep_seconds").unwrap_or(usual.keep_seconds),
         max_body_bytes: typed.number("idempotency.max_body_bytes").unwrap_or(usual.max_body_bytes),
+        max_request_bytes: typed.number("idempotency.max_request_bytes").unwrap_or(usual.max_request_bytes),
     }
 }
 

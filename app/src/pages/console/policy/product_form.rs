@@ -35,6 +35,8 @@ pub(super) fn ProductPolicyForm(id: ProductId, policy: Policy, flash: Flash) -> 
     let trouble = trouble(&fields, &policy.upstream);
     let cache = cache(&fields, policy.cache);
     let (keep, longest) = (policy.idempotency.keep_seconds, policy.idempotency.max_body_bytes);
+    let request = fields.value("idempotency.max_request_bytes", policy.idempotency.max_request_bytes);
+    let request = fields.number("idempotency.max_request_bytes", "Longest request", request, "bytes", "");
     let keep = fields.number(
         "idempotency.keep_seconds",
         "Answers are kept for",
@@ -91,7 +93,7 @@ pub(super) fn ProductPolicyForm(id: ProductId, policy: Policy, flash: Flash) -> 
             <FormSection title="When it fails" description="Targets that fail are left alone for a while; calls of which nothing was sent go to another.">{trouble}</FormSection>
             <FormSection title="Cache" description="Answers are kept by what they say of themselves (RFC 9111), for each partner apart.">{cache}</FormSection>
             <FormSection title="Idempotency-Key" description="For operations that take the header.">
-                <FormRow>{keep} {longest}</FormRow>
+                <FormRow>{keep} {longest} {request}</FormRow>
             </FormSection>
             <FormSection title="Limits of the gateway" description="What it takes, and what it does while the database is away and no units are in hand.">
                 <FormRow>{outage} {units}</FormRow>
