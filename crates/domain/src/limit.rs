@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
+pub mod caller;
 mod counter;
+mod pacer;
+pub mod rule;
 pub mod sliding;
 
 /// At most `calls` in any sliding window of this length.

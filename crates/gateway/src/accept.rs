@@ -3,6 +3,7 @@
 
 use crate::{
     authenticate::Authenticator,
+    bulkhead::Bulkheads,
     config::{Deadlines, WhenFull},
     headers::Via,
     live::LiveLimits,
@@ -12,6 +13,7 @@ use crate::{
     termination::Termination,
     upstream::Pools,
 };
+use domain::limit::rule::Share;
 use http::HeaderValue;
 use std::{
     cell::{Cell, RefCell},
@@ -58,6 +60,10 @@ pub(crate) struct Shared {
     pub portal_url: String,
     pub body_limit: u64,
     pub connections_per_core: usize,
+    /// Calls of one product at its upstream, on each core, where the product does not say.
+    pub max_in_flight: Option<u32>,
+    /// This node's part of each limit.
+    pub share: Share,
     pub deadlines: Deadlines,
     pub when_full: WhenFull,
     pub tls: Arc<rustls::ClientConfig>,
@@ -78,6 +84,7 @@ pub(crate) struct Core {
     pub index: usize,
     pub shared: Arc<Shared>,
     pub pools: Pools,
+    pub bulkheads: Bulkheads,
     pub request_ids: RequestIds,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     /// Ticks since the core started.
@@ -128,7 +135,15 @@ pub(crate) async fn serve(
 ) -> usize {
     let pools = Pools::new(shared.tls.clone(), shared.deadlines);
     let (connections, now) = (RefCell::default(), Rc::default());
-    let core = Rc::new(Core { index, shared, pools, request_ids: RequestIds::new(), connections, now });
+    let core = Rc::new(Core {
+        index,
+        shared,
+        pools,
+        bulkheads: Bulkheads::default(),
+        request_ids: RequestIds::new(),
+        connections,
+        now,
+    });
     let sweeper = spawn_local(sweep(core.clone()));
     let mut next = 0_u64;
     loop {

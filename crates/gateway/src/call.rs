@@ -52,14 +52,17 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
         let detail = format!("A body is at most {} bytes long, this one has {announced}.", core.shared.body_limit);
         return refuse_target(Refusal::new(Code::BodyTooLarge, detail), &standings);
     }
-    let key = target.caller.key();
-    let plan = target.terms().map(|(_, plan)| plan);
-    standings.policy = plan.and_then(|plan| plan.limits_policy.clone());
-    let windows = core.shared.limits.of(target.caller.partner().id, key.environment);
-    let limits = plan.map_or(&[][..], |plan| &plan.limits);
-    let admission = match admit::check(&windows, limits, core.shared.monotonic(), &mut standings) {
+    let mut admission = match admit::admit(&core, &target, &draft, head.uri.query(), &mut standings).await {
         Ok(admission) => admission,
         Err(refusal) => return refuse_target(refusal, &standings),
+    };
+    let in_flight = admission.in_flight.take();
+    let berth = match core.bulkheads.enter(target.product(), core.shared.max_in_flight) {
+        Ok(berth) => berth,
+        Err(refusal) => {
+            admission.withdraw(&mut standings);
+            return refuse_target(refusal, &standings);
+        }
     };
     let reservation = match reserve::take(&core, &target, admission, now, &mut standings) {
         Ok(reservation) => reservation,
@@ -67,6 +70,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     };
 
     let mut permit = Permit::new(core.clone(), target, draft, reservation);
+    permit.places = (in_flight, berth);
     let upload = Rc::new(UploadState::new(connection.clone(), permit.bytes_in.clone()));
     let forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
     let Answer { mut head, body } = match forwarded {

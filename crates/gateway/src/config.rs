@@ -1,6 +1,7 @@
 //! What the gateway has to be told before it starts.
 
 use crate::termination::Certificates;
+use domain::limit::rule::Share;
 use spool::Durability;
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -23,6 +24,11 @@ pub struct GatewayConfig {
     pub body_limit: u64,
     /// Connections of clients for each core; one more is answered with 503 and closed.
     pub connections_per_core: usize,
+    /// Calls of one product at its upstream at once, on each core, where the product's policy does not say; `None` sets no
+    /// bound.
+    pub max_in_flight: Option<u32>,
+    /// This node's part of each limit, where several gateways serve the same partners.
+    pub share: Share,
     pub deadlines: Deadlines,
     /// Certificates in PEM form that https upstreams may be signed by, besides the web's authorities.
     pub upstream_authorities: Option<Vec<u8>>,
@@ -42,6 +48,8 @@ impl GatewayConfig {
             try_signing_key,
             body_limit: 10 << 20,
             connections_per_core: 10_000,
+            max_in_flight: None,
+            share: Share::WHOLE,
             deadlines: Deadlines::default(),
             upstream_authorities: None,
             spool,

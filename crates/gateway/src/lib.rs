@@ -21,6 +21,7 @@ mod accept;
 mod admit;
 mod allowance;
 mod authenticate;
+mod bulkhead;
 mod call;
 mod config;
 mod forward;

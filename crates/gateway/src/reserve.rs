@@ -9,7 +9,9 @@ use crate::{
     accept::Core,
     admit::Admission,
     authenticate::Caller,
+    bulkhead::Berth,
     config::WhenFull,
+    live::Place,
     matching::{Reached, Target},
     ports::RecordError,
     respond::{QuotaStanding, Refusal, Standings},
@@ -79,7 +81,7 @@ pub(crate) fn take(
     }
     let reservation = if live { hold(core, target, now, standings) } else { Ok(None) };
     match reservation {
-        Ok(_) => admission.count(standings),
+        Ok(_) => admission.keep(),
         Err(_) => admission.withdraw(standings),
     }
     reservation
@@ -128,6 +130,8 @@ pub(crate) struct Permit {
     pub if_dropped: Ending,
     pub bytes_in: Rc<std::cell::Cell<u64>>,
     pub upstream: Duration,
+    /// Among the partner's calls in flight and at the product's upstream, until the call has ended.
+    pub places: (Option<Place>, Option<Berth>),
     settled: bool,
 }
 
@@ -144,7 +148,7 @@ impl Permit {
         // The status that proxies' logs give a client that left before its answer.
         let if_dropped = Ending { status: 499, outcome: Outcome::ClientGone, bytes_out: 0 };
         let (bytes_in, upstream) = (Rc::default(), Duration::ZERO);
-        Self { core, target, draft, reservation, if_dropped, bytes_in, upstream, settled: false }
+        Self { core, target, draft, reservation, if_dropped, bytes_in, upstream, places: (None, None), settled: false }
     }
 
     pub(crate) const fn target(&self) -> &Target {

@@ -4,7 +4,7 @@
 
 use crate::meter::Reply;
 use domain::{
-    limit::{Limit, sliding::Standing},
+    limit::{Limit, caller::Scope, sliding::Standing},
     period::Period,
     quota::{Beyond, Quota},
     refusal::Code,
@@ -20,6 +20,7 @@ const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy")
 const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
 const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
 const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
+const X_RATELIMIT_WARNING: HeaderName = HeaderName::from_static("x-ratelimit-warning");
 const X_QUOTA_WARNING: HeaderName = HeaderName::from_static("x-quota-warning");
 const X_TURNPIKE_UNITS: HeaderName = HeaderName::from_static("x-turnpike-units");
 
@@ -88,7 +89,12 @@ impl Refusal {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standings {
     pub policy: Option<HeaderValue>,
+    /// The partner's limits.
     pub limits: [Option<Standing>; 4],
+    /// The limits of the app and the key.
+    pub own: Vec<(Scope, Standing)>,
+    /// A limit that only tells is passed.
+    pub warning: Option<String>,
     pub quota: Option<QuotaStanding>,
 }
 
@@ -112,6 +118,10 @@ impl Standings {
             let name = standing.limit.window.code();
             let _ = write!(fields, "\"{name}\";r={};t={}, ", standing.remaining, standing.reset_seconds);
         }
+        for (scope, standing) in &self.own {
+            let (prefix, name) = (scope.prefix(), standing.limit.window.code());
+            let _ = write!(fields, "\"{prefix}{name}\";r={};t={}, ", standing.remaining, standing.reset_seconds);
+        }
         if let Some(QuotaStanding { quota, used, reset_seconds }) = self.quota {
             let _ = write!(fields, "\"quota\";r={};t={reset_seconds}, ", quota.units.saturating_sub(used));
         }
@@ -119,7 +129,13 @@ impl Standings {
         if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(fields)) {
             headers.insert(RATELIMIT, value);
         }
-        let tightest = self.limits.iter().flatten().min_by_key(|standing| standing.remaining);
+        if let Some(warning) = &self.warning
+            && let Ok(value) = HeaderValue::from_str(warning)
+        {
+            headers.insert(X_RATELIMIT_WARNING, value);
+        }
+        let standings = self.limits.iter().flatten().chain(self.own.iter().map(|(_, standing)| standing));
+        let tightest = standings.min_by_key(|standing| standing.remaining);
         let (limit, remaining, reset) = match (tightest, self.quota) {
             (Some(tightest), _) => {
                 (u64::from(tightest.limit.calls), u64::from(tightest.remaining), u64::from(tightest.reset_seconds))
@@ -144,11 +160,13 @@ impl Standings {
     }
 }
 
-/// The RateLimit-Policy field: a policy for each window by its name, and one for the quota, which counts units.
-pub(crate) fn policy(limits: &[Limit], quota: Option<(Quota, Period)>) -> Option<HeaderValue> {
+/// The RateLimit-Policy field: a policy for each scope and window by its name, and one for the quota, which counts units.
+pub(crate) fn policy(scopes: [(Scope, &[Limit]); 3], quota: Option<(Quota, Period)>) -> Option<HeaderValue> {
+    let limits = scopes.into_iter().flat_map(|(scope, limits)| limits.iter().map(move |limit| (scope.prefix(), limit)));
     let mut policies: Vec<String> = limits
-        .iter()
-        .map(|limit| format!("\"{}\";q={};w={}", limit.window.code(), limit.calls, limit.window.seconds()))
+        .map(|(prefix, limit)| {
+            format!("\"{prefix}{}\";q={};w={}", limit.window.code(), limit.calls, limit.window.seconds())
+        })
         .collect();
     if let Some((quota, period)) = quota {
         let seconds = period.end.as_second() - period.start.as_second();
@@ -168,13 +186,18 @@ mod tests {
         let at = |second| jiff::Timestamp::from_second(second).expect("in range");
         let quota = Quota { units: 1000, beyond: Beyond::Warn };
         let standings = Standings {
-            policy: policy(&limits, Some((quota, Period { start: at(0), end: at(2_592_000) }))),
+            policy: policy(
+                [(Scope::Partner, &limits[..]), (Scope::App, &[]), (Scope::Key, &[])],
+                Some((quota, Period { start: at(0), end: at(2_592_000) })),
+            ),
             limits: [
                 Some(Standing { limit: limits[0], remaining: 9, reset_seconds: 1 }),
                 Some(Standing { limit: limits[1], remaining: 4, reset_seconds: 31 }),
                 None,
                 None,
             ],
+            own: Vec::new(),
+            warning: None,
             quota: Some(QuotaStanding { quota, used: 1003, reset_seconds: 7 }),
         };
         let mut headers = HeaderMap::new();

@@ -88,6 +88,8 @@ impl Gateway {
             portal_url: config.portal_url,
             body_limit: config.body_limit,
             connections_per_core: config.connections_per_core,
+            max_in_flight: config.max_in_flight,
+            share: config.share,
             deadlines: config.deadlines,
             when_full,
             tls: upstream::tls_config(config.upstream_authorities.as_deref())?,

@@ -2,7 +2,7 @@
 //!
 //! Live counters are not in it, so that a reload forgets nothing.
 
-use crate::{observe::ProductMetrics, router::Router, termination::Authorities, upstream::Origin};
+use crate::{admit::PlanAdmission, observe::ProductMetrics, router::Router, termination::Authorities, upstream::Origin};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{Directory, ProductSecret, UpstreamHeader},
@@ -10,6 +10,7 @@ use domain::{
     key_text::Environment,
     limit::Limit,
     period::{Cycle, Period},
+    policy::FeatureGate,
     product::Visibility,
     quota::Quota,
 };
@@ -97,6 +98,10 @@ pub(crate) struct Plan {
     pub name: String,
     pub limits: Vec<Limit>,
     pub quota: Option<Quota>,
+    /// What is admitted beyond the partner's limits; `None` for most.
+    pub admission: Option<Box<PlanAdmission>>,
+    /// What gates of operations ask for.
+    pub features: HashSet<String>,
     /// The RateLimit-Policy field of test calls, which use no quota.
     pub limits_policy: Option<HeaderValue>,
     /// By product; `None` where the plan does not open it.
@@ -120,6 +125,8 @@ pub(crate) struct Product {
     /// `None` where the address or a header cannot be used: the product answers 502.
     pub upstream: Option<Upstream>,
     pub metrics: ProductMetrics,
+    /// Calls at its upstream at once, on each core; `None` takes the installation's bound.
+    pub max_in_flight: Option<u32>,
 }
 
 #[derive(Debug)]
@@ -138,6 +145,8 @@ pub(crate) struct Operation {
     pub method: http::Method,
     pub path: String,
     pub weight: u64,
+    /// Features that it, or some of its parameters, need.
+    pub gates: Vec<FeatureGate>,
 }
 
 impl Snapshot {
@@ -186,7 +195,7 @@ impl Subscription {
             return Some(current.clone());
         }
         let period = self.cycle.period_at(now).ok()?;
-        let policy = crate::respond::policy(&plan.limits, plan.quota.map(|quota| (quota, period)));
+        let policy = crate::respond::policy(plan.scopes(), plan.quota.map(|quota| (quota, period)));
         let current = Arc::new(CurrentPeriod { period, policy });
         self.current.store(Some(current.clone()));
         Some(current)

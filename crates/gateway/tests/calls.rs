@@ -8,6 +8,7 @@ mod calls {
     mod credentials;
     mod entitlement;
     mod forwarding;
+    mod gates;
     mod hostile;
     mod http2;
     mod https;
@@ -15,7 +16,10 @@ mod calls {
     mod limits;
     mod metering;
     mod metrics;
+    mod pace;
+    mod places;
     mod quota;
     mod reuse;
+    mod scopes;
     mod tls;
 }

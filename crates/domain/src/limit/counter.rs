@@ -63,10 +63,28 @@ impl Counter {
         }
     }
 
+    /// Of calls beyond a limit that only tells, the latest are enough to know that it is passed.
     pub(super) fn add(&mut self, window: Window, now: u64) {
         match self {
-            Self::Exact(times) => times.push_back(now),
+            Self::Exact(times) => {
+                if times.len() >= EXACT_CALLS as usize {
+                    times.pop_front();
+                }
+                times.push_back(now);
+            }
             Self::Parts(parts) => parts.add(part(window, now)),
+        }
+    }
+
+    /// Takes back one call that was added at that time, if it still counts.
+    pub(super) fn remove(&mut self, window: Window, at: u64) {
+        match self {
+            Self::Exact(times) => {
+                if let Some(index) = times.iter().rposition(|time| *time == at) {
+                    times.remove(index);
+                }
+            }
+            Self::Parts(parts) => parts.remove(part(window, at)),
         }
     }
 
@@ -85,22 +103,30 @@ impl Parts {
         let steps = latest.saturating_sub(self.latest).min(KEPT as u64);
         for step in 0..steps {
             let slot = slot(latest - step);
-            self.total -= self.calls[slot];
+            self.total = self.total.saturating_sub(self.calls[slot]);
             self.calls[slot] = 0;
         }
         self.latest = self.latest.max(latest);
     }
 
     fn add(&mut self, part: u64) {
-        self.calls[slot(part)] += 1;
-        self.total += 1;
+        self.calls[slot(part)] = self.calls[slot(part)].saturating_add(1);
+        self.total = self.total.saturating_add(1);
+    }
+
+    fn remove(&mut self, part: u64) {
+        let counts = part <= self.latest && self.latest - part < KEPT as u64;
+        if counts && self.calls[slot(part)] > 0 {
+            self.calls[slot(part)] -= 1;
+            self.total = self.total.saturating_sub(1);
+        }
     }
 
     fn nth(&self, nth: u32) -> Option<u64> {
-        let mut passed = 0;
+        let mut passed = 0_u32;
         let oldest = self.latest.saturating_sub(PARTS);
         (oldest..=self.latest).find(|part| {
-            passed += self.calls[slot(*part)];
+            passed = self.calls[slot(*part)].saturating_add(passed);
             passed > nth
         })
     }

@@ -8,10 +8,17 @@
 //! Memory for each partner and environment: at most 2 KiB for a window with a small limit, 536 bytes for one with a
 //! large limit, so at most 8 KiB with four windows. The counts live in memory and begin anew with the process.
 
+//!
+//! The presets [`Preset::Spread`](crate::policy::Preset::Spread) and Hybrid hold calls apart besides ([`super::pacer`]):
+//! eight bytes more for each window.
+
 use super::{
     Limit, Window,
     counter::{Counter, length},
+    pacer::Pacer,
+    rule::Rule,
 };
+use crate::policy::Throttle;
 
 /// The live counts of one caller, for all windows.
 ///
@@ -20,6 +27,7 @@ use super::{
 #[derive(Debug, Clone, Default)]
 pub struct Windows {
     counters: [Option<Counter>; Window::ALL.len()],
+    pacers: [Pacer; Window::ALL.len()],
     latest: u64,
 }
 
@@ -38,51 +46,87 @@ pub struct Standing {
 pub struct Reached {
     /// The one that takes longest to admit a call again.
     pub limit: Limit,
-    /// Seconds, rounded up and at least one, until every limit admits a call.
-    pub retry_after_seconds: u32,
+    /// Nanoseconds until every limit admits a call.
+    pub wait: u64,
+}
+
+impl Reached {
+    /// The same in seconds, rounded up and at least one.
+    pub fn retry_after_seconds(self) -> u32 {
+        seconds(self.wait).max(1)
+    }
 }
 
 impl Windows {
     /// Whether one more call fits every limit at `now`, in nanoseconds of a clock that does not go back. Counts nothing.
-    pub fn check(&mut self, limits: &[Limit], now: u64) -> Result<(), Reached> {
-        let now = self.advance(limits, now);
-        let reached = limits.iter().filter_map(|limit| {
-            let counter = self.counters[limit.window as usize].as_ref()?;
-            let over = counter.calls().checked_sub(limit.calls)?;
-            Some((counter.wait(limit.window, over, now).max(1), *limit))
-        });
-        match reached.max_by_key(|(wait, _)| *wait) {
-            Some((wait, limit)) => Err(Reached { limit, retry_after_seconds: seconds(wait) }),
+    pub fn check(&mut self, rule: Rule<'_>, now: u64) -> Result<(), Reached> {
+        match self.longest_wait(rule, now) {
+            Some((wait, limit)) => Err(Reached { limit, wait }),
             None => Ok(()),
         }
     }
 
-    /// Counts one call in every window. Only after [`Self::check`] said yes at the same `now`.
-    pub fn count(&mut self, limits: &[Limit], now: u64) {
-        let now = self.advance(limits, now);
-        for limit in limits {
+    /// Counts one call in every window, and returns the time at which it counts. A limit that only tells is passed by
+    /// counting after [`Self::check`] said no.
+    pub fn count(&mut self, rule: Rule<'_>, now: u64) -> u64 {
+        let now = self.advance(rule, now);
+        for limit in own(rule) {
             if let Some(counter) = &mut self.counters[limit.window as usize] {
                 counter.add(limit.window, now);
+                self.pacers[limit.window as usize].add(limit, rule.preset, now);
+            }
+        }
+        now
+    }
+
+    /// Takes back the call that [`Self::count`] counted at that time.
+    pub fn withdraw(&mut self, rule: Rule<'_>, at: u64) {
+        for limit in own(rule) {
+            if let Some(counter) = &mut self.counters[limit.window as usize] {
+                counter.remove(limit.window, at);
+                self.pacers[limit.window as usize].remove(limit, rule.preset);
             }
         }
     }
 
     /// Checks and counts: one call in every window, or in none.
-    pub fn admit(&mut self, limits: &[Limit], now: u64) -> Result<(), Reached> {
-        self.check(limits, now)?;
-        self.count(limits, now);
-        Ok(())
+    pub fn admit(&mut self, rule: Rule<'_>, now: u64) -> Result<u64, Reached> {
+        self.check(rule, now)?;
+        Ok(self.count(rule, now))
     }
 
     /// How each limit stands at `now`, in the limits' order.
-    pub fn standings(&mut self, limits: &[Limit], now: u64) -> impl Iterator<Item = Standing> {
-        let now = self.advance(limits, now);
-        limits.iter().map(move |limit| {
+    pub fn standings<'a>(&mut self, rule: Rule<'a>, now: u64) -> impl Iterator<Item = Standing> + use<'_, 'a> {
+        let now = self.advance(rule, now);
+        rule.limits.iter().zip(own(rule)).map(move |(whole, limit)| {
             let counter = self.counters[limit.window as usize].as_ref();
+            let pacer = self.pacers[limit.window as usize];
             let calls = counter.map_or(0, Counter::calls);
             let wait = counter.map_or(0, |c| c.wait(limit.window, calls.saturating_sub(limit.calls), now));
-            Standing { limit: *limit, remaining: limit.calls.saturating_sub(calls), reset_seconds: seconds(wait) }
+            let paced = pacer.remaining(limit, rule.preset, now);
+            let remaining = limit.calls.saturating_sub(calls).min(paced);
+            let wait = if paced == 0 { wait.max(pacer.wait(limit, rule.preset, now)) } else { wait };
+            Standing { limit: *whole, remaining, reset_seconds: seconds(wait) }
         })
+    }
+
+    /// How long a call waits that would be the next one, in milliseconds: nothing up to `from_percent` of a limit, and
+    /// `max_delay_ms` for its last call. The limit that is nearest decides.
+    pub fn delay(&mut self, rule: Rule<'_>, throttle: Throttle, now: u64) -> u64 {
+        self.advance(rule, now);
+        let delays = own(rule).map(|limit| {
+            let calls = self.counters[limit.window as usize].as_ref().map_or(0, Counter::calls);
+            let (limit, place) = (u64::from(limit.calls), u64::from(calls) + 1);
+            let from = limit * u64::from(throttle.from_percent) / 100;
+            let beyond = place.min(limit).saturating_sub(from);
+            u64::from(throttle.max_delay_ms) * beyond / limit.saturating_sub(from).max(1)
+        });
+        delays.max().unwrap_or(0)
+    }
+
+    /// That time, or the latest that was counted if it is later.
+    pub(super) const fn latest(&self, now: u64) -> u64 {
+        if now > self.latest { now } else { self.latest }
     }
 
     /// Whether nothing counts any more, so that the whole value can be dropped.
@@ -92,18 +136,39 @@ impl Windows {
         now.saturating_sub(self.latest) > longest.unwrap_or(0) * 2
     }
 
+    /// The limit that keeps a call waiting for the longest time, in nanoseconds; `None` where all admit it.
+    fn longest_wait(&mut self, rule: Rule<'_>, now: u64) -> Option<(u64, Limit)> {
+        let now = self.advance(rule, now);
+        let reached = rule.limits.iter().zip(own(rule)).filter_map(|(whole, limit)| {
+            let counter = self.counters[limit.window as usize].as_ref()?;
+            let full = counter.calls().checked_sub(limit.calls);
+            let full = full.map(|over| counter.wait(limit.window, over, now).max(1));
+            let paced = self.pacers[limit.window as usize].wait(limit, rule.preset, now);
+            let wait = full.unwrap_or(0).max(paced);
+            (wait > 0).then_some((wait, *whole))
+        });
+        reached.max_by_key(|(wait, _)| *wait)
+    }
+
     /// Cores read the clock before they take turns here, so a time may be a little older than the latest one.
-    fn advance(&mut self, limits: &[Limit], now: u64) -> u64 {
+    fn advance(&mut self, rule: Rule<'_>, now: u64) -> u64 {
         let now = now.max(self.latest);
         self.latest = now;
-        for limit in limits {
+        for limit in own(rule) {
             let counter = self.counters[limit.window as usize].get_or_insert_with(Counter::new);
             counter.advance(limit.window, limit.calls, now);
+            self.pacers[limit.window as usize].advance(limit, rule.preset, now);
         }
         now
     }
 }
 
+/// This node's part of each limit.
+fn own(rule: Rule<'_>) -> impl Iterator<Item = Limit> {
+    rule.limits.iter().map(move |limit| Limit { calls: rule.share.calls(limit.calls), ..*limit })
+}
+
+/// Rounded up.
 fn seconds(nanoseconds: u64) -> u32 {
     u32::try_from(nanoseconds.div_ceil(1_000_000_000)).unwrap_or(u32::MAX)
 }

@@ -1,7 +1,7 @@
 //! From the directory's lists to the snapshot's tables.
 
 use super::{Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription, Upstream};
-use crate::{observe::ProductMetrics, respond, router::Router, upstream::Origin};
+use crate::{admit::PlanAdmission, observe::ProductMetrics, respond, router::Router, upstream::Origin};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{self, Directory, UpstreamHeader},
@@ -115,10 +115,12 @@ fn product(from: &product::Product, upstream: Option<Upstream>) -> Product {
                 method: method(operation),
                 path: operation.path.clone(),
                 weight: u64::from(operation.weight),
+                gates: from.policy.operation(&operation.code).map_or_else(Vec::new, |own| own.gates.clone()),
             })
             .collect(),
         upstream,
         metrics: ProductMetrics::new(&from.code),
+        max_in_flight: from.policy.upstream.max_in_flight,
     }
 }
 
@@ -163,14 +165,18 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
             Some(_) => Grant::Some(product.operations.iter().map(|operation| grant.opens(&operation.code)).collect()),
         })
     };
-    Plan {
+    let mut plan = Plan {
         id: from.id,
         name: from.plan_name.clone(),
         limits: from.terms.limits.clone(),
         quota: from.terms.quota,
-        limits_policy: respond::policy(&from.terms.limits, None),
+        admission: PlanAdmission::new(&from.terms, &from.plan_code),
+        features: from.terms.opens_features.iter().cloned().collect(),
+        limits_policy: None,
         grants: products.iter().map(grant).collect(),
-    }
+    };
+    plan.limits_policy = respond::policy(plan.scopes(), None);
+    plan
 }
 
 fn subscription_of(from: &directory::Subscription, plan: Option<usize>) -> Result<Subscription, String> {
