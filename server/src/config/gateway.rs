@@ -12,6 +12,12 @@ pub struct Gateway {
     pub max_body: u64,
     /// For each core.
     pub max_connections: usize,
+    /// Calls of one product at its upstream at once, for each core, where its policy does not say.
+    pub max_in_flight: Option<u32>,
+    /// Gateways that share the limits.
+    pub nodes: u32,
+    /// Which of them this is, from zero.
+    pub node_index: u32,
     /// Seconds.
     pub header_timeout: u64,
     /// Seconds.
@@ -51,10 +57,22 @@ impl Gateway {
         if durability == Durability::Off && !development {
             reader.problem("TURNPIKE_DURABILITY", "off is for development only; choose process or host");
         }
+        let nodes = reader.number("TURNPIKE_GATEWAY_NODES", 1, 1_000).unwrap_or(1);
+        let node_index = reader.number("TURNPIKE_GATEWAY_NODE_INDEX", 0, 999).unwrap_or(0);
+        if node_index >= nodes {
+            let last = nodes - 1;
+            reader.problem(
+                "TURNPIKE_GATEWAY_NODE_INDEX",
+                format!("{nodes} gateways are numbered 0 to {last}; this is {node_index}"),
+            );
+        }
         Self {
             cores: reader.number("TURNPIKE_GATEWAY_CORES", 1, 256).unwrap_or(all_cores),
             max_body: reader.number("TURNPIKE_GATEWAY_MAX_BODY", 1, u64::MAX).unwrap_or(10 << 20),
             max_connections: reader.number("TURNPIKE_GATEWAY_MAX_CONNECTIONS", 1, 1_000_000).unwrap_or(10_000),
+            max_in_flight: reader.number("TURNPIKE_GATEWAY_MAX_IN_FLIGHT", 1, 1_000_000),
+            nodes,
+            node_index,
             header_timeout: reader.number("TURNPIKE_GATEWAY_HEADER_TIMEOUT", 1, 300).unwrap_or(10),
             idle_timeout: reader.number("TURNPIKE_GATEWAY_IDLE_TIMEOUT", 1, 3600).unwrap_or(75),
             durability,

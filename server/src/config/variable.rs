@@ -126,6 +126,24 @@ pub const VARIABLES: &[Variable] = &[
         "Connections that each of those threads holds open at most",
     ),
     plain(
+        "TURNPIKE_GATEWAY_MAX_IN_FLIGHT",
+        "gateway.max_in_flight",
+        "none: only connections are bounded",
+        "Calls of one product that each of those threads has with its upstream at most, where the product's policy does not say",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_NODES",
+        "gateway.nodes",
+        "1",
+        "Gateways that serve the same partners. Each lets its part of every limit through, so that together they never pass it",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_NODE_INDEX",
+        "gateway.node_index",
+        "0",
+        "Which of them this is, from 0. No two may have the same number",
+    ),
+    plain(
         "TURNPIKE_GATEWAY_HEADER_TIMEOUT",
         "gateway.header_timeout",
         "10",

@@ -10,6 +10,7 @@ use domain::{
     directory::{Directory, ProductSecret, UpstreamHeader},
     id::{PartnerId, ProductId, SubscriptionId},
     key_text::Environment,
+    limit::rule::Share,
     period::Period,
 };
 use gateway::{Allowance, Deadlines, GatewayConfig, InProcess, Sealed, Secret, Snapshot, Spool, WhenFull};
@@ -40,6 +41,9 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
         cores: ours.cores,
         body_limit: ours.max_body,
         connections_per_core: ours.max_connections,
+        max_in_flight: ours.max_in_flight,
+        // The configuration has refused an index that no node has.
+        share: Share::new(ours.nodes, ours.node_index).unwrap_or(Share::WHOLE),
         deadlines: Deadlines {
             head: Duration::from_secs(ours.header_timeout),
             idle: Duration::from_secs(ours.idle_timeout),
