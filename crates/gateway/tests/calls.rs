@@ -5,6 +5,7 @@ mod calls {
     pub mod upstream;
     pub mod world;
 
+    mod answers;
     mod credentials;
     mod entitlement;
     mod forwarding;
