@@ -25,4 +25,5 @@ mod calls {
     mod reuse;
     mod scopes;
     mod tls;
+    mod websocket;
 }
