@@ -2,7 +2,9 @@
 //!
 //! Live counters are not in it, so that a reload forgets nothing.
 
-use crate::{admit::PlanAdmission, observe::ProductMetrics, router::Router, termination::Authorities, upstream::Origin};
+use crate::{
+    admit::PlanAdmission, observe::ProductMetrics, router::Router, termination::Authorities, upstream::Origin,
+};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{Directory, ProductSecret, UpstreamHeader},
