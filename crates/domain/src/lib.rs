@@ -10,6 +10,7 @@ pub mod idempotency;
 pub mod key_text;
 pub mod limit;
 pub mod money;
+pub mod network;
 pub mod openapi;
 pub mod period;
 pub mod plan;

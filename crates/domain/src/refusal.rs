@@ -48,6 +48,8 @@ pub enum Code {
     HeadersTooLarge,
     RequestTimeout,
     MisdirectedRequest,
+    TooManyGuesses,
+    IssuerUnavailable,
 }
 
 /// One row of the table of refusals.
@@ -67,7 +69,7 @@ pub struct Description {
 
 impl Code {
     /// In the order in which the docs list them.
-    pub const ALL: [Self; 42] = [
+    pub const ALL: [Self; 44] = [
         Self::MissingKey,
         Self::MalformedKey,
         Self::UnknownKey,
@@ -110,6 +112,8 @@ impl Code {
         Self::HeadersTooLarge,
         Self::RequestTimeout,
         Self::MisdirectedRequest,
+        Self::TooManyGuesses,
+        Self::IssuerUnavailable,
     ];
 
     /// The table.
@@ -408,6 +412,20 @@ impl Code {
                 "Misdirected request",
                 "This gateway does not answer for that host.",
                 "Use the address that the portal shows.",
+            ),
+            Self::TooManyGuesses => (
+                "too-many-guesses",
+                429,
+                "Too many unknown credentials",
+                "Too many credentials that nobody has came from this network address within a minute.",
+                "Send a key that exists; keys that exist work from this address all the while.",
+            ),
+            Self::IssuerUnavailable => (
+                "issuer-unavailable",
+                503,
+                "Issuer unavailable",
+                "The keys of the token's issuer have not been fetched yet, so that the token cannot be checked.",
+                "Try again after the number of seconds in Retry-After; if it stays, contact the provider.",
             ),
         };
         Description { code, status, title, meaning, remedy }

@@ -2,10 +2,12 @@
 //! snapshot and the counters.
 
 use crate::{
-    authenticate::Authenticator,
+    authenticate::{Authenticator, Remembered},
     bulkhead::Bulkheads,
+    client_address::TrustedProxies,
     config::{Deadlines, WhenFull},
     headers::Via,
+    key_sets::KeySets,
     live::LiveLimits,
     observe::GatewayMetrics,
     ports::{Allowance, Clock, Directory, Recorder},
@@ -69,6 +71,10 @@ pub(crate) struct Shared {
     pub tls: Arc<rustls::ClientConfig>,
     /// What clients meet on the TLS listener, where there is one.
     pub termination: Option<Termination>,
+    pub key_sets: Arc<KeySets>,
+    pub proxies: TrustedProxies,
+    /// Of an address within a minute on each core; then it is told so.
+    pub guesses_per_minute: u32,
     pub started: Instant,
 }
 
@@ -86,6 +92,7 @@ pub(crate) struct Core {
     pub pools: Pools,
     pub bulkheads: Bulkheads,
     pub request_ids: RequestIds,
+    pub remembered: Remembered,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     /// Ticks since the core started.
     now: Rc<Cell<u64>>,
@@ -135,12 +142,14 @@ pub(crate) async fn serve(
 ) -> usize {
     let pools = Pools::new(shared.tls.clone(), shared.deadlines);
     let (connections, now) = (RefCell::default(), Rc::default());
+    let remembered = Remembered::new(shared.guesses_per_minute);
     let core = Rc::new(Core {
         index,
         shared,
         pools,
         bulkheads: Bulkheads::default(),
         request_ids: RequestIds::new(),
+        remembered,
         connections,
         now,
     });

@@ -3,17 +3,15 @@
 use crate::{
     accept::{Connection, Core},
     admit,
-    authenticate::Caller,
-    forward, headers,
+    authenticate::{Asking, Caller, Rejection, requirements},
+    forward, headers, identity,
     matching::{self, Reached},
     meter::{Metered, Reply, Upload, UploadState},
     request_id::X_REQUEST_ID,
     reserve::{self, Draft, Ending, Permit},
     respond::{Refusal, Standings},
     upstream::{Answer, AnswerBody},
-    websocket,
 };
-use bytes::Bytes;
 use domain::{key_text::Environment, refusal::Code, usage::Outcome};
 use http::{HeaderValue, Request, Response, Version, header::HOST};
 use http_body::Body;
@@ -35,9 +33,17 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
         return refuse(&core, &draft, refusal, None, Reached::default(), &standings);
     }
     let snapshot = core.shared.directory.load_full();
-    let caller = match core.shared.authenticator.authenticate(&head.headers, snapshot, now) {
+    let mut asking = Asking { core: &core, connection: &connection, head: &head, now, waited: false };
+    let mut authenticated = core.shared.authenticator.authenticate(asking, snapshot);
+    if let Err(Rejection::Awaits(fetching)) = authenticated {
+        Box::pin(fetching.ended()).await;
+        asking.waited = true;
+        authenticated = core.shared.authenticator.authenticate(asking, core.shared.directory.load_full());
+    }
+    let caller = match authenticated {
         Ok(caller) => caller,
-        Err((refusal, caller)) => {
+        Err(rejection) => {
+            let (refusal, caller) = rejection.refusal();
             return refuse(&core, &draft, refusal, caller.as_ref(), Reached::default(), &standings);
         }
     };
@@ -49,6 +55,9 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let refuse_target = |refusal, standings: &Standings| {
         refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), standings)
     };
+    if let Err(refusal) = requirements::check(&target) {
+        return refuse_target(refusal, &standings);
+    }
     let announced = body.size_hint().lower();
     if announced > core.shared.body_limit {
         let detail = format!("A body is at most {} bytes long, this one has {announced}.", core.shared.body_limit);
@@ -85,11 +94,6 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     standings.put_cost(permit.cost(status), &mut head.headers);
     let whole = match body {
         AnswerBody::Full(bytes) => bytes,
-        AnswerBody::Switched(upstream) => {
-            websocket::put_upgrade(&mut head.headers);
-            websocket::switch(&connection, upstream, permit);
-            return Response::from_parts(head, Reply::Whole(Bytes::new()));
-        }
         body => {
             let metered = Metered::new(body, permit, connection, status);
             return Response::from_parts(head, Reply::Streaming(Box::new(metered)));
@@ -145,13 +149,12 @@ async fn forward_to(
         return Err(Refusal::new(Code::UpstreamUnreachable, "The product's set-up is incomplete."));
     };
     let environment = target.caller.key().environment;
-    let opens_websocket = websocket::is_asked_for(&head) && body.is_end_stream();
     headers::to_upstream(&mut head.headers, core, connection, permit.draft(), environment, upstream, head.version);
-    if opens_websocket {
-        websocket::put_upgrade(&mut head.headers);
-    }
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
-    let request = forward::readdress(head, upstream, &target.path_below, body)?;
+    let mut request = forward::readdress(head, upstream, &target.path_below, body)?;
+    if target.product().entry.is_some() {
+        identity::tell(target, connection, permit.draft(), &mut request);
+    }
     let began = Instant::now();
     let sent = forward::send(core, upstream, request, upload).await;
     permit.upstream = began.elapsed();

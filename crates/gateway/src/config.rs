@@ -1,5 +1,6 @@
 //! What the gateway has to be told before it starts.
 
+use crate::client_address::TrustedProxies;
 use crate::termination::Certificates;
 use domain::limit::rule::Share;
 use spool::Durability;
@@ -33,6 +34,9 @@ pub struct GatewayConfig {
     /// Certificates in PEM form that https upstreams may be signed by, besides the web's authorities.
     pub upstream_authorities: Option<Vec<u8>>,
     pub spool: Spool,
+    pub trusted_proxies: TrustedProxies,
+    /// Credentials that nobody has, of one network address within a minute on each core; more are answered with 429.
+    pub guesses_per_minute: u32,
 }
 
 impl GatewayConfig {
@@ -53,6 +57,8 @@ impl GatewayConfig {
             deadlines: Deadlines::default(),
             upstream_authorities: None,
             spool,
+            trusted_proxies: TrustedProxies::default(),
+            guesses_per_minute: 60,
         }
     }
 }

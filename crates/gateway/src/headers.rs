@@ -30,6 +30,7 @@ pub(crate) fn to_upstream(
     version: Version,
 ) {
     let takes_trailers = headers.get_all(TE).iter().any(|te| te.as_bytes().eq_ignore_ascii_case(b"trailers"));
+    let told = core.shared.proxies.told(&connection.peer, headers);
     strip(headers, |name| {
         let twin = upstream.headers.iter().any(|(own, _)| is_twin(name, own.as_str()));
         is_hop_by_hop(name) || is_ours(name) || twin
@@ -41,8 +42,8 @@ pub(crate) fn to_upstream(
     if let Some(host) = headers.insert(HOST, upstream.host.clone()) {
         headers.insert(X_FORWARDED_HOST, host);
     }
-    headers.insert(X_FORWARDED_FOR, connection.peer.clone());
-    let scheme = if connection.secure { "https" } else { "http" };
+    headers.insert(X_FORWARDED_FOR, told.as_ref().map_or(&connection.peer, |told| &told.client).clone());
+    let scheme = if connection.secure || told.is_some_and(|told| told.secure) { "https" } else { "http" };
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     headers.insert(X_TURNPIKE_ENVIRONMENT, HeaderValue::from_static(environment.code()));
     headers.append(VIA, core.shared.via.received_by(version).clone());

@@ -7,7 +7,7 @@ use crate::{
     path,
     respond::Refusal,
     router::Found,
-    snapshot::{Operation, Plan, Product, Subscription},
+    snapshot::{Operation, Plan, Product, Snapshot, Subscription},
 };
 use domain::refusal::Code;
 use http::{Method, Uri};
@@ -57,6 +57,12 @@ impl Target {
 fn terms(caller: &Caller) -> Option<(&Subscription, &Plan)> {
     let subscription = caller.partner().subscription.as_ref()?;
     Some((subscription, caller.snapshot().plans.get(subscription.plan)?))
+}
+
+/// The product whose route the path lies under, whoever asks.
+pub(crate) fn product_at(snapshot: &Snapshot, uri: &Uri) -> Option<usize> {
+    let path = path::canonical(uri.path()).ok()?;
+    snapshot.product_at(&path)
 }
 
 /// Finds the operation of the caller's plan, and notes in `reached` how far it came.

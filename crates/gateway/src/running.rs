@@ -5,6 +5,7 @@ use crate::{
     authenticate::Authenticator,
     config::{GatewayConfig, Spool, WhenFull},
     headers::Via,
+    key_sets,
     live::LiveLimits,
     observe::GatewayMetrics,
     ports::{Allowance, Clock, Directory, Recorder},
@@ -81,6 +82,9 @@ impl Gateway {
             allowance,
             recorder,
             clock,
+            key_sets: Arc::default(),
+            proxies: config.trusted_proxies,
+            guesses_per_minute: config.guesses_per_minute,
             authenticator: Authenticator::new(&config.pepper.0, config.try_signing_key.0),
             limits: LiveLimits::default(),
             metrics: GatewayMetrics::new(cores),
@@ -97,6 +101,7 @@ impl Gateway {
             started: Instant::now(),
         });
         let (orders, order) = watch::channel(Order::Serve);
+        start_key_sets(shared.clone(), order.clone())?;
         let mut tls_listeners = tls_listeners.into_iter();
         let start = |(index, plain)| {
             let listeners = Listeners { plain, tls: tls_listeners.next() };
@@ -128,6 +133,22 @@ impl Running {
         }
         cut_off
     }
+}
+
+/// The thread that fetches issuers' keys, until the gateway ends.
+fn start_key_sets(shared: Arc<Shared>, mut orders: watch::Receiver<Order>) -> Result<(), StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    let keep = move || {
+        runtime.block_on(async {
+            let keeping = key_sets::keep(shared.key_sets.clone(), shared.directory.clone(), shared.tls.clone());
+            tokio::select! {
+                () = keeping => {}
+                _ = orders.wait_for(|order| *order != Order::Serve) => {}
+            }
+        });
+    };
+    thread::Builder::new().name("gateway-keys".to_owned()).spawn(keep).map_err(StartError::Thread)?;
+    Ok(())
 }
 
 fn start_core(

@@ -7,7 +7,7 @@ use crate::{
 };
 use arc_swap::ArcSwapOption;
 use domain::{
-    directory::{Directory, ProductSecret, UpstreamHeader},
+    directory::{Directory, KeyKind, ProductSecret, UpstreamHeader},
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     limit::Limit,
@@ -25,7 +25,12 @@ use std::{
 };
 
 mod authorities;
+mod bounds;
 mod compile;
+pub(crate) mod credentials;
+
+use bounds::Bounds;
+use credentials::{Credentials, Entry};
 
 /// Everything that one call is decided by.
 #[derive(Debug)]
@@ -43,6 +48,7 @@ pub struct Snapshot {
     route_depth: usize,
     /// Who signs client certificates, of all products together.
     pub(crate) client_authorities: Authorities,
+    pub(crate) credentials: Credentials,
 }
 
 /// A value in the directory that is under the installation's key.
@@ -68,6 +74,8 @@ pub(crate) struct Key {
     pub app: AppId,
     pub team: Option<TeamId>,
     pub environment: Environment,
+    pub kind: KeyKind,
+    pub bounds: Option<Box<Bounds>>,
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
 }
@@ -97,6 +105,7 @@ pub(crate) struct CurrentPeriod {
 #[derive(Debug)]
 pub(crate) struct Plan {
     pub id: PlanVersionId,
+    pub code: String,
     pub name: String,
     pub limits: Vec<Limit>,
     pub quota: Option<Quota>,
@@ -124,6 +133,8 @@ pub(crate) struct Product {
     pub route_bytes: usize,
     pub operations: Vec<Operation>,
     pub router: Router,
+    /// `None` where one API key is the whole story.
+    pub entry: Option<Box<Entry>>,
     /// `None` where the address or a header cannot be used: the product answers 502.
     pub upstream: Option<Upstream>,
     pub metrics: ProductMetrics,
@@ -149,6 +160,8 @@ pub(crate) struct Operation {
     pub weight: u64,
     /// Features that it, or some of its parameters, need.
     pub gates: Vec<FeatureGate>,
+    /// What a key with scopes has to have.
+    pub scope: Option<String>,
 }
 
 impl Snapshot {

@@ -62,6 +62,12 @@ pub struct Issuer {
     /// The claim that names the caller: its text is an identity of an app.
     #[serde(default = "default_claim")]
     pub claim: String,
+    /// Takes only tokens whose `typ` says that they are access tokens (`at+jwt`, RFC 9068), for issuers that say it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_access_tokens: bool,
+    /// Whether the key set may be at a private address and be fetched without TLS, for an issuer in one's own network.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_private_addresses: bool,
 }
 
 /// Signature algorithms of RFC 7518 and RFC 8037 that we verify.
@@ -108,7 +114,11 @@ impl Authentication {
             if issuer.issuer.is_empty() {
                 add(format!("issuers[{index}].issuer"), "Write the iss claim of its tokens");
             }
-            if !issuer.jwks_url.starts_with("https://") && !issuer.jwks_url.starts_with("http://") {
+            let plain = issuer.jwks_url.starts_with("http://");
+            if plain && !issuer.allow_private_addresses {
+                let message = "Keys are fetched over https; plain http is for issuers with allow_private_addresses";
+                add(format!("issuers[{index}].jwks_url"), message);
+            } else if !plain && !issuer.jwks_url.starts_with("https://") {
                 add(
                     format!("issuers[{index}].jwks_url"),
                     "Write the address of its key set, as https://id.example/keys",

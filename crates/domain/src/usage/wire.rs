@@ -43,7 +43,7 @@ const CACHED: u8 = 4;
 const REFUSED: u8 = 16;
 
 /// Only ever appended to.
-const REFUSALS: [Code; 42] = [
+const REFUSALS: [Code; 44] = [
     Code::MissingKey,
     Code::MalformedKey,
     Code::UnknownKey,
@@ -86,6 +86,8 @@ const REFUSALS: [Code; 42] = [
     Code::HeadersTooLarge,
     Code::RequestTimeout,
     Code::MisdirectedRequest,
+    Code::TooManyGuesses,
+    Code::IssuerUnavailable,
 ];
 
 /// Appends the event to `out`.

@@ -111,7 +111,8 @@ fn everything() -> (Value, Value) {
     let policy = json!({
         "authentication": {
             "accept": [["token", "certificate"]],
-            "issuers": [{"issuer": "i", "jwks_url": "https://i/keys", "audiences": ["a"], "algorithms": ["ES256"], "claim": "c"}],
+            "issuers": [{"issuer": "i", "jwks_url": "https://i/keys", "audiences": ["a"], "algorithms": ["ES256"], "claim": "c",
+                "only_access_tokens": true, "allow_private_addresses": true}],
             "client_authorities": "PEM", "revocation_lists": "PEM", "identity_headers": true,
         },
         "upstream": {

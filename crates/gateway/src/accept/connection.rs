@@ -4,10 +4,9 @@
 //! sweep five times a second cost less and keep the deadlines apart.
 
 use super::{streams::Streams, tls::PeerCertificate};
-use crate::websocket::Tunnel;
 use http::HeaderValue;
 use std::{
-    cell::{Cell, OnceCell, RefCell},
+    cell::{Cell, OnceCell},
     rc::Rc,
 };
 use tokio::sync::Notify;
@@ -39,8 +38,6 @@ pub(crate) struct Connection {
     streams: OnceCell<Box<Streams>>,
     /// The HTTP/2 connection that this is a stream of.
     trunk: Option<Rc<Connection>>,
-    /// What it becomes when its last answer of HTTP/1 is out.
-    tunnel: RefCell<Option<Box<Tunnel>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,7 +88,6 @@ impl Connection {
             certificate: OnceCell::new(),
             streams: OnceCell::new(),
             trunk: None,
-            tunnel: RefCell::default(),
         }
     }
 
@@ -161,15 +157,6 @@ impl Connection {
         }
     }
 
-    /// Makes it a tunnel as soon as the answer with 101 is out.
-    pub(crate) fn leave_tunnel(&self, tunnel: Box<Tunnel>) {
-        *self.tunnel.borrow_mut() = Some(tunnel);
-    }
-
-    pub(super) fn take_tunnel(&self) -> Option<Box<Tunnel>> {
-        self.tunnel.borrow_mut().take()
-    }
-
     /// Whether it missed a deadline and is being closed.
     pub(crate) const fn is_doomed(&self) -> bool {
         self.doomed.get()
@@ -194,7 +181,7 @@ impl Connection {
     }
 
     /// Waits until it has to be drained or closed.
-    pub(crate) async fn told(&self) {
+    pub(super) async fn told(&self) {
         self.told.notified().await;
     }
 

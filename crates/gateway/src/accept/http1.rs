@@ -34,9 +34,8 @@ where
             ended = &mut serving => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a client's connection ended");
-                    return;
                 }
-                break;
+                return;
             }
             () = connection.told() => {
                 if connection.is_doomed() {
@@ -45,9 +44,5 @@ where
                 Pin::new(&mut serving).graceful_shutdown();
             }
         }
-    }
-    if let Some(tunnel) = connection.take_tunnel() {
-        let parts = serving.into_parts();
-        Box::pin(tunnel.run(core, connection, parts.io.into_inner(), parts.read_buf)).await;
     }
 }

@@ -1,6 +1,7 @@
 //! TLS from clients: the handshake, and what it proved. The handshake has the time of a request's head.
 
 use super::{Connection, Core, Watched, http1, http2};
+use crate::authenticate::Memo;
 use rustls::pki_types::CertificateDer;
 use std::rc::Rc;
 use tokio::net::TcpStream;
@@ -12,6 +13,7 @@ pub(crate) struct PeerCertificate {
     pub end_entity: CertificateDer<'static>,
     /// What else the client sent, towards its authority.
     pub intermediates: Vec<CertificateDer<'static>>,
+    pub memo: Memo,
 }
 
 /// Serves a connection of the TLS listener in the protocol that both sides chose.
@@ -42,5 +44,6 @@ pub(super) async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, strea
 fn shown<S>(io: &TlsStream<S>) -> Option<PeerCertificate> {
     let (end_entity, intermediates) = io.get_ref().1.peer_certificates()?.split_first()?;
     let own = |certificate: &CertificateDer<'_>| certificate.clone().into_owned();
-    Some(PeerCertificate { end_entity: own(end_entity), intermediates: intermediates.iter().map(own).collect() })
+    let intermediates = intermediates.iter().map(own).collect();
+    Some(PeerCertificate { end_entity: own(end_entity), intermediates, memo: Memo::default() })
 }

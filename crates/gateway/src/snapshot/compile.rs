@@ -1,6 +1,9 @@
 //! From the directory's lists to the snapshot's tables.
 
-use super::{Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription, Upstream};
+use super::{
+    Bounds, Credentials, Entry, Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription,
+    Upstream,
+};
 use crate::{admit::PlanAdmission, observe::ProductMetrics, respond, router::Router, upstream::Origin};
 use arc_swap::ArcSwapOption;
 use domain::{
@@ -11,7 +14,7 @@ use domain::{
 use http::{HeaderName, HeaderValue, Method, Uri};
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-type Unseal<'a> = &'a dyn Fn(Sealed<'_>) -> Result<Vec<u8>, String>;
+pub(super) type Unseal<'a> = &'a dyn Fn(Sealed<'_>) -> Result<Vec<u8>, String>;
 
 pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
     let mut problems = Vec::new();
@@ -19,6 +22,7 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
 
     let mut headers: HashMap<_, Vec<_>> = HashMap::new();
     directory.headers.iter().for_each(|header| headers.entry(header.product).or_default().push(header));
+    let mut credentials = Credentials::default();
     let mut products = Vec::with_capacity(directory.products.len());
     let mut routes = HashMap::new();
     for from in &directory.products {
@@ -31,7 +35,16 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
         }
         let added = headers.get(&from.id).map_or(&[][..], Vec::as_slice);
         let upstream = upstream(from, added, unseal).map_err(|message| say(&from.code, message)).ok();
-        products.push(product(from, upstream));
+        let secrets: Vec<_> = directory.secrets.iter().filter(|secret| secret.product == from.id).collect();
+        // A product whose way in cannot be checked as its policy says is closed.
+        let (upstream, entry) = match credentials.entry(from, &secrets, unseal) {
+            Ok(entry) => (upstream, entry),
+            Err(message) => {
+                say(&from.code, message);
+                (None, None)
+            }
+        };
+        products.push(product(from, upstream, entry));
     }
 
     let mut plans = Vec::with_capacity(directory.plans.len());
@@ -61,6 +74,10 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
             say(&from.id.to_string(), "The key's partner is not in the directory".to_owned());
             continue;
         };
+        let (bounds, problem) = Bounds::read(from);
+        if let Some(problem) = problem {
+            say(&from.id.to_string(), problem);
+        }
         keys_by_hash.insert(from.hash, keys.len());
         keys_by_id.insert(from.id, keys.len());
         keys.push(Key {
@@ -69,6 +86,8 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
             app: from.app,
             team: from.team,
             environment: from.environment,
+            kind: from.kind,
+            bounds,
             expires_at: from.expires_at,
             revoked_at: from.revoked_at,
         });
@@ -89,10 +108,11 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
         routes,
         route_depth,
         client_authorities,
+        credentials,
     }
 }
 
-fn product(from: &product::Product, upstream: Option<Upstream>) -> Product {
+fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Box<Entry>>) -> Product {
     let method =
         |operation: &product::Operation| Method::from_bytes(operation.method.as_bytes()).unwrap_or(Method::TRACE);
     // First those that are in force: where one came back under another code, it counts.
@@ -116,8 +136,10 @@ fn product(from: &product::Product, upstream: Option<Upstream>) -> Product {
                 path: operation.path.clone(),
                 weight: u64::from(operation.weight),
                 gates: from.policy.operation(&operation.code).map_or_else(Vec::new, |own| own.gates.clone()),
+                scope: from.policy.operation(&operation.code).and_then(|policy| policy.scope.clone()),
             })
             .collect(),
+        entry,
         upstream,
         metrics: ProductMetrics::new(&from.code),
         max_in_flight: from.policy.upstream.max_in_flight,
@@ -167,6 +189,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
     };
     let mut plan = Plan {
         id: from.id,
+        code: from.plan_code.clone(),
         name: from.plan_name.clone(),
         limits: from.terms.limits.clone(),
         quota: from.terms.quota,
