@@ -8,6 +8,7 @@
 
 mod admin;
 mod background;
+mod certificates;
 pub mod data_plane;
 pub mod directory_file;
 mod front;
@@ -30,7 +31,7 @@ use app::{
     state::{AppState, Clock, Settings},
 };
 use domain::directory::Directory;
-use gateway::{Gateway, InProcess, try_credential};
+use gateway::{Gateway, GatewayConfig, InProcess, try_credential};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     future::ready,
@@ -107,8 +108,12 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         data_plane::seed(&allowance, &prepared.directory, None, &store, clock.now()).await?;
     }
     let directory = gateway::directory(data_plane::compile(&prepared.directory, &secrets));
+    let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
     let gateway = Gateway::start(
-        data_plane::configure(&config, &data, &secrets),
+        GatewayConfig {
+            tls: certificates.as_ref().map(certificates::Files::listener),
+            ..data_plane::configure(&config, &data, &secrets)
+        },
         directory.clone(),
         allowance.clone(),
         Arc::new(data_plane::clock(clock.clone())),
@@ -130,6 +135,10 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     };
     let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, prepared)?;
 
+    let hang_up = match certificates {
+        Some(files) => certificates::watch(files, &mut tasks)?,
+        None => signals::HangUp::Ends,
+    };
     let upkeep = metrics.clone();
     tasks.every("tend_metrics", METRICS_UPKEEP, Nudge::default(), move || {
         upkeep.run_upkeep();
@@ -164,7 +173,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         took_ms = started.elapsed().as_millis(),
         "ready"
     );
-    signals::end().await?;
+    signals::end(hang_up).await?;
     tracing::info!("stopping: calls in flight end, usage is stored");
     let deadline = tokio::time::Instant::now() + DRAIN;
     switch.stop();

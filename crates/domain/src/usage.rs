@@ -80,7 +80,8 @@ impl Outcome {
     }
 }
 
-/// Whether a call that was answered with this status counts: 2xx, 3xx and 4xx of the upstream do, its 5xx do not.
+/// Whether a call that was answered with this status counts: 101 (a WebSocket), 2xx, 3xx and 4xx of the upstream do, its 5xx
+/// do not.
 pub const fn is_billable_status(status: u16) -> bool {
-    matches!(status, 200..=499)
+    matches!(status, 101 | 200..=499)
 }

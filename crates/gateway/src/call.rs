@@ -11,7 +11,9 @@ use crate::{
     reserve::{self, Draft, Ending, Permit},
     respond::{Refusal, Standings},
     upstream::{Answer, AnswerBody},
+    websocket,
 };
+use bytes::Bytes;
 use domain::{key_text::Environment, refusal::Code, usage::Outcome};
 use http::{HeaderValue, Request, Response, Version, header::HOST};
 use http_body::Body;
@@ -94,6 +96,11 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     standings.put_cost(permit.cost(status), &mut head.headers);
     let whole = match body {
         AnswerBody::Full(bytes) => bytes,
+        AnswerBody::Switched(upstream) => {
+            websocket::put_upgrade(&mut head.headers);
+            websocket::switch(&connection, upstream, permit);
+            return Response::from_parts(head, Reply::Whole(Bytes::new()));
+        }
         body => {
             let metered = Metered::new(body, permit, connection, status);
             return Response::from_parts(head, Reply::Streaming(Box::new(metered)));
@@ -149,7 +156,11 @@ async fn forward_to(
         return Err(Refusal::new(Code::UpstreamUnreachable, "The product's set-up is incomplete."));
     };
     let environment = target.caller.key().environment;
+    let opens_websocket = websocket::is_asked_for(&head) && body.is_end_stream();
     headers::to_upstream(&mut head.headers, core, connection, permit.draft(), environment, upstream, head.version);
+    if opens_websocket {
+        websocket::put_upgrade(&mut head.headers);
+    }
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
     let mut request = forward::readdress(head, upstream, &target.path_below, body)?;
     if target.product().entry.is_some() {

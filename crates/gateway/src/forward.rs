@@ -6,6 +6,7 @@ use crate::{
     respond::Refusal,
     snapshot::Upstream,
     upstream::{Answer, AnswerBody, ExchangeError, SendFailed},
+    websocket,
 };
 use domain::refusal::Code;
 use http::{Method, Request, request};
@@ -31,9 +32,8 @@ pub(crate) async fn send(
         return Err(Refusal::new(Code::BadRequest, "The request's body broke off."));
     }
     match sent {
-        Ok(Ok(Answer { body: AnswerBody::Switched(unasked), .. })) => {
-            drop(unasked);
-            Err(Refusal::new(Code::UpstreamUnreachable, "The API switched protocols without being asked to."))
+        Ok(Ok(Answer { head, body: AnswerBody::Switched(_) })) if !websocket::is_granted(&head.headers) => {
+            Err(Refusal::new(Code::UpstreamUnreachable, "The API switched to a protocol that it was not asked for."))
         }
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(error)) => {

@@ -45,6 +45,7 @@ mod snapshot;
 mod termination;
 pub mod try_credential;
 mod upstream;
+mod websocket;
 
 pub use allowance::InProcess;
 pub use authenticate::hash_key;

@@ -2,11 +2,14 @@
 
 mod calls {
     pub mod client;
+    pub mod frames;
     pub mod upstream;
     pub mod world;
 
+    mod answers;
     mod credentials;
     mod entitlement;
+    mod floods;
     mod forwarding;
     mod gates;
     mod hostile;
@@ -22,4 +25,5 @@ mod calls {
     mod reuse;
     mod scopes;
     mod tls;
+    mod websocket;
 }

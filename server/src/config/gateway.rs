@@ -1,11 +1,12 @@
 //! What the gateway may take, and how safely it keeps usage.
 
 use super::Reader;
-use std::{num::NonZeroUsize, thread};
+use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread};
 
 /// Bounds and durability of the data plane.
 #[derive(Debug, Clone)]
 pub struct Gateway {
+    pub tls: Option<Tls>,
     /// Threads, each with its own runtime, connections and upstream pools.
     pub cores: usize,
     /// Bytes.
@@ -26,6 +27,34 @@ pub struct Gateway {
     pub spool_full: SpoolFull,
     /// Bytes.
     pub spool_max_bytes: u64,
+}
+
+/// The TLS listener.
+#[derive(Debug, Clone)]
+pub struct Tls {
+    pub listen: SocketAddr,
+    /// Certificate chains and their private keys, in PEM form.
+    pub files: Vec<(PathBuf, PathBuf)>,
+}
+
+impl Tls {
+    fn read(reader: &mut Reader) -> Option<Self> {
+        const LISTEN: &str = "TURNPIKE_GATEWAY_TLS_LISTEN";
+        const CERTIFICATE: &str = "TURNPIKE_GATEWAY_TLS_CERTIFICATE";
+        const KEY: &str = "TURNPIKE_GATEWAY_TLS_KEY";
+        let (certificates, keys) = (reader.paths(CERTIFICATE), reader.paths(KEY));
+        if reader.text(LISTEN).is_none() {
+            if !certificates.is_empty() || !keys.is_empty() {
+                reader.problem(LISTEN, "set it too, as 0.0.0.0:8443, or take certificate and key out");
+            }
+            return None;
+        }
+        let listen = reader.address(LISTEN, SocketAddr::from(([0, 0, 0, 0], 8443)));
+        if certificates.is_empty() || certificates.len() != keys.len() {
+            reader.problem(CERTIFICATE, format!("TLS needs a certificate, and as many keys in {KEY}"));
+        }
+        Some(Self { listen, files: certificates.into_iter().zip(keys).collect() })
+    }
 }
 
 /// What recorded usage survives.
@@ -67,6 +96,7 @@ impl Gateway {
             );
         }
         Self {
+            tls: Tls::read(reader),
             cores: reader.number("TURNPIKE_GATEWAY_CORES", 1, 256).unwrap_or(all_cores),
             max_body: reader.number("TURNPIKE_GATEWAY_MAX_BODY", 1, u64::MAX).unwrap_or(10 << 20),
             max_connections: reader.number("TURNPIKE_GATEWAY_MAX_CONNECTIONS", 1, 1_000_000).unwrap_or(10_000),

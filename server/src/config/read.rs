@@ -137,6 +137,17 @@ impl Reader {
         }
     }
 
+    /// Absolute paths with commas between them; empty where it is not set.
+    pub fn paths(&mut self, name: &'static str) -> Vec<PathBuf> {
+        let written = self.text(name).unwrap_or_default();
+        let parts = written.split(',').map(str::trim).filter(|part| !part.is_empty());
+        let paths: Result<_, _> = parts.map(std::path::absolute).collect();
+        paths.unwrap_or_else(|_| {
+            self.problem(name, format!("{written:?} is not a list of paths"));
+            Vec::new()
+        })
+    }
+
     /// One of a few words.
     pub fn choice<T: Copy>(&mut self, name: &'static str, choices: &[(&str, T)], default: T) -> T {
         let Some(written) = self.text(name) else { return default };

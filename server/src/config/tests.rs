@@ -46,6 +46,23 @@ fn a_master_secret_is_32_bytes_in_base64_or_hex() {
 }
 
 #[test]
+fn tls_needs_an_address_a_certificate_and_its_key() {
+    let listen = ("TURNPIKE_GATEWAY_TLS_LISTEN", "127.0.0.1:8443");
+    let certificate = ("TURNPIKE_GATEWAY_TLS_CERTIFICATE", "/etc/a.pem, /etc/b.pem");
+    let key = ("TURNPIKE_GATEWAY_TLS_KEY", "/etc/a.key,/etc/b.key");
+    let secret = ("TURNPIKE_SECRET", SECRET);
+    assert!(read(&[secret]).expect("a configuration").gateway.tls.is_none());
+    let tls = read(&[secret, listen, certificate, key]).expect("a configuration").gateway.tls.expect("TLS");
+    assert_eq!(tls.files.len(), 2);
+    assert_eq!(tls.files[1], (Path::new("/etc/b.pem").to_owned(), Path::new("/etc/b.key").to_owned()));
+    for incomplete in [&[listen][..], &[listen, certificate], &[certificate, key], &[listen, key]] {
+        let problems = problems_of(&[&[secret], incomplete].concat());
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].starts_with("TURNPIKE_GATEWAY_TLS_"), "{problems:?}");
+    }
+}
+
+#[test]
 fn all_problems_are_told_at_once_and_show_no_secret() {
     let problems = problems_of(&[
         ("TURNPIKE_SECRET", "hunter2"),

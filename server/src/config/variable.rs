@@ -117,6 +117,24 @@ pub const VARIABLES: &[Variable] = &[
         "https://api.stripe.com",
         "Where Stripe's API is; a test stand-in can be put here",
     ),
+    plain(
+        "TURNPIKE_GATEWAY_TLS_LISTEN",
+        "gateway.tls_listen",
+        "none: the gateway speaks plain HTTP",
+        "Address of the gateway's TLS listener, besides the plain one. 0.0.0.0:8443 opens it to the network",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_TLS_CERTIFICATE",
+        "gateway.tls_certificate",
+        "none",
+        "PEM file with the certificate chain of the TLS listener, the server's own first; several with commas between them, of which clients choose by name. Read again when it changes and at SIGHUP",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_TLS_KEY",
+        "gateway.tls_key",
+        "none",
+        "PEM file with the private key of that certificate; several in the same order",
+    ),
     plain("TURNPIKE_GATEWAY_CORES", "gateway.cores", "one for each core", "Threads that serve the gateway, 1 to 256"),
     plain("TURNPIKE_GATEWAY_MAX_BODY", "gateway.max_body", "10485760", "Largest request body in bytes"),
     plain(

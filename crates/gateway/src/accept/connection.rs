@@ -4,9 +4,10 @@
 //! sweep five times a second cost less and keep the deadlines apart.
 
 use super::{streams::Streams, tls::PeerCertificate};
+use crate::websocket::Tunnel;
 use http::HeaderValue;
 use std::{
-    cell::{Cell, OnceCell},
+    cell::{Cell, OnceCell, RefCell},
     rc::Rc,
 };
 use tokio::sync::Notify;
@@ -38,6 +39,8 @@ pub(crate) struct Connection {
     streams: OnceCell<Box<Streams>>,
     /// The HTTP/2 connection that this is a stream of.
     trunk: Option<Rc<Connection>>,
+    /// What it becomes when its last answer of HTTP/1 is out.
+    tunnel: RefCell<Option<Box<Tunnel>>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,6 +91,7 @@ impl Connection {
             certificate: OnceCell::new(),
             streams: OnceCell::new(),
             trunk: None,
+            tunnel: RefCell::default(),
         }
     }
 
@@ -157,6 +161,15 @@ impl Connection {
         }
     }
 
+    /// Makes it a tunnel as soon as the answer with 101 is out.
+    pub(crate) fn leave_tunnel(&self, tunnel: Box<Tunnel>) {
+        *self.tunnel.borrow_mut() = Some(tunnel);
+    }
+
+    pub(super) fn take_tunnel(&self) -> Option<Box<Tunnel>> {
+        self.tunnel.borrow_mut().take()
+    }
+
     /// Whether it missed a deadline and is being closed.
     pub(crate) const fn is_doomed(&self) -> bool {
         self.doomed.get()
@@ -181,7 +194,7 @@ impl Connection {
     }
 
     /// Waits until it has to be drained or closed.
-    pub(super) async fn told(&self) {
+    pub(crate) async fn told(&self) {
         self.told.notified().await;
     }
 

@@ -34,8 +34,9 @@ where
             ended = &mut serving => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a client's connection ended");
+                    return;
                 }
-                return;
+                break;
             }
             () = connection.told() => {
                 if connection.is_doomed() {
@@ -44,5 +45,9 @@ where
                 Pin::new(&mut serving).graceful_shutdown();
             }
         }
+    }
+    if let Some(tunnel) = connection.take_tunnel() {
+        let parts = serving.into_parts();
+        Box::pin(tunnel.run(core, connection, parts.io.into_inner(), parts.read_buf)).await;
     }
 }

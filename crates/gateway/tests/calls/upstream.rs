@@ -120,6 +120,19 @@ impl Upstream {
                 });
                 *response.body_mut() = body.boxed();
             }
+            "/flow" => {
+                // 64 MiB, as fast as they are taken.
+                let (mut sender, body) = Channel::new(1);
+                tokio::spawn(async move {
+                    let piece = Bytes::from(vec![b'f'; 16 << 10]);
+                    for _ in 0..4096 {
+                        if sender.send_data(piece.clone()).await.is_err() {
+                            return;
+                        }
+                    }
+                });
+                *response.body_mut() = body.boxed();
+            }
             "/stall" => {
                 let (mut sender, body) = Channel::new(1);
                 tokio::spawn(async move {

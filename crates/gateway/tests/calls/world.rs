@@ -273,6 +273,7 @@ fn product(number: u128, code: &str, route: &str, upstream_url: &str, visibility
         ("GET", "/drip", 1),
         ("GET", "/stall", 1),
         ("GET", "/break", 1),
+        ("GET", "/flow", 1),
         ("GET", "/trailers", 1),
         ("GET", "/hop-by-hop", 1),
         ("GET", "/items/{id}", 1),
