@@ -4,7 +4,7 @@ use crate::{
     accept::{Connection, Core},
     admit,
     authenticate::{Asking, Caller, Rejection, requirements},
-    forward, headers, identity,
+    cost, forward, headers, identity,
     matching::{self, Reached},
     meter::{Metered, Reply, Upload, UploadState},
     request_id::X_REQUEST_ID,
@@ -85,7 +85,12 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let mut permit = Permit::new(core.clone(), target, draft, reservation);
     permit.places = (in_flight, berth);
     let upload = Rc::new(UploadState::new(connection.clone(), permit.bytes_in.clone()));
-    let forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
+    let mut forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
+    if permit.target().operation().cost.is_some()
+        && let Ok(answer) = forwarded
+    {
+        forwarded = Box::pin(cost::measure(&mut permit, answer, &mut standings)).await;
+    }
     let Answer { mut head, body } = match forwarded {
         Ok(answer) => answer,
         Err(refusal) => return give_up(&core, permit, refusal, &standings),
@@ -93,7 +98,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     headers::to_client(&mut head.headers);
     finish(&mut head.headers, &permit.draft().request_id, &standings);
     let status = head.status.as_u16();
-    standings.put_cost(permit.cost(status), &mut head.headers);
+    standings.put_cost(permit.announced(status, body.size_hint().exact()), &mut head.headers);
     let whole = match body {
         AnswerBody::Full(bytes) => bytes,
         AnswerBody::Switched(upstream) => {
@@ -160,6 +165,9 @@ async fn forward_to(
     headers::to_upstream(&mut head.headers, core, connection, permit.draft(), environment, upstream, head.version);
     if opens_websocket {
         websocket::put_upgrade(&mut head.headers);
+    }
+    if let Some(cost) = &target.operation().cost {
+        cost.prepare(&mut head.headers);
     }
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
     let mut request = forward::readdress(head, upstream, &target.path_below, body)?;

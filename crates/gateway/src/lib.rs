@@ -25,6 +25,7 @@ mod bulkhead;
 mod call;
 mod client_address;
 mod config;
+mod cost;
 mod forward;
 mod headers;
 mod identity;

@@ -12,6 +12,8 @@ pub(crate) struct ProductMetrics {
     /// By outcome and status class.
     requests: [[Counter; 5]; 6],
     duration: Histogram,
+    /// Answers that should have said what they cost, and did not.
+    pub cost_unreadable: Counter,
 }
 
 impl ProductMetrics {
@@ -24,7 +26,8 @@ impl ProductMetrics {
             })
         });
         let duration = histogram!("turnpike_gateway_request_duration_seconds", "product" => code.to_owned());
-        Self { requests, duration }
+        let cost_unreadable = counter!("turnpike_gateway_cost_unreadable_total", "product" => code.to_owned());
+        Self { requests, duration, cost_unreadable }
     }
 
     pub(crate) fn count(&self, outcome: Outcome, status: u16, duration: Duration) {

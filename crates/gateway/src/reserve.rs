@@ -11,6 +11,7 @@ use crate::{
     authenticate::Caller,
     bulkhead::Berth,
     config::WhenFull,
+    cost::Cost,
     live::Place,
     matching::{Reached, Target},
     ports::RecordError,
@@ -50,9 +51,16 @@ pub(crate) struct Reservation {
     units: u64,
 }
 
+const NO_QUOTA: Quota = Quota { units: u64::MAX, beyond: Beyond::Bill };
+
 impl Reservation {
-    fn spend(mut self) {
-        self.units = 0;
+    /// Keeps that many units, also where they are more than were reserved: the call was served and cannot be refused
+    /// afterwards.
+    fn spend(mut self, units: u64) {
+        if let Some(more) = units.checked_sub(self.units).filter(|more| *more > 0) {
+            let _ = self.core.shared.allowance.reserve(self.partner, self.period, more, NO_QUOTA);
+        }
+        self.units = self.units.saturating_sub(units);
     }
 }
 
@@ -72,7 +80,7 @@ pub(crate) fn take(
     now: Timestamp,
     standings: &mut Standings,
 ) -> Result<Option<Reservation>, Refusal> {
-    let weight = target.operation().weight;
+    let weight = target.operation().reserved;
     let live = target.caller.key().environment == Environment::Live;
     let refuses = core.shared.when_full == WhenFull::Refuse;
     if refuses && live && weight > 0 && !core.shared.recorder.has_room(core.index) {
@@ -94,12 +102,11 @@ fn hold(
     now: Timestamp,
     standings: &mut Standings,
 ) -> Result<Option<Reservation>, Refusal> {
-    const NO_QUOTA: Quota = Quota { units: u64::MAX, beyond: Beyond::Bill };
     let Some((subscription, plan)) = target.terms() else { return Ok(None) };
     let Some(current) = subscription.current(plan, now) else {
         return if plan.quota.is_some() { Err(Refusal::of(Code::NoSubscription)) } else { Ok(None) };
     };
-    let (partner, period, units) = (target.caller.partner().id, current.period, target.operation().weight);
+    let (partner, period, units) = (target.caller.partner().id, current.period, target.operation().reserved);
     let reserved = core.shared.allowance.reserve(partner, period, units, plan.quota.unwrap_or(NO_QUOTA));
     let reset_seconds = period.end.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
     if let Some(quota) = plan.quota {
@@ -130,6 +137,8 @@ pub(crate) struct Permit {
     pub if_dropped: Ending,
     pub bytes_in: Rc<std::cell::Cell<u64>>,
     pub upstream: Duration,
+    /// Units that the answer says the call costs.
+    pub used: Option<u64>,
     /// Among the partner's calls in flight and at the product's upstream, until the call has ended.
     pub places: (Option<Place>, Option<Berth>),
     settled: bool,
@@ -148,7 +157,18 @@ impl Permit {
         // The status that proxies' logs give a client that left before its answer.
         let if_dropped = Ending { status: 499, outcome: Outcome::ClientGone, bytes_out: 0 };
         let (bytes_in, upstream) = (Rc::default(), Duration::ZERO);
-        Self { core, target, draft, reservation, if_dropped, bytes_in, upstream, places: (None, None), settled: false }
+        Self {
+            core,
+            target,
+            draft,
+            reservation,
+            if_dropped,
+            bytes_in,
+            upstream,
+            used: None,
+            places: (None, None),
+            settled: false,
+        }
     }
 
     pub(crate) const fn target(&self) -> &Target {
@@ -159,10 +179,20 @@ impl Permit {
         &self.draft
     }
 
-    /// Units that the call costs if it is served with this status.
-    pub(crate) fn cost(&self, status: u16) -> u64 {
+    /// Units that the call costs if it is served with this status and so many bytes; `None` where only its end tells.
+    pub(crate) fn announced(&self, status: u16, bytes: Option<u64>) -> Option<u64> {
+        let operation = self.target.operation();
         let live = self.target.caller.key().environment == Environment::Live;
-        if live && is_billable_status(status) { self.target.operation().weight } else { 0 }
+        match &operation.cost {
+            _ if !live || !is_billable_status(status) => Some(0),
+            None => Some(operation.weight),
+            Some(Cost::Bytes(_)) if bytes.is_none() => None,
+            Some(cost) => Some(cost.by_bytes(bytes.unwrap_or(0)).or(self.used).unwrap_or(operation.reserved)),
+        }
+    }
+
+    fn cost(&self, ending: Ending) -> u64 {
+        self.announced(ending.status, Some(ending.bytes_out)).unwrap_or(0)
     }
 
     /// Records how the call ended, then spends or gives back its units.
@@ -176,8 +206,8 @@ impl Permit {
     fn end(&mut self, ending: Ending) -> Result<(), RecordError> {
         self.settled = true;
         let units = match ending.outcome {
-            Outcome::Served => self.cost(ending.status),
-            Outcome::ClientGone if ending.bytes_out > 0 => self.cost(ending.status),
+            Outcome::Served => self.cost(ending),
+            Outcome::ClientGone if ending.bytes_out > 0 => self.cost(ending),
             _ => 0,
         };
         let duration = self.draft.arrived.elapsed();
@@ -193,7 +223,7 @@ impl Permit {
         match (kept, shared.when_full) {
             (Ok(()), _) => {
                 if let Some(reservation) = self.reservation.take_if(|_| units > 0) {
-                    reservation.spend();
+                    reservation.spend(units);
                 }
                 Ok(())
             }

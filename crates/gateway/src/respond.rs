@@ -149,8 +149,13 @@ impl Standings {
     }
 
     /// Says what the call cost, and that a quota is passed where the plan only warns of it.
-    pub(crate) fn put_cost(&self, units: u64, headers: &mut HeaderMap) {
-        headers.insert(X_TURNPIKE_UNITS, HeaderValue::from(units));
+    ///
+    /// Where the cost is known only at the answer's end, nothing is said of it.
+    pub(crate) fn put_cost(&self, units: impl Into<Option<u64>>, headers: &mut HeaderMap) {
+        match units.into() {
+            Some(units) => drop(headers.insert(X_TURNPIKE_UNITS, HeaderValue::from(units))),
+            None => drop(headers.remove(X_TURNPIKE_UNITS)),
+        }
         let passed = self.quota.filter(|of| of.quota.beyond == Beyond::Warn && of.used > of.quota.units);
         if let Some(of) = passed
             && let Ok(value) = HeaderValue::from_str(&format!("{} of {} units used", of.used, of.quota.units))

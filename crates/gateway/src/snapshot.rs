@@ -3,7 +3,8 @@
 //! Live counters are not in it, so that a reload forgets nothing.
 
 use crate::{
-    admit::PlanAdmission, observe::ProductMetrics, router::Router, termination::Authorities, upstream::Origin,
+    admit::PlanAdmission, cost::Cost, observe::ProductMetrics, router::Router, termination::Authorities,
+    upstream::Origin,
 };
 use arc_swap::ArcSwapOption;
 use domain::{
@@ -158,6 +159,10 @@ pub(crate) struct Operation {
     pub method: http::Method,
     pub path: String,
     pub weight: u64,
+    /// Units that are held before the call; the weight where no cost is measured.
+    pub reserved: u64,
+    /// How the answer says what it costs; `None` is the weight.
+    pub cost: Option<Cost>,
     /// Features that it, or some of its parameters, need.
     pub gates: Vec<FeatureGate>,
     /// What a key with scopes has to have.

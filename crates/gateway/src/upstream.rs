@@ -20,6 +20,7 @@ use bytes::Bytes;
 use http::{HeaderMap, Request, response};
 use http_body::{Body, Frame, SizeHint};
 use std::{
+    collections::VecDeque,
     io,
     pin::Pin,
     task::{Context, Poll},
@@ -49,8 +50,23 @@ pub(crate) enum AnswerBody {
     Full(Bytes),
     /// From a connection of HTTP/1.1.
     Http1(Box<http1::AnswerStream>),
+    /// One of which frames were read before, and are sent first.
+    Begun(Box<Begun>),
     /// After a 101 there is no body: the connection itself, with what was read of it after the head.
     Switched(Box<Switched>),
+}
+
+/// A body whose first frames were read before.
+#[derive(Debug)]
+pub(crate) struct Begun {
+    frames: VecDeque<Frame<Bytes>>,
+    rest: AnswerBody,
+}
+
+impl Begun {
+    pub(crate) const fn new(frames: VecDeque<Frame<Bytes>>, rest: AnswerBody) -> Self {
+        Self { frames, rest }
+    }
 }
 
 /// Why there is no answer, or no end of it.
@@ -88,6 +104,10 @@ impl Body for AnswerBody {
             Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Http1(stream) => stream.poll_frame(cx),
+            Self::Begun(begun) => match begun.frames.pop_front() {
+                Some(frame) => Poll::Ready(Some(Ok(frame))),
+                None => Pin::new(&mut begun.rest).poll_frame(cx),
+            },
             Self::Switched(_) => Poll::Ready(None),
         }
     }
@@ -97,6 +117,7 @@ impl Body for AnswerBody {
         match self {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Http1(stream) => stream.is_at_end(),
+            Self::Begun(begun) => begun.frames.is_empty() && begun.rest.is_end_stream(),
             Self::Switched(_) => true,
         }
     }
@@ -105,6 +126,13 @@ impl Body for AnswerBody {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Http1(stream) => stream.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            // A known length leaves no room for trailers.
+            Self::Begun(begun) if begun.frames.iter().any(Frame::is_trailers) => SizeHint::default(),
+            Self::Begun(begun) => {
+                let read: u64 = begun.frames.iter().filter_map(Frame::data_ref).map(|data| data.len() as u64).sum();
+                let rest = begun.rest.size_hint();
+                rest.exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(left.saturating_add(read)))
+            }
             Self::Switched(_) => SizeHint::with_exact(0),
         }
     }

@@ -7,6 +7,7 @@ mod calls {
     pub mod world;
 
     mod answers;
+    mod cost;
     mod credentials;
     mod entitlement;
     mod floods;

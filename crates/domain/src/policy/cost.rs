@@ -14,7 +14,7 @@ pub enum Cost {
     JsonField { pointer: String, reserve: u32 },
     /// One unit for each begun `per` bytes of the answer's body.
     Bytes { per: u32, reserve: u32 },
-    /// One unit for each begun `per` milliseconds that the upstream took.
+    /// One unit for each begun `per` milliseconds until the upstream's answer began.
     Milliseconds { per: u32, reserve: u32 },
 }
 
@@ -32,7 +32,9 @@ impl Cost {
     pub(super) fn problems(&self, place: &str, problems: &mut Vec<Problem>) {
         let mut add = |message: &str| problems.push(Problem::new(format!("{place}.cost"), message));
         match self {
-            Self::Header { name, .. } if name.is_empty() => add("Name the header that holds the units"),
+            Self::Header { name, .. } if !is_header_name(name) => {
+                add("Name the header that holds the units: letters, digits and dashes");
+            }
             Self::JsonField { pointer, .. } if !pointer.starts_with('/') => {
                 add("Write a JSON Pointer that starts with a slash, as /usage/units");
             }
@@ -41,4 +43,8 @@ impl Cost {
             _ => {}
         }
     }
+}
+
+fn is_header_name(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
 }

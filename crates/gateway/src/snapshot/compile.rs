@@ -4,11 +4,12 @@ use super::{
     Bounds, Credentials, Entry, Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription,
     Upstream,
 };
-use crate::{admit::PlanAdmission, observe::ProductMetrics, respond, router::Router, upstream::Origin};
+use crate::{admit::PlanAdmission, cost::Cost, observe::ProductMetrics, respond, router::Router, upstream::Origin};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{self, Directory, UpstreamHeader},
     period,
+    policy::{self, Policy},
     product::{self, route_problem},
 };
 use http::{HeaderName, HeaderValue, Method, Uri};
@@ -127,22 +128,26 @@ fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Bo
         invited: from.invited.iter().copied().collect(),
         route_bytes: from.route.len(),
         router: Router::new(routable.filter(|(method, ..)| crate::matching::METHODS.contains(method))),
-        operations: from
-            .operations
-            .iter()
-            .map(|operation| Operation {
-                id: operation.id,
-                method: method(operation),
-                path: operation.path.clone(),
-                weight: u64::from(operation.weight),
-                gates: from.policy.operation(&operation.code).map_or_else(Vec::new, |own| own.gates.clone()),
-                scope: from.policy.operation(&operation.code).and_then(|policy| policy.scope.clone()),
-            })
-            .collect(),
+        operations: from.operations.iter().map(|operation| compile_operation(operation, &from.policy)).collect(),
         entry,
         upstream,
         metrics: ProductMetrics::new(&from.code),
         max_in_flight: from.policy.upstream.max_in_flight,
+    }
+}
+
+fn compile_operation(from: &product::Operation, policy: &Policy) -> Operation {
+    let own = policy.operation(&from.code);
+    let cost = own.and_then(|own| own.cost.as_ref());
+    Operation {
+        id: from.id,
+        method: Method::from_bytes(from.method.as_bytes()).unwrap_or(Method::TRACE),
+        path: from.path.clone(),
+        weight: u64::from(from.weight),
+        reserved: u64::from(from.weight.max(cost.map_or(0, policy::Cost::reserve))),
+        cost: cost.map(Cost::new),
+        gates: own.map_or_else(Vec::new, |own| own.gates.clone()),
+        scope: own.and_then(|own| own.scope.clone()),
     }
 }
 

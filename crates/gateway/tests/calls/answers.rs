@@ -109,9 +109,14 @@ async fn an_answer_that_could_be_read_in_two_ways_is_a_502_and_its_connection_is
 #[tokio::test]
 async fn bytes_that_nobody_asked_for_do_not_answer_the_next_call() {
     let scripts = [
-        Script::whole(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"]),
+        Script::whole(&[
+            "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nokHTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged",
+        ]),
         Script {
-            portions: &["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok", "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged"],
+            portions: &[
+                "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok",
+                "HTTP/1.1 200 OK\r\ncontent-length: 6\r\n\r\nforged",
+            ],
             pause: Duration::from_millis(20),
             closes: false,
         },
@@ -241,16 +246,24 @@ async fn an_upstream_that_answers_and_closes_before_it_has_read_the_body_is_hear
 async fn a_request_reaches_the_upstream_framed_by_its_body_and_by_nothing_else() {
     let (world, upstream) = world(Script::whole(&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"])).await;
     let key = &world.live;
-    let head = |framing: &str| format!("POST /payments/count HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\n{framing}\r\n\r\n");
+    let head =
+        |framing: &str| format!("POST /payments/count HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\n{framing}\r\n\r\n");
     let (answer, _) = raw(world.address, format!("{}hello", head("content-length: 5")).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
-    let (answer, _) = raw(world.address, format!("{}5\r\nhello\r\n0\r\n\r\n", head("transfer-encoding: chunked")).as_bytes()).await;
+    let (answer, _) =
+        raw(world.address, format!("{}5\r\nhello\r\n0\r\n\r\n", head("transfer-encoding: chunked")).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
     let received = upstream.received.lock().expect("no panic").clone();
     let text = String::from_utf8_lossy(&received.concat()).into_owned();
     let requests: Vec<&str> = text.split_inclusive("hello").collect();
-    assert!(requests[0].starts_with("POST /count HTTP/1.1\r\nhost: ") && requests[0].contains("content-length: 5\r\n"), "{text}");
+    assert!(
+        requests[0].starts_with("POST /count HTTP/1.1\r\nhost: ") && requests[0].contains("content-length: 5\r\n"),
+        "{text}"
+    );
     assert!(!requests[0].contains("transfer-encoding"), "{text}");
-    assert!(requests[1].contains("transfer-encoding: chunked\r\n") && !requests[1].contains("content-length"), "{text}");
+    assert!(
+        requests[1].contains("transfer-encoding: chunked\r\n") && !requests[1].contains("content-length"),
+        "{text}"
+    );
     assert!(requests[1].ends_with("\r\n\r\n5\r\nhello") && text.ends_with("hello\r\n0\r\n\r\n"), "{text}");
 }

@@ -162,6 +162,16 @@ impl Upstream {
                 response.headers_mut().insert("trailer", HeaderValue::from_static("x-checksum"));
                 *response.body_mut() = body.boxed();
             }
+            "/priced" => {
+                // The units that the query asks for, each in a header of its own.
+                for units in request.uri().query().unwrap_or_default().split('&').filter(|units| !units.is_empty()) {
+                    let value = HeaderValue::from_str(units).expect("a value");
+                    response.headers_mut().append("x-units", value);
+                }
+                if request.headers().contains_key("x-fail") {
+                    *response.status_mut() = StatusCode::INTERNAL_SERVER_ERROR;
+                }
+            }
             "/hop-by-hop" => {
                 let headers = response.headers_mut();
                 headers.insert("connection", HeaderValue::from_static("x-internal"));

@@ -281,6 +281,7 @@ fn product(number: u128, code: &str, route: &str, upstream_url: &str, visibility
         ("GET", "/free", 0),
         ("GET", "/", 1),
         ("DELETE", "/items/{id}", 1),
+        ("GET", "/priced", 1),
     ];
     let operations = (number * 100..).zip(paths);
     Product {
