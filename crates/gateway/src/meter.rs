@@ -26,6 +26,8 @@ pub(crate) enum Broken {
     TooLarge,
     #[error("the client broke off its body: {0}")]
     Client(hyper::Error),
+    #[error("the client took its call back before the body's end")]
+    TakenBack,
     #[error("the upstream broke off its answer: {0}")]
     Upstream(ExchangeError),
     #[error("{0}")]
@@ -94,6 +96,11 @@ impl Body for Upload {
             Poll::Pending => return Poll::Pending,
         };
         match polled {
+            // hyper takes a stream that was reset with NO_ERROR for one that ended.
+            None if state.connection.is_stream() && !body.is_end_stream() => {
+                state.broken.set(true);
+                Poll::Ready(Some(Err(Broken::TakenBack)))
+            }
             None => {
                 state.ended.set(true);
                 Poll::Ready(None)

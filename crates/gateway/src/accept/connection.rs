@@ -143,6 +143,11 @@ impl Connection {
         self.rest();
     }
 
+    /// Whether it is a stream of an HTTP/2 connection.
+    pub(crate) const fn is_stream(&self) -> bool {
+        self.trunk.is_some()
+    }
+
     /// The client left a call before its answer was whole.
     pub(crate) fn note_abandoned(&self) {
         if let Some(trunk) = &self.trunk

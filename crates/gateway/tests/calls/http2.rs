@@ -2,6 +2,7 @@
 
 use super::{
     client::{connect2, read, request2, whole},
+    frames::{Attacker, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, frame, head},
     world::World,
 };
 use bytes::Bytes;
@@ -18,7 +19,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
 
 #[tokio::test]
@@ -142,6 +142,27 @@ async fn a_stream_that_its_client_resets_cancels_the_upstream_and_no_other_strea
     let events = world.events_once(2).await;
     let gone = events.iter().find(|event| event.path == "/hang").expect("the event");
     assert_eq!((gone.outcome, gone.status, gone.units), (Outcome::ClientGone, 499, 0));
+}
+
+#[tokio::test]
+async fn a_body_that_its_client_takes_back_never_looks_whole_to_the_upstream() {
+    let world = World::start().await;
+    for round in 0..20_u32 {
+        let mut client = Attacker::connect(world.address, &[]).await;
+        let post = frame(HEADERS, END_HEADERS, 1, &head("POST", "/payments/count", &world.live));
+        let taken_back = [frame(DATA, 0, 1, b"half"), frame(RST_STREAM, 0, 1, &(round % 2 * 8).to_be_bytes())].concat();
+        client.send(&[post, taken_back[..13].to_vec()].concat()).await.expect("sent");
+        sleep(Duration::from_millis(u64::from(5 + round))).await;
+        client.send(&taken_back[13..]).await.expect("sent");
+    }
+    sleep(Duration::from_millis(200)).await;
+    assert_eq!(world.upstream.counted.load(Ordering::SeqCst), 0, "of {} begun", world.upstream.seen().len());
+    assert!(world.upstream.seen().len() > 10);
+    let mut client = Attacker::connect(world.address, &[]).await;
+    let post = frame(HEADERS, END_HEADERS, 1, &head("POST", "/payments/count", &world.live));
+    client.send(&[post, frame(DATA, END_STREAM, 1, b"whole")].concat()).await.expect("sent");
+    sleep(Duration::from_millis(100)).await;
+    assert_eq!(world.upstream.counted.load(Ordering::SeqCst), 1, "the control");
 }
 
 #[tokio::test]

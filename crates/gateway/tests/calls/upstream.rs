@@ -33,6 +33,8 @@ pub struct Upstream {
     connections: Arc<AtomicUsize>,
     /// Trailers of the last request to `/count`.
     pub trailers: Arc<Mutex<Option<HeaderMap>>>,
+    /// Bodies that came to their end at `/count`.
+    pub counted: Arc<AtomicUsize>,
     /// Requests whose answer was dropped before it was given.
     pub cancelled: Arc<AtomicUsize>,
 }
@@ -45,6 +47,7 @@ impl Upstream {
             seen: Arc::default(),
             connections: Arc::default(),
             trailers: Arc::default(),
+            counted: Arc::default(),
             cancelled: Arc::default(),
         };
         let shared = upstream.clone();
@@ -104,6 +107,7 @@ impl Upstream {
             "/count" => {
                 let collected = request.into_body().collect().await.map_err(std::io::Error::other)?;
                 *self.trailers.lock().expect("no panic") = collected.trailers().cloned();
+                self.counted.fetch_add(1, Ordering::SeqCst);
                 let bytes = collected.to_bytes();
                 *response.body_mut() = full(&bytes.len().to_string());
             }
