@@ -4,7 +4,7 @@ use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use domain::{id::PartnerId, period::Period, quota::Quota, usage::UsageEvent};
 use jiff::Timestamp;
-use std::sync::Arc;
+use std::{fmt, io, net::IpAddr, pin::Pin, sync::Arc};
 
 /// Who and what: the current snapshot. Storing a new one changes the next call and none in flight.
 pub type Directory = Arc<ArcSwap<Snapshot>>;
@@ -62,5 +62,21 @@ pub trait Clock: Send + Sync {
 impl<F: Fn() -> Timestamp + Send + Sync> Clock for F {
     fn now(&self) -> Timestamp {
         self()
+    }
+}
+
+/// Who knows the addresses of upstreams' names.
+pub trait Names: fmt::Debug + Send + Sync {
+    /// All addresses of the name; what it says is kept for a while, see [`crate::Freshness`].
+    fn look_up<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>>;
+}
+
+/// The system's own resolver: its hosts file, its DNS, whatever it is set up to ask.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct SystemNames;
+
+impl Names for SystemNames {
+    fn look_up<'a>(&'a self, name: &'a str) -> Pin<Box<dyn Future<Output = io::Result<Vec<IpAddr>>> + Send + 'a>> {
+        Box::pin(async move { Ok(tokio::net::lookup_host((name, 0)).await?.map(|address| address.ip()).collect()) })
     }
 }
