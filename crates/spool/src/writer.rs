@@ -2,7 +2,7 @@
 
 use crate::{
     Position, SpoolError,
-    home::{hold, sync_dir},
+    home::hold,
     record::{self, Found, HEADER_BYTES, MAX_PAYLOAD_BYTES},
     segment,
 };
@@ -53,6 +53,8 @@ pub struct Recovery {
 #[derive(Debug)]
 pub struct Writer {
     lane_dir: PathBuf,
+    /// The lane's folder, held open so that making its names durable needs no descriptor.
+    folder: File,
     options: Options,
     file: File,
     end: Position,
@@ -61,6 +63,8 @@ pub struct Writer {
     counted_at: Instant,
     /// A failed append left bytes behind that have to go before the next.
     dirty: bool,
+    /// The next segment could not be opened, so this one grows beyond its size.
+    outgrown: bool,
     recovery: Recovery,
     scratch: Vec<u8>,
     _lock: File,
@@ -80,15 +84,19 @@ impl Writer {
         fs::create_dir_all(&lane_dir).map_err(SpoolError::io(&lane_dir))?;
         let lock = hold(&lane_dir.join("lock"))?;
         let (end, recovery) = recover(&lane_dir)?;
+        let folder = File::open(&lane_dir).map_err(SpoolError::io(&lane_dir))?;
         let file = open_segment(&lane_dir, end.segment)?;
+        folder.sync_all().map_err(SpoolError::io(&lane_dir))?;
         let mut writer = Self {
             lane_dir,
+            folder,
             options,
             file,
             end,
             elsewhere: 0,
             counted_at: Instant::now(),
             dirty: false,
+            outgrown: false,
             recovery,
             scratch: Vec::new(),
             _lock: lock,
@@ -170,15 +178,30 @@ impl Writer {
         Ok(())
     }
 
+    /// Goes on in a new segment. Where none can be opened, for want of descriptors above all, this one simply grows: usage is
+    /// the last thing to suffer from that.
     fn roll(&mut self) -> Result<(), SpoolError> {
         let path = segment::file(&self.lane_dir, self.end.segment);
         if self.options.durability == Durability::Host {
             self.file.sync_all().map_err(SpoolError::io(path))?;
         }
-        self.file = open_segment(&self.lane_dir, self.end.segment + 1)?;
+        match open_segment(&self.lane_dir, self.end.segment + 1) {
+            Ok(file) => self.file = file,
+            Err(error) => {
+                if !std::mem::replace(&mut self.outgrown, true) {
+                    tracing::warn!(%error, "the next segment cannot be opened; the last one grows until it can");
+                }
+                return Ok(());
+            }
+        }
+        self.outgrown = false;
+        self.elsewhere += self.end.byte_offset;
         self.end.segment += 1;
         self.end.byte_offset = 0;
-        self.count()
+        self.folder.sync_all().map_err(SpoolError::io(&self.lane_dir))?;
+        // Without a count what was known before still bounds the lane.
+        let _ = self.count();
+        Ok(())
     }
 
     fn count(&mut self) -> Result<(), SpoolError> {
@@ -192,9 +215,7 @@ impl Writer {
 
 fn open_segment(lane_dir: &Path, number: u64) -> Result<File, SpoolError> {
     let path = segment::file(lane_dir, number);
-    let file = OpenOptions::new().create(true).append(true).open(&path).map_err(SpoolError::io(&path))?;
-    sync_dir(lane_dir).map_err(SpoolError::io(lane_dir))?;
-    Ok(file)
+    OpenOptions::new().create(true).append(true).open(&path).map_err(SpoolError::io(&path))
 }
 
 /// Finds the end of the lane. The sequence continues even where the last segment is still empty.

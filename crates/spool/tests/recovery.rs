@@ -184,3 +184,22 @@ proptest! {
         prop_assert_eq!(read, numbered(&runs.concat()));
     }
 }
+
+#[test]
+fn a_segment_grows_where_the_next_cannot_be_opened_and_no_record_is_lost() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let payloads: Vec<Vec<u8>> = (0..20_u8).map(|number| vec![number; 60]).collect();
+    let mut writer = Writer::open(dir.path(), 0, SMALL).expect("a writer");
+    // In the way of the second segment, as a process without descriptors would be.
+    fs::create_dir(segment(dir.path(), 1)).expect("a folder");
+    for payload in &payloads[..10] {
+        assert_eq!(writer.append(payload).expect("appended").segment, 0);
+    }
+    fs::remove_dir(segment(dir.path(), 1)).expect("removed");
+    for payload in &payloads[10..] {
+        writer.append(payload).expect("appended");
+    }
+    assert!(writer.end().segment > 1);
+    assert_eq!(read_all(dir.path()).expect("whole"), numbered(&payloads));
+    assert_eq!(writer.recount().expect("counted"), writer.used_bytes());
+}
