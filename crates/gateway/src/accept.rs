@@ -13,7 +13,7 @@ use crate::{
     ports::{Allowance, Clock, Directory, Recorder},
     request_id::RequestIds,
     termination::Termination,
-    upstream::Pools,
+    upstream::{Dialer, LiveUpstreams, Pools},
 };
 use domain::limit::rule::Share;
 use http::HeaderValue;
@@ -48,6 +48,7 @@ use watched::Watched;
 
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
+const TICKS_PER_SECOND: u64 = 5;
 
 /// What all cores share.
 pub(crate) struct Shared {
@@ -68,7 +69,8 @@ pub(crate) struct Shared {
     pub share: Share,
     pub deadlines: Deadlines,
     pub when_full: WhenFull,
-    pub tls: Arc<rustls::ClientConfig>,
+    pub dialer: Arc<Dialer>,
+    pub upstreams: LiveUpstreams,
     /// What clients meet on the TLS listener, where there is one.
     pub termination: Option<Termination>,
     pub key_sets: Arc<KeySets>,
@@ -82,6 +84,11 @@ impl Shared {
     /// Nanoseconds since the gateway started: the clock of limits, which nobody moves.
     pub(crate) fn monotonic(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    /// Milliseconds since the gateway started: the clock of breakers.
+    pub(crate) fn millis(&self) -> u64 {
+        self.monotonic() / 1_000_000
     }
 }
 
@@ -101,6 +108,13 @@ pub(crate) struct Core {
 impl std::fmt::Debug for Core {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Core").field("index", &self.index).finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// Seconds since the core started, to within a tick.
+    pub(crate) fn second(&self) -> u64 {
+        self.now.get() / TICKS_PER_SECOND
     }
 }
 
@@ -140,7 +154,7 @@ pub(crate) async fn serve(
     listeners: Listeners,
     mut orders: watch::Receiver<Order>,
 ) -> usize {
-    let pools = Pools::new(shared.tls.clone(), shared.deadlines);
+    let pools = Pools::new(shared.dialer.clone(), shared.deadlines);
     let (connections, now) = (RefCell::default(), Rc::default());
     let remembered = Remembered::new(shared.guesses_per_minute);
     let core = Rc::new(Core {

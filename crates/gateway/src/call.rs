@@ -4,7 +4,9 @@ use crate::{
     accept::{Connection, Core},
     admit,
     authenticate::{Asking, Caller, Rejection, requirements},
-    cost, forward, headers, identity,
+    cost,
+    forward::{self, Journey},
+    headers, identity,
     matching::{self, Reached},
     meter::{Metered, Reply, Upload, UploadState},
     request_id::X_REQUEST_ID,
@@ -69,6 +71,10 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
         Ok(admission) => admission,
         Err(refusal) => return refuse_target(refusal, &standings),
     };
+    if let Err(refusal) = forward::check(&core, target.product().upstream.as_ref()) {
+        admission.withdraw(&mut standings);
+        return refuse_target(refusal, &standings);
+    }
     let in_flight = admission.in_flight.take();
     let berth = match core.bulkheads.enter(target.product(), core.shared.max_in_flight) {
         Ok(berth) => berth,
@@ -171,13 +177,21 @@ async fn forward_to(
     }
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
     let mut request = forward::readdress(head, upstream, &target.path_below, body)?;
-    if target.product().entry.is_some() {
-        identity::tell(target, connection, permit.draft(), &mut request);
-    }
+    let draft = permit.draft();
+    let tell = |request: &mut Request<Upload>| {
+        if target.product().entry.is_some() {
+            identity::tell(target, connection, draft, request);
+        }
+    };
+    tell(&mut request);
     let began = Instant::now();
-    let sent = forward::send(core, upstream, request, upload).await;
+    let (operation, path_below, arrived) = (target.operation(), &*target.path_below, draft.arrived);
+    let journey = Journey { core, upstream, operation, path_below, upload, arrived, tell: &tell };
+    let sent = forward::send(&journey, request).await;
     permit.upstream = began.elapsed();
-    sent
+    let (answer, sent) = sent?;
+    permit.sent = Some(sent);
+    Ok(answer)
 }
 
 /// The upstream gave no answer: the call is settled with ours.

@@ -1,7 +1,11 @@
 //! What the gateway has to be told before it starts.
 
-use crate::client_address::TrustedProxies;
-use crate::termination::Certificates;
+use crate::{
+    client_address::TrustedProxies,
+    ports::{Names, SystemNames},
+    termination::Certificates,
+    upstream::{Freshness, Reach},
+};
 use domain::limit::rule::Share;
 use spool::Durability;
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
@@ -33,6 +37,11 @@ pub struct GatewayConfig {
     pub deadlines: Deadlines,
     /// Certificates in PEM form that https upstreams may be signed by, besides the web's authorities.
     pub upstream_authorities: Option<Vec<u8>>,
+    /// How far from the public internet upstreams may be, unless a product says otherwise.
+    pub upstream_reach: Reach,
+    /// Who knows the addresses of upstreams' names, and how long what it says counts.
+    pub names: Arc<dyn Names>,
+    pub freshness: Freshness,
     pub spool: Spool,
     pub trusted_proxies: TrustedProxies,
     /// Credentials that nobody has, of one network address within a minute on each core; more are answered with 429.
@@ -56,6 +65,9 @@ impl GatewayConfig {
             share: Share::WHOLE,
             deadlines: Deadlines::default(),
             upstream_authorities: None,
+            upstream_reach: Reach::default(),
+            names: Arc::new(SystemNames),
+            freshness: Freshness::default(),
             spool,
             trusted_proxies: TrustedProxies::default(),
             guesses_per_minute: 60,

@@ -1,29 +1,70 @@
 //! To the upstream and back to its answer's head. Bodies stream in both directions.
+//!
+//! A call is tried on one target after another for as long as that does no harm: nothing of it was written, or it is safe,
+//! has no body and nothing of an answer came; and only within the product's attempts and its budget. All attempts together
+//! have the product's time for the answer's head.
 
 use crate::{
     accept::Core,
     meter::{Upload, UploadState},
     respond::Refusal,
-    snapshot::Upstream,
-    upstream::{Answer, AnswerBody, ExchangeError, SendFailed},
+    snapshot::{Operation, Target, Upstream},
+    upstream::{
+        Answer, AnswerBody, ExchangeError, Failure, LiveUpstream, SendFailed, Sent, Stage, Tried, balance, report,
+    },
     websocket,
 };
-use domain::refusal::Code;
-use http::{Method, Request, request};
-use std::rc::Rc;
+use domain::{policy::IdempotencyKey, refusal::Code};
+use http::{Method, Request, Uri, header::HOST, request};
+use metrics::counter;
+use std::{
+    cell::Cell,
+    rc::Rc,
+    time::{Duration, Instant},
+};
 use tokio::time::timeout;
 
-/// Sends the request and waits for the answer's head, for at most the product's time.
+/// One call on its way.
+pub(crate) struct Journey<'a> {
+    pub core: &'a Core,
+    pub upstream: &'a Upstream,
+    pub operation: &'a Operation,
+    /// The path below a target's base path, as it was matched.
+    pub path_below: &'a str,
+    pub upload: &'a Rc<UploadState>,
+    pub arrived: Instant,
+    /// Says who calls, over the address that the request has by then.
+    pub tell: &'a dyn Fn(&mut Request<Upload>),
+}
+
+/// An attempt that brought no answer.
+struct Failed {
+    failure: Option<Failure>,
+    error: String,
+    /// The request, where sending it again does no harm.
+    again: Option<Request<Upload>>,
+}
+
+/// Whether some target can take a call now; asked before anything is spent on it.
 ///
-/// A request that found a pooled connection closed is sent once more, on a new connection: if it was not written at all, or
-/// if it has no body and its method is safe, so that sending it twice does no harm.
-pub(crate) async fn send(
-    core: &Core,
-    upstream: &Upstream,
-    request: Request<Upload>,
-    upload: &Rc<UploadState>,
-) -> Result<Answer, Refusal> {
-    let sent = timeout(upstream.timeout, exchange(core, upstream, request)).await;
+/// # Errors
+/// All of them are left alone for a while.
+pub(crate) fn check(core: &Core, upstream: Option<&Upstream>) -> Result<(), Refusal> {
+    let Some(upstream) = upstream else { return Ok(()) };
+    let live = upstream.live(&core.shared);
+    match live.targets.iter().any(|target| target.is_well()) {
+        true => Ok(()),
+        false => balance::check(live, &upstream.breaker, core.shared.millis()).map_err(unavailable),
+    }
+}
+
+/// Sends the request and waits for the answer's head.
+pub(crate) async fn send(journey: &Journey<'_>, request: Request<Upload>) -> Result<(Answer, Sent), Refusal> {
+    let Journey { core, upstream, upload, .. } = *journey;
+    let live = upstream.live(&core.shared);
+    let at = Cell::new(None);
+    let limit = journey.time_for_head();
+    let sent = timeout(limit, attempts(journey, live, request, &at)).await;
     if upload.too_large.get() {
         let limit = core.shared.body_limit;
         return Err(Refusal::new(Code::BodyTooLarge, format!("A body is at most {limit} bytes long.")));
@@ -31,71 +72,164 @@ pub(crate) async fn send(
     if upload.broken.get() {
         return Err(Refusal::new(Code::BadRequest, "The request's body broke off."));
     }
-    match sent {
-        Ok(Ok(Answer { head, body: AnswerBody::Switched(_) })) if !websocket::is_granted(&head.headers) => {
+    match (sent, at.get()) {
+        (Ok(Ok(Answer { head, body: AnswerBody::Switched(_) })), _) if !websocket::is_granted(&head.headers) => {
             Err(Refusal::new(Code::UpstreamUnreachable, "The API switched to a protocol that it was not asked for."))
         }
-        Ok(Ok(answer)) => Ok(answer),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, upstream = ?upstream.host, "an upstream could not be reached");
-            Err(Refusal::of(Code::UpstreamUnreachable))
-        }
-        Err(_) if !upload.ended.get() => Err(Refusal::new(
+        (Ok(Ok(answer)), target) => Ok((answer, Sent::to(target.unwrap_or(0)))),
+        (Ok(Err(refusal)), _) => Err(refusal),
+        (Err(_), _) if !upload.ended.get() => Err(Refusal::new(
             Code::BadRequest,
             "The request's body did not arrive in the time that the product allows.",
         )),
-        Err(_) => {
-            let limit = upstream.timeout.as_millis();
+        (Err(_), target) => {
+            let limit = limit.as_millis();
+            if let Some(target) = target {
+                let error = format_args!("no head within {limit} ms");
+                report::fail(core, upstream, target, Failure::HeadTimeout, Stage::Head, &error);
+            }
             Err(Refusal::new(Code::UpstreamTimeout, format!("The API did not begin its answer within {limit} ms.")))
         }
     }
 }
 
-async fn exchange(core: &Core, upstream: &Upstream, mut request: Request<Upload>) -> Result<Answer, ExchangeError> {
+impl Journey<'_> {
+    /// The wait for the head, which ends with the whole call's time at the latest.
+    fn time_for_head(&self) -> Duration {
+        match self.operation.total.or(self.upstream.total) {
+            None => self.upstream.timeout,
+            Some(total) => self.upstream.timeout.min(total.saturating_sub(self.arrived.elapsed())),
+        }
+    }
+
+    /// Whether the operation must not be repeated once a byte of it was written.
+    fn is_careful(&self) -> bool {
+        self.operation.idempotency_key != IdempotencyKey::Ignored
+    }
+}
+
+async fn attempts(
+    journey: &Journey<'_>,
+    live: &LiveUpstream,
+    mut request: Request<Upload>,
+    at: &Cell<Option<usize>>,
+) -> Result<Answer, Refusal> {
+    let Journey { core, upstream, .. } = *journey;
+    let budget = live.on_core(core.index).map(|own| &own.budget).filter(|_| upstream.retry.attempts > 0);
+    if let Some(budget) = budget {
+        budget.count_call(core.second());
+    }
+    let (mut tried, mut left) = (Tried::default(), upstream.retry.attempts);
+    let mut last = None;
+    loop {
+        let now = || core.shared.millis();
+        let index = match balance::choose(live, &upstream.weights, &upstream.breaker, core.index, tried, now) {
+            Ok(index) => index,
+            Err(nobody) => return Err(last.unwrap_or_else(|| unavailable(nobody))),
+        };
+        let target = &upstream.targets[index];
+        if at.replace(Some(index)).unwrap_or(0) != index {
+            request.headers_mut().insert(HOST, target.host.clone());
+            *request.uri_mut() = address(target, journey.path_below, request.uri())?;
+            (journey.tell)(&mut request);
+        }
+        tried.add(index);
+        let failed = match exchange(journey, target, request).await {
+            Ok(answer) => {
+                report::head(core, upstream, index, answer.head.status);
+                return Ok(answer);
+            }
+            Err(failed) => failed,
+        };
+        let Some(failure) = failed.failure else { return Err(Refusal::of(Code::BadRequest)) };
+        report::fail(core, upstream, index, failure, Stage::Head, &failed.error);
+        let refusal = Refusal::of(match failure {
+            Failure::OutOfDescriptors => Code::Overloaded,
+            _ => Code::UpstreamUnreachable,
+        });
+        let budget = budget.filter(|_| left > 0);
+        request = match (failed.again, budget) {
+            (Some(again), Some(budget)) if budget.take(core.second(), upstream.retry.budget_percent) => again,
+            _ => return Err(refusal),
+        };
+        counter!("turnpike_gateway_upstream_retries_total", "product" => upstream.code.clone()).increment(1);
+        left -= 1;
+        last = Some(refusal);
+    }
+}
+
+/// One attempt on one target. A request that found a pooled connection closed is sent once more on a new one, which is no
+/// retry: the upstream had every right to close it.
+async fn exchange(journey: &Journey<'_>, target: &Target, mut request: Request<Upload>) -> Result<Answer, Failed> {
     let mut reuse = true;
     loop {
-        let lease = core.pools.lease(&upstream.origin, reuse).await?;
+        let lease = match journey.core.pools.lease(&target.origin, reuse).await {
+            Ok(lease) => lease,
+            Err(error) => {
+                let (failure, error) = (Some(Failure::of(&error)), error.to_string());
+                return Err(Failed { failure, error, again: Some(request) });
+            }
+        };
         let reused = lease.reused;
         let failed = match lease.send(request).await {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
-        let again = reused && may_repeat(&failed);
+        let repeatable = may_repeat(&failed, journey.is_careful());
         let SendFailed { error, request: unsent, .. } = failed;
-        request = match unsent {
-            Some(unsent) if again => unsent,
-            _ => return Err(error),
+        let again = unsent.filter(|_| repeatable);
+        request = match again {
+            Some(again) if reused => again,
+            again => {
+                let failure = match &error {
+                    ExchangeError::Io(error) => Some(Failure::of(error)),
+                    ExchangeError::Closed => Some(Failure::Closed),
+                    ExchangeError::Malformed(_) => Some(Failure::Malformed),
+                    ExchangeError::Upload => None,
+                };
+                return Err(Failed { failure, error: error.to_string(), again });
+            }
         };
         reuse = false;
     }
 }
 
 /// Whether sending the request again does no harm: nothing of it was written, or it is safe and nothing was answered.
-fn may_repeat(failed: &SendFailed) -> bool {
+fn may_repeat(failed: &SendFailed, careful: bool) -> bool {
     let safe = |request: &Request<Upload>| {
         let method = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         method && matches!(request.body(), Upload::Empty)
     };
-    !failed.written || (!failed.answered && failed.request.as_ref().is_some_and(safe))
+    !failed.written || (!careful && !failed.answered && failed.request.as_ref().is_some_and(safe))
 }
 
-/// The upstream's request from the client's: another target, the same method, headers and body.
+/// The first target's request from the client's: another address, the same method, headers and body.
 pub(crate) fn readdress(
     mut head: request::Parts,
     upstream: &Upstream,
     path_below: &str,
     body: Upload,
 ) -> Result<Request<Upload>, Refusal> {
-    let query = head.uri.query();
-    let mut target = String::with_capacity(upstream.base_path.len() + path_below.len() + query.map_or(0, str::len) + 1);
-    target.push_str(&upstream.base_path);
-    target.push_str(path_below);
-    if let Some(query) = query {
-        target.push('?');
-        target.push_str(query);
-    }
-    head.uri = http::Uri::from_maybe_shared(bytes::Bytes::from(target)).map_err(|_| Refusal::of(Code::BadRequest))?;
+    head.uri = address(&upstream.targets[0], path_below, &head.uri)?;
     head.version = http::Version::HTTP_11;
     head.extensions.clear();
     Ok(Request::from_parts(head, body))
+}
+
+/// The target's base path, the path below it, and the query of the address before.
+fn address(target: &Target, path_below: &str, before: &Uri) -> Result<Uri, Refusal> {
+    let query = before.query();
+    let bytes = target.base_path.len() + path_below.len() + query.map_or(0, str::len) + 1;
+    let mut address = String::with_capacity(bytes);
+    address.push_str(&target.base_path);
+    address.push_str(path_below);
+    if let Some(query) = query {
+        address.push('?');
+        address.push_str(query);
+    }
+    Uri::from_maybe_shared(bytes::Bytes::from(address)).map_err(|_| Refusal::of(Code::BadRequest))
+}
+
+fn unavailable(nobody: balance::NoTarget) -> Refusal {
+    Refusal::of(Code::UpstreamUnavailable).retry_after(nobody.retry_after)
 }

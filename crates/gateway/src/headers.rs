@@ -39,7 +39,7 @@ pub(crate) fn to_upstream(
     headers.remove(TRAILER);
     drop_portals_cookies(headers);
 
-    if let Some(host) = headers.insert(HOST, upstream.host.clone()) {
+    if let Some(host) = headers.insert(HOST, upstream.targets[0].host.clone()) {
         headers.insert(X_FORWARDED_HOST, host);
     }
     headers.insert(X_FORWARDED_FOR, told.as_ref().map_or(&connection.peer, |told| &told.client).clone());

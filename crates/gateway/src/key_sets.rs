@@ -5,7 +5,7 @@
 
 mod fetch;
 
-use crate::{authenticate::KeySet, ports::Directory};
+use crate::{authenticate::KeySet, ports::Directory, upstream::Dialer};
 use arc_swap::ArcSwap;
 use metrics::counter;
 use std::{
@@ -155,7 +155,7 @@ impl KeySets {
 }
 
 /// Fetches sets until the future is dropped.
-pub(crate) async fn keep(sets: Arc<KeySets>, directory: Directory, tls: Arc<rustls::ClientConfig>) {
+pub(crate) async fn keep(sets: Arc<KeySets>, directory: Directory, dialer: Arc<Dialer>) {
     let mut under_way = JoinSet::new();
     let mut busy: HashSet<String> = HashSet::new();
     loop {
@@ -165,9 +165,9 @@ pub(crate) async fn keep(sets: Arc<KeySets>, directory: Directory, tls: Arc<rust
         for issuer in issuers {
             if sets.is_due(&issuer.jwks_url) && busy.insert(issuer.jwks_url.clone()) {
                 let (url, private) = (issuer.jwks_url.clone(), issuer.allow_private_addresses);
-                let tls = tls.clone();
+                let dialer = dialer.clone();
                 under_way.spawn(async move {
-                    let fetched = fetch::get(&url, private, tls).await.and_then(|text| KeySet::read(&text));
+                    let fetched = fetch::get(&url, private, &dialer).await.and_then(|text| KeySet::read(&text));
                     (url, fetched)
                 });
             }

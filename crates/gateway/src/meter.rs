@@ -6,7 +6,7 @@
 use crate::{
     accept::Connection,
     reserve::{Ending, Permit},
-    upstream::{AnswerBody, ExchangeError},
+    upstream::{AnswerBody, ExchangeError, Patience},
 };
 use bytes::Bytes;
 use domain::usage::Outcome;
@@ -14,6 +14,7 @@ use http_body::{Body, Frame, SizeHint};
 use hyper::body::Incoming;
 use std::{
     cell::Cell,
+    io,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -168,6 +169,8 @@ pub(crate) struct Metered {
     body: AnswerBody,
     permit: Option<Permit>,
     connection: Rc<Connection>,
+    /// Deadlines of this answer alone.
+    patience: Option<Box<Patience>>,
     status: u16,
     bytes: u64,
 }
@@ -175,7 +178,8 @@ pub(crate) struct Metered {
 impl Metered {
     pub(crate) fn new(body: AnswerBody, permit: Permit, connection: Rc<Connection>, status: u16) -> Self {
         connection.begin_answer();
-        Self { body, permit: Some(permit), connection, status, bytes: 0 }
+        let patience = permit.patience();
+        Self { body, permit: Some(permit), connection, patience, status, bytes: 0 }
     }
 
     fn end(&mut self) -> Result<(), Broken> {
@@ -187,6 +191,18 @@ impl Metered {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         let polled = Pin::new(&mut self.body).poll_frame(cx);
         self.connection.waits_for_upstream.set(polled.is_pending());
+        let polled = match (polled, &mut self.patience) {
+            (polled, None) => polled,
+            (polled, Some(patience)) => {
+                if polled.is_ready() {
+                    patience.moved();
+                }
+                match patience.poll_over(cx) {
+                    Poll::Ready(()) => Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into()))),
+                    Poll::Pending => polled,
+                }
+            }
+        };
         let Poll::Ready(polled) = polled else { return Poll::Pending };
         let passed = match polled {
             Some(Ok(frame)) => {
@@ -197,7 +213,8 @@ impl Metered {
                 Some(recorded.map(|()| frame))
             }
             Some(Err(error)) => {
-                if let Some(permit) = self.permit.take() {
+                if let Some(mut permit) = self.permit.take() {
+                    permit.note_broken(&error);
                     let ending =
                         Ending { status: self.status, outcome: Outcome::UpstreamFailed, bytes_out: self.bytes };
                     if let Err(error) = permit.settle(ending) {
@@ -220,6 +237,9 @@ impl Drop for Metered {
             let stalled = self.connection.is_doomed() && self.connection.waits_for_upstream.get();
             let outcome =
                 if stalled || self.connection.is_cut_off() { Outcome::UpstreamFailed } else { Outcome::ClientGone };
+            if stalled {
+                permit.note_broken(&io::Error::from(io::ErrorKind::TimedOut).into());
+            }
             permit.if_dropped = Ending { status: self.status, outcome, bytes_out: self.bytes };
             self.connection.note_abandoned();
         }

@@ -16,6 +16,7 @@ use crate::{
     matching::{Reached, Target},
     ports::RecordError,
     respond::{QuotaStanding, Refusal, Standings},
+    upstream::{ExchangeError, Failure, Patience, Sent, report},
 };
 use domain::{
     id::PartnerId,
@@ -28,6 +29,7 @@ use domain::{
 use http::Method;
 use jiff::Timestamp;
 use std::{
+    io,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -141,6 +143,8 @@ pub(crate) struct Permit {
     pub used: Option<u64>,
     /// Among the partner's calls in flight and at the product's upstream, until the call has ended.
     pub places: (Option<Place>, Option<Berth>),
+    /// The target that answers.
+    pub sent: Option<Sent>,
     settled: bool,
 }
 
@@ -167,6 +171,7 @@ impl Permit {
             upstream,
             used: None,
             places: (None, None),
+            sent: None,
             settled: false,
         }
     }
@@ -177,6 +182,22 @@ impl Permit {
 
     pub(crate) const fn draft(&self) -> &Draft {
         &self.draft
+    }
+
+    /// The deadlines of its answer's body, where the product or the operation has some.
+    pub(crate) fn patience(&self) -> Option<Box<Patience>> {
+        let upstream = self.target.product().upstream.as_ref()?;
+        let total = self.target.operation().total.or(upstream.total);
+        Patience::new(total, upstream.body_idle, self.draft.arrived)
+    }
+
+    /// The answer does not come to its end, for that reason.
+    pub(crate) fn note_broken(&mut self, error: &ExchangeError) {
+        if let (Some(sent), ExchangeError::Io(error)) = (&mut self.sent, error)
+            && error.kind() == io::ErrorKind::TimedOut
+        {
+            sent.broke = Failure::BodyTimeout;
+        }
     }
 
     /// Units that the call costs if it is served with this status and so many bytes; `None` where only its end tells.
@@ -217,6 +238,13 @@ impl Permit {
             upstream_us: micros(self.upstream),
             ..event(&self.draft, &self.target.caller, self.target.reached(), ending, duration)
         };
+        if let (Some(sent), Some(upstream)) = (self.sent, &self.target.product().upstream) {
+            match ending.outcome {
+                Outcome::Served => report::end(&self.core, upstream, sent, ending.status),
+                Outcome::UpstreamFailed => report::broke(&self.core, upstream, sent),
+                _ => {}
+            }
+        }
         let shared = &self.core.shared;
         let kept = shared.recorder.record(self.core.index, &event);
         self.target.product().metrics.count(ending.outcome, ending.status, duration);

@@ -11,7 +11,7 @@ use crate::{
     ports::{Allowance, Clock, Directory, Recorder},
     record::{SpoolRecorder, Unmetered},
     termination::Termination,
-    upstream,
+    upstream::{Dialer, LiveUpstreams, Resolver, health},
 };
 use socket2::{Domain, Protocol, Socket, Type};
 use spool::{Options, SpoolError};
@@ -76,6 +76,7 @@ impl Gateway {
             None => (None, Vec::new()),
             Some(tls) => listen(tls.listen, cores).map(|(address, listeners)| (Some(address), listeners))?,
         };
+        let resolver = Resolver::new(config.names, config.freshness);
         let (recorder, when_full) = recorder(&config.spool, cores)?;
         let shared = Arc::new(Shared {
             directory,
@@ -96,18 +97,23 @@ impl Gateway {
             share: config.share,
             deadlines: config.deadlines,
             when_full,
-            tls: upstream::tls_config(config.upstream_authorities.as_deref())?,
+            dialer: Arc::new(Dialer::new(resolver, config.upstream_reach, config.upstream_authorities.as_deref())?),
+            upstreams: LiveUpstreams::new(cores),
             termination: config.tls.map(|tls| Termination::new(tls.certificates)).transpose()?,
             started: Instant::now(),
         });
         let (orders, order) = watch::channel(Order::Serve);
-        start_key_sets(shared.clone(), order.clone())?;
         let mut tls_listeners = tls_listeners.into_iter();
         let start = |(index, plain)| {
             let listeners = Listeners { plain, tls: tls_listeners.next() };
             start_core(index, listeners, shared.clone(), order.clone())
         };
-        let cores = listeners.into_iter().enumerate().map(start).collect::<Result<_, StartError>>()?;
+        let mut cores = listeners.into_iter().enumerate().map(start).collect::<Result<Vec<_>, StartError>>()?;
+        cores.push(start_key_sets(shared.clone(), order.clone())?);
+        cores.push(start_thread("gateway-health".to_owned(), move || async move {
+            health::watch(shared, order).await;
+            Ok(0)
+        })?);
         Ok(Running { address, tls_address, orders, cores })
     }
 }
@@ -136,19 +142,18 @@ impl Running {
 }
 
 /// The thread that fetches issuers' keys, until the gateway ends.
-fn start_key_sets(shared: Arc<Shared>, mut orders: watch::Receiver<Order>) -> Result<(), StartError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
-    let keep = move || {
-        runtime.block_on(async {
-            let keeping = key_sets::keep(shared.key_sets.clone(), shared.directory.clone(), shared.tls.clone());
-            tokio::select! {
-                () = keeping => {}
-                _ = orders.wait_for(|order| *order != Order::Serve) => {}
-            }
-        });
-    };
-    thread::Builder::new().name("gateway-keys".to_owned()).spawn(keep).map_err(StartError::Thread)?;
-    Ok(())
+fn start_key_sets(
+    shared: Arc<Shared>,
+    mut orders: watch::Receiver<Order>,
+) -> Result<oneshot::Receiver<usize>, StartError> {
+    start_thread("gateway-keys".to_owned(), move || async move {
+        let keeping = key_sets::keep(shared.key_sets.clone(), shared.directory.clone(), shared.dialer.clone());
+        tokio::select! {
+            () = keeping => {}
+            _ = orders.wait_for(|order| *order != Order::Serve) => {}
+        }
+        Ok(0)
+    })
 }
 
 fn start_core(
@@ -157,22 +162,34 @@ fn start_core(
     shared: Arc<Shared>,
     orders: watch::Receiver<Order>,
 ) -> Result<oneshot::Receiver<usize>, StartError> {
+    start_thread(format!("gateway-{index}"), move || async move {
+        let own = tokio::net::TcpListener::from_std;
+        let listeners = Listeners { plain: own(listeners.plain)?, tls: listeners.tls.map(own).transpose()? };
+        Ok(accept::serve(index, shared, listeners, orders).await)
+    })
+}
+
+/// Runs it on a thread and a runtime of its own. What it returns is told once all of it has ended.
+fn start_thread<F>(
+    name: String,
+    run: impl FnOnce() -> F + Send + 'static,
+) -> Result<oneshot::Receiver<usize>, StartError>
+where
+    F: Future<Output = io::Result<usize>>,
+{
     let (done, ended) = oneshot::channel();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
     let serve = move || {
-        let served = LocalSet::new().block_on(&runtime, async {
-            let own = tokio::net::TcpListener::from_std;
-            let listeners = Listeners { plain: own(listeners.plain)?, tls: listeners.tls.map(own).transpose()? };
-            Ok::<_, io::Error>(accept::serve(index, shared, listeners, orders).await)
-        });
-        // Connections that are left end here, and record what became of their calls, before anybody hears of the end.
-        drop(runtime);
+        let served = LocalSet::new().block_on(&runtime, async { run().await });
+        // Connections that are left end here, and record what became of their calls, before anybody hears of the end. A
+        // look-up of a name that hangs is not waited for.
+        runtime.shutdown_background();
         match served {
             Ok(cut_off) => drop(done.send(cut_off)),
-            Err(error) => tracing::error!(%error, core = index, "a core cannot serve"),
+            Err(error) => tracing::error!(%error, "a thread of the gateway cannot serve"),
         }
     };
-    thread::Builder::new().name(format!("gateway-{index}")).spawn(serve).map_err(StartError::Thread)?;
+    thread::Builder::new().name(name).spawn(serve).map_err(StartError::Thread)?;
     Ok(ended)
 }
 

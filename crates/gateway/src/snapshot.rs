@@ -2,10 +2,7 @@
 //!
 //! Live counters are not in it, so that a reload forgets nothing.
 
-use crate::{
-    admit::PlanAdmission, cost::Cost, observe::ProductMetrics, router::Router, termination::Authorities,
-    upstream::Origin,
-};
+use crate::{admit::PlanAdmission, cost::Cost, observe::ProductMetrics, router::Router, termination::Authorities};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{Directory, KeyKind, ProductSecret, UpstreamHeader},
@@ -13,11 +10,11 @@ use domain::{
     key_text::Environment,
     limit::Limit,
     period::{Cycle, Period},
-    policy::FeatureGate,
+    policy::{FeatureGate, IdempotencyKey},
     product::Visibility,
     quota::Quota,
 };
-use http::{HeaderName, HeaderValue};
+use http::HeaderValue;
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, HashSet},
@@ -29,9 +26,11 @@ mod authorities;
 mod bounds;
 mod compile;
 pub(crate) mod credentials;
+mod upstream;
 
 use bounds::Bounds;
 use credentials::{Credentials, Entry};
+pub(crate) use upstream::{Target, Upstream};
 
 /// Everything that one call is decided by.
 #[derive(Debug)]
@@ -144,16 +143,6 @@ pub(crate) struct Product {
 }
 
 #[derive(Debug)]
-pub(crate) struct Upstream {
-    pub origin: Arc<Origin>,
-    pub host: HeaderValue,
-    /// What comes before the path below the route; no slash at the end.
-    pub base_path: String,
-    pub timeout: Duration,
-    pub headers: Vec<(HeaderName, HeaderValue)>,
-}
-
-#[derive(Debug)]
 pub(crate) struct Operation {
     pub id: OperationId,
     pub method: http::Method,
@@ -167,6 +156,9 @@ pub(crate) struct Operation {
     pub gates: Vec<FeatureGate>,
     /// What a key with scopes has to have.
     pub scope: Option<String>,
+    pub idempotency_key: IdempotencyKey,
+    /// The wait for the answer's end, where it is not the product's.
+    pub total: Option<Duration>,
 }
 
 impl Snapshot {

@@ -26,14 +26,36 @@ use std::{
     task::{Context, Poll},
 };
 
+mod address;
+pub(crate) mod balance;
+mod breaker;
 mod connect;
+mod dial;
+mod failure;
+pub(crate) mod health;
 mod http1;
+mod identity;
+mod live;
+mod patience;
 mod pool;
+pub(crate) mod report;
+mod resolve;
+mod retry;
 
 use crate::meter::Upload;
-pub(crate) use connect::{Origin, tls_config};
+pub use address::Reach;
+pub(crate) use balance::{MAX_TARGETS, Tried};
+pub(crate) use breaker::Stage;
+pub(crate) use connect::{Dialer, Origin};
+pub(crate) use failure::Failure;
 pub(crate) use http1::Switched;
+pub(crate) use identity::Identity;
+pub(crate) use live::{LiveUpstream, LiveUpstreams};
+pub(crate) use patience::Patience;
 pub(crate) use pool::Pools;
+pub(crate) use report::Sent;
+pub use resolve::Freshness;
+pub(crate) use resolve::Resolver;
 
 /// The upstream's answer: its head, and its body as far as it has come.
 #[derive(Debug)]

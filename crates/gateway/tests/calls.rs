@@ -2,6 +2,7 @@
 
 mod calls {
     pub mod client;
+    pub mod faulty;
     pub mod frames;
     pub mod upstream;
     pub mod world;
@@ -20,11 +21,13 @@ mod calls {
     mod limits;
     mod metering;
     mod metrics;
+    mod names;
     mod pace;
     mod places;
     mod quota;
     mod reuse;
     mod scopes;
+    mod targets;
     mod tls;
     mod websocket;
 }

@@ -2,18 +2,18 @@
 
 use super::{
     Bounds, Credentials, Entry, Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription,
-    Upstream,
+    Upstream, upstream,
 };
-use crate::{admit::PlanAdmission, cost::Cost, observe::ProductMetrics, respond, router::Router, upstream::Origin};
+use crate::{admit::PlanAdmission, cost::Cost, observe::ProductMetrics, respond, router::Router};
 use arc_swap::ArcSwapOption;
 use domain::{
-    directory::{self, Directory, UpstreamHeader},
+    directory::{self, Directory},
     period,
     policy::{self, Policy},
     product::{self, route_problem},
 };
-use http::{HeaderName, HeaderValue, Method, Uri};
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use http::Method;
+use std::{collections::HashMap, time::Duration};
 
 pub(super) type Unseal<'a> = &'a dyn Fn(Sealed<'_>) -> Result<Vec<u8>, String>;
 
@@ -35,7 +35,8 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
             routes.insert(Box::from(from.route.as_str()), products.len());
         }
         let added = headers.get(&from.id).map_or(&[][..], Vec::as_slice);
-        let upstream = upstream(from, added, unseal).map_err(|message| say(&from.code, message)).ok();
+        let source = upstream::Source { product: from, headers: added, secrets: &directory.secrets, unseal };
+        let upstream = upstream::compile(source).map_err(|message| say(&from.code, message)).ok();
         let secrets: Vec<_> = directory.secrets.iter().filter(|secret| secret.product == from.id).collect();
         // A product whose way in cannot be checked as its policy says is closed.
         let (upstream, entry) = match credentials.entry(from, &secrets, unseal) {
@@ -148,40 +149,9 @@ fn compile_operation(from: &product::Operation, policy: &Policy) -> Operation {
         cost: cost.map(Cost::new),
         gates: own.map_or_else(Vec::new, |own| own.gates.clone()),
         scope: own.and_then(|own| own.scope.clone()),
+        idempotency_key: own.map(|own| own.idempotency_key).unwrap_or_default(),
+        total: own.and_then(|own| own.total_timeout_ms).map(|total| Duration::from_millis(u64::from(total))),
     }
-}
-
-fn upstream(from: &product::Product, added: &[&UpstreamHeader], unseal: Unseal) -> Result<Upstream, String> {
-    let unusable = || format!("The upstream address {:?} is not http:// or https:// with a host", from.upstream_url);
-    let uri: Uri = from.upstream_url.parse().map_err(|_| unusable())?;
-    let authority = uri.authority().ok_or_else(unusable)?;
-    if authority.as_str().contains('@') || uri.query().is_some() {
-        return Err(unusable());
-    }
-    let tls = match uri.scheme_str() {
-        Some("http") => false,
-        Some("https") => true,
-        _ => return Err(unusable()),
-    };
-    let origin = Origin::new(tls, authority.host(), authority.port_u16()).ok_or_else(unusable)?;
-    let mut headers = Vec::with_capacity(added.len());
-    for header in added {
-        let value = unseal(Sealed::Header(header))
-            .map_err(|error| format!("The header {} cannot be unsealed: {error}", header.name))?;
-        let mut value = HeaderValue::from_bytes(&value)
-            .map_err(|_| format!("The value of the header {} holds a character that headers cannot", header.name))?;
-        value.set_sensitive(true);
-        let name = HeaderName::from_bytes(header.name.as_bytes())
-            .map_err(|_| format!("{:?} is not the name of a header", header.name))?;
-        headers.push((name, value));
-    }
-    Ok(Upstream {
-        origin: Arc::new(origin),
-        host: HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?,
-        base_path: uri.path().trim_end_matches('/').to_owned(),
-        timeout: Duration::from_millis(u64::from(from.timeout_ms)),
-        headers,
-    })
 }
 
 fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {

@@ -64,17 +64,30 @@ pub(crate) fn choose(
             false if tried.is_empty() => None,
             false => take_turn(live, weights, core, open),
         };
-        let Some(index) = chosen else {
-            let waits = live.targets.iter().filter_map(|target| stand(target, now));
-            let wait = waits.min().unwrap_or(settings.open_ms.into()).div_ceil(1_000).max(1);
-            return Err(NoTarget { retry_after: u32::try_from(wait).unwrap_or(u32::MAX) });
-        };
+        let Some(index) = chosen else { return Err(nobody(live, settings, now)) };
         let breaker = &live.targets[index].breaker;
         if breaker.stand(now) == Stand::Closed || breaker.claim_trial(settings, now) {
             return Ok(index);
         }
         lost.add(index);
     }
+}
+
+/// Whether a call could go anywhere now.
+///
+/// # Errors
+/// All targets are out.
+pub(crate) fn check(live: &LiveUpstream, settings: &Settings, now: u64) -> Result<(), NoTarget> {
+    match live.targets.iter().any(|target| stand(target, now).is_none()) {
+        true => Ok(()),
+        false => Err(nobody(live, settings, now)),
+    }
+}
+
+fn nobody(live: &LiveUpstream, settings: &Settings, now: u64) -> NoTarget {
+    let waits = live.targets.iter().filter_map(|target| stand(target, now));
+    let wait = waits.min().unwrap_or(settings.open_ms.into()).div_ceil(1_000).max(1);
+    NoTarget { retry_after: u32::try_from(wait).unwrap_or(u32::MAX) }
 }
 
 /// For how many milliseconds the target is out; `None` if a call may go there.

@@ -1,12 +1,22 @@
 //! Where an upstream listens, and how a connection to it is opened.
 
+use super::{
+    address::Reach,
+    dial,
+    identity::{Identity, client_config},
+    resolve::Resolver,
+};
 use crate::running::StartError;
-use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject};
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
 use std::{
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
@@ -14,12 +24,17 @@ use tokio::{
 };
 use tokio_rustls::{TlsConnector, client::TlsStream};
 
-/// Where an upstream listens.
+/// Where an upstream listens, and what a connection to it must be like: connections are shared only where all of it is equal.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Origin {
     host: String,
     port: u16,
     tls: Option<ServerName<'static>>,
+    /// What the product says of private addresses; `None` is the installation's choice.
+    allow_private: Option<bool>,
+    identity: Option<Arc<Identity>>,
+    /// How long opening may take; `None` is the installation's time.
+    pub(super) connect: Option<Duration>,
 }
 
 impl Origin {
@@ -27,18 +42,66 @@ impl Origin {
     pub(crate) fn new(tls: bool, host: &str, port: Option<u16>) -> Option<Self> {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = if tls { Some(ServerName::try_from(host.clone()).ok()?) } else { None };
-        Some(Self { host, port: port.unwrap_or(if tls { 443 } else { 80 }), tls: name })
+        let port = port.unwrap_or(if tls { 443 } else { 80 });
+        Some(Self { host, port, tls: name, allow_private: None, identity: None, connect: None })
+    }
+
+    /// With what the product's policy says of its connections.
+    pub(crate) fn with(
+        self,
+        allow_private: Option<bool>,
+        identity: Option<Arc<Identity>>,
+        connect: Option<Duration>,
+    ) -> Self {
+        Self { allow_private, identity, connect, ..self }
     }
 }
 
-/// Opens a connection, TLS included.
-pub(super) async fn connect(origin: &Origin, tls: &TlsConnector) -> io::Result<Io> {
-    let stream = TcpStream::connect((origin.host.as_str(), origin.port)).await?;
-    stream.set_nodelay(true)?;
-    Ok(match &origin.tls {
-        None => Io::Plain(stream),
-        Some(name) => Io::Tls(Box::new(tls.connect(name.clone(), stream).await?)),
-    })
+/// Opens connections, for all cores.
+#[derive(Debug)]
+pub(crate) struct Dialer {
+    pub resolver: Arc<Resolver>,
+    reach: Reach,
+    authorities: Arc<RootCertStore>,
+    tls: Arc<ClientConfig>,
+}
+
+impl Dialer {
+    /// TLS trusts the web's authorities and the given ones, in PEM form.
+    pub(crate) fn new(resolver: Arc<Resolver>, reach: Reach, authorities: Option<&[u8]>) -> Result<Self, StartError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        for certificate in CertificateDer::pem_slice_iter(authorities.unwrap_or_default()) {
+            roots.add(certificate?)?;
+        }
+        let authorities = Arc::new(roots);
+        let tls = client_config(&authorities, None)?;
+        Ok(Self { resolver, reach, authorities, tls })
+    }
+
+    /// A connection to an address of that name that is within reach, for whoever is no product's upstream.
+    pub(crate) async fn tcp(&self, host: &str, port: u16, reach: Reach) -> io::Result<TcpStream> {
+        dial::connect(&self.resolver, host, port, reach).await
+    }
+
+    /// TLS without a client certificate.
+    pub(crate) fn tls(&self) -> Arc<ClientConfig> {
+        self.tls.clone()
+    }
+
+    /// Opens a connection, TLS included.
+    ///
+    /// # Errors
+    /// [`super::Failure::of`] tells their classes apart.
+    pub(crate) async fn open(&self, origin: &Origin) -> io::Result<Io> {
+        let reach = self.reach.narrowed_by(origin.allow_private);
+        let stream = dial::connect(&self.resolver, &origin.host, origin.port, reach).await?;
+        let Some(name) = &origin.tls else { return Ok(Io::Plain(stream)) };
+        let config = match &origin.identity {
+            None => self.tls.clone(),
+            Some(identity) => identity.config(&self.authorities).map_err(io::Error::other)?,
+        };
+        Ok(Io::Tls(Box::new(TlsConnector::from(config).connect(name.clone(), stream).await?)))
+    }
 }
 
 /// A connection's bytes.
@@ -103,18 +166,4 @@ impl AsyncWrite for Io {
             Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
-}
-
-/// TLS towards upstreams: the web's authorities and the given ones, TLS 1.2 and 1.3, HTTP/1.1.
-pub(crate) fn tls_config(authorities: Option<&[u8]>) -> Result<Arc<rustls::ClientConfig>, StartError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let mut roots = rustls::RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-    for certificate in CertificateDer::pem_slice_iter(authorities.unwrap_or_default()) {
-        roots.add(certificate?)?;
-    }
-    let config = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()?
-        .with_root_certificates(roots)
-        .with_no_client_auth();
-    Ok(Arc::new(config))
 }

@@ -41,26 +41,6 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    pub(crate) const ALL: [Self; 17] = [
-        Self::Name,
-        Self::AddressNotAllowed,
-        Self::Refused,
-        Self::ConnectTimeout,
-        Self::CertificateExpired,
-        Self::CertificateWrongName,
-        Self::CertificateUnknownAuthority,
-        Self::CertificateInvalid,
-        Self::ClientCertificateRefused,
-        Self::Tls,
-        Self::OutOfDescriptors,
-        Self::Closed,
-        Self::Malformed,
-        Self::HeadTimeout,
-        Self::BodyBroken,
-        Self::BodyTimeout,
-        Self::BadGateway,
-    ];
-
     /// The metric's label.
     pub(crate) const fn class(self) -> &'static str {
         match self {
@@ -149,11 +129,31 @@ impl Failure {
 mod tests {
     use super::*;
 
+    const ALL: [Failure; 17] = [
+        Failure::Name,
+        Failure::AddressNotAllowed,
+        Failure::Refused,
+        Failure::ConnectTimeout,
+        Failure::CertificateExpired,
+        Failure::CertificateWrongName,
+        Failure::CertificateUnknownAuthority,
+        Failure::CertificateInvalid,
+        Failure::ClientCertificateRefused,
+        Failure::Tls,
+        Failure::OutOfDescriptors,
+        Failure::Closed,
+        Failure::Malformed,
+        Failure::HeadTimeout,
+        Failure::BodyBroken,
+        Failure::BodyTimeout,
+        Failure::BadGateway,
+    ];
+
     #[test]
     fn every_class_has_its_own_label() {
-        let labels: std::collections::HashSet<_> = Failure::ALL.iter().map(|failure| failure.class()).collect();
-        assert_eq!(labels.len(), Failure::ALL.len());
-        assert!(Failure::ALL.iter().enumerate().all(|(index, failure)| *failure as usize == index));
+        let labels: std::collections::HashSet<_> = ALL.iter().map(|failure| failure.class()).collect();
+        assert_eq!(labels.len(), ALL.len());
+        assert!(ALL.iter().enumerate().all(|(index, failure)| *failure as usize == index));
     }
 
     #[test]

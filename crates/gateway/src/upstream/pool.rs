@@ -2,7 +2,7 @@
 
 use super::{
     Answer, SendFailed,
-    connect::{self, Origin},
+    connect::{Dialer, Origin},
     http1::{self, Connection},
 };
 use crate::{config::Deadlines, meter::Upload};
@@ -16,7 +16,6 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::time::timeout;
-use tokio_rustls::TlsConnector;
 
 /// Unused connections that are kept for each origin and core.
 const MAX_IDLE: usize = 512;
@@ -24,7 +23,7 @@ const MAX_IDLE: usize = 512;
 /// The pools of one core.
 pub(crate) struct Pools {
     by_origin: RefCell<HashMap<Arc<Origin>, Rc<Pool>>>,
-    tls: TlsConnector,
+    dialer: Arc<Dialer>,
     deadlines: Deadlines,
 }
 
@@ -58,8 +57,8 @@ impl Lease {
 }
 
 impl Pools {
-    pub(crate) fn new(tls: Arc<rustls::ClientConfig>, deadlines: Deadlines) -> Self {
-        Self { by_origin: RefCell::default(), tls: TlsConnector::from(tls), deadlines }
+    pub(crate) fn new(dialer: Arc<Dialer>, deadlines: Deadlines) -> Self {
+        Self { by_origin: RefCell::default(), dialer, deadlines }
     }
 
     /// A connection: one from the pool if `reuse`, else a new one.
@@ -71,7 +70,7 @@ impl Pools {
         if reuse && let Some(connection) = pool.take(self.deadlines.upstream_idle) {
             return Ok(Lease { connection, reused: true, pool });
         }
-        let io = timeout(self.deadlines.connect, connect::connect(origin, &self.tls))
+        let io = timeout(origin.connect.unwrap_or(self.deadlines.connect), self.dialer.open(origin))
             .await
             .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "connecting took too long"))??;
         Ok(Lease { connection: Connection::new(io), reused: false, pool })

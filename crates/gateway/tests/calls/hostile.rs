@@ -61,12 +61,14 @@ async fn a_request_that_could_hide_another_is_refused_or_reaches_the_upstream_as
         format!("transfer-encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n{hidden}"),
         format!("transfer-encoding: chunked\r\n\r\nfffffffffffffffff\r\n\r\n{hidden}"),
     ];
-    for case in &cases {
-        let before = world.upstream.seen().len();
-        let head = format!("POST /payments/count HTTP/1.1\r\nhost: a\r\n{key}{case}");
+    for (number, case) in cases.iter().enumerate() {
+        let head = format!("POST /payments/count?{number} HTTP/1.1\r\nhost: a\r\n{key}{case}");
         let (answer, closed) = raw(world.address, head.as_bytes()).await;
         let seen = world.upstream.seen();
-        assert!(seen.len() <= before + 1, "{case:?} reached the upstream as {:?}", &seen[before..]);
+        // A request whose connection was closed at once may be noticed as late as during the next case.
+        let later = (0..number).map(|earlier| format!("/base/count?{earlier}")).collect::<Vec<_>>();
+        let own: Vec<_> = seen.iter().filter(|seen| !later.contains(&seen.target)).collect();
+        assert!(own.len() <= 1, "{case:?} reached the upstream as {own:?}");
         assert!(seen.iter().all(|seen| !seen.target.contains("smuggled")), "{case:?}");
         assert!(closed, "the connection is closed: {case:?} answered {answer}");
         let statuses = answer.matches("HTTP/1.1 ").count();

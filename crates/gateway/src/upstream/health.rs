@@ -1,0 +1,191 @@
+//! Active checks: each target of a product with a health check is asked on its own, apart from the cores that serve.
+//!
+//! A thread of its own watches the directory and keeps one task for each target; what a task finds out is one flag that the
+//! cores read. A target that nobody checks any more counts as well.
+
+use super::{
+    connect::{Dialer, Io},
+    live::LiveTarget,
+};
+use crate::{
+    accept::{Order, Shared},
+    snapshot::{Snapshot, Target, Upstream},
+};
+use domain::{id::ProductId, policy::HealthCheck};
+use http::{HeaderName, HeaderValue};
+use metrics::{counter, gauge};
+use std::{
+    collections::HashMap,
+    io,
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    sync::watch,
+    task::{AbortHandle, JoinSet},
+    time::{sleep, timeout},
+};
+
+/// How often the directory is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// How often names that nobody uses are forgotten.
+const FORGET_EVERY: Duration = Duration::from_secs(60);
+
+/// One target to ask, with all that is needed for it.
+struct Patient {
+    product: String,
+    live: Arc<LiveTarget>,
+    origin: Arc<super::Origin>,
+    request: Vec<u8>,
+    check: HealthCheck,
+}
+
+/// The running task of a target.
+struct Watched {
+    request: Vec<u8>,
+    check: HealthCheck,
+    live: Arc<LiveTarget>,
+    task: AbortHandle,
+}
+
+type Place = (ProductId, String);
+
+/// Watches until the gateway stops.
+pub(crate) async fn watch(shared: Arc<Shared>, mut orders: watch::Receiver<Order>) {
+    let mut tasks = JoinSet::new();
+    let mut watched: HashMap<Place, Watched> = HashMap::new();
+    let mut seen: Option<Arc<Snapshot>> = None;
+    let mut forgot = Instant::now();
+    loop {
+        let current = shared.directory.load_full();
+        if !seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &current)) {
+            follow(&shared, &current, &mut watched, &mut tasks);
+            shared.upstreams.retain(|id| current.products.iter().any(|product| product.id == id));
+            seen = Some(current);
+        }
+        if forgot.elapsed() > FORGET_EVERY {
+            shared.dialer.resolver.forget_unused();
+            forgot = Instant::now();
+        }
+        tokio::select! {
+            () = sleep(LOOK_EVERY) => {}
+            changed = orders.changed() => {
+                if changed.is_err() || *orders.borrow() != Order::Serve {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn follow(shared: &Arc<Shared>, snapshot: &Snapshot, watched: &mut HashMap<Place, Watched>, tasks: &mut JoinSet<()>) {
+    let mut wanted: HashMap<Place, Patient> = HashMap::new();
+    for upstream in snapshot.products.iter().filter_map(|product| product.upstream.as_ref()) {
+        let Some(check) = &upstream.health_check else { continue };
+        for (target, live) in upstream.targets.iter().zip(&upstream.live(shared).targets) {
+            let patient = Patient {
+                product: upstream.code.clone(),
+                live: live.clone(),
+                origin: target.origin.clone(),
+                request: request(upstream, target, check),
+                check: check.clone(),
+            };
+            wanted.insert((upstream.product, target.url.clone()), patient);
+        }
+    }
+    watched.retain(|place, running| {
+        let same = wanted.get(place).is_some_and(|patient| {
+            patient.check == running.check
+                && patient.request == running.request
+                && Arc::ptr_eq(&patient.live, &running.live)
+        });
+        if !same {
+            running.task.abort();
+            if !wanted.contains_key(place) {
+                running.live.sick.store(false, Relaxed);
+            }
+        }
+        same
+    });
+    for (place, patient) in wanted {
+        watched.entry(place).or_insert_with(|| {
+            let (request, check, live) = (patient.request.clone(), patient.check.clone(), patient.live.clone());
+            Watched { request, check, live, task: tasks.spawn_local(attend(shared.clone(), patient)) }
+        });
+    }
+}
+
+/// Asks the target for ever.
+async fn attend(shared: Arc<Shared>, patient: Patient) {
+    let Patient { product, live, check, .. } = &patient;
+    let healthy =
+        gauge!("turnpike_gateway_target_healthy", "product" => product.clone(), "target" => live.url.to_string());
+    healthy.set(if live.sick.load(Relaxed) { 0.0 } else { 1.0 });
+    let mut against = 0_u32;
+    loop {
+        let limit = Duration::from_millis(u64::from(check.timeout_ms));
+        let found = timeout(limit, ask(&shared.dialer, &patient)).await;
+        let problem = match found {
+            Ok(Ok(200..=399)) => None,
+            Ok(Ok(status)) => Some(format!("it answered {status}")),
+            Ok(Err(error)) => Some(error.to_string()),
+            Err(_) => Some(format!("it said nothing within {} ms", check.timeout_ms)),
+        };
+        let sick = live.sick.load(Relaxed);
+        against = if problem.is_some() == sick { 0 } else { against + 1 };
+        if against >= check.threshold {
+            against = 0;
+            live.sick.store(!sick, Relaxed);
+            healthy.set(if sick { 1.0 } else { 0.0 });
+            let to = if sick { "in" } else { "out" };
+            counter!("turnpike_gateway_target_changes_total", "product" => product.clone(), "target" => live.url.to_string(), "to" => to)
+                .increment(1);
+            match problem {
+                None => tracing::info!(product, target = &*live.url, "a target is well again and gets calls"),
+                Some(problem) => {
+                    tracing::warn!(
+                        product,
+                        target = &*live.url,
+                        problem,
+                        "a target fails its health check and gets no calls"
+                    );
+                }
+            }
+        }
+        sleep(Duration::from_secs(u64::from(check.interval_seconds))).await;
+    }
+}
+
+/// The status that the target answers with.
+async fn ask(dialer: &Dialer, patient: &Patient) -> io::Result<u16> {
+    let mut connection: Io = dialer.open(&patient.origin).await?;
+    connection.write_all(&patient.request).await?;
+    connection.flush().await?;
+    let mut head = Vec::with_capacity(256);
+    while head.len() < 4096 && !head.contains(&b'\n') {
+        if connection.read_buf(&mut head).await? == 0 {
+            break;
+        }
+    }
+    let status =
+        head.strip_prefix(b"HTTP/1.").and_then(|rest| rest.get(2..5)).and_then(|code| str::from_utf8(code).ok());
+    status.and_then(|code| code.parse().ok()).ok_or_else(|| io::Error::other("it did not answer in HTTP/1.1"))
+}
+
+fn request(upstream: &Upstream, target: &Target, check: &HealthCheck) -> Vec<u8> {
+    let mut text = format!("GET {}{} HTTP/1.1\r\n", target.base_path, check.path).into_bytes();
+    let mut add = |name: &HeaderName, value: &HeaderValue| {
+        text.extend_from_slice(name.as_str().as_bytes());
+        text.extend_from_slice(b": ");
+        text.extend_from_slice(value.as_bytes());
+        text.extend_from_slice(b"\r\n");
+    };
+    add(&http::header::HOST, &target.host);
+    add(&http::header::USER_AGENT, &HeaderValue::from_static("turnpike-health"));
+    add(&http::header::CONNECTION, &HeaderValue::from_static("close"));
+    upstream.headers.iter().for_each(|(name, value)| add(name, value));
+    text.extend_from_slice(b"\r\n");
+    text
+}
