@@ -44,6 +44,8 @@ pub struct GatewayConfig {
     pub freshness: Freshness,
     pub spool: Spool,
     pub trusted_proxies: TrustedProxies,
+    /// The least time between two fetches of one issuer's keys that tokens with unknown keys ask for.
+    pub key_set_pause: Duration,
     /// Credentials that nobody has, of one network address within a minute on each core; more are answered with 429.
     pub guesses_per_minute: u32,
 }
@@ -70,6 +72,7 @@ impl GatewayConfig {
             freshness: Freshness::default(),
             spool,
             trusted_proxies: TrustedProxies::default(),
+            key_set_pause: Duration::from_secs(30),
             guesses_per_minute: 60,
         }
     }

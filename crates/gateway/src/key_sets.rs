@@ -1,7 +1,7 @@
 //! The key sets of token issuers: fetched in the background, one thread for the process, and read by every core.
 //!
 //! A set is fetched when a product begins to name it, then every few minutes. A token whose key is not in it asks for it
-//! again, at most once in [`ASK_PAUSE`] however many tokens ask. While an issuer is down its last set stays in force.
+//! again, at most once in `pause` however many tokens ask. While an issuer is down its last set stays in force.
 
 mod fetch;
 
@@ -22,9 +22,6 @@ use tokio::{
 /// After this a set is fetched again though nobody asks.
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// The least time between two fetches of one set that tokens ask for.
-const ASK_PAUSE: Duration = Duration::from_secs(30);
-
 /// A failed fetch is tried again after this, and then after twice as long each time, up to a minute.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -38,6 +35,8 @@ pub(crate) struct KeySets {
     attempts: Mutex<HashMap<String, Attempt>>,
     asked: Notify,
     changed: watch::Sender<u64>,
+    /// The least time between two fetches of one set that tokens ask for.
+    pause: Duration,
 }
 
 /// What became of the fetches of one set.
@@ -47,17 +46,6 @@ struct Attempt {
     failures: u32,
     /// A fetch is under way or about to begin.
     pending: bool,
-}
-
-impl Default for KeySets {
-    fn default() -> Self {
-        Self {
-            sets: ArcSwap::default(),
-            attempts: Mutex::default(),
-            asked: Notify::new(),
-            changed: watch::Sender::new(0),
-        }
-    }
 }
 
 /// A fetch that a call may wait for.
@@ -83,6 +71,16 @@ impl Fetching {
 }
 
 impl KeySets {
+    pub(crate) fn new(pause: Duration) -> Self {
+        Self {
+            sets: ArcSwap::default(),
+            attempts: Mutex::default(),
+            asked: Notify::new(),
+            changed: watch::Sender::new(0),
+            pause,
+        }
+    }
+
     /// The set at that address, if it was ever fetched.
     pub(crate) fn of(&self, jwks_url: &str) -> Option<Arc<KeySet>> {
         self.sets.load().get(jwks_url).cloned()
@@ -94,7 +92,7 @@ impl KeySets {
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let attempt = attempts.entry(jwks_url.to_owned()).or_default();
         if !attempt.pending {
-            if attempt.last.is_some_and(|last| last.elapsed() < ASK_PAUSE) {
+            if attempt.last.is_some_and(|last| last.elapsed() < self.pause) {
                 return None;
             }
             attempt.pending = true;

@@ -4,6 +4,7 @@ mod calls {
     pub mod client;
     pub mod faulty;
     pub mod frames;
+    pub mod issuer;
     pub mod upstream;
     pub mod world;
 
@@ -29,5 +30,6 @@ mod calls {
     mod scopes;
     mod targets;
     mod tls;
+    mod tokens;
     mod websocket;
 }
