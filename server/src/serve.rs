@@ -31,7 +31,7 @@ use app::{
     state::{AppState, Clock, Settings},
 };
 use domain::directory::Directory;
-use gateway::{Gateway, GatewayConfig, InProcess, try_credential};
+use gateway::{Gateway, GatewayConfig, try_credential};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     future::ready,
@@ -103,9 +103,9 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone());
     let prepared = prepare(&store, &data, &clock, shipper).await?;
 
-    let allowance = Arc::new(InProcess::default());
+    let units = data_plane::Units::new();
     if prepared.with_database {
-        data_plane::seed(&allowance, &prepared.directory, None, &store, clock.now()).await?;
+        data_plane::seed(&units, &prepared.directory, &store, clock.now()).await?;
     }
     let directory = gateway::directory(data_plane::compile(&prepared.directory, &secrets));
     let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
@@ -115,7 +115,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
             ..data_plane::configure(&config, &data, &secrets)
         },
         directory.clone(),
-        allowance.clone(),
+        units.leases.clone(),
         Arc::new(data_plane::clock(clock.clone())),
     )?;
 
@@ -130,7 +130,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         state: &state,
         data: &data,
         directory: &directory,
-        allowance: &allowance,
+        units: &units,
         board: &board,
     };
     let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, prepared)?;

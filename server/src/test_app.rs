@@ -86,6 +86,8 @@ pub fn event(partner: PartnerId, environment: Environment, units: u64, at: Times
         status: 200,
         outcome: Outcome::Served,
         units,
+        credits: 0,
+        period: None,
         bytes_in: 0,
         bytes_out: 2,
         duration_us: 900,

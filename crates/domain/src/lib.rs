@@ -4,6 +4,7 @@
 //! and rating, the usage event, OpenAPI documents. Does not own: storage, HTTP, time (`now` is always an argument).
 //! Always true: nothing here does I/O or panics on input, and everything compiles for the browser.
 
+pub mod allowance;
 pub mod directory;
 pub mod id;
 pub mod idempotency;

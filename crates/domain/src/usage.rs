@@ -3,6 +3,7 @@
 use crate::{
     id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
+    period::Period,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,10 @@ pub struct UsageEvent {
     /// Billable units: the operation's weight where [`is_billable_status`] and the whole answer was handed over, or at least
     /// one byte of its body before the client left; else zero.
     pub units: u64,
+    /// Of those, the units that were paid with prepaid credit. The others count in the quota.
+    pub credits: u64,
+    /// The billing period that the units count in; `None` for a test call and for a partner without a subscription.
+    pub period: Option<Period>,
     /// Request body bytes read from the client.
     pub bytes_in: u64,
     /// Response body bytes written to the client.

@@ -8,9 +8,10 @@ use crate::{
     config::{Deadlines, WhenFull},
     headers::Via,
     key_sets::KeySets,
+    leases::Leases,
     live::LiveLimits,
     observe::GatewayMetrics,
-    ports::{Allowance, Clock, Directory, Recorder},
+    ports::{Clock, Directory, Recorder},
     request_id::RequestIds,
     termination::Termination,
     upstream::{Dialer, LiveUpstreams, Pools},
@@ -53,7 +54,7 @@ const TICKS_PER_SECOND: u64 = 5;
 /// What all cores share.
 pub(crate) struct Shared {
     pub directory: Directory,
-    pub allowance: Arc<dyn Allowance>,
+    pub leases: Arc<Leases>,
     pub recorder: Arc<dyn Recorder>,
     pub clock: Arc<dyn Clock>,
     pub authenticator: Authenticator,

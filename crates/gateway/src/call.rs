@@ -83,7 +83,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
             return refuse_target(refusal, &standings);
         }
     };
-    let reservation = match reserve::take(&core, &target, admission, now, &mut standings) {
+    let reservation = match reserve::take(&core, &target, admission, now, &mut standings).await {
         Ok(reservation) => reservation,
         Err(refusal) => return refuse_target(refusal, &standings),
     };

@@ -5,7 +5,7 @@
 //! Target -> Admission -> Permit -> UsageEvent), so that the order cannot be got wrong.
 //!
 //! Owns: sockets, the compiled [`Snapshot`], live counters, the usage log's writers. Does not own: Postgres, pages, prices.
-//! It asks three ports: the directory (who and what), the [`Allowance`] (may they), the [`Recorder`] (it happened).
+//! It asks three ports: the directory (who and what), the [`Exchange`] of units (may they), the [`Recorder`] (it happened).
 //!
 //! Always true:
 //! - The event is in the usage log before the last byte of the answer is released.
@@ -19,7 +19,6 @@
 
 mod accept;
 mod admit;
-mod allowance;
 mod authenticate;
 mod bulkhead;
 mod call;
@@ -30,6 +29,7 @@ mod forward;
 mod headers;
 mod identity;
 mod key_sets;
+mod leases;
 mod live;
 mod matching;
 mod meter;
@@ -48,11 +48,14 @@ pub mod try_credential;
 mod upstream;
 mod websocket;
 
-pub use allowance::InProcess;
 pub use authenticate::hash_key;
 pub use client_address::{ProxyHeader, TrustedProxies};
 pub use config::{Deadlines, GatewayConfig, Secret, Spool, Tls, WhenFull};
-pub use ports::{Allowance, Clock, Directory, Names, QuotaExceeded, RecordError, Recorder, SystemNames, directory};
+pub use leases::{Account, InProcess, Leases};
+pub use ports::{
+    Answer, Ask, Clock, Directory, Exchange, ExchangeDown, Granted, Held, Names, RecordError, Recorder, SystemNames,
+    directory,
+};
 pub use running::{Gateway, Running, StartError};
 pub use snapshot::{Problem, Sealed, Snapshot};
 pub use spool::Durability;

@@ -14,6 +14,8 @@ pub(crate) struct ProductMetrics {
     duration: Histogram,
     /// Answers that should have said what they cost, and did not.
     pub cost_unreadable: Counter,
+    /// Units that were served beyond what allowances had.
+    pub overdraft: Counter,
 }
 
 impl ProductMetrics {
@@ -27,7 +29,8 @@ impl ProductMetrics {
         });
         let duration = histogram!("turnpike_gateway_request_duration_seconds", "product" => code.to_owned());
         let cost_unreadable = counter!("turnpike_gateway_cost_unreadable_total", "product" => code.to_owned());
-        Self { requests, duration, cost_unreadable }
+        let overdraft = counter!("turnpike_gateway_overdraft_units_total", "product" => code.to_owned());
+        Self { requests, duration, cost_unreadable, overdraft }
     }
 
     pub(crate) fn count(&self, outcome: Outcome, status: u16, duration: Duration) {

@@ -2,7 +2,7 @@
 
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
-use domain::{id::PartnerId, period::Period, quota::Quota, usage::UsageEvent};
+use domain::{allowance::Allowance, usage::UsageEvent};
 use jiff::Timestamp;
 use std::{fmt, io, net::IpAddr, pin::Pin, sync::Arc};
 
@@ -14,26 +14,69 @@ pub fn directory(snapshot: Snapshot) -> Directory {
     Arc::new(ArcSwap::from_pointee(snapshot))
 }
 
-/// May they: units of the partner's billing period, whatever its plan is by then.
-pub trait Allowance: Send + Sync {
-    /// Takes the units and returns how many of the period are used with them, or takes none.
-    ///
-    /// Only [`domain::quota::Beyond::Block`] ever refuses, and then the quota is never overshot, however many calls race.
-    fn reserve(&self, partner: PartnerId, period: Period, units: u64, quota: Quota) -> Result<u64, QuotaExceeded>;
+/// May they: moves units between what all nodes share and what this node holds. [`crate::Leases`] asks it, never a call.
+///
+/// Each answer holds absolute numbers, and a try whose answer is lost is made good by the next answer.
+pub trait Exchange: Send + Sync {
+    /// Takes units for this node, or gives some back, or both.
+    fn exchange(&self, ask: Ask) -> Answer<Granted>;
 
-    /// Gives back units that were reserved and not used.
-    fn release(&self, partner: PartnerId, period: Period, units: u64);
+    /// The same for many, where nothing is taken. The answers are in the order of the asks.
+    fn give_back(&self, asks: Vec<Ask>) -> Answer<Vec<Granted>>;
 
-    /// Units of the period that are used or reserved.
-    fn used(&self, partner: PartnerId, period: Period) -> u64;
+    /// How these stand, each with its plan's limit as in [`Ask::limit`]; `None` where nothing is known of one. The answers
+    /// are in the order of the questions.
+    fn read(&self, of: Vec<(Allowance, Option<u64>)>) -> Answer<Vec<Option<Granted>>>;
 }
 
-/// The units do not fit in what is left of the period.
+/// What an exchange will say.
+pub type Answer<T> = Pin<Box<dyn Future<Output = Result<T, ExchangeDown>> + Send>>;
+
+/// Nobody can say at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{used} of the quota are used")]
-pub struct QuotaExceeded {
-    /// Units used or reserved before this call.
-    pub used: u64,
+#[error("units cannot be exchanged")]
+pub struct ExchangeDown;
+
+/// What a node asks of the exchange; all numbers are units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ask {
+    pub of: Allowance,
+    /// What all nodes together may use; `None` for credit, where the exchange knows it.
+    pub limit: Option<u64>,
+    /// Needed now. As many of them are granted as are left.
+    pub need: u64,
+    /// Welcome, those that are needed included: granted as far as a fair share of what is left allows.
+    pub want: u64,
+    /// Given back, before anything is taken.
+    pub returned: u64,
+    /// The last exchange that the node knows of. Where there was one after it, nothing is given back: it was before.
+    pub turn: i64,
+}
+
+/// How an allowance stands after an exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Granted {
+    /// All that this node was ever granted of it and did not give back.
+    pub granted: u64,
+    /// The same of all nodes, and what was used before there were leases.
+    pub taken: u64,
+    /// What all nodes together may use.
+    pub limit: u64,
+    pub turn: i64,
+    /// Another node found nothing left of late.
+    pub wanted: bool,
+}
+
+/// What is known of an allowance when the gateway starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Held {
+    pub allowance: Allowance,
+    /// What this node used in its earlier lives.
+    pub base: u64,
+    /// What all others hold or used.
+    pub elsewhere: u64,
+    /// What all nodes together may use; zero where that is not known.
+    pub limit: u64,
 }
 
 /// It happened: keeps events before their answers are released.

@@ -15,14 +15,11 @@ use crate::{
     live::Place,
     matching::{Reached, Target},
     ports::RecordError,
-    respond::{QuotaStanding, Refusal, Standings},
+    respond::{Refusal, Standings},
     upstream::{ExchangeError, Failure, Patience, Sent, report},
 };
 use domain::{
-    id::PartnerId,
     key_text::Environment,
-    period::Period,
-    quota::{Beyond, Quota},
     refusal::Code,
     usage::{Outcome, UsageEvent, is_billable_status},
 };
@@ -34,6 +31,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod hold;
+
+use hold::No;
+pub(crate) use hold::Reservation;
+
 /// What is known of a call from its first moment.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -44,39 +46,10 @@ pub(crate) struct Draft {
     pub method: Method,
 }
 
-/// Units that were taken from the period; given back on drop unless they were spent.
-#[derive(Debug)]
-pub(crate) struct Reservation {
-    core: Rc<Core>,
-    partner: PartnerId,
-    period: Period,
-    units: u64,
-}
-
-const NO_QUOTA: Quota = Quota { units: u64::MAX, beyond: Beyond::Bill };
-
-impl Reservation {
-    /// Keeps that many units, also where they are more than were reserved: the call was served and cannot be refused
-    /// afterwards.
-    fn spend(mut self, units: u64) {
-        if let Some(more) = units.checked_sub(self.units).filter(|more| *more > 0) {
-            let _ = self.core.shared.allowance.reserve(self.partner, self.period, more, NO_QUOTA);
-        }
-        self.units = self.units.saturating_sub(units);
-    }
-}
-
-impl Drop for Reservation {
-    fn drop(&mut self) {
-        if self.units > 0 {
-            self.core.shared.allowance.release(self.partner, self.period, self.units);
-        }
-    }
-}
-
-/// Takes the call's units, then counts it in the limits. A test call uses no quota.
-pub(crate) fn take(
-    core: &Rc<Core>,
+/// Takes the call's units, and keeps its count in the limits. A test call uses no quota. It waits only where this node holds
+/// too few units, until more have come.
+pub(crate) async fn take(
+    core: &Core,
     target: &Target,
     admission: Admission<'_>,
     now: Timestamp,
@@ -89,42 +62,20 @@ pub(crate) fn take(
         admission.withdraw(standings);
         return Err(Refusal::of(Code::MeteringUnavailable));
     }
-    let reservation = if live { hold(core, target, now, standings) } else { Ok(None) };
+    let mut since = None;
+    let reservation = loop {
+        let held = if live { hold::hold(core, target, weight, now, &mut since, standings) } else { Ok(None) };
+        match held {
+            Ok(reservation) => break Ok(reservation),
+            Err(No::Refused(refusal)) => break Err(refusal),
+            Err(No::Short(shortage)) => Box::pin(shortage.over()).await,
+        }
+    };
     match reservation {
         Ok(_) => admission.keep(),
         Err(_) => admission.withdraw(standings),
     }
     reservation
-}
-
-/// Takes the units. They are counted where the plan has no quota too: the period's next plan may have one.
-fn hold(
-    core: &Rc<Core>,
-    target: &Target,
-    now: Timestamp,
-    standings: &mut Standings,
-) -> Result<Option<Reservation>, Refusal> {
-    let Some((subscription, plan)) = target.terms() else { return Ok(None) };
-    let Some(current) = subscription.current(plan, now) else {
-        return if plan.quota.is_some() { Err(Refusal::of(Code::NoSubscription)) } else { Ok(None) };
-    };
-    let (partner, period, units) = (target.caller.partner().id, current.period, target.operation().reserved);
-    let reserved = core.shared.allowance.reserve(partner, period, units, plan.quota.unwrap_or(NO_QUOTA));
-    let reset_seconds = period.end.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs();
-    if let Some(quota) = plan.quota {
-        let used = reserved.unwrap_or_else(|exceeded| exceeded.used);
-        standings.policy = current.policy.clone();
-        standings.quota = Some(QuotaStanding { quota, used, reset_seconds });
-    }
-    match reserved {
-        Ok(_) => Ok(Some(Reservation { core: core.clone(), partner, period, units })),
-        Err(exceeded) => {
-            let quota = plan.quota.unwrap_or(NO_QUOTA).units;
-            let detail = format!("{} of the period's {quota} units are used.", exceeded.used);
-            let wait = u32::try_from(reset_seconds).unwrap_or(u32::MAX);
-            Err(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait))
-        }
-    }
 }
 
 /// The call may proceed, and holds what was reserved. It ends by [`Self::settle`] or, where the client leaves or the code
@@ -232,8 +183,12 @@ impl Permit {
             _ => 0,
         };
         let duration = self.draft.arrived.elapsed();
+        let settled =
+            self.reservation.as_mut().filter(|_| units > 0).map(|held| held.adjust(units)).unwrap_or_default();
         let event = UsageEvent {
             units,
+            credits: settled.credits,
+            period: self.reservation.as_ref().map(Reservation::period),
             bytes_in: self.bytes_in.get(),
             upstream_us: micros(self.upstream),
             ..event(&self.draft, &self.target.caller, self.target.reached(), ending, duration)
@@ -251,7 +206,8 @@ impl Permit {
         match (kept, shared.when_full) {
             (Ok(()), _) => {
                 if let Some(reservation) = self.reservation.take_if(|_| units > 0) {
-                    reservation.spend(units);
+                    self.target.product().metrics.overdraft.increment(settled.overdraft);
+                    reservation.spend();
                 }
                 Ok(())
             }
@@ -316,6 +272,8 @@ pub(crate) fn event(
         status: ending.status,
         outcome: ending.outcome,
         units: 0,
+        credits: 0,
+        period: None,
         bytes_in: 0,
         bytes_out: ending.bytes_out,
         duration_us: micros(duration),

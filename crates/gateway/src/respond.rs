@@ -22,6 +22,7 @@ const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-r
 const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
 const X_RATELIMIT_WARNING: HeaderName = HeaderName::from_static("x-ratelimit-warning");
 const X_QUOTA_WARNING: HeaderName = HeaderName::from_static("x-quota-warning");
+const X_TURNPIKE_CREDIT_REMAINING: HeaderName = HeaderName::from_static("x-turnpike-credit-remaining");
 const X_TURNPIKE_UNITS: HeaderName = HeaderName::from_static("x-turnpike-units");
 
 /// A no, and why. Named where it happens, answered here.
@@ -96,6 +97,8 @@ pub(crate) struct Standings {
     /// A limit that only tells is passed.
     pub warning: Option<String>,
     pub quota: Option<QuotaStanding>,
+    /// Units of credit that are left, where the plan takes credit.
+    pub credit: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -156,6 +159,9 @@ impl Standings {
             Some(units) => drop(headers.insert(X_TURNPIKE_UNITS, HeaderValue::from(units))),
             None => drop(headers.remove(X_TURNPIKE_UNITS)),
         }
+        if let Some(left) = self.credit {
+            headers.insert(X_TURNPIKE_CREDIT_REMAINING, HeaderValue::from(left));
+        }
         let passed = self.quota.filter(|of| of.quota.beyond == Beyond::Warn && of.used > of.quota.units);
         if let Some(of) = passed
             && let Ok(value) = HeaderValue::from_str(&format!("{} of {} units used", of.used, of.quota.units))
@@ -204,6 +210,7 @@ mod tests {
             own: Vec::new(),
             warning: None,
             quota: Some(QuotaStanding { quota, used: 1003, reset_seconds: 7 }),
+            credit: Some(12),
         };
         let mut headers = HeaderMap::new();
         standings.put(&mut headers);
@@ -216,6 +223,7 @@ mod tests {
         assert_eq!(text("ratelimit"), "\"second\";r=9;t=1, \"minute\";r=4;t=31, \"quota\";r=0;t=7");
         assert_eq!((text("x-ratelimit-limit"), text("x-ratelimit-remaining")), ("100".to_owned(), "4".to_owned()));
         assert_eq!((text("x-ratelimit-reset"), text("x-turnpike-units")), ("31".to_owned(), "3".to_owned()));
+        assert_eq!(text("x-turnpike-credit-remaining"), "12");
         assert_eq!(text("x-quota-warning"), "1003 of 1000 units used");
     }
 }

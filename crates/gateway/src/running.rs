@@ -6,9 +6,10 @@ use crate::{
     config::{GatewayConfig, Spool, WhenFull},
     headers::Via,
     key_sets::{self, KeySets},
+    leases::Leases,
     live::LiveLimits,
     observe::GatewayMetrics,
-    ports::{Allowance, Clock, Directory, Recorder},
+    ports::{Clock, Directory, Recorder},
     record::{SpoolRecorder, Unmetered},
     termination::Termination,
     upstream::{Dialer, LiveUpstreams, Resolver, health},
@@ -63,11 +64,11 @@ pub enum StartError {
 impl Gateway {
     /// Opens the usage log and the port, and serves on threads of its own.
     ///
-    /// Install the metrics recorder before compiling the first snapshot, and seed the allowance before this.
+    /// Install the metrics recorder before compiling the first snapshot, and begin the leases before this.
     pub fn start(
         config: GatewayConfig,
         directory: Directory,
-        allowance: Arc<dyn Allowance>,
+        leases: Arc<Leases>,
         clock: Arc<dyn Clock>,
     ) -> Result<Running, StartError> {
         let cores = config.cores.max(1);
@@ -80,7 +81,7 @@ impl Gateway {
         let (recorder, when_full) = recorder(&config.spool, cores)?;
         let shared = Arc::new(Shared {
             directory,
-            allowance,
+            leases,
             recorder,
             clock,
             key_sets: Arc::new(KeySets::new(config.key_set_pause)),

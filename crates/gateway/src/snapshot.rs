@@ -2,9 +2,17 @@
 //!
 //! Live counters are not in it, so that a reload forgets nothing.
 
-use crate::{admit::PlanAdmission, cost::Cost, observe::ProductMetrics, router::Router, termination::Authorities};
+use crate::{
+    admit::PlanAdmission,
+    cost::Cost,
+    leases::{Account, Leases},
+    observe::ProductMetrics,
+    router::Router,
+    termination::Authorities,
+};
 use arc_swap::ArcSwapOption;
 use domain::{
+    allowance::Allowance,
     directory::{Directory, KeyKind, ProductSecret, UpstreamHeader},
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
@@ -18,7 +26,7 @@ use http::HeaderValue;
 use jiff::Timestamp;
 use std::{
     collections::{HashMap, HashSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -85,6 +93,7 @@ pub(crate) struct Partner {
     pub id: PartnerId,
     pub suspended: bool,
     pub subscription: Option<Subscription>,
+    credit: OnceLock<Arc<Account>>,
 }
 
 #[derive(Debug)]
@@ -100,6 +109,7 @@ pub(crate) struct CurrentPeriod {
     pub period: Period,
     /// The RateLimit-Policy field of live calls, quota included.
     pub policy: Option<HeaderValue>,
+    quota: OnceLock<Arc<Account>>,
 }
 
 #[derive(Debug)]
@@ -113,6 +123,8 @@ pub(crate) struct Plan {
     pub admission: Option<Box<PlanAdmission>>,
     /// What gates of operations ask for.
     pub features: HashSet<String>,
+    /// Units beyond the quota, or all where there is none, take credit.
+    pub takes_credit: bool,
     /// The RateLimit-Policy field of test calls, which use no quota.
     pub limits_policy: Option<HeaderValue>,
     /// By product; `None` where the plan does not open it.
@@ -137,6 +149,8 @@ pub(crate) struct Product {
     pub entry: Option<Box<Entry>>,
     /// `None` where the address or a header cannot be used: the product answers 502.
     pub upstream: Option<Upstream>,
+    /// Units of each allowance that are served while nobody can say whether any are left; `None` refuses.
+    pub overdraft: Option<u64>,
     pub metrics: ProductMetrics,
     /// Calls at its upstream at once, on each core; `None` takes the installation's bound.
     pub max_in_flight: Option<u32>,
@@ -208,9 +222,23 @@ impl Subscription {
         }
         let period = self.cycle.period_at(now).ok()?;
         let policy = crate::respond::policy(plan.scopes(), plan.quota.map(|quota| (quota, period)));
-        let current = Arc::new(CurrentPeriod { period, policy });
+        let current = Arc::new(CurrentPeriod { period, policy, quota: OnceLock::new() });
         self.current.store(Some(current.clone()));
         Some(current)
+    }
+}
+
+impl CurrentPeriod {
+    /// Where the partner's units of the period are counted.
+    pub(crate) fn quota(&self, partner: PartnerId, leases: &Leases) -> &Arc<Account> {
+        self.quota.get_or_init(|| leases.account(Allowance::quota(partner, self.period)))
+    }
+}
+
+impl Partner {
+    /// Where the partner's credit is counted.
+    pub(crate) fn credit(&self, leases: &Leases) -> &Arc<Account> {
+        self.credit.get_or_init(|| leases.account(Allowance::credit(self.id)))
     }
 }
 

@@ -14,11 +14,11 @@ use crate::{
 };
 use app::state::{AppState, Clock};
 use billing::stripe::{SecretKey, Stripe, StripeSettings};
-use gateway::{Directory, InProcess};
+use gateway::Directory;
 use std::{sync::Arc, time::Duration};
 use store::Store;
 
-use super::{LAST_SHIPMENT, Ready};
+use super::{LAST_SHIPMENT, Ready, data_plane::Units};
 
 /// What can be asked to run sooner.
 #[derive(Default)]
@@ -33,7 +33,7 @@ pub struct Background<'a> {
     pub state: &'a AppState,
     pub data: &'a DataDir,
     pub directory: &'a Directory,
-    pub allowance: &'a Arc<InProcess>,
+    pub units: &'a Units,
     pub board: &'a Board,
 }
 
@@ -47,7 +47,7 @@ impl Background<'_> {
         last: Stop,
         ready: Ready,
     ) -> Result<Nudges, CommandError> {
-        let Self { config, state, data, directory, allowance, board } = self;
+        let Self { config, state, data, directory, units, board } = self;
 
         let follower = Follower {
             store: state.store.clone(),
@@ -55,7 +55,7 @@ impl Background<'_> {
             clock: state.clock.clone(),
             secrets: state.secrets.clone(),
             gateway: directory.clone(),
-            allowance: allowance.clone(),
+            units: units.clone(),
             in_force: Arc::new(ready.directory),
             seeded: ready.with_database,
         };

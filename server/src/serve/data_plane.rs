@@ -7,15 +7,16 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use domain::{
+    allowance::Allowance,
     directory::{Directory, ProductSecret, UpstreamHeader},
     id::{PartnerId, ProductId, SubscriptionId},
     key_text::Environment,
     limit::rule::Share,
     period::Period,
 };
-use gateway::{Allowance, Deadlines, GatewayConfig, InProcess, Sealed, Secret, Snapshot, Spool, WhenFull};
+use gateway::{Deadlines, GatewayConfig, Held, InProcess, Leases, Sealed, Secret, Snapshot, Spool, WhenFull};
 use jiff::Timestamp;
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use store::Store;
 
 /// The gateway's configuration.
@@ -82,38 +83,44 @@ pub fn compile(directory: &Directory, secrets: &Secrets) -> Snapshot {
     snapshot
 }
 
-/// Tells the allowance what Postgres knows of each running period whose subscription `known` does not have. The spool has
-/// been shipped before, so that nothing that was used is missing. What the allowance has counted beyond that stays: it counts
-/// the partner's whole period, over all changes of plan in it.
+/// Units of this process, and where they are counted from.
+#[derive(Clone)]
+pub struct Units {
+    pub leases: Arc<Leases>,
+    exchange: InProcess,
+}
+
+impl Units {
+    pub fn new() -> Self {
+        let exchange = InProcess::default();
+        Self { leases: Leases::new(Arc::new(exchange.clone())), exchange }
+    }
+}
+
+impl Default for Units {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Tells what Postgres knows of each running period, and begins to hand out units. The spool has been shipped before, so that
+/// nothing that was used is missing.
 ///
 /// # Errors
 /// Postgres does not answer.
-pub async fn seed(
-    allowance: &InProcess,
-    directory: &Directory,
-    known: Option<&Directory>,
-    store: &Store,
-    now: Timestamp,
-) -> Result<(), TaskError> {
-    let mut running = running_periods(directory, now);
-    for partner in known.into_iter().flat_map(|known| &known.partners) {
-        let id = partner.subscription.as_ref().map(|subscription| subscription.id);
-        if running.get(&partner.id).is_some_and(|(subscription, _)| Some(*subscription) == id) {
-            running.remove(&partner.id);
-        }
-    }
-    if running.is_empty() {
-        return Ok(());
-    }
+pub async fn seed(units: &Units, directory: &Directory, store: &Store, now: Timestamp) -> Result<(), TaskError> {
+    let running = running_periods(directory, now);
     let ranges: Vec<_> = running.iter().map(|(partner, (_, period))| (*partner, *period)).collect();
-    for (partner, environment, units) in store.all_partners_units_used(&ranges).await? {
+    let mut known = Vec::new();
+    for (partner, environment, used) in store.all_partners_units_used(&ranges).await? {
         // Test calls use no quota.
-        if let (Environment::Live, Some((_, period))) = (environment, running.get(&partner))
-            && allowance.used(partner, *period) < units
-        {
-            allowance.seed(partner, period.start, units);
+        if let (Environment::Live, Some((_, period))) = (environment, running.get(&partner)) {
+            let allowance = Allowance::quota(partner, *period);
+            units.exchange.add_used(allowance, used);
+            known.push(Held { allowance, base: 0, elsewhere: used, limit: 0 });
         }
     }
+    units.leases.begin(known);
     Ok(())
 }
 

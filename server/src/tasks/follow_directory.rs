@@ -9,7 +9,6 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use domain::directory::Directory;
-use gateway::InProcess;
 use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
 use store::{Store, directory::DirectoryListener};
@@ -27,7 +26,7 @@ pub struct Follower {
     pub clock: Clock,
     pub secrets: Arc<Secrets>,
     pub gateway: gateway::Directory,
-    pub allowance: Arc<InProcess>,
+    pub units: data_plane::Units,
     /// What the gateway decides by.
     pub in_force: Arc<Directory>,
     /// Whether quotas know what was used; not after a start without Postgres.
@@ -57,10 +56,6 @@ impl Follower {
 
     async fn put_in_force(&mut self) -> Result<(), TaskError> {
         let directory = Arc::new(self.store.load_directory().await?);
-        if self.seeded {
-            let known = Some(self.in_force.as_ref());
-            data_plane::seed(&self.allowance, &directory, known, &self.store, self.clock.now()).await?;
-        }
         let (gateway, secrets, data, new) =
             (self.gateway.clone(), self.secrets.clone(), self.data.clone(), directory.clone());
         // Compiling and writing take a while on a large catalogue; the first is what partners wait for.
@@ -78,7 +73,7 @@ impl Follower {
     async fn seed_late(&mut self) -> Result<(), TaskError> {
         let now = self.clock.now();
         if self.store.usage_lag(now).await?.is_some_and(|lag| lag <= CAUGHT_UP) {
-            data_plane::seed(&self.allowance, &self.in_force, None, &self.store, now).await?;
+            data_plane::seed(&self.units, &self.in_force, &self.store, now).await?;
             self.seeded = true;
         }
         Ok(())

@@ -194,6 +194,8 @@ impl Company {
             status: 200,
             outcome: Outcome::Served,
             units: 1,
+            credits: 0,
+            period: None,
             bytes_in: 0,
             bytes_out: 2,
             duration_us: 900,

@@ -9,7 +9,7 @@ use axum::{
     http::{StatusCode, Uri},
 };
 use domain::{product::Visibility, role::OperatorRole};
-use gateway::{Gateway, GatewayConfig, InProcess, Running, Secret, Spool};
+use gateway::{Gateway, GatewayConfig, Leases, Running, Secret, Spool};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use server::serve::data_plane;
@@ -103,7 +103,7 @@ async fn gateway(portal: &Portal) -> Running {
     );
     config.cores = 1;
     let directory = gateway::directory(data_plane::compile(&directory, secrets));
-    Gateway::start(config, directory, Arc::new(InProcess::default()), Arc::new(Timestamp::now)).expect("a gateway")
+    Gateway::start(config, directory, Leases::in_process(), Arc::new(Timestamp::now)).expect("a gateway")
 }
 
 fn tried(company: &Company, product: &Company) -> Value {

@@ -179,6 +179,8 @@ impl Shop {
             status: 200,
             outcome: Outcome::Served,
             units: *units,
+            credits: 0,
+            period: None,
             bytes_in: 0,
             bytes_out: 0,
             duration_us: 1,

@@ -6,6 +6,7 @@
 //! version u8 | flags u8 | outcome u8 | at: seconds i64, nanoseconds i32 | status u16
 //! partner, app, key: 16 bytes each | team?, member?, plan version?, product?, operation?: 16 bytes each, by flag
 //! units, bytes in, bytes out, duration, upstream: varint | request id, method, path: text
+//! period? start and end: microseconds since 1970, i64 each, by flag | credits? varint, by flag
 //! ```
 //!
 //! A number of a flag, an outcome or a refusal is never given a second meaning: spools outlive upgrades.
@@ -14,6 +15,7 @@ use super::{Outcome, UsageEvent};
 use crate::{
     id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
+    period::Period,
     refusal::Code,
 };
 use jiff::Timestamp;
@@ -32,7 +34,8 @@ const MEMBER: u8 = 4;
 const PLAN_VERSION: u8 = 8;
 const PRODUCT: u8 = 16;
 const OPERATION: u8 = 32;
-const KNOWN_FLAGS: u8 = 63;
+const PERIOD: u8 = 64;
+const CREDITS: u8 = 128;
 
 const SERVED: u8 = 0;
 const UPSTREAM_FAILED: u8 = 1;
@@ -116,6 +119,12 @@ pub fn encode(event: &UsageEvent, out: &mut Vec<u8>) {
         put_varint(text.len() as u64, out);
         out.extend_from_slice(text.as_bytes());
     }
+    for instant in event.period.iter().flat_map(|period| [period.start, period.end]) {
+        out.extend_from_slice(&instant.as_microsecond().to_le_bytes());
+    }
+    if event.credits > 0 {
+        put_varint(event.credits, out);
+    }
 }
 
 /// Reads one event that fills all of `bytes`.
@@ -126,9 +135,6 @@ pub fn decode(bytes: &[u8]) -> Result<UsageEvent, BadEvent> {
         return Err(bad(format!("version {version} is not known")));
     }
     let [flags] = rest.array()?;
-    if flags & !KNOWN_FLAGS != 0 {
-        return Err(bad("a flag is not known"));
-    }
     let [outcome] = rest.array()?;
     let outcome = outcome_of(outcome).ok_or_else(|| bad("the outcome is not known"))?;
     let (seconds, nanoseconds) = (i64::from_le_bytes(rest.array()?), i32::from_le_bytes(rest.array()?));
@@ -156,6 +162,8 @@ pub fn decode(bytes: &[u8]) -> Result<UsageEvent, BadEvent> {
         request_id: rest.text()?,
         method: rest.text()?,
         path: rest.text()?,
+        period: rest.period_if(flags & PERIOD)?,
+        credits: if flags & CREDITS == 0 { 0 } else { rest.varint()? },
     };
     if rest.0.is_empty() { Ok(event) } else { Err(bad("bytes are left over")) }
 }
@@ -168,6 +176,8 @@ fn flags(event: &UsageEvent) -> u8 {
         | flag(PLAN_VERSION, event.plan_version.is_some())
         | flag(PRODUCT, event.product.is_some())
         | flag(OPERATION, event.operation.is_some())
+        | flag(PERIOD, event.period.is_some())
+        | flag(CREDITS, event.credits > 0)
 }
 
 fn outcome_number(outcome: Outcome) -> u8 {
@@ -230,6 +240,17 @@ impl<'a> Rest<'a> {
         if flag == 0 { Ok(None) } else { self.id().map(Some) }
     }
 
+    fn period_if(&mut self, flag: u8) -> Result<Option<Period>, BadEvent> {
+        if flag == 0 {
+            return Ok(None);
+        }
+        let mut instant = || {
+            let micros = i64::from_le_bytes(self.array()?);
+            Timestamp::from_microsecond(micros).map_err(|error| bad(error.to_string()))
+        };
+        Ok(Some(Period { start: instant()?, end: instant()? }))
+    }
+
     fn varint(&mut self) -> Result<u64, BadEvent> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -277,7 +298,8 @@ mod tests {
             (partner, app, key) in (id(), id(), id()),
             (team, member, plan_version) in (prop::option::of(id()), prop::option::of(id()), prop::option::of(id())),
             (product, operation) in (prop::option::of(id()), prop::option::of(id())),
-            numbers in any::<[u64; 5]>(),
+            numbers in any::<[u64; 6]>(),
+            period in prop::option::of((-9_000_000_000_i64..250_000_000_000, 1..40_000_000_i64)),
             (request_id, method, path) in (".{0,40}", "[A-Z]{0,16}", ".{0,200}"),
         ) -> UsageEvent {
             UsageEvent {
@@ -289,7 +311,11 @@ mod tests {
                 environment: if test { Environment::Test } else { Environment::Live },
                 status, outcome, request_id, method, path,
                 units: numbers[0], bytes_in: numbers[1], bytes_out: numbers[2],
-                duration_us: numbers[3], upstream_us: numbers[4],
+                duration_us: numbers[3], upstream_us: numbers[4], credits: numbers[5],
+                period: period.map(|(start, seconds)| {
+                    let at = |second| Timestamp::from_second(second).expect("in range");
+                    Period { start: at(start), end: at(start + seconds) }
+                }),
             }
         }
     }
@@ -316,7 +342,7 @@ mod tests {
         #[test]
         fn any_bytes_are_answered_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), tail in any::<bool>()) {
             let _ = decode(&bytes);
-            let mut versioned = vec![VERSION, if tail { KNOWN_FLAGS } else { 0 }, SERVED];
+            let mut versioned = vec![VERSION, if tail { u8::MAX } else { 0 }, SERVED];
             versioned.extend(&bytes);
             let _ = decode(&versioned);
         }

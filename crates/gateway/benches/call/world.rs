@@ -11,7 +11,7 @@ use domain::{
     product::{Operation, Product, Visibility},
     quota::{Beyond, Quota},
 };
-use gateway::{Gateway, GatewayConfig, InProcess, Secret, Snapshot, Spool, hash_key};
+use gateway::{Gateway, GatewayConfig, Leases, Secret, Snapshot, Spool, hash_key};
 use jiff::Timestamp;
 use std::{net::SocketAddr, sync::Arc};
 use uuid::Uuid;
@@ -44,7 +44,7 @@ pub fn start(upstream: SocketAddr, spool: Spool, name: &str) -> SocketAddr {
     config.cores = 1;
     let snapshot = Snapshot::compile(&directory(upstream), &|_| Ok(Vec::new()));
     assert_eq!(snapshot.problems(), []);
-    let allowance = Arc::new(InProcess::default());
+    let allowance = Leases::in_process();
     let running = Gateway::start(config, gateway::directory(snapshot), allowance, Arc::new(Timestamp::now));
     let running = running.expect("a gateway");
     let address = running.address();

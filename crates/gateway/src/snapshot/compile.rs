@@ -9,7 +9,7 @@ use arc_swap::ArcSwapOption;
 use domain::{
     directory::{self, Directory},
     period,
-    policy::{self, Policy},
+    policy::{self, AllowanceOutage, Policy},
     product::{self, route_problem},
 };
 use http::Method;
@@ -65,7 +65,7 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
             compiled.map_err(|message| say(&from.id.to_string(), message)).ok()
         });
         partner_indexes.insert(from.id, partners.len());
-        partners.push(Partner { id: from.id, suspended: from.suspended, subscription });
+        partners.push(Partner { id: from.id, suspended: from.suspended, subscription, credit: Default::default() });
     }
 
     let mut keys = Vec::with_capacity(directory.keys.len());
@@ -132,6 +132,10 @@ fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Bo
         operations: from.operations.iter().map(|operation| compile_operation(operation, &from.policy)).collect(),
         entry,
         upstream,
+        overdraft: match from.policy.allowance_outage {
+            AllowanceOutage::Closed => None,
+            AllowanceOutage::Open { overdraft_units } => Some(overdraft_units),
+        },
         metrics: ProductMetrics::new(&from.code),
         max_in_flight: from.policy.upstream.max_in_flight,
     }
@@ -170,6 +174,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
         quota: from.terms.quota,
         admission: PlanAdmission::new(&from.terms, &from.plan_code),
         features: from.terms.opens_features.iter().cloned().collect(),
+        takes_credit: from.terms.admission.credit.required,
         limits_policy: None,
         grants: products.iter().map(grant).collect(),
     };

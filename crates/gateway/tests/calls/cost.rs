@@ -10,7 +10,6 @@ use domain::{
     quota::Beyond,
     usage::{Outcome, UsageEvent},
 };
-use gateway::Allowance;
 use http::Method;
 use http_body_util::BodyExt;
 

@@ -2,18 +2,13 @@
 
 use super::{
     client::{open, raw, request, send},
-    world::{PEPPER, TRY_KEY, World, compile, limits, quota},
+    world::{PEPPER, TRY_KEY, TestClock, World, compile, limits, quota},
 };
-use domain::{
-    id::PartnerId,
-    limit::Window,
-    period::Period,
-    quota::{Beyond, Quota},
-    usage::Outcome,
-};
-use gateway::{Allowance, Gateway, GatewayConfig, InProcess, QuotaExceeded, Secret, Spool, StartError};
+use domain::{limit::Window, quota::Beyond, usage::Outcome};
+use gateway::{Clock, Gateway, GatewayConfig, Leases, Secret, Spool, StartError};
 use http::Method;
 use http_body_util::BodyExt;
+use jiff::Timestamp;
 use std::{
     sync::{
         Arc,
@@ -71,12 +66,7 @@ async fn a_port_in_use_is_said_even_where_another_gateway_has_it() {
     let start = |address, spool| {
         let config = GatewayConfig::new(address, String::new(), Secret([0; 32]), Secret([0; 32]), Spool::at(spool));
         let clock = || jiff::Timestamp::UNIX_EPOCH;
-        Gateway::start(
-            config,
-            gateway::directory(compile(&world.directory)),
-            Arc::new(InProcess::default()),
-            Arc::new(clock),
-        )
+        Gateway::start(config, gateway::directory(compile(&world.directory)), Leases::in_process(), Arc::new(clock))
     };
     assert!(
         matches!(start(world.address, spool.path()), Err(StartError::PortInUse(address)) if address == world.address)
@@ -85,24 +75,16 @@ async fn a_port_in_use_is_said_even_where_another_gateway_has_it() {
     assert!(matches!(start(free, world.spool.path()), Err(StartError::Spool(_))), "nor is a spool shared");
 }
 
-/// An allowance with a bug: it panics at the first call.
+/// A clock with a bug: it panics at the first call.
 struct Faulty {
-    inner: InProcess,
+    inner: Arc<TestClock>,
     panicked: AtomicBool,
 }
 
-impl Allowance for Faulty {
-    fn reserve(&self, id: PartnerId, period: Period, units: u64, quota: Quota) -> Result<u64, QuotaExceeded> {
+impl Clock for Faulty {
+    fn now(&self) -> Timestamp {
         assert!(self.panicked.swap(true, Ordering::SeqCst), "a bug");
-        self.inner.reserve(id, period, units, quota)
-    }
-
-    fn release(&self, id: PartnerId, period: Period, units: u64) {
-        self.inner.release(id, period, units);
-    }
-
-    fn used(&self, id: PartnerId, period: Period) -> u64 {
-        self.inner.used(id, period)
+        self.inner.now()
     }
 }
 
@@ -117,8 +99,8 @@ async fn a_panic_costs_its_own_connection_and_nothing_else() {
     let free = "127.0.0.1:0".parse().expect("an address");
     let mut config = GatewayConfig::new(free, String::new(), Secret(PEPPER), Secret(TRY_KEY), Spool::at(spool.path()));
     (config.cores, config.connections_per_core) = (1, 1);
-    let faulty = Arc::new(Faulty { inner: InProcess::default(), panicked: AtomicBool::new(false) });
-    let gateway = Gateway::start(config, world.snapshots.clone(), faulty, world.clock.clone()).expect("a gateway");
+    let faulty = Arc::new(Faulty { inner: world.clock.clone(), panicked: AtomicBool::new(false) });
+    let gateway = Gateway::start(config, world.snapshots.clone(), Leases::in_process(), faulty).expect("a gateway");
     let head = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
     assert_eq!(raw(gateway.address(), head.as_bytes()).await, (String::new(), true));
     let next = send(gateway.address(), request(Method::GET, "/payments/items/1", &world.live)).await;

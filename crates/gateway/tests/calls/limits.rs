@@ -80,5 +80,5 @@ async fn a_limit_refusal_uses_no_quota_and_a_quota_refusal_uses_no_limit() {
     }
     assert_eq!(world.get("/payments/free").await.status, 200, "it costs nothing, so no quota refuses it");
     assert_eq!(world.get("/payments/free").await.code(), "limit-exceeded");
-    assert_eq!(gateway::Allowance::used(&*world.allowance, world.partner(), world.period()), 2);
+    assert_eq!(world.allowance.used(world.partner(), world.period()), 2);
 }

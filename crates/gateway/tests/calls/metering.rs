@@ -5,7 +5,7 @@ use super::{
     world::{World, quota},
 };
 use domain::{quota::Beyond, usage::Outcome};
-use gateway::{Allowance, Spool, WhenFull};
+use gateway::{Spool, WhenFull};
 use http::Method;
 use http_body_util::BodyExt;
 use std::time::Duration;

@@ -4,8 +4,7 @@ use super::{
     client::{request, send},
     world::{World, quota},
 };
-use domain::{id::SubscriptionId, quota::Beyond, refusal::Code, usage::Outcome};
-use gateway::Allowance;
+use domain::{allowance::Allowance, id::SubscriptionId, quota::Beyond, refusal::Code, usage::Outcome};
 use http::Method;
 use std::{collections::HashSet, time::Duration};
 use uuid::Uuid;
@@ -116,7 +115,7 @@ async fn test_calls_use_no_quota_and_cost_nothing() {
 #[tokio::test]
 async fn the_quota_begins_anew_with_the_period_in_the_partners_time_zone_and_seeds_count() {
     let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 10, Beyond::Block)).await;
-    world.allowance.seed(world.partner(), world.period().start, 10);
+    world.exchange.add_used(Allowance::quota(world.partner(), world.period()), 10);
     let refused = world.get("/payments/items/1").await;
     assert_eq!(refused.code(), "quota-exceeded");
     // From 20 November 12:00 to 1 December 01:00 in Zurich, where the anchor's midnight UTC is one in the morning.

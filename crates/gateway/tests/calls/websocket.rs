@@ -2,7 +2,7 @@
 
 use super::world::World;
 use domain::{product::Operation, usage::Outcome};
-use gateway::{Allowance, GatewayConfig};
+use gateway::GatewayConfig;
 use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},

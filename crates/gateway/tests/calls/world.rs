@@ -16,7 +16,7 @@ use domain::{
     quota::{Beyond, Quota},
     usage::{UsageEvent, wire},
 };
-use gateway::{Clock, Gateway, GatewayConfig, InProcess, Running, Sealed, Secret, Snapshot, Spool, hash_key};
+use gateway::{Clock, Gateway, GatewayConfig, InProcess, Leases, Running, Sealed, Secret, Snapshot, Spool, hash_key};
 use http::Method;
 use jiff::Timestamp;
 use spool::{Position, Reader};
@@ -36,7 +36,8 @@ pub struct World {
     pub upstream: Upstream,
     pub directory: Directory,
     pub snapshots: gateway::Directory,
-    pub allowance: Arc<InProcess>,
+    pub allowance: Arc<Leases>,
+    pub exchange: InProcess,
     pub spool: TempDir,
     pub gateway: Option<Running>,
     pub address: SocketAddr,
@@ -82,11 +83,25 @@ impl World {
         config.cores = 2;
         change(&mut directory, &mut config);
         let snapshots = gateway::directory(compile(&directory));
-        let allowance = Arc::new(InProcess::default());
+        let exchange = InProcess::default();
+        let allowance = Leases::new(Arc::new(exchange.clone()));
+        allowance.begin(Vec::new());
         let clock = Arc::new(TestClock(Mutex::new("2026-11-20T12:00:00Z".parse().expect("a time"))));
         let gateway = Gateway::start(config, snapshots.clone(), allowance.clone(), clock.clone()).expect("a gateway");
         let address = gateway.address();
-        Self { upstream, directory, snapshots, allowance, spool, gateway: Some(gateway), address, live, test, clock }
+        Self {
+            upstream,
+            directory,
+            snapshots,
+            allowance,
+            exchange,
+            spool,
+            gateway: Some(gateway),
+            address,
+            live,
+            test,
+            clock,
+        }
     }
 
     pub async fn get(&self, path: &str) -> Answer {

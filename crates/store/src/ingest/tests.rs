@@ -37,6 +37,8 @@ pub(crate) fn event(at: Timestamp, request_id: &str) -> UsageEvent {
         status: 200,
         outcome: Outcome::Served,
         units: 1,
+        credits: 0,
+        period: None,
         bytes_in: 10,
         bytes_out: 20,
         duration_us: 1_500,

@@ -24,7 +24,7 @@ async fn follower(store: &TestStore, folder: &TempDir) -> Follower {
         clock: state.clock,
         gateway: gateway::directory(data_plane::compile(&directory, &state.secrets)),
         secrets: state.secrets,
-        allowance: Arc::new(InProcess::default()),
+        units: data_plane::Units::new(),
         in_force: Arc::new(directory),
         seeded: true,
     }
@@ -56,35 +56,4 @@ async fn a_suspension_is_in_force_within_a_second_and_kept_on_disk() {
     running.await.expect("it ends");
     let kept = directory_file::read(&data).expect("a directory on disk");
     assert!(kept.partners[0].suspended);
-}
-
-#[tokio::test]
-async fn a_change_of_plan_takes_what_was_used_of_the_period_along() {
-    let store = test_db::store().await;
-    let world = World::new(&store).await;
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut follower = follower(&store, &folder).await;
-    let now = follower.clock.now();
-    let meta = |name: &str| PlanMeta {
-        name: name.to_owned(),
-        summary: String::new(),
-        position: 1,
-        private: false,
-        approval: domain::plan::Approval::Automatic,
-    };
-    let terms: domain::plan::PlanTerms =
-        serde_json::from_value(serde_json::json!({"currency": "EUR", "products": []})).expect("terms");
-    for code in ["small", "large"] {
-        let new = NewPlan { code: code.to_owned(), meta: meta(code), terms: terms.clone() };
-        let plan = store.create_plan(&new, Actor::System, now).await.expect("a plan");
-        store.choose_plan(world.partner, plan, Actor::System, now).await.expect("chosen");
-    }
-    let subscription = store.subscription(world.partner).await.expect("an answer").expect("a subscription");
-    let period: Period = subscription.cycle().period_at(now).expect("a period");
-    let used =
-        [(0, event(world.partner, Environment::Live, 30, now)), (1, event(world.partner, Environment::Test, 5, now))];
-    let end = Position { segment: 0, byte_offset: 200, sequence: 2 };
-    store.ingest("node", 0, used.to_vec(), Position::default(), end, now).await.expect("taken in");
-    follower.follow().await.expect("followed");
-    assert_eq!(follower.allowance.used(world.partner, period), 30);
 }

@@ -1,0 +1,55 @@
+//! What units are counted against: a partner's quota in one billing period, or its prepaid credit.
+
+use crate::{id::PartnerId, period::Period};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Which of a partner's two stocks of units.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// The plan's units of a billing period.
+    Quota,
+    /// Units that were paid for beforehand; they know no period.
+    Credit,
+}
+
+/// One stock of units: what nodes take blocks from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Allowance {
+    pub partner: PartnerId,
+    pub kind: Kind,
+    pub period: Period,
+}
+
+impl Allowance {
+    /// The quota of the partner in that billing period, whatever its plan is by then.
+    pub const fn quota(partner: PartnerId, period: Period) -> Self {
+        Self { partner, kind: Kind::Quota, period }
+    }
+
+    /// The partner's prepaid credit. Its period is all of time.
+    pub const fn credit(partner: PartnerId) -> Self {
+        Self { partner, kind: Kind::Credit, period: Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX } }
+    }
+}
+
+impl Kind {
+    pub const ALL: [Self; 2] = [Self::Quota, Self::Credit];
+
+    /// `quota` or `credit`: the column's text.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Quota => "quota",
+            Self::Credit => "credit",
+        }
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|kind| kind.code() == text);
+        known.ok_or_else(|| format!("{text:?} is not known: quota or credit"))
+    }
+}

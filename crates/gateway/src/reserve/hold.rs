@@ -1,0 +1,295 @@
+//! Taking a call's units: from the quota, then from credit.
+//!
+//! What is held here is enough for all but a few calls. The few say [`No::Short`]: units are on their way, and the call
+//! tries again when they have come.
+
+use crate::{
+    accept::Core,
+    leases::{Account, Short, answered},
+    matching::Target,
+    respond::{QuotaStanding, Refusal, Standings},
+    snapshot::{CurrentPeriod, Plan},
+};
+use domain::{period::Period, quota::Beyond, refusal::Code};
+use jiff::Timestamp;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::watch;
+
+/// A call that still finds nothing after this is treated as if Postgres did not answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Why a call has no reservation.
+#[derive(Debug)]
+pub(crate) enum No {
+    Refused(Refusal),
+    /// Wait, then try again.
+    Short(Shortage),
+}
+
+/// Units that are on their way.
+#[derive(Debug)]
+pub(crate) struct Shortage(watch::Receiver<u64>);
+
+impl Shortage {
+    /// Returns when they have come, or it is known that they do not.
+    pub(crate) async fn over(self) {
+        // Where it takes too long the next try says so.
+        let _ = answered(self.0).await;
+    }
+}
+
+/// Units that were taken; given back on drop unless they were spent.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    period: Period,
+    quota: Part,
+    credit: Option<Part>,
+    /// Where more is taken, at the end, than was reserved.
+    limit: Option<u64>,
+    /// Units beyond all that was left.
+    beyond: u64,
+}
+
+/// How a call's units were paid.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Settled {
+    pub credits: u64,
+    /// Units that the allowance did not have.
+    pub overdraft: u64,
+}
+
+#[derive(Debug)]
+struct Part {
+    account: Arc<Account>,
+    units: u64,
+    /// Of those, units that nobody had granted.
+    overdrawn: u64,
+}
+
+impl Part {
+    fn release(&mut self, units: u64) {
+        let (units, overdrawn) = (units.min(self.units), units.min(self.overdrawn));
+        self.account.release_overdrawn(overdrawn);
+        self.account.release(units - overdrawn);
+        (self.units, self.overdrawn) = (self.units - units, self.overdrawn - overdrawn);
+    }
+}
+
+impl Reservation {
+    /// The billing period that the units count in.
+    pub(crate) const fn period(&self) -> Period {
+        self.period
+    }
+
+    /// Units that are held.
+    pub(crate) fn units(&self) -> u64 {
+        self.quota.units + self.credit.as_ref().map_or(0, |part| part.units)
+    }
+
+    /// Makes the units that are held those that were used: what is too much goes back, credit first; what is missing is
+    /// taken, from the quota first. A call that was served is never refused afterwards, so what nobody has is overdraft.
+    /// Says how many of the units are credit. They are kept by [`Self::spend`] only.
+    pub(crate) fn adjust(&mut self, used: u64) -> Settled {
+        let held = self.units();
+        if held > used {
+            let mut surplus = held - used;
+            if let Some(credit) = &mut self.credit {
+                let part = surplus.min(credit.units);
+                credit.release(part);
+                surplus -= part;
+            }
+            self.quota.release(surplus);
+        } else if held < used {
+            self.add(used - held);
+        }
+        let overdraft = self.beyond + self.quota.overdrawn + self.credit.as_ref().map_or(0, |part| part.overdrawn);
+        Settled { credits: self.credit.as_ref().map_or(0, |part| part.units), overdraft }
+    }
+
+    fn add(&mut self, missing: u64) {
+        let Self { quota, credit, limit, beyond, .. } = self;
+        let from_quota = match (&*limit, &credit) {
+            // A quota that never refuses counts all, and credit without a quota takes all.
+            (None, None) => {
+                quota.account.count(missing);
+                missing
+            }
+            (None, Some(_)) => 0,
+            (Some(limit), _) => quota.account.take_up_to(missing, Some(*limit)),
+        };
+        quota.units += from_quota;
+        let mut missing = missing - from_quota;
+        let mut last = quota;
+        if let Some(credit) = credit {
+            let from_credit = credit.account.take_up_to(missing, None);
+            credit.units += from_credit;
+            missing -= from_credit;
+            last = credit;
+        }
+        last.account.count(missing);
+        last.units += missing;
+        *beyond += missing;
+    }
+
+    /// The units are used and stay taken.
+    pub(crate) fn spend(mut self) {
+        self.quota.units = 0;
+        self.credit = None;
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.quota.release(u64::MAX);
+        if let Some(credit) = &mut self.credit {
+            credit.release(u64::MAX);
+        }
+    }
+}
+
+/// Takes the units. They are counted where the plan has no quota too: the period's next plan may have one. `since` is when
+/// the call began to wait for units.
+pub(super) fn hold(
+    core: &Core,
+    target: &Target,
+    units: u64,
+    now: Timestamp,
+    since: &mut Option<Instant>,
+    standings: &mut Standings,
+) -> Result<Option<Reservation>, No> {
+    let Some((subscription, plan)) = target.terms() else { return Ok(None) };
+    let Some(current) = subscription.current(plan, now) else {
+        let needed = plan.quota.is_some() || plan.takes_credit;
+        return if needed { Err(No::Refused(Refusal::of(Code::NoSubscription))) } else { Ok(None) };
+    };
+    let partner = target.caller.partner();
+    let account = current.quota(partner.id, &core.shared.leases);
+    let mut holding = Holding { target, plan, units, since, reset_seconds: reset(&current, now) };
+    let hard = plan.quota.filter(|quota| quota.beyond == Beyond::Block || plan.takes_credit).map(|quota| quota.units);
+    let period = current.period;
+    let reserved = match plan.takes_credit {
+        false => holding.take_quota(account, hard),
+        true => holding.take_both(account, partner.credit(&core.shared.leases), hard, standings),
+    };
+    let show = |used: u64, standings: &mut Standings| {
+        if let Some(quota) = plan.quota {
+            standings.policy = current.policy.clone();
+            standings.quota = Some(QuotaStanding { quota, used, reset_seconds: holding.reset_seconds });
+        }
+    };
+    match reserved {
+        Ok((used, quota, credit)) => {
+            show(used, standings);
+            Ok(Some(Reservation { period, quota, credit, limit: hard, beyond: 0 }))
+        }
+        Err(no) => {
+            show(account.used(), standings);
+            Err(no)
+        }
+    }
+}
+
+/// What a call asks for.
+struct Holding<'a> {
+    target: &'a Target,
+    plan: &'a Plan,
+    units: u64,
+    since: &'a mut Option<Instant>,
+    reset_seconds: u64,
+}
+
+type Held = (u64, Part, Option<Part>);
+
+impl Holding<'_> {
+    fn take_quota(&mut self, account: &Arc<Account>, hard: Option<u64>) -> Result<Held, No> {
+        let units = self.units;
+        let part = |overdrawn| Part { account: account.clone(), units, overdrawn };
+        let Some(limit) = hard else { return Ok((account.count(self.units), part(0), None)) };
+        if let Some(used) = account.take(self.units, hard) {
+            return Ok((used, part(0), None));
+        }
+        match self.why_short(account, self.units, hard)? {
+            Left::Nothing => Err(self.quota_exceeded(account, limit)),
+            Left::Overdraft(used) => Ok((used, part(self.units), None)),
+        }
+    }
+
+    fn take_both(
+        &mut self,
+        quota: &Arc<Account>,
+        credit: &Arc<Account>,
+        hard: Option<u64>,
+        standings: &mut Standings,
+    ) -> Result<Held, No> {
+        let part = |account: &Arc<Account>, units, overdrawn| Part { account: account.clone(), units, overdrawn };
+        let taken = hard.and_then(|_| quota.take(self.units, hard));
+        if let Some(used) = taken {
+            standings.credit = Some(credit.left());
+            return Ok((used, part(quota, self.units, 0), Some(part(credit, 0, 0))));
+        }
+        let mut within = part(quota, 0, 0);
+        if hard.is_some() {
+            if let Left::Overdraft(used) = self.why_short(quota, self.units, hard)? {
+                return Ok((used, part(quota, self.units, self.units), Some(part(credit, 0, 0))));
+            }
+            within.units = quota.take_up_to(self.units, hard);
+        }
+        let beyond = self.units - within.units;
+        let taken = match credit.take(beyond, None) {
+            Some(_) => Ok(part(credit, beyond, 0)),
+            None => self.why_short(credit, beyond, None).and_then(|left| match left {
+                Left::Nothing => Err(No::Refused(self.credit_exhausted(credit, beyond))),
+                Left::Overdraft(_) => Ok(part(credit, beyond, beyond)),
+            }),
+        };
+        standings.credit = Some(credit.left());
+        match taken {
+            Ok(from_credit) => Ok((quota.used(), within, Some(from_credit))),
+            Err(no) => {
+                within.release(u64::MAX);
+                Err(no)
+            }
+        }
+    }
+
+    fn why_short(&mut self, account: &Arc<Account>, units: u64, limit: Option<u64>) -> Result<Left, No> {
+        match account.why_short(units, limit) {
+            Short::Exhausted => return Ok(Left::Nothing),
+            Short::Wait(answer) => {
+                if self.since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
+                    return Err(No::Short(Shortage(answer)));
+                }
+            }
+            Short::Unknown => {}
+        }
+        let cap = self.target.product().overdraft;
+        let used = cap.and_then(|cap| account.overdraw(units, cap));
+        used.map(Left::Overdraft).ok_or_else(|| No::Refused(Refusal::of(Code::AllowanceUnavailable)))
+    }
+
+    fn quota_exceeded(&self, account: &Account, quota: u64) -> No {
+        let detail = format!("{} of the period's {quota} units are used.", account.used().min(quota));
+        let wait = u32::try_from(self.reset_seconds).unwrap_or(u32::MAX);
+        No::Refused(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait))
+    }
+
+    fn credit_exhausted(&self, credit: &Account, units: u64) -> Refusal {
+        let beyond = if self.plan.quota.is_some() { " beyond the quota" } else { "" };
+        let detail = format!("The call needs {units} units of credit{beyond}, and {} are left.", credit.left());
+        Refusal::new(Code::CreditExhausted, detail)
+    }
+}
+
+/// What a call that found too little may do.
+enum Left {
+    Nothing,
+    /// It is served on overdraft; that many units are used with it.
+    Overdraft(u64),
+}
+
+fn reset(current: &CurrentPeriod, now: Timestamp) -> u64 {
+    current.period.end.as_second().saturating_sub(now.as_second()).max(0).unsigned_abs()
+}
