@@ -29,6 +29,7 @@ mod calls {
     mod reuse;
     mod scopes;
     mod targets;
+    mod streams;
     mod tls;
     mod tokens;
     mod websocket;
