@@ -183,7 +183,7 @@ async fn exchange(journey: &Journey<'_>, target: &Target, mut request: Request<U
             again => {
                 let failure = match &error {
                     ExchangeError::Io(error) => Some(Failure::of(error)),
-                    ExchangeError::Closed => Some(Failure::Closed),
+                    ExchangeError::Closed | ExchangeError::Http2(_) => Some(Failure::Closed),
                     ExchangeError::Malformed(_) => Some(Failure::Malformed),
                     ExchangeError::Upload => None,
                 };

@@ -26,6 +26,7 @@ mod client_address;
 mod config;
 mod cost;
 mod forward;
+mod grpc;
 mod headers;
 mod identity;
 mod key_sets;

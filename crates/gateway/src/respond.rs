@@ -2,7 +2,7 @@
 //!
 //! The status and the words of each refusal are one table, [`Code::describe`]; this is the one place that sends them.
 
-use crate::meter::Reply;
+use crate::{grpc::Refused, meter::Reply};
 use domain::{
     limit::{Limit, caller::Scope, sliding::Standing},
     period::Period,
@@ -70,6 +70,7 @@ impl Refusal {
         });
         let mut response = Response::new(Reply::text(problem.to_string()));
         *response.status_mut() = StatusCode::from_u16(table.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        response.extensions_mut().insert(Refused(self.code));
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if table.status == 401 {

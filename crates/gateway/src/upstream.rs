@@ -34,6 +34,7 @@ mod dial;
 mod failure;
 pub(crate) mod health;
 mod http1;
+mod http2;
 mod identity;
 mod live;
 mod patience;
@@ -72,6 +73,8 @@ pub(crate) enum AnswerBody {
     Full(Bytes),
     /// From a connection of HTTP/1.1.
     Http1(Box<http1::AnswerStream>),
+    /// From a stream of HTTP/2.
+    Http2(Box<http2::AnswerStream>),
     /// One of which frames were read before, and are sent first.
     Begun(Box<Begun>),
     /// After a 101 there is no body: the connection itself, with what was read of it after the head.
@@ -100,6 +103,8 @@ pub(crate) enum ExchangeError {
     Closed,
     #[error("the answer is malformed: {0}")]
     Malformed(&'static str),
+    #[error("the stream broke: {0}")]
+    Http2(hyper::Error),
     /// [`crate::meter::UploadState`] says how.
     #[error("the request's body broke off")]
     Upload,
@@ -126,6 +131,7 @@ impl Body for AnswerBody {
             Self::Full(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Full(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Http1(stream) => stream.poll_frame(cx),
+            Self::Http2(stream) => stream.poll_frame(cx),
             Self::Begun(begun) => match begun.frames.pop_front() {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
                 None => Pin::new(&mut begun.rest).poll_frame(cx),
@@ -139,6 +145,7 @@ impl Body for AnswerBody {
         match self {
             Self::Full(bytes) => bytes.is_empty(),
             Self::Http1(stream) => stream.is_at_end(),
+            Self::Http2(stream) => stream.is_at_end(),
             Self::Begun(begun) => begun.frames.is_empty() && begun.rest.is_end_stream(),
             Self::Switched(_) => true,
         }
@@ -148,6 +155,7 @@ impl Body for AnswerBody {
         match self {
             Self::Full(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Http1(stream) => stream.left().map_or_else(SizeHint::default, SizeHint::with_exact),
+            Self::Http2(stream) => stream.size_hint(),
             // A known length leaves no room for trailers.
             Self::Begun(begun) if begun.frames.iter().any(Frame::is_trailers) => SizeHint::default(),
             Self::Begun(begun) => {

@@ -17,6 +17,7 @@ mod calls {
     mod gates;
     mod hostile;
     mod http2;
+    mod http2_upstream;
     mod https;
     mod lifecycle;
     mod limits;
@@ -28,8 +29,8 @@ mod calls {
     mod quota;
     mod reuse;
     mod scopes;
-    mod targets;
     mod streams;
+    mod targets;
     mod tls;
     mod tokens;
     mod websocket;

@@ -5,7 +5,7 @@
 //! over HTTP/1.1.
 
 use super::{Connection, Core, streams::Streams};
-use crate::call;
+use crate::{call, grpc};
 use http::{
     HeaderMap, HeaderValue,
     header::{COOKIE, HOST},
@@ -38,13 +38,14 @@ where
     let service = service_fn(move |mut request: http::Request<_>| {
         let (core, stream) = (core.clone(), trunk.streams().map_or_else(|| trunk.clone(), |all| all.open(&trunk)));
         as_http1_says(&mut request);
+        let is_grpc = grpc::is_call(request.headers());
         async move {
             let call = stream.begin_call();
             let mut left = Left(Some(&stream));
             let response = call::answer(core, stream.clone(), request).await;
             left.0 = None;
             drop(call);
-            Ok::<_, Infallible>(response)
+            Ok::<_, Infallible>(if is_grpc { grpc::translate(response) } else { response })
         }
     });
     let serving = http2::Builder::new(StreamTasks(connection.clone()))

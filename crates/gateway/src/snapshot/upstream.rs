@@ -80,7 +80,11 @@ pub(super) fn compile(from: Source<'_>) -> Result<Upstream, String> {
     }
     let millis = |time: u32| Duration::from_millis(u64::from(time));
     let connect = policy.timeouts.connect_ms.map(millis);
-    let open = |url: &str| target(url, policy.allow_private_addresses, identity.clone(), connect);
+    let open = |url: &str| {
+        let with =
+            |origin: Origin| origin.with(policy.allow_private_addresses, identity.clone(), connect, policy.protocol);
+        target(url, with)
+    };
     Ok(Upstream {
         product: from.product.id,
         code: from.product.code.clone(),
@@ -97,12 +101,7 @@ pub(super) fn compile(from: Source<'_>) -> Result<Upstream, String> {
     })
 }
 
-fn target(
-    url: &str,
-    allow_private: Option<bool>,
-    identity: Option<Arc<Identity>>,
-    connect: Option<Duration>,
-) -> Result<Target, String> {
+fn target(url: &str, with: impl FnOnce(Origin) -> Origin) -> Result<Target, String> {
     let unusable = || format!("The upstream address {url:?} is not http:// or https:// with a host");
     let uri: Uri = url.parse().map_err(|_| unusable())?;
     let authority = uri.authority().ok_or_else(unusable)?;
@@ -117,7 +116,7 @@ fn target(
     let origin = Origin::new(tls, authority.host(), authority.port_u16()).ok_or_else(unusable)?;
     Ok(Target {
         url: url.to_owned(),
-        origin: Arc::new(origin.with(allow_private, identity, connect)),
+        origin: Arc::new(with(origin)),
         host: HeaderValue::from_str(authority.as_str()).map_err(|_| unusable())?,
         base_path: uri.path().trim_end_matches('/').to_owned(),
     })

@@ -7,6 +7,7 @@ use super::{
     resolve::Resolver,
 };
 use crate::running::StartError;
+use domain::policy::Protocol;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
@@ -35,6 +36,7 @@ pub(crate) struct Origin {
     identity: Option<Arc<Identity>>,
     /// How long opening may take; `None` is the installation's time.
     pub(super) connect: Option<Duration>,
+    pub(super) protocol: Protocol,
 }
 
 impl Origin {
@@ -43,7 +45,15 @@ impl Origin {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
         let name = if tls { Some(ServerName::try_from(host.clone()).ok()?) } else { None };
         let port = port.unwrap_or(if tls { 443 } else { 80 });
-        Some(Self { host, port, tls: name, allow_private: None, identity: None, connect: None })
+        Some(Self {
+            host,
+            port,
+            tls: name,
+            allow_private: None,
+            identity: None,
+            connect: None,
+            protocol: Protocol::Http1,
+        })
     }
 
     /// With what the product's policy says of its connections.
@@ -52,8 +62,13 @@ impl Origin {
         allow_private: Option<bool>,
         identity: Option<Arc<Identity>>,
         connect: Option<Duration>,
+        protocol: Protocol,
     ) -> Self {
-        Self { allow_private, identity, connect, ..self }
+        Self { allow_private, identity, connect, protocol, ..self }
+    }
+
+    pub(super) const fn has_tls(&self) -> bool {
+        self.tls.is_some()
     }
 }
 
@@ -64,6 +79,8 @@ pub(crate) struct Dialer {
     reach: Reach,
     authorities: Arc<RootCertStore>,
     tls: Arc<ClientConfig>,
+    /// The same, offering HTTP/2 and nothing else.
+    tls_http2: Arc<ClientConfig>,
 }
 
 impl Dialer {
@@ -75,7 +92,8 @@ impl Dialer {
         }
         let authorities = Arc::new(roots);
         let tls = client_config(&authorities, None)?;
-        Ok(Self { resolver, reach, authorities, tls })
+        let tls_http2 = offering_http2(&tls);
+        Ok(Self { resolver, reach, authorities, tls, tls_http2 })
     }
 
     /// A connection to an address of that name that is within reach, for whoever is no product's upstream.
@@ -96,12 +114,27 @@ impl Dialer {
         let reach = self.reach.narrowed_by(origin.allow_private);
         let stream = dial::connect(&self.resolver, &origin.host, origin.port, reach).await?;
         let Some(name) = &origin.tls else { return Ok(Io::Plain(stream)) };
+        let is_http2 = origin.protocol == Protocol::Http2;
         let config = match &origin.identity {
+            None if is_http2 => self.tls_http2.clone(),
             None => self.tls.clone(),
-            Some(identity) => identity.config(&self.authorities).map_err(io::Error::other)?,
+            Some(identity) => {
+                let config = identity.config(&self.authorities).map_err(io::Error::other)?;
+                if is_http2 { offering_http2(&config) } else { config }
+            }
         };
-        Ok(Io::Tls(Box::new(TlsConnector::from(config).connect(name.clone(), stream).await?)))
+        let stream = TlsConnector::from(config).connect(name.clone(), stream).await?;
+        if is_http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
+            return Err(io::Error::other("the upstream does not speak HTTP/2"));
+        }
+        Ok(Io::Tls(Box::new(stream)))
     }
+}
+
+fn offering_http2(config: &ClientConfig) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    Arc::new(config)
 }
 
 /// A connection's bytes.
@@ -112,6 +145,13 @@ pub(crate) enum Io {
 }
 
 impl Io {
+    pub(super) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref().0,
+        }
+    }
+
     /// Whether an unused connection can still be used: nothing has come on it, neither its end nor a byte that nobody asked for.
     /// Costs no system call unless something has come.
     pub(super) fn is_quiet(&mut self) -> bool {

@@ -5,14 +5,22 @@
 
 use super::{
     connect::{Dialer, Io},
+    http2,
     live::LiveTarget,
 };
 use crate::{
     accept::{Order, Shared},
     snapshot::{Snapshot, Target, Upstream},
 };
-use domain::{id::ProductId, policy::HealthCheck};
-use http::{HeaderName, HeaderValue};
+use domain::{
+    id::ProductId,
+    policy::{HealthCheck, Protocol},
+};
+use http::{
+    HeaderValue,
+    header::{CONNECTION, HOST, USER_AGENT},
+    request,
+};
 use metrics::{counter, gauge};
 use std::{
     collections::HashMap,
@@ -38,6 +46,7 @@ struct Patient {
     product: String,
     live: Arc<LiveTarget>,
     origin: Arc<super::Origin>,
+    head: request::Parts,
     request: Vec<u8>,
     check: HealthCheck,
 }
@@ -85,11 +94,13 @@ fn follow(shared: &Arc<Shared>, snapshot: &Snapshot, watched: &mut HashMap<Place
     for upstream in snapshot.products.iter().filter_map(|product| product.upstream.as_ref()) {
         let Some(check) = &upstream.health_check else { continue };
         for (target, live) in upstream.targets.iter().zip(&upstream.live(shared).targets) {
+            let head = head(upstream, target, check);
             let patient = Patient {
                 product: upstream.code.clone(),
                 live: live.clone(),
                 origin: target.origin.clone(),
-                request: request(upstream, target, check),
+                request: text(&head),
+                head,
                 check: check.clone(),
             };
             wanted.insert((upstream.product, target.url.clone()), patient);
@@ -161,6 +172,9 @@ async fn attend(shared: Arc<Shared>, patient: Patient) {
 /// The status that the target answers with.
 async fn ask(dialer: &Dialer, patient: &Patient) -> io::Result<u16> {
     let mut connection: Io = dialer.open(&patient.origin).await?;
+    if patient.origin.protocol == Protocol::Http2 {
+        return http2::ask(connection, patient.origin.has_tls(), patient.head.clone()).await;
+    }
     connection.write_all(&patient.request).await?;
     connection.flush().await?;
     let mut head = Vec::with_capacity(256);
@@ -174,18 +188,24 @@ async fn ask(dialer: &Dialer, patient: &Patient) -> io::Result<u16> {
     status.and_then(|code| code.parse().ok()).ok_or_else(|| io::Error::other("it did not answer in HTTP/1.1"))
 }
 
-fn request(upstream: &Upstream, target: &Target, check: &HealthCheck) -> Vec<u8> {
-    let mut text = format!("GET {}{} HTTP/1.1\r\n", target.base_path, check.path).into_bytes();
-    let mut add = |name: &HeaderName, value: &HeaderValue| {
+fn head(upstream: &Upstream, target: &Target, check: &HealthCheck) -> request::Parts {
+    let (mut head, ()) = http::Request::new(()).into_parts();
+    head.uri = format!("{}{}", target.base_path, check.path).parse().unwrap_or_default();
+    head.headers.insert(HOST, target.host.clone());
+    head.headers.insert(USER_AGENT, HeaderValue::from_static("turnpike-health"));
+    head.headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    head.headers.extend(upstream.headers.iter().cloned());
+    head
+}
+
+fn text(head: &request::Parts) -> Vec<u8> {
+    let mut text = format!("GET {} HTTP/1.1\r\n", head.uri).into_bytes();
+    for (name, value) in &head.headers {
         text.extend_from_slice(name.as_str().as_bytes());
         text.extend_from_slice(b": ");
         text.extend_from_slice(value.as_bytes());
         text.extend_from_slice(b"\r\n");
-    };
-    add(&http::header::HOST, &target.host);
-    add(&http::header::USER_AGENT, &HeaderValue::from_static("turnpike-health"));
-    add(&http::header::CONNECTION, &HeaderValue::from_static("close"));
-    upstream.headers.iter().for_each(|(name, value)| add(name, value));
+    }
     text.extend_from_slice(b"\r\n");
     text
 }

@@ -2,10 +2,12 @@
 
 use super::{
     Answer, SendFailed,
-    connect::{Dialer, Origin},
+    connect::{Dialer, Io, Origin},
     http1::{self, Connection},
+    http2,
 };
 use crate::{config::Deadlines, meter::Upload};
+use domain::policy::Protocol;
 use http::Request;
 use std::{
     cell::RefCell,
@@ -27,9 +29,10 @@ pub(crate) struct Pools {
     deadlines: Deadlines,
 }
 
-/// The unused connections to one origin.
+/// The connections to one origin: those of HTTP/1.1 that are unused, and all of HTTP/2.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
+    http2: http2::Connections,
     /// The most recently used last.
     idle: RefCell<Vec<Idle>>,
 }
@@ -43,16 +46,26 @@ struct Idle {
 /// A connection for one call. It goes back to its pool when the call's bodies have ended; dropped before, it is closed.
 #[derive(Debug)]
 pub(crate) struct Lease {
-    connection: Connection,
+    line: Line,
     /// Whether it has carried a call before, so that the upstream may have closed it in the meantime.
     pub reused: bool,
     pool: Rc<Pool>,
 }
 
+#[derive(Debug)]
+enum Line {
+    Http1(Connection),
+    /// One stream, and whether TLS is below it.
+    Http2(http2::Slot, bool),
+}
+
 impl Lease {
     /// Writes the request and waits for the answer's head, while the request's body goes on being sent.
     pub(crate) async fn send(self, request: Request<Upload>) -> Result<Answer, SendFailed> {
-        http1::exchange(self.connection, self.pool, request).await
+        match self.line {
+            Line::Http1(connection) => http1::exchange(connection, self.pool, request).await,
+            Line::Http2(slot, tls) => Box::pin(http2::exchange(slot, tls, request)).await,
+        }
     }
 }
 
@@ -67,13 +80,33 @@ impl Pools {
     /// The upstream cannot be reached, or not in time.
     pub(crate) async fn lease(&self, origin: &Arc<Origin>, reuse: bool) -> io::Result<Lease> {
         let pool = self.pool(origin);
-        if reuse && let Some(connection) = pool.take(self.deadlines.upstream_idle) {
-            return Ok(Lease { connection, reused: true, pool });
+        if origin.protocol == Protocol::Http2 {
+            let (slot, shared) = Box::pin(self.slot(origin, &pool)).await?;
+            return Ok(Lease { line: Line::Http2(slot, origin.has_tls()), reused: shared && reuse, pool });
         }
-        let io = timeout(origin.connect.unwrap_or(self.deadlines.connect), self.dialer.open(origin))
+        if reuse && let Some(connection) = pool.take(self.deadlines.upstream_idle) {
+            return Ok(Lease { line: Line::Http1(connection), reused: true, pool });
+        }
+        let io = self.open(origin).await?;
+        Ok(Lease { line: Line::Http1(Connection::new(io)), reused: false, pool })
+    }
+
+    async fn open(&self, origin: &Origin) -> io::Result<Io> {
+        timeout(origin.connect.unwrap_or(self.deadlines.connect), self.dialer.open(origin))
             .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "connecting took too long"))??;
-        Ok(Lease { connection: Connection::new(io), reused: false, pool })
+            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "connecting took too long"))?
+    }
+
+    /// A stream of an open connection if there is room, else of a new one; says whether the connection was there before.
+    async fn slot(&self, origin: &Origin, pool: &Pool) -> io::Result<(http2::Slot, bool)> {
+        if let Some(slot) = pool.http2.slot() {
+            return Ok((slot, true));
+        }
+        let _turn = pool.http2.opening.lock().await;
+        if let Some(slot) = pool.http2.slot() {
+            return Ok((slot, true));
+        }
+        Ok((pool.http2.add(self.open(origin).await?).await?, false))
     }
 
     /// Closes connections that were unused for too long, and those that the upstream closed.
@@ -82,7 +115,8 @@ impl Pools {
         self.by_origin.borrow_mut().retain(|_, pool| {
             let mut idle = pool.idle.borrow_mut();
             idle.retain_mut(|idle| idle.since.elapsed() < max_age && idle.connection.is_quiet());
-            !idle.is_empty() || Rc::strong_count(pool) > 1
+            let shared = pool.http2.close_unused(max_age);
+            shared || !idle.is_empty() || Rc::strong_count(pool) > 1
         });
     }
 

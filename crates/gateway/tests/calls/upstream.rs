@@ -3,8 +3,12 @@
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full, channel::Channel, combinators::BoxBody};
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo};
 use std::{
     convert::Infallible,
     net::SocketAddr,
@@ -41,6 +45,15 @@ pub struct Upstream {
 
 impl Upstream {
     pub async fn start() -> Self {
+        Self::speaking(false).await
+    }
+
+    /// One that speaks HTTP/2 with prior knowledge.
+    pub async fn start_http2() -> Self {
+        Self::speaking(true).await
+    }
+
+    async fn speaking(http2: bool) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let upstream = Self {
             address: listener.local_addr().expect("an address"),
@@ -61,7 +74,12 @@ impl Upstream {
                         let shared = shared.clone();
                         async move { shared.answer(request).await }
                     });
-                    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+                    let io = TokioIo::new(stream);
+                    if http2 {
+                        let _ = http2::Builder::new(TokioExecutor::new()).serve_connection(io, service).await;
+                    } else {
+                        let _ = http1::Builder::new().serve_connection(io, service).await;
+                    }
                 });
             }
         });
