@@ -50,6 +50,8 @@ fn authentication(typed: &mut Typed<'_>) -> Authentication {
             audiences: typed.list(&field("audiences")),
             algorithms: algorithms.iter().filter_map(|name| typed.variant(&field("algorithms"), name)).collect(),
             claim: typed.some_text(&field("claim")).unwrap_or_else(|| "sub".to_owned()),
+            only_access_tokens: typed.is_ticked(&field("only_access_tokens")),
+            allow_private_addresses: typed.is_ticked(&field("allow_private_addresses")),
         });
     }
     Authentication {

@@ -152,9 +152,22 @@ fn issuers(fields: &Fields, own: &Authentication) -> AnyView {
         let claim = text("claim", "Claim", of(|one| one.claim.clone()), "Who calls; sub if empty");
         let own = there.map_or("RS256, ES256".to_owned(), algorithms);
         let algorithms = text("algorithms", "Algorithms", own, "");
+        let tick = |name: &str, label: &str, own: bool| fields.tick(&field(name), label, own);
+        let access = tick(
+            "only_access_tokens",
+            "Only tokens that say that they are access tokens (at+jwt)",
+            there.is_some_and(|one| one.only_access_tokens),
+        );
+        let private = tick(
+            "allow_private_addresses",
+            "The key set may be at a private address, without TLS",
+            there.is_some_and(|one| one.allow_private_addresses),
+        );
         view! {
             <FormRow>{issuer} {keys}</FormRow>
             <FormRow>{audiences} {claim} {algorithms}</FormRow>
+            {access}
+            {private}
         }
     });
     rows.collect_view().into_any()
