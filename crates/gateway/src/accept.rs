@@ -4,6 +4,7 @@
 use crate::{
     authenticate::{Authenticator, Remembered},
     bulkhead::Bulkheads,
+    cache::Shelves,
     client_address::TrustedProxies,
     config::{Deadlines, WhenFull},
     headers::Via,
@@ -20,7 +21,7 @@ use domain::limit::rule::Share;
 use http::HeaderValue;
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     net::SocketAddr,
     rc::Rc,
     sync::Arc,
@@ -59,6 +60,7 @@ pub(crate) struct Shared {
     pub clock: Arc<dyn Clock>,
     pub authenticator: Authenticator,
     pub limits: LiveLimits,
+    pub shelves: Arc<Shelves>,
     pub metrics: GatewayMetrics,
     pub via: Via,
     pub portal_url: String,
@@ -90,6 +92,14 @@ impl Shared {
     /// Milliseconds since the gateway started: the clock of breakers.
     pub(crate) fn millis(&self) -> u64 {
         self.monotonic() / 1_000_000
+    }
+
+    /// Forgets kept answers of products that keep none any more.
+    fn free_shelves(&self) {
+        let snapshot = self.directory.load();
+        let cached = snapshot.products.iter().filter(|product| product.cache.is_some());
+        let cached: HashSet<_> = cached.map(|product| product.id).collect();
+        self.shelves.keep_only(|product| cached.contains(&product));
     }
 }
 
@@ -278,6 +288,7 @@ async fn sweep(core: Rc<Core>) {
         }
         if core.index == 0 && core.now.get().is_multiple_of(1500) {
             core.shared.limits.forget_idle(core.shared.monotonic());
+            core.shared.free_shelves();
         }
     }
 }

@@ -4,7 +4,7 @@ use crate::{
     accept::{Connection, Core},
     admit,
     authenticate::{Asking, Caller, Rejection, requirements},
-    cost,
+    cache, cost,
     forward::{self, Journey},
     headers, identity,
     matching::{self, Reached},
@@ -27,7 +27,7 @@ const MAX_HEADERS: usize = 100;
 
 /// Answers the request. Whatever happens, a known caller's call is recorded once.
 pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: Request<Incoming>) -> Response<Reply> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&head.headers, now);
     let draft = Draft { at: now, arrived: Instant::now(), request_id, method: head.method.clone() };
@@ -52,10 +52,12 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
         }
     };
     let mut reached = Reached::default();
-    let target = match matching::find(caller, &head.method, &head.uri, &mut reached) {
+    let mut target = match matching::find(caller, &head.method, &head.uri, &mut reached) {
         Ok(target) => target,
         Err((refusal, caller)) => return refuse(&core, &draft, refusal, Some(&caller), reached, &standings),
     };
+    let mut kept = cache::consult(&core, &target, &head, !body.is_end_stream());
+    target.price = kept.price(&target);
     let refuse_target = |refusal, standings: &Standings| {
         refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), standings)
     };
@@ -67,16 +69,24 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
         let detail = format!("A body is at most {} bytes long, this one has {announced}.", core.shared.body_limit);
         return refuse_target(Refusal::new(Code::BodyTooLarge, detail), &standings);
     }
+    if let Some(refusal) = kept.refusal() {
+        return refuse_target(refusal, &standings);
+    }
     let mut admission = match admit::admit(&core, &target, &draft, head.uri.query(), &mut standings).await {
         Ok(admission) => admission,
         Err(refusal) => return refuse_target(refusal, &standings),
     };
-    if let Err(refusal) = forward::check(&core, target.product().upstream.as_ref()) {
+    if !kept.is_hit()
+        && let Err(refusal) = forward::check(&core, target.product().upstream.as_ref())
+        && !kept.stands_in(&core)
+    {
         admission.withdraw(&mut standings);
         return refuse_target(refusal, &standings);
     }
     let in_flight = admission.in_flight.take();
-    let berth = match core.bulkheads.enter(target.product(), core.shared.max_in_flight) {
+    let entered =
+        if kept.is_hit() { Ok(None) } else { core.bulkheads.enter(target.product(), core.shared.max_in_flight) };
+    let berth = match entered {
         Ok(berth) => berth,
         Err(refusal) => {
             admission.withdraw(&mut standings);
@@ -91,7 +101,13 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let mut permit = Permit::new(core.clone(), target, draft, reservation);
     permit.places = (in_flight, berth);
     let upload = Rc::new(UploadState::new(connection.clone(), permit.bytes_in.clone()));
-    let mut forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
+    let (mut forwarded, outcome) = match kept.before_forward(&core, &connection, &mut permit, &mut head).await {
+        Some(answer) => (Ok(answer), Outcome::Cached),
+        None => {
+            let forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
+            kept.after_forward(&core, &mut permit, forwarded)
+        }
+    };
     if permit.target().operation().cost.is_some()
         && let Ok(answer) = forwarded
     {
@@ -119,7 +135,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     };
     // The answer is here as a whole, so its head waits for the record too.
     let request_id = permit.draft().request_id.clone();
-    match permit.settle(Ending { status, outcome: Outcome::Served, bytes_out: whole.len() as u64 }) {
+    match permit.settle(Ending { status, outcome, bytes_out: whole.len() as u64 }) {
         Ok(()) => Response::from_parts(head, Reply::Whole(whole)),
         Err(error) => {
             tracing::error!(%error, "an answer is withheld because its event could not be recorded");

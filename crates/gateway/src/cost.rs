@@ -90,11 +90,12 @@ pub(crate) async fn measure(
             Some(Some(micros.div_ceil(per.saturating_mul(1_000)).min(MOST_UNITS)))
         }
     };
-    let reserved = operation.reserved;
-    if units == Some(None) && is_billable_status(answer.head.status.as_u16()) {
-        target.product().metrics.cost_unreadable.increment(1);
+    let reserved = target.reserved();
+    let (price, metrics) = (target.price, &target.product().metrics);
+    if units == Some(None) && price.is_none() && is_billable_status(answer.head.status.as_u16()) {
+        metrics.cost_unreadable.increment(1);
     }
-    permit.used = units.flatten();
+    permit.used = price.or(units.flatten());
     if let (Some(used), Some(quota)) = (permit.used, &mut standings.quota) {
         quota.used = quota.used.saturating_sub(reserved).saturating_add(used);
     }

@@ -21,6 +21,7 @@ mod accept;
 mod admit;
 mod authenticate;
 mod bulkhead;
+mod cache;
 mod call;
 mod client_address;
 mod config;
@@ -50,6 +51,7 @@ mod upstream;
 mod websocket;
 
 pub use authenticate::hash_key;
+pub use cache::{Purger, Which};
 pub use client_address::{ProxyHeader, TrustedProxies};
 pub use config::{Deadlines, GatewayConfig, Secret, Spool, Tls, WhenFull};
 pub use leases::{Account, InProcess, Leases};

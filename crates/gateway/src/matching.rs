@@ -12,20 +12,23 @@ use crate::{
 use domain::refusal::Code;
 use http::{Method, Uri};
 
-/// The methods that are ever forwarded.
-pub(crate) const METHODS: [Method; 7] =
-    [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+/// Whether calls with that method are ever forwarded: to change a connection or to see it is none of a call's business.
+pub(crate) fn is_forwarded(method: &Method) -> bool {
+    !matches!(*method, Method::CONNECT | Method::TRACE)
+}
 
 const MAX_URI_BYTES: usize = 8 * 1024;
 
 /// An operation that the caller may call, and the path that is forwarded.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Target {
     pub caller: Caller,
     product: usize,
     operation: usize,
     /// The canonical path below the product's route; starts with a slash.
     pub path_below: String,
+    /// Units that the call costs whatever its operation says.
+    pub price: Option<u64>,
 }
 
 /// What is known of a call when it is refused here.
@@ -42,6 +45,11 @@ impl Target {
 
     pub(crate) fn operation(&self) -> &Operation {
         &self.product().operations[self.operation]
+    }
+
+    /// Units that are held for the call.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.price.unwrap_or(self.operation().reserved)
     }
 
     pub(crate) const fn reached(&self) -> Reached {
@@ -73,7 +81,7 @@ pub(crate) fn find(
     reached: &mut Reached,
 ) -> Result<Target, (Refusal, Caller)> {
     match find_for(&caller, method, uri, reached) {
-        Ok((product, operation, path_below)) => Ok(Target { caller, product, operation, path_below }),
+        Ok((product, operation, path_below)) => Ok(Target { caller, product, operation, path_below, price: None }),
         Err(refusal) => Err((refusal, caller)),
     }
 }

@@ -55,7 +55,7 @@ pub(crate) async fn take(
     now: Timestamp,
     standings: &mut Standings,
 ) -> Result<Option<Reservation>, Refusal> {
-    let weight = target.operation().reserved;
+    let weight = target.reserved();
     let live = target.caller.key().environment == Environment::Live;
     let refuses = core.shared.when_full == WhenFull::Refuse;
     if refuses && live && weight > 0 && !core.shared.recorder.has_room(core.index) {
@@ -151,12 +151,18 @@ impl Permit {
         }
     }
 
+    /// The call costs no more than that, whatever was reserved.
+    pub(crate) fn costs_at_most(&mut self, units: Option<u64>) {
+        self.target.price = units.map(|units| units.min(self.target.reserved())).or(self.target.price);
+    }
+
     /// Units that the call costs if it is served with this status and so many bytes; `None` where only its end tells.
     pub(crate) fn announced(&self, status: u16, bytes: Option<u64>) -> Option<u64> {
         let operation = self.target.operation();
         let live = self.target.caller.key().environment == Environment::Live;
         match &operation.cost {
             _ if !live || !is_billable_status(status) => Some(0),
+            _ if self.target.price.is_some() => self.target.price,
             None => Some(operation.weight),
             Some(Cost::Bytes(_)) if bytes.is_none() => None,
             Some(cost) => Some(cost.by_bytes(bytes.unwrap_or(0)).or(self.used).unwrap_or(operation.reserved)),
@@ -178,7 +184,7 @@ impl Permit {
     fn end(&mut self, ending: Ending) -> Result<(), RecordError> {
         self.settled = true;
         let units = match ending.outcome {
-            Outcome::Served => self.cost(ending),
+            Outcome::Served | Outcome::Cached => self.cost(ending),
             Outcome::ClientGone if ending.bytes_out > 0 => self.cost(ending),
             _ => 0,
         };

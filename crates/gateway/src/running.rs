@@ -3,6 +3,7 @@
 use crate::{
     accept::{self, Listeners, Order, Shared},
     authenticate::Authenticator,
+    cache::{Purger, Shelves},
     config::{GatewayConfig, Spool, WhenFull},
     headers::Via,
     key_sets::{self, KeySets},
@@ -40,6 +41,7 @@ pub struct Gateway;
 pub struct Running {
     address: SocketAddr,
     tls_address: Option<SocketAddr>,
+    purger: Purger,
     orders: watch::Sender<Order>,
     cores: Vec<oneshot::Receiver<usize>>,
 }
@@ -79,6 +81,7 @@ impl Gateway {
         };
         let resolver = Resolver::new(config.names, config.freshness);
         let (recorder, when_full) = recorder(&config.spool, cores)?;
+        let (shelves, started) = (Arc::<Shelves>::default(), Instant::now());
         let shared = Arc::new(Shared {
             directory,
             leases,
@@ -89,6 +92,7 @@ impl Gateway {
             guesses_per_minute: config.guesses_per_minute,
             authenticator: Authenticator::new(&config.pepper.0, config.try_signing_key.0),
             limits: LiveLimits::default(),
+            shelves: shelves.clone(),
             metrics: GatewayMetrics::new(cores),
             via: Via::new(&config.pepper.0),
             portal_url: config.portal_url,
@@ -101,7 +105,7 @@ impl Gateway {
             dialer: Arc::new(Dialer::new(resolver, config.upstream_reach, config.upstream_authorities.as_deref())?),
             upstreams: LiveUpstreams::new(cores),
             termination: config.tls.map(|tls| Termination::new(tls.certificates)).transpose()?,
-            started: Instant::now(),
+            started,
         });
         let (orders, order) = watch::channel(Order::Serve);
         let mut tls_listeners = tls_listeners.into_iter();
@@ -115,7 +119,7 @@ impl Gateway {
             health::watch(shared, order).await;
             Ok(0)
         })?);
-        Ok(Running { address, tls_address, orders, cores })
+        Ok(Running { address, tls_address, purger: Purger::new(shelves, started), orders, cores })
     }
 }
 
@@ -128,6 +132,11 @@ impl Running {
     /// Where it listens with TLS.
     pub const fn tls_address(&self) -> Option<SocketAddr> {
         self.tls_address
+    }
+
+    /// Empties the caches of answers.
+    pub fn purger(&self) -> Purger {
+        self.purger.clone()
     }
 
     /// Takes no more connections, lets calls in flight finish for at most that long, and ends. Returns how many

@@ -4,6 +4,7 @@
 
 use crate::{
     admit::PlanAdmission,
+    cache,
     cost::Cost,
     leases::{Account, Leases},
     observe::ProductMetrics,
@@ -151,6 +152,9 @@ pub(crate) struct Product {
     pub upstream: Option<Upstream>,
     /// Units of each allowance that are served while nobody can say whether any are left; `None` refuses.
     pub overdraft: Option<u64>,
+    /// `None` keeps no answers.
+    pub cache: Option<cache::Rules>,
+    pub route: String,
     pub metrics: ProductMetrics,
     /// Calls at its upstream at once, on each core; `None` takes the installation's bound.
     pub max_in_flight: Option<u32>,
@@ -173,6 +177,7 @@ pub(crate) struct Operation {
     pub idempotency_key: IdempotencyKey,
     /// The wait for the answer's end, where it is not the product's.
     pub total: Option<Duration>,
+    pub never_cached: bool,
 }
 
 impl Snapshot {

@@ -43,7 +43,7 @@ pub(crate) mod report;
 mod resolve;
 mod retry;
 
-use crate::meter::Upload;
+use crate::{cache::Collecting, meter::Upload};
 pub use address::Reach;
 pub(crate) use balance::{MAX_TARGETS, Tried};
 pub(crate) use breaker::Stage;
@@ -77,6 +77,8 @@ pub(crate) enum AnswerBody {
     Http2(Box<http2::AnswerStream>),
     /// One of which frames were read before, and are sent first.
     Begun(Box<Begun>),
+    /// Any of these, of which a copy is kept.
+    Collected(Box<Collecting>),
     /// After a 101 there is no body: the connection itself, with what was read of it after the head.
     Switched(Box<Switched>),
 }
@@ -136,6 +138,7 @@ impl Body for AnswerBody {
                 Some(frame) => Poll::Ready(Some(Ok(frame))),
                 None => Pin::new(&mut begun.rest).poll_frame(cx),
             },
+            Self::Collected(collecting) => collecting.poll_frame(cx),
             Self::Switched(_) => Poll::Ready(None),
         }
     }
@@ -147,6 +150,7 @@ impl Body for AnswerBody {
             Self::Http1(stream) => stream.is_at_end(),
             Self::Http2(stream) => stream.is_at_end(),
             Self::Begun(begun) => begun.frames.is_empty() && begun.rest.is_end_stream(),
+            Self::Collected(collecting) => collecting.is_end_stream(),
             Self::Switched(_) => true,
         }
     }
@@ -163,6 +167,7 @@ impl Body for AnswerBody {
                 let rest = begun.rest.size_hint();
                 rest.exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(left.saturating_add(read)))
             }
+            Self::Collected(collecting) => collecting.size_hint(),
             Self::Switched(_) => SizeHint::with_exact(0),
         }
     }

@@ -5,10 +5,12 @@ mod calls {
     pub mod faulty;
     pub mod frames;
     pub mod issuer;
+    pub mod scripted;
     pub mod upstream;
     pub mod world;
 
     mod answers;
+    mod cache;
     mod cost;
     mod credentials;
     mod entitlement;
@@ -18,6 +20,7 @@ mod calls {
     mod hostile;
     mod http2;
     mod http2_upstream;
+    mod http_cache_tests;
     mod https;
     mod lifecycle;
     mod limits;

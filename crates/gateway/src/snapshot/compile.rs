@@ -4,7 +4,7 @@ use super::{
     Bounds, Credentials, Entry, Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription,
     Upstream, upstream,
 };
-use crate::{admit::PlanAdmission, cost::Cost, observe::ProductMetrics, respond, router::Router};
+use crate::{admit::PlanAdmission, cache, cost::Cost, observe::ProductMetrics, respond, router::Router};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{self, Directory},
@@ -128,7 +128,7 @@ fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Bo
         visibility: from.visibility,
         invited: from.invited.iter().copied().collect(),
         route_bytes: from.route.len(),
-        router: Router::new(routable.filter(|(method, ..)| crate::matching::METHODS.contains(method))),
+        router: Router::new(routable.filter(|(method, ..)| crate::matching::is_forwarded(method))),
         operations: from.operations.iter().map(|operation| compile_operation(operation, &from.policy)).collect(),
         entry,
         upstream,
@@ -136,6 +136,12 @@ fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Bo
             AllowanceOutage::Closed => None,
             AllowanceOutage::Open { overdraft_units } => Some(overdraft_units),
         },
+        cache: from
+            .policy
+            .cache
+            .as_ref()
+            .map(|cache| cache::Rules::compile(&from.code, cache, &from.policy.authentication)),
+        route: from.route.clone(),
         metrics: ProductMetrics::new(&from.code),
         max_in_flight: from.policy.upstream.max_in_flight,
     }
@@ -155,6 +161,7 @@ fn compile_operation(from: &product::Operation, policy: &Policy) -> Operation {
         scope: own.and_then(|own| own.scope.clone()),
         idempotency_key: own.map(|own| own.idempotency_key).unwrap_or_default(),
         total: own.and_then(|own| own.total_timeout_ms).map(|total| Duration::from_millis(u64::from(total))),
+        never_cached: own.is_some_and(|own| own.never_cached),
     }
 }
 

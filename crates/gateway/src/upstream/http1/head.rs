@@ -154,14 +154,16 @@ fn fields_of(head: &Bytes, places: &[[u16; 4]]) -> Result<HeaderMap, &'static st
 
 /// RFC 9112, 6.3, without its leniencies.
 fn framing(headers: &HeaderMap, status: StatusCode, version: Version, asked: &Method) -> Result<Framing, &'static str> {
-    let coded = headers.contains_key(TRANSFER_ENCODING);
+    let mut coded = headers.contains_key(TRANSFER_ENCODING);
     let length = length(headers)?;
     if coded {
         let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
         let chunked = codings.next().is_some_and(|coding| coding.as_bytes().eq_ignore_ascii_case(b"chunked"));
-        if !chunked || codings.next().is_some() {
+        let ignored = !chunked && headers.get(TRANSFER_ENCODING).is_some_and(is_no_coding);
+        if !(chunked || ignored) || codings.next().is_some() {
             return Err("its transfer coding is another than chunked");
         }
+        coded = chunked;
         if length.is_some() {
             return Err("it has both a length and a transfer coding");
         }
@@ -176,6 +178,14 @@ fn framing(headers: &HeaderMap, status: StatusCode, version: Version, asked: &Me
         (false, false, Some(length)) => Framing::Length(length),
         (false, false, None) => Framing::UntilClose,
     })
+}
+
+/// One token that nobody takes for a coding, as the `identity` of old: the body ends with the connection, for every reader.
+fn is_no_coding(value: &HeaderValue) -> bool {
+    let token = value.as_bytes().to_ascii_lowercase();
+    let known = [&b"chunked"[..], b"gzip", b"deflate", b"compress"];
+    let holds = |coding: &&[u8]| token.windows(coding.len()).any(|part| part == *coding);
+    !token.is_empty() && token.iter().all(|byte| byte.is_ascii_alphanumeric()) && !known.iter().any(holds)
 }
 
 fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {

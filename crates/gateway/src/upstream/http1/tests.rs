@@ -68,6 +68,7 @@ fn a_body_ends_where_its_framing_says() {
         ("HTTP/1.0 200 OK\r\ncontent-length: 2\r\nconnection: Keep-Alive\r\n\r\nok", "ok", true),
         ("HTTP/1.1 200 OK\r\n\r\nuntil the end", "until the end", false),
         ("HTTP/1.1 200 OK\r\ntransfer-encoding: Chunked\r\n\r\n2\r\nok\r\n0\r\n\r\n", "ok", true),
+        ("HTTP/1.1 200 OK\r\ntransfer-encoding: identity\r\n\r\nok", "ok", false),
         (
             "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n00A;a=\"b\"\r\n0123456789\r\n1;\r\n!\r\n0\r\n\r\n",
             "0123456789!",
@@ -103,7 +104,8 @@ fn what_two_parsers_could_read_in_two_ways_is_malformed() {
         "content-length: 2\r\ntransfer-encoding: chunked",
         "transfer-encoding: chunked\r\ncontent-length: 2",
         "transfer-encoding: chunked\r\ntransfer-encoding: chunked",
-        "transfer-encoding: identity",
+        "transfer-encoding: identity\r\ncontent-length: 2",
+        "transfer-encoding: xgzip",
         "transfer-encoding: gzip, chunked",
         "transfer-encoding: chunked, identity",
         "transfer-encoding: xchunked",
