@@ -30,6 +30,14 @@ pub fn node() -> Outcome {
     Ok(())
 }
 
+/// curl, h2load and openssl, which speak to the gateway as partners do.
+pub fn protocol_clients() -> Outcome {
+    if ["curl", "h2load", "openssl"].into_iter().all(on_path) {
+        return Ok(());
+    }
+    debian::install("curl, h2load or openssl", &["curl", "nghttp2-client", "openssl"], "for this referee alone")
+}
+
 /// nginx and wrk, which the gateway is measured beside and by.
 pub fn nginx_and_wrk() -> Outcome {
     if !(on_path("nginx") || Path::new("/usr/sbin/nginx").exists()) || !on_path("wrk") {

@@ -1,5 +1,5 @@
-//! Judges that share no code with us: a public validator of OpenAPI and JSON Schema, and Stripe's own library. What they
-//! judge was left behind by the Rust tests, which therefore run before.
+//! Judges that share no code with us: a public validator of OpenAPI and JSON Schema, Stripe's own library, and clients of
+//! every protocol of the gateway. What the first two judge was left behind by the Rust tests, which therefore run before.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,8 @@ use crate::{Outcome, install, process, site, workspace};
 
 pub fn check(tally: &mut Tally) {
     tally.one("Building what the referees judge", || {
-        process::show(process::cargo(["build", "--package", "stripe-stand-in"]))
+        let packages = ["build", "--package", "stripe-stand-in", "--package", "server", "--package", "payments-api"];
+        process::show(process::cargo(packages))
     });
     let end2end = workspace::end2end();
     let (openapi, stripe) = (end2end.join("openapi-referee"), end2end.join("stripe-stand-in/referee"));
@@ -28,11 +29,25 @@ pub fn check(tally: &mut Tally) {
     tally.many("Referee: what we send to Stripe fits its library's types", || {
         judge(&stripe, "types.mjs", vec![workspace::target().join("tmp/stripe-requests")])
     });
+    tally
+        .many("Referee: other people's clients speak through the gateway", || speak(&end2end.join("protocol-referee")));
 }
 
 /// Where the Rust tests leave the documents that Turnpike made.
 pub fn made_documents() -> PathBuf {
     workspace::target().join("referee/openapi")
+}
+
+/// Clients of HTTP/2, WebSocket, server-sent events and gRPC, on an installation of their own.
+fn speak(folder: &Path) -> Outcome<Count> {
+    install::npm(folder)?;
+    install::protocol_clients()?;
+    let mut node = process::program("node", ["--test", "--test-reporter=spec", "clients.mjs"], folder);
+    node.env("TURNPIKE_SITE_DIR", workspace::target().join("site"))
+        .env("TURNPIKE_BIN", workspace::program("turnpike", false))
+        .env("PAYMENTS_API_BIN", workspace::program("payments-api", false));
+    let (well, lines) = process::show_and_read(node)?;
+    Ok(Count::of(well, &lines))
 }
 
 fn documents() -> Outcome<Vec<PathBuf>> {
