@@ -92,7 +92,7 @@ impl KeyText {
                 text.push(char::from(BASE62[usize::from(byte % 62)]));
             }
         }
-        text.push_str(&checksum(text.as_bytes()));
+        checksum(text.as_bytes()).into_iter().for_each(|digit| text.push(char::from(digit)));
         Self { kind, text }
     }
 
@@ -132,17 +132,17 @@ pub fn kind_of(text: &str) -> Result<KeyKind, BadKeyText> {
         return Err(BadKeyText);
     }
     let (covered, check) = bytes.split_at(bytes.len() - CHECK_DIGITS);
-    if checksum(covered).as_bytes() == check { Ok(kind) } else { Err(BadKeyText) }
+    if checksum(covered) == check { Ok(kind) } else { Err(BadKeyText) }
 }
 
-fn checksum(covered: &[u8]) -> String {
+fn checksum(covered: &[u8]) -> [u8; CHECK_DIGITS] {
     let mut rest = crc32fast::hash(covered) as usize;
     let mut digits = [b'0'; CHECK_DIGITS];
     for digit in digits.iter_mut().rev() {
         *digit = BASE62[rest % 62];
         rest /= 62;
     }
-    digits.iter().map(|digit| char::from(*digit)).collect()
+    digits
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ pub mod wire;
 ///
 /// A refused call is an event too, with zero `units`: it explains the answer and is never billed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct UsageEvent {
+pub struct UsageEvent<Text = String> {
     /// When the request arrived, by the gateway's clock (which a test clock may move).
     pub at: Timestamp,
     /// The request id that the client saw, at most 128 bytes of visible ASCII.
-    pub request_id: String,
+    pub request_id: Text,
     pub partner: PartnerId,
     pub app: AppId,
     pub key: KeyId,
@@ -30,9 +30,9 @@ pub struct UsageEvent {
     pub product: Option<ProductId>,
     pub operation: Option<OperationId>,
     /// Upper case, at most 16 bytes.
-    pub method: String,
+    pub method: Text,
     /// The path template that matched, else empty: a raw path may hold personal data and is not kept.
-    pub path: String,
+    pub path: Text,
     /// What the client was answered.
     pub status: u16,
     pub outcome: Outcome,

@@ -2,7 +2,8 @@
 //!
 //! `cargo bench -p gateway` prints a table; nothing is asserted, as absolute figures depend on the machine. 64 connections
 //! with 1,000 keys at random; the bare proxy has the same runtime, listener and pooled upstream connections, and decides
-//! nothing. Rounds are interleaved and the medians shown. Read the difference, not the sums.
+//! nothing. Rounds are interleaved and the medians shown. Read the difference, not the sums. `-- gateway --rounds 1` measures
+//! only what has that name, for that many rounds: for a profiler.
 
 #[path = "call/bare.rs"]
 mod bare;
@@ -14,20 +15,29 @@ mod world;
 use gateway::{Durability, Spool, WhenFull};
 use std::{net::SocketAddr, path::Path, time::Duration};
 
+/// The server's own.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_secs(2);
 
 fn main() {
     let upstream = load::start_upstream();
     let spool = tempfile::tempdir().expect("a directory");
-    let contenders = [
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let only = arguments.first().filter(|argument| !argument.starts_with("--"));
+    let rounds = arguments.iter().skip_while(|argument| *argument != "--rounds").nth(1);
+    let rounds = rounds.map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
+    let mut contenders = vec![
         ("bare hyper", bare::start(upstream), "bare"),
         ("gateway, usage log off", world::start(upstream, Spool::Off, "off"), "gateway-0"),
         ("gateway", world::start(upstream, log(spool.path()), "on"), "gateway-0"),
     ];
     let keys = world::keys();
+    contenders.retain(|(name, ..)| only.is_none_or(|only| name == only));
     let mut samples = vec![Vec::new(); contenders.len()];
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         for ((_, address, _), samples) in contenders.iter().zip(&mut samples) {
             samples.push(measure(*address, &keys));
         }

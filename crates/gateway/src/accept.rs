@@ -2,6 +2,7 @@
 //! snapshot and the counters.
 
 use crate::{
+    alarms::Alarms,
     authenticate::{Authenticator, Remembered},
     bulkhead::Bulkheads,
     cache::Shelves,
@@ -108,6 +109,7 @@ pub(crate) struct Core {
     pub index: usize,
     pub shared: Arc<Shared>,
     pub pools: Pools,
+    pub alarms: Alarms,
     pub bulkheads: Bulkheads,
     pub request_ids: RequestIds,
     pub remembered: Remembered,
@@ -172,6 +174,7 @@ pub(crate) async fn serve(
         index,
         shared,
         pools,
+        alarms: Alarms::default(),
         bulkheads: Bulkheads::default(),
         request_ids: RequestIds::new(),
         remembered,
@@ -179,6 +182,8 @@ pub(crate) async fn serve(
         now,
     });
     let sweeper = spawn_local(sweep(core.clone()));
+    let ticking = core.clone();
+    let ticker = spawn_local(async move { ticking.alarms.run().await });
     let mut next = 0_u64;
     loop {
         tokio::select! {
@@ -203,6 +208,7 @@ pub(crate) async fn serve(
                 drop(listeners);
                 let left = drain(&core, deadline).await;
                 sweeper.abort();
+                ticker.abort();
                 return left;
             }
         }

@@ -1,18 +1,17 @@
 //! Bulkheads: how many calls of one product may be with its upstream at once, on each core. A product whose upstream hangs
 //! keeps its own calls waiting and nobody else's.
 
-use crate::{respond::Refusal, snapshot::Product};
+use crate::{quick_hash::QuickMap, respond::Refusal, snapshot::Product};
 use domain::{id::ProductId, refusal::Code};
 use std::{
     cell::{Cell, RefCell},
-    collections::HashMap,
     rc::Rc,
 };
 
 /// The bulkheads of one core.
 #[derive(Debug, Default)]
 pub(crate) struct Bulkheads {
-    in_flight: RefCell<HashMap<ProductId, Rc<Cell<u32>>>>,
+    in_flight: RefCell<QuickMap<ProductId, Rc<Cell<u32>>>>,
 }
 
 /// A call's place, given back by its drop.

@@ -9,7 +9,7 @@ use crate::{
     headers, identity,
     matching::{self, Reached},
     meter::{Metered, Reply, Upload, UploadState},
-    request_id::X_REQUEST_ID,
+    request_id::{RequestText, X_REQUEST_ID},
     reserve::{self, Draft, Ending, Permit},
     respond::{Refusal, Standings},
     upstream::{Answer, AnswerBody},
@@ -17,7 +17,7 @@ use crate::{
 };
 use bytes::Bytes;
 use domain::{key_text::Environment, refusal::Code, usage::Outcome};
-use http::{HeaderValue, Request, Response, Version, header::HOST};
+use http::{Request, Response, Version, header::HOST};
 use http_body::Body;
 use hyper::body::Incoming;
 use std::{rc::Rc, time::Instant};
@@ -260,9 +260,7 @@ fn refuse(
     response
 }
 
-fn finish(headers: &mut http::HeaderMap, request_id: &str, standings: &Standings) {
-    if let Ok(id) = HeaderValue::from_str(request_id) {
-        headers.insert(X_REQUEST_ID, id);
-    }
+fn finish(headers: &mut http::HeaderMap, request_id: &RequestText, standings: &Standings) {
+    headers.insert(X_REQUEST_ID, request_id.header());
     standings.put(headers);
 }

@@ -22,7 +22,6 @@ use std::{
     rc::Rc,
     time::{Duration, Instant},
 };
-use tokio::time::timeout;
 
 /// One call on its way.
 pub(crate) struct Journey<'a> {
@@ -64,7 +63,7 @@ pub(crate) async fn send(journey: &Journey<'_>, request: Request<Upload>) -> Res
     let live = upstream.live(&core.shared);
     let at = Cell::new(None);
     let limit = journey.time_for_head();
-    let sent = timeout(limit, attempts(journey, live, request, &at)).await;
+    let sent = core.alarms.within(limit, attempts(journey, live, request, &at)).await;
     if upload.too_large.get() {
         let limit = core.shared.body_limit;
         return Err(Refusal::new(Code::BodyTooLarge, format!("A body is at most {limit} bytes long.")));

@@ -47,9 +47,7 @@ pub(crate) fn to_upstream(
     headers.insert(X_FORWARDED_PROTO, HeaderValue::from_static(scheme));
     headers.insert(X_TURNPIKE_ENVIRONMENT, HeaderValue::from_static(environment.code()));
     headers.append(VIA, core.shared.via.received_by(version).clone());
-    if let Ok(id) = HeaderValue::from_str(&draft.request_id) {
-        headers.insert(X_REQUEST_ID, id);
-    }
+    headers.insert(X_REQUEST_ID, draft.request_id.header());
     if !headers.get(TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
         headers.remove(TRACESTATE);
         if let Ok(value) = HeaderValue::from_bytes(&new_traceparent(|| core.request_ids.random())) {

@@ -55,9 +55,9 @@ impl Signer {
 
 /// Sets the headers of a request as the upstream will receive it. Called after everything that a client sent was stripped.
 pub(crate) fn tell<B>(target: &Target, connection: &Connection, draft: &Draft, request: &mut Request<B>) {
+    let Some(entry) = &target.product().entry else { return };
     let path_and_query = request.uri().path_and_query().map_or("/", |path| path.as_str()).to_owned();
     let headers = request.headers_mut();
-    let Some(entry) = &target.product().entry else { return };
     let certified = target.caller.certified_by().filter(|by| Some(*by) == entry.authorities);
     if let Some(certificate) = certified.and_then(|_| connection.peer_certificate()) {
         // RFC 9440: a structured field of bytes.

@@ -19,6 +19,7 @@
 
 mod accept;
 mod admit;
+mod alarms;
 mod authenticate;
 mod bulkhead;
 mod cache;
@@ -26,6 +27,7 @@ mod call;
 mod client_address;
 mod config;
 mod cost;
+mod decimal;
 mod forward;
 mod grpc;
 mod headers;
@@ -38,6 +40,7 @@ mod meter;
 mod observe;
 mod path;
 mod ports;
+mod quick_hash;
 mod record;
 mod request_id;
 mod reserve;

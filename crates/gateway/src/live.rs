@@ -1,12 +1,10 @@
 //! What is counted of each caller while the gateway runs, which outlives every snapshot.
 
+use crate::quick_hash::QuickMap;
 use domain::{id::PartnerId, key_text::Environment, limit::caller::Counts};
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicU32, Ordering},
-    },
+use std::sync::{
+    Arc, Mutex, MutexGuard, PoisonError, RwLock,
+    atomic::{AtomicU32, Ordering},
 };
 
 const SHARDS: usize = 16;
@@ -17,7 +15,7 @@ type Who = (PartnerId, Environment);
 /// The counts of every partner and environment that called.
 #[derive(Debug, Default)]
 pub(crate) struct LiveLimits {
-    shards: [RwLock<HashMap<Who, Arc<Live>>>; SHARDS],
+    shards: [RwLock<QuickMap<Who, Arc<Live>>>; SHARDS],
 }
 
 /// The counts of one partner and environment, on all cores.

@@ -11,20 +11,37 @@ pub(crate) fn canonical(path: &str) -> Result<Cow<'_, str>, &'static str> {
     if !path.starts_with('/') {
         return Err("The path does not start with a slash");
     }
-    let spelled = if path.bytes().any(|byte| byte == b'%') { Cow::Owned(decode(path)?) } else { Cow::Borrowed(path) };
+    let spelled = if path.as_bytes().contains(&b'%') { Cow::Owned(decode(path)?) } else { Cow::Borrowed(path) };
     let bytes = spelled.as_bytes();
-    if bytes.iter().any(|byte| !is_allowed(*byte)) {
-        return Err("The path holds a character that has to be escaped, or a semicolon");
+    let (mut before, mut dots) = (0, false);
+    for &byte in bytes {
+        if !ALLOWED[usize::from(byte)] {
+            return Err("The path holds a character that has to be escaped, or a semicolon");
+        }
+        if before == b'/' {
+            if byte == b'/' {
+                return Err("The path holds an empty segment");
+            }
+            // Only a segment that begins with a dot can be a dot segment.
+            dots |= byte == b'.';
+        }
+        before = byte;
     }
-    if bytes.windows(2).any(|pair| pair == b"//") {
-        return Err("The path holds an empty segment");
-    }
-    // Only a segment that begins with a dot can be a dot segment.
-    if bytes.windows(2).any(|pair| pair == b"/.") && spelled.split('/').any(|segment| matches!(segment, "." | "..")) {
+    if dots && spelled.split('/').any(|segment| matches!(segment, "." | "..")) {
         return Err("The path holds a dot segment");
     }
     Ok(spelled)
 }
+
+const ALLOWED: [bool; 256] = {
+    let mut allowed = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        allowed[byte] = is_allowed(byte as u8);
+        byte += 1;
+    }
+    allowed
+};
 
 /// A template's literal text in the same spelling, so that the two can be compared.
 pub(crate) fn canonical_literal(text: &str) -> String {

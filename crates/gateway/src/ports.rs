@@ -4,7 +4,7 @@ use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
 use domain::{allowance::Allowance, usage::UsageEvent};
 use jiff::Timestamp;
-use std::{fmt, io, net::IpAddr, pin::Pin, sync::Arc};
+use std::{borrow::Cow, fmt, io, net::IpAddr, pin::Pin, sync::Arc};
 
 /// Who and what: the current snapshot. Storing a new one changes the next call and none in flight.
 pub type Directory = Arc<ArcSwap<Snapshot>>;
@@ -85,7 +85,7 @@ pub trait Recorder: Send + Sync {
     fn has_room(&self, core: usize) -> bool;
 
     /// Keeps the event, in the durability that was configured, before it returns.
-    fn record(&self, core: usize, event: &UsageEvent) -> Result<(), RecordError>;
+    fn record(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError>;
 
     /// Bytes that the core's log takes, for the metric.
     fn used_bytes(&self, core: usize) -> u64;

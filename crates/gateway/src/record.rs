@@ -4,6 +4,7 @@ use crate::ports::{RecordError, Recorder};
 use domain::usage::{UsageEvent, wire};
 use spool::{Home, Options, SpoolError, Writer};
 use std::{
+    borrow::Cow,
     path::Path,
     sync::{Mutex, PoisonError},
 };
@@ -46,7 +47,7 @@ impl Recorder for SpoolRecorder {
         self.with(core, |lane| lane.writer.has_room(self.headroom)).unwrap_or(false)
     }
 
-    fn record(&self, core: usize, event: &UsageEvent) -> Result<(), RecordError> {
+    fn record(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
         let appended = self.with(core, |lane| {
             lane.scratch.clear();
             wire::encode(event, &mut lane.scratch);
@@ -72,7 +73,7 @@ impl Recorder for Unmetered {
         true
     }
 
-    fn record(&self, _core: usize, _event: &UsageEvent) -> Result<(), RecordError> {
+    fn record(&self, _core: usize, _event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
         Ok(())
     }
 

@@ -1,14 +1,33 @@
 //! The request id: the client's if it is well-formed, else one of ours.
 
+use bytes::Bytes;
 use domain::id::RequestId;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use jiff::Timestamp;
-use std::cell::Cell;
+use std::{cell::Cell, ops::Deref};
 use uuid::Uuid;
 
 pub(crate) const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 const MAX_BYTES: usize = 128;
+
+/// A call's id: visible ASCII, ready to be a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct RequestText(HeaderValue);
+
+impl RequestText {
+    pub(crate) fn header(&self) -> HeaderValue {
+        self.0.clone()
+    }
+}
+
+impl Deref for RequestText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        self.0.to_str().unwrap_or_default()
+    }
+}
 
 /// Makes ids of one core: time-ordered (UUIDv7), unique by a random start and a step that visits every number. They name
 /// calls and protect nothing, so they need not be hard to guess.
@@ -23,13 +42,14 @@ impl RequestIds {
     }
 
     /// The client's id, or a new one.
-    pub(crate) fn take(&self, headers: &HeaderMap, now: Timestamp) -> String {
-        let sent = headers.get(X_REQUEST_ID).map(HeaderValue::as_bytes);
-        let well_formed =
-            |bytes: &&[u8]| (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic);
-        match sent.filter(well_formed).and_then(|bytes| std::str::from_utf8(bytes).ok()) {
-            Some(text) => text.to_owned(),
-            None => self.make(now).to_string(),
+    pub(crate) fn take(&self, headers: &HeaderMap, now: Timestamp) -> RequestText {
+        let well_formed = |value: &&HeaderValue| {
+            let bytes = value.as_bytes();
+            (1..=MAX_BYTES).contains(&bytes.len()) && bytes.iter().all(u8::is_ascii_graphic)
+        };
+        match headers.get(X_REQUEST_ID).filter(well_formed) {
+            Some(sent) => RequestText(sent.clone()),
+            None => text(self.make(now)),
         }
     }
 
@@ -48,5 +68,27 @@ impl RequestIds {
         let mixed = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         mixed ^ (mixed >> 31)
+    }
+}
+
+/// The id's text, as its `Display` writes it.
+fn text(id: RequestId) -> RequestText {
+    let mut text = *b"req_00000000000000000000000000000000";
+    if let Some(digits) = text.last_chunk_mut::<32>() {
+        id.0.simple().encode_lower(digits);
+    }
+    let value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text));
+    RequestText(value.unwrap_or(HeaderValue::from_static("req_")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_of_ours_reads_as_everywhere_else() {
+        let ids = RequestIds::new();
+        let id = ids.make(Timestamp::UNIX_EPOCH);
+        assert_eq!(&*text(id), id.to_string());
     }
 }

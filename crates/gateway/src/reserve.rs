@@ -13,8 +13,9 @@ use crate::{
     config::WhenFull,
     cost::Cost,
     live::Place,
-    matching::{Reached, Target},
+    matching::{self, Reached, Target},
     ports::RecordError,
+    request_id::RequestText,
     respond::{Refusal, Standings},
     upstream::{ExchangeError, Failure, Patience, Sent, report},
 };
@@ -26,6 +27,7 @@ use domain::{
 use http::Method;
 use jiff::Timestamp;
 use std::{
+    borrow::Cow,
     io,
     rc::Rc,
     time::{Duration, Instant},
@@ -42,7 +44,7 @@ pub(crate) struct Draft {
     /// By the gateway's clock, which a test clock may move.
     pub at: Timestamp,
     pub arrived: Instant,
-    pub request_id: String,
+    pub request_id: RequestText,
     pub method: Method,
 }
 
@@ -248,22 +250,26 @@ impl Drop for Permit {
 }
 
 /// The event of a call that a caller made, with zero units.
-pub(crate) fn event(
-    draft: &Draft,
-    caller: &Caller,
+pub(crate) fn event<'a>(
+    draft: &'a Draft,
+    caller: &'a Caller,
     reached: Reached,
     ending: Ending,
     duration: Duration,
-) -> UsageEvent {
+) -> UsageEvent<Cow<'a, str>> {
     let key = caller.key();
     let partner = caller.partner();
     let plan = partner.subscription.as_ref().and_then(|subscription| caller.snapshot().plans.get(subscription.plan));
     let product = reached.product.and_then(|product| caller.snapshot().products.get(product));
     let operation = product.and_then(|product| product.operations.get(reached.operation?));
     let method = draft.method.as_str();
+    let method = match matching::METHODS.contains(&draft.method) {
+        true => Cow::Borrowed(method),
+        false => Cow::Owned(method.get(..16).unwrap_or(method).to_ascii_uppercase()),
+    };
     UsageEvent {
         at: draft.at,
-        request_id: draft.request_id.clone(),
+        request_id: Cow::Borrowed(&*draft.request_id),
         partner: partner.id,
         app: key.app,
         key: key.id,
@@ -273,8 +279,8 @@ pub(crate) fn event(
         plan_version: plan.map(|plan| plan.id),
         product: product.map(|product| product.id),
         operation: operation.map(|operation| operation.id),
-        method: method.get(..16).unwrap_or(method).to_ascii_uppercase(),
-        path: operation.map(|operation| operation.path.clone()).unwrap_or_default(),
+        method,
+        path: Cow::Borrowed(operation.map_or("", |operation| &operation.path)),
         status: ending.status,
         outcome: ending.outcome,
         units: 0,

@@ -2,7 +2,8 @@
 //!
 //! The status and the words of each refusal are one table, [`Code::describe`]; this is the one place that sends them.
 
-use crate::{grpc::Refused, meter::Reply};
+use crate::{decimal::Decimal, grpc::Refused, meter::Reply};
+use bytes::BytesMut;
 use domain::{
     limit::{Limit, caller::Scope, sliding::Standing},
     period::Period,
@@ -13,7 +14,7 @@ use http::{
     HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
-use std::{borrow::Cow, fmt::Write};
+use std::borrow::Cow;
 
 const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
@@ -117,22 +118,20 @@ impl Standings {
     pub(crate) fn put(&self, headers: &mut HeaderMap) {
         let Some(policy) = &self.policy else { return };
         headers.insert(RATELIMIT_POLICY, policy.clone());
-        let mut fields = String::with_capacity(96);
+        // One allocation for all values.
+        let mut text = BytesMut::with_capacity(192);
         for standing in self.limits.iter().flatten() {
-            let name = standing.limit.window.code();
-            let _ = write!(fields, "\"{name}\";r={};t={}, ", standing.remaining, standing.reset_seconds);
+            let (remaining, reset) = (u64::from(standing.remaining), u64::from(standing.reset_seconds));
+            put_field(&mut text, ["", standing.limit.window.code()], remaining, reset);
         }
         for (scope, standing) in &self.own {
-            let (prefix, name) = (scope.prefix(), standing.limit.window.code());
-            let _ = write!(fields, "\"{prefix}{name}\";r={};t={}, ", standing.remaining, standing.reset_seconds);
+            let (remaining, reset) = (u64::from(standing.remaining), u64::from(standing.reset_seconds));
+            put_field(&mut text, [scope.prefix(), standing.limit.window.code()], remaining, reset);
         }
         if let Some(QuotaStanding { quota, used, reset_seconds }) = self.quota {
-            let _ = write!(fields, "\"quota\";r={};t={reset_seconds}, ", quota.units.saturating_sub(used));
+            put_field(&mut text, ["", "quota"], quota.units.saturating_sub(used), reset_seconds);
         }
-        fields.truncate(fields.len().saturating_sub(2));
-        if let Ok(value) = HeaderValue::from_maybe_shared(bytes::Bytes::from(fields)) {
-            headers.insert(RATELIMIT, value);
-        }
+        put_value(&mut text, RATELIMIT, headers);
         if let Some(warning) = &self.warning
             && let Ok(value) = HeaderValue::from_str(warning)
         {
@@ -147,9 +146,12 @@ impl Standings {
             (None, Some(of)) => (of.quota.units, of.quota.units.saturating_sub(of.used), of.reset_seconds),
             (None, None) => return,
         };
-        headers.insert(X_RATELIMIT_LIMIT, HeaderValue::from(limit));
-        headers.insert(X_RATELIMIT_REMAINING, HeaderValue::from(remaining));
-        headers.insert(X_RATELIMIT_RESET, HeaderValue::from(reset));
+        for (name, number) in
+            [(X_RATELIMIT_LIMIT, limit), (X_RATELIMIT_REMAINING, remaining), (X_RATELIMIT_RESET, reset)]
+        {
+            text.extend_from_slice(Decimal::of(number).as_bytes());
+            put_value(&mut text, name, headers);
+        }
     }
 
     /// Says what the call cost, and that a quota is passed where the plan only warns of it.
@@ -157,7 +159,11 @@ impl Standings {
     /// Where the cost is known only at the answer's end, nothing is said of it.
     pub(crate) fn put_cost(&self, units: impl Into<Option<u64>>, headers: &mut HeaderMap) {
         match units.into() {
-            Some(units) => drop(headers.insert(X_TURNPIKE_UNITS, HeaderValue::from(units))),
+            Some(units) => {
+                let digit = usize::try_from(units).ok().and_then(|units| DIGITS.get(units));
+                let value = digit.map_or_else(|| HeaderValue::from(units), |digit| HeaderValue::from_static(digit));
+                headers.insert(X_TURNPIKE_UNITS, value);
+            }
             None => drop(headers.remove(X_TURNPIKE_UNITS)),
         }
         if let Some(left) = self.credit {
@@ -169,6 +175,26 @@ impl Standings {
         {
             headers.insert(X_QUOTA_WARNING, value);
         }
+    }
+}
+
+/// What most calls cost is one of these.
+const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
+
+/// `"name";r=1;t=2`, after a comma where it is not the first.
+fn put_field(text: &mut BytesMut, name: [&str; 2], remaining: u64, reset_seconds: u64) {
+    text.extend_from_slice(if text.is_empty() { b"\"" } else { b", \"" });
+    name.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
+    text.extend_from_slice(b"\";r=");
+    text.extend_from_slice(Decimal::of(remaining).as_bytes());
+    text.extend_from_slice(b";t=");
+    text.extend_from_slice(Decimal::of(reset_seconds).as_bytes());
+}
+
+/// Sets the header to all that is in the buffer.
+fn put_value(text: &mut BytesMut, name: HeaderName, headers: &mut HeaderMap) {
+    if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
+        headers.insert(name, value);
     }
 }
 

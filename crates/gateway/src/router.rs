@@ -3,9 +3,8 @@
 //! A literal segment beats one with parameters, for each method by itself. A segment may mix the two, as
 //! `{name}.{format}`, and two templates may name the parameter at one place differently; both are common in documents.
 
-use crate::path::canonical_literal;
+use crate::{path::canonical_literal, quick_hash::QuickMap};
 use http::Method;
-use std::collections::HashMap;
 
 /// Operations by path, then by method.
 #[derive(Debug)]
@@ -15,7 +14,7 @@ pub(crate) struct Router {
 
 #[derive(Debug, Default)]
 struct Node {
-    literals: HashMap<Box<str>, usize>,
+    literals: QuickMap<Box<str>, usize>,
     /// The more literal text, the earlier.
     patterns: Vec<(Pattern, usize)>,
     /// `None` for an operation that was removed.

@@ -8,6 +8,7 @@ use crate::{
     cost::Cost,
     leases::{Account, Leases},
     observe::ProductMetrics,
+    quick_hash::QuickMap,
     router::Router,
     termination::Authorities,
 };
@@ -26,7 +27,7 @@ use domain::{
 use http::HeaderValue;
 use jiff::Timestamp;
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{Arc, OnceLock},
     time::Duration,
 };
@@ -47,12 +48,12 @@ pub struct Snapshot {
     version: i64,
     problems: Vec<Problem>,
     keys: Vec<Key>,
-    keys_by_hash: HashMap<[u8; 32], usize>,
-    keys_by_id: HashMap<KeyId, usize>,
+    keys_by_hash: QuickMap<[u8; 32], usize>,
+    keys_by_id: QuickMap<KeyId, usize>,
     pub(crate) partners: Vec<Partner>,
     pub(crate) plans: Vec<Plan>,
     pub(crate) products: Vec<Product>,
-    routes: HashMap<Box<str>, usize>,
+    routes: QuickMap<Box<str>, usize>,
     /// The most segments that a route has.
     route_depth: usize,
     /// Who signs client certificates, of all products together.

@@ -24,6 +24,8 @@ pub(super) struct Parts {
     calls: [u32; KEPT],
     /// The latest sub-window, counted from time zero.
     latest: u64,
+    /// No sub-window before this one counts a call.
+    oldest: u64,
     total: u32,
 }
 
@@ -41,7 +43,7 @@ impl Counter {
                     times.pop_front();
                 }
                 if limit > EXACT_CALLS {
-                    let mut parts = Box::new(Parts { calls: [0; KEPT], latest: part(window, now), total: 0 });
+                    let mut parts = Box::new(Parts::new(part(window, now)));
                     times.iter().for_each(|at| parts.add(part(window, *at)));
                     *self = Self::Parts(parts);
                 }
@@ -99,6 +101,10 @@ impl Counter {
 }
 
 impl Parts {
+    fn new(latest: u64) -> Self {
+        Self { calls: [0; KEPT], latest, oldest: latest.saturating_sub(PARTS), total: 0 }
+    }
+
     fn advance(&mut self, latest: u64) {
         let steps = latest.saturating_sub(self.latest).min(KEPT as u64);
         for step in 0..steps {
@@ -107,11 +113,16 @@ impl Parts {
             self.calls[slot] = 0;
         }
         self.latest = self.latest.max(latest);
+        self.oldest = self.oldest.max(self.latest.saturating_sub(PARTS));
+        while self.oldest < self.latest && self.calls[slot(self.oldest)] == 0 {
+            self.oldest += 1;
+        }
     }
 
     fn add(&mut self, part: u64) {
         self.calls[slot(part)] = self.calls[slot(part)].saturating_add(1);
         self.total = self.total.saturating_add(1);
+        self.oldest = self.oldest.min(part);
     }
 
     fn remove(&mut self, part: u64) {
@@ -124,8 +135,7 @@ impl Parts {
 
     fn nth(&self, nth: u32) -> Option<u64> {
         let mut passed = 0_u32;
-        let oldest = self.latest.saturating_sub(PARTS);
-        (oldest..=self.latest).find(|part| {
+        (self.oldest..=self.latest).find(|part| {
             passed = self.calls[slot(*part)].saturating_add(passed);
             passed > nth
         })

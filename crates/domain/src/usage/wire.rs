@@ -94,7 +94,7 @@ const REFUSALS: [Code; 44] = [
 ];
 
 /// Appends the event to `out`.
-pub fn encode(event: &UsageEvent, out: &mut Vec<u8>) {
+pub fn encode<Text: AsRef<str>>(event: &UsageEvent<Text>, out: &mut Vec<u8>) {
     out.extend_from_slice(&[VERSION, flags(event), outcome_number(event.outcome)]);
     out.extend_from_slice(&event.at.as_second().to_le_bytes());
     out.extend_from_slice(&event.at.subsec_nanosecond().to_le_bytes());
@@ -115,7 +115,7 @@ pub fn encode(event: &UsageEvent, out: &mut Vec<u8>) {
     for number in [event.units, event.bytes_in, event.bytes_out, event.duration_us, event.upstream_us] {
         put_varint(number, out);
     }
-    for text in [&event.request_id, &event.method, &event.path] {
+    for text in [&event.request_id, &event.method, &event.path].map(Text::as_ref) {
         put_varint(text.len() as u64, out);
         out.extend_from_slice(text.as_bytes());
     }
@@ -168,7 +168,7 @@ pub fn decode(bytes: &[u8]) -> Result<UsageEvent, BadEvent> {
     if rest.0.is_empty() { Ok(event) } else { Err(bad("bytes are left over")) }
 }
 
-fn flags(event: &UsageEvent) -> u8 {
+fn flags<Text>(event: &UsageEvent<Text>) -> u8 {
     let flag = |bit: u8, set: bool| if set { bit } else { 0 };
     flag(TEST, event.environment == Environment::Test)
         | flag(TEAM, event.team.is_some())

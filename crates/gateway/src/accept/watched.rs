@@ -12,6 +12,9 @@ use tokio::{
     net::TcpStream,
 };
 
+/// Small writes are joined up to this length.
+const COPIED_BYTES: usize = 1536;
+
 /// A client's socket.
 pub(super) struct Watched {
     stream: TcpStream,
@@ -54,7 +57,21 @@ impl AsyncWrite for Watched {
         cx: &mut Context<'_>,
         bytes: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bytes);
+        let total: usize = bytes.iter().map(|slice| slice.len()).sum();
+        let polled = match bytes.len() {
+            // The kernel takes one small piece faster than a list of them.
+            2.. if total <= COPIED_BYTES => {
+                let mut joined = [0; COPIED_BYTES];
+                let mut free = &mut joined[..];
+                for slice in bytes {
+                    let (place, rest) = free.split_at_mut(slice.len());
+                    place.copy_from_slice(slice);
+                    free = rest;
+                }
+                Pin::new(&mut self.stream).poll_write(cx, &joined[..total])
+            }
+            _ => Pin::new(&mut self.stream).poll_write_vectored(cx, bytes),
+        };
         self.note(polled)
     }
 

@@ -4,7 +4,9 @@ use super::{
     Bounds, Credentials, Entry, Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription,
     Upstream, upstream,
 };
-use crate::{admit::PlanAdmission, cache, cost::Cost, observe::ProductMetrics, respond, router::Router};
+use crate::{
+    admit::PlanAdmission, cache, cost::Cost, observe::ProductMetrics, quick_hash::QuickMap, respond, router::Router,
+};
 use arc_swap::ArcSwapOption;
 use domain::{
     directory::{self, Directory},
@@ -25,7 +27,7 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
     directory.headers.iter().for_each(|header| headers.entry(header.product).or_default().push(header));
     let mut credentials = Credentials::default();
     let mut products = Vec::with_capacity(directory.products.len());
-    let mut routes = HashMap::new();
+    let mut routes = QuickMap::default();
     for from in &directory.products {
         if let Some(problem) = route_problem(&from.route) {
             say(&from.code, problem.to_owned());
@@ -69,8 +71,8 @@ pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
     }
 
     let mut keys = Vec::with_capacity(directory.keys.len());
-    let mut keys_by_hash = HashMap::with_capacity(directory.keys.len());
-    let mut keys_by_id = HashMap::with_capacity(directory.keys.len());
+    let mut keys_by_hash = QuickMap::with_capacity_and_hasher(directory.keys.len(), Default::default());
+    let mut keys_by_id = QuickMap::with_capacity_and_hasher(directory.keys.len(), Default::default());
     for from in &directory.keys {
         let Some(&partner) = partner_indexes.get(&from.partner) else {
             say(&from.id.to_string(), "The key's partner is not in the directory".to_owned());

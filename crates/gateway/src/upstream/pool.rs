@@ -6,12 +6,11 @@ use super::{
     http1::{self, Connection},
     http2,
 };
-use crate::{config::Deadlines, meter::Upload};
+use crate::{config::Deadlines, meter::Upload, quick_hash::QuickMap};
 use domain::policy::Protocol;
 use http::Request;
 use std::{
-    cell::RefCell,
-    collections::HashMap,
+    cell::{Cell, RefCell},
     io,
     rc::Rc,
     sync::Arc,
@@ -24,15 +23,18 @@ const MAX_IDLE: usize = 512;
 
 /// The pools of one core.
 pub(crate) struct Pools {
-    by_origin: RefCell<HashMap<Arc<Origin>, Rc<Pool>>>,
+    by_origin: RefCell<QuickMap<Arc<Origin>, Rc<Pool>>>,
+    /// The time at the last look at the pools: ages of connections need no better clock.
+    now: Rc<Cell<Instant>>,
     dialer: Arc<Dialer>,
     deadlines: Deadlines,
 }
 
 /// The connections to one origin: those of HTTP/1.1 that are unused, and all of HTTP/2.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pool {
     http2: http2::Connections,
+    now: Rc<Cell<Instant>>,
     /// The most recently used last.
     idle: RefCell<Vec<Idle>>,
 }
@@ -71,7 +73,8 @@ impl Lease {
 
 impl Pools {
     pub(crate) fn new(dialer: Arc<Dialer>, deadlines: Deadlines) -> Self {
-        Self { by_origin: RefCell::default(), dialer, deadlines }
+        let now = Rc::new(Cell::new(Instant::now()));
+        Self { by_origin: RefCell::default(), now, dialer, deadlines }
     }
 
     /// A connection: one from the pool if `reuse`, else a new one.
@@ -87,7 +90,8 @@ impl Pools {
         if reuse && let Some(connection) = pool.take(self.deadlines.upstream_idle) {
             return Ok(Lease { line: Line::Http1(connection), reused: true, pool });
         }
-        let io = self.open(origin).await?;
+        // Boxed, so that calls on pooled connections do not carry the room for a handshake.
+        let io = Box::pin(self.open(origin)).await?;
         Ok(Lease { line: Line::Http1(Connection::new(io)), reused: false, pool })
     }
 
@@ -111,10 +115,11 @@ impl Pools {
 
     /// Closes connections that were unused for too long, and those that the upstream closed.
     pub(crate) fn close_idle(&self) {
-        let max_age = self.deadlines.upstream_idle;
+        let (max_age, now) = (self.deadlines.upstream_idle, Instant::now());
+        self.now.set(now);
         self.by_origin.borrow_mut().retain(|_, pool| {
             let mut idle = pool.idle.borrow_mut();
-            idle.retain_mut(|idle| idle.since.elapsed() < max_age && idle.connection.is_quiet());
+            idle.retain_mut(|idle| now.duration_since(idle.since) < max_age && idle.connection.is_quiet());
             let shared = pool.http2.close_unused(max_age);
             shared || !idle.is_empty() || Rc::strong_count(pool) > 1
         });
@@ -124,7 +129,8 @@ impl Pools {
         if let Some(pool) = self.by_origin.borrow().get(origin) {
             return pool.clone();
         }
-        self.by_origin.borrow_mut().entry(origin.clone()).or_default().clone()
+        let new = || Rc::new(Pool { http2: Default::default(), now: self.now.clone(), idle: RefCell::default() });
+        self.by_origin.borrow_mut().entry(origin.clone()).or_insert_with(new).clone()
     }
 }
 
@@ -133,14 +139,14 @@ impl Pool {
     pub(super) fn give_back(&self, connection: Connection) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_IDLE {
-            idle.push(Idle { connection, since: Instant::now() });
+            idle.push(Idle { connection, since: self.now.get() });
         }
     }
 
     fn take(&self, max_age: Duration) -> Option<Connection> {
         let mut idle = self.idle.borrow_mut();
         while let Some(mut last) = idle.pop() {
-            if last.since.elapsed() >= max_age {
+            if self.now.get().duration_since(last.since) >= max_age {
                 // The others are older still.
                 idle.clear();
             } else if last.connection.is_quiet() {

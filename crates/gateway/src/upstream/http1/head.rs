@@ -1,7 +1,7 @@
 //! Heads: a request's is written straight from its header map, an answer's is read into one.
 
 use super::framing::Framing;
-use crate::meter::Upload;
+use crate::{decimal::Decimal, meter::Upload};
 use bytes::{Bytes, BytesMut};
 use http::{
     HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
@@ -72,18 +72,7 @@ pub(super) fn write(head: &request::Parts, body: &Upload, out: &mut Vec<u8>) -> 
 
 fn write_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"content-length: ");
-    let mut digits = [0; 20];
-    let mut at = digits.len();
-    let mut left = length;
-    for digit in digits.iter_mut().rev() {
-        *digit = b'0' + (left % 10) as u8;
-        left /= 10;
-        at -= 1;
-        if left == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(digits.get(at..).unwrap_or_default());
+    out.extend_from_slice(Decimal::of(length).as_bytes());
     out.extend_from_slice(b"\r\n");
 }
 
