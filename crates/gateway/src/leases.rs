@@ -34,7 +34,7 @@ use std::{
 const SHARDS: usize = 16;
 
 type Key = (PartnerId, Kind, Timestamp);
-type Accounts = QuickMap<Key, Arc<Account>>;
+type Accounts = HashMap<Key, Arc<Account>>;
 
 /// All accounts of this node.
 #[derive(Debug)]
