@@ -13,7 +13,7 @@ use crate::{
     config::WhenFull,
     cost::Cost,
     live::Place,
-    matching::{self, Reached, Target},
+    matching::{Reached, Target},
     ports::RecordError,
     request_id::RequestText,
     respond::{Refusal, Standings},
@@ -263,7 +263,7 @@ pub(crate) fn event<'a>(
     let product = reached.product.and_then(|product| caller.snapshot().products.get(product));
     let operation = product.and_then(|product| product.operations.get(reached.operation?));
     let method = draft.method.as_str();
-    let method = match matching::METHODS.contains(&draft.method) {
+    let method = match method.len() <= 16 && !method.bytes().any(|byte| byte.is_ascii_lowercase()) {
         true => Cow::Borrowed(method),
         false => Cow::Owned(method.get(..16).unwrap_or(method).to_ascii_uppercase()),
     };
