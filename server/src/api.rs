@@ -8,6 +8,7 @@ pub(crate) mod csv;
 mod extract;
 mod guard;
 mod invoices;
+mod identities;
 mod keys;
 mod list;
 mod me;
@@ -94,6 +95,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(keys::list, keys::create))
         .routes(routes!(keys::rotate))
         .routes(routes!(keys::revoke))
+        .routes(routes!(identities::bound))
+        .routes(routes!(identities::register))
         .routes(routes!(usage::show))
         .routes(routes!(usage::series))
         .routes(routes!(requests::list))

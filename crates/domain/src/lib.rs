@@ -8,6 +8,7 @@ pub mod allowance;
 pub mod directory;
 pub mod id;
 pub mod idempotency;
+pub mod key_bounds;
 pub mod key_text;
 pub mod limit;
 pub mod money;

@@ -70,6 +70,9 @@ fn explain(constraint: &str) -> Option<StoreError> {
     let invalid = |field, message| Some(StoreError::invalid(field, message));
     match constraint {
         "members_by_email" | "operators_by_email" => conflict("email", "This e-mail address already has an account"),
+        "keys_by_identity" => {
+            conflict("identity", "This identity is registered already; revoke it where it is before it moves")
+        }
         "members_email_check" => invalid("email", "Enter an e-mail address of 3 to 254 characters"),
         "partners_code_key" | "products_code_key" | "plans_code_key" | "apps_by_code" | "keys_by_code" => {
             conflict("code", "This code is taken; choose another")

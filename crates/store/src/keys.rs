@@ -6,7 +6,9 @@ use crate::{
     row::ReadRow as _,
 };
 use domain::{
+    directory::KeyKind,
     id::{AppId, KeyId, PartnerId},
+    key_bounds::KeyBounds,
     key_text::Environment,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -14,6 +16,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
+
+mod bounds;
 
 /// The longest that a rotated key goes on working.
 pub const LONGEST_OVERLAP: SignedDuration = SignedDuration::from_hours(30 * 24);
@@ -28,9 +32,15 @@ pub struct Key {
     pub code: Option<String>,
     pub name: String,
     pub environment: Environment,
+    pub kind: KeyKind,
+    /// As [`KeyKind::identity`] writes it; empty for an API key.
+    pub identity: String,
+    /// Its expiry is [`Self::expires_at`].
+    pub bounds: KeyBounds,
+    /// Empty for an identity.
     pub last_four: String,
     pub created_at: Timestamp,
-    /// The end of the overlap, once it was rotated.
+    /// As it was made, or the end of the overlap once it was rotated.
     pub expires_at: Option<Timestamp>,
     pub revoked_at: Option<Timestamp>,
     pub replaced_by: Option<KeyId>,
@@ -54,13 +64,13 @@ impl Key {
         match (self.revoked_at, self.expires_at) {
             (Some(_), _) => KeyState::Revoked,
             (None, Some(end)) if end <= now => KeyState::Expired,
-            (None, Some(_)) => KeyState::Expiring,
-            (None, None) => KeyState::Active,
+            (None, Some(_)) if self.replaced_by.is_some() => KeyState::Expiring,
+            (None, _) => KeyState::Active,
         }
     }
 }
 
-/// What is kept of a new key's text.
+/// What is kept of a new key's text, or of an identity's: then there are no last four digits.
 #[derive(Clone)]
 pub struct NewSecret {
     /// HMAC-SHA-256 of the text under the installation's pepper.
@@ -74,11 +84,23 @@ pub struct NewKey {
     pub code: Option<String>,
     pub name: String,
     pub environment: Environment,
+    pub kind: KeyKind,
+    /// As [`KeyKind::identity`] writes it; empty for an API key.
+    pub identity: String,
+    pub bounds: KeyBounds,
     pub secret: NewSecret,
 }
 
+impl NewKey {
+    /// An API key without bounds.
+    pub fn text(app: AppId, name: impl Into<String>, environment: Environment, secret: NewSecret) -> Self {
+        let (kind, identity, bounds) = (KeyKind::Key, String::new(), KeyBounds::default());
+        Self { app, code: None, name: name.into(), environment, kind, identity, bounds, secret }
+    }
+}
+
 impl Store {
-    /// Adds a key to an app that is not archived.
+    /// Adds a key to an app that is not archived. Only the provider registers identities: a partner could claim another's.
     pub async fn create_key(
         &self,
         partner: PartnerId,
@@ -86,6 +108,10 @@ impl Store {
         actor: Actor,
         now: Timestamp,
     ) -> Result<KeyId, StoreError> {
+        if new.kind != KeyKind::Key && matches!(actor, Actor::Member(_)) {
+            return Err(StoreError::invalid("kind", "Identities are registered by the provider; ask for it"));
+        }
+        let new = &NewKey { bounds: bounds::checked(new.bounds.clone(), now)?, ..new.clone() };
         let mut tx = self.begin().await?;
         let app = apps::lock(&mut tx, partner, new.app).await?;
         if app.archived_at.is_some() {
@@ -94,7 +120,10 @@ impl Store {
         let id = insert(&mut tx, partner, new, now).await?;
         let subject = id.to_string();
         let entry = Entry::new(actor, partner, "key.create", &subject)
-            .after(json!({"name": new.name, "environment": new.environment, "app": new.app}));
+            .after(json!({
+            "name": new.name, "environment": new.environment, "app": new.app, "kind": new.kind,
+            "identity": new.identity, "bounds": bounds::told(&new.bounds),
+        }));
         audit::append(&mut tx, entry, now).await?;
         tx.commit().await?;
         Ok(id)
@@ -160,6 +189,9 @@ impl Store {
         let end = now.saturating_add(overlap).unwrap_or(now);
         let mut tx = self.begin().await?;
         let old = lock(&mut tx, partner, key).await?;
+        if old.kind != KeyKind::Key {
+            return Err(StoreError::conflict("", "An identity has no text to rotate; revoke it and register another"));
+        }
         match old.state(now) {
             KeyState::Active => {}
             KeyState::Revoked => return Err(StoreError::conflict("", "This key is revoked; create a new one")),
@@ -175,7 +207,17 @@ impl Store {
             .bind(id.0)
             .execute(&mut *tx)
             .await?;
-        let new = NewKey { app: old.app, code: old.code, name: old.name, environment: old.environment, secret };
+        let bounds = KeyBounds { expires_at: old.next_expiry(now), ..old.bounds.clone() };
+        let new = NewKey {
+            app: old.app,
+            code: old.code,
+            name: old.name,
+            environment: old.environment,
+            kind: old.kind,
+            identity: old.identity,
+            bounds,
+            secret,
+        };
         insert_as(&mut tx, partner, id, &new, now).await?;
         let subject = key.to_string();
         let entry = Entry::new(actor, partner, "key.rotate", &subject)
@@ -247,8 +289,9 @@ async fn insert_as(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "insert into keys (partner_id, id, app_id, code, name, environment, hash, last_four, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        "insert into keys (partner_id, id, app_id, code, name, environment, hash, last_four, created_at,
+                           kind, identity, allowed_addresses, scopes, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -259,6 +302,11 @@ async fn insert_as(
     .bind(new.secret.hash)
     .bind(&new.secret.last_four)
     .bind(Ts(now))
+    .bind(new.kind.code())
+    .bind(&new.identity)
+    .bind(&new.bounds.allowed_addresses)
+    .bind(&new.bounds.scopes)
+    .bind(new.bounds.expires_at.map(Ts))
     .execute(tx)
     .await?;
     Ok(())
@@ -286,6 +334,13 @@ fn read(row: &PgRow) -> Result<Key, sqlx::Error> {
         code: row.try_get("code")?,
         name: row.try_get("name")?,
         environment: row.parsed("environment")?,
+        kind: row.parsed("kind")?,
+        identity: row.try_get("identity")?,
+        bounds: KeyBounds {
+            allowed_addresses: row.try_get("allowed_addresses")?,
+            scopes: row.try_get("scopes")?,
+            expires_at: row.at_if_any("expires_at")?,
+        },
         last_four: row.try_get("last_four")?,
         created_at: row.at("created_at")?,
         expires_at: row.at_if_any("expires_at")?,

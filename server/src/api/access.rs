@@ -38,6 +38,8 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/keys", Whose::Partner, Scope::KeysWrite),
     rule(Method::POST, "/api/keys/{key}/rotate", Whose::Partner, Scope::KeysWrite),
     rule(Method::POST, "/api/keys/{key}/revoke", Whose::Partner, Scope::KeysWrite),
+    rule(Method::PUT, "/api/keys/{key}/bounds", Whose::Partner, Scope::KeysWrite),
+    rule(Method::POST, "/api/identities", Whose::Provider, Scope::KeysWrite),
     rule(Method::GET, "/api/usage", Whose::Partner, Scope::UsageRead),
     rule(Method::GET, "/api/usage/series", Whose::Partner, Scope::UsageRead),
     rule(Method::GET, "/api/requests", Whose::Partner, Scope::UsageRead),

@@ -3,6 +3,7 @@
 use super::{
     extract::{Body, Named, Params},
     guard::PartnerCall,
+    identities::BoundsIn,
     list::List,
     problem::Problem,
 };
@@ -13,6 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{
+    directory,
     id::{AppId, KeyId},
     key_text::{Environment, KeyKind},
 };
@@ -62,12 +64,23 @@ pub struct KeyOut {
     name: String,
     /// `live` or `test`.
     environment: String,
+    /// `key`, `token` or `certificate`: what a caller shows to be taken for it.
+    kind: String,
+    /// A token's `iss` claim.
+    issuer: Option<String>,
+    /// The token's claim or the certificate's name.
+    identity: Option<String>,
+    /// Networks from which it may be used; none is everywhere.
+    allowed_addresses: Vec<String>,
+    /// What it may do; none is everything that the plan opens.
+    scopes: Vec<String>,
+    /// Empty where there is no text.
     last_four: String,
     /// `active`, `expiring`, `expired` or `revoked`.
     state: KeyStateOut,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
-    /// The end of the overlap, once it was rotated.
+    /// As it was made, or the end of the overlap once it was rotated.
     #[schema(value_type = Option<String>, format = DateTime)]
     expires_at: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -100,6 +113,9 @@ pub struct KeyIn {
     /// `live` or `test`.
     #[schema(value_type = String, pattern = "^(live|test)$")]
     environment: Environment,
+    /// Where, for what and until when it works; nothing is everywhere, everything and for good.
+    #[serde(default)]
+    bounds: BoundsIn,
 }
 
 /// How to rotate.
@@ -155,7 +171,16 @@ pub async fn list(call: PartnerCall, _: Params<Whose>) -> Result<Json<List<KeyOu
     responses((status = 201, description = "The key's text, once", body = CreatedKeyOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn create(call: PartnerCall, _: Params<Whose>, Body(body): Body<KeyIn>) -> Result<Response, Problem> {
     let NewKeyText { text, secret } = new_key_text(&call.state.secrets, KeyKind::Gateway(body.environment));
-    let new = NewKey { app: body.app, code: None, name: body.name, environment: body.environment, secret };
+    let new = NewKey {
+        app: body.app,
+        code: None,
+        name: body.name,
+        environment: body.environment,
+        kind: directory::KeyKind::Key,
+        identity: String::new(),
+        bounds: body.bounds.into(),
+        secret,
+    };
     let key = call.state.store.create_key(call.partner, &new, call.token.actor(), call.now).await?;
     Ok(CreatedKeyOut { id: key.to_string(), text: text.expose().to_owned() }.answer())
 }
@@ -194,7 +219,10 @@ impl From<App> for AppOut {
 }
 
 impl KeyOut {
-    fn new(key: Key, now: Timestamp) -> Self {
+    pub(super) fn new(key: Key, now: Timestamp) -> Self {
+        let (issuer, name) = directory::KeyKind::parts(&key.identity);
+        let identity = (!name.is_empty()).then(|| name.to_owned());
+        let issuer = issuer.map(str::to_owned);
         let state = match key.state(now) {
             KeyState::Active => KeyStateOut::Active,
             KeyState::Expiring => KeyStateOut::Expiring,
@@ -207,6 +235,11 @@ impl KeyOut {
             code: key.code,
             name: key.name,
             environment: key.environment.to_string(),
+            kind: key.kind.code().to_owned(),
+            issuer,
+            identity,
+            allowed_addresses: key.bounds.allowed_addresses,
+            scopes: key.bounds.scopes,
             last_four: key.last_four,
             state,
             created_at: key.created_at,

@@ -7,12 +7,13 @@ use super::{
 use crate::new_key::{NewKeyText, new_key_text};
 use app::{mail, secrets::new_link_token};
 use domain::{
+    directory,
     id::{AppId, PartnerId},
     key_text::KeyKind,
     setup::{AppSetup, KeySetup, MemberSetup, PartnerSetup},
 };
-use jiff::SignedDuration;
-use store::{NewApp, NewInvitation, NewKey, NewPartner, NewToken, Plan, StoreError};
+use jiff::{SignedDuration, Timestamp};
+use store::{NewApp, NewInvitation, NewKey, NewPartner, NewSecret, NewToken, Plan, StoreError};
 
 /// As the mail says.
 const INVITATION: SignedDuration = SignedDuration::from_hours(24);
@@ -179,13 +180,16 @@ impl Walk<'_> {
         setup: &KeySetup,
     ) -> Result<(), StoreError> {
         let subject = format!("{partner_code}/{app_code}/{code}");
+        let identity = setup.kind.identity(&setup.issuer, &setup.identity)?;
+        let bounds = setup.bounds().tidy()?;
         let there = match partner {
             Some(partner) => self.store.find_key_by_code(partner, code).await?.map(|key| (partner, key)),
             None => None,
         };
         if let Some((partner, there)) = there {
-            if there.environment != setup.environment || Some(there.app) != app {
-                let message = "A key keeps its app and environment; give a new key a new code";
+            let same = (there.kind, there.identity.as_str()) == (setup.kind, identity.as_str());
+            if there.environment != setup.environment || Some(there.app) != app || !same {
+                let message = "A key keeps its app, environment, kind and identity; give a new key a new code";
                 return Err(StoreError::conflict(format!("keys.{code}"), message));
             }
             let mut details = Vec::new();
@@ -193,20 +197,41 @@ impl Walk<'_> {
             if self.applies() && !details.is_empty() {
                 self.store.rename_key(partner, there.id, &setup.name, ACTOR, self.now).await?;
             }
+            let named = details.len();
+            let (old, new) = (&there.bounds, &bounds);
+            differ(&mut details, "allowed_addresses", old.allowed_addresses.join(", "), new.allowed_addresses.join(", "));
+            differ(&mut details, "scopes", old.scopes.join(", "), new.scopes.join(", "));
+            let time = |time: Option<Timestamp>| time.map_or_else(String::new, |time| time.to_string());
+            differ(&mut details, "expires_at", time(old.expires_at), time(new.expires_at));
+            if self.applies() && details.len() > named {
+                self.store.bound_key(partner, there.id, bounds, ACTOR, self.now).await?;
+            }
             self.report.compared("key", subject, details);
             return Ok(());
         }
         self.report.created("key", subject);
         if let (true, Some(partner), Some(app)) = (self.applies(), partner, app) {
-            let NewKeyText { text, secret } = new_key_text(self.secrets, KeyKind::Gateway(setup.environment));
+            let made = (setup.kind == directory::KeyKind::Key)
+                .then(|| new_key_text(self.secrets, KeyKind::Gateway(setup.environment)));
+            let (text, secret) = match made {
+                Some(NewKeyText { text, secret }) => (Some(text), secret),
+                None => {
+                    let hash = self.secrets.hash_key(&setup.kind.hashed_text(&identity));
+                    (None, NewSecret { hash, last_four: String::new() })
+                }
+            };
             let new = NewKey {
                 app,
                 code: Some(code.to_owned()),
                 name: setup.name.clone(),
                 environment: setup.environment,
+                kind: setup.kind,
+                identity,
+                bounds,
                 secret,
             };
             self.store.create_key(partner, &new, ACTOR, self.now).await?;
+            let Some(text) = text else { return Ok(()) };
             self.report.keys.push(MadeKey {
                 partner: partner_code.to_owned(),
                 app: app_code.to_owned(),

@@ -1,6 +1,7 @@
 //! What the gateway may take, and how safely it keeps usage.
 
 use super::Reader;
+use gateway::{ProxyHeader, TrustedProxies};
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread};
 
 /// Bounds and durability of the data plane.
@@ -27,6 +28,10 @@ pub struct Gateway {
     pub spool_full: SpoolFull,
     /// Bytes.
     pub spool_max_bytes: u64,
+    /// Whom to believe where a call comes from.
+    pub trusted_proxies: TrustedProxies,
+    /// Unknown credentials of one address within a minute, on each core.
+    pub guesses_per_minute: u32,
 }
 
 /// The TLS listener.
@@ -55,6 +60,20 @@ impl Tls {
         }
         Some(Self { listen, files: certificates.into_iter().zip(keys).collect() })
     }
+}
+
+fn trusted_proxies(reader: &mut Reader) -> TrustedProxies {
+    const NETWORKS: &str = "TURNPIKE_TRUSTED_PROXIES";
+    let headers = [("x-forwarded-for", ProxyHeader::XForwardedFor), ("forwarded", ProxyHeader::Forwarded)];
+    let mut networks = Vec::new();
+    for text in reader.text(NETWORKS).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(bad) => reader.problem(NETWORKS, format!("{bad}")),
+        }
+    }
+    let header = reader.choice("TURNPIKE_TRUSTED_PROXY_HEADER", &headers, ProxyHeader::XForwardedFor);
+    TrustedProxies { networks, header }
 }
 
 /// What recorded usage survives.
@@ -108,6 +127,8 @@ impl Gateway {
             durability,
             spool_full: reader.choice("TURNPIKE_SPOOL_FULL", &spool_full, SpoolFull::Refuse),
             spool_max_bytes: reader.number("TURNPIKE_SPOOL_MAX_BYTES", 1 << 20, u64::MAX).unwrap_or(4 << 30),
+            trusted_proxies: trusted_proxies(reader),
+            guesses_per_minute: reader.number("TURNPIKE_GUESSES_PER_MINUTE", 1, 1_000_000).unwrap_or(60),
         }
     }
 }

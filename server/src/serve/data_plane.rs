@@ -41,6 +41,8 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
     GatewayConfig {
         cores: ours.cores,
         body_limit: ours.max_body,
+        trusted_proxies: ours.trusted_proxies.clone(),
+        guesses_per_minute: ours.guesses_per_minute,
         connections_per_core: ours.max_connections,
         max_in_flight: ours.max_in_flight,
         // The configuration has refused an index that no node has.

@@ -161,7 +161,7 @@ impl Company {
         let app = NewApp::named(format!("{name} app"));
         let app = store.create_app(id, &app, system, now).await.expect("an app");
         let (key_text, secret) = secret(portal);
-        let new = NewKey { app, code: None, name: format!("{name} key"), environment: Environment::Live, secret };
+        let new = NewKey::text(app, format!("{name} key"), Environment::Live, secret);
         let key = store.create_key(id, &new, system, now).await.expect("a key");
         let new = NewApiToken {
             name: format!("{name} token"),

@@ -65,7 +65,7 @@ async fn shown_as_text(hostile: &str) {
     let owner = store.create_member(partner, &new, system, now).await.expect("a member");
     let app = store.create_app(partner, &NewApp::named(hostile), system, now).await.expect("an app");
     for environment in [Environment::Test, Environment::Live] {
-        let new = NewKey { app, code: None, name: hostile.to_owned(), environment, secret: secret(&portal).1 };
+        let new = NewKey::text(app, hostile, environment, secret(&portal).1);
         store.create_key(partner, &new, system, now).await.expect("a key");
     }
     let new = NewApiToken {

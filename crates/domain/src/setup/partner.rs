@@ -1,7 +1,8 @@
 //! A partner of the set-up with its members, apps and keys.
 
 use super::Coded;
-use crate::{key_text::Environment, period::zone, plan::Problem, role::MemberRole};
+use crate::{directory::KeyKind, key_bounds::KeyBounds, key_text::Environment, period::zone, plan::Problem, role::MemberRole};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// A customer company.
@@ -48,6 +49,38 @@ pub struct KeySetup {
     pub name: String,
     /// A test key is never billed.
     pub environment: Environment,
+    /// What a caller shows to be taken for it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub kind: KeyKind,
+    /// For a token: its `iss` claim, letter by letter.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub issuer: String,
+    /// The text of the token's claim, or the certificate's name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub identity: String,
+    /// Networks as `192.0.2.0/24` from which it may be used; none is everywhere.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_addresses: Vec<String>,
+    /// What it may do; none is everything that the plan opens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+impl KeySetup {
+    /// Where, for what and until when it works.
+    pub fn bounds(&self) -> KeyBounds {
+        KeyBounds {
+            allowed_addresses: self.allowed_addresses.clone(),
+            scopes: self.scopes.clone(),
+            expires_at: self.expires_at,
+        }
+    }
+}
+
+fn is_default(kind: &KeyKind) -> bool {
+    *kind == KeyKind::default()
 }
 
 fn utc() -> String {
@@ -84,6 +117,10 @@ impl PartnerSetup {
             for (key_code, key) in &app.keys {
                 if !named(&key.name) {
                     add(format!("apps.{code}.keys.{key_code}.name"), "The name is 1 to 100 characters long");
+                }
+                let identity = key.kind.identity(&key.issuer, &key.identity).err();
+                for problem in identity.into_iter().chain(key.bounds().tidy().err()) {
+                    add(format!("apps.{code}.keys.{key_code}.{}", problem.field), &problem.message);
                 }
                 if key_codes.contains(&key_code) {
                     add(format!("apps.{code}.keys.{key_code}"), "Another app has a key with this code; use each once");
