@@ -16,6 +16,7 @@ pub mod inbox_mail;
 pub mod invitation;
 pub mod invoice;
 pub mod invoices;
+pub mod key;
 pub mod landing;
 pub mod operation;
 pub mod plan;

@@ -44,6 +44,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/products/:product/:operation") view=crate::pages::operation::OperationPage ssr=SsrMode::Async/>
                 <Route path=path!("/apps") view=crate::pages::apps::AppsPage ssr=SsrMode::Async/>
                 <Route path=path!("/apps/:app") view=crate::pages::app::AppPage ssr=SsrMode::Async/>
+                <Route path=path!("/apps/:app/keys/:key") view=crate::pages::key::KeyPage ssr=SsrMode::Async/>
                 <Route path=path!("/usage") view=crate::pages::usage::UsagePage ssr=SsrMode::Async/>
                 <Route path=path!("/requests") view=crate::pages::requests::RequestsPage ssr=SsrMode::Async/>
                 <Route path=path!("/requests/:place") view=crate::pages::request::RequestPage ssr=SsrMode::Async/>
@@ -56,6 +57,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/partners") view=crate::pages::console::partners::PartnersPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner") view=crate::pages::console::partner::PartnerPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
+                <Route path=path!("/console/partners/:partner/identities") view=crate::pages::console::identities::IdentitiesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/requests") view=crate::pages::console::plan_requests::PlanRequestsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/invoices") view=crate::pages::console::invoices::AllInvoicesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/audit") view=crate::pages::console::audit::AuditPage ssr=SsrMode::Async/>

@@ -4,7 +4,6 @@ use leptos::prelude::*;
 
 /// Registers an identity of an app. Only operators do: a partner could claim another's.
 #[server(prefix = "/do", endpoint = "console/identities/register")]
-#[allow(clippy::too_many_arguments)]
 pub async fn register_identity(
     partner: String,
     #[server(default)] app: String,

@@ -8,6 +8,9 @@ pub async fn create_key(
     #[server(default)] app: String,
     #[server(default)] name: String,
     #[server(default)] environment: String,
+    #[server(default)] allowed_addresses: String,
+    #[server(default)] scopes: String,
+    #[server(default)] expires_at: String,
 ) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Done, Failure},
@@ -19,12 +22,70 @@ pub async fn create_key(
         let environment = environment.parse().map_err(|_| Failure::field("environment", "Choose test or live"))?;
         let (text, secret) = new_text(&cx.state, environment);
         let name = if name.trim().is_empty() { format!("{environment} key") } else { name.trim().to_owned() };
-        let new = store::NewKey { app: form::id(&app)?, code: None, name, environment, secret };
+        let bounds = bounds(&allowed_addresses, &scopes, &expires_at, &cx.viewer.time_zone)?;
+        let new = store::NewKey::text(form::id(&app)?, name, environment, secret);
+        let new = store::NewKey { bounds, ..new };
         let actor = store::Actor::Member(cx.viewer.id);
         cx.state.store.create_key(cx.viewer.partner, &new, actor, cx.now).await?;
         Ok(Done::go(&back).saying("Key created. It works within a second.").showing(text))
     };
-    form::answer("keys/create", &back, &[("name", &name), ("environment", &environment)], outcome.await)
+    let typed = [
+        ("name", name.as_str()),
+        ("environment", &environment),
+        ("allowed_addresses", &allowed_addresses),
+        ("scopes", &scopes),
+        ("expires_at", &expires_at),
+    ];
+    form::answer("keys/create", &back, &typed, outcome.await)
+}
+
+/// Changes where, for what and until when a key works.
+#[server(prefix = "/do", endpoint = "keys/bound")]
+pub async fn bound_key(
+    app: String,
+    key: String,
+    #[server(default)] allowed_addresses: String,
+    #[server(default)] scopes: String,
+    #[server(default)] expires_at: String,
+) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
+    let back = format!("/apps/{app}/keys/{key}");
+    let outcome = async {
+        let cx = viewer::member()?;
+        let bounds = bounds(&allowed_addresses, &scopes, &expires_at, &cx.viewer.time_zone)?;
+        let actor = store::Actor::Member(cx.viewer.id);
+        cx.state.store.bound_key(cx.viewer.partner, form::id(&key)?, bounds, actor, cx.now).await?;
+        Ok(Done::go(&back).saying("Saved. It is in force within a second."))
+    };
+    let typed = [("allowed_addresses", allowed_addresses.as_str()), ("scopes", &scopes), ("expires_at", &expires_at)];
+    form::answer("keys/bound", &back, &typed, outcome.await)
+}
+
+/// The bounds that a form asks for. An expiry is a day of the company's calendar, at whose beginning the key ends.
+#[cfg(feature = "ssr")]
+fn bounds(
+    addresses: &str,
+    scopes: &str,
+    expires: &str,
+    zone: &str,
+) -> Result<domain::key_bounds::KeyBounds, crate::form::Failure> {
+    let texts = |text: &str| {
+        let parts = text.split(|part: char| part.is_whitespace() || part == ',').filter(|part| !part.is_empty());
+        parts.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let expires_at = match expires.trim() {
+        "" => None,
+        day => {
+            let day = day.parse::<jiff::civil::Date>();
+            let start = day.and_then(|day| day.to_zoned(crate::pages::time_text::local_zone(zone)));
+            let wrong = |_| crate::form::Failure::field("expires_at", "Enter a date, as 2027-01-31");
+            Some(start.map_err(wrong)?.timestamp())
+        }
+    };
+    Ok(domain::key_bounds::KeyBounds { allowed_addresses: texts(addresses), scopes: texts(scopes), expires_at })
 }
 
 /// Makes a key's successor; the old text goes on working for `overlap` hours.

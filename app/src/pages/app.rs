@@ -5,9 +5,10 @@ use crate::{
     flash::{Flash, flash},
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
+    pages::key::{BoundsFields, bounds_words, shown},
     viewer,
 };
-use domain::{id::AppId, key_text::Environment};
+use domain::{directory::KeyKind, id::AppId, key_text::Environment};
 use jiff::Timestamp;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -139,7 +140,10 @@ fn row(app: AppId, key: Key, now: Timestamp) -> impl IntoView {
         KeyState::Revoked => (Tone::Neutral, "Revoked"),
     };
     let works = matches!(key.state(now), KeyState::Active | KeyState::Expiring);
-    let start = format!("tp_{}_…{}", key.environment, key.last_four);
+    let start = shown(&key);
+    let bounds = bounds_words(&key);
+    let bounds = (!bounds.is_empty()).then(|| view! { <p class="key-note">{bounds}</p> });
+    let page = format!("/apps/{app}/keys/{}", key.id);
     let until = key.expires_at.filter(|_| works).map(|at| view! { " " <RelativeTime at=at now=now/> });
     let last_used = match key.last_used_at {
         Some(at) => view! { <RelativeTime at=at now=now/> }.into_any(),
@@ -147,11 +151,12 @@ fn row(app: AppId, key: Key, now: Timestamp) -> impl IntoView {
     };
     let live = key.environment == Environment::Live;
     let (name, created_at) = (key.name.clone(), key.created_at);
-    let rotate = (key.state(now) == KeyState::Active).then(|| view! { <Rotate app=app key=key.clone()/> });
+    let rotate = (key.kind == KeyKind::Key && key.state(now) == KeyState::Active)
+        .then(|| view! { <Rotate app=app key=key.clone()/> });
     let revoke = works.then(|| view! { <Revoke app=app key=key.clone()/> });
     view! {
         <tr>
-            <Cell label="Name" head=true>{name} " " <EnvironmentBadge live=live/></Cell>
+            <Cell label="Name" head=true><a href=page>{name}</a> " " <EnvironmentBadge live=live/> {bounds}</Cell>
             <Cell label="Key"><code class="unbroken">{start}</code></Cell>
             <Cell label="State"><Badge text=state tone=tone/> {until}</Cell>
             <Cell label="Last used">{last_used}</Cell>
@@ -223,6 +228,7 @@ fn CreateKey(app: AppId, flash: Flash, prefix: &'static str) -> impl IntoView {
                 maxlength=100
                 autocomplete="off"
             />
+            <BoundsFields form=CREATE flash=flash prefix=prefix/>
             <FormActions><Button kind=ButtonKind::Primary icon=IconName::Plus>"Create key"</Button></FormActions>
         </Form>
     }

@@ -2,6 +2,7 @@
 
 pub mod audit;
 pub mod clock;
+pub mod identities;
 pub mod invoice;
 pub mod invoices;
 pub mod overview;

@@ -43,7 +43,8 @@ pub fn KeyPage() -> impl IntoView {
         let live = key.environment == Environment::Live;
         let facts = facts(key.clone(), now);
         let form = works.then(|| view! { <Bounds app=app key=key zone=zone flash=flash/> });
-        let over = (!works).then(|| view! { <Notice title="This key no longer works">"Create a new one in its app."</Notice> });
+        let over = (!works)
+            .then(|| view! { <Notice title="This key no longer works">"Create a new one in its app."</Notice> });
         Ok(view! {
             <PageTitle text=title.clone()/>
             <MemberFrame cx=cx path="/apps">
@@ -142,14 +143,17 @@ pub(super) fn BoundsFields(
     #[prop(optional)] scopes: String,
     #[prop(optional)] expires: String,
 ) -> impl IntoView {
-    let typed = |name: &str, otherwise: &str| flash.typed(form, name, otherwise);
+    let fields = |name: &str, otherwise: &str| (flash.typed(form, name, otherwise), flash.problem(form, name));
+    let (addresses, addresses_problem) = fields("allowed_addresses", &addresses);
+    let (scopes, scopes_problem) = fields("scopes", &scopes);
+    let (expires, expires_problem) = fields("expires_at", &expires);
     view! {
         <TextArea
             label="Allowed addresses"
             name="allowed_addresses"
             id=format!("{prefix}-addresses")
-            value=typed("allowed_addresses", &addresses)
-            error=flash.problem(form, "allowed_addresses")
+            value=addresses
+            error=addresses_problem
             hint="Networks, one on each line, as 192.0.2.0/24 or 2001:db8::/32. Empty allows every address"
             rows=3
             mono=true
@@ -158,8 +162,8 @@ pub(super) fn BoundsFields(
             label="Scopes"
             name="scopes"
             id=format!("{prefix}-scopes")
-            value=typed("scopes", &scopes)
-            error=flash.problem(form, "scopes")
+            value=scopes
+            error=scopes_problem
             hint="What the key may do, as the product's reference names it, with spaces between. Empty is everything that your plan opens"
             mono=true
             autocomplete="off"
@@ -169,8 +173,8 @@ pub(super) fn BoundsFields(
             name="expires_at"
             id=format!("{prefix}-expires")
             kind="date"
-            value=typed("expires_at", &expires)
-            error=flash.problem(form, "expires_at")
+            value=expires
+            error=expires_problem
             hint="It works until this day begins. Empty is without end"
             narrow=true
         />

@@ -119,8 +119,7 @@ impl Store {
         }
         let id = insert(&mut tx, partner, new, now).await?;
         let subject = id.to_string();
-        let entry = Entry::new(actor, partner, "key.create", &subject)
-            .after(json!({
+        let entry = Entry::new(actor, partner, "key.create", &subject).after(json!({
             "name": new.name, "environment": new.environment, "app": new.app, "kind": new.kind,
             "identity": new.identity, "bounds": bounds::told(&new.bounds),
         }));

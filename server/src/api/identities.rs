@@ -76,7 +76,10 @@ pub struct IdentityIn {
     responses((status = 201, description = "The key that it is kept as", body = KeyOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn register(call: PartnerCall, _: Params<Whose>, Body(body): Body<IdentityIn>) -> Result<Response, Problem> {
     if body.kind == KeyKind::Key {
-        return Err(Problem::invalid("kind", "An identity is of the kind token or certificate; keys are made at /api/keys"));
+        return Err(Problem::invalid(
+            "kind",
+            "An identity is of the kind token or certificate; keys are made at /api/keys",
+        ));
     }
     let identity = body.kind.identity(&body.issuer, &body.identity).map_err(store::StoreError::from)?;
     let hash = call.state.secrets.hash_key(&body.kind.hashed_text(&identity));

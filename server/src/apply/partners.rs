@@ -199,7 +199,12 @@ impl Walk<'_> {
             }
             let named = details.len();
             let (old, new) = (&there.bounds, &bounds);
-            differ(&mut details, "allowed_addresses", old.allowed_addresses.join(", "), new.allowed_addresses.join(", "));
+            differ(
+                &mut details,
+                "allowed_addresses",
+                old.allowed_addresses.join(", "),
+                new.allowed_addresses.join(", "),
+            );
             differ(&mut details, "scopes", old.scopes.join(", "), new.scopes.join(", "));
             let time = |time: Option<Timestamp>| time.map_or_else(String::new, |time| time.to_string());
             differ(&mut details, "expires_at", time(old.expires_at), time(new.expires_at));

@@ -192,6 +192,24 @@ pub const VARIABLES: &[Variable] = &[
         "Disk space that usage waiting for Postgres may take, in bytes",
     ),
     plain(
+        "TURNPIKE_TRUSTED_PROXIES",
+        "gateway.trusted_proxies",
+        "none",
+        "Networks of your own proxies in front of the gateway, as 10.0.0.0/8,2001:db8::/32. Only they are believed where a call comes from",
+    ),
+    plain(
+        "TURNPIKE_TRUSTED_PROXY_HEADER",
+        "gateway.trusted_proxy_header",
+        "x-forwarded-for",
+        "The header in which those proxies write the client's address, x-forwarded-for or forwarded; the other one is ignored",
+    ),
+    plain(
+        "TURNPIKE_GUESSES_PER_MINUTE",
+        "gateway.guesses_per_minute",
+        "60",
+        "Credentials that nobody has, from one address within a minute on each core; more are answered with 429",
+    ),
+    plain(
         "TURNPIKE_LOG",
         "logs.filter",
         "info,sqlx=error",

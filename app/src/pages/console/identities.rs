@@ -28,8 +28,7 @@ pub fn IdentitiesPage() -> impl IntoView {
         let now = cx.now;
         let mut keys = cx.state.store.keys(id).await?;
         keys.retain(|key| key.kind != KeyKind::Key);
-        let apps: Vec<Choice> =
-            apps.into_iter().map(|one| Choice::new(one.app.id.to_string(), one.app.name)).collect();
+        let apps: Vec<Choice> = apps.into_iter().map(|one| Choice::new(one.app.id.to_string(), one.app.name)).collect();
         let list = list(id, keys, now);
         let problems = flash.problems.clone();
         let form = if apps.is_empty() {
@@ -105,7 +104,8 @@ fn row(partner: PartnerId, key: Key, now: Timestamp) -> impl IntoView {
         None => "Never".into_any(),
     };
     let dialog = format!("revoke-{}", key.id);
-    let text = format!("Calls by {name} are refused within a second. This cannot be undone; it can be registered anew.");
+    let text =
+        format!("Calls by {name} are refused within a second. This cannot be undone; it can be registered anew.");
     let id = key.id;
     let revoke = works.then(|| {
         view! {
@@ -127,7 +127,7 @@ fn row(partner: PartnerId, key: Key, now: Timestamp) -> impl IntoView {
     view! {
         <tr>
             <Cell label="Name" head=true>{key.name} " " <EnvironmentBadge live=live/></Cell>
-            <Cell label="Identity"><code>{name}</code> <p class="muted">{issuer}</p></Cell>
+            <Cell label="Identity"><code>{name}</code> <p class="key-note">{issuer}</p></Cell>
             <Cell label="App">{key.app_name}</Cell>
             <Cell label="State"><Badge text=state tone=tone/></Cell>
             <Cell label="Last used">{last_used}</Cell>
@@ -138,27 +138,34 @@ fn row(partner: PartnerId, key: Key, now: Timestamp) -> impl IntoView {
 
 #[component]
 fn Register(partner: PartnerId, apps: Vec<Choice>, flash: Flash) -> impl IntoView {
-    let typed = |name: &str, otherwise: &str| flash.typed(REGISTER, name, otherwise);
-    let problem = |name: &str| flash.problem(REGISTER, name);
+    let fields = |name: &str, otherwise: &str| (flash.typed(REGISTER, name, otherwise), flash.problem(REGISTER, name));
+    let (app, app_problem) = fields("app", "");
+    let (kind, kind_problem) = fields("kind", "token");
+    let (issuer, issuer_problem) = fields("issuer", "");
+    let (identity, identity_problem) = fields("identity", "");
+    let (environment, environment_problem) = fields("environment", "live");
+    let (name, name_problem) = fields("name", "");
     let kinds = vec![
         Choice::new("token", "Token").hint("A claim of one issuer's tokens"),
         Choice::new("certificate", "Client certificate").hint("A name in the certificate"),
     ];
-    let environments =
-        vec![Choice::new("live", "Live").hint("Counted, priced and billed"), Choice::new("test", "Test").hint("Never charged")];
+    let environments = vec![
+        Choice::new("live", "Live").hint("Counted, priced and billed"),
+        Choice::new("test", "Test").hint("Never charged"),
+    ];
     view! {
         <Card title="Register an identity" description="Make sure that it is the partner's own: whoever holds it calls on the partner's account.">
             <Form action="/do/console/identities/register">
                 <input type="hidden" name="partner" value=partner.to_string()/>
-                <SelectField label="App" name="app" choices=apps value=typed("app", "") error=problem("app")/>
-                <RadioCards legend="Kind" name="kind" choices=kinds value=typed("kind", "token") error=problem("kind")/>
-                <TextField label="Issuer" name="issuer" value=typed("issuer", "") error=problem("issuer")
+                <SelectField label="App" name="app" choices=apps value=app error=app_problem/>
+                <RadioCards legend="Kind" name="kind" choices=kinds value=kind error=kind_problem/>
+                <TextField label="Issuer" name="issuer" value=issuer error=issuer_problem
                     hint="For a token: its iss claim, letter by letter. Empty for a certificate" mono=true autocomplete="off"/>
-                <TextField label="Identity" name="identity" value=typed("identity", "") error=problem("identity")
+                <TextField label="Identity" name="identity" value=identity error=identity_problem
                     hint="The claim's text, as the product's policy names the claim; or an alternative name of the certificate, or its common name where it has none"
                     required=true mono=true autocomplete="off"/>
-                <RadioCards legend="Environment" name="environment" choices=environments value=typed("environment", "live") error=problem("environment")/>
-                <TextField label="Name" name="name" value=typed("name", "") error=problem("name")
+                <RadioCards legend="Environment" name="environment" choices=environments value=environment error=environment_problem/>
+                <TextField label="Name" name="name" value=name error=name_problem
                     hint="What the partner sees, as \"settlement service\"" required=true maxlength=100 autocomplete="off"/>
                 <FormActions><Button kind=ButtonKind::Primary icon=IconName::Plus>"Register identity"</Button></FormActions>
             </Form>

@@ -1,7 +1,9 @@
 //! A partner of the set-up with its members, apps and keys.
 
 use super::Coded;
-use crate::{directory::KeyKind, key_bounds::KeyBounds, key_text::Environment, period::zone, plan::Problem, role::MemberRole};
+use crate::{
+    directory::KeyKind, key_bounds::KeyBounds, key_text::Environment, period::zone, plan::Problem, role::MemberRole,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
