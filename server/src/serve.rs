@@ -10,6 +10,7 @@ mod admin;
 mod background;
 mod certificates;
 pub mod data_plane;
+mod descriptors;
 pub mod directory_file;
 mod front;
 mod listener;
@@ -112,6 +113,13 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let gateway = Gateway::start(
         GatewayConfig {
             tls: certificates.as_ref().map(certificates::Files::listener),
+            upstream_authorities: data_plane::authorities(&config)?,
+            connections_per_core: descriptors::connections(
+                descriptors::raise(),
+                config.gateway.cores,
+                config.database.connections,
+                config.gateway.max_connections,
+            ),
             ..data_plane::configure(&config, &data, &secrets)
         },
         directory.clone(),

@@ -13,6 +13,7 @@ use crate::{
     leases::Leases,
     live::LiveLimits,
     observe::GatewayMetrics,
+    overload::{self, Load},
     ports::{Clock, Directory, Recorder},
     request_id::RequestIds,
     termination::Termination,
@@ -67,6 +68,8 @@ pub(crate) struct Shared {
     pub portal_url: String,
     pub body_limit: u64,
     pub connections_per_core: usize,
+    /// Calls in flight on each core.
+    pub max_calls: usize,
     /// Calls of one product at its upstream, on each core, where the product does not say.
     pub max_in_flight: Option<u32>,
     /// This node's part of each limit.
@@ -111,6 +114,7 @@ pub(crate) struct Core {
     pub pools: Pools,
     pub alarms: Alarms,
     pub bulkheads: Bulkheads,
+    pub load: Load,
     pub request_ids: RequestIds,
     pub remembered: Remembered,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
@@ -170,9 +174,11 @@ pub(crate) async fn serve(
     let pools = Pools::new(shared.dialer.clone(), shared.deadlines);
     let (connections, now) = (RefCell::default(), Rc::default());
     let remembered = Remembered::new(shared.guesses_per_minute);
+    let load = Load::new(shared.max_calls);
     let core = Rc::new(Core {
         index,
         shared,
+        load,
         pools,
         alarms: Alarms::default(),
         bulkheads: Bulkheads::default(),
@@ -184,6 +190,8 @@ pub(crate) async fn serve(
     let sweeper = spawn_local(sweep(core.clone()));
     let ticking = core.clone();
     let ticker = spawn_local(async move { ticking.alarms.run().await });
+    let watcher = spawn_local(overload::watch(core.clone()));
+    let mut last_failure: Option<Instant> = None;
     let mut next = 0_u64;
     loop {
         tokio::select! {
@@ -194,7 +202,10 @@ pub(crate) async fn serve(
                 }
                 Err(error) => {
                     // Too many open files, mostly: it passes when connections end.
-                    tracing::warn!(%error, "a connection could not be accepted");
+                    if last_failure.is_none_or(|last| last.elapsed() > Duration::from_secs(1)) {
+                        last_failure = Some(Instant::now());
+                        tracing::warn!(%error, "connections cannot be accepted");
+                    }
                     sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -209,6 +220,7 @@ pub(crate) async fn serve(
                 let left = drain(&core, deadline).await;
                 sweeper.abort();
                 ticker.abort();
+                watcher.abort();
                 return left;
             }
         }

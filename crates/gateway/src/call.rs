@@ -33,7 +33,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let draft = Draft { at: now, arrived: Instant::now(), request_id, method: head.method.clone() };
     let mut standings = Standings::default();
 
-    if let Err(refusal) = well_formed(&core, &head) {
+    if let Err(refusal) = core.load.check().and_then(|()| well_formed(&core, &head)) {
         return refuse(&core, &draft, refusal, None, Reached::default(), &standings);
     }
     let snapshot = core.shared.directory.load_full();

@@ -38,6 +38,7 @@ mod live;
 mod matching;
 mod meter;
 mod observe;
+mod overload;
 mod path;
 mod ports;
 mod quick_hash;

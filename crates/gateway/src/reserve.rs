@@ -114,6 +114,7 @@ impl Permit {
         // The status that proxies' logs give a client that left before its answer.
         let if_dropped = Ending { status: 499, outcome: Outcome::ClientGone, bytes_out: 0 };
         let (bytes_in, upstream) = (Rc::default(), Duration::ZERO);
+        core.load.begin_call();
         Self {
             core,
             target,
@@ -236,6 +237,7 @@ impl Permit {
 
 impl Drop for Permit {
     fn drop(&mut self) {
+        self.core.load.end_call();
         if !self.settled {
             let ending = match std::thread::panicking() {
                 true => Ending { outcome: Outcome::UpstreamFailed, ..self.if_dropped },

@@ -27,6 +27,7 @@ mod calls {
     mod metering;
     mod metrics;
     mod names;
+    mod overload;
     mod pace;
     mod places;
     mod quota;

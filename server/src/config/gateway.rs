@@ -1,7 +1,7 @@
 //! What the gateway may take, and how safely it keeps usage.
 
 use super::Reader;
-use gateway::{ProxyHeader, TrustedProxies};
+use gateway::{ProxyHeader, Reach, TrustedProxies};
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread};
 
 /// Bounds and durability of the data plane.
@@ -14,6 +14,8 @@ pub struct Gateway {
     pub max_body: u64,
     /// For each core.
     pub max_connections: usize,
+    /// In flight, for each core.
+    pub max_calls: usize,
     /// Calls of one product at its upstream at once, for each core, where its policy does not say.
     pub max_in_flight: Option<u32>,
     /// Gateways that share the limits.
@@ -24,6 +26,7 @@ pub struct Gateway {
     pub header_timeout: u64,
     /// Seconds.
     pub idle_timeout: u64,
+    pub upstreams: Upstreams,
     pub durability: Durability,
     pub spool_full: SpoolFull,
     /// Bytes.
@@ -76,6 +79,30 @@ fn trusted_proxies(reader: &mut Reader) -> TrustedProxies {
     TrustedProxies { networks, header }
 }
 
+/// Where upstreams may be, and how they are found and trusted.
+#[derive(Debug, Clone)]
+pub struct Upstreams {
+    pub reach: Reach,
+    /// Authorities besides the web's, in PEM form.
+    pub authorities: Option<PathBuf>,
+    /// Seconds.
+    pub dns_fresh: u64,
+    /// Seconds.
+    pub dns_stale: u64,
+}
+
+impl Upstreams {
+    fn read(reader: &mut Reader) -> Self {
+        let reach = [("true", Reach::Private), ("false", Reach::Public), ("metadata", Reach::Metadata)];
+        Self {
+            reach: reader.choice("TURNPIKE_UPSTREAM_ALLOW_PRIVATE", &reach, Reach::Private),
+            authorities: reader.path("TURNPIKE_UPSTREAM_AUTHORITIES"),
+            dns_fresh: reader.number("TURNPIKE_UPSTREAM_DNS_FRESH", 1, 86_400).unwrap_or(30),
+            dns_stale: reader.number("TURNPIKE_UPSTREAM_DNS_STALE", 1, 604_800).unwrap_or(3_600),
+        }
+    }
+}
+
 /// What recorded usage survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -119,11 +146,13 @@ impl Gateway {
             cores: reader.number("TURNPIKE_GATEWAY_CORES", 1, 256).unwrap_or(all_cores),
             max_body: reader.number("TURNPIKE_GATEWAY_MAX_BODY", 1, u64::MAX).unwrap_or(10 << 20),
             max_connections: reader.number("TURNPIKE_GATEWAY_MAX_CONNECTIONS", 1, 1_000_000).unwrap_or(10_000),
+            max_calls: reader.number("TURNPIKE_GATEWAY_MAX_CALLS", 1, 1_000_000).unwrap_or(10_000),
             max_in_flight: reader.number("TURNPIKE_GATEWAY_MAX_IN_FLIGHT", 1, 1_000_000),
             nodes,
             node_index,
             header_timeout: reader.number("TURNPIKE_GATEWAY_HEADER_TIMEOUT", 1, 300).unwrap_or(10),
             idle_timeout: reader.number("TURNPIKE_GATEWAY_IDLE_TIMEOUT", 1, 3600).unwrap_or(75),
+            upstreams: Upstreams::read(reader),
             durability,
             spool_full: reader.choice("TURNPIKE_SPOOL_FULL", &spool_full, SpoolFull::Refuse),
             spool_max_bytes: reader.number("TURNPIKE_SPOOL_MAX_BYTES", 1 << 20, u64::MAX).unwrap_or(4 << 30),

@@ -144,6 +144,12 @@ pub const VARIABLES: &[Variable] = &[
         "Connections that each of those threads holds open at most",
     ),
     plain(
+        "TURNPIKE_GATEWAY_MAX_CALLS",
+        "gateway.max_calls",
+        "10000",
+        "Calls that each of those threads has in flight at most; one more is answered with 503 at once",
+    ),
+    plain(
         "TURNPIKE_GATEWAY_MAX_IN_FLIGHT",
         "gateway.max_in_flight",
         "none: only connections are bounded",
@@ -172,6 +178,30 @@ pub const VARIABLES: &[Variable] = &[
         "gateway.idle_timeout",
         "75",
         "Seconds after which a connection without a request is closed, 1 to 3600",
+    ),
+    plain(
+        "TURNPIKE_UPSTREAM_ALLOW_PRIVATE",
+        "gateway.upstream_allow_private",
+        "true",
+        "Whether upstreams may be at private and loopback addresses, where a product's policy does not say. metadata opens the addresses too at which clouds hand credentials to their machines (169.254.0.0/16 and their like)",
+    ),
+    plain(
+        "TURNPIKE_UPSTREAM_AUTHORITIES",
+        "gateway.upstream_authorities",
+        "the web's authorities alone",
+        "PEM file with certificates that https upstreams may be signed by, besides",
+    ),
+    plain(
+        "TURNPIKE_UPSTREAM_DNS_FRESH",
+        "gateway.upstream_dns_fresh",
+        "30",
+        "Seconds for which the addresses of an upstream's name count before they are asked for again",
+    ),
+    plain(
+        "TURNPIKE_UPSTREAM_DNS_STALE",
+        "gateway.upstream_dns_stale",
+        "3600",
+        "Seconds for which the last addresses serve while the DNS does not answer",
     ),
     plain(
         "TURNPIKE_DURABILITY",

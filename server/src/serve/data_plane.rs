@@ -1,6 +1,7 @@
 //! Starting the gateway: its configuration out of ours, and what it must know of the running periods before its first call.
 
 use crate::{
+    cli::CommandError,
     config::{Config, Durability, SpoolFull},
     data_dir::DataDir,
     tasks::TaskError,
@@ -14,7 +15,9 @@ use domain::{
     limit::rule::Share,
     period::Period,
 };
-use gateway::{Deadlines, GatewayConfig, Held, InProcess, Leases, Sealed, Secret, Snapshot, Spool, WhenFull};
+use gateway::{
+    Deadlines, Freshness, GatewayConfig, Held, InProcess, Leases, Sealed, Secret, Snapshot, Spool, WhenFull,
+};
 use jiff::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use store::Store;
@@ -44,7 +47,13 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
         trusted_proxies: ours.trusted_proxies.clone(),
         guesses_per_minute: ours.guesses_per_minute,
         connections_per_core: ours.max_connections,
+        max_calls: ours.max_calls,
         max_in_flight: ours.max_in_flight,
+        upstream_reach: ours.upstreams.reach,
+        freshness: Freshness {
+            fresh: Duration::from_secs(ours.upstreams.dns_fresh),
+            stale: Duration::from_secs(ours.upstreams.dns_stale),
+        },
         // The configuration has refused an index that no node has.
         share: Share::new(ours.nodes, ours.node_index).unwrap_or(Share::WHOLE),
         deadlines: Deadlines {
@@ -60,6 +69,18 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
             spool,
         )
     }
+}
+
+/// The authorities that upstreams may be signed by, besides the web's.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn authorities(config: &Config) -> Result<Option<Vec<u8>>, CommandError> {
+    let Some(path) = &config.gateway.upstreams.authorities else { return Ok(None) };
+    let read = std::fs::read(path);
+    Ok(Some(
+        read.map_err(|error| format!("TURNPIKE_UPSTREAM_AUTHORITIES: {} cannot be read: {error}", path.display()))?,
+    ))
 }
 
 /// The directory as the gateway looks things up in it. What cannot be used is logged and closed.

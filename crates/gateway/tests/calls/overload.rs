@@ -1,0 +1,49 @@
+//! More calls than the gateway takes.
+
+use super::{
+    client::{request, send},
+    faulty::{Fault, Faulty},
+    world::World,
+};
+use http::Method;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+#[tokio::test]
+async fn calls_above_the_bound_are_refused_at_once_and_others_go_on_when_there_is_room() {
+    let slow = Faulty::start(Fault::Hangs).await;
+    let world = World::with(|directory, config| {
+        config.cores = 1;
+        config.max_calls = 4;
+        directory.products[1].upstream_url = slow.url();
+        directory.products[0].upstream_url = slow.url();
+        directory.products[0].timeout_ms = 700;
+        directory.products[0].policy.upstream.breaker.failures = 0;
+        super::world::quota(&mut directory.plans[0].terms, 1_000, domain::quota::Beyond::Block);
+    })
+    .await;
+    let hanging: Vec<_> = (0..4)
+        .map(|_| {
+            let (address, key) = (world.address, world.live.clone());
+            tokio::spawn(async move { send(address, request(Method::GET, "/payments/items/1", &key)).await.status })
+        })
+        .collect();
+    sleep(Duration::from_millis(300)).await;
+    let mut slowest = Duration::ZERO;
+    for _ in 0..20 {
+        let began = Instant::now();
+        let refused = world.get("/payments/items/1").await;
+        slowest = slowest.max(began.elapsed());
+        assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("overloaded", "1"));
+    }
+    assert!(slowest < Duration::from_millis(50), "{slowest:?}");
+    assert_eq!(slow.requests(), 4);
+    for call in hanging {
+        assert_eq!(call.await.expect("no panic"), 504);
+    }
+    slow.turn(Fault::None);
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    // A refused call is nobody's: it was not even asked who makes it.
+    let events = world.events_once(5).await;
+    assert_eq!(events.iter().map(|event| event.units).sum::<u64>(), 1);
+}
