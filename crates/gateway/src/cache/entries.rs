@@ -1,4 +1,5 @@
-//! The answers of one product that are kept: bounded in bytes, shared by all cores, the least recently used leave first.
+//! The answers of one product that are kept: bounded in bytes, shared by all cores, the least recently used leave
+//! first.
 
 use super::{
     freshness::Terms,
