@@ -12,6 +12,7 @@ pub mod mail;
 pub mod read;
 pub mod secret;
 pub mod variable;
+pub mod watch;
 
 pub use billing::Stripe;
 pub use database::Database;
@@ -21,6 +22,7 @@ pub use logs::{LogFormat, Logs};
 pub use mail::{Mail, Smtp, SmtpTls};
 pub use read::{Problem, Reader};
 pub use secret::Secret;
+pub use watch::{CallLog, Watch};
 
 use std::path::{Path, PathBuf};
 
@@ -38,6 +40,7 @@ pub struct Config {
     pub stripe: Option<Stripe>,
     pub gateway: Gateway,
     pub logs: Logs,
+    pub watch: Watch,
     /// The test clock, the dev inbox and a self-made secret. Never on a machine with real partners.
     pub development: bool,
     /// The folder with the portal's style sheets and scripts; `None` takes those beside the binary.
@@ -68,6 +71,7 @@ impl Config {
             stripe: Stripe::read(&mut reader),
             gateway: Gateway::read(&mut reader, development),
             logs: Logs::read(&mut reader),
+            watch: Watch::read(&mut reader),
             development,
             site_dir: reader.path("TURNPIKE_SITE_DIR"),
         };

@@ -17,6 +17,7 @@ pub mod postgres;
 mod product;
 pub mod serve;
 pub mod tasks;
+mod watch;
 pub mod webhooks;
 
 #[cfg(test)]

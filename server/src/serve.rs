@@ -23,8 +23,8 @@ use crate::{
     database::Database,
     logs,
     portal::site::Site,
-    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, purge_caches, ship_spool::Shipper},
-    webhooks,
+    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, ship_spool::Shipper},
+    watch, webhooks,
 };
 use admin::Admin;
 use app::{
@@ -110,8 +110,10 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     }
     let directory = gateway::directory(data_plane::compile(&prepared.directory, &secrets));
     let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
+    let (watcher, exporter) = watch::start(&config.watch);
     let gateway = Gateway::start(
         GatewayConfig {
+            watcher,
             tls: certificates.as_ref().map(certificates::Files::listener),
             upstream_authorities: data_plane::authorities(&config)?,
             connections_per_core: descriptors::connections(
@@ -133,6 +135,9 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let board = Board::default();
     let mut tasks = Tasks::new(stop.clone(), board.clone());
     let mut last_tasks = Tasks::new(last.clone(), board.clone());
+    if let Some(exporter) = exporter {
+        last_tasks.spawn(exporter.run(last.clone()));
+    }
     let background = background::Background {
         config: &config,
         state: &state,
@@ -147,8 +152,6 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         Some(files) => certificates::watch(files, &mut tasks)?,
         None => signals::HangUp::Ends,
     };
-    let purges = purge_caches::Purges::new(state.store.clone(), gateway.purger());
-    tasks.every(purge_caches::NAME, purge_caches::PERIOD, Nudge::default(), move || purges.clone().run());
     let upkeep = metrics.clone();
     tasks.every("tend_metrics", METRICS_UPKEEP, Nudge::default(), move || {
         upkeep.run_upkeep();

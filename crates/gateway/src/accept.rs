@@ -18,6 +18,7 @@ use crate::{
     request_id::RequestIds,
     termination::Termination,
     upstream::{Dialer, LiveUpstreams, Pools},
+    watch::Watcher,
 };
 use domain::limit::rule::Share;
 use http::HeaderValue;
@@ -84,6 +85,7 @@ pub(crate) struct Shared {
     pub proxies: TrustedProxies,
     /// Of an address within a minute on each core; then it is told so.
     pub guesses_per_minute: u32,
+    pub watcher: Option<Arc<dyn Watcher>>,
     pub started: Instant,
 }
 

@@ -13,6 +13,7 @@ use crate::{
     reserve::{self, Draft, Ending, Permit},
     respond::{Refusal, Standings},
     upstream::{Answer, AnswerBody},
+    watch::{self, Sums},
     websocket,
 };
 use bytes::Bytes;
@@ -30,7 +31,8 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let (mut head, body) = request.into_parts();
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&head.headers, now);
-    let draft = Draft { at: now, arrived: Instant::now(), request_id, method: head.method.clone() };
+    let trace = watch::begin(&core, &head.headers);
+    let draft = Draft { at: now, arrived: Instant::now(), request_id, method: head.method.clone(), trace };
     let mut standings = Standings::default();
 
     if let Err(refusal) = core.load.check().and_then(|()| well_formed(&core, &head)) {
@@ -244,6 +246,11 @@ fn refuse(
     let product = caller.zip(reached.product).and_then(|(caller, index)| caller.snapshot().products.get(index));
     let metrics = product.map_or(&core.shared.metrics.no_product, |product| &product.metrics);
     metrics.count(ending.outcome, ending.status, duration);
+    metrics.refuse(code);
+    if let Some((_, plan)) = caller.and_then(matching::terms) {
+        plan.metrics.count(ending.outcome, ending.status);
+    }
+    watch::tell(&core.shared, draft, caller, reached, ending, Sums { duration, ..Sums::default() });
     if let Some(caller) = caller {
         let event = reserve::event(draft, caller, reached, ending, duration);
         // What room is left belongs to calls that were admitted.

@@ -5,6 +5,7 @@ use crate::{
     ports::{Names, SystemNames},
     termination::Certificates,
     upstream::{Freshness, Reach},
+    watch::Watcher,
 };
 use domain::limit::rule::Share;
 use spool::Durability;
@@ -50,6 +51,8 @@ pub struct GatewayConfig {
     pub key_set_pause: Duration,
     /// Credentials that nobody has, of one network address within a minute on each core; more are answered with 429.
     pub guesses_per_minute: u32,
+    /// Who is told how calls end, for logs and traces.
+    pub watcher: Option<Arc<dyn Watcher>>,
 }
 
 impl GatewayConfig {
@@ -77,6 +80,7 @@ impl GatewayConfig {
             trusted_proxies: TrustedProxies::default(),
             key_set_pause: Duration::from_secs(30),
             guesses_per_minute: 60,
+            watcher: None,
         }
     }
 }

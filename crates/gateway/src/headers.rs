@@ -48,7 +48,12 @@ pub(crate) fn to_upstream(
     headers.insert(X_TURNPIKE_ENVIRONMENT, HeaderValue::from_static(environment.code()));
     headers.append(VIA, core.shared.via.received_by(version).clone());
     headers.insert(X_REQUEST_ID, draft.request_id.header());
-    if !headers.get(TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
+    if let Some(trace) = &draft.trace {
+        if trace.parent.is_none() {
+            headers.remove(TRACESTATE);
+        }
+        headers.extend(trace.header().map(|value| (TRACEPARENT, value)));
+    } else if !headers.get(TRACEPARENT).is_some_and(|value| is_traceparent(value.as_bytes())) {
         headers.remove(TRACESTATE);
         if let Ok(value) = HeaderValue::from_bytes(&new_traceparent(|| core.request_ids.random())) {
             headers.insert(TRACEPARENT, value);

@@ -62,7 +62,8 @@ impl Target {
     }
 }
 
-fn terms(caller: &Caller) -> Option<(&Subscription, &Plan)> {
+/// The caller's subscription and plan.
+pub(crate) fn terms(caller: &Caller) -> Option<(&Subscription, &Plan)> {
     let subscription = caller.partner().subscription.as_ref()?;
     Some((subscription, caller.snapshot().plans.get(subscription.plan)?))
 }

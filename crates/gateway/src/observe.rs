@@ -2,13 +2,17 @@
 
 use domain::{refusal::Code, usage::Outcome};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 const OUTCOMES: [&str; 6] = ["served", "refused", "upstream_failed", "client_gone", "replayed", "cached"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// Calls of one product, or those that reached none.
 pub(crate) struct ProductMetrics {
+    /// The product's.
+    pub code: String,
+    /// By [`Code`], in its order; made when there is something to count, as most products never refuse for most reasons.
+    refusals: [OnceLock<Counter>; Code::ALL.len()],
     /// By outcome and status class.
     requests: [[Counter; 5]; 6],
     duration: Histogram,
@@ -30,21 +34,70 @@ impl ProductMetrics {
         let duration = histogram!("turnpike_gateway_request_duration_seconds", "product" => code.to_owned());
         let cost_unreadable = counter!("turnpike_gateway_cost_unreadable_total", "product" => code.to_owned());
         let overdraft = counter!("turnpike_gateway_overdraft_units_total", "product" => code.to_owned());
-        Self { requests, duration, cost_unreadable, overdraft }
+        let refusals = std::array::from_fn(|_| OnceLock::new());
+        Self { code: code.to_owned(), refusals, requests, duration, cost_unreadable, overdraft }
     }
 
     pub(crate) fn count(&self, outcome: Outcome, status: u16, duration: Duration) {
-        let row = match outcome {
-            Outcome::Served => 0,
-            Outcome::Refused(_) => 1,
-            Outcome::UpstreamFailed => 2,
-            Outcome::ClientGone => 3,
-            Outcome::Replayed => 4,
-            Outcome::Cached => 5,
-        };
-        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        let (row, class) = cell(outcome, status);
         self.requests[row][class].increment(1);
         self.duration.record(duration);
+    }
+}
+
+impl ProductMetrics {
+    /// Counts a refusal by product and reason.
+    pub(crate) fn refuse(&self, code: Code) {
+        if let Some(counter) = self.refusals.get(code as usize) {
+            let make = || {
+                let product = self.code.clone();
+                counter!("turnpike_gateway_product_refusals_total", "product" => product, "code" => code.describe().code)
+            };
+            counter.get_or_init(make).increment(1);
+        }
+    }
+}
+
+/// Where a call is counted.
+fn cell(outcome: Outcome, status: u16) -> (usize, usize) {
+    let row = match outcome {
+        Outcome::Served => 0,
+        Outcome::Refused(_) => 1,
+        Outcome::UpstreamFailed => 2,
+        Outcome::ClientGone => 3,
+        Outcome::Replayed => 4,
+        Outcome::Cached => 5,
+    };
+    (row, usize::from(status / 100).clamp(1, 5) - 1)
+}
+
+/// Calls of the partners that are on one plan.
+pub(crate) struct PlanMetrics {
+    /// By outcome and status class.
+    requests: [[Counter; 5]; 6],
+}
+
+impl PlanMetrics {
+    /// The handles for the plan with that code, whatever its version.
+    pub(crate) fn new(code: &str) -> Self {
+        let requests = OUTCOMES.map(|outcome| {
+            CLASSES.map(|class| {
+                let plan = code.to_owned();
+                counter!("turnpike_gateway_plan_requests_total", "plan" => plan, "outcome" => outcome, "status_class" => class)
+            })
+        });
+        Self { requests }
+    }
+
+    pub(crate) fn count(&self, outcome: Outcome, status: u16) {
+        let (row, class) = cell(outcome, status);
+        self.requests[row][class].increment(1);
+    }
+}
+
+impl std::fmt::Debug for PlanMetrics {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PlanMetrics")
     }
 }
 

@@ -18,6 +18,7 @@ use crate::{
     request_id::RequestText,
     respond::{Refusal, Standings},
     upstream::{ExchangeError, Failure, Patience, Sent, report},
+    watch::{self, Sums, Trace},
 };
 use domain::{
     key_text::Environment,
@@ -46,6 +47,8 @@ pub(crate) struct Draft {
     pub arrived: Instant,
     pub request_id: RequestText,
     pub method: Method,
+    /// The call's own span, where anybody wants spans.
+    pub trace: Option<Box<Trace>>,
 }
 
 /// Takes the call's units, and keeps its count in the limits. A test call uses no quota. It waits only where this node holds
@@ -212,6 +215,11 @@ impl Permit {
         let shared = &self.core.shared;
         let kept = shared.recorder.record(self.core.index, &event);
         self.target.product().metrics.count(ending.outcome, ending.status, duration);
+        if let Some((_, plan)) = self.target.terms() {
+            plan.metrics.count(ending.outcome, ending.status);
+        }
+        let sums = Sums { units, bytes_in: self.bytes_in.get(), duration, upstream: self.upstream };
+        watch::tell(shared, &self.draft, Some(&self.target.caller), self.target.reached(), ending, sums);
         match (kept, shared.when_full) {
             (Ok(()), _) => {
                 if let Some(reservation) = self.reservation.take_if(|_| units > 0) {

@@ -106,6 +106,7 @@ impl Gateway {
             dialer: Arc::new(Dialer::new(resolver, config.upstream_reach, config.upstream_authorities.as_deref())?),
             upstreams: LiveUpstreams::new(cores),
             termination: config.tls.map(|tls| Termination::new(tls.certificates)).transpose()?,
+            watcher: config.watcher,
             started,
         });
         let (orders, order) = watch::channel(Order::Serve);

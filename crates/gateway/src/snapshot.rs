@@ -7,7 +7,7 @@ use crate::{
     cache,
     cost::Cost,
     leases::{Account, Leases},
-    observe::ProductMetrics,
+    observe::{PlanMetrics, ProductMetrics},
     quick_hash::QuickMap,
     router::Router,
     termination::Authorities,
@@ -131,6 +131,7 @@ pub(crate) struct Plan {
     pub limits_policy: Option<HeaderValue>,
     /// By product; `None` where the plan does not open it.
     grants: Vec<Option<Grant>>,
+    pub metrics: PlanMetrics,
 }
 
 #[derive(Debug)]

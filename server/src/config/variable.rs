@@ -245,6 +245,18 @@ pub const VARIABLES: &[Variable] = &[
         "info,sqlx=error",
         "What to log: error, warn, info, debug, trace, or per module as gateway=debug,info",
     ),
+    plain(
+        "TURNPIKE_CALL_LOG",
+        "logs.calls",
+        "off",
+        "Which calls get a log line with decision, reason and cost: off, trouble (refused or failed) or all",
+    ),
+    plain(
+        "TURNPIKE_OTLP_ENDPOINT",
+        "logs.otlp_endpoint",
+        "none: no traces",
+        "Collector that gets a span for each call (OpenTelemetry, OTLP over HTTP with JSON), as http://127.0.0.1:4318",
+    ),
     plain("TURNPIKE_LOG_FORMAT", "logs.format", "pretty on a terminal, else json", "pretty or json"),
 ];
 

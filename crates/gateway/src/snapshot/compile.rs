@@ -5,7 +5,13 @@ use super::{
     Upstream, upstream,
 };
 use crate::{
-    admit::PlanAdmission, cache, cost::Cost, observe::ProductMetrics, quick_hash::QuickMap, respond, router::Router,
+    admit::PlanAdmission,
+    cache,
+    cost::Cost,
+    observe::{PlanMetrics, ProductMetrics},
+    quick_hash::QuickMap,
+    respond,
+    router::Router,
 };
 use arc_swap::ArcSwapOption;
 use domain::{
@@ -186,6 +192,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
         takes_credit: from.terms.admission.credit.required,
         limits_policy: None,
         grants: products.iter().map(grant).collect(),
+        metrics: PlanMetrics::new(&from.plan_code),
     };
     plan.limits_policy = respond::policy(plan.scopes(), None);
     plan
