@@ -10,7 +10,9 @@ mod calls {
     pub mod world;
 
     mod answers;
+    mod bounds;
     mod cache;
+    mod certificates;
     mod cost;
     mod credentials;
     mod entitlement;
