@@ -4,6 +4,7 @@
 //! that proof, makes one call of the store and maps the answer. The description of it all is `/api/openapi.json`.
 
 pub mod access;
+mod cache;
 pub(crate) mod csv;
 mod extract;
 mod guard;
@@ -104,6 +105,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(invoices::show))
         .routes(routes!(products::list))
         .routes(routes!(products::put))
+        .routes(routes!(cache::purge))
         .routes(routes!(plans::list))
         .routes(routes!(plans::add_version))
         .routes(routes!(partners::list))

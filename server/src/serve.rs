@@ -23,7 +23,7 @@ use crate::{
     database::Database,
     logs,
     portal::site::Site,
-    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, ship_spool::Shipper},
+    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, purge_caches, ship_spool::Shipper},
     watch, webhooks,
 };
 use admin::Admin;
@@ -152,6 +152,8 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         Some(files) => certificates::watch(files, &mut tasks)?,
         None => signals::HangUp::Ends,
     };
+    let purges = purge_caches::Purges::new(state.store.clone(), gateway.purger());
+    tasks.every(purge_caches::NAME, purge_caches::PERIOD, Nudge::default(), move || purges.clone().run());
     let upkeep = metrics.clone();
     tasks.every("tend_metrics", METRICS_UPKEEP, Nudge::default(), move || {
         upkeep.run_upkeep();

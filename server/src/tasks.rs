@@ -10,6 +10,7 @@ pub mod close_periods;
 pub mod follow_clock;
 pub mod follow_directory;
 pub mod make_partitions;
+pub mod purge_caches;
 pub mod push_to_stripe;
 pub mod send_mail;
 pub mod ship_spool;

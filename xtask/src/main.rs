@@ -3,6 +3,7 @@
 mod bench;
 mod build;
 mod chaos;
+mod check;
 mod http;
 mod install;
 mod process;
@@ -31,6 +32,7 @@ Usage: cargo xtask <command>
   bench   Measure, and print: wasm, page, start, gateway, cold, all
   chaos   Kill a running server under load, and count what was lost
             kill --rounds N          with SIGKILL, N times
+  check   Let one outside judge run: cache
   build   Build the program as one file, optimised, with the site inside
   wasm    Build the browser half into the site folder
   help    This text
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
         "bench" => bench::run(rest),
         "build" => build::run(),
         "chaos" => chaos::run(rest),
+        "check" => check::run(rest),
         "wasm" => site::build().map(|site| println!("The site is in {}", site.display())),
         "help" | "--help" | "-h" => {
             println!("{HELP}");

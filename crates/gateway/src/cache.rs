@@ -1,12 +1,12 @@
 //! The response cache of a product (RFC 9111): a call that a kept answer serves does not reach the upstream.
 //!
 //! A call asks twice. [`consult`] looks before anything is spent, so that a hit is reserved at its own price.
-//! [`Consulted::before_forward`] gives the hit, or waits for another call's fetch of the same answer, or asks the upstream about
-//! what is kept; [`Consulted::after_forward`] keeps what came. Answers are found by what is forwarded, byte for byte, and by whose
-//! they are: a partner's own, unless the product is declared the same for everybody.
+//! [`Consulted::before_forward`] gives the hit, or waits for another call's fetch of the same answer, or asks the
+//! upstream about what is kept; [`Consulted::after_forward`] keeps what came. Answers are found by what is forwarded,
+//! byte for byte, and by whose they are: a partner's own, unless the product is declared the same for everybody.
 //!
-//! Never kept: answers with Set-Cookie, to requests with a body, and to requests with fields that make an upstream answer
-//! for another address or method.
+//! Never kept: answers with Set-Cookie, to requests with a body, and to requests with fields that make an upstream
+//! answer for another address or method.
 
 mod answer;
 mod collect;
@@ -42,7 +42,7 @@ use entries::{Search, Stored};
 use flights::{Lead, Progress, Role};
 use http::{
     HeaderMap, Method, StatusCode,
-    header::{CACHE_CONTROL, COOKIE, HOST, IF_RANGE, PRAGMA, RANGE, UPGRADE},
+    header::{CACHE_CONTROL, CONTENT_TYPE, COOKIE, HOST, IF_RANGE, PRAGMA, RANGE, UPGRADE},
     request,
 };
 use key::{Address, Scope};
@@ -227,7 +227,8 @@ impl Consulted {
         }
     }
 
-    /// The kept answer, if there is one or another call is about to bring it. Else the request is made ready to be forwarded.
+    /// The kept answer, if there is one or another call is about to bring it. Else the request is made ready to be
+    /// forwarded.
     pub(crate) async fn before_forward(
         &mut self,
         core: &Rc<Core>,
@@ -246,7 +247,7 @@ impl Consulted {
                 Some(give(stored, asked, core.shared.monotonic(), *shown))
             }
             Self::Missed(missed) => {
-                if let Some(stored) = missed.wait(core, permit.target()).await {
+                if let Some(stored) = Box::pin(missed.wait(core, permit.target())).await {
                     permit.costs_at_most(hit_price(permit.target()));
                     count(permit.target(), Became::Collapsed);
                     return Some(give(&stored, &missed.asked, core.shared.monotonic(), Shown::Collapsed));
@@ -266,8 +267,8 @@ impl Consulted {
         }
     }
 
-    /// Keeps what the upstream answered if it may be kept, and gives what is kept where the upstream says that it is still
-    /// right, or fails and the answer allows it. The outcome tells who answered.
+    /// Keeps what the upstream answered if it may be kept, and gives what is kept where the upstream says that it is
+    /// still right, or fails and the answer allows it. The outcome tells who answered.
     pub(crate) fn after_forward(
         self,
         core: &Core,
@@ -313,7 +314,8 @@ fn hit_price(target: &Target) -> Option<u64> {
 }
 
 impl Missed {
-    /// Waits while another call fetches the same answer, and gives it if it was kept. Becomes that other call if there is none.
+    /// Waits while another call fetches the same answer, and gives it if it was kept. Becomes that other call if
+    /// there is none.
     async fn wait(&mut self, core: &Core, target: &Target) -> Option<Arc<Stored>> {
         let Asked { headers, directives, shelf, address, scope, .. } = &self.asked;
         let own = self.asked.head_only
@@ -414,7 +416,7 @@ impl Asked {
         let filing = if self.head_only { None } else { self.terms_of(rules, answer) };
         let Some((terms, variation)) = filing else {
             if let Some(lead) = lead.filter(|_| !answer.head.status.is_server_error()) {
-                lead.is_alone(core.shared.monotonic());
+                lead.leave(core.shared.monotonic());
             }
             return None;
         };
@@ -440,7 +442,9 @@ impl Asked {
         let headers = &answer.head.headers;
         let too_long = http_body::Body::size_hint(&answer.body).lower() > rules.max_body_bytes as u64;
         let switched = matches!(answer.body, AnswerBody::Switched(_));
-        if too_long || switched {
+        // An event stream has no end worth waiting for.
+        let stream = headers.get(CONTENT_TYPE).is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"));
+        if too_long || switched || stream {
             return None;
         }
         let terms = freshness::terms(answer.head.status, headers, &self.directives, rules.fallback, SystemTime::now())?;

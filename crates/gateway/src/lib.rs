@@ -1,8 +1,8 @@
 //! The data plane: what happens to a partner's call between the client and the upstream.
 //!
-//! The files read in the order of a call: [`accept`], [`authenticate`], [`matching`], [`admit`], [`reserve`], [`forward`],
-//! [`meter`], [`record`], [`respond`]; `call` is the list of those steps. Each takes the previous one's value (Caller ->
-//! Target -> Admission -> Permit -> UsageEvent), so that the order cannot be got wrong.
+//! The files read in the order of a call: [`accept`], [`authenticate`], [`matching`], [`cache`], [`admit`], [`reserve`],
+//! [`forward`], [`meter`], [`record`], [`respond`]; `call` is the list of those steps. Each takes the previous one's value
+//! (Caller -> Target -> Admission -> Permit -> UsageEvent), so that the order cannot be got wrong.
 //!
 //! Owns: sockets, the compiled [`Snapshot`], live counters, the usage log's writers. Does not own: Postgres, pages, prices.
 //! It asks three ports: the directory (who and what), the [`Exchange`] of units (may they), the [`Recorder`] (it happened).

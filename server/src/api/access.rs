@@ -47,6 +47,7 @@ pub const RULES: &[Rule] = &[
     rule(Method::GET, "/api/invoices/{invoice}", Whose::Partner, Scope::InvoicesRead),
     rule(Method::GET, "/api/products", Whose::Partner, Scope::PlansRead),
     rule(Method::PUT, "/api/products/{product}", Whose::Provider, Scope::PlansWrite),
+    rule(Method::POST, "/api/products/{product}/purge-cache", Whose::Provider, Scope::PlansWrite),
     rule(Method::GET, "/api/plans", Whose::Partner, Scope::PlansRead),
     rule(Method::POST, "/api/plans/{plan}/versions", Whose::Provider, Scope::PlansWrite),
     rule(Method::GET, "/api/partners", Whose::Provider, Scope::PartnersRead),

@@ -170,6 +170,16 @@ async fn the_provider_sells_a_product_and_moves_a_partner_to_a_plan() {
     let again = put(product.clone()).await;
     assert_eq!(again.status, 200, "{}", again.text);
     assert!(!again.text.contains("hidden"));
+    let purge = |body: Value| app.post(&token, "/api/products/payments/purge-cache", body);
+    assert_eq!(purge(json!({})).await.status, 204);
+    let narrow = json!({"partner": world.partner.to_string(), "path_prefix": "/payments/"});
+    assert_eq!(purge(narrow).await.status, 204);
+    assert_eq!(purge(json!({"path_prefix": "payments"})).await.status, 422);
+    assert_eq!(app.post(&token, "/api/products/none/purge-cache", json!({})).await.status, 404);
+    let purges = app.store.cache_purges_after(0).await.expect("purges");
+    assert_eq!(purges.len(), 2, "each node finds them in order");
+    assert_eq!((purges[0].1.partner, purges[1].1.path_prefix.as_deref()), (None, Some("/payments/")));
+    assert_eq!(app.store.newest_cache_purge().await.expect("a number"), purges[1].0);
     let mut broken = product;
     broken["document"] = json!({"openapi": "3.1.0", "info": {"title": "Pay", "version": "1"}, "paths": {}});
     let refused = put(broken).await;

@@ -71,7 +71,7 @@ impl Filing {
     /// It cannot be kept after all, and nor can the next one like it.
     fn leave(self) {
         if let Some(lead) = self.lead {
-            lead.is_alone(self.arrived_at);
+            lead.leave(self.arrived_at);
         }
     }
 }

@@ -1,10 +1,12 @@
-//! The answers of one product that are kept: bounded in bytes, shared by all cores, the least recently used leave first.
+//! The answers of one product that are kept: bounded in bytes, shared by all cores, the least recently used leave
+//! first.
 
 use super::{
     freshness::Terms,
     key::{Address, Scope, Variation},
 };
 use bytes::Bytes;
+use domain::id::PartnerId;
 use http::{HeaderMap, StatusCode};
 use std::{
     collections::{BTreeMap, HashMap},
@@ -72,14 +74,13 @@ pub(super) enum Search {
     Nothing,
 }
 
-/// Which answers go.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Which {
-    All,
-    /// Whose path below the product's route begins with this.
-    Below(String),
-    /// That partner's own.
-    Of(domain::id::PartnerId),
+/// Which answers go; all of them where nothing narrows it down.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Which {
+    /// Only that partner's own. What is shared between partners is nobody's own.
+    pub partner: Option<PartnerId>,
+    /// Only paths below the product's route that begin with this.
+    pub path_prefix: Option<String>,
 }
 
 #[derive(Debug, Default)]
@@ -196,10 +197,9 @@ impl Entries {
     pub(super) fn purge(&self, which: &Which, now: u64) -> usize {
         let mut inner = self.lock();
         inner.purged_at = Some(now);
-        let goes = |address: &Address, scope: &Scope| match which {
-            Which::All => true,
-            Which::Below(prefix) => address.path.starts_with(prefix.as_str()),
-            Which::Of(partner) => scope.partner == Some(*partner),
+        let goes = |address: &Address, scope: &Scope| {
+            which.path_prefix.as_ref().is_none_or(|prefix| address.path.starts_with(prefix.as_str()))
+                && (which.partner.is_none() || scope.partner == which.partner)
         };
         let doomed: Vec<(Address, Scope)> =
             inner.by_use.values().filter(|(address, scope)| goes(address, scope)).cloned().collect();
@@ -248,7 +248,7 @@ impl Inner {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::{id::PartnerId, key_text::Environment};
+    use domain::key_text::Environment;
     use http::{HeaderValue, header::VARY};
     use uuid::Uuid;
 
@@ -290,6 +290,14 @@ mod tests {
         }
     }
 
+    fn below(prefix: &str) -> Which {
+        Which { path_prefix: Some(prefix.to_owned()), partner: None }
+    }
+
+    fn of(partner: u128) -> Which {
+        Which { partner: Some(PartnerId(Uuid::from_u128(partner))), path_prefix: None }
+    }
+
     const ROOM: usize = 1 << 20;
 
     #[test]
@@ -310,7 +318,7 @@ mod tests {
         assert!(matches!(entries.find(&address("/a"), &scope(1), &foo, 0), Search::OtherVariants));
         entries.keep(address("/a"), scope(1), stored("newer", &none, 1), ROOM);
         assert_eq!(find("/a", 1, &none).as_deref(), Some("newer"));
-        assert_eq!(entries.purge(&Which::All, 9), 2);
+        assert_eq!(entries.purge(&Which::default(), 9), 2);
         assert_eq!(entries.bytes(), 0);
     }
 
@@ -344,9 +352,9 @@ mod tests {
         let left = |path: &str, partner| body(entries.find(&address(path), &scope(partner), &none, 0)).is_some();
         entries.invalidate(address("/b"), 5);
         assert!(!left("/b", 1) && !left("/b", 2), "whoever asked for it");
-        assert_eq!(entries.purge(&Which::Of(PartnerId(Uuid::from_u128(2))), 5), 2);
+        assert_eq!(entries.purge(&of(2), 5), 2);
         assert!(left("/a/1", 1) && !left("/a/1", 2));
-        assert_eq!(entries.purge(&Which::Below("/a/1".to_owned()), 5), 1);
+        assert_eq!(entries.purge(&below("/a/1"), 5), 1);
         assert!(!left("/a/1", 1) && left("/a/2", 1));
         let Search::Found(last) = entries.find(&address("/a/2"), &scope(1), &none, 0) else { panic!("gone") };
         entries.drop_one(&address("/a/2"), &scope(1), &last);
@@ -364,7 +372,7 @@ mod tests {
         };
         entries.invalidate(address("/a"), 100);
         assert!(!kept("/a", 99) && !kept("/a", 100) && kept("/b", 99) && kept("/a", 101));
-        entries.purge(&Which::Below("/c".to_owned()), 200);
+        entries.purge(&below("/c"), 200);
         assert!(!kept("/d", 200) && kept("/d", 201));
     }
 

@@ -89,7 +89,7 @@ impl Lead {
     }
 
     /// The answer is not for anybody else, and the next ones will not be either.
-    pub(super) fn is_alone(self, now: u64) {
+    pub(super) fn leave(self, now: u64) {
         let mut slots = self.flights.lock();
         if slots.len() >= MAX_REMEMBERED {
             slots.retain(|_, slot| match slot {
@@ -151,7 +151,7 @@ mod tests {
         let flights = Arc::new(Flights::default());
         let (address, scope) = place();
         let Role::Leads(lead) = flights.join(&address, &scope, 0) else { panic!("the first leads") };
-        lead.is_alone(0);
+        lead.leave(0);
         assert!(matches!(flights.join(&address, &scope, ALONE - 1), Role::Alone));
         assert!(matches!(flights.join(&address, &scope, ALONE), Role::Leads(_)));
     }

@@ -172,8 +172,8 @@ fn normalise(headers: &HeaderMap, directives: &Directives, targeted: bool, fallb
     normal
 }
 
-/// Of a list the first member counts (RFC 9111, 5.1), but not of two fields, nor of what looks as if an intermediary had
-/// joined two fields: nobody knows which of them is about this answer.
+/// Of a list the first member counts (RFC 9111, 5.1), but not of two fields, nor of what looks as if an intermediary
+/// had joined two fields: nobody knows which of them is about this answer.
 fn read_age(text: &[u8]) -> Option<u64> {
     let joined = text.windows(2).any(|pair| pair == b", ");
     digits(text.split(|byte| *byte == b',').next().filter(|_| !joined)?)

@@ -16,7 +16,8 @@ impl Purger {
         Self { shelves, started }
     }
 
-    /// Lets these answers of the product go, or of all products, and those that are on their way. Says how many were kept.
+    /// Lets these answers of the product go, or of all products, and those that are on their way. Says how many were
+    /// kept.
     pub fn purge(&self, product: Option<ProductId>, which: &Which) -> usize {
         let now = u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX);
         self.shelves.purge(product, which, now)

@@ -338,10 +338,10 @@ async fn a_purge_and_a_reload_do_what_they_say() {
     assert!(world.get("/payments/heavy").await.header("cache-status").contains("hit"), "a reload keeps what is kept");
     let purger = world.gateway.as_ref().expect("it runs").purger();
     let product = Some(world.directory.products[0].id);
-    assert_eq!(purger.purge(Some(world.directory.products[1].id), &Which::All), 0);
-    assert_eq!(purger.purge(product, &Which::Of(PartnerId(Uuid::from_u128(2)))), 2);
-    assert_eq!(purger.purge(product, &Which::Below("/items/".to_owned())), 1);
-    assert_eq!(purger.purge(None, &Which::All), 1);
+    assert_eq!(purger.purge(Some(world.directory.products[1].id), &Which::default()), 0);
+    assert_eq!(purger.purge(product, &Which { partner: Some(PartnerId(Uuid::from_u128(2))), path_prefix: None }), 2);
+    assert_eq!(purger.purge(product, &Which { path_prefix: Some("/items/".to_owned()), partner: None }), 1);
+    assert_eq!(purger.purge(None, &Which::default()), 1);
     assert!(!world.get("/payments/heavy").await.header("cache-status").contains("hit"));
 }
 

@@ -23,8 +23,8 @@ pub struct Scripted {
 }
 
 impl Scripted {
-    /// `script` gets the request as text, with field names in small letters, and writes the answer's fields; a status line
-    /// may come before them.
+    /// `script` gets the request as text, with field names in small letters, and writes the answer's fields; a status
+    /// line may come before them.
     pub async fn start(script: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let scripted = Self { address: listener.local_addr().expect("an address"), count: Arc::default() };
