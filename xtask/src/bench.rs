@@ -11,11 +11,14 @@ use crate::Outcome;
 type Measure = fn() -> Outcome;
 
 /// What can be measured, and by what.
-const WHAT: [(&str, Measure); 5] = [
+const WHAT: [(&str, Measure); 8] = [
     ("wasm", wasm::measure),
     ("page", page::measure),
     ("start", start::measure),
     ("gateway", gateway::measure),
+    ("gateway-flood", gateway::flood),
+    ("gateway-idle", gateway::idle),
+    ("gateway-bodies", gateway::bodies),
     ("cold", cold::measure),
 ];
 

@@ -38,10 +38,15 @@ pub fn protocol_clients() -> Outcome {
     debian::install("curl, h2load or openssl", &["curl", "nghttp2-client", "openssl"], "for this referee alone")
 }
 
-/// nginx and wrk, which the gateway is measured beside and by.
-pub fn nginx_and_wrk() -> Outcome {
-    if !(on_path("nginx") || Path::new("/usr/sbin/nginx").exists()) || !on_path("wrk") {
-        debian::install("nginx or wrk", &["nginx-light", "wrk"], "for this measurement alone")?;
+/// nginx with Lua, HAProxy and wrk, which the gateway is measured beside and by.
+pub fn proxies_and_wrk() -> Outcome {
+    let files = ["/usr/sbin/nginx", "/usr/lib/nginx/modules/ngx_http_lua_module.so", "/usr/sbin/haproxy"];
+    if !files.iter().all(|file| Path::new(file).exists()) || !on_path("wrk") {
+        debian::install(
+            "nginx, its Lua module, HAProxy or wrk",
+            &["nginx-light", "libnginx-mod-http-lua", "haproxy", "wrk"],
+            "for this measurement alone",
+        )?;
     }
     Ok(())
 }

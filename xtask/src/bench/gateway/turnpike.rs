@@ -1,6 +1,6 @@
 //! Turnpike on one core, with a plan of two windows and a quota, and a partner with many keys.
 
-use super::{KEYS, Peer, nginx};
+use super::{KEYS, PARTNERS, Peer, nginx};
 use crate::{Outcome, http, process, service::Services, workspace};
 use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
@@ -33,8 +33,23 @@ pub fn start(services: &mut Services, folder: &Path, site: &Path) -> Outcome<Pee
     let listed =
         process::read(process::program("pgrep", ["-f", "-x", &format!("{} serve", binary.display())], folder))?;
     let processes = listed.lines().filter_map(|pid| pid.trim().parse().ok()).collect();
-    let keys = path.to_string_lossy().into_owned();
-    Ok(Peer { name: "Turnpike", port: GATEWAY, processes, keys, samples: Vec::new() })
+    let ours = Peer::new("Turnpike", GATEWAY, processes, &path.to_string_lossy());
+    move_postgres(folder, &ours.processes);
+    Ok(ours)
+}
+
+/// Our private Postgres was started on our core and moves to the other: nginx has no database on its core either.
+fn move_postgres(folder: &Path, processes: &[u32]) {
+    let children = |parent: &str| {
+        let listed = process::read(process::program("pgrep", ["-P", parent], folder)).unwrap_or_default();
+        listed.lines().map(|pid| pid.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let postmasters = processes.iter().flat_map(|process| children(&process.to_string()));
+    for postmaster in postmasters {
+        for process in children(&postmaster).into_iter().chain([postmaster]) {
+            process::succeeds(process::program("taskset", ["-a", "-p", "-c", "1", &process], folder));
+        }
+    }
 }
 
 fn set(program: &mut Command, folder: &Path, site: &Path) {
@@ -45,6 +60,8 @@ fn set(program: &mut Command, folder: &Path, site: &Path) {
         .env("TURNPIKE_DATA_DIR", folder.join("data"))
         .env("TURNPIKE_SITE_DIR", site)
         .env("TURNPIKE_GATEWAY_CORES", "1")
+        .env("TURNPIKE_GATEWAY_MAX_BODY", (2_u64 << 30).to_string())
+        .env("TURNPIKE_GATEWAY_MAX_CONNECTIONS", "12000")
         .env("TURNPIKE_LOG", "warn")
         .env("TURNPIKE_DEVELOPMENT", "true")
         .env_remove("DATABASE_URL");
@@ -52,17 +69,25 @@ fn set(program: &mut Command, folder: &Path, site: &Path) {
 
 fn write_setup(folder: &Path) -> Outcome {
     let document = "openapi: 3.1.0\ninfo: {title: Payments, version: '1'}\npaths:\n  /payments:\n    get:\n      \
-                    operationId: listPayments\n      responses: {'200': {description: All payments}}\n";
+                    operationId: listPayments\n      responses: {'200': {description: All payments}}\n    post:\n      \
+                    operationId: createPayment\n      responses: {'200': {description: The payment}}\n  /large:\n    \
+                    get:\n      operationId: getLarge\n      responses: {'200': {description: Much}}\n";
     let mut setup = format!(
         "products:\n  payments:\n    name: Payments\n    document: api.yaml\n    route: /payments\n    upstream_url: {}\n    \
          visibility: public\nplans:\n  all:\n    name: All\n    currency: USD\n    products: [{{ product: payments }}]\n    \
          limits: [{{ calls: 4000000, window: second }}, {{ calls: 4000000000, window: minute }}]\n    \
          quota: {{ units: 4000000000, beyond: block }}\n    price: {{ model: per_unit, unit_price: \"0.0001\" }}\n\
-         partners:\n  load:\n    name: Load\n    plan: all\n    apps:\n      load:\n        name: Load\n        keys:\n",
+         partners:\n",
         nginx::upstream()
     );
-    for number in 0..KEYS {
-        let _ = writeln!(setup, "          key-{number}: {{ name: Key {number}, environment: live }}");
+    for partner in 0..PARTNERS {
+        let _ = write!(
+            setup,
+            "  load-{partner}:\n    name: Load {partner}\n    plan: all\n    apps:\n      load:\n        name: Load\n        keys:\n"
+        );
+        for number in 0..KEYS / PARTNERS {
+            let _ = writeln!(setup, "          key-{number}: {{ name: Key {number}, environment: live }}");
+        }
     }
     let write = |name: &str, text: &str| fs::write(folder.join(name), text).map_err(|why| why.to_string());
     write("api.yaml", document)?;
