@@ -19,6 +19,7 @@ use http::{Method, Request, Uri, header::HOST, request};
 use metrics::counter;
 use std::{
     cell::Cell,
+    pin::pin,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -63,7 +64,7 @@ pub(crate) async fn send(journey: &Journey<'_>, request: Request<Upload>) -> Res
     let live = upstream.live(&core.shared);
     let at = Cell::new(None);
     let limit = journey.time_for_head();
-    let sent = core.alarms.within(limit, attempts(journey, live, request, &at)).await;
+    let sent = core.alarms.within(limit, pin!(attempts(journey, live, request, &at))).await;
     if upload.too_large.get() {
         let limit = core.shared.body_limit;
         return Err(Refusal::new(Code::BodyTooLarge, format!("A body is at most {limit} bytes long.")));

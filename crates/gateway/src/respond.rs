@@ -3,7 +3,7 @@
 //! The status and the words of each refusal are one table, [`Code::describe`]; this is the one place that sends them.
 
 use crate::{decimal::Decimal, grpc::Refused, meter::Reply};
-use bytes::BytesMut;
+use bytes::Bytes;
 use domain::{
     limit::{Limit, caller::Scope, sliding::Standing},
     period::Period,
@@ -118,8 +118,8 @@ impl Standings {
     pub(crate) fn put(&self, headers: &mut HeaderMap) {
         let Some(policy) = &self.policy else { return };
         headers.insert(RATELIMIT_POLICY, policy.clone());
-        // One allocation for all values.
-        let mut text = BytesMut::with_capacity(192);
+        // One allocation for all values, which are cut out of it at the end.
+        let mut text = Vec::with_capacity(192);
         for standing in self.limits.iter().flatten() {
             let (remaining, reset) = (u64::from(standing.remaining), u64::from(standing.reset_seconds));
             put_field(&mut text, ["", standing.limit.window.code()], remaining, reset);
@@ -131,7 +131,7 @@ impl Standings {
         if let Some(QuotaStanding { quota, used, reset_seconds }) = self.quota {
             put_field(&mut text, ["", "quota"], quota.units.saturating_sub(used), reset_seconds);
         }
-        put_value(&mut text, RATELIMIT, headers);
+        let fields_end = text.len();
         if let Some(warning) = &self.warning
             && let Ok(value) = HeaderValue::from_str(warning)
         {
@@ -146,11 +146,18 @@ impl Standings {
             (None, Some(of)) => (of.quota.units, of.quota.units.saturating_sub(of.used), of.reset_seconds),
             (None, None) => return,
         };
-        for (name, number) in
-            [(X_RATELIMIT_LIMIT, limit), (X_RATELIMIT_REMAINING, remaining), (X_RATELIMIT_RESET, reset)]
-        {
+        let ends = [limit, remaining, reset].map(|number| {
             text.extend_from_slice(Decimal::of(number).as_bytes());
-            put_value(&mut text, name, headers);
+            text.len()
+        });
+        let text = Bytes::from(text);
+        let mut start = 0;
+        let names = [RATELIMIT, X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
+        for (name, end) in names.into_iter().zip([fields_end].into_iter().chain(ends)) {
+            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
+                headers.insert(name, value);
+            }
+            start = end;
         }
     }
 
@@ -182,20 +189,13 @@ impl Standings {
 const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
 
 /// `"name";r=1;t=2`, after a comma where it is not the first.
-fn put_field(text: &mut BytesMut, name: [&str; 2], remaining: u64, reset_seconds: u64) {
+fn put_field(text: &mut Vec<u8>, name: [&str; 2], remaining: u64, reset_seconds: u64) {
     text.extend_from_slice(if text.is_empty() { b"\"" } else { b", \"" });
     name.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
     text.extend_from_slice(b"\";r=");
     text.extend_from_slice(Decimal::of(remaining).as_bytes());
     text.extend_from_slice(b";t=");
     text.extend_from_slice(Decimal::of(reset_seconds).as_bytes());
-}
-
-/// Sets the header to all that is in the buffer.
-fn put_value(text: &mut BytesMut, name: HeaderName, headers: &mut HeaderMap) {
-    if let Ok(value) = HeaderValue::from_maybe_shared(text.split().freeze()) {
-        headers.insert(name, value);
-    }
 }
 
 /// The RateLimit-Policy field: a policy for each scope and window by its name, and one for the quota, which counts units.

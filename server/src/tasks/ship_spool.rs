@@ -22,8 +22,9 @@ use tokio::{
 pub const NAME: &str = "ship_spool";
 /// Between two looks at an empty spool.
 const PERIOD: Duration = Duration::from_millis(250);
-const BATCH_RECORDS: usize = 5_000;
-const BATCH_BYTES: usize = 4 << 20;
+/// Fewer and larger transactions: each of them merges a row for every key and operation that was called.
+const BATCH_RECORDS: usize = 20_000;
+const BATCH_BYTES: usize = 8 << 20;
 
 /// Reads the lanes of one spool.
 pub struct Shipper {

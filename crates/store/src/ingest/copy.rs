@@ -117,6 +117,6 @@ fn micros_since_2000(at: Timestamp) -> i64 {
 
 /// Microseconds since 1970, towards the past.
 pub(super) fn whole_micros(at: Timestamp) -> i64 {
-    let nanos = at.as_nanosecond().div_euclid(1_000);
-    i64::try_from(nanos).unwrap_or(EPOCH_MICROS)
+    // In 64 bits, which hold every microsecond that a timestamp can name.
+    at.as_second() * 1_000_000 + i64::from(at.subsec_nanosecond().div_euclid(1_000))
 }

@@ -8,7 +8,7 @@ use crate::time::Ts;
 use domain::usage::UsageEvent;
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -17,7 +17,7 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 pub(crate) const SLOTS_US: [u64; 12] =
     [1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000];
 
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Group {
     partner: Uuid,
     hour: Timestamp,
@@ -39,6 +39,8 @@ struct Sums {
     bytes_out: i64,
     duration_us: i64,
     durations: [i64; 13],
+    /// When the latest of the calls was made.
+    latest: Timestamp,
 }
 
 /// Adds the batch to the roll-ups.
@@ -46,12 +48,16 @@ pub(super) async fn merge(
     tx: &mut Transaction<'static, Postgres>,
     batch: &[(u64, UsageEvent)],
 ) -> Result<(), sqlx::Error> {
-    let mut groups: BTreeMap<Group, Sums> = BTreeMap::new();
-    let mut last_used: BTreeMap<(Uuid, Uuid), Timestamp> = BTreeMap::new();
+    // There are far fewer groups than events: they are sorted, and looked at for the last use, only once they are summed up.
+    let mut sums: HashMap<Group, Sums> = HashMap::new();
     for (_, event) in batch {
-        groups.entry(group(event)).or_default().add(event);
-        let last = last_used.entry((event.partner.0, event.key.0)).or_insert(event.at);
-        *last = (*last).max(event.at);
+        sums.entry(group(event)).or_default().add(event);
+    }
+    let groups: BTreeMap<Group, Sums> = sums.into_iter().collect();
+    let mut last_used: BTreeMap<(Uuid, Uuid), Timestamp> = BTreeMap::new();
+    for (group, sums) in &groups {
+        let last = last_used.entry((group.partner, group.key)).or_insert(sums.latest);
+        *last = (*last).max(sums.latest);
     }
     merge_hours(tx, &groups).await?;
     merge_last_used(tx, &last_used).await
@@ -76,6 +82,7 @@ fn group(event: &UsageEvent) -> Group {
 
 impl Sums {
     fn add(&mut self, event: &UsageEvent) {
+        self.latest = if self.calls == 0 { event.at } else { self.latest.max(event.at) };
         self.calls += 1;
         for (sum, count) in [
             (&mut self.units, event.units),
