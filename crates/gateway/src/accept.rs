@@ -42,6 +42,7 @@ mod connection;
 mod http1;
 mod http2;
 mod preface;
+mod resumed;
 mod streams;
 mod tls;
 mod watched;
@@ -54,6 +55,9 @@ use watched::Watched;
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
 const TICKS_PER_SECOND: u64 = 5;
+
+/// How long a connection stays ready for its next call, with all the memory that takes.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// What all cores share.
 pub(crate) struct Shared {
@@ -291,7 +295,8 @@ async fn turn_away(mut stream: TcpStream) {
 async fn sweep(core: Rc<Core>) {
     let ticks = |duration: Duration| u64::try_from(duration.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX);
     let Deadlines { head, idle, body_idle, .. } = core.shared.deadlines;
-    let patience = Patience { head: ticks(head), idle: ticks(idle), body_idle: ticks(body_idle) };
+    let rest = ticks(REST_AFTER).min(ticks(idle));
+    let patience = Patience { head: ticks(head), idle: ticks(idle), body_idle: ticks(body_idle), rest };
     let mut clock = interval(TICK);
     clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {

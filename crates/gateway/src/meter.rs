@@ -50,6 +50,11 @@ impl UploadState {
         let no = || Cell::new(false);
         Self { connection, bytes, too_large: no(), broken: no(), ended: no() }
     }
+
+    fn end(&self) {
+        self.ended.set(true);
+        self.connection.note_upload_ended();
+    }
 }
 
 /// A request's body on its way to the upstream, without its trailers.
@@ -103,7 +108,7 @@ impl Body for Upload {
                 Poll::Ready(Some(Err(Broken::TakenBack)))
             }
             None => {
-                state.ended.set(true);
+                state.end();
                 Poll::Ready(None)
             }
             Some(Err(error)) => {
@@ -112,7 +117,7 @@ impl Body for Upload {
             }
             // They would come after the strip of the headers, and could stand in for any of them.
             Some(Ok(frame)) if frame.is_trailers() => {
-                state.ended.set(true);
+                state.end();
                 Poll::Ready(None)
             }
             Some(Ok(frame)) => {
@@ -124,7 +129,7 @@ impl Body for Upload {
                     return Poll::Ready(Some(Err(Broken::TooLarge)));
                 }
                 if body.is_end_stream() {
-                    state.ended.set(true);
+                    state.end();
                 }
                 Poll::Ready(Some(Ok(frame)))
             }

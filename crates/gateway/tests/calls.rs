@@ -24,6 +24,7 @@ mod calls {
     mod http2_upstream;
     mod http_cache_tests;
     mod https;
+    mod large;
     mod lifecycle;
     mod limits;
     mod metering;

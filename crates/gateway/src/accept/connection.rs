@@ -31,6 +31,11 @@ pub(crate) struct Connection {
     /// When the head that is being read began.
     head_since: Cell<Option<u64>>,
     doomed: Cell<bool>,
+    draining: Cell<bool>,
+    /// The last request is here as a whole, so that what comes next begins another.
+    between_requests: Cell<bool>,
+    /// The client has not taken all that was written.
+    unwritten: Cell<bool>,
     cut_off: Cell<bool>,
     told: Notify,
     /// What the client's TLS proved, where it showed a certificate.
@@ -61,6 +66,8 @@ pub(super) struct Patience {
     pub head: u64,
     pub idle: u64,
     pub body_idle: u64,
+    /// Until a connection without a call gives its memory away.
+    pub rest: u64,
 }
 
 /// Marks the connection as busy with a call; what comes after its drop is an answer or the next head.
@@ -86,6 +93,9 @@ impl Connection {
             greeted: Cell::new(false),
             head_since: Cell::new(None),
             doomed: Cell::new(false),
+            draining: Cell::new(false),
+            between_requests: Cell::new(false),
+            unwritten: Cell::new(false),
             cut_off: Cell::new(false),
             told: Notify::new(),
             certificate: OnceCell::new(),
@@ -127,7 +137,9 @@ impl Connection {
         self.rest();
     }
 
-    pub(super) fn begin_call(self: &Rc<Self>) -> Busy {
+    /// `whole` says that the request has no body.
+    pub(super) fn begin_call(self: &Rc<Self>, whole: bool) -> Busy {
+        self.between_requests.set(whole);
         self.phase.set(Phase::Call);
         self.greeted.set(true);
         self.head_since.set(None);
@@ -166,6 +178,11 @@ impl Connection {
         }
     }
 
+    /// The end of the request's body was read.
+    pub(crate) fn note_upload_ended(&self) {
+        self.between_requests.set(true);
+    }
+
     /// Makes it a tunnel as soon as the answer with 101 is out.
     pub(crate) fn leave_tunnel(&self, tunnel: Box<Tunnel>) {
         *self.tunnel.borrow_mut() = Some(tunnel);
@@ -195,17 +212,28 @@ impl Connection {
 
     /// Ends it after the calls that it is busy with.
     pub(super) fn drain(&self) {
+        self.draining.set(true);
         self.told.notify_one();
     }
 
-    /// Waits until it has to be drained or closed.
+    pub(super) const fn is_draining(&self) -> bool {
+        self.draining.get()
+    }
+
+    /// Whether nothing is under way on it, in either direction, so that it can be taken up again from nothing.
+    pub(super) fn may_rest(&self) -> bool {
+        let idle = self.phase.get() == Phase::Idle && self.greeted.get() && self.head_since.get().is_none();
+        idle && self.between_requests.get() && !self.unwritten.get()
+    }
+
+    /// Waits until it has to be drained or closed, or may rest.
     pub(crate) async fn told(&self) {
         self.told.notified().await;
     }
 
     /// Ends it if it stands still, and says whether it is ended because its client floods it.
     pub(super) fn keep_deadlines(&self, patience: Patience) -> bool {
-        let Patience { head, idle, body_idle } = patience;
+        let Patience { head, idle, body_idle, rest } = patience;
         let still = self.now.get() - self.moved_at.get();
         let missed = match (self.phase.get(), self.head_since.get()) {
             (Phase::Idle, Some(since)) => self.now.get() - since > head,
@@ -213,6 +241,8 @@ impl Connection {
                 if still > idle {
                     // A request that arrives at this very moment is still answered.
                     self.drain();
+                } else if still == rest && self.may_rest() {
+                    self.told.notify_one();
                 }
                 false
             }
@@ -283,8 +313,14 @@ impl Connection {
         self.moved_at.set(now);
     }
 
+    /// Its socket took nothing more for now.
+    pub(super) fn note_unwritten(&self) {
+        self.unwritten.set(true);
+    }
+
     /// That many bytes were written to its socket.
     pub(super) fn note_written(&self, bytes: usize) {
+        self.unwritten.set(false);
         if self.phase.get() == Phase::Shared {
             if let Some(streams) = self.streams.get() {
                 streams.note_written(bytes);

@@ -1,24 +1,42 @@
 //! HTTP/1.0 and 1.1 from clients.
+//!
+//! hyper holds 16 KiB of buffers for each connection, and room for the largest call. So a connection on which nothing has
+//! happened for a second is taken out of its hands, and given back when the client sends something.
 
-use super::{Connection, Core};
+use super::{
+    Connection, Core,
+    resumed::{Resumed, Socket},
+};
 use crate::call;
-use hyper::{server::conn::http1, service::service_fn};
+use bytes::Bytes;
+use http_body::Body;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{convert::Infallible, rc::Rc};
-use tokio::io::{AsyncRead, AsyncWrite};
 
 /// The largest request head, in bytes; hyper answers a larger one with 431.
 const MAX_HEAD_BYTES: usize = 64 << 10;
 
 /// Serves the connection until it ends, is drained, or misses a deadline.
-pub(super) async fn serve<S>(core: &Rc<Core>, connection: &Rc<Connection>, io: S)
-where
-    S: AsyncRead + AsyncWrite + Unpin + 'static,
-{
-    let service = service_fn(|request| {
+pub(super) async fn serve<S: Socket>(core: &Rc<Core>, connection: &Rc<Connection>, io: S) {
+    let mut next = Some(Resumed { io, read: Bytes::new() });
+    while let Some(io) = next {
+        next = converse(core, connection, io).await;
+        let Some(resting) = next.as_ref().filter(|resting| resting.read.is_empty()) else { continue };
+        tokio::select! {
+            biased;
+            readable = resting.io.raw().readable() => if readable.is_err() { return },
+            () = connection.told() => return,
+        }
+    }
+}
+
+/// Serves until the connection is over, or rests.
+async fn converse<S: Socket>(core: &Rc<Core>, connection: &Rc<Connection>, io: Resumed<S>) -> Option<Resumed<S>> {
+    let service = service_fn(|request: http::Request<Incoming>| {
         let (core, connection) = (core.clone(), connection.clone());
         async move {
-            let call = connection.begin_call();
+            let call = connection.begin_call(request.body().is_end_stream());
             let response = call::answer(core, connection, request).await;
             drop(call);
             Ok::<_, Infallible>(response)
@@ -34,20 +52,25 @@ where
             ended = &mut serving => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a client's connection ended");
-                    return;
+                    return None;
                 }
                 break;
             }
             () = connection.told() => {
                 if connection.is_doomed() {
-                    return;
+                    return None;
                 }
-                Pin::new(&mut serving).graceful_shutdown();
+                if connection.is_draining() {
+                    Pin::new(&mut serving).graceful_shutdown();
+                } else if connection.may_rest() {
+                    let parts = serving.into_parts();
+                    return Some(Resumed { io: parts.io.into_inner().io, read: parts.read_buf });
+                }
             }
         }
     }
-    if let Some(tunnel) = connection.take_tunnel() {
-        let parts = serving.into_parts();
-        Box::pin(tunnel.run(core, connection, parts.io.into_inner(), parts.read_buf)).await;
-    }
+    let tunnel = connection.take_tunnel()?;
+    let parts = serving.into_parts();
+    Box::pin(tunnel.run(core, connection, parts.io.into_inner(), parts.read_buf)).await;
+    None
 }

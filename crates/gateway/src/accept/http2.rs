@@ -40,7 +40,7 @@ where
         as_http1_says(&mut request);
         let is_grpc = grpc::is_call(request.headers());
         async move {
-            let call = stream.begin_call();
+            let call = stream.begin_call(false);
             let mut left = Left(Some(&stream));
             let response = call::answer(core, stream.clone(), request).await;
             left.0 = None;

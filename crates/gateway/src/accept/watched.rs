@@ -26,9 +26,16 @@ impl Watched {
         Self { stream, connection }
     }
 
+    /// Waits until there is something to read, or the client has left.
+    pub(super) async fn readable(&self) -> io::Result<()> {
+        self.stream.readable().await
+    }
+
     fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
-        if let Poll::Ready(Ok(bytes @ 1..)) = polled {
-            self.connection.note_written(bytes);
+        match polled {
+            Poll::Ready(Ok(bytes @ 1..)) => self.connection.note_written(bytes),
+            Poll::Pending => self.connection.note_unwritten(),
+            Poll::Ready(_) => {}
         }
         polled
     }

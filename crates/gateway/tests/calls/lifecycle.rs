@@ -163,3 +163,68 @@ async fn one_connection_too_many_is_told_so() {
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(send(world.address, request(Method::GET, "/payments/items/1", &world.live)).await.status, 200);
 }
+
+#[tokio::test]
+async fn a_connection_that_rested_goes_on_where_it_was() {
+    let world = World::start().await;
+    let key = &world.live;
+    let get = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\n\r\n");
+    let post =
+        format!("POST /payments/count HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\ncontent-length: 5\r\n\r\n12345");
+    let (first, rest) = get.split_at(30);
+    // A whole call; a call whose successor has come by half; a call with a body; a call.
+    let pieces = [get.clone(), format!("{get}{first}"), rest.to_owned(), post, get.clone()];
+    let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+    for piece in pieces {
+        stream.write_all(piece.as_bytes()).await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+    }
+    stream.shutdown().await.expect("half closed");
+    let mut answers = String::new();
+    stream.read_to_string(&mut answers).await.expect("answers");
+    assert_eq!(answers.matches("HTTP/1.1 200").count(), 5, "{answers}");
+    assert_eq!(world.upstream.seen().len(), 5);
+    assert_eq!(world.events_once(5).await.len(), 5);
+}
+
+#[tokio::test]
+async fn what_follows_an_unread_body_is_never_taken_for_a_request() {
+    let world = World::start().await;
+    let hidden = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+    for (path, key) in [("/payments/count", "nonsense"), ("/payments/items/1", world.live.as_str())] {
+        let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+        let length = hidden.len();
+        let post = format!("POST {path} HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\ncontent-length: {length}\r\n\r\n");
+        stream.write_all(post.as_bytes()).await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(1_600)).await;
+        let _ = stream.write_all(hidden.as_bytes()).await;
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let mut answer = vec![0; 8192];
+        let read = stream.read(&mut answer).await.unwrap_or(0);
+        let answer = String::from_utf8_lossy(&answer[..read]).into_owned();
+        assert_eq!(answer.matches("HTTP/1.1").count(), 1, "{answer}");
+    }
+    assert_eq!(world.upstream.seen().len(), 0);
+}
+
+#[tokio::test]
+async fn a_connection_that_rests_is_drained_and_closed_like_others() {
+    let mut world = World::with(|_, config| config.deadlines.idle = Duration::from_millis(2_200)).await;
+    let get = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+    let open = async || {
+        let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+        stream.write_all(get.as_bytes()).await.expect("sent");
+        assert!(stream.read(&mut [0; 4096]).await.expect("an answer") > 0);
+        stream
+    };
+    let (mut first, began) = (open().await, Instant::now());
+    assert_eq!(first.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    assert!((2_000..4_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    let mut second = open().await;
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let gateway = world.gateway.take().expect("running");
+    let began = Instant::now();
+    assert_eq!(gateway.shutdown(Duration::from_secs(5)).await, 0);
+    assert!(began.elapsed() < Duration::from_secs(1));
+    assert_eq!(second.read(&mut [0; 8]).await.unwrap_or(0), 0);
+}

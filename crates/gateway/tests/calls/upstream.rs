@@ -94,6 +94,11 @@ impl Upstream {
         self.seen().pop().expect("a request")
     }
 
+    /// Lets go of what was seen, which holds memory.
+    pub fn forget(&self) {
+        self.seen.lock().expect("no panic").clear();
+    }
+
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::SeqCst)
     }
@@ -141,6 +146,13 @@ impl Upstream {
                     }
                 });
                 *response.body_mut() = body.boxed();
+            }
+            "/sink" => {
+                let (mut body, mut bytes) = (request.into_body(), 0);
+                while let Some(frame) = body.frame().await {
+                    bytes += frame.map_err(std::io::Error::other)?.data_ref().map_or(0, Bytes::len);
+                }
+                *response.body_mut() = full(&bytes.to_string());
             }
             "/flow" => {
                 // 64 MiB, as fast as they are taken.

@@ -285,6 +285,7 @@ fn product(number: u128, code: &str, route: &str, upstream_url: &str, visibility
         ("GET", "/unchanged", 1),
         ("POST", "/echo", 1),
         ("POST", "/count", 1),
+        ("POST", "/sink", 1),
         ("GET", "/drip", 1),
         ("GET", "/stall", 1),
         ("GET", "/break", 1),
