@@ -4,11 +4,7 @@
 //! fewest guesses, so that a flood from many addresses costs no memory and cannot push out the busiest guesser first.
 
 use jiff::Timestamp;
-use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher,
-    net::{IpAddr, Ipv6Addr},
-};
+use std::{collections::hash_map::RandomState, hash::BuildHasher, net::IpAddr};
 
 const ROWS: usize = 1024;
 const PLACES: usize = 4;
@@ -97,7 +93,7 @@ fn is_current(place: &Place, second: i64) -> bool {
 fn network(address: IpAddr) -> u128 {
     match address.to_canonical() {
         IpAddr::V4(address) => address.to_ipv6_mapped().into(),
-        IpAddr::V6(address) => u128::from(Ipv6Addr::from(address)) & !u128::from(u64::MAX),
+        IpAddr::V6(address) => u128::from(address) & !u128::from(u64::MAX),
     }
 }
 
