@@ -7,6 +7,7 @@ mod licences;
 mod referees;
 mod rust;
 mod tally;
+mod upstream;
 mod walls;
 
 use std::process::ExitCode;
@@ -35,6 +36,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     rust::check(&mut tally);
     referees::check(&mut tally);
     kill::check(&mut tally);
+    upstream::check(&mut tally);
     if !fast {
         browser::check(&mut tally);
     }

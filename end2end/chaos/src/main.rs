@@ -5,10 +5,13 @@
 //! instants and started again. Three ledgers by request id are then compared: C, calls whose whole answer a client read;
 //! U, calls that reached the upstream; M, events in Postgres. Promise: every id of C is in M exactly once, M has no id
 //! twice, M is within U, and M without C holds only calls that were in flight at a kill.
+//!
+//! `chaos upstream` (R19, R20, R34, R37): what happens while the API behind the gateway fails.
 
 mod checker;
 mod client;
 mod upstream;
+mod upstream_trial;
 mod world;
 
 use clap::{Parser, Subcommand};
@@ -25,6 +28,8 @@ struct Arguments {
 enum Experiment {
     /// Kill the server under load, again and again; no call that a client saw answered may be lost or doubled.
     Kill(Kill),
+    /// Let upstreams fail; calls end in time and cost nothing, and others do not notice.
+    Upstream(upstream_trial::Trial),
 }
 
 #[derive(Parser, Clone)]
@@ -57,8 +62,21 @@ struct Kill {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let Experiment::Kill(kill) = Arguments::parse().experiment;
-    match run(&kill).await {
+    match Arguments::parse().experiment {
+        Experiment::Kill(kill) => try_kill(&kill).await,
+        Experiment::Upstream(trial) => match upstream_trial::run(&trial).await {
+            Ok(true) => ExitCode::SUCCESS,
+            Ok(false) => ExitCode::FAILURE,
+            Err(error) => {
+                eprintln!("chaos: {error}");
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+async fn try_kill(kill: &Kill) -> ExitCode {
+    match run(kill).await {
         Ok(found) => {
             println!("{found}");
             if let Some(path) = &kill.result

@@ -24,15 +24,44 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub struct World {
     folder: TempDir,
     binary: PathBuf,
+    /// The binary, after whatever it runs under.
+    command: Vec<String>,
     environment: Vec<(String, String)>,
     gateway: u16,
     admin: u16,
+    /// A path that is answered 200 once all is there.
+    probe: String,
     key: String,
     server: Child,
 }
 
+/// How a server is started, and what it sells.
+pub struct Launch {
+    pub binary: PathBuf,
+    pub site: PathBuf,
+    /// Besides ports and folders.
+    pub environment: Vec<(String, String)>,
+    /// A program and its arguments that run the binary; empty runs it as it is.
+    pub wrapper: Vec<String>,
+    /// The set-up file; its products are described by `api.yaml`.
+    pub setup: String,
+}
+
 impl World {
     pub async fn start(kill: &Kill, upstream_port: u16) -> Result<Self, Trouble> {
+        let off = || ("TURNPIKE_DURABILITY".to_owned(), "off".to_owned());
+        let launch = Launch {
+            binary: kill.binary.clone(),
+            site: kill.site.clone(),
+            environment: kill.without_spool.then(off).into_iter().collect(),
+            wrapper: Vec::new(),
+            setup: include_str!("setup.yaml").replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}")),
+        };
+        Self::launch(launch, "/payments/payments").await
+    }
+
+    /// Starts a server, sets it up, and waits until a call of `probe` is answered 200.
+    pub async fn launch(launch: Launch, probe: &str) -> Result<Self, Trouble> {
         let folder = tempfile::Builder::new().prefix("turnpike-chaos-").tempdir()?;
         let (portal, gateway, admin) = (free_port()?, free_port()?, free_port()?);
         let mut environment: Vec<(String, String)> = [
@@ -40,18 +69,17 @@ impl World {
             ("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{gateway}")),
             ("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
             ("TURNPIKE_DATA_DIR", folder.path().join("data").display().to_string()),
-            ("TURNPIKE_SITE_DIR", kill.site.display().to_string()),
+            ("TURNPIKE_SITE_DIR", launch.site.display().to_string()),
             ("TURNPIKE_DEVELOPMENT", "true".to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
-        if kill.without_spool {
-            environment.push(("TURNPIKE_DURABILITY".to_owned(), "off".to_owned()));
-        }
-        write_setup(folder.path(), upstream_port)?;
-        let server = serve(&kill.binary, &environment, folder.path())?;
-        let mut world =
-            Self { folder, binary: kill.binary.clone(), environment, gateway, admin, key: String::new(), server };
+        environment.extend(launch.environment);
+        write_setup(folder.path(), &launch.setup)?;
+        let command = [launch.wrapper, vec![launch.binary.display().to_string()]].concat();
+        let server = serve(&command, &environment, folder.path())?;
+        let (binary, probe, key) = (launch.binary, probe.to_owned(), String::new());
+        let mut world = Self { folder, binary, command, environment, gateway, admin, probe, key, server };
         world.wait_until_ready().await?;
         world.key = world.apply()?;
         world.wait_for_first_answer().await?;
@@ -76,7 +104,7 @@ impl World {
     /// Starts it again; gives the time from the start to the first call answered 200.
     pub async fn start_again(&mut self) -> Result<Duration, Trouble> {
         let begin = Instant::now();
-        self.server = serve(&self.binary, &self.environment, self.folder.path())?;
+        self.server = serve(&self.command, &self.environment, self.folder.path())?;
         self.wait_for_first_answer().await?;
         Ok(begin.elapsed())
     }
@@ -126,7 +154,12 @@ impl World {
     }
 
     fn count_events(&self) -> Result<u64, Trouble> {
-        Ok(self.psql("select count(*) from usage_events")?.trim().parse()?)
+        self.count("select count(*) from usage_events")
+    }
+
+    /// The one number that a query gives.
+    pub fn count(&self, query: &str) -> Result<u64, Trouble> {
+        Ok(self.psql(query)?.trim().parse()?)
     }
 
     fn psql(&self, statement: &str) -> Result<String, Trouble> {
@@ -178,7 +211,7 @@ impl World {
         let begin = Instant::now();
         let authorization = format!("Authorization: Bearer {}\r\nX-Request-Id: warm-up\r\n", self.key);
         while begin.elapsed() < PATIENCE {
-            if get_status(self.gateway, "/payments/payments", &authorization).await == Some(200) {
+            if get_status(self.gateway, &self.probe, &authorization).await == Some(200) {
                 return Ok(());
             }
             sleep(Duration::from_millis(5)).await;
@@ -202,9 +235,11 @@ impl Drop for World {
     }
 }
 
-fn serve(binary: &Path, environment: &[(String, String)], folder: &Path) -> Result<Child, Trouble> {
+fn serve(command: &[String], environment: &[(String, String)], folder: &Path) -> Result<Child, Trouble> {
+    let (program, arguments) = command.split_first().ok_or("nothing to run")?;
     let log = File::options().create(true).append(true).open(folder.join("server.log"))?;
-    let child = Command::new(binary)
+    let child = Command::new(program)
+        .args(arguments)
         .arg("serve")
         .envs(environment.iter().cloned())
         .stdin(Stdio::null())
@@ -214,17 +249,13 @@ fn serve(binary: &Path, environment: &[(String, String)], folder: &Path) -> Resu
     Ok(child)
 }
 
-fn write_setup(folder: &Path, upstream_port: u16) -> Result<(), Trouble> {
+fn write_setup(folder: &Path, setup: &str) -> Result<(), Trouble> {
     fs::write(
         folder.join("api.yaml"),
         "openapi: 3.1.0\ninfo: {title: Payments, version: '1'}\npaths:\n  /payments:\n    get:\n      operationId: listPayments\n      \
          responses: {'200': {description: All payments}}\n",
     )?;
-    fs::write(
-        folder.join("setup.yaml"),
-        include_str!("setup.yaml").replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}")),
-    )?;
-    Ok(())
+    Ok(fs::write(folder.join("setup.yaml"), setup)?)
 }
 
 /// The first text in the answer that looks like a live key.

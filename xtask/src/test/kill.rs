@@ -14,7 +14,7 @@ pub fn check(tally: &mut Tally) {
     });
 }
 
-fn attack(arguments: &[&str]) -> Outcome {
+pub(super) fn attack(arguments: &[&str]) -> Outcome {
     let mut chaos =
         process::program(&workspace::program("chaos", false).to_string_lossy(), arguments, &workspace::root());
     chaos
