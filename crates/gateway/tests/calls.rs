@@ -13,6 +13,7 @@ mod calls {
     mod bounds;
     mod cache;
     mod certificates;
+    mod client_certificate;
     mod cost;
     mod credentials;
     mod entitlement;
