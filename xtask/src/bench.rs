@@ -2,6 +2,7 @@
 
 mod cold;
 mod gateway;
+mod limits;
 mod page;
 mod start;
 mod wasm;
@@ -11,7 +12,7 @@ use crate::Outcome;
 type Measure = fn() -> Outcome;
 
 /// What can be measured, and by what.
-const WHAT: [(&str, Measure); 8] = [
+const WHAT: [(&str, Measure); 9] = [
     ("wasm", wasm::measure),
     ("page", page::measure),
     ("start", start::measure),
@@ -20,6 +21,7 @@ const WHAT: [(&str, Measure); 8] = [
     ("gateway-idle", gateway::idle),
     ("gateway-bodies", gateway::bodies),
     ("cold", cold::measure),
+    ("limits", limits::measure),
 ];
 
 /// Runs one measurement, or `all`.

@@ -29,7 +29,7 @@ Usage: cargo xtask <command>
             --release                build with optimisation
   test    Pass every test; ends with `N passed, N failed`
             --fast                   leave the browser out
-  bench   Measure, and print: wasm, page, start, cold, all,
+  bench   Measure, and print: wasm, page, start, cold, limits, all,
             gateway, gateway-flood, gateway-idle, gateway-bodies
   chaos   Kill a running server under load, and count what was lost
             kill --rounds N          with SIGKILL, N times

@@ -31,8 +31,8 @@ fn main() {
     let rounds = rounds.map_or(ROUNDS, |rounds| rounds.parse().expect("a number"));
     let mut contenders = vec![
         ("bare hyper", bare::start(upstream), "bare"),
-        ("gateway, usage log off", world::start(upstream, Spool::Off, "off"), "gateway-0"),
-        ("gateway", world::start(upstream, log(spool.path()), "on"), "gateway-0"),
+        ("gateway, usage log off", start(upstream, Spool::Off, "off"), "gateway-0"),
+        ("gateway", start(upstream, log(spool.path()), "on"), "gateway-0"),
     ];
     let keys = world::keys();
     contenders.retain(|(name, ..)| only.is_none_or(|only| name == only));
@@ -49,6 +49,14 @@ fn main() {
         let micros = format!("{}.{:02}", median.nanoseconds / 1000, median.nanoseconds % 1000 / 10);
         println!("{name:<28} {micros:>16} {:>14}", median.requests_per_second);
     }
+}
+
+/// Starts a gateway that runs as long as the process.
+fn start(upstream: SocketAddr, spool: Spool, name: &str) -> SocketAddr {
+    let running = world::start_with(upstream, spool, name, |_, _| {});
+    let address = running.address();
+    std::mem::forget(running);
+    address
 }
 
 fn log(dir: &Path) -> Spool {

@@ -11,7 +11,7 @@ use domain::{
     product::{Operation, Product, Visibility},
     quota::{Beyond, Quota},
 };
-use gateway::{Gateway, GatewayConfig, Leases, Secret, Snapshot, Spool, hash_key};
+use gateway::{Gateway, GatewayConfig, Leases, Running, Secret, Snapshot, Spool, hash_key};
 use jiff::Timestamp;
 use std::{net::SocketAddr, sync::Arc};
 use uuid::Uuid;
@@ -32,8 +32,13 @@ pub fn keys() -> Vec<String> {
     (0..KEYS).map(key).collect()
 }
 
-/// Starts a gateway of one core that runs as long as the process.
-pub fn start(upstream: SocketAddr, spool: Spool, name: &str) -> SocketAddr {
+/// Starts a gateway of one core, after that change of its directory and configuration.
+pub fn start_with(
+    upstream: SocketAddr,
+    spool: Spool,
+    name: &str,
+    change: impl FnOnce(&mut Directory, &mut GatewayConfig),
+) -> Running {
     let mut config = GatewayConfig::new(
         "127.0.0.1:0".parse().expect("an address"),
         format!("https://{name}.example"),
@@ -42,14 +47,13 @@ pub fn start(upstream: SocketAddr, spool: Spool, name: &str) -> SocketAddr {
         spool,
     );
     config.cores = 1;
-    let snapshot = Snapshot::compile(&directory(upstream), &|_| Ok(Vec::new()));
+    let mut directory = directory(upstream);
+    change(&mut directory, &mut config);
+    let snapshot = Snapshot::compile(&directory, &|_| Ok(Vec::new()));
     assert_eq!(snapshot.problems(), []);
     let allowance = Leases::in_process();
     let running = Gateway::start(config, gateway::directory(snapshot), allowance, Arc::new(Timestamp::now));
-    let running = running.expect("a gateway");
-    let address = running.address();
-    std::mem::forget(running);
-    address
+    running.expect("a gateway")
 }
 
 fn directory(upstream: SocketAddr) -> Directory {
