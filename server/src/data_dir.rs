@@ -55,6 +55,11 @@ impl DataDir {
         self.root.join("spool")
     }
 
+    /// Where the gateway keeps the counts of limits over a restart.
+    pub fn limits(&self) -> PathBuf {
+        self.root.join("limits")
+    }
+
     /// The last directory that was seen, for a start without Postgres.
     pub fn directory(&self) -> PathBuf {
         self.root.join("directory.json")

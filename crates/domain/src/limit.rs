@@ -7,7 +7,9 @@ pub mod caller;
 mod counter;
 mod pacer;
 pub mod rule;
+pub mod saved;
 pub mod sliding;
+pub mod spending;
 
 /// At most `calls` in any sliding window of this length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -91,12 +91,14 @@ pub(crate) struct Shared {
     pub guesses_per_minute: u32,
     pub watcher: Option<Arc<dyn Watcher>>,
     pub started: Instant,
+    /// What the clock of limits showed then, in nanoseconds: it goes on over restarts.
+    pub started_at: u64,
 }
 
 impl Shared {
-    /// Nanoseconds since the gateway started: the clock of limits, which nobody moves.
+    /// The clock of limits in nanoseconds, which nobody moves.
     pub(crate) fn monotonic(&self) -> u64 {
-        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX)
+        u64::try_from(self.started.elapsed().as_nanos()).unwrap_or(u64::MAX).saturating_add(self.started_at)
     }
 
     /// Milliseconds since the gateway started: the clock of breakers.

@@ -20,11 +20,13 @@ use domain::{
 };
 use std::{rc::Rc, sync::Arc};
 
+mod credit;
 mod gate;
 mod plan;
 mod throttle;
 
-pub(crate) use plan::PlanAdmission;
+pub(crate) use credit::{Paced, pace};
+pub(crate) use plan::{PlanAdmission, credit_pace};
 
 /// Every check said yes, and every limit has counted the call.
 #[derive(Debug)]

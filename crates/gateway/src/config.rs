@@ -35,6 +35,8 @@ pub struct GatewayConfig {
     /// Calls of one product at its upstream at once, on each core, where the product's policy does not say; `None` sets no
     /// bound.
     pub max_in_flight: Option<u32>,
+    /// Where the counts of limits are kept over a restart; `None` forgets them.
+    pub limits_file: Option<PathBuf>,
     /// This node's part of each limit, where several gateways serve the same partners.
     pub share: Share,
     pub deadlines: Deadlines,
@@ -70,6 +72,7 @@ impl GatewayConfig {
             connections_per_core: 10_000,
             max_calls: 10_000,
             max_in_flight: None,
+            limits_file: None,
             share: Share::WHOLE,
             deadlines: Deadlines::default(),
             upstream_authorities: None,

@@ -1,11 +1,19 @@
 //! What is counted of each caller while the gateway runs, which outlives every snapshot.
 
 use crate::quick_hash::QuickMap;
-use domain::{id::PartnerId, key_text::Environment, limit::caller::Counts};
+use domain::{
+    id::PartnerId,
+    key_text::Environment,
+    limit::{caller::Counts, spending::Spending},
+};
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError, RwLock,
     atomic::{AtomicU32, Ordering},
 };
+
+mod keep;
+
+pub(crate) use keep::{Keeper, read};
 
 const SHARDS: usize = 16;
 
@@ -22,6 +30,7 @@ pub(crate) struct LiveLimits {
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     counts: Mutex<Counts>,
+    spending: Mutex<Spending>,
     in_flight: AtomicU32,
     waiting: AtomicU32,
 }
@@ -45,6 +54,10 @@ pub(crate) struct Place {
 impl Live {
     pub(crate) fn counts(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn spending(&self) -> MutexGuard<'_, Spending> {
+        self.spending.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more place, where fewer than that many are taken.
@@ -72,12 +85,16 @@ impl Drop for Place {
 
 impl LiveLimits {
     pub(crate) fn of(&self, partner: PartnerId, environment: Environment) -> Arc<Live> {
-        let shard = &self.shards[partner.0.as_u128() as usize % SHARDS];
+        let shard = self.shard(partner);
         let who = (partner, environment);
         if let Some(live) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&who) {
             return live.clone();
         }
         shard.write().unwrap_or_else(PoisonError::into_inner).entry(who).or_default().clone()
+    }
+
+    fn shard(&self, partner: PartnerId) -> &RwLock<QuickMap<Who, Arc<Live>>> {
+        &self.shards[partner.0.as_u128() as usize % SHARDS]
     }
 
     /// Drops counts in which nothing counts any more.
@@ -87,7 +104,7 @@ impl LiveLimits {
                 // Whoever holds a second reference is about to count, or is in flight.
                 let mut counts = live.counts();
                 counts.forget_idle(now);
-                Arc::strong_count(live) > 1 || !counts.is_idle(now)
+                Arc::strong_count(live) > 1 || !counts.is_idle(now) || !live.spending().is_idle(now)
             });
         }
     }

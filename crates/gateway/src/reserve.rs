@@ -7,7 +7,7 @@
 
 use crate::{
     accept::Core,
-    admit::Admission,
+    admit::{self, Admission},
     authenticate::Caller,
     bulkhead::Berth,
     config::WhenFull,
@@ -76,6 +76,7 @@ pub(crate) async fn take(
             Err(No::Short(shortage)) => Box::pin(shortage.over()).await,
         }
     };
+    let reservation = reservation.and_then(|held| admit::pace(core, target, held));
     match reservation {
         Ok(_) => admission.keep(),
         Err(_) => admission.withdraw(standings),

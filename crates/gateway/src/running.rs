@@ -8,7 +8,7 @@ use crate::{
     headers::Via,
     key_sets::{self, KeySets},
     leases::Leases,
-    live::LiveLimits,
+    live::{self, Keeper},
     observe::GatewayMetrics,
     ports::{Clock, Directory, Recorder},
     record::{SpoolRecorder, Unmetered},
@@ -44,6 +44,8 @@ pub struct Running {
     purger: Purger,
     orders: watch::Sender<Order>,
     cores: Vec<oneshot::Receiver<usize>>,
+    /// Writes the counts of limits a last time when it is dropped, after the cores have ended.
+    _keeper: Option<Keeper>,
 }
 
 /// Why the gateway did not start.
@@ -82,6 +84,7 @@ impl Gateway {
         let resolver = Resolver::new(config.names, config.freshness);
         let (recorder, when_full) = recorder(&config.spool, cores)?;
         let (shelves, started) = (Arc::<Shelves>::default(), Instant::now());
+        let (limits, started_at) = config.limits_file.as_deref().map(live::read).unwrap_or_default();
         let shared = Arc::new(Shared {
             directory,
             leases,
@@ -91,7 +94,7 @@ impl Gateway {
             proxies: config.trusted_proxies,
             guesses_per_minute: config.guesses_per_minute,
             authenticator: Authenticator::new(&config.pepper.0, config.try_signing_key.0),
-            limits: LiveLimits::default(),
+            limits,
             shelves: shelves.clone(),
             metrics: GatewayMetrics::new(cores),
             via: Via::new(&config.pepper.0),
@@ -108,7 +111,10 @@ impl Gateway {
             termination: config.tls.map(|tls| Termination::new(tls.certificates)).transpose()?,
             watcher: config.watcher,
             started,
+            started_at,
         });
+        let keeper = config.limits_file.map(|file| Keeper::start(shared.clone(), file)).transpose();
+        let keeper = keeper.map_err(StartError::Thread)?;
         let (orders, order) = watch::channel(Order::Serve);
         let mut tls_listeners = tls_listeners.into_iter();
         let start = |(index, plain)| {
@@ -121,7 +127,8 @@ impl Gateway {
             health::watch(shared, order).await;
             Ok(0)
         })?);
-        Ok(Running { address, tls_address, purger: Purger::new(shelves, started), orders, cores })
+        let purger = Purger::new(shelves, started);
+        Ok(Running { address, tls_address, purger, orders, cores, _keeper: keeper })
     }
 }
 

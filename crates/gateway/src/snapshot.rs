@@ -18,7 +18,7 @@ use domain::{
     directory::{Directory, KeyKind, ProductSecret, UpstreamHeader},
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
-    limit::Limit,
+    limit::{Limit, spending::SpendingRule},
     period::{Cycle, Period},
     policy::{FeatureGate, IdempotencyKey},
     product::Visibility,
@@ -127,6 +127,8 @@ pub(crate) struct Plan {
     pub features: HashSet<String>,
     /// Units beyond the quota, or all where there is none, take credit.
     pub takes_credit: bool,
+    /// How fast; `None` as fast as it is used.
+    pub credit_pace: Option<SpendingRule>,
     /// The RateLimit-Policy field of test calls, which use no quota.
     pub limits_policy: Option<HeaderValue>,
     /// By product; `None` where the plan does not open it.

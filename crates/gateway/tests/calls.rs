@@ -35,6 +35,7 @@ mod calls {
     mod pace;
     mod places;
     mod quota;
+    mod restart;
     mod reuse;
     mod scopes;
     mod streams;

@@ -48,6 +48,7 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
         guesses_per_minute: ours.guesses_per_minute,
         connections_per_core: ours.max_connections,
         max_calls: ours.max_calls,
+        limits_file: Some(data.limits()),
         max_in_flight: ours.max_in_flight,
         upstream_reach: ours.upstreams.reach,
         freshness: Freshness {

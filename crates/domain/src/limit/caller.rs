@@ -53,9 +53,9 @@ impl Scope {
 /// The live counts of one partner, its apps and its keys.
 #[derive(Debug, Clone, Default)]
 pub struct Counts {
-    partner: Windows,
-    apps: HashMap<AppId, Windows>,
-    keys: HashMap<KeyId, Windows>,
+    pub(super) partner: Windows,
+    pub(super) apps: HashMap<AppId, Windows>,
+    pub(super) keys: HashMap<KeyId, Windows>,
 }
 
 impl Counts {
@@ -123,6 +123,12 @@ impl Counts {
             windows.standings(rule, now).map(|standing| (scope, standing)).collect::<Vec<_>>()
         };
         scopes.flat_map(standings).collect()
+    }
+
+    /// The latest time at which any of the counts was looked at.
+    pub fn latest(&self) -> u64 {
+        let own = self.apps.values().chain(self.keys.values());
+        own.fold(self.partner.latest(0), |latest, windows| windows.latest(latest))
     }
 
     /// Drops what counts no more.

@@ -8,7 +8,7 @@ pub(super) const EXACT_CALLS: u32 = 256;
 
 /// Sub-windows of a window. One more is kept: the window that ends now cuts through two of them, and both count whole.
 pub(super) const PARTS: u64 = 128;
-const KEPT: usize = PARTS as usize + 1;
+pub(super) const KEPT: usize = PARTS as usize + 1;
 
 #[derive(Debug, Clone)]
 pub(super) enum Counter {
@@ -21,12 +21,12 @@ pub(super) enum Counter {
 #[derive(Debug, Clone)]
 pub(super) struct Parts {
     /// Calls of sub-window `n` are at `n % KEPT`.
-    calls: [u32; KEPT],
+    pub(super) calls: [u32; KEPT],
     /// The latest sub-window, counted from time zero.
-    latest: u64,
+    pub(super) latest: u64,
     /// No sub-window before this one counts a call.
-    oldest: u64,
-    total: u32,
+    pub(super) oldest: u64,
+    pub(super) total: u32,
 }
 
 impl Counter {
@@ -43,13 +43,13 @@ impl Counter {
                     times.pop_front();
                 }
                 if limit > EXACT_CALLS {
-                    let mut parts = Box::new(Parts::new(part(window, now)));
-                    times.iter().for_each(|at| parts.add(part(window, *at)));
+                    let mut parts = Box::new(Parts::begin(window, now));
+                    times.iter().for_each(|at| parts.add(window, *at, 1));
                     *self = Self::Parts(parts);
                 }
             }
             Self::Parts(parts) => {
-                parts.advance(part(window, now));
+                parts.move_to(window, now);
                 if parts.total == 0 && limit <= EXACT_CALLS {
                     *self = Self::new();
                 }
@@ -74,7 +74,7 @@ impl Counter {
                 }
                 times.push_back(now);
             }
-            Self::Parts(parts) => parts.add(part(window, now)),
+            Self::Parts(parts) => parts.add(window, now, 1),
         }
     }
 
@@ -86,7 +86,7 @@ impl Counter {
                     times.remove(index);
                 }
             }
-            Self::Parts(parts) => parts.remove(part(window, at)),
+            Self::Parts(parts) => parts.remove(window, at, 1),
         }
     }
 
@@ -94,18 +94,21 @@ impl Counter {
     pub(super) fn wait(&self, window: Window, nth: u32, now: u64) -> u64 {
         let leaves_at = match self {
             Self::Exact(times) => times.get(nth as usize).map(|at| at + length(window)),
-            Self::Parts(parts) => parts.nth(nth).map(|part| (part + KEPT as u64) * (length(window) / PARTS)),
+            Self::Parts(parts) => return parts.wait(window, nth, now),
         };
         leaves_at.unwrap_or(now).saturating_sub(now)
     }
 }
 
 impl Parts {
-    fn new(latest: u64) -> Self {
+    pub(super) fn begin(window: Window, now: u64) -> Self {
+        let latest = part(window, now);
         Self { calls: [0; KEPT], latest, oldest: latest.saturating_sub(PARTS), total: 0 }
     }
 
-    fn advance(&mut self, latest: u64) {
+    /// Forgets what no window that ends at `now` holds.
+    pub(super) fn move_to(&mut self, window: Window, now: u64) {
+        let latest = part(window, now);
         let steps = latest.saturating_sub(self.latest).min(KEPT as u64);
         for step in 0..steps {
             let slot = slot(latest - step);
@@ -119,18 +122,31 @@ impl Parts {
         }
     }
 
-    fn add(&mut self, part: u64) {
-        self.calls[slot(part)] = self.calls[slot(part)].saturating_add(1);
-        self.total = self.total.saturating_add(1);
+    pub(super) const fn total(&self) -> u32 {
+        self.total
+    }
+
+    pub(super) fn add(&mut self, window: Window, at: u64, calls: u32) {
+        let part = part(window, at);
+        self.calls[slot(part)] = self.calls[slot(part)].saturating_add(calls);
+        self.total = self.total.saturating_add(calls);
         self.oldest = self.oldest.min(part);
     }
 
-    fn remove(&mut self, part: u64) {
-        let counts = part <= self.latest && self.latest - part < KEPT as u64;
-        if counts && self.calls[slot(part)] > 0 {
-            self.calls[slot(part)] -= 1;
-            self.total = self.total.saturating_sub(1);
+    /// Takes back calls that were added at that time, where they still count.
+    pub(super) fn remove(&mut self, window: Window, at: u64, calls: u32) {
+        let part = part(window, at);
+        if part <= self.latest && self.latest - part < KEPT as u64 {
+            let calls = calls.min(self.calls[slot(part)]);
+            self.calls[slot(part)] -= calls;
+            self.total = self.total.saturating_sub(calls);
         }
+    }
+
+    /// Nanoseconds until the `nth` oldest no longer counts; zero where there are fewer.
+    pub(super) fn wait(&self, window: Window, nth: u32, now: u64) -> u64 {
+        let leaves_at = self.nth(nth).map(|part| (part + KEPT as u64) * (length(window) / PARTS));
+        leaves_at.unwrap_or(now).saturating_sub(now)
     }
 
     fn nth(&self, nth: u32) -> Option<u64> {
@@ -151,6 +167,7 @@ pub(super) const fn length(window: Window) -> u64 {
     window.seconds() as u64 * 1_000_000_000
 }
 
-const fn part(window: Window, at: u64) -> u64 {
+/// The number of the sub-window that holds the time.
+pub(super) const fn part(window: Window, at: u64) -> u64 {
     at / (length(window) / PARTS)
 }

@@ -9,7 +9,7 @@ use crate::policy::Preset;
 /// When the next call is due, in nanoseconds.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Pacer {
-    due: u64,
+    pub(super) due: u64,
 }
 
 impl Pacer {

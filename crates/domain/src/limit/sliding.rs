@@ -26,9 +26,9 @@ use crate::policy::Throttle;
 /// once. A window that a plan gains begins empty.
 #[derive(Debug, Clone, Default)]
 pub struct Windows {
-    counters: [Option<Counter>; Window::ALL.len()],
-    pacers: [Pacer; Window::ALL.len()],
-    latest: u64,
+    pub(super) counters: [Option<Counter>; Window::ALL.len()],
+    pub(super) pacers: [Pacer; Window::ALL.len()],
+    pub(super) latest: u64,
 }
 
 /// How one limit stands.

@@ -6,9 +6,10 @@ use domain::{
         Limit,
         caller::{Rules, Scope},
         rule::Share,
+        spending::SpendingRule,
     },
     plan::PlanTerms,
-    policy::{Admission, Pace, Preset},
+    policy::{Admission, Credit, Pace, Preset},
 };
 use metrics::{Counter, counter};
 
@@ -45,6 +46,12 @@ impl PlanAdmission {
             passed,
         }))
     }
+}
+
+/// How fast credit may be spent; `None` where the plan takes none, or does not say.
+pub(crate) fn credit_pace(credit: &Credit) -> Option<SpendingRule> {
+    let most = credit.units_per_minute.filter(|most| credit.required && *most > 0)?;
+    Some(SpendingRule { most, preset: credit.preset })
 }
 
 impl Plan {

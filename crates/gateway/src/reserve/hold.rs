@@ -5,6 +5,7 @@
 
 use crate::{
     accept::Core,
+    admit::Paced,
     leases::{Account, Short, answered},
     matching::Target,
     respond::{QuotaStanding, Refusal, Standings},
@@ -51,6 +52,8 @@ pub(crate) struct Reservation {
     limit: Option<u64>,
     /// Units beyond all that was left.
     beyond: u64,
+    /// The credit, where the plan says how fast it may be spent.
+    pub paced: Option<Paced>,
 }
 
 /// How a call's units were paid.
@@ -82,6 +85,11 @@ impl Reservation {
     /// The billing period that the units count in.
     pub(crate) const fn period(&self) -> Period {
         self.period
+    }
+
+    /// Units of credit that are held.
+    pub(crate) fn credits(&self) -> u64 {
+        self.credit.as_ref().map_or(0, |part| part.units)
     }
 
     /// Units that are held.
@@ -136,6 +144,10 @@ impl Reservation {
 
     /// The units are used and stay taken.
     pub(crate) fn spend(mut self) {
+        let credits = self.credits();
+        if let Some(paced) = self.paced.take() {
+            paced.settle(credits);
+        }
         self.quota.units = 0;
         self.credit = None;
     }
@@ -183,7 +195,7 @@ pub(super) fn hold(
     match reserved {
         Ok((used, quota, credit)) => {
             show(used, standings);
-            Ok(Some(Reservation { period, quota, credit, limit: hard, beyond: 0 }))
+            Ok(Some(Reservation { period, quota, credit, limit: hard, beyond: 0, paced: None }))
         }
         Err(no) => {
             show(account.used(), standings);

@@ -5,7 +5,7 @@ use super::{
     Upstream, upstream,
 };
 use crate::{
-    admit::PlanAdmission,
+    admit::{self, PlanAdmission},
     cache,
     cost::Cost,
     observe::{PlanMetrics, ProductMetrics},
@@ -190,6 +190,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
         admission: PlanAdmission::new(&from.terms, &from.plan_code),
         features: from.terms.opens_features.iter().cloned().collect(),
         takes_credit: from.terms.admission.credit.required,
+        credit_pace: admit::credit_pace(&from.terms.admission.credit),
         limits_policy: None,
         grants: products.iter().map(grant).collect(),
         metrics: PlanMetrics::new(&from.plan_code),

@@ -6,7 +6,7 @@ use super::{
 };
 use domain::{
     limit::Window,
-    policy::{Pace, Preset, Throttle},
+    policy::{Credit, Pace, Preset, Throttle},
     refusal::Code,
     usage::Outcome,
 };
@@ -145,4 +145,32 @@ async fn only_so_many_calls_of_a_partner_wait() {
     assert!(turned_away >= 100, "{turned_away} of 400 did not wait");
     let codes = world.events().iter().filter(|event| event.outcome == Outcome::Refused(Code::LimitExceeded)).count();
     assert_eq!(codes, refused);
+}
+
+#[tokio::test]
+async fn credit_is_spent_no_faster_than_the_plan_says_and_what_was_not_spent_makes_room() {
+    let world = World::with(|directory, _| {
+        let terms = &mut directory.plans[0].terms;
+        terms.admission.credit = Credit { required: true, preset: Preset::BurstThrough, units_per_minute: Some(7) };
+        limits(terms, &[(100, Window::Hour)]);
+    })
+    .await;
+    world.exchange.add_credit(world.partner(), 1_000);
+    assert_eq!(world.get("/payments/heavy").await.status, 200);
+    for _ in 0..3 {
+        assert_eq!(
+            world.get("/payments/fail").await.status,
+            500,
+            "it costs nothing, so it leaves its room to the next"
+        );
+    }
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    let refused = world.get("/payments/heavy").await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "limit-exceeded"));
+    assert!(refused.body.contains("at most 7 units of credit a minute"), "{}", refused.body);
+    assert!((50..=61).contains(&refused.header("retry-after").parse::<u32>().expect("seconds")));
+    assert_eq!(refused.header("x-ratelimit-remaining"), "95", "the limit is as it was");
+    assert_eq!(world.get("/payments/items/1").await.status, 200, "one unit still fits");
+    assert_eq!(world.get("/payments/items/1").await.status, 429);
+    assert_eq!(world.events().iter().map(|event| event.credits).sum::<u64>(), 7);
 }
