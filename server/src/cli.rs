@@ -1,6 +1,7 @@
 //! The command line: one file per command that does more than call one function.
 
 mod apply;
+mod nodes;
 mod operator_link;
 mod reach;
 
@@ -10,6 +11,7 @@ use crate::{
 };
 use clap::{Parser, Subcommand};
 use std::{future::Future, path::PathBuf, process::ExitCode};
+use store::NewCreditGrant;
 
 /// `plan` found a difference.
 const DIFFERENT: u8 = 2;
@@ -28,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything: portal, gateway, metrics and background tasks.
+    /// Run everything: portal, gateway, metrics and background tasks. With TURNPIKE_ROLE=gateway, one more gateway.
     ///
     /// Without DATABASE_URL it starts a private Postgres in the data directory, which is for evaluation and small
     /// installations. The schema is brought up to date first. SIGTERM or Ctrl-C stops it within five seconds and loses
@@ -65,10 +67,38 @@ enum Command {
     /// Give up on a gateway node whose data directory is lost.
     ///
     /// Billing periods close only when all nodes have stored their usage, so a node that never comes back holds them up.
+    /// The units that it held of quotas and credit are given back.
     /// Usage that was in its spool and not in Postgres is lost with it.
     ForgetNode {
         /// Its name, as /status shows it and as the file spool/node of its data directory holds it.
         node: String,
+    },
+    /// List the gateways, when each was last heard of, and the units that each holds and has not spent.
+    Nodes,
+    /// Give back the units that a gateway holds which does not run any more.
+    ///
+    /// A gateway that starts again does this itself; this is for one that will be away for long. Make sure that its process
+    /// has ended: one that still runs goes on to spend what it holds, and quotas and credit are then overshot by that much.
+    ReleaseNode {
+        /// Its name, as `turnpike nodes` lists it.
+        node: String,
+        /// Release it although it was heard of within the last minute.
+        #[arg(long)]
+        force: bool,
+    },
+    /// Add units to a partner's prepaid credit, or take some back with a number below zero.
+    GrantCredit {
+        /// The partner's code.
+        #[arg(long)]
+        partner: String,
+        #[arg(long, allow_negative_numbers = true)]
+        units: i64,
+        /// What it is for, as it is shown in the audit log.
+        #[arg(long)]
+        reason: String,
+        /// Your own number for it: granting the same reference again changes nothing.
+        #[arg(long)]
+        reference: Option<String>,
     },
     /// Print the version.
     Version,
@@ -96,6 +126,11 @@ pub fn main() -> ExitCode {
         Command::Apply { file } => block_on(apply::apply(config, file)),
         Command::OperatorLink { email } => block_on(operator_link::print(config, email)),
         Command::ForgetNode { node } => block_on(reach::forget_node(config, node)),
+        Command::Nodes => block_on(nodes::list(config)),
+        Command::ReleaseNode { node, force } => block_on(nodes::release(config, node, force)),
+        Command::GrantCredit { partner, units, reason, reference } => {
+            block_on(nodes::grant_credit(config, partner, NewCreditGrant { units, reason, reference }))
+        }
         Command::Version => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -16,7 +16,7 @@ pub mod watch;
 
 pub use billing::Stripe;
 pub use database::Database;
-pub use gateway::{Durability, Gateway, SpoolFull};
+pub use gateway::{Durability, Gateway, LeaseCheck, SpoolFull};
 pub use listen::Listen;
 pub use logs::{LogFormat, Logs};
 pub use mail::{Mail, Smtp, SmtpTls};
@@ -26,9 +26,19 @@ pub use watch::{CallLog, Watch};
 
 use std::path::{Path, PathBuf};
 
+/// What a process does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Portal, gateway and background tasks.
+    All,
+    /// The gateway, and what it needs: its usage is shipped, its directory followed, its leases tended.
+    Gateway,
+}
+
 /// Everything, checked.
 #[derive(Debug, Clone)]
 pub struct Config {
+    pub role: Role,
     pub listen: Listen,
     pub database: Database,
     /// Where this node keeps its spool, its last directory and, where it owns one, its Postgres.
@@ -62,7 +72,9 @@ impl Config {
     /// All problems, each naming its variable and what to do.
     pub fn read(mut reader: Reader) -> Result<Self, Vec<Problem>> {
         let development = reader.flag("TURNPIKE_DEVELOPMENT");
+        let role = reader.choice("TURNPIKE_ROLE", &[("all", Role::All), ("gateway", Role::Gateway)], Role::All);
         let config = Self {
+            role,
             listen: Listen::read(&mut reader),
             database: Database::read(&mut reader),
             data_dir: reader.path("TURNPIKE_DATA_DIR").unwrap_or_else(|| default_data_dir(&reader)),
@@ -75,6 +87,9 @@ impl Config {
             development,
             site_dir: reader.path("TURNPIKE_SITE_DIR"),
         };
+        if role == Role::Gateway && config.database.url.is_none() {
+            reader.problem("DATABASE_URL", "a gateway beside others needs the Postgres that they share");
+        }
         reader.finish().map(|()| config)
     }
 }

@@ -18,12 +18,15 @@ mod signals;
 
 use crate::{
     cli::CommandError,
-    config::Config,
+    config::{Config, Role},
     data_dir::DataDir,
     database::Database,
+    leases::PostgresExchange,
     logs,
     portal::site::Site,
-    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, purge_caches, ship_spool::Shipper},
+    tasks::{
+        Nudge, StopSwitch, Tasks, board::Board, follow_clock, purge_caches, ship_spool::Shipper, tend_leases,
+    },
     watch, webhooks,
 };
 use admin::Admin;
@@ -32,7 +35,7 @@ use app::{
     state::{AppState, Clock, Settings},
 };
 use domain::directory::Directory;
-use gateway::{Gateway, GatewayConfig, try_credential};
+use gateway::{Gateway, GatewayConfig, Leases, try_credential};
 use metrics_exporter_prometheus::PrometheusHandle;
 use std::{
     future::ready,
@@ -57,8 +60,8 @@ struct Opened {
     config: Config,
     data: DataDir,
     secrets: Arc<Secrets>,
-    site: Site,
-    portal: TcpListener,
+    /// `None` on a node that is a gateway only.
+    front: Option<(Site, TcpListener)>,
     admin: TcpListener,
     metrics: PrometheusHandle,
     started: Instant,
@@ -77,13 +80,15 @@ async fn open(config: Config) -> Result<Opened, CommandError> {
     let started = Instant::now();
     let data = DataDir::open(&config.data_dir)?;
     let secrets = Arc::new(data.secrets(config.master)?);
-    let site = Site::open(&site_dir(&config)?)?;
-    let portal = listener::bind("portal", config.listen.portal).await?;
+    let front = match config.role {
+        Role::All => Some((Site::open(&site_dir(&config)?)?, listener::bind("portal", config.listen.portal).await?)),
+        Role::Gateway => None,
+    };
     let admin = listener::bind("admin listener", config.listen.admin).await?;
     // The gateway opens its port once for each core, in a way that would share it with another program; so ask first.
     drop(listener::bind("gateway", config.listen.gateway).await?);
     let metrics = admin::metrics()?;
-    Ok(Opened { config, data, secrets, site, portal, admin, metrics, started })
+    Ok(Opened { config, data, secrets, front, admin, metrics, started })
 }
 
 #[cfg(not(feature = "embed-site"))]
@@ -98,15 +103,24 @@ fn site_dir(config: &Config) -> std::io::Result<PathBuf> {
 }
 
 async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
-    let Opened { config, data, secrets, site, portal, admin, metrics, started } = opened;
+    let Opened { config, data, secrets, front, admin, metrics, started } = opened;
     let clock = Clock::default();
     let node = spool::node(&data.spool())?;
     let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone());
     let prepared = prepare(&store, &data, &clock, shipper).await?;
 
-    let units = data_plane::Units::new();
+    let exchange = PostgresExchange::new(store.clone(), node.as_str(), config.gateway.leases);
+    let leases = Leases::new(Arc::new(exchange));
+    let tender = tend_leases::Tender {
+        store: store.clone(),
+        clock: clock.clone(),
+        leases: leases.clone(),
+        node: node.as_str().into(),
+        started_at: clock.now(),
+        caught_up: prepared.shipper.caught_up(),
+    };
     if prepared.with_database {
-        data_plane::seed(&units, &prepared.directory, &store, clock.now()).await?;
+        tender.tend().await?;
     }
     let directory = gateway::directory(data_plane::compile(&prepared.directory, &secrets));
     let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
@@ -125,7 +139,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
             ..data_plane::configure(&config, &data, &secrets)
         },
         directory.clone(),
-        units.leases.clone(),
+        leases.clone(),
         Arc::new(data_plane::clock(clock.clone())),
     )?;
 
@@ -143,7 +157,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         state: &state,
         data: &data,
         directory: &directory,
-        units: &units,
+        tender: &tender,
         board: &board,
     };
     let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, prepared)?;
@@ -168,17 +182,19 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         node: node.into(),
         directory_version: Arc::new(move || shown.load().version()),
     });
-    let webhook_secret = config.stripe.as_ref().and_then(|stripe| stripe.webhook_secret.as_ref());
-    let webhooks = webhooks::Receiver {
-        store,
-        clock: state.clock.clone(),
-        secrets: webhook_secret.into_iter().map(|secret| secret.expose().to_owned()).collect(),
-        development: config.development,
-        apply: nudges.apply_webhooks,
-    };
-    let router = front::router(state, site, webhooks);
-    tasks.spawn(listener::serve(admin, admin_router, stop.clone()));
-    tasks.spawn(listener::serve(portal, router, stop));
+    if let Some((site, portal)) = front {
+        let webhook_secret = config.stripe.as_ref().and_then(|stripe| stripe.webhook_secret.as_ref());
+        let webhooks = webhooks::Receiver {
+            store,
+            clock: state.clock.clone(),
+            secrets: webhook_secret.into_iter().map(|secret| secret.expose().to_owned()).collect(),
+            development: config.development,
+            apply: nudges.apply_webhooks,
+        };
+        let router = front::router(state, site, webhooks);
+        tasks.spawn(listener::serve(portal, router, stop.clone()));
+    }
+    tasks.spawn(listener::serve(admin, admin_router, stop));
 
     let settings = &config.listen;
     tracing::info!(
@@ -194,7 +210,8 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     switch.stop();
     tokio::join!(tasks.finish(deadline), gateway.shutdown(DRAIN));
     last_switch.stop();
-    last_tasks.finish(tokio::time::Instant::now() + LAST_SHIPMENT + Duration::from_millis(200)).await;
+    let shipped = last_tasks.finish(tokio::time::Instant::now() + LAST_SHIPMENT + Duration::from_millis(200));
+    tokio::join!(shipped, tender.finish(LAST_SHIPMENT));
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -15,6 +15,7 @@ pub mod push_to_stripe;
 pub mod send_mail;
 pub mod ship_spool;
 pub mod sweep_sessions;
+pub mod tend_leases;
 
 use crate::logs;
 use board::Board;

@@ -10,7 +10,7 @@ mod rollup;
 
 pub(crate) use rollup::SLOTS_US;
 
-use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
+use crate::{Store, StoreError, leases::Spending, row::ReadRow as _, time::Ts};
 use domain::usage::UsageEvent;
 use jiff::Timestamp;
 use sqlx::{Postgres, Row as _, Transaction};
@@ -114,9 +114,12 @@ impl Store {
             return Err(IngestError::Moved { stands_at });
         }
         if !batch.is_empty() {
+            let spending = Spending::of(batch.iter().map(|(_, event)| event));
+            spending.open(&mut tx, node).await?;
             // Events are only ever added, and a crash of Postgres itself takes position and events together.
             copy::events(&mut tx, node, lane, batch).await?;
             rollup::merge(&mut tx, batch).await?;
+            spending.spend(&mut tx, node).await?;
         }
         sqlx::query(
             "update spool_positions set segment = $3, byte_offset = $4, sequence = $5, updated_at = $6
@@ -181,10 +184,15 @@ impl Store {
         Ok(self.ingested_through().await?.map(|through| now.duration_since(through)))
     }
 
-    /// Drops the positions of a node that will never come back. Whatever its spool still held is given up.
-    pub async fn forget_node(&self, node: &str) -> Result<(), StoreError> {
-        sqlx::query("delete from spool_positions where node = $1").bind(node).execute(self.pool()).await?;
-        Ok(())
+    /// Drops the positions of a node that will never come back, and gives back the units that it held; how many those are.
+    /// Whatever its spool still held is given up.
+    pub async fn forget_node(&self, node: &str) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query("select release_leases($1) as units").bind(node).fetch_one(&mut *tx).await?;
+        sqlx::query("delete from gateway_nodes where node = $1").bind(node).execute(&mut *tx).await?;
+        sqlx::query("delete from spool_positions where node = $1").bind(node).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(row.count("units")?)
     }
 }
 

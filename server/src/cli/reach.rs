@@ -19,8 +19,8 @@ pub async fn migrate(config: Config) -> Result<ExitCode, CommandError> {
 /// `turnpike forget-node`.
 pub async fn forget_node(config: Config, node: String) -> Result<ExitCode, CommandError> {
     with_installation(&config, async |store, _, _| {
-        store.forget_node(&node).await?;
-        println!("Nothing waits for {node} any more.");
+        let units = store.forget_node(&node).await?;
+        println!("Nothing waits for {node} any more. It gave back {units} units.");
         Ok(ExitCode::SUCCESS)
     })
     .await

@@ -28,6 +28,7 @@ pub struct Gateway {
     pub idle_timeout: u64,
     pub upstreams: Upstreams,
     pub durability: Durability,
+    pub leases: LeaseCheck,
     pub spool_full: SpoolFull,
     /// Bytes.
     pub spool_max_bytes: u64,
@@ -101,6 +102,14 @@ impl Upstreams {
             dns_stale: reader.number("TURNPIKE_UPSTREAM_DNS_STALE", 1, 604_800).unwrap_or(3_600),
         }
     }
+}
+
+/// Whether units are leased only while some are left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LeaseCheck {
+    Exact,
+    /// Every request for units is granted. For the control run of the credit test.
+    Off,
 }
 
 /// What recorded usage survives.

@@ -26,6 +26,12 @@ const fn secret(name: &'static str, key: &'static str, default: &'static str, me
 /// All of them, in the order in which the help lists them.
 pub const VARIABLES: &[Variable] = &[
     plain(
+        "TURNPIKE_ROLE",
+        "node.role",
+        "all",
+        "What this process does. all: everything. gateway: serves calls only, one of several gateways on one DATABASE_URL with one TURNPIKE_SECRET; exactly one other process is all",
+    ),
+    plain(
         "TURNPIKE_PORTAL_LISTEN",
         "listen.portal",
         "127.0.0.1:3000",
@@ -208,6 +214,12 @@ pub const VARIABLES: &[Variable] = &[
         "gateway.durability",
         "process",
         "process: usage survives kill -9. host: it also survives a power cut (a disk flush before each answer). off, in development only: no usage is recorded at all, which is what the crash test is compared with",
+    ),
+    plain(
+        "TURNPIKE_LEASES",
+        "gateway.leases",
+        "exact",
+        "exact: units of quotas and credit are taken from Postgres only while some are left. off, in development only: always, which is what the credit test is compared with",
     ),
     plain(
         "TURNPIKE_SPOOL_FULL",

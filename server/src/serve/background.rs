@@ -2,7 +2,7 @@
 
 use crate::{
     cli::CommandError,
-    config::Config,
+    config::{Config, Role},
     data_dir::DataDir,
     tasks::{
         Nudge, Stop, Tasks, apply_webhooks,
@@ -10,6 +10,7 @@ use crate::{
         close_periods, follow_clock,
         follow_directory::{self, Follower},
         make_partitions, push_to_stripe, send_mail, ship_spool, sweep_sessions,
+        tend_leases::{self, Tender},
     },
 };
 use app::state::{AppState, Clock};
@@ -18,7 +19,7 @@ use gateway::Directory;
 use std::{sync::Arc, time::Duration};
 use store::Store;
 
-use super::{LAST_SHIPMENT, Ready, data_plane::Units};
+use super::{LAST_SHIPMENT, Ready};
 
 /// What can be asked to run sooner.
 #[derive(Default)]
@@ -33,7 +34,7 @@ pub struct Background<'a> {
     pub state: &'a AppState,
     pub data: &'a DataDir,
     pub directory: &'a Directory,
-    pub units: &'a Units,
+    pub tender: &'a Tender,
     pub board: &'a Board,
 }
 
@@ -47,7 +48,7 @@ impl Background<'_> {
         last: Stop,
         ready: Ready,
     ) -> Result<Nudges, CommandError> {
-        let Self { config, state, data, directory, units, board } = self;
+        let Self { config, state, data, directory, tender, board } = self;
 
         let follower = Follower {
             store: state.store.clone(),
@@ -55,15 +56,23 @@ impl Background<'_> {
             clock: state.clock.clone(),
             secrets: state.secrets.clone(),
             gateway: directory.clone(),
-            units: units.clone(),
             in_force: Arc::new(ready.directory),
-            seeded: ready.with_database,
+            migrated: ready.with_database,
         };
         tasks.spawn(follow_directory::run(follower, board.clone(), stop.clone()));
         last_tasks.spawn(ship_spool::run(ready.shipper, board.clone(), last, LAST_SHIPMENT));
 
         if state.settings.development {
             tasks.every(follow_clock::NAME, follow_clock::PERIOD, Nudge::default(), with(state, follow_clock::run));
+        }
+        let tend = tender.clone();
+        tasks.every(tend_leases::NAME, tend_leases::PERIOD, Nudge::default(), move || {
+            let tend = tend.clone();
+            async move { tend.tend().await }
+        });
+        // The rest is done once for the whole installation, by whoever has the portal.
+        if config.role == Role::Gateway {
+            return Ok(Nudges::default());
         }
         let partitions = with(state, make_partitions::run);
         tasks.every(make_partitions::NAME, make_partitions::PERIOD, Nudge::default(), partitions);

@@ -8,16 +8,13 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use domain::{
-    allowance::Allowance,
     directory::{Directory, ProductSecret, UpstreamHeader},
     id::{PartnerId, ProductId, SubscriptionId},
     key_text::Environment,
     limit::rule::Share,
     period::Period,
 };
-use gateway::{
-    Deadlines, Freshness, GatewayConfig, Held, InProcess, Leases, Sealed, Secret, Snapshot, Spool, WhenFull,
-};
+use gateway::{Deadlines, Freshness, GatewayConfig, Sealed, Secret, Snapshot, Spool, WhenFull};
 use jiff::Timestamp;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 use store::Store;
@@ -105,56 +102,6 @@ pub fn compile(directory: &Directory, secrets: &Secrets) -> Snapshot {
         tracing::warn!(subject = problem.subject, problem = problem.message, "the gateway cannot use this");
     }
     snapshot
-}
-
-/// Units of this process, and where they are counted from.
-#[derive(Clone)]
-pub struct Units {
-    pub leases: Arc<Leases>,
-    exchange: InProcess,
-}
-
-impl Units {
-    pub fn new() -> Self {
-        let exchange = InProcess::default();
-        Self { leases: Leases::new(Arc::new(exchange.clone())), exchange }
-    }
-}
-
-impl Default for Units {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-/// Tells what Postgres knows of each running period, and begins to hand out units. The spool has been shipped before, so that
-/// nothing that was used is missing.
-///
-/// # Errors
-/// Postgres does not answer.
-pub async fn seed(units: &Units, directory: &Directory, store: &Store, now: Timestamp) -> Result<(), TaskError> {
-    let running = running_periods(directory, now);
-    let ranges: Vec<_> = running.iter().map(|(partner, (_, period))| (*partner, *period)).collect();
-    let mut known = Vec::new();
-    for (partner, environment, used) in store.all_partners_units_used(&ranges).await? {
-        // Test calls use no quota.
-        if let (Environment::Live, Some((_, period))) = (environment, running.get(&partner)) {
-            let allowance = Allowance::quota(partner, *period);
-            units.exchange.add_used(allowance, used);
-            known.push(Held { allowance, base: 0, elsewhere: used, limit: 0 });
-        }
-    }
-    units.leases.begin(known);
-    Ok(())
-}
-
-fn running_periods(directory: &Directory, now: Timestamp) -> HashMap<PartnerId, (SubscriptionId, Period)> {
-    let running = directory.partners.iter().filter_map(|partner| {
-        let subscription = partner.subscription.as_ref()?;
-        let period = subscription.cycle.period_at(now).ok()?;
-        Some((partner.id, (subscription.id, period)))
-    });
-    running.collect()
 }
 
 /// What time it is for the gateway.

@@ -9,15 +9,12 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use domain::directory::Directory;
-use jiff::SignedDuration;
 use std::{sync::Arc, time::Duration};
 use store::{Store, directory::DirectoryListener};
 use tokio::{runtime::Handle, task::spawn_blocking, time::sleep};
 
 pub const NAME: &str = "follow_directory";
 const PERIOD: Duration = Duration::from_millis(900);
-/// Usage counts as stored when the shipper found nothing more this recently.
-const CAUGHT_UP: SignedDuration = SignedDuration::from_secs(2);
 
 /// Follows one store.
 pub struct Follower {
@@ -26,11 +23,10 @@ pub struct Follower {
     pub clock: Clock,
     pub secrets: Arc<Secrets>,
     pub gateway: gateway::Directory,
-    pub units: data_plane::Units,
     /// What the gateway decides by.
     pub in_force: Arc<Directory>,
-    /// Whether quotas know what was used; not after a start without Postgres.
-    pub seeded: bool,
+    /// Whether the schema is up to date; not known after a start without Postgres.
+    pub migrated: bool,
 }
 
 impl Follower {
@@ -39,17 +35,15 @@ impl Follower {
     /// # Errors
     /// Postgres does not answer; what was in force stays.
     pub async fn follow(&mut self) -> Result<(), TaskError> {
-        if !self.seeded {
+        if !self.migrated {
             // After a start without Postgres nobody has brought the schema up to date. sqlx's migration cannot be proven
             // to be `Send`, so it gets a thread.
             let (store, runtime) = (self.store.clone(), Handle::current());
             spawn_blocking(move || runtime.block_on(store.migrate())).await??;
+            self.migrated = true;
         }
         if self.in_force.version != self.store.directory_version().await? {
             self.put_in_force().await?;
-        }
-        if !self.seeded {
-            self.seed_late().await?;
         }
         Ok(())
     }
@@ -67,16 +61,6 @@ impl Follower {
         self.in_force = directory;
         tracing::debug!(version = self.in_force.version, "the directory changed");
         Ok(kept?)
-    }
-
-    /// After a start without Postgres: once the spool is stored, Postgres knows of all that was used.
-    async fn seed_late(&mut self) -> Result<(), TaskError> {
-        let now = self.clock.now();
-        if self.store.usage_lag(now).await?.is_some_and(|lag| lag <= CAUGHT_UP) {
-            data_plane::seed(&self.units, &self.in_force, &self.store, now).await?;
-            self.seeded = true;
-        }
-        Ok(())
     }
 }
 

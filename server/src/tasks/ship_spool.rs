@@ -9,7 +9,15 @@ use app::state::Clock;
 use domain::usage::{UsageEvent, wire};
 use jiff::Timestamp;
 use spool::{Batch, Reader};
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use store::{
     Store,
     ingest::{IngestError, Position},
@@ -33,11 +41,12 @@ pub struct Shipper {
     spool: PathBuf,
     node: String,
     lanes: BTreeMap<u32, Reader>,
+    caught_up: Arc<AtomicBool>,
 }
 
 impl Shipper {
     pub fn new(store: Store, clock: Clock, spool: PathBuf, node: String) -> Self {
-        Self { store, clock, spool, node, lanes: BTreeMap::new() }
+        Self { store, clock, spool, node, lanes: BTreeMap::new(), caught_up: Arc::default() }
     }
 
     /// Ships all that is there now, and says how many events that were.
@@ -54,7 +63,13 @@ impl Shipper {
         for lane in lanes {
             shipped += self.ship_lane(lane).await?;
         }
+        self.caught_up.store(true, Ordering::Release);
         Ok(shipped)
+    }
+
+    /// Whether all was shipped once: what an earlier life of this node left, at least.
+    pub fn caught_up(&self) -> Arc<AtomicBool> {
+        self.caught_up.clone()
     }
 
     async fn stands_at(&self, lane: u32) -> Result<Position, TaskError> {

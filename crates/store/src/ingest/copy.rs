@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-const COLUMNS: i16 = 24;
+const COLUMNS: i16 = 25;
 const STATEMENT: &str = "copy usage_events (partner_id, at, node, lane, sequence, request_id, app_id, key_id, team_id, \
      member_id, environment, plan_version_id, product_id, operation_id, method, path, status, outcome, refusal, units, \
-     bytes_in, bytes_out, duration_us, upstream_us) from stdin with (format binary)";
+     bytes_in, bytes_out, duration_us, upstream_us, credits) from stdin with (format binary)";
 
 /// Postgres counts from 2000-01-01T00:00:00Z.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -70,7 +70,8 @@ impl Row<'_> {
             Outcome::Refused(code) => self.text(code.describe().code),
             _ => self.null(),
         }
-        for count in [event.units, event.bytes_in, event.bytes_out, event.duration_us, event.upstream_us] {
+        for count in [event.units, event.bytes_in, event.bytes_out, event.duration_us, event.upstream_us, event.credits]
+        {
             self.count(count);
         }
     }

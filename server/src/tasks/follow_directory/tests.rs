@@ -24,9 +24,8 @@ async fn follower(store: &TestStore, folder: &TempDir) -> Follower {
         clock: state.clock,
         gateway: gateway::directory(data_plane::compile(&directory, &state.secrets)),
         secrets: state.secrets,
-        units: data_plane::Units::new(),
         in_force: Arc::new(directory),
-        seeded: true,
+        migrated: true,
     }
 }
 
