@@ -5,6 +5,7 @@
 
 pub mod access;
 mod cache;
+mod credit;
 pub(crate) mod csv;
 mod extract;
 mod guard;

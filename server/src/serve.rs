@@ -24,9 +24,7 @@ use crate::{
     leases::PostgresExchange,
     logs,
     portal::site::Site,
-    tasks::{
-        Nudge, StopSwitch, Tasks, board::Board, follow_clock, purge_caches, ship_spool::Shipper, tend_leases,
-    },
+    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, purge_caches, ship_spool::Shipper, tend_leases},
     watch, webhooks,
 };
 use admin::Admin;

@@ -31,8 +31,9 @@ Usage: cargo xtask <command>
             --fast                   leave the browser out
   bench   Measure, and print: wasm, page, start, cold, limits, all,
             gateway, gateway-flood, gateway-idle, gateway-bodies
-  chaos   Kill a running server under load, and count what was lost
+  chaos   Break a running server under load, and check what was promised: kill, credits
             kill --rounds N          with SIGKILL, N times
+            credits --nodes N        while calls race for the last units of credit, on N gateways
   check   Let one outside judge run: cache
   build   Build the program as one file, optimised, with the site inside
   wasm    Build the browser half into the site folder

@@ -2,6 +2,7 @@
 
 mod browser;
 mod code;
+mod credits;
 mod kill;
 mod licences;
 mod referees;
@@ -37,6 +38,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     referees::check(&mut tally);
     kill::check(&mut tally);
     upstream::check(&mut tally);
+    credits::check(&mut tally);
     if !fast {
         browser::check(&mut tally);
     }

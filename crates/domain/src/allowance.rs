@@ -28,9 +28,10 @@ impl Allowance {
         Self { partner, kind: Kind::Quota, period }
     }
 
-    /// The partner's prepaid credit. Its period is all of time.
+    /// The partner's prepaid credit. Its period is all of time, from 1970 to the year 9999.
     pub const fn credit(partner: PartnerId) -> Self {
-        Self { partner, kind: Kind::Credit, period: Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX } }
+        let end = Timestamp::constant(253_370_764_800, 0);
+        Self { partner, kind: Kind::Credit, period: Period { start: Timestamp::UNIX_EPOCH, end } }
     }
 }
 

@@ -104,3 +104,6 @@ impl Leases {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -26,6 +26,7 @@ mod calls {
     mod http_cache_tests;
     mod https;
     mod large;
+    mod leases;
     mod lifecycle;
     mod limits;
     mod metering;

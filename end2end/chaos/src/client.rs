@@ -86,7 +86,8 @@ async fn call_without_pause(port: u16, key: String, number: usize, stop: Arc<Ato
     seen
 }
 
-async fn call_once(sender: &mut http1::SendRequest<Empty<Bytes>>, port: u16, key: &str, id: &str) -> Option<u16> {
+/// The status of one call, once its whole answer was read.
+pub async fn call_once(sender: &mut http1::SendRequest<Empty<Bytes>>, port: u16, key: &str, id: &str) -> Option<u16> {
     sender.ready().await.ok()?;
     let request = Request::get("/payments/payments")
         .header("host", format!("127.0.0.1:{port}"))

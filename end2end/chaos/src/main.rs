@@ -7,9 +7,15 @@
 //! twice, M is within U, and M without C holds only calls that were in flight at a kill.
 //!
 //! `chaos upstream` (R19, R20, R34, R37): what happens while the API behind the gateway fails.
+//!
+//! `chaos credits` (R28): thousands of calls race for 100 units of credit, or of a hard quota, on one gateway or on several
+//! that share one Postgres, while one of them is killed. Promise: exactly 100 units are ever served, the balance is never
+//! below zero, and in the end what was granted, what was spent and what the events say are the same number.
 
 mod checker;
 mod client;
+mod cluster;
+mod credits;
 mod upstream;
 mod upstream_trial;
 mod world;
@@ -30,6 +36,8 @@ enum Experiment {
     Kill(Kill),
     /// Let upstreams fail; calls end in time and cost nothing, and others do not notice.
     Upstream(upstream_trial::Trial),
+    /// Let calls race for the last units of credit while a gateway is killed; not one more may be served.
+    Credits(credits::Credits),
 }
 
 #[derive(Parser, Clone)]
@@ -64,6 +72,7 @@ struct Kill {
 async fn main() -> ExitCode {
     match Arguments::parse().experiment {
         Experiment::Kill(kill) => try_kill(&kill).await,
+        Experiment::Credits(credits) => credits::main(&credits).await,
         Experiment::Upstream(trial) => match upstream_trial::run(&trial).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,

@@ -9,6 +9,7 @@ use std::{
     collections::HashMap,
     convert::Infallible,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::net::TcpListener;
 
@@ -23,6 +24,11 @@ pub struct Upstream {
 
 impl Upstream {
     pub async fn start() -> Result<Self, Trouble> {
+        Self::after(Duration::ZERO).await
+    }
+
+    /// Answers each call after a while.
+    pub async fn after(delay: Duration) -> Result<Self, Trouble> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let port = listener.local_addr()?.port();
         let arrivals = Arrivals::default();
@@ -30,7 +36,7 @@ impl Upstream {
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let kept = Arc::clone(&kept);
-                let answer = service_fn(move |request| answer(request, Arc::clone(&kept)));
+                let answer = service_fn(move |request| answer(request, Arc::clone(&kept), delay));
                 tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), answer));
             }
         });
@@ -46,9 +52,16 @@ impl Upstream {
     }
 }
 
-async fn answer(request: Request<Incoming>, arrivals: Arrivals) -> Result<Response<Full<Bytes>>, Infallible> {
+async fn answer(
+    request: Request<Incoming>,
+    arrivals: Arrivals,
+    delay: Duration,
+) -> Result<Response<Full<Bytes>>, Infallible> {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("none").to_owned();
     *arrivals.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default() += 1;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     let body = Bytes::from_static(b"{\"id\":\"pay_1\",\"status\":\"succeeded\"}");
     let mut response = Response::new(Full::new(body));
     response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));

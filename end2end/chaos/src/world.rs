@@ -163,21 +163,8 @@ impl World {
     }
 
     fn psql(&self, statement: &str) -> Result<String, Trouble> {
-        let socket = self.psql_address()?;
-        let output = Command::new("psql").args(["--no-psqlrc", "-qAt", "-d", &socket, "-c", statement]).output()?;
-        if output.status.success() {
-            Ok(String::from_utf8(output.stdout)?)
-        } else {
-            Err(format!("psql: {}", String::from_utf8_lossy(&output.stderr)).into())
-        }
-    }
-
-    /// Where the private Postgres listens, from the line that it wrote about itself (postmaster.pid).
-    fn psql_address(&self) -> Result<String, Trouble> {
-        let pid = fs::read_to_string(self.folder.path().join("data/postgres/data/postmaster.pid"))?;
-        let lines: Vec<&str> = pid.lines().collect();
-        let (port, socket) = (lines.get(3).ok_or("no port")?, lines.get(4).ok_or("no socket folder")?);
-        Ok(format!("host={socket} port={port} user=turnpike dbname=turnpike"))
+        let (socket, port) = postgres(self.folder.path())?;
+        psql(&socket, &port, statement)
     }
 
     fn apply(&self) -> Result<String, Trouble> {
@@ -235,7 +222,28 @@ impl Drop for World {
     }
 }
 
-fn serve(command: &[String], environment: &[(String, String)], folder: &Path) -> Result<Child, Trouble> {
+/// Where the private Postgres of a world in that folder listens, from the lines that it wrote about itself (postmaster.pid):
+/// the folder of its socket, and its port.
+pub fn postgres(folder: &Path) -> Result<(String, String), Trouble> {
+    let pid = fs::read_to_string(folder.join("data/postgres/data/postmaster.pid"))?;
+    let mut lines = pid.lines().skip(3);
+    let (port, socket) = (lines.next().ok_or("no port")?, lines.next().ok_or("no socket folder")?);
+    Ok((socket.to_owned(), port.to_owned()))
+}
+
+/// What a statement gives, one line for each row.
+pub fn psql(socket: &str, port: &str, statement: &str) -> Result<String, Trouble> {
+    let address = format!("host={socket} port={port} user=turnpike dbname=turnpike");
+    let output = Command::new("psql").args(["--no-psqlrc", "-qAt", "-d", &address, "-c", statement]).output()?;
+    if output.status.success() {
+        Ok(String::from_utf8(output.stdout)?)
+    } else {
+        Err(format!("psql: {}", String::from_utf8_lossy(&output.stderr)).into())
+    }
+}
+
+/// Starts a server whose log is in that folder.
+pub fn serve(command: &[String], environment: &[(String, String)], folder: &Path) -> Result<Child, Trouble> {
     let (program, arguments) = command.split_first().ok_or("nothing to run")?;
     let log = File::options().create(true).append(true).open(folder.join("server.log"))?;
     let child = Command::new(program)
@@ -249,17 +257,23 @@ fn serve(command: &[String], environment: &[(String, String)], folder: &Path) ->
     Ok(child)
 }
 
-fn write_setup(folder: &Path, setup: &str) -> Result<(), Trouble> {
+/// Writes the product's document.
+pub fn write_document(folder: &Path) -> Result<(), Trouble> {
     fs::write(
         folder.join("api.yaml"),
         "openapi: 3.1.0\ninfo: {title: Payments, version: '1'}\npaths:\n  /payments:\n    get:\n      operationId: listPayments\n      \
          responses: {'200': {description: All payments}}\n",
     )?;
+    Ok(())
+}
+
+fn write_setup(folder: &Path, setup: &str) -> Result<(), Trouble> {
+    write_document(folder)?;
     Ok(fs::write(folder.join("setup.yaml"), setup)?)
 }
 
 /// The first text in the answer that looks like a live key.
-fn find_key(answer: &Value) -> Option<String> {
+pub fn find_key(answer: &Value) -> Option<String> {
     match answer {
         Value::String(text) => text.starts_with("tp_live_").then(|| text.clone()),
         Value::Array(items) => items.iter().find_map(find_key),
@@ -269,7 +283,7 @@ fn find_key(answer: &Value) -> Option<String> {
 }
 
 /// The status of a plain GET; nothing where the server is not there or breaks off.
-async fn get_status(port: u16, path: &str, headers: &str) -> Option<u16> {
+pub async fn get_status(port: u16, path: &str, headers: &str) -> Option<u16> {
     let ask = async {
         let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
         let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{headers}Connection: close\r\n\r\n");
@@ -281,7 +295,8 @@ async fn get_status(port: u16, path: &str, headers: &str) -> Option<u16> {
     tokio::time::timeout(Duration::from_secs(2), ask).await.ok().flatten()
 }
 
-fn free_port() -> Result<u16, Trouble> {
+/// A port that nobody listens on.
+pub fn free_port() -> Result<u16, Trouble> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 

@@ -55,6 +55,8 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/partners/{partner}/suspend", Whose::Provider, Scope::PartnersWrite),
     rule(Method::POST, "/api/partners/{partner}/reactivate", Whose::Provider, Scope::PartnersWrite),
     rule(Method::POST, "/api/partners/{partner}/plan", Whose::Provider, Scope::PartnersWrite),
+    rule(Method::GET, "/api/partners/{partner}/credit", Whose::Provider, Scope::PartnersRead),
+    rule(Method::POST, "/api/partners/{partner}/credit", Whose::Provider, Scope::PartnersWrite),
 ];
 
 /// The line of a route.

@@ -208,6 +208,15 @@ async fn the_provider_sells_a_product_and_moves_a_partner_to_a_plan() {
     let assigned = app.post(&token, &format!("{partner}/plan"), json!({"plan": "starter"})).await;
     assert_eq!(assigned.status, 204, "{}", assigned.text);
     assert_eq!(app.post(&token, &format!("{partner}/plan"), json!({"plan": "none"})).await.status, 422);
+    let credit = format!("{partner}/credit");
+    for _ in 0..2 {
+        let body = json!({"units": 250, "reason": "Invoice 7", "reference": "pay-7"});
+        let granted = app.post(&token, &credit, body).await;
+        assert_eq!((granted.status.as_u16(), granted.json()["granted"].clone()), (200, json!(250)), "once");
+    }
+    let too_much = app.post(&token, &credit, json!({"units": -251, "reason": "Back"})).await;
+    assert_eq!(too_much.status, 409);
+    assert_eq!(app.get(&token, &credit).await.json(), json!({"granted": 250, "used": 0, "balance": 250}));
     let line = app.get(&token, "/api/partners?search=acme").await.json()["items"][0].clone();
     assert_eq!((line["plan"].clone(), line["plan_version"].clone()), (json!("Starter"), json!(2)));
     assert_eq!(app.post(&token, &format!("{partner}/suspend"), json!({"reason": "unpaid"})).await.status, 204);

@@ -150,7 +150,13 @@ impl Gateway {
                 format!("{nodes} gateways are numbered 0 to {last}; this is {node_index}"),
             );
         }
+        let checks = [("exact", LeaseCheck::Exact), ("off", LeaseCheck::Off)];
+        let leases = reader.choice("TURNPIKE_LEASES", &checks, LeaseCheck::Exact);
+        if leases == LeaseCheck::Off && !development {
+            reader.problem("TURNPIKE_LEASES", "off is for development only; leave it out");
+        }
         Self {
+            leases,
             tls: Tls::read(reader),
             cores: reader.number("TURNPIKE_GATEWAY_CORES", 1, 256).unwrap_or(all_cores),
             max_body: reader.number("TURNPIKE_GATEWAY_MAX_BODY", 1, u64::MAX).unwrap_or(10 << 20),

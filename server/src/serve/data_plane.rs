@@ -4,20 +4,16 @@ use crate::{
     cli::CommandError,
     config::{Config, Durability, SpoolFull},
     data_dir::DataDir,
-    tasks::TaskError,
 };
 use app::{secrets::Secrets, state::Clock};
 use domain::{
     directory::{Directory, ProductSecret, UpstreamHeader},
-    id::{PartnerId, ProductId, SubscriptionId},
-    key_text::Environment,
+    id::ProductId,
     limit::rule::Share,
-    period::Period,
 };
 use gateway::{Deadlines, Freshness, GatewayConfig, Sealed, Secret, Snapshot, Spool, WhenFull};
 use jiff::Timestamp;
-use std::{collections::HashMap, sync::Arc, time::Duration};
-use store::Store;
+use std::{collections::HashMap, time::Duration};
 
 /// The gateway's configuration.
 pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayConfig {

@@ -14,6 +14,7 @@ pub fn check(tally: &mut Tally) {
     });
 }
 
+/// Runs one experiment against the built server.
 pub(super) fn attack(arguments: &[&str]) -> Outcome {
     let mut chaos =
         process::program(&workspace::program("chaos", false).to_string_lossy(), arguments, &workspace::root());

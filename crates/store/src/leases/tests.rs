@@ -161,6 +161,8 @@ async fn credit_is_taken_from_the_balance_and_quota_is_not_charged_with_it() {
     assert_eq!(sums(&store, Kind::Quota).await, (3, 3, 3));
     let standing = store.credit(world.partner).await.expect("a standing");
     assert_eq!((standing.granted, standing.used, standing.balance), (100, 6, 94));
+    let known = store.begin_leases("b", world.now).await.expect("begun");
+    assert!(known.contains(&Known { of, base: 0, elsewhere: 70, limit: 100 }), "{known:?}");
     let too_much = store.grant_credit(world.partner, &grant(-31, "back"), Actor::System, world.now).await;
     assert!(matches!(too_much, Err(StoreError::Conflict { .. })), "{too_much:?}");
     store.grant_credit(world.partner, &grant(-30, "back"), Actor::System, world.now).await.expect("taken back");

@@ -1,16 +1,10 @@
 //! A change in Postgres, and when the gateway has it.
 
 use super::*;
-use crate::{
-    tasks::StopSwitch,
-    test_app::{self, event},
-};
-use domain::{key_text::Environment, period::Period};
-use gateway::Allowance;
+use crate::{tasks::StopSwitch, test_app};
 use std::time::Instant;
 use store::{
-    Actor, NewPlan, PlanMeta,
-    ingest::Position,
+    Actor,
     test_db::{self, TestStore, world::World},
 };
 use tempfile::TempDir;

@@ -1,0 +1,191 @@
+//! Units from an exchange: shared by nodes, short for a while, out of reach.
+
+use super::{
+    client::{request, send},
+    world::{PEPPER, TRY_KEY, World, quota},
+};
+use domain::{allowance::Allowance, policy::AllowanceOutage, quota::Beyond};
+use gateway::{Gateway, GatewayConfig, Leases, Running, Secret, Spool};
+use http::Method;
+use std::{sync::Arc, time::Duration};
+use tempfile::TempDir;
+
+/// A second gateway with the same directory and exchange.
+async fn second(world: &World) -> (Running, Arc<Leases>, TempDir) {
+    let spool = tempfile::tempdir().expect("a directory");
+    let free = "127.0.0.1:0".parse().expect("an address");
+    let mut config = GatewayConfig::new(free, String::new(), Secret(PEPPER), Secret(TRY_KEY), Spool::at(spool.path()));
+    config.cores = 1;
+    let leases = Leases::new(Arc::new(world.exchange.node(1)));
+    leases.begin(Vec::new());
+    let gateway = Gateway::start(config, world.snapshots.clone(), leases.clone(), world.clock.clone());
+    (gateway.expect("a gateway"), leases, spool)
+}
+
+/// A world whose partner pays each unit beyond the quota, where there is one, with credit.
+async fn prepaid(units: Option<u64>) -> World {
+    World::with(|directory, _| {
+        let terms = &mut directory.plans[0].terms;
+        terms.admission.credit.required = true;
+        if let Some(units) = units {
+            quota(terms, units, Beyond::Block);
+        }
+        directory.products[0].timeout_ms = 60_000;
+    })
+    .await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_nodes_serve_exactly_the_units_of_a_quota() {
+    let world = World::with(|directory, _| {
+        quota(&mut directory.plans[0].terms, 100, Beyond::Block);
+        directory.products[0].timeout_ms = 60_000;
+    })
+    .await;
+    let (other, _leases, _spool) = second(&world).await;
+    let calls: Vec<_> = (0..1000)
+        .map(|call| {
+            let address = if call % 2 == 0 { world.address } else { other.address() };
+            let request = request(Method::GET, "/payments/items/1", &world.live);
+            tokio::spawn(async move { send(address, request).await.status })
+        })
+        .collect();
+    let mut served = 0;
+    for call in calls {
+        match call.await.expect("no panic") {
+            200 => served += 1,
+            status => assert_eq!(status, 429),
+        }
+    }
+    assert_eq!((served, world.upstream.seen().len()), (100, 100));
+    assert_eq!(world.exchange.taken(Allowance::quota(world.partner(), world.period())), 100);
+    assert!(world.exchange.exchanges() < 100, "{} exchanges for a thousand calls", world.exchange.exchanges());
+}
+
+#[tokio::test]
+async fn what_an_idle_node_holds_goes_to_the_one_that_looks_for_it() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 40, Beyond::Block)).await;
+    let (other, leases, _spool) = second(&world).await;
+    let ask = || send(other.address(), request(Method::GET, "/payments/items/1", &world.live));
+    assert_eq!(ask().await.status, 200);
+    let mut served = 1;
+    while world.get("/payments/items/1").await.status == 200 {
+        served += 1;
+    }
+    assert!(served < 40, "the other holds a block");
+    tokio::time::sleep(Duration::from_millis(1_200)).await;
+    let now = gateway::Clock::now(&*world.clock);
+    for _ in 0..2 {
+        leases.tend(now, false).await.expect("tended");
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+    }
+    while world.get("/payments/items/1").await.status == 200 {
+        served += 1;
+    }
+    assert_eq!(served, 40);
+}
+
+#[tokio::test]
+async fn what_a_gateway_that_ends_did_not_spend_goes_back() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 1_000, Beyond::Block)).await;
+    let of = Allowance::quota(world.partner(), world.period());
+    for _ in 0..3 {
+        assert_eq!(world.get("/payments/items/1").await.status, 200);
+    }
+    assert!(world.exchange.taken(of) > 3);
+    world.allowance.close().await.expect("closed");
+    assert_eq!(world.exchange.taken(of), 3);
+    assert_eq!(world.get("/payments/items/1").await.header("x-ratelimit-remaining"), "996", "and it can go on");
+}
+
+#[tokio::test]
+async fn while_nobody_answers_only_what_is_held_is_spent() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 12, Beyond::Block)).await;
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    world.exchange.set_down(true);
+    let mut served = 1;
+    let refused = loop {
+        let answer = world.get("/payments/items/1").await;
+        if answer.status != 200 {
+            break answer;
+        }
+        served += 1;
+    };
+    assert_eq!((refused.status, refused.code()), (503, "allowance-unavailable".to_owned()));
+    assert!((1..12).contains(&served), "{served} of a block");
+    world.exchange.set_down(false);
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    // The first call finds out, the next is served.
+    let _ = world.get("/payments/items/1").await;
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    while world.get("/payments/items/1").await.status == 200 {
+        served += 1;
+    }
+    let events = world.events();
+    assert_eq!(events.iter().map(|event| event.units).sum::<u64>(), 12, "{served}");
+}
+
+#[tokio::test]
+async fn a_product_that_stays_open_serves_a_bounded_overdraft() {
+    let world = World::with(|directory, _| {
+        quota(&mut directory.plans[0].terms, 4, Beyond::Block);
+        directory.products[0].policy.allowance_outage = AllowanceOutage::Open { overdraft_units: 7 };
+    })
+    .await;
+    world.exchange.set_down(true);
+    let mut served = 0;
+    for _ in 0..12 {
+        let answer = world.get("/payments/items/1").await;
+        match answer.status {
+            200 => served += 1,
+            _ => assert_eq!(answer.code(), "allowance-unavailable"),
+        }
+    }
+    assert_eq!(served, 7);
+    assert_eq!(world.allowance.used(world.partner(), world.period()), 7);
+    // A call that fails gives its overdraft back.
+    assert_eq!(world.get("/payments/fail").await.status, 503);
+}
+
+#[tokio::test]
+async fn credit_pays_each_unit_and_nothing_is_served_without() {
+    let world = prepaid(None).await;
+    assert_eq!(world.get("/payments/items/1").await.code(), "credit-exhausted");
+    world.exchange.add_credit(world.partner(), 7);
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let first = world.get("/payments/heavy").await;
+    assert_eq!((first.status, first.header("x-turnpike-credit-remaining")), (200, "2"));
+    let refused = world.get("/payments/heavy").await;
+    assert_eq!((refused.status, refused.code()), (402, "credit-exhausted".to_owned()));
+    assert_eq!(world.get("/payments/fail").await.status, 500, "which costs nothing");
+    assert_eq!(world.get("/payments/items/1").await.header("x-turnpike-credit-remaining"), "1");
+    let test = send(world.address, request(Method::GET, "/payments/heavy", &world.test)).await;
+    assert_eq!((test.status, test.header("x-turnpike-credit-remaining")), (200, ""), "a test call uses none");
+    let credits: u64 = world.events().iter().map(|event| event.credits).sum();
+    assert_eq!(credits, 6);
+}
+
+#[tokio::test]
+async fn credit_pays_what_is_beyond_the_quota_also_within_one_call() {
+    let world = prepaid(Some(8)).await;
+    world.exchange.add_credit(world.partner(), 4);
+    assert_eq!(world.get("/payments/heavy").await.header("x-turnpike-credit-remaining"), "4");
+    let both = world.get("/payments/heavy").await;
+    assert_eq!((both.status, both.header("x-turnpike-credit-remaining")), (200, "2"));
+    assert_eq!(world.get("/payments/heavy").await.code(), "credit-exhausted");
+    let paid: Vec<_> = world.events_once(3).await.iter().map(|event| (event.units, event.credits)).collect();
+    assert!(paid.contains(&(5, 0)) && paid.contains(&(5, 2)) && paid.contains(&(0, 0)), "{paid:?}");
+}
+
+#[tokio::test]
+async fn a_smaller_quota_is_in_force_at_once_and_what_is_held_beyond_it_goes_back() {
+    let mut world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 1_000, Beyond::Block)).await;
+    for _ in 0..5 {
+        assert_eq!(world.get("/payments/items/1").await.status, 200);
+    }
+    world.change(|directory| quota(&mut directory.plans[0].terms, 7, Beyond::Block));
+    assert_eq!(world.get("/payments/items/1").await.header("x-ratelimit-remaining"), "1");
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+    assert_eq!(world.exchange.taken(Allowance::quota(world.partner(), world.period())), 7);
+}

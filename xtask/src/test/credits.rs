@@ -1,0 +1,19 @@
+//! Calls that race for 100 units while a gateway is killed: exactly 100 are served, of credit and of a hard quota, on one gateway
+//! and on three; and without the look at what is left the same check must fail. `cargo xtask chaos credits` runs it alone.
+
+use super::{kill::attack, tally::Tally};
+
+pub fn check(tally: &mut Tally) {
+    tally.one("Of 100 units of credit exactly 100 are served, whoever is killed", || {
+        attack(&["credits", "--calls", "4000", "--connections", "200"])
+    });
+    tally.one("The same on three gateways", || {
+        attack(&["credits", "--calls", "4000", "--connections", "200", "--nodes", "3"])
+    });
+    tally.one("The same of a hard quota on three gateways", || {
+        attack(&["credits", "--calls", "4000", "--connections", "200", "--nodes", "3", "--limit", "quota"])
+    });
+    tally.one("Control run: without a look at what is left the same check fails", || {
+        attack(&["credits", "--calls", "2000", "--connections", "100", "--without-check"])
+    });
+}
