@@ -114,6 +114,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(partners::suspend))
         .routes(routes!(partners::reactivate))
         .routes(routes!(partners::assign_plan))
+        .routes(routes!(credit::show))
+        .routes(routes!(credit::grant))
 }
 
 #[cfg(test)]

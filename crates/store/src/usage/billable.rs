@@ -4,7 +4,7 @@ use super::{
     UsageFilter,
     source::{Ranges, from_used},
 };
-use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
+use crate::{Store, StoreError, row::ReadRow as _};
 use domain::{
     id::{OperationId, PartnerId, ProductId},
     key_text::Environment,
@@ -72,50 +72,4 @@ impl Store {
         let rows = self.used(UNITS, partner, &Ranges::new(&[range]), &filter).await?;
         Ok(rows.first().map(|row| row.count("units")).transpose()?.unwrap_or_default())
     }
-
-    /// [`Self::units_used`] of many partners at once, each in its own range: what a starting gateway counts on from.
-    /// Where a partner used nothing in an environment, that row is left out.
-    pub async fn all_partners_units_used(
-        &self,
-        ranges: &[(PartnerId, Period)],
-    ) -> Result<Vec<(PartnerId, Environment, u64)>, StoreError> {
-        let rows = sqlx::query(
-            "with asked as (
-                 select partner, first, past,
-                     case when date_trunc('hour', first, 'UTC') = first then first
-                         else date_trunc('hour', first, 'UTC') + interval '1 hour' end as first_hour,
-                     date_trunc('hour', past, 'UTC') as past_hour
-                 from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) as a (partner, first, past)
-             ), used as (
-                 select partner, environment, units from asked cross join lateral (
-                     select environment, units from usage_hourly
-                     where partner_id = partner and hour >= first_hour and hour < past_hour offset 0
-                 ) as rolled_up
-                 union all
-                 select partner, environment, units from asked cross join lateral (
-                     select environment, units from usage_events
-                     where partner_id = partner and at >= first and at < least(first_hour, past) offset 0
-                 ) as before
-                 union all
-                 select partner, environment, units from asked cross join lateral (
-                     select environment, units from usage_events
-                     where partner_id = partner and at >= greatest(past_hour, first_hour) and at < past offset 0
-                 ) as behind
-             )
-             select partner, environment, sum(units)::bigint as units from used group by 1, 2 having sum(units) > 0",
-        )
-        .bind(ranges.iter().map(|(partner, _)| partner.0).collect::<Vec<_>>())
-        .bind(ranges.iter().map(|(_, range)| Ts(range.start)).collect::<Vec<_>>())
-        .bind(ranges.iter().map(|(_, range)| Ts(range.end)).collect::<Vec<_>>())
-        .fetch_all(self.pool())
-        .await?;
-        let used = |row: sqlx::postgres::PgRow| {
-            Ok((PartnerId(row.try_get("partner")?), environment(&row)?, row.count("units")?))
-        };
-        rows.into_iter().map(used).collect()
-    }
-}
-
-fn environment(row: &sqlx::postgres::PgRow) -> Result<Environment, sqlx::Error> {
-    row.parsed("environment")
 }
