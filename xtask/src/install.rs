@@ -51,6 +51,15 @@ pub fn proxies_and_wrk() -> Outcome {
     Ok(())
 }
 
+/// Servers that read HTTP in other ways than we do.
+pub fn other_proxies() -> Outcome {
+    let missing = |program: &str| !Path::new("/usr/sbin").join(program).exists();
+    if ["nginx", "haproxy", "apache2"].into_iter().any(missing) {
+        debian::install("nginx, HAProxy or Apache", &["nginx-light", "haproxy", "apache2"], "to read our requests")?;
+    }
+    Ok(())
+}
+
 /// Whether Node.js and npm are here already.
 pub fn has_node() -> bool {
     on_path("node") && on_path("npm")

@@ -34,7 +34,7 @@ Usage: cargo xtask <command>
   chaos   Break a running server under load, and check what was promised: kill, credits
             kill --rounds N          with SIGKILL, N times
             credits --nodes N        while calls race for the last units of credit, on N gateways
-  check   Let one outside judge run: cache
+  check   Let one outside judge run: cache, smuggling
   build   Build the program as one file, optimised, with the site inside
   wasm    Build the browser half into the site folder
   help    This text

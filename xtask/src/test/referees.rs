@@ -11,6 +11,10 @@ pub fn check(tally: &mut Tally) {
         let packages = ["build", "--package", "stripe-stand-in", "--package", "server", "--package", "payments-api"];
         process::show(process::cargo(packages))
     });
+    tally.many("Referee: four servers read one request or none in what we forward", || {
+        let (well, lines) = judges::smuggling::run(false)?;
+        Ok(Count::of(well, &lines))
+    });
     let end2end = workspace::end2end();
     let (openapi, stripe) = (end2end.join("openapi-referee"), end2end.join("stripe-stand-in/referee"));
     tally.many("Referee: OpenAPI documents are valid", || judge(&openapi, "validate.mjs", documents()?));
