@@ -72,6 +72,13 @@ fn the_json_schema_has_the_fields_of_the_file() {
     let mut written = serde_json::to_value(&whole).expect("writes");
     // Written only where they are not empty.
     written["products"]["payments"]["invited"] = json!(["acme"]);
+    let key = &mut written["partners"]["acme"]["apps"]["web-shop"]["keys"]["web-shop-test"];
+    key["kind"] = json!("token");
+    key["issuer"] = json!("https://id.example");
+    key["identity"] = json!("web-shop");
+    key["allowed_addresses"] = json!(["192.0.2.0/24"]);
+    key["scopes"] = json!(["payments"]);
+    key["expires_at"] = json!("2027-01-31T00:00:00Z");
     written["products"]["payments"]["secrets"] = json!({"identity-signing": "env:KEY"});
     let plans = written["plans"].as_object_mut().expect("plans");
     let (first, prices): (Vec<Value>, Vec<Value>) =
