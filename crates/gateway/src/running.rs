@@ -68,7 +68,8 @@ pub enum StartError {
 impl Gateway {
     /// Opens the usage log and the port, and serves on threads of its own.
     ///
-    /// Install the metrics recorder before compiling the first snapshot, and begin the leases before this.
+    /// Install the metrics recorder before compiling the first snapshot, and begin the leases before this. A directory
+    /// belongs to one gateway: its snapshots keep where units are counted.
     pub fn start(
         config: GatewayConfig,
         directory: Directory,

@@ -37,7 +37,7 @@ pub struct Account {
     elsewhere: AtomicI64,
     /// The plan's limit under which `granted` was taken.
     under: AtomicU64,
-    /// How many units there are at all, by the last answer.
+    /// How many units there are at all, by the last answer; below zero before there was one.
     limit: AtomicI64,
     /// Where `used` passes this, more is fetched ahead of time.
     low: AtomicI64,
@@ -102,7 +102,7 @@ impl Account {
             granted: AtomicI64::new(0),
             elsewhere: AtomicI64::new(0),
             under: AtomicU64::new(NO_LIMIT),
-            limit: AtomicI64::new(0),
+            limit: AtomicI64::new(-1),
             low: AtomicI64::new(i64::MAX),
             cold: Mutex::new(cold),
             answers: watch::Sender::new(0),
@@ -125,9 +125,13 @@ impl Account {
         unsigned(self.elsewhere.load(Relaxed).saturating_add(self.used.load(Relaxed)))
     }
 
-    /// Units that are left, as far as it is known here, of as many as the last answer named.
-    pub(crate) fn left(&self) -> u64 {
-        unsigned(self.limit.load(Relaxed)).saturating_sub(self.used())
+    /// Units that are left, as far as it is known here; where nothing is known, it is asked for.
+    pub(crate) fn left(self: &Arc<Self>) -> Option<u64> {
+        let limit = u64::try_from(self.limit.load(Relaxed)).ok();
+        if limit.is_none() {
+            self.fetch_ahead();
+        }
+        limit.map(|limit| limit.saturating_sub(self.used()))
     }
 
     /// Takes the units if this node holds them. `limit` is the plan's, or `None` where the exchange knows it. Returns the
@@ -243,9 +247,9 @@ impl Account {
     async fn exchange(self: Arc<Self>) {
         let turn = Turn(self.clone());
         loop {
-            let (ask, asked_for) = self.ask();
+            let (ask, limit) = self.ask();
             let answer = timeout(PATIENCE, self.desk.exchange.exchange(ask)).await;
-            let well = self.finish(answer.ok().and_then(Result::ok), asked_for);
+            let well = self.finish(answer.ok().and_then(Result::ok), limit, ask.need);
             if !well || self.cold().need == 0 {
                 drop(turn);
                 return;
@@ -280,7 +284,7 @@ impl Account {
     }
 
     /// Notes how an exchange went; whether it was answered.
-    fn finish(&self, answer: Option<Granted>, limit: u64) -> bool {
+    fn finish(&self, answer: Option<Granted>, limit: u64, need: u64) -> bool {
         self.desk.answered(answer.is_some());
         let mut cold = self.cold();
         let Some(granted) = answer else {
@@ -289,7 +293,8 @@ impl Account {
         };
         self.note(&mut cold, granted);
         self.under.store(limit, Relaxed);
-        cold.exhausted = (granted.taken >= granted.limit).then(Instant::now);
+        // Only who needed some has told the other nodes that nothing is left.
+        cold.exhausted = (need > 0 && granted.taken >= granted.limit).then(Instant::now);
         true
     }
 

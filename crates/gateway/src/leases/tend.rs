@@ -12,7 +12,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 /// Accounts that are asked for at once.
 const CHUNK: usize = 500;
@@ -20,6 +20,8 @@ const CHUNK: usize = 500;
 const IDLE_WHILE_WANTED: Duration = Duration::from_secs(1);
 /// Without a call for so long, all units go back.
 const IDLE: Duration = Duration::from_secs(10);
+/// Between two looks at exchanges that are under way at the end.
+const WHILE_BUSY: Duration = Duration::from_millis(10);
 /// The balance of credit is followed for so long after the last call.
 const FOLLOW_CREDIT: Duration = Duration::from_secs(5);
 
@@ -46,10 +48,17 @@ impl Leases {
     /// # Errors
     /// Postgres does not answer; then the next start gives it back.
     pub async fn close(&self) -> Result<(), ExchangeDown> {
-        let held: Vec<_> = self.all().into_iter().filter(|account| account.held() > 0).collect();
-        for chunk in held.chunks(CHUNK) {
-            let chunk: Vec<Turn> = chunk.iter().filter_map(Turn::begin).collect();
-            self.give_back(&chunk.iter().map(|turn| &turn.0).collect::<Vec<_>>()).await?;
+        // Those whose exchange is under way are let go once it has ended.
+        for _ in 0..10 {
+            let held: Vec<_> = self.all().into_iter().filter(|account| !account.is_empty()).collect();
+            if held.is_empty() {
+                break;
+            }
+            for chunk in held.chunks(CHUNK) {
+                let chunk: Vec<Turn> = chunk.iter().filter_map(Turn::begin).collect();
+                self.give_back(&chunk.iter().map(|turn| &turn.0).collect::<Vec<_>>()).await?;
+            }
+            sleep(WHILE_BUSY).await;
         }
         Ok(())
     }

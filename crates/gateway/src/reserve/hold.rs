@@ -74,7 +74,8 @@ struct Part {
 
 impl Part {
     fn release(&mut self, units: u64) {
-        let (units, overdrawn) = (units.min(self.units), units.min(self.overdrawn));
+        let units = units.min(self.units);
+        let overdrawn = units.min(self.overdrawn);
         self.account.release_overdrawn(overdrawn);
         self.account.release(units - overdrawn);
         (self.units, self.overdrawn) = (self.units - units, self.overdrawn - overdrawn);
@@ -148,7 +149,7 @@ impl Reservation {
         if let Some(paced) = self.paced.take() {
             paced.settle(credits);
         }
-        self.quota.units = 0;
+        (self.quota.units, self.quota.overdrawn) = (0, 0);
         self.credit = None;
     }
 }
@@ -239,7 +240,7 @@ impl Holding<'_> {
         let part = |account: &Arc<Account>, units, overdrawn| Part { account: account.clone(), units, overdrawn };
         let taken = hard.and_then(|_| quota.take(self.units, hard));
         if let Some(used) = taken {
-            standings.credit = Some(credit.left());
+            standings.credit = credit.left();
             return Ok((used, part(quota, self.units, 0), Some(part(credit, 0, 0))));
         }
         let mut within = part(quota, 0, 0);
@@ -257,7 +258,7 @@ impl Holding<'_> {
                 Left::Overdraft(_) => Ok(part(credit, beyond, beyond)),
             }),
         };
-        standings.credit = Some(credit.left());
+        standings.credit = credit.left();
         match taken {
             Ok(from_credit) => Ok((quota.used(), within, Some(from_credit))),
             Err(no) => {
@@ -288,9 +289,10 @@ impl Holding<'_> {
         No::Refused(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait))
     }
 
-    fn credit_exhausted(&self, credit: &Account, units: u64) -> Refusal {
+    fn credit_exhausted(&self, credit: &Arc<Account>, units: u64) -> Refusal {
         let beyond = if self.plan.quota.is_some() { " beyond the quota" } else { "" };
-        let detail = format!("The call needs {units} units of credit{beyond}, and {} are left.", credit.left());
+        let left = credit.left().unwrap_or(0);
+        let detail = format!("The call needs {units} units of credit{beyond}, and {left} are left.");
         Refusal::new(Code::CreditExhausted, detail)
     }
 }
