@@ -291,10 +291,11 @@ impl Account {
             cold.need = 0;
             return false;
         };
+        let block = granted.granted.saturating_sub(unsigned(self.granted.load(Relaxed)));
         self.note(&mut cold, granted);
         self.under.store(limit, Relaxed);
-        // Only who needed some has told the other nodes that nothing is left.
-        cold.exhausted = (need > 0 && granted.taken >= granted.limit).then(Instant::now);
+        // Only who got less than it needed has told the other nodes that nothing is left.
+        cold.exhausted = (block < need).then(Instant::now);
         true
     }
 
