@@ -47,10 +47,10 @@ fn families() -> Vec<Family> {
         codes: Code::ALL.into_iter().map(Code::describe).filter(|described| wanted(described.status)).collect(),
     };
     let all = vec![
-        pick("Keys", &|status| status == 401),
+        pick("Credentials", &|status| status == 401),
         pick("Plan and account", &|status| status == 403),
-        pick("Limits and quota", &|status| status == 429 || status == 402),
-        pick("The request", &|status| matches!(status, 400 | 404 | 405 | 413 | 414)),
+        pick("Limits, quota and credit", &|status| status == 429 || status == 402),
+        pick("The request", &|status| matches!(status, 400 | 404 | 405 | 408 | 409 | 413 | 414 | 421 | 422 | 431)),
         pick("The gateway and what is behind it", &|status| status >= 500),
     ];
     all.into_iter().filter(|family| !family.codes.is_empty()).collect()

@@ -62,17 +62,13 @@ pub fn headers(code: Code) -> Vec<(&'static str, &'static str)> {
             ),
             ("RateLimit", "r is how many units are left, t the seconds until the next billing period."),
         ],
-        Code::Overloaded | Code::MeteringUnavailable => {
-            vec![("Retry-After", "Whole seconds to wait before trying again.")]
-        }
         Code::MethodNotAllowed => vec![("Allow", "The methods that this path answers to.")],
-        Code::MissingKey
-        | Code::MalformedKey
-        | Code::UnknownKey
-        | Code::ExpiredKey
-        | Code::RevokedKey
-        | Code::ConflictingCredentials => vec![("WWW-Authenticate", "How to send a key: as a bearer token.")],
-        _ => Vec::new(),
+        Code::IdempotencyInFlight => vec![("Retry-After", "Whole seconds to wait before asking for the answer.")],
+        other => match other.describe().status {
+            401 => vec![("WWW-Authenticate", "How to send a credential: as a bearer token.")],
+            429 | 503 => vec![("Retry-After", "Whole seconds to wait before trying again.")],
+            _ => Vec::new(),
+        },
     }
 }
 
@@ -91,15 +87,13 @@ fn example_headers(code: Code) -> &'static [&'static str] {
             "RateLimit-Policy: \"minute\";q=100;w=60, \"quota\";q=10000;w=2592000;qu=\"units\"",
             "RateLimit: \"minute\";r=99;t=60, \"quota\";r=0;t=864000",
         ],
-        Code::Overloaded | Code::MeteringUnavailable => &["Retry-After: 5"],
         Code::MethodNotAllowed => &["Allow: GET, POST"],
-        Code::MissingKey
-        | Code::MalformedKey
-        | Code::UnknownKey
-        | Code::ExpiredKey
-        | Code::RevokedKey
-        | Code::ConflictingCredentials => &["WWW-Authenticate: Bearer realm=\"api\""],
-        _ => &[],
+        Code::IdempotencyInFlight => &["Retry-After: 1"],
+        other => match other.describe().status {
+            401 => &["WWW-Authenticate: Bearer realm=\"api\""],
+            429 | 503 => &["Retry-After: 5"],
+            _ => &[],
+        },
     }
 }
 
