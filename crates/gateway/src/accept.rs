@@ -9,6 +9,7 @@ use crate::{
     client_address::TrustedProxies,
     config::{Deadlines, WhenFull},
     headers::Via,
+    idempotency::{InHand, Keys},
     key_sets::KeySets,
     leases::Leases,
     live::LiveLimits,
@@ -90,6 +91,7 @@ pub(crate) struct Shared {
     /// Of an address within a minute on each core; then it is told so.
     pub guesses_per_minute: u32,
     pub watcher: Option<Arc<dyn Watcher>>,
+    pub idempotency: Keys,
     pub started: Instant,
     /// What the clock of limits showed then, in nanoseconds: it goes on over restarts.
     pub started_at: u64,
@@ -125,6 +127,7 @@ pub(crate) struct Core {
     pub load: Load,
     pub request_ids: RequestIds,
     pub remembered: Remembered,
+    pub in_hand: InHand,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     /// Ticks since the core started.
     now: Rc<Cell<u64>>,
@@ -192,6 +195,7 @@ pub(crate) async fn serve(
         bulkheads: Bulkheads::default(),
         request_ids: RequestIds::new(),
         remembered,
+        in_hand: InHand::default(),
         connections,
         now,
     });
@@ -322,7 +326,8 @@ async fn sweep(core: Rc<Core>) {
 
 async fn drain(core: &Core, deadline: Instant) -> usize {
     core.connections.borrow().values().for_each(|connection| connection.drain());
-    while !core.connections.borrow().is_empty() && Instant::now() < deadline {
+    let busy = || !core.connections.borrow().is_empty() || core.in_hand.has_calls();
+    while busy() && Instant::now() < deadline {
         sleep(Duration::from_millis(5)).await;
     }
     core.connections.borrow().values().for_each(|connection| connection.cut_off());

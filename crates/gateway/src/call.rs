@@ -4,11 +4,12 @@ use crate::{
     accept::{Connection, Core},
     admit,
     authenticate::{Asking, Caller, Rejection, requirements},
-    cache, cost,
+    cache::{self, Consulted},
+    cost,
     forward::{self, Journey},
-    headers, identity,
-    matching::{self, Reached},
-    meter::{Metered, Reply, Upload, UploadState},
+    headers, idempotency, identity,
+    matching::{self, Reached, Target},
+    meter::{Metered, Reply, Source, Upload, UploadState},
     request_id::{RequestText, X_REQUEST_ID},
     reserve::{self, Draft, Ending, Permit},
     respond::{Refusal, Standings},
@@ -28,7 +29,7 @@ const MAX_HEADERS: usize = 100;
 
 /// Answers the request. Whatever happens, a known caller's call is recorded once.
 pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: Request<Incoming>) -> Response<Reply> {
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&head.headers, now);
     let trace = watch::begin(&core, &head.headers);
@@ -58,32 +59,68 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
         Ok(target) => target,
         Err((refusal, caller)) => return refuse(&core, &draft, refusal, Some(&caller), reached, &standings),
     };
-    let mut kept = cache::consult(&core, &target, &head, !body.is_end_stream());
+    let keyed = idempotency::concerns(target.operation().idempotency_key, &head.headers);
+    // A call with a key has an answer of its own: it only tells the cache what it changed.
+    let mut kept = cache::consult(&core, &target, &head, keyed || !body.is_end_stream());
     target.price = kept.price(&target);
-    let refuse_target = |refusal, standings: &Standings| {
-        refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), standings)
-    };
     if let Err(refusal) = requirements::check(&target) {
-        return refuse_target(refusal, &standings);
+        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings);
     }
     let announced = body.size_hint().lower();
     if announced > core.shared.body_limit {
         let detail = format!("A body is at most {} bytes long, this one has {announced}.", core.shared.body_limit);
-        return refuse_target(Refusal::new(Code::BodyTooLarge, detail), &standings);
+        let refusal = Refusal::new(Code::BodyTooLarge, detail);
+        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings);
+    }
+    if keyed {
+        return idempotency::answer(core, connection, target, draft, head, body, kept).await;
     }
     if let Some(refusal) = kept.refusal() {
-        return refuse_target(refusal, &standings);
+        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings);
     }
-    let mut admission = match admit::admit(&core, &target, &draft, head.uri.query(), &mut standings).await {
-        Ok(admission) => admission,
-        Err(refusal) => return refuse_target(refusal, &standings),
+    let spent = match admit::admit(&core, &target, &draft, head.uri.query(), &mut standings).await {
+        Ok(admission) => spend(&core, &target, &draft, &mut kept, admission, &mut standings).await,
+        Err(refusal) => Err(refusal),
     };
+    let spent = match spent {
+        Ok(spent) => spent,
+        Err(refusal) => {
+            return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings);
+        }
+    };
+    let permit = spent.permit(core.clone(), target, draft);
+    carry_out(&core, &connection, permit, head, Source::Client(body), kept, standings).await
+}
+
+/// What an admitted call takes: its places and its units.
+pub(crate) struct Spent {
+    reservation: Option<reserve::Reservation>,
+    places: reserve::Places,
+}
+
+impl Spent {
+    pub(crate) fn permit(self, core: Rc<Core>, target: Target, draft: Draft) -> Permit {
+        let mut permit = Permit::new(core, target, draft, self.reservation);
+        permit.places = self.places;
+        permit
+    }
+}
+
+/// Takes the call's place at the upstream, then its units.
+pub(crate) async fn spend(
+    core: &Rc<Core>,
+    target: &Target,
+    draft: &Draft,
+    kept: &mut Consulted,
+    mut admission: admit::Admission<'_>,
+    standings: &mut Standings,
+) -> Result<Spent, Refusal> {
     if !kept.is_hit()
-        && let Err(refusal) = forward::check(&core, target.product().upstream.as_ref())
-        && !kept.stands_in(&core)
+        && let Err(refusal) = forward::check(core, target.product().upstream.as_ref())
+        && !kept.stands_in(core)
     {
-        admission.withdraw(&mut standings);
-        return refuse_target(refusal, &standings);
+        admission.withdraw(standings);
+        return Err(refusal);
     }
     let in_flight = admission.in_flight.take();
     let entered =
@@ -91,23 +128,30 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let berth = match entered {
         Ok(berth) => berth,
         Err(refusal) => {
-            admission.withdraw(&mut standings);
-            return refuse_target(refusal, &standings);
+            admission.withdraw(standings);
+            return Err(refusal);
         }
     };
-    let reservation = match reserve::take(&core, &target, admission, now, &mut standings).await {
-        Ok(reservation) => reservation,
-        Err(refusal) => return refuse_target(refusal, &standings),
-    };
+    let reservation = reserve::take(core, target, admission, draft.at, standings).await?;
+    Ok(Spent { reservation, places: (in_flight, berth) })
+}
 
-    let mut permit = Permit::new(core.clone(), target, draft, reservation);
-    permit.places = (in_flight, berth);
+/// Forwards the call, and gives the answer once what has to be recorded is.
+pub(crate) async fn carry_out(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    mut permit: Permit,
+    mut head: http::request::Parts,
+    body: Source,
+    mut kept: Consulted,
+    mut standings: Standings,
+) -> Response<Reply> {
     let upload = Rc::new(UploadState::new(connection.clone(), permit.bytes_in.clone()));
-    let (mut forwarded, outcome) = match kept.before_forward(&core, &connection, &mut permit, &mut head).await {
+    let (mut forwarded, outcome) = match kept.before_forward(core, connection, &mut permit, &mut head).await {
         Some(answer) => (Ok(answer), Outcome::Cached),
         None => {
-            let forwarded = forward_to(&core, &connection, &mut permit, head, body, &upload).await;
-            kept.after_forward(&core, &mut permit, forwarded)
+            let forwarded = forward_to(core, connection, &mut permit, head, body, &upload).await;
+            kept.after_forward(core, &mut permit, forwarded)
         }
     };
     if permit.target().operation().cost.is_some()
@@ -117,7 +161,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     }
     let Answer { mut head, body } = match forwarded {
         Ok(answer) => answer,
-        Err(refusal) => return give_up(&core, permit, refusal, &standings),
+        Err(refusal) => return give_up(core, permit, refusal.sent(upload.sent.get()), &standings),
     };
     headers::to_client(&mut head.headers);
     finish(&mut head.headers, &permit.draft().request_id, &standings);
@@ -127,11 +171,11 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
         AnswerBody::Full(bytes) => bytes,
         AnswerBody::Switched(upstream) => {
             websocket::put_upgrade(&mut head.headers);
-            websocket::switch(&connection, upstream, permit);
+            websocket::switch(connection, upstream, permit);
             return Response::from_parts(head, Reply::Whole(Bytes::new()));
         }
         body => {
-            let metered = Metered::new(body, permit, connection, status);
+            let metered = Metered::new(body, permit, connection.clone(), status);
             return Response::from_parts(head, Reply::Streaming(Box::new(metered)));
         }
     };
@@ -142,7 +186,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
         Err(error) => {
             tracing::error!(%error, "an answer is withheld because its event could not be recorded");
             core.shared.metrics.count_refusal(Code::MeteringUnavailable);
-            let refusal = Refusal::of(Code::MeteringUnavailable);
+            let refusal = Refusal::of(Code::MeteringUnavailable).sent(true);
             let mut response = refusal.answer(&core.shared.portal_url, &request_id);
             finish(response.headers_mut(), &request_id, &standings);
             response
@@ -177,7 +221,7 @@ async fn forward_to(
     connection: &Connection,
     permit: &mut Permit,
     mut head: http::request::Parts,
-    body: Incoming,
+    body: Source,
     upload: &Rc<UploadState>,
 ) -> Result<Answer, Refusal> {
     let target = permit.target();
@@ -185,7 +229,7 @@ async fn forward_to(
         return Err(Refusal::new(Code::UpstreamUnreachable, "The product's set-up is incomplete."));
     };
     let environment = target.caller.key().environment;
-    let opens_websocket = websocket::is_asked_for(&head) && body.is_end_stream();
+    let opens_websocket = websocket::is_asked_for(&head) && body.is_empty();
     headers::to_upstream(&mut head.headers, core, connection, permit.draft(), environment, upstream, head.version);
     if opens_websocket {
         websocket::put_upgrade(&mut head.headers);
@@ -231,7 +275,7 @@ fn give_up(core: &Rc<Core>, permit: Permit, refusal: Refusal, standings: &Standi
 }
 
 /// Says no, and records it where the caller is known.
-fn refuse(
+pub(crate) fn refuse(
     core: &Rc<Core>,
     draft: &Draft,
     refusal: Refusal,
@@ -267,7 +311,7 @@ fn refuse(
     response
 }
 
-fn finish(headers: &mut http::HeaderMap, request_id: &RequestText, standings: &Standings) {
+pub(crate) fn finish(headers: &mut http::HeaderMap, request_id: &RequestText, standings: &Standings) {
     headers.insert(X_REQUEST_ID, request_id.header());
     standings.put(headers);
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     client_address::TrustedProxies,
-    ports::{Names, SystemNames},
+    ports::{IdempotencyStore, Names, SystemNames},
     termination::Certificates,
     upstream::{Freshness, Reach},
     watch::Watcher,
@@ -11,7 +11,7 @@ use domain::limit::rule::Share;
 use spool::Durability;
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
-/// Everything but the ports.
+/// Everything but the ports that every gateway has.
 #[derive(Debug, Clone)]
 pub struct GatewayConfig {
     /// Where partners connect; port zero takes a free one, which [`crate::Running::address`] names.
@@ -55,6 +55,8 @@ pub struct GatewayConfig {
     pub guesses_per_minute: u32,
     /// Who is told how calls end, for logs and traces.
     pub watcher: Option<Arc<dyn Watcher>>,
+    /// What became of requests with an Idempotency-Key. `None` refuses them on operations that are marked.
+    pub idempotency: Option<Arc<dyn IdempotencyStore>>,
 }
 
 impl GatewayConfig {
@@ -84,6 +86,7 @@ impl GatewayConfig {
             key_set_pause: Duration::from_secs(30),
             guesses_per_minute: 60,
             watcher: None,
+            idempotency: None,
         }
     }
 }

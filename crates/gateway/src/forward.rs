@@ -171,10 +171,12 @@ async fn exchange(journey: &Journey<'_>, target: &Target, mut request: Request<U
             }
         };
         let reused = lease.reused;
+        let sent_before = journey.upload.sent.replace(true);
         let failed = match lease.send(request).await {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };
+        journey.upload.sent.set(sent_before || failed.written);
         let repeatable = may_repeat(&failed, journey.is_careful());
         let SendFailed { error, request: unsent, .. } = failed;
         let again = unsent.filter(|_| repeatable);

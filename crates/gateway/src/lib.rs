@@ -1,8 +1,8 @@
 //! The data plane: what happens to a partner's call between the client and the upstream.
 //!
-//! The files read in the order of a call: [`accept`], [`authenticate`], [`matching`], [`cache`], [`admit`], [`reserve`],
-//! [`forward`], [`meter`], [`record`], [`respond`]; `call` is the list of those steps. Each takes the previous one's value
-//! (Caller -> Target -> Admission -> Permit -> UsageEvent), so that the order cannot be got wrong.
+//! The files read in the order of a call: [`accept`], [`authenticate`], [`matching`], [`cache`], [`admit`],
+//! [`idempotency`], [`reserve`], [`forward`], [`meter`], [`record`], [`respond`]; `call` is the list of those steps. Each
+//! takes the previous one's value (Caller -> Target -> Admission -> Permit -> UsageEvent), so that the order cannot be got wrong.
 //!
 //! Owns: sockets, the compiled [`Snapshot`], live counters, the usage log's writers. Does not own: Postgres, pages, prices.
 //! It asks three ports: the directory (who and what), the [`Exchange`] of units (may they), the [`Recorder`] (it happened).
@@ -31,6 +31,7 @@ mod decimal;
 mod forward;
 mod grpc;
 mod headers;
+mod idempotency;
 mod identity;
 mod key_sets;
 mod leases;
@@ -61,8 +62,8 @@ pub use client_address::{ProxyHeader, TrustedProxies};
 pub use config::{Deadlines, GatewayConfig, Secret, Spool, Tls, WhenFull};
 pub use leases::{Account, InProcess, Leases};
 pub use ports::{
-    Answer, Ask, Clock, Directory, Exchange, ExchangeDown, Granted, Held, Names, RecordError, Recorder, SystemNames,
-    directory,
+    Answer, Answering, Ask, Attempt, Begun, Clock, Directory, Exchange, ExchangeDown, Granted, Held, IdempotencyStore,
+    KeysUnavailable, Names, RecordError, Recorder, SystemNames, directory,
 };
 pub use running::{Gateway, Running, StartError};
 pub use snapshot::{Problem, Sealed, Snapshot};

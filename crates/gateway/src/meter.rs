@@ -20,6 +20,10 @@ use std::{
     task::{Context, Poll},
 };
 
+mod frames;
+
+pub(crate) use frames::Frames;
+
 /// Why a body broke off. The peer's connection is closed, so that the cut is seen.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Broken {
@@ -43,12 +47,30 @@ pub(crate) struct UploadState {
     pub too_large: Cell<bool>,
     pub broken: Cell<bool>,
     pub ended: Cell<bool>,
+    /// Whether the upstream may have been sent a byte of the request.
+    pub sent: Cell<bool>,
 }
 
 impl UploadState {
     pub(crate) fn new(connection: Rc<Connection>, bytes: Rc<Cell<u64>>) -> Self {
         let no = || Cell::new(false);
-        Self { connection, bytes, too_large: no(), broken: no(), ended: no() }
+        Self { connection, bytes, too_large: no(), broken: no(), ended: no(), sent: no() }
+    }
+}
+
+/// Where a request's body comes from.
+pub(crate) enum Source {
+    Client(Incoming),
+    /// It was read whole before.
+    Whole(Bytes),
+}
+
+impl Source {
+    pub(crate) fn is_empty(&self) -> bool {
+        match self {
+            Self::Client(body) => body.is_end_stream(),
+            Self::Whole(body) => body.is_empty(),
+        }
     }
 
     fn end(&self) {
@@ -68,15 +90,22 @@ pub(crate) enum Upload {
         /// A frame that was taken and not sent.
         again: Option<Bytes>,
     },
+    Whole {
+        body: Option<Bytes>,
+        state: Rc<UploadState>,
+    },
 }
 
 impl Upload {
-    pub(crate) fn new(body: Incoming, state: Rc<UploadState>, limit: u64) -> Self {
-        if body.is_end_stream() {
-            state.ended.set(true);
-            return Self::Empty;
+    pub(crate) fn new(source: Source, state: Rc<UploadState>, limit: u64) -> Self {
+        match source {
+            Source::Client(body) if !body.is_end_stream() => Self::Streaming { body, state, limit, again: None },
+            Source::Whole(body) if !body.is_empty() => Self::Whole { body: Some(body), state },
+            _ => {
+                state.ended.set(true);
+                Self::Empty
+            }
         }
-        Self::Streaming { body, state, limit, again: None }
     }
 
     /// Takes back the one frame that was taken, so that the body is whole again; says whether it is.
@@ -84,6 +113,7 @@ impl Upload {
         match self {
             Self::Empty => frame.is_empty(),
             Self::Streaming { again, .. } => again.replace(frame).is_none(),
+            Self::Whole { body, .. } => body.replace(frame).is_none(),
         }
     }
 }
@@ -93,10 +123,21 @@ impl Body for Upload {
     type Error = Broken;
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
-        let Self::Streaming { body, state, limit, again } = self.get_mut() else { return Poll::Ready(None) };
-        if let Some(frame) = again.take() {
-            return Poll::Ready(Some(Ok(Frame::data(frame))));
-        }
+        let (body, state, limit) = match self.get_mut() {
+            Self::Empty => return Poll::Ready(None),
+            Self::Whole { body, state } => {
+                let Some(whole) = body.take() else { return Poll::Ready(None) };
+                state.bytes.set(whole.len() as u64);
+                state.ended.set(true);
+                return Poll::Ready(Some(Ok(Frame::data(whole))));
+            }
+            Self::Streaming { body, state, limit, again } => {
+                if let Some(frame) = again.take() {
+                    return Poll::Ready(Some(Ok(Frame::data(frame))));
+                }
+                (body, state, limit)
+            }
+        };
         let polled = match Pin::new(&mut *body).poll_frame(cx) {
             Poll::Ready(polled) => polled,
             Poll::Pending => return Poll::Pending,
@@ -139,6 +180,7 @@ impl Body for Upload {
     fn is_end_stream(&self) -> bool {
         match self {
             Self::Empty => true,
+            Self::Whole { body, .. } => body.is_none(),
             Self::Streaming { body, again, .. } => again.is_none() && body.is_end_stream(),
         }
     }
@@ -146,6 +188,7 @@ impl Body for Upload {
     fn size_hint(&self) -> SizeHint {
         match self {
             Self::Empty => SizeHint::with_exact(0),
+            Self::Whole { body, .. } => SizeHint::with_exact(body.as_ref().map_or(0, |body| body.len() as u64)),
             Self::Streaming { body, again, .. } => {
                 let again = again.as_ref().map_or(0, |frame| frame.len() as u64);
                 body.size_hint().exact().map_or_else(SizeHint::default, |left| SizeHint::with_exact(left + again))
@@ -160,6 +203,8 @@ pub(crate) enum Reply {
     /// Our own words, or an answer that is here as a whole and recorded.
     Whole(Bytes),
     Streaming(Box<Metered>),
+    /// Read before, in part or as a whole.
+    Frames(Box<Frames>),
 }
 
 impl Reply {
@@ -191,6 +236,12 @@ impl Metered {
         let Some(permit) = self.permit.take() else { return Ok(()) };
         let ending = Ending { status: self.status, outcome: Outcome::Served, bytes_out: self.bytes };
         permit.settle(ending).map_err(Broken::Unrecorded)
+    }
+
+    /// The rest flows to this client, whose connection keeps the deadlines from now on.
+    pub(crate) fn flow_to(&mut self, connection: Rc<Connection>) {
+        connection.begin_answer();
+        self.connection = connection;
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -261,6 +312,7 @@ impl Body for Reply {
             Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
             Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Streaming(metered) => metered.poll(cx),
+            Self::Frames(frames) => frames.poll(cx),
         }
     }
 
@@ -268,6 +320,7 @@ impl Body for Reply {
         match self {
             Self::Whole(bytes) => bytes.is_empty(),
             Self::Streaming(metered) => metered.permit.is_none() && metered.body.is_end_stream(),
+            Self::Frames(frames) => frames.is_end_stream(),
         }
     }
 
@@ -275,6 +328,7 @@ impl Body for Reply {
         match self {
             Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streaming(metered) => metered.body.size_hint(),
+            Self::Frames(frames) => frames.size_hint(),
         }
     }
 }

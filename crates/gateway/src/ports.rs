@@ -2,9 +2,14 @@
 
 use crate::snapshot::Snapshot;
 use arc_swap::ArcSwap;
-use domain::{allowance::Allowance, usage::UsageEvent};
+use domain::{
+    allowance::Allowance,
+    idempotency::{Slot, Unknown},
+    usage::UsageEvent,
+};
 use jiff::Timestamp;
-use std::{borrow::Cow, fmt, io, net::IpAddr, pin::Pin, sync::Arc};
+use std::{borrow::Cow, fmt, future::Future, io, net::IpAddr, pin::Pin, sync::Arc, time::Duration};
+use uuid::Uuid;
 
 /// Who and what: the current snapshot. Storing a new one changes the next call and none in flight.
 pub type Directory = Arc<ArcSwap<Snapshot>>;
@@ -95,6 +100,67 @@ pub trait Recorder: Send + Sync {
 #[derive(Debug, thiserror::Error)]
 #[error("usage cannot be recorded: {0}")]
 pub struct RecordError(pub String);
+
+/// What became of requests with an Idempotency-Key, on all nodes together.
+///
+/// Every method answers within a bounded time, whatever becomes of what is behind it.
+pub trait IdempotencyStore: std::fmt::Debug + Send + Sync {
+    /// Takes the key for the attempt, or tells what it holds. Of all attempts that race for a key, on all nodes, one is told
+    /// [`Begun::Fresh`], and it has to be ended by one of the other three.
+    fn begin(&self, attempt: &Arc<Attempt>) -> Answering<Result<Begun, KeysUnavailable>>;
+
+    /// Keeps the answer. It may be given to the client afterwards, and is [`Begun::Answered`] to each later attempt.
+    ///
+    /// # Errors
+    /// It is not kept; the key is [`Begun::InFlight`] at first and [`Begun::Unknown`] later.
+    fn keep(&self, attempt: &Arc<Attempt>, answer: Vec<u8>) -> Answering<Result<(), KeysUnavailable>>;
+
+    /// Frees the key: the upstream was not sent anything. Where that cannot be done at once it is tried again later.
+    fn release(&self, attempt: &Arc<Attempt>) -> Answering<()>;
+
+    /// The answer cannot be given again. Where that cannot be kept at once it is tried again later.
+    fn give_up(&self, attempt: &Arc<Attempt>, reason: Unknown) -> Answering<()>;
+}
+
+/// What a port gives that has to ask somebody else.
+pub type Answering<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A request that wants to be carried out under a key.
+#[derive(Debug)]
+pub struct Attempt {
+    /// New for each.
+    pub id: Uuid,
+    pub slot: Slot,
+    /// Of the request: another one under the same key is another request.
+    pub fingerprint: [u8; 32],
+    pub request_id: String,
+    /// The longest that it may take. When it is over and nobody has ended the attempt, it counts as lost.
+    pub longest: Duration,
+    /// How long its answer is given again.
+    pub keep: Duration,
+}
+
+/// What a key holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing until now: the attempt may be carried out.
+    Fresh,
+    /// Another attempt is being carried out.
+    InFlight,
+    /// An earlier request with another fingerprint.
+    Mismatch,
+    /// An earlier request, with the answer that [`IdempotencyStore::keep`] was given.
+    Answered(Vec<u8>),
+    /// An earlier request whose answer cannot be given again.
+    Unknown(Unknown),
+    /// Nothing, and the partner's kept answers take as much room as they may.
+    Full,
+}
+
+/// Keys cannot be looked up or kept at the moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the store of idempotency keys is unavailable: {0}")]
+pub struct KeysUnavailable(pub String);
 
 /// The time of events and billing periods; a test clock may be ahead of the machine's. Limits and timeouts use the
 /// machine's monotonic clock instead.

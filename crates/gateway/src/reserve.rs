@@ -84,6 +84,9 @@ pub(crate) async fn take(
     reservation
 }
 
+/// Among the partner's calls in flight, and among those at the upstream.
+pub(crate) type Places = (Option<Place>, Option<Berth>);
+
 /// The call may proceed, and holds what was reserved. It ends by [`Self::settle`] or, where the client leaves or the code
 /// panics, by its drop: either way what happened is recorded once and unused units are given back.
 #[derive(Debug)]
@@ -99,7 +102,7 @@ pub(crate) struct Permit {
     /// Units that the answer says the call costs.
     pub used: Option<u64>,
     /// Among the partner's calls in flight and at the product's upstream, until the call has ended.
-    pub places: (Option<Place>, Option<Berth>),
+    pub places: Places,
     /// The target that answers.
     pub sent: Option<Sent>,
     settled: bool,

@@ -2,7 +2,7 @@
 //!
 //! The status and the words of each refusal are one table, [`Code::describe`]; this is the one place that sends them.
 
-use crate::{decimal::Decimal, grpc::Refused, meter::Reply};
+use crate::{decimal::Decimal, grpc::Refused, idempotency::Ours, meter::Reply};
 use bytes::Bytes;
 use domain::{
     limit::{Limit, caller::Scope, sliding::Standing},
@@ -33,17 +33,19 @@ pub(crate) struct Refusal {
     detail: Cow<'static, str>,
     allow: Option<String>,
     retry_after: Option<u32>,
+    /// Whether the upstream may have been sent a byte of the request.
+    sent: bool,
 }
 
 impl Refusal {
     /// With the table's own words.
     pub(crate) const fn of(code: Code) -> Self {
-        Self { code, detail: Cow::Borrowed(code.describe().meaning), allow: None, retry_after: None }
+        Self { code, detail: Cow::Borrowed(code.describe().meaning), allow: None, retry_after: None, sent: false }
     }
 
     /// With a sentence about this very call.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), allow: None, retry_after: None }
+        Self { code, detail: detail.into(), allow: None, retry_after: None, sent: false }
     }
 
     pub(crate) fn allow(self, methods: String) -> Self {
@@ -52,6 +54,10 @@ impl Refusal {
 
     pub(crate) fn retry_after(self, seconds: u32) -> Self {
         Self { retry_after: Some(seconds), ..self }
+    }
+
+    pub(crate) fn sent(self, sent: bool) -> Self {
+        Self { sent, ..self }
     }
 
     pub(crate) const fn status(&self) -> u16 {
@@ -70,6 +76,7 @@ impl Refusal {
             "request_id": request_id,
         });
         let mut response = Response::new(Reply::text(problem.to_string()));
+        response.extensions_mut().insert(Ours { code: self.code, sent: self.sent });
         *response.status_mut() = StatusCode::from_u16(table.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         response.extensions_mut().insert(Refused(self.code));
         let headers = response.headers_mut();

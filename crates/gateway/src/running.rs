@@ -6,6 +6,7 @@ use crate::{
     cache::{Purger, Shelves},
     config::{GatewayConfig, Spool, WhenFull},
     headers::Via,
+    idempotency::Keys,
     key_sets::{self, KeySets},
     leases::Leases,
     live::{self, Keeper},
@@ -111,6 +112,7 @@ impl Gateway {
             upstreams: LiveUpstreams::new(cores),
             termination: config.tls.map(|tls| Termination::new(tls.certificates)).transpose()?,
             watcher: config.watcher,
+            idempotency: Keys::new(&config.pepper.0, config.idempotency),
             started,
             started_at,
         });

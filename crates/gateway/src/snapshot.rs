@@ -20,7 +20,7 @@ use domain::{
     key_text::Environment,
     limit::{Limit, spending::SpendingRule},
     period::{Cycle, Period},
-    policy::{FeatureGate, IdempotencyKey},
+    policy::{FeatureGate, Idempotency, IdempotencyKey},
     product::Visibility,
     quota::Quota,
 };
@@ -159,6 +159,8 @@ pub(crate) struct Product {
     /// `None` keeps no answers.
     pub cache: Option<cache::Rules>,
     pub route: String,
+    /// How long its operations' answers are kept for retries.
+    pub idempotency: Idempotency,
     pub metrics: ProductMetrics,
     /// Calls at its upstream at once, on each core; `None` takes the installation's bound.
     pub max_in_flight: Option<u32>,
@@ -266,6 +268,11 @@ impl Plan {
 }
 
 impl Product {
+    /// How long its upstream may take to begin an answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.upstream.as_ref().map_or(Duration::ZERO, |upstream| upstream.timeout)
+    }
+
     /// Whether the partner may know that the product exists, given whether its plan opens it.
     pub(crate) fn is_known_to(&self, partner: PartnerId, plan_opens: bool) -> bool {
         match self.visibility {

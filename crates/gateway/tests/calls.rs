@@ -5,6 +5,7 @@ mod calls {
     pub mod faulty;
     pub mod frames;
     pub mod issuer;
+    pub mod keys;
     pub mod scripted;
     pub mod upstream;
     pub mod world;
@@ -25,6 +26,7 @@ mod calls {
     mod http2_upstream;
     mod http_cache_tests;
     mod https;
+    mod idempotency;
     mod large;
     mod leases;
     mod lifecycle;

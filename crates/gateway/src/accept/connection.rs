@@ -111,6 +111,11 @@ impl Connection {
         Self { certificate: self.certificate.clone(), trunk: Some(self.clone()), ..stream }
     }
 
+    /// What a call that may outlive its client believes to be its connection: nobody closes it.
+    pub(crate) fn detached(&self) -> Self {
+        Self { certificate: self.certificate.clone(), ..Self::new(self.peer.clone(), self.secure, self.now.clone()) }
+    }
+
     /// Makes it an HTTP/2 connection.
     pub(super) fn share(&self) {
         self.rest();

@@ -150,6 +150,7 @@ fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Bo
             .as_ref()
             .map(|cache| cache::Rules::compile(&from.code, cache, &from.policy.authentication)),
         route: from.route.clone(),
+        idempotency: from.policy.idempotency,
         metrics: ProductMetrics::new(&from.code),
         max_in_flight: from.policy.upstream.max_in_flight,
     }
