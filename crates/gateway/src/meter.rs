@@ -56,6 +56,11 @@ impl UploadState {
         let no = || Cell::new(false);
         Self { connection, bytes, too_large: no(), broken: no(), ended: no(), sent: no() }
     }
+
+    fn end(&self) {
+        self.ended.set(true);
+        self.connection.note_upload_ended();
+    }
 }
 
 /// Where a request's body comes from.
@@ -71,11 +76,6 @@ impl Source {
             Self::Client(body) => body.is_end_stream(),
             Self::Whole(body) => body.is_empty(),
         }
-    }
-
-    fn end(&self) {
-        self.ended.set(true);
-        self.connection.note_upload_ended();
     }
 }
 
