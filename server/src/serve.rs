@@ -21,10 +21,13 @@ use crate::{
     config::{Config, Role},
     data_dir::DataDir,
     database::Database,
+    idempotency::Keys,
     leases::PostgresExchange,
     logs,
     portal::site::Site,
-    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, purge_caches, ship_spool::Shipper, tend_leases},
+    tasks::{
+        Nudge, StopSwitch, Tasks, board::Board, follow_clock, keep_keys, purge_caches, ship_spool::Shipper, tend_leases,
+    },
     watch, webhooks,
 };
 use admin::Admin;
@@ -123,9 +126,11 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let directory = gateway::directory(data_plane::compile(&prepared.directory, &secrets));
     let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
     let (watcher, exporter) = watch::start(&config.watch);
+    let keys = Keys::new(store.clone(), secrets.clone(), node.clone(), config.database.connections);
     let gateway = Gateway::start(
         GatewayConfig {
             watcher,
+            idempotency: Some(Arc::new(keys.clone())),
             tls: certificates.as_ref().map(certificates::Files::listener),
             upstream_authorities: data_plane::authorities(&config)?,
             connections_per_core: descriptors::connections(
@@ -158,6 +163,10 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         tender: &tender,
         board: &board,
     };
+    let (most, swept) = (config.gateway.idempotency_max_bytes, keys.clone());
+    let sweep = move || keep_keys::sweep(swept.clone(), most);
+    tasks.every(keep_keys::SWEEP, keep_keys::SWEEP_PERIOD, Nudge::default(), sweep);
+    tasks.every(keep_keys::TELL, keep_keys::TELL_PERIOD, Nudge::default(), move || keep_keys::tell(keys.clone()));
     let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, prepared)?;
 
     let hang_up = match certificates {

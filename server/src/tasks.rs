@@ -9,6 +9,7 @@ pub mod board;
 pub mod close_periods;
 pub mod follow_clock;
 pub mod follow_directory;
+pub mod keep_keys;
 pub mod make_partitions;
 pub mod purge_caches;
 pub mod push_to_stripe;

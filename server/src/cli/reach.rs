@@ -19,6 +19,7 @@ pub async fn migrate(config: Config) -> Result<ExitCode, CommandError> {
 /// `turnpike forget-node`.
 pub async fn forget_node(config: Config, node: String) -> Result<ExitCode, CommandError> {
     with_installation(&config, async |store, _, _| {
+        store.lose_attempts_of_node(&node, Timestamp::now()).await?;
         let units = store.forget_node(&node).await?;
         println!("Nothing waits for {node} any more. It gave back {units} units.");
         Ok(ExitCode::SUCCESS)

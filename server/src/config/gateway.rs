@@ -32,6 +32,8 @@ pub struct Gateway {
     pub spool_full: SpoolFull,
     /// Bytes.
     pub spool_max_bytes: u64,
+    /// Bytes of kept answers to requests with an Idempotency-Key, for each partner.
+    pub idempotency_max_bytes: u64,
     /// Whom to believe where a call comes from.
     pub trusted_proxies: TrustedProxies,
     /// Unknown credentials of one address within a minute, on each core.
@@ -170,6 +172,9 @@ impl Gateway {
             upstreams: Upstreams::read(reader),
             durability,
             spool_full: reader.choice("TURNPIKE_SPOOL_FULL", &spool_full, SpoolFull::Refuse),
+            idempotency_max_bytes: reader
+                .number("TURNPIKE_IDEMPOTENCY_MAX_BYTES", 1 << 20, u64::MAX)
+                .unwrap_or(256 << 20),
             spool_max_bytes: reader.number("TURNPIKE_SPOOL_MAX_BYTES", 1 << 20, u64::MAX).unwrap_or(4 << 30),
             trusted_proxies: trusted_proxies(reader),
             guesses_per_minute: reader.number("TURNPIKE_GUESSES_PER_MINUTE", 1, 1_000_000).unwrap_or(60),

@@ -234,6 +234,12 @@ pub const VARIABLES: &[Variable] = &[
         "Disk space that usage waiting for Postgres may take, in bytes",
     ),
     plain(
+        "TURNPIKE_IDEMPOTENCY_MAX_BYTES",
+        "gateway.idempotency_max_bytes",
+        "268435456",
+        "Room in Postgres for each partner's kept answers to requests with an Idempotency-Key, in bytes",
+    ),
+    plain(
         "TURNPIKE_TRUSTED_PROXIES",
         "gateway.trusted_proxies",
         "none",
