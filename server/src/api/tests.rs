@@ -143,6 +143,37 @@ async fn a_key_is_made_rotated_and_revoked_and_its_text_is_told_once() {
 }
 
 #[tokio::test]
+async fn bounds_are_set_and_changed_and_only_the_provider_registers_identities() {
+    let app = TestApp::start().await;
+    let world = World::new(&app.store).await;
+    let own = app.token(Some(world.partner), &[Scope::KeysRead, Scope::KeysWrite]).await;
+    let provider = app.token(None, &[Scope::KeysRead, Scope::KeysWrite]).await;
+    let shop = app.get(&own, "/api/apps").await.json()["items"][0]["id"].clone();
+    let new = json!({
+        "app": shop, "name": "Live", "environment": "live",
+        "bounds": {"allowed_addresses": ["192.0.2.9/24"], "scopes": ["pay"]},
+    });
+    let id = app.post(&own, "/api/keys", new).await.json()["id"].as_str().expect("an id").to_owned();
+    let listed = app.get(&own, "/api/keys").await.json();
+    assert_eq!(listed["items"][0]["allowed_addresses"], json!(["192.0.2.0/24"]));
+    let path = format!("/api/keys/{id}/bounds");
+    let put = async |body| app.send(Some(&own), "PUT", &path, Some(body)).await;
+    let wider = put(json!({"scopes": ["pay", "refund"]})).await;
+    assert_eq!((wider.status.as_u16(), &wider.json()["allowed_addresses"]), (200, &json!([])));
+    assert_eq!(put(json!({"allowed_addresses": ["everywhere"]})).await.status, 422);
+
+    let identity = json!({
+        "app": shop, "name": "Service", "environment": "live",
+        "kind": "token", "issuer": "https://id.example/", "identity": "acme",
+    });
+    assert_eq!(app.post(&own, "/api/identities", identity.clone()).await.status, 403);
+    let path = format!("/api/identities?partner={}", world.partner);
+    let made = app.post(&provider, &path, identity.clone()).await;
+    assert_eq!((made.status.as_u16(), &made.json()["identity"]), (201, &json!("acme")), "{}", made.text);
+    assert_eq!(app.post(&provider, &path, identity).await.status, 409);
+}
+
+#[tokio::test]
 async fn what_cannot_be_taken_is_told_with_a_pointer() {
     let app = TestApp::start().await;
     let world = World::new(&app.store).await;

@@ -48,6 +48,7 @@ partners:
         keys:
           live: { name: Live, environment: live }
           test: { name: Test, environment: test }
+          service: { name: Service, environment: live, kind: token, issuer: "https://id.example/", identity: acme, scopes: [pay] }
 "#;
 
 struct Installation {
@@ -186,4 +187,29 @@ async fn a_policy_and_its_secrets_arrive_whole_and_a_change_is_told_by_name_only
     installation.write("turnpike.yaml", &without);
     installation.walk(Mode::Apply).await;
     assert_eq!(installation.directory().await.secrets, []);
+}
+
+#[tokio::test]
+async fn a_keys_bounds_follow_the_file_and_an_identity_stays_what_it_is() {
+    let installation = Installation::new().await;
+    installation.walk(Mode::Apply).await;
+    let secrets = test_app::state(&installation.store).secrets;
+    let hash = secrets.hash_key("token\nhttps://id.example/\nacme");
+    let of = |directory: &Directory| directory.keys.iter().find(|key| key.hash == hash).cloned().expect("registered");
+    assert_eq!(of(&installation.directory().await).scopes, ["pay"]);
+
+    let narrower = SETUP.replace("scopes: [pay]", "scopes: [pay, refund], allowed_addresses: [192.0.2.9/24]");
+    installation.write("turnpike.yaml", &narrower);
+    let report = installation.walk(Mode::Apply).await;
+    assert_eq!(named(&report), ["key acme/shop/service"]);
+    let key = of(&installation.directory().await);
+    assert_eq!((key.scopes.len(), key.allowed_addresses), (2, vec!["192.0.2.0/24".to_owned()]));
+    assert_eq!(installation.walk(Mode::Apply).await.changes, []);
+
+    installation.write("turnpike.yaml", &SETUP.replace("identity: acme,", "identity: other,"));
+    let state = test_app::state(&installation.store);
+    let desired = Desired::read(&installation.path("turnpike.yaml")).expect("a file that can be used");
+    let now = state.clock.now();
+    let refused = walk(&desired, &installation.store, &state.secrets, &state.settings, Mode::Apply, now).await;
+    assert!(refused.is_err(), "another identity is another key");
 }
