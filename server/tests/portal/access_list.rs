@@ -311,6 +311,7 @@ pub fn address(line: &str, company: &Company, mail: i64) -> (bool, String) {
         ("{product}", product),
         ("{operation}", company.operation.clone()),
         ("{app}", company.app.to_string()),
+        ("{key}", company.key.to_string()),
         ("{place}", company.place.to_string()),
         ("{invoice}", company.invoice.to_string()),
         ("{member}", company.viewer.to_string()),
