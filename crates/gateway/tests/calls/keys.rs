@@ -12,9 +12,12 @@ use std::{
 };
 use uuid::Uuid;
 
+/// Who took a key, for which request, and what it holds.
+type Row = (Uuid, [u8; 32], Begun);
+
 #[derive(Debug, Default)]
 pub struct Keys {
-    rows: Mutex<HashMap<Slot, (Uuid, [u8; 32], Begun)>>,
+    rows: Mutex<HashMap<Slot, Row>>,
     /// Nothing is answered, and nothing is kept.
     pub down: AtomicBool,
     pub full: AtomicBool,
