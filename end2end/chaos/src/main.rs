@@ -11,11 +11,14 @@
 //! `chaos credits` (R28): thousands of calls race for 100 units of credit, or of a hard quota, on one gateway or on several
 //! that share one Postgres, while one of them is killed. Promise: exactly 100 units are ever served, the balance is never
 //! below zero, and in the end what was granted, what was spent and what the events say are the same number.
+//!
+//! `chaos fill` breaks nothing: it makes 100,000 keys, 10,000 partners and 1,000 routes for those who measure.
 
 mod checker;
 mod client;
 mod cluster;
 mod credits;
+mod fill;
 mod upstream;
 mod upstream_trial;
 mod world;
@@ -34,6 +37,8 @@ struct Arguments {
 enum Experiment {
     /// Kill the server under load, again and again; no call that a client saw answered may be lost or doubled.
     Kill(Kill),
+    /// Make a large installation of a running small one, for experiments and measurements.
+    Fill(fill::Fill),
     /// Let upstreams fail; calls end in time and cost nothing, and others do not notice.
     Upstream(upstream_trial::Trial),
     /// Let calls race for the last units of credit while a gateway is killed; not one more may be served.
@@ -73,6 +78,16 @@ async fn main() -> ExitCode {
     match Arguments::parse().experiment {
         Experiment::Kill(kill) => try_kill(&kill).await,
         Experiment::Credits(credits) => credits::main(&credits).await,
+        Experiment::Fill(fill) => match fill::fill(&fill) {
+            Ok(version) => {
+                println!("{version}");
+                ExitCode::SUCCESS
+            }
+            Err(error) => {
+                eprintln!("chaos: {error}");
+                ExitCode::FAILURE
+            }
+        },
         Experiment::Upstream(trial) => match upstream_trial::run(&trial).await {
             Ok(true) => ExitCode::SUCCESS,
             Ok(false) => ExitCode::FAILURE,

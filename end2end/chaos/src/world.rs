@@ -222,10 +222,15 @@ impl Drop for World {
     }
 }
 
-/// Where the private Postgres of a world in that folder listens, from the lines that it wrote about itself (postmaster.pid):
-/// the folder of its socket, and its port.
+/// Where the private Postgres of a world in that folder listens.
 pub fn postgres(folder: &Path) -> Result<(String, String), Trouble> {
-    let pid = fs::read_to_string(folder.join("data/postgres/data/postmaster.pid"))?;
+    postgres_in(&folder.join("data"))
+}
+
+/// Where the private Postgres of that data directory listens, from the lines that it wrote about itself (postmaster.pid):
+/// the folder of its socket, and its port.
+pub fn postgres_in(data: &Path) -> Result<(String, String), Trouble> {
+    let pid = fs::read_to_string(data.join("postgres/data/postmaster.pid"))?;
     let mut lines = pid.lines().skip(3);
     let (port, socket) = (lines.next().ok_or("no port")?, lines.next().ok_or("no socket folder")?);
     Ok((socket.to_owned(), port.to_owned()))
