@@ -1,5 +1,7 @@
-//! A product's document as one partner may see it: filtered to what the plan opens, before anything is shown.
+//! A product's document as one partner may see it: filtered to what the plan opens, before anything is shown, with what the
+//! gateway takes besides.
 
+pub mod keyed;
 pub mod markdown;
 
 use crate::{page::PageError, state::AppState};
@@ -38,7 +40,11 @@ pub async fn download(state: &AppState, partner: PartnerId, code: &str) -> Resul
 fn filtered(product: &VisibleProduct, value: Value, base_url: &str) -> Result<Value, PageError> {
     let whole = Document::from_value(value).map_err(|problems| unreadable(&product.line.code, &problems))?;
     let seen: HashSet<&str> = product.operations.iter().map(|operation| operation.code.as_str()).collect();
-    Ok(openapi::filter(&whole, |code| seen.contains(code), base_url))
+    let mut filtered = openapi::filter(&whole, |code| seen.contains(code), base_url);
+    for (code, keyed) in product.keyed.iter().filter(|(code, _)| seen.contains(code.as_str())) {
+        openapi::declare_key(&whole, &mut filtered, code, keyed.required, &keyed::sentence(*keyed));
+    }
+    Ok(filtered)
 }
 
 fn unreadable(code: &str, problems: &[openapi::Problem]) -> PageError {

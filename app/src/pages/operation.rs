@@ -3,7 +3,7 @@
 use crate::{
     components::*,
     docs::{
-        self, PartnerDocument,
+        self, PartnerDocument, keyed,
         markdown::{Markdown, first_line},
     },
     frames::MemberFrame,
@@ -47,6 +47,7 @@ pub fn OperationPage() -> impl IntoView {
         let keys = usable_keys(&apps, cx.now);
         let weight =
             found.product.operations.iter().find(|operation| operation.code == code).map_or(1, |own| own.weight);
+        let keyed = found.product.keyed.get(&code).map(|own| keyed::sentence(*own));
         let contents = contents(&found, Some(&code));
         let title = if doc.summary.is_empty() { doc.path.clone() } else { doc.summary.clone() };
         let name = found.product.line.name.clone();
@@ -72,6 +73,7 @@ pub fn OperationPage() -> impl IntoView {
                         <code>{format!("{}{}", found.base_url, doc.path)}</code>
                         <Badge text=match weight { 1 => "1 unit a call".to_owned(), units => format!("{units} units a call") }/>
                     </p>
+                    {keyed.map(|told| view! { <p class="operation-key"><code>{keyed::HEADER}</code> " " {told}</p> })}
                     <Operation id="operation" code=move || view! {
                         <CodeTabs id="samples" label="Call it" samples=samples/>
                         {examples}
@@ -230,19 +232,25 @@ fn try_it(found: &PartnerDocument, doc: &OperationDoc, keys: Vec<TryKey>, may_tr
         }
         .into_any();
     }
-    let fields = doc
-        .parameters
-        .iter()
-        .filter(|parameter| parameter.place != Place::Cookie)
-        .map(|parameter| TryField {
+    let keyed = found.product.keyed.get(&doc.code);
+    let field = |parameter: &ParameterDoc| {
+        let is_key = parameter.place == Place::Header && parameter.name.eq_ignore_ascii_case(keyed::HEADER);
+        let key = keyed.filter(|_| is_key);
+        TryField {
             name: parameter.name.clone(),
             place: parameter.place.code().to_owned(),
-            required: parameter.required,
-            example: if parameter.required { text_of(&parameter.example) } else { String::new() },
+            required: parameter.required || key.is_some_and(|key| key.required),
+            example: match key {
+                // The document's example would be everybody's, and so one request's for a day.
+                Some(_) => keyed::new_key(),
+                None if parameter.required => text_of(&parameter.example),
+                None => String::new(),
+            },
             hint: parameter.schema.type_text.clone(),
             choices: parameter.schema.enum_values.iter().map(text_of).collect(),
-        })
-        .collect();
+        }
+    };
+    let fields = doc.parameters.iter().filter(|parameter| parameter.place != Place::Cookie).map(field).collect();
     let body = doc.request_body.as_ref().map(|body| match &body.example {
         Value::String(text) => text.clone(),
         other => serde_json::to_string_pretty(other).unwrap_or_default(),

@@ -22,6 +22,8 @@ pub mod filter;
 #[cfg(feature = "openapi")]
 mod grammar;
 #[cfg(feature = "openapi")]
+mod idempotency;
+#[cfg(feature = "openapi")]
 pub(crate) mod nesting;
 #[cfg(feature = "openapi")]
 mod operations;
@@ -40,6 +42,8 @@ mod write;
 pub use document::{Document, MAX_DOCUMENT_BYTES};
 #[cfg(feature = "openapi")]
 pub use filter::filter;
+#[cfg(feature = "openapi")]
+pub use idempotency::declare_key;
 #[cfg(feature = "openapi")]
 pub use operations::OperationSummary;
 #[cfg(feature = "openapi")]

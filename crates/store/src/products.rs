@@ -8,7 +8,7 @@ mod visible;
 mod write;
 
 pub use secrets::SealedSecret;
-pub use visible::VisibleProduct;
+pub use visible::{KeyedOperation, VisibleProduct};
 
 use crate::{
     Store, StoreError,

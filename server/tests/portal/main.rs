@@ -7,6 +7,7 @@ mod browser;
 mod company;
 mod figures;
 mod headers;
+mod keyed_operations;
 mod markup;
 mod origin;
 mod portal;

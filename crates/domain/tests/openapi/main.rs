@@ -2,6 +2,7 @@
 
 mod display;
 mod filter;
+mod idempotency;
 mod mutations;
 mod problems;
 mod public;

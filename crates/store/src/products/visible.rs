@@ -5,11 +5,13 @@ use crate::{Store, StoreError};
 use domain::{
     id::{PartnerId, ProductId},
     plan::{Grant, PlanTerms},
+    policy::{IdempotencyKey, Policy},
     product::{Operation, Visibility},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sqlx::{Row as _, postgres::PgRow, types::Json};
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A product that a partner may know of.
@@ -22,6 +24,17 @@ pub struct VisibleProduct {
     /// The operations that the partner may know of: those that the grant opens, or all of a public product's where
     /// there is no grant.
     pub operations: Vec<Operation>,
+    /// Those of them that take an Idempotency-Key, by code.
+    pub keyed: BTreeMap<String, KeyedOperation>,
+}
+
+/// What an operation says of Idempotency-Keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyedOperation {
+    /// Whether it refuses calls without one.
+    pub required: bool,
+    /// Seconds that its answers are given again for.
+    pub keep_seconds: u32,
 }
 
 impl VisibleProduct {
@@ -68,7 +81,7 @@ impl Store {
         .await?;
         let rows = sqlx::query(
             "select p.id, p.code, p.name, p.summary, p.route, '' as upstream_url, p.timeout_ms, p.visibility,
-                 p.created_at, p.updated_at, p.archived_at,
+                 p.created_at, p.updated_at, p.archived_at, p.policy,
                  0::bigint as operations,
                  exists (select from product_invitations i where i.product_id = p.id and i.partner_id = $1) as invited
              from products p
@@ -107,5 +120,22 @@ fn look(row: &PgRow, terms: Option<&PlanTerms>) -> Result<Option<VisibleProduct>
         Visibility::Plan => grant.is_some(),
         Visibility::Invitation => grant.is_some() && row.try_get("invited")?,
     };
-    Ok(visible.then_some(VisibleProduct { line, grant, operations: Vec::new() }))
+    if !visible {
+        return Ok(None);
+    }
+    let mut product = VisibleProduct { line, grant, operations: Vec::new(), keyed: BTreeMap::new() };
+    let Json(policy): Json<Policy> = row.try_get("policy")?;
+    for (code, operation) in policy.operations {
+        if !product.may_know_of(&code) {
+            continue;
+        }
+        let keep_seconds = policy.idempotency.keep_seconds;
+        let keyed = match operation.idempotency_key {
+            IdempotencyKey::Ignored => continue,
+            IdempotencyKey::Optional => KeyedOperation { required: false, keep_seconds },
+            IdempotencyKey::Required => KeyedOperation { required: true, keep_seconds },
+        };
+        product.keyed.insert(code, keyed);
+    }
+    Ok(Some(product))
 }
