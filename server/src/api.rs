@@ -19,6 +19,7 @@ mod plans;
 mod problem;
 mod products;
 mod requests;
+mod unknown_requests;
 mod usage;
 
 use app::state::AppState;
@@ -116,6 +117,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(partners::assign_plan))
         .routes(routes!(credit::show))
         .routes(routes!(credit::grant))
+        .routes(routes!(unknown_requests::list))
+        .routes(routes!(unknown_requests::resolve))
 }
 
 #[cfg(test)]

@@ -4,12 +4,14 @@ mod apply;
 mod nodes;
 mod operator_link;
 mod reach;
+mod unknown_requests;
 
 use crate::{
     config::{Config, Problem, variable},
     logs, serve,
 };
 use clap::{Parser, Subcommand};
+use domain::id::AttemptId;
 use std::{future::Future, path::PathBuf, process::ExitCode};
 use store::NewCreditGrant;
 
@@ -100,6 +102,31 @@ enum Command {
         #[arg(long)]
         reference: Option<String>,
     },
+    /// List requests with an Idempotency-Key that were sent on and of which nobody knows whether they were carried out.
+    ///
+    /// A gateway was killed while the API worked, or no whole answer came. The key of such a request answers 409 for 30 days
+    /// and is never sent on again. Ask the API about it, by key or request id, then run `turnpike resolve-request`.
+    UnknownRequests {
+        /// Only those of the partner with this code.
+        #[arg(long)]
+        partner: Option<String>,
+    },
+    /// Write down what became of a request that `turnpike unknown-requests` lists.
+    #[command(group = clap::ArgGroup::new("outcome").required(true))]
+    ResolveRequest {
+        /// Its identifier, as `turnpike unknown-requests` lists it.
+        attempt: AttemptId,
+        /// The API carried it out: its key goes on to be refused, and says why.
+        #[arg(long, group = "outcome")]
+        carried_out: bool,
+        /// The API did not and will not carry it out: the key is forgotten, and the same request may be sent again. Make sure
+        /// that the gateway which sent it on has ended and that the API is done with it.
+        #[arg(long, group = "outcome")]
+        not_carried_out: bool,
+        /// For the audit log: who was asked, and what was found.
+        #[arg(long, default_value = "")]
+        note: String,
+    },
     /// Print the version.
     Version,
 }
@@ -130,6 +157,10 @@ pub fn main() -> ExitCode {
         Command::ReleaseNode { node, force } => block_on(nodes::release(config, node, force)),
         Command::GrantCredit { partner, units, reason, reference } => {
             block_on(nodes::grant_credit(config, partner, NewCreditGrant { units, reason, reference }))
+        }
+        Command::UnknownRequests { partner } => block_on(unknown_requests::list(config, partner)),
+        Command::ResolveRequest { attempt, carried_out, not_carried_out: _, note } => {
+            block_on(unknown_requests::resolve(config, attempt, carried_out, note))
         }
         Command::Version => Ok(ExitCode::SUCCESS),
     };

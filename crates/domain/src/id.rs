@@ -92,6 +92,8 @@ ids! {
     RequestId = "req";
     /// A token of the REST API.
     TokenId = "token";
+    /// A request that took its Idempotency-Key.
+    AttemptId = "attempt";
 }
 
 #[cfg(test)]

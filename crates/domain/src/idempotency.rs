@@ -132,6 +132,11 @@ impl Unknown {
     pub const fn needs_a_look(self) -> bool {
         matches!(self, Self::NodeEnded | Self::Overdue | Self::NoAnswer)
     }
+
+    /// Whether the audit log has it: all that went wrong. An answer that is too long is the product's rule at work.
+    pub const fn is_noted(self) -> bool {
+        self.needs_a_look() || matches!(self, Self::Unrecorded)
+    }
 }
 
 #[cfg(test)]

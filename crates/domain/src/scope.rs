@@ -70,7 +70,9 @@ impl Scope {
             Self::PlansRead => "Read plans and products",
             Self::PlansWrite => "Create and update products, create plan versions",
             Self::PartnersRead => "Read partners",
-            Self::PartnersWrite => "Suspend and reactivate partners, assign plans",
+            Self::PartnersWrite => {
+                "Suspend and reactivate partners, assign plans, grant credit, resolve unknown requests"
+            }
         }
     }
 }

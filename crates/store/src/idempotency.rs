@@ -7,11 +7,11 @@ mod lost;
 mod resolve;
 
 pub use lost::Forgotten;
-pub use resolve::{Resolution, UnknownKey};
+pub use resolve::{Resolution, UnknownRequest};
 
 use crate::{Store, StoreError, Ts, audit, audit::Entry, row::ReadRow as _, row::unreadable};
 use domain::{
-    id::PartnerId,
+    id::{AttemptId, PartnerId},
     idempotency::{Slot, Unknown},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -168,7 +168,7 @@ impl Store {
     }
 
     /// Ends an attempt whose answer cannot be given again. Where nobody knows whether it was carried out, the key keeps
-    /// saying so for a month, and the audit log has it; else it is forgotten at `until`.
+    /// saying so for a month; else it is forgotten at `until`. The audit log has what went wrong.
     pub async fn give_up_attempt(
         &self,
         partner: PartnerId,
@@ -190,7 +190,7 @@ impl Store {
         .bind(Ts(until))
         .fetch_optional(&mut *tx)
         .await?;
-        if let Some(row) = row.filter(|_| reason.needs_a_look()) {
+        if let Some(row) = row.filter(|_| reason.is_noted()) {
             note(&mut tx, &row, reason, now).await?;
         }
         tx.commit().await?;
@@ -218,7 +218,7 @@ fn reason(row: &PgRow) -> Result<Unknown, sqlx::Error> {
 
 /// The audit log's entry about a key that became unknown, from its row.
 async fn note(tx: &mut PgConnection, row: &PgRow, reason: Unknown, now: Timestamp) -> Result<(), StoreError> {
-    let subject = row.try_get::<Uuid, _>("attempt")?.to_string();
+    let subject = AttemptId(row.try_get("attempt")?).to_string();
     let partner = PartnerId(row.try_get("partner_id")?);
     let about = json!({
         "reason": reason.code(),

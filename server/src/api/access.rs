@@ -57,6 +57,8 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/partners/{partner}/plan", Whose::Provider, Scope::PartnersWrite),
     rule(Method::GET, "/api/partners/{partner}/credit", Whose::Provider, Scope::PartnersRead),
     rule(Method::POST, "/api/partners/{partner}/credit", Whose::Provider, Scope::PartnersWrite),
+    rule(Method::GET, "/api/unknown-requests", Whose::Provider, Scope::PartnersRead),
+    rule(Method::POST, "/api/unknown-requests/{attempt}/resolve", Whose::Provider, Scope::PartnersWrite),
 ];
 
 /// The line of a route.

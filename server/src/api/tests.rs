@@ -1,5 +1,7 @@
 //! The REST API as a whole, on a real Postgres.
 
+mod unknown_requests;
+
 use super::{
     access::{RULES, Rule, Whose},
     routes,
@@ -16,6 +18,7 @@ fn filled(path: &str) -> String {
         .replace("{invoice}", "invoice_00000000000000000000000000000001")
         .replace("{partner}", "partner_00000000000000000000000000000001")
         .replace("{product}", "payments")
+        .replace("{attempt}", "attempt_00000000000000000000000000000001")
         .replace("{plan}", "starter")
 }
 

@@ -1,10 +1,10 @@
 use super::{Attempt, Begun, Resolution};
 use crate::{
-    Actor, Store, test_db,
+    Actor, Store, StoreError, test_db,
     test_db::world::{World, now},
 };
 use domain::{
-    id::{OperationId, ProductId},
+    id::{AttemptId, OperationId, PartnerId, ProductId},
     idempotency::{Key, Slot, Unknown},
     key_text::Environment,
 };
@@ -152,24 +152,78 @@ async fn an_overdue_attempt_is_unknown_before_and_after_the_sweep_and_may_still_
 }
 
 #[tokio::test]
-async fn an_operator_releases_an_unknown_key_or_says_that_it_was_carried_out() {
+async fn an_operator_frees_an_unknown_key_or_says_that_its_request_was_carried_out() {
     let store = test_db::store().await;
     let world = World::new(&store).await;
-    for (key, resolution, then) in
-        [("a", Resolution::Release, Begun::Fresh), ("b", Resolution::CarriedOut, Begun::Unknown(Unknown::CarriedOut))]
-    {
+    for (key, resolution, then) in [
+        ("a", Resolution::NotCarriedOut, Begun::Fresh),
+        ("b", Resolution::CarriedOut, Begun::Unknown(Unknown::CarriedOut)),
+    ] {
         let (slot, first) = (slot(&world, key), attempt(1, 1));
+        let id = AttemptId(first.id);
+        let resolve = || store.resolve_unknown_request(id, resolution, "Asked the bank", Actor::System, now());
         begin(&store, &slot, &first, now()).await;
-        let early = store.resolve_attempt(first.id, resolution, Actor::System, now()).await;
-        assert!(matches!(early, Err(crate::StoreError::NotFound)), "it is in flight: {early:?}");
+        let early = resolve().await;
+        assert!(matches!(early, Err(StoreError::NotFound)), "it is in flight: {early:?}");
         store.give_up_attempt(world.partner, first.id, Unknown::NoAnswer, now() + DAY, now()).await.expect("given up");
-        let unknown = store.all_unknown_idempotency_keys(10).await.expect("a list");
-        assert_eq!(unknown.iter().map(|one| one.attempt).collect::<Vec<_>>(), [first.id]);
-        store.resolve_attempt(first.id, resolution, Actor::System, now()).await.expect("resolved");
-        assert!(store.all_unknown_idempotency_keys(10).await.expect("a list").is_empty());
+        assert_eq!(unknown(&store, None).await, [id]);
+        resolve().await.expect("resolved");
+        assert!(unknown(&store, None).await.is_empty());
+        assert!(matches!(resolve().await, Err(StoreError::NotFound)), "once");
         assert!(!store.answer_attempt(world.partner, first.id, b"late", now() + DAY).await.expect("asked"));
         assert_eq!(begin(&store, &slot, &attempt(1, 1), now()).await, then);
+        let audit = store.audit_page(world.partner, None, 10).await.expect("a page").items;
+        let of_it: Vec<_> = audit.iter().filter(|entry| entry.subject == id.to_string()).collect();
+        let actions: Vec<_> = of_it.iter().map(|entry| entry.action.as_str()).collect();
+        assert!(matches!(actions[..], [resolved, "idempotency_key.unknown"] if resolved.ends_with("carried_out")));
+        assert_eq!(of_it[0].after.as_ref().map(|after| after["note"].clone()), Some("Asked the bank".into()));
     }
+}
+
+#[tokio::test]
+async fn what_is_known_to_be_carried_out_is_not_listed_and_cannot_be_freed() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    for (key, reason) in [("long", Unknown::TooLong), ("unrecorded", Unknown::Unrecorded)] {
+        let (slot, first) = (slot(&world, key), attempt(1, 1));
+        begin(&store, &slot, &first, now()).await;
+        store.give_up_attempt(world.partner, first.id, reason, now() + DAY, now()).await.expect("given up");
+        assert!(unknown(&store, None).await.is_empty());
+        let freed = store
+            .resolve_unknown_request(AttemptId(first.id), Resolution::NotCarriedOut, "", Actor::System, now())
+            .await;
+        assert!(matches!(freed, Err(StoreError::NotFound)), "{freed:?}");
+        assert_eq!(begin(&store, &slot, &attempt(1, 1), now()).await, Begun::Unknown(reason));
+        let audit = store.audit_page(world.partner, None, 10).await.expect("a page").items;
+        let noted = audit.iter().any(|entry| entry.subject == AttemptId(first.id).to_string());
+        assert_eq!(noted, reason == Unknown::Unrecorded, "{key}");
+    }
+}
+
+#[tokio::test]
+async fn unknown_requests_are_listed_oldest_first_in_pages_for_all_partners_or_one() {
+    let store = test_db::store().await;
+    let (world, other) = (World::new(&store).await, World::named(&store, "other").await);
+    let mut begun = Vec::new();
+    for (world, key) in [(&world, "a"), (&other, "b"), (&world, "c")] {
+        let first = attempt(1, 1);
+        begin(&store, &slot(world, key), &first, now()).await;
+        store.give_up_attempt(world.partner, first.id, Unknown::NoAnswer, now() + DAY, now()).await.expect("given up");
+        begun.push(AttemptId(first.id));
+    }
+    assert_eq!(unknown(&store, None).await, begun);
+    assert_eq!(unknown(&store, Some(world.partner)).await, [begun[0], begun[2]]);
+    let first = store.all_unknown_requests(None, None, 2).await.expect("a page");
+    let next = store.all_unknown_requests(None, first.next.as_deref(), 2).await.expect("a page");
+    assert_eq!((first.items.len(), next.items.len(), next.next), (2, 1, None));
+    let last = &next.items[0];
+    assert_eq!((last.attempt, last.partner_name.as_str(), last.key.as_str()), (begun[2], "acme", "c"));
+    assert!(store.all_unknown_requests(None, Some("nonsense"), 2).await.is_err());
+}
+
+async fn unknown(store: &Store, partner: Option<PartnerId>) -> Vec<AttemptId> {
+    let page = store.all_unknown_requests(partner, None, 10).await.expect("a list");
+    page.items.iter().map(|request| request.attempt).collect()
 }
 
 #[tokio::test]
