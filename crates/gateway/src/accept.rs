@@ -16,6 +16,7 @@ use crate::{
     observe::GatewayMetrics,
     overload::{self, Load},
     ports::{Clock, Directory, Recorder},
+    record::Turn,
     request_id::RequestIds,
     termination::Termination,
     upstream::{Dialer, LiveUpstreams, Pools},
@@ -125,6 +126,7 @@ pub(crate) struct Core {
     pub alarms: Alarms,
     pub bulkheads: Bulkheads,
     pub load: Load,
+    pub turn: Turn,
     pub request_ids: RequestIds,
     pub remembered: Remembered,
     pub in_hand: InHand,
@@ -190,6 +192,7 @@ pub(crate) async fn serve(
         index,
         shared,
         load,
+        turn: Turn::default(),
         pools,
         alarms: Alarms::default(),
         bulkheads: Bulkheads::default(),
@@ -203,6 +206,8 @@ pub(crate) async fn serve(
     let ticking = core.clone();
     let ticker = spawn_local(async move { ticking.alarms.run().await });
     let watcher = spawn_local(overload::watch(core.clone()));
+    let writing = core.clone();
+    let writer = spawn_local(async move { writing.turn.run(&writing).await });
     let mut last_failure: Option<Instant> = None;
     let mut next = 0_u64;
     loop {
@@ -233,6 +238,8 @@ pub(crate) async fn serve(
                 sweeper.abort();
                 ticker.abort();
                 watcher.abort();
+                writer.abort();
+                core.turn.write(&core);
                 return left;
             }
         }

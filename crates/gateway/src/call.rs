@@ -181,7 +181,7 @@ pub(crate) async fn carry_out(
     };
     // The answer is here as a whole, so its head waits for the record too.
     let request_id = permit.draft().request_id.clone();
-    match permit.settle(Ending { status, outcome, bytes_out: whole.len() as u64 }) {
+    match permit.settle_in_turn(Ending { status, outcome, bytes_out: whole.len() as u64 }).await {
         Ok(()) => Response::from_parts(head, Reply::Whole(whole)),
         Err(error) => {
             tracing::error!(%error, "an answer is withheld because its event could not be recorded");

@@ -50,6 +50,11 @@ impl Load {
         self.calls.set(self.calls.get().saturating_sub(1));
     }
 
+    /// Whether there is no call in flight but the one that asks.
+    pub(crate) const fn is_alone(&self) -> bool {
+        self.calls.get() <= 1
+    }
+
     /// Whether the core can take one more call.
     ///
     /// # Errors

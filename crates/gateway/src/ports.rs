@@ -89,8 +89,17 @@ pub trait Recorder: Send + Sync {
     /// Whether the event of one more call will fit. Asked before a call is forwarded.
     fn has_room(&self, core: usize) -> bool;
 
-    /// Keeps the event, in the durability that was configured, before it returns.
+    /// Keeps the event and all that were gathered, in the durability that was configured, before it returns.
     fn record(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError>;
+
+    /// Takes the event, to be kept by the next [`Self::flush`] or [`Self::record`].
+    fn gather(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError>;
+
+    /// Keeps all that was gathered since the last flush, in the durability that was configured, before it returns.
+    ///
+    /// # Errors
+    /// None of it is kept.
+    fn flush(&self, core: usize) -> Result<(), RecordError>;
 
     /// Bytes that the core's log takes, for the metric.
     fn used_bytes(&self, core: usize) -> u64;

@@ -9,6 +9,10 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
+mod turn;
+
+pub(crate) use turn::Turn;
+
 /// Kept free for calls that were admitted while there was room and have not ended yet, for each lane.
 const HEADROOM_BYTES: u64 = 1 << 20;
 
@@ -24,6 +28,23 @@ pub(crate) struct SpoolRecorder {
 struct Lane {
     writer: Writer,
     scratch: Vec<u8>,
+    /// Why events that were gathered are lost. Whoever waits for them is told by the next flush.
+    lost: Option<String>,
+}
+
+impl Lane {
+    fn gather(&mut self, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
+        if let Some(lost) = &self.lost {
+            return Err(RecordError(lost.clone()));
+        }
+        self.scratch.clear();
+        wire::encode(event, &mut self.scratch);
+        self.writer.gather(&self.scratch).map_err(|error| RecordError(error.to_string()))
+    }
+
+    fn flush(&mut self) -> Result<(), RecordError> {
+        self.writer.flush().map(drop).map_err(|error| RecordError(error.to_string()))
+    }
 }
 
 impl SpoolRecorder {
@@ -31,36 +52,46 @@ impl SpoolRecorder {
         let home = Home::open(dir)?;
         let open = |lane| {
             let writer = Writer::open(dir, lane, options)?;
-            Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512) }))
+            Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), lost: None }))
         };
         let lanes = (0..u32::try_from(cores).unwrap_or(u32::MAX)).map(open).collect::<Result<_, SpoolError>>()?;
         Ok(Self { _home: home, lanes, headroom: HEADROOM_BYTES.min(options.max_bytes / 8) })
     }
 
-    fn with<T>(&self, core: usize, act: impl FnOnce(&mut Lane) -> T) -> Option<T> {
-        self.lanes.get(core).map(|lane| act(&mut lane.lock().unwrap_or_else(PoisonError::into_inner)))
+    fn with<T>(&self, core: usize, act: impl FnOnce(&mut Lane) -> Result<T, RecordError>) -> Result<T, RecordError> {
+        match self.lanes.get(core) {
+            Some(lane) => act(&mut lane.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => Err(RecordError(format!("core {core} has no lane"))),
+        }
     }
 }
 
 impl Recorder for SpoolRecorder {
     fn has_room(&self, core: usize) -> bool {
-        self.with(core, |lane| lane.writer.has_room(self.headroom)).unwrap_or(false)
+        self.with(core, |lane| Ok(lane.writer.has_room(self.headroom))).unwrap_or(false)
     }
 
     fn record(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
-        let appended = self.with(core, |lane| {
-            lane.scratch.clear();
-            wire::encode(event, &mut lane.scratch);
-            lane.writer.append(&lane.scratch).map(drop)
-        });
-        match appended {
-            Some(appended) => appended.map_err(|error| RecordError(error.to_string())),
-            None => Err(RecordError(format!("core {core} has no lane"))),
-        }
+        self.with(core, |lane| {
+            lane.gather(event)?;
+            lane.flush().inspect_err(|RecordError(error)| lane.lost = Some(error.clone()))
+        })
+    }
+
+    fn gather(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
+        self.with(core, |lane| lane.gather(event))
+    }
+
+    fn flush(&self, core: usize) -> Result<(), RecordError> {
+        self.with(core, |lane| match lane.lost.take() {
+            Some(lost) => Err(RecordError(lost)),
+            None => lane.flush(),
+        })
     }
 
     fn used_bytes(&self, core: usize) -> u64 {
-        self.with(core, |lane| lane.writer.recount().unwrap_or_else(|_| lane.writer.used_bytes())).unwrap_or(0)
+        let used = |lane: &mut Lane| Ok(lane.writer.recount().unwrap_or_else(|_| lane.writer.used_bytes()));
+        self.with(core, used).unwrap_or(0)
     }
 }
 
@@ -74,6 +105,14 @@ impl Recorder for Unmetered {
     }
 
     fn record(&self, _core: usize, _event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn gather(&self, _core: usize, _event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
+        Ok(())
+    }
+
+    fn flush(&self, _core: usize) -> Result<(), RecordError> {
         Ok(())
     }
 

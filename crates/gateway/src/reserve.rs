@@ -106,6 +106,16 @@ pub(crate) struct Permit {
     /// The target that answers.
     pub sent: Option<Sent>,
     settled: bool,
+    /// What is used as soon as its event is in the log, which it will be.
+    unwritten: Option<Used>,
+}
+
+/// Units that a call used.
+#[derive(Debug, Clone, Copy)]
+struct Used {
+    units: u64,
+    /// Of those, units that the allowance did not have.
+    overdraft: u64,
 }
 
 /// How a call ended.
@@ -134,6 +144,7 @@ impl Permit {
             places: (None, None),
             sent: None,
             settled: false,
+            unwritten: None,
         }
     }
 
@@ -191,7 +202,35 @@ impl Permit {
         self.end(ending)
     }
 
+    /// The same, in one write with the other calls that end in this turn of the core's loop.
+    pub(crate) async fn settle_in_turn(&mut self, ending: Ending) -> Result<(), RecordError> {
+        if self.core.load.is_alone() {
+            return self.end(ending);
+        }
+        let (gathered, used) = self.tell(ending, |core, event| core.turn.gather(core, event));
+        let kept = match gathered {
+            Ok(group) => {
+                self.unwritten = Some(used);
+                let written = group.written().await;
+                self.unwritten = None;
+                written
+            }
+            Err(error) => Err(error),
+        };
+        self.account(kept, used)
+    }
+
     fn end(&mut self, ending: Ending) -> Result<(), RecordError> {
+        let (kept, used) = self.tell(ending, |core, event| core.shared.recorder.record(core.index, event));
+        self.account(kept, used)
+    }
+
+    /// Tells everybody who has to know how the call ended; `record` tells the usage log.
+    fn tell<T>(
+        &mut self,
+        ending: Ending,
+        record: impl FnOnce(&Core, &UsageEvent<Cow<'_, str>>) -> Result<T, RecordError>,
+    ) -> (Result<T, RecordError>, Used) {
         self.settled = true;
         let units = match ending.outcome {
             Outcome::Served | Outcome::Cached => self.cost(ending),
@@ -217,22 +256,28 @@ impl Permit {
             }
         }
         let shared = &self.core.shared;
-        let kept = shared.recorder.record(self.core.index, &event);
+        let kept = record(&self.core, &event);
         self.target.product().metrics.count(ending.outcome, ending.status, duration);
         if let Some((_, plan)) = self.target.terms() {
             plan.metrics.count(ending.outcome, ending.status);
         }
         let sums = Sums { units, bytes_in: self.bytes_in.get(), duration, upstream: self.upstream };
         watch::tell(shared, &self.draft, Some(&self.target.caller), self.target.reached(), ending, sums);
+        (kept, Used { units, overdraft: settled.overdraft })
+    }
+
+    /// Spends the units where the event is kept.
+    fn account(&mut self, kept: Result<(), RecordError>, used: Used) -> Result<(), RecordError> {
+        let shared = &self.core.shared;
         match (kept, shared.when_full) {
             (Ok(()), _) => {
-                if let Some(reservation) = self.reservation.take_if(|_| units > 0) {
-                    self.target.product().metrics.overdraft.increment(settled.overdraft);
+                if let Some(reservation) = self.reservation.take_if(|_| used.units > 0) {
+                    self.target.product().metrics.overdraft.increment(used.overdraft);
                     reservation.spend();
                 }
                 Ok(())
             }
-            (Err(error), _) if units == 0 => {
+            (Err(error), _) if used.units == 0 => {
                 tracing::error!(%error, "the event of a call that costs nothing is lost");
                 shared.metrics.unrecorded.increment(1);
                 Ok(())
@@ -250,6 +295,10 @@ impl Permit {
 impl Drop for Permit {
     fn drop(&mut self) {
         self.core.load.end_call();
+        if let Some(used) = self.unwritten.take() {
+            // Its client left before the write that its event is part of.
+            let _ = self.account(Ok(()), used);
+        }
         if !self.settled {
             let ending = match std::thread::panicking() {
                 true => Ending { outcome: Outcome::UpstreamFailed, ..self.if_dropped },

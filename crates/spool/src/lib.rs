@@ -6,7 +6,7 @@
 //! appends without sharing anything. Records carry a sequence number without gaps, so a missing one is always seen.
 //!
 //! Always true:
-//! - A record that [`Writer::append`] took survives `kill -9` ([`Durability::Process`]) or the loss of power
+//! - A record that [`Writer::append`] or [`Writer::flush`] wrote survives `kill -9` ([`Durability::Process`]) or the loss of power
 //!   ([`Durability::Host`]).
 //! - A [`Reader`] never skips in silence: damage is an error that names the segment and the offset, and it stays one
 //!   until somebody calls [`Reader::skip_damage`], which says how many records are gone.

@@ -1,4 +1,4 @@
-//! Appending: one writer per lane, one `write()` per record.
+//! Appending: one writer per lane, one `write()` per record, or for all that were gathered since the last.
 
 use crate::{
     Position, SpoolError,
@@ -66,9 +66,14 @@ pub struct Writer {
     /// The next segment could not be opened, so this one grows beyond its size.
     outgrown: bool,
     recovery: Recovery,
-    scratch: Vec<u8>,
+    /// Records that are gathered and not written, as bytes, and how many they are.
+    gathered: Vec<u8>,
+    gathered_records: u64,
     _lock: File,
 }
+
+/// What stays allocated for records that are gathered, in bytes.
+const KEPT_BYTES: usize = 256 << 10;
 
 /// Counting the folder again is worth it only this often while the lane is full.
 const RECOUNT_EVERY: Duration = Duration::from_millis(100);
@@ -98,7 +103,8 @@ impl Writer {
             dirty: false,
             outgrown: false,
             recovery,
-            scratch: Vec::new(),
+            gathered: Vec::new(),
+            gathered_records: 0,
             _lock: lock,
         };
         writer.count()?;
@@ -135,38 +141,66 @@ impl Writer {
         Ok(self.used_bytes())
     }
 
-    /// Appends one record and returns the place after it.
+    /// Appends one record, behind all that are gathered, and returns the place after it.
     ///
     /// # Errors
-    /// The writer can be used again. The record is not in the log, except where only its `fdatasync` failed.
+    /// As [`Self::gather`] and [`Self::flush`].
     pub fn append(&mut self, payload: &[u8]) -> Result<Position, SpoolError> {
+        self.gather(payload)?;
+        self.flush()
+    }
+
+    /// Takes one record into memory. It is in the log after the next [`Self::flush`], and nowhere before.
+    ///
+    /// # Errors
+    /// The record is not taken; those gathered before it are.
+    pub fn gather(&mut self, payload: &[u8]) -> Result<(), SpoolError> {
         if payload.len() > MAX_PAYLOAD_BYTES {
             return Err(SpoolError::TooLarge { bytes: payload.len() });
         }
-        let bytes = (HEADER_BYTES + payload.len()) as u64;
-        if !self.has_room(bytes) {
+        if !self.has_room((self.gathered.len() + HEADER_BYTES + payload.len()) as u64) {
             return Err(SpoolError::Full { used: self.used_bytes(), max: self.options.max_bytes });
         }
+        record::put(self.end.sequence + self.gathered_records, payload, &mut self.gathered);
+        self.gathered_records += 1;
+        Ok(())
+    }
+
+    /// Appends all that was gathered by one `write()`, in that order, and returns the place after the last.
+    ///
+    /// # Errors
+    /// The writer can be used again. None of the gathered records is in the log, except where only its `fdatasync` failed;
+    /// either way they are gathered no more.
+    pub fn flush(&mut self) -> Result<Position, SpoolError> {
+        if self.gathered_records == 0 {
+            return Ok(self.end);
+        }
+        let written = self.write();
+        self.gathered.clear();
+        self.gathered.shrink_to(KEPT_BYTES);
+        self.gathered_records = 0;
+        written.map(|()| self.end)
+    }
+
+    fn write(&mut self) -> Result<(), SpoolError> {
         self.clean()?;
         if self.end.byte_offset >= self.options.segment_bytes {
             self.roll()?;
         }
-        self.scratch.clear();
-        record::put(self.end.sequence, payload, &mut self.scratch);
-        if let Err(error) = self.file.write_all(&self.scratch) {
+        if let Err(error) = self.file.write_all(&self.gathered) {
             let error = SpoolError::io(segment::file(&self.lane_dir, self.end.segment))(error);
             self.dirty = true;
             // Now or before the next append, whichever works first.
             let _ = self.clean();
             return Err(error);
         }
-        self.end.byte_offset += bytes;
-        self.end.sequence += 1;
+        self.end.byte_offset += self.gathered.len() as u64;
+        self.end.sequence += self.gathered_records;
         if self.options.durability == Durability::Host {
-            // The record stays where this fails: a reader may have seen it.
+            // The records stay where this fails: a reader may have seen them.
             self.file.sync_data().map_err(SpoolError::io(segment::file(&self.lane_dir, self.end.segment)))?;
         }
-        Ok(self.end)
+        Ok(())
     }
 
     fn clean(&mut self) -> Result<(), SpoolError> {

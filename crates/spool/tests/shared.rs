@@ -1,6 +1,6 @@
 //! A shipper at the writer's heels, and a disk that ends in the middle of a record.
 
-use spool::{Options, Position, Reader, SpoolError, Writer};
+use spool::{MAX_PAYLOAD_BYTES, Options, Position, Reader, SpoolError, Writer};
 use std::{
     env,
     process::{Command, Stdio},
@@ -75,4 +75,23 @@ fn a_write_that_the_disk_cuts_short_is_an_error_and_leaves_no_trace() {
     assert_eq!(batch.end.byte_offset.to_string(), *bytes);
     assert_eq!(batch.records.last().expect("records").payload, b"short");
     assert_eq!(Writer::open(dir.path(), 0, Options::default()).expect("a writer").recovery().cut_bytes, 0);
+}
+
+#[test]
+fn what_is_gathered_is_nowhere_until_it_is_flushed_and_then_stands_in_order() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut writer = Writer::open(dir.path(), 0, Options::default()).expect("a writer");
+    let mut reader = Reader::open(dir.path(), 0, Position::default()).expect("a reader");
+    for payload in [&b"one"[..], b"two"] {
+        writer.gather(payload).expect("gathered");
+    }
+    assert!(writer.gather(&vec![0; MAX_PAYLOAD_BYTES + 1]).is_err());
+    assert_eq!(writer.end(), Position::default());
+    assert!(reader.next_batch(9, 999).expect("readable").records.is_empty());
+    // The next record takes along what was gathered before it.
+    let end = writer.append(b"three").expect("appended");
+    assert_eq!((end, end.sequence), (writer.flush().expect("nothing left to do"), 3));
+    let read = reader.next_batch(9, 999).expect("readable").records;
+    let read: Vec<_> = read.into_iter().map(|record| (record.sequence, record.payload)).collect();
+    assert_eq!(read, [(0, b"one".to_vec()), (1, b"two".to_vec()), (2, b"three".to_vec())]);
 }
