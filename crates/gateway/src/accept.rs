@@ -207,7 +207,7 @@ pub(crate) async fn serve(
     let ticker = spawn_local(async move { ticking.alarms.run().await });
     let watcher = spawn_local(overload::watch(core.clone()));
     let writing = core.clone();
-    let writer = spawn_local(async move { writing.turn.run(&writing).await });
+    let writer = spawn_local(async move { writing.turn.run(&*writing.shared.recorder, index).await });
     let mut last_failure: Option<Instant> = None;
     let mut next = 0_u64;
     loop {
@@ -239,7 +239,7 @@ pub(crate) async fn serve(
                 ticker.abort();
                 watcher.abort();
                 writer.abort();
-                core.turn.write(&core);
+                core.turn.write(&*core.shared.recorder, index);
                 return left;
             }
         }

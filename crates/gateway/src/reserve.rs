@@ -207,7 +207,8 @@ impl Permit {
         if self.core.load.is_alone() {
             return self.end(ending);
         }
-        let (gathered, used) = self.tell(ending, |core, event| core.turn.gather(core, event));
+        let (gathered, used) =
+            self.tell(ending, |core, event| core.turn.gather(&*core.shared.recorder, core.index, event));
         let kept = match gathered {
             Ok(group) => {
                 self.unwritten = Some(used);

@@ -36,6 +36,24 @@ async fn whoever_has_the_last_byte_finds_the_event_in_the_log() {
 }
 
 #[tokio::test]
+async fn calls_that_end_together_are_each_in_the_log_before_their_answer() {
+    let world = World::with(|_, config| config.cores = 1).await;
+    for _ in 0..5 {
+        let mut calls = tokio::task::JoinSet::new();
+        for _ in 0..40 {
+            calls.spawn(send(world.address, request(Method::GET, "/payments/items/1", &world.live)));
+        }
+        while let Some(answer) = calls.join_next().await {
+            let answer = answer.expect("no panic");
+            // Read at once: no waiting may help.
+            let found = world.events().iter().any(|event| event.request_id == answer.header("x-request-id"));
+            assert_eq!((answer.status, found), (200, true));
+        }
+    }
+    assert_eq!(world.events().len(), 200);
+}
+
+#[tokio::test]
 async fn a_stream_is_recorded_at_its_end_and_not_before() {
     let world = World::start().await;
     let mut response = open(world.address, request(Method::GET, "/payments/drip", &world.live)).await;
