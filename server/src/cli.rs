@@ -12,6 +12,7 @@ use crate::{
 };
 use clap::{Parser, Subcommand};
 use domain::id::AttemptId;
+use rustix::{process::setpriority_process, thread::gettid};
 use std::{future::Future, path::PathBuf, process::ExitCode};
 use store::NewCreditGrant;
 
@@ -182,8 +183,17 @@ fn count(problems: usize) -> String {
     if problems == 1 { "one problem".to_owned() } else { format!("{problems} problems") }
 }
 
+/// How far the threads of portal and tasks stand behind the gateway's, which have threads of their own: a third of the
+/// processor where both want all of it. See nice(2).
+const BEHIND: i32 = 5;
+
 fn block_on(work: impl Future<Output = Result<ExitCode, CommandError>>) -> Result<ExitCode, CommandError> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+    let give_way = || {
+        if let Err(error) = setpriority_process(Some(gettid()), BEHIND) {
+            tracing::warn!(%error, "portal and tasks run at the gateway's priority");
+        }
+    };
+    tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_start(give_way).build()?.block_on(work)
 }
 
 #[cfg(test)]
