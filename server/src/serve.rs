@@ -127,18 +127,20 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
     let (watcher, exporter) = watch::start(&config.watch);
     let keys = Keys::new(store.clone(), secrets.clone(), node.clone(), config.database.connections);
+    let shares = descriptors::Shares::of(
+        descriptors::raise(),
+        config.gateway.cores,
+        config.database.connections,
+        config.gateway.max_connections,
+    );
     let gateway = Gateway::start(
         GatewayConfig {
             watcher,
             idempotency: Some(Arc::new(keys.clone())),
             tls: certificates.as_ref().map(certificates::Files::listener),
             upstream_authorities: data_plane::authorities(&config)?,
-            connections_per_core: descriptors::connections(
-                descriptors::raise(),
-                config.gateway.cores,
-                config.database.connections,
-                config.gateway.max_connections,
-            ),
+            connections_per_core: shares.clients,
+            upstream_connections_per_core: shares.upstreams,
             ..data_plane::configure(&config, &data, &secrets)
         },
         directory.clone(),
@@ -199,9 +201,9 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
             apply: nudges.apply_webhooks,
         };
         let router = front::router(state, site, webhooks);
-        tasks.spawn(listener::serve(portal, router, stop.clone()));
+        tasks.spawn(listener::serve(portal, router, shares.portal, stop.clone()));
     }
-    tasks.spawn(listener::serve(admin, admin_router, stop));
+    tasks.spawn(listener::serve(admin, admin_router, shares.admin, stop));
 
     let settings = &config.listen;
     tracing::info!(

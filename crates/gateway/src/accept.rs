@@ -22,7 +22,7 @@ use crate::{
     upstream::{Dialer, LiveUpstreams, Pools},
     watch::Watcher,
 };
-use domain::limit::rule::Share;
+use domain::{limit::rule::Share, refusal::Code};
 use http::HeaderValue;
 use std::{
     cell::{Cell, RefCell},
@@ -37,12 +37,13 @@ use tokio::{
     net::{TcpListener, TcpStream},
     sync::watch,
     task::spawn_local,
-    time::{MissedTickBehavior, interval, sleep, timeout},
+    time::{MissedTickBehavior, interval, sleep},
 };
 
 mod connection;
 mod http1;
 mod http2;
+mod linger;
 mod preface;
 mod resumed;
 mod streams;
@@ -57,6 +58,10 @@ use watched::Watched;
 /// How often deadlines are looked at.
 const TICK: Duration = Duration::from_millis(200);
 const TICKS_PER_SECOND: u64 = 5;
+
+/// Connections of a full core that are told so and then waited for; beyond them only a word is said.
+const MAX_TURNED_AWAY: usize = 32;
+const TURNING_AWAY: Duration = Duration::from_secs(1);
 
 /// How long a connection stays ready for its next call, with all the memory that takes.
 const REST_AFTER: Duration = Duration::from_secs(1);
@@ -75,6 +80,8 @@ pub(crate) struct Shared {
     pub portal_url: String,
     pub body_limit: u64,
     pub connections_per_core: usize,
+    /// Connections to all upstreams together.
+    pub upstream_connections_per_core: usize,
     /// Calls in flight on each core.
     pub max_calls: usize,
     /// Calls of one product at its upstream, on each core, where the product does not say.
@@ -133,6 +140,8 @@ pub(crate) struct Core {
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     /// Ticks since the core started.
     now: Rc<Cell<u64>>,
+    /// Connections that are being told that the core is full.
+    turned_away: Cell<usize>,
 }
 
 impl std::fmt::Debug for Core {
@@ -184,7 +193,7 @@ pub(crate) async fn serve(
     listeners: Listeners,
     mut orders: watch::Receiver<Order>,
 ) -> usize {
-    let pools = Pools::new(shared.dialer.clone(), shared.deadlines);
+    let pools = Pools::new(shared.dialer.clone(), shared.deadlines, shared.upstream_connections_per_core);
     let (connections, now) = (RefCell::default(), Rc::default());
     let remembered = Remembered::new(shared.guesses_per_minute);
     let load = Load::new(shared.max_calls);
@@ -201,6 +210,7 @@ pub(crate) async fn serve(
         in_hand: InHand::default(),
         connections,
         now,
+        turned_away: Cell::default(),
     });
     let sweeper = spawn_local(sweep(core.clone()));
     let ticking = core.clone();
@@ -249,7 +259,7 @@ pub(crate) async fn serve(
 fn welcome(core: &Rc<Core>, number: u64, stream: TcpStream, peer: SocketAddr, secure: bool) {
     if core.connections.borrow().len() >= core.shared.connections_per_core {
         if !secure {
-            spawn_local(turn_away(stream));
+            turn_away(core, stream);
         }
         return;
     }
@@ -291,17 +301,27 @@ async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, stream: TcpStrea
     }
 }
 
-/// Says that the core is full, without reading what the client wants.
-async fn turn_away(mut stream: TcpStream) {
+/// Says that the core is full, without looking at what the client wants.
+fn turn_away(core: &Rc<Core>, stream: TcpStream) {
     const ANSWER: &[u8] =
         b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n\
         content-length: 86\r\nconnection: close\r\n\r\n\
         {\"title\":\"Overloaded\",\"status\":503,\"code\":\"overloaded\",\"detail\":\"Try again in 5 s.\"}  ";
-    let _ = timeout(Duration::from_secs(1), async {
-        stream.write_all(ANSWER).await?;
-        stream.shutdown().await
-    })
-    .await;
+    core.shared.metrics.count_refusal(Code::Overloaded);
+    if core.turned_away.get() >= MAX_TURNED_AWAY {
+        // Past the runtime, which does not know yet that the socket can be written to.
+        let _ = socket2::SockRef::from(&stream).send(ANSWER);
+        return;
+    }
+    core.turned_away.set(core.turned_away.get() + 1);
+    let core = core.clone();
+    spawn_local(async move {
+        let mut stream = stream;
+        if stream.write_all(ANSWER).await.is_ok() {
+            linger::discard(stream, TURNING_AWAY).await;
+        }
+        core.turned_away.set(core.turned_away.get().saturating_sub(1));
+    });
 }
 
 /// Keeps the deadlines of the core's connections and pools.

@@ -1,24 +1,25 @@
 //! Coarse deadlines: one tick for all calls of a core, in place of a timer for each.
 //!
 //! A runtime's timer costs each call a place in its wheel, taken and given back under a lock; nearly all of them never fire.
-//! A deadline here is never early, and late by at most two ticks.
+//! A deadline here is an instant, not a count of ticks, so that ticks that come late do not add up: it is never early, and late
+//! by at most one tick and by what the machine makes of that one.
 
 use std::{
     cell::{Cell, RefCell},
     future::{Future, poll_fn},
     pin::pin,
     task::{Poll, Waker},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::time::{MissedTickBehavior, interval};
 
 const TICK: Duration = Duration::from_millis(40);
 
 /// The deadlines of one core.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Alarms {
-    /// Ticks since the core started.
-    now: Cell<u64>,
+    /// The last tick.
+    now: Cell<Instant>,
     alarms: RefCell<Vec<Option<Alarm>>>,
     /// Places in `alarms` that are free.
     free: RefCell<Vec<usize>>,
@@ -26,7 +27,7 @@ pub(crate) struct Alarms {
 
 #[derive(Debug)]
 struct Alarm {
-    due: u64,
+    due: Instant,
     waker: Waker,
 }
 
@@ -40,6 +41,12 @@ struct Place<'a> {
     index: Option<usize>,
 }
 
+impl Default for Alarms {
+    fn default() -> Self {
+        Self { now: Cell::new(Instant::now()), alarms: RefCell::default(), free: RefCell::default() }
+    }
+}
+
 impl Alarms {
     /// Ticks for as long as it is polled.
     pub(crate) async fn run(&self) {
@@ -47,7 +54,7 @@ impl Alarms {
         clock.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             clock.tick().await;
-            let now = self.now.get() + 1;
+            let now = Instant::now();
             self.now.set(now);
             for alarm in self.alarms.borrow().iter().flatten().filter(|alarm| alarm.due <= now) {
                 alarm.waker.wake_by_ref();
@@ -55,21 +62,26 @@ impl Alarms {
         }
     }
 
-    /// Awaits the future for at most that long.
-    pub(crate) async fn within<F: Future>(&self, time: Duration, future: F) -> Result<F::Output, Elapsed> {
-        let ticks = u64::try_from(time.as_millis().div_ceil(TICK.as_millis())).unwrap_or(u64::MAX);
-        // The tick that is under way does not count.
-        let due = self.now.get().saturating_add(ticks).saturating_add(1);
+    /// Awaits the future for at most that long since it began. A time beyond what the clock can show never ends.
+    pub(crate) async fn within<F: Future>(
+        &self,
+        began: Instant,
+        time: Duration,
+        future: F,
+    ) -> Result<F::Output, Elapsed> {
+        let due = began.checked_add(time);
         let mut place = Place { alarms: self, index: None };
         let mut future = pin!(future);
         poll_fn(move |cx| {
             if let Poll::Ready(output) = future.as_mut().poll(cx) {
                 return Poll::Ready(Ok(output));
             }
-            if self.now.get() >= due {
-                return Poll::Ready(Err(Elapsed));
+            if let Some(due) = due {
+                if self.now.get() >= due {
+                    return Poll::Ready(Err(Elapsed));
+                }
+                place.set(due, cx.waker());
             }
-            place.set(due, cx.waker());
             Poll::Pending
         })
         .await
@@ -77,7 +89,7 @@ impl Alarms {
 }
 
 impl Place<'_> {
-    fn set(&mut self, due: u64, waker: &Waker) {
+    fn set(&mut self, due: Instant, waker: &Waker) {
         let mut alarms = self.alarms.alarms.borrow_mut();
         match self.index.and_then(|index| alarms.get_mut(index)) {
             Some(Some(alarm)) => alarm.waker.clone_from(waker),
@@ -109,7 +121,7 @@ impl Drop for Place<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{rc::Rc, time::Instant};
+    use std::{rc::Rc, thread};
     use tokio::{task::LocalSet, time::sleep};
 
     #[tokio::test]
@@ -121,15 +133,42 @@ mod tests {
                 tokio::task::spawn_local(async move { ticking.run().await });
                 for milliseconds in [0, 1, 40, 95, 130] {
                     let (began, time) = (Instant::now(), Duration::from_millis(milliseconds));
-                    assert_eq!(alarms.within(time, sleep(Duration::from_secs(9))).await, Err(Elapsed));
+                    assert_eq!(alarms.within(began, time, sleep(Duration::from_secs(9))).await, Err(Elapsed));
                     assert!(began.elapsed() >= time, "{milliseconds} ms");
                     assert!(began.elapsed() < time + Duration::from_millis(1_000), "{milliseconds} ms");
-                    assert_eq!(alarms.within(time, async { 7 }).await, Ok(7));
+                    assert_eq!(alarms.within(began, time, async { 7 }).await, Ok(7));
                 }
                 let short = sleep(Duration::from_millis(60));
-                assert_eq!(alarms.within(Duration::from_secs(9), short).await, Ok(()));
+                assert_eq!(alarms.within(Instant::now(), Duration::from_secs(9), short).await, Ok(()));
                 assert!(alarms.alarms.borrow().iter().all(Option::is_none));
                 assert_eq!(alarms.alarms.borrow().len(), 1, "the place is used again");
+            })
+            .await;
+    }
+
+    /// Ticks that are late by half their length each would make a deadline that counts them late by half its time.
+    #[tokio::test]
+    async fn ticks_that_come_late_do_not_add_up() {
+        LocalSet::new()
+            .run_until(async {
+                let alarms = Rc::new(Alarms::default());
+                let ticking = alarms.clone();
+                tokio::task::spawn_local(async move { ticking.run().await });
+                let busy = tokio::task::spawn_local(async {
+                    loop {
+                        thread::sleep(TICK / 2);
+                        sleep(TICK / 2).await;
+                    }
+                });
+                let (mut quickest, time) = (Duration::MAX, TICK * 20);
+                for _ in 0..3 {
+                    let began = Instant::now();
+                    assert_eq!(alarms.within(began, time, sleep(Duration::from_secs(9))).await, Err(Elapsed));
+                    assert!(began.elapsed() >= time);
+                    quickest = quickest.min(began.elapsed());
+                }
+                busy.abort();
+                assert!(quickest < time + TICK * 3, "{quickest:?}");
             })
             .await;
     }

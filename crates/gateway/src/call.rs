@@ -248,7 +248,7 @@ async fn forward_to(
     tell(&mut request);
     let began = Instant::now();
     let (operation, path_below, arrived) = (target.operation(), &*target.path_below, draft.arrived);
-    let journey = Journey { core, upstream, operation, path_below, upload, arrived, tell: &tell };
+    let journey = Journey { core, upstream, operation, path_below, upload, arrived, began, tell: &tell };
     let sent = forward::send(&journey, request).await;
     permit.upstream = began.elapsed();
     let (answer, sent) = sent?;

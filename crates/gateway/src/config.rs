@@ -30,6 +30,8 @@ pub struct GatewayConfig {
     pub body_limit: u64,
     /// Connections of clients for each core; one more is answered with 503 and closed.
     pub connections_per_core: usize,
+    /// Connections to all upstreams together for each core; a call that would need one more is answered with 503.
+    pub upstream_connections_per_core: usize,
     /// Calls in flight on each core; one more is answered with 503 before anything is done for it.
     pub max_calls: usize,
     /// Calls of one product at its upstream at once, on each core, where the product's policy does not say; `None` sets no
@@ -72,6 +74,7 @@ impl GatewayConfig {
             try_signing_key,
             body_limit: 10 << 20,
             connections_per_core: 10_000,
+            upstream_connections_per_core: 10_000,
             max_calls: 10_000,
             max_in_flight: None,
             limits_file: None,

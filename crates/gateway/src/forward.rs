@@ -33,6 +33,8 @@ pub(crate) struct Journey<'a> {
     pub path_below: &'a str,
     pub upload: &'a Rc<UploadState>,
     pub arrived: Instant,
+    /// When it was sent on its way; the wait for the head counts from here.
+    pub began: Instant,
     /// Says who calls, over the address that the request has by then.
     pub tell: &'a dyn Fn(&mut Request<Upload>),
 }
@@ -64,7 +66,7 @@ pub(crate) async fn send(journey: &Journey<'_>, request: Request<Upload>) -> Res
     let live = upstream.live(&core.shared);
     let at = Cell::new(None);
     let limit = journey.time_for_head();
-    let sent = core.alarms.within(limit, pin!(attempts(journey, live, request, &at))).await;
+    let sent = core.alarms.within(journey.began, limit, pin!(attempts(journey, live, request, &at))).await;
     if upload.too_large.get() {
         let limit = core.shared.body_limit;
         return Err(Refusal::new(Code::BodyTooLarge, format!("A body is at most {limit} bytes long.")));

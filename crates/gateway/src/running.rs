@@ -103,6 +103,7 @@ impl Gateway {
             portal_url: config.portal_url,
             body_limit: config.body_limit,
             connections_per_core: config.connections_per_core,
+            upstream_connections_per_core: config.upstream_connections_per_core,
             max_calls: config.max_calls,
             max_in_flight: config.max_in_flight,
             share: config.share,

@@ -38,6 +38,7 @@ mod http2;
 mod identity;
 mod live;
 mod patience;
+mod places;
 mod pool;
 pub(crate) mod report;
 mod resolve;

@@ -38,6 +38,7 @@ mod calls {
     mod pace;
     mod places;
     mod quota;
+    mod refused_early;
     mod restart;
     mod reuse;
     mod scopes;

@@ -21,7 +21,6 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-const CONNECTIONS: usize = 1_024;
 /// Within which the head of a request must have arrived.
 const HEAD: Duration = Duration::from_secs(10);
 /// Within which the body must have arrived, whoever it is for: a page, the REST API or a webhook.
@@ -54,13 +53,13 @@ pub async fn bind(what: &'static str, address: SocketAddr) -> Result<TcpListener
     TcpListener::bind(address).await.map_err(|source| ListenError { what, address, source })
 }
 
-/// Answers until it is time to stop, then lets requests in flight end.
-pub async fn serve(listener: TcpListener, router: Router, stop: Stop) {
-    serve_within(listener, router, stop, BODY).await;
+/// Answers on at most that many connections at once until it is time to stop, then lets requests in flight end.
+pub async fn serve(listener: TcpListener, router: Router, connections: usize, stop: Stop) {
+    serve_within(listener, router, connections, stop, BODY).await;
 }
 
-async fn serve_within(listener: TcpListener, router: Router, mut stop: Stop, body: BodyLimits) {
-    let slots = Arc::new(Semaphore::new(CONNECTIONS));
+async fn serve_within(listener: TcpListener, router: Router, connections: usize, mut stop: Stop, body: BodyLimits) {
+    let slots = Arc::new(Semaphore::new(connections));
     let graceful = GracefulShutdown::new();
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEAD);

@@ -4,7 +4,7 @@
 //! happened for a second is taken out of its hands, and given back when the client sends something.
 
 use super::{
-    Connection, Core,
+    Connection, Core, linger,
     resumed::{Resumed, Socket},
 };
 use crate::call;
@@ -50,11 +50,12 @@ async fn converse<S: Socket>(core: &Rc<Core>, connection: &Rc<Connection>, io: R
         tokio::select! {
             biased;
             ended = &mut serving => {
-                if let Err(error) = ended {
-                    tracing::debug!(%error, "a client's connection ended");
-                    return None;
+                let Err(error) = ended else { break };
+                tracing::debug!(%error, "a client's connection ended");
+                if error.is_parse() {
+                    Box::pin(linger::end(connection, serving.into_parts().io.into_inner())).await;
                 }
-                break;
+                return None;
             }
             () = connection.told() => {
                 if connection.is_doomed() {
@@ -69,8 +70,11 @@ async fn converse<S: Socket>(core: &Rc<Core>, connection: &Rc<Connection>, io: R
             }
         }
     }
-    let tunnel = connection.take_tunnel()?;
     let parts = serving.into_parts();
-    Box::pin(tunnel.run(core, connection, parts.io.into_inner(), parts.read_buf)).await;
+    match connection.take_tunnel() {
+        Some(tunnel) => Box::pin(tunnel.run(core, connection, parts.io.into_inner(), parts.read_buf)).await,
+        None if connection.has_unread_body() => Box::pin(linger::end(connection, parts.io.into_inner())).await,
+        None => {}
+    }
     None
 }

@@ -77,7 +77,8 @@ async fn fetch(
     };
     tell(&mut request);
     let (operation, path_below, arrived) = (target.operation(), &*target.path_below, draft.arrived);
-    let journey = Journey { core, upstream, operation, path_below, upload: &upload, arrived, tell: &tell };
+    let journey =
+        Journey { core, upstream, operation, path_below, upload: &upload, arrived, began: arrived, tell: &tell };
     let (answer, _) = forward::send(&journey, request).await.ok()?;
     if answer.head.status.is_server_error() {
         return None;

@@ -4,6 +4,7 @@ use super::{
     address::Reach,
     dial,
     identity::{Identity, client_config},
+    places::Place,
     resolve::Resolver,
 };
 use crate::running::StartError;
@@ -113,7 +114,7 @@ impl Dialer {
     pub(crate) async fn open(&self, origin: &Origin) -> io::Result<Io> {
         let reach = self.reach.narrowed_by(origin.allow_private);
         let stream = dial::connect(&self.resolver, &origin.host, origin.port, reach).await?;
-        let Some(name) = &origin.tls else { return Ok(Io::Plain(stream)) };
+        let Some(name) = &origin.tls else { return Ok(Io::over(Stream::Plain(stream))) };
         let is_http2 = origin.protocol == Protocol::Http2;
         let config = match &origin.identity {
             None if is_http2 => self.tls_http2.clone(),
@@ -127,7 +128,7 @@ impl Dialer {
         if is_http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
             return Err(io::Error::other("the upstream does not speak HTTP/2"));
         }
-        Ok(Io::Tls(Box::new(stream)))
+        Ok(Io::over(Stream::Tls(Box::new(stream))))
     }
 }
 
@@ -139,16 +140,32 @@ fn offering_http2(config: &ClientConfig) -> Arc<ClientConfig> {
 
 /// A connection's bytes.
 #[derive(Debug)]
-pub(crate) enum Io {
+pub(crate) struct Io {
+    stream: Stream,
+    /// Given back when the socket is closed.
+    _place: Option<Place>,
+}
+
+#[derive(Debug)]
+enum Stream {
     Plain(TcpStream),
     Tls(Box<TlsStream<TcpStream>>),
 }
 
 impl Io {
+    const fn over(stream: Stream) -> Self {
+        Self { stream, _place: None }
+    }
+
+    /// Keeps the place for as long as the connection is open.
+    pub(super) fn at(self, place: Place) -> Self {
+        Self { _place: Some(place), ..self }
+    }
+
     pub(super) fn socket(&self) -> &TcpStream {
-        match self {
-            Self::Plain(stream) => stream,
-            Self::Tls(stream) => stream.get_ref().0,
+        match &self.stream {
+            Stream::Plain(stream) => stream,
+            Stream::Tls(stream) => stream.get_ref().0,
         }
     }
 
@@ -163,18 +180,18 @@ impl Io {
 
 impl AsyncRead for Io {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
-            Self::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_read(cx, buf),
+            Stream::Tls(stream) => Pin::new(stream).poll_read(cx, buf),
         }
     }
 }
 
 impl AsyncWrite for Io {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write(cx, bytes),
         }
     }
 
@@ -183,9 +200,9 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bytes: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
-            Self::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
+            Stream::Tls(stream) => Pin::new(stream).poll_write_vectored(cx, bytes),
         }
     }
 
@@ -194,16 +211,16 @@ impl AsyncWrite for Io {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_flush(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_flush(cx),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_flush(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_flush(cx),
         }
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        match self.get_mut() {
-            Self::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
-            Self::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
+        match &mut self.get_mut().stream {
+            Stream::Plain(stream) => Pin::new(stream).poll_shutdown(cx),
+            Stream::Tls(stream) => Pin::new(stream).poll_shutdown(cx),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Why an upstream gave no answer, or no end of it: classes for the log and the metric. Partners are told none of it.
 
-use super::{dial::NotAllowed, resolve::Unresolved};
+use super::{dial::NotAllowed, places::NoPlace, resolve::Unresolved};
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use std::io::{self, ErrorKind};
 
@@ -71,6 +71,9 @@ impl Failure {
             return Self::OutOfDescriptors;
         }
         if let Some(inner) = error.get_ref() {
+            if inner.is::<NoPlace>() {
+                return Self::OutOfDescriptors;
+            }
             if inner.is::<NotAllowed>() {
                 return Self::AddressNotAllowed;
             }
@@ -162,6 +165,7 @@ mod tests {
         let certificate = |error| tls(TlsError::InvalidCertificate(error));
         for (failure, wanted) in [
             (Failure::of(&io::Error::from_raw_os_error(24)), Failure::OutOfDescriptors),
+            (Failure::of(&io::Error::other(NoPlace)), Failure::OutOfDescriptors),
             (Failure::of(&ErrorKind::ConnectionRefused.into()), Failure::Refused),
             (Failure::of(&ErrorKind::TimedOut.into()), Failure::ConnectTimeout),
             (Failure::of(&ErrorKind::ConnectionReset.into()), Failure::Closed),

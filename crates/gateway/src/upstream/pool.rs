@@ -5,6 +5,7 @@ use super::{
     connect::{Dialer, Io, Origin},
     http1::{self, Connection},
     http2,
+    places::{NoPlace, Place, Places},
 };
 use crate::{config::Deadlines, meter::Upload, quick_hash::QuickMap};
 use domain::policy::Protocol;
@@ -28,6 +29,7 @@ pub(crate) struct Pools {
     now: Rc<Cell<Instant>>,
     dialer: Arc<Dialer>,
     deadlines: Deadlines,
+    places: Places,
 }
 
 /// The connections to one origin: those of HTTP/1.1 that are unused, and all of HTTP/2.
@@ -72,9 +74,10 @@ impl Lease {
 }
 
 impl Pools {
-    pub(crate) fn new(dialer: Arc<Dialer>, deadlines: Deadlines) -> Self {
+    /// With at most so many open connections.
+    pub(crate) fn new(dialer: Arc<Dialer>, deadlines: Deadlines, most: usize) -> Self {
         let now = Rc::new(Cell::new(Instant::now()));
-        Self { by_origin: RefCell::default(), now, dialer, deadlines }
+        Self { by_origin: RefCell::default(), now, dialer, deadlines, places: Places::new(most) }
     }
 
     /// A connection: one from the pool if `reuse`, else a new one.
@@ -96,9 +99,33 @@ impl Pools {
     }
 
     async fn open(&self, origin: &Origin) -> io::Result<Io> {
-        timeout(origin.connect.unwrap_or(self.deadlines.connect), self.dialer.open(origin))
-            .await
-            .map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "connecting took too long"))?
+        let place = self.place().map_err(io::Error::other)?;
+        let opened = timeout(origin.connect.unwrap_or(self.deadlines.connect), self.dialer.open(origin)).await;
+        let io = opened.map_err(|_| io::Error::new(io::ErrorKind::TimedOut, "connecting took too long"))??;
+        Ok(io.at(place))
+    }
+
+    /// A place for one more connection; where there is none, that of the longest unused one.
+    fn place(&self) -> Result<Place, NoPlace> {
+        self.places.take().or_else(|NoPlace| {
+            self.close_longest_unused();
+            self.places.take()
+        })
+    }
+
+    fn close_longest_unused(&self) {
+        let by_origin = self.by_origin.borrow();
+        let since = |pool: &Rc<Pool>| pool.idle.borrow().first().map(|idle| idle.since);
+        let longest = by_origin.values().filter_map(|pool| Some((since(pool)?, pool))).min_by_key(|(since, _)| *since);
+        match longest {
+            Some((_, pool)) => drop(pool.idle.borrow_mut().remove(0)),
+            // Their tasks end a little later, and make room for the next call.
+            None => {
+                for pool in by_origin.values() {
+                    pool.http2.close_unused(Duration::ZERO);
+                }
+            }
+        }
     }
 
     /// A stream of an open connection if there is room, else of a new one; says whether the connection was there before.

@@ -86,12 +86,21 @@ pub fn request_with(
 
 /// Sends bytes and reads until the gateway closes or is silent for 700 ms; says whether it closed.
 pub async fn raw(gateway: SocketAddr, bytes: &[u8]) -> (String, bool) {
+    raw_within(gateway, bytes, Duration::from_millis(700)).await
+}
+
+/// The same for a gateway that is expected to close, and may be slow on a busy machine.
+pub async fn raw_until_closed(gateway: SocketAddr, bytes: &[u8]) -> (String, bool) {
+    raw_within(gateway, bytes, Duration::from_secs(10)).await
+}
+
+async fn raw_within(gateway: SocketAddr, bytes: &[u8], silence: Duration) -> (String, bool) {
     let mut stream = TcpStream::connect(gateway).await.expect("a connection");
     stream.write_all(bytes).await.expect("sent");
     let mut answer = Vec::new();
     loop {
         let mut chunk = [0; 4096];
-        match timeout(Duration::from_millis(700), stream.read(&mut chunk)).await {
+        match timeout(silence, stream.read(&mut chunk)).await {
             Err(_) => return (String::from_utf8_lossy(&answer).into_owned(), false),
             Ok(Ok(0) | Err(_)) => return (String::from_utf8_lossy(&answer).into_owned(), true),
             Ok(Ok(read)) => answer.extend_from_slice(&chunk[..read]),

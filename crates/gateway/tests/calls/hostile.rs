@@ -1,7 +1,7 @@
 //! Requests that were made to be read in two ways.
 
 use super::{
-    client::{raw, request_with, send},
+    client::{raw, raw_until_closed, request_with, send},
     world::World,
 };
 use http::Method;
@@ -63,7 +63,7 @@ async fn a_request_that_could_hide_another_is_refused_or_reaches_the_upstream_as
     ];
     for (number, case) in cases.iter().enumerate() {
         let head = format!("POST /payments/count?{number} HTTP/1.1\r\nhost: a\r\n{key}{case}");
-        let (answer, closed) = raw(world.address, head.as_bytes()).await;
+        let (answer, closed) = raw_until_closed(world.address, head.as_bytes()).await;
         let seen = world.upstream.seen();
         // A request whose connection was closed at once may be noticed as late as during the next case.
         let later = (0..number).map(|earlier| format!("/base/count?{earlier}")).collect::<Vec<_>>();
@@ -75,7 +75,7 @@ async fn a_request_that_could_hide_another_is_refused_or_reaches_the_upstream_as
         assert!(statuses <= 1, "one answer at most: {case:?} answered {answer}");
     }
     let old = format!("POST /payments/count HTTP/1.0\r\n{key}transfer-encoding: chunked\r\n\r\n0\r\n\r\n{hidden}");
-    let (answer, closed) = raw(world.address, old.as_bytes()).await;
+    let (answer, closed) = raw_until_closed(world.address, old.as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.0 400") || answer.starts_with("HTTP/1.1 400"), "{answer}");
     assert!(closed);
 }

@@ -47,3 +47,35 @@ async fn calls_above_the_bound_are_refused_at_once_and_others_go_on_when_there_i
     let events = world.events_once(5).await;
     assert_eq!(events.iter().map(|event| event.units).sum::<u64>(), 1);
 }
+
+#[tokio::test]
+async fn unused_connections_make_room_for_other_upstreams_and_no_more_than_allowed_are_open() {
+    let (one, two) = (Faulty::start(Fault::None).await, Faulty::start(Fault::None).await);
+    let world = World::with(|directory, config| {
+        config.cores = 1;
+        config.upstream_connections_per_core = 2;
+        directory.products[0].upstream_url = one.url();
+        directory.products[0].timeout_ms = 3_000;
+        directory.products[0].policy.upstream.breaker.failures = 0;
+        directory.products[2].upstream_url = two.url();
+    })
+    .await;
+    for _ in 0..4 {
+        assert_eq!(world.get("/payments/items/1").await.body, one.address.to_string());
+        assert_eq!(world.get("/public/items/1").await.body, two.address.to_string());
+    }
+    one.turn(Fault::Hangs);
+    let hang = || {
+        let (address, key) = (world.address, world.live.clone());
+        tokio::spawn(async move { send(address, request(Method::GET, "/payments/items/1", &key)).await.status })
+    };
+    let (first, second) = (hang(), hang());
+    let before = one.requests();
+    while one.requests() < before + 2 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    // Nothing is left for a third, whichever product it is for.
+    assert_eq!(world.get("/public/items/1").await.code(), "overloaded");
+    assert_eq!((first.await.expect("no panic"), second.await.expect("no panic")), (504, 504));
+    assert_eq!(world.get("/public/items/1").await.status, 200);
+}

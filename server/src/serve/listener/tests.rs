@@ -12,7 +12,7 @@ async fn start() -> (SocketAddr, StopSwitch) {
     let (switch, stop) = StopSwitch::new();
     let limits = BodyLimits { idle: Duration::from_millis(300), whole: Duration::from_millis(900) };
     let router = Router::new().route("/", post(|body: String| async move { body.len().to_string() }));
-    tokio::spawn(serve_within(listener, router, stop, limits));
+    tokio::spawn(serve_within(listener, router, 64, stop, limits));
     (address, switch)
 }
 
