@@ -40,6 +40,9 @@ use utoipa::{
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
+/// The longest body: a document, and room for its escapes.
+const MAX_BODY_BYTES: usize = 2 * MAX_DOCUMENT_BYTES;
+
 /// The description's frame.
 #[derive(OpenApi)]
 #[openapi(
@@ -81,7 +84,7 @@ pub fn router(state: AppState) -> Router {
     let guarded = router
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::guard))
         .method_not_allowed_fallback(extract::no_method)
-        .layer(DefaultBodyLimit::max(2 * MAX_DOCUMENT_BYTES));
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
     let missing = any(|| async { Problem::not_found() });
     guarded
         .route("/api/openapi.json", get(move || async move { Json(description) }))

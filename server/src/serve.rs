@@ -14,6 +14,7 @@ mod descriptors;
 pub mod directory_file;
 mod front;
 mod listener;
+mod memory;
 mod signals;
 
 use crate::{
@@ -127,12 +128,20 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
     let (watcher, exporter) = watch::start(&config.watch);
     let keys = Keys::new(store.clone(), secrets.clone(), node.clone(), config.database.connections);
+    let room = memory::Room::of(memory::limit(config.gateway.memory_limit), config.gateway.cores);
     let shares = descriptors::Shares::of(
         descriptors::raise(),
         config.gateway.cores,
         config.database.connections,
-        config.gateway.max_connections,
+        config.gateway.max_connections.min(room.connections),
     );
+    if shares.clients < config.gateway.max_connections {
+        tracing::warn!(
+            connections = shares.clients,
+            configured = config.gateway.max_connections,
+            "fewer connections than configured are taken: raise the limit of open files, or give the server more memory"
+        );
+    }
     let gateway = Gateway::start(
         GatewayConfig {
             watcher,
@@ -141,6 +150,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
             upstream_authorities: data_plane::authorities(&config)?,
             connections_per_core: shares.clients,
             upstream_connections_per_core: shares.upstreams,
+            max_calls: config.gateway.max_calls.min(room.calls),
             ..data_plane::configure(&config, &data, &secrets)
         },
         directory.clone(),

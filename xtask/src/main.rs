@@ -34,6 +34,10 @@ Usage: cargo xtask <command>
   chaos   Break a running server under load, and check what was promised: kill, credits
             kill --rounds N          with SIGKILL, N times
             credits --nodes N        while calls race for the last units of credit, on N gateways
+            upstream PART            while the API fails, is overloaded or its name vanishes
+            exhaustion PART          while open files or memory run out under a flood
+            sizes                    with requests that are larger than anybody may send
+            --control                with the safeguard off: the check must fail
   check   Let one outside judge run: cache, smuggling
   build   Build the program as one file, optimised, with the site inside
   wasm    Build the browser half into the site folder

@@ -3,6 +3,7 @@
 mod browser;
 mod code;
 mod credits;
+mod exhaustion;
 mod kill;
 mod licences;
 mod referees;
@@ -39,6 +40,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     kill::check(&mut tally);
     upstream::check(&mut tally);
     credits::check(&mut tally);
+    exhaustion::check(&mut tally);
     if !fast {
         browser::check(&mut tally);
     }

@@ -8,6 +8,8 @@
 //!
 //! `chaos upstream` (R19, R20, R34, R37): what happens while the API behind the gateway fails.
 //!
+//! `chaos exhaustion` (R36): open files and memory run out. `chaos sizes` (R23): requests larger than anybody may send.
+//!
 //! `chaos credits` (R28): thousands of calls race for 100 units of credit, or of a hard quota, on one gateway or on several
 //! that share one Postgres, while one of them is killed. Promise: exactly 100 units are ever served, the balance is never
 //! below zero, and in the end what was granted, what was spent and what the events say are the same number.
@@ -18,7 +20,11 @@ mod checker;
 mod client;
 mod cluster;
 mod credits;
+mod exhaustion;
 mod fill;
+mod findings;
+mod process;
+mod sizes;
 mod upstream;
 mod upstream_trial;
 mod world;
@@ -43,6 +49,10 @@ enum Experiment {
     Upstream(upstream_trial::Trial),
     /// Let calls race for the last units of credit while a gateway is killed; not one more may be served.
     Credits(credits::Credits),
+    /// Let open files and memory run out under a flood of connections; what was admitted is served and recorded.
+    Exhaustion(exhaustion::Exhaustion),
+    /// Send headers, addresses and bodies of every size; each is refused with its status, in constant memory.
+    Sizes(sizes::Sizes),
 }
 
 #[derive(Parser, Clone)]
@@ -88,14 +98,21 @@ async fn main() -> ExitCode {
                 ExitCode::FAILURE
             }
         },
-        Experiment::Upstream(trial) => match upstream_trial::run(&trial).await {
-            Ok(true) => ExitCode::SUCCESS,
-            Ok(false) => ExitCode::FAILURE,
-            Err(error) => {
-                eprintln!("chaos: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        Experiment::Upstream(trial) => conclude(upstream_trial::run(&trial).await),
+        Experiment::Exhaustion(exhaustion) => conclude(exhaustion::run(&exhaustion).await),
+        Experiment::Sizes(sizes) => conclude(sizes::run(&sizes).await),
+    }
+}
+
+/// `as_expected` says whether promises were kept in a real run, and broken in a control run.
+fn conclude(as_expected: Result<bool, Trouble>) -> ExitCode {
+    match as_expected {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("chaos: {error}");
+            ExitCode::FAILURE
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::Trouble;
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::{Request, Response, body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
@@ -59,6 +59,9 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("none").to_owned();
     *arrivals.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default() += 1;
+    // Answered once all of it is here, as an API does that looks at what it is sent.
+    let mut body = request.into_body();
+    while let Some(Ok(_)) = body.frame().await {}
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }

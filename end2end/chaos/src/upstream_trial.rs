@@ -45,39 +45,6 @@ enum Part {
     Names,
 }
 
-/// One thing that was measured, and whether it is as promised.
-struct Finding {
-    what: String,
-    holds: bool,
-}
-
-/// What a trial found.
-struct Findings {
-    found: Vec<Finding>,
-    untimed: bool,
-}
-
-impl Findings {
-    const fn new(trial: &Trial) -> Self {
-        Self { found: Vec::new(), untimed: trial.untimed }
-    }
-
-    /// A promise about time.
-    fn check_time(&mut self, holds: bool, what: impl Into<String>) {
-        if self.untimed {
-            println!("  time {}", what.into());
-        } else {
-            self.check(holds, what);
-        }
-    }
-
-    fn check(&mut self, holds: bool, what: impl Into<String>) {
-        let what = what.into();
-        println!("  {} {what}", if holds { "ok  " } else { "FAIL" });
-        self.found.push(Finding { what, holds });
-    }
-}
-
 /// Whether everything was as it should be: kept in a real run, broken in a control run.
 pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
     let mut as_expected = true;
@@ -91,10 +58,7 @@ pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
             Part::Overload => overload::run(trial).await?,
             Part::Names => names::run(trial).await?,
         };
-        let broken: Vec<&str> = found.found.iter().filter(|finding| !finding.holds).map(|found| &*found.what).collect();
-        let holds = broken.is_empty();
-        println!("{part:?} {}", if holds { "holds" } else { "does not hold" });
-        as_expected &= holds != trial.control;
+        as_expected &= found.conclude(&format!("{part:?}")) != trial.control;
     }
     Ok(as_expected)
 }

@@ -27,6 +27,7 @@ pub struct World {
     /// The binary, after whatever it runs under.
     command: Vec<String>,
     environment: Vec<(String, String)>,
+    portal: u16,
     gateway: u16,
     admin: u16,
     /// A path that is answered 200 once all is there.
@@ -79,7 +80,7 @@ impl World {
         let command = [launch.wrapper, vec![launch.binary.display().to_string()]].concat();
         let server = serve(&command, &environment, folder.path())?;
         let (binary, probe, key) = (launch.binary, probe.to_owned(), String::new());
-        let mut world = Self { folder, binary, command, environment, gateway, admin, probe, key, server };
+        let mut world = Self { folder, binary, command, environment, portal, gateway, admin, probe, key, server };
         world.wait_until_ready().await?;
         world.key = world.apply()?;
         world.wait_for_first_answer().await?;
@@ -88,6 +89,32 @@ impl World {
 
     pub const fn gateway_port(&self) -> u16 {
         self.gateway
+    }
+
+    pub const fn portal_port(&self) -> u16 {
+        self.portal
+    }
+
+    pub const fn admin_port(&self) -> u16 {
+        self.admin
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.server.id()
+    }
+
+    /// Whether the server is the process that was started, and still there.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.server.try_wait(), Ok(None))
+    }
+
+    /// What a command of the binary prints.
+    pub fn command(&self, arguments: &[&str]) -> Result<String, Trouble> {
+        let output = Command::new(&self.binary).args(arguments).envs(self.environment.iter().cloned()).output()?;
+        if !output.status.success() {
+            return Err(format!("{arguments:?}: {}", String::from_utf8_lossy(&output.stderr)).into());
+        }
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     pub fn key(&self) -> &str {
@@ -153,7 +180,7 @@ impl World {
         Ok(ids)
     }
 
-    fn count_events(&self) -> Result<u64, Trouble> {
+    pub fn count_events(&self) -> Result<u64, Trouble> {
         self.count("select count(*) from usage_events")
     }
 
@@ -168,15 +195,8 @@ impl World {
     }
 
     fn apply(&self) -> Result<String, Trouble> {
-        let output = Command::new(&self.binary)
-            .arg("apply")
-            .arg(self.folder.path().join("setup.yaml"))
-            .envs(self.environment.iter().cloned())
-            .output()?;
-        if !output.status.success() {
-            return Err(format!("apply: {}", String::from_utf8_lossy(&output.stderr)).into());
-        }
-        let answer: Value = serde_json::from_slice(&output.stdout)?;
+        let setup = self.folder.path().join("setup.yaml").display().to_string();
+        let answer: Value = serde_json::from_str(&self.command(&["apply", &setup])?)?;
         find_key(&answer).ok_or_else(|| format!("apply printed no key: {answer}").into())
     }
 
@@ -267,7 +287,8 @@ pub fn write_document(folder: &Path) -> Result<(), Trouble> {
     fs::write(
         folder.join("api.yaml"),
         "openapi: 3.1.0\ninfo: {title: Payments, version: '1'}\npaths:\n  /payments:\n    get:\n      operationId: listPayments\n      \
-         responses: {'200': {description: All payments}}\n",
+         responses: {'200': {description: All payments}}\n    post:\n      operationId: createPayment\n      \
+         responses: {'200': {description: A payment}}\n",
     )?;
     Ok(())
 }

@@ -1,8 +1,9 @@
 //! What a request holds, read so that whatever is wrong is answered as a problem.
 
-use super::problem::Problem;
+use super::{MAX_BODY_BYTES, problem::Problem};
 use axum::{
     Json,
+    body::HttpBody,
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::JsonRejection},
     http::{StatusCode, request::Parts},
 };
@@ -21,6 +22,11 @@ pub struct Named<T>(pub T);
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        // What is announced as too long is not read first.
+        if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+            let detail = format!("A body is at most {MAX_BODY_BYTES} bytes long.");
+            return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "bad-body", "The body cannot be read", detail));
+        }
         Json::from_request(request, state).await.map(|Json(body)| Self(body)).map_err(|rejection| match rejection {
             JsonRejection::JsonDataError(error) => Problem::invalid("", error.body_text()),
             other => Problem::new(other.status(), "bad-body", "The body cannot be read", other.body_text()),

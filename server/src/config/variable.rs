@@ -156,6 +156,12 @@ pub const VARIABLES: &[Variable] = &[
         "Calls that each of those threads has in flight at most; one more is answered with 503 at once",
     ),
     plain(
+        "TURNPIKE_MEMORY_LIMIT",
+        "gateway.memory_limit",
+        "that of the control group, else of the machine",
+        "Memory of this process in bytes; connections and calls are bounded so that together they take half of it at most",
+    ),
+    plain(
         "TURNPIKE_GATEWAY_MAX_IN_FLIGHT",
         "gateway.max_in_flight",
         "none: only connections are bounded",

@@ -54,13 +54,6 @@ impl Shares {
         // A few even where there is no room.
         let each = (left.saturating_sub(portal + admin) / (2 * cores)).max(8);
         let clients = narrow(each).min(configured);
-        if clients < configured {
-            tracing::warn!(
-                limit,
-                connections = clients,
-                "fewer connections than configured are taken: raise the limit of open files"
-            );
-        }
         // Where there is plenty, calls over HTTP/2 may have more of it than one for each connection.
         let upstreams = narrow(left.saturating_sub(portal + admin) / cores).saturating_sub(clients).max(clients);
         Self { portal: narrow(portal), admin: narrow(admin), clients, upstreams }

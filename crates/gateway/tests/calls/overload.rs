@@ -57,12 +57,12 @@ async fn unused_connections_make_room_for_other_upstreams_and_no_more_than_allow
         directory.products[0].upstream_url = one.url();
         directory.products[0].timeout_ms = 3_000;
         directory.products[0].policy.upstream.breaker.failures = 0;
-        directory.products[2].upstream_url = two.url();
+        directory.products[5].upstream_url = two.url();
     })
     .await;
     for _ in 0..4 {
         assert_eq!(world.get("/payments/items/1").await.body, one.address.to_string());
-        assert_eq!(world.get("/public/items/1").await.body, two.address.to_string());
+        assert_eq!(world.get("/payments/v2/open").await.body, two.address.to_string());
     }
     one.turn(Fault::Hangs);
     let hang = || {
@@ -75,7 +75,7 @@ async fn unused_connections_make_room_for_other_upstreams_and_no_more_than_allow
         sleep(Duration::from_millis(5)).await;
     }
     // Nothing is left for a third, whichever product it is for.
-    assert_eq!(world.get("/public/items/1").await.code(), "overloaded");
+    assert_eq!(world.get("/payments/v2/open").await.code(), "overloaded");
     assert_eq!((first.await.expect("no panic"), second.await.expect("no panic")), (504, 504));
-    assert_eq!(world.get("/public/items/1").await.status, 200);
+    assert_eq!(world.get("/payments/v2/open").await.status, 200);
 }

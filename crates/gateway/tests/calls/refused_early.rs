@@ -27,7 +27,10 @@ async fn a_client_that_sends_too_much_still_reads_why_it_was_refused() {
         (head(&format!("content-length: {}\r\n\r\n{body}", body.len())), "413"),
         (head(&format!("transfer-encoding: chunked\r\n\r\n{chunks}")), "413"),
         (head(&format!("x: {body}\r\n\r\n")), "431"),
-        (head("no-such-credential: x\r\ncontent-length: 4194304\r\n\r\n").replace("x-api-key", "x-other") + &body, "401"),
+        (
+            head("no-such-credential: x\r\ncontent-length: 4194304\r\n\r\n").replace("x-api-key", "x-other") + &body,
+            "401",
+        ),
         (format!("GET /{} HTTP/1.1\r\nhost: a\r\n\r\n", "u".repeat(1 << 20)), "4"),
     ] {
         let answer = send_then_read(world.address, request.as_bytes()).await;

@@ -1,12 +1,12 @@
 //! R19 and R20: one product's upstream fails, in every way that there is.
 
 use super::{
-    Findings, Trial,
+    Trial,
     faulty::{Fault, Faulty},
     load::{Caller, Seen, percentile},
     product, setup,
 };
-use crate::{Trouble, world::World};
+use crate::{Trouble, findings::Findings, world::World};
 use std::{
     sync::atomic::Ordering::SeqCst,
     time::{Duration, Instant},
@@ -59,7 +59,7 @@ pub async fn run(trial: &Trial) -> Result<Findings, Trouble> {
     let world =
         World::launch(trial.launch(&[("TURNPIKE_GATEWAY_CORES", "2")], setup(&products)), "/steady/payments").await?;
     let caller = Caller { port: world.gateway_port(), key: world.key().to_owned() };
-    let mut found = Findings::new(trial);
+    let mut found = Findings::new(trial.untimed);
 
     let time = Duration::from_secs(trial.seconds);
     let press = || caller.press("steady", 8, time, Duration::ZERO);

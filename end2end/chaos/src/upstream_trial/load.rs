@@ -1,5 +1,6 @@
 //! Calls, and how long they took.
 
+use crate::world::Random;
 use bytes::Bytes;
 use http_body_util::{BodyExt, Empty};
 use hyper::{
@@ -71,15 +72,19 @@ impl Caller {
         Seen { status, whole, end: began.elapsed() }
     }
 
-    /// That many connections call one after the other for that long, with a pause after each refusal.
+    /// That many connections call one after the other for that long, with about that pause after each refusal: programs that
+    /// all wait equally long would come back together, and measure each other.
     pub async fn press(&self, product: &'static str, connections: usize, time: Duration, pause: Duration) -> Vec<Seen> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut running = JoinSet::new();
-        for _ in 0..connections {
+        for number in 0..connections {
             let (caller, stop) = (self.clone(), stop.clone());
             running.spawn(async move {
                 let mut seen = Vec::new();
                 let mut sender = None;
+                let mut random = Random::new(number as u64);
+                // Nor do all begin in one instant.
+                sleep(Duration::from_millis(random.below(200))).await;
                 while !stop.load(Relaxed) {
                     let Some(open) = &mut sender else {
                         sender = caller.connect().await;
@@ -94,7 +99,7 @@ impl Caller {
                         sender = None;
                     }
                     if one.status != 200 {
-                        sleep(pause).await;
+                        sleep(pause * random.below(100) as u32 / 100 + pause / 2).await;
                     }
                 }
                 seen

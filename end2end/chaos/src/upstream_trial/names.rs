@@ -3,12 +3,12 @@
 //! The server gets a hosts file of its own, in a mount namespace; this needs `unshare` and either root or user namespaces.
 
 use super::{
-    Findings, Trial,
+    Trial,
     faulty::{Fault, Faulty},
     load::Caller,
     product, setup,
 };
-use crate::{Trouble, world::World};
+use crate::{Trouble, findings::Findings, world::World};
 use std::{fs, path::Path, time::Duration};
 use tokio::time::sleep;
 
@@ -39,7 +39,7 @@ pub async fn run(trial: &Trial) -> Result<Findings, Trouble> {
     launch.wrapper = ["unshare", "--mount", "sh", "-c", &mounts].map(str::to_owned).to_vec();
     let world = World::launch(launch, "/named/payments").await?;
     let caller = Caller { port: world.gateway_port(), key: world.key().to_owned() };
-    let mut found = Findings::new(trial);
+    let mut found = Findings::new(trial.untimed);
 
     let rebound = caller.call("rebound").await;
     found.check(

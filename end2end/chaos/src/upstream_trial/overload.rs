@@ -1,12 +1,12 @@
 //! R34: five times the load that an upstream can take.
 
 use super::{
-    Findings, Trial,
+    Trial,
     faulty::{Fault, Faulty},
     load::{Caller, Seen, percentile},
     product, setup,
 };
-use crate::{Trouble, world::World};
+use crate::{Trouble, findings::Findings, world::World};
 use std::time::{Duration, Instant};
 
 /// Calls that the upstream serves at once without slowing down.
@@ -20,7 +20,7 @@ pub async fn run(trial: &Trial) -> Result<Findings, Trouble> {
     let environment = [("TURNPIKE_GATEWAY_CORES", "1"), ("TURNPIKE_GATEWAY_MAX_CALLS", bound.as_str())];
     let world = World::launch(trial.launch(&environment, setup(&products)), "/slow/payments").await?;
     let caller = Caller { port: world.gateway_port(), key: world.key().to_owned() };
-    let mut found = Findings::new(trial);
+    let mut found = Findings::new(trial.untimed);
 
     let time = Duration::from_secs(trial.seconds);
     let press = |connections| caller.press("slow", connections, time, Duration::from_millis(100));
