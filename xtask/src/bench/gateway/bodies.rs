@@ -4,8 +4,9 @@ use super::{Bench, Peer, nginx};
 use crate::{Outcome, bench::report};
 use std::{
     fs,
-    io::{Read, Write},
-    net::TcpStream,
+    io::{BufRead, BufReader, Read, Write},
+    net::{TcpListener, TcpStream},
+    thread,
     time::Instant,
 };
 
@@ -17,6 +18,7 @@ pub fn measure() -> Outcome {
     let Bench { mut services, folder, ours } = Bench::start()?;
     let large = fs::File::create(folder.join(nginx::LARGE_FILE)).map_err(|why| why.to_string())?;
     large.set_len(BYTES).map_err(|why| why.to_string())?;
+    start_sink()?;
     let theirs = nginx::start_proxy(&mut services, &folder, &ours.keys)?;
     let peers = [ours, theirs];
     let keys = fs::read_to_string(&peers[0].keys).map_err(|why| why.to_string())?;
@@ -44,6 +46,42 @@ pub fn measure() -> Outcome {
     Ok(())
 }
 
+/// An upstream that reads a body to its end before it answers, for as long as this program runs.
+fn start_sink() -> Outcome {
+    let listener =
+        TcpListener::bind(("127.0.0.1", nginx::SINK)).map_err(|why| format!("The sink cannot listen: {why}."))?;
+    thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            thread::spawn(move || swallow(stream));
+        }
+    });
+    Ok(())
+}
+
+fn swallow(stream: TcpStream) -> std::io::Result<()> {
+    let mut stream = BufReader::with_capacity(PIECE, stream);
+    let mut left = 0_u64;
+    loop {
+        let mut line = String::new();
+        stream.read_line(&mut line)?;
+        if let Some(length) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            left = length.trim().parse().unwrap_or(0);
+        }
+        if line.trim().is_empty() {
+            break;
+        }
+    }
+    while left > 0 {
+        let read = stream.fill_buf()?.len();
+        if read == 0 {
+            return Ok(());
+        }
+        stream.consume(read);
+        left = left.saturating_sub(read as u64);
+    }
+    stream.get_mut().write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+}
+
 /// MiB each second.
 fn down(peer: &Peer, key: &str) -> Outcome<u64> {
     let head = format!(
@@ -65,7 +103,7 @@ fn down(peer: &Peer, key: &str) -> Outcome<u64> {
 
 fn up(peer: &Peer, key: &str) -> Outcome<u64> {
     let head = format!(
-        "POST /payments/payments HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nConnection: close\r\n\
+        "POST /payments/sink HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\nConnection: close\r\n\
          Content-Length: {BYTES}\r\n\r\n"
     );
     let began = Instant::now();

@@ -11,6 +11,9 @@ const LUA: u16 = 4806;
 /// What the bodies' measurement downloads.
 pub const LARGE_FILE: &str = "large";
 
+/// Where it uploads to: nginx hands it on to what listens there, as it comes.
+pub const SINK: u16 = 4807;
+
 /// Answers every call with a small JSON body, on the load's core.
 pub fn start_upstream(services: &mut Services, folder: &Path) -> Outcome {
     let configuration = format!(
@@ -20,6 +23,7 @@ pub fn start_upstream(services: &mut Services, folder: &Path) -> Outcome {
          client_max_body_size 0; sendfile on;\n\
          server {{ listen 127.0.0.1:{UPSTREAM}; root {folder};\n\
          location /{LARGE_FILE} {{ }}\n\
+         location /sink {{ proxy_request_buffering off; proxy_http_version 1.1; proxy_pass http://127.0.0.1:{SINK}; }}\n\
          location / {{ return 200 '{{\"object\":\"list\",\"data\":[]}}'; }} }} }}\n",
         folder = folder.display()
     );

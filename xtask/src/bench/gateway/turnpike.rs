@@ -71,7 +71,8 @@ fn write_setup(folder: &Path) -> Outcome {
     let document = "openapi: 3.1.0\ninfo: {title: Payments, version: '1'}\npaths:\n  /payments:\n    get:\n      \
                     operationId: listPayments\n      responses: {'200': {description: All payments}}\n    post:\n      \
                     operationId: createPayment\n      responses: {'200': {description: The payment}}\n  /large:\n    \
-                    get:\n      operationId: getLarge\n      responses: {'200': {description: Much}}\n";
+                    get:\n      operationId: getLarge\n      responses: {'200': {description: Much}}\n  /sink:\n    \
+                    post:\n      operationId: sink\n      responses: {'200': {description: Taken}}\n";
     let mut setup = format!(
         "products:\n  payments:\n    name: Payments\n    document: api.yaml\n    route: /payments\n    upstream_url: {}\n    \
          visibility: public\nplans:\n  all:\n    name: All\n    currency: USD\n    products: [{{ product: payments }}]\n    \
