@@ -296,6 +296,7 @@ pub(crate) fn refuse(
     }
     watch::tell(&core.shared, draft, caller, reached, ending, Sums { duration, ..Sums::default() });
     if let Some(caller) = caller {
+        core.shared.metrics.count_partner(caller.partner().id, ending.outcome, ending.status);
         let event = reserve::event(draft, caller, reached, ending, duration);
         // What room is left belongs to calls that were admitted.
         let fits = core.shared.recorder.has_room(core.index);

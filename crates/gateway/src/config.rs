@@ -7,7 +7,7 @@ use crate::{
     upstream::{Freshness, Reach},
     watch::Watcher,
 };
-use domain::limit::rule::Share;
+use domain::{id::PartnerId, limit::rule::Share};
 use spool::Durability;
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -55,6 +55,8 @@ pub struct GatewayConfig {
     pub key_set_pause: Duration,
     /// Credentials that nobody has, of one network address within a minute on each core; more are answered with 429.
     pub guesses_per_minute: u32,
+    /// Partners that have metrics of their own; each of them adds up to some 70 series.
+    pub counted_partners: Vec<PartnerId>,
     /// Who is told how calls end, for logs and traces.
     pub watcher: Option<Arc<dyn Watcher>>,
     /// What became of requests with an Idempotency-Key. `None` refuses them on operations that are marked.
@@ -88,6 +90,7 @@ impl GatewayConfig {
             trusted_proxies: TrustedProxies::default(),
             key_set_pause: Duration::from_secs(30),
             guesses_per_minute: 60,
+            counted_partners: Vec::new(),
             watcher: None,
             idempotency: None,
         }

@@ -1,8 +1,9 @@
-//! Metrics. Handles are made once, for each product and never for a partner, so their number is bounded.
+//! Metrics. Handles are made once, for each product and plan, and for the few partners that the configuration names, so their
+//! number is bounded.
 
-use domain::{refusal::Code, usage::Outcome};
+use domain::{id::PartnerId, refusal::Code, usage::Outcome};
 use metrics::{Counter, Gauge, Histogram, counter, gauge, histogram};
-use std::{sync::OnceLock, time::Duration};
+use std::{collections::HashMap, sync::OnceLock, time::Duration};
 
 const OUTCOMES: [&str; 6] = ["served", "refused", "upstream_failed", "client_gone", "replayed", "cached"];
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
@@ -107,8 +108,46 @@ impl std::fmt::Debug for ProductMetrics {
     }
 }
 
+/// Calls of one partner, and why some were refused.
+struct PartnerMetrics {
+    partner: String,
+    /// By outcome and status class.
+    requests: [[Counter; 5]; 6],
+    /// By [`Code`], in its order.
+    refusals: [OnceLock<Counter>; Code::ALL.len()],
+}
+
+impl PartnerMetrics {
+    fn new(id: PartnerId) -> Self {
+        let partner = id.to_string();
+        let requests = OUTCOMES.map(|outcome| {
+            CLASSES.map(|class| {
+                let partner = partner.clone();
+                counter!("turnpike_gateway_partner_requests_total", "partner" => partner, "outcome" => outcome, "status_class" => class)
+            })
+        });
+        Self { partner, requests, refusals: std::array::from_fn(|_| OnceLock::new()) }
+    }
+
+    fn count(&self, outcome: Outcome, status: u16) {
+        let (row, class) = cell(outcome, status);
+        self.requests[row][class].increment(1);
+        if let Outcome::Refused(code) = outcome
+            && let Some(counter) = self.refusals.get(code as usize)
+        {
+            let make = || {
+                let partner = self.partner.clone();
+                counter!("turnpike_gateway_partner_refusals_total", "partner" => partner, "code" => code.describe().code)
+            };
+            counter.get_or_init(make).increment(1);
+        }
+    }
+}
+
 /// What is counted for the whole gateway.
 pub(crate) struct GatewayMetrics {
+    /// Of the partners that somebody asked for.
+    partners: HashMap<PartnerId, PartnerMetrics>,
     /// Calls that reached no product.
     pub no_product: ProductMetrics,
     /// By [`Code`], in its order.
@@ -125,9 +164,10 @@ pub(crate) struct GatewayMetrics {
 }
 
 impl GatewayMetrics {
-    pub(crate) fn new(cores: usize) -> Self {
+    pub(crate) fn new(cores: usize, partners: &[PartnerId]) -> Self {
         let refusal = |code: Code| counter!("turnpike_gateway_refusals_total", "code" => code.describe().code);
         Self {
+            partners: partners.iter().map(|id| (*id, PartnerMetrics::new(*id))).collect(),
             no_product: ProductMetrics::new(""),
             refusals: Code::ALL.into_iter().map(refusal).collect(),
             unmetered: counter!("turnpike_gateway_unmetered_total"),
@@ -137,6 +177,15 @@ impl GatewayMetrics {
             spool_bytes: (0..cores)
                 .map(|core| gauge!("turnpike_gateway_spool_bytes", "lane" => core.to_string()))
                 .collect(),
+        }
+    }
+
+    /// Counts the call for its partner, if somebody asked for that one.
+    pub(crate) fn count_partner(&self, partner: PartnerId, outcome: Outcome, status: u16) {
+        if !self.partners.is_empty()
+            && let Some(own) = self.partners.get(&partner)
+        {
+            own.count(outcome, status);
         }
     }
 

@@ -263,6 +263,7 @@ impl Permit {
             plan.metrics.count(ending.outcome, ending.status);
         }
         let sums = Sums { units, bytes_in: self.bytes_in.get(), duration, upstream: self.upstream };
+        shared.metrics.count_partner(self.target.caller.partner().id, ending.outcome, ending.status);
         watch::tell(shared, &self.draft, Some(&self.target.caller), self.target.reached(), ending, sums);
         (kept, Used { units, overdraft: settled.overdraft })
     }

@@ -98,7 +98,7 @@ impl Gateway {
             authenticator: Authenticator::new(&config.pepper.0, config.try_signing_key.0),
             limits,
             shelves: shelves.clone(),
-            metrics: GatewayMetrics::new(cores),
+            metrics: GatewayMetrics::new(cores, &config.counted_partners),
             via: Via::new(&config.pepper.0),
             portal_url: config.portal_url,
             body_limit: config.body_limit,

@@ -1,6 +1,7 @@
 //! What the gateway may take, and how safely it keeps usage.
 
 use super::Reader;
+use domain::id::PartnerId;
 use gateway::{ProxyHeader, Reach, TrustedProxies};
 use std::{net::SocketAddr, num::NonZeroUsize, path::PathBuf, thread};
 
@@ -40,6 +41,8 @@ pub struct Gateway {
     pub trusted_proxies: TrustedProxies,
     /// Unknown credentials of one address within a minute, on each core.
     pub guesses_per_minute: u32,
+    /// Partners that have metrics of their own.
+    pub counted_partners: Vec<PartnerId>,
 }
 
 /// The TLS listener.
@@ -82,6 +85,27 @@ fn trusted_proxies(reader: &mut Reader) -> TrustedProxies {
     }
     let header = reader.choice("TURNPIKE_TRUSTED_PROXY_HEADER", &headers, ProxyHeader::XForwardedFor);
     TrustedProxies { networks, header }
+}
+
+/// Each of them adds series to the metrics, so there are not many.
+const MOST_COUNTED: usize = 100;
+
+fn counted_partners(reader: &mut Reader) -> Vec<PartnerId> {
+    const PARTNERS: &str = "TURNPIKE_METRICS_PARTNERS";
+    let mut partners = Vec::new();
+    for text in reader.text(PARTNERS).unwrap_or_default().split(',').map(str::trim).filter(|text| !text.is_empty()) {
+        match text.parse() {
+            Ok(id) => partners.push(id),
+            Err(_) => reader
+                .problem(PARTNERS, format!("{text} is no partner's id; the console shows it on the partner's page")),
+        }
+    }
+    if partners.len() > MOST_COUNTED {
+        let named = partners.len();
+        reader
+            .problem(PARTNERS, format!("at most {MOST_COUNTED} partners have metrics of their own; these are {named}"));
+    }
+    partners
 }
 
 /// Where upstreams may be, and how they are found and trusted.
@@ -181,6 +205,7 @@ impl Gateway {
             spool_max_bytes: reader.number("TURNPIKE_SPOOL_MAX_BYTES", 1 << 20, u64::MAX).unwrap_or(4 << 30),
             trusted_proxies: trusted_proxies(reader),
             guesses_per_minute: reader.number("TURNPIKE_GUESSES_PER_MINUTE", 1, 1_000_000).unwrap_or(60),
+            counted_partners: counted_partners(reader),
         }
     }
 }

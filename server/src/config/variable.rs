@@ -264,6 +264,12 @@ pub const VARIABLES: &[Variable] = &[
         "Credentials that nobody has, from one address within a minute on each core; more are answered with 429",
     ),
     plain(
+        "TURNPIKE_METRICS_PARTNERS",
+        "gateway.metrics_partners",
+        "none",
+        "Partners whose calls and refusals are counted by themselves in /metrics: their ids, with commas between them, at most 100",
+    ),
+    plain(
         "TURNPIKE_LOG",
         "logs.filter",
         "info,sqlx=error",

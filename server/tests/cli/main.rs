@@ -1,5 +1,6 @@
 //! The binary itself, as people type it.
 
+mod alerts;
 mod installation;
 mod keyed_calls;
 

@@ -90,6 +90,7 @@ impl Drop for Unanswered<'_, '_> {
         // The status that proxies' logs give a client that left before its answer.
         let ending = Ending { status: 499, outcome: Outcome::ClientGone, bytes_out: 0 };
         target.product().metrics.count(ending.outcome, ending.status, duration);
+        core.shared.metrics.count_partner(target.caller.partner().id, ending.outcome, ending.status);
         let event = reserve::event(draft, &target.caller, target.reached(), ending, duration);
         let fits = core.shared.recorder.has_room(core.index);
         if !fits || core.shared.recorder.record(core.index, &event).is_err() {

@@ -11,6 +11,29 @@ fn value(rendered: &str, series: &str) -> usize {
 }
 
 #[tokio::test]
+async fn only_partners_that_somebody_asked_for_have_series_of_their_own() {
+    for asked in [true, false] {
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        let _local = metrics::set_default_local_recorder(&recorder);
+        let world = World::with(|directory, config| {
+            config.counted_partners = directory.partners.iter().map(|partner| partner.id).filter(|_| asked).collect();
+        })
+        .await;
+        world.get("/payments/items/1").await;
+        world.get("/hidden/items/1").await;
+        let (rendered, partner) = (metrics.render(), world.partner());
+        let requests = format!("turnpike_gateway_partner_requests_total{{partner=\"{partner}\"");
+        let served = format!("{requests},outcome=\"served\",status_class=\"2xx\"}}");
+        let refused = format!("{requests},outcome=\"refused\",status_class=\"4xx\"}}");
+        for series in [served, refused] {
+            assert_eq!(value(&rendered, &series), usize::from(asked), "{series}");
+        }
+        assert_eq!(rendered.contains(&partner.to_string()), asked);
+    }
+}
+
+#[tokio::test]
 async fn calls_are_counted_by_product_and_outcome_and_unmetered_ones_exactly() {
     // Of this thread only: the handles are made where the gateway is started.
     let recorder = PrometheusBuilder::new().build_recorder();
