@@ -44,11 +44,11 @@ fn move_postgres(folder: &Path, processes: &[u32]) {
         let listed = process::read(process::program("pgrep", ["-P", parent], folder)).unwrap_or_default();
         listed.lines().map(|pid| pid.trim().to_owned()).collect::<Vec<_>>()
     };
-    let postmasters = processes.iter().flat_map(|process| children(&process.to_string()));
-    for postmaster in postmasters {
-        for process in children(&postmaster).into_iter().chain([postmaster]) {
-            process::succeeds(process::program("taskset", ["-a", "-p", "-c", "1", &process], folder));
-        }
+    let mut left: Vec<String> = processes.iter().flat_map(|process| children(&process.to_string())).collect();
+    while let Some(process) = left.pop() {
+        process::succeeds(process::program("taskset", ["-a", "-p", "-c", "1", &process], folder));
+        // Those that are started from now on follow it.
+        left.extend(children(&process));
     }
 }
 
