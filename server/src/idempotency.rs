@@ -1,11 +1,15 @@
 //! The gateway's store of idempotency keys, answered by Postgres.
 //!
 //! Every question has a time within which it is answered, and only so many are under way at once, so that a flood of such
-//! calls does not take the connections that everything else needs. What cannot be told to Postgres at once (a key that is
-//! free again, an answer) is told later, by [`crate::tasks::keep_keys`].
+//! calls does not take the connections that everything else needs; and what became of a request never waits behind questions.
+//! What cannot be told to Postgres at once (a key that is free again, an answer) is told later, by
+//! [`crate::tasks::keep_keys`].
+
+mod asking;
 
 use app::secrets::Secrets;
 use arc_swap::ArcSwap;
+use asking::{Questions, Turn};
 use domain::{
     id::PartnerId,
     idempotency::{Slot, Unknown},
@@ -32,8 +36,11 @@ const PATIENCE: Duration = Duration::from_secs(3);
 const KEEPING: Duration = Duration::from_secs(5);
 /// Between two tries to keep an answer.
 const PAUSE: Duration = Duration::from_millis(200);
-/// What waits to be told later, at most; answers beyond are given up, and their keys become unknown.
+/// What waits to be told later, at most; answers beyond are given up, and their keys become unknown. What is in doubt gets half
+/// of it.
 const MOST_WAITING: usize = 1_000;
+/// How long a question that was given up may still be carried out: as long as Postgres lets a statement run.
+const DOUBT: Duration = Duration::from_secs(30);
 
 /// Asks Postgres on behalf of the gateway's cores, on the runtime that it was made on.
 #[derive(Clone)]
@@ -51,31 +58,50 @@ struct Inner {
     runtime: Handle,
     node: String,
     life: Uuid,
-    connections: Semaphore,
+    /// Places of questions, and of what is told.
+    asking: Semaphore,
+    telling: Semaphore,
+    questions: Arc<Questions>,
     /// What this node carries out: its retries are told so without asking Postgres.
     in_flight: Mutex<HashMap<Slot, (Uuid, [u8; 32])>>,
     /// Partners whose kept answers take as much room as they may.
     full: ArcSwap<HashSet<PartnerId>>,
-    waiting: Mutex<VecDeque<(Arc<Attempt>, Ending)>>,
+    waiting: Mutex<VecDeque<Waiting>>,
+}
+
+/// What could not be told.
+struct Waiting {
+    attempt: Arc<Attempt>,
+    ending: Ending,
+    since: Instant,
 }
 
 /// How an attempt ended.
 enum Ending {
-    Kept { sealed: Vec<u8> },
+    Kept {
+        sealed: Vec<u8>,
+    },
     Released,
-    GivenUp { reason: Unknown },
+    GivenUp {
+        reason: Unknown,
+    },
+    /// Nothing is sent under the key, and whether it was taken, or will be, is not known.
+    Doubtful,
 }
 
 impl Keys {
     /// For this life of the node. At most half of the connections to Postgres are used.
     pub fn new(store: Store, secrets: Arc<Secrets>, node: String, connections: u32) -> Self {
+        let places = || Semaphore::new((connections as usize / 4).max(1));
         Self(Arc::new(Inner {
             store,
             secrets,
             runtime: Handle::current(),
             node,
             life: Uuid::new_v4(),
-            connections: Semaphore::new((connections as usize / 2).max(1)),
+            asking: places(),
+            telling: places(),
+            questions: Arc::default(),
             in_flight: Mutex::default(),
             full: ArcSwap::default(),
             waiting: Mutex::default(),
@@ -106,13 +132,28 @@ impl Keys {
     /// # Errors
     /// Postgres does not answer; what is left is told later still.
     pub async fn tell_waiting(&self) -> Result<(), StoreError> {
-        loop {
-            let Some((attempt, ending)) = self.0.waiting().pop_front() else { return Ok(()) };
-            if let Err(error) = self.0.tell(&attempt, &ending).await {
-                self.0.waiting().push_front((attempt, ending));
-                return Err(error);
+        let count = self.0.waiting().len();
+        for _ in 0..count {
+            let Some(waiting) = self.0.waiting().pop_front() else { break };
+            match self.0.tell(&waiting.attempt, &waiting.ending).await {
+                Ok(true) => self.0.forget(&waiting.attempt),
+                Ok(false) if waiting.since.elapsed() > DOUBT => {}
+                Ok(false) => self.0.waiting().push_back(waiting),
+                Err(error) => {
+                    self.0.waiting().push_front(waiting);
+                    return Err(error);
+                }
             }
-            self.0.forget(&attempt);
+        }
+        Ok(())
+    }
+
+    /// The last try to tell Postgres, when the gateway has ended: what is not told is unknown at the next start.
+    pub async fn finish(&self, patience: Duration) {
+        match timeout(patience, self.tell_waiting()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = crate::logs::chain(&error), "what became of requests is not kept"),
+            Err(_) => tracing::warn!("what became of requests is not kept: Postgres does not answer"),
         }
     }
 }
@@ -123,9 +164,15 @@ impl IdempotencyStore for Keys {
             let same = *fingerprint == attempt.fingerprint;
             return Box::pin(ready(Ok(if same { Begun::InFlight } else { Begun::Mismatch })));
         }
+        let asking = match self.0.questions.turn(attempt) {
+            Turn::Ask(asking) => asking,
+            Turn::Share(shared) => return Box::pin(shared.told()),
+        };
         let (inner, attempt, (tell, told)) = (self.0.clone(), attempt.clone(), oneshot::channel());
         self.0.runtime.spawn(async move {
             let begun = inner.begin(&attempt).await;
+            asking.tell(&begun);
+            drop(asking);
             if let Err(Ok(Begun::Fresh)) = tell.send(begun) {
                 // The core stopped meanwhile and sends nothing.
                 inner.end(&attempt, Ending::Released).await;
@@ -167,11 +214,14 @@ impl Inner {
 
     async fn begin(&self, attempt: &Arc<Attempt>) -> Result<Begun, KeysUnavailable> {
         let unavailable = |why: String| {
-            // Whether the key was taken is not known; nothing is sent under it, so it is freed.
-            self.wait(attempt.clone(), Ending::Released);
+            self.wait(attempt.clone(), Ending::Doubtful);
             KeysUnavailable(why)
         };
-        let asked = timeout(PATIENCE, self.ask(attempt)).await;
+        let deadline = Instant::now() + PATIENCE;
+        // Whoever gets no place has asked nothing.
+        let crowded = |_| KeysUnavailable(format!("too many questions for {} s", PATIENCE.as_secs()));
+        let _place = timeout_at(deadline, self.asking.acquire()).await.map_err(crowded)?;
+        let asked = timeout_at(deadline, self.ask(attempt)).await;
         let begun = asked.map_err(|_| unavailable(format!("no answer within {} s", PATIENCE.as_secs())))?;
         let begun = begun.map_err(|error| unavailable(crate::logs::chain(&error)))?;
         Ok(match begun {
@@ -193,7 +243,6 @@ impl Inner {
 
     /// What the key holds; `None` where the attempt would be a new one and there is no room for it.
     async fn ask(&self, attempt: &Attempt) -> Result<Option<rows::Begun>, StoreError> {
-        let _connection = self.connections.acquire().await;
         let now = Timestamp::now();
         let partner = attempt.slot.partner;
         if self.full.load().contains(&partner) {
@@ -215,7 +264,7 @@ impl Inner {
         loop {
             let told = timeout_at(deadline, self.tell(attempt, &ending)).await;
             let problem = match told {
-                Ok(Ok(())) => {
+                Ok(Ok(_)) => {
                     self.forget(attempt);
                     return Ok(());
                 }
@@ -237,13 +286,14 @@ impl Inner {
             metrics::counter!("turnpike_idempotency_unknown_total").increment(1);
         }
         match timeout(PATIENCE, self.tell(attempt, &ending)).await {
-            Ok(Ok(())) => self.forget(attempt),
+            Ok(Ok(_)) => self.forget(attempt),
             _ => self.wait(attempt.clone(), ending),
         }
     }
 
-    async fn tell(&self, attempt: &Attempt, ending: &Ending) -> Result<(), StoreError> {
-        let _connection = self.connections.acquire().await;
+    /// Whether that is the end of it.
+    async fn tell(&self, attempt: &Attempt, ending: &Ending) -> Result<bool, StoreError> {
+        let _place = self.telling.acquire().await;
         let (partner, now) = (attempt.slot.partner, Timestamp::now());
         let until = now + signed(attempt.keep);
         match ending {
@@ -251,18 +301,22 @@ impl Inner {
                 if !self.store.answer_attempt(partner, attempt.id, sealed, until).await? {
                     tracing::warn!(request_id = attempt.request_id, "an answer comes after its key was resolved");
                 }
-                Ok(())
+                Ok(true)
             }
-            Ending::Released => self.store.release_attempt(partner, attempt.id).await,
-            Ending::GivenUp { reason } => self.store.give_up_attempt(partner, attempt.id, *reason, until, now).await,
+            Ending::Released => self.store.release_attempt(partner, attempt.id).await.map(|_| true),
+            Ending::Doubtful => self.store.release_attempt(partner, attempt.id).await,
+            Ending::GivenUp { reason } => {
+                self.store.give_up_attempt(partner, attempt.id, *reason, until, now).await.map(|()| true)
+            }
         }
     }
 
     fn wait(&self, attempt: Arc<Attempt>, ending: Ending) {
         let mut waiting = self.waiting();
-        if waiting.len() < MOST_WAITING {
-            waiting.push_back((attempt, ending));
-        } else {
+        let in_doubt = matches!(ending, Ending::Doubtful);
+        if waiting.len() < if in_doubt { MOST_WAITING / 2 } else { MOST_WAITING } {
+            waiting.push_back(Waiting { attempt, ending, since: Instant::now() });
+        } else if !in_doubt {
             drop(waiting);
             self.forget(&attempt);
             tracing::error!(
@@ -283,7 +337,7 @@ impl Inner {
         self.in_flight.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self) -> MutexGuard<'_, VecDeque<(Arc<Attempt>, Ending)>> {
+    fn waiting(&self) -> MutexGuard<'_, VecDeque<Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -175,10 +175,10 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         tender: &tender,
         board: &board,
     };
-    let (most, swept) = (config.gateway.idempotency_max_bytes, keys.clone());
+    let (most, swept, told) = (config.gateway.idempotency_max_bytes, keys.clone(), keys.clone());
     let sweep = move || keep_keys::sweep(swept.clone(), most);
     tasks.every(keep_keys::SWEEP, keep_keys::SWEEP_PERIOD, Nudge::default(), sweep);
-    tasks.every(keep_keys::TELL, keep_keys::TELL_PERIOD, Nudge::default(), move || keep_keys::tell(keys.clone()));
+    tasks.every(keep_keys::TELL, keep_keys::TELL_PERIOD, Nudge::default(), move || keep_keys::tell(told.clone()));
     let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, prepared)?;
 
     let hang_up = match certificates {
@@ -230,7 +230,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     tokio::join!(tasks.finish(deadline), gateway.shutdown(DRAIN));
     last_switch.stop();
     let shipped = last_tasks.finish(tokio::time::Instant::now() + LAST_SHIPMENT + Duration::from_millis(200));
-    tokio::join!(shipped, tender.finish(LAST_SHIPMENT));
+    tokio::join!(shipped, tender.finish(LAST_SHIPMENT), keys.finish(LAST_SHIPMENT));
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

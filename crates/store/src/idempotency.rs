@@ -157,14 +157,15 @@ impl Store {
         Ok(done.rows_affected() == 1)
     }
 
-    /// Frees the key of an attempt of which the upstream was not sent anything.
-    pub async fn release_attempt(&self, partner: PartnerId, attempt: Uuid) -> Result<(), StoreError> {
-        sqlx::query("delete from idempotency_keys where partner_id = $1 and attempt = $2 and state = 'in_flight'")
-            .bind(partner.0)
-            .bind(attempt)
-            .execute(self.pool())
-            .await?;
-        Ok(())
+    /// Frees the key of an attempt of which the upstream was not sent anything; `false` where it had none.
+    pub async fn release_attempt(&self, partner: PartnerId, attempt: Uuid) -> Result<bool, StoreError> {
+        let done =
+            sqlx::query("delete from idempotency_keys where partner_id = $1 and attempt = $2 and state = 'in_flight'")
+                .bind(partner.0)
+                .bind(attempt)
+                .execute(self.pool())
+                .await?;
+        Ok(done.rows_affected() == 1)
     }
 
     /// Ends an attempt whose answer cannot be given again. Where nobody knows whether it was carried out, the key keeps

@@ -7,7 +7,10 @@ mod server;
 pub mod world;
 
 use crate::{Store, pool::MIGRATIONS};
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, postgres::PgConnectOptions};
+use domain::idempotency::Slot;
+use sqlx::{
+    AssertSqlSafe, Connection as _, Executor as _, PgConnection, Postgres, Transaction, postgres::PgConnectOptions,
+};
 use std::{ops::Deref, str::FromStr as _};
 use uuid::Uuid;
 
@@ -31,6 +34,16 @@ pub async fn store() -> TestStore {
     TestStore { store, server, database }
 }
 
+/// Keys that somebody else is about to take.
+pub struct Held(Transaction<'static, Postgres>);
+
+impl Held {
+    /// They did not take them.
+    pub async fn give_back(self) {
+        self.0.rollback().await.expect("rolled back");
+    }
+}
+
 impl Deref for TestStore {
     type Target = Store;
     fn deref(&self) -> &Store {
@@ -51,6 +64,28 @@ impl TestStore {
         while pool.num_idle() < 4 {
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
+    }
+
+    /// Takes these Idempotency-Keys in a transaction that is not committed: questions about them wait for its end.
+    pub async fn hold_keys(&self, slots: &[Slot]) -> Held {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        for Slot { partner, environment, product, operation, key } in slots {
+            sqlx::query(
+                "insert into idempotency_keys (partner_id, environment, product_id, operation_id, key, attempt,
+                     fingerprint, request_id, node, life, state, began_at, until)
+                 values ($1, $2, $3, $4, $5, gen_random_uuid(), $6, '', '', $1, 'in_flight', now(), now())",
+            )
+            .bind(partner.0)
+            .bind(environment.code())
+            .bind(product.0)
+            .bind(operation.0)
+            .bind(key.as_str())
+            .bind([0_u8; 32])
+            .execute(&mut *tx)
+            .await
+            .expect("the key is taken");
+        }
+        Held(tx)
     }
 
     /// How another process, or another pool, reaches the same database.

@@ -102,6 +102,72 @@ async fn a_partner_with_too_much_kept_may_still_retry_and_not_begin() {
 }
 
 #[tokio::test]
+async fn a_storm_of_retries_is_one_question_and_holds_nobody_up() {
+    let (store, world, one, _) = nodes().await;
+    store.warm().await;
+    let held = store.hold_keys(&[attempt(&world, "k").slot.clone()]).await;
+    let storm: Vec<_> = (0..50)
+        .map(|_| {
+            let (keys, attempt) = (one.clone(), attempt(&world, "k"));
+            tokio::spawn(async move { keys.begin(&attempt).await })
+        })
+        .collect();
+    sleep(Duration::from_millis(100)).await;
+    let other = timeout(PATIENCE / 2, one.begin(&attempt(&world, "other"))).await.expect("it waits for nobody");
+    assert_eq!(other, Ok(Begun::Fresh));
+    let mut different = attempt(&world, "k");
+    Arc::get_mut(&mut different).expect("nobody else has it").fingerprint = [2; 32];
+    let asked = tokio::spawn({
+        let keys = one.clone();
+        async move { keys.begin(&different).await }
+    });
+    sleep(Duration::from_millis(50)).await;
+    held.give_back().await;
+    let mut told = Vec::new();
+    for one in storm {
+        told.push(one.await.expect("no panic").expect("an answer"));
+    }
+    let different = asked.await.expect("no panic").expect("an answer");
+    // Whichever of the two requests Postgres takes first, it is one.
+    let fresh = told.iter().chain([&different]).filter(|begun| **begun == Begun::Fresh).count();
+    assert_eq!(fresh, 1, "{told:?} {different:?}");
+    let expected = if different == Begun::Fresh { Begun::Mismatch } else { Begun::InFlight };
+    assert!(told.iter().all(|begun| [Begun::Fresh, expected.clone()].contains(begun)), "{told:?}");
+    assert!(different == Begun::Fresh || different == Begun::Mismatch);
+}
+
+#[tokio::test]
+async fn what_became_of_a_request_does_not_wait_behind_questions() {
+    let (store, world, one, _) = nodes().await;
+    store.warm().await;
+    let first = attempt(&world, "first");
+    assert_eq!(one.begin(&first).await, Ok(Begun::Fresh));
+    let held = store.hold_keys(&["a", "b"].map(|key| attempt(&world, key).slot.clone())).await;
+    let asked = |key: &str| {
+        let (keys, attempt) = (one.clone(), attempt(&world, key));
+        tokio::spawn(async move { keys.begin(&attempt).await })
+    };
+    let stuck = ["a", "b"].map(asked);
+    sleep(Duration::from_millis(500)).await;
+    let behind = ["c", "d", "e"].map(asked);
+    timeout(PATIENCE / 2, one.keep(&first, b"the answer".to_vec())).await.expect("in time").expect("kept");
+    for one in stuck {
+        assert!(one.await.expect("no panic").is_err(), "Postgres does not answer for that long");
+    }
+    for one in behind {
+        assert_eq!(one.await.expect("no panic"), Ok(Begun::Fresh));
+    }
+    assert_eq!(one.0.waiting().len(), 2, "they may have taken a key");
+    one.finish(PATIENCE).await;
+    assert_eq!(one.0.waiting().len(), 2, "and may yet take it");
+    held.give_back().await;
+    sleep(Duration::from_millis(200)).await;
+    one.finish(PATIENCE).await;
+    assert_eq!(one.0.waiting().len(), 0);
+    assert_eq!(one.begin(&attempt(&world, "a")).await, Ok(Begun::Fresh));
+}
+
+#[tokio::test]
 async fn without_postgres_a_question_is_answered_in_time_and_endings_are_told_later() {
     let (store, world, one, _) = nodes().await;
     let nowhere = Store::lazy(store.options().socket("/nonexistent"), 2);
