@@ -67,6 +67,5 @@ fn granted(leased: Leased) -> Granted {
 
 fn down(error: StoreError) -> ExchangeDown {
     tracing::debug!(%error, "units cannot be exchanged");
-    metrics::counter!("turnpike_lease_failures_total").increment(1);
     ExchangeDown
 }

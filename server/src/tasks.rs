@@ -24,11 +24,16 @@ use std::{error::Error, future::Future, sync::Arc, time::Duration};
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 /// The longest pause after a failure: what was down comes back at no particular time.
 const AFTER_FAILURE: Duration = Duration::from_secs(5);
+
+/// How long a run may take: a connection that went silent for ever must not end a task for ever. Far longer than any work.
+fn longest(period: Duration) -> Duration {
+    (period * 60).max(Duration::from_secs(60))
+}
 
 /// Why a run failed; it is logged and the task goes on.
 pub type TaskError = Box<dyn Error + Send + Sync>;
@@ -101,7 +106,14 @@ impl Tasks {
         self.running.spawn(async move {
             while !stop.is_requested() {
                 // A task of its own: a panic ends this run only, and no transaction is cut off by the end.
-                let outcome = tokio::spawn(run()).await.unwrap_or_else(|panic| Err(panic.into()));
+                let mut running = tokio::spawn(run());
+                let outcome = match timeout(longest(period), &mut running).await {
+                    Ok(outcome) => outcome.unwrap_or_else(|panic| Err(panic.into())),
+                    Err(_) => {
+                        running.abort();
+                        Err("it took too long and was given up".into())
+                    }
+                };
                 let pause = if outcome.is_ok() { period } else { period.min(AFTER_FAILURE) };
                 report(&board, name, outcome);
                 tokio::select! {

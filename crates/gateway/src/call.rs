@@ -22,7 +22,7 @@ use domain::{key_text::Environment, refusal::Code, usage::Outcome};
 use http::{Request, Response, Version, header::HOST};
 use http_body::Body;
 use hyper::body::Incoming;
-use std::{rc::Rc, time::Instant};
+use std::{cell::Cell, rc::Rc, time::Instant};
 
 /// hyper keeps to it for HTTP/1.
 const MAX_HEADERS: usize = 100;
@@ -33,7 +33,7 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&head.headers, now);
     let trace = watch::begin(&core, &head.headers);
-    let draft = Draft { at: now, arrived: Instant::now(), request_id, method: head.method.clone(), trace };
+    let draft = Draft { at: now, arrived: Instant::now(), request_id, method: head.method.clone(), trace, recorded: Cell::new(false) };
     let mut standings = Standings::default();
 
     if let Err(refusal) = core.load.check().and_then(|()| well_formed(&core, &head)) {
@@ -132,7 +132,7 @@ pub(crate) async fn spend(
             return Err(refusal);
         }
     };
-    let reservation = reserve::take(core, target, admission, draft.at, standings).await?;
+    let reservation = reserve::take(core, target, admission, draft, standings).await?;
     Ok(Spent { reservation, places: (in_flight, berth) })
 }
 

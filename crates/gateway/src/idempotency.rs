@@ -144,7 +144,7 @@ impl Entered {
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        let Some((target, draft)) = self.parts.take() else { return };
+        let Some((target, draft)) = self.parts.take().filter(|(_, draft)| !draft.recorded.get()) else { return };
         let ending = Ending { status: 499, outcome: Outcome::UpstreamFailed, bytes_out: 0 };
         let duration = draft.arrived.elapsed();
         let event = reserve::event(&draft, &target.caller, target.reached(), ending, duration);

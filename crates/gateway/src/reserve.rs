@@ -29,15 +29,18 @@ use http::Method;
 use jiff::Timestamp;
 use std::{
     borrow::Cow,
+    cell::Cell,
     io,
     rc::Rc,
     time::{Duration, Instant},
 };
 
 mod hold;
+mod unanswered;
 
 use hold::No;
 pub(crate) use hold::Reservation;
+pub(crate) use unanswered::Unanswered;
 
 /// What is known of a call from its first moment.
 #[derive(Debug)]
@@ -49,6 +52,8 @@ pub(crate) struct Draft {
     pub method: Method,
     /// The call's own span, where anybody wants spans.
     pub trace: Option<Box<Trace>>,
+    /// Set where the call was recorded while it waited.
+    pub recorded: Cell<bool>,
 }
 
 /// Takes the call's units, and keeps its count in the limits. A test call uses no quota. It waits only where this node holds
@@ -57,7 +62,7 @@ pub(crate) async fn take(
     core: &Core,
     target: &Target,
     admission: Admission<'_>,
-    now: Timestamp,
+    draft: &Draft,
     standings: &mut Standings,
 ) -> Result<Option<Reservation>, Refusal> {
     let weight = target.reserved();
@@ -69,11 +74,15 @@ pub(crate) async fn take(
     }
     let mut since = None;
     let reservation = loop {
-        let held = if live { hold::hold(core, target, weight, now, &mut since, standings) } else { Ok(None) };
+        let held = if live { hold::hold(core, target, weight, draft.at, &mut since, standings) } else { Ok(None) };
         match held {
             Ok(reservation) => break Ok(reservation),
             Err(No::Refused(refusal)) => break Err(refusal),
-            Err(No::Short(shortage)) => Box::pin(shortage.over()).await,
+            Err(No::Short(shortage)) => {
+                let unanswered = Unanswered::new(core, target, draft);
+                Box::pin(shortage.over()).await;
+                unanswered.over();
+            }
         }
     };
     let reservation = reservation.and_then(|held| admit::pace(core, target, held));
@@ -97,7 +106,7 @@ pub(crate) struct Permit {
     reservation: Option<Reservation>,
     /// What to record if nobody settles.
     pub if_dropped: Ending,
-    pub bytes_in: Rc<std::cell::Cell<u64>>,
+    pub bytes_in: Rc<Cell<u64>>,
     pub upstream: Duration,
     /// Units that the answer says the call costs.
     pub used: Option<u64>,

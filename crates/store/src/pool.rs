@@ -6,10 +6,16 @@ use sqlx::{
     migrate::Migrator,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
-use std::{str::FromStr as _, time::Duration};
+use std::{io, str::FromStr as _, time::Duration};
+use tokio::time::timeout;
 
 /// Every migration, compiled in.
 pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// How long Postgres may take for what is quick where it is well: to take a connection, to answer a ping, to end a transaction.
+const ANSWERING: Duration = Duration::from_secs(5);
+/// How long the end waits for queries that are under way.
+const CLOSING: Duration = Duration::from_secs(1);
 
 /// Postgres, as the rest of Turnpike sees it. Cheap to clone.
 #[derive(Clone)]
@@ -38,7 +44,7 @@ impl Store {
         // A migration may take longer than a query may, so it gets a connection without our time limits.
         let options =
             self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-        let mut connection = PgConnection::connect_with(&options).await?;
+        let mut connection = in_time(PgConnection::connect_with(&options)).await?;
         MIGRATIONS.run(&mut connection).await?;
         connection.close().await?;
         Ok(())
@@ -46,13 +52,14 @@ impl Store {
 
     /// Whether Postgres answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("select 1").execute(&self.pool).await?;
+        in_time(sqlx::query("select 1").execute(&self.pool)).await?;
         Ok(())
     }
 
-    /// Waits for what is running, then closes every connection.
+    /// Waits a moment for what is running, then closes every connection.
     pub async fn close(&self) {
-        self.pool.close().await;
+        // A Postgres that hangs would keep us here for ever; it finds out when the process ends.
+        let _ = timeout(CLOSING, self.pool.close()).await;
     }
 
     #[cfg(any(test, feature = "test-db"))]
@@ -84,15 +91,22 @@ fn connection(options: PgConnectOptions) -> PgConnectOptions {
 fn pool_options(max_connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)
-        .acquire_timeout(Duration::from_secs(5))
+        .acquire_timeout(ANSWERING)
         // A request that is given up while BEGIN is on its way leaves the connection inside a transaction that
         // sqlx 0.9.0 does not know of; what the next user writes would then never be committed.
         .after_release(|connection, _| {
             Box::pin(async move {
-                connection.execute("rollback").await?;
+                // Behind a query that was given up because Postgres hangs this waits for its answer. The connection is
+                // then closed, or a few such queries would take all that there are.
+                in_time(connection.execute("rollback")).await?;
                 Ok(true)
             })
         })
+}
+
+/// Gives up on a Postgres that does not answer: one that hangs gives no error by itself.
+async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    timeout(ANSWERING, answer).await.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
 }
 
 #[cfg(test)]

@@ -1,12 +1,15 @@
-//! Several gateways on one Postgres: the first is everything and owns the Postgres, the others are gateways only.
+//! Several gateways on one Postgres that belongs to none of them: the first has the portal too, the others are gateways only.
 
 use crate::{
     Trouble,
-    credits::{Credits, Limit},
-    world::{find_key, free_port, get_status, postgres, psql, serve, write_document},
+    postgres::Postgres,
+    world::{free_port, get_status, serve, write_document},
 };
+use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     fs,
+    path::PathBuf,
     process::{Child, Command},
     time::{Duration, Instant},
 };
@@ -18,119 +21,184 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// 32 bytes, the same for all: keys are hashed under it.
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
+/// What a cluster is made of.
+pub struct Plan {
+    pub binary: PathBuf,
+    pub site: PathBuf,
+    pub nodes: usize,
+    /// Besides ports, folders, role and Postgres; for every node.
+    pub environment: Vec<(String, String)>,
+    /// The set-up file; its products are described by `api.yaml`.
+    pub setup: String,
+    /// A path that is answered 401 without a key.
+    pub probe: String,
+}
+
 /// The processes, and what they share.
 pub struct Cluster {
+    plan: Plan,
+    postgres: Postgres,
     folder: TempDir,
     nodes: Vec<Node>,
-    key: String,
-    postgres: (String, String),
+    /// By the partner's code.
+    keys: BTreeMap<String, String>,
 }
 
 struct Node {
     environment: Vec<(String, String)>,
+    portal: u16,
     gateway: u16,
+    admin: u16,
     process: Child,
 }
 
 impl Cluster {
-    pub async fn start(credits: &Credits, upstream_port: u16) -> Result<Self, Trouble> {
+    pub async fn start(plan: Plan) -> Result<Self, Trouble> {
+        let postgres = Postgres::start()?;
         let folder = tempfile::Builder::new().prefix("turnpike-chaos-").tempdir()?;
         write_document(folder.path())?;
-        let terms = match credits.limit {
-            Limit::Credit => "    admission: { credit: { required: true } }".to_owned(),
-            Limit::Quota => format!("    quota: {{ units: {}, beyond: block }}", credits.units),
-        };
-        let setup = include_str!("credits.yaml")
-            .replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}"))
-            .replace("{terms}", &terms);
-        fs::write(folder.path().join("setup.yaml"), setup)?;
-        let first = node(credits, &folder, 0, None)?;
-        let mut cluster = Self { folder, nodes: vec![first], key: String::new(), postgres: Default::default() };
+        fs::write(folder.path().join("setup.yaml"), &plan.setup)?;
+        let mut cluster = Self { plan, postgres, folder, nodes: Vec::new(), keys: BTreeMap::new() };
+        cluster.add_node()?;
         cluster.wait_until_open(0).await?;
-        cluster.postgres = postgres(cluster.folder.path())?;
         let setup = cluster.folder.path().join("setup.yaml").display().to_string();
-        let applied = cluster.command(credits, &["apply", &setup])?;
-        cluster.key = find_key(&serde_json::from_str(&applied)?).ok_or("apply printed no key")?;
-        if matches!(credits.limit, Limit::Credit) {
-            let units = credits.units.to_string();
-            cluster.command(credits, &["grant-credit", "--partner", "load", "--units", &units, "--reason", "Race"])?;
+        let report: Value = serde_json::from_str(&cluster.command(&["apply", &setup])?)?;
+        for key in report["keys"].as_array().ok_or("apply printed no keys")? {
+            let part = |name: &str| key[name].as_str().map(ToOwned::to_owned).ok_or("a key without a name");
+            cluster.keys.insert(part("partner")?, part("text")?);
         }
-        for number in 1..credits.nodes {
-            let node = node(credits, &cluster.folder, number, Some(&cluster.postgres))?;
-            cluster.nodes.push(node);
+        for number in 1..cluster.plan.nodes {
+            cluster.add_node()?;
             cluster.wait_until_open(number).await?;
         }
-        // Every node has the key, and knows of the others.
+        // Every node has the keys, and knows of the others.
         sleep(Duration::from_millis(2_500)).await;
         Ok(cluster)
     }
 
-    pub fn key(&self) -> &str {
-        &self.key
+    pub const fn postgres(&self) -> &Postgres {
+        &self.postgres
     }
 
+    /// The partner's key.
+    pub fn key(&self, partner: &str) -> Result<&str, Trouble> {
+        self.keys.get(partner).map(String::as_str).ok_or_else(|| format!("{partner} has no key").into())
+    }
+
+    /// The gateways' ports, by node.
     pub fn ports(&self) -> Vec<u16> {
         self.nodes.iter().map(|node| node.gateway).collect()
     }
 
-    /// SIGKILL, then a start on the same data.
-    pub async fn kill_and_start_again(&mut self, number: usize, credits: &Credits) -> Result<Duration, Trouble> {
+    /// The ports of metrics and health, by node.
+    pub fn admin_ports(&self) -> Vec<u16> {
+        self.nodes.iter().map(|node| node.admin).collect()
+    }
+
+    /// Where the one portal is.
+    pub fn portal_port(&self) -> u16 {
+        self.nodes[0].portal
+    }
+
+    /// SIGKILL: no handler runs, nothing is flushed.
+    pub fn kill(&mut self, number: usize) -> Result<(), Trouble> {
         let node = &mut self.nodes[number];
         node.process.kill()?;
         node.process.wait()?;
+        Ok(())
+    }
+
+    /// Ends a node as an operator would; how long that took.
+    pub async fn end(&mut self, number: usize) -> Result<Duration, Trouble> {
         let begin = Instant::now();
-        node.process = serve(&[credits.binary.display().to_string()], &node.environment, self.folder.path())?;
-        self.wait_until_open(number).await?;
+        end(&mut self.nodes[number].process).await?;
         Ok(begin.elapsed())
     }
 
-    /// Ends the gateways as an operator would, the one with the Postgres last, after `look` at what is then in it.
-    pub async fn stop<T>(mut self, look: impl FnOnce(&Self) -> Result<T, Trouble>) -> Result<T, Trouble> {
-        for number in (1..self.nodes.len()).rev() {
-            let mut node = self.nodes.remove(number);
-            end(&mut node.process).await?;
+    /// Starts a node that has ended, on the data it had, and does not wait for it.
+    pub fn begin(&mut self, number: usize) -> Result<(), Trouble> {
+        let command = [self.plan.binary.display().to_string()];
+        self.nodes[number].process = serve(&command, &self.nodes[number].environment, self.folder.path())?;
+        Ok(())
+    }
+
+    /// Ends all nodes as an operator would; Postgres stays.
+    pub async fn end_all(&mut self) -> Result<(), Trouble> {
+        for number in (0..self.nodes.len()).rev() {
+            self.end(number).await?;
         }
-        // The first node keeps its Postgres while it runs; its own units go back when they have been idle.
-        let seen = look(&self)?;
-        end(&mut self.nodes[0].process).await?;
-        Ok(seen)
+        Ok(())
     }
 
     pub fn psql(&self, statement: &str) -> Result<String, Trouble> {
-        psql(&self.postgres.0, &self.postgres.1, statement)
+        self.postgres.psql(statement)
     }
 
-    /// For a watcher of its own.
-    pub fn address(&self) -> (String, String) {
-        self.postgres.clone()
-    }
-
-    fn command(&self, credits: &Credits, arguments: &[&str]) -> Result<String, Trouble> {
-        let output =
-            Command::new(&credits.binary).args(arguments).envs(self.nodes[0].environment.iter().cloned()).output()?;
+    /// A command of the program under test, as an operator types it beside a running server.
+    pub fn command(&self, arguments: &[&str]) -> Result<String, Trouble> {
+        let mut command = Command::new(&self.plan.binary);
+        let output = command.args(arguments).envs(self.nodes[0].environment.iter().cloned()).output()?;
         if !output.status.success() {
             return Err(format!("{}: {}", arguments[0], String::from_utf8_lossy(&output.stderr)).into());
         }
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    async fn wait_until_open(&mut self, number: usize) -> Result<(), Trouble> {
+    /// Waits until the count of events stands still for two seconds.
+    pub async fn wait_until_ingested(&self) -> Result<(), Trouble> {
+        let begin = Instant::now();
+        let (mut last, mut since) = (String::new(), Instant::now());
+        while begin.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(250)).await;
+            let count = self.psql("select count(*) from usage_events")?;
+            if count != last {
+                (last, since) = (count, Instant::now());
+            } else if since.elapsed() > Duration::from_secs(2) {
+                return Ok(());
+            }
+        }
+        Err("events were still arriving after a minute".into())
+    }
+
+    /// What all nodes have logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
+    }
+
+    fn add_node(&mut self) -> Result<(), Trouble> {
+        let number = self.nodes.len();
+        let (portal, gateway, admin) = (free_port()?, free_port()?, free_port()?);
+        let own = [
+            ("TURNPIKE_PORTAL_LISTEN", format!("127.0.0.1:{portal}")),
+            ("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{gateway}")),
+            ("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
+            ("TURNPIKE_DATA_DIR", self.folder.path().join(format!("data-{number}")).display().to_string()),
+            ("TURNPIKE_SITE_DIR", self.plan.site.display().to_string()),
+            ("TURNPIKE_DEVELOPMENT", "true".to_owned()),
+            ("TURNPIKE_SECRET", SECRET.to_owned()),
+            ("TURNPIKE_ROLE", if number == 0 { "all" } else { "gateway" }.to_owned()),
+            ("DATABASE_URL", self.postgres.url()),
+        ];
+        let mut environment: Vec<_> = own.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+        environment.extend(self.plan.environment.iter().cloned());
+        let process = serve(&[self.plan.binary.display().to_string()], &environment, self.folder.path())?;
+        self.nodes.push(Node { environment, portal, gateway, admin, process });
+        Ok(())
+    }
+
+    pub async fn wait_until_open(&mut self, number: usize) -> Result<(), Trouble> {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
             let node = &mut self.nodes[number];
             if let Some(status) = node.process.try_wait()? {
                 return Err(format!("node {number} ended at its start: {status}; {}", self.log()).into());
             }
-            if get_status(node.gateway, "/payments/payments", "").await == Some(401) {
+            if get_status(node.gateway, &self.plan.probe, "").await == Some(401) {
                 return Ok(());
             }
             sleep(Duration::from_millis(10)).await;
         }
         Err(format!("node {number} did not answer within a minute; {}", self.log()).into())
-    }
-
-    fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("server.log")).unwrap_or_default()
     }
 }
 
@@ -140,51 +208,19 @@ impl Drop for Cluster {
             let _ = node.process.kill();
             let _ = node.process.wait();
         }
-        let pid = fs::read_to_string(self.folder.path().join("data/postgres/data/postmaster.pid")).unwrap_or_default();
-        if let Some(pid) = pid.lines().next() {
-            let _ = Command::new("kill").args(["-QUIT", pid]).status();
-        }
     }
-}
-
-fn node(
-    credits: &Credits,
-    folder: &TempDir,
-    number: usize,
-    shared: Option<&(String, String)>,
-) -> Result<Node, Trouble> {
-    let (portal, gateway, admin) = (free_port()?, free_port()?, free_port()?);
-    let data = if number == 0 { "data".to_owned() } else { format!("data-{number}") };
-    let mut environment = vec![
-        ("TURNPIKE_PORTAL_LISTEN", format!("127.0.0.1:{portal}")),
-        ("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{gateway}")),
-        ("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
-        ("TURNPIKE_DATA_DIR", folder.path().join(data).display().to_string()),
-        ("TURNPIKE_SITE_DIR", credits.site.display().to_string()),
-        ("TURNPIKE_DEVELOPMENT", "true".to_owned()),
-        ("TURNPIKE_SECRET", SECRET.to_owned()),
-    ];
-    if let Some((socket, port)) = shared {
-        environment.push(("TURNPIKE_ROLE", "gateway".to_owned()));
-        environment.push(("DATABASE_URL", format!("postgres://turnpike@localhost:{port}/turnpike?host={socket}")));
-    }
-    if credits.without_check {
-        environment.push(("TURNPIKE_LEASES", "off".to_owned()));
-    }
-    let environment: Vec<_> = environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-    let process = serve(&[credits.binary.display().to_string()], &environment, folder.path())?;
-    Ok(Node { environment, gateway, process })
 }
 
 /// SIGTERM, and a while for it.
 async fn end(process: &mut Child) -> Result<(), Trouble> {
     Command::new("kill").args(["-TERM", &process.id().to_string()]).status()?;
-    for _ in 0..150 {
+    for _ in 0..750 {
         if process.try_wait()?.is_some() {
             return Ok(());
         }
-        sleep(Duration::from_millis(100)).await;
+        sleep(Duration::from_millis(20)).await;
     }
     process.kill()?;
+    process.wait()?;
     Err("a server did not stop within 15 s of SIGTERM".into())
 }

@@ -3,9 +3,10 @@
 use crate::{
     Trouble,
     client::call_once,
-    cluster::Cluster,
+    cluster::{Cluster, Plan},
+    postgres,
     upstream::Upstream,
-    world::{Random, psql, seed_of_now},
+    world::{Random, seed_of_now},
 };
 use bytes::Bytes;
 use clap::{Parser, ValueEnum};
@@ -54,9 +55,12 @@ pub struct Credits {
     /// Connections that call at once, over all gateways.
     #[arg(long, default_value_t = 500)]
     pub connections: usize,
-    /// Seed of the instant and the gateway of the kill; printed, so that a run can be repeated.
+    /// Seed of the instants of the kills, and of their order; printed, so that a run can be repeated.
     #[arg(long)]
     pub seed: Option<u64>,
+    /// Kills only this gateway, and not each of them once.
+    #[arg(long)]
+    pub victim: Option<usize>,
     /// The binary under test.
     #[arg(long, env = "TURNPIKE_BIN")]
     pub binary: PathBuf,
@@ -99,29 +103,45 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
     );
     let mut random = Random::new(seed);
     let upstream = Upstream::after(Duration::from_millis(15)).await?;
-    let mut cluster = Cluster::start(credits, upstream.port()).await?;
-    let watcher = Watcher::start(cluster.address());
-
-    let race = Race::start(&cluster, credits);
-    // In the middle: when some of the units have reached the upstream, and calls are in flight.
-    let instant = 1 + random.below(credits.units as u64 * 9 / 10);
-    let begin = Instant::now();
-    while (upstream.ids().len() as u64) < instant && begin.elapsed() < PATIENCE {
-        sleep(Duration::from_millis(1)).await;
+    let mut cluster = Cluster::start(plan(credits, upstream.port())).await?;
+    if matches!(credits.limit, Limit::Credit) {
+        let units = credits.units.to_string();
+        cluster.command(&["grant-credit", "--partner", "load", "--units", &units, "--reason", "Race"])?;
     }
-    // The first gateway owns the Postgres that the others need, so it is killed only where it is alone.
-    let killed = if credits.nodes == 1 { 0 } else { 1 + random.below(credits.nodes as u64 - 1) as usize };
-    let restart = cluster.kill_and_start_again(killed, credits).await?;
-    let mut seen = race.finish().await;
-    seen.merge(last_calls(&cluster).await);
+    let watcher = Watcher::start(cluster.postgres().address());
 
-    wait_until_ingested(&cluster).await?;
+    let race = Race::start(&cluster, credits)?;
+    let victims = victims(credits, &mut random)?;
+    let mut kills = Vec::new();
+    for (number, victim) in victims.iter().enumerate() {
+        // In the middle: when some of the units have reached the upstream, and calls are in flight.
+        let part = credits.units as u64 * 9 / 10 / victims.len() as u64;
+        let instant = 1 + part * number as u64 + random.below(part.max(1));
+        let begin = Instant::now();
+        while (upstream.ids().len() as u64) < instant && begin.elapsed() < PATIENCE {
+            sleep(Duration::from_millis(1)).await;
+        }
+        println!("node {victim} is killed when {} calls have reached the upstream", upstream.ids().len());
+        cluster.kill(*victim)?;
+        cluster.begin(*victim)?;
+        kills.push((*victim, Instant::now()));
+    }
+    let mut restart = Duration::ZERO;
+    for (victim, killed) in kills {
+        cluster.wait_until_open(victim).await?;
+        restart = restart.max(killed.elapsed());
+    }
+    let mut seen = race.finish().await;
+    seen.merge(last_calls(&cluster).await?);
+
+    cluster.wait_until_ingested().await?;
     let lowest = watcher.stop().await;
     let kind = match credits.limit {
         Limit::Credit => "credit",
         Limit::Quota => "quota",
     };
-    let books = cluster.stop(|cluster| Books::read(cluster, kind)).await?;
+    cluster.end_all().await?;
+    let books = Books::read(&cluster, kind)?;
     Ok(Findings {
         seed,
         units: credits.units as i64,
@@ -133,8 +153,41 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
         books,
         lowest,
         restart,
+        kills: victims.len(),
         connections: credits.connections,
     })
+}
+
+/// Every gateway once, in any order, or the one that was asked for.
+fn victims(credits: &Credits, random: &mut Random) -> Result<Vec<usize>, Trouble> {
+    if let Some(victim) = credits.victim {
+        return if victim < credits.nodes { Ok(vec![victim]) } else { Err("there is no such gateway".into()) };
+    }
+    let mut left: Vec<usize> = (0..credits.nodes).collect();
+    let mut victims = Vec::new();
+    while !left.is_empty() {
+        victims.push(left.remove(random.below(left.len() as u64) as usize));
+    }
+    Ok(victims)
+}
+
+fn plan(credits: &Credits, upstream_port: u16) -> Plan {
+    let terms = match credits.limit {
+        Limit::Credit => "    admission: { credit: { required: true } }".to_owned(),
+        Limit::Quota => format!("    quota: {{ units: {}, beyond: block }}", credits.units),
+    };
+    let setup = include_str!("credits.yaml")
+        .replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}"))
+        .replace("{terms}", &terms);
+    let off = || ("TURNPIKE_LEASES".to_owned(), "off".to_owned());
+    Plan {
+        binary: credits.binary.clone(),
+        site: credits.site.clone(),
+        nodes: credits.nodes,
+        environment: credits.without_check.then(off).into_iter().collect(),
+        setup,
+        probe: "/payments/payments".to_owned(),
+    }
 }
 
 /// What clients saw.
@@ -167,11 +220,12 @@ impl Seen {
 struct Race(JoinSet<Seen>);
 
 impl Race {
-    fn start(cluster: &Cluster, credits: &Credits) -> Self {
-        let (ports, left) = (cluster.ports(), Arc::new(AtomicU64::new(credits.calls)));
+    fn start(cluster: &Cluster, credits: &Credits) -> Result<Self, Trouble> {
+        let (ports, key) = (cluster.ports(), cluster.key("load")?.to_owned());
+        let left = Arc::new(AtomicU64::new(credits.calls));
         let mut running = JoinSet::new();
         for number in 0..credits.connections {
-            let (port, key, left) = (ports[number % ports.len()], cluster.key().to_owned(), left.clone());
+            let (port, key, left) = (ports[number % ports.len()], key.clone(), left.clone());
             running.spawn(async move {
                 let mut seen = Seen::default();
                 let mut connection = None;
@@ -189,7 +243,7 @@ impl Race {
                 seen
             });
         }
-        Self(running)
+        Ok(Self(running))
     }
 
     async fn finish(self) -> Seen {
@@ -200,20 +254,20 @@ impl Race {
 }
 
 /// Calls every gateway in turn, until what came back late must have been spent.
-async fn last_calls(cluster: &Cluster) -> Seen {
+async fn last_calls(cluster: &Cluster) -> Result<Seen, Trouble> {
     let mut seen = Seen::default();
-    let (ports, begin) = (cluster.ports(), Instant::now());
+    let (ports, key, begin) = (cluster.ports(), cluster.key("load")?, Instant::now());
     let mut call = 0_u64;
     while begin.elapsed() < LAST_CALLS {
         for port in &ports {
             call += 1;
             let id = format!("chaos-last-{call}");
-            let status = call_on(&mut None, *port, cluster.key(), &id).await;
+            let status = call_on(&mut None, *port, key, &id).await;
             seen.note(id, status);
         }
         sleep(Duration::from_millis(20)).await;
     }
-    seen
+    Ok(seen)
 }
 
 type Sender = http1::SendRequest<Empty<Bytes>>;
@@ -245,15 +299,15 @@ struct Watcher {
 }
 
 impl Watcher {
-    fn start((socket, port): (String, String)) -> Self {
+    fn start(address: String) -> Self {
         let (stop, lowest) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicI64::new(i64::MAX)));
         let (ends, kept) = (stop.clone(), lowest.clone());
         let looks = tokio::spawn(async move {
             while !ends.load(Relaxed) {
-                let (socket, port) = (socket.clone(), port.clone());
+                let address = address.clone();
                 let statement = "select units - coalesce((select taken from allowances a where a.kind = 'credit'
                     and a.partner_id = b.partner_id), 0) from credit_balances b";
-                let look = tokio::task::spawn_blocking(move || psql(&socket, &port, statement).ok());
+                let look = tokio::task::spawn_blocking(move || postgres::ask(&address, statement).ok());
                 let left = look.await.ok().flatten().and_then(|text| text.trim().parse().ok());
                 if let Some(left) = left {
                     kept.fetch_min(left, Relaxed);
@@ -272,21 +326,6 @@ impl Watcher {
     }
 }
 
-async fn wait_until_ingested(cluster: &Cluster) -> Result<(), Trouble> {
-    let begin = Instant::now();
-    let (mut last, mut since) = (String::new(), Instant::now());
-    while begin.elapsed() < Duration::from_secs(60) {
-        sleep(Duration::from_millis(250)).await;
-        let count = cluster.psql("select count(*) from usage_events")?;
-        if count != last {
-            (last, since) = (count, Instant::now());
-        } else if since.elapsed() > Duration::from_secs(2) {
-            return Ok(());
-        }
-    }
-    Err("events were still arriving after a minute".into())
-}
-
 /// What Postgres says in the end.
 #[derive(Debug, Clone, Copy)]
 struct Books {
@@ -300,13 +339,12 @@ struct Books {
 
 impl Books {
     fn read(cluster: &Cluster, kind: &str) -> Result<Self, Trouble> {
-        let text = cluster.psql(&format!(
+        let numbers = cluster.postgres().numbers(&format!(
             "select (select coalesce(sum(units), 0) from usage_events), (select coalesce(sum(credits), 0) from usage_events),
                  (select coalesce(sum(taken), 0) from allowances where kind = '{kind}'),
                  (select coalesce(sum(granted), 0) from allowance_leases where kind = '{kind}'),
                  (select coalesce(sum(spent), 0) from allowance_leases where kind = '{kind}')"
         ))?;
-        let numbers: Vec<i64> = text.trim().split('|').map(str::parse).collect::<Result<_, _>>()?;
         match numbers[..] {
             [metered, credits, taken, granted, spent] => Ok(Self { metered, credits, taken, granted, spent }),
             _ => Err("psql answered with something else".into()),
@@ -325,6 +363,7 @@ struct Findings {
     books: Books,
     lowest: Option<i64>,
     restart: Duration,
+    kills: usize,
     connections: usize,
 }
 
@@ -336,7 +375,7 @@ impl Findings {
         let in_flight = metered - answered;
         let of_kind = if self.kind == "credit" { credits } else { metered - credits };
         metered == self.units
-            && (0..=self.connections as i64).contains(&in_flight)
+            && (0..=(self.connections * self.kills) as i64).contains(&in_flight)
             && [of_kind, taken, granted, spent].iter().all(|sum| *sum == self.units)
             && self.lowest.unwrap_or(0) >= 0
             && self.seen.statuses.keys().any(|status| matches!(status, 402 | 429))
@@ -350,7 +389,7 @@ impl Findings {
     fn to_json(&self) -> String {
         let Books { metered, credits, taken, granted, spent } = self.books;
         serde_json::json!({
-            "experiment": "credits", "seed": self.seed, "nodes": self.nodes, "kind": self.kind, "units": self.units,
+            "experiment": "credits", "seed": self.seed, "nodes": self.nodes, "kills": self.kills, "kind": self.kind, "units": self.units,
             "control": self.control, "answered": self.seen.served.len(), "reached_upstream": self.reached,
             "metered": metered, "credits": credits, "taken": taken, "granted": granted, "spent": spent,
             "lowest_balance": self.lowest, "restart_ms": self.restart.as_millis() as u64, "holds": self.holds(),

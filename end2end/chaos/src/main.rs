@@ -11,10 +11,11 @@
 //! `chaos exhaustion` (R36): open files and memory run out. `chaos sizes` (R23): requests larger than anybody may send.
 //!
 //! `chaos credits` (R28): thousands of calls race for 100 units of credit, or of a hard quota, on one gateway or on several
-//! that share one Postgres, while one of them is killed. Promise: exactly 100 units are ever served, the balance is never
+//! that share one Postgres, while each of them is killed once. Promise: exactly 100 units are ever served, the balance is never
 //! below zero, and in the end what was granted, what was spent and what the events say are the same number.
 //!
 //! `chaos fill` breaks nothing: it makes 100,000 keys, 10,000 partners and 1,000 routes for those who measure.
+//! `chaos outage` (R4, R5): Postgres ends or hangs under load, and comes back.
 
 mod checker;
 mod client;
@@ -25,6 +26,8 @@ mod fill;
 mod findings;
 mod process;
 mod sizes;
+mod outage;
+mod postgres;
 mod upstream;
 mod upstream_trial;
 mod world;
@@ -53,6 +56,8 @@ enum Experiment {
     Exhaustion(exhaustion::Exhaustion),
     /// Send headers, addresses and bodies of every size; each is refused with its status, in constant memory.
     Sizes(sizes::Sizes),
+    /// Take Postgres away, by its end and by hanging; only leased units may be spent, and all is made good afterwards.
+    Outage(outage::Outage),
 }
 
 #[derive(Parser, Clone)]
@@ -101,6 +106,7 @@ async fn main() -> ExitCode {
         Experiment::Upstream(trial) => conclude(upstream_trial::run(&trial).await),
         Experiment::Exhaustion(exhaustion) => conclude(exhaustion::run(&exhaustion).await),
         Experiment::Sizes(sizes) => conclude(sizes::run(&sizes).await),
+        Experiment::Outage(outage) => conclude(outage::run(&outage).await),
     }
 }
 

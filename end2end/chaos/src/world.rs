@@ -243,7 +243,7 @@ impl Drop for World {
 }
 
 /// Where the private Postgres of a world in that folder listens.
-pub fn postgres(folder: &Path) -> Result<(String, String), Trouble> {
+fn postgres(folder: &Path) -> Result<(String, String), Trouble> {
     postgres_in(&folder.join("data"))
 }
 
@@ -257,7 +257,7 @@ pub fn postgres_in(data: &Path) -> Result<(String, String), Trouble> {
 }
 
 /// What a statement gives, one line for each row.
-pub fn psql(socket: &str, port: &str, statement: &str) -> Result<String, Trouble> {
+fn psql(socket: &str, port: &str, statement: &str) -> Result<String, Trouble> {
     let address = format!("host={socket} port={port} user=turnpike dbname=turnpike");
     let output = Command::new("psql").args(["--no-psqlrc", "-qAt", "-d", &address, "-c", statement]).output()?;
     if output.status.success() {
@@ -299,7 +299,7 @@ fn write_setup(folder: &Path, setup: &str) -> Result<(), Trouble> {
 }
 
 /// The first text in the answer that looks like a live key.
-pub fn find_key(answer: &Value) -> Option<String> {
+fn find_key(answer: &Value) -> Option<String> {
     match answer {
         Value::String(text) => text.starts_with("tp_live_").then(|| text.clone()),
         Value::Array(items) => items.iter().find_map(find_key),

@@ -64,13 +64,13 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {
-    let database = if admin.store.ping().await.is_ok() { "up" } else { "down" };
-    let lag = admin.store.usage_lag(admin.clock.now()).await.ok().flatten();
+    let is_up = admin.store.ping().await.is_ok();
+    let lag = if is_up { admin.store.usage_lag(admin.clock.now()).await.ok().flatten() } else { None };
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         node: admin.node.to_string(),
         directory_version: (admin.directory_version)(),
-        database,
+        database: if is_up { "up" } else { "down" },
         usage_lag_seconds: lag.map(|lag| lag.as_secs()),
         tasks: admin.board.read(),
     })

@@ -11,10 +11,12 @@ use app::{secrets::Secrets, state::Clock};
 use domain::directory::Directory;
 use std::{sync::Arc, time::Duration};
 use store::{Store, directory::DirectoryListener};
-use tokio::{runtime::Handle, task::spawn_blocking, time::sleep};
+use tokio::{runtime::Handle, task::spawn_blocking, time::{sleep, timeout}};
 
 pub const NAME: &str = "follow_directory";
 const PERIOD: Duration = Duration::from_millis(900);
+/// How long one look may take, so that a connection that went silent for ever does not keep changes away for ever.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// Follows one store.
 pub struct Follower {
@@ -38,6 +40,7 @@ impl Follower {
         if !self.migrated {
             // After a start without Postgres nobody has brought the schema up to date. sqlx's migration cannot be proven
             // to be `Send`, so it gets a thread.
+            self.store.ping().await?;
             let (store, runtime) = (self.store.clone(), Handle::current());
             spawn_blocking(move || runtime.block_on(store.migrate())).await??;
             self.migrated = true;
@@ -71,7 +74,8 @@ pub async fn run(mut follower: Follower, board: Board, mut stop: Stop) {
         if listener.is_none() {
             listener = follower.store.listen_directory().await.ok();
         }
-        let outcome = follower.follow().await;
+        let outcome = timeout(LONGEST, follower.follow()).await;
+        let outcome = outcome.unwrap_or_else(|_| Err("it took too long and was given up".into()));
         report(&board, NAME, outcome);
         tokio::select! {
             () = sleep(PERIOD) => {}

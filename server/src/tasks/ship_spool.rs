@@ -24,12 +24,14 @@ use store::{
 };
 use tokio::{
     task::spawn_blocking,
-    time::{Instant, sleep, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 
 pub const NAME: &str = "ship_spool";
 /// Between two looks at an empty spool.
 const PERIOD: Duration = Duration::from_millis(250);
+/// How long one run may take, so that a connection that went silent for ever does not keep usage for ever.
+const LONGEST: Duration = Duration::from_secs(300);
 /// Fewer and larger transactions: each of them merges a row for every key and operation that was called.
 const BATCH_RECORDS: usize = 20_000;
 const BATCH_BYTES: usize = 8 << 20;
@@ -154,7 +156,9 @@ impl Shipper {
 /// Ships until the end, then once more: by then the gateway has recorded its last call.
 pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: Duration) {
     while !stop.is_requested() {
-        let outcome = shipper.ship().await;
+        // Cut off, it goes on where Postgres says that the lane stands.
+        let outcome = timeout(LONGEST, shipper.ship()).await;
+        let outcome = outcome.unwrap_or_else(|_| Err("it took too long and was given up".into()));
         report(&board, NAME, outcome.map(drop));
         tokio::select! {
             () = sleep(PERIOD) => {}

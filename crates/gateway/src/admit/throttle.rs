@@ -8,14 +8,13 @@ use crate::{
     accept::Core,
     live::{Kind, Live},
     matching::Target,
-    reserve::{self, Draft, Ending},
+    reserve::{Draft, Unanswered},
     respond::{Refusal, Standings},
 };
 use domain::{
     limit::caller::{Caller, Rules},
     policy::Throttle,
     refusal::Code,
-    usage::Outcome,
 };
 use std::{rc::Rc, sync::Arc, time::Duration};
 use tokio::time::sleep;
@@ -58,9 +57,9 @@ impl Waiting<'_, '_> {
             let detail = format!("{PLACES} calls of yours wait already, near the plan's limit.");
             return Err(Refusal::new(Code::LimitExceeded, detail).retry_after(1));
         };
-        let unanswered = Unanswered { waiting: self };
+        let unanswered = Unanswered::new(self.core, self.target, self.draft);
         let counted = self.wait(wait, began.saturating_add(longest), standings).await;
-        std::mem::forget(unanswered);
+        unanswered.over();
         counted
     }
 
@@ -74,27 +73,6 @@ impl Waiting<'_, '_> {
                 Err((_, reached)) if now.saturating_add(reached.wait) <= deadline => wait = reached.wait,
                 Err(reached) => return Err(refusal(reached, self.rules)),
             }
-        }
-    }
-}
-
-/// Records a call whose client left while it waited.
-struct Unanswered<'w, 'a> {
-    waiting: &'w Waiting<'w, 'a>,
-}
-
-impl Drop for Unanswered<'_, '_> {
-    fn drop(&mut self) {
-        let Waiting { core, target, draft, .. } = self.waiting;
-        let duration = draft.arrived.elapsed();
-        // The status that proxies' logs give a client that left before its answer.
-        let ending = Ending { status: 499, outcome: Outcome::ClientGone, bytes_out: 0 };
-        target.product().metrics.count(ending.outcome, ending.status, duration);
-        core.shared.metrics.count_partner(target.caller.partner().id, ending.outcome, ending.status);
-        let event = reserve::event(draft, &target.caller, target.reached(), ending, duration);
-        let fits = core.shared.recorder.has_room(core.index);
-        if !fits || core.shared.recorder.record(core.index, &event).is_err() {
-            core.shared.metrics.unrecorded.increment(1);
         }
     }
 }

@@ -10,8 +10,9 @@ use std::{
 };
 use tokio::runtime::Handle;
 
-/// How long an exchange may take, and a call may wait for one.
-pub(super) const PATIENCE: Duration = Duration::from_secs(2);
+/// How long an exchange may take, and a call may wait for one. A Postgres that hangs is told from a slow one by this alone: the
+/// first calls that are short wait so long, and those after them not at all.
+pub(super) const PATIENCE: Duration = Duration::from_secs(1);
 /// While Postgres does not answer, somebody asks this often whether it does again.
 const PROBE: Duration = Duration::from_millis(500);
 
@@ -44,6 +45,9 @@ impl Desk {
     }
 
     pub fn answered(&self, well: bool) {
+        if !well {
+            metrics::counter!("turnpike_lease_failures_total").increment(1);
+        }
         if self.down.swap(!well, Ordering::Relaxed) == well {
             match well {
                 true => tracing::info!("units can be leased again"),

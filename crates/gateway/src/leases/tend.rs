@@ -16,9 +16,7 @@ use tokio::time::{sleep, timeout};
 
 /// Accounts that are asked for at once.
 const CHUNK: usize = 500;
-/// Without a call for so long, units that another node looks for go back.
-const IDLE_WHILE_WANTED: Duration = Duration::from_secs(1);
-/// Without a call for so long, all units go back.
+/// Without a call for so long, all units go back; at once where another node looks for some.
 const IDLE: Duration = Duration::from_secs(10);
 /// Between two looks at exchanges that are under way at the end.
 const WHILE_BUSY: Duration = Duration::from_millis(10);
@@ -78,7 +76,8 @@ impl Leases {
             account.note(&mut cold, answer);
             let still = cold.seen.1.elapsed();
             drop(cold);
-            let returns = still >= IDLE || (answer.wanted && still >= IDLE_WHILE_WANTED);
+            // Where another node found nothing left, who has none in use next fetches them again, one call's worth at a time.
+            let returns = still >= IDLE || answer.wanted;
             if returns && !only_node && account.held() > 0 {
                 idle.push(account);
             }

@@ -17,10 +17,10 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
 
 /// A call that still finds nothing after this is treated as if Postgres did not answer.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Why a call has no reservation.
 #[derive(Debug)]
@@ -30,15 +30,18 @@ pub(crate) enum No {
     Short(Shortage),
 }
 
-/// Units that are on their way.
+/// Units that are on their way, and how long the call still waits for them.
 #[derive(Debug)]
-pub(crate) struct Shortage(watch::Receiver<u64>);
+pub(crate) struct Shortage {
+    answer: watch::Receiver<u64>,
+    patience: Duration,
+}
 
 impl Shortage {
     /// Returns when they have come, or it is known that they do not.
     pub(crate) async fn over(self) {
         // Where it takes too long the next try says so.
-        let _ = answered(self.0).await;
+        let _ = timeout(self.patience, answered(self.answer)).await;
     }
 }
 
@@ -272,8 +275,9 @@ impl Holding<'_> {
         match account.why_short(units, limit) {
             Short::Exhausted => return Ok(Left::Nothing),
             Short::Wait(answer) => {
-                if self.since.get_or_insert_with(Instant::now).elapsed() < PATIENCE {
-                    return Err(No::Short(Shortage(answer)));
+                let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+                if let Some(patience) = PATIENCE.checked_sub(waited).filter(|left| !left.is_zero()) {
+                    return Err(No::Short(Shortage { answer, patience }));
                 }
             }
             Short::Unknown => {}

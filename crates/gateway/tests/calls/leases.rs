@@ -2,25 +2,55 @@
 
 use super::{
     client::{request, send},
-    world::{PEPPER, TRY_KEY, World, compile, quota},
+    world::{PEPPER, TRY_KEY, World, compile, events_once_in, limits, quota},
 };
-use domain::{allowance::Allowance, policy::AllowanceOutage, quota::Beyond};
-use gateway::{Gateway, GatewayConfig, Leases, Running, Secret, Spool};
+use domain::{
+    allowance::Allowance, limit::Window, policy::AllowanceOutage, quota::Beyond, refusal::Code, usage::Outcome,
+};
+use gateway::{
+    Answer, Ask, Exchange, Gateway, GatewayConfig, Granted, Leases, Running, Secret, Spool,
+};
 use http::Method;
-use std::{sync::Arc, time::Duration};
+use std::{
+    future::pending,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tempfile::TempDir;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 /// A second gateway with the same exchange. A snapshot belongs to one gateway, so it has its own.
 async fn second(world: &World) -> (Running, Arc<Leases>, TempDir) {
+    second_with(world, Arc::new(world.exchange.node(1))).await
+}
+
+async fn second_with(world: &World, exchange: Arc<dyn Exchange>) -> (Running, Arc<Leases>, TempDir) {
     let spool = tempfile::tempdir().expect("a directory");
     let free = "127.0.0.1:0".parse().expect("an address");
     let mut config = GatewayConfig::new(free, String::new(), Secret(PEPPER), Secret(TRY_KEY), Spool::at(spool.path()));
     config.cores = 1;
-    let leases = Leases::new(Arc::new(world.exchange.node(1)));
+    let leases = Leases::new(exchange);
     leases.begin(Vec::new());
     let gateway =
         Gateway::start(config, gateway::directory(compile(&world.directory)), leases.clone(), world.clock.clone());
     (gateway.expect("a gateway"), leases, spool)
+}
+
+/// An exchange that takes every question and answers none, as a Postgres that hangs.
+struct Silent;
+
+impl Exchange for Silent {
+    fn exchange(&self, _ask: Ask) -> Answer<Granted> {
+        Box::pin(pending())
+    }
+
+    fn give_back(&self, _asks: Vec<Ask>) -> Answer<Vec<Granted>> {
+        Box::pin(pending())
+    }
+
+    fn read(&self, _of: Vec<(Allowance, Option<u64>)>) -> Answer<Vec<Option<Granted>>> {
+        Box::pin(pending())
+    }
 }
 
 /// A world whose partner pays each unit beyond the quota, where there is one, with credit.
@@ -190,4 +220,50 @@ async fn a_smaller_quota_is_in_force_at_once_and_what_is_held_beyond_it_goes_bac
     assert_eq!(world.get("/payments/items/1").await.status, 200);
     assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
     assert_eq!(world.exchange.taken(Allowance::quota(world.partner(), world.period())), 7);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_while_its_call_waits_for_units_is_recorded_once_and_uses_no_limit() {
+    let world = World::with(|directory, _| {
+        quota(&mut directory.plans[0].terms, 10, Beyond::Block);
+        limits(&mut directory.plans[0].terms, &[(5, Window::Minute)]);
+    })
+    .await;
+    let (other, _leases, spool) = second_with(&world, Arc::new(Silent)).await;
+    let head = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+    let mut stream = TcpStream::connect(other.address()).await.expect("a connection");
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    drop(stream);
+    let events = events_once_in(spool.path(), 1).await;
+    assert_eq!((events[0].outcome, events[0].status, events[0].units), (Outcome::ClientGone, 499, 0));
+    let refused = send(other.address(), request(Method::GET, "/payments/items/1", &world.live)).await;
+    assert_eq!((refused.status, refused.code()), (503, "allowance-unavailable".to_owned()));
+    assert_eq!(refused.header("x-ratelimit-remaining"), "5", "neither call is counted");
+    let events = events_once_in(spool.path(), 2).await;
+    assert_eq!(events.iter().filter(|event| event.outcome == Outcome::Refused(Code::AllowanceUnavailable)).count(), 1);
+}
+
+#[tokio::test]
+async fn while_the_exchange_hangs_the_first_calls_wait_a_moment_and_the_others_not_at_all() {
+    let world = World::with(|directory, _| quota(&mut directory.plans[0].terms, 10, Beyond::Block)).await;
+    let (other, _leases, _spool) = second_with(&world, Arc::new(Silent)).await;
+    let ask = || async {
+        let begin = Instant::now();
+        let answer = send(other.address(), request(Method::GET, "/payments/items/1", &world.live)).await;
+        assert_eq!((answer.status, answer.code()), (503, "allowance-unavailable".to_owned()));
+        begin.elapsed()
+    };
+    let (first, late) = tokio::join!(ask(), async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        ask().await
+    });
+    assert!(first > Duration::from_millis(900), "it was worth a try: {first:?}");
+    assert!(late < first, "the same exchange ends both waits: {late:?}");
+    // One asks again now and then whether it is back, and no call waits for that.
+    for _ in 0..20 {
+        let wait = ask().await;
+        assert!(wait < Duration::from_millis(500), "{wait:?}");
+        tokio::time::sleep(Duration::from_millis(60)).await;
+    }
 }

@@ -126,15 +126,7 @@ impl World {
 
     /// What the spool holds once it holds that many.
     pub async fn events_once(&self, count: usize) -> Vec<UsageEvent> {
-        let began = Instant::now();
-        loop {
-            let events = self.events();
-            if events.len() >= count || began.elapsed() > Duration::from_secs(5) {
-                assert_eq!(events.len(), count, "{events:#?}");
-                return events;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
+        events_once_in(self.spool.path(), count).await
     }
 
     pub fn partner(&self) -> PartnerId {
@@ -174,6 +166,19 @@ pub fn limits(terms: &mut PlanTerms, limits: &[(u32, Window)]) {
 
 pub fn quota(terms: &mut PlanTerms, units: u64, beyond: Beyond) {
     terms.quota = Some(Quota { units, beyond });
+}
+
+/// What a gateway's spool holds once it holds that many.
+pub async fn events_once_in(dir: &Path, count: usize) -> Vec<UsageEvent> {
+    let began = Instant::now();
+    loop {
+        let events = events(dir);
+        if events.len() >= count || began.elapsed() > Duration::from_secs(5) {
+            assert_eq!(events.len(), count, "{events:#?}");
+            return events;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
 }
 
 fn events(dir: &Path) -> Vec<UsageEvent> {
