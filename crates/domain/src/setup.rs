@@ -17,6 +17,8 @@ pub use secret::SecretSource;
 
 use crate::plan::Problem;
 use serde::{Deserialize, Serialize};
+#[cfg(feature = "openapi")]
+use serde_norway::with::singleton_map_recursive;
 
 /// The whole file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -42,7 +44,9 @@ impl Setup {
             let message = format!("This is nested more than {} levels deep", crate::openapi::nesting::MAX_LEVELS);
             return Err(vec![Problem::new(format!("line {line}"), message)]);
         }
-        let setup: Self = serde_norway::from_str(text).map_err(|error| {
+        // Enums are written as in JSON and in the schema, `cost: {header: {…}}`, and not as tags, `cost: !header {…}`.
+        let yaml = serde_norway::Deserializer::from_str(text);
+        let setup: Self = singleton_map_recursive::deserialize(yaml).map_err(|error| {
             let line = error.location().map(|place| format!("line {}", place.line())).unwrap_or_default();
             vec![Problem::new(line, error.to_string())]
         })?;

@@ -1,6 +1,7 @@
 //! The file reads as people write it, and every mistake is named with its place.
 
 use super::{SecretSource, Setup};
+use crate::policy::{AllowanceOutage, CachePrice, Cost};
 
 const GOOD: &str = r#"
 products:
@@ -94,4 +95,21 @@ fn a_file_that_is_nested_too_deep_is_refused_with_its_line() {
     let problems = Setup::read(&format!("products:\n  a: {}", "[".repeat(50_000))).expect_err("it is too deep");
     assert_eq!(problems[0].field, "line 2");
     assert!(before.elapsed() < std::time::Duration::from_secs(1), "{:?}", before.elapsed());
+}
+
+#[test]
+fn choices_with_values_are_written_as_in_the_schema() {
+    let policy = "    policy:
+      allowance_outage: { open: { overdraft_units: 60 } }
+      cache: { default_fresh_seconds: 60, price: { units: 0 } }
+      operations: { search: { cost: { header: { name: X-Units, reserve: 5 } } } }
+plans:\n";
+    let setup = Setup::read(&GOOD.replacen("plans:\n", policy, 1)).unwrap_or_else(|problems| panic!("{problems:#?}"));
+    let policy = &setup.products.get("payments").expect("is there").policy;
+    assert_eq!(policy.allowance_outage, AllowanceOutage::Open { overdraft_units: 60 });
+    assert_eq!(policy.cache.as_ref().map(|cache| cache.price), Some(CachePrice::Units(0)));
+    let cost = Cost::Header { name: "X-Units".to_owned(), reserve: 5 };
+    assert_eq!(policy.operations["search"].cost, Some(cost));
+    let closed = "    policy: { allowance_outage: closed }\nplans:\n";
+    assert!(Setup::read(&GOOD.replacen("plans:\n", closed, 1)).is_ok());
 }
