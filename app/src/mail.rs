@@ -219,7 +219,7 @@ mod tests {
             provider_name: "Example Bank".to_owned(),
             portal_url: "https://developers.example".to_owned(),
             gateway_url: "https://api.example".to_owned(),
-            gateway_address: std::net::SocketAddr::from(([127, 0, 0, 1], 8080)),
+            gateway_address: "127.0.0.1:8080".to_owned(),
             development: true,
             mail_is_sent: false,
             stripe_is_on: false,

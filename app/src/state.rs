@@ -32,8 +32,8 @@ pub struct Settings {
     pub portal_url: String,
     /// The same for the gateway, as partners' programs reach it.
     pub gateway_url: String,
-    /// The gateway as this process reaches it, for calls that are tried from the portal.
-    pub gateway_address: std::net::SocketAddr,
+    /// The gateway as this process reaches it, host and port, for calls that are tried from the portal.
+    pub gateway_address: String,
     /// Opens the dev inbox, the gallery and the test clock.
     pub development: bool,
     /// Whether mail leaves by SMTP; if not, it stays in the dev inbox.

@@ -104,7 +104,7 @@ fn request(
     let mut builder = Request::builder()
         .method(operation.method.as_str())
         .uri(target)
-        .header(header::HOST, cx.state.settings.gateway_address.to_string())
+        .header(header::HOST, cx.state.settings.gateway_address.as_str())
         .header(header::AUTHORIZATION, format!("Bearer {credential}"))
         .header(header::ACCEPT, "application/json, */*;q=0.5");
     for (_, name, value) in call.parameters.iter().filter(|(place, ..)| place == "header") {
@@ -128,7 +128,7 @@ fn request(
 type Head = (StatusCode, HeaderMap);
 
 async fn exchange(cx: &Cx<MemberViewer>, request: Request<Full<Bytes>>) -> Option<(Head, Bytes, bool)> {
-    let stream = TcpStream::connect(cx.state.settings.gateway_address).await.ok()?;
+    let stream = TcpStream::connect(cx.state.settings.gateway_address.as_str()).await.ok()?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
     let running = tokio::spawn(connection);
     let response = sender.send_request(request).await.ok()?;

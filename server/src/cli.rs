@@ -33,7 +33,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run everything: portal, gateway, metrics and background tasks. With TURNPIKE_ROLE=gateway, one more gateway.
+    /// Run everything: portal, gateway, metrics and background tasks. With TURNPIKE_ROLE=gateway or portal, that part.
     ///
     /// Without DATABASE_URL it starts a private Postgres in the data directory, which is for evaluation and small
     /// installations. The schema is brought up to date first. SIGTERM or Ctrl-C stops it within five seconds and loses

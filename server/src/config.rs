@@ -33,6 +33,21 @@ pub enum Role {
     All,
     /// The gateway, and what it needs: its usage is shipped, its directory followed, its leases tended.
     Gateway,
+    /// Pages, the REST API and webhooks, and what is done once for the installation; no call is served.
+    Portal,
+}
+
+impl Role {
+    const NAMES: [(&str, Self); 3] = [("all", Self::All), ("gateway", Self::Gateway), ("portal", Self::Portal)];
+
+    /// As it is configured.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Gateway => "gateway",
+            Self::Portal => "portal",
+        }
+    }
 }
 
 /// Everything, checked.
@@ -72,7 +87,7 @@ impl Config {
     /// All problems, each naming its variable and what to do.
     pub fn read(mut reader: Reader) -> Result<Self, Vec<Problem>> {
         let development = reader.flag("TURNPIKE_DEVELOPMENT");
-        let role = reader.choice("TURNPIKE_ROLE", &[("all", Role::All), ("gateway", Role::Gateway)], Role::All);
+        let role = reader.choice("TURNPIKE_ROLE", &Role::NAMES, Role::All);
         let config = Self {
             role,
             listen: Listen::read(&mut reader),
@@ -87,8 +102,8 @@ impl Config {
             development,
             site_dir: reader.path("TURNPIKE_SITE_DIR"),
         };
-        if role == Role::Gateway && config.database.url.is_none() {
-            reader.problem("DATABASE_URL", "a gateway beside others needs the Postgres that they share");
+        if role != Role::All && config.database.url.is_none() {
+            reader.problem("DATABASE_URL", "a process that is a part of several needs the Postgres that they share");
         }
         reader.finish().map(|()| config)
     }

@@ -2,12 +2,14 @@
 //!
 //! 1. the data directory and its secrets; 2. the ports, so that a taken one is told before anything is started;
 //! 3. Postgres and the schema; 4. the directory, from Postgres or else from disk, and what the spool still held;
-//! 5. the gateway; 6. the background tasks; 7. the portal and the REST API.
+//! 5. the gateway; 6. the background tasks; 7. the portal and the REST API. A process of the role `gateway` leaves out the last,
+//! one of the role `portal` what serves calls.
 //!
 //! At the end nothing new is taken, calls in flight end, the spool is shipped, and Postgres stops last.
 
 mod admin;
 mod background;
+mod calls;
 mod certificates;
 pub mod data_plane;
 mod descriptors;
@@ -22,26 +24,23 @@ use crate::{
     config::{Config, Role},
     data_dir::DataDir,
     database::Database,
-    idempotency::Keys,
-    leases::PostgresExchange,
     logs,
     portal::site::Site,
-    tasks::{
-        Nudge, StopSwitch, Tasks, board::Board, follow_clock, keep_keys, purge_caches, ship_spool::Shipper, tend_leases,
-    },
-    watch, webhooks,
+    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, ship_spool::Shipper},
+    webhooks,
 };
 use admin::Admin;
 use app::{
     secrets::Secrets,
     state::{AppState, Clock, Settings},
 };
+use calls::{Calls, House, LAST_SHIPMENT};
 use domain::directory::Directory;
-use gateway::{Gateway, GatewayConfig, Leases, try_credential};
+use gateway::try_credential;
 use metrics_exporter_prometheus::PrometheusHandle;
+use signals::HangUp;
 use std::{
     future::ready,
-    net::SocketAddr,
     path::PathBuf,
     process::ExitCode,
     sync::Arc,
@@ -54,8 +53,6 @@ use tokio::net::TcpListener;
 const DRAIN: Duration = Duration::from_millis(2_500);
 /// How often measured durations are put into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
-/// How long the last look at the spool may take.
-const LAST_SHIPMENT: Duration = Duration::from_secs(1);
 
 /// What is ready before Postgres is.
 struct Opened {
@@ -83,12 +80,14 @@ async fn open(config: Config) -> Result<Opened, CommandError> {
     let data = DataDir::open(&config.data_dir)?;
     let secrets = Arc::new(data.secrets(config.master)?);
     let front = match config.role {
-        Role::All => Some((Site::open(&site_dir(&config)?)?, listener::bind("portal", config.listen.portal).await?)),
+        Role::All | Role::Portal => Some((Site::open(&site_dir(&config)?)?, listener::bind("portal", config.listen.portal).await?)),
         Role::Gateway => None,
     };
     let admin = listener::bind("admin listener", config.listen.admin).await?;
     // The gateway opens its port once for each core, in a way that would share it with another program; so ask first.
-    drop(listener::bind("gateway", config.listen.gateway).await?);
+    if config.role != Role::Portal {
+        drop(listener::bind("gateway", config.listen.gateway).await?);
+    }
     let metrics = admin::metrics()?;
     Ok(Opened { config, data, secrets, front, admin, metrics, started })
 }
@@ -107,27 +106,6 @@ fn site_dir(config: &Config) -> std::io::Result<PathBuf> {
 async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let Opened { config, data, secrets, front, admin, metrics, started } = opened;
     let clock = Clock::default();
-    let node = spool::node(&data.spool())?;
-    let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone());
-    let prepared = prepare(&store, &data, &clock, shipper).await?;
-
-    let exchange = PostgresExchange::new(store.clone(), node.as_str(), config.gateway.leases);
-    let leases = Leases::new(Arc::new(exchange));
-    let tender = tend_leases::Tender {
-        store: store.clone(),
-        clock: clock.clone(),
-        leases: leases.clone(),
-        node: node.as_str().into(),
-        started_at: clock.now(),
-        caught_up: prepared.shipper.caught_up(),
-    };
-    if prepared.with_database {
-        tender.tend().await?;
-    }
-    let directory = gateway::directory(data_plane::compile(&prepared.directory, &secrets));
-    let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
-    let (watcher, exporter) = watch::start(&config.watch);
-    let keys = Keys::new(store.clone(), secrets.clone(), node.clone(), config.database.connections);
     let room = memory::Room::of(memory::limit(config.gateway.memory_limit), config.gateway.cores);
     let shares = descriptors::Shares::of(
         descriptors::raise(),
@@ -142,66 +120,47 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
             "fewer connections than configured are taken: raise the limit of open files, or give the server more memory"
         );
     }
-    let gateway = Gateway::start(
-        GatewayConfig {
-            watcher,
-            idempotency: Some(Arc::new(keys.clone())),
-            tls: certificates.as_ref().map(certificates::Files::listener),
-            upstream_authorities: data_plane::authorities(&config)?,
-            connections_per_core: shares.clients,
-            upstream_connections_per_core: shares.upstreams,
-            max_calls: config.gateway.max_calls.min(room.calls),
-            ..data_plane::configure(&config, &data, &secrets)
-        },
-        directory.clone(),
-        leases.clone(),
-        Arc::new(data_plane::clock(clock.clone())),
-    )?;
-
-    let state = app_state(&config, store.clone(), secrets.clone(), clock.clone(), gateway.address());
+    let calls = match config.role {
+        Role::All | Role::Gateway => {
+            Some(Calls::start(&config, &data, &secrets, &store, &clock, (&shares, &room)).await?)
+        }
+        Role::Portal => {
+            bring_up_to_date(&store, &clock).await?;
+            None
+        }
+    };
+    let gateway_address = match &calls {
+        Some(calls) => calls.gateway.address().to_string(),
+        None => config.listen.gateway_address.clone(),
+    };
+    let state = app_state(&config, store.clone(), secrets.clone(), clock.clone(), gateway_address);
     let (switch, stop) = StopSwitch::new();
     let (last_switch, last) = StopSwitch::new();
     let board = Board::default();
     let mut tasks = Tasks::new(stop.clone(), board.clone());
     let mut last_tasks = Tasks::new(last.clone(), board.clone());
-    if let Some(exporter) = exporter {
-        last_tasks.spawn(exporter.run(last.clone()));
-    }
-    let background = background::Background {
-        config: &config,
-        state: &state,
-        data: &data,
-        directory: &directory,
-        tender: &tender,
-        board: &board,
-    };
-    let (most, swept, told) = (config.gateway.idempotency_max_bytes, keys.clone(), keys.clone());
-    let sweep = move || keep_keys::sweep(swept.clone(), most);
-    tasks.every(keep_keys::SWEEP, keep_keys::SWEEP_PERIOD, Nudge::default(), sweep);
-    tasks.every(keep_keys::TELL, keep_keys::TELL_PERIOD, Nudge::default(), move || keep_keys::tell(told.clone()));
-    let nudges = background.start(&mut tasks, &stop, &mut last_tasks, last, prepared)?;
-
-    let hang_up = match certificates {
-        Some(files) => certificates::watch(files, &mut tasks)?,
-        None => signals::HangUp::Ends,
-    };
-    let purges = purge_caches::Purges::new(state.store.clone(), gateway.purger());
-    tasks.every(purge_caches::NAME, purge_caches::PERIOD, Nudge::default(), move || purges.clone().run());
     let upkeep = metrics.clone();
     tasks.every("tend_metrics", METRICS_UPKEEP, Nudge::default(), move || {
         upkeep.run_upkeep();
         ready(Ok(()))
     });
-    let shown = directory.clone();
+    let shown = calls.as_ref().map(|calls| calls.directory.clone());
     let admin_router = admin::router(Admin {
         metrics,
-        board,
+        board: board.clone(),
         store: store.clone(),
-        clock,
-        node: node.into(),
-        directory_version: Arc::new(move || shown.load().version()),
+        clock: clock.clone(),
+        node: calls.as_ref().map_or("portal", |calls| calls.node.as_str()).into(),
+        directory_version: Arc::new(move || shown.as_ref().map(|shown| shown.load().version())),
     });
+    let house = House { config: &config, store: &store, data: &data, secrets: &secrets, clock: &clock, board: &board };
+    let looked_after = calls.map(|calls| calls.look_after(&house, &mut tasks, &stop, &mut last_tasks, last));
+    let (ending, hang_up) = looked_after.transpose()?.map_or((None, HangUp::Ends), |(ending, hup)| (Some(ending), hup));
+
+    let background = background::Background { config: &config, state: &state, board: &board };
+    background.follow_clock(&mut tasks);
     if let Some((site, portal)) = front {
+        let nudges = background.start(&mut tasks)?;
         let webhook_secret = config.stripe.as_ref().and_then(|stripe| stripe.webhook_secret.as_ref());
         let webhooks = webhooks::Receiver {
             store,
@@ -217,6 +176,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
 
     let settings = &config.listen;
     tracing::info!(
+        role = config.role.name(),
         portal = settings.portal_url,
         gateway = settings.gateway_url,
         admin = %settings.admin,
@@ -227,10 +187,21 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     tracing::info!("stopping: calls in flight end, usage is stored");
     let deadline = tokio::time::Instant::now() + DRAIN;
     switch.stop();
-    tokio::join!(tasks.finish(deadline), gateway.shutdown(DRAIN));
+    let drained = async {
+        match ending {
+            Some(ending) => Some(ending.drain(DRAIN).await),
+            None => None,
+        }
+    };
+    let ((), drained) = tokio::join!(tasks.finish(deadline), drained);
     last_switch.stop();
     let shipped = last_tasks.finish(tokio::time::Instant::now() + LAST_SHIPMENT + Duration::from_millis(200));
-    tokio::join!(shipped, tender.finish(LAST_SHIPMENT), keys.finish(LAST_SHIPMENT));
+    let given_back = async {
+        if let Some((tender, keys)) = drained {
+            tokio::join!(tender.finish(LAST_SHIPMENT), keys.finish(LAST_SHIPMENT));
+        }
+    };
+    tokio::join!(shipped, given_back);
     tracing::info!("stopped");
     Ok(ExitCode::SUCCESS)
 }
@@ -246,9 +217,7 @@ pub struct Ready {
 /// Brings schema, clock, spool and directory up to date; without Postgres the directory on disk has to do.
 async fn prepare(store: &Store, data: &DataDir, clock: &Clock, mut shipper: Shipper) -> Result<Ready, CommandError> {
     let with_postgres = async {
-        store.migrate().await?;
-        follow_clock::run(store.clone(), clock.clone()).await?;
-        store.make_partitions(clock.now(), 1).await?;
+        bring_up_to_date(store, clock).await?;
         shipper.ship().await?;
         Ok::<_, CommandError>(store.load_directory().await?)
     };
@@ -275,12 +244,20 @@ async fn prepare(store: &Store, data: &DataDir, clock: &Clock, mut shipper: Ship
     }
 }
 
+/// Schema and clock.
+async fn bring_up_to_date(store: &Store, clock: &Clock) -> Result<(), CommandError> {
+    store.migrate().await?;
+    follow_clock::run(store.clone(), clock.clone()).await?;
+    store.make_partitions(clock.now(), 1).await?;
+    Ok(())
+}
+
 fn app_state(
     config: &Config,
     store: Store,
     secrets: Arc<Secrets>,
     clock: Clock,
-    gateway_address: SocketAddr,
+    gateway_address: String,
 ) -> AppState {
     let signing_key = secrets.try_signing_key();
     AppState {
@@ -295,7 +272,7 @@ fn app_state(
 }
 
 /// What pages and mails say about the installation.
-pub fn settings(config: &Config, gateway_address: SocketAddr) -> Settings {
+pub fn settings(config: &Config, gateway_address: String) -> Settings {
     Settings {
         provider_name: config.listen.provider_name.clone(),
         portal_url: config.listen.portal_url.clone(),

@@ -53,7 +53,7 @@ pub fn state(store: &TestStore) -> AppState {
         provider_name: "Test".to_owned(),
         portal_url: "http://localhost:3000".to_owned(),
         gateway_url: "http://localhost:8080".to_owned(),
-        gateway_address: ([127, 0, 0, 1], 8080).into(),
+        gateway_address: "127.0.0.1:8080".to_owned(),
         development: true,
         mail_is_sent: false,
         stripe_is_on: false,

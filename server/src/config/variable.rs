@@ -29,7 +29,7 @@ pub const VARIABLES: &[Variable] = &[
         "TURNPIKE_ROLE",
         "node.role",
         "all",
-        "What this process does. all: everything. gateway: serves calls only, one of several gateways on one DATABASE_URL with one TURNPIKE_SECRET; exactly one other process is all",
+        "What this process does. all: everything. gateway: serves calls only. portal: pages, REST API, webhooks and what is done once, without the gateway. Processes that share an installation have one DATABASE_URL and one TURNPIKE_SECRET, and exactly one of them is all or portal",
     ),
     plain(
         "TURNPIKE_PORTAL_LISTEN",
@@ -42,6 +42,12 @@ pub const VARIABLES: &[Variable] = &[
         "listen.gateway",
         "127.0.0.1:8080",
         "Address of the gateway. 0.0.0.0:8080 opens it to the network",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_ADDRESS",
+        "listen.gateway_address",
+        "TURNPIKE_GATEWAY_LISTEN",
+        "With the role portal: host:port at which this process reaches a gateway, in plain HTTP, for calls that are tried from a page",
     ),
     plain(
         "TURNPIKE_ADMIN_LISTEN",

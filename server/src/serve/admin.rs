@@ -16,8 +16,8 @@ pub struct Admin {
     pub store: Store,
     pub node: Arc<str>,
     pub clock: Clock,
-    /// Which directory the gateway decides by.
-    pub directory_version: Arc<dyn Fn() -> i64 + Send + Sync>,
+    /// Which directory the gateway decides by; `None` where this process has no gateway.
+    pub directory_version: Arc<dyn Fn() -> Option<i64> + Send + Sync>,
 }
 
 /// The answer of `/status`.
@@ -25,7 +25,8 @@ pub struct Admin {
 struct Status {
     version: &'static str,
     node: String,
-    directory_version: i64,
+    /// Null where this process has no gateway.
+    directory_version: Option<i64>,
     database: &'static str,
     /// Seconds by which stored usage may be behind the gateway, over all nodes; null while that is not known.
     usage_lag_seconds: Option<i64>,
@@ -60,7 +61,10 @@ async fn show_metrics(State(admin): State<Admin>) -> impl IntoResponse {
 
 /// The gateway is ready before this listener answers, and stays so while Postgres is down.
 async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
-    format!("ready, directory {}\n", (admin.directory_version)())
+    match (admin.directory_version)() {
+        Some(version) => format!("ready, directory {version}\n"),
+        None => "ready\n".to_owned(),
+    }
 }
 
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {

@@ -1,25 +1,17 @@
-//! Which tasks run, and what each is given.
+//! Which tasks run beside the portal, and what each is given.
 
 use crate::{
     cli::CommandError,
-    config::{Config, Role},
-    data_dir::DataDir,
+    config::Config,
     tasks::{
-        Nudge, Stop, Tasks, apply_webhooks,
-        board::Board,
-        close_periods, follow_clock,
-        follow_directory::{self, Follower},
-        make_partitions, push_to_stripe, send_mail, ship_spool, sweep_sessions,
-        tend_leases::{self, Tender},
+        Nudge, Tasks, apply_webhooks, board::Board, close_periods, follow_clock, make_partitions, push_to_stripe,
+        send_mail, sweep_sessions,
     },
 };
 use app::state::{AppState, Clock};
 use billing::stripe::{SecretKey, Stripe, StripeSettings};
-use gateway::Directory;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use store::Store;
-
-use super::{LAST_SHIPMENT, Ready};
 
 /// What can be asked to run sooner.
 #[derive(Default)]
@@ -32,48 +24,21 @@ pub struct Nudges {
 pub struct Background<'a> {
     pub config: &'a Config,
     pub state: &'a AppState,
-    pub data: &'a DataDir,
-    pub directory: &'a Directory,
-    pub tender: &'a Tender,
     pub board: &'a Board,
 }
 
 impl Background<'_> {
-    /// Starts them. The shipper ends later than the others, when the gateway has recorded its last call.
-    pub fn start(
-        self,
-        tasks: &mut Tasks,
-        stop: &Stop,
-        last_tasks: &mut Tasks,
-        last: Stop,
-        ready: Ready,
-    ) -> Result<Nudges, CommandError> {
-        let Self { config, state, data, directory, tender, board } = self;
-
-        let follower = Follower {
-            store: state.store.clone(),
-            data: data.clone(),
-            clock: state.clock.clone(),
-            secrets: state.secrets.clone(),
-            gateway: directory.clone(),
-            in_force: Arc::new(ready.directory),
-            migrated: ready.with_database,
-        };
-        tasks.spawn(follow_directory::run(follower, board.clone(), stop.clone()));
-        last_tasks.spawn(ship_spool::run(ready.shipper, board.clone(), last, LAST_SHIPMENT));
-
-        if state.settings.development {
-            tasks.every(follow_clock::NAME, follow_clock::PERIOD, Nudge::default(), with(state, follow_clock::run));
+    /// The test clock, which every process of a development install follows.
+    pub fn follow_clock(&self, tasks: &mut Tasks) {
+        if self.state.settings.development {
+            let follow = with(self.state, follow_clock::run);
+            tasks.every(follow_clock::NAME, follow_clock::PERIOD, Nudge::default(), follow);
         }
-        let tend = tender.clone();
-        tasks.every(tend_leases::NAME, tend_leases::PERIOD, Nudge::default(), move || {
-            let tend = tend.clone();
-            async move { tend.tend().await }
-        });
-        // The rest is done once for the whole installation, by whoever has the portal.
-        if config.role == Role::Gateway {
-            return Ok(Nudges::default());
-        }
+    }
+
+    /// What is done once for the whole installation, by whoever has the portal.
+    pub fn start(&self, tasks: &mut Tasks) -> Result<Nudges, CommandError> {
+        let Self { config, state, board } = *self;
         let partitions = with(state, make_partitions::run);
         tasks.every(make_partitions::NAME, make_partitions::PERIOD, Nudge::default(), partitions);
         let sweep = with(state, sweep_sessions::run);

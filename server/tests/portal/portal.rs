@@ -62,7 +62,7 @@ impl Portal {
             provider_name: "Toll".to_owned(),
             portal_url: format!("http://{HOST}"),
             gateway_url: "http://localhost:8080".to_owned(),
-            gateway_address: options.gateway,
+            gateway_address: options.gateway.to_string(),
             development: options.development,
             mail_is_sent: false,
             stripe_is_on: false,

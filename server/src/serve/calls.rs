@@ -1,0 +1,162 @@
+//! What serves calls: the gateway, and what it needs of this process. A portal by itself has none of it.
+
+use super::{Ready, data_plane, descriptors::Shares, memory::Room, prepare, signals::HangUp};
+use crate::{
+    cli::CommandError,
+    config::Config,
+    data_dir::DataDir,
+    idempotency::Keys,
+    leases::PostgresExchange,
+    serve::certificates,
+    tasks::{
+        Nudge, Stop, Tasks,
+        board::Board,
+        follow_directory::{self, Follower},
+        keep_keys, purge_caches,
+        ship_spool::{self, Shipper},
+        tend_leases::{self, Tender},
+    },
+    watch,
+};
+use app::{secrets::Secrets, state::Clock};
+use gateway::{Directory, Gateway, GatewayConfig, Leases, Running};
+use std::{sync::Arc, time::Duration};
+use store::Store;
+
+/// How long the last look at the spool may take, and giving units back.
+pub const LAST_SHIPMENT: Duration = Duration::from_secs(1);
+
+/// A gateway that serves, and what is to be looked after beside it.
+pub struct Calls {
+    pub gateway: Running,
+    /// The node's name.
+    pub node: String,
+    pub directory: Directory,
+    tender: Tender,
+    keys: Keys,
+    certificates: Option<certificates::Files>,
+    exporter: Option<watch::Exporter>,
+    ready: Ready,
+}
+
+/// What the tasks of a gateway are made of.
+pub struct House<'a> {
+    pub config: &'a Config,
+    pub store: &'a Store,
+    pub data: &'a DataDir,
+    pub secrets: &'a Arc<Secrets>,
+    pub clock: &'a Clock,
+    pub board: &'a Board,
+}
+
+impl Calls {
+    /// Brings spool and directory up to date and opens the gateway's port.
+    pub async fn start(
+        config: &Config,
+        data: &DataDir,
+        secrets: &Arc<Secrets>,
+        store: &Store,
+        clock: &Clock,
+        (shares, room): (&Shares, &Room),
+    ) -> Result<Self, CommandError> {
+        let node = spool::node(&data.spool())?;
+        let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone());
+        let ready = prepare(store, data, clock, shipper).await?;
+
+        let exchange = PostgresExchange::new(store.clone(), node.as_str(), config.gateway.leases);
+        let leases = Leases::new(Arc::new(exchange));
+        let tender = Tender {
+            store: store.clone(),
+            clock: clock.clone(),
+            leases: leases.clone(),
+            node: node.as_str().into(),
+            started_at: clock.now(),
+            caught_up: ready.shipper.caught_up(),
+        };
+        if ready.with_database {
+            tender.tend().await?;
+        }
+        let directory = gateway::directory(data_plane::compile(&ready.directory, secrets));
+        let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
+        let (watcher, exporter) = watch::start(&config.watch);
+        let keys = Keys::new(store.clone(), secrets.clone(), node.clone(), config.database.connections);
+        let gateway = Gateway::start(
+            GatewayConfig {
+                watcher,
+                idempotency: Some(Arc::new(keys.clone())),
+                tls: certificates.as_ref().map(certificates::Files::listener),
+                upstream_authorities: data_plane::authorities(config)?,
+                connections_per_core: shares.clients,
+                upstream_connections_per_core: shares.upstreams,
+                max_calls: config.gateway.max_calls.min(room.calls),
+                ..data_plane::configure(config, data, secrets)
+            },
+            directory.clone(),
+            leases,
+            Arc::new(data_plane::clock(clock.clone())),
+        )?;
+        Ok(Self { gateway, node, directory, tender, keys, certificates, exporter, ready })
+    }
+
+    /// Starts what runs beside the gateway. Those of `last_tasks` end later than the others, when the gateway has recorded
+    /// its last call. Says what SIGHUP means from here on.
+    pub fn look_after(
+        self,
+        house: &House<'_>,
+        tasks: &mut Tasks,
+        stop: &Stop,
+        last_tasks: &mut Tasks,
+        last: Stop,
+    ) -> Result<(Ending, HangUp), CommandError> {
+        let House { config, store, data, secrets, clock, board } = *house;
+        let Self { gateway, directory, tender, keys, certificates, exporter, ready, .. } = self;
+        let follower = Follower {
+            store: store.clone(),
+            data: data.clone(),
+            clock: clock.clone(),
+            secrets: secrets.clone(),
+            gateway: directory,
+            in_force: Arc::new(ready.directory),
+            migrated: ready.with_database,
+        };
+        tasks.spawn(follow_directory::run(follower, board.clone(), stop.clone()));
+        if let Some(exporter) = exporter {
+            last_tasks.spawn(exporter.run(last.clone()));
+        }
+        last_tasks.spawn(ship_spool::run(ready.shipper, board.clone(), last, LAST_SHIPMENT));
+
+        let tend = tender.clone();
+        tasks.every(tend_leases::NAME, tend_leases::PERIOD, Nudge::default(), move || {
+            let tend = tend.clone();
+            async move { tend.tend().await }
+        });
+        let (most, swept) = (config.gateway.idempotency_max_bytes, keys.clone());
+        let sweep = move || keep_keys::sweep(swept.clone(), most);
+        tasks.every(keep_keys::SWEEP, keep_keys::SWEEP_PERIOD, Nudge::default(), sweep);
+        let told = keys.clone();
+        tasks.every(keep_keys::TELL, keep_keys::TELL_PERIOD, Nudge::default(), move || keep_keys::tell(told.clone()));
+        let purges = purge_caches::Purges::new(store.clone(), gateway.purger());
+        tasks.every(purge_caches::NAME, purge_caches::PERIOD, Nudge::default(), move || purges.clone().run());
+
+        let hang_up = match certificates {
+            Some(files) => certificates::watch(files, tasks)?,
+            None => HangUp::Ends,
+        };
+        Ok((Ending { gateway, tender, keys }, hang_up))
+    }
+}
+
+/// What has to be ended in its order.
+pub struct Ending {
+    gateway: Running,
+    tender: Tender,
+    keys: Keys,
+}
+
+impl Ending {
+    /// Lets calls in flight end for so long, and hands over what gives units back and ends keys, after the last call.
+    pub async fn drain(self, longest: Duration) -> (Tender, Keys) {
+        self.gateway.shutdown(longest).await;
+        (self.tender, self.keys)
+    }
+}
