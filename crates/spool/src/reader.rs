@@ -32,6 +32,8 @@ pub struct Record {
 pub struct Batch {
     pub records: Vec<Record>,
     pub end: Position,
+    /// Whether everything is in it that was written before the reading began.
+    pub is_all: bool,
 }
 
 /// What was lost where somebody decided to read on.
@@ -62,17 +64,18 @@ impl Reader {
         let mut records = Vec::new();
         let mut at = self.at;
         let mut room = max_bytes;
-        loop {
+        let is_all = loop {
             match self.read_segment(&mut at, &mut records, max_records, &mut room) {
                 Ok(More::Segment) => at = Position { segment: at.segment + 1, byte_offset: 0, ..at },
-                Ok(More::No) => break,
+                Ok(More::Later) => break false,
+                Ok(More::No) => break true,
                 // What stands before the damage is good and goes first.
-                Err(_) if !records.is_empty() => break,
+                Err(_) if !records.is_empty() => break false,
                 Err(error) => return Err(error),
             }
-        }
+        };
         self.at = at;
-        Ok(Batch { records, end: at })
+        Ok(Batch { records, end: at, is_all })
     }
 
     /// Goes to the next readable record after damage, and says what was lost. An operator decides on this, not code.
@@ -121,7 +124,7 @@ impl Reader {
         room: &mut usize,
     ) -> Result<More, SpoolError> {
         if records.len() >= max_records || (*room == 0 && !records.is_empty()) {
-            return Ok(More::No);
+            return Ok(More::Later);
         }
         // Asked before reading: a segment that has a successor gets no more records.
         let closed = segment::file(&self.lane_dir, at.segment + 1).exists();
@@ -144,7 +147,7 @@ impl Reader {
         let taken_before = records.len();
         let found = loop {
             if records.len() >= max_records || (*room == 0 && !records.is_empty()) {
-                break Ok(More::No);
+                break Ok(More::Later);
             }
             let damaged = |what| SpoolError::Damaged {
                 segment: at.segment,
@@ -163,7 +166,7 @@ impl Reader {
                     at.sequence += 1;
                     rest = &rest[bytes..];
                 }
-                Found::Partial if at.byte_offset + (rest.len() as u64) < length => break Ok(More::No),
+                Found::Partial if at.byte_offset + (rest.len() as u64) < length => break Ok(More::Later),
                 Found::Partial if rest.is_empty() && closed => break Ok(More::Segment),
                 Found::Partial if closed => break Err(damaged("the segment ends within a record")),
                 Found::Partial => break Ok(More::No),
@@ -199,6 +202,9 @@ impl Reader {
 enum More {
     /// The next segment goes on.
     Segment,
+    /// The batch is as large as it may be.
+    Later,
+    /// All was read that was written before the reading began.
     No,
 }
 

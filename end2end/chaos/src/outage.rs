@@ -116,7 +116,12 @@ async fn experiment(outage: &Outage, how: How) -> Result<Judge, Trouble> {
     cluster.wait_until_ingested().await?;
     cluster.end_all().await?;
     let observed = Observed { held, all_spent, portal, restart, overdraft, seen };
-    Judge::of(outage, how, cluster.postgres(), observed)
+    let judge = Judge::of(outage, how, cluster.postgres(), observed)?;
+    if !judge.holds() && !outage.control {
+        let log = cluster.log();
+        log.lines().filter(|line| !line.contains(" INFO ")).for_each(|line| println!("  log  {line}"));
+    }
+    Ok(judge)
 }
 
 /// Kills a gateway, or ends it, and starts it while Postgres is away.

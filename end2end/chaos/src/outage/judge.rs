@@ -180,8 +180,13 @@ impl Judge {
                 back = back.max(served.next().map_or(Duration::MAX, |call| call.after + call.wait));
             }
         }
-        self.check(back != Duration::MAX, "everybody is served again on every gateway");
-        self.check_time(back <= SERVED_AGAIN, format!("the last one {} ms after the return of Postgres", back.as_millis()));
+        let mut answers = std::collections::BTreeMap::<_, u64>::new();
+        for call in seen.iter().filter(|call| call.phase == Phase::Back) {
+            *answers.entry((call.partner, call.status, call.code.as_str())).or_default() += 1;
+        }
+        let answers = if back == Duration::MAX { format!(": {answers:?}") } else { String::new() };
+        self.check(back != Duration::MAX, format!("everybody is served again on every gateway{answers}"));
+        self.check_time(back <= SERVED_AGAIN, format!("the last one {:?} after the return of Postgres", back));
     }
 
     fn afterwards(&mut self, postgres: &Postgres, observed: &Observed) -> Result<(), Trouble> {

@@ -72,6 +72,29 @@ async fn every_event_is_stored_once_and_read_segments_are_removed() {
 }
 
 #[tokio::test]
+async fn under_calls_without_a_pause_each_run_ends_and_says_until_when_all_is_stored() {
+    let store = test_db::store().await;
+    let mut lane = Lane::with_segments_of(&store, 1 << 20).await;
+    let mut shipper = lane.shipper(&store);
+    lane.record(10);
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = stop.clone();
+    let calls = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            lane.record(1);
+            std::thread::sleep(Duration::from_micros(200));
+        }
+        lane
+    });
+    let first = timeout(Duration::from_secs(5), shipper.ship()).await;
+    assert!(first.expect("a run ends").expect("shipped") >= 10);
+    assert!(store.ingested_through().await.expect("an answer").is_some());
+    timeout(Duration::from_secs(5), shipper.ship()).await.expect("the next one too").expect("shipped");
+    stop.store(true, Ordering::Relaxed);
+    drop(calls.join());
+}
+
+#[tokio::test]
 async fn a_shipper_that_forgot_everything_goes_on_from_the_stored_position() {
     let store = test_db::store().await;
     let mut lane = Lane::new(&store).await;
