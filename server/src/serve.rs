@@ -80,7 +80,9 @@ async fn open(config: Config) -> Result<Opened, CommandError> {
     let data = DataDir::open(&config.data_dir)?;
     let secrets = Arc::new(data.secrets(config.master)?);
     let front = match config.role {
-        Role::All | Role::Portal => Some((Site::open(&site_dir(&config)?)?, listener::bind("portal", config.listen.portal).await?)),
+        Role::All | Role::Portal => {
+            Some((Site::open(&site_dir(&config)?)?, listener::bind("portal", config.listen.portal).await?))
+        }
         Role::Gateway => None,
     };
     let admin = listener::bind("admin listener", config.listen.admin).await?;
@@ -252,13 +254,7 @@ async fn bring_up_to_date(store: &Store, clock: &Clock) -> Result<(), CommandErr
     Ok(())
 }
 
-fn app_state(
-    config: &Config,
-    store: Store,
-    secrets: Arc<Secrets>,
-    clock: Clock,
-    gateway_address: String,
-) -> AppState {
+fn app_state(config: &Config, store: Store, secrets: Arc<Secrets>, clock: Clock, gateway_address: String) -> AppState {
     let signing_key = secrets.try_signing_key();
     AppState {
         store,

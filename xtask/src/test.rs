@@ -6,6 +6,7 @@ mod credits;
 mod exhaustion;
 mod kill;
 mod licences;
+mod outage;
 mod referees;
 mod rust;
 mod tally;
@@ -41,6 +42,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     upstream::check(&mut tally);
     credits::check(&mut tally);
     exhaustion::check(&mut tally);
+    outage::check(&mut tally);
     if !fast {
         browser::check(&mut tally);
     }

@@ -33,7 +33,14 @@ pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: 
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&head.headers, now);
     let trace = watch::begin(&core, &head.headers);
-    let draft = Draft { at: now, arrived: Instant::now(), request_id, method: head.method.clone(), trace, recorded: Cell::new(false) };
+    let draft = Draft {
+        at: now,
+        arrived: Instant::now(),
+        request_id,
+        method: head.method.clone(),
+        trace,
+        recorded: Cell::new(false),
+    };
     let mut standings = Standings::default();
 
     if let Err(refusal) = core.load.check().and_then(|()| well_formed(&core, &head)) {

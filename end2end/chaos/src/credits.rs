@@ -1,4 +1,4 @@
-//! The race for the last units.
+//! The race for the last units. Postgres is a process of its own, so that every gateway can be killed.
 
 use crate::{
     Trouble,
@@ -29,7 +29,7 @@ use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 /// Longest wait for one answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// After the race, as long as units may still come back from the killed node and from idle ones.
-const LAST_CALLS: Duration = Duration::from_secs(8);
+const LAST_CALLS: Duration = Duration::from_secs(6);
 
 /// What the calls race for.
 #[derive(Debug, Clone, Copy, ValueEnum)]

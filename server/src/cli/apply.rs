@@ -12,7 +12,9 @@ use std::{path::PathBuf, process::ExitCode};
 pub async fn plan(config: Config, file: PathBuf) -> Result<ExitCode, CommandError> {
     let desired = Desired::read(&file)?;
     with_installation(&config, async |store, secrets, now| {
-        let report = walk(&desired, store, secrets, &settings(&config, config.listen.gateway_address.clone()), Mode::Plan, now).await?;
+        let report =
+            walk(&desired, store, secrets, &settings(&config, config.listen.gateway_address.clone()), Mode::Plan, now)
+                .await?;
         println!("{report}");
         Ok(if report.changes.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
     })
@@ -24,7 +26,8 @@ pub async fn apply(config: Config, file: PathBuf) -> Result<ExitCode, CommandErr
     let desired = Desired::read(&file)?;
     with_installation(&config, async |store, secrets, now| {
         let report =
-            walk(&desired, store, secrets, &settings(&config, config.listen.gateway_address.clone()), Mode::Apply, now).await?;
+            walk(&desired, store, secrets, &settings(&config, config.listen.gateway_address.clone()), Mode::Apply, now)
+                .await?;
         println!("{}", serde_json::to_string_pretty(&report)?);
         Ok(ExitCode::SUCCESS)
     })

@@ -18,7 +18,10 @@ pub async fn print(config: Config, email: Option<String>) -> Result<ExitCode, Co
         let (token, hash) = new_link_token();
         let token_row = NewToken { hash, expires_at: now + LIFETIME };
         store.create_operator_sign_in_link(operator, token_row, Actor::System, now).await?;
-        println!("{}", mail::link(&settings(&config, config.listen.gateway_address.clone()), "/console/welcome", &token));
+        println!(
+            "{}",
+            mail::link(&settings(&config, config.listen.gateway_address.clone()), "/console/welcome", &token)
+        );
         Ok(ExitCode::SUCCESS)
     })
     .await

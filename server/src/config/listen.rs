@@ -37,8 +37,10 @@ impl Listen {
         let portal_url = reader.url("TURNPIKE_PORTAL_URL").unwrap_or_else(|| local(portal));
         let gateway_url = reader.url("TURNPIKE_GATEWAY_URL").unwrap_or_else(|| local(gateway));
         let gateway_address = reader.text("TURNPIKE_GATEWAY_ADDRESS").unwrap_or_else(|| gateway.to_string());
-        if !gateway_address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
-            reader.problem("TURNPIKE_GATEWAY_ADDRESS", format!("{gateway_address:?} is not host:port, as gateway:8080"));
+        if !gateway_address.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok())
+        {
+            reader
+                .problem("TURNPIKE_GATEWAY_ADDRESS", format!("{gateway_address:?} is not host:port, as gateway:8080"));
         }
         let provider_name = reader.text("TURNPIKE_PROVIDER_NAME").unwrap_or_else(|| "Turnpike".to_owned());
         Self { portal, gateway, gateway_address, admin, provider_name, portal_url, gateway_url }

@@ -11,7 +11,11 @@ use app::{secrets::Secrets, state::Clock};
 use domain::directory::Directory;
 use std::{sync::Arc, time::Duration};
 use store::{Store, directory::DirectoryListener};
-use tokio::{runtime::Handle, task::spawn_blocking, time::{sleep, timeout}};
+use tokio::{
+    runtime::Handle,
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 pub const NAME: &str = "follow_directory";
 const PERIOD: Duration = Duration::from_millis(900);

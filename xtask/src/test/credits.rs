@@ -1,4 +1,4 @@
-//! Calls that race for 100 units while a gateway is killed: exactly 100 are served, of credit and of a hard quota, on one gateway
+//! Calls that race for 100 units while each gateway is killed once: exactly 100 are served, of credit and of a hard quota, on one gateway
 //! and on three; and without the look at what is left the same check must fail. `cargo xtask chaos credits` runs it alone.
 
 use super::{kill::attack, tally::Tally};

@@ -51,7 +51,14 @@ async fn fetch(
     let upstream = target.product().upstream.as_ref()?;
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&HeaderMap::new(), now);
-    let draft = Draft { at: now, arrived: Instant::now(), request_id, method: Method::GET, trace: None, recorded: Cell::default() };
+    let draft = Draft {
+        at: now,
+        arrived: Instant::now(),
+        request_id,
+        method: Method::GET,
+        trace: None,
+        recorded: Cell::default(),
+    };
     let mut headers = asked.headers.clone();
     headers.remove(RANGE);
     headers.remove(IF_RANGE);

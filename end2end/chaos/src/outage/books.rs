@@ -74,9 +74,8 @@ pub fn balance(postgres: &Postgres) -> Result<(i64, i64, i64), Trouble> {
 
 /// How often each call is recorded, and with how many units.
 pub fn events(postgres: &Postgres) -> Result<HashMap<String, (u64, u64)>, Trouble> {
-    let text = postgres.psql(
-        "select request_id, count(*), sum(units) from usage_events where request_id like 'chaos-%' group by 1",
-    )?;
+    let text = postgres
+        .psql("select request_id, count(*), sum(units) from usage_events where request_id like 'chaos-%' group by 1")?;
     let mut events = HashMap::new();
     for line in text.lines() {
         let parts: Vec<&str> = line.split('|').collect();

@@ -79,7 +79,8 @@ impl Judge {
         let of = |partner: &'static str, phase: Phase| {
             seen.iter().filter(move |call| call.partner == partner && call.phase == phase)
         };
-        let count = |partner, phase, status| of(partner, phase).filter(|call| call.status == Some(status)).count() as i64;
+        let count =
+            |partner, phase, status| of(partner, phase).filter(|call| call.status == Some(status)).count() as i64;
 
         let billed = count("billed", Phase::Away, 200);
         let others: Vec<_> = of("billed", Phase::Away).filter(|call| call.status != Some(200)).collect();
@@ -91,7 +92,8 @@ impl Judge {
         );
         self.check(*all_spent, "every hard quota and credit ran out on every gateway");
 
-        let (leased, spent) = (held.of("closed"), count("closed", Phase::First, 200) + count("closed", Phase::Away, 200));
+        let (leased, spent) =
+            (held.of("closed"), count("closed", Phase::First, 200) + count("closed", Phase::Away, 200));
         self.went_beyond = spent > leased;
         self.check(spent == leased, format!("closed: {leased} units were leased, {spent} were spent"));
         // A gateway that starts anew begins its count of overdraft anew.
@@ -129,7 +131,10 @@ impl Judge {
             format!("the portal answered {:?} after {} ms", portal.0, portal.1.as_millis()),
         );
         let served_after = seen.iter().any(|call| {
-            call.node == restart.number && call.phase == Phase::Away && call.partner == "billed" && call.status == Some(200)
+            call.node == restart.number
+                && call.phase == Phase::Away
+                && call.partner == "billed"
+                && call.status == Some(200)
         });
         self.check(
             served_after,
@@ -158,13 +163,23 @@ impl Judge {
         let longest = all.last().copied().unwrap_or_default();
         self.check_time(
             longest <= LONGEST_WAIT,
-            format!("the longest of {} waits was {} ms, p99 {:.1} ms", all.len(), longest.as_millis(), ms(part(&all, 990))),
+            format!(
+                "the longest of {} waits was {} ms, p99 {:.1} ms",
+                all.len(),
+                longest.as_millis(),
+                ms(part(&all, 990))
+            ),
         );
-        let (before, away) = (part(&waits(Some("billed"), Phase::First), 990), part(&waits(Some("billed"), Phase::Away), 990));
+        let (before, away) =
+            (part(&waits(Some("billed"), Phase::First), 990), part(&waits(Some("billed"), Phase::Away), 990));
         // A fifth, and what the scheduler of a busy machine gives and takes.
         self.check_time(
             away <= before + before / 5 + Duration::from_millis(2),
-            format!("p99 of calls without a hard quota: {:.1} ms before, {:.1} ms while Postgres was away", ms(before), ms(away)),
+            format!(
+                "p99 of calls without a hard quota: {:.1} ms before, {:.1} ms while Postgres was away",
+                ms(before),
+                ms(away)
+            ),
         );
         self.check_time(portal.1 <= PORTAL, format!("the portal answered within {} ms", portal.1.as_millis()));
         if how == How::Frozen {
@@ -205,7 +220,9 @@ impl Judge {
         wrong.truncate(5);
         self.check(
             missed == 0 && doubled == 0,
-            format!("{total} answered calls, {missed} not recorded exactly once, {doubled} broken ones twice {wrong:?}"),
+            format!(
+                "{total} answered calls, {missed} not recorded exactly once, {doubled} broken ones twice {wrong:?}"
+            ),
         );
         for caller in &CALLERS {
             let kind = if caller.partner == "prepaid" { "credit" } else { "quota" };

@@ -35,7 +35,7 @@ pub struct Caller {
 
 /// All of them; those after the first spend a hard quota or credit.
 pub const CALLERS: [Caller; 5] = [
-    Caller { partner: "billed", path: "/closed/payments", first: 120, shared: false },
+    Caller { partner: "billed", path: "/closed/payments", first: 80, shared: false },
     Caller { partner: "closed", path: "/closed/payments", first: 20, shared: false },
     Caller { partner: "open", path: "/open/payments", first: 20, shared: false },
     Caller { partner: "brim", path: "/open/payments", first: 190, shared: true },
