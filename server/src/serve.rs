@@ -2,8 +2,9 @@
 //!
 //! 1. the data directory and its secrets; 2. the ports, so that a taken one is told before anything is started;
 //! 3. Postgres and the schema; 4. the directory, from Postgres or else from disk, and what the spool still held;
-//! 5. the gateway; 6. the background tasks; 7. the portal and the REST API. A process of the role `gateway` leaves out the last,
-//! one of the role `portal` what serves calls.
+//! 5. the gateway; 6. the background tasks; 7. the portal and the REST API.
+//!
+//! A process of the role `gateway` leaves out the last, one of the role `portal` what serves calls.
 //!
 //! At the end nothing new is taken, calls in flight end, the spool is shipped, and Postgres stops last.
 

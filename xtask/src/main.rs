@@ -31,13 +31,14 @@ Usage: cargo xtask <command>
             --fast                   leave the browser out
   bench   Measure, and print: wasm, page, start, cold, limits, all,
             gateway, gateway-flood, gateway-idle, gateway-bodies
-  chaos   Break a running server under load, and check what was promised: kill, credits, outage
+  chaos   Break a running server under load, and check what was promised: kill, credits, outage, purge
             kill --rounds N          with SIGKILL, N times
             credits --nodes N        while calls race for the last units of credit, on N gateways
             upstream PART            while the API fails, is overloaded or its name vanishes
             exhaustion PART          while open files or memory run out under a flood
             sizes                    with requests that are larger than anybody may send
             outage --nodes N         while Postgres is stopped, then while it hangs, under N gateways
+            purge --nodes N          of kept answers, timed on N gateways
             --control                with the safeguard off: the check must fail
   check   Let one outside judge run: cache, smuggling
   build   Build the program as one file, optimised, with the site inside

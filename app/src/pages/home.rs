@@ -5,7 +5,10 @@ use crate::{
     components::*,
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
-    pages::time_text::{local_date, local_zone, period_days},
+    pages::{
+        credit::Balance,
+        time_text::{local_date, local_zone, period_days},
+    },
     viewer::{self, Cx, MemberViewer},
 };
 use domain::{key_text::Environment, money::group_thousands, period::Period};
@@ -31,6 +34,7 @@ pub fn HomePage() -> impl IntoView {
         let steps = seen.steps();
         let started = steps.iter().all(|step| step.done);
         let figures = seen.figures(&zone);
+        let credit = seen.credit.map(Balance::card);
         let recent = recent(seen.recent, now);
         Ok(view! {
             <PageTitle text="Home"/>
@@ -38,6 +42,7 @@ pub fn HomePage() -> impl IntoView {
                 <PageHeader title=title description=description/>
                 {(!started).then(|| view! { <Card title="Get started"><Checklist steps=steps/></Card> })}
                 {figures}
+                {credit}
                 {recent}
             </MemberFrame>
         })
@@ -55,6 +60,7 @@ struct Seen {
     requested: Option<Subscription>,
     has_key: bool,
     bill: Option<bill::BillSoFar>,
+    credit: Option<Balance>,
     month: Totals,
     days: Vec<(Timestamp, Totals)>,
     recent: Vec<LoggedRequest>,
@@ -73,6 +79,7 @@ impl Seen {
             month: store.usage_totals(partner, range, &UsageFilter::default()).await?,
             days: store.usage_days(partner, range, &cx.viewer.time_zone, &UsageFilter::default()).await?,
             recent: store.request_log(partner, range, &RequestFilter::default(), None, RECENT).await?.requests,
+            credit: Balance::load(cx, subscription.as_ref()).await?,
             subscription,
             bill,
         })

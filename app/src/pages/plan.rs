@@ -7,6 +7,7 @@ use crate::{
     frames::MemberFrame,
     page::{PageTitle, page},
     pages::{
+        credit::Balance,
         pricing::tier,
         time_text::{local_date, local_zone, period_text},
     },
@@ -29,6 +30,7 @@ pub fn PlanPage() -> impl IntoView {
         let products = store.all_products().await?;
         let zone = local_zone(&cx.viewer.time_zone);
         let bill = bill::so_far(&cx.state, partner, cx.now).await?;
+        let credit = Balance::load(&cx, current.as_ref()).await?.map(Balance::card);
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
         let in_force = current.clone().zip(bill).map(|(subscription, bill)| in_force(subscription, bill, &zone));
@@ -44,6 +46,7 @@ pub fn PlanPage() -> impl IntoView {
                 <ErrorSummary problems=problems/>
                 {waiting}
                 {in_force}
+                {credit}
                 {if none_offered {
                     view! {
                         <Card>

@@ -16,6 +16,8 @@
 //!
 //! `chaos fill` breaks nothing: it makes 100,000 keys, 10,000 partners and 1,000 routes for those who measure.
 //! `chaos outage` (R4, R5): Postgres ends or hangs under load, and comes back.
+//!
+//! `chaos purge`: kept answers are let go on every gateway within a second.
 
 mod checker;
 mod client;
@@ -24,10 +26,11 @@ mod credits;
 mod exhaustion;
 mod fill;
 mod findings;
-mod process;
-mod sizes;
 mod outage;
 mod postgres;
+mod process;
+mod purge;
+mod sizes;
 mod upstream;
 mod upstream_trial;
 mod world;
@@ -58,6 +61,8 @@ enum Experiment {
     Sizes(sizes::Sizes),
     /// Take Postgres away, by its end and by hanging; only leased units may be spent, and all is made good afterwards.
     Outage(outage::Outage),
+    /// Purge kept answers, and time how long every gateway takes to follow.
+    Purge(purge::Purge),
 }
 
 #[derive(Parser, Clone)]
@@ -107,6 +112,7 @@ async fn main() -> ExitCode {
         Experiment::Exhaustion(exhaustion) => conclude(exhaustion::run(&exhaustion).await),
         Experiment::Sizes(sizes) => conclude(sizes::run(&sizes).await),
         Experiment::Outage(outage) => conclude(outage::run(&outage).await),
+        Experiment::Purge(purge) => conclude(purge::run(&purge).await),
     }
 }
 

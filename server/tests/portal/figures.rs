@@ -7,7 +7,7 @@ use crate::{
 use axum::http::StatusCode;
 use domain::{plan::Approval, role::OperatorRole};
 use serde_json::json;
-use store::Actor;
+use store::{Actor, NewCreditGrant};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_a_change_of_plan_the_quota_counts_the_whole_period_and_the_bill_its_part() {
@@ -41,4 +41,26 @@ async fn no_period_is_offered_from_before_the_partner_existed() {
     assert_eq!(page.status, StatusCode::OK);
     let periods = page.text.split("name=\"period\"").nth(1).and_then(|rest| rest.split("</select>").next());
     assert_eq!(periods.expect("a list of periods").matches("<option").count(), 1, "it was founded just now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn members_see_what_credit_is_left_where_their_plan_spends_some() {
+    let portal = Portal::open().await;
+    open_catalogue(&portal).await;
+    let acme = Company::found(&portal, "acme").await;
+    let (store, now) = (&portal.store, portal.now());
+    let mut owner = portal.as_member(acme.owner).await;
+    assert!(!owner.get("/home").await.text.contains("Prepaid units"), "the plan spends none");
+    let mut plan = new_plan("prepaid", "acme-ledger", true, Approval::Automatic);
+    plan.terms.admission.credit.required = true;
+    let plan = store.create_plan(&plan, Actor::System, now).await.expect("a plan");
+    let version = store.plan(plan).await.expect("a plan").versions[0].id;
+    store.assign_plan_version(acme.id, version, Actor::System, now).await.expect("changed");
+    assert!(owner.get("/home").await.text.contains("there are none yet: ask Toll"));
+    let grant = NewCreditGrant { units: 1_240, reason: "Bought".to_owned(), reference: None };
+    store.grant_credit(acme.id, &grant, Actor::System, now).await.expect("granted");
+    for page in ["/home", "/plan"] {
+        let text = owner.get(page).await.text;
+        assert!(text.contains("0 of 1,240 units") && text.contains("1,240 units left."), "{page}: {text}");
+    }
 }
