@@ -34,6 +34,15 @@ pub struct Caller {
     pub key: String,
 }
 
+/// How long a program waits between its calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Pauses {
+    /// After an answer.
+    pub served: Duration,
+    /// After a refusal, about: programs that all wait equally long would come back together, and measure each other.
+    pub refused: Duration,
+}
+
 static NUMBER: AtomicU64 = AtomicU64::new(0);
 
 impl Caller {
@@ -72,9 +81,8 @@ impl Caller {
         Seen { status, whole, end: began.elapsed() }
     }
 
-    /// That many connections call one after the other for that long, with about that pause after each refusal: programs that
-    /// all wait equally long would come back together, and measure each other.
-    pub async fn press(&self, product: &'static str, connections: usize, time: Duration, pause: Duration) -> Vec<Seen> {
+    /// That many connections call one after the other for that long.
+    pub async fn press(&self, product: &'static str, connections: usize, time: Duration, pauses: Pauses) -> Vec<Seen> {
         let stop = Arc::new(AtomicBool::new(false));
         let mut running = JoinSet::new();
         for number in 0..connections {
@@ -98,8 +106,10 @@ impl Caller {
                     if !one.whole {
                         sender = None;
                     }
-                    if one.status != 200 {
-                        sleep(pause * random.below(100) as u32 / 100 + pause / 2).await;
+                    match one.status {
+                        200 if pauses.served.is_zero() => {}
+                        200 => sleep(pauses.served).await,
+                        _ => sleep(pauses.refused * random.below(100) as u32 / 100 + pauses.refused / 2).await,
                     }
                 }
                 seen

@@ -3,7 +3,7 @@
 use super::{
     Trial,
     faulty::{Fault, Faulty},
-    load::{Caller, Seen, percentile},
+    load::{Caller, Pauses, Seen, percentile},
     product, setup,
 };
 use crate::{Trouble, findings::Findings, world::World};
@@ -11,6 +11,8 @@ use std::time::{Duration, Instant};
 
 /// Calls that the upstream serves at once without slowing down.
 const CAPACITY: usize = 40;
+
+const PAUSES: Pauses = Pauses { served: Duration::ZERO, refused: Duration::from_millis(100) };
 
 pub async fn run(trial: &Trial) -> Result<Findings, Trouble> {
     let api = Faulty::start(Fault::Thrashes(CAPACITY as u64)).await?;
@@ -23,7 +25,7 @@ pub async fn run(trial: &Trial) -> Result<Findings, Trouble> {
     let mut found = Findings::new(trial.untimed);
 
     let time = Duration::from_secs(trial.seconds);
-    let press = |connections| caller.press("slow", connections, time, Duration::from_millis(100));
+    let press = |connections| caller.press("slow", connections, time, PAUSES);
     press(CAPACITY / 2).await;
     let peak = goodput(&press(CAPACITY).await, time);
     let seen = press(5 * CAPACITY).await;
@@ -44,10 +46,8 @@ pub async fn run(trial: &Trial) -> Result<Findings, Trouble> {
     found.check(others == 0, format!("calls that were neither served nor refused: {others}"));
     let began = Instant::now();
     loop {
-        let again = goodput(
-            &caller.press("slow", CAPACITY, Duration::from_secs(1), Duration::from_millis(100)).await,
-            Duration::from_secs(1),
-        );
+        let again =
+            goodput(&caller.press("slow", CAPACITY, Duration::from_secs(1), PAUSES).await, Duration::from_secs(1));
         if again * 100 >= peak * 90 || began.elapsed() > Duration::from_secs(6) {
             let took = began.elapsed();
             found.check(
