@@ -31,9 +31,11 @@ Usage: cargo xtask <command>
             --fast                   leave the browser out
   bench   Measure, and print: wasm, page, start, cold, limits, all,
             gateway, gateway-flood, gateway-idle, gateway-bodies
-  chaos   Break a running server under load, and check what was promised: kill, credits, outage, purge
+  chaos   Break a running server under load, and check what was promised: kill, credits, retries, outage,
+          purge
             kill --rounds N          with SIGKILL, N times
             credits --nodes N        while calls race for the last units of credit, on N gateways
+            retries --keys N         while identical posts race on N Idempotency-Keys, on one gateway, then on two
             upstream PART            while the API fails, is overloaded or its name vanishes
             exhaustion PART          while open files or memory run out under a flood
             sizes                    with requests that are larger than anybody may send

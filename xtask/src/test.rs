@@ -8,6 +8,7 @@ mod kill;
 mod licences;
 mod outage;
 mod referees;
+mod retries;
 mod rust;
 mod tally;
 mod upstream;
@@ -41,6 +42,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     kill::check(&mut tally);
     upstream::check(&mut tally);
     credits::check(&mut tally);
+    retries::check(&mut tally);
     exhaustion::check(&mut tally);
     outage::check(&mut tally);
     if !fast {

@@ -14,6 +14,10 @@
 //! that share one Postgres, while each of them is killed once. Promise: exactly 100 units are ever served, the balance is never
 //! below zero, and in the end what was granted, what was spent and what the events say are the same number.
 //!
+//! `chaos retries` (R29): identical requests race on each of many Idempotency-Keys, on one gateway and on two that share one
+//! Postgres, while gateways are killed. Promise: no key is ever executed twice; every other answer is the first one again, or 409;
+//! a key whose gateway was killed under it stays unknown; what was executed is charged once, and replays are free.
+//!
 //! `chaos fill` breaks nothing: it makes 100,000 keys, 10,000 partners and 1,000 routes for those who measure.
 //! `chaos outage` (R4, R5): Postgres ends or hangs under load, and comes back.
 //!
@@ -30,6 +34,7 @@ mod outage;
 mod postgres;
 mod process;
 mod purge;
+mod retries;
 mod sizes;
 mod upstream;
 mod upstream_trial;
@@ -55,6 +60,8 @@ enum Experiment {
     Upstream(upstream_trial::Trial),
     /// Let calls race for the last units of credit while a gateway is killed; not one more may be served.
     Credits(credits::Credits),
+    /// Let identical requests race on Idempotency-Keys while gateways are killed; none may be carried out twice.
+    Retries(retries::Retries),
     /// Let open files and memory run out under a flood of connections; what was admitted is served and recorded.
     Exhaustion(exhaustion::Exhaustion),
     /// Send headers, addresses and bodies of every size; each is refused with its status, in constant memory.
@@ -98,6 +105,7 @@ async fn main() -> ExitCode {
     match Arguments::parse().experiment {
         Experiment::Kill(kill) => try_kill(&kill).await,
         Experiment::Credits(credits) => credits::main(&credits).await,
+        Experiment::Retries(retries) => retries::main(&retries).await,
         Experiment::Fill(fill) => match fill::fill(&fill) {
             Ok(version) => {
                 println!("{version}");
