@@ -77,15 +77,14 @@ pub async fn run(outage: &Outage) -> Result<bool, Trouble> {
         if outage.how.is_none_or(|only| only == how) {
             let control = if outage.control { " (control run: the closed product is open)" } else { "" };
             println!("Postgres {how:?} under {} gateways{control}", outage.nodes);
-            let judge = experiment(outage, how).await?;
-            println!("{how:?} {}", if judge.holds() { "holds" } else { "does not hold" });
-            as_expected &= if outage.control { judge.went_beyond() } else { judge.holds() };
+            as_expected &= experiment(outage, how).await?;
         }
     }
     Ok(as_expected)
 }
 
-async fn experiment(outage: &Outage, how: How) -> Result<Judge, Trouble> {
+/// Whether it went as it should.
+async fn experiment(outage: &Outage, how: How) -> Result<bool, Trouble> {
     let upstream = Upstream::start().await?;
     let mut cluster = Cluster::start(plan(outage, upstream.port())).await?;
     cluster.command(&["grant-credit", "--partner", "prepaid", "--units", "1000", "--reason", "Outage"])?;
@@ -118,11 +117,15 @@ async fn experiment(outage: &Outage, how: How) -> Result<Judge, Trouble> {
     cluster.end_all().await?;
     let observed = Observed { held, all_spent, portal, restart, overdraft, seen };
     let judge = Judge::of(outage, how, cluster.postgres(), observed)?;
-    if !judge.holds() && !outage.control {
-        let log = cluster.log();
-        log.lines().filter(|line| !line.contains(" INFO ")).for_each(|line| println!("  log  {line}"));
+    let holds = judge.conclude(&format!("{how:?}"));
+    if outage.control {
+        return Ok(!holds && judge.went_beyond());
     }
-    Ok(judge)
+    if !holds {
+        let log = cluster.log();
+        log.lines().filter(|line| !line.contains("\"INFO\"")).for_each(|line| println!("  log  {line}"));
+    }
+    Ok(holds)
 }
 
 /// Kills a gateway, or ends it, and starts it while Postgres is away.

@@ -8,6 +8,7 @@
 use crate::{
     Trouble,
     cluster::{Cluster, Plan},
+    findings::Findings,
     upstream::Upstream,
 };
 use bytes::Bytes;
@@ -80,26 +81,15 @@ pub async fn run(purge: &Purge) -> Result<bool, Trouble> {
     delays.sort_unstable();
     let longest = delays.last().copied().unwrap_or_default();
     let median = delays.get(delays.len() / 2).copied().unwrap_or_default();
-    let mut holds =
-        check(missed == 0, format!("{} purges reached {} gateways, {missed} not", purge.rounds, purge.nodes));
-    holds &= check(strayed == 0, format!("{strayed} answers of the other product were let go"));
-    let time = format!(
-        "from commit to the first other answer: median {} ms, longest {} ms",
-        median.as_millis(),
-        longest.as_millis()
+    let mut findings = Findings::new(purge.untimed);
+    findings.check(missed == 0, format!("{} purges reached {} gateways, {missed} not", purge.rounds, purge.nodes));
+    findings.check(strayed == 0, format!("{strayed} answers of the other product were let go"));
+    let (median_ms, longest_ms) = (median.as_millis(), longest.as_millis());
+    findings.check_time(
+        longest <= PROMISE,
+        format!("from commit to the first other answer: median {median_ms} ms, longest {longest_ms} ms"),
     );
-    if purge.untimed {
-        println!("  time {time}");
-    } else {
-        holds &= check(longest <= PROMISE, time);
-    }
-    println!("purge {}", if holds { "holds" } else { "does not hold" });
-    Ok(holds != purge.control)
-}
-
-fn check(holds: bool, what: String) -> bool {
-    println!("  {} {what}", if holds { "ok  " } else { "FAIL" });
-    holds
+    Ok(findings.conclude("purge") != purge.control)
 }
 
 /// A connection to each gateway, for one address.

@@ -125,6 +125,21 @@ fn two_listeners_on_one_port_are_refused() {
 }
 
 #[test]
+fn a_part_of_an_installation_needs_the_postgres_that_all_share() {
+    let secret = ("TURNPIKE_SECRET", SECRET);
+    for role in ["gateway", "portal"] {
+        assert!(problems_of(&[secret, ("TURNPIKE_ROLE", role)])[0].starts_with("DATABASE_URL"), "{role}");
+    }
+    let shared = ("DATABASE_URL", "postgres://db/turnpike");
+    let portal = [secret, shared, ("TURNPIKE_ROLE", "portal"), ("TURNPIKE_GATEWAY_ADDRESS", "gateway:8080")];
+    let config = read(&portal).expect("a configuration");
+    assert_eq!((config.role, config.listen.gateway_address.as_str()), (Role::Portal, "gateway:8080"));
+    let wrong = problems_of(&[secret, shared, ("TURNPIKE_GATEWAY_ADDRESS", "gateway")]);
+    assert!(wrong[0].starts_with("TURNPIKE_GATEWAY_ADDRESS"), "{wrong:?}");
+    assert_eq!(read(&[secret]).expect("a configuration").listen.gateway_address, "127.0.0.1:8080");
+}
+
+#[test]
 fn every_variable_has_its_own_key_and_is_in_the_help() {
     let help = variable::help();
     for (index, row) in variable::VARIABLES.iter().enumerate() {

@@ -14,6 +14,7 @@ pub struct Installation {
     site: PathBuf,
     /// Portal, gateway, admin.
     ports: [u16; 3],
+    settings: Vec<(String, String)>,
 }
 
 /// A running `turnpike serve`; its drop kills it.
@@ -47,7 +48,13 @@ impl Installation {
         let (data, site) = (folder.join("data"), folder.join("site"));
         fs::create_dir_all(site.join("pkg")).expect("made");
         fs::write(site.join("pkg/manifest.json"), r#"{"js":"a.js","css":"a.css"}"#).expect("written");
-        Self { data, site, ports }
+        Self { data, site, ports, settings: Vec::new() }
+    }
+
+    /// The same with these variables set.
+    pub fn with(mut self, settings: &[(&str, &str)]) -> Self {
+        self.settings = settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        self
     }
 
     pub const fn portal(&self) -> u16 {
@@ -69,6 +76,7 @@ impl Installation {
         for (name, port) in names.into_iter().zip(self.ports) {
             command.env(name, format!("127.0.0.1:{port}"));
         }
+        command.envs(self.settings.iter().cloned());
         command
     }
 

@@ -3,6 +3,7 @@
 mod alerts;
 mod installation;
 mod keyed_calls;
+mod roles;
 
 use installation::{Installation, get, run, text};
 use std::{

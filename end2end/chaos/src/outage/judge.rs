@@ -5,7 +5,7 @@ use super::{
     books::{self, Book, Leases},
     load::{CALLERS, Call, Phase},
 };
-use crate::{Trouble, postgres::Postgres};
+use crate::{Trouble, findings::Findings, postgres::Postgres};
 use std::time::Duration;
 
 /// A call may wait so long for a lease while Postgres hangs.
@@ -39,39 +39,27 @@ pub struct Observed {
 
 /// Collects verdicts.
 pub struct Judge {
-    untimed: bool,
-    broken: u32,
+    found: Findings,
     went_beyond: bool,
 }
 
 impl Judge {
     pub fn of(outage: &Outage, how: How, postgres: &Postgres, observed: Observed) -> Result<Self, Trouble> {
-        let mut judge = Self { untimed: outage.untimed, broken: 0, went_beyond: false };
+        let mut judge = Self { found: Findings::new(outage.untimed), went_beyond: false };
         judge.while_away(&observed, outage.nodes);
         judge.waits(&observed, how);
         judge.afterwards(postgres, &observed)?;
         Ok(judge)
     }
 
-    pub const fn holds(&self) -> bool {
-        self.broken == 0
+    /// Whether all of it is as promised; says so under that name.
+    pub fn conclude(&self, name: &str) -> bool {
+        self.found.conclude(name)
     }
 
     /// Whether a closed product spent more than was leased: what a control run must show.
     pub const fn went_beyond(&self) -> bool {
         self.went_beyond
-    }
-
-    fn check(&mut self, holds: bool, what: impl AsRef<str>) {
-        println!("  {} {}", if holds { "ok  " } else { "FAIL" }, what.as_ref());
-        self.broken += u32::from(!holds);
-    }
-
-    fn check_time(&mut self, holds: bool, what: impl AsRef<str>) {
-        match self.untimed {
-            true => println!("  time {}", what.as_ref()),
-            false => self.check(holds, what),
-        }
     }
 
     fn while_away(&mut self, observed: &Observed, nodes: usize) {
@@ -86,26 +74,27 @@ impl Judge {
         let others: Vec<_> = of("billed", Phase::Away).filter(|call| call.status != Some(200)).collect();
         // The gateway that ends breaks its connections off and refuses others until it is back.
         let strange = others.iter().filter(|call| call.node != restart.number || call.status.is_some()).count();
-        self.check(
+        self.found.check(
             billed > 100 && strange == 0,
             format!("no hard quota: {billed} calls were served while Postgres was away, {strange} otherwise"),
         );
-        self.check(*all_spent, "every hard quota and credit ran out on every gateway");
+        self.found.check(*all_spent, "every hard quota and credit ran out on every gateway");
 
         let (leased, spent) =
             (held.of("closed"), count("closed", Phase::First, 200) + count("closed", Phase::Away, 200));
         self.went_beyond = spent > leased;
-        self.check(spent == leased, format!("closed: {leased} units were leased, {spent} were spent"));
+        self.found.check(spent == leased, format!("closed: {leased} units were leased, {spent} were spent"));
         // A gateway that starts anew begins its count of overdraft anew.
         let lives = nodes as i64 + 1;
         for partner in ["open", "prepaid"] {
             let (leased, before) = (held.of(partner), count(partner, Phase::First, 200));
             let served = before + count(partner, Phase::Away, 200);
             let most = leased + OVERDRAFT * lives;
-            self.check(served == most, format!("{partner}: {leased} leased and {OVERDRAFT} overdraft in {lives} lives make {most}; {served} were served"));
+            self.found.check(served == most, format!("{partner}: {leased} leased and {OVERDRAFT} overdraft in {lives} lives make {most}; {served} were served"));
         }
         let brim = count("brim", Phase::First, 200) + count("brim", Phase::Away, 200);
-        self.check(brim > 240, format!("the overdraft of an open product may pass a quota: {brim} of 240 were served"));
+        self.found
+            .check(brim > 240, format!("the overdraft of an open product may pass a quota: {brim} of 240 were served"));
 
         let (mut refused, mut wrong) = (0, Vec::new());
         for call in seen.iter().filter(|call| call.phase == Phase::Away && call.partner != "billed") {
@@ -119,14 +108,15 @@ impl Judge {
             }
         }
         wrong.truncate(5);
-        self.check(
+        self.found.check(
             refused > 0 && wrong.is_empty(),
             format!("refused with 503 allowance-unavailable and Retry-After: {refused}; otherwise: {wrong:?}"),
         );
         let expected = OVERDRAFT * 3;
         let counted = overdraft.iter().all(|units| *units == expected);
-        self.check(counted, format!("overdraft counted by each gateway since its start: {overdraft:?}, of {expected}"));
-        self.check(
+        self.found
+            .check(counted, format!("overdraft counted by each gateway since its start: {overdraft:?}, of {expected}"));
+        self.found.check(
             portal.0 == Some(503) || portal.0 == Some(200),
             format!("the portal answered {:?} after {} ms", portal.0, portal.1.as_millis()),
         );
@@ -136,7 +126,7 @@ impl Judge {
                 && call.partner == "billed"
                 && call.status == Some(200)
         });
-        self.check(
+        self.found.check(
             served_after,
             format!(
                 "gateway {} ended within {} ms and answered {} ms after its start, without Postgres",
@@ -161,7 +151,7 @@ impl Judge {
         };
         let all = waits(None, Phase::Away);
         let longest = all.last().copied().unwrap_or_default();
-        self.check_time(
+        self.found.check_time(
             longest <= LONGEST_WAIT,
             format!(
                 "the longest of {} waits was {} ms, p99 {} ms",
@@ -173,7 +163,7 @@ impl Judge {
         let (before, away) =
             (part(&waits(Some("billed"), Phase::First), 990), part(&waits(Some("billed"), Phase::Away), 990));
         // A fifth, and what the scheduler of a busy machine gives and takes.
-        self.check_time(
+        self.found.check_time(
             away <= before + before / 5 + Duration::from_millis(2),
             format!(
                 "p99 of calls without a hard quota: {} ms before, {} ms while Postgres was away",
@@ -181,11 +171,11 @@ impl Judge {
                 ms(away)
             ),
         );
-        self.check_time(portal.1 <= PORTAL, format!("the portal answered within {} ms", portal.1.as_millis()));
+        self.found.check_time(portal.1 <= PORTAL, format!("the portal answered within {} ms", portal.1.as_millis()));
         if how == How::Frozen {
-            self.check_time(restart.ended <= ENDS, format!("SIGTERM took {} ms", restart.ended.as_millis()));
+            self.found.check_time(restart.ended <= ENDS, format!("SIGTERM took {} ms", restart.ended.as_millis()));
         }
-        self.check_time(restart.open <= STARTS, format!("the start took {} ms", restart.open.as_millis()));
+        self.found.check_time(restart.open <= STARTS, format!("the start took {} ms", restart.open.as_millis()));
         let mut back = Duration::ZERO;
         for caller in CALLERS.iter().filter(|caller| caller.partner != "brim") {
             let of = |call: &&Call| call.partner == caller.partner && call.phase == Phase::Back;
@@ -200,8 +190,8 @@ impl Judge {
             *answers.entry((call.partner, call.status, call.code.as_str())).or_default() += 1;
         }
         let answers = if back == Duration::MAX { format!(": {answers:?}") } else { String::new() };
-        self.check(back != Duration::MAX, format!("everybody is served again on every gateway{answers}"));
-        self.check_time(back <= SERVED_AGAIN, format!("the last one {:?} after the return of Postgres", back));
+        self.found.check(back != Duration::MAX, format!("everybody is served again on every gateway{answers}"));
+        self.found.check_time(back <= SERVED_AGAIN, format!("the last one {:?} after the return of Postgres", back));
     }
 
     fn afterwards(&mut self, postgres: &Postgres, observed: &Observed) -> Result<(), Trouble> {
@@ -218,7 +208,7 @@ impl Judge {
         let (missed, unanswered) = (wrong.len(), observed.seen.iter().filter(|call| call.status.is_none()));
         let doubled = unanswered.filter(|call| events.get(&call.id).is_some_and(|(count, _)| *count > 1)).count();
         wrong.truncate(5);
-        self.check(
+        self.found.check(
             missed == 0 && doubled == 0,
             format!(
                 "{total} answered calls, {missed} not recorded exactly once, {doubled} broken ones twice {wrong:?}"
@@ -234,14 +224,14 @@ impl Judge {
             let Book { units, credits, taken, granted, spent, rolled_up } = book;
             let same = [taken, granted, spent, rolled_up].iter().all(|sum| *sum == units)
                 && credits == if kind == "credit" { units } else { 0 };
-            self.check(
+            self.found.check(
                 same && (served..=served + broken).contains(&units),
                 format!("{}: {served} served; units {units}, by hour {rolled_up}, credit {credits}, taken {taken}, granted {granted}, spent {spent}", caller.partner),
             );
         }
         let (granted, units, left) = books::balance(postgres)?;
         let spent = Book::read(postgres, "prepaid", "credit")?.units;
-        self.check(
+        self.found.check(
             granted == units && left == units - spent,
             format!("credit: {granted} granted, {units} on the account, {spent} spent, {left} left"),
         );
