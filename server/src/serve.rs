@@ -6,7 +6,8 @@
 //!
 //! A process of the role `gateway` leaves out the last, one of the role `portal` what serves calls.
 //!
-//! At the end nothing new is taken, calls in flight end, the spool is shipped, and Postgres stops last.
+//! At the end clients and load balancers are told to go elsewhere, calls in flight end while everything still runs, the
+//! spool is shipped, and Postgres stops last.
 
 mod admin;
 mod background;
@@ -44,13 +45,16 @@ use std::{
     future::ready,
     path::PathBuf,
     process::ExitCode,
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
     time::{Duration, Instant},
 };
 use store::Store;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::sleep};
 
-/// How long calls and requests in flight may take at the end.
+/// How long requests in flight and tasks may take at the end.
 const DRAIN: Duration = Duration::from_millis(2_500);
 /// How often measured durations are put into their buckets.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -148,7 +152,9 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         ready(Ok(()))
     });
     let shown = calls.as_ref().map(|calls| calls.directory.clone());
+    let leaving = Arc::<AtomicBool>::default();
     let admin_router = admin::router(Admin {
+        leaving: leaving.clone(),
         metrics,
         board: board.clone(),
         store: store.clone(),
@@ -188,15 +194,13 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     );
     signals::end(hang_up).await?;
     tracing::info!("stopping: calls in flight end, usage is stored");
-    let deadline = tokio::time::Instant::now() + DRAIN;
-    switch.stop();
-    let drained = async {
-        match ending {
-            Some(ending) => Some(ending.drain(DRAIN).await),
-            None => None,
-        }
+    leaving.store(true, Relaxed);
+    let drained = match ending {
+        Some(ending) => Some(ending.drain(&config.gateway).await),
+        None => None,
     };
-    let ((), drained) = tokio::join!(tasks.finish(deadline), drained);
+    switch.stop();
+    tasks.finish(tokio::time::Instant::now() + DRAIN).await;
     last_switch.stop();
     let shipped = last_tasks.finish(tokio::time::Instant::now() + LAST_SHIPMENT + Duration::from_millis(200));
     let given_back = async {

@@ -51,6 +51,14 @@ pub fn proxies_and_wrk() -> Outcome {
     Ok(())
 }
 
+/// slowhttptest, which attacks with slow heads, bodies and reads.
+pub fn slowhttptest() -> Outcome {
+    if on_path("slowhttptest") {
+        return Ok(());
+    }
+    debian::install("slowhttptest", &["slowhttptest"], "for this referee alone")
+}
+
 /// Servers that read HTTP in other ways than we do.
 pub fn other_proxies() -> Outcome {
     let missing = |program: &str| !Path::new("/usr/sbin").join(program).exists();

@@ -31,8 +31,7 @@ Usage: cargo xtask <command>
             --fast                   leave the browser out
   bench   Measure, and print: wasm, page, start, cold, limits, all,
             gateway, gateway-flood, gateway-idle, gateway-bodies
-  chaos   Break a running server under load, and check what was promised: kill, credits, retries, outage,
-          purge
+  chaos   Break a running server under load, and check what was promised
             kill --rounds N          with SIGKILL, N times
             credits --nodes N        while calls race for the last units of credit, on N gateways
             retries --keys N         while identical posts race on N Idempotency-Keys, on one gateway, then on two
@@ -41,6 +40,10 @@ Usage: cargo xtask <command>
             sizes                    with requests that are larger than anybody may send
             outage --nodes N         while Postgres is stopped, then while it hangs, under N gateways
             purge --nodes N          of kept answers, timed on N gateways
+            deploy --rounds N        by N restarts of gateways, changed policies, and Postgres away
+            slow-clients             by 10,000 clients that hold connections and hardly use them
+            http2-floods             by frames that cost their sender nothing
+            crowd                    by changes among 100,000 keys while they call
             --control                with the safeguard off: the check must fail
   check   Let one outside judge run: cache, smuggling
   build   Build the program as one file, optimised, with the site inside

@@ -4,6 +4,7 @@ mod browser;
 mod code;
 mod credits;
 mod exhaustion;
+mod floods;
 mod kill;
 mod licences;
 mod outage;
@@ -45,6 +46,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     retries::check(&mut tally);
     exhaustion::check(&mut tally);
     outage::check(&mut tally);
+    floods::check(&mut tally);
     if !fast {
         browser::check(&mut tally);
     }

@@ -46,6 +46,8 @@ mod http2;
 mod linger;
 mod preface;
 mod resumed;
+mod room;
+mod scanned;
 mod streams;
 mod tls;
 mod watched;
@@ -65,6 +67,9 @@ const TURNING_AWAY: Duration = Duration::from_secs(1);
 
 /// How long a connection stays ready for its next call, with all the memory that takes.
 const REST_AFTER: Duration = Duration::from_secs(1);
+
+/// How long connections without a call stay open when we stop, because a call may be on its way to us.
+const LAST_WORD: Duration = Duration::from_millis(200);
 
 /// What all cores share.
 pub(crate) struct Shared {
@@ -138,6 +143,12 @@ pub(crate) struct Core {
     pub remembered: Remembered,
     pub in_hand: InHand,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
+    /// Clients are told to go elsewhere.
+    leaving: Cell<bool>,
+    /// The tick at which nobody could make room.
+    crowded_at: Cell<Option<u64>>,
+    /// Connections that are being closed for others.
+    making_way: Cell<usize>,
     /// Ticks since the core started.
     now: Rc<Cell<u64>>,
     /// Connections that are being told that the core is full.
@@ -155,12 +166,26 @@ impl Core {
     pub(crate) fn second(&self) -> u64 {
         self.now.get() / TICKS_PER_SECOND
     }
+
+    /// The connection is closed because its client floods it.
+    fn note_flood(&self, connection: &Connection) {
+        tracing::info!(peer = ?connection.peer, "an HTTP/2 connection is closed because its client floods it");
+        self.shared.metrics.floods.increment(1);
+    }
+
+    /// Tells every client to go elsewhere: on HTTP/2 at once, on HTTP/1, where only an answer can say it, with the next one.
+    fn leave(&self) {
+        self.leaving.set(true);
+        self.connections.borrow().values().filter(|connection| connection.is_shared()).for_each(|all| all.drain());
+    }
 }
 
 /// What a core is told to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Order {
     Serve,
+    /// Serve as before, and tell clients to go elsewhere.
+    Leave,
     /// Take no more connections, end those without a call, and be done by then whatever is left.
     Drain(Instant),
 }
@@ -183,6 +208,20 @@ impl Listeners {
                 accepted = tls.accept() => of(accepted, true),
             },
         }
+    }
+
+    /// Takes no more; gives the connections that the system has taken for us.
+    fn close(self) -> Vec<(TcpStream, SocketAddr, bool)> {
+        let mut waiting = Vec::new();
+        for (listener, secure) in [(Some(self.plain), false), (self.tls, true)] {
+            // Asked without the runtime, which may not have heard of them yet.
+            let Some(Ok(listener)) = listener.map(TcpListener::into_std) else { continue };
+            while let Ok((stream, peer)) = listener.accept() {
+                let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                waiting.extend(stream.map(|stream| (stream, peer, secure)));
+            }
+        }
+        waiting
     }
 }
 
@@ -209,6 +248,9 @@ pub(crate) async fn serve(
         remembered,
         in_hand: InHand::default(),
         connections,
+        leaving: Cell::new(false),
+        crowded_at: Cell::new(None),
+        making_way: Cell::default(),
         now,
         turned_away: Cell::default(),
     });
@@ -225,6 +267,7 @@ pub(crate) async fn serve(
             accepted = listeners.accept() => match accepted {
                 Ok((stream, peer, secure)) => {
                     next += 1;
+                    core.make_room().await;
                     welcome(&core, next, stream, peer, secure);
                 }
                 Err(error) => {
@@ -241,9 +284,18 @@ pub(crate) async fn serve(
                 let deadline = match order {
                     Order::Drain(deadline) => deadline,
                     Order::Serve if changed.is_ok() => continue,
-                    Order::Serve => Instant::now(),
+                    Order::Leave if changed.is_ok() => {
+                        core.leave();
+                        continue;
+                    }
+                    Order::Serve | Order::Leave => Instant::now(),
                 };
-                drop(listeners);
+                core.leave();
+                // Whoever has connected believes to be heard; with the listener they would be reset.
+                for (stream, peer, secure) in listeners.close() {
+                    next += 1;
+                    welcome(&core, next, stream, peer, secure);
+                }
                 let left = drain(&core, deadline).await;
                 sweeper.abort();
                 ticker.abort();
@@ -257,7 +309,7 @@ pub(crate) async fn serve(
 }
 
 fn welcome(core: &Rc<Core>, number: u64, stream: TcpStream, peer: SocketAddr, secure: bool) {
-    if core.connections.borrow().len() >= core.shared.connections_per_core {
+    if !core.has_room() {
         if !secure {
             turn_away(core, stream);
         }
@@ -286,7 +338,10 @@ struct Listed {
 
 impl Drop for Listed {
     fn drop(&mut self) {
-        self.core.connections.borrow_mut().remove(&self.number);
+        let gone = self.core.connections.borrow_mut().remove(&self.number);
+        if gone.is_some_and(|connection| connection.makes_way()) {
+            self.core.making_way.set(self.core.making_way.get().saturating_sub(1));
+        }
     }
 }
 
@@ -337,7 +392,7 @@ async fn sweep(core: Rc<Core>) {
         core.now.set(core.now.get() + 1);
         for connection in core.connections.borrow().values() {
             if connection.keep_deadlines(patience) {
-                core.shared.metrics.floods.increment(1);
+                core.note_flood(connection);
             }
         }
         core.pools.close_idle();
@@ -352,8 +407,13 @@ async fn sweep(core: Rc<Core>) {
 }
 
 async fn drain(core: &Core, deadline: Instant) -> usize {
-    core.connections.borrow().values().for_each(|connection| connection.drain());
     let busy = || !core.connections.borrow().is_empty() || core.in_hand.has_calls();
+    // A call that is on its way is answered, with the word that no other will be.
+    let last_word = deadline.min(Instant::now() + LAST_WORD);
+    while busy() && Instant::now() < last_word {
+        sleep(Duration::from_millis(5)).await;
+    }
+    core.connections.borrow().values().for_each(|connection| connection.drain());
     while busy() && Instant::now() < deadline {
         sleep(Duration::from_millis(5)).await;
     }

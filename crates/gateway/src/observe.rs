@@ -160,6 +160,8 @@ pub(crate) struct GatewayMetrics {
     pub handshake_failures: Counter,
     /// HTTP/2 connections that were closed because they flooded us.
     pub floods: Counter,
+    /// Connections without a call that were closed because a core had no room for another.
+    pub displaced: Counter,
     spool_bytes: Vec<Gauge>,
 }
 
@@ -174,6 +176,7 @@ impl GatewayMetrics {
             unrecorded: counter!("turnpike_gateway_unrecorded_refusals_total"),
             handshake_failures: counter!("turnpike_gateway_tls_handshake_failures_total"),
             floods: counter!("turnpike_gateway_http2_floods_total"),
+            displaced: counter!("turnpike_gateway_connections_displaced_total"),
             spool_bytes: (0..cores)
                 .map(|core| gauge!("turnpike_gateway_spool_bytes", "lane" => core.to_string()))
                 .collect(),

@@ -152,6 +152,12 @@ impl Running {
         self.purger.clone()
     }
 
+    /// Goes on serving, and tells clients that they had better go elsewhere: those of HTTP/2 by GOAWAY, those of HTTP/1 with
+    /// their next answer.
+    pub fn leave(&self) {
+        let _ = self.orders.send(Order::Leave);
+    }
+
     /// Takes no more connections, lets calls in flight finish for at most that long, and ends. Returns how many
     /// connections were cut off.
     pub async fn shutdown(self, deadline: Duration) -> usize {
@@ -173,7 +179,7 @@ fn start_key_sets(
         let keeping = key_sets::keep(shared.key_sets.clone(), shared.directory.clone(), shared.dialer.clone());
         tokio::select! {
             () = keeping => {}
-            _ = orders.wait_for(|order| *order != Order::Serve) => {}
+            _ = orders.wait_for(|order| matches!(order, Order::Drain(_))) => {}
         }
         Ok(0)
     })

@@ -18,24 +18,39 @@
 //! Postgres, while gateways are killed. Promise: no key is ever executed twice; every other answer is the first one again, or 409;
 //! a key whose gateway was killed under it stays unknown; what was executed is charged once, and replays are free.
 //!
+//! `chaos deploy` (R30): gateways are restarted under load, policies change, Postgres is away. Promise: no call fails and every
+//! answered call is in Postgres exactly once.
+//!
+//! `chaos slow-clients` (R21): thousands of connections are held and hardly used. `chaos http2-floods` (R22): frames that cost
+//! their sender nothing. Promise: who floods is closed, memory and CPU are bounded, and every call of others is served.
+//!
+//! `chaos crowd` (R24): keys are revoked among 100,000 while they call. Promise: in force within five seconds, and no call fails.
+//!
 //! `chaos fill` breaks nothing: it makes 100,000 keys, 10,000 partners and 1,000 routes for those who measure.
 //! `chaos outage` (R4, R5): Postgres ends or hangs under load, and comes back.
 //!
 //! `chaos purge`: kept answers are let go on every gateway within a second.
 
+mod balancer;
 mod checker;
 mod client;
+mod clients;
 mod cluster;
 mod credits;
+mod crowd;
+mod deploy;
 mod exhaustion;
 mod fill;
 mod findings;
+mod frames;
+mod http2_floods;
 mod outage;
 mod postgres;
 mod process;
 mod purge;
 mod retries;
 mod sizes;
+mod slow_clients;
 mod upstream;
 mod upstream_trial;
 mod world;
@@ -54,6 +69,20 @@ struct Arguments {
 enum Experiment {
     /// Kill the server under load, again and again; no call that a client saw answered may be lost or doubled.
     Kill(Kill),
+    /// Restart gateways and change policies under load; no call may fail.
+    Deploy(deploy::Deploy),
+    /// Hold thousands of connections and hardly use them; every call of others is served.
+    SlowClients(slow_clients::SlowClients),
+    /// Flood by HTTP/2; it costs the server little, and others nothing.
+    Http2Floods(http2_floods::Floods),
+    /// The process that floods.
+    #[command(hide = true)]
+    Http2Attacker(http2_floods::Attacker),
+    /// What is flooded in the control run.
+    #[command(hide = true)]
+    Http2Bare,
+    /// Change a large installation under load; no call may fail.
+    Crowd(crowd::Crowd),
     /// Make a large installation of a running small one, for experiments and measurements.
     Fill(fill::Fill),
     /// Let upstreams fail; calls end in time and cost nothing, and others do not notice.
@@ -106,16 +135,16 @@ async fn main() -> ExitCode {
         Experiment::Kill(kill) => try_kill(&kill).await,
         Experiment::Credits(credits) => credits::main(&credits).await,
         Experiment::Retries(retries) => retries::main(&retries).await,
-        Experiment::Fill(fill) => match fill::fill(&fill) {
-            Ok(version) => {
-                println!("{version}");
-                ExitCode::SUCCESS
-            }
-            Err(error) => {
-                eprintln!("chaos: {error}");
-                ExitCode::FAILURE
-            }
-        },
+        Experiment::Fill(fill) => conclude(fill::fill(&fill).map(|version| {
+            println!("{version}");
+            true
+        })),
+        Experiment::Deploy(deploy) => conclude(deploy::run(&deploy).await),
+        Experiment::SlowClients(slow) => conclude(slow_clients::run(&slow).await),
+        Experiment::Http2Floods(floods) => conclude(http2_floods::run(&floods).await),
+        Experiment::Http2Attacker(attacker) => conclude(http2_floods::attack(&attacker).await),
+        Experiment::Http2Bare => conclude(http2_floods::serve_bare().await),
+        Experiment::Crowd(crowd) => conclude(crowd::run(&crowd).await),
         Experiment::Upstream(trial) => conclude(upstream_trial::run(&trial).await),
         Experiment::Exhaustion(exhaustion) => conclude(exhaustion::run(&exhaustion).await),
         Experiment::Sizes(sizes) => conclude(sizes::run(&sizes).await),

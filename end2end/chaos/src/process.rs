@@ -28,6 +28,30 @@ pub fn processor_time(pid: u32) -> Duration {
     Duration::from_millis((ticks(11) + ticks(12)) * 1_000 / TICKS)
 }
 
+/// The same in whole milliseconds.
+pub fn processor_ms(pid: u32) -> u64 {
+    u64::try_from(processor_time(pid).as_millis()).unwrap_or(u64::MAX)
+}
+
+/// The most resident memory that it ever had, in bytes.
+pub fn most_resident(pid: u32) -> u64 {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) * 1024
+}
+
+/// How many files this process may have open.
+pub fn most_files() -> u64 {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files")).unwrap_or_default();
+    line.split_whitespace().next().and_then(|soft| soft.parse().ok()).unwrap_or(1_024)
+}
+
+/// In whole MiB, for people.
+pub const fn mib(bytes: u64) -> u64 {
+    bytes >> 20
+}
+
 /// Files and sockets that it has open.
 pub fn open_files(pid: u32) -> u64 {
     fs::read_dir(format!("/proc/{pid}/fd")).map_or(0, |files| files.count() as u64)

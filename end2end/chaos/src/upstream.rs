@@ -8,10 +8,13 @@ use hyper_util::rt::TokioIo;
 use std::{
     collections::HashMap,
     convert::Infallible,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 use tokio::net::TcpListener;
+
+/// What large answers are cut from: 8 MiB.
+static MUCH: LazyLock<Bytes> = LazyLock::new(|| vec![b'x'; 8 << 20].into());
 
 /// How often each request id arrived.
 type Arrivals = Arc<Mutex<HashMap<String, u32>>>;
@@ -52,6 +55,11 @@ impl Upstream {
     }
 }
 
+/// The number of `?wait=`, in milliseconds, or of `?bytes=`.
+fn asked_for<B>(request: &Request<B>, what: &str) -> Option<u64> {
+    request.uri().query()?.strip_prefix(what)?.strip_prefix('=')?.parse().ok()
+}
+
 async fn answer(
     request: Request<Incoming>,
     arrivals: Arrivals,
@@ -59,13 +67,18 @@ async fn answer(
 ) -> Result<Response<Full<Bytes>>, Infallible> {
     let id = request.headers().get("x-request-id").and_then(|id| id.to_str().ok()).unwrap_or("none").to_owned();
     *arrivals.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default() += 1;
+    let delay = asked_for(&request, "wait").map_or(delay, Duration::from_millis);
+    let bytes = asked_for(&request, "bytes");
     // Answered once all of it is here, as an API does that looks at what it is sent.
     let mut body = request.into_body();
     while let Some(Ok(_)) = body.frame().await {}
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    let body = Bytes::from_static(b"{\"id\":\"pay_1\",\"status\":\"succeeded\"}");
+    let body = match bytes {
+        Some(bytes) => MUCH.slice(..MUCH.len().min(bytes as usize)),
+        None => Bytes::from_static(b"{\"id\":\"pay_1\",\"status\":\"succeeded\"}"),
+    };
     let mut response = Response::new(Full::new(body));
     response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
     Ok(response)

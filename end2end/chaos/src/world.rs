@@ -121,6 +121,16 @@ impl World {
         &self.key
     }
 
+    /// Of the directory that the gateway decides by, from the body of /ready.
+    pub async fn directory_version(&self) -> Option<u64> {
+        get_text(self.admin, "/ready").await?.trim().rsplit(' ').next()?.parse().ok()
+    }
+
+    /// Where the server keeps its data.
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// SIGKILL: no handler runs, nothing is flushed.
     pub fn kill(&mut self) -> Result<(), Trouble> {
         self.server.kill()?;
@@ -189,7 +199,7 @@ impl World {
         Ok(self.psql(query)?.trim().parse()?)
     }
 
-    fn psql(&self, statement: &str) -> Result<String, Trouble> {
+    pub fn psql(&self, statement: &str) -> Result<String, Trouble> {
         let (socket, port) = postgres(self.folder.path())?;
         psql(&socket, &port, statement)
     }
@@ -319,6 +329,16 @@ pub async fn get_status(port: u16, path: &str, headers: &str) -> Option<u16> {
         String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
     };
     tokio::time::timeout(Duration::from_secs(2), ask).await.ok().flatten()
+}
+
+/// The body of a plain GET that is answered 200.
+pub async fn get_text(port: u16, path: &str) -> Option<String> {
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).await.ok()?;
+    let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.ok()?;
+    answer.starts_with("HTTP/1.1 200").then(|| answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned()))?
 }
 
 /// A port that nobody listens on.

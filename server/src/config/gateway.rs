@@ -29,6 +29,10 @@ pub struct Gateway {
     pub header_timeout: u64,
     /// Seconds.
     pub idle_timeout: u64,
+    /// Seconds between the signal that ends the server and the end of its listener, while load balancers look away.
+    pub drain_notice: u64,
+    /// Seconds that calls in flight have then.
+    pub drain: u64,
     pub upstreams: Upstreams,
     pub durability: Durability,
     pub leases: LeaseCheck,
@@ -196,6 +200,8 @@ impl Gateway {
             node_index,
             header_timeout: reader.number("TURNPIKE_GATEWAY_HEADER_TIMEOUT", 1, 300).unwrap_or(10),
             idle_timeout: reader.number("TURNPIKE_GATEWAY_IDLE_TIMEOUT", 1, 3600).unwrap_or(75),
+            drain_notice: reader.number("TURNPIKE_GATEWAY_DRAIN_NOTICE", 0, 300).unwrap_or(0),
+            drain: reader.number("TURNPIKE_GATEWAY_DRAIN", 0, 3600).unwrap_or(20),
             upstreams: Upstreams::read(reader),
             durability,
             spool_full: reader.choice("TURNPIKE_SPOOL_FULL", &spool_full, SpoolFull::Refuse),

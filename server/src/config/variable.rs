@@ -198,6 +198,18 @@ pub const VARIABLES: &[Variable] = &[
         "Seconds after which a connection without a request is closed, 1 to 3600",
     ),
     plain(
+        "TURNPIKE_GATEWAY_DRAIN_NOTICE",
+        "gateway.drain_notice",
+        "0",
+        "Seconds for which a server that was told to stop goes on taking connections, says so at /ready with 503, and tells clients to go elsewhere, 0 to 300. Behind a load balancer: longer than it takes to notice",
+    ),
+    plain(
+        "TURNPIKE_GATEWAY_DRAIN",
+        "gateway.drain",
+        "20",
+        "Seconds that calls in flight have after that, 0 to 3600; what is left then is cut off",
+    ),
+    plain(
         "TURNPIKE_UPSTREAM_ALLOW_PRIVATE",
         "gateway.upstream_allow_private",
         "true",

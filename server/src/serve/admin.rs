@@ -2,10 +2,16 @@
 
 use crate::tasks::board::{Board, TaskState};
 use app::state::Clock;
-use axum::{Json, Router, extract::State, response::IntoResponse, routing::get};
+use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Serialize;
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+};
 use store::Store;
 
 /// What the admin listener shows.
@@ -18,6 +24,8 @@ pub struct Admin {
     pub clock: Clock,
     /// Which directory the gateway decides by; `None` where this process has no gateway.
     pub directory_version: Arc<dyn Fn() -> Option<i64> + Send + Sync>,
+    /// The server was told to stop.
+    pub leaving: Arc<AtomicBool>,
 }
 
 /// The answer of `/status`.
@@ -59,12 +67,16 @@ async fn show_metrics(State(admin): State<Admin>) -> impl IntoResponse {
     ([("content-type", "text/plain; version=0.0.4")], admin.metrics.render())
 }
 
-/// The gateway is ready before this listener answers, and stays so while Postgres is down.
+/// The gateway is ready before this listener answers, and stays so while Postgres is down; until it is told to stop.
 async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
-    match (admin.directory_version)() {
+    if admin.leaving.load(Relaxed) {
+        return (StatusCode::SERVICE_UNAVAILABLE, "stopping\n".to_owned());
+    }
+    let ready = match (admin.directory_version)() {
         Some(version) => format!("ready, directory {version}\n"),
         None => "ready\n".to_owned(),
-    }
+    };
+    (StatusCode::OK, ready)
 }
 
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {

@@ -3,7 +3,7 @@
 use super::{Ready, data_plane, descriptors::Shares, memory::Room, prepare, signals::HangUp};
 use crate::{
     cli::CommandError,
-    config::Config,
+    config::{self, Config},
     data_dir::DataDir,
     idempotency::Keys,
     leases::PostgresExchange,
@@ -22,6 +22,7 @@ use app::{secrets::Secrets, state::Clock};
 use gateway::{Directory, Gateway, GatewayConfig, Leases, Running};
 use std::{sync::Arc, time::Duration};
 use store::Store;
+use tokio::time::sleep;
 
 /// How long the last look at the spool may take, and giving units back.
 pub const LAST_SHIPMENT: Duration = Duration::from_secs(1);
@@ -154,9 +155,15 @@ pub struct Ending {
 }
 
 impl Ending {
-    /// Lets calls in flight end for so long, and hands over what gives units back and ends keys, after the last call.
-    pub async fn drain(self, longest: Duration) -> (Tender, Keys) {
-        self.gateway.shutdown(longest).await;
+    /// Tells clients to go elsewhere, lets calls in flight end, and hands over what gives units back and ends keys, after the
+    /// last call.
+    pub async fn drain(self, config: &config::Gateway) -> (Tender, Keys) {
+        self.gateway.leave();
+        sleep(Duration::from_secs(config.drain_notice)).await;
+        let cut_off = self.gateway.shutdown(Duration::from_secs(config.drain)).await;
+        if cut_off > 0 {
+            tracing::warn!(connections = cut_off, "calls took too long and were cut off");
+        }
         (self.tender, self.keys)
     }
 }

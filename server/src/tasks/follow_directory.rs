@@ -9,7 +9,11 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use domain::directory::Directory;
-use std::{sync::Arc, time::Duration};
+use gateway::Snapshot;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use store::{Store, directory::DirectoryListener};
 use tokio::{
     runtime::Handle,
@@ -21,6 +25,8 @@ pub const NAME: &str = "follow_directory";
 const PERIOD: Duration = Duration::from_millis(900);
 /// How long one look may take, so that a connection that went silent for ever does not keep changes away for ever.
 const LONGEST: Duration = Duration::from_secs(60);
+/// Almost all calls are over after that.
+const LONGEST_CALL: Duration = Duration::from_secs(60);
 
 /// Follows one store.
 pub struct Follower {
@@ -59,15 +65,26 @@ impl Follower {
         let directory = Arc::new(self.store.load_directory().await?);
         let (gateway, secrets, data, new) =
             (self.gateway.clone(), self.secrets.clone(), self.data.clone(), directory.clone());
+        let runtime = Handle::current();
         // Compiling and writing take a while on a large catalogue; the first is what partners wait for.
         let kept = spawn_blocking(move || {
-            gateway.store(Arc::new(data_plane::compile(&new, &secrets)));
+            let old = gateway.swap(Arc::new(data_plane::compile(&new, &secrets)));
+            runtime.spawn(retire(old));
             directory_file::keep(&data, &new)
         });
         let kept = kept.await?;
         self.in_force = directory;
         tracing::debug!(version = self.in_force.version, "the directory changed");
         Ok(kept?)
+    }
+}
+
+/// Waits until no call is decided by the snapshot any more, so that it is freed here: a large one takes a while, and the last call
+/// to hold it would wait for that, and all others of its core.
+async fn retire(snapshot: Arc<Snapshot>) {
+    let began = Instant::now();
+    while Arc::strong_count(&snapshot) > 1 && began.elapsed() < LONGEST_CALL {
+        sleep(PERIOD).await;
     }
 }
 

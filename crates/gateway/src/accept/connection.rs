@@ -23,6 +23,7 @@ pub(crate) struct Connection {
     /// The answer's body was asked for more and the upstream had none.
     pub waits_for_upstream: Cell<bool>,
     now: Rc<Cell<u64>>,
+    born: u64,
     phase: Cell<Phase>,
     /// Whether a request has arrived before.
     greeted: Cell<bool>,
@@ -31,6 +32,7 @@ pub(crate) struct Connection {
     /// When the head that is being read began.
     head_since: Cell<Option<u64>>,
     doomed: Cell<bool>,
+    makes_way: Cell<bool>,
     draining: Cell<bool>,
     /// The last request is here as a whole, so that what comes next begins another.
     between_requests: Cell<bool>,
@@ -47,6 +49,9 @@ pub(crate) struct Connection {
     /// What it becomes when its last answer of HTTP/1 is out.
     tunnel: RefCell<Option<Box<Tunnel>>>,
 }
+
+/// Ticks after a call, or the beginning, in which the next one is likely.
+const JUST_NOW: u64 = 5;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
@@ -88,11 +93,13 @@ impl Connection {
             secure,
             waits_for_upstream: Cell::new(false),
             moved_at: Cell::new(now.get()),
+            born: now.get(),
             now,
             phase: Cell::new(Phase::Idle),
             greeted: Cell::new(false),
             head_since: Cell::new(None),
             doomed: Cell::new(false),
+            makes_way: Cell::new(false),
             draining: Cell::new(false),
             between_requests: Cell::new(false),
             unwritten: Cell::new(false),
@@ -202,6 +209,11 @@ impl Connection {
         self.tunnel.borrow_mut().take()
     }
 
+    /// Whether it is an HTTP/2 connection.
+    pub(super) fn is_shared(&self) -> bool {
+        self.phase.get() == Phase::Shared
+    }
+
     /// Whether it missed a deadline and is being closed.
     pub(crate) const fn is_doomed(&self) -> bool {
         self.doomed.get()
@@ -262,7 +274,6 @@ impl Connection {
             (Phase::Shared, _) => {
                 let streams = self.streams.get();
                 if streams.is_some_and(|streams| streams.keep_deadlines(patience)) && !self.doomed.get() {
-                    tracing::info!(peer = ?self.peer, "an HTTP/2 connection is closed because its client floods it");
                     self.doom();
                     return true;
                 }
@@ -286,6 +297,30 @@ impl Connection {
             self.drain();
         }
         still > last
+    }
+
+    /// Whether a call was made on it before, and since when none has been; nothing while one is under way or likely.
+    pub(super) fn waits_since(&self) -> Option<(bool, u64)> {
+        let open = match self.phase.get() {
+            Phase::Idle => false,
+            Phase::Shared => self.streams.get().is_some_and(|streams| streams.are_open()),
+            Phase::Call | Phase::Answer => true,
+        };
+        let greeted = self.greeted.get();
+        let since = if greeted { self.moved_at.get() } else { self.born };
+        let just_now = self.now.get() - since < JUST_NOW;
+        (!open && !just_now && !self.doomed.get()).then_some((greeted, since))
+    }
+
+    /// Closes it now, for another.
+    pub(super) fn make_way(&self) {
+        self.makes_way.set(true);
+        self.doom();
+    }
+
+    /// Whether it is being closed for another.
+    pub(super) const fn makes_way(&self) -> bool {
+        self.makes_way.get()
     }
 
     /// Closes it now.
@@ -326,6 +361,11 @@ impl Connection {
     /// Its socket took nothing more for now.
     pub(super) fn note_unwritten(&self) {
         self.unwritten.set(true);
+    }
+
+    /// Whether the client is behind with taking what is written.
+    pub(super) const fn has_unwritten(&self) -> bool {
+        self.unwritten.get()
     }
 
     /// That many bytes were written to its socket.

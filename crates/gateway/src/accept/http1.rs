@@ -9,6 +9,7 @@ use super::{
 };
 use crate::call;
 use bytes::Bytes;
+use http::{HeaderValue, StatusCode, header::CONNECTION};
 use http_body::Body;
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
@@ -37,8 +38,11 @@ async fn converse<S: Socket>(core: &Rc<Core>, connection: &Rc<Connection>, io: R
         let (core, connection) = (core.clone(), connection.clone());
         async move {
             let call = connection.begin_call(request.body().is_end_stream());
-            let response = call::answer(core, connection, request).await;
+            let mut response = call::answer(core.clone(), connection, request).await;
             drop(call);
+            if core.leaving.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
+                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(response)
         }
     });

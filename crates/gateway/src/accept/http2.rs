@@ -4,7 +4,7 @@
 //! answers on each stream that the client has not read yet. Extended CONNECT (RFC 8441) is not offered: WebSocket comes
 //! over HTTP/1.1.
 
-use super::{Connection, Core, streams::Streams};
+use super::{Connection, Core, scanned::Scanned, streams::Streams};
 use crate::{call, grpc};
 use http::{
     HeaderMap, HeaderValue,
@@ -34,7 +34,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + 'static,
 {
     connection.share();
-    let (core, trunk) = (core.clone(), connection.clone());
+    let io = Scanned::new(io, connection.clone());
+    let (whole, core, trunk) = (core, core.clone(), connection.clone());
     let service = service_fn(move |mut request: http::Request<_>| {
         let (core, stream) = (core.clone(), trunk.streams().map_or_else(|| trunk.clone(), |all| all.open(&trunk)));
         as_http1_says(&mut request);
@@ -67,6 +68,9 @@ where
             ended = serving.as_mut() => {
                 if let Err(error) = ended {
                     tracing::debug!(%error, "a client's connection ended");
+                }
+                if connection.streams().is_some_and(Streams::owes_frames) {
+                    whole.note_flood(connection);
                 }
                 return;
             }

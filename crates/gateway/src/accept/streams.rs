@@ -1,8 +1,8 @@
 //! The streams of one HTTP/2 connection, and the balance that tells a flood from calls.
 //!
 //! h2 bounds what a connection may hold in memory; what it does not bound is work that leads to no call: PING, SETTINGS,
-//! WINDOW_UPDATE and empty frames, and calls that are taken back at once. A client pays for such bytes with calls, bodies
-//! and answers; one that owes too much is closed.
+//! WINDOW_UPDATE and empty frames, and calls that are taken back at once. A client pays for such frames and bytes with calls,
+//! bodies and answers; one that owes too much is closed.
 
 use super::connection::{Connection, Patience};
 use std::{
@@ -20,6 +20,23 @@ const TICK_PAYS_BYTES: u64 = 16 << 10;
 const MAX_ABANDONED: u64 = 200;
 const TICK_PAYS_ABANDONED: u64 = 4;
 
+/// Frames without a use that a client may send on top of what it has paid for: each is work for us and next to none for it.
+const MAX_FRAMES_OWED: i64 = 256;
+/// What the time of one tick pays for, in frames.
+const TICK_PAYS_FRAMES: i64 = 16;
+/// What a call pays for: windows that it opens, for itself and for the connection.
+const CALL_PAYS_FRAMES: i64 = 4;
+/// What we write pays for: a client may open its window again for each piece that it reads.
+const WRITE_PAYS_FRAMES: i64 = 2;
+const BYTES_PAY_A_FRAME: usize = 1 << 10;
+/// What may be paid ahead.
+const MOST_PAID_AHEAD: i64 = -4_096;
+
+/// Kinds of frames and a flag of theirs (RFC 9113, 6).
+const DATA: u8 = 0;
+const HEADERS: u8 = 1;
+const END_STREAM: u8 = 1;
+
 /// What one HTTP/2 connection carries.
 #[derive(Debug, Default)]
 pub(super) struct Streams {
@@ -32,6 +49,7 @@ pub(super) struct Streams {
     abandoned: Cell<u64>,
     ended: Cell<u64>,
     abandoned_debt: Cell<u64>,
+    frames_owed: Cell<i64>,
 }
 
 fn add(cell: &Cell<u64>, amount: u64) {
@@ -71,7 +89,33 @@ impl Streams {
         add(&self.read, bytes as u64);
     }
 
+    /// A frame has come whose payload is that long.
+    pub(super) fn note_frame(&self, kind: u8, flags: u8, payload: usize) {
+        match kind {
+            HEADERS => self.pay_frames(CALL_PAYS_FRAMES),
+            // What a body is made of, or how it ends.
+            DATA if payload > 0 || flags & END_STREAM != 0 => {}
+            _ => self.frames_owed.set(self.frames_owed.get().saturating_add(1)),
+        }
+    }
+
+    /// Whether so many frames came that led to nothing that the connection has to end at once.
+    pub(super) fn owes_frames(&self) -> bool {
+        self.frames_owed.get() > MAX_FRAMES_OWED
+    }
+
+    #[cfg(test)]
+    pub(super) fn frames_owed(&self) -> i64 {
+        self.frames_owed.get()
+    }
+
+    fn pay_frames(&self, frames: i64) {
+        self.frames_owed.set((self.frames_owed.get() - frames).max(MOST_PAID_AHEAD));
+    }
+
     pub(super) fn note_written(&self, bytes: usize) {
+        let pieces = i64::try_from(bytes / BYTES_PAY_A_FRAME).unwrap_or(i64::MAX - WRITE_PAYS_FRAMES);
+        self.pay_frames(WRITE_PAYS_FRAMES + pieces);
         // Window updates for what we send.
         add(&self.paid, bytes as u64 / 4);
     }
@@ -89,6 +133,9 @@ impl Streams {
     pub(super) fn keep_deadlines(&self, patience: Patience) -> bool {
         for stream in self.open.borrow().iter() {
             stream.keep_deadlines(patience);
+        }
+        if self.frames_owed.get() > 0 {
+            self.frames_owed.set((self.frames_owed.get() - TICK_PAYS_FRAMES).max(0));
         }
         let owed = |debt: &Cell<u64>, spent: u64, paid: u64| {
             debt.set(debt.get().saturating_add(spent).saturating_sub(paid));

@@ -41,6 +41,15 @@ impl Watched {
     }
 }
 
+/// What the client has not taken from us, the system would keep for as long as it likes to take.
+impl Drop for Watched {
+    fn drop(&mut self) {
+        if self.connection.has_unwritten() {
+            let _ = self.stream.set_zero_linger();
+        }
+    }
+}
+
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();

@@ -81,7 +81,7 @@ pub(crate) async fn watch(shared: Arc<Shared>, mut orders: watch::Receiver<Order
         tokio::select! {
             () = sleep(LOOK_EVERY) => {}
             changed = orders.changed() => {
-                if changed.is_err() || *orders.borrow() != Order::Serve {
+                if changed.is_err() || matches!(*orders.borrow(), Order::Drain(_)) {
                     return;
                 }
             }

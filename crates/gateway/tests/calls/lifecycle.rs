@@ -151,8 +151,13 @@ async fn one_connection_too_many_is_told_so() {
         config.connections_per_core = 2;
     })
     .await;
-    let first = TcpStream::connect(world.address).await.expect("a connection");
-    let _second = TcpStream::connect(world.address).await.expect("a connection");
+    let busy = async || {
+        let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+        let head = format!("GET /payments/hang HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        stream
+    };
+    let (first, _second) = (busy().await, busy().await);
     tokio::time::sleep(Duration::from_millis(50)).await;
     let (answer, closed) = raw(world.address, b"").await;
     assert!(answer.starts_with("HTTP/1.1 503") && closed, "{answer}");
@@ -162,6 +167,79 @@ async fn one_connection_too_many_is_told_so() {
     drop(first);
     tokio::time::sleep(Duration::from_millis(50)).await;
     assert_eq!(send(world.address, request(Method::GET, "/payments/items/1", &world.live)).await.status, 200);
+}
+
+#[tokio::test]
+async fn those_without_a_call_make_way_for_those_who_call() {
+    let world = World::with(|_, config| {
+        config.cores = 1;
+        config.connections_per_core = 3;
+    })
+    .await;
+    let head = |path: &str| format!("GET {path} HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+    let connect = async |first: String| {
+        let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+        stream.write_all(first.as_bytes()).await.expect("sent");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        stream
+    };
+    let mut slow = connect("GET / HTT".to_owned()).await;
+    let busy = connect(head("/payments/hang")).await;
+    let mut silent = connect(String::new()).await;
+    let (answer, _) = raw(world.address, b"").await;
+    assert!(answer.starts_with("HTTP/1.1 503"), "nobody has waited for long: {answer}");
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    assert_eq!(slow.read(&mut [0; 8]).await.unwrap_or(0), 0, "the oldest without a call made way");
+    let is_open = |stream: &TcpStream| {
+        let nothing = stream.try_read(&mut [0; 8]);
+        nothing.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock)
+    };
+    assert!(is_open(&silent));
+    let _others = [connect(String::new()).await, connect(String::new()).await];
+    assert_eq!(silent.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    assert!(is_open(&busy), "whoever calls stays");
+    tokio::time::sleep(Duration::from_millis(1_300)).await;
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    assert!(is_open(&busy));
+}
+
+#[tokio::test]
+async fn clients_are_told_to_leave_with_their_next_answer() {
+    let mut world = World::start().await;
+    let head = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+    let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+    let mut call = async || {
+        stream.write_all(head.as_bytes()).await.expect("sent");
+        let mut answer = [0; 4096];
+        let read = stream.read(&mut answer).await.expect("an answer");
+        String::from_utf8_lossy(&answer[..read]).into_owned()
+    };
+    assert!(!call().await.contains("connection: close"));
+    let gateway = world.gateway.take().expect("running");
+    gateway.leave();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let told = call().await;
+    assert!(told.starts_with("HTTP/1.1 200") && told.contains("connection: close"), "{told}");
+    assert_eq!(stream.read(&mut [0; 8]).await.unwrap_or(0), 0);
+    let (new, _) = raw(world.address, head.as_bytes()).await;
+    assert!(new.starts_with("HTTP/1.1 200") && new.contains("connection: close"), "new ones are served, {new}");
+    assert_eq!(gateway.shutdown(Duration::from_secs(5)).await, 0);
+    assert_eq!(world.events().len(), 3);
+}
+
+#[tokio::test]
+async fn a_call_that_is_on_its_way_when_we_stop_is_answered() {
+    let mut world = World::start().await;
+    let head = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
+    let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+    let stopping = tokio::spawn(world.gateway.take().expect("running").shutdown(Duration::from_secs(5)));
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    stream.write_all(head.as_bytes()).await.expect("sent");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("an answer");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(stopping.await.expect("no panic"), 0);
 }
 
 #[tokio::test]

@@ -62,8 +62,8 @@ pub async fn run(exhaustion: &Exhaustion) -> Result<Findings, Trouble> {
     let (opened, turned_away, ended) =
         (flood.tally.opened.load(Relaxed), flood.tally.turned_away.load(Relaxed), flood.tally.ended.load(Relaxed));
     found.check(
-        turned_away > 0,
-        format!("of {opened} connections that the flood opened {turned_away} were told that there is no room, {ended} were ended"),
+        turned_away + ended > 0,
+        format!("of {opened} connections that the flood opened {turned_away} were told that there is no room, {ended} made way"),
     );
     let (served, other) = (answered.ids.len(), answered.other);
     found.check(

@@ -49,7 +49,8 @@ pub async fn run(exhaustion: &Exhaustion) -> Result<Findings, Trouble> {
     let head = [b"GET /payments/payments HTTP/1.1\r\nhost: a\r\nx: ".to_vec(), vec![b'h'; HEAD_BYTES]].concat();
     let flood = Flood::start(gateway, FLOOD, head);
     sleep(Duration::from_secs(exhaustion.seconds)).await;
-    let (opened, turned_away) = (flood.tally.opened.load(Relaxed), flood.tally.turned_away.load(Relaxed));
+    let (opened, turned_away, ended) =
+        (flood.tally.opened.load(Relaxed), flood.tally.turned_away.load(Relaxed), flood.tally.ended.load(Relaxed));
     flood.end().await;
     let answered = steady.stop().await;
     let most = peak.end();
@@ -57,7 +58,10 @@ pub async fn run(exhaustion: &Exhaustion) -> Result<Findings, Trouble> {
         most <= CAP && world.is_running(),
         format!("{} MiB at the worst while {opened} connections sent heads without end", most >> 20),
     );
-    found.check(turned_away > 0, format!("{turned_away} of them were told that there is no room"));
+    found.check(
+        turned_away + ended > 0,
+        format!("{turned_away} of them were told that there is no room, {ended} made way"),
+    );
     let (served, other, refused) = (answered.ids.len(), answered.other, &answered.statuses);
     found.check(
         served > 0 && other == 0 && refused.keys().all(|status| *status == 503),
