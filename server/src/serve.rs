@@ -52,7 +52,7 @@ use std::{
     time::{Duration, Instant},
 };
 use store::Store;
-use tokio::{net::TcpListener, time::sleep};
+use tokio::net::TcpListener;
 
 /// How long requests in flight and tasks may take at the end.
 const DRAIN: Duration = Duration::from_millis(2_500);

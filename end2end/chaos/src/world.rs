@@ -253,7 +253,7 @@ impl Drop for World {
 }
 
 /// Where the private Postgres of a world in that folder listens.
-fn postgres(folder: &Path) -> Result<(String, String), Trouble> {
+pub fn postgres(folder: &Path) -> Result<(String, String), Trouble> {
     postgres_in(&folder.join("data"))
 }
 
@@ -267,7 +267,7 @@ pub fn postgres_in(data: &Path) -> Result<(String, String), Trouble> {
 }
 
 /// What a statement gives, one line for each row.
-fn psql(socket: &str, port: &str, statement: &str) -> Result<String, Trouble> {
+pub fn psql(socket: &str, port: &str, statement: &str) -> Result<String, Trouble> {
     let address = format!("host={socket} port={port} user=turnpike dbname=turnpike");
     let output = Command::new("psql").args(["--no-psqlrc", "-qAt", "-d", &address, "-c", statement]).output()?;
     if output.status.success() {
