@@ -171,7 +171,8 @@ async fn one_connection_too_many_is_told_so() {
 
 #[tokio::test]
 async fn those_without_a_call_make_way_for_those_who_call() {
-    let world = World::with(|_, config| {
+    let world = World::with(|directory, config| {
+        directory.products[0].timeout_ms = 60_000;
         config.cores = 1;
         config.connections_per_core = 3;
     })
