@@ -12,13 +12,14 @@ use crate::Outcome;
 type Measure = fn() -> Outcome;
 
 /// What can be measured, and by what.
-const WHAT: [(&str, Measure); 9] = [
+const WHAT: [(&str, Measure); 10] = [
     ("wasm", wasm::measure),
     ("page", page::measure),
     ("start", start::measure),
     ("gateway", gateway::measure),
     ("gateway-flood", gateway::flood),
     ("gateway-idle", gateway::idle),
+    ("gateway-large", gateway::large),
     ("gateway-bodies", gateway::bodies),
     ("cold", cold::measure),
     ("limits", limits::measure),

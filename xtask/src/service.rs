@@ -58,6 +58,12 @@ impl Services {
         Ok(())
     }
 
+    /// The process that was started under that name.
+    pub fn process(&self, name: &str) -> Outcome<u32> {
+        let service = self.running.iter().find(|service| service.name == name);
+        service.map(|service| service.child.id()).ok_or_else(|| format!("{name} was not started."))
+    }
+
     /// Whether somebody pressed Ctrl-C.
     pub fn stop_wanted(&self) -> bool {
         self.stop_wanted.load(Ordering::Relaxed)

@@ -9,6 +9,7 @@ mod bodies;
 mod flood;
 mod haproxy;
 mod idle;
+mod large;
 mod load;
 mod nginx;
 mod peer;
@@ -22,6 +23,7 @@ use std::{fs, path::PathBuf};
 pub use bodies::measure as bodies;
 pub use flood::measure as flood;
 pub use idle::measure as idle;
+pub use large::measure as large;
 
 /// Keys that the load draws from, and partners that they belong to.
 const KEYS: usize = 1_000;
@@ -35,6 +37,7 @@ const SECONDS: u64 = 6;
 struct Bench {
     services: Services,
     folder: PathBuf,
+    site: PathBuf,
     ours: Peer,
 }
 
@@ -51,15 +54,16 @@ impl Bench {
         fs::create_dir_all(&folder).map_err(|why| format!("{} cannot be made: {why}.", folder.display()))?;
         let mut services = Services::new(&folder.join("logs"))?;
         nginx::start_upstream(&mut services, &folder)?;
-        let ours =
-            progress::step("Starting Turnpike with 1,000 keys", || turnpike::start(&mut services, &folder, &site))?;
-        Ok(Self { services, folder, ours })
+        let ours = progress::step("Starting Turnpike with 1,000 keys", || {
+            turnpike::start(&mut services, turnpike::FIRST, &folder, &site)
+        })?;
+        Ok(Self { services, folder, site, ours })
     }
 }
 
 /// The comparison.
 pub fn measure() -> Outcome {
-    let Bench { mut services, folder, ours } = Bench::start()?;
+    let Bench { mut services, folder, ours, .. } = Bench::start()?;
     let keys = ours.keys.clone();
     let mut peers = vec![
         ours,

@@ -15,7 +15,7 @@ const PIECE: usize = 64 << 10;
 const ROUNDS: usize = 3;
 
 pub fn measure() -> Outcome {
-    let Bench { mut services, folder, ours } = Bench::start()?;
+    let Bench { mut services, folder, ours, .. } = Bench::start()?;
     let large = fs::File::create(folder.join(nginx::LARGE_FILE)).map_err(|why| why.to_string())?;
     large.set_len(BYTES).map_err(|why| why.to_string())?;
     start_sink()?;

@@ -46,7 +46,7 @@ fn check(peer: &Peer, counted: &Counted) -> Outcome {
     Ok(())
 }
 
-/// Runs wrk to its end. Zero requests each second means as many as get through.
+/// Runs wrk to its end, with a key of the file for each call, and the path after it where there is one. Zero requests each second means as many as get through.
 pub fn run(peer: &Peer, folder: &Path, per_second: u64, keys: &str, name: &str) -> Outcome<Counted> {
     read(&process::read(command(peer.port, folder, per_second, keys, name)?)?)
 }
@@ -64,7 +64,9 @@ pub fn command(port: u16, folder: &Path, per_second: u64, keys: &str, name: &str
         "local requests = {{}}\n\
          init = function(args)\n\
          for line in io.lines('{keys}') do\n\
-         requests[#requests + 1] = wrk.format('GET', '/payments/payments', {{['X-API-Key'] = line}})\n\
+         local key, path = line:match('(%S+) ?(%S*)')\n\
+         if path == '' then path = '/payments/payments' end\n\
+         requests[#requests + 1] = wrk.format('GET', path, {{['X-API-Key'] = key}})\n\
          end\n\
          math.randomseed(7)\n\
          end\n\

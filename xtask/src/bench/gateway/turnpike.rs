@@ -4,21 +4,30 @@ use super::{KEYS, PARTNERS, Peer, nginx};
 use crate::{Outcome, http, process, service::Services, workspace};
 use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
 
-const GATEWAY: u16 = 4803;
-const PORTAL: u16 = 4804;
-const ADMIN: u16 = 4805;
+/// One installation.
+#[derive(Clone, Copy)]
+pub struct Installation {
+    pub name: &'static str,
+    /// The gateway's port; the portal and the admin listener have the two after it.
+    pub port: u16,
+}
 
-pub fn start(services: &mut Services, folder: &Path, site: &Path) -> Outcome<Peer> {
+pub const FIRST: Installation = Installation { name: "Turnpike", port: 4803 };
+
+/// Starts it with everything it keeps in `folder`.
+pub fn start(services: &mut Services, installation: Installation, folder: &Path, site: &Path) -> Outcome<Peer> {
+    let Installation { name, port } = installation;
     let binary = workspace::program("turnpike", true);
     let mut program = process::program("taskset", ["-c", "0", &binary.to_string_lossy(), "serve"], folder);
-    set(&mut program, folder, site);
-    services.start("turnpike", program)?;
-    services.wait("turnpike", Duration::from_secs(60), || {
-        http::get(ADMIN, "/ready", &[]).is_some_and(|one| one.status == 200)
+    set(&mut program, port, folder, site);
+    services.start(name, program)?;
+    let process = services.process(name)?;
+    services.wait(name, Duration::from_secs(60), || {
+        http::get(port + 2, "/ready", &[]).is_some_and(|one| one.status == 200)
     })?;
     write_setup(folder)?;
     let mut apply = process::program(&binary.to_string_lossy(), ["apply", "setup.yaml"], folder);
-    set(&mut apply, folder, site);
+    set(&mut apply, port, folder, site);
     let applied = process::read(apply)?;
     let keys: Vec<&str> = applied.split('"').filter(|text| text.starts_with("tp_live_")).collect();
     if keys.len() != KEYS {
@@ -28,12 +37,9 @@ pub fn start(services: &mut Services, folder: &Path, site: &Path) -> Outcome<Pee
     fs::write(&path, keys.join("\n")).map_err(|why| why.to_string())?;
     let first = keys.first().copied().unwrap_or_default().to_owned();
     services.wait("the gateway", Duration::from_secs(10), || {
-        http::get(GATEWAY, "/payments/payments", &[("X-API-Key", &first)]).is_some_and(|one| one.status == 200)
+        http::get(port, "/payments/payments", &[("X-API-Key", &first)]).is_some_and(|one| one.status == 200)
     })?;
-    let listed =
-        process::read(process::program("pgrep", ["-f", "-x", &format!("{} serve", binary.display())], folder))?;
-    let processes = listed.lines().filter_map(|pid| pid.trim().parse().ok()).collect();
-    let ours = Peer::new("Turnpike", GATEWAY, processes, &path.to_string_lossy());
+    let ours = Peer::new(name, port, vec![process], &path.to_string_lossy());
     move_postgres(folder, &ours.processes);
     Ok(ours)
 }
@@ -52,11 +58,11 @@ fn move_postgres(folder: &Path, processes: &[u32]) {
     }
 }
 
-fn set(program: &mut Command, folder: &Path, site: &Path) {
+fn set(program: &mut Command, port: u16, folder: &Path, site: &Path) {
     program
-        .env("TURNPIKE_PORTAL_LISTEN", format!("127.0.0.1:{PORTAL}"))
-        .env("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{GATEWAY}"))
-        .env("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{ADMIN}"))
+        .env("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{port}"))
+        .env("TURNPIKE_PORTAL_LISTEN", format!("127.0.0.1:{}", port + 1))
+        .env("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{}", port + 2))
         .env("TURNPIKE_DATA_DIR", folder.join("data"))
         .env("TURNPIKE_SITE_DIR", site)
         .env("TURNPIKE_GATEWAY_CORES", "1")

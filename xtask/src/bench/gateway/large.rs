@@ -1,0 +1,78 @@
+//! A large installation beside a small one: what 100,000 keys and 1,000 routes add to a call.
+
+use super::{Bench, ROUNDS, load, turnpike};
+use crate::{Outcome, bench::report, http, process, progress, workspace};
+use std::{fmt::Write as _, fs, time::Duration};
+
+const KEYS: usize = 100_000;
+const PARTNERS: usize = 10_000;
+const ROUTES: usize = 1_000;
+const LARGE: turnpike::Installation = turnpike::Installation { name: "Turnpike, 100,000 keys", port: 4811 };
+
+pub fn measure() -> Outcome {
+    process::show(process::cargo(["build", "--release", "--package", "chaos"]))?;
+    let Bench { mut services, folder, site, ours: small } = Bench::start()?;
+    let folder_of_large = folder.join("large");
+    fs::create_dir_all(&folder_of_large).map_err(|why| why.to_string())?;
+    let mut large = progress::step("Starting a second Turnpike", || {
+        turnpike::start(&mut services, LARGE, &folder_of_large, &site)
+    })?;
+    let texts = folder_of_large.join("crowd.txt");
+    let version = progress::step("Filling it with 100,000 keys, 10,000 partners and 1,000 routes", || {
+        let (data, texts) = (folder_of_large.join("data"), texts.to_string_lossy().into_owned());
+        let numbers = [KEYS, PARTNERS, ROUTES].map(|number| number.to_string());
+        let arguments = [
+            "fill",
+            "--data-dir",
+            &data.to_string_lossy(),
+            "--texts",
+            &texts,
+            "--partner",
+            "load-0",
+            "--keys",
+            &numbers[0],
+            "--partners",
+            &numbers[1],
+            "--routes",
+            &numbers[2],
+        ];
+        process::read(process::program(&workspace::program("chaos", true).to_string_lossy(), arguments, &folder))
+    })?;
+    let calls = folder_of_large.join("calls.txt");
+    let keys = fs::read_to_string(&texts).map_err(|why| why.to_string())?;
+    let mut lines = String::new();
+    for (number, key) in keys.lines().enumerate() {
+        // A number that has nothing in common with the number of routes, so that partners meet all of them.
+        let _ = writeln!(lines, "{key} /crowd-{}/payments", 1 + number * 7 % ROUTES);
+    }
+    fs::write(&calls, lines).map_err(|why| why.to_string())?;
+    large.keys = calls.to_string_lossy().into_owned();
+    let last = keys.lines().last().unwrap_or_default().to_owned();
+    services.wait("the gateway's new directory", Duration::from_secs(60), || {
+        http::get(LARGE.port, "/crowd-1/payments", &[("X-API-Key", &last)]).is_some_and(|one| one.status == 200)
+    })?;
+    println!("The gateway knows version {} of its directory.", version.trim());
+    let mut peers = [small, large];
+    for round in 0..=ROUNDS {
+        for peer in &mut peers {
+            let sample = load::full(peer, &folder)?;
+            // The first round warms up.
+            if round > 0 {
+                peer.samples.push(sample);
+            }
+        }
+    }
+    for peer in &peers {
+        let cpu = peer.median(|sample| sample.cpu_ns);
+        let micros = format!("{}.{:02} µs", cpu / 1_000, cpu % 1_000 / 10);
+        report(&format!("{}: CPU for each call", peer.name), &micros, "see the ratio");
+        let memory = peer.median(|sample| sample.resident_bytes) >> 20;
+        report(&format!("{}: memory", peer.name), &format!("{memory} MiB"), "published");
+    }
+    let [small, large] = peers.each_ref().map(|peer| peer.median(|sample| sample.cpu_ns).max(1));
+    let hundredths = large * 100 / small;
+    let ratio = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+    report("CPU of the large by that of the small", &ratio, "at most 1.10");
+    services.stop();
+    Ok(())
+}
