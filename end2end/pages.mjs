@@ -84,6 +84,11 @@ export const pages = {
     { name: "audit", place: "/console/audit" },
     { name: "clock", place: "/console/clock" },
   ],
+  // A member whose plan takes prepaid credit.
+  memberPrepaid: [
+    { name: "home", place: "/home" },
+    { name: "plan", place: "/plan" },
+  ],
   // After a billing period has ended.
   memberBilled: [
     { name: "invoices", place: "/invoices" },

@@ -1,6 +1,6 @@
 // Every page as a picture, light and dark, on a phone and on a desktop, with data and without; accessible, and quiet.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { acceptInvitation, becomeOperator, openBrowser, signUp, startWorld } from "../harness.mjs";
@@ -39,6 +39,40 @@ describe("an operator of an empty installation sees what to do next", () => {
   before(async () => (empty = await startWorld({ example: false })));
   after(() => empty?.stop());
   album("operator-empty", pages.operator.filter((page) => !page.withData), becomeOperator, () => empty);
+});
+describe("a plan takes prepaid credit", () => {
+  before(async () => {
+    const file = path.join(world.folder, "turnpike.yaml");
+    const plan = `  prepaid:
+    name: Prepaid
+    currency: USD
+    products: [{ product: payments }]
+    quota: { units: 2, beyond: block }
+    price: { model: free }
+    admission: { credit: { required: true } }
+`;
+    const partner = `  prepaid:
+    name: Prepaid Ltd
+    plan: prepaid
+    members: [{ email: paula@prepaid.example, role: owner }]
+    apps: { shop: { name: Shop, keys: { live: { name: Live, environment: live } } } }
+`;
+    const setup = (await readFile(file, "utf8")).replace("\npartners:\n", `\n${plan}\npartners:\n${partner}`);
+    await writeFile(file, setup);
+    const { invitations, keys } = await world.apply(file);
+    world.applied.invitations.push(...invitations);
+    await world.turnpike("grant-credit", "--partner", "prepaid", "--units", "1240", "--reason", "Bought");
+    const call = async () => (await world.call("/payments/payments", keys[0].text)).status;
+    await until("the gateway knows the key", async () => (await call()) === 200);
+    for (let number = 0; number < 300; number += 1) await call();
+  });
+  album("prepaid", pages.memberPrepaid, async (visitor) => {
+    await acceptInvitation(visitor, "paula@prepaid.example");
+    await until("the usage is stored", async () => {
+      await visitor.go("/home");
+      return (await visitor.page.getByText(/ of 1,240 units/).count()) > 0 && (await visitor.page.getByText("0 of 1,240").count()) === 0;
+    });
+  });
 });
 describe("a billing period has ended", () => {
   const email = "billie@billed.example";

@@ -123,10 +123,13 @@ impl Seen {
         let (label, units, quota_units) = (bill.units_label(), bill.units, bill.quota_units);
         let limits: Vec<String> = terms.limits.iter().map(ToString::to_string).collect();
         let limits = if limits.is_empty() { "None".to_owned() } else { limits.join(", ") };
+        let (beyond, takes_credit) = (terms.beyond_quota().unwrap_or_default(), terms.admission.credit.required);
         let quota = terms.quota.map(|quota| {
+            // What is beyond it is under credit.
+            let quota_units = if takes_credit { quota_units.min(quota.units) } else { quota_units };
             view! {
                 <Card title="Quota" actions=move || view! { <a href="/plan">"Compare plans"</a> }>
-                    <Meter label="Units this period" used=quota_units limit=Some(quota.units) unit="units" hint=quota.beyond.describe()/>
+                    <Meter label="Units this period" used=quota_units limit=Some(quota.units) unit="units" hint=beyond/>
                 </Card>
             }
         });

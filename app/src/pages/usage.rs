@@ -184,7 +184,12 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
         Some(latency) => (duration_text(latency.p50_us), format!("95 % within {}", duration_text(latency.p95_us))),
         None => ("—".to_owned(), "Nothing was served".to_owned()),
     };
-    let quota = seen.terms.as_ref().and_then(|terms| terms.quota).filter(|_| asked.environment == Environment::Live);
+    let terms = seen.terms.as_ref().filter(|_| asked.environment == Environment::Live);
+    let quota = terms.and_then(|terms| terms.quota);
+    let beyond = terms.and_then(|terms| terms.beyond_quota()).unwrap_or_default();
+    // What is beyond it is paid with credit.
+    let capped = quota.filter(|_| terms.is_some_and(|terms| terms.admission.credit.required));
+    let of_quota = capped.map_or(totals.units, |quota| totals.units.min(quota.units));
     let labels: Vec<String> = seen.days.iter().map(|(day, _)| day_label(*day, &seen.zone)).collect();
     let of = |read: fn(&Totals) -> u64| seen.days.iter().map(|(_, totals)| read(totals)).collect::<Vec<_>>();
     let base = format!("/usage?period={}&environment={}", seen.period.start, asked.environment);
@@ -205,7 +210,7 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
         {quota
             .map(|quota| view! {
                 <Card title="Quota">
-                    <Meter label="Units this period" used=totals.units limit=Some(quota.units) unit="units" hint=quota.beyond.describe()/>
+                    <Meter label="Units this period" used=of_quota limit=Some(quota.units) unit="units" hint=beyond/>
                 </Card>
             })}
         <Card>

@@ -138,6 +138,14 @@ impl Problem {
 }
 
 impl PlanTerms {
+    /// What happens to calls beyond the quota, as a sentence; where credit is required it pays, whatever the quota says.
+    pub fn beyond_quota(&self) -> Option<&'static str> {
+        match (self.quota, self.admission.credit.required) {
+            (Some(_), true) => Some("Calls beyond it take prepaid credit"),
+            (quota, _) => quota.map(|quota| quota.beyond.describe()),
+        }
+    }
+
     /// Whether the plan opens this operation of this product.
     pub fn opens(&self, product: &str, operation: &str) -> bool {
         self.grant(product).is_some_and(|grant| grant.opens(operation))

@@ -53,6 +53,7 @@ async fn members_see_what_credit_is_left_where_their_plan_spends_some() {
     assert!(!owner.get("/home").await.text.contains("Prepaid units"), "the plan spends none");
     let mut plan = new_plan("prepaid", "acme-ledger", true, Approval::Automatic);
     plan.terms.admission.credit.required = true;
+    plan.terms.quota = serde_json::from_value(json!({ "units": 2, "beyond": "block" })).expect("a quota");
     let plan = store.create_plan(&plan, Actor::System, now).await.expect("a plan");
     let version = store.plan(plan).await.expect("a plan").versions[0].id;
     store.assign_plan_version(acme.id, version, Actor::System, now).await.expect("changed");
@@ -62,5 +63,6 @@ async fn members_see_what_credit_is_left_where_their_plan_spends_some() {
     for page in ["/home", "/plan"] {
         let text = owner.get(page).await.text;
         assert!(text.contains("0 of 1,240 units") && text.contains("1,240 units left."), "{page}: {text}");
-    }
+    } // Not "are refused", as beyond any other quota that blocks.
+    assert!(owner.get("/home").await.text.contains("Calls beyond it take prepaid credit"));
 }

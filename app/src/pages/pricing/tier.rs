@@ -79,8 +79,10 @@ pub fn limits(terms: &PlanTerms) -> Vec<String> {
 
 /// Units of a period, and what happens beyond them.
 pub fn quota(terms: &PlanTerms) -> Option<String> {
-    let quota = terms.quota?;
-    let beyond = lower_first(quota.beyond.describe());
+    let Some(quota) = terms.quota else {
+        return terms.admission.credit.required.then(|| "Calls take prepaid credit".to_owned());
+    };
+    let beyond = lower_first(terms.beyond_quota().unwrap_or_default());
     Some(format!("{} units a {}; {beyond}", group_thousands(quota.units), interval(terms.interval)))
 }
 
@@ -108,7 +110,8 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     lines.extend(credit);
     lines.extend(limits(terms));
     // A quota that ends where the free units do, and is billed from there, is what the price already says.
-    let said = terms.quota.is_some_and(|quota| quota.beyond == Beyond::Bill && quota.units == terms.price.free_units());
+    let said = !terms.admission.credit.required
+        && terms.quota.is_some_and(|quota| quota.beyond == Beyond::Bill && quota.units == terms.price.free_units());
     lines.extend(quota(terms).filter(|_| !said));
     lines.extend(terms.features.iter().cloned());
     lines
