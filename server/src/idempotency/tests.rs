@@ -1,3 +1,5 @@
+//! The gateway's questions about keys, answered from a real Postgres.
+
 use super::*;
 use domain::{
     id::{OperationId, ProductId},

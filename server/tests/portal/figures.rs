@@ -63,6 +63,7 @@ async fn members_see_what_credit_is_left_where_their_plan_spends_some() {
     for page in ["/home", "/plan"] {
         let text = owner.get(page).await.text;
         assert!(text.contains("0 of 1,240 units") && text.contains("1,240 units left."), "{page}: {text}");
-    } // Not "are refused", as beyond any other quota that blocks.
+    }
+    // Not "are refused", as beyond any other quota that blocks.
     assert!(owner.get("/home").await.text.contains("Calls beyond it take prepaid credit"));
 }

@@ -1,3 +1,5 @@
+//! What a policy is when nothing is said, and what is wrong with a bad one.
+
 use super::*;
 
 #[test]

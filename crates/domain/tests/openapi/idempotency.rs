@@ -33,7 +33,7 @@ fn headers(document: &Document, code: &str) -> Vec<(String, bool)> {
 fn the_header_is_added_where_the_document_does_not_have_it() {
     let other = json!([{ "name": "Prefer", "in": "header", "schema": { "type": "string" } }]);
     let key = ("Idempotency-Key".to_owned(), true);
-    assert_eq!(headers(&document(json!([])), "createPayment"), [key.clone()]);
+    assert_eq!(headers(&document(json!([])), "createPayment"), std::slice::from_ref(&key));
     assert_eq!(headers(&document(other), "createPayment"), [("Prefer".to_owned(), false), key]);
     assert_eq!(headers(&document(json!([])), "another"), []);
 }

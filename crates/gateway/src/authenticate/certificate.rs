@@ -131,6 +131,3 @@ fn judge(shown: &PeerCertificate, authorities: &ClientAuthorities, now: Timestam
     verdicts.push(Verdict { authorities: authorities.fingerprint, accepted, at: now.as_second() });
     accepted
 }
-
-#[cfg(test)]
-mod tests;

@@ -237,6 +237,3 @@ impl<'a> Token<'a> {
         })
     }
 }
-
-#[cfg(test)]
-mod tests;

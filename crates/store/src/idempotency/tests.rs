@@ -1,3 +1,5 @@
+//! Keys in a real Postgres: taken once, told twice, never executed again.
+
 use super::{Attempt, Begun, Resolution};
 use crate::{
     Actor, Store, StoreError, test_db,

@@ -102,10 +102,8 @@ async fn read_answer(reading: &mut (impl AsyncRead + Unpin)) -> Result<Seen, Tro
 
 /// The status of an answer's head: an entry of the static table, or three digits.
 fn status(block: &[u8]) -> Option<u16> {
-    // Changes of the table's size may come first.
-    let start = block.iter().position(|byte| byte & 0xE0 != 0x20)?;
     let indexed = [200, 204, 206, 304, 400, 404, 500];
-    match block.get(start..)? {
+    match after_sizes(block)? {
         [first @ 0x88..=0x8E, ..] => indexed.get(usize::from(first - 0x88)).copied(),
         [0x48 | 0x08 | 0x18, length, rest @ ..] => {
             let text = rest.get(..usize::from(length & 0x7F))?;
@@ -113,6 +111,18 @@ fn status(block: &[u8]) -> Option<u16> {
         }
         _ => None,
     }
+}
+
+/// What follows the changes of the table's size that may come first (RFC 7541, 6.3 and 5.1).
+fn after_sizes(mut block: &[u8]) -> Option<&[u8]> {
+    while let [first, rest @ ..] = block {
+        if first & 0xE0 != 0x20 {
+            return Some(block);
+        }
+        let more = if first & 0x1F == 0x1F { rest.iter().position(|byte| byte & 0x80 == 0)? + 1 } else { 0 };
+        block = rest.get(more..)?;
+    }
+    None
 }
 
 /// Three digits in the Huffman code of RFC 7541, appendix B: 0 to 2 have five bits, the others six.
@@ -138,6 +148,7 @@ mod tests {
     fn statuses_are_read_in_all_their_forms() {
         assert_eq!(status(&[0x88]), Some(200));
         assert_eq!(status(&[0x3F, 0x8E]), None);
+        assert_eq!(status(&[0x3F, 0xE1, 0x1F, 0x8C]), Some(400));
         assert_eq!(status(&[0x20, 0x8C]), Some(400));
         assert_eq!(status(b"\x48\x03431"), Some(431));
         // 4 is 011010, 1 is 00001, 3 is 011001.

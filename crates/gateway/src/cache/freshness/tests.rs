@@ -1,3 +1,5 @@
+//! How long an answer is fresh, and what may be given after that.
+
 use super::*;
 
 const NOW: u64 = 1_795_000_000;

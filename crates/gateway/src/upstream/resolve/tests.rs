@@ -1,3 +1,5 @@
+//! Names that change, vanish and lead inside.
+
 use super::*;
 use std::{
     pin::Pin,
