@@ -10,7 +10,7 @@ pub fn check(tally: &mut Tally) {
         attack(&[&deploy[..], &["--control", "kill"]].concat())
     });
     let slow =
-        ["slow-clients", "--connections", "600", "--seconds", "6", "--head", "1", "--trickle", "400", "--untimed"];
+        ["slow-clients", "--connections", "600", "--seconds", "9", "--head", "1", "--trickle", "400", "--untimed"];
     tally.one("Clients that are slow on purpose are closed, and others are served", || attack(&slow));
     tally.one("Control run: without deadlines they stay", || attack(&[&slow[..], &["--control"]].concat()));
     let floods = ["http2-floods", "--seconds", "1", "--kind", "settings", "--untimed"];
