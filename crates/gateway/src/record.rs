@@ -28,7 +28,9 @@ pub(crate) struct SpoolRecorder {
 struct Lane {
     writer: Writer,
     scratch: Vec<u8>,
-    /// Why events that were gathered are lost. Whoever waits for them is told by the next flush.
+    /// Somebody waits for events that are gathered, and will flush.
+    awaited: bool,
+    /// Why those events are lost, until that flush tells whoever waits for them.
     lost: Option<String>,
 }
 
@@ -52,7 +54,7 @@ impl SpoolRecorder {
         let home = Home::open(dir)?;
         let open = |lane| {
             let writer = Writer::open(dir, lane, options)?;
-            Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), lost: None }))
+            Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), awaited: false, lost: None }))
         };
         let lanes = (0..u32::try_from(cores).unwrap_or(u32::MAX)).map(open).collect::<Result<_, SpoolError>>()?;
         Ok(Self { _home: home, lanes, headroom: HEADROOM_BYTES.min(options.max_bytes / 8) })
@@ -74,18 +76,27 @@ impl Recorder for SpoolRecorder {
     fn record(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
         self.with(core, |lane| {
             lane.gather(event)?;
-            lane.flush().inspect_err(|RecordError(error)| lane.lost = Some(error.clone()))
+            // Where nobody waits, nobody would ever take it away again.
+            let awaited = lane.awaited;
+            lane.flush().inspect_err(|RecordError(error)| lane.lost = awaited.then(|| error.clone()))
         })
     }
 
     fn gather(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
-        self.with(core, |lane| lane.gather(event))
+        self.with(core, |lane| {
+            lane.gather(event)?;
+            lane.awaited = true;
+            Ok(())
+        })
     }
 
     fn flush(&self, core: usize) -> Result<(), RecordError> {
-        self.with(core, |lane| match lane.lost.take() {
-            Some(lost) => Err(RecordError(lost)),
-            None => lane.flush(),
+        self.with(core, |lane| {
+            lane.awaited = false;
+            match lane.lost.take() {
+                Some(lost) => Err(RecordError(lost)),
+                None => lane.flush(),
+            }
         })
     }
 
