@@ -40,6 +40,7 @@ use tokio::{
     time::{MissedTickBehavior, interval, sleep},
 };
 
+mod body;
 mod connection;
 mod http1;
 mod http2;
@@ -52,6 +53,7 @@ mod streams;
 mod tls;
 mod watched;
 
+pub(crate) use body::{BodyError, RequestBody};
 pub(crate) use connection::Connection;
 use connection::Patience;
 pub(crate) use tls::PeerCertificate;
@@ -142,6 +144,7 @@ pub(crate) struct Core {
     pub request_ids: RequestIds,
     pub remembered: Remembered,
     pub in_hand: InHand,
+    pub date: http1::Date,
     connections: RefCell<HashMap<u64, Rc<Connection>>>,
     /// Clients are told to go elsewhere.
     leaving: Cell<bool>,
@@ -247,6 +250,7 @@ pub(crate) async fn serve(
         request_ids: RequestIds::new(),
         remembered,
         in_hand: InHand::default(),
+        date: http1::Date::now(),
         connections,
         leaving: Cell::new(false),
         crowded_at: Cell::new(None),
@@ -352,7 +356,7 @@ async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, stream: TcpStrea
     if speaks_http2 {
         Box::pin(http2::serve(core, connection, io)).await;
     } else {
-        http1::serve(core, connection, io).await;
+        http1::serve(core, connection, http1::Io::Plain(io)).await;
     }
 }
 
@@ -390,6 +394,7 @@ async fn sweep(core: Rc<Core>) {
     loop {
         clock.tick().await;
         core.now.set(core.now.get() + 1);
+        core.date.tick();
         for connection in core.connections.borrow().values() {
             if connection.keep_deadlines(patience) {
                 core.note_flood(connection);

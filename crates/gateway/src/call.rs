@@ -1,7 +1,7 @@
 //! One call from its head to its answer: the list of the steps.
 
 use crate::{
-    accept::{Connection, Core},
+    accept::{Connection, Core, RequestBody},
     admit,
     authenticate::{Asking, Caller, Rejection, requirements},
     cache::{self, Consulted},
@@ -21,14 +21,13 @@ use bytes::Bytes;
 use domain::{key_text::Environment, refusal::Code, usage::Outcome};
 use http::{Request, Response, Version, header::HOST};
 use http_body::Body;
-use hyper::body::Incoming;
 use std::{cell::Cell, rc::Rc, time::Instant};
 
-/// hyper keeps to it for HTTP/1.
+/// HTTP/1 has no more anyway.
 const MAX_HEADERS: usize = 100;
 
 /// Answers the request. Whatever happens, a known caller's call is recorded once.
-pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: Request<Incoming>) -> Response<Reply> {
+pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: Request<RequestBody>) -> Response<Reply> {
     let (head, body) = request.into_parts();
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&head.headers, now);

@@ -22,7 +22,7 @@ pub(crate) use held::InHand;
 use held::{Held, Running};
 
 use crate::{
-    accept::{Connection, Core},
+    accept::{Connection, Core, RequestBody},
     admit, authenticate,
     cache::Consulted,
     call,
@@ -41,7 +41,6 @@ use domain::{
 };
 use hmac::Hmac;
 use http::{HeaderMap, HeaderName, Response, header::UPGRADE, request::Parts};
-use hyper::body::Incoming;
 use sha2::Sha256;
 use std::{rc::Rc, sync::Arc, time::Duration};
 use tokio::{sync::oneshot, task::spawn_local, time::timeout};
@@ -82,7 +81,7 @@ pub(crate) async fn answer(
     target: Target,
     draft: Draft,
     mut head: Parts,
-    body: Incoming,
+    body: RequestBody,
     kept: Consulted,
 ) -> Response<Reply> {
     // Another protocol has no answer that could be given again.
@@ -159,7 +158,7 @@ async fn carry_out(
     connection: &Rc<Connection>,
     mut entered: Entered,
     head: Parts,
-    body: Incoming,
+    body: RequestBody,
     mut cached: Consulted,
 ) -> Response<Reply> {
     let mut standings = Standings::default();
@@ -212,7 +211,7 @@ impl Asked<'_> {
     /// Reads the request and asks the store.
     async fn decide(
         &self,
-        body: Incoming,
+        body: RequestBody,
         cached: &mut Consulted,
         standings: &mut Standings,
         bytes_in: &mut u64,
@@ -258,7 +257,7 @@ impl Asked<'_> {
         Err(refusal)
     }
 
-    async fn read(&self, body: Incoming) -> Result<(Bytes, Held), Refusal> {
+    async fn read(&self, body: RequestBody) -> Result<(Bytes, Held), Refusal> {
         let product = self.target.product();
         let limit = self.core.shared.body_limit.min(u64::from(product.idempotency.max_request_bytes));
         let read = timeout(product.patience(), request::read(self.core, self.connection, body, limit)).await;

@@ -31,6 +31,7 @@ mod decimal;
 mod forward;
 mod grpc;
 mod headers;
+mod http1;
 mod idempotency;
 mod identity;
 mod key_sets;

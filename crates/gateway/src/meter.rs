@@ -4,14 +4,13 @@
 //! frame that completes it, else the closing chunk.
 
 use crate::{
-    accept::Connection,
+    accept::{BodyError, Connection, RequestBody},
     reserve::{Ending, Permit},
     upstream::{AnswerBody, ExchangeError, Patience},
 };
 use bytes::Bytes;
 use domain::usage::Outcome;
 use http_body::{Body, Frame, SizeHint};
-use hyper::body::Incoming;
 use std::{
     cell::Cell,
     io,
@@ -30,7 +29,7 @@ pub(crate) enum Broken {
     #[error("the body is too large")]
     TooLarge,
     #[error("the client broke off its body: {0}")]
-    Client(hyper::Error),
+    Client(BodyError),
     #[error("the client took its call back before the body's end")]
     TakenBack,
     #[error("the upstream broke off its answer: {0}")]
@@ -65,7 +64,7 @@ impl UploadState {
 
 /// Where a request's body comes from.
 pub(crate) enum Source {
-    Client(Incoming),
+    Client(RequestBody),
     /// It was read whole before.
     Whole(Bytes),
 }
@@ -84,7 +83,7 @@ impl Source {
 pub(crate) enum Upload {
     Empty,
     Streaming {
-        body: Incoming,
+        body: RequestBody,
         state: Rc<UploadState>,
         limit: u64,
         /// A frame that was taken and not sent.

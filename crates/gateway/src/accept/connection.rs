@@ -1,16 +1,16 @@
 //! What a core knows of one client's connection, so that it can end one that stands still.
 //!
-//! hyper's own timer would be armed for each request and closes idle connections as early as slow ones; a few cells and a
-//! sweep five times a second cost less and keep the deadlines apart.
+//! A timer for each request would cost more than a few cells and a sweep five times a second, which keep the deadlines apart.
 
 use super::{streams::Streams, tls::PeerCertificate};
 use crate::websocket::Tunnel;
 use http::HeaderValue;
 use std::{
     cell::{Cell, OnceCell, RefCell},
+    future::poll_fn,
     rc::Rc,
+    task::{Context, Poll, Waker},
 };
-use tokio::sync::Notify;
 
 /// What carries one call at a time: a client's HTTP/1 connection, or one stream of its HTTP/2 connection. Times are ticks
 /// of the core's clock.
@@ -39,7 +39,9 @@ pub(crate) struct Connection {
     /// The client has not taken all that was written.
     unwritten: Cell<bool>,
     cut_off: Cell<bool>,
-    told: Notify,
+    told: Cell<bool>,
+    /// Who waits to be told.
+    listener: RefCell<Option<Waker>>,
     /// What the client's TLS proved, where it showed a certificate.
     certificate: OnceCell<Rc<PeerCertificate>>,
     /// The HTTP/2 connection's streams; empty for HTTP/1 and for a stream.
@@ -104,7 +106,8 @@ impl Connection {
             between_requests: Cell::new(false),
             unwritten: Cell::new(false),
             cut_off: Cell::new(false),
-            told: Notify::new(),
+            told: Cell::new(false),
+            listener: RefCell::default(),
             certificate: OnceCell::new(),
             streams: OnceCell::new(),
             trunk: None,
@@ -235,7 +238,7 @@ impl Connection {
     /// Ends it after the calls that it is busy with.
     pub(super) fn drain(&self) {
         self.draining.set(true);
-        self.told.notify_one();
+        self.tell();
     }
 
     pub(super) const fn is_draining(&self) -> bool {
@@ -248,9 +251,27 @@ impl Connection {
         idle && self.between_requests.get() && !self.unwritten.get()
     }
 
-    /// Waits until it has to be drained or closed, or may rest.
+    /// Waits until it has to be drained or closed, or may rest. One task at a time listens.
     pub(crate) async fn told(&self) {
-        self.told.notified().await;
+        poll_fn(|cx| self.poll_told(cx)).await;
+    }
+
+    pub(super) fn poll_told(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.told.take() {
+            return Poll::Ready(());
+        }
+        let mut listener = self.listener.borrow_mut();
+        if !listener.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            *listener = Some(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn tell(&self) {
+        self.told.set(true);
+        if let Some(listener) = self.listener.take() {
+            listener.wake();
+        }
     }
 
     /// Ends it if it stands still, and says whether it is ended because its client floods it.
@@ -264,7 +285,7 @@ impl Connection {
                     // A request that arrives at this very moment is still answered.
                     self.drain();
                 } else if still == rest && self.may_rest() {
-                    self.told.notify_one();
+                    self.tell();
                 }
                 false
             }
@@ -326,7 +347,7 @@ impl Connection {
     /// Closes it now.
     fn doom(&self) {
         self.doomed.set(true);
-        self.told.notify_one();
+        self.tell();
     }
 
     pub(super) fn rest(&self) {
@@ -340,6 +361,11 @@ impl Connection {
     /// A call of one of its streams has begun.
     pub(super) fn greet(&self) {
         self.greeted.set(true);
+    }
+
+    /// A head has begun that was read with what came before it.
+    pub(super) fn begin_head(&self) {
+        self.head_since.set(Some(self.now.get()));
     }
 
     /// That many bytes were read from its socket.

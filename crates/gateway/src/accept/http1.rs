@@ -1,84 +1,191 @@
-//! HTTP/1.0 and 1.1 from clients.
+//! HTTP/1.0 and 1.1 from clients (RFC 9112), driven by the connection's own task: a head in, its call, the answer out, and
+//! again. The mirror of the client towards upstreams, with which it shares [`crate::http1`].
 //!
-//! hyper holds 16 KiB of buffers for each connection, and room for the largest call. So a connection on which nothing has
-//! happened for a second is taken out of its hands, and given back when the client sends something.
+//! A request's body is read by whoever wants it, straight from the socket. While a call is under way the connection also
+//! looks whether its client has left; then the call is dropped. A connection on which nothing has happened for a second
+//! gives its buffers away, and the room for the largest call.
 
-use super::{
-    Connection, Core, linger,
-    resumed::{Resumed, Socket},
+use super::{Connection, Core, RequestBody};
+use crate::{call, meter::Reply, websocket::Tunnel};
+use http::{Request, Response, StatusCode};
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    pin::pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
 };
-use crate::call;
-use bytes::Bytes;
-use http::{HeaderValue, StatusCode, header::CONNECTION};
-use http_body::Body;
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
-use std::{convert::Infallible, rc::Rc};
 
-/// The largest request head, in bytes; hyper answers a larger one with 431.
-const MAX_HEAD_BYTES: usize = 64 << 10;
+mod answer;
+mod body;
+mod date;
+mod hang_up;
+mod head;
+mod io;
+mod sending;
+mod wire;
+
+pub(super) use body::Incoming;
+pub(crate) use date::Date;
+use hang_up::hang_up;
+use head::{Asked, Head};
+pub(super) use io::Io;
+use sending::{Sent, send};
+use wire::Wire;
 
 /// Serves the connection until it ends, is drained, or misses a deadline.
-pub(super) async fn serve<S: Socket>(core: &Rc<Core>, connection: &Rc<Connection>, io: S) {
-    let mut next = Some(Resumed { io, read: Bytes::new() });
-    while let Some(io) = next {
-        next = converse(core, connection, io).await;
-        let Some(resting) = next.as_ref().filter(|resting| resting.read.is_empty()) else { continue };
-        tokio::select! {
-            biased;
-            readable = resting.io.raw().readable() => if readable.is_err() { return },
-            () = connection.told() => return,
+pub(super) async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, io: Io) {
+    let open = Open(Rc::new(RefCell::new(Wire::new(io))));
+    let wire = &open.0;
+    loop {
+        // Boxed, so that a connection that rests does not hold room for a call.
+        match Box::pin(converse(core, connection, wire)).await {
+            Next::Rest => {
+                wire.borrow_mut().rest();
+                if !has_more(connection, wire).await {
+                    return;
+                }
+            }
+            Next::HangUp => return Box::pin(hang_up(connection, wire)).await,
+            Next::Drop => return,
+            Next::Tunnel(tunnel) => {
+                let Some((io, early)) = wire.borrow_mut().into_tunnel() else { return };
+                return Box::pin(tunnel.run(core, connection, io, early)).await;
+            }
         }
     }
 }
 
-/// Serves until the connection is over, or rests.
-async fn converse<S: Socket>(core: &Rc<Core>, connection: &Rc<Connection>, io: Resumed<S>) -> Option<Resumed<S>> {
-    let service = service_fn(|request: http::Request<Incoming>| {
-        let (core, connection) = (core.clone(), connection.clone());
-        async move {
-            let call = connection.begin_call(request.body().is_end_stream());
-            let mut response = call::answer(core.clone(), connection, request).await;
-            drop(call);
-            if core.leaving.get() && response.status() != StatusCode::SWITCHING_PROTOCOLS {
-                response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-            }
-            Ok::<_, Infallible>(response)
+/// What becomes of a connection that is not between two calls any more.
+enum Next {
+    /// It gives its memory away until the client sends something.
+    Rest,
+    /// It is ended so that the client can read all that was sent.
+    HangUp,
+    /// It is ended at once: the client has left, missed a deadline, or must see that its answer is cut off.
+    Drop,
+    Tunnel(Box<Tunnel>),
+}
+
+/// The connection is closed when its task ends, whoever may still hold the body of a request.
+struct Open(Rc<RefCell<Wire>>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Ok(mut wire) = self.0.try_borrow_mut() {
+            wire.close();
         }
-    });
-    let mut serving = http1::Builder::new()
-        .max_header_size(MAX_HEAD_BYTES)
-        .header_read_timeout(None)
-        .serve_connection(TokioIo::new(io), service);
+    }
+}
+
+/// One call after another.
+async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, wire: &Rc<RefCell<Wire>>) -> Next {
+    wire.borrow_mut().begin_message();
     loop {
-        tokio::select! {
-            biased;
-            ended = &mut serving => {
-                let Err(error) = ended else { break };
-                tracing::debug!(%error, "a client's connection ended");
-                if error.is_parse() {
-                    Box::pin(linger::end(connection, serving.into_parts().io.into_inner())).await;
-                }
-                return None;
+        let Head { request, framing, asked } = match poll_fn(|cx| poll_head(connection, wire, cx)).await {
+            Heard::Request(head) => head,
+            Heard::Nothing(next) => return next,
+            Heard::Malformed(status) => {
+                let mut response = Response::new(Reply::Whole(Default::default()));
+                *response.status_mut() = status;
+                return match send(core, connection, wire, response, Asked::UNREADABLE).await {
+                    Sent::Whole { .. } => Next::HangUp,
+                    Sent::Broken => Next::Drop,
+                };
             }
-            () = connection.told() => {
-                if connection.is_doomed() {
-                    return None;
-                }
-                if connection.is_draining() {
-                    Pin::new(&mut serving).graceful_shutdown();
-                } else if connection.may_rest() {
-                    let parts = serving.into_parts();
-                    return Some(Resumed { io: parts.io.into_inner().io, read: parts.read_buf });
-                }
-            }
+        };
+        let has_body = !framing.is_done();
+        let turn = wire.borrow_mut().begin(framing, asked.expects_continue);
+        let body = if has_body { RequestBody::Http1(Incoming::new(wire.clone(), turn)) } else { RequestBody::Empty };
+        let Some(response) = carry_out(core, connection, wire, request.map(|()| body), !has_body).await else {
+            return Next::Drop;
+        };
+        let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
+        match send(core, connection, wire, response, asked).await {
+            Sent::Whole { .. } if switches => return connection.take_tunnel().map_or(Next::Drop, Next::Tunnel),
+            Sent::Whole { keeps: true } => connection.note_upload_ended(),
+            Sent::Whole { keeps: false } => return Next::HangUp,
+            Sent::Broken => return Next::Drop,
+        }
+        let mut wire = wire.borrow_mut();
+        wire.begin_message();
+        if !wire.inbox.bytes.is_empty() {
+            connection.begin_head();
         }
     }
-    let parts = serving.into_parts();
-    match connection.take_tunnel() {
-        Some(tunnel) => Box::pin(tunnel.run(core, connection, parts.io.into_inner(), parts.read_buf)).await,
-        None if connection.has_unread_body() => Box::pin(linger::end(connection, parts.io.into_inner())).await,
-        None => {}
+}
+
+enum Heard {
+    Request(Head),
+    Malformed(StatusCode),
+    Nothing(Next),
+}
+
+/// Waits for the next request's head.
+fn poll_head(connection: &Connection, wire: &RefCell<Wire>, cx: &mut Context<'_>) -> Poll<Heard> {
+    let wire = &mut *wire.borrow_mut();
+    loop {
+        match wire.take_head() {
+            Ok(Some(head)) => return Poll::Ready(Heard::Request(head)),
+            Ok(None) => {}
+            Err(status) => return Poll::Ready(Heard::Malformed(status)),
+        }
+        match wire.poll_fill(cx) {
+            Poll::Ready(Ok(1..)) => continue,
+            Poll::Ready(Ok(0)) => return Poll::Ready(Heard::Nothing(Next::HangUp)),
+            Poll::Ready(Err(_)) => return Poll::Ready(Heard::Nothing(Next::Drop)),
+            Poll::Pending => {}
+        }
+        let told = connection.poll_told(cx);
+        if connection.is_doomed() {
+            return Poll::Ready(Heard::Nothing(Next::Drop));
+        }
+        if wire.inbox.bytes.is_empty() && connection.is_draining() {
+            return Poll::Ready(Heard::Nothing(Next::HangUp));
+        }
+        ready!(told);
+        if wire.inbox.bytes.is_empty() && connection.may_rest() {
+            return Poll::Ready(Heard::Nothing(Next::Rest));
+        }
     }
-    None
+}
+
+/// Carries the call out, unless the client leaves first.
+async fn carry_out(
+    core: &Rc<Core>,
+    connection: &Rc<Connection>,
+    wire: &RefCell<Wire>,
+    request: Request<RequestBody>,
+    whole: bool,
+) -> Option<Response<Reply>> {
+    let _busy = connection.begin_call(whole);
+    let mut call = pin!(call::answer(core.clone(), connection.clone(), request));
+    poll_fn(|cx| {
+        if let Poll::Ready(response) = call.as_mut().poll(cx) {
+            return Poll::Ready(Some(response));
+        }
+        if wire.borrow_mut().poll_left(cx).is_ready() || is_doomed(connection, cx) {
+            return Poll::Ready(None);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+/// Whether a deadline was missed; the task is woken when one is.
+fn is_doomed(connection: &Connection, cx: &mut Context<'_>) -> bool {
+    while connection.poll_told(cx).is_ready() {}
+    connection.is_doomed()
+}
+
+/// Waits until a connection that rests is sent something; says no if it is to end.
+async fn has_more(connection: &Connection, wire: &RefCell<Wire>) -> bool {
+    poll_fn(|cx| {
+        if let Poll::Ready(readable) = wire.borrow().poll_readable(cx) {
+            return Poll::Ready(readable.is_ok());
+        }
+        let doomed = is_doomed(connection, cx);
+        if doomed || connection.is_draining() { Poll::Ready(false) } else { Poll::Pending }
+    })
+    .await
 }

@@ -5,6 +5,7 @@
 //! over HTTP/1.1.
 
 use super::{Connection, Core, scanned::Scanned, streams::Streams};
+use super::{Connection, Core, RequestBody, streams::Streams};
 use crate::{call, grpc};
 use http::{
     HeaderMap, HeaderValue,
@@ -43,7 +44,7 @@ where
         async move {
             let call = stream.begin_call(false);
             let mut left = Left(Some(&stream));
-            let response = call::answer(core, stream.clone(), request).await;
+            let response = call::answer(core, stream.clone(), request.map(RequestBody::Http2)).await;
             left.0 = None;
             drop(call);
             Ok::<_, Infallible>(if is_grpc { grpc::translate(response) } else { response })

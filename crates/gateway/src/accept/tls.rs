@@ -37,7 +37,7 @@ pub(super) async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, strea
     if io.get_ref().1.alpn_protocol() == Some(b"h2") {
         http2::serve(core, connection, io).await;
     } else {
-        http1::serve(core, connection, io).await;
+        http1::serve(core, connection, http1::Io::Tls(Box::new(io))).await;
     }
 }
 

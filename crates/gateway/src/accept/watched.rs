@@ -26,9 +26,9 @@ impl Watched {
         Self { stream, connection }
     }
 
-    /// Waits until there is something to read, or the client has left.
-    pub(super) async fn readable(&self) -> io::Result<()> {
-        self.stream.readable().await
+    /// Ready when there is something to read, or the client has left.
+    pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.stream.poll_read_ready(cx)
     }
 
     fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {

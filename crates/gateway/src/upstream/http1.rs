@@ -1,24 +1,23 @@
 //! HTTP/1.1 towards upstreams (RFC 9112), driven by the call's own task: no task of the connection, no channel.
 //!
-//! Strict where leniency would let two parsers disagree: both `Transfer-Encoding` and `Content-Length`, two lengths that
-//! differ, any coding but `chunked`, a folded line, a bare CR, a chunk size that is not plain hexadecimal digits. hyper
-//! writes the answer's head and framing anew for the client, so that nothing of the upstream's framing is passed on.
+//! Strict where leniency would let two parsers disagree: both `Transfer-Encoding` and `Content-Length`, and what
+//! [`crate::http1`] is strict about. The answer's head and framing are written anew for the client, so that nothing of the
+//! upstream's framing is passed on.
 
 use super::{Answer, AnswerBody, ExchangeError, SendFailed, connect::Io, pool::Pool};
-use crate::meter::Upload;
-use bytes::{Bytes, BytesMut};
+use crate::{
+    http1::{Framing, Inbox, Piece, SMALL_READ},
+    meter::Upload,
+};
+use bytes::Bytes;
 use http::{Request, StatusCode, header::UPGRADE};
 use std::{
-    future::{Future, poll_fn},
+    future::poll_fn,
     io,
-    pin::pin,
     rc::Rc,
     task::{Context, Poll, ready},
 };
-use tokio::io::AsyncReadExt;
 
-mod chunked;
-mod framing;
 mod head;
 mod sending;
 mod stream;
@@ -26,17 +25,10 @@ mod switched;
 #[cfg(test)]
 mod tests;
 
-use framing::{Framing, Piece};
 use head::AnswerHead;
 use sending::{Sending, SendingError};
 pub(crate) use stream::AnswerStream;
 pub(crate) use switched::Switched;
-
-/// Read at once while answers are small, in bytes.
-const SMALL_READ: usize = 8 << 10;
-
-/// Read at once while a large body is under way, in bytes.
-const LARGE_READ: usize = 64 << 10;
 
 /// Informational answers before the one that counts.
 const MAX_INFORMATIONAL: usize = 16;
@@ -45,16 +37,14 @@ const MAX_INFORMATIONAL: usize = 16;
 #[derive(Debug)]
 pub(super) struct Connection {
     io: Io,
-    /// Read and not yet understood.
-    read: BytesMut,
+    inbox: Inbox,
     /// Room for the next request's head.
     scratch: Vec<u8>,
-    read_at_once: usize,
 }
 
 impl Connection {
     pub(super) fn new(io: Io) -> Self {
-        Self { io, read: BytesMut::new(), scratch: Vec::new(), read_at_once: SMALL_READ }
+        Self { io, inbox: Inbox::new(), scratch: Vec::new() }
     }
 
     pub(super) fn is_quiet(&mut self) -> bool {
@@ -63,16 +53,7 @@ impl Connection {
 
     /// Reads what has come; zero at the end.
     fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.read.capacity() - self.read.len() < self.read_at_once / 4 {
-            self.read.reserve(self.read_at_once);
-        }
-        let polled = pin!(self.io.read_buf(&mut self.read)).poll(cx);
-        if let Poll::Ready(Ok(read)) = polled
-            && read >= SMALL_READ / 2
-        {
-            self.read_at_once = LARGE_READ;
-        }
-        polled
+        self.inbox.poll_fill(&mut self.io, cx)
     }
 }
 
@@ -116,7 +97,7 @@ impl Exchange {
             }
         }
         loop {
-            match head::take(&mut self.connection.read, &mut self.looked_at, self.sending.method()) {
+            match head::take(&mut self.connection.inbox.bytes, &mut self.looked_at, self.sending.method()) {
                 Err(malformed) => return Poll::Ready(Err(ExchangeError::Malformed(malformed))),
                 Ok(Some(head)) => match self.pass(head) {
                     Ok(None) => continue,
@@ -155,14 +136,14 @@ impl Exchange {
     fn into_answer(mut self, head: AnswerHead, home: Rc<Pool>) -> Answer {
         let AnswerHead { parts, mut framing, keep_alive } = head;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let switched = Switched::new(self.connection.io, self.connection.read.freeze());
+            let switched = Switched::new(self.connection.io, self.connection.inbox.bytes.freeze());
             return Answer { head: parts, body: AnswerBody::Switched(Box::new(switched)) };
         }
         let sent = self.sending.is_done();
         let whole = match framing {
             Framing::Done => Some(Bytes::new()),
-            Framing::Length(left) if left <= self.connection.read.len() as u64 => {
-                match framing.next(&mut self.connection.read) {
+            Framing::Length(left) if left <= self.connection.inbox.bytes.len() as u64 => {
+                match framing.next(&mut self.connection.inbox.bytes) {
                     Ok(Piece::Data(bytes)) => Some(bytes),
                     _ => None,
                 }
@@ -199,13 +180,10 @@ impl Exchange {
 impl Connection {
     /// Goes back to its pool, unless the upstream has said more than was asked.
     fn rest(mut self, home: &Pool) {
-        if !self.read.is_empty() {
+        if !self.inbox.bytes.is_empty() {
             return;
         }
-        self.read_at_once = SMALL_READ;
-        if self.read.capacity() > SMALL_READ {
-            self.read = BytesMut::new();
-        }
+        self.inbox.rest();
         if self.scratch.capacity() > SMALL_READ {
             self.scratch = Vec::new();
         }

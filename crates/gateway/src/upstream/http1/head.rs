@@ -1,11 +1,14 @@
 //! Heads: a request's is written straight from its header map, an answer's is read into one.
 
-use super::framing::Framing;
-use crate::{decimal::Decimal, meter::Upload};
-use bytes::{Bytes, BytesMut};
+use crate::{
+    decimal::Decimal,
+    http1::{Framing, MAX_FIELDS, Places, has_end, keeps_alive, length},
+    meter::Upload,
+};
+use bytes::BytesMut;
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, Version,
-    header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING},
+    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
+    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
     request, response,
 };
 use http_body::Body;
@@ -14,9 +17,6 @@ use std::mem::MaybeUninit;
 
 /// The longest head of an answer, in bytes.
 const MAX_BYTES: usize = 60 << 10;
-
-/// The most fields in an answer's head, or in its trailers.
-pub(super) const MAX_FIELDS: usize = 100;
 
 /// Room for the fields that the gateway adds to an answer.
 const ADDED_FIELDS: usize = 10;
@@ -103,42 +103,16 @@ pub(super) fn take(
     };
     let version = if answer.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("its status is no number")?;
-    // Where names and values begin and end: they are cut out of the buffer, not copied.
-    let start = read.as_ptr() as usize;
-    let mut places = [[0_u16; 4]; MAX_FIELDS];
-    let count = answer.headers.len();
-    for (place, field) in places.iter_mut().zip(answer.headers.iter()) {
-        let (name, value) = (field.name.as_ptr() as usize - start, field.value.as_ptr() as usize - start);
-        // None is beyond MAX_BYTES.
-        *place = [name, name + field.name.len(), value, value + field.value.len()].map(|at| at as u16);
-    }
+    let places = Places::of(read, answer.headers);
     let bytes = read.split_to(length).freeze();
     *looked_at = 0;
-    let headers = fields_of(&bytes, places.get(..count).unwrap_or_default())?;
+    let mut headers = HeaderMap::with_capacity(places.count() + ADDED_FIELDS);
+    places.cut(&bytes, &mut headers, |_| {}).map_err(|_| "a field of its head is malformed")?;
     let framing = framing(&headers, status, version, asked)?;
     let keep_alive = keeps_alive(&headers, version) && !matches!(framing, Framing::UntilClose);
     let (mut parts, ()) = Response::new(()).into_parts();
     (parts.status, parts.version, parts.headers) = (status, version, headers);
     Ok(Some(AnswerHead { parts, framing, keep_alive }))
-}
-
-/// Whether an empty line is in there.
-fn has_end(bytes: &[u8]) -> bool {
-    bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
-}
-
-fn fields_of(head: &Bytes, places: &[[u16; 4]]) -> Result<HeaderMap, &'static str> {
-    let mut headers = HeaderMap::with_capacity(places.len() + ADDED_FIELDS);
-    for place in places {
-        let [name, name_end, value, value_end] = place.map(usize::from);
-        let name = HeaderName::from_bytes(head.get(name..name_end).unwrap_or_default());
-        let value = HeaderValue::from_maybe_shared(head.slice(value..value_end));
-        match (name, value) {
-            (Ok(name), Ok(value)) => drop(headers.append(name, value)),
-            _ => return Err("a field of its head is malformed"),
-        }
-    }
-    Ok(headers)
 }
 
 /// RFC 9112, 6.3, without its leniencies.
@@ -175,27 +149,4 @@ fn is_no_coding(value: &HeaderValue) -> bool {
     let known = [&b"chunked"[..], b"gzip", b"deflate", b"compress"];
     let holds = |coding: &&[u8]| token.windows(coding.len()).any(|part| part == *coding);
     !token.is_empty() && token.iter().all(|byte| byte.is_ascii_alphanumeric()) && !known.iter().any(holds)
-}
-
-fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
-    let mut lengths = headers.get_all(CONTENT_LENGTH).iter();
-    let Some(first) = lengths.next() else { return Ok(None) };
-    if lengths.next().is_some() {
-        return Err("it has more than one length");
-    }
-    let digits = first.as_bytes();
-    if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
-        return Err("its length is no number");
-    }
-    Ok(Some(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))))
-}
-
-fn keeps_alive(headers: &HeaderMap, version: Version) -> bool {
-    let says = |option: &str| {
-        let values = headers.get_all(CONNECTION).iter();
-        values
-            .flat_map(|value| value.as_bytes().split(|byte| *byte == b','))
-            .any(|word| word.trim_ascii().eq_ignore_ascii_case(option.as_bytes()))
-    };
-    !says("close") && (version == Version::HTTP_11 || says("keep-alive"))
 }

@@ -3,9 +3,9 @@
 use super::{
     super::{ExchangeError, pool::Pool},
     Connection,
-    framing::{Framing, Piece},
     sending::{Sending, SendingError},
 };
+use crate::http1::{Framing, Piece};
 use bytes::Bytes;
 use http_body::Frame;
 use std::{
@@ -42,11 +42,7 @@ impl AnswerStream {
 
     /// How many bytes of the body are left, where that is known.
     pub(crate) const fn left(&self) -> Option<u64> {
-        match self.framing {
-            Framing::Done => Some(0),
-            Framing::Length(left) => Some(left),
-            Framing::Chunked(_) | Framing::UntilClose => None,
-        }
+        self.framing.left()
     }
 
     pub(crate) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, ExchangeError>>> {
@@ -69,7 +65,7 @@ impl AnswerStream {
             Some(Poll::Ready(Err(SendingError::Io(_)))) => (self.sending, self.reusable) = (None, false),
         }
         loop {
-            let piece = self.framing.next(&mut connection.read).map_err(ExchangeError::Malformed)?;
+            let piece = self.framing.next(&mut connection.inbox.bytes).map_err(ExchangeError::Malformed)?;
             let frame = match piece {
                 Piece::Data(bytes) => Some(Frame::data(bytes)),
                 Piece::Trailers(trailers) => Some(Frame::trailers(trailers)),

@@ -1,9 +1,7 @@
 //! Bytes of answers, in whatever portions they arrive.
 
-use super::{
-    framing::{Framing, Piece},
-    head,
-};
+use super::head;
+use crate::http1::{Framing, Piece};
 use bytes::BytesMut;
 use http::{HeaderMap, Method};
 use proptest::prelude::*;

@@ -1,7 +1,8 @@
 //! The chunked transfer coding (RFC 9112, 7.1), strictly: sizes are hexadecimal digits and nothing else, lines end in CR LF,
 //! and what surrounds the data is bounded.
 
-use super::{super::strip_trailers, framing::Piece, head::MAX_FIELDS};
+use super::{fields::MAX_FIELDS, framing::Piece};
+use crate::upstream::strip_trailers;
 use bytes::{Buf, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use httparse::{EMPTY_HEADER, Status};
@@ -19,7 +20,7 @@ const MAX_SIZE_DIGITS: usize = 15;
 
 /// A chunked body that is being read.
 #[derive(Debug, Default)]
-pub(super) struct Chunks {
+pub(crate) struct Chunks {
     at: Place,
     extensions_bytes: usize,
 }
@@ -37,12 +38,12 @@ enum Place {
 }
 
 impl Chunks {
-    pub(super) fn is_done(&self) -> bool {
+    pub(crate) fn is_done(&self) -> bool {
         self.at == Place::Done
     }
 
     /// Takes the next piece. After data it looks ahead, so that a body whose end is here already is known to be done.
-    pub(super) fn next(&mut self, read: &mut BytesMut) -> Result<Piece, &'static str> {
+    pub(crate) fn next(&mut self, read: &mut BytesMut) -> Result<Piece, &'static str> {
         if !self.advance(read)? {
             return Ok(Piece::More);
         }

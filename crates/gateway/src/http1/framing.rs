@@ -1,4 +1,4 @@
-//! Where an answer's body ends, and its pieces as they are read. Knows bytes only, no connection.
+//! Where a body ends, and its pieces as they are read. Knows bytes only, no connection.
 
 use super::chunked::Chunks;
 use bytes::{Bytes, BytesMut};
@@ -6,7 +6,7 @@ use http::HeaderMap;
 
 /// What is left of a body.
 #[derive(Debug)]
-pub(super) enum Framing {
+pub(crate) enum Framing {
     Done,
     /// That many bytes, never zero.
     Length(u64),
@@ -16,7 +16,7 @@ pub(super) enum Framing {
 
 /// What comes next of a body.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// Never empty.
     Data(Bytes),
     Trailers(HeaderMap),
@@ -26,7 +26,7 @@ pub(super) enum Piece {
 }
 
 impl Framing {
-    pub(super) fn chunked() -> Self {
+    pub(crate) fn chunked() -> Self {
         Self::Chunked(Chunks::default())
     }
 
@@ -34,7 +34,7 @@ impl Framing {
     ///
     /// # Errors
     /// The body is malformed, in these words.
-    pub(super) fn next(&mut self, read: &mut BytesMut) -> Result<Piece, &'static str> {
+    pub(crate) fn next(&mut self, read: &mut BytesMut) -> Result<Piece, &'static str> {
         match self {
             Self::Done => Ok(Piece::End),
             _ if read.is_empty() => Ok(Piece::More),
@@ -58,14 +58,23 @@ impl Framing {
     }
 
     /// The connection was closed: says whether that is where the body ends.
-    pub(super) fn close(&mut self) -> bool {
+    pub(crate) fn close(&mut self) -> bool {
         if matches!(self, Self::UntilClose) {
             *self = Self::Done;
         }
         self.is_done()
     }
 
-    pub(super) const fn is_done(&self) -> bool {
+    /// How many bytes are left, where that is known.
+    pub(crate) const fn left(&self) -> Option<u64> {
+        match self {
+            Self::Done => Some(0),
+            Self::Length(left) => Some(*left),
+            Self::Chunked(_) | Self::UntilClose => None,
+        }
+    }
+
+    pub(crate) const fn is_done(&self) -> bool {
         matches!(self, Self::Done)
     }
 }
