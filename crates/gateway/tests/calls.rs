@@ -22,6 +22,7 @@ mod calls {
     mod forwarding;
     mod gates;
     mod hostile;
+    mod http1;
     mod http2;
     mod http2_upstream;
     mod http_cache_tests;

@@ -23,6 +23,8 @@ mod hang_up;
 mod head;
 mod io;
 mod sending;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub(super) use body::Incoming;
