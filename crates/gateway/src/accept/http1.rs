@@ -84,7 +84,7 @@ impl Drop for Open {
 async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, wire: &Rc<RefCell<Wire>>) -> Next {
     wire.borrow_mut().begin_message();
     loop {
-        let Head { request, framing, asked } = match poll_fn(|cx| poll_head(connection, wire, cx)).await {
+        let Head { mut request, framing, asked } = match poll_fn(|cx| poll_head(connection, wire, cx)).await {
             Heard::Request(head) => head,
             Heard::Nothing(next) => return next,
             Heard::Malformed(status) => {
@@ -98,10 +98,10 @@ async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, wire: &Rc<RefCel
         };
         let has_body = !framing.is_done();
         let turn = wire.borrow_mut().begin(framing, asked.expects_continue);
-        let body = if has_body { RequestBody::Http1(Incoming::new(wire.clone(), turn)) } else { RequestBody::Empty };
-        let Some(response) = carry_out(core, connection, wire, request.map(|()| body), !has_body).await else {
-            return Next::Drop;
-        };
+        if has_body {
+            *request.body_mut() = RequestBody::Http1(Incoming::new(wire.clone(), turn));
+        }
+        let Some(response) = carry_out(core, connection, wire, request, !has_body).await else { return Next::Drop };
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         match send(core, connection, wire, response, asked).await {
             Sent::Whole { .. } if switches => return connection.take_tunnel().map_or(Next::Drop, Next::Tunnel),

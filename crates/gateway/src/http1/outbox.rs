@@ -45,15 +45,21 @@ impl Outbox {
         if !self.payload.is_empty() || !self.payload_end.is_empty() {
             return false;
         }
+        self.reuse();
+        self.buffer.len() - self.at <= COPIED_BYTES
+    }
+
+    /// Begins from the start again where all of it is written.
+    fn reuse(&mut self) {
         if self.at == self.buffer.len() {
             self.buffer.clear();
             self.at = 0;
         }
-        self.buffer.len() - self.at <= COPIED_BYTES
     }
 
     /// For text, where there is room.
-    pub(crate) const fn text(&mut self) -> &mut Vec<u8> {
+    pub(crate) fn text(&mut self) -> &mut Vec<u8> {
+        self.reuse();
         &mut self.buffer
     }
 

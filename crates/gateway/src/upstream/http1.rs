@@ -26,7 +26,7 @@ mod switched;
 mod tests;
 
 use head::AnswerHead;
-use sending::{Sending, SendingError};
+use sending::{Scratch, Sending, SendingError};
 pub(crate) use stream::AnswerStream;
 pub(crate) use switched::Switched;
 
@@ -38,13 +38,12 @@ const MAX_INFORMATIONAL: usize = 16;
 pub(super) struct Connection {
     io: Io,
     inbox: Inbox,
-    /// Room for the next request's head.
-    scratch: Vec<u8>,
+    scratch: Scratch,
 }
 
 impl Connection {
     pub(super) fn new(io: Io) -> Self {
-        Self { io, inbox: Inbox::new(), scratch: Vec::new() }
+        Self { io, inbox: Inbox::new(), scratch: Scratch::default() }
     }
 
     pub(super) fn is_quiet(&mut self) -> bool {
@@ -84,7 +83,7 @@ struct Exchange {
 
 impl Exchange {
     fn begin(mut connection: Connection, request: Request<Upload>) -> Self {
-        let sending = Sending::new(request, std::mem::take(&mut connection.scratch));
+        let sending = Sending::new(request, std::mem::take(&mut connection.scratch.buffer));
         Self { connection, sending, unwritable: None, answered: false, looked_at: 0, informational: 0 }
     }
 
@@ -97,7 +96,8 @@ impl Exchange {
             }
         }
         loop {
-            match head::take(&mut self.connection.inbox.bytes, &mut self.looked_at, self.sending.method()) {
+            let Connection { inbox, scratch, .. } = &mut self.connection;
+            match head::take(&mut inbox.bytes, &mut self.looked_at, self.sending.method(), &mut scratch.headers) {
                 Err(malformed) => return Poll::Ready(Err(ExchangeError::Malformed(malformed))),
                 Ok(Some(head)) => match self.pass(head) {
                     Ok(None) => continue,
@@ -184,8 +184,8 @@ impl Connection {
             return;
         }
         self.inbox.rest();
-        if self.scratch.capacity() > SMALL_READ {
-            self.scratch = Vec::new();
+        if self.scratch.buffer.capacity() > SMALL_READ {
+            self.scratch = Scratch::default();
         }
         home.give_back(self);
     }

@@ -3,7 +3,10 @@
 //! Refused, besides what [`crate::http1`] is strict about: a length and a transfer coding together, more than one coding, a
 //! coding in HTTP/1.0.
 
-use crate::http1::{Framing, MAX_FIELDS, Places, has_end, keeps_alive, length};
+use crate::{
+    accept::RequestBody,
+    http1::{Framing, MAX_FIELDS, Places, has_end, keeps_alive, length},
+};
 use bytes::BytesMut;
 use http::{
     HeaderMap, Method, Request, StatusCode, Uri, Version,
@@ -18,9 +21,9 @@ const MAX_BYTES: usize = (64 << 10) - 1;
 /// Room for the fields that the gateway adds on the way to the upstream.
 const ADDED_FIELDS: usize = 10;
 
-/// A request without its body.
+/// A request, not yet with its body.
 pub(super) struct Head {
-    pub request: Request<()>,
+    pub request: Request<RequestBody>,
     pub framing: Framing,
     pub asked: Asked,
 }
@@ -107,7 +110,7 @@ pub(super) fn take(
         takes_trailers: noticed.te && takes_trailers(headers),
         expects_continue: noticed.expectation && version == Version::HTTP_11 && expects_continue(headers),
     };
-    let mut request = Request::new(());
+    let mut request = Request::new(RequestBody::Empty);
     *request.method_mut() = method;
     *request.uri_mut() = uri;
     *request.version_mut() = version;

@@ -18,8 +18,8 @@ use std::mem::MaybeUninit;
 /// The longest head of an answer, in bytes.
 const MAX_BYTES: usize = 60 << 10;
 
-/// Room for the fields that the gateway adds to an answer.
-const ADDED_FIELDS: usize = 10;
+/// Room for the fields that the gateway adds to an answer, or to the request that uses its header map next.
+const ADDED_FIELDS: usize = 16;
 
 /// How the request's body is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -77,11 +77,13 @@ fn write_length(length: u64, out: &mut Vec<u8>) {
 }
 
 /// Takes an answer's head from the start of what was read, or nothing if its end has not come. `looked_at` is what was looked
-/// at before in vain, so that a head that comes byte by byte is not parsed as often.
+/// at before in vain, so that a head that comes byte by byte is not parsed as often. The fields are put into the spare header
+/// map, which is empty.
 pub(super) fn take(
     read: &mut BytesMut,
     looked_at: &mut usize,
     asked: &Method,
+    spare: &mut HeaderMap,
 ) -> Result<Option<AnswerHead>, &'static str> {
     if read.is_empty() || (*looked_at > 0 && !has_end(read.get(looked_at.saturating_sub(3)..).unwrap_or_default())) {
         *looked_at = read.len();
@@ -106,7 +108,8 @@ pub(super) fn take(
     let places = Places::of(read, answer.headers);
     let bytes = read.split_to(length).freeze();
     *looked_at = 0;
-    let mut headers = HeaderMap::with_capacity(places.count() + ADDED_FIELDS);
+    let mut headers = std::mem::take(spare);
+    headers.reserve(places.count() + ADDED_FIELDS);
     places.cut(&bytes, &mut headers, |_| {}).map_err(|_| "a field of its head is malformed")?;
     let framing = framing(&headers, status, version, asked)?;
     let keep_alive = keeps_alive(&headers, version) && !matches!(framing, Framing::UntilClose);

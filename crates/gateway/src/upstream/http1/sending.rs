@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{http1::Outbox, meter::Upload};
 use bytes::Bytes;
-use http::{Method, Request, request};
+use http::{HeaderMap, Method, Request, request};
 use http_body::Body;
 use std::{
     io,
@@ -27,6 +27,14 @@ pub(super) struct Sending {
     ended: bool,
     written: bool,
     done: bool,
+}
+
+/// Memory that one request after another uses.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    pub buffer: Vec<u8>,
+    /// Empty.
+    pub headers: HeaderMap,
 }
 
 #[derive(Debug)]
@@ -61,9 +69,10 @@ impl Sending {
         self.written
     }
 
-    /// The buffer, for the next request.
-    pub(super) fn into_scratch(self) -> Vec<u8> {
-        self.outbox.into_buffer()
+    /// The memory, for the next request and its answer.
+    pub(super) fn into_scratch(mut self) -> Scratch {
+        self.head.headers.clear();
+        Scratch { buffer: self.outbox.into_buffer(), headers: self.head.headers }
     }
 
     /// The request as it was, unless a part of its body is gone.

@@ -21,9 +21,9 @@ struct Read {
 /// Reads an answer that arrives in those portions and then ends.
 fn read<'a>(method: &Method, portions: impl IntoIterator<Item = &'a [u8]>) -> Result<Read, &'static str> {
     let mut portions = portions.into_iter().filter(|portion| !portion.is_empty());
-    let (mut buffer, mut looked_at) = (BytesMut::new(), 0);
+    let (mut buffer, mut looked_at, mut spare) = (BytesMut::new(), 0, HeaderMap::new());
     let head = loop {
-        match head::take(&mut buffer, &mut looked_at, method)? {
+        match head::take(&mut buffer, &mut looked_at, method, &mut spare)? {
             Some(head) => break head,
             None => buffer.extend_from_slice(portions.next().ok_or("closed")?),
         }
