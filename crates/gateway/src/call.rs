@@ -27,7 +27,11 @@ use std::{cell::Cell, rc::Rc, time::Instant};
 const MAX_HEADERS: usize = 100;
 
 /// Answers the request. Whatever happens, a known caller's call is recorded once.
-pub(crate) async fn answer(core: Rc<Core>, connection: Rc<Connection>, request: Request<RequestBody>) -> Response<Reply> {
+pub(crate) async fn answer(
+    core: Rc<Core>,
+    connection: Rc<Connection>,
+    request: Request<RequestBody>,
+) -> Response<Reply> {
     let (head, body) = request.into_parts();
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&head.headers, now);

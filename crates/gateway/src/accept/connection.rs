@@ -198,11 +198,6 @@ impl Connection {
         self.between_requests.set(true);
     }
 
-    /// Whether the last request was answered before its end.
-    pub(super) const fn has_unread_body(&self) -> bool {
-        !self.between_requests.get() && self.greeted.get()
-    }
-
     /// Makes it a tunnel as soon as the answer with 101 is out.
     pub(crate) fn leave_tunnel(&self, tunnel: Box<Tunnel>) {
         *self.tunnel.borrow_mut() = Some(tunnel);

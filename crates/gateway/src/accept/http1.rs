@@ -5,7 +5,7 @@
 //! looks whether its client has left; then the call is dropped. A connection on which nothing has happened for a second
 //! gives its buffers away, and the room for the largest call.
 
-use super::{Connection, Core, RequestBody};
+use super::{Connection, Core, RequestBody, linger};
 use crate::{call, meter::Reply, websocket::Tunnel};
 use http::{Request, Response, StatusCode};
 use std::{
@@ -19,7 +19,6 @@ use std::{
 mod answer;
 mod body;
 mod date;
-mod hang_up;
 mod head;
 mod io;
 mod sending;
@@ -29,7 +28,6 @@ mod wire;
 
 pub(super) use body::Incoming;
 pub(crate) use date::Date;
-use hang_up::hang_up;
 use head::{Asked, Head};
 pub(super) use io::Io;
 use sending::{Sent, send};
@@ -48,10 +46,17 @@ pub(super) async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, io: Io) 
                     return;
                 }
             }
-            Next::HangUp => return Box::pin(hang_up(connection, wire)).await,
+            Next::HangUp => {
+                let heard_out = wire.borrow().is_heard_out();
+                let Some((io, _)) = wire.borrow_mut().take_io() else { return };
+                return match heard_out {
+                    true => linger::shut(connection, io).await,
+                    false => Box::pin(linger::end(connection, io)).await,
+                };
+            }
             Next::Drop => return,
             Next::Tunnel(tunnel) => {
-                let Some((io, early)) = wire.borrow_mut().into_tunnel() else { return };
+                let Some((io, early)) = wire.borrow_mut().take_io() else { return };
                 return Box::pin(tunnel.run(core, connection, io, early)).await;
             }
         }
@@ -85,9 +90,9 @@ async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, wire: &Rc<RefCel
     wire.borrow_mut().begin_message();
     loop {
         let Head { mut request, framing, asked } = match poll_fn(|cx| poll_head(connection, wire, cx)).await {
-            Heard::Request(head) => head,
-            Heard::Nothing(next) => return next,
-            Heard::Malformed(status) => {
+            Ok(head) => head,
+            Err(Silence::Over(next)) => return next,
+            Err(Silence::Malformed(status)) => {
                 let mut response = Response::new(Reply::Whole(Default::default()));
                 *response.status_mut() = status;
                 return match send(core, connection, wire, response, Asked::UNREADABLE).await {
@@ -117,37 +122,37 @@ async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, wire: &Rc<RefCel
     }
 }
 
-enum Heard {
-    Request(Head),
+/// Why there is no request.
+enum Silence {
     Malformed(StatusCode),
-    Nothing(Next),
+    Over(Next),
 }
 
 /// Waits for the next request's head.
-fn poll_head(connection: &Connection, wire: &RefCell<Wire>, cx: &mut Context<'_>) -> Poll<Heard> {
+fn poll_head(connection: &Connection, wire: &RefCell<Wire>, cx: &mut Context<'_>) -> Poll<Result<Head, Silence>> {
     let wire = &mut *wire.borrow_mut();
     loop {
         match wire.take_head() {
-            Ok(Some(head)) => return Poll::Ready(Heard::Request(head)),
+            Ok(Some(head)) => return Poll::Ready(Ok(head)),
             Ok(None) => {}
-            Err(status) => return Poll::Ready(Heard::Malformed(status)),
+            Err(status) => return Poll::Ready(Err(Silence::Malformed(status))),
         }
         match wire.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => continue,
-            Poll::Ready(Ok(0)) => return Poll::Ready(Heard::Nothing(Next::HangUp)),
-            Poll::Ready(Err(_)) => return Poll::Ready(Heard::Nothing(Next::Drop)),
+            Poll::Ready(Ok(0)) => return Poll::Ready(Err(Silence::Over(Next::HangUp))),
+            Poll::Ready(Err(_)) => return Poll::Ready(Err(Silence::Over(Next::Drop))),
             Poll::Pending => {}
         }
         let told = connection.poll_told(cx);
         if connection.is_doomed() {
-            return Poll::Ready(Heard::Nothing(Next::Drop));
+            return Poll::Ready(Err(Silence::Over(Next::Drop)));
         }
         if wire.inbox.bytes.is_empty() && connection.is_draining() {
-            return Poll::Ready(Heard::Nothing(Next::HangUp));
+            return Poll::Ready(Err(Silence::Over(Next::HangUp)));
         }
         ready!(told);
         if wire.inbox.bytes.is_empty() && connection.may_rest() {
-            return Poll::Ready(Heard::Nothing(Next::Rest));
+            return Poll::Ready(Err(Silence::Over(Next::Rest)));
         }
     }
 }

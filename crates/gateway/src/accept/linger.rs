@@ -24,12 +24,27 @@ const PIECE_BYTES: usize = 16 << 10;
 pub(super) async fn end(connection: &Connection, io: impl AsyncRead + AsyncWrite + Unpin) {
     tokio::select! {
         biased;
-        () = connection.told() => {}
+        () = doomed(connection) => {}
         () = discard(io, PATIENCE) => {}
     }
 }
 
-/// The same for a socket that is no connection of the core's.
+/// Ends our direction of a connection whose client has been heard out.
+pub(super) async fn shut(connection: &Connection, mut io: impl AsyncWrite + Unpin) {
+    tokio::select! {
+        biased;
+        () = doomed(connection) => {}
+        _ = io.shutdown() => {}
+    }
+}
+
+async fn doomed(connection: &Connection) {
+    while !connection.is_doomed() {
+        connection.told().await;
+    }
+}
+
+/// The same as [`end`] for a socket that is no connection of the core's.
 pub(super) async fn discard(mut io: impl AsyncRead + AsyncWrite + Unpin, patience: Duration) {
     let _ = timeout(patience, async {
         io.shutdown().await?;

@@ -36,7 +36,7 @@ pub(super) async fn send(
     asked: Asked,
 ) -> Sent {
     if !wire.borrow().body_is_done() {
-        poll_fn(|cx| Poll::Ready(wire.borrow_mut().skip_body(cx))).await;
+        skip_body(wire).await;
     }
     let (head, reply) = response.into_parts();
     let frames = Frames::of(head.status, &reply, asked);
@@ -59,9 +59,17 @@ pub(super) async fn send(
         return Sent::Broken;
     }
     if !wire.borrow().body_is_done() {
-        poll_fn(|cx| Poll::Ready(wire.borrow_mut().skip_body(cx))).await;
+        skip_body(wire).await;
     }
     Sent::Whole { keeps: keeps && wire.borrow().body_is_done() && !connection.is_draining() }
+}
+
+async fn skip_body(wire: &RefCell<Wire>) {
+    poll_fn(|cx| {
+        wire.borrow_mut().skip_body(cx);
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// What is left to be sent.

@@ -115,11 +115,6 @@ impl Wire {
         Pin::new(io).poll_flush(cx)
     }
 
-    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let io = self.io.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        Pin::new(io).poll_shutdown(cx)
-    }
-
     /// Waits for something to read, without a place to put it.
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.io {
@@ -219,8 +214,8 @@ impl Wire {
         self.body_is_done() && self.inbox.bytes.is_empty()
     }
 
-    /// The connection for another protocol, with what was read of it already.
-    pub(super) fn into_tunnel(&mut self) -> Option<(Io, Bytes)> {
+    /// Gives the connection away, with what was read of it already.
+    pub(super) fn take_io(&mut self) -> Option<(Io, Bytes)> {
         let read = self.inbox.bytes.split().freeze();
         self.io.take().map(|io| (io, read))
     }
