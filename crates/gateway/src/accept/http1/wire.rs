@@ -146,8 +146,11 @@ impl Wire {
 
     /// More of the body of that request; nothing at its end.
     pub(super) fn poll_body(&mut self, turn: u64, cx: &mut Context<'_>) -> Poll<Result<Option<Bytes>, BodyError>> {
+        if self.turn != turn {
+            return Poll::Ready(Err(BodyError::Closed));
+        }
         self.waits = None;
-        if self.turn != turn || self.io.is_none() || self.broken {
+        if self.io.is_none() || self.broken {
             return Poll::Ready(Err(BodyError::Closed));
         }
         if std::mem::take(&mut self.asks) && self.inbox.bytes.is_empty() {
