@@ -46,7 +46,6 @@ mod http1;
 mod http2;
 mod linger;
 mod preface;
-mod resumed;
 mod room;
 mod scanned;
 mod streams;

@@ -4,8 +4,7 @@
 //! answers on each stream that the client has not read yet. Extended CONNECT (RFC 8441) is not offered: WebSocket comes
 //! over HTTP/1.1.
 
-use super::{Connection, Core, scanned::Scanned, streams::Streams};
-use super::{Connection, Core, RequestBody, streams::Streams};
+use super::{Connection, Core, RequestBody, scanned::Scanned, streams::Streams};
 use crate::{call, grpc};
 use http::{
     HeaderMap, HeaderValue,

@@ -41,7 +41,7 @@ pub(super) async fn send(
     let (head, reply) = response.into_parts();
     let frames = Frames::of(head.status, &reply, asked);
     let trailers = answer::announced_trailers(&head.headers, frames, asked);
-    let mut keeps = asked.keep_alive && frames != Frames::UntilClose && !connection.is_draining();
+    let mut keeps = asked.keep_alive && frames != Frames::UntilClose && !is_leaving(core, connection);
     {
         let mut wire = wire.borrow_mut();
         keeps &= wire.body_is_done() || wire.body_is_wanted();
@@ -61,7 +61,12 @@ pub(super) async fn send(
     if !wire.borrow().body_is_done() {
         skip_body(wire).await;
     }
-    Sent::Whole { keeps: keeps && wire.borrow().body_is_done() && !connection.is_draining() }
+    Sent::Whole { keeps: keeps && wire.borrow().body_is_done() && !is_leaving(core, connection) }
+}
+
+/// Whether the client is to go elsewhere with its next request.
+fn is_leaving(core: &Core, connection: &Connection) -> bool {
+    connection.is_draining() || core.leaving.get()
 }
 
 async fn skip_body(wire: &RefCell<Wire>) {
