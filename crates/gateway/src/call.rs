@@ -10,9 +10,8 @@ use crate::{
     headers, idempotency, identity,
     matching::{self, Reached, Target},
     meter::{Metered, Reply, Source, Upload, UploadState},
-    request_id::{RequestText, X_REQUEST_ID},
     reserve::{self, Draft, Ending, Permit},
-    respond::{Refusal, Standings},
+    respond::{Refusal, SaidCost, Standings},
     upstream::{Answer, AnswerBody},
     watch::{self, Sums},
     websocket,
@@ -173,10 +172,13 @@ pub(crate) async fn carry_out(
         Ok(answer) => answer,
         Err(refusal) => return give_up(core, permit, refusal.sent(upload.sent.get()), &standings),
     };
-    headers::to_client(&mut head.headers);
-    finish(&mut head.headers, &permit.draft().request_id, &standings);
+    headers::to_client(&mut head.headers, standings.policy.is_some());
     let status = head.status.as_u16();
-    standings.put_cost(permit.announced(status, body.size_hint().exact()), &mut head.headers);
+    let cost = permit.announced(status, body.size_hint().exact());
+    let mut fields = Some(standings.fields(&permit.draft().request_id, cost.into()));
+    if !(matches!(body, AnswerBody::Full(_)) && connection.takes_lines()) {
+        fields.take().into_iter().for_each(|fields| fields.put(&mut head.headers));
+    }
     let whole = match body {
         AnswerBody::Full(bytes) => bytes,
         AnswerBody::Switched(upstream) => {
@@ -192,13 +194,16 @@ pub(crate) async fn carry_out(
     // The answer is here as a whole, so its head waits for the record too.
     let request_id = permit.draft().request_id.clone();
     match permit.settle_in_turn(Ending { status, outcome, bytes_out: whole.len() as u64 }).await {
-        Ok(()) => Response::from_parts(head, Reply::Whole(whole)),
+        Ok(()) => match fields {
+            Some(fields) => Response::from_parts(head, Reply::Ready(whole, fields)),
+            None => Response::from_parts(head, Reply::Whole(whole)),
+        },
         Err(error) => {
             tracing::error!(%error, "an answer is withheld because its event could not be recorded");
             core.shared.metrics.count_refusal(Code::MeteringUnavailable);
             let refusal = Refusal::of(Code::MeteringUnavailable).sent(true);
             let mut response = refusal.answer(&core.shared.portal_url, &request_id);
-            finish(response.headers_mut(), &request_id, &standings);
+            standings.fields(&request_id, SaidCost::Nothing).put(response.headers_mut());
             response
         }
     }
@@ -279,8 +284,7 @@ fn give_up(core: &Rc<Core>, permit: Permit, refusal: Refusal, standings: &Standi
         tracing::error!(%error, "a call that the upstream did not answer is not recorded");
     }
     let mut response = refusal.answer(&core.shared.portal_url, &request_id);
-    finish(response.headers_mut(), &request_id, standings);
-    standings.put_cost(0, response.headers_mut());
+    standings.fields(&request_id, SaidCost::Units(0)).put(response.headers_mut());
     response
 }
 
@@ -315,14 +319,8 @@ pub(crate) fn refuse(
         }
     }
     let mut response = refusal.answer(&core.shared.portal_url, &draft.request_id);
-    finish(response.headers_mut(), &draft.request_id, standings);
-    if caller.is_some_and(|caller| caller.key().environment == Environment::Live) {
-        standings.put_cost(0, response.headers_mut());
-    }
+    let pays = caller.is_some_and(|caller| caller.key().environment == Environment::Live);
+    let cost = if pays { SaidCost::Units(0) } else { SaidCost::Nothing };
+    standings.fields(&draft.request_id, cost).put(response.headers_mut());
     response
-}
-
-pub(crate) fn finish(headers: &mut http::HeaderMap, request_id: &RequestText, standings: &Standings) {
-    headers.insert(X_REQUEST_ID, request_id.header());
-    standings.put(headers);
 }

@@ -33,7 +33,7 @@ pub(crate) fn translate(mut response: Response<Reply>) -> Response<Reply> {
     let Some(Refused(code)) = response.extensions_mut().remove::<Refused>() else { return response };
     let detail = match response.body() {
         Reply::Whole(problem) => detail(problem),
-        Reply::Streaming(_) | Reply::Frames(_) => None,
+        Reply::Ready(..) | Reply::Streaming(_) | Reply::Frames(_) => None,
     };
     let description = code.describe();
     let message = format!("{} ({})", detail.as_deref().unwrap_or(description.title), description.code);

@@ -2,6 +2,7 @@
 
 use crate::{
     accept::{Connection, Core},
+    fields,
     request_id::X_REQUEST_ID,
     reserve::Draft,
     snapshot::Upstream,
@@ -70,8 +71,10 @@ pub(crate) fn to_upstream(
 }
 
 /// Turns the upstream's headers into the client's.
-pub(crate) fn to_client(headers: &mut HeaderMap) {
-    strip(headers, is_hop_by_hop);
+///
+/// `limited` says that the gateway will say how limits stand.
+pub(crate) fn to_client(headers: &mut HeaderMap, limited: bool) {
+    strip(headers, |name| is_hop_by_hop(name) || fields::is_ours(name, limited));
     drop_portals_set_cookies(headers);
 }
 

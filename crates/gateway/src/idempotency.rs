@@ -30,7 +30,7 @@ use crate::{
     meter::{Reply, Source},
     ports::{Attempt, Begun, IdempotencyStore},
     reserve::{self, Draft, Ending, Permit},
-    respond::{Refusal, Standings},
+    respond::{Refusal, SaidCost, Standings},
 };
 use bytes::Bytes;
 use domain::{
@@ -101,7 +101,7 @@ pub(crate) async fn answer(
         // The task panicked; what it held has recorded the call.
         let refusal = Refusal::new(Code::UpstreamUnreachable, "The gateway failed while it carried the call out.");
         let mut response = refusal.answer(&core.shared.portal_url, &request_id);
-        call::finish(response.headers_mut(), &request_id, &Standings::default());
+        Standings::default().fields(&request_id, SaidCost::Nothing).put(response.headers_mut());
         response
     })
 }
@@ -135,8 +135,7 @@ impl Entered {
             tracing::error!(%error, "a replay is not recorded");
         }
         let mut response = answer.replay();
-        call::finish(response.headers_mut(), &request_id, standings);
-        standings.put_cost(0, response.headers_mut());
+        standings.fields(&request_id, SaidCost::Units(0)).put(response.headers_mut());
         response
     }
 }

@@ -28,6 +28,7 @@ mod client_address;
 mod config;
 mod cost;
 mod decimal;
+mod fields;
 mod forward;
 mod grpc;
 mod headers;

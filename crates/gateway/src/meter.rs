@@ -5,6 +5,7 @@
 
 use crate::{
     accept::{BodyError, Connection, RequestBody},
+    fields::Fields,
     reserve::{Ending, Permit},
     upstream::{AnswerBody, ExchangeError, Patience},
 };
@@ -201,6 +202,8 @@ impl Body for Upload {
 pub(crate) enum Reply {
     /// Our own words, or an answer that is here as a whole and recorded.
     Whole(Bytes),
+    /// The same, with what the gateway says of it, for a client of HTTP/1.
+    Ready(Bytes, Fields),
     Streaming(Box<Metered>),
     /// Read before, in part or as a whole.
     Frames(Box<Frames>),
@@ -209,6 +212,14 @@ pub(crate) enum Reply {
 impl Reply {
     pub(crate) fn text(text: String) -> Self {
         Self::Whole(Bytes::from(text))
+    }
+
+    /// Lines that belong into the head, besides those of its map.
+    pub(crate) fn lines(&self) -> &[u8] {
+        match self {
+            Self::Ready(_, fields) => fields.as_bytes(),
+            _ => &[],
+        }
     }
 }
 
@@ -308,8 +319,8 @@ impl Body for Reply {
 
     fn poll_frame(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
         match self.get_mut() {
-            Self::Whole(bytes) if bytes.is_empty() => Poll::Ready(None),
-            Self::Whole(bytes) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
+            Self::Whole(bytes) | Self::Ready(bytes, _) if bytes.is_empty() => Poll::Ready(None),
+            Self::Whole(bytes) | Self::Ready(bytes, _) => Poll::Ready(Some(Ok(Frame::data(std::mem::take(bytes))))),
             Self::Streaming(metered) => metered.poll(cx),
             Self::Frames(frames) => frames.poll(cx),
         }
@@ -317,7 +328,7 @@ impl Body for Reply {
 
     fn is_end_stream(&self) -> bool {
         match self {
-            Self::Whole(bytes) => bytes.is_empty(),
+            Self::Whole(bytes) | Self::Ready(bytes, _) => bytes.is_empty(),
             Self::Streaming(metered) => metered.permit.is_none() && metered.body.is_end_stream(),
             Self::Frames(frames) => frames.is_end_stream(),
         }
@@ -325,7 +336,7 @@ impl Body for Reply {
 
     fn size_hint(&self) -> SizeHint {
         match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.len() as u64),
+            Self::Whole(bytes) | Self::Ready(bytes, _) => SizeHint::with_exact(bytes.len() as u64),
             Self::Streaming(metered) => metered.body.size_hint(),
             Self::Frames(frames) => frames.size_hint(),
         }

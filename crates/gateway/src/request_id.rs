@@ -19,6 +19,10 @@ impl RequestText {
     pub(crate) fn header(&self) -> HeaderValue {
         self.0.clone()
     }
+
+    pub(crate) const fn value(&self) -> &HeaderValue {
+        &self.0
+    }
 }
 
 impl Deref for RequestText {

@@ -2,8 +2,14 @@
 //!
 //! The status and the words of each refusal are one table, [`Code::describe`]; this is the one place that sends them.
 
-use crate::{decimal::Decimal, grpc::Refused, idempotency::Ours, meter::Reply};
-use bytes::Bytes;
+use crate::{
+    decimal::Decimal,
+    fields::{self, Fields},
+    grpc::Refused,
+    idempotency::Ours,
+    meter::Reply,
+    request_id::RequestText,
+};
 use domain::{
     limit::{Limit, caller::Scope, sliding::Standing},
     period::Period,
@@ -11,20 +17,10 @@ use domain::{
     refusal::Code,
 };
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Response, StatusCode,
+    HeaderValue, Response, StatusCode,
     header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE},
 };
 use std::borrow::Cow;
-
-const RATELIMIT: HeaderName = HeaderName::from_static("ratelimit");
-const RATELIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
-const X_RATELIMIT_LIMIT: HeaderName = HeaderName::from_static("x-ratelimit-limit");
-const X_RATELIMIT_REMAINING: HeaderName = HeaderName::from_static("x-ratelimit-remaining");
-const X_RATELIMIT_RESET: HeaderName = HeaderName::from_static("x-ratelimit-reset");
-const X_RATELIMIT_WARNING: HeaderName = HeaderName::from_static("x-ratelimit-warning");
-const X_QUOTA_WARNING: HeaderName = HeaderName::from_static("x-quota-warning");
-const X_TURNPIKE_CREDIT_REMAINING: HeaderName = HeaderName::from_static("x-turnpike-credit-remaining");
-const X_TURNPIKE_UNITS: HeaderName = HeaderName::from_static("x-turnpike-units");
 
 /// A no, and why. Named where it happens, answered here.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -95,6 +91,22 @@ impl Refusal {
     }
 }
 
+/// What an answer says of the call's cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SaidCost {
+    /// The call has none: nobody pays for it.
+    Nothing,
+    /// It is known only at the answer's end.
+    Unknown,
+    Units(u64),
+}
+
+impl From<Option<u64>> for SaidCost {
+    fn from(units: Option<u64>) -> Self {
+        units.map_or(Self::Unknown, Self::Units)
+    }
+}
+
 /// How the caller's limits and quota stand after this call.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Standings {
@@ -120,29 +132,27 @@ pub(crate) struct QuotaStanding {
 }
 
 impl Standings {
-    /// Sets RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers) and the older X-RateLimit fields, which
-    /// show the limit that has the fewest calls left.
-    pub(crate) fn put(&self, headers: &mut HeaderMap) {
+    /// What every answer says: the call's id, RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), the
+    /// older X-RateLimit fields, which show the limit that has the fewest calls left, and what the call cost.
+    pub(crate) fn fields(&self, request_id: &RequestText, cost: SaidCost) -> Fields {
+        let mut fields = Fields::with_capacity(512);
+        fields.add(fields::REQUEST_ID, request_id.value());
+        self.add_limits(&mut fields);
+        if let SaidCost::Units(units) = cost {
+            fields.add_number(fields::X_TURNPIKE_UNITS, units);
+        }
+        if cost != SaidCost::Nothing {
+            self.add_rest(&mut fields);
+        }
+        fields
+    }
+
+    fn add_limits(&self, fields: &mut Fields) {
         let Some(policy) = &self.policy else { return };
-        headers.insert(RATELIMIT_POLICY, policy.clone());
-        // One allocation for all values, which are cut out of it at the end.
-        let mut text = Vec::with_capacity(192);
-        for standing in self.limits.iter().flatten() {
-            let (remaining, reset) = (u64::from(standing.remaining), u64::from(standing.reset_seconds));
-            put_field(&mut text, ["", standing.limit.window.code()], remaining, reset);
-        }
-        for (scope, standing) in &self.own {
-            let (remaining, reset) = (u64::from(standing.remaining), u64::from(standing.reset_seconds));
-            put_field(&mut text, [scope.prefix(), standing.limit.window.code()], remaining, reset);
-        }
-        if let Some(QuotaStanding { quota, used, reset_seconds }) = self.quota {
-            put_field(&mut text, ["", "quota"], quota.units.saturating_sub(used), reset_seconds);
-        }
-        let fields_end = text.len();
-        if let Some(warning) = &self.warning
-            && let Ok(value) = HeaderValue::from_str(warning)
-        {
-            headers.insert(X_RATELIMIT_WARNING, value);
+        fields.add(fields::RATELIMIT_POLICY, policy);
+        fields.add_written(fields::RATELIMIT, |text| self.write_limits(text));
+        if let Some(warning) = self.warning.as_deref().and_then(|text| HeaderValue::from_str(text).ok()) {
+            fields.add(fields::X_RATELIMIT_WARNING, &warning);
         }
         let standings = self.limits.iter().flatten().chain(self.own.iter().map(|(_, standing)| standing));
         let tightest = standings.min_by_key(|standing| standing.remaining);
@@ -153,51 +163,45 @@ impl Standings {
             (None, Some(of)) => (of.quota.units, of.quota.units.saturating_sub(of.used), of.reset_seconds),
             (None, None) => return,
         };
-        let ends = [limit, remaining, reset].map(|number| {
-            text.extend_from_slice(Decimal::of(number).as_bytes());
-            text.len()
-        });
-        let text = Bytes::from(text);
-        let mut start = 0;
-        let names = [RATELIMIT, X_RATELIMIT_LIMIT, X_RATELIMIT_REMAINING, X_RATELIMIT_RESET];
-        for (name, end) in names.into_iter().zip([fields_end].into_iter().chain(ends)) {
-            if let Ok(value) = HeaderValue::from_maybe_shared(text.slice(start..end)) {
-                headers.insert(name, value);
-            }
-            start = end;
+        fields.add_number(fields::X_RATELIMIT_LIMIT, limit);
+        fields.add_number(fields::X_RATELIMIT_REMAINING, remaining);
+        fields.add_number(fields::X_RATELIMIT_RESET, reset);
+    }
+
+    fn write_limits(&self, text: &mut Vec<u8>) {
+        let start = text.len();
+        for standing in self.limits.iter().flatten() {
+            let (remaining, reset) = (u64::from(standing.remaining), u64::from(standing.reset_seconds));
+            put_field(text, start, ["", standing.limit.window.code()], remaining, reset);
+        }
+        for (scope, standing) in &self.own {
+            let (remaining, reset) = (u64::from(standing.remaining), u64::from(standing.reset_seconds));
+            put_field(text, start, [scope.prefix(), standing.limit.window.code()], remaining, reset);
+        }
+        if let Some(QuotaStanding { quota, used, reset_seconds }) = self.quota {
+            put_field(text, start, ["", "quota"], quota.units.saturating_sub(used), reset_seconds);
         }
     }
 
-    /// Says what the call cost, and that a quota is passed where the plan only warns of it.
-    ///
-    /// Where the cost is known only at the answer's end, nothing is said of it.
-    pub(crate) fn put_cost(&self, units: impl Into<Option<u64>>, headers: &mut HeaderMap) {
-        match units.into() {
-            Some(units) => {
-                let digit = usize::try_from(units).ok().and_then(|units| DIGITS.get(units));
-                let value = digit.map_or_else(|| HeaderValue::from(units), |digit| HeaderValue::from_static(digit));
-                headers.insert(X_TURNPIKE_UNITS, value);
-            }
-            None => drop(headers.remove(X_TURNPIKE_UNITS)),
-        }
+    /// The credit that is left, and that a quota is passed where the plan only warns of it.
+    fn add_rest(&self, fields: &mut Fields) {
         if let Some(left) = self.credit {
-            headers.insert(X_TURNPIKE_CREDIT_REMAINING, HeaderValue::from(left));
+            fields.add_number(fields::X_TURNPIKE_CREDIT_REMAINING, left);
         }
-        let passed = self.quota.filter(|of| of.quota.beyond == Beyond::Warn && of.used > of.quota.units);
-        if let Some(of) = passed
-            && let Ok(value) = HeaderValue::from_str(&format!("{} of {} units used", of.used, of.quota.units))
-        {
-            headers.insert(X_QUOTA_WARNING, value);
+        if let Some(of) = self.quota.filter(|of| of.quota.beyond == Beyond::Warn && of.used > of.quota.units) {
+            fields.add_written(fields::X_QUOTA_WARNING, |text| {
+                text.extend_from_slice(Decimal::of(of.used).as_bytes());
+                text.extend_from_slice(b" of ");
+                text.extend_from_slice(Decimal::of(of.quota.units).as_bytes());
+                text.extend_from_slice(b" units used");
+            });
         }
     }
 }
 
-/// What most calls cost is one of these.
-const DIGITS: [&str; 10] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9"];
-
 /// `"name";r=1;t=2`, after a comma where it is not the first.
-fn put_field(text: &mut Vec<u8>, name: [&str; 2], remaining: u64, reset_seconds: u64) {
-    text.extend_from_slice(if text.is_empty() { b"\"" } else { b", \"" });
+fn put_field(text: &mut Vec<u8>, start: usize, name: [&str; 2], remaining: u64, reset_seconds: u64) {
+    text.extend_from_slice(if text.len() == start { b"\"" } else { b", \"" });
     name.iter().for_each(|part| text.extend_from_slice(part.as_bytes()));
     text.extend_from_slice(b"\";r=");
     text.extend_from_slice(Decimal::of(remaining).as_bytes());
@@ -223,7 +227,9 @@ pub(crate) fn policy(scopes: [(Scope, &[Limit]); 3], quota: Option<(Quota, Perio
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request_id::RequestIds;
     use domain::limit::Window;
+    use http::HeaderMap;
 
     #[test]
     fn the_fields_follow_the_draft_and_the_older_ones_show_the_tightest_limit() {
@@ -247,8 +253,16 @@ mod tests {
             credit: Some(12),
         };
         let mut headers = HeaderMap::new();
-        standings.put(&mut headers);
-        standings.put_cost(3, &mut headers);
+        headers.insert("ratelimit", HeaderValue::from_static("another's"));
+        let request_id = RequestIds::new().take(&headers, at(0));
+        let fields = standings.fields(&request_id, SaidCost::Units(3));
+        let lines = String::from_utf8(fields.as_bytes().to_vec()).expect("text");
+        assert_eq!(
+            lines.lines().filter(|line| line.split(':').next().is_some_and(|name| fields::is_ours(name, true))).count(),
+            9
+        );
+        assert_eq!((lines.lines().count(), lines.matches("\r\n").count()), (9, 9));
+        fields.put(&mut headers);
         let text = |name: &str| headers[name].to_str().expect("text").to_owned();
         assert_eq!(
             text("ratelimit-policy"),

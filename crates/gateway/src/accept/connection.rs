@@ -42,6 +42,7 @@ pub(crate) struct Connection {
     told: Cell<bool>,
     /// Who waits to be told.
     listener: RefCell<Option<Waker>>,
+    takes_lines: Cell<bool>,
     /// What the client's TLS proved, where it showed a certificate.
     certificate: OnceCell<Rc<PeerCertificate>>,
     /// The HTTP/2 connection's streams; empty for HTTP/1 and for a stream.
@@ -108,6 +109,7 @@ impl Connection {
             cut_off: Cell::new(false),
             told: Cell::new(false),
             listener: RefCell::default(),
+            takes_lines: Cell::new(false),
             certificate: OnceCell::new(),
             streams: OnceCell::new(),
             trunk: None,
@@ -168,6 +170,15 @@ impl Connection {
 
     pub(crate) fn end_answer(&self) {
         self.rest();
+    }
+
+    /// From now on its answers may have lines besides their header map: [`crate::meter::Reply::lines`].
+    pub(super) fn take_lines(&self) {
+        self.takes_lines.set(true);
+    }
+
+    pub(crate) const fn takes_lines(&self) -> bool {
+        self.takes_lines.get()
     }
 
     /// Whether it is a stream of an HTTP/2 connection.

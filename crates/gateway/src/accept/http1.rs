@@ -37,6 +37,7 @@ use wire::Wire;
 pub(super) async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, io: Io) {
     let open = Open(Rc::new(RefCell::new(Wire::new(io))));
     let wire = &open.0;
+    connection.take_lines();
     loop {
         // Boxed, so that a connection that rests does not hold room for a call.
         match Box::pin(converse(core, connection, wire)).await {

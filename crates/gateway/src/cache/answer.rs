@@ -90,7 +90,7 @@ pub(super) fn say_forwarded(headers: &mut HeaderMap, why: &str, stored: bool) {
 /// The fields that are kept: none of a connection, of one call or of one client.
 pub(super) fn to_keep(answer: &HeaderMap) -> HeaderMap {
     let mut kept = answer.clone();
-    headers::to_client(&mut kept);
+    headers::to_client(&mut kept, true);
     for name in [&AGE, &SET_COOKIE, &TRAILER, &CACHE_STATUS] {
         kept.remove(name);
     }

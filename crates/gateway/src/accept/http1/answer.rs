@@ -56,6 +56,7 @@ pub(super) fn write(
         }
         write_field(name.as_str().as_bytes(), value.as_bytes(), out);
     }
+    out.extend_from_slice(reply.lines());
     match frames {
         Frames::Length(length) => write_field(b"content-length", Decimal::of(length).as_bytes(), out),
         Frames::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),

@@ -1,0 +1,92 @@
+//! The fields that the gateway adds to an answer, as lines of HTTP/1.1. A header map would hash each name, to find out that
+//! nobody else has said the same; for most answers that is more work than all they say.
+
+use crate::decimal::Decimal;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+// Names as they are sent. An answer that has them as lines has none of them in its header map: `is_ours`.
+pub(crate) const REQUEST_ID: &str = "x-request-id";
+pub(crate) const RATELIMIT_POLICY: &str = "ratelimit-policy";
+pub(crate) const RATELIMIT: &str = "ratelimit";
+pub(crate) const X_RATELIMIT_LIMIT: &str = "x-ratelimit-limit";
+pub(crate) const X_RATELIMIT_REMAINING: &str = "x-ratelimit-remaining";
+pub(crate) const X_RATELIMIT_RESET: &str = "x-ratelimit-reset";
+pub(crate) const X_RATELIMIT_WARNING: &str = "x-ratelimit-warning";
+pub(crate) const X_QUOTA_WARNING: &str = "x-quota-warning";
+pub(crate) const X_TURNPIKE_UNITS: &str = "x-turnpike-units";
+pub(crate) const X_TURNPIKE_CREDIT_REMAINING: &str = "x-turnpike-credit-remaining";
+
+/// Whether nobody but the gateway says this to a client, or, where it says how limits stand (`limited`), only then. Names
+/// are in lower case, as in a header map.
+pub(crate) fn is_ours(name: &str, limited: bool) -> bool {
+    match name.as_bytes().first() {
+        Some(b'x') => match name {
+            REQUEST_ID | X_QUOTA_WARNING | X_TURNPIKE_UNITS | X_TURNPIKE_CREDIT_REMAINING => true,
+            X_RATELIMIT_LIMIT | X_RATELIMIT_REMAINING | X_RATELIMIT_RESET | X_RATELIMIT_WARNING => limited,
+            _ => false,
+        },
+        Some(b'r') => limited && matches!(name, RATELIMIT | RATELIMIT_POLICY),
+        _ => false,
+    }
+}
+
+/// Lines, each with its end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Fields(Vec<u8>);
+
+impl Fields {
+    pub(crate) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
+    }
+
+    /// Adds a field. The value is a header's already, so that it holds no line end.
+    pub(crate) fn add(&mut self, name: &str, value: &HeaderValue) {
+        self.begin(name);
+        self.0.extend_from_slice(value.as_bytes());
+        self.end();
+    }
+
+    pub(crate) fn add_number(&mut self, name: &str, number: u64) {
+        self.begin(name);
+        self.0.extend_from_slice(Decimal::of(number).as_bytes());
+        self.end();
+    }
+
+    /// Adds a field whose value is written by `write`, which writes no line end.
+    pub(crate) fn add_written(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
+        self.begin(name);
+        write(&mut self.0);
+        self.end();
+    }
+
+    /// The lines.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// Puts them into a header map, in place of what it says by the same names.
+    pub(crate) fn put(self, headers: &mut HeaderMap) {
+        let text = Bytes::from(self.0);
+        let mut start = 0;
+        for line in text.split_inclusive(|byte| *byte == b'\n') {
+            let (from, until) = (start, start + line.len());
+            start = until;
+            let Some(colon) = line.iter().position(|byte| *byte == b':') else { continue };
+            let name = HeaderName::from_bytes(line.get(..colon).unwrap_or_default());
+            let value = HeaderValue::from_maybe_shared(text.slice(from + colon + 2..until - 2));
+            if let (Ok(name), Ok(value)) = (name, value) {
+                headers.insert(name, value);
+            }
+        }
+    }
+
+    fn begin(&mut self, name: &str) {
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b": ");
+    }
+
+    fn end(&mut self) {
+        self.0.extend_from_slice(b"\r\n");
+    }
+}
