@@ -292,4 +292,18 @@ mod tests {
         left.sort_unstable();
         assert_eq!(left, ["accept", "host"]);
     }
+
+    #[test]
+    fn an_answer_says_nothing_in_the_gateways_place() {
+        for (limited, left) in [(false, vec!["date", "ratelimit", "x-ratelimit-reset"]), (true, vec!["date"])] {
+            let mut headers = HeaderMap::new();
+            for name in ["date", "keep-alive", "ratelimit", "x-ratelimit-reset", "x-request-id", "x-turnpike-units"] {
+                headers.insert(HeaderName::from_static(name), HeaderValue::from_static("theirs"));
+            }
+            to_client(&mut headers, limited);
+            let mut names: Vec<_> = headers.keys().map(HeaderName::as_str).collect();
+            names.sort_unstable();
+            assert_eq!(names, left, "limited: {limited}");
+        }
+    }
 }
