@@ -9,10 +9,19 @@ use std::thread;
 
 use crate::{Outcome, workspace};
 
+/// What cargo tells a program of itself begins so.
+const OWN: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_"];
+
 /// The cargo that runs us, in the checkout.
 pub fn cargo<A: AsRef<OsStr>>(arguments: impl IntoIterator<Item = A>) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(arguments).current_dir(workspace::root());
+    // Build scripts that look at these would run again, and all that depends on them, whenever somebody builds by hand and
+    // then by this program.
+    let own = |name: &OsStr| name.to_str().is_some_and(|name| OWN.iter().any(|own| name.starts_with(own)));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| own(name)) {
+        command.env_remove(name);
+    }
     if std::io::stdout().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }

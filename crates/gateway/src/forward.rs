@@ -174,7 +174,7 @@ async fn exchange(journey: &Journey<'_>, target: &Target, mut request: Request<U
         };
         let reused = lease.reused;
         let sent_before = journey.upload.sent.replace(true);
-        let failed = match lease.send(request).await {
+        let failed = match lease.send(request, &|interim| journey.upload.connection.inform(interim)).await {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };

@@ -221,6 +221,15 @@ impl Reply {
             _ => &[],
         }
     }
+
+    /// Ready once the answer has taken too long, although the client is at fault.
+    pub(crate) fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match self {
+            Self::Whole(_) | Self::Ready(..) => Poll::Pending,
+            Self::Streaming(metered) => metered.poll_held_up(cx),
+            Self::Frames(frames) => frames.poll_held_up(cx),
+        }
+    }
 }
 
 /// The upstream's body, and the permit that is settled where it ends.
@@ -252,6 +261,11 @@ impl Metered {
     pub(crate) fn flow_to(&mut self, connection: Rc<Connection>) {
         connection.begin_answer();
         self.connection = connection;
+    }
+
+    fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.connection.waits_for_upstream.set(false);
+        self.patience.as_mut().map_or(Poll::Pending, |patience| patience.poll_held_up(cx))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {

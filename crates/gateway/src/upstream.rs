@@ -62,7 +62,7 @@ pub(crate) use resolve::Resolver;
 /// The upstream's answer: its head, and its body as far as it has come.
 #[derive(Debug)]
 pub(crate) struct Answer {
-    /// Without informational answers, which are skipped; 101 only where the request asked to upgrade.
+    /// Of the answer that counts; 101 only where the request asked to upgrade.
     pub head: response::Parts,
     pub body: AnswerBody,
 }

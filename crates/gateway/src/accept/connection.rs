@@ -4,7 +4,7 @@
 
 use super::{streams::Streams, tls::PeerCertificate};
 use crate::websocket::Tunnel;
-use http::HeaderValue;
+use http::{HeaderValue, StatusCode, response};
 use std::{
     cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
@@ -43,6 +43,9 @@ pub(crate) struct Connection {
     /// Who waits to be told.
     listener: RefCell<Option<Waker>>,
     takes_lines: Cell<bool>,
+    takes_interim: Cell<bool>,
+    /// Answers before the answer (RFC 9110, 15.2) that are to be passed on.
+    interim: RefCell<Vec<response::Parts>>,
     /// What the client's TLS proved, where it showed a certificate.
     certificate: OnceCell<Rc<PeerCertificate>>,
     /// The HTTP/2 connection's streams; empty for HTTP/1 and for a stream.
@@ -110,6 +113,8 @@ impl Connection {
             told: Cell::new(false),
             listener: RefCell::default(),
             takes_lines: Cell::new(false),
+            takes_interim: Cell::new(false),
+            interim: RefCell::default(),
             certificate: OnceCell::new(),
             streams: OnceCell::new(),
             trunk: None,
@@ -175,6 +180,25 @@ impl Connection {
     /// From now on its answers may have lines besides their header map: [`crate::meter::Reply::lines`].
     pub(super) fn take_lines(&self) {
         self.takes_lines.set(true);
+    }
+
+    /// Whether the client of the request that begins understands more than one answer to it.
+    pub(super) fn take_interim(&self, takes: bool) {
+        self.takes_interim.set(takes);
+    }
+
+    /// Notes an answer of the upstream's that only informs, for a client that understands it. Its own `100 Continue` answers the
+    /// gateway, which asks for bodies itself.
+    pub(crate) fn inform(&self, interim: response::Parts) {
+        if self.takes_interim.get() && interim.status != StatusCode::CONTINUE {
+            self.interim.borrow_mut().push(interim);
+        }
+    }
+
+    /// What is to be passed on before the answer.
+    pub(super) fn interim(&self) -> Option<response::Parts> {
+        let mut interim = self.interim.borrow_mut();
+        if interim.is_empty() { None } else { Some(interim.remove(0)) }
     }
 
     pub(crate) const fn takes_lines(&self) -> bool {

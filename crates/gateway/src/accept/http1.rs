@@ -6,8 +6,8 @@
 //! gives its buffers away, and the room for the largest call.
 
 use super::{Connection, Core, RequestBody, linger};
-use crate::{call, meter::Reply, websocket::Tunnel};
-use http::{Request, Response, StatusCode};
+use crate::{call, headers, meter::Reply, websocket::Tunnel};
+use http::{Request, Response, StatusCode, Version};
 use std::{
     cell::RefCell,
     future::poll_fn,
@@ -103,6 +103,7 @@ async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, wire: &Rc<RefCel
             }
         };
         let has_body = !framing.is_done();
+        connection.take_interim(asked.version == Version::HTTP_11);
         let turn = wire.borrow_mut().begin(framing, asked.expects_continue);
         if has_body {
             *request.body_mut() = RequestBody::Http1(Incoming::new(wire.clone(), turn));
@@ -169,7 +170,9 @@ async fn carry_out(
     let _busy = connection.begin_call(whole);
     let mut call = pin!(call::answer(core.clone(), connection.clone(), request));
     poll_fn(|cx| {
-        if let Poll::Ready(response) = call.as_mut().poll(cx) {
+        let answered = call.as_mut().poll(cx);
+        pass_interim_on(connection, wire, cx);
+        if let Poll::Ready(response) = answered {
             return Poll::Ready(Some(response));
         }
         if wire.borrow_mut().poll_left(cx).is_ready() || is_doomed(connection, cx) {
@@ -178,6 +181,17 @@ async fn carry_out(
         Poll::Pending
     })
     .await
+}
+
+/// Sends the client what the upstream says before its answer.
+fn pass_interim_on(connection: &Connection, wire: &RefCell<Wire>, cx: &mut Context<'_>) {
+    while let Some(mut interim) = connection.interim() {
+        headers::to_client(&mut interim.headers, true);
+        let mut wire = wire.borrow_mut();
+        answer::write_interim(&interim, wire.outbox.text());
+        // Where the client has left, the next look at it says so.
+        let _ = wire.poll_written(cx);
+    }
 }
 
 /// Whether a deadline was missed; the task is woken when one is.

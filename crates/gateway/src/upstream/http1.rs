@@ -10,7 +10,7 @@ use crate::{
     meter::Upload,
 };
 use bytes::Bytes;
-use http::{Request, StatusCode, header::UPGRADE};
+use http::{Request, StatusCode, header::UPGRADE, response};
 use std::{
     future::poll_fn,
     io,
@@ -61,9 +61,10 @@ pub(super) async fn exchange(
     connection: Connection,
     home: Rc<Pool>,
     request: Request<Upload>,
+    inform: &dyn Fn(response::Parts),
 ) -> Result<Answer, SendFailed> {
     let mut exchange = Exchange::begin(connection, request);
-    match poll_fn(|cx| exchange.poll_head(cx)).await {
+    match poll_fn(|cx| exchange.poll_head(inform, cx)).await {
         Ok(head) => Ok(exchange.into_answer(head, home)),
         Err(error) => Err(exchange.into_failure(error)),
     }
@@ -87,7 +88,11 @@ impl Exchange {
         Self { connection, sending, unwritable: None, answered: false, looked_at: 0, informational: 0 }
     }
 
-    fn poll_head(&mut self, cx: &mut Context<'_>) -> Poll<Result<AnswerHead, ExchangeError>> {
+    fn poll_head(
+        &mut self,
+        inform: &dyn Fn(response::Parts),
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<AnswerHead, ExchangeError>> {
         if self.unwritable.is_none() {
             match self.sending.poll(&mut self.connection.io, cx) {
                 Poll::Ready(Err(SendingError::Upload)) => return Poll::Ready(Err(ExchangeError::Upload)),
@@ -99,7 +104,7 @@ impl Exchange {
             let Connection { inbox, scratch, .. } = &mut self.connection;
             match head::take(&mut inbox.bytes, &mut self.looked_at, self.sending.method(), &mut scratch.headers) {
                 Err(malformed) => return Poll::Ready(Err(ExchangeError::Malformed(malformed))),
-                Ok(Some(head)) => match self.pass(head) {
+                Ok(Some(head)) => match self.pass(head, inform) {
                     Ok(None) => continue,
                     Ok(Some(head)) => return Poll::Ready(Ok(head)),
                     Err(error) => return Poll::Ready(Err(error)),
@@ -117,7 +122,11 @@ impl Exchange {
     }
 
     /// The head if it is the answer's; nothing if it only informs.
-    fn pass(&mut self, head: AnswerHead) -> Result<Option<AnswerHead>, ExchangeError> {
+    fn pass(
+        &mut self,
+        head: AnswerHead,
+        inform: &dyn Fn(response::Parts),
+    ) -> Result<Option<AnswerHead>, ExchangeError> {
         match head.parts.status {
             StatusCode::SWITCHING_PROTOCOLS if !self.sending.head().headers.contains_key(UPGRADE) => {
                 Err(ExchangeError::Malformed("it switches protocols without being asked to"))
@@ -127,6 +136,7 @@ impl Exchange {
                 if self.informational > MAX_INFORMATIONAL {
                     return Err(ExchangeError::Malformed("it informs without end"));
                 }
+                inform(head.parts);
                 Ok(None)
             }
             _ => Ok(Some(head)),

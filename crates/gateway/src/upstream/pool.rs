@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{config::Deadlines, meter::Upload, quick_hash::QuickMap};
 use domain::policy::Protocol;
-use http::Request;
+use http::{Request, response};
 use std::{
     cell::{Cell, RefCell},
     io,
@@ -64,10 +64,15 @@ enum Line {
 }
 
 impl Lease {
-    /// Writes the request and waits for the answer's head, while the request's body goes on being sent.
-    pub(crate) async fn send(self, request: Request<Upload>) -> Result<Answer, SendFailed> {
+    /// Writes the request and waits for the answer's head, while the request's body goes on being sent. Answers before the
+    /// answer are handed to `inform`; those of HTTP/2 are not.
+    pub(crate) async fn send(
+        self,
+        request: Request<Upload>,
+        inform: &dyn Fn(response::Parts),
+    ) -> Result<Answer, SendFailed> {
         match self.line {
-            Line::Http1(connection) => http1::exchange(connection, self.pool, request).await,
+            Line::Http1(connection) => http1::exchange(connection, self.pool, request, inform).await,
             Line::Http2(slot, tls) => Box::pin(http2::exchange(slot, tls, request)).await,
         }
     }

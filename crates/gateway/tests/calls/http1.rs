@@ -1,7 +1,7 @@
 //! HTTP/1.0 and 1.1 as clients see it, byte for byte: what keeps a connection, what ends it, and what is read of a client
 //! that is answered early or leaves.
 
-use super::{client::raw, world::World};
+use super::{client::raw, scripted::Scripted, world::World};
 use domain::usage::Outcome;
 use std::{
     sync::atomic::Ordering,
@@ -205,4 +205,31 @@ async fn a_client_that_does_not_read_its_answer_is_closed_after_a_while() {
         assert!(began.elapsed() < Duration::from_secs(30), "it is never closed");
     }
     assert!(began.elapsed() > Duration::from_millis(500), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn the_time_that_a_whole_answer_may_take_ends_it_although_its_client_reads_nothing() {
+    let world = World::with(|directory, _| directory.products[0].policy.upstream.timeouts.total_ms = Some(700)).await;
+    let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+    stream.write_all(head(&world, "GET /payments/flow HTTP/1.1", "").as_bytes()).await.expect("sent");
+    let began = Instant::now();
+    let events = world.events_once(1).await;
+    let took = began.elapsed();
+    assert!(took >= Duration::from_millis(650) && took < Duration::from_secs(3), "{took:?}");
+    assert_eq!(events[0].outcome, Outcome::ClientGone, "the upstream is not at fault");
+}
+
+#[tokio::test]
+async fn what_the_upstream_says_before_its_answer_reaches_clients_that_understand_it() {
+    const HINTS: &str = "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\
+                         connection: x-hop\r\nx-hop: 1\r\nx-request-id: forged\r\n\r\n";
+    let scripted = Scripted::start(|_| format!("{HINTS}HTTP/1.1 200 OK\r\n")).await;
+    let world = World::with(|directory, _| directory.products[0].upstream_url = scripted.url()).await;
+    let (answer, _) = raw(world.address, get(&world).as_bytes()).await;
+    let rest = answer.strip_prefix("HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n");
+    assert!(rest.is_some_and(|rest| rest.starts_with("HTTP/1.1 200 OK\r\n")), "{answer}");
+    let old = head(&world, "GET /payments/items/1 HTTP/1.0", "");
+    let (answer, _) = raw(world.address, old.as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.0 200 OK\r\n") && !answer.contains("103"), "{answer}");
+    assert_eq!(world.events_once(2).await.len(), 2);
 }

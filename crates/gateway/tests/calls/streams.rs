@@ -84,26 +84,6 @@ async fn a_body_is_asked_for_only_once_its_call_is_admitted() {
 }
 
 #[tokio::test]
-async fn interim_answers_of_the_upstream_end_at_the_gateway() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let url = format!("http://{}", listener.local_addr().expect("an address"));
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            let _ = stream.read(&mut [0; 4096]).await;
-            let hints = "HTTP/1.1 103 Early Hints\r\nlink: </a.css>\r\n\r\n";
-            let _ = stream.write_all(format!("{hints}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").as_bytes()).await;
-        }
-    });
-    let world = World::with(|directory, _| directory.products[0].upstream_url = url).await;
-    let head =
-        format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\nconnection: close\r\n\r\n", world.live);
-    let (answer, _) = raw(world.address, head.as_bytes()).await;
-    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("\r\n\r\nok"), "{answer}");
-    assert!(!answer.contains("103"), "{answer}");
-    assert_eq!(world.events_once(1).await[0].bytes_out, 2);
-}
-
-#[tokio::test]
 async fn a_client_that_leaves_a_stream_of_either_protocol_ends_it_at_the_upstream() {
     let world = World::with(|directory, _| directory.products[0].timeout_ms = 60_000).await;
     let cancelled = async |count: usize| {

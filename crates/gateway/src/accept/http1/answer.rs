@@ -75,6 +75,17 @@ pub(super) fn write(
     out.extend_from_slice(b"\r\n");
 }
 
+/// Writes the head of an answer before the answer, which has no body.
+pub(super) fn write_interim(head: &response::Parts, out: &mut Vec<u8>) {
+    write_status(head.status, Version::HTTP_11, out);
+    for (name, value) in &head.headers {
+        if !matches!(*name, CONTENT_LENGTH | TRANSFER_ENCODING | CONNECTION | TRAILER) {
+            write_field(name.as_str().as_bytes(), value.as_bytes(), out);
+        }
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
 fn write_status(status: StatusCode, version: Version, out: &mut Vec<u8>) {
     if status == StatusCode::OK && version == Version::HTTP_11 {
         out.extend_from_slice(b"HTTP/1.1 200 OK\r\n");
