@@ -59,6 +59,7 @@ export const pages = {
       withData: true,
     },
     { name: "requests", place: "/console/requests" },
+    { name: "unknown-requests", place: "/console/unknown-requests" },
     { name: "products", place: "/console/products" },
     { name: "product-new", place: "/console/products/new" },
     { name: "product", from: "/console/products", link: /^\/console\/products\/(?!new)/, withData: true },
@@ -83,6 +84,14 @@ export const pages = {
     { name: "tokens", place: "/console/tokens" },
     { name: "audit", place: "/console/audit" },
     { name: "clock", place: "/console/clock" },
+  ],
+  // After an API broke off in the middle of requests that took an Idempotency-Key.
+  operatorUnknown: [
+    { name: "overview", place: "/console" },
+    { name: "many", place: "/console/unknown-requests" },
+    { name: "one-found", place: "/console/unknown-requests?q=order-7" },
+    { name: "nothing", place: "/console/unknown-requests?q=no-such-key" },
+    { name: "request", from: "/console/unknown-requests", link: /^\/console\/unknown-requests\/[^/?]+$/ },
   ],
   // A member whose plan takes prepaid credit.
   memberPrepaid: [

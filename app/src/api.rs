@@ -18,3 +18,4 @@ pub mod settings;
 pub mod theme;
 pub mod tokens;
 pub mod try_it;
+pub mod unknown_requests;

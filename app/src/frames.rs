@@ -82,6 +82,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
             NavItem::new("Overview", "/console", IconName::Dashboard),
             NavItem::new("Partners", "/console/partners", IconName::Building),
             NavItem::new("Requests for plans", "/console/requests", IconName::Inbox),
+            NavItem::new("Unknown requests", "/console/unknown-requests", IconName::Rotate),
         ]),
         NavGroup::headed(
             "Catalogue",

@@ -1,12 +1,14 @@
 // Every page as a picture, light and dark, on a phone and on a desktop, with data and without; accessible, and quiet.
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { readFile, writeFile } from "node:fs/promises";
+import { createServer } from "node:http";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 import { acceptInvitation, becomeOperator, openBrowser, signUp, startWorld } from "../harness.mjs";
 import { password } from "../harness/people.mjs";
 import { root, until } from "../harness/programs.mjs";
-import { answer, send } from "../harness/steps.mjs";
+import { answer, linkOn, placeOf, says, send } from "../harness/steps.mjs";
 import { pages } from "../pages.mjs";
 
 let browser;
@@ -74,6 +76,37 @@ describe("a plan takes prepaid credit", () => {
     });
   });
 });
+describe("an API broke off in the middle of requests", () => {
+  let broken;
+  before(async () => {
+    broken = createServer((request) => request.on("data", () => {}).on("end", () => request.socket.destroy()));
+    await new Promise((resolve) => broken.listen(0, "127.0.0.1", resolve));
+    const key = await sellTransfers(broken.address().port);
+    const transfer = (name) => world.call("/transfers/transfers", key, {
+      method: "POST", body: "{}", headers: { "content-type": "application/json", "idempotency-key": name },
+    });
+    await until("the gateway knows the key", async () => (await transfer(`order-${randomUUID()}`)).status === 502);
+    for (let number = 1; number <= 60; number += 1) await (await transfer(`order-${number}`)).arrayBuffer();
+  });
+  after(() => broken?.close());
+  album("operator-unknown", pages.operatorUnknown, becomeOperator);
+  test("an operator says what became of one, and it is gone from the list", async () => {
+    const visitor = await browser.visitor(world, { javaScript: false });
+    await becomeOperator(visitor);
+    await visitor.go("/console/unknown-requests?q=order-7");
+    await visitor.go(await linkOn(visitor, /^\/console\/unknown-requests\/[^/?]+$/));
+    await says(visitor, "Transfer live");
+    await visitor.page.getByLabel("It did not, and will not").check();
+    await answer(visitor, "/do/console/unknown-requests/resolve", { note: "Not in the bank's list" });
+    assert.equal(placeOf(visitor), "/console/unknown-requests");
+    await says(visitor, "The key is forgotten");
+    await visitor.go("/console/unknown-requests?q=order-7");
+    await says(visitor, "Nothing matches");
+    await visitor.go("/console/audit");
+    await says(visitor, "idempotency_key.not_carried_out");
+    await visitor.close();
+  });
+});
 describe("a billing period has ended", () => {
   const email = "billie@billed.example";
   before(async () => {
@@ -129,6 +162,34 @@ function album(name, list, enter, where = () => world) {
       visitor.calm();
     });
   }
+}
+
+/** A product whose calls take an Idempotency-Key, its partner, and the text of the partner's key. */
+async function sellTransfers(port) {
+  const file = path.join(world.folder, "transfers.yaml");
+  await writeFile(path.join(world.folder, "transfers-api.yaml"), `openapi: 3.1.0
+info: { title: Transfers, version: '1' }
+paths:
+  /transfers:
+    post: { operationId: createTransfer, summary: Send money, responses: { '201': { description: Sent } } }
+`);
+  await writeFile(file, `products:
+  transfers:
+    name: Transfers
+    document: transfers-api.yaml
+    route: /transfers
+    upstream_url: http://127.0.0.1:${port}
+    visibility: plan
+    policy: { upstream: { breaker: { failures: 0 } }, operations: { createTransfer: { idempotency_key: required } } }
+plans:
+  transfers: { name: Transfers, currency: USD, products: [{ product: transfers }], price: { model: free }, private: true }
+partners:
+  transfers:
+    name: Transfer Ltd
+    plan: transfers
+    apps: { shop: { name: Shop, keys: { live: { name: Transfer live, environment: live } } } }
+`);
+  return (await world.apply(file)).keys[0].text;
 }
 
 /** The address of a link that is found by going from page to page. */

@@ -19,3 +19,5 @@ pub mod product_form;
 pub mod product_new;
 pub mod products;
 pub mod tokens;
+pub mod unknown_request;
+pub mod unknown_requests;

@@ -5,9 +5,11 @@
 
 mod lost;
 mod resolve;
+mod unknown;
 
 pub use lost::Forgotten;
-pub use resolve::{Resolution, UnknownRequest};
+pub use resolve::Resolution;
+pub use unknown::{UnknownFilter, UnknownRequest, UnknownSources};
 
 use crate::{Store, StoreError, Ts, audit, audit::Entry, row::ReadRow as _, row::unreadable};
 use domain::{

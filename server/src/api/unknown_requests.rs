@@ -11,7 +11,7 @@ use axum::{extract::OriginalUri, http::StatusCode, response::Response};
 use domain::id::{AttemptId, PartnerId};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::idempotency::{Resolution, UnknownRequest};
+use store::idempotency::{Resolution, UnknownFilter, UnknownRequest};
 use utoipa::{IntoParams, ToSchema};
 
 /// Which of them.
@@ -92,7 +92,8 @@ pub async fn list(
     Params(params): Params<UnknownRequestParams>,
 ) -> Result<Response, Problem> {
     let part = Part { cursor: params.cursor, limit: params.limit };
-    let page = call.state.store.all_unknown_requests(params.partner, part.cursor(), part.limit()).await?;
+    let filter = UnknownFilter { partner: params.partner, ..UnknownFilter::default() };
+    let page = call.state.store.all_unknown_requests(&filter, part.cursor(), part.limit()).await?;
     Ok(List { items: page.items.into_iter().map(UnknownRequestOut::from).collect(), next: page.next }.answer(&uri))
 }
 

@@ -6,7 +6,7 @@ use domain::id::AttemptId;
 use std::process::ExitCode;
 use store::{
     Actor,
-    idempotency::{Resolution, UnknownRequest},
+    idempotency::{Resolution, UnknownFilter, UnknownRequest},
 };
 
 /// Rows that are fetched at once.
@@ -22,9 +22,10 @@ pub async fn list(config: Config, partner: Option<String>) -> Result<ExitCode, C
                 Some(found.ok_or_else(|| format!("no partner has the code {code}"))?.id)
             }
         };
+        let filter = UnknownFilter { partner, ..UnknownFilter::default() };
         let (mut after, mut count) = (None, 0_usize);
         loop {
-            let page = store.all_unknown_requests(partner, after.as_deref(), PAGE).await?;
+            let page = store.all_unknown_requests(&filter, after.as_deref(), PAGE).await?;
             count += page.items.len();
             page.items.iter().for_each(show);
             after = page.next;

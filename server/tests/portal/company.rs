@@ -3,22 +3,25 @@
 use crate::portal::Portal;
 use billing::{Closing, close_due_periods};
 use domain::{
-    id::{AppId, InvoiceId, KeyId, MemberId, PartnerId, PlanId, ProductId, SubscriptionId, TokenId},
+    id::{AppId, AttemptId, InvoiceId, KeyId, MemberId, PartnerId, PlanId, ProductId, SubscriptionId, TokenId},
+    idempotency::{self, Slot, Unknown},
     key_text::{Environment, KeyKind, KeyText},
     plan::{Approval, PlanTerms},
     product::Visibility,
     role::MemberRole,
     usage::{Outcome, UsageEvent},
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use store::{
     Actor, Chosen, NewApiToken, NewApp, NewInvitation, NewKey, NewMember, NewOperation, NewPartner, NewPlan,
-    NewProduct, NewSecret, NewToken, PlanMeta,
+    NewProduct, NewSecret, NewToken, PlanMeta, Store,
+    idempotency::{Attempt, Begun},
     ingest::Position,
     test_db::world,
     usage::{Place, RequestFilter},
 };
+use uuid::Uuid;
 
 /// A partner. All its names begin with its own.
 pub struct Company {
@@ -48,6 +51,8 @@ pub struct Company {
     /// A plan that waits for approval.
     pub requested: SubscriptionId,
     pub plan: PlanId,
+    /// A request of which nobody knows whether it was carried out.
+    pub attempt: AttemptId,
 }
 
 /// A document with a description, a schema and an operation whose names begin with `name`.
@@ -176,6 +181,14 @@ impl Company {
         let invoice = store.invoices(id).await.expect("invoices").first().expect("an invoice").id;
 
         let operation = store.product(product).await.expect("a product").operations[0].id;
+        let slot = Slot {
+            partner: id,
+            environment: Environment::Live,
+            product,
+            operation,
+            key: idempotency::Key::parse(format!("{name}-idempotency").as_bytes()).expect("a key"),
+        };
+        let attempt = unknown_request(store, &slot, &format!("{name}-unknown"), now).await;
         let request_id = format!("{name}-request");
         let event = UsageEvent {
             at: now - SignedDuration::from_mins(5),
@@ -228,6 +241,7 @@ impl Company {
             operation: format!("{name}ListEntries"),
             requested,
             plan,
+            attempt,
         }
     }
 
@@ -248,6 +262,27 @@ impl Company {
             audit.items,
         )
     }
+}
+
+/// A request that a gateway called `one` sends on.
+pub fn attempt(request_id: &str, lost_at: Timestamp) -> Attempt {
+    Attempt {
+        id: Uuid::now_v7(),
+        fingerprint: [1; 32],
+        request_id: request_id.to_owned(),
+        node: "one".to_owned(),
+        life: Uuid::from_u128(1),
+        lost_at,
+    }
+}
+
+/// A request with that key and id, to which the upstream gave no whole answer.
+pub async fn unknown_request(store: &Store, slot: &Slot, request_id: &str, now: Timestamp) -> AttemptId {
+    let attempt = attempt(request_id, now + SignedDuration::from_mins(1));
+    assert_eq!(store.begin_attempt(slot.partner, slot, &attempt, now).await.expect("begun"), Begun::Fresh);
+    let given_up = store.give_up_attempt(slot.partner, attempt.id, Unknown::NoAnswer, now, now).await;
+    given_up.expect("given up");
+    AttemptId(attempt.id)
 }
 
 /// A key's text and what is kept of it.

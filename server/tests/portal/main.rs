@@ -16,3 +16,4 @@ mod sessions;
 mod sign_up;
 mod tenants;
 mod two_products;
+mod unknown_requests;

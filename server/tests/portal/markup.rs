@@ -2,11 +2,12 @@
 
 use crate::{
     browser::Answer,
-    company::{document, new_plan, new_product, open_catalogue, secret},
+    company::{document, new_plan, new_product, open_catalogue, secret, unknown_request},
     portal::Portal,
 };
 use axum::http::StatusCode;
 use domain::{
+    idempotency::{Key, Slot},
     key_text::Environment,
     plan::Approval,
     product::Visibility,
@@ -90,6 +91,12 @@ async fn shown_as_text(hostile: &str) {
     let version = store.plan(plan).await.expect("a plan").versions[0].id;
     store.assign_plan_version(partner, version, system, now).await.expect("assigned");
 
+    let operation = store.product(product).await.expect("a product").operations[0].id;
+    let key = format!("\"{}\"", hostile.replace(' ', "/").replace('"', "\\\""));
+    let key = Key::parse(key.as_bytes()).expect("a key");
+    let slot = Slot { partner, environment: Environment::Live, product, operation, key };
+    let unknown = unknown_request(store, &slot, hostile, now).await;
+
     let mut member = portal.as_member(owner).await;
     let mut shown = 0;
     for path in [
@@ -127,13 +134,15 @@ async fn shown_as_text(hostile: &str) {
         &format!("/console/products/{product}"),
         "/console/plans",
         &format!("/console/plans/{plan}"),
+        "/console/unknown-requests",
+        &format!("/console/unknown-requests/{unknown}"),
         "/console/audit",
     ] {
         let page = console.get(path).await;
         assert_is_text(&page, path);
         shown += usize::from(page.text.contains("boo()"));
     }
-    assert!(shown > 5, "{shown}");
+    assert!(shown > 7, "{shown}");
     echoed_as_text(&portal, hostile).await;
 }
 

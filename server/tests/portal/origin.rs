@@ -36,6 +36,8 @@ async fn no_form_is_taken_from_another_site() {
         ("partner", company.id.to_string()),
         ("product", company.product.to_string()),
         ("plan", company.plan.to_string()),
+        ("attempt", company.attempt.to_string()),
+        ("outcome", "not_carried_out".to_owned()),
         ("name", "Evil".to_owned()),
         ("own_name", "Evil".to_owned()),
         ("company", "Evil".to_owned()),

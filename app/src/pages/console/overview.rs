@@ -32,6 +32,7 @@ pub fn OverviewPage() -> impl IntoView {
         let changes = store.all_audit_page(None, CHANGES).await?.items;
         let changes = changes.into_iter().map(change).collect_view();
         let requests = store.all_plan_requests().await?.len();
+        let unknown = store.all_unknown_sources().await?.requests;
         let lag = store.usage_lag(cx.now).await?;
         let products = store.all_products().await?.len();
         let plans = store.all_plans().await?.iter().filter(|plan| plan.archived_at.is_none()).count();
@@ -72,6 +73,13 @@ pub fn OverviewPage() -> impl IntoView {
                     .then(|| view! {
                         <Notice tone=Tone::Warning title="Plans wait for approval">
                             {format!("{requests} waiting. ")} <a href="/console/requests">"Look at them"</a>
+                        </Notice>
+                    })}
+                {(unknown > 0)
+                    .then(|| view! {
+                        <Notice tone=Tone::Warning title="Nobody knows what became of some requests">
+                            {format!("{} with an Idempotency-Key. ", group_thousands(unknown))}
+                            <a href="/console/unknown-requests">"Find out"</a>
                         </Notice>
                     })}
                 <StatGrid>

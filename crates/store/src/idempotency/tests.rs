@@ -1,6 +1,6 @@
 //! Keys in a real Postgres: taken once, told twice, never executed again.
 
-use super::{Attempt, Begun, Resolution};
+use super::{Attempt, Begun, Resolution, UnknownFilter, UnknownSources};
 use crate::{
     Actor, Store, StoreError, test_db,
     test_db::world::{World, now},
@@ -215,17 +215,57 @@ async fn unknown_requests_are_listed_oldest_first_in_pages_for_all_partners_or_o
     }
     assert_eq!(unknown(&store, None).await, begun);
     assert_eq!(unknown(&store, Some(world.partner)).await, [begun[0], begun[2]]);
-    let first = store.all_unknown_requests(None, None, 2).await.expect("a page");
-    let next = store.all_unknown_requests(None, first.next.as_deref(), 2).await.expect("a page");
+    let all = UnknownFilter::default();
+    let first = store.all_unknown_requests(&all, None, 2).await.expect("a page");
+    let next = store.all_unknown_requests(&all, first.next.as_deref(), 2).await.expect("a page");
     assert_eq!((first.items.len(), next.items.len(), next.next), (2, 1, None));
     let last = &next.items[0];
     assert_eq!((last.attempt, last.partner_name.as_str(), last.key.as_str()), (begun[2], "acme", "c"));
-    assert!(store.all_unknown_requests(None, Some("nonsense"), 2).await.is_err());
+    assert!(store.all_unknown_requests(&all, Some("nonsense"), 2).await.is_err());
 }
 
 async fn unknown(store: &Store, partner: Option<PartnerId>) -> Vec<AttemptId> {
-    let page = store.all_unknown_requests(partner, None, 10).await.expect("a list");
+    found(store, &UnknownFilter { partner, ..UnknownFilter::default() }).await
+}
+
+async fn found(store: &Store, filter: &UnknownFilter) -> Vec<AttemptId> {
+    let page = store.all_unknown_requests(filter, None, 10).await.expect("a list");
     page.items.iter().map(|request| request.attempt).collect()
+}
+
+#[tokio::test]
+async fn an_unknown_request_is_found_by_product_key_and_request_id_and_is_nowhere_once_it_is_resolved() {
+    let store = test_db::store().await;
+    let (world, other) = (World::named(&store, "Zebra").await, World::named(&store, "apple").await);
+    let mut begun = Vec::new();
+    for (world, key, product) in [(&world, "a", 1), (&other, "b", 1), (&world, "c", 7), (&world, "d", 1)] {
+        let first = Attempt { request_id: format!("req_{key}"), ..attempt(1, 1) };
+        let slot = Slot { product: ProductId(Uuid::from_u128(product)), ..slot(world, key) };
+        begin(&store, &slot, &first, now()).await;
+        let reason = if key == "d" { Unknown::TooLong } else { Unknown::NoAnswer };
+        store.give_up_attempt(world.partner, first.id, reason, now() + DAY, now()).await.expect("given up");
+        begun.push(AttemptId(first.id));
+    }
+    let product = Some(ProductId(Uuid::from_u128(7)));
+    assert_eq!(found(&store, &UnknownFilter { product, ..UnknownFilter::default() }).await, [begun[2]]);
+    for (text, wanted) in [("b", vec![begun[1]]), ("req_a", vec![begun[0]]), ("req", vec![]), ("d", vec![])] {
+        let filter = UnknownFilter { text: Some(text.to_owned()), ..UnknownFilter::default() };
+        assert_eq!(found(&store, &filter).await, wanted, "{text}");
+    }
+    let sources = store.all_unknown_sources().await.expect("sources");
+    let names: Vec<_> = sources.partners.iter().map(|(_, name)| name.as_str()).collect();
+    assert_eq!((sources.requests, names, sources.products.len()), (3, vec!["apple", "Zebra"], 2));
+    let one = store.unknown_request_of_any_partner(begun[2]).await.expect("it is there");
+    assert_eq!((one.key.as_str(), one.partner, Some(one.product_id)), ("c", world.partner, product));
+    let known = store.unknown_request_of_any_partner(begun[3]).await;
+    assert!(matches!(known, Err(StoreError::NotFound)), "{known:?}");
+    for attempt in &begun[..3] {
+        let done = store.resolve_unknown_request(*attempt, Resolution::CarriedOut, "", Actor::System, now()).await;
+        done.expect("resolved");
+        let gone = store.unknown_request_of_any_partner(*attempt).await;
+        assert!(matches!(gone, Err(StoreError::NotFound)), "{gone:?}");
+    }
+    assert_eq!(store.all_unknown_sources().await.expect("sources"), UnknownSources::default());
 }
 
 #[tokio::test]
