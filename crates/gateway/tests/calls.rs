@@ -6,10 +6,12 @@ mod calls {
     pub mod frames;
     pub mod issuer;
     pub mod keys;
+    pub mod log;
     pub mod scripted;
     pub mod upstream;
     pub mod world;
 
+    mod alpn;
     mod answers;
     mod bounds;
     mod cache;

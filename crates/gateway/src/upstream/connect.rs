@@ -10,10 +10,11 @@ use super::{
 use crate::running::StartError;
 use domain::policy::Protocol;
 use rustls::{
-    ClientConfig, RootCertStore,
+    AlertDescription, ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
 };
 use std::{
+    fmt,
     io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
@@ -124,12 +125,38 @@ impl Dialer {
                 if is_http2 { offering_http2(&config) } else { config }
             }
         };
-        let stream = TlsConnector::from(config).connect(name.clone(), stream).await?;
+        let connected = TlsConnector::from(config).connect(name.clone(), stream).await;
+        let stream = connected.map_err(|error| if is_about_protocols(&error) { not_spoken(origin) } else { error })?;
+        // Without ALPN an upstream speaks HTTP/1.1.
         if is_http2 && stream.get_ref().1.alpn_protocol() != Some(b"h2") {
-            return Err(io::Error::other("the upstream does not speak HTTP/2"));
+            return Err(not_spoken(origin));
         }
         Ok(Io::over(Stream::Tls(Box::new(stream))))
     }
+}
+
+/// The upstream does not speak what the product says it does.
+#[derive(Debug, Clone, Copy, thiserror::Error)]
+pub(super) struct NotSpoken(pub(super) Protocol);
+
+impl fmt::Display for NotSpoken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (wanted, other) = match self.0 {
+            Protocol::Http1 => ("HTTP/1.1", "http2"),
+            Protocol::Http2 => ("HTTP/2", "http1"),
+        };
+        write!(f, "it does not offer {wanted} (ALPN): switch that on there, or set policy.upstream.protocol to {other}")
+    }
+}
+
+fn not_spoken(origin: &Origin) -> io::Error {
+    io::Error::other(NotSpoken(origin.protocol))
+}
+
+/// Whether the upstream ended the handshake because it speaks none of what was offered (RFC 7301, 3.2).
+fn is_about_protocols(error: &io::Error) -> bool {
+    let error = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(error, Some(rustls::Error::AlertReceived(AlertDescription::NoApplicationProtocol)))
 }
 
 fn offering_http2(config: &ClientConfig) -> Arc<ClientConfig> {

@@ -1,6 +1,6 @@
 //! Why an upstream gave no answer, or no end of it: classes for the log and the metric. Partners are told none of it.
 
-use super::{dial::NotAllowed, places::NoPlace, resolve::Unresolved};
+use super::{connect::NotSpoken, dial::NotAllowed, places::NoPlace, resolve::Unresolved};
 use rustls::{AlertDescription, CertificateError, Error as TlsError};
 use std::io::{self, ErrorKind};
 
@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     CertificateInvalid,
     /// The upstream does not accept our certificate, or wants one.
     ClientCertificateRefused,
+    /// It does not speak the protocol that the product says it does.
+    NotSpoken,
     /// Any other trouble of TLS.
     Tls,
     /// Nothing more can be opened here: not the upstream's fault.
@@ -53,6 +55,7 @@ impl Failure {
             Self::CertificateUnknownAuthority => "certificate_unknown_authority",
             Self::CertificateInvalid => "certificate_invalid",
             Self::ClientCertificateRefused => "client_certificate_refused",
+            Self::NotSpoken => "protocol_not_spoken",
             Self::Tls => "tls",
             Self::OutOfDescriptors => "out_of_descriptors",
             Self::Closed => "closed",
@@ -76,6 +79,9 @@ impl Failure {
             }
             if inner.is::<NotAllowed>() {
                 return Self::AddressNotAllowed;
+            }
+            if inner.is::<NotSpoken>() {
+                return Self::NotSpoken;
             }
             if inner.is::<Unresolved>() {
                 return Self::Name;
@@ -131,8 +137,9 @@ impl Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::policy::Protocol;
 
-    const ALL: [Failure; 17] = [
+    const ALL: [Failure; 18] = [
         Failure::Name,
         Failure::AddressNotAllowed,
         Failure::Refused,
@@ -142,6 +149,7 @@ mod tests {
         Failure::CertificateUnknownAuthority,
         Failure::CertificateInvalid,
         Failure::ClientCertificateRefused,
+        Failure::NotSpoken,
         Failure::Tls,
         Failure::OutOfDescriptors,
         Failure::Closed,
@@ -166,6 +174,7 @@ mod tests {
         for (failure, wanted) in [
             (Failure::of(&io::Error::from_raw_os_error(24)), Failure::OutOfDescriptors),
             (Failure::of(&io::Error::other(NoPlace)), Failure::OutOfDescriptors),
+            (Failure::of(&io::Error::other(NotSpoken(Protocol::Http2))), Failure::NotSpoken),
             (Failure::of(&ErrorKind::ConnectionRefused.into()), Failure::Refused),
             (Failure::of(&ErrorKind::TimedOut.into()), Failure::ConnectTimeout),
             (Failure::of(&ErrorKind::ConnectionReset.into()), Failure::Closed),

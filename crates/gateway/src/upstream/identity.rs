@@ -50,7 +50,7 @@ impl Identity {
     }
 }
 
-/// TLS 1.2 and 1.3 towards whoever is signed by these authorities.
+/// TLS 1.2 and 1.3 towards whoever is signed by these authorities, for HTTP/1.1.
 pub(super) fn client_config(
     authorities: &Arc<RootCertStore>,
     identity: Option<Arc<dyn ResolvesClientCert>>,
@@ -58,10 +58,12 @@ pub(super) fn client_config(
     let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?
         .with_root_certificates(authorities.clone());
-    Ok(Arc::new(match identity {
+    let mut config = match identity {
         Some(identity) => builder.with_client_cert_resolver(identity),
         None => builder.with_no_client_auth(),
-    }))
+    };
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(Arc::new(config))
 }
 
 impl PartialEq for Identity {

@@ -101,6 +101,7 @@ pub(super) fn take(
             return Ok(None);
         }
         Err(httparse::Error::TooManyHeaders) => return Err("its head has too many fields"),
+        Err(_) if is_http2(read) => return Err("it is HTTP/2: set policy.upstream.protocol to http2"),
         Err(_) => return Err("its head is not HTTP/1.1"),
     };
     let version = if answer.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
@@ -116,6 +117,11 @@ pub(super) fn take(
     let (mut parts, ()) = Response::new(()).into_parts();
     (parts.status, parts.version, parts.headers) = (status, version, headers);
     Ok(Some(AnswerHead { parts, framing, keep_alive }))
+}
+
+/// Whether it begins as a server's part of an HTTP/2 connection does: with SETTINGS, or GOAWAY where it takes offence at once.
+fn is_http2(bytes: &[u8]) -> bool {
+    matches!(bytes, [_, _, _, 4 | 7, _, 0, 0, 0, 0, ..])
 }
 
 /// RFC 9112, 6.3, without its leniencies.
