@@ -22,6 +22,7 @@ mod calls {
     mod entitlement;
     mod floods;
     mod forwarding;
+    mod full_disk;
     mod gates;
     mod hostile;
     mod http1;

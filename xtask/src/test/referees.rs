@@ -1,5 +1,5 @@
-//! Judges that share no code with us: a public validator of OpenAPI and JSON Schema, Stripe's own library, and clients of
-//! every protocol of the gateway. What the first two judge was left behind by the Rust tests, which therefore run before.
+//! Judges that share no code with us: a public validator of OpenAPI and JSON Schema, Stripe's own library, clients of every
+//! protocol of the gateway, and a library that signs tokens. What the first two judge was left behind by the Rust tests, which therefore run before.
 
 use std::path::{Path, PathBuf};
 
@@ -34,8 +34,13 @@ pub fn check(tally: &mut Tally) {
     tally.many("Referee: what we send to Stripe fits its library's types", || {
         judge(&stripe, "types.mjs", vec![workspace::target().join("tmp/stripe-requests")])
     });
-    tally
-        .many("Referee: other people's clients speak through the gateway", || speak(&end2end.join("protocol-referee")));
+    tally.many("Referee: other people's clients speak through the gateway", || {
+        install::protocol_clients()?;
+        call(&end2end.join("protocol-referee"), "clients.mjs")
+    });
+    tally.many("Referee: another library's tokens are taken, and its forgeries are not", || {
+        call(&end2end.join("token-referee"), "tokens.mjs")
+    });
 }
 
 /// Where the Rust tests leave the documents that Turnpike made.
@@ -43,11 +48,10 @@ pub fn made_documents() -> PathBuf {
     workspace::target().join("referee/openapi")
 }
 
-/// Clients of HTTP/2, WebSocket, server-sent events and gRPC, on an installation of their own.
-fn speak(folder: &Path) -> Outcome<Count> {
+/// Calls of other people's programs, on an installation of their own.
+fn call(folder: &Path, script: &str) -> Outcome<Count> {
     install::npm(folder)?;
-    install::protocol_clients()?;
-    let mut node = process::program("node", ["--test", "--test-reporter=spec", "clients.mjs"], folder);
+    let mut node = process::program("node", ["--test", "--test-reporter=spec", script], folder);
     node.env("TURNPIKE_SITE_DIR", workspace::target().join("site"))
         .env("TURNPIKE_BIN", workspace::program("turnpike", false))
         .env("PAYMENTS_API_BIN", workspace::program("payments-api", false));
