@@ -136,9 +136,7 @@ fn facts(seen: &Seen) -> impl IntoView + use<> {
     let UnknownRequest { partner, partner_name, environment, key, request_id, node, began_at, until, .. } =
         seen.request.clone();
     let product = match &seen.product {
-        Some(line) => {
-            view! { <a href=format!("/console/products/{}", line.id)>{line.name.clone()}</a> }.into_any()
-        }
+        Some(line) => view! { <a href=format!("/console/products/{}", line.id)>{line.name.clone()}</a> }.into_any(),
         None => "No longer there".into_any(),
     };
     let operation = match seen.request.operation.as_str() {
@@ -147,7 +145,8 @@ fn facts(seen: &Seen) -> impl IntoView + use<> {
     };
     let api_key = match &seen.key {
         Some(key) => {
-            let last_four = (!key.last_four.is_empty()).then(|| view! { " " <code>{format!("…{}", key.last_four)}</code> });
+            let last_four =
+                (!key.last_four.is_empty()).then(|| view! { " " <code>{format!("…{}", key.last_four)}</code> });
             view! { {key.name.clone()} " of " {key.app_name.clone()} {last_four} }.into_any()
         }
         None => "Not known: nothing was recorded of the call".into_any(),

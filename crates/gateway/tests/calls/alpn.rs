@@ -138,9 +138,8 @@ async fn an_upstream_that_speaks_http2_without_being_asked_is_named_as_such() {
 
 #[tokio::test]
 async fn a_health_check_speaks_the_products_protocol_and_says_what_to_change_where_it_cannot() {
-    let check = || {
-        Some(HealthCheck { path: "/health".to_owned(), interval_seconds: 1, timeout_ms: 2_000, threshold: 1 })
-    };
+    let check =
+        || Some(HealthCheck { path: "/health".to_owned(), interval_seconds: 1, timeout_ms: 2_000, threshold: 1 });
     let well = upstream(&["h2"], Version::HTTP_11).await;
     let world = before(&well, Protocol::Http2, check()).await;
     let began = Instant::now();
@@ -152,7 +151,8 @@ async fn a_health_check_speaks_the_products_protocol_and_says_what_to_change_whe
 
     let other = upstream(&["h2"], Version::HTTP_11).await;
     let _world = before(&other, Protocol::Http1, check()).await;
-    let told = || log::lines_with(&other.url).iter().any(|line| line.contains("health check") && line.contains("to http2"));
+    let told =
+        || log::lines_with(&other.url).iter().any(|line| line.contains("health check") && line.contains("to http2"));
     let began = Instant::now();
     while !told() {
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", log::lines_with(&other.url));
