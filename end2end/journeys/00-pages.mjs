@@ -92,6 +92,7 @@ describe("an API broke off in the middle of requests", () => {
   album("operator-unknown", pages.operatorUnknown, becomeOperator);
   test("an operator says what became of one, and it is gone from the list", async () => {
     const visitor = await browser.visitor(world, { javaScript: false });
+    visitor.expect(/\/pkg\//);
     await becomeOperator(visitor);
     await visitor.go("/console/unknown-requests?q=order-7");
     await visitor.go(await linkOn(visitor, /^\/console\/unknown-requests\/[^/?]+$/));

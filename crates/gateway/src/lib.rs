@@ -65,7 +65,7 @@ pub use config::{Deadlines, GatewayConfig, Secret, Spool, Tls, WhenFull};
 pub use leases::{Account, InProcess, Leases};
 pub use ports::{
     Answer, Answering, Ask, Attempt, Begun, Clock, Directory, Exchange, ExchangeDown, Granted, Held, IdempotencyStore,
-    KeysUnavailable, Names, RecordError, Recorder, SystemNames, directory,
+    KeysUnavailable, Lost, Names, RecordError, Recorder, SystemNames, directory,
 };
 pub use running::{Gateway, Running, StartError};
 pub use snapshot::{Problem, Sealed, Snapshot};

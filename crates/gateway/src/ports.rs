@@ -98,17 +98,26 @@ pub trait Recorder: Send + Sync {
     /// Keeps all that was gathered since the last flush, in the durability that was configured, before it returns.
     ///
     /// # Errors
-    /// None of it is kept.
-    fn flush(&self, core: usize) -> Result<(), RecordError>;
+    /// Some of it is not kept.
+    fn flush(&self, core: usize) -> Result<(), Lost>;
 
     /// Bytes that the core's log takes, for the metric.
     fn used_bytes(&self, core: usize) -> u64;
 }
 
 /// The event was not kept.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 #[error("usage cannot be recorded: {0}")]
 pub struct RecordError(pub String);
+
+/// Of the events that were gathered, not all were kept.
+#[derive(Debug, Clone)]
+pub struct Lost {
+    /// So many, the first of them, were: a [`Recorder::record`] has written them with its own.
+    pub kept: usize,
+    /// Why the others were not.
+    pub error: RecordError,
+}
 
 /// What became of requests with an Idempotency-Key, on all nodes together.
 ///

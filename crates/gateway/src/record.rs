@@ -1,6 +1,6 @@
 //! The recorder that the gateway uses: one lane of the usage log for each core.
 
-use crate::ports::{RecordError, Recorder};
+use crate::ports::{Lost, RecordError, Recorder};
 use domain::usage::{UsageEvent, wire};
 use spool::{Home, Options, SpoolError, Writer};
 use std::{
@@ -28,9 +28,11 @@ pub(crate) struct SpoolRecorder {
 struct Lane {
     writer: Writer,
     scratch: Vec<u8>,
-    /// Somebody waits for events that are gathered, and will flush.
-    awaited: bool,
-    /// Why those events are lost, until that flush tells whoever waits for them.
+    /// Events that somebody gathered and waits for, who will flush.
+    awaited: usize,
+    /// So many of them, the first, were written before that.
+    written: usize,
+    /// Why the others are lost, until that flush tells whoever waits for them. No more are gathered meanwhile.
     lost: Option<String>,
 }
 
@@ -54,7 +56,7 @@ impl SpoolRecorder {
         let home = Home::open(dir)?;
         let open = |lane| {
             let writer = Writer::open(dir, lane, options)?;
-            Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), awaited: false, lost: None }))
+            Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), awaited: 0, written: 0, lost: None }))
         };
         let lanes = (0..u32::try_from(cores).unwrap_or(u32::MAX)).map(open).collect::<Result<_, SpoolError>>()?;
         Ok(Self { _home: home, lanes, headroom: HEADROOM_BYTES.min(options.max_bytes / 8) })
@@ -76,28 +78,36 @@ impl Recorder for SpoolRecorder {
     fn record(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
         self.with(core, |lane| {
             lane.gather(event)?;
-            // Where nobody waits, nobody would ever take it away again.
-            let awaited = lane.awaited;
-            lane.flush().inspect_err(|RecordError(error)| lane.lost = awaited.then(|| error.clone()))
+            let outcome = lane.flush();
+            match &outcome {
+                Ok(()) => lane.written = lane.awaited,
+                // Where nobody waits, nobody would ever take it away again.
+                Err(RecordError(error)) if lane.written < lane.awaited => lane.lost = Some(error.clone()),
+                Err(_) => {}
+            }
+            outcome
         })
     }
 
     fn gather(&self, core: usize, event: &UsageEvent<Cow<'_, str>>) -> Result<(), RecordError> {
         self.with(core, |lane| {
             lane.gather(event)?;
-            lane.awaited = true;
+            lane.awaited += 1;
             Ok(())
         })
     }
 
-    fn flush(&self, core: usize) -> Result<(), RecordError> {
+    fn flush(&self, core: usize) -> Result<(), Lost> {
+        let mut kept = 0;
         self.with(core, |lane| {
-            lane.awaited = false;
+            lane.awaited = 0;
+            kept = std::mem::take(&mut lane.written);
             match lane.lost.take() {
                 Some(lost) => Err(RecordError(lost)),
                 None => lane.flush(),
             }
         })
+        .map_err(|error| Lost { kept, error })
     }
 
     fn used_bytes(&self, core: usize) -> u64 {
@@ -123,7 +133,7 @@ impl Recorder for Unmetered {
         Ok(())
     }
 
-    fn flush(&self, _core: usize) -> Result<(), RecordError> {
+    fn flush(&self, _core: usize) -> Result<(), Lost> {
         Ok(())
     }
 

@@ -219,9 +219,9 @@ impl Permit {
         let (gathered, used) =
             self.tell(ending, |core, event| core.turn.gather(&*core.shared.recorder, core.index, event));
         let kept = match gathered {
-            Ok(group) => {
+            Ok(gathered) => {
                 self.unwritten = Some(used);
-                let written = group.written().await;
+                let written = gathered.written().await;
                 self.unwritten = None;
                 written
             }

@@ -79,7 +79,7 @@ pub fn OverviewPage() -> impl IntoView {
                     .then(|| view! {
                         <Notice tone=Tone::Warning title="Nobody knows what became of some requests">
                             {format!("{} with an Idempotency-Key. ", group_thousands(unknown))}
-                            <a href="/console/unknown-requests">"Find out"</a>
+                            <a href="/console/unknown-requests">"Look at them"</a>
                         </Notice>
                     })}
                 <StatGrid>

@@ -153,7 +153,7 @@ fn facts(seen: &Seen) -> impl IntoView + use<> {
     };
     let recorded = match &seen.recorded {
         Some(one) => {
-            let units = format!("{} units", one.units);
+            let units = if one.units == 1 { "1 unit".to_owned() } else { format!("{} units", one.units) };
             view! { <StatusCode code=one.status/> " " {units} }.into_any()
         }
         None => "Nothing was recorded of the call, so it is not billed".into_any(),

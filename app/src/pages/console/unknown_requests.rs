@@ -34,7 +34,7 @@ pub fn UnknownRequestsPage() -> impl IntoView {
         let first = after.map(|_| address(&filter, None));
         let summary = match sources.requests {
             0 => String::new(),
-            all => format!("{} of all partners", group_thousands(all)),
+            all => format!("{} in all", group_thousands(all)),
         };
         let empty = found.items.is_empty();
         let rows = found.items.into_iter().map(row).collect_view();
@@ -165,7 +165,7 @@ fn row(request: UnknownRequest) -> impl IntoView {
         <tr>
             <Cell label="Sent" head=true><a href=href><TimeText at=request.began_at seconds=true/></a></Cell>
             <Cell label="Partner"><a href=partner>{request.partner_name}</a> " " <EnvironmentBadge live=live/></Cell>
-            <Cell label="Request">{call}</Cell>
+            <Cell label="Request">{call} <p class="key-note">{request.product}</p></Cell>
             <Cell label="Idempotency-Key"><code class="clip" title=request.key.clone()>{request.key.clone()}</code></Cell>
             <Cell label="Why unknown"><Badge text=reason(request.reason) tone=Tone::Warning/></Cell>
         </tr>

@@ -2,11 +2,11 @@
 //!
 //! The first event wakes a task, which the loop comes to after all calls that were ready by then.
 
-use crate::ports::{RecordError, Recorder};
+use crate::ports::{Lost, RecordError, Recorder};
 use domain::usage::UsageEvent;
 use std::{
     borrow::Cow,
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     future::poll_fn,
     rc::Rc,
     task::{Poll, Waker},
@@ -22,9 +22,18 @@ pub(crate) struct Turn {
 
 /// Events that are written by one `write()`, and the calls that wait for it.
 #[derive(Debug, Default)]
-pub(crate) struct Group {
-    outcome: OnceCell<Result<(), String>>,
+struct Group {
+    events: Cell<usize>,
+    outcome: OnceCell<Result<(), Lost>>,
     waiting: RefCell<Vec<Waker>>,
+}
+
+/// One event of a group.
+#[derive(Debug)]
+pub(crate) struct Gathered {
+    group: Rc<Group>,
+    /// How many were gathered before it.
+    place: usize,
 }
 
 impl Turn {
@@ -37,14 +46,16 @@ impl Turn {
         recorder: &dyn Recorder,
         core: usize,
         event: &UsageEvent<Cow<'_, str>>,
-    ) -> Result<Rc<Group>, RecordError> {
+    ) -> Result<Gathered, RecordError> {
         recorder.gather(core, event)?;
         let mut group = self.group.borrow_mut();
         let group = group.get_or_insert_with(|| {
             self.begun.notify_one();
             Rc::default()
         });
-        Ok(group.clone())
+        let place = group.events.get();
+        group.events.set(place + 1);
+        Ok(Gathered { group: group.clone(), place })
     }
 
     /// Writes one group after another, for as long as it is polled.
@@ -58,22 +69,22 @@ impl Turn {
     /// Writes what is gathered, and tells those who wait.
     pub(crate) fn write(&self, recorder: &dyn Recorder, core: usize) {
         let Some(group) = self.group.take() else { return };
-        let outcome = recorder.flush(core).map_err(|error| error.0);
-        let _ = group.outcome.set(outcome);
+        let _ = group.outcome.set(recorder.flush(core));
         group.waiting.take().into_iter().for_each(Waker::wake);
     }
 }
 
-impl Group {
-    /// Waits until the group's events are in the log.
+impl Gathered {
+    /// Waits until the event is in the log.
     ///
     /// # Errors
-    /// None of them is.
+    /// It is not, and will not be.
     pub(crate) async fn written(&self) -> Result<(), RecordError> {
-        poll_fn(|cx| match self.outcome.get() {
-            Some(outcome) => Poll::Ready(outcome.clone().map_err(RecordError)),
+        poll_fn(|cx| match self.group.outcome.get() {
+            Some(Err(lost)) if self.place >= lost.kept => Poll::Ready(Err(lost.error.clone())),
+            Some(_) => Poll::Ready(Ok(())),
             None => {
-                self.waiting.borrow_mut().push(cx.waker().clone());
+                self.group.waiting.borrow_mut().push(cx.waker().clone());
                 Poll::Pending
             }
         })
@@ -87,6 +98,9 @@ mod tests {
     use domain::usage::wire;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
     use tokio::task::{LocalSet, spawn_local, yield_now};
+
+    /// What an earlier write kept of a group whose own write fails.
+    const KEPT: usize = 7;
 
     /// Counts what it is asked, and fails every second flush.
     #[derive(Default)]
@@ -109,10 +123,10 @@ mod tests {
             Ok(())
         }
 
-        fn flush(&self, _core: usize) -> Result<(), RecordError> {
+        fn flush(&self, _core: usize) -> Result<(), Lost> {
             match self.flushes.fetch_add(1, Relaxed) % 2 {
                 0 => Ok(()),
-                _ => Err(RecordError("the disk is gone".to_owned())),
+                _ => Err(Lost { kept: KEPT, error: RecordError("the disk is gone".to_owned()) }),
             }
         }
 
@@ -153,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn calls_that_end_in_one_turn_share_a_write_and_its_failure() {
+    async fn calls_that_end_in_one_turn_share_a_write_and_its_failure_but_for_those_that_were_kept_before_it() {
         let (turn, disk) = (Rc::new(Turn::default()), Rc::new(Disk::default()));
         let work = async {
             let (writing, onto) = (turn.clone(), disk.clone());
@@ -169,8 +183,9 @@ mod tests {
                         written.is_ok()
                     })
                 });
-                for call in calls.collect::<Vec<_>>() {
-                    assert_eq!(call.await.expect("no panic"), round % 2 == 0, "round {round}");
+                for (place, call) in calls.collect::<Vec<_>>().into_iter().enumerate() {
+                    let kept = round % 2 == 0 || place < KEPT;
+                    assert_eq!(call.await.expect("no panic"), kept, "call {place} of round {round}");
                 }
                 yield_now().await;
             }

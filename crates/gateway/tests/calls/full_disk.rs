@@ -57,7 +57,7 @@ impl Disk {
     }
 
     fn mend(&self) {
-        setrlimit(Resource::Fsize, self.0.clone()).expect("no limit");
+        setrlimit(Resource::Fsize, self.0).expect("no limit");
     }
 }
 
