@@ -221,15 +221,6 @@ impl Reply {
             _ => &[],
         }
     }
-
-    /// Ready once the answer has taken too long, although the client is at fault.
-    pub(crate) fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self {
-            Self::Whole(_) | Self::Ready(..) => Poll::Pending,
-            Self::Streaming(metered) => metered.poll_held_up(cx),
-            Self::Frames(frames) => frames.poll_held_up(cx),
-        }
-    }
 }
 
 /// The upstream's body, and the permit that is settled where it ends.
@@ -248,6 +239,7 @@ impl Metered {
     pub(crate) fn new(body: AnswerBody, permit: Permit, connection: Rc<Connection>, status: u16) -> Self {
         connection.begin_answer();
         let patience = permit.patience();
+        connection.end_answer_by(patience.as_ref().and_then(|patience| patience.ends_at()));
         Self { body, permit: Some(permit), connection, patience, status, bytes: 0 }
     }
 
@@ -260,12 +252,8 @@ impl Metered {
     /// The rest flows to this client, whose connection keeps the deadlines from now on.
     pub(crate) fn flow_to(&mut self, connection: Rc<Connection>) {
         connection.begin_answer();
+        connection.end_answer_by(self.patience.as_ref().and_then(|patience| patience.ends_at()));
         self.connection = connection;
-    }
-
-    fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.connection.waits_for_upstream.set(false);
-        self.patience.as_mut().map_or(Poll::Pending, |patience| patience.poll_held_up(cx))
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Broken>>> {
@@ -273,15 +261,10 @@ impl Metered {
         self.connection.waits_for_upstream.set(polled.is_pending());
         let polled = match (polled, &mut self.patience) {
             (polled, None) => polled,
-            (polled, Some(patience)) => {
-                if polled.is_ready() {
-                    patience.moved();
-                }
-                match patience.poll_over(cx) {
-                    Poll::Ready(()) => Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into()))),
-                    Poll::Pending => polled,
-                }
-            }
+            (polled, Some(patience)) => match patience.poll_over(polled.is_pending(), cx) {
+                Poll::Ready(()) => Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into()))),
+                Poll::Pending => polled,
+            },
         };
         let Poll::Ready(polled) = polled else { return Poll::Pending };
         let passed = match polled {

@@ -5,7 +5,7 @@ mod nodes;
 
 pub use nodes::{GatewayNode, HeldByNode};
 
-use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
+use crate::{Store, StoreError, give_way, row::ReadRow as _, time::Ts};
 use domain::{
     allowance::{Allowance, Kind},
     id::PartnerId,
@@ -179,7 +179,7 @@ pub(crate) struct Spending {
 impl Spending {
     pub(crate) fn of<'a>(events: impl Iterator<Item = &'a UsageEvent>) -> Self {
         let mut sums: BTreeMap<(Uuid, Kind, Timestamp), (Timestamp, i64)> = BTreeMap::new();
-        for event in events {
+        for event in give_way(events) {
             let Some(period) = event.period else { continue };
             let partner = event.partner;
             let credits = event.credits.min(event.units);

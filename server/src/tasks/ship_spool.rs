@@ -19,7 +19,7 @@ use std::{
     time::Duration,
 };
 use store::{
-    Store,
+    Store, give_way,
     ingest::{IngestError, Position},
 };
 use tokio::{
@@ -136,7 +136,8 @@ impl Shipper {
         now: Timestamp,
     ) -> Result<Option<u64>, TaskError> {
         let event = |record: &spool::Record| Ok((record.sequence, wire::decode(&record.payload)?));
-        let events = batch.records.iter().map(event).collect::<Result<Vec<(u64, UsageEvent)>, wire::BadEvent>>()?;
+        let events =
+            give_way(batch.records.iter()).map(event).collect::<Result<Vec<(u64, UsageEvent)>, wire::BadEvent>>()?;
         let taken = self.store.ingest(&self.node, narrow(lane)?, events, from, to_store(batch.end), now).await;
         let taken = match taken {
             Ok(taken) => taken,

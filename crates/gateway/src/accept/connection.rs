@@ -10,6 +10,7 @@ use std::{
     future::poll_fn,
     rc::Rc,
     task::{Context, Poll, Waker},
+    time::Instant,
 };
 
 /// What carries one call at a time: a client's HTTP/1 connection, or one stream of its HTTP/2 connection. Times are ticks
@@ -29,6 +30,8 @@ pub(crate) struct Connection {
     greeted: Cell<bool>,
     /// When bytes last moved.
     moved_at: Cell<u64>,
+    /// When the answer that is under way is to be over, where the product says so.
+    answer_ends: Cell<Option<Instant>>,
     /// When the head that is being read began.
     head_since: Cell<Option<u64>>,
     doomed: Cell<bool>,
@@ -103,6 +106,7 @@ impl Connection {
             now,
             phase: Cell::new(Phase::Idle),
             greeted: Cell::new(false),
+            answer_ends: Cell::new(None),
             head_since: Cell::new(None),
             doomed: Cell::new(false),
             makes_way: Cell::new(false),
@@ -173,7 +177,14 @@ impl Connection {
         self.moved_at.set(self.now.get());
     }
 
+    /// Closes the connection, or ends the stream, if the answer is not over by then. The answer itself notices sooner, as long as
+    /// its client takes it.
+    pub(crate) fn end_answer_by(&self, at: Option<Instant>) {
+        self.answer_ends.set(at);
+    }
+
     pub(crate) fn end_answer(&self) {
+        self.answer_ends.set(None);
         self.rest();
     }
 
@@ -321,7 +332,7 @@ impl Connection {
             }
             (Phase::Idle, None) => still > head,
             (Phase::Call, _) => false,
-            (Phase::Answer, _) => still > body_idle,
+            (Phase::Answer, _) => still > body_idle || self.answer_ends.get().is_some_and(|ends| Instant::now() > ends),
             (Phase::Shared, _) => {
                 let streams = self.streams.get();
                 if streams.is_some_and(|streams| streams.keep_deadlines(patience)) && !self.doomed.get() {

@@ -35,10 +35,6 @@ impl Frames {
         }
     }
 
-    pub(super) fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.rest.as_mut().map_or(Poll::Pending, |rest| rest.poll_held_up(cx))
-    }
-
     pub(super) fn is_end_stream(&self) -> bool {
         let rest_is_over = self.rest.as_ref().is_none_or(|rest| rest.permit.is_none() && rest.body.is_end_stream());
         self.start.is_empty() && self.trailers.is_none() && rest_is_over

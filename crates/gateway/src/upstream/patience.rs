@@ -13,8 +13,8 @@ use tokio::time::{Sleep, sleep_until};
 pub(crate) struct Patience {
     total: Option<Pin<Box<Sleep>>>,
     idle: Option<(Duration, Pin<Box<Sleep>>)>,
-    /// The client did not take what was here, so that the upstream was not asked for more.
-    held_up: bool,
+    /// Whether more was asked for in vain.
+    waits: bool,
 }
 
 impl Patience {
@@ -26,34 +26,25 @@ impl Patience {
         let at = |instant: Instant| Box::pin(sleep_until(instant.into()));
         let total = total.map(|total| at(arrived + total));
         let idle = idle.map(|idle| (idle, at(Instant::now() + idle)));
-        Some(Box::new(Self { total, idle, held_up: false }))
+        Some(Box::new(Self { total, idle, waits: false }))
     }
 
-    /// Something came.
-    pub(crate) fn moved(&mut self) {
-        self.held_up = false;
-        if let Some((idle, sleep)) = &mut self.idle {
-            sleep.as_mut().reset((Instant::now() + *idle).into());
-        }
+    /// When the whole answer is to be over.
+    pub(crate) fn ends_at(&self) -> Option<Instant> {
+        self.total.as_ref().map(|sleep| sleep.deadline().into_std())
     }
 
-    /// Ready once a deadline has passed while the upstream is waited for.
-    pub(crate) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.held_up {
-            self.moved();
-        }
-        let total = self.is_total_over(cx);
-        let idle = self.idle.as_mut().is_some_and(|(_, sleep)| sleep.as_mut().poll(cx).is_ready());
+    /// Ready once a deadline has passed. `waits` says that more was asked for in vain; the time to wait for it begins there, as
+    /// nobody asks while the client has not taken what was here.
+    pub(crate) fn poll_over(&mut self, waits: bool, cx: &mut Context<'_>) -> Poll<()> {
+        let begins = !std::mem::replace(&mut self.waits, waits);
+        let total = self.total.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready());
+        let idle = self.idle.as_mut().filter(|_| waits).is_some_and(|(idle, sleep)| {
+            if begins {
+                sleep.as_mut().reset((Instant::now() + *idle).into());
+            }
+            sleep.as_mut().poll(cx).is_ready()
+        });
         if total || idle { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    /// Ready once the whole has taken too long, while the client is waited for.
-    pub(crate) fn poll_held_up(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.held_up = true;
-        if self.is_total_over(cx) { Poll::Ready(()) } else { Poll::Pending }
-    }
-
-    fn is_total_over(&mut self, cx: &mut Context<'_>) -> bool {
-        self.total.as_mut().is_some_and(|sleep| sleep.as_mut().poll(cx).is_ready())
     }
 }

@@ -269,3 +269,16 @@ async fn bodies_larger_than_every_window_pass_in_both_directions() {
     let event = world.events_once(1).await.remove(0);
     assert_eq!((event.bytes_in, event.bytes_out), (8 << 20, 8 << 20));
 }
+
+#[tokio::test]
+async fn the_time_that_a_whole_answer_may_take_ends_a_stream_whose_client_reads_nothing() {
+    let world = World::with(|directory, _| directory.products[0].policy.upstream.timeouts.total_ms = Some(700)).await;
+    let mut connection = connect2(world.address).await;
+    let answer = connection.send_request(request2(Method::GET, "/payments/flow", &world.live, "")).await;
+    let began = Instant::now();
+    let events = world.events_once(1).await;
+    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
+    assert_eq!(events[0].outcome, Outcome::ClientGone, "the upstream is not at fault");
+    assert!(answer.expect("a head").into_body().collect().await.is_err(), "it is cut off");
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+}

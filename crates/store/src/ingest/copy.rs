@@ -4,6 +4,7 @@
 //! bytes (length -1 is null), then a trailer of -1. Integers are big-endian.
 
 use super::signed;
+use crate::give_way;
 use domain::usage::{Outcome, UsageEvent};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
@@ -30,7 +31,7 @@ pub(super) async fn events(
     let mut buffer = Vec::with_capacity(CHUNK + 4096);
     buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
     buffer.extend_from_slice(&[0; 8]); // flags, and the length of the header's extension
-    for (sequence, event) in batch {
+    for (sequence, event) in give_way(batch.iter()) {
         Row(&mut buffer).event(node, lane, *sequence, event);
         if buffer.len() >= CHUNK {
             copy.send(buffer.as_slice()).await?;

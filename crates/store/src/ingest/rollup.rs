@@ -4,7 +4,7 @@
 //! blocking each other for good.
 
 use super::{copy::whole_micros, signed};
-use crate::time::Ts;
+use crate::{give_way, time::Ts};
 use domain::usage::UsageEvent;
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
@@ -50,7 +50,7 @@ pub(super) async fn merge(
 ) -> Result<(), sqlx::Error> {
     // There are far fewer groups than events: they are sorted, and looked at for the last use, only once they are summed up.
     let mut sums: HashMap<Group, Sums> = HashMap::new();
-    for (_, event) in batch {
+    for (_, event) in give_way(batch.iter()) {
         sums.entry(group(event)).or_default().add(event);
     }
     let groups: BTreeMap<Group, Sums> = sums.into_iter().collect();

@@ -44,7 +44,8 @@ pub fn start(services: &mut Services, installation: Installation, folder: &Path,
     Ok(ours)
 }
 
-/// Our private Postgres was started on our core and moves to the other: nginx has no database on its core either.
+/// Our private Postgres was started on our core and moves to the other: nginx has no database on its core either. There it gives
+/// way to the upstream and the load, which would wait for no database on a machine of its own.
 fn move_postgres(folder: &Path, processes: &[u32]) {
     let children = |parent: &str| {
         let listed = process::read(process::program("pgrep", ["-P", parent], folder)).unwrap_or_default();
@@ -53,6 +54,7 @@ fn move_postgres(folder: &Path, processes: &[u32]) {
     let mut left: Vec<String> = processes.iter().flat_map(|process| children(&process.to_string())).collect();
     while let Some(process) = left.pop() {
         process::succeeds(process::program("taskset", ["-a", "-p", "-c", "1", &process], folder));
+        process::succeeds(process::program("renice", ["-n", "19", "-p", &process], folder));
         // Those that are started from now on follow it.
         left.extend(children(&process));
     }

@@ -109,9 +109,6 @@ impl Sending {
                     self.waits = true;
                     connection.begin_answer();
                 }
-                Poll::Pending if !starved && self.reply.poll_held_up(cx).is_ready() => {
-                    return Poll::Ready(Err(Broken));
-                }
                 Poll::Pending => {}
             }
             if wire.borrow_mut().poll_left(cx).is_ready() || is_doomed(connection, cx) {
