@@ -1,14 +1,18 @@
 //! Reading: from a position, in batches, stopping at damage.
 
 use crate::{
-    Position, SpoolError,
+    Keep, Position, SpoolError, disk,
     home::sync_dir,
+    keep,
     record::{self, Found, HEADER_BYTES, MAX_PAYLOAD_BYTES},
+    scan::{self, is_unwritten},
     segment,
+    void::{self, Void},
 };
 use std::{
-    fs::{self, File},
+    fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
+    os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
 
@@ -18,6 +22,8 @@ pub struct Reader {
     lane_dir: PathBuf,
     at: Position,
     open: Option<(u64, File)>,
+    /// A segment whose sync failed, and its length then: up to there its bytes may be in memory only.
+    doubtful: Option<(u64, u64)>,
 }
 
 /// One record as it was appended.
@@ -25,6 +31,8 @@ pub struct Reader {
 pub struct Record {
     pub sequence: u64,
     pub payload: Vec<u8>,
+    /// The place before it.
+    pub at: Position,
 }
 
 /// Records in order, and the place after the last of them. Empty when there are no more for now.
@@ -32,6 +40,9 @@ pub struct Record {
 pub struct Batch {
     pub records: Vec<Record>,
     pub end: Position,
+    /// Numbers that were given to records which do not count, as the first and the first behind them: the calls were refused
+    /// because the disk failed.
+    pub void: Vec<(u64, u64)>,
     /// Whether everything is in it that was written before the reading began.
     pub is_all: bool,
 }
@@ -41,14 +52,14 @@ pub struct Batch {
 pub struct Damage {
     pub from: Position,
     pub to: Position,
-    /// Records between the two that can no longer be read.
+    /// Records between the two that can no longer be read; the most that there can have been.
     pub lost_records: u64,
 }
 
 impl Reader {
     /// A reader at that place. A lane that does not exist yet is an empty one.
     pub fn open(dir: &Path, lane: u32, from: Position) -> Result<Self, SpoolError> {
-        Ok(Self { lane_dir: segment::lane_dir(dir, lane), at: from, open: None })
+        Ok(Self { lane_dir: segment::lane_dir(dir, lane), at: from, open: None, doubtful: None })
     }
 
     /// The place of the next record.
@@ -60,74 +71,81 @@ impl Reader {
     ///
     /// What is returned is on the disk itself. On an error the reader stays where it is: records before the damage were
     /// handed out by earlier calls or are returned by this one, and the next call reports the damage.
+    ///
+    /// # Errors
+    /// After [`SpoolError::Io`] go on with the same reader: it knows which bytes the disk may not have.
     pub fn next_batch(&mut self, max_records: usize, max_bytes: usize) -> Result<Batch, SpoolError> {
-        let mut records = Vec::new();
-        let mut at = self.at;
+        let mut batch = Batch { records: Vec::new(), end: self.at, void: Vec::new(), is_all: false };
         let mut room = max_bytes;
-        let is_all = loop {
-            match self.read_segment(&mut at, &mut records, max_records, &mut room) {
-                Ok(More::Segment) => at = Position { segment: at.segment + 1, byte_offset: 0, ..at },
+        batch.is_all = loop {
+            match self.read_segment(&mut batch, max_records, &mut room) {
+                Ok(More::Segment) => {
+                    batch.end = Position { segment: batch.end.segment + 1, byte_offset: 0, ..batch.end };
+                }
                 Ok(More::Later) => break false,
                 Ok(More::No) => break true,
+                // Where the disk fails nobody knows what it has of them.
+                Err(error @ SpoolError::Io { .. }) => return Err(error),
                 // What stands before the damage is good and goes first.
-                Err(_) if !records.is_empty() => break false,
+                Err(_) if batch.end.sequence > self.at.sequence => break false,
                 Err(error) => return Err(error),
             }
         };
-        self.at = at;
-        Ok(Batch { records, end: at, is_all })
+        self.at = batch.end;
+        Ok(batch)
     }
 
     /// Goes to the next readable record after damage, and says what was lost. An operator decides on this, not code.
+    ///
+    /// Where there is none yet, it goes to the segment that the next one will be in; where that does not exist either, it
+    /// stays: the next start of the writer begins one.
     pub fn skip_damage(&mut self) -> Result<Damage, SpoolError> {
         let from = self.at;
+        let to = self.behind_damage(from)?;
+        (self.open, self.at) = (None, to);
+        Ok(Damage { from, to, lost_records: to.sequence.saturating_sub(from.sequence) })
+    }
+
+    fn behind_damage(&self, from: Position) -> Result<Position, SpoolError> {
         let segments = segment::list(&self.lane_dir)?;
-        for (number, _) in segments.into_iter().filter(|(number, _)| *number >= from.segment) {
-            let path = segment::file(&self.lane_dir, number);
-            let bytes = fs::read(&path).map_err(SpoolError::io(&path))?;
+        for number in segments.iter().map(|one| one.number).filter(|number| *number >= from.segment) {
+            let mut bytes = segment::read(&self.lane_dir, number)?;
+            if let Some(void) = void::read(&self.lane_dir, number)? {
+                bytes.truncate(usize::try_from(void.byte_offset).unwrap_or(usize::MAX));
+            }
             let start =
                 if number == from.segment { usize::try_from(from.byte_offset).unwrap_or(usize::MAX) } else { 0 };
             let mut start = start.min(bytes.len());
             while let Some((offset, sequence)) = record::next_header(&bytes[start..], from.sequence) {
                 start += offset;
                 if let Found::Whole { .. } = record::find(&bytes[start..]) {
-                    self.open = None;
-                    self.at = Position { segment: number, byte_offset: start as u64, sequence };
-                    return Ok(Damage { from, to: self.at, lost_records: sequence - from.sequence });
+                    return Ok(Position { segment: number, byte_offset: start as u64, sequence });
                 }
                 start += 1;
             }
         }
-        Ok(Damage { from, to: from, lost_records: 0 })
-    }
-
-    /// Deletes the segments that lie wholly before the position.
-    ///
-    /// The one just before it stays until the position's own segment holds a record: a lane whose only segment is empty
-    /// would not know its sequence after a crash.
-    pub fn remove_before(&self, position: Position) -> Result<(), SpoolError> {
-        let keep_from = if position.byte_offset > 0 { position.segment } else { position.segment.saturating_sub(1) };
-        let mut removed = false;
-        for (number, _) in segment::list(&self.lane_dir)?.into_iter().take_while(|(n, _)| *n < keep_from) {
-            let path = segment::file(&self.lane_dir, number);
-            fs::remove_file(&path).map_err(SpoolError::io(path))?;
-            removed = true;
+        match segments.last() {
+            Some(last) if last.number > from.segment => {
+                let sequence = scan::scan(&self.lane_dir, &segments, segments.len() - 1)?.next;
+                Ok(Position { segment: last.number, byte_offset: 0, sequence: sequence.max(from.sequence) })
+            }
+            _ => Ok(from),
         }
-        if removed { sync_dir(&self.lane_dir).map_err(SpoolError::io(&self.lane_dir)) } else { Ok(()) }
     }
 
-    fn read_segment(
-        &mut self,
-        at: &mut Position,
-        records: &mut Vec<Record>,
-        max_records: usize,
-        room: &mut usize,
-    ) -> Result<More, SpoolError> {
+    /// Lets go of the segments that lie wholly before the position, but for what is to be kept of them.
+    pub fn remove_before(&self, position: Position, keep: Keep) -> Result<(), SpoolError> {
+        keep::put_aside(&self.lane_dir, position, keep)
+    }
+
+    fn read_segment(&mut self, batch: &mut Batch, max_records: usize, room: &mut usize) -> Result<More, SpoolError> {
+        let Batch { records, end: at, void: voids, .. } = batch;
         if records.len() >= max_records || (*room == 0 && !records.is_empty()) {
             return Ok(More::Later);
         }
-        // Asked before reading: a segment that has a successor gets no more records.
-        let closed = segment::file(&self.lane_dir, at.segment + 1).exists();
+        // Asked before reading: a segment that has a successor, or whose end does not count, gets no more records.
+        let void = void::read(&self.lane_dir, at.segment)?;
+        let closed = void.is_some() || segment::exists(&self.lane_dir, at.segment + 1);
         let path = segment::file(&self.lane_dir, at.segment);
         let Some(file) = self.file(at.segment)? else {
             let nothing_yet = *at == Position { segment: at.segment, byte_offset: 0, sequence: at.sequence };
@@ -137,12 +155,21 @@ impl Reader {
                 Err(missing(*at))
             };
         };
+        if let Some(Void { past, .. }) = void.filter(|void| at.byte_offset >= void.byte_offset) {
+            if past > at.sequence {
+                voids.push((at.sequence, past));
+                at.sequence = past;
+            }
+            return Ok(More::Segment);
+        }
         let length = file.metadata().map_err(SpoolError::io(&path))?.len();
         if length < at.byte_offset {
             return Err(missing(*at));
         }
+        let good = void.map_or(length, |void| void.byte_offset.min(length));
         let wanted = (*room).clamp(HEADER_BYTES + MAX_PAYLOAD_BYTES, 64 << 20) as u64;
-        let bytes = read_at(file, at.byte_offset, wanted).map_err(SpoolError::io(&path))?;
+        let start = at.byte_offset;
+        let bytes = read_at(file, start, wanted.min(good - start)).map_err(SpoolError::io(&path))?;
         let mut rest = bytes.as_slice();
         let taken_before = records.len();
         let found = loop {
@@ -160,33 +187,79 @@ impl Reader {
                     break Err(damaged("records are missing before this one"));
                 }
                 Found::Whole { sequence, payload, bytes } => {
-                    records.push(Record { sequence, payload: payload.to_vec() });
+                    records.push(Record { sequence, payload: payload.to_vec(), at: *at });
                     *room = room.saturating_sub(bytes);
                     at.byte_offset += bytes as u64;
                     at.sequence += 1;
                     rest = &rest[bytes..];
                 }
-                Found::Partial if at.byte_offset + (rest.len() as u64) < length => break Ok(More::Later),
+                // Also where it grew since it was measured.
+                Found::Partial if at.byte_offset + (rest.len() as u64) < good => break Ok(More::Later),
+                // Its void end is looked at next.
+                Found::Partial if rest.is_empty() && void.is_some_and(|void| at.byte_offset == void.byte_offset) => {
+                    break Ok(More::Later);
+                }
                 Found::Partial if rest.is_empty() && closed => break Ok(More::Segment),
                 Found::Partial if closed => break Err(damaged("the segment ends within a record")),
                 Found::Partial => break Ok(More::No),
+                // Its writer cuts that off when it opens the lane.
+                Found::Damaged(_) if !closed && is_unwritten(rest) => break Ok(More::No),
                 Found::Damaged(what) => break Err(damaged(what)),
             }
         };
         if records.len() > taken_before {
-            file.sync_data().map_err(SpoolError::io(&path))?;
+            let taken = usize::try_from(at.byte_offset - start).unwrap_or(bytes.len());
+            self.make_durable(at.segment, start, bytes.get(..taken).unwrap_or(&bytes))?;
         }
         found
     }
 
+    /// Returns once the disk has these bytes of the segment, which were read there.
+    ///
+    /// A sync that failed tells it once; the next one may succeed although the disk has nothing. So after a failure the same
+    /// bytes are written to their place again, which makes the system keep them anew.
+    fn make_durable(&mut self, number: u64, start: u64, bytes: &[u8]) -> Result<(), SpoolError> {
+        let path = segment::file(&self.lane_dir, number);
+        let doubtful = self.doubtful.filter(|(segment, until)| *segment == number && start < *until);
+        let synced = match doubtful {
+            None => match &self.open {
+                Some((open, file)) if *open == number => disk::sync_data(file),
+                _ => Err(io::ErrorKind::NotFound.into()),
+            },
+            Some(_) => {
+                let mut names =
+                    [segment::file(&self.lane_dir, number), segment::kept_file(&self.lane_dir, number)].into_iter();
+                let again = names.find_map(|name| OpenOptions::new().write(true).open(name).ok());
+                again.ok_or(io::ErrorKind::NotFound.into()).and_then(|again| {
+                    again.write_all_at(bytes, start)?;
+                    disk::sync_data(&again)
+                })
+            }
+        };
+        match synced {
+            Ok(()) => {
+                if doubtful.is_some_and(|(_, until)| start + bytes.len() as u64 >= until) {
+                    self.doubtful = None;
+                }
+                Ok(())
+            }
+            Err(error) => {
+                let length =
+                    self.open.as_ref().and_then(|(_, file)| file.metadata().ok()).map(|metadata| metadata.len());
+                self.doubtful = Some((number, length.unwrap_or(u64::MAX).max(doubtful.map_or(0, |(_, until)| until))));
+                Err(SpoolError::io(path)(error))
+            }
+        }
+    }
+
+    /// The open segment; its name is durable by then.
     fn file(&mut self, number: u64) -> Result<Option<&File>, SpoolError> {
         if self.open.as_ref().is_none_or(|(open, _)| *open != number) {
-            let path = segment::file(&self.lane_dir, number);
-            self.open = match File::open(&path) {
-                Ok(file) => Some((number, file)),
-                Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-                Err(error) => return Err(SpoolError::io(path)(error)),
-            };
+            self.open = None;
+            if let Some(file) = segment::open(&self.lane_dir, number)? {
+                sync_dir(&self.lane_dir).map_err(SpoolError::io(&self.lane_dir))?;
+                self.open = Some((number, file));
+            }
         }
         Ok(self.open.as_ref().map(|(_, file)| file))
     }
@@ -195,7 +268,7 @@ impl Reader {
         if !self.lane_dir.exists() {
             return Ok(false);
         }
-        Ok(segment::list(&self.lane_dir)?.iter().any(|(later, _)| *later > number))
+        Ok(segment::list(&self.lane_dir)?.iter().any(|later| later.number > number))
     }
 }
 

@@ -55,6 +55,11 @@ pub(crate) fn next_header(bytes: &[u8], at_least: u64) -> Option<(usize, u64)> {
     })
 }
 
+/// The length of the payload and the sequence number, where the bytes begin with a right header.
+pub(crate) fn header(bytes: &[u8]) -> Option<(usize, u64)> {
+    bytes.first_chunk::<HEADER_BYTES>().and_then(header_of)
+}
+
 fn header_of(header: &[u8; HEADER_BYTES]) -> Option<(usize, u64)> {
     let length = u32_at(header, 0) as usize;
     let right = crc32fast::hash(&header[..12]) == u32_at(header, 12) && length <= MAX_PAYLOAD_BYTES;

@@ -1,10 +1,12 @@
 //! Appending: one writer per lane, one `write()` per record, or for all that were gathered since the last.
 
 use crate::{
-    Position, SpoolError,
+    Position, SpoolError, disk,
     home::hold,
-    record::{self, Found, HEADER_BYTES, MAX_PAYLOAD_BYTES},
+    record::{self, HEADER_BYTES, MAX_PAYLOAD_BYTES},
+    scan::{self, Tail},
     segment,
+    void::{self, Void},
 };
 use std::{
     fs::{self, File, OpenOptions},
@@ -43,9 +45,9 @@ impl Default for Options {
 /// What opening a lane found after the last process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Recovery {
-    /// Bytes of a record that was never whole, which were cut off.
+    /// Bytes behind the last record that were cut off: a record that was never whole, or room that was never written.
     pub cut_bytes: u64,
-    /// Damage was found in the last segment and left as it is for the reader to report.
+    /// Damage was found in the last segment and left as it is for the reader to report; new records go to a new segment.
     pub damaged: bool,
 }
 
@@ -61,8 +63,9 @@ pub struct Writer {
     /// Bytes of the other segments, at the last count.
     elsewhere: u64,
     counted_at: Instant,
-    /// A failed append left bytes behind that have to go before the next.
-    dirty: bool,
+    left: Left,
+    /// The segment's name may not survive the loss of power yet.
+    unnamed: bool,
     /// The next segment could not be opened, so this one grows beyond its size.
     outgrown: bool,
     recovery: Recovery,
@@ -70,6 +73,18 @@ pub struct Writer {
     gathered: Vec<u8>,
     gathered_records: u64,
     _lock: File,
+}
+
+/// What a failed append left behind, to be dealt with before the next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    /// Less than a record, which no reader can have taken for one.
+    Torn,
+    /// Records whose append failed, and which a reader may have seen. `past` is the first number that none of them has.
+    Doubtful {
+        past: u64,
+    },
 }
 
 /// What stays allocated for records that are gathered, in bytes.
@@ -100,7 +115,8 @@ impl Writer {
             end,
             elsewhere: 0,
             counted_at: Instant::now(),
-            dirty: false,
+            left: Left::Nothing,
+            unnamed: false,
             outgrown: false,
             recovery,
             gathered: Vec::new(),
@@ -161,7 +177,11 @@ impl Writer {
         if !self.has_room((self.gathered.len() + HEADER_BYTES + payload.len()) as u64) {
             return Err(SpoolError::Full { used: self.used_bytes(), max: self.options.max_bytes });
         }
-        record::put(self.end.sequence + self.gathered_records, payload, &mut self.gathered);
+        let next = match self.left {
+            Left::Doubtful { past } => past,
+            Left::Nothing | Left::Torn => self.end.sequence,
+        };
+        record::put(next + self.gathered_records, payload, &mut self.gathered);
         self.gathered_records += 1;
         Ok(())
     }
@@ -169,8 +189,8 @@ impl Writer {
     /// Appends all that was gathered by one `write()`, in that order, and returns the place after the last.
     ///
     /// # Errors
-    /// The writer can be used again. None of the gathered records is in the log, except where only its `fdatasync` failed;
-    /// either way they are gathered no more.
+    /// The writer can be used again. None of the gathered records counts, and they are gathered no more: what of them is in the
+    /// file is marked as void before anything else is written, and their numbers are not given again.
     pub fn flush(&mut self) -> Result<Position, SpoolError> {
         if self.gathered_records == 0 {
             return Ok(self.end);
@@ -187,61 +207,94 @@ impl Writer {
         if self.end.byte_offset >= self.options.segment_bytes {
             self.roll()?;
         }
-        if let Err(error) = self.file.write_all(&self.gathered) {
-            let error = SpoolError::io(segment::file(&self.lane_dir, self.end.segment))(error);
-            self.dirty = true;
-            // Now or before the next append, whichever works first.
-            let _ = self.clean();
-            return Err(error);
+        if self.unnamed && self.options.durability == Durability::Host {
+            self.folder.sync_all().map_err(SpoolError::io(&self.lane_dir))?;
+            self.unnamed = false;
         }
+        let path = || segment::file(&self.lane_dir, self.end.segment);
+        let past = self.end.sequence + self.gathered_records;
+        let (left, failure) = match self.file.write_all(&self.gathered) {
+            Err(error) => (self.left_by_write(past), SpoolError::io(path())(error)),
+            Ok(()) if self.options.durability == Durability::Host => match disk::sync_data(&self.file) {
+                // Asked again, the system would say that all is well, without having the records: see `disk`.
+                Err(error) => (Left::Doubtful { past }, SpoolError::io(path())(error)),
+                Ok(()) => return self.advance(past),
+            },
+            Ok(()) => return self.advance(past),
+        };
+        self.left = left;
+        // Now or before the next append, whichever works first.
+        let _ = self.clean();
+        Err(failure)
+    }
+
+    fn advance(&mut self, past: u64) -> Result<(), SpoolError> {
         self.end.byte_offset += self.gathered.len() as u64;
-        self.end.sequence += self.gathered_records;
-        if self.options.durability == Durability::Host {
-            // The records stay where this fails: a reader may have seen them.
-            self.file.sync_data().map_err(SpoolError::io(segment::file(&self.lane_dir, self.end.segment)))?;
-        }
+        self.end.sequence = past;
         Ok(())
     }
 
+    /// What a write left that was cut short: a group may have lost its end only.
+    fn left_by_write(&self, past: u64) -> Left {
+        let visible = self.file.metadata().map(|metadata| metadata.len().saturating_sub(self.end.byte_offset));
+        let first = record::header(&self.gathered).map_or(0, |(length, _)| (HEADER_BYTES + length) as u64);
+        if visible.is_ok_and(|visible| visible < first) { Left::Torn } else { Left::Doubtful { past } }
+    }
+
     fn clean(&mut self) -> Result<(), SpoolError> {
-        if self.dirty {
-            let path = segment::file(&self.lane_dir, self.end.segment);
-            self.file.set_len(self.end.byte_offset).map_err(SpoolError::io(path))?;
-            self.dirty = false;
+        match self.left {
+            Left::Nothing => {}
+            Left::Torn => {
+                let path = segment::file(&self.lane_dir, self.end.segment);
+                self.file.set_len(self.end.byte_offset).map_err(SpoolError::io(path))?;
+            }
+            Left::Doubtful { past } => {
+                let Position { segment, byte_offset, sequence } = self.end;
+                void::write(&self.lane_dir, segment, Void { byte_offset, first: sequence, past })?;
+                let file = open_segment(&self.lane_dir, segment + 1)?;
+                self.go_on_in(file);
+                self.end.sequence = past;
+                tracing::error!(
+                    segment = %segment::file(&self.lane_dir, segment).display(),
+                    records = past - sequence,
+                    "records could not be written safely: their calls were refused, and the usage log goes on in a new segment"
+                );
+            }
         }
+        self.left = Left::Nothing;
         Ok(())
+    }
+
+    fn go_on_in(&mut self, file: File) {
+        self.file = file;
+        self.outgrown = false;
+        self.elsewhere += self.end.byte_offset;
+        self.end.segment += 1;
+        self.end.byte_offset = 0;
+        self.unnamed = true;
+        // Without a count what was known before still bounds the lane.
+        let _ = self.count();
     }
 
     /// Goes on in a new segment. Where none can be opened, for want of descriptors above all, this one simply grows: usage is
     /// the last thing to suffer from that.
     fn roll(&mut self) -> Result<(), SpoolError> {
-        let path = segment::file(&self.lane_dir, self.end.segment);
-        if self.options.durability == Durability::Host {
-            self.file.sync_all().map_err(SpoolError::io(path))?;
-        }
         match open_segment(&self.lane_dir, self.end.segment + 1) {
-            Ok(file) => self.file = file,
+            Ok(file) => self.go_on_in(file),
             Err(error) => {
                 if !std::mem::replace(&mut self.outgrown, true) {
                     tracing::warn!(%error, "the next segment cannot be opened; the last one grows until it can");
                 }
-                return Ok(());
             }
         }
-        self.outgrown = false;
-        self.elsewhere += self.end.byte_offset;
-        self.end.segment += 1;
-        self.end.byte_offset = 0;
-        self.folder.sync_all().map_err(SpoolError::io(&self.lane_dir))?;
-        // Without a count what was known before still bounds the lane.
-        let _ = self.count();
         Ok(())
     }
 
     fn count(&mut self) -> Result<(), SpoolError> {
         let segments = segment::list(&self.lane_dir)?;
-        let others = segments.iter().filter(|(number, _)| *number != self.end.segment);
-        self.elsewhere = others.map(|(_, bytes)| bytes).sum();
+        // Those that were taken in make way, so they do not count.
+        let others = segments.iter().filter(|other| other.number != self.end.segment && !other.kept);
+        self.elsewhere = others.map(|other| other.bytes).sum();
         self.counted_at = Instant::now();
         Ok(())
     }
@@ -252,58 +305,29 @@ fn open_segment(lane_dir: &Path, number: u64) -> Result<File, SpoolError> {
     OpenOptions::new().create(true).append(true).open(&path).map_err(SpoolError::io(&path))
 }
 
-/// Finds the end of the lane. The sequence continues even where the last segment is still empty.
+/// Finds the end of the lane, and cuts off what was never whole. The sequence continues even where the last segment is empty.
 fn recover(lane_dir: &Path) -> Result<(Position, Recovery), SpoolError> {
     let segments = segment::list(lane_dir)?;
-    let Some(&(last, _)) = segments.last() else { return Ok((Position::default(), Recovery::default())) };
-    let (mut end, recovery) = recover_segment(lane_dir, last)?;
-    if end.byte_offset == 0 && segments.len() > 1 {
-        // Nothing was written since it was opened: its predecessor knows the sequence.
-        let previous = segments[segments.len() - 2].0;
-        end.sequence = recover_segment(lane_dir, previous)?.0.sequence;
-        return Ok((end, recovery));
-    }
-    if recovery.damaged {
-        // The damage stays for the reader to report; new records go to a new segment.
-        return Ok((Position { segment: end.segment + 1, byte_offset: 0, ..end }, recovery));
-    }
-    Ok((end, recovery))
-}
-
-fn recover_segment(lane_dir: &Path, number: u64) -> Result<(Position, Recovery), SpoolError> {
-    let path = segment::file(lane_dir, number);
-    let bytes = fs::read(&path).map_err(SpoolError::io(&path))?;
-    let mut end = Position { segment: number, byte_offset: 0, sequence: 0 };
-    let mut rest = bytes.as_slice();
-    let mut damaged = false;
-    loop {
-        match record::find(rest) {
-            Found::Whole { sequence, bytes, .. } => {
-                end.sequence = sequence + 1;
-                end.byte_offset += bytes as u64;
-                rest = &rest[bytes..];
-            }
-            Found::Partial if !damaged => break,
-            // Whole records after bytes that are none: this is damage and not the end of the log.
-            Found::Partial | Found::Damaged(_) => match record::next_header(&rest[1.min(rest.len())..], end.sequence) {
-                Some((offset, _)) => {
-                    damaged = true;
-                    end.byte_offset += offset as u64 + 1;
-                    rest = &rest[offset + 1..];
-                }
-                None => break,
-            },
+    let Some(last) = segments.last() else { return Ok((Position::default(), Recovery::default())) };
+    let found = scan::scan(lane_dir, &segments, segments.len() - 1)?;
+    let here = Position { segment: last.number, byte_offset: found.good, sequence: found.next };
+    let next = Position { segment: last.number + 1, byte_offset: 0, sequence: found.next };
+    let path = segment::file(lane_dir, last.number);
+    match found.tail {
+        Tail::Nothing if !last.kept => Ok((here, Recovery::default())),
+        Tail::Nothing | Tail::Void => Ok((next, Recovery::default())),
+        Tail::Damaged => {
+            tracing::error!(segment = %path.display(), "the segment is damaged; its reader will stop there and say where");
+            Ok((next, Recovery { cut_bytes: 0, damaged: true }))
+        }
+        Tail::Torn(cut_bytes) => {
+            tracing::warn!(segment = %path.display(), cut_bytes, "cut off what was never a whole record");
+            let file = OpenOptions::new().write(true).open(&path).map_err(SpoolError::io(&path))?;
+            file.set_len(found.good).and_then(|()| file.sync_all()).map_err(SpoolError::io(&path))?;
+            Ok((here, Recovery { cut_bytes, damaged: false }))
         }
     }
-    if damaged {
-        tracing::error!(segment = %path.display(), "the segment is damaged; its reader will stop there and say where");
-        return Ok((end, Recovery { cut_bytes: 0, damaged }));
-    }
-    let cut_bytes = rest.len() as u64;
-    if cut_bytes > 0 {
-        tracing::warn!(segment = %path.display(), cut_bytes, "cut off a record that was never whole");
-        let file = OpenOptions::new().write(true).open(&path).map_err(SpoolError::io(&path))?;
-        file.set_len(end.byte_offset).and_then(|()| file.sync_all()).map_err(SpoolError::io(&path))?;
-    }
-    Ok((end, Recovery { cut_bytes, damaged }))
 }
+
+#[cfg(test)]
+mod tests;

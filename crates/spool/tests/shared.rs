@@ -1,6 +1,6 @@
 //! A shipper at the writer's heels, and a disk that ends in the middle of a record.
 
-use spool::{MAX_PAYLOAD_BYTES, Options, Position, Reader, SpoolError, Writer};
+use spool::{Keep, MAX_PAYLOAD_BYTES, Options, Position, Reader, SpoolError, Writer};
 use std::{
     env,
     process::{Command, Stdio},
@@ -31,7 +31,7 @@ fn a_reader_that_follows_and_removes_segments_sees_each_record_once() {
                 assert_eq!((record.sequence, record.payload.as_slice()), (next, &next.to_le_bytes()[..]));
                 next += 1;
             }
-            reader.remove_before(batch.end).expect("removed");
+            reader.remove_before(batch.end, Keep::NOTHING).expect("removed");
         }
         assert!(reader.next_batch(1, 1).expect("readable").records.is_empty());
     });
