@@ -4,6 +4,7 @@ mod apply;
 mod nodes;
 mod operator_link;
 mod reach;
+mod spool;
 mod unknown_requests;
 
 use crate::{
@@ -103,6 +104,11 @@ enum Command {
         #[arg(long)]
         reference: Option<String>,
     },
+    /// Look at this node's usage log: the calls that were served and are not in Postgres yet.
+    Spool {
+        #[command(subcommand)]
+        action: SpoolAction,
+    },
     /// List requests with an Idempotency-Key that were sent on and of which nobody knows whether they were carried out.
     ///
     /// A gateway was killed while the API worked, or no whole answer came. The key of such a request answers 409 for 30 days
@@ -132,6 +138,23 @@ enum Command {
     Version,
 }
 
+#[derive(Debug, Subcommand)]
+enum SpoolAction {
+    /// List its lanes, one for each core: where each stands in Postgres, what waits, and damage.
+    List,
+    /// Give up the records of one lane that cannot be read, and go on behind them. The server may run meanwhile.
+    ///
+    /// The calls that they were are not billed. How many there can have been is written down for good, in the database and in
+    /// its audit log. Look for a copy of the file before: what is skipped is not read later.
+    SkipDamage {
+        /// Its number, as `turnpike spool list` shows it.
+        lane: u16,
+        /// For the audit log: what happened, and who decided.
+        #[arg(long)]
+        note: String,
+    },
+}
+
 /// Why a command ended without doing what it was asked.
 pub type CommandError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -158,6 +181,10 @@ pub fn main() -> ExitCode {
         Command::ReleaseNode { node, force } => block_on(nodes::release(config, node, force)),
         Command::GrantCredit { partner, units, reason, reference } => {
             block_on(nodes::grant_credit(config, partner, NewCreditGrant { units, reason, reference }))
+        }
+        Command::Spool { action: SpoolAction::List } => block_on(spool::list(config)),
+        Command::Spool { action: SpoolAction::SkipDamage { lane, note } } => {
+            block_on(spool::skip_damage(config, lane, note))
         }
         Command::UnknownRequests { partner } => block_on(unknown_requests::list(config, partner)),
         Command::ResolveRequest { attempt, carried_out, not_carried_out: _, note } => {

@@ -1,8 +1,9 @@
 //! `turnpike serve`: everything in one process, started in this order and stopped in the reverse.
 //!
 //! 1. the data directory and its secrets; 2. the ports, so that a taken one is told before anything is started;
-//! 3. Postgres and the schema; 4. the directory, from Postgres or else from disk, and what the spool still held;
-//! 5. the gateway; 6. the background tasks; 7. the portal and the REST API.
+//! 3. Postgres and the schema; 4. the directory, from Postgres or else from disk; 5. shipping what the spool still holds,
+//! which units of quotas and credit wait for; 6. the gateway, which does not wait for all of it; 7. the other background
+//! tasks; 8. the portal and the REST API.
 //!
 //! A process of the role `gateway` leaves out the last, one of the role `portal` what serves calls.
 //!
@@ -28,7 +29,7 @@ use crate::{
     database::Database,
     logs,
     portal::site::Site,
-    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, ship_spool::Shipper},
+    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock},
     webhooks,
 };
 use admin::Admin;
@@ -127,10 +128,14 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
             "fewer connections than configured are taken: raise the limit of open files, or give the server more memory"
         );
     }
+    let (switch, stop) = StopSwitch::new();
+    let (last_switch, last) = StopSwitch::new();
+    let board = Board::default();
+    let mut tasks = Tasks::new(stop.clone(), board.clone());
+    let mut last_tasks = Tasks::new(last.clone(), board.clone());
+    let house = House { config: &config, store: &store, data: &data, secrets: &secrets, clock: &clock, board: &board };
     let calls = match config.role {
-        Role::All | Role::Gateway => {
-            Some(Calls::start(&config, &data, &secrets, &store, &clock, (&shares, &room)).await?)
-        }
+        Role::All | Role::Gateway => Some(Calls::start(&house, (&shares, &room), &mut last_tasks, last.clone()).await?),
         Role::Portal => {
             bring_up_to_date(&store, &clock).await?;
             None
@@ -141,11 +146,6 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         None => config.listen.gateway_address.clone(),
     };
     let state = app_state(&config, store.clone(), secrets.clone(), clock.clone(), gateway_address);
-    let (switch, stop) = StopSwitch::new();
-    let (last_switch, last) = StopSwitch::new();
-    let board = Board::default();
-    let mut tasks = Tasks::new(stop.clone(), board.clone());
-    let mut last_tasks = Tasks::new(last.clone(), board.clone());
     let upkeep = metrics.clone();
     tasks.every("tend_metrics", METRICS_UPKEEP, Nudge::default(), move || {
         upkeep.run_upkeep();
@@ -162,7 +162,6 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         node: calls.as_ref().map_or("portal", |calls| calls.node.as_str()).into(),
         directory_version: Arc::new(move || shown.as_ref().map(|shown| shown.load().version())),
     });
-    let house = House { config: &config, store: &store, data: &data, secrets: &secrets, clock: &clock, board: &board };
     let looked_after = calls.map(|calls| calls.look_after(&house, &mut tasks, &stop, &mut last_tasks, last));
     let (ending, hang_up) = looked_after.transpose()?.map_or((None, HangUp::Ends), |(ending, hup)| (Some(ending), hup));
 
@@ -216,16 +215,14 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
 /// What the gateway starts from.
 pub struct Ready {
     pub directory: Directory,
-    pub shipper: Shipper,
-    /// Whether Postgres was there, so that quotas know what was used.
+    /// Whether Postgres was there.
     pub with_database: bool,
 }
 
-/// Brings schema, clock, spool and directory up to date; without Postgres the directory on disk has to do.
-async fn prepare(store: &Store, data: &DataDir, clock: &Clock, mut shipper: Shipper) -> Result<Ready, CommandError> {
+/// Brings schema, clock and directory up to date; without Postgres the directory on disk has to do.
+async fn prepare(store: &Store, data: &DataDir, clock: &Clock) -> Result<Ready, CommandError> {
     let with_postgres = async {
         bring_up_to_date(store, clock).await?;
-        shipper.ship().await?;
         Ok::<_, CommandError>(store.load_directory().await?)
     };
     let failure = match with_postgres.await {
@@ -233,7 +230,7 @@ async fn prepare(store: &Store, data: &DataDir, clock: &Clock, mut shipper: Ship
             if let Err(error) = directory_file::keep(data, &directory) {
                 tracing::warn!(%error, "the directory cannot be kept on disk");
             }
-            return Ok(Ready { directory, shipper, with_database: true });
+            return Ok(Ready { directory, with_database: true });
         }
         Err(failure) => failure,
     };
@@ -245,7 +242,7 @@ async fn prepare(store: &Store, data: &DataDir, clock: &Clock, mut shipper: Ship
                 version = directory.version,
                 "starting without Postgres, from the last directory on disk"
             );
-            Ok(Ready { directory, shipper, with_database: false })
+            Ok(Ready { directory, with_database: false })
         }
         None => Err(failure),
     }

@@ -17,6 +17,7 @@ pub mod send_mail;
 pub mod ship_spool;
 pub mod sweep_sessions;
 pub mod tend_leases;
+pub mod watch_spool;
 
 use crate::logs;
 use board::Board;

@@ -56,6 +56,8 @@ impl SpoolRecorder {
         let home = Home::open(dir)?;
         let open = |lane| {
             let writer = Writer::open(dir, lane, options)?;
+            let cut_bytes = writer.recovery().cut_bytes;
+            metrics::gauge!("turnpike_spool_cut_bytes", "lane" => lane.to_string()).set(cut_bytes as f64);
             Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), awaited: 0, written: 0, lost: None }))
         };
         let lanes = (0..u32::try_from(cores).unwrap_or(u32::MAX)).map(open).collect::<Result<_, SpoolError>>()?;

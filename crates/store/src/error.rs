@@ -38,6 +38,20 @@ impl StoreError {
     }
 }
 
+impl StoreError {
+    /// Whether it is these data that Postgres does not take, and not Postgres that is away: others can be stored meanwhile.
+    pub fn is_of_data(&self) -> bool {
+        // SQLSTATE classes of data exceptions and violated constraints.
+        let of_data = |code: &str| code.starts_with("22") || code.starts_with("23");
+        match self {
+            Self::Unavailable(error) => {
+                error.as_database_error().and_then(|error| error.code()).is_some_and(|code| of_data(&code))
+            }
+            _ => true,
+        }
+    }
+}
+
 impl From<Problem> for StoreError {
     fn from(problem: Problem) -> Self {
         Self::invalid(problem.field, problem.message)

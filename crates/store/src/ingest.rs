@@ -6,15 +6,21 @@
 //! because the position is no longer where the shipper believes it to be. So no unique index on the events is needed.
 
 mod copy;
+mod gaps;
 mod rollup;
 
+pub use gaps::{Gap, GapCause};
 pub(crate) use rollup::SLOTS_US;
 
-use crate::{Store, StoreError, leases::Spending, row::ReadRow as _, time::Ts};
+use crate::{Store, StoreError, leases::Spending, pool::in_time, row::ReadRow as _, time::Ts};
 use domain::usage::UsageEvent;
 use jiff::Timestamp;
-use sqlx::{Postgres, Row as _, Transaction};
-use std::collections::BTreeMap;
+use sqlx::{Acquire as _, PgConnection, Postgres, Row as _, Transaction};
+use std::{collections::BTreeMap, io, time::Duration};
+use tokio::time::timeout;
+
+/// How long taking in one batch may take: far longer than where Postgres is well. One that hangs gives no error by itself.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// A place in one lane's spool.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
@@ -65,8 +71,8 @@ impl Store {
     pub async fn positions(&self, node: &str) -> Result<BTreeMap<u16, Position>, StoreError> {
         let rows = sqlx::query("select lane, segment, byte_offset, sequence from spool_positions where node = $1")
             .bind(node)
-            .fetch_all(self.pool())
-            .await?;
+            .fetch_all(self.pool());
+        let rows = in_time(rows).await?;
         let mut positions = BTreeMap::new();
         for row in rows {
             let lane: i32 = row.try_get("lane")?;
@@ -78,7 +84,8 @@ impl Store {
 
     /// Takes in the events between two positions of a lane, each with its sequence number in the lane.
     ///
-    /// The work is done in a task of its own: giving up on the returned future neither undoes nor breaks it.
+    /// The work is done in a task of its own: giving up on the returned future neither undoes nor breaks it. It takes one
+    /// connection, and ends within a minute, whatever becomes of Postgres: the connection is closed then.
     pub async fn ingest(
         &self,
         node: &str,
@@ -89,67 +96,36 @@ impl Store {
         now: Timestamp,
     ) -> Result<Ingested, IngestError> {
         let (store, node) = (self.clone(), node.to_owned());
-        let work = tokio::spawn(async move { store.ingest_here(&node, lane, &batch, from, to, now).await });
-        match work.await {
-            Ok(outcome) => outcome,
-            Err(stopped) => {
-                Err(IngestError::Store(StoreError::Unavailable(sqlx::Error::Io(std::io::Error::other(stopped)))))
-            }
-        }
+        let work = tokio::spawn(async move {
+            let batch = Batch { node: &node, lane, events: &batch, from, to, now };
+            store.ingest_within(LONGEST, batch).await
+        });
+        work.await.unwrap_or_else(|stopped| Err(sqlx::Error::Io(io::Error::other(stopped)).into()))
     }
 
-    async fn ingest_here(
-        &self,
-        node: &str,
-        lane: u16,
-        batch: &[(u64, UsageEvent)],
-        from: Position,
-        to: Position,
-        now: Timestamp,
-    ) -> Result<Ingested, IngestError> {
-        let mut tx = self.begin().await?;
-        let stands_at = lock_position(&mut tx, node, lane, now).await?;
-        if stands_at != from {
-            tx.rollback().await?;
-            return Err(IngestError::Moved { stands_at });
-        }
-        if !batch.is_empty() {
-            let spending = Spending::of(batch.iter().map(|(_, event)| event));
-            spending.open(&mut tx, node).await?;
-            // Events are only ever added, and a crash of Postgres itself takes position and events together.
-            copy::events(&mut tx, node, lane, batch).await?;
-            rollup::merge(&mut tx, batch).await?;
-            spending.spend(&mut tx, node).await?;
-        }
-        sqlx::query(
-            "update spool_positions set segment = $3, byte_offset = $4, sequence = $5, updated_at = $6
-             where node = $1 and lane = $2",
-        )
-        .bind(node)
-        .bind(i32::from(lane))
-        .bind(signed(to.segment))
-        .bind(signed(to.byte_offset))
-        .bind(signed(to.sequence))
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        tx.commit().await?;
-        let events = batch.len() as u64;
-        Ok(Ingested { events, missing: to.sequence.saturating_sub(from.sequence).saturating_sub(events) })
+    async fn ingest_within(&self, longest: Duration, batch: Batch<'_>) -> Result<Ingested, IngestError> {
+        let mut connection = self.pool().acquire().await?;
+        let outcome = timeout(longest, batch.take_in(&mut connection)).await;
+        outcome.unwrap_or_else(|_| {
+            // Given back it would wait for its answer.
+            connection.close_on_drop();
+            Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into()).into())
+        })
     }
 
     /// Says that every call recorded in this lane before `at` has been taken in: the shipper found nothing more to read.
     pub async fn caught_up(&self, node: &str, lane: u16, at: Timestamp) -> Result<(), StoreError> {
-        sqlx::query(
+        let told = sqlx::query(
             "insert into spool_positions (node, lane, segment, byte_offset, sequence, updated_at, through)
              values ($1, $2, 0, 0, 0, $3, $3)
-             on conflict (node, lane) do update set through = greatest(spool_positions.through, excluded.through)",
+             on conflict (node, lane) do update
+                 set through = greatest(spool_positions.through, excluded.through), forgotten = false",
         )
         .bind(node)
         .bind(i32::from(lane))
         .bind(Ts(at))
-        .execute(self.pool())
-        .await?;
+        .execute(self.pool());
+        in_time(told).await?;
         Ok(())
     }
 
@@ -159,7 +135,8 @@ impl Store {
     /// bill is late rather than wrong.
     pub async fn ingested_through(&self) -> Result<Option<Timestamp>, StoreError> {
         let row = sqlx::query(
-            "select case when bool_and(through is not null) then min(through) end as through from spool_positions",
+            "select case when bool_and(through is not null) then min(through) end as through from spool_positions
+             where not forgotten",
         )
         .fetch_one(self.pool())
         .await?;
@@ -170,7 +147,7 @@ impl Store {
     pub async fn nodes_behind(&self, then: Timestamp) -> Result<Vec<NodeBehind>, StoreError> {
         let rows = sqlx::query(
             "select node, min(coalesce(through, updated_at)) as since from spool_positions
-             where through is null or through < $1 group by node order by since, node",
+             where not forgotten and (through is null or through < $1) group by node order by since, node",
         )
         .bind(Ts(then))
         .fetch_all(self.pool())
@@ -184,20 +161,76 @@ impl Store {
         Ok(self.ingested_through().await?.map(|through| now.duration_since(through)))
     }
 
-    /// Drops the positions of a node that will never come back, and gives back the units that it held; how many those are.
-    /// Whatever its spool still held is given up.
+    /// Waits no more for a node that will never come back, and gives back the units that it held; how many those are.
+    /// Whatever its spool still held is given up. Where it comes back all the same, it goes on where it stood.
     pub async fn forget_node(&self, node: &str) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query("select release_leases($1) as units").bind(node).fetch_one(&mut *tx).await?;
         sqlx::query("delete from gateway_nodes where node = $1").bind(node).execute(&mut *tx).await?;
-        sqlx::query("delete from spool_positions where node = $1").bind(node).execute(&mut *tx).await?;
+        sqlx::query("update spool_positions set forgotten = true where node = $1").bind(node).execute(&mut *tx).await?;
         tx.commit().await?;
         Ok(row.count("units")?)
     }
 }
 
+/// What lies between two positions of a lane.
+struct Batch<'a> {
+    node: &'a str,
+    lane: u16,
+    events: &'a [(u64, UsageEvent)],
+    from: Position,
+    to: Position,
+    now: Timestamp,
+}
+
+impl Batch<'_> {
+    async fn take_in(&self, connection: &mut PgConnection) -> Result<Ingested, IngestError> {
+        let Self { node, lane, events, from, to, now } = *self;
+        let mut tx = connection.begin().await?;
+        let stands_at = lock_position(&mut tx, node, lane, now).await?;
+        if stands_at != from {
+            tx.rollback().await?;
+            return Err(IngestError::Moved { stands_at });
+        }
+        if !events.is_empty() {
+            let spending = Spending::of(events.iter().map(|(_, event)| event));
+            spending.open(&mut tx, node).await?;
+            // Events are only ever added, and a crash of Postgres itself takes position and events together.
+            copy::events(&mut tx, node, lane, events).await?;
+            rollup::merge(&mut tx, events).await?;
+            spending.spend(&mut tx, node).await?;
+        }
+        move_position(&mut tx, node, lane, to, now).await?;
+        tx.commit().await?;
+        let taken = events.len() as u64;
+        Ok(Ingested { events: taken, missing: to.sequence.saturating_sub(from.sequence).saturating_sub(taken) })
+    }
+}
+
+async fn move_position(
+    tx: &mut Transaction<'_, Postgres>,
+    node: &str,
+    lane: u16,
+    to: Position,
+    now: Timestamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "update spool_positions set segment = $3, byte_offset = $4, sequence = $5, updated_at = $6, forgotten = false
+         where node = $1 and lane = $2",
+    )
+    .bind(node)
+    .bind(i32::from(lane))
+    .bind(signed(to.segment))
+    .bind(signed(to.byte_offset))
+    .bind(signed(to.sequence))
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
 async fn lock_position(
-    tx: &mut Transaction<'static, Postgres>,
+    tx: &mut Transaction<'_, Postgres>,
     node: &str,
     lane: u16,
     now: Timestamp,

@@ -54,6 +54,15 @@ pub struct Known {
     pub limit: u64,
 }
 
+/// What is known at a start of the node's earlier life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Earlier {
+    /// All of its events are stored.
+    Stored,
+    /// Some of them cannot be read at the moment: the log is damaged before them.
+    Hidden,
+}
+
 impl Store {
     /// Makes one exchange. `now` is real time, as all nodes have it.
     pub async fn exchange_units(&self, node: &str, ask: LeaseAsk, now: Timestamp) -> Result<Leased, StoreError> {
@@ -127,14 +136,22 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// Gives back what the node held in an earlier life, all of whose events were taken in, and tells how every allowance
-    /// stands that is not over. `started_at` is when this life began, by the clock of events.
-    pub async fn begin_leases(&self, node: &str, started_at: Timestamp) -> Result<Vec<Known>, StoreError> {
+    /// Gives back what the node held in an earlier life and did not spend, and tells how every allowance stands that is not
+    /// over. Where it is not known what that life spent, all that it held counts as used: it comes back at a later start.
+    /// `started_at` is when this life began, by the clock of events.
+    pub async fn begin_leases(
+        &self,
+        node: &str,
+        started_at: Timestamp,
+        earlier: Earlier,
+    ) -> Result<Vec<Known>, StoreError> {
         let mut tx = self.begin().await?;
-        sqlx::query("select release_leases($1)").bind(node).execute(&mut *tx).await?;
+        if earlier == Earlier::Stored {
+            sqlx::query("select release_leases($1)").bind(node).execute(&mut *tx).await?;
+        }
         // What this life has already used is not part of what was used before it.
         let rows = sqlx::query(
-            "select a.partner_id, a.kind, a.period_start, a.period_end, a.taken, coalesce(l.spent, 0) as spent,
+            "select a.partner_id, a.kind, a.period_start, a.period_end, a.taken, coalesce(l.granted, 0) as spent,
                  coalesce(b.units, 0) as bought, coalesce(mine.units, 0)::bigint as mine
              from allowances a
              left join allowance_leases l on l.partner_id = a.partner_id and l.kind = a.kind
@@ -203,7 +220,7 @@ impl Spending {
 
     /// Makes the allowances that are missing. Before the events are stored, so that these are not part of what a new one
     /// begins with.
-    pub(crate) async fn open(&self, tx: &mut Transaction<'static, Postgres>, node: &str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn open(&self, tx: &mut Transaction<'_, Postgres>, node: &str) -> Result<(), sqlx::Error> {
         if !self.partners.is_empty() {
             sqlx::query("select open_spending($1, $2, $3, $4, $5)")
                 .bind(node)
@@ -218,7 +235,7 @@ impl Spending {
     }
 
     /// Adds it to what the node spent.
-    pub(crate) async fn spend(&self, tx: &mut Transaction<'static, Postgres>, node: &str) -> Result<(), sqlx::Error> {
+    pub(crate) async fn spend(&self, tx: &mut Transaction<'_, Postgres>, node: &str) -> Result<(), sqlx::Error> {
         if !self.partners.is_empty() {
             sqlx::query("select spend_leases($1, $2, $3, $4, $5, $6)")
                 .bind(node)

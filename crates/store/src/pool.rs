@@ -105,7 +105,7 @@ fn pool_options(max_connections: u32) -> PgPoolOptions {
 }
 
 /// Gives up on a Postgres that does not answer: one that hangs gives no error by itself.
-async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+pub(crate) async fn in_time<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
     timeout(ANSWERING, answer).await.unwrap_or_else(|_| Err(sqlx::Error::Io(io::ErrorKind::TimedOut.into())))
 }
 

@@ -39,6 +39,10 @@ pub struct Gateway {
     pub spool_full: SpoolFull,
     /// Bytes.
     pub spool_max_bytes: u64,
+    /// Bytes of usage that stays in the spool after it was stored, at most.
+    pub spool_keep_bytes: u64,
+    /// Hours for which it stays.
+    pub spool_keep_hours: u64,
     /// Bytes of kept answers to requests with an Idempotency-Key, for each partner.
     pub idempotency_max_bytes: u64,
     /// Whom to believe where a call comes from.
@@ -187,6 +191,7 @@ impl Gateway {
         if leases == LeaseCheck::Off && !development {
             reader.problem("TURNPIKE_LEASES", "off is for development only; leave it out");
         }
+        let spool_max_bytes = reader.number("TURNPIKE_SPOOL_MAX_BYTES", 1 << 20, u64::MAX).unwrap_or(4 << 30);
         Self {
             leases,
             tls: Tls::read(reader),
@@ -208,7 +213,9 @@ impl Gateway {
             idempotency_max_bytes: reader
                 .number("TURNPIKE_IDEMPOTENCY_MAX_BYTES", 1 << 20, u64::MAX)
                 .unwrap_or(256 << 20),
-            spool_max_bytes: reader.number("TURNPIKE_SPOOL_MAX_BYTES", 1 << 20, u64::MAX).unwrap_or(4 << 30),
+            spool_max_bytes,
+            spool_keep_bytes: reader.number("TURNPIKE_SPOOL_KEEP_BYTES", 0, u64::MAX).unwrap_or(spool_max_bytes / 4),
+            spool_keep_hours: reader.number("TURNPIKE_SPOOL_KEEP_HOURS", 0, 8_760).unwrap_or(24),
             trusted_proxies: trusted_proxies(reader),
             guesses_per_minute: reader.number("TURNPIKE_GUESSES_PER_MINUTE", 1, 1_000_000).unwrap_or(60),
             counted_partners: counted_partners(reader),

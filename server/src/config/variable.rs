@@ -258,6 +258,18 @@ pub const VARIABLES: &[Variable] = &[
         "Disk space that usage waiting for Postgres may take, in bytes",
     ),
     plain(
+        "TURNPIKE_SPOOL_KEEP_HOURS",
+        "gateway.spool_keep_hours",
+        "24",
+        "Hours for which usage stays in the spool after it was stored, so that a Postgres which is restored to an earlier instant gets it again, 0 to 8760",
+    ),
+    plain(
+        "TURNPIKE_SPOOL_KEEP_BYTES",
+        "gateway.spool_keep_bytes",
+        "a quarter of TURNPIKE_SPOOL_MAX_BYTES",
+        "Disk space that such usage takes at most, in bytes, within TURNPIKE_SPOOL_MAX_BYTES; it makes way for usage that waits",
+    ),
+    plain(
         "TURNPIKE_IDEMPOTENCY_MAX_BYTES",
         "gateway.idempotency_max_bytes",
         "268435456",

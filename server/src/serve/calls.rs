@@ -15,6 +15,7 @@ use crate::{
         keep_keys, purge_caches,
         ship_spool::{self, Shipper},
         tend_leases::{self, Tender},
+        watch_spool::{self, Watch},
     },
     watch,
 };
@@ -22,10 +23,14 @@ use app::{secrets::Secrets, state::Clock};
 use gateway::{Directory, Gateway, GatewayConfig, Leases, Running};
 use std::{sync::Arc, time::Duration};
 use store::Store;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 /// How long the last look at the spool may take, and giving units back.
 pub const LAST_SHIPMENT: Duration = Duration::from_secs(1);
+
+/// How long the gateway's port waits for what an earlier life left in the spool, and for its units. Mostly that is enough, and
+/// no call of a quota is refused after a start; a long backlog is shipped beside the calls, and such calls wait for it.
+const FIRST_SHIPMENT: Duration = Duration::from_millis(300);
 
 /// A gateway that serves, and what is to be looked after beside it.
 pub struct Calls {
@@ -34,6 +39,7 @@ pub struct Calls {
     pub node: String,
     pub directory: Directory,
     tender: Tender,
+    watch: Watch,
     keys: Keys,
     certificates: Option<certificates::Files>,
     exporter: Option<watch::Exporter>,
@@ -51,18 +57,20 @@ pub struct House<'a> {
 }
 
 impl Calls {
-    /// Brings spool and directory up to date and opens the gateway's port.
+    /// Brings the directory up to date, begins to ship the spool, as one of `last_tasks`, and opens the gateway's port.
     pub async fn start(
-        config: &Config,
-        data: &DataDir,
-        secrets: &Arc<Secrets>,
-        store: &Store,
-        clock: &Clock,
+        house: &House<'_>,
         (shares, room): (&Shares, &Room),
+        last_tasks: &mut Tasks,
+        last: Stop,
     ) -> Result<Self, CommandError> {
+        let House { config, store, data, secrets, clock, board } = *house;
         let node = spool::node(&data.spool())?;
-        let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone());
-        let ready = prepare(store, data, clock, shipper).await?;
+        let ready = prepare(store, data, clock).await?;
+        let keep = data_plane::keep(&config.gateway);
+        let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone(), keep);
+        let progress = shipper.progress();
+        let watch = Watch::new(data.spool(), clock.clone(), progress.clone(), keep);
 
         let exchange = PostgresExchange::new(store.clone(), node.as_str(), config.gateway.leases);
         let leases = Leases::new(Arc::new(exchange));
@@ -72,10 +80,18 @@ impl Calls {
             leases: leases.clone(),
             node: node.as_str().into(),
             started_at: clock.now(),
-            caught_up: ready.shipper.caught_up(),
+            progress: progress.clone(),
         };
+        last_tasks.spawn(ship_spool::run(shipper, board.clone(), last, LAST_SHIPMENT));
         if ready.with_database {
-            tender.tend().await?;
+            let begin = async {
+                progress.settled(FIRST_SHIPMENT).await;
+                tender.tend().await
+            };
+            // What does not work now is tried again each second, beside the calls.
+            if let Ok(Err(error)) = timeout(2 * FIRST_SHIPMENT, begin).await {
+                tracing::warn!(%error, "units are leased later");
+            }
         }
         let directory = gateway::directory(data_plane::compile(&ready.directory, secrets));
         let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
@@ -96,7 +112,7 @@ impl Calls {
             leases,
             Arc::new(data_plane::clock(clock.clone())),
         )?;
-        Ok(Self { gateway, node, directory, tender, keys, certificates, exporter, ready })
+        Ok(Self { gateway, node, directory, tender, watch, keys, certificates, exporter, ready })
     }
 
     /// Starts what runs beside the gateway. Those of `last_tasks` end later than the others, when the gateway has recorded
@@ -110,7 +126,7 @@ impl Calls {
         last: Stop,
     ) -> Result<(Ending, HangUp), CommandError> {
         let House { config, store, data, secrets, clock, board } = *house;
-        let Self { gateway, directory, tender, keys, certificates, exporter, ready, .. } = self;
+        let Self { gateway, directory, tender, watch, keys, certificates, exporter, ready, .. } = self;
         let follower = Follower {
             store: store.clone(),
             data: data.clone(),
@@ -122,9 +138,9 @@ impl Calls {
         };
         tasks.spawn(follow_directory::run(follower, board.clone(), stop.clone()));
         if let Some(exporter) = exporter {
-            last_tasks.spawn(exporter.run(last.clone()));
+            last_tasks.spawn(exporter.run(last));
         }
-        last_tasks.spawn(ship_spool::run(ready.shipper, board.clone(), last, LAST_SHIPMENT));
+        tasks.every(watch_spool::NAME, watch_spool::PERIOD, Nudge::default(), move || watch.clone().run());
 
         let tend = tender.clone();
         tasks.every(tend_leases::NAME, tend_leases::PERIOD, Nudge::default(), move || {

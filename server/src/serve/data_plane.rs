@@ -2,7 +2,7 @@
 
 use crate::{
     cli::CommandError,
-    config::{Config, Durability, SpoolFull},
+    config::{self, Config, Durability, SpoolFull},
     data_dir::DataDir,
 };
 use app::{secrets::Secrets, state::Clock};
@@ -63,6 +63,16 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
             Secret(secrets.try_signing_key()),
             spool,
         )
+    }
+}
+
+/// How much of each lane stays after it was taken in.
+pub fn keep(ours: &config::Gateway) -> spool::Keep {
+    let lanes = u64::try_from(ours.cores).unwrap_or(1).max(1);
+    spool::Keep {
+        bytes: ours.spool_keep_bytes / lanes,
+        age: Duration::from_secs(ours.spool_keep_hours * 3600),
+        lane_bytes: ours.spool_max_bytes / lanes,
     }
 }
 

@@ -1,29 +1,32 @@
 //! Takes usage from this node's spool into Postgres, in order and exactly once.
 //!
 //! Each lane is read from the position that Postgres has stored, and the position moves in the transaction that stores
-//! the events. So whatever is interrupted, by us or by Postgres, is simply read again. A segment is removed only after
-//! all of it was taken in.
+//! the events. So whatever is interrupted, by us or by Postgres, is simply read again. A segment is put aside only after
+//! all of it was taken in, and stays a while for a Postgres that is restored to an earlier instant.
+//!
+//! A lane that cannot be read stops by itself, where the damage is; the others go on.
+
+mod progress;
+
+pub use progress::Progress;
 
 use super::{Board, Stop, TaskError, report};
+use crate::logs;
 use app::state::Clock;
 use domain::usage::{UsageEvent, wire};
 use jiff::Timestamp;
-use spool::{Batch, Reader};
+use spool::{Batch, Keep, Reader, SpoolError};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     path::PathBuf,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
     time::Duration,
 };
 use store::{
-    Store, give_way,
+    Store, StoreError, give_way,
     ingest::{IngestError, Position},
 };
 use tokio::{
-    task::spawn_blocking,
+    task::{JoinError, spawn_blocking},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
@@ -42,39 +45,78 @@ pub struct Shipper {
     clock: Clock,
     spool: PathBuf,
     node: String,
+    keep: Keep,
     lanes: BTreeMap<u32, Reader>,
-    caught_up: Arc<AtomicBool>,
+    /// Lanes that were shipped to their end once.
+    shipped: BTreeSet<u32>,
+    progress: Progress,
+}
+
+/// Why a lane was not shipped to its end.
+enum Stopped {
+    /// The lane itself: the others can be shipped all the same.
+    Lane(TaskError),
+    /// Postgres, which the others need too.
+    Postgres(TaskError),
+}
+
+impl From<StoreError> for Stopped {
+    fn from(error: StoreError) -> Self {
+        if error.is_of_data() { Self::Lane(error.into()) } else { Self::Postgres(error.into()) }
+    }
+}
+
+impl From<SpoolError> for Stopped {
+    fn from(error: SpoolError) -> Self {
+        Self::Lane(error.into())
+    }
+}
+
+impl From<JoinError> for Stopped {
+    fn from(error: JoinError) -> Self {
+        Self::Lane(error.into())
+    }
 }
 
 impl Shipper {
-    pub fn new(store: Store, clock: Clock, spool: PathBuf, node: String) -> Self {
-        Self { store, clock, spool, node, lanes: BTreeMap::new(), caught_up: Arc::default() }
+    /// `keep` is of each lane.
+    pub fn new(store: Store, clock: Clock, spool: PathBuf, node: String, keep: Keep) -> Self {
+        let (lanes, shipped) = (BTreeMap::new(), BTreeSet::new());
+        Self { store, clock, spool, node, keep, lanes, shipped, progress: Progress::default() }
     }
 
     /// Ships all that is there now, and says how many events that were.
     ///
     /// # Errors
-    /// Postgres does not answer, the disk fails, or the spool is damaged. Nothing is lost; the next call goes on.
+    /// Postgres does not answer, the disk fails, or a lane is damaged. Nothing is lost; the next call goes on. What stops one
+    /// lane is told after the others were shipped.
     pub async fn ship(&mut self) -> Result<u64, TaskError> {
         let dir = self.spool.clone();
         let lanes = spawn_blocking(move || spool::lanes(&dir)).await??;
         if lanes.iter().any(|lane| !self.lanes.contains_key(lane)) {
             self.open(&lanes).await?;
         }
-        let mut shipped = 0;
-        for lane in lanes {
-            shipped += self.ship_lane(lane).await?;
+        let (mut shipped, mut first, mut stopped) = (0, None, BTreeSet::new());
+        for lane in lanes.iter().copied() {
+            match self.ship_lane(lane, &mut shipped).await {
+                Ok(()) => {}
+                Err(Stopped::Postgres(error)) => return Err(error),
+                Err(Stopped::Lane(error)) => {
+                    stopped.insert(lane);
+                    first.get_or_insert_with(|| format!("lane {lane}: {}", logs::chain(error.as_ref())));
+                }
+            }
         }
-        self.caught_up.store(true, Ordering::Release);
-        Ok(shipped)
+        self.progress.settle(&lanes, &self.shipped, &stopped);
+        first.map_or(Ok(shipped), |error| Err(error.into()))
     }
 
-    /// Whether all was shipped once: what an earlier life of this node left, at least.
-    pub fn caught_up(&self) -> Arc<AtomicBool> {
-        self.caught_up.clone()
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        self.progress.clone()
     }
 
-    async fn stands_at(&self, lane: u32) -> Result<Position, TaskError> {
+    async fn stands_at(&self, lane: u32) -> Result<Position, Stopped> {
         let positions = self.store.positions(&self.node).await?;
         Ok(positions.get(&narrow(lane)?).copied().unwrap_or_default())
     }
@@ -82,14 +124,14 @@ impl Shipper {
     async fn open(&mut self, lanes: &[u32]) -> Result<(), TaskError> {
         let positions = self.store.positions(&self.node).await?;
         for lane in lanes.iter().filter(|lane| !self.lanes.contains_key(lane)).copied().collect::<Vec<_>>() {
-            let stands_at = positions.get(&narrow(lane)?).copied().unwrap_or_default();
+            let stands_at = u16::try_from(lane).ok().and_then(|lane| positions.get(&lane)).copied().unwrap_or_default();
+            self.progress.note(lane, to_spool(stands_at));
             self.lanes.insert(lane, Reader::open(&self.spool, lane, to_spool(stands_at))?);
         }
         Ok(())
     }
 
-    async fn ship_lane(&mut self, lane: u32) -> Result<u64, TaskError> {
-        let mut shipped = 0;
+    async fn ship_lane(&mut self, lane: u32, shipped: &mut u64) -> Result<(), Stopped> {
         // The reader is put back only when all went well: otherwise the next call asks Postgres where the lane stands.
         while let Some(mut reader) = self.lanes.remove(&lane) {
             // Taken before reading: what is recorded from here on is not promised to be there.
@@ -100,46 +142,63 @@ impl Shipper {
                 (reader, batch)
             })
             .await?;
-            let batch = batch?;
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    // Only this reader knows what the disk may not have.
+                    if matches!(error, SpoolError::Io { .. }) {
+                        self.lanes.insert(lane, reader);
+                    }
+                    return Err(error.into());
+                }
+            };
             // Where a segment was begun and holds nothing yet, there is still a place to move to.
             if batch.records.is_empty() && to_store(batch.end) == to_store(from) {
                 // Reading nothing says nothing where the stored position was set back: the reader is dropped.
                 if self.stands_at(lane).await? != to_store(from) {
                     tracing::warn!(lane, "the lane stands elsewhere; reading again from there");
-                    return Ok(shipped);
+                    return Ok(());
                 }
-                self.store.caught_up(&self.node, narrow(lane)?, now).await?;
-                self.lanes.insert(lane, reader);
-                return Ok(shipped);
+                return self.caught_up(lane, reader, now).await;
             }
-            // The reader is dropped where the lane stands elsewhere, and nothing is removed or said to be complete.
-            let Some(taken) = self.take_in(lane, to_store(from), &batch, now).await? else { return Ok(shipped) };
-            shipped += taken;
-            let is_all = batch.is_all;
-            let reader = spawn_blocking(move || reader.remove_before(batch.end).map(|()| reader)).await??;
-            self.lanes.insert(lane, reader);
+            // The reader is dropped where the lane stands elsewhere, and nothing is put aside or said to be complete.
+            let Some(taken) = self.take_in(lane, to_store(from), &batch, now).await? else { return Ok(()) };
+            *shipped += taken;
+            let (is_all, end, keep) = (batch.is_all, batch.end, self.keep);
+            self.progress.note(lane, end);
+            let dir = self.spool.clone();
+            let reader = spawn_blocking(move || {
+                spool::note_stored(&dir, lane, end)?;
+                reader.remove_before(end, keep).map(|()| reader)
+            })
+            .await??;
             // Under steady traffic there is always more by now, and the other lanes wait.
             if is_all {
-                self.store.caught_up(&self.node, narrow(lane)?, now).await?;
-                return Ok(shipped);
+                return self.caught_up(lane, reader, now).await;
             }
+            self.lanes.insert(lane, reader);
         }
-        Ok(shipped)
+        Ok(())
+    }
+
+    async fn caught_up(&mut self, lane: u32, reader: Reader, now: Timestamp) -> Result<(), Stopped> {
+        self.store.caught_up(&self.node, narrow(lane)?, now).await?;
+        self.shipped.insert(lane);
+        self.lanes.insert(lane, reader);
+        Ok(())
     }
 
     /// `None` where the lane does not stand where the batch begins.
-    async fn take_in(
-        &self,
-        lane: u32,
-        from: Position,
-        batch: &Batch,
-        now: Timestamp,
-    ) -> Result<Option<u64>, TaskError> {
-        let event = |record: &spool::Record| Ok((record.sequence, wire::decode(&record.payload)?));
-        let events =
-            give_way(batch.records.iter()).map(event).collect::<Result<Vec<(u64, UsageEvent)>, wire::BadEvent>>()?;
-        let taken = self.store.ingest(&self.node, narrow(lane)?, events, from, to_store(batch.end), now).await;
-        let taken = match taken {
+    async fn take_in(&self, lane: u32, from: Position, batch: &Batch, now: Timestamp) -> Result<Option<u64>, Stopped> {
+        // What stands before a record that is no event goes first; then the lane stops just there.
+        let (events, unreadable) = decode(batch);
+        let to = unreadable.as_ref().map_or(batch.end, |(at, _)| *at);
+        let (node, lane_number) = (&self.node, narrow(lane)?);
+        let void: Vec<_> = batch.void.iter().copied().filter(|(first, _)| *first < to.sequence).collect();
+        if !void.is_empty() {
+            self.store.note_unsynced(node, lane_number, &void, now).await?;
+        }
+        let taken = match self.store.ingest(node, lane_number, events, from, to_store(to), now).await {
             Ok(taken) => taken,
             // An earlier commit that came late, or a Postgres that lost some: the next call reads from where it stands.
             Err(IngestError::Moved { stands_at }) => {
@@ -150,14 +209,31 @@ impl Shipper {
                 );
                 return Ok(None);
             }
-            Err(error) => return Err(error.into()),
+            Err(IngestError::Store(error)) => return Err(error.into()),
         };
-        if taken.missing > 0 {
-            tracing::error!(lane, missing = taken.missing, "records are missing between two positions of the spool");
+        let refused: u64 = void.iter().map(|(first, past)| past - first).sum();
+        let missing = taken.missing.saturating_sub(refused);
+        if missing > 0 {
+            tracing::error!(lane, missing, "records are missing between two positions of the spool");
         }
         metrics::counter!("turnpike_events_shipped_total").increment(taken.events);
-        Ok(Some(taken.events))
+        match unreadable {
+            None => Ok(Some(taken.events)),
+            Some((at, error)) => Err(Stopped::Lane(format!("record {} is no event: {error}", at.sequence).into())),
+        }
     }
+}
+
+/// The batch's events, up to the first record that is none.
+fn decode(batch: &Batch) -> (Vec<(u64, UsageEvent)>, Option<(spool::Position, wire::BadEvent)>) {
+    let mut events = Vec::with_capacity(batch.records.len());
+    for record in give_way(batch.records.iter()) {
+        match wire::decode(&record.payload) {
+            Ok(event) => events.push((record.sequence, event)),
+            Err(error) => return (events, Some((record.at, error))),
+        }
+    }
+    (events, None)
 }
 
 /// Ships until the end, then once more: by then the gateway has recorded its last call.
@@ -178,16 +254,16 @@ pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: D
     }
 }
 
-fn narrow(lane: u32) -> Result<u16, TaskError> {
-    u16::try_from(lane).map_err(|_| format!("lane {lane} is beyond what a node can have").into())
+fn narrow(lane: u32) -> Result<u16, Stopped> {
+    u16::try_from(lane).map_err(|_| Stopped::Lane(format!("lane {lane} is beyond what a node can have").into()))
 }
 
-const fn to_store(position: spool::Position) -> Position {
+pub(crate) const fn to_store(position: spool::Position) -> Position {
     let spool::Position { segment, byte_offset, sequence } = position;
     Position { segment, byte_offset, sequence }
 }
 
-const fn to_spool(position: Position) -> spool::Position {
+pub(crate) const fn to_spool(position: Position) -> spool::Position {
     let Position { segment, byte_offset, sequence } = position;
     spool::Position { segment, byte_offset, sequence }
 }

@@ -1,17 +1,11 @@
 //! Looks after the units that this gateway holds: gives back what an earlier life left, tells the others that it runs, keeps
 //! headers fresh, and lets idle units go.
 
-use super::TaskError;
+use super::{TaskError, ship_spool::Progress};
 use app::state::Clock;
 use gateway::{Held, Leases};
 use jiff::{SignedDuration, Timestamp};
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use store::{Store, leases::Known};
 use tokio::time::timeout;
 
@@ -30,7 +24,7 @@ pub struct Tender {
     /// By the clock of events.
     pub started_at: Timestamp,
     /// Whether all usage of an earlier life is stored.
-    pub caught_up: Arc<AtomicBool>,
+    pub progress: Progress,
 }
 
 impl Tender {
@@ -42,11 +36,9 @@ impl Tender {
         // What runs is told by real time, which is the same on all nodes.
         let nodes = self.store.heartbeat(&self.node, Timestamp::now()).await?;
         if !self.leases.has_begun() {
-            if !self.caught_up.load(Ordering::Acquire) {
-                return Ok(());
-            }
+            let Some(earlier) = self.progress.earlier() else { return Ok(()) };
             self.store.prune_allowances(self.started_at - KEEP).await?;
-            let known = self.store.begin_leases(&self.node, self.started_at).await?;
+            let known = self.store.begin_leases(&self.node, self.started_at, earlier).await?;
             self.leases.begin(known.into_iter().map(held).collect());
         }
         Ok(self.leases.tend(self.clock.now(), nodes < 2).await?)

@@ -22,7 +22,7 @@ const CHUNK: usize = 256 * 1024;
 
 /// Copies the events in. On an error the transaction is to be rolled back.
 pub(super) async fn events(
-    tx: &mut Transaction<'static, Postgres>,
+    tx: &mut Transaction<'_, Postgres>,
     node: &str,
     lane: u16,
     batch: &[(u64, UsageEvent)],

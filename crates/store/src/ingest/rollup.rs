@@ -44,10 +44,7 @@ struct Sums {
 }
 
 /// Adds the batch to the roll-ups.
-pub(super) async fn merge(
-    tx: &mut Transaction<'static, Postgres>,
-    batch: &[(u64, UsageEvent)],
-) -> Result<(), sqlx::Error> {
+pub(super) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, UsageEvent)]) -> Result<(), sqlx::Error> {
     // There are far fewer groups than events: they are sorted, and looked at for the last use, only once they are summed up.
     let mut sums: HashMap<Group, Sums> = HashMap::new();
     for (_, event) in give_way(batch.iter()) {
@@ -99,10 +96,7 @@ impl Sums {
     }
 }
 
-async fn merge_hours(
-    tx: &mut Transaction<'static, Postgres>,
-    groups: &BTreeMap<Group, Sums>,
-) -> Result<(), sqlx::Error> {
+async fn merge_hours(tx: &mut Transaction<'_, Postgres>, groups: &BTreeMap<Group, Sums>) -> Result<(), sqlx::Error> {
     macro_rules! keys {
         ($field:ident) => {
             groups.keys().map(|group| group.$field).collect::<Vec<_>>()
@@ -163,7 +157,7 @@ fn array_text(counts: &[i64]) -> String {
 }
 
 async fn merge_last_used(
-    tx: &mut Transaction<'static, Postgres>,
+    tx: &mut Transaction<'_, Postgres>,
     last_used: &BTreeMap<(Uuid, Uuid), Timestamp>,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(

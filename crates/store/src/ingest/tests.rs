@@ -1,7 +1,10 @@
 //! Exactly once, and nothing ever refused for what an event holds.
 
 use super::*;
-use crate::test_db::{self, TestStore};
+use crate::{
+    Actor,
+    test_db::{self, TestStore},
+};
 use domain::{
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId},
     key_text::Environment,
@@ -159,6 +162,28 @@ async fn giving_up_on_the_answer_does_not_break_the_connection() {
 }
 
 #[tokio::test]
+async fn behind_a_postgres_that_does_not_answer_a_try_ends_in_time_and_holds_no_connection() {
+    let test = test_db::store().await;
+    let store = Store::connect_with(test.options(), 1).await.expect("connected");
+    // Somebody holds the lane's row, as a Postgres that hangs holds everything.
+    store.caught_up("a", 0, at("2026-03-01T11:00:00Z")).await.expect("noted");
+    let mut held = test.begin().await.expect("a transaction");
+    lock_position(&mut held, "a", 0, at("2026-03-01T11:00:00Z")).await.expect("locked");
+    let batch = numbered(hundred());
+    let to = Position { sequence: 100, ..Position::default() };
+    let began = std::time::Instant::now();
+    let now = at("2026-03-01T11:00:00Z");
+    let batch = Batch { node: "a", lane: 0, events: &batch, from: Position::default(), to, now };
+    let outcome = store.ingest_within(Duration::from_millis(200), batch).await;
+    assert!(matches!(outcome, Err(IngestError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
+    // The only connection there is serves again, while the row is still held.
+    store.ping().await.expect("answers");
+    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    held.rollback().await.expect("let go");
+    assert_eq!(counts(&test).await, (0, 0));
+}
+
+#[tokio::test]
 async fn any_text_and_any_figure_is_taken_in_as_it_is() {
     let store = test_db::store().await;
     let mut odd = event(at("1999-12-31T23:59:59.999999999Z"), "tab\tnew\nline\\N \"quote\" \u{1f980} nul\0");
@@ -213,6 +238,47 @@ async fn usage_is_in_through_the_lane_that_is_furthest_behind() {
     assert_eq!(behind.len(), 1, "a has caught up by then");
     store.forget_node("b").await.expect("done");
     assert_eq!(store.ingested_through().await.expect("asked"), Some(at("2026-03-01T10:00:00Z")));
+}
+
+#[tokio::test]
+async fn a_node_that_comes_back_after_it_was_forgotten_counts_nothing_twice() {
+    let store = test_db::store().await;
+    take_in(&store, "a", hundred()).await;
+    store.forget_node("a").await.expect("forgotten");
+    assert_eq!(store.nodes_behind(at("2026-03-02T00:00:00Z")).await.expect("asked"), [], "nobody waits for it");
+    let stands_at = store.positions("a").await.expect("positions")[&0];
+    assert_eq!(stands_at.sequence, 100, "it goes on where it stood");
+    let to = Position { sequence: 101, ..stands_at };
+    let more = vec![(100, event(at("2026-03-01T12:00:00Z"), "back"))];
+    store.ingest("a", 0, more, stands_at, to, at("2026-03-01T13:00:00Z")).await.expect("taken in");
+    assert_eq!(counts(&store).await, (101, 101));
+    assert_eq!(store.ingested_through().await.expect("asked"), None, "and bills wait for it again");
+}
+
+#[tokio::test]
+async fn damage_is_skipped_by_decision_only_and_stays_on_record() {
+    let store = test_db::store().await;
+    take_in(&store, "a", hundred()).await;
+    let from = store.positions("a").await.expect("positions")[&0];
+    let to = Position { segment: 2, byte_offset: 0, sequence: 103 };
+    let now = at("2026-03-01T13:00:00Z");
+    let wrong = store.skip_damage("a", 0, (Position::default(), to), "the disk broke", Actor::System, now).await;
+    assert!(matches!(wrong, Err(IngestError::Moved { stands_at }) if stands_at == from), "{wrong:?}");
+    assert_eq!(store.usage_gaps("a", 0).await.expect("gaps"), []);
+    store.skip_damage("a", 0, (from, to), "the disk broke", Actor::System, now).await.expect("skipped");
+    for _ in 0..2 {
+        store.note_unsynced("a", 0, &[(110, 112)], now).await.expect("noted once");
+    }
+    let gap = |first, past, cause, note: &str| Gap { first, past, cause, note: note.to_owned() };
+    assert_eq!(
+        store.usage_gaps("a", 0).await.expect("gaps"),
+        [gap(100, 103, GapCause::Damage, "the disk broke"), gap(110, 112, GapCause::Unsynced, "")]
+    );
+    assert_eq!(store.positions("a").await.expect("positions")[&0], to);
+    let entry = store.all_audit_page(None, 1).await.expect("a page").items.remove(0);
+    assert_eq!((entry.action.as_str(), entry.subject.as_str()), ("usage.skip_damage", "a/0"));
+    assert_eq!(entry.after.expect("told")["records_lost"], 3);
+    assert!(sqlx::query("delete from usage_gaps").execute(store.pool()).await.is_err(), "nobody takes it back");
 }
 
 #[tokio::test]

@@ -99,7 +99,7 @@ async fn what_a_killed_node_held_and_did_not_spend_comes_back_at_its_next_start(
     store.exchange_units("b", ask(quota(), 100, 60, 60), now()).await.expect("an answer");
     take_in(&store, "a", vec![spent(7, 0), spent(5, 0)]).await;
     assert_eq!(sums(&store, Kind::Quota).await, (100, 100, 12), "spending within the grant changes nothing else");
-    let known = store.begin_leases("a", now()).await.expect("begun");
+    let known = store.begin_leases("a", now(), Earlier::Stored).await.expect("begun");
     assert_eq!(known, [Known { of: quota(), base: 12, elsewhere: 60, limit: 0 }]);
     assert_eq!(sums(&store, Kind::Quota).await, (72, 72, 12));
     let again = store.exchange_units("b", ask(quota(), 100, 50, 50), now()).await.expect("an answer");
@@ -107,11 +107,26 @@ async fn what_a_killed_node_held_and_did_not_spend_comes_back_at_its_next_start(
 }
 
 #[tokio::test]
+async fn where_it_is_not_known_what_an_earlier_life_spent_all_that_it_held_counts_as_used() {
+    let store = test_db::store().await;
+    store.exchange_units("a", ask(quota(), 100, 40, 40), now()).await.expect("an answer");
+    let this_life = UsageEvent { at: at("2026-03-02T01:00:00Z"), ..spent(4, 0) };
+    take_in(&store, "a", vec![spent(7, 0), this_life]).await;
+    let known = store.begin_leases("a", now(), Earlier::Hidden).await.expect("begun");
+    assert_eq!(known, [Known { of: quota(), base: 36, elsewhere: 0, limit: 0 }]);
+    assert_eq!(sums(&store, Kind::Quota).await, (40, 40, 11), "nothing is given back that was perhaps spent");
+    // Once it is known, a later start gives it back.
+    let known = store.begin_leases("a", now(), Earlier::Stored).await.expect("begun");
+    assert_eq!(known, [Known { of: quota(), base: 7, elsewhere: 0, limit: 0 }]);
+    assert_eq!(sums(&store, Kind::Quota).await, (11, 11, 11));
+}
+
+#[tokio::test]
 async fn what_this_life_used_already_is_not_taken_for_an_earlier_ones() {
     let store = test_db::store().await;
     let later = UsageEvent { at: at("2026-03-03T00:00:00Z"), ..spent(4, 0) };
     take_in(&store, "a", vec![spent(7, 0), later]).await;
-    let known = store.begin_leases("a", at("2026-03-02T12:00:00Z")).await.expect("begun");
+    let known = store.begin_leases("a", at("2026-03-02T12:00:00Z"), Earlier::Stored).await.expect("begun");
     assert_eq!(known, [Known { of: quota(), base: 7, elsewhere: 0, limit: 0 }]);
 }
 
@@ -161,7 +176,7 @@ async fn credit_is_taken_from_the_balance_and_quota_is_not_charged_with_it() {
     assert_eq!(sums(&store, Kind::Quota).await, (3, 3, 3));
     let standing = store.credit(world.partner).await.expect("a standing");
     assert_eq!((standing.granted, standing.used, standing.balance), (100, 6, 94));
-    let known = store.begin_leases("b", world.now).await.expect("begun");
+    let known = store.begin_leases("b", world.now, Earlier::Stored).await.expect("begun");
     assert!(known.contains(&Known { of, base: 0, elsewhere: 70, limit: 100 }), "{known:?}");
     let too_much = store.grant_credit(world.partner, &grant(-31, "back"), Actor::System, world.now).await;
     assert!(matches!(too_much, Err(StoreError::Conflict { .. })), "{too_much:?}");

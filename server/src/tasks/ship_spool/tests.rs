@@ -4,11 +4,18 @@ use super::*;
 use crate::test_app::event;
 use domain::{key_text::Environment, period::Period};
 use spool::{Options, Writer};
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use store::{
+    leases::Earlier,
     test_db::{self, TestStore, world::World},
     usage::UsageFilter,
 };
 use tempfile::TempDir;
+
+const KEEP: Keep = Keep { bytes: 1 << 30, age: Duration::from_secs(3600), lane_bytes: 1 << 30 };
 
 struct Lane {
     folder: TempDir,
@@ -40,12 +47,24 @@ impl Lane {
     }
 
     fn shipper(&self, store: &TestStore) -> Shipper {
-        Shipper::new(store.handle(), Clock::default(), self.folder.path().to_owned(), "node".to_owned())
+        self.shipper_that_keeps(store, Keep::NOTHING)
+    }
+
+    fn shipper_that_keeps(&self, store: &TestStore, keep: Keep) -> Shipper {
+        Shipper::new(store.handle(), Clock::default(), self.folder.path().to_owned(), "node".to_owned(), keep)
+    }
+
+    fn segment(&self, number: u64) -> PathBuf {
+        self.folder.path().join(format!("0/{number:020}.log"))
     }
 
     fn segments(&self) -> usize {
+        self.files("log")
+    }
+
+    fn files(&self, ending: &str) -> usize {
         let files = std::fs::read_dir(self.folder.path().join("0")).expect("a lane").flatten();
-        files.filter(|file| file.path().extension().is_some_and(|extension| extension == "log")).count()
+        files.filter(|file| file.path().extension().is_some_and(|extension| extension == ending)).count()
     }
 
     async fn stored(&self, store: &TestStore) -> u64 {
@@ -174,4 +193,104 @@ async fn a_segment_that_is_begun_and_empty_when_it_is_read_loses_nothing() {
     assert!(lane.writer.end().segment >= next);
     assert_eq!(shipper.ship().await.expect("shipped"), 3);
     assert_eq!(lane.stored(&store).await, 5);
+}
+
+#[tokio::test]
+async fn a_postgres_that_was_restored_gets_the_events_of_shipped_segments_again_and_once() {
+    let store = test_db::store().await;
+    let mut lane = Lane::new(&store).await;
+    let mut shipper = lane.shipper_that_keeps(&store, KEEP);
+    for _ in 0..4 {
+        lane.record(15);
+        shipper.ship().await.expect("shipped");
+    }
+    assert!(lane.segments() <= 2 && lane.files("kept") > 20);
+    // Once while the shipper runs, which finds out by itself, and once by a new process.
+    for anew in [false, true] {
+        let restored = test_db::store().await;
+        if anew {
+            shipper = lane.shipper_that_keeps(&restored, KEEP);
+        } else {
+            shipper.store = restored.handle();
+        }
+        lane.record(1);
+        for _ in 0..3 {
+            shipper.ship().await.expect("shipped");
+        }
+        assert_eq!(lane.stored(&restored).await, 61 + u64::from(anew));
+    }
+    // What is not kept cannot come back, and is not taken for nothing.
+    let mut careless = lane.shipper(&store);
+    careless.ship().await.expect("shipped");
+    let restored = test_db::store().await;
+    let error = lane.shipper(&restored).ship().await.expect_err("missing").to_string();
+    assert!(error.contains("lane 0: segment 0 is missing"), "{error}");
+}
+
+/// Changes one byte of that segment.
+fn damage(lane: &Lane, segment: u64, byte: usize) {
+    let mut bytes = std::fs::read(lane.segment(segment)).expect("a segment");
+    bytes[byte] ^= 1;
+    std::fs::write(lane.segment(segment), bytes).expect("written");
+}
+
+#[tokio::test]
+async fn a_lane_that_is_damaged_stops_there_and_the_others_are_shipped() {
+    let store = test_db::store().await;
+    let mut lane = Lane::new(&store).await;
+    lane.record(20);
+    let folder = lane.folder.path().to_owned();
+    lane.writer = Writer::open(&folder, 1, Options::default()).expect("another lane");
+    lane.record(5);
+    damage(&lane, 2, 30);
+    let mut shipper = lane.shipper(&store);
+    let progress = shipper.progress();
+    let error = shipper.ship().await.expect_err("damage").to_string();
+    assert!(error.starts_with("lane 0: damage in segment 2 at byte 0"), "{error}");
+    let good = store.positions("node").await.expect("positions")[&0];
+    assert_eq!(lane.stored(&store).await, good.sequence + 5);
+    assert_eq!(progress.earlier(), Some(Earlier::Hidden), "leases begin, and give nothing back");
+    assert_eq!(store.ingested_through().await.expect("an answer"), None, "a bill must wait");
+    lane.record(2);
+    shipper.ship().await.expect_err("still");
+    assert_eq!(lane.stored(&store).await, good.sequence + 7);
+
+    // The way out: somebody decides to go on behind it.
+    let mut reader = Reader::open(&folder, 0, to_spool(good)).expect("a reader");
+    assert!(reader.next_batch(1, 1).is_err());
+    let gap = reader.skip_damage().expect("a next record");
+    let ends = (to_store(gap.from), to_store(gap.to));
+    store.skip_damage("node", 0, ends, "", store::Actor::System, lane.world.now).await.expect("skipped");
+    shipper.ship().await.expect("shipped");
+    assert_eq!(lane.stored(&store).await, 27 - gap.lost_records);
+    assert!(gap.lost_records >= 1);
+    assert_eq!(progress.earlier(), Some(Earlier::Stored));
+    assert!(store.ingested_through().await.expect("an answer").is_some());
+}
+
+#[tokio::test]
+async fn a_record_that_is_no_event_stops_its_lane_only_and_what_stands_before_it_is_stored() {
+    let store = test_db::store().await;
+    let mut lane = Lane::with_segments_of(&store, 1 << 20).await;
+    lane.record(3);
+    lane.writer.append(b"no event").expect("appended");
+    lane.record(2);
+    let mut shipper = lane.shipper(&store);
+    for _ in 0..2 {
+        let error = shipper.ship().await.expect_err("stopped").to_string();
+        assert!(error.starts_with("lane 0: record 3 is no event"), "{error}");
+        assert_eq!(lane.stored(&store).await, 3);
+    }
+}
+
+#[tokio::test]
+async fn while_postgres_is_away_nothing_is_said_of_an_earlier_life() {
+    let store = test_db::store().await;
+    let mut lane = Lane::new(&store).await;
+    lane.record(3);
+    let closed = test_db::store().await;
+    closed.close().await;
+    let mut shipper = lane.shipper(&closed);
+    shipper.ship().await.expect_err("away");
+    assert_eq!(shipper.progress().earlier(), None);
 }

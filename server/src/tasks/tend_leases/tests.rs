@@ -3,6 +3,7 @@
 use super::*;
 use crate::{config::LeaseCheck, leases::PostgresExchange};
 use gateway::Leases;
+use std::collections::BTreeSet;
 use store::test_db::{self, TestStore, world::World};
 
 fn tender(store: &TestStore, node: &str) -> Tender {
@@ -13,18 +14,25 @@ fn tender(store: &TestStore, node: &str) -> Tender {
         leases: Leases::new(Arc::new(exchange)),
         node: node.into(),
         started_at: Timestamp::now(),
-        caught_up: Arc::new(AtomicBool::new(true)),
+        progress: settled(),
     }
+}
+
+/// All usage is stored.
+fn settled() -> Progress {
+    let progress = Progress::default();
+    progress.settle(&[], &BTreeSet::new(), &BTreeSet::new());
+    progress
 }
 
 #[tokio::test]
 async fn nothing_is_leased_before_an_earlier_lifes_usage_is_stored() {
     let store = test_db::store().await;
-    let tender = tender(&store, "a");
-    tender.caught_up.store(false, Ordering::Release);
+    let mut tender = tender(&store, "a");
+    tender.progress = Progress::default();
     tender.tend().await.expect("tended");
     assert!(!tender.leases.has_begun());
-    tender.caught_up.store(true, Ordering::Release);
+    tender.progress = settled();
     tender.tend().await.expect("tended");
     assert!(tender.leases.has_begun());
 }
