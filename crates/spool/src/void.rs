@@ -36,10 +36,8 @@ pub(crate) fn write(lane_dir: &Path, segment: u64, void: Void) -> Result<(), Spo
     written.and_then(|()| fs::rename(&aside, &path)).and_then(|()| sync_dir(lane_dir)).map_err(SpoolError::io(path))
 }
 
-/// What is said of the segment, if anything.
-///
-/// # Errors
-/// Something is, and it cannot be read.
+/// What is said of the segment, if anything. A mark that is damaged itself says nothing: then the segment is read as it is, and
+/// what it lost is told as damage.
 pub(crate) fn read(lane_dir: &Path, segment: u64) -> Result<Option<Void>, SpoolError> {
     let path = file(lane_dir, segment);
     let found = match fs::read_to_string(&path) {
@@ -49,13 +47,14 @@ pub(crate) fn read(lane_dir: &Path, segment: u64) -> Result<Option<Void>, SpoolE
     };
     let mut numbers = found.split_ascii_whitespace().map(str::parse::<u64>);
     let void = match (numbers.next(), numbers.next(), numbers.next()) {
-        (Some(Ok(byte_offset)), Some(Ok(first)), Some(Ok(past))) => Void { byte_offset, first, past },
-        _ => return Err(SpoolError::io(path)(io::ErrorKind::InvalidData.into())),
+        (Some(Ok(byte_offset)), Some(Ok(first)), Some(Ok(past))) => Some(Void { byte_offset, first, past }),
+        _ => None,
     };
-    if text(void) != found {
-        return Err(SpoolError::io(path)(io::ErrorKind::InvalidData.into()));
+    let void = void.filter(|void| text(*void) == found);
+    if void.is_none() {
+        tracing::error!(mark = %path.display(), "the mark is damaged; records whose calls were refused may be billed");
     }
-    Ok(Some(void))
+    Ok(void)
 }
 
 fn text(Void { byte_offset, first, past }: Void) -> String {

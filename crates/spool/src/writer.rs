@@ -205,33 +205,29 @@ impl Writer {
     fn write(&mut self) -> Result<(), SpoolError> {
         self.clean()?;
         if self.end.byte_offset >= self.options.segment_bytes {
-            self.roll()?;
+            self.roll();
         }
         if self.unnamed && self.options.durability == Durability::Host {
             self.folder.sync_all().map_err(SpoolError::io(&self.lane_dir))?;
             self.unnamed = false;
         }
-        let path = || segment::file(&self.lane_dir, self.end.segment);
         let past = self.end.sequence + self.gathered_records;
-        let (left, failure) = match self.file.write_all(&self.gathered) {
-            Err(error) => (self.left_by_write(past), SpoolError::io(path())(error)),
-            Ok(()) if self.options.durability == Durability::Host => match disk::sync_data(&self.file) {
-                // Asked again, the system would say that all is well, without having the records: see `disk`.
-                Err(error) => (Left::Doubtful { past }, SpoolError::io(path())(error)),
-                Ok(()) => return self.advance(past),
-            },
-            Ok(()) => return self.advance(past),
+        let written = (&self.file).write_all(&self.gathered).map_err(|error| (self.left_by_write(past), error));
+        let written = written.and_then(|()| match self.options.durability {
+            Durability::Process => Ok(()),
+            // Asked again, the system would say that all is well, without having the records: see `disk`.
+            Durability::Host => disk::sync_data(&self.file).map_err(|error| (Left::Doubtful { past }, error)),
+        });
+        let Err((left, error)) = written else {
+            self.end.byte_offset += self.gathered.len() as u64;
+            self.end.sequence = past;
+            return Ok(());
         };
+        let failure = SpoolError::io(segment::file(&self.lane_dir, self.end.segment))(error);
         self.left = left;
         // Now or before the next append, whichever works first.
         let _ = self.clean();
         Err(failure)
-    }
-
-    fn advance(&mut self, past: u64) -> Result<(), SpoolError> {
-        self.end.byte_offset += self.gathered.len() as u64;
-        self.end.sequence = past;
-        Ok(())
     }
 
     /// What a write left that was cut short: a group may have lost its end only.
@@ -278,7 +274,7 @@ impl Writer {
 
     /// Goes on in a new segment. Where none can be opened, for want of descriptors above all, this one simply grows: usage is
     /// the last thing to suffer from that.
-    fn roll(&mut self) -> Result<(), SpoolError> {
+    fn roll(&mut self) {
         match open_segment(&self.lane_dir, self.end.segment + 1) {
             Ok(file) => self.go_on_in(file),
             Err(error) => {
@@ -287,7 +283,6 @@ impl Writer {
                 }
             }
         }
-        Ok(())
     }
 
     fn count(&mut self) -> Result<(), SpoolError> {

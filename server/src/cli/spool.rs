@@ -16,6 +16,8 @@ use tokio::time::sleep;
 /// Records that are read at once, and their bytes.
 const RECORDS: usize = 20_000;
 const BYTES: usize = 8 << 20;
+/// How often a lane is looked at; each look goes over 256 MiB at most.
+const PARTS: u32 = 64;
 /// A running server needs a moment to ship what stands before the damage.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(250);
@@ -59,9 +61,9 @@ fn known(positions: &BTreeMap<u16, store::ingest::Position>, lane: u32) -> Posit
 
 fn show(spool: &Path, lane: u32, stored: Position) -> Result<(), CommandError> {
     let mut backlog = Backlog::open(spool, lane);
-    // A long backlog is looked at in parts.
     let mut waiting = backlog.look(stored)?;
-    loop {
+    // A long backlog is looked at in parts; one that grows under our eyes is left at some point.
+    for _ in 0..PARTS {
         let more = backlog.look(stored)?;
         if more == waiting {
             break;

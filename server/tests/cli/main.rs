@@ -4,6 +4,7 @@ mod alerts;
 mod installation;
 mod keyed_calls;
 mod roles;
+mod usage_log;
 
 use installation::{Installation, get, run, text};
 use std::{
