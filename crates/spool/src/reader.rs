@@ -155,12 +155,15 @@ impl Reader {
                 Err(missing(*at))
             };
         };
-        if let Some(Void { past, .. }) = void.filter(|void| at.byte_offset >= void.byte_offset) {
+        let mut leave = |at: &mut Position, Void { past, .. }: Void| {
             if past > at.sequence {
                 voids.push((at.sequence, past));
                 at.sequence = past;
             }
-            return Ok(More::Segment);
+            Ok(More::Segment)
+        };
+        if let Some(void) = void.filter(|void| at.byte_offset >= void.byte_offset) {
+            return leave(at, void);
         }
         let length = file.metadata().map_err(SpoolError::io(&path))?.len();
         if length < at.byte_offset {
@@ -195,10 +198,6 @@ impl Reader {
                 }
                 // Also where it grew since it was measured.
                 Found::Partial if at.byte_offset + (rest.len() as u64) < good => break Ok(More::Later),
-                // Its void end is looked at next.
-                Found::Partial if rest.is_empty() && void.is_some_and(|void| at.byte_offset == void.byte_offset) => {
-                    break Ok(More::Later);
-                }
                 Found::Partial if rest.is_empty() && closed => break Ok(More::Segment),
                 Found::Partial if closed => break Err(damaged("the segment ends within a record")),
                 Found::Partial => break Ok(More::No),
@@ -207,9 +206,14 @@ impl Reader {
                 Found::Damaged(what) => break Err(damaged(what)),
             }
         };
+        let (segment, end) = (at.segment, at.byte_offset);
+        let found = match (found, void) {
+            (Ok(More::Segment), Some(void)) if end == void.byte_offset => leave(at, void),
+            (found, _) => found,
+        };
         if records.len() > taken_before {
-            let taken = usize::try_from(at.byte_offset - start).unwrap_or(bytes.len());
-            self.make_durable(at.segment, start, bytes.get(..taken).unwrap_or(&bytes))?;
+            let taken = usize::try_from(end - start).unwrap_or(bytes.len());
+            self.make_durable(segment, start, bytes.get(..taken).unwrap_or(&bytes))?;
         }
         found
     }

@@ -61,11 +61,11 @@ impl Disk {
     }
 }
 
-/// The size of the only lane's only segment.
+/// The size of the only lane's last segment.
 fn log_bytes(spool: &Path) -> u64 {
-    let files = fs::read_dir(spool.join("0")).expect("a lane").flatten();
-    let segments = files.filter(|file| file.path().extension().is_some_and(|end| end == "log"));
-    segments.map(|file| file.metadata().expect("a file").len()).sum()
+    let files = fs::read_dir(spool.join("0")).expect("a lane").flatten().map(|file| file.path());
+    let last = files.filter(|file| file.extension().is_some_and(|end| end == "log")).max().expect("a segment");
+    fs::metadata(last).expect("a file").len()
 }
 
 async fn world() -> World {

@@ -36,6 +36,9 @@ fn after_a_failed_sync_the_records_do_not_count_and_the_log_goes_on_in_a_new_seg
     );
     writer.append(b"after").expect("appended");
     let expected = (vec![(0, b"good".to_vec()), (3, b"after".to_vec())], vec![(1, 3)]);
+    let batch =
+        Reader::open(dir.path(), 0, Position::default()).expect("a reader").next_batch(9, 999).expect("readable");
+    assert!(batch.is_all && batch.records.len() == 2, "in one go");
     assert_eq!(read(dir.path()), expected);
     drop(writer);
     // The same whether the disk has kept of it all, some or nothing.
