@@ -1,9 +1,10 @@
 //! `turnpike serve`: everything in one process, started in this order and stopped in the reverse.
 //!
 //! 1. the data directory and its secrets; 2. the ports, so that a taken one is told before anything is started;
-//! 3. Postgres and the schema; 4. the directory, from Postgres or else from disk; 5. shipping what the spool still holds,
-//! which units of quotas and credit wait for; 6. the gateway, which does not wait for all of it; 7. the other background
-//! tasks; 8. the portal and the REST API.
+//! 3. Postgres and the schema; 4. the directory, from Postgres or else from disk; 5. the shipping of what the spool holds;
+//! 6. the gateway; 7. the other background tasks; 8. the portal and the REST API.
+//!
+//! The gateway does not wait until all of the spool is shipped; units of quotas and credit do.
 //!
 //! A process of the role `gateway` leaves out the last, one of the role `portal` what serves calls.
 //!

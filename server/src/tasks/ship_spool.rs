@@ -224,8 +224,11 @@ impl Shipper {
     }
 }
 
+/// A record that is no event, and where it stands.
+type Unreadable = (spool::Position, wire::BadEvent);
+
 /// The batch's events, up to the first record that is none.
-fn decode(batch: &Batch) -> (Vec<(u64, UsageEvent)>, Option<(spool::Position, wire::BadEvent)>) {
+fn decode(batch: &Batch) -> (Vec<(u64, UsageEvent)>, Option<Unreadable>) {
     let mut events = Vec::with_capacity(batch.records.len());
     for record in give_way(batch.records.iter()) {
         match wire::decode(&record.payload) {
