@@ -5,7 +5,10 @@ use crate::{Reader, disk::faults};
 
 const HOST: Options = Options { durability: Durability::Host, segment_bytes: 1 << 20, max_bytes: 1 << 30 };
 
-fn read(dir: &Path) -> (Vec<(u64, Vec<u8>)>, Vec<(u64, u64)>) {
+/// Records with their numbers, and numbers that are void.
+type Read = (Vec<(u64, Vec<u8>)>, Vec<(u64, u64)>);
+
+fn read(dir: &Path) -> Read {
     let mut reader = Reader::open(dir, 0, Position::default()).expect("a reader");
     let (mut records, mut void) = (Vec::new(), Vec::new());
     loop {
