@@ -4,7 +4,7 @@
 use app::secrets::{Secrets, fill_random};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use std::{
-    fs::{DirBuilder, File, OpenOptions},
+    fs::{DirBuilder, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -65,6 +65,11 @@ impl DataDir {
         self.root.join("directory.json")
     }
 
+    /// What changed in the directory since that file was written.
+    pub fn directory_changes(&self) -> PathBuf {
+        self.root.join("directory.changes")
+    }
+
     /// What everything secret is derived from: the configured master, or one made here in development.
     ///
     /// # Errors
@@ -97,14 +102,21 @@ impl DataDir {
 /// The disk is full or the folder cannot be written.
 pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let beside = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = private_file(&beside)?;
+    let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
     std::fs::rename(&beside, path)
 }
 
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(path)
+/// Adds to the end of a file that only its owner reads, and gives its length. What a crash or an error leaves may be cut off.
+///
+/// # Errors
+/// The disk is full or the folder cannot be written.
+pub fn append(path: &Path, content: &[u8]) -> io::Result<u64> {
+    let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
+    file.write_all(content)?;
+    file.sync_data()?;
+    Ok(file.metadata()?.len())
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ use crate::{
     database::Database,
     logs,
     portal::site::Site,
-    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock},
+    tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, follow_directory::InForce},
     webhooks,
 };
 use admin::Admin;
@@ -39,7 +39,7 @@ use app::{
     state::{AppState, Clock, Settings},
 };
 use calls::{Calls, House, LAST_SHIPMENT};
-use domain::directory::Directory;
+use directory_file::DirectoryFile;
 use gateway::try_credential;
 use metrics_exporter_prometheus::PrometheusHandle;
 use signals::HangUp;
@@ -215,23 +215,24 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
 
 /// What the gateway starts from.
 pub struct Ready {
-    pub directory: Directory,
+    pub directory: InForce,
     /// Whether Postgres was there.
     pub with_database: bool,
 }
 
 /// Brings schema, clock and directory up to date; without Postgres the directory on disk has to do.
 async fn prepare(store: &Store, data: &DataDir, clock: &Clock) -> Result<Ready, CommandError> {
+    let mut file = DirectoryFile::new(data.clone());
     let with_postgres = async {
         bring_up_to_date(store, clock).await?;
         Ok::<_, CommandError>(store.load_directory().await?)
     };
     let failure = match with_postgres.await {
         Ok(directory) => {
-            if let Err(error) = directory_file::keep(data, &directory) {
+            if let Err(error) = file.keep(&directory) {
                 tracing::warn!(%error, "the directory cannot be kept on disk");
             }
-            return Ok(Ready { directory, with_database: true });
+            return Ok(Ready { directory: InForce { directory, file }, with_database: true });
         }
         Err(failure) => failure,
     };
@@ -243,7 +244,7 @@ async fn prepare(store: &Store, data: &DataDir, clock: &Clock) -> Result<Ready, 
                 version = directory.version,
                 "starting without Postgres, from the last directory on disk"
             );
-            Ok(Ready { directory, with_database: false })
+            Ok(Ready { directory: InForce { directory, file }, with_database: false })
         }
         None => Err(failure),
     }

@@ -13,6 +13,10 @@ use crate::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+mod changes;
+
+pub use changes::{Changes, Touched};
+
 /// Everything that the gateway needs to decide on a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Directory {

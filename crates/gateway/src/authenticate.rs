@@ -74,7 +74,7 @@ impl Caller {
     }
 
     pub(crate) fn partner(&self) -> &Partner {
-        &self.snapshot.partners[self.key().partner]
+        self.snapshot.partner_of(self.key())
     }
 
     /// The person, for a call that was tried from the portal.

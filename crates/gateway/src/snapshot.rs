@@ -1,6 +1,7 @@
 //! The directory compiled to look-up tables: immutable, shared by all cores, replaced as a whole.
 //!
-//! Live counters are not in it, so that a reload forgets nothing.
+//! A snapshot that follows from another by a few changes shares with it what they do not concern, so that one change among
+//! 100,000 keys costs what one change is worth. Live counters are not in it, so that a reload forgets nothing.
 
 use crate::{
     admit::PlanAdmission,
@@ -8,14 +9,13 @@ use crate::{
     cost::Cost,
     leases::{Account, Leases},
     observe::{PlanMetrics, ProductMetrics},
-    quick_hash::QuickMap,
     router::Router,
     termination::Authorities,
 };
 use arc_swap::ArcSwapOption;
 use domain::{
     allowance::Allowance,
-    directory::{Directory, KeyKind, ProductSecret, UpstreamHeader},
+    directory::{Directory, KeyKind, ProductSecret, Touched, UpstreamHeader},
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     limit::{Limit, spending::SpendingRule},
@@ -36,29 +36,33 @@ mod authorities;
 mod bounds;
 mod compile;
 pub(crate) mod credentials;
+mod keys;
+mod partners;
+mod patch;
+mod routes;
 mod upstream;
 
 use bounds::Bounds;
 use credentials::{Credentials, Entry};
+use keys::Keys;
+use partners::Partners;
+use routes::Routes;
 pub(crate) use upstream::{Target, Upstream};
 
 /// Everything that one call is decided by.
-#[derive(Debug)]
+#[derive(Debug, Clone, Default)]
 pub struct Snapshot {
     version: i64,
-    problems: Vec<Problem>,
-    keys: Vec<Key>,
-    keys_by_hash: QuickMap<[u8; 32], usize>,
-    keys_by_id: QuickMap<KeyId, usize>,
-    pub(crate) partners: Vec<Partner>,
-    pub(crate) plans: Vec<Plan>,
-    pub(crate) products: Vec<Product>,
-    routes: QuickMap<Box<str>, usize>,
-    /// The most segments that a route has.
-    route_depth: usize,
+    keys: Keys,
+    partners: Partners,
+    pub(crate) plans: Arc<[Plan]>,
+    pub(crate) products: Arc<[Arc<Product>]>,
+    /// What is wrong with products.
+    product_problems: Arc<[Problem]>,
+    routes: Arc<Routes>,
     /// Who signs client certificates, of all products together.
     pub(crate) client_authorities: Authorities,
-    pub(crate) credentials: Credentials,
+    pub(crate) credentials: Arc<Credentials>,
 }
 
 /// A value in the directory that is under the installation's key.
@@ -80,6 +84,7 @@ pub struct Problem {
 #[derive(Debug)]
 pub(crate) struct Key {
     pub id: KeyId,
+    /// The partner's place.
     pub partner: usize,
     pub app: AppId,
     pub team: Option<TeamId>,
@@ -195,32 +200,47 @@ impl Snapshot {
         compile::compile(directory, unseal)
     }
 
+    /// What [`Self::compile`] makes of a directory that follows from this snapshot's by the changes of `touched`, in a time
+    /// that goes by their number. Both directories' lists are in order.
+    pub fn patch(
+        &self,
+        directory: &Directory,
+        touched: &Touched,
+        unseal: &dyn Fn(Sealed<'_>) -> Result<Vec<u8>, String>,
+    ) -> Self {
+        patch::patch(self, directory, touched, unseal).unwrap_or_else(|| compile::compile(directory, unseal))
+    }
+
     /// The directory's version.
     pub const fn version(&self) -> i64 {
         self.version
     }
 
-    pub fn problems(&self) -> &[Problem] {
-        &self.problems
+    pub fn problems(&self) -> Vec<Problem> {
+        self.product_problems.iter().chain(self.partners.problems()).chain(self.keys.problems()).cloned().collect()
     }
 
+    /// The key's place.
     pub(crate) fn key_by_hash(&self, hash: &[u8; 32]) -> Option<usize> {
-        self.keys_by_hash.get(hash).copied()
+        self.keys.by_hash(hash)
     }
 
+    /// The key's place.
     pub(crate) fn key_by_id(&self, id: KeyId) -> Option<usize> {
-        self.keys_by_id.get(&id).copied()
+        self.keys.by_id(id)
     }
 
-    pub(crate) fn key(&self, index: usize) -> &Key {
-        &self.keys[index]
+    pub(crate) fn key(&self, place: usize) -> &Key {
+        self.keys.at(place)
+    }
+
+    pub(crate) fn partner_of(&self, key: &Key) -> &Partner {
+        self.partners.at(key.partner)
     }
 
     /// The product with the longest route that the path begins with, whole segments only.
     pub(crate) fn product_at(&self, path: &str) -> Option<usize> {
-        let slashes = path.bytes().enumerate().skip(1).filter(|(_, byte)| *byte == b'/').map(|(at, _)| at);
-        let ends = slashes.chain([path.len()]).take(self.route_depth);
-        ends.filter_map(|end| self.routes.get(path.get(..end)?)).last().copied()
+        self.routes.product_at(path)
     }
 }
 
@@ -282,3 +302,6 @@ impl Product {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

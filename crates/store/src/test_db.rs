@@ -88,6 +88,19 @@ impl TestStore {
         Held(tx)
     }
 
+    /// Loses the list of what changed in the directory.
+    pub async fn forget_directory_changes(&self) {
+        self.store.pool().execute("delete from directory_changes").await.expect("deleted");
+    }
+
+    /// Suspends every partner with the triggers switched off, which tell of changes in the directory.
+    pub async fn suspend_all_unheard(&self) {
+        let unheard = "alter table partners disable trigger user;
+             update partners set suspended_at = now();
+             alter table partners enable trigger user";
+        self.store.pool().execute(unheard).await.expect("suspended");
+    }
+
     /// How another process, or another pool, reaches the same database.
     pub fn options(&self) -> PgConnectOptions {
         self.server.clone().database(&self.database)

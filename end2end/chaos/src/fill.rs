@@ -25,7 +25,7 @@ use std::{
     fmt::Write as _,
     fs,
     io::Write as _,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
@@ -62,11 +62,7 @@ pub struct Fill {
 
 /// Fills it, and gives the directory's version with all of it in.
 pub fn fill(fill: &Fill) -> Result<u64, Trouble> {
-    let secret = match &fill.secret {
-        Some(secret) => secret.clone(),
-        None => fs::read_to_string(fill.data_dir.join("secret"))?,
-    };
-    let pepper = keyed_hash(&BASE64_STANDARD.decode(secret.trim())?, b"turnpike key pepper 1")?;
+    let pepper = pepper(&fill.data_dir, fill.secret.as_deref())?;
     let mut random = Random::new(fill.seed);
     let (mut texts, mut rows) = (String::new(), String::new());
     for number in 1..=fill.keys {
@@ -81,6 +77,22 @@ pub fn fill(fill: &Fill) -> Result<u64, Trouble> {
     fs::write(&fill.texts, texts)?;
     let script = include_str!("fill.sql").replace("{rows}", rows.trim_end());
     Ok(run(fill, &script)?.trim().parse()?)
+}
+
+/// The text of a new live key and the hash that the database keeps of it, in hexadecimal, for the server of that data directory.
+pub fn new_key(data_dir: &Path, seed: u64) -> Result<(String, String), Trouble> {
+    let text = key_text(&mut Random::new(seed));
+    let hash = keyed_hash(&pepper(data_dir, None)?, text.as_bytes())?;
+    Ok((text, hash.iter().map(|byte| format!("{byte:02x}")).collect()))
+}
+
+/// What key texts are hashed under.
+fn pepper(data_dir: &Path, secret: Option<&str>) -> Result<[u8; 32], Trouble> {
+    let secret = match secret {
+        Some(secret) => secret.to_owned(),
+        None => fs::read_to_string(data_dir.join("secret"))?,
+    };
+    keyed_hash(&BASE64_STANDARD.decode(secret.trim())?, b"turnpike key pepper 1")
 }
 
 /// Hands the script to psql, whose answer is the version.

@@ -21,7 +21,10 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use gateway::{Directory, Gateway, GatewayConfig, Leases, Running};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use store::Store;
 use tokio::time::{sleep, timeout};
 
@@ -93,7 +96,7 @@ impl Calls {
                 tracing::warn!(%error, "units are leased later");
             }
         }
-        let directory = gateway::directory(data_plane::compile(&ready.directory, secrets));
+        let directory = gateway::directory(data_plane::compile(&ready.directory.directory, secrets));
         let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
         let (watcher, exporter) = watch::start(&config.watch);
         let keys = Keys::new(store.clone(), secrets.clone(), node.clone(), config.database.connections);
@@ -125,16 +128,20 @@ impl Calls {
         last_tasks: &mut Tasks,
         last: Stop,
     ) -> Result<(Ending, HangUp), CommandError> {
-        let House { config, store, data, secrets, clock, board } = *house;
+        let House { config, store, data, secrets, board, .. } = *house;
         let Self { gateway, directory, tender, watch, keys, certificates, exporter, ready, .. } = self;
+        let whole_period = follow_directory::WHOLE_PERIOD;
+        // Without Postgres the directory on disk has to do, and is not trusted for longer than that.
+        let whole_in = if ready.with_database { whole_period } else { Duration::ZERO };
         let follower = Follower {
             store: store.clone(),
             data: data.clone(),
-            clock: clock.clone(),
             secrets: secrets.clone(),
             gateway: directory,
-            in_force: Arc::new(ready.directory),
+            in_force: Some(ready.directory),
             migrated: ready.with_database,
+            whole_period,
+            whole_due: Instant::now() + whole_in,
         };
         tasks.spawn(follow_directory::run(follower, board.clone(), stop.clone()));
         if let Some(exporter) = exporter {

@@ -7,13 +7,13 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use domain::{
-    directory::{Directory, ProductSecret, UpstreamHeader},
+    directory::{Directory, ProductSecret, Touched, UpstreamHeader},
     id::ProductId,
     limit::rule::Share,
 };
-use gateway::{Deadlines, Freshness, GatewayConfig, Sealed, Secret, Snapshot, Spool, WhenFull};
+use gateway::{Deadlines, Freshness, GatewayConfig, Problem, Sealed, Secret, Snapshot, Spool, WhenFull};
 use jiff::Timestamp;
-use std::{collections::HashMap, time::Duration};
+use std::{cell::LazyCell, collections::HashMap, time::Duration};
 
 /// The gateway's configuration.
 pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayConfig {
@@ -90,10 +90,25 @@ pub fn authorities(config: &Config) -> Result<Option<Vec<u8>>, CommandError> {
 
 /// The directory as the gateway looks things up in it. What cannot be used is logged and closed.
 pub fn compile(directory: &Directory, secrets: &Secrets) -> Snapshot {
-    let codes: HashMap<ProductId, &str> =
-        directory.products.iter().map(|product| (product.id, product.code.as_str())).collect();
-    let code = |product: &ProductId| codes.get(product).copied().unwrap_or_default();
-    let unseal = |sealed: Sealed<'_>| {
+    let snapshot = Snapshot::compile(directory, &unseal(directory, secrets));
+    warn(&snapshot.problems(), &[]);
+    snapshot
+}
+
+/// The same from the snapshot before and what was touched since.
+pub fn patch(before: &Snapshot, directory: &Directory, touched: &Touched, secrets: &Secrets) -> Snapshot {
+    let snapshot = before.patch(directory, touched, &unseal(directory, secrets));
+    warn(&snapshot.problems(), &before.problems());
+    snapshot
+}
+
+fn unseal(directory: &Directory, secrets: &Secrets) -> impl Fn(Sealed<'_>) -> Result<Vec<u8>, String> {
+    let codes = LazyCell::new(|| {
+        let codes = directory.products.iter().map(|product| (product.id, product.code.as_str()));
+        codes.collect::<HashMap<ProductId, &str>>()
+    });
+    move |sealed| {
+        let code = |product: &ProductId| codes.get(product).copied().unwrap_or_default();
         let plain = match sealed {
             Sealed::Header(UpstreamHeader { product, name, sealed_value }) => {
                 secrets.unseal_header(code(product), name, sealed_value)
@@ -103,12 +118,14 @@ pub fn compile(directory: &Directory, secrets: &Secrets) -> Snapshot {
             }
         };
         plain.ok_or_else(|| "it was sealed under another master secret; enter it again".to_owned())
-    };
-    let snapshot = Snapshot::compile(directory, &unseal);
-    for problem in snapshot.problems() {
+    }
+}
+
+/// Writes to the log what is wrong now and was not before.
+fn warn(problems: &[Problem], before: &[Problem]) {
+    for problem in problems.iter().filter(|problem| !before.contains(problem)) {
         tracing::warn!(subject = problem.subject, problem = problem.message, "the gateway cannot use this");
     }
-    snapshot
 }
 
 /// What time it is for the gateway.

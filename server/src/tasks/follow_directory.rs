@@ -1,14 +1,20 @@
 //! Brings every change of the directory to the gateway within a second, and keeps it on disk for a start without Postgres.
 //!
-//! Postgres tells when something changed; because such a notice can be lost, the version is asked for each second too.
+//! Postgres tells when something changed; because such a notice can be lost, the version is asked for each second too. Then what
+//! changed since the version in force is read, and everything where the list of changes does not tell. Because that list is
+//! made by triggers, which an operator can switch off, everything is also read now and then, and what it has otherwise is put
+//! in force.
 
 use super::{Board, Stop, TaskError, report};
 use crate::{
     data_dir::DataDir,
-    serve::{data_plane, directory_file},
+    serve::{
+        data_plane,
+        directory_file::{self, DirectoryFile},
+    },
 };
-use app::{secrets::Secrets, state::Clock};
-use domain::directory::Directory;
+use app::secrets::Secrets;
+use domain::directory::{Changes, Directory};
 use gateway::Snapshot;
 use std::{
     sync::Arc,
@@ -27,18 +33,30 @@ const PERIOD: Duration = Duration::from_millis(900);
 const LONGEST: Duration = Duration::from_secs(60);
 /// Almost all calls are over after that.
 const LONGEST_CALL: Duration = Duration::from_secs(60);
+/// How often everything is read though nothing seems to be missing.
+pub const WHOLE_PERIOD: Duration = Duration::from_secs(300);
+/// Reading everything takes no more than this part of the time.
+const WHOLE_SHARE: u32 = 100;
 
 /// Follows one store.
 pub struct Follower {
     pub store: Store,
     pub data: DataDir,
-    pub clock: Clock,
     pub secrets: Arc<Secrets>,
     pub gateway: gateway::Directory,
-    /// What the gateway decides by.
-    pub in_force: Arc<Directory>,
+    /// What the gateway decides by; `None` while that is being changed, and after a change that came to no end.
+    pub in_force: Option<InForce>,
     /// Whether the schema is up to date; not known after a start without Postgres.
     pub migrated: bool,
+    /// See [`WHOLE_PERIOD`].
+    pub whole_period: Duration,
+    pub whole_due: Instant,
+}
+
+/// The directory that the gateway decides by, and what keeps it on disk.
+pub struct InForce {
+    pub directory: Directory,
+    pub file: DirectoryFile,
 }
 
 impl Follower {
@@ -55,26 +73,71 @@ impl Follower {
             spawn_blocking(move || runtime.block_on(store.migrate())).await??;
             self.migrated = true;
         }
-        if self.in_force.version != self.store.directory_version().await? {
-            self.put_in_force().await?;
+        let version = self.store.directory_version().await?;
+        let since = self.in_force.as_ref().map(|known| known.directory.version);
+        let changes = match since {
+            Some(since) if since == version => None,
+            Some(since) => match self.store.directory_changes(since).await? {
+                None => return self.read_whole().await,
+                changes => changes,
+            },
+            None => return self.read_whole().await,
+        };
+        if let Some(changes) = changes {
+            self.take_in(changes).await?;
+        }
+        if Instant::now() >= self.whole_due {
+            self.read_whole().await?;
         }
         Ok(())
     }
 
-    async fn put_in_force(&mut self) -> Result<(), TaskError> {
-        let directory = Arc::new(self.store.load_directory().await?);
-        let (gateway, secrets, data, new) =
-            (self.gateway.clone(), self.secrets.clone(), self.data.clone(), directory.clone());
-        let runtime = Handle::current();
-        // Compiling and writing take a while on a large catalogue; the first is what partners wait for.
-        let kept = spawn_blocking(move || {
-            let old = gateway.swap(Arc::new(data_plane::compile(&new, &secrets)));
-            runtime.spawn(retire(old));
-            directory_file::keep(&data, &new)
+    async fn take_in(&mut self, changes: Changes) -> Result<(), TaskError> {
+        let InForce { mut directory, mut file } = self.in_force.take().ok_or("no directory is known")?;
+        let (gateway, secrets, runtime) = (self.gateway.clone(), self.secrets.clone(), Handle::current());
+        let taken_in = spawn_blocking(move || {
+            let line = directory_file::line(&changes);
+            let touched = directory.apply(changes)?;
+            let new = data_plane::patch(&gateway.load(), &directory, &touched, &secrets);
+            runtime.spawn(retire(gateway.swap(Arc::new(new))));
+            // After the swap, which is what partners wait for.
+            let kept = line.and_then(|line| file.keep_changes(touched.since, &line, &directory));
+            Some((InForce { directory, file }, kept))
         });
-        let kept = kept.await?;
-        self.in_force = directory;
-        tracing::debug!(version = self.in_force.version, "the directory changed");
+        let (in_force, kept) = taken_in.await?.ok_or("the changes follow another version")?;
+        tracing::debug!(version = in_force.directory.version, "the directory changed");
+        self.in_force = Some(in_force);
+        Ok(kept?)
+    }
+
+    async fn read_whole(&mut self) -> Result<(), TaskError> {
+        let began = Instant::now();
+        let directory = self.store.load_directory().await?;
+        let (gateway, secrets, runtime) = (self.gateway.clone(), self.secrets.clone(), Handle::current());
+        let (before, data) = (self.in_force.take(), self.data.clone());
+        let put_in_force = spawn_blocking(move || {
+            let (before, mut file) = match before {
+                Some(InForce { directory, file }) => (Some(directory), file),
+                None => (None, DirectoryFile::new(data)),
+            };
+            if before.as_ref() == Some(&directory) {
+                return (InForce { directory, file }, Ok(()));
+            }
+            if before.is_some_and(|before| before.version == directory.version) {
+                metrics::counter!("turnpike_directory_missed_changes_total").increment(1);
+                tracing::warn!(
+                    version = directory.version,
+                    "the directory was changed behind its triggers; what was missed is in force now"
+                );
+            }
+            runtime.spawn(retire(gateway.swap(Arc::new(data_plane::compile(&directory, &secrets)))));
+            let kept = file.keep(&directory);
+            (InForce { directory, file }, kept)
+        });
+        let (in_force, kept) = put_in_force.await?;
+        tracing::debug!(version = in_force.directory.version, "the directory was read as a whole");
+        self.in_force = Some(in_force);
+        self.whole_due = Instant::now() + self.whole_period.max(began.elapsed() * WHOLE_SHARE);
         Ok(kept?)
     }
 }

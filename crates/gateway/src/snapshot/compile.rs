@@ -1,125 +1,92 @@
 //! From the directory's lists to the snapshot's tables.
 
 use super::{
-    Bounds, Credentials, Entry, Grant, Key, Operation, Partner, Plan, Problem, Product, Sealed, Snapshot, Subscription,
-    Upstream, upstream,
+    Credentials, Entry, Grant, Keys, Operation, Partners, Plan, Problem, Product, Routes, Sealed, Snapshot, Upstream,
+    upstream,
 };
 use crate::{
     admit::{self, PlanAdmission},
     cache,
     cost::Cost,
     observe::{PlanMetrics, ProductMetrics},
-    quick_hash::QuickMap,
     respond,
     router::Router,
 };
-use arc_swap::ArcSwapOption;
 use domain::{
     directory::{self, Directory},
-    period,
+    id::ProductId,
     policy::{self, AllowanceOutage, Policy},
     product::{self, route_problem},
 };
 use http::Method;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+    time::Duration,
+};
 
 pub(super) type Unseal<'a> = &'a dyn Fn(Sealed<'_>) -> Result<Vec<u8>, String>;
 
 pub(super) fn compile(directory: &Directory, unseal: Unseal) -> Snapshot {
-    let mut problems = Vec::new();
-    let mut say = |subject: &str, message: String| problems.push(Problem { subject: subject.to_owned(), message });
+    let mut snapshot = Snapshot { version: directory.version, ..Snapshot::default() };
+    snapshot.take_products(directory, &[], unseal);
+    snapshot.plans = compile_plans(directory);
+    snapshot.partners = Partners::compile(directory);
+    snapshot.keys = Keys::compile(directory, &snapshot.partners);
+    snapshot
+}
 
-    let mut headers: HashMap<_, Vec<_>> = HashMap::new();
-    directory.headers.iter().for_each(|header| headers.entry(header.product).or_default().push(header));
-    let mut credentials = Credentials::default();
-    let mut products = Vec::with_capacity(directory.products.len());
-    let mut routes = QuickMap::default();
-    for from in &directory.products {
-        if let Some(problem) = route_problem(&from.route) {
-            say(&from.code, problem.to_owned());
-        } else if routes.contains_key(from.route.as_str()) {
-            say(&from.code, format!("The route {} belongs to another product", from.route));
-        } else {
-            routes.insert(Box::from(from.route.as_str()), products.len());
-        }
-        let added = headers.get(&from.id).map_or(&[][..], Vec::as_slice);
-        let source = upstream::Source { product: from, headers: added, secrets: &directory.secrets, unseal };
-        let upstream = upstream::compile(source).map_err(|message| say(&from.code, message)).ok();
-        let secrets: Vec<_> = directory.secrets.iter().filter(|secret| secret.product == from.id).collect();
-        // A product whose way in cannot be checked as its policy says is closed.
-        let (upstream, entry) = match credentials.entry(from, &secrets, unseal) {
-            Ok(entry) => (upstream, entry),
-            Err(message) => {
-                say(&from.code, message);
-                (None, None)
+impl Snapshot {
+    /// Puts the directory's products in the place of those that it has. Those that are not `anew`, and have nothing to do
+    /// with others, stay as they are.
+    pub(super) fn take_products(&mut self, directory: &Directory, anew: &[ProductId], unseal: Unseal) {
+        let mut problems = Vec::new();
+        let mut say = |subject: &str, message: String| problems.push(Problem { subject: subject.to_owned(), message });
+
+        let anew: HashSet<_> = anew.iter().collect();
+        let known: HashMap<_, _> = self.products.iter().map(|product| (product.id, product)).collect();
+        let mut headers: HashMap<_, Vec<_>> = HashMap::new();
+        directory.headers.iter().for_each(|header| headers.entry(header.product).or_default().push(header));
+        let mut credentials = Credentials::default();
+        let mut products = Vec::with_capacity(directory.products.len());
+        let mut routes = Routes::default();
+        for from in &directory.products {
+            if let Some(problem) = route_problem(&from.route) {
+                say(&from.code, problem.to_owned());
+            } else if !routes.add(&from.route, products.len()) {
+                say(&from.code, format!("The route {} belongs to another product", from.route));
             }
-        };
-        products.push(product(from, upstream, entry));
-    }
-
-    let mut plans = Vec::with_capacity(directory.plans.len());
-    let mut plan_indexes = HashMap::new();
-    for from in &directory.plans {
-        plan_indexes.insert(from.id, plans.len());
-        plans.push(plan(from, &directory.products));
-    }
-
-    let mut partners = Vec::with_capacity(directory.partners.len());
-    let mut partner_indexes = HashMap::new();
-    for from in &directory.partners {
-        let subscription = from.subscription.as_ref().and_then(|subscription| {
-            let known = plan_indexes.get(&subscription.plan_version);
-            let compiled = subscription_of(subscription, known.copied());
-            compiled.map_err(|message| say(&from.id.to_string(), message)).ok()
-        });
-        partner_indexes.insert(from.id, partners.len());
-        partners.push(Partner { id: from.id, suspended: from.suspended, subscription, credit: Default::default() });
-    }
-
-    let mut keys = Vec::with_capacity(directory.keys.len());
-    let mut keys_by_hash = QuickMap::with_capacity_and_hasher(directory.keys.len(), Default::default());
-    let mut keys_by_id = QuickMap::with_capacity_and_hasher(directory.keys.len(), Default::default());
-    for from in &directory.keys {
-        let Some(&partner) = partner_indexes.get(&from.partner) else {
-            say(&from.id.to_string(), "The key's partner is not in the directory".to_owned());
-            continue;
-        };
-        let (bounds, problem) = Bounds::read(from);
-        if let Some(problem) = problem {
-            say(&from.id.to_string(), problem);
+            let same = known.get(&from.id).filter(|_| !anew.contains(&from.id) && Credentials::need_none(from));
+            // One that is closed says so each time.
+            if let Some(same) = same.filter(|same| same.upstream.is_some()) {
+                products.push(Arc::clone(same));
+                continue;
+            }
+            let added = headers.get(&from.id).map_or(&[][..], Vec::as_slice);
+            let source = upstream::Source { product: from, headers: added, secrets: &directory.secrets, unseal };
+            let upstream = upstream::compile(source).map_err(|message| say(&from.code, message)).ok();
+            let secrets: Vec<_> = directory.secrets.iter().filter(|secret| secret.product == from.id).collect();
+            // A product whose way in cannot be checked as its policy says is closed.
+            let (upstream, entry) = match credentials.entry(from, &secrets, unseal) {
+                Ok(entry) => (upstream, entry),
+                Err(message) => {
+                    say(&from.code, message);
+                    (None, None)
+                }
+            };
+            products.push(Arc::new(product(from, upstream, entry)));
         }
-        keys_by_hash.insert(from.hash, keys.len());
-        keys_by_id.insert(from.id, keys.len());
-        keys.push(Key {
-            id: from.id,
-            partner,
-            app: from.app,
-            team: from.team,
-            environment: from.environment,
-            kind: from.kind,
-            bounds,
-            expires_at: from.expires_at,
-            revoked_at: from.revoked_at,
-        });
+        self.client_authorities = super::authorities::union(&directory.products, &mut say);
+        self.products = products.into();
+        self.product_problems = problems.into();
+        self.routes = Arc::new(routes);
+        self.credentials = Arc::new(credentials);
     }
+}
 
-    let client_authorities = super::authorities::union(&directory.products, &mut say);
-    let route_depth = directory.products.iter().map(|product| product.route.matches('/').count()).max().unwrap_or(0);
-    let version = directory.version;
-    Snapshot {
-        version,
-        problems,
-        keys,
-        keys_by_hash,
-        keys_by_id,
-        partners,
-        plans,
-        products,
-        routes,
-        route_depth,
-        client_authorities,
-        credentials,
-    }
+/// The directory's plans, in its order.
+pub(super) fn compile_plans(directory: &Directory) -> Arc<[Plan]> {
+    directory.plans.iter().map(|from| plan(from, &directory.products)).collect()
 }
 
 fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Box<Entry>>) -> Product {
@@ -175,8 +142,10 @@ fn compile_operation(from: &product::Operation, policy: &Policy) -> Operation {
 }
 
 fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
+    // The first of a product counts.
+    let grants: HashMap<_, _> = from.terms.products.iter().rev().map(|grant| (grant.product.as_str(), grant)).collect();
     let grant = |product: &product::Product| {
-        let grant = from.terms.grant(&product.code)?;
+        let grant = *grants.get(product.code.as_str())?;
         Some(match grant.operations {
             None => Grant::All,
             Some(_) => Grant::Some(product.operations.iter().map(|operation| grant.opens(&operation.code)).collect()),
@@ -198,10 +167,4 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
     };
     plan.limits_policy = respond::policy(plan.scopes(), None);
     plan
-}
-
-fn subscription_of(from: &directory::Subscription, plan: Option<usize>) -> Result<Subscription, String> {
-    let plan = plan.ok_or("The partner's plan version is not in the directory")?;
-    period::zone(&from.cycle.time_zone).map_err(|error| error.to_string())?;
-    Ok(Subscription { plan, cycle: from.cycle.clone(), current: ArcSwapOption::empty() })
 }

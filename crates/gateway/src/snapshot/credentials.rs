@@ -74,6 +74,11 @@ impl Credentials {
         self.issuers_by_name.get(issuer).cloned().unwrap_or_default()
     }
 
+    /// Whether the product is entered with a plain API key, without identity headers.
+    pub(super) fn need_none(product: &product::Product) -> bool {
+        product.policy.authentication == Authentication { issuers: Vec::new(), ..Authentication::default() }
+    }
+
     /// The product's way in, `None` for a plain API key without identity headers. What cannot be used is an error, and then
     /// the product has to be closed.
     pub(super) fn entry(
@@ -82,11 +87,10 @@ impl Credentials {
         secrets: &[&ProductSecret],
         unseal: Unseal,
     ) -> Result<Option<Box<Entry>>, String> {
-        let authentication = &from.policy.authentication;
-        let plain = Authentication { issuers: Vec::new(), ..Authentication::default() };
-        if *authentication == plain {
+        if Self::need_none(from) {
             return Ok(None);
         }
+        let authentication = &from.policy.authentication;
         let accept: Vec<Proofs> = authentication
             .accept
             .iter()

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     accept::{Order, Shared},
-    snapshot::{Snapshot, Target, Upstream},
+    snapshot::{Product, Snapshot, Target, Upstream},
 };
 use domain::{
     id::ProductId,
@@ -23,7 +23,7 @@ use http::{
 };
 use metrics::{counter, gauge};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     io,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
@@ -65,14 +65,16 @@ type Place = (ProductId, String);
 pub(crate) async fn watch(shared: Arc<Shared>, mut orders: watch::Receiver<Order>) {
     let mut tasks = JoinSet::new();
     let mut watched: HashMap<Place, Watched> = HashMap::new();
-    let mut seen: Option<Arc<Snapshot>> = None;
+    let mut seen: Option<Arc<[Arc<Product>]>> = None;
     let mut forgot = Instant::now();
     loop {
         let current = shared.directory.load_full();
-        if !seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &current)) {
+        // Snapshots share their products where none changed.
+        if !seen.as_ref().is_some_and(|seen| Arc::ptr_eq(seen, &current.products)) {
             follow(&shared, &current, &mut watched, &mut tasks);
-            shared.upstreams.retain(|id| current.products.iter().any(|product| product.id == id));
-            seen = Some(current);
+            let ids: HashSet<ProductId> = current.products.iter().map(|product| product.id).collect();
+            shared.upstreams.retain(|id| ids.contains(&id));
+            seen = Some(current.products.clone());
         }
         if forgot.elapsed() > FORGET_EVERY {
             shared.dialer.resolver.forget_unused();

@@ -13,7 +13,7 @@ pub(super) fn may_still_call(target: &Target, snapshot: &Snapshot, now: Timestam
         return true;
     }
     let opens = || {
-        let partner = snapshot.partners.get(key.partner).filter(|partner| !partner.suspended)?;
+        let partner = Some(snapshot.partner_of(key)).filter(|partner| !partner.suspended)?;
         let plan = snapshot.plans.get(partner.subscription.as_ref()?.plan)?;
         let product = snapshot.products.iter().position(|product| product.id == target.product().id)?;
         let operations = &snapshot.products.get(product)?.operations;

@@ -2,7 +2,6 @@
 
 use super::*;
 use crate::{tasks::StopSwitch, test_app};
-use std::time::Instant;
 use store::{
     Actor,
     test_db::{self, TestStore, world::World},
@@ -12,15 +11,23 @@ use tempfile::TempDir;
 async fn follower(store: &TestStore, folder: &TempDir) -> Follower {
     let state = test_app::state(store);
     let directory = store.load_directory().await.expect("a directory");
+    let data = DataDir::open(folder.path()).expect("a data directory");
+    let mut file = DirectoryFile::new(data.clone());
+    file.keep(&directory).expect("kept");
     Follower {
         store: store.handle(),
-        data: DataDir::open(folder.path()).expect("a data directory"),
-        clock: state.clock,
+        data,
         gateway: gateway::directory(data_plane::compile(&directory, &state.secrets)),
         secrets: state.secrets,
-        in_force: Arc::new(directory),
+        in_force: Some(InForce { directory, file }),
         migrated: true,
+        whole_period: WHOLE_PERIOD,
+        whole_due: Instant::now() + WHOLE_PERIOD,
     }
+}
+
+fn suspended(follower: &Follower) -> bool {
+    follower.in_force.as_ref().is_some_and(|known| known.directory.partners[0].suspended)
 }
 
 #[tokio::test]
@@ -49,4 +56,67 @@ async fn a_suspension_is_in_force_within_a_second_and_kept_on_disk() {
     running.await.expect("it ends");
     let kept = directory_file::read(&data).expect("a directory on disk");
     assert!(kept.partners[0].suspended);
+}
+
+#[tokio::test]
+async fn a_change_is_read_alone_and_kept_beside_the_whole() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut follower = follower(&store, &folder).await;
+    let whole = std::fs::read(follower.data.directory()).expect("a file");
+    store.suspend_partner(world.partner, "unpaid", Actor::System, world.now).await.expect("suspended");
+    follower.follow().await.expect("followed");
+    assert!(suspended(&follower));
+    assert_eq!(std::fs::read(follower.data.directory()).expect("a file"), whole);
+    let kept = directory_file::read(&follower.data).expect("a directory on disk");
+    assert_eq!(Some(kept), follower.in_force.map(|known| known.directory));
+}
+
+#[tokio::test]
+async fn a_change_that_the_list_has_lost_is_found_at_once_by_reading_everything() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut follower = follower(&store, &folder).await;
+    store.suspend_partner(world.partner, "unpaid", Actor::System, world.now).await.expect("suspended");
+    store.forget_directory_changes().await;
+    follower.follow().await.expect("followed");
+    assert!(suspended(&follower));
+    assert_eq!(follower.gateway.load().version(), store.directory_version().await.expect("a version"));
+    let kept = directory_file::read(&follower.data).expect("a directory on disk");
+    assert!(kept.partners[0].suspended);
+}
+
+#[tokio::test]
+async fn a_change_that_no_trigger_told_of_is_healed_by_reading_everything_now_and_then() {
+    let store = test_db::store().await;
+    World::new(&store).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut follower = follower(&store, &folder).await;
+    store.suspend_all_unheard().await;
+    follower.follow().await.expect("followed");
+    assert!(!suspended(&follower), "nothing told of it");
+    let version = follower.gateway.load().version();
+
+    follower.whole_due = Instant::now();
+    follower.follow().await.expect("followed");
+    assert!(suspended(&follower));
+    assert_eq!(follower.gateway.load().version(), version);
+    assert!(follower.whole_due > Instant::now());
+    let kept = directory_file::read(&follower.data).expect("a directory on disk");
+    assert!(kept.partners[0].suspended);
+}
+
+#[tokio::test]
+async fn a_change_that_was_given_up_half_way_is_made_good_by_reading_everything() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut follower = follower(&store, &folder).await;
+    follower.in_force = None;
+    store.suspend_partner(world.partner, "unpaid", Actor::System, world.now).await.expect("suspended");
+    follower.follow().await.expect("followed");
+    assert!(suspended(&follower));
+    assert!(directory_file::read(&follower.data).expect("a directory on disk").partners[0].suspended);
 }
