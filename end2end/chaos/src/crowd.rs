@@ -104,7 +104,7 @@ pub async fn run(crowd: &Crowd) -> Result<bool, Trouble> {
         at_once: 1,
     };
     let quiet = time_calls(&habit, crowd.connections).await;
-    if !crowd.control {
+    if !crowd.control && !crowd.untimed {
         // The crowd is being written to disk.
         sleep(Duration::from_secs(5)).await;
         let before = processor_ms(world.pid());

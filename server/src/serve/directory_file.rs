@@ -205,7 +205,8 @@ mod tests {
         let mut lines = [key(1), key(2), key(3)].map(|key| (changed(&mut directory, key).1, directory.clone()));
         let (last, whole) = (lines[2].1.clone(), lines[0].1.clone());
         DirectoryFile::new(data.clone()).keep(&whole).expect("kept");
-        lines.iter().for_each(|(line, _)| drop(append(&data.directory_changes(), line).expect("added")));
+        let text = lines.each_ref().map(|(line, _)| line.as_slice()).concat();
+        append(&data.directory_changes(), &text).expect("added");
         assert_eq!(read(&data), Some(last));
 
         lines.swap(1, 2);

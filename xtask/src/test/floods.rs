@@ -1,4 +1,4 @@
-//! Deployments, slow clients and floods: short runs, in which time is not judged. `cargo xtask chaos deploy`, `slow-clients`,
+//! Deployments, slow clients, floods and changes under load: short runs, in which time is not judged. `cargo xtask chaos deploy`, `slow-clients`,
 //! `http2-floods` and `crowd` are the long ones. They need what `kill` built.
 
 use super::{kill::attack, tally::Tally};
@@ -17,5 +17,12 @@ pub fn check(tally: &mut Tally) {
     tally.one("A flood of frames closes its connection and harms nobody", || attack(&floods));
     tally.one("Control run: a bare HTTP/2 server goes on taking them", || {
         attack(&["http2-floods", "--seconds", "7", "--kind", "settings", "--untimed", "--control"])
+    });
+    let crowd = ["crowd", "--keys", "2000", "--partners", "200", "--routes", "20", "--untimed", "--changes"];
+    tally.one("Changes of keys, plans and policies come into force under load and fail no call", || {
+        attack(&[&crowd[..], &["4"]].concat())
+    });
+    tally.one("Control run: a gateway that is restarted for a change fails calls", || {
+        attack(&[&crowd[..], &["1", "--control"]].concat())
     });
 }
