@@ -1,5 +1,5 @@
-//! Deployments, slow clients, floods and changes under load: short runs, in which time is not judged. `cargo xtask chaos deploy`, `slow-clients`,
-//! `http2-floods` and `crowd` are the long ones. They need what `kill` built.
+//! Deployments, slow clients, floods and changes under load: short runs, in which time is not judged. `cargo xtask chaos
+//! deploy`, `slow-clients`, `http2-floods` and `crowd` are the long ones. They need what `kill` built.
 
 use super::{kill::attack, tally::Tally};
 

@@ -130,7 +130,7 @@ impl Truth {
         let mut hash = [0; 32];
         hash[..16].copy_from_slice(&mixed(choice % 1000).to_be_bytes());
         // An identity that was revoked and registered again.
-        let again = place(self.keys.len(), choice).map(|at| self.keys[at].1).filter(|_| choice % 5 == 0);
+        let again = place(self.keys.len(), choice).map(|at| self.keys[at].1).filter(|_| choice.is_multiple_of(5));
         let hash = again.unwrap_or(hash);
         self.directory.keys.push(directory::Key {
             id,
@@ -218,7 +218,7 @@ impl Truth {
                 let Some(at) = place(products, choice) else { return };
                 noted.products.insert(self.directory.products.remove(at).id);
             }
-            _ if choice % 8 == 0 => {
+            _ if choice.is_multiple_of(8) => {
                 // A partner is gone, which is rare.
                 let Some(at) = place(partners, choice) else { return };
                 let gone = self.directory.partners.remove(at).id;
