@@ -103,7 +103,7 @@ pub async fn run(crowd: &Crowd) -> Result<bool, Trouble> {
         fresh: false,
         at_once: 1,
     };
-    let quiet = time_calls(&habit, crowd.connections).await;
+    let quiet = time_calls(&habit, crowd).await;
     if !crowd.control && !crowd.untimed {
         // The crowd is being written to disk.
         sleep(Duration::from_secs(5)).await;
@@ -165,10 +165,10 @@ pub async fn run(crowd: &Crowd) -> Result<bool, Trouble> {
 }
 
 /// The p99 while nothing changes.
-async fn time_calls(habit: &Habit, connections: usize) -> Duration {
+async fn time_calls(habit: &Habit, crowd: &Crowd) -> Duration {
     let mut clients = Clients::new();
-    clients.add(habit, connections);
-    sleep(Duration::from_secs(3)).await;
+    clients.add(habit, crowd.connections);
+    sleep(Duration::from_millis(if crowd.untimed { 200 } else { 3_000 })).await;
     clients.stop().await.percentile(990)
 }
 
