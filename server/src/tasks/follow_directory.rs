@@ -73,7 +73,8 @@ impl Follower {
             spawn_blocking(move || runtime.block_on(store.migrate())).await??;
             self.migrated = true;
         }
-        let version = self.store.directory_version().await?;
+        // While Postgres was away it may have been put back to an earlier instant and gone on from there.
+        let version = self.store.directory_version().await.inspect_err(|_| self.whole_due = Instant::now())?;
         let since = self.in_force.as_ref().map(|known| known.directory.version);
         let changes = match since {
             Some(since) if since == version => None,

@@ -120,3 +120,17 @@ async fn a_change_that_was_given_up_half_way_is_made_good_by_reading_everything(
     assert!(suspended(&follower));
     assert!(directory_file::read(&follower.data).expect("a directory on disk").partners[0].suspended);
 }
+
+#[tokio::test]
+async fn after_postgres_was_away_everything_is_read_because_it_may_have_been_restored() {
+    let store = test_db::store().await;
+    World::new(&store).await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut follower = follower(&store, &folder).await;
+    follower.store = Store::lazy(store.options().socket("/nonexistent"), 1);
+    follower.follow().await.expect_err("nobody answers");
+    store.suspend_all_unheard().await;
+    follower.store = store.handle();
+    follower.follow().await.expect("followed");
+    assert!(suspended(&follower));
+}
