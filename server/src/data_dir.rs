@@ -4,7 +4,7 @@
 use app::secrets::{Secrets, fill_random};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use std::{
-    fs::{DirBuilder, OpenOptions},
+    fs::{DirBuilder, File, OpenOptions},
     io::{self, Write},
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
     path::{Path, PathBuf},
@@ -105,7 +105,13 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).write(true).truncate(true).mode(0o600).open(&beside)?;
     file.write_all(content)?;
     file.sync_all()?;
-    std::fs::rename(&beside, path)
+    std::fs::rename(&beside, path)?;
+    sync_folder(path)
+}
+
+/// Lets the file's name, too, survive the loss of power.
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// Adds to the end of a file that only its owner reads, and gives its length. What a crash or an error leaves may be cut off.
@@ -113,9 +119,13 @@ pub fn replace(path: &Path, content: &[u8]) -> io::Result<()> {
 /// # Errors
 /// The disk is full or the folder cannot be written.
 pub fn append(path: &Path, content: &[u8]) -> io::Result<u64> {
+    let is_new = !path.exists();
     let mut file = OpenOptions::new().create(true).append(true).mode(0o600).open(path)?;
     file.write_all(content)?;
     file.sync_data()?;
+    if is_new {
+        sync_folder(path)?;
+    }
     Ok(file.metadata()?.len())
 }
 

@@ -187,7 +187,7 @@ pub(crate) async fn carry_out(
             return Response::from_parts(head, Reply::Whole(Bytes::new()));
         }
         body => {
-            let metered = Metered::new(body, permit, connection.clone(), status);
+            let metered = Metered::new(body, permit, upload, status);
             return Response::from_parts(head, Reply::Streaming(Box::new(metered)));
         }
     };

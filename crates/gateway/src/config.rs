@@ -8,7 +8,7 @@ use crate::{
     watch::Watcher,
 };
 use domain::{id::PartnerId, limit::rule::Share};
-use spool::Durability;
+use spool::{Durability, Home};
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything but the ports that every gateway has.
@@ -50,6 +50,8 @@ pub struct GatewayConfig {
     pub names: Arc<dyn Names>,
     pub freshness: Freshness,
     pub spool: Spool,
+    /// The usage log's directory, where the caller holds it already.
+    pub home: Option<Arc<Home>>,
     pub trusted_proxies: TrustedProxies,
     /// The least time between two fetches of one issuer's keys that tokens with unknown keys ask for.
     pub key_set_pause: Duration,
@@ -87,6 +89,7 @@ impl GatewayConfig {
             names: Arc::new(SystemNames),
             freshness: Freshness::default(),
             spool,
+            home: None,
             trusted_proxies: TrustedProxies::default(),
             key_set_pause: Duration::from_secs(30),
             guesses_per_minute: 60,

@@ -6,7 +6,7 @@
 use crate::{
     reserve::Permit,
     respond::{Refusal, Standings},
-    upstream::{Answer, AnswerBody, Begun},
+    upstream::{Answer, AnswerBody, Begun, ExchangeError},
 };
 use bytes::{Bytes, BytesMut};
 use domain::{policy, refusal::Code, usage::is_billable_status};
@@ -133,9 +133,12 @@ async fn read(mut body: AnswerBody) -> Result<(AnswerBody, Option<Bytes>), Refus
     let mut whole = BytesMut::new();
     let mut frames = VecDeque::new();
     while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
-        let frame = frame.map_err(|error| {
-            tracing::warn!(%error, "an upstream broke off an answer that was read for its cost");
-            Refusal::of(Code::UpstreamUnreachable)
+        let frame = frame.map_err(|error| match error {
+            ExchangeError::Upload => Refusal::new(Code::BadRequest, "The request's body broke off."),
+            error => {
+                tracing::warn!(%error, "an upstream broke off an answer that was read for its cost");
+                Refusal::of(Code::UpstreamUnreachable)
+            }
         })?;
         if let Some(data) = frame.data_ref() {
             whole.extend_from_slice(data);

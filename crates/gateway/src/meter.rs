@@ -61,6 +61,16 @@ impl UploadState {
         self.ended.set(true);
         self.connection.note_upload_ended();
     }
+
+    /// Whether the client broke the request off, or it is too large.
+    fn is_broken(&self) -> bool {
+        self.broken.get() || self.too_large.get()
+    }
+
+    /// Whether the upstream was sent a part of the request and waits for the rest.
+    fn is_owed(&self) -> bool {
+        self.sent.get() && !self.ended.get()
+    }
 }
 
 /// Where a request's body comes from.
@@ -231,22 +241,33 @@ pub(crate) struct Metered {
     connection: Rc<Connection>,
     /// Deadlines of this answer alone.
     patience: Option<Box<Patience>>,
+    /// The request, of which a part may still be on its way.
+    upload: Rc<UploadState>,
     status: u16,
     bytes: u64,
 }
 
 impl Metered {
-    pub(crate) fn new(body: AnswerBody, permit: Permit, connection: Rc<Connection>, status: u16) -> Self {
+    pub(crate) fn new(body: AnswerBody, permit: Permit, upload: Rc<UploadState>, status: u16) -> Self {
+        let connection = upload.connection.clone();
         connection.begin_answer();
         let patience = permit.patience();
         connection.end_answer_by(patience.as_ref().and_then(|patience| patience.ends_at()));
-        Self { body, permit: Some(permit), connection, patience, status, bytes: 0 }
+        Self { body, permit: Some(permit), connection, patience, upload, status, bytes: 0 }
     }
 
     fn end(&mut self) -> Result<(), Broken> {
         let Some(permit) = self.permit.take() else { return Ok(()) };
         let ending = Ending { status: self.status, outcome: Outcome::Served, bytes_out: self.bytes };
         permit.settle(ending).map_err(Broken::Unrecorded)
+    }
+
+    /// Records the call as one whose answer was cut off.
+    fn settle_broken(&mut self, outcome: Outcome) {
+        let Some(permit) = self.permit.take() else { return };
+        if let Err(error) = permit.settle(Ending { status: self.status, outcome, bytes_out: self.bytes }) {
+            tracing::error!(%error, "a broken answer is not recorded");
+        }
     }
 
     /// The rest flows to this client, whose connection keeps the deadlines from now on.
@@ -262,7 +283,12 @@ impl Metered {
         let polled = match (polled, &mut self.patience) {
             (polled, None) => polled,
             (polled, Some(patience)) => match patience.poll_over(polled.is_pending(), cx) {
-                Poll::Ready(()) => Poll::Ready(Some(Err(io::Error::from(io::ErrorKind::TimedOut).into()))),
+                // The upstream had more: whoever took so long with the rest was not it.
+                Poll::Ready(()) if polled.is_ready() => {
+                    self.settle_broken(Outcome::ClientGone);
+                    return Poll::Ready(Some(Err(Broken::Upstream(too_late()))));
+                }
+                Poll::Ready(()) => Poll::Ready(Some(Err(too_late()))),
                 Poll::Pending => polled,
             },
         };
@@ -276,13 +302,14 @@ impl Metered {
                 Some(recorded.map(|()| frame))
             }
             Some(Err(error)) => {
-                if let Some(mut permit) = self.permit.take() {
-                    permit.note_broken(&error);
-                    let ending =
-                        Ending { status: self.status, outcome: Outcome::UpstreamFailed, bytes_out: self.bytes };
-                    if let Err(error) = permit.settle(ending) {
-                        tracing::error!(%error, "a broken answer is not recorded");
+                // An upstream whose request breaks off has every right to do so too.
+                if self.upload.is_broken() || matches!(error, ExchangeError::Upload) {
+                    self.settle_broken(Outcome::ClientGone);
+                } else {
+                    if let Some(permit) = &mut self.permit {
+                        permit.note_broken(&error);
                     }
+                    self.settle_broken(Outcome::UpstreamFailed);
                 }
                 Some(Err(Broken::Upstream(error)))
             }
@@ -292,12 +319,17 @@ impl Metered {
     }
 }
 
+fn too_late() -> ExchangeError {
+    io::Error::from(io::ErrorKind::TimedOut).into()
+}
+
 impl Drop for Metered {
     fn drop(&mut self) {
         if let Some(permit) = &mut self.permit {
             // The connection was closed: by the client, or by us because the upstream stood still or because we stop. The
-            // client has no part in those two.
-            let stalled = self.connection.is_doomed() && self.connection.waits_for_upstream.get();
+            // client has no part in those two, unless the upstream waits for its request.
+            let waits = self.connection.waits_for_upstream.get() && !self.upload.is_owed();
+            let stalled = self.connection.is_doomed() && waits;
             let outcome =
                 if stalled || self.connection.is_cut_off() { Outcome::UpstreamFailed } else { Outcome::ClientGone };
             if stalled {

@@ -5,8 +5,7 @@ use domain::usage::{UsageEvent, wire};
 use spool::{Home, Options, SpoolError, Writer};
 use std::{
     borrow::Cow,
-    path::Path,
-    sync::{Mutex, PoisonError},
+    sync::{Arc, Mutex, PoisonError},
 };
 
 mod turn;
@@ -19,7 +18,7 @@ const HEADROOM_BYTES: u64 = 1 << 20;
 /// Appends to the spool. A core's lock is only ever taken by that core.
 #[derive(Debug)]
 pub(crate) struct SpoolRecorder {
-    _home: Home,
+    _home: Arc<Home>,
     lanes: Vec<Mutex<Lane>>,
     headroom: u64,
 }
@@ -52,10 +51,9 @@ impl Lane {
 }
 
 impl SpoolRecorder {
-    pub(crate) fn open(dir: &Path, cores: usize, options: Options) -> Result<Self, SpoolError> {
-        let home = Home::open(dir)?;
+    pub(crate) fn open(home: Arc<Home>, cores: usize, options: Options) -> Result<Self, SpoolError> {
         let open = |lane| {
-            let writer = Writer::open(dir, lane, options)?;
+            let writer = Writer::open(home.dir(), lane, options)?;
             let cut_bytes = writer.recovery().cut_bytes;
             metrics::gauge!("turnpike_spool_cut_bytes", "lane" => lane.to_string()).set(cut_bytes as f64);
             Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), awaited: 0, written: 0, lost: None }))

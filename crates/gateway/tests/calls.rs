@@ -1,6 +1,7 @@
 //! The gateway over real sockets, in front of a real upstream.
 
 mod calls {
+    pub mod alone;
     pub mod client;
     pub mod faulty;
     pub mod frames;

@@ -50,7 +50,7 @@ pub(crate) fn put_aside(lane_dir: &Path, position: Position, keep: Keep) -> Resu
 }
 
 /// Lets go of segments that were taken in and need not stay, the oldest first.
-pub(crate) fn trim(lane_dir: &Path, position: Position, keep: Keep) -> Result<(), SpoolError> {
+fn trim(lane_dir: &Path, position: Position, keep: Keep) -> Result<(), SpoolError> {
     let segments = segment::list(lane_dir)?;
     let is_done = |one: &&segment::Segment| one.kept && one.number < needed(position);
     let mut kept: u64 = segments.iter().filter(is_done).map(|one| one.bytes).sum();

@@ -52,9 +52,10 @@ pub use record::{HEADER_BYTES, MAX_PAYLOAD_BYTES};
 pub use stored::{note_stored, stored};
 pub use writer::{Durability, Options, Recovery, Writer};
 
-/// Lets go of segments of a lane that were taken in and need not stay, where the lane stands at that position.
+/// Puts segments of a lane aside that were taken in, where the lane stands at that position, and lets go of those that need not
+/// stay.
 pub fn trim(dir: &std::path::Path, lane: u32, position: Position, keep: Keep) -> Result<(), SpoolError> {
-    keep::trim(&segment::lane_dir(dir, lane), position, keep)
+    keep::put_aside(&segment::lane_dir(dir, lane), position, keep)
 }
 
 /// A place between two records of a lane.

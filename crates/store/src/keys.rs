@@ -311,8 +311,15 @@ async fn insert_as(
     Ok(())
 }
 
-/// The key, held until the transaction ends.
+/// The key and its app, held until the transaction ends: in the order of those who archive an app, so that nobody waits for
+/// another in a circle.
 async fn lock(tx: &mut PgConnection, partner: PartnerId, key: KeyId) -> Result<Key, StoreError> {
+    let app = sqlx::query_scalar("select app_id from keys where partner_id = $1 and id = $2")
+        .bind(partner.0)
+        .bind(key.0)
+        .fetch_one(&mut *tx)
+        .await?;
+    apps::lock(tx, partner, AppId(app)).await?;
     let row = sqlx::query(
         "select k.*, a.name as app_name, null::timestamptz as last_used_at from keys k
          join apps a on a.partner_id = k.partner_id and a.id = k.app_id
@@ -320,7 +327,7 @@ async fn lock(tx: &mut PgConnection, partner: PartnerId, key: KeyId) -> Result<K
     )
     .bind(partner.0)
     .bind(key.0)
-    .fetch_one(tx)
+    .fetch_one(&mut *tx)
     .await?;
     Ok(read(&row)?)
 }

@@ -6,11 +6,16 @@ use sqlx::{
     migrate::Migrator,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
-use std::{io, str::FromStr as _, time::Duration};
+use std::{io, str::FromStr as _, sync::LazyLock, time::Duration};
 use tokio::time::timeout;
 
-/// Every migration, compiled in.
-pub(crate) static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+/// Every migration, compiled in. Those that only a newer binary knows are nothing to stop for: while nodes are brought up to date
+/// one by one, the others go on and may restart.
+pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
+    let mut migrations = sqlx::migrate!("../../migrations");
+    migrations.set_ignore_missing(true);
+    migrations
+});
 
 /// How long Postgres may take for what is quick where it is well: to take a connection, to answer a ping, to end a transaction.
 const ANSWERING: Duration = Duration::from_secs(5);

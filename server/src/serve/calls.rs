@@ -21,6 +21,7 @@ use crate::{
 };
 use app::{secrets::Secrets, state::Clock};
 use gateway::{Directory, Gateway, GatewayConfig, Leases, Running};
+use spool::Home;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -68,7 +69,9 @@ impl Calls {
         last: Stop,
     ) -> Result<Self, CommandError> {
         let House { config, store, data, secrets, clock, board } = *house;
-        let node = spool::node(&data.spool())?;
+        // Before anything is done in this node's name: another process may be alive under it.
+        let home = Arc::new(Home::open(data.spool())?);
+        let node = home.node().to_owned();
         let ready = prepare(store, data, clock).await?;
         let keep = data_plane::keep(&config.gateway);
         let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone(), keep);
@@ -109,6 +112,7 @@ impl Calls {
                 connections_per_core: shares.clients,
                 upstream_connections_per_core: shares.upstreams,
                 max_calls: config.gateway.max_calls.min(room.calls),
+                home: Some(home),
                 ..data_plane::configure(config, data, secrets)
             },
             directory.clone(),

@@ -22,6 +22,11 @@ impl DirectoryFile {
         Self { data, version: None, changes_bytes: 0 }
     }
 
+    /// Whether the files are known to make up the directory of that version.
+    pub fn is_of(&self, version: i64) -> bool {
+        self.version == Some(version)
+    }
+
     /// Keeps this directory in the place of all before.
     ///
     /// # Errors

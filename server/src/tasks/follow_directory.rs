@@ -78,9 +78,14 @@ impl Follower {
         let since = self.in_force.as_ref().map(|known| known.directory.version);
         let changes = match since {
             Some(since) if since == version => None,
-            Some(since) => match self.store.directory_changes(since).await? {
-                None => return self.read_whole().await,
-                changes => changes,
+            Some(since) => match self.store.directory_changes(since).await {
+                Ok(Some(changes)) => Some(changes),
+                Ok(None) => return self.read_whole().await,
+                // Whatever is the matter with the list of changes, a revoked key must not wait for it.
+                Err(error) => {
+                    tracing::warn!(%error, "the list of changes cannot be read; reading everything");
+                    return self.read_whole().await;
+                }
             },
             None => return self.read_whole().await,
         };
@@ -122,7 +127,8 @@ impl Follower {
                 None => (None, DirectoryFile::new(data)),
             };
             if before.as_ref() == Some(&directory) {
-                return (InForce { directory, file }, Ok(()));
+                let kept = if file.is_of(directory.version) { Ok(()) } else { file.keep(&directory) };
+                return (InForce { directory, file }, kept);
             }
             if before.is_some_and(|before| before.version == directory.version) {
                 metrics::counter!("turnpike_directory_missed_changes_total").increment(1);

@@ -168,8 +168,12 @@ impl Shipper {
             self.progress.note(lane, end);
             let dir = self.spool.clone();
             let reader = spawn_blocking(move || {
-                spool::note_stored(&dir, lane, end)?;
-                reader.remove_before(end, keep).map(|()| reader)
+                // On a full disk this is what makes room; the note can wait.
+                reader.remove_before(end, keep)?;
+                if let Err(error) = spool::note_stored(&dir, lane, end) {
+                    tracing::warn!(%error, lane, "where the lane stands cannot be noted beside it");
+                }
+                Ok::<_, SpoolError>(reader)
             })
             .await??;
             // Under steady traffic there is always more by now, and the other lanes wait.

@@ -19,6 +19,9 @@ use tokio::task::spawn_blocking;
 pub const NAME: &str = "watch_spool";
 pub const PERIOD: Duration = Duration::from_secs(1);
 
+/// With less room on the disk than this nothing is kept that was taken in.
+const SPARE_BYTES: u64 = 256 << 20;
+
 /// Watches all lanes of one spool. Cheap to clone.
 #[derive(Clone)]
 pub struct Watch {
@@ -65,16 +68,23 @@ impl Watch {
         Ok(())
     }
 
+    /// Whether the disk itself has hardly room for what comes next, whatever may be kept: calls are refused without it.
+    fn disk_is_full(&self) -> bool {
+        let Ok(disk) = rustix::fs::statvfs(&self.spool) else { return false };
+        disk.f_bavail.saturating_mul(disk.f_frsize) < SPARE_BYTES
+    }
+
     /// How every lane stands.
     pub fn look(&self) -> Result<Vec<Standing>, SpoolError> {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         let mut standings = Vec::new();
+        let keep = if self.disk_is_full() { Keep { bytes: 0, ..self.keep } } else { self.keep };
         for number in spool::lanes(&self.spool)? {
             let stored = match self.progress.stored(number) {
                 Some(stored) => stored,
                 None => spool::stored(&self.spool, number)?,
             };
-            spool::trim(&self.spool, number, stored, self.keep)?;
+            spool::trim(&self.spool, number, stored, keep)?;
             let lane = lanes.entry(number).or_insert_with(|| Lane::open(&self.spool, number));
             let waiting = lane.backlog.look(stored)?;
             let lag = if waiting.records == 0 && waiting.damage.is_none() { 0 } else { lane.lag(stored, &self.clock)? };

@@ -282,7 +282,8 @@ impl Connection {
         self.tell();
     }
 
-    pub(super) const fn is_draining(&self) -> bool {
+    /// Whether it is to end after what it is busy with.
+    pub(crate) const fn is_draining(&self) -> bool {
         self.draining.get()
     }
 

@@ -44,6 +44,10 @@ pub(super) async fn serve(core: &Rc<Core>, connection: &Rc<Connection>, io: Io) 
             Next::Rest => {
                 wire.borrow_mut().rest();
                 if !has_more(connection, wire).await {
+                    let taken = if connection.is_doomed() { None } else { wire.borrow_mut().take_io() };
+                    if let Some((io, _)) = taken {
+                        Box::pin(linger::shut(connection, io)).await;
+                    }
                     return;
                 }
             }
@@ -112,7 +116,11 @@ async fn converse(core: &Rc<Core>, connection: &Rc<Connection>, wire: &Rc<RefCel
         let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
         match send(core, connection, wire, response, asked).await {
             Sent::Whole { .. } if switches => return connection.take_tunnel().map_or(Next::Drop, Next::Tunnel),
-            Sent::Whole { keeps: true } => connection.note_upload_ended(),
+            Sent::Whole { keeps: true } => {
+                connection.note_upload_ended();
+                // What was skipped of this request's body is no beginning of the next head.
+                connection.rest();
+            }
             Sent::Whole { keeps: false } => return Next::HangUp,
             Sent::Broken => return Next::Drop,
         }

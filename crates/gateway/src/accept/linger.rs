@@ -29,12 +29,12 @@ pub(super) async fn end(connection: &Connection, io: impl AsyncRead + AsyncWrite
     }
 }
 
-/// Ends our direction of a connection whose client has been heard out.
+/// Ends our direction of a connection whose client has been heard out; with TLS the client is told (RFC 9112, 9.8).
 pub(super) async fn shut(connection: &Connection, mut io: impl AsyncWrite + Unpin) {
     tokio::select! {
         biased;
         () = doomed(connection) => {}
-        _ = io.shutdown() => {}
+        _ = timeout(PATIENCE, io.shutdown()) => {}
     }
 }
 

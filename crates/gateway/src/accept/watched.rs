@@ -31,6 +31,11 @@ impl Watched {
         self.stream.poll_read_ready(cx)
     }
 
+    /// Ends it by a reset when it is closed.
+    pub(super) fn reset(&self) {
+        let _ = self.stream.set_zero_linger();
+    }
+
     fn note(&self, polled: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match polled {
             Poll::Ready(Ok(bytes @ 1..)) => self.connection.note_written(bytes),
@@ -45,7 +50,7 @@ impl Watched {
 impl Drop for Watched {
     fn drop(&mut self) {
         if self.connection.has_unwritten() {
-            let _ = self.stream.set_zero_linger();
+            self.reset();
         }
     }
 }

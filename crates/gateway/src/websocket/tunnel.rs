@@ -66,6 +66,10 @@ impl Tunnel {
         let mut recheck = interval(RECHECK);
         recheck.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let reason = loop {
+            // Told before it began, while its call was under way.
+            if connection.is_draining() {
+                break Reason::GoingAway;
+            }
             tokio::select! {
                 biased;
                 () = poll_fn(|cx| self.poll(&mut client, cx)) => return,

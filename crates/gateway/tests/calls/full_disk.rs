@@ -5,6 +5,7 @@
 //! in one of its own.
 
 use super::{
+    alone::alone,
     client::{request, send},
     world::World,
 };
@@ -12,9 +13,8 @@ use http::Method;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 use std::{
     collections::BTreeSet,
-    env, fs,
+    fs,
     path::Path,
-    process::Command,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
@@ -27,16 +27,6 @@ use tokio::{
     signal::unix::{SignalKind, signal},
     time::sleep,
 };
-
-/// Runs one of the ignored tests below on its own.
-fn alone(name: &str) {
-    let child = Command::new(env::current_exe().expect("this test"))
-        .args(["--exact", &format!("calls::full_disk::{name}"), "--ignored", "--nocapture"])
-        .output()
-        .expect("a child");
-    let (said, complained) = (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-    assert!(child.status.success() && said.contains("1 passed"), "{said}\n{complained}");
-}
 
 /// The disk of this process.
 struct Disk(Rlimit);
@@ -78,7 +68,7 @@ async fn world() -> World {
 
 #[test]
 fn whatever_ended_on_a_full_disk_the_next_call_on_a_well_one_is_served_and_recorded() {
-    alone("calls_end_on_a_full_disk_one_by_one");
+    alone("full_disk::calls_end_on_a_full_disk_one_by_one");
 }
 
 #[tokio::test]
@@ -139,7 +129,7 @@ async fn leave(world: &World) {
 
 #[test]
 fn under_load_on_a_disk_that_fills_again_and_again_each_call_that_was_served_is_in_the_log_and_no_other() {
-    alone("a_disk_fills_under_load");
+    alone("full_disk::a_disk_fills_under_load");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

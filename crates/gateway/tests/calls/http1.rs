@@ -233,3 +233,53 @@ async fn what_the_upstream_says_before_its_answer_reaches_clients_that_understan
     assert!(answer.starts_with("HTTP/1.0 200 OK\r\n") && !answer.contains("103"), "{answer}");
     assert_eq!(world.events_once(2).await.len(), 2);
 }
+
+#[tokio::test]
+async fn a_request_that_breaks_off_under_its_answer_is_no_fault_of_the_upstream() {
+    let world = World::with(|directory, config| {
+        config.cores = 1;
+        directory.products[0].policy.upstream.breaker.failures = 1;
+    })
+    .await;
+    for rest in ["zz\r\n", ""] {
+        let request = head(&world, "GET /payments/flow HTTP/1.1", "transfer-encoding: chunked\r\n");
+        let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+        stream.write_all(format!("{request}1\r\nx\r\n").as_bytes()).await.expect("sent");
+        assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 200"));
+        assert!(!read_some(&mut stream).await.is_empty(), "some of the body");
+        let _ = stream.write_all(rest.as_bytes()).await;
+        stream.shutdown().await.expect("an end");
+        let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await.expect("in time");
+    }
+    let events = world.events_once(2).await;
+    for event in &events {
+        assert_eq!((event.outcome, event.units), (Outcome::ClientGone, 1), "some of the answer was handed over");
+    }
+    assert_eq!(world.get("/payments/items/1").await.status, 200, "the breaker is closed");
+}
+
+#[tokio::test]
+async fn an_answer_that_is_cut_off_does_not_look_whole_to_a_client_that_reads_until_the_end() {
+    let world = World::start().await;
+    let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+    stream.write_all(head(&world, "GET /payments/break HTTP/1.0", "").as_bytes()).await.expect("sent");
+    let mut answer = Vec::new();
+    let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("in time");
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    assert!(ended.is_err() && answer.ends_with("half"), "{ended:?}: {answer}");
+}
+
+#[tokio::test]
+async fn what_was_skipped_of_a_refused_request_is_no_beginning_of_the_next() {
+    let world = World::with(|_, config| config.deadlines.head = Duration::from_millis(400)).await;
+    let refused = "POST /payments/count HTTP/1.1\r\nhost: a\r\nx-api-key: nonsense\r\ncontent-length: 20000\r\n\r\n";
+    let mut stream = TcpStream::connect(world.address).await.expect("a connection");
+    // More than is read at once with its head, and an empty line that some clients send behind a body.
+    for end in ["", "\r\n"] {
+        stream.write_all(format!("{refused}{}{end}", "x".repeat(20_000)).as_bytes()).await.expect("sent");
+        assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 401"));
+    }
+    sleep(Duration::from_millis(1_200)).await;
+    stream.write_all(get(&world).as_bytes()).await.expect("sent");
+    assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 200"), "the connection is still there");
+}

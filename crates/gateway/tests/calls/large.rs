@@ -1,6 +1,7 @@
 //! Bodies of 64 MiB both ways, in memory that does not grow with them: over both protocols, to upstreams of both protocols.
 
 use super::{
+    alone::alone,
     client::{connect2, read},
     frames::resident,
     upstream::Upstream,
@@ -124,8 +125,14 @@ async fn the_control_a_body_that_is_kept_is_seen_in_memory() {
     assert!(kept > MAX_GROWTH, "{kept}");
 }
 
+#[test]
+fn a_connection_between_two_calls_holds_little_memory() {
+    alone("large::many_connections_between_two_calls");
+}
+
 #[tokio::test]
-async fn a_connection_between_two_calls_holds_little_memory() {
+#[ignore = "run as a child by the test above"]
+async fn many_connections_between_two_calls() {
     const MANY: u64 = 1_000;
     let (world, upstream) = world(Protocol::Http1).await;
     let head = format!("GET /payments/items/1 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);

@@ -1,7 +1,7 @@
 //! An answer's head, written straight from its header map, with the framing that its body and its client need.
 
 use super::{date, head::Asked};
-use crate::{decimal::Decimal, meter::Reply};
+use crate::{decimal::Decimal, fields, meter::Reply};
 use http::{
     HeaderMap, HeaderName, StatusCode, Version,
     header::{CONNECTION, CONTENT_LENGTH, DATE, TRAILER, TRANSFER_ENCODING},
@@ -139,7 +139,7 @@ pub(super) fn write_trailers(trailers: &HeaderMap, announced: &[HeaderName], out
 
 /// RFC 9110, 6.5.1.
 fn may_trail(name: &HeaderName) -> bool {
-    !matches!(
+    let forbidden = matches!(
         name.as_str(),
         "authorization"
             | "cache-control"
@@ -155,5 +155,7 @@ fn may_trail(name: &HeaderName) -> bool {
             | "trailer"
             | "transfer-encoding"
             | "upgrade"
-    )
+    );
+    // Nor what only the gateway says.
+    !(forbidden || fields::is_ours(name.as_str(), true))
 }

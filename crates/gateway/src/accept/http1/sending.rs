@@ -10,7 +10,7 @@ use crate::{
     accept::{Connection, Core},
     meter::Reply,
 };
-use http::{HeaderMap, HeaderName, Response};
+use http::{HeaderMap, HeaderName, Response, StatusCode};
 use http_body::{Body, Frame};
 use std::{
     cell::RefCell,
@@ -50,12 +50,17 @@ pub(super) async fn send(
     }
     let mut sending = Sending { reply, frames, trailers, ended: false, waits: false };
     let sent = poll_fn(|cx| sending.poll(connection, wire, cx)).await;
-    if sending.waits {
+    // A tunnel goes on from here.
+    if sending.waits && head.status != StatusCode::SWITCHING_PROTOCOLS {
         connection.end_answer();
     }
     // Its drop, too, may be what gives the body up.
     drop(sending);
     if sent.is_err() {
+        // A body that ends with the connection would look whole.
+        if frames == Frames::UntilClose {
+            wire.borrow().reset();
+        }
         return Sent::Broken;
     }
     if !wire.borrow().body_is_done() {

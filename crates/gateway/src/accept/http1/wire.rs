@@ -9,7 +9,7 @@ use crate::{
     accept::body::BodyError,
     http1::{Framing, Inbox, Outbox, Piece},
 };
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, StatusCode};
 use std::{
     io,
@@ -68,6 +68,10 @@ impl Wire {
 
     /// Between two calls: makes room for the next head.
     pub(super) fn begin_message(&mut self) {
+        // RFC 9112, 2.2: some clients send one behind a body.
+        while self.inbox.bytes.starts_with(b"\r\n") {
+            self.inbox.bytes.advance(2);
+        }
         self.inbox.begin_message();
         self.outbox.rest();
     }
@@ -155,6 +159,8 @@ impl Wire {
         }
         if std::mem::take(&mut self.asks) && self.inbox.bytes.is_empty() {
             self.outbox.text().extend_from_slice(CONTINUE);
+        }
+        if !self.outbox.is_empty() {
             let _ = self.poll_written(cx)?;
         }
         loop {
@@ -221,6 +227,13 @@ impl Wire {
     pub(super) fn take_io(&mut self) -> Option<(Io, Bytes)> {
         let read = self.inbox.bytes.split().freeze();
         self.io.take().map(|io| (io, read))
+    }
+
+    /// Lets the client see, when the connection is closed, that something broke.
+    pub(super) fn reset(&self) {
+        if let Some(io) = &self.io {
+            io.raw().reset();
+        }
     }
 
     /// Closes the connection, whoever may still hold a body of it.
