@@ -227,6 +227,7 @@ impl Authenticator {
     ) -> Result<(usize, usize), Rejection> {
         let invalid = |detail: &'static str| asking.guessed(Refusal::new(Code::InvalidToken, detail));
         let core = asking.core;
+        let known = core.shared.key_sets.known();
         let judges = Judges {
             named: &|name| snapshot.credentials.named(name),
             issuers: &snapshot.credentials.issuers,
@@ -267,7 +268,7 @@ impl Authenticator {
             }
             Err(TokenProblem::Guesser) => Err(Rejection::nobody(Refusal::of(Code::TooManyGuesses).retry_after(1))),
             Err(TokenProblem::UnknownKey { jwks_url }) => {
-                match core.shared.key_sets.ask(&jwks_url).filter(|_| !asking.waited) {
+                match core.shared.key_sets.ask(&jwks_url, &known).filter(|_| !asking.waited) {
                     Some(fetching) => Err(Rejection::Awaits(fetching)),
                     None if core.shared.key_sets.of(&jwks_url).is_none() => {
                         Err(Rejection::nobody(Refusal::of(Code::IssuerUnavailable)))

@@ -48,6 +48,10 @@ struct Attempt {
     pending: bool,
 }
 
+/// The sets as they were at an instant.
+#[derive(Debug)]
+pub(crate) struct Known(Arc<HashMap<String, Arc<KeySet>>>);
+
 /// A fetch that a call may wait for.
 #[derive(Debug)]
 pub(crate) struct Fetching {
@@ -86,17 +90,26 @@ impl KeySets {
         self.sets.load().get(jwks_url).cloned()
     }
 
-    /// Asks for the set to be fetched again; `None` if that was done a moment ago.
-    pub(crate) fn ask(self: &Arc<Self>, jwks_url: &str) -> Option<Fetching> {
+    /// What is known now, to be told apart from what is known later.
+    pub(crate) fn known(&self) -> Known {
+        Known(self.sets.load_full())
+    }
+
+    /// Asks for the set to be fetched again; `None` if that was done a moment ago, and its outcome was among what was known.
+    pub(crate) fn ask(self: &Arc<Self>, jwks_url: &str, known: &Known) -> Option<Fetching> {
         let changed = self.changed.subscribe();
         let mut attempts = self.attempts.lock().unwrap_or_else(PoisonError::into_inner);
         let attempt = attempts.entry(jwks_url.to_owned()).or_default();
         if !attempt.pending {
-            if attempt.last.is_some_and(|last| last.elapsed() < self.pause) {
-                return None;
+            match attempt.last.is_some_and(|last| last.elapsed() < self.pause) {
+                true if Arc::ptr_eq(&known.0, &self.sets.load_full()) => return None,
+                // It ended between the look at the sets and this question.
+                true => {}
+                false => {
+                    attempt.pending = true;
+                    self.asked.notify_one();
+                }
             }
-            attempt.pending = true;
-            self.asked.notify_one();
         }
         Some(Fetching { sets: self.clone(), jwks_url: jwks_url.to_owned(), changed })
     }
@@ -181,5 +194,24 @@ pub(crate) async fn keep(sets: Arc<KeySets>, directory: Directory, dialer: Arc<D
             () = sets.asked.notified() => {}
             () = tokio::time::sleep(RETRY) => {}
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_set_that_came_between_the_look_and_the_question_is_looked_at_once_more() {
+        const URL: &str = "https://issuer.example/keys";
+        // The key of RFC 8037, appendix A.2.
+        const KEY: &str = r#"{"kty": "OKP", "crv": "Ed25519", "x": "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let sets = Arc::new(KeySets::new(Duration::from_secs(60)));
+        let known = sets.known();
+        sets.note(URL, KeySet::read(format!(r#"{{"keys": [{KEY}]}}"#).as_bytes()));
+        assert!(sets.of(URL).is_some());
+        let news = sets.ask(URL, &known).expect("news");
+        timeout(Duration::from_secs(1), news.ended()).await.expect("it has ended");
+        assert!(sets.ask(URL, &sets.known()).is_none(), "nothing new within the pause");
     }
 }
