@@ -57,17 +57,21 @@ export async function secretOn(visitor) {
   return found;
 }
 
-/** Asks again and again until `ask` gives something true, and says how many milliseconds that took. */
-export async function within(limit, what, ask) {
+/**
+ * Asks again and again until `ask` gives something true, and says how many milliseconds that took and how many are
+ * promised. Being late is printed and fails nothing, as that depends on what else the machine does; never coming fails.
+ */
+export async function within(promised, what, ask) {
   const begin = performance.now();
   for (;;) {
     const answer = await ask();
     const took = performance.now() - begin;
     if (answer) {
-      assert.ok(took <= limit, `${what}: after ${Math.round(took)} ms, and ${limit} are promised`);
+      const late = took > promised ? ", late" : "";
+      console.log(`  time ${what}: ${Math.round(took)} ms of ${promised} ms${late}`);
       return { answer, took };
     }
-    assert.ok(took <= limit + 10_000, `${what}: not within ${limit} ms, and not ten seconds later`);
+    assert.ok(took <= promised + 30_000, `${what}: promised within ${promised} ms, and not there thirty seconds later`);
     await new Promise((resolve) => setTimeout(resolve, 25));
   }
 }
