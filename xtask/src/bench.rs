@@ -3,6 +3,7 @@
 mod cold;
 mod gateway;
 mod limits;
+mod metering;
 mod page;
 mod start;
 mod wasm;
@@ -12,7 +13,7 @@ use crate::Outcome;
 type Measure = fn() -> Outcome;
 
 /// What can be measured, and by what.
-const WHAT: [(&str, Measure); 10] = [
+const WHAT: [(&str, Measure); 11] = [
     ("wasm", wasm::measure),
     ("page", page::measure),
     ("start", start::measure),
@@ -23,6 +24,7 @@ const WHAT: [(&str, Measure); 10] = [
     ("gateway-bodies", gateway::bodies),
     ("cold", cold::measure),
     ("limits", limits::measure),
+    ("metering", metering::measure),
 ];
 
 /// Runs one measurement, or `all`.

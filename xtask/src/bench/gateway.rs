@@ -10,11 +10,11 @@ mod flood;
 mod haproxy;
 mod idle;
 mod large;
-mod load;
-mod nginx;
-mod peer;
+pub mod load;
+pub mod nginx;
+pub mod peer;
 mod result;
-mod turnpike;
+pub mod turnpike;
 
 use crate::{Outcome, install, progress, run, service::Services, site, workspace};
 use peer::{Peer, Sample};
@@ -31,7 +31,7 @@ const PARTNERS: usize = 100;
 const CONNECTIONS: usize = 64;
 const ROUNDS: usize = 5;
 /// Seconds of load in a round, for each proxy.
-const SECONDS: u64 = 6;
+pub const SECONDS: u64 = 6;
 
 /// Upstream and gateway, which each measurement needs.
 struct Bench {
@@ -42,7 +42,7 @@ struct Bench {
 }
 
 impl Bench {
-    fn start() -> Outcome<Self> {
+    fn start(installation: turnpike::Installation) -> Outcome<Self> {
         install::proxies_and_wrk()?;
         install::postgres()?;
         let site = site::build()?;
@@ -55,7 +55,7 @@ impl Bench {
         let mut services = Services::new(&folder.join("logs"))?;
         nginx::start_upstream(&mut services, &folder)?;
         let ours = progress::step("Starting Turnpike with 1,000 keys", || {
-            turnpike::start(&mut services, turnpike::FIRST, &folder, &site)
+            turnpike::start(&mut services, installation, &folder, &site)
         })?;
         Ok(Self { services, folder, site, ours })
     }
@@ -63,7 +63,7 @@ impl Bench {
 
 /// The comparison.
 pub fn measure() -> Outcome {
-    let Bench { mut services, folder, ours, .. } = Bench::start()?;
+    let Bench { mut services, folder, ours, .. } = Bench::start(turnpike::FIRST)?;
     let keys = ours.keys.clone();
     let mut peers = vec![
         ours,

@@ -1,6 +1,6 @@
 //! A body of 1 GiB each way: how fast it passes beside nginx, and whether memory stays where it is.
 
-use super::{Bench, Peer, nginx};
+use super::{Bench, Peer, nginx, turnpike};
 use crate::{Outcome, bench::report};
 use std::{
     fs,
@@ -15,7 +15,7 @@ const PIECE: usize = 64 << 10;
 const ROUNDS: usize = 3;
 
 pub fn measure() -> Outcome {
-    let Bench { mut services, folder, ours, .. } = Bench::start()?;
+    let Bench { mut services, folder, ours, .. } = Bench::start(turnpike::FIRST)?;
     let large = fs::File::create(folder.join(nginx::LARGE_FILE)).map_err(|why| why.to_string())?;
     large.set_len(BYTES).map_err(|why| why.to_string())?;
     start_sink()?;

@@ -1,6 +1,6 @@
 //! A flood of keys that nobody has beside calls with good ones: what becomes of the good ones' latency.
 
-use super::{Bench, load};
+use super::{Bench, load, turnpike};
 use crate::{Outcome, bench::report, process};
 use std::fs;
 
@@ -10,7 +10,7 @@ const BAD: u64 = GOOD * 9;
 const ROUNDS: usize = 3;
 
 pub fn measure() -> Outcome {
-    let Bench { mut services, folder, ours, .. } = Bench::start()?;
+    let Bench { mut services, folder, ours, .. } = Bench::start(turnpike::FIRST)?;
     // Well-formed but for the checksum's sake, which is what a guesser gets wrong.
     let bad: Vec<String> = (0..1_000).map(|number| format!("tp_live_{number:036}")).collect();
     let bad_keys = folder.join("bad-keys.txt");

@@ -1,6 +1,6 @@
 //! Connections that made one call and then stay open: what each of them costs in memory.
 
-use super::Bench;
+use super::{Bench, turnpike};
 use crate::{Outcome, bench::report};
 use std::{
     fs,
@@ -17,7 +17,7 @@ const CONNECTIONS: u64 = 10_000;
 const OTHER_FILES: u64 = 400;
 
 pub fn measure() -> Outcome {
-    let Bench { mut services, ours, .. } = Bench::start()?;
+    let Bench { mut services, ours, .. } = Bench::start(turnpike::FIRST)?;
     let keys = fs::read_to_string(&ours.keys).map_err(|why| why.to_string())?;
     let key = keys.lines().next().unwrap_or_default();
     let request = format!("GET /payments/payments HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {key}\r\n\r\n");

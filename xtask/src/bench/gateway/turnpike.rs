@@ -10,15 +10,20 @@ pub struct Installation {
     pub name: &'static str,
     /// The gateway's port; the portal and the admin listener have the two after it.
     pub port: u16,
+    /// The core that all of it has; both where there is none.
+    pub core: Option<&'static str>,
+    /// How its private Postgres stands to the load, which would wait for no database on a machine of its own (see nice(1)).
+    pub postgres_niceness: u8,
 }
 
-pub const FIRST: Installation = Installation { name: "Turnpike", port: 4803 };
+pub const FIRST: Installation = Installation { name: "Turnpike", port: 4803, core: Some("0"), postgres_niceness: 19 };
 
 /// Starts it with everything it keeps in `folder`.
 pub fn start(services: &mut Services, installation: Installation, folder: &Path, site: &Path) -> Outcome<Peer> {
-    let Installation { name, port } = installation;
+    let Installation { name, port, core, postgres_niceness } = installation;
     let binary = workspace::program("turnpike", true);
-    let mut program = process::program("taskset", ["-c", "0", &binary.to_string_lossy(), "serve"], folder);
+    let cores = core.unwrap_or("0,1");
+    let mut program = process::program("taskset", ["-c", cores, &binary.to_string_lossy(), "serve"], folder);
     set(&mut program, port, folder, site);
     services.start(name, program)?;
     let process = services.process(name)?;
@@ -40,13 +45,15 @@ pub fn start(services: &mut Services, installation: Installation, folder: &Path,
         http::get(port, "/payments/payments", &[("X-API-Key", &first)]).is_some_and(|one| one.status == 200)
     })?;
     let ours = Peer::new(name, port, vec![process], &path.to_string_lossy());
-    move_postgres(folder, &ours.processes);
+    if core.is_some() {
+        move_postgres(folder, &ours.processes, postgres_niceness);
+    }
     Ok(ours)
 }
 
-/// Our private Postgres was started on our core and moves to the other: nginx has no database on its core either. There it gives
-/// way to the upstream and the load, which would wait for no database on a machine of its own.
-fn move_postgres(folder: &Path, processes: &[u32]) {
+/// Our private Postgres was started on our core and moves to the other: nginx has no database on its core either.
+fn move_postgres(folder: &Path, processes: &[u32], niceness: u8) {
+    let niceness = niceness.to_string();
     let children = |parent: &str| {
         let listed = process::read(process::program("pgrep", ["-P", parent], folder)).unwrap_or_default();
         listed.lines().map(|pid| pid.trim().to_owned()).collect::<Vec<_>>()
@@ -54,7 +61,7 @@ fn move_postgres(folder: &Path, processes: &[u32]) {
     let mut left: Vec<String> = processes.iter().flat_map(|process| children(&process.to_string())).collect();
     while let Some(process) = left.pop() {
         process::succeeds(process::program("taskset", ["-a", "-p", "-c", "1", &process], folder));
-        process::succeeds(process::program("renice", ["-n", "19", "-p", &process], folder));
+        process::succeeds(process::program("renice", ["-n", &niceness, "-p", &process], folder));
         // Those that are started from now on follow it.
         left.extend(children(&process));
     }
