@@ -18,6 +18,7 @@ const NONCE_BYTES: usize = 24;
 pub struct Secrets {
     pepper: [u8; 32],
     try_signing: [u8; 32],
+    log_seal: [u8; 32],
     seal: XChaCha20Poly1305,
 }
 
@@ -34,6 +35,7 @@ impl Secrets {
         Self {
             pepper: derive("turnpike key pepper 1"),
             try_signing: derive("turnpike try-it credential 1"),
+            log_seal: derive("turnpike seal of the usage log 1"),
             seal: XChaCha20Poly1305::new(&derive("turnpike seal 1").into()),
         }
     }
@@ -46,6 +48,11 @@ impl Secrets {
     /// The key that signs try-it credentials; the gateway needs it.
     pub const fn try_signing_key(&self) -> [u8; 32] {
         self.try_signing
+    }
+
+    /// The seed of the Ed25519 key that seals the usage log; the gateway needs it.
+    pub const fn log_seal_seed(&self) -> [u8; 32] {
+        self.log_seal
     }
 
     /// HMAC-SHA-256 of a key or token text under the pepper: what the database keeps of it.

@@ -6,6 +6,7 @@ mod operator_link;
 mod reach;
 mod spool;
 mod unknown_requests;
+mod verify;
 
 use crate::{
     config::{Config, Problem, variable},
@@ -134,6 +135,11 @@ enum Command {
         #[arg(long, default_value = "")]
         note: String,
     },
+    /// Check that the usage log is as it was recorded: every record against its checksum, its neighbours and the signed seals.
+    ///
+    /// The server may run, and need not. Names each record that was changed, moved, taken out or put in, by node, lane and
+    /// number, and exits with 1 where there is one.
+    Verify(verify::Verify),
     /// Print the version.
     Version,
 }
@@ -190,6 +196,7 @@ pub fn main() -> ExitCode {
         Command::ResolveRequest { attempt, carried_out, not_carried_out: _, note } => {
             block_on(unknown_requests::resolve(config, attempt, carried_out, note))
         }
+        Command::Verify(what) => verify::run(&config, &what),
         Command::Version => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -8,7 +8,7 @@ use crate::{
     watch::Watcher,
 };
 use domain::{id::PartnerId, limit::rule::Share};
-use spool::{Durability, Home};
+use spool::{Durability, Home, SealKey};
 use std::{fmt, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 /// Everything but the ports that every gateway has.
@@ -52,6 +52,8 @@ pub struct GatewayConfig {
     pub spool: Spool,
     /// The usage log's directory, where the caller holds it already.
     pub home: Option<Arc<Home>>,
+    /// What the usage log is sealed with, so that a later change of it is seen; `None` leaves it without seals.
+    pub seal_key: Option<Arc<SealKey>>,
     pub trusted_proxies: TrustedProxies,
     /// The least time between two fetches of one issuer's keys that tokens with unknown keys ask for.
     pub key_set_pause: Duration,
@@ -90,6 +92,7 @@ impl GatewayConfig {
             freshness: Freshness::default(),
             spool,
             home: None,
+            seal_key: None,
             trusted_proxies: TrustedProxies::default(),
             key_set_pause: Duration::from_secs(30),
             guesses_per_minute: 60,

@@ -2,7 +2,7 @@
 
 use crate::ports::{Lost, RecordError, Recorder};
 use domain::usage::{UsageEvent, wire};
-use spool::{Home, Options, SpoolError, Writer};
+use spool::{Home, Options, SealKey, Sealing, SpoolError, Writer};
 use std::{
     borrow::Cow,
     sync::{Arc, Mutex, PoisonError},
@@ -51,9 +51,19 @@ impl Lane {
 }
 
 impl SpoolRecorder {
-    pub(crate) fn open(home: Arc<Home>, cores: usize, options: Options) -> Result<Self, SpoolError> {
+    /// With a key the lanes are sealed.
+    pub(crate) fn open(
+        home: Arc<Home>,
+        cores: usize,
+        options: Options,
+        key: Option<&Arc<SealKey>>,
+    ) -> Result<Self, SpoolError> {
+        let sealing = |key: &Arc<SealKey>| Sealing { key: key.clone(), node: home.node().to_owned(), epoch: 0 };
         let open = |lane| {
-            let writer = Writer::open(home.dir(), lane, options)?;
+            let writer = match key {
+                Some(key) => Writer::open_sealed(home.dir(), lane, options, sealing(key))?,
+                None => Writer::open(home.dir(), lane, options)?,
+            };
             let cut_bytes = writer.recovery().cut_bytes;
             metrics::gauge!("turnpike_spool_cut_bytes", "lane" => lane.to_string()).set(cut_bytes as f64);
             Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), awaited: 0, written: 0, lost: None }))
@@ -113,6 +123,20 @@ impl Recorder for SpoolRecorder {
     fn used_bytes(&self, core: usize) -> u64 {
         let used = |lane: &mut Lane| Ok(lane.writer.recount().unwrap_or_else(|_| lane.writer.used_bytes()));
         self.with(core, used).unwrap_or(0)
+    }
+
+    fn seal_if_due(&self, core: usize) {
+        let _ = self.with(core, |lane| {
+            lane.writer.seal_if_due();
+            Ok(())
+        });
+    }
+
+    fn seal(&self, core: usize) {
+        let _ = self.with(core, |lane| {
+            lane.writer.seal();
+            Ok(())
+        });
     }
 }
 

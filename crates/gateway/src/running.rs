@@ -17,7 +17,7 @@ use crate::{
     upstream::{Dialer, LiveUpstreams, Resolver, health},
 };
 use socket2::{Domain, Protocol, Socket, Type};
-use spool::{Home, Options, SpoolError};
+use spool::{Home, Options, SealKey, SpoolError};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
@@ -84,7 +84,7 @@ impl Gateway {
             Some(tls) => listen(tls.listen, cores).map(|(address, listeners)| (Some(address), listeners))?,
         };
         let resolver = Resolver::new(config.names, config.freshness);
-        let (recorder, when_full) = recorder(&config.spool, config.home, cores)?;
+        let (recorder, when_full) = recorder(&config.spool, config.home, cores, config.seal_key.as_ref())?;
         let (shelves, started) = (Arc::<Shelves>::default(), Instant::now());
         let (limits, started_at) = config.limits_file.as_deref().map(live::read).unwrap_or_default();
         let shared = Arc::new(Shared {
@@ -222,7 +222,12 @@ where
     Ok(ended)
 }
 
-fn recorder(spool: &Spool, home: Option<Arc<Home>>, cores: usize) -> Result<(Arc<dyn Recorder>, WhenFull), StartError> {
+fn recorder(
+    spool: &Spool,
+    home: Option<Arc<Home>>,
+    cores: usize,
+    key: Option<&Arc<SealKey>>,
+) -> Result<(Arc<dyn Recorder>, WhenFull), StartError> {
     match spool {
         Spool::On { dir, durability, segment_bytes, max_bytes, when_full } => {
             let options = Options {
@@ -231,7 +236,7 @@ fn recorder(spool: &Spool, home: Option<Arc<Home>>, cores: usize) -> Result<(Arc
                 max_bytes: max_bytes / u64::try_from(cores).unwrap_or(1),
             };
             let home = home.map_or_else(|| Home::open(dir).map(Arc::new), Ok)?;
-            Ok((Arc::new(SpoolRecorder::open(home, cores, options)?), *when_full))
+            Ok((Arc::new(SpoolRecorder::open(home, cores, options, key)?), *when_full))
         }
         Spool::Off => {
             tracing::warn!("the usage log is switched off: calls are served and not recorded");

@@ -1,6 +1,6 @@
 //! Segments that were taken in stay for a while: a Postgres that was restored to an earlier instant gets their events again.
 
-use crate::{Position, SpoolError, home::sync_dir, segment, void};
+use crate::{Position, SpoolError, home::sync_dir, seal, segment, void};
 use std::{
     fs::{self, File},
     io,
@@ -63,7 +63,8 @@ fn trim(lane_dir: &Path, position: Position, keep: Keep) -> Result<(), SpoolErro
         if kept <= room && age < keep.age {
             break;
         }
-        for path in [segment::kept_file(lane_dir, one.number), void::file(lane_dir, one.number)] {
+        let (marks, seals) = (void::file(lane_dir, one.number), seal::path(lane_dir, one.number));
+        for path in [segment::kept_file(lane_dir, one.number), marks, seals] {
             gone_is_well(fs::remove_file(&path)).map_err(SpoolError::io(path))?;
         }
         kept = kept.saturating_sub(one.bytes);

@@ -4,7 +4,8 @@
 //!
 //! Layout: `<dir>/node` (the name), `<dir>/lock`, `<dir>/<lane>/<segment>.log`. A lane is one core's log; its writer
 //! appends without sharing anything. Records carry a sequence number without gaps, so a missing one is always seen.
-//! `<segment>.kept` was taken in and stays a while ([`Keep`]); `<segment>.void` says which end of a segment does not count.
+//! `<segment>.kept` was taken in and stays a while ([`Keep`]); `<segment>.void` says which end of a segment does not count;
+//! `<segment>.seal` holds the signed marks of a chain of hashes over all records ([`Seal`]).
 //!
 //! Always true:
 //! - A record that [`Writer::append`] or [`Writer::flush`] wrote survives `kill -9` ([`Durability::Process`]) or the loss of power
@@ -25,7 +26,7 @@
 //! ([`Recovery::damaged`]), also as the last of the lane. It stays where it is, for an operator to look at; new records go to a
 //! new segment, with numbers that none of the damaged ones can have had. A loss of power that wrote the pages of a record in
 //! another order looks just like that and is told as damage too: under `Host` nobody was answered for it, under `Process`
-//! perhaps, and only an operator can say so.
+//! perhaps, and only an operator can say so. What a seal covers was there, so its loss is damage whatever it looks like.
 //!
 //! Fails when: the disk is full or broken ([`SpoolError::Io`]), the configured size is reached ([`SpoolError::Full`]),
 //! another process holds the directory ([`SpoolError::InUse`]).
@@ -38,8 +39,10 @@ mod keep;
 mod reader;
 mod record;
 mod scan;
+mod seal;
 mod segment;
 mod stored;
+mod verify;
 mod void;
 mod writer;
 
@@ -49,7 +52,9 @@ pub use home::{Home, lanes, node};
 pub use keep::Keep;
 pub use reader::{Batch, Damage, Reader, Record};
 pub use record::{HEADER_BYTES, MAX_PAYLOAD_BYTES};
+pub use seal::{BadSeal, SEAL_BYTES, Seal, SealHash, SealKey, SealReader, Sealing, Verifier, beginning};
 pub use stored::{note_stored, stored};
+pub use verify::{Checked, Fault, Wrong, verify};
 pub use writer::{Durability, Options, Recovery, Writer};
 
 /// Puts segments of a lane aside that were taken in, where the lane stands at that position, and lets go of those that need not

@@ -5,6 +5,7 @@ use crate::{
     home::hold,
     record::{self, HEADER_BYTES, MAX_PAYLOAD_BYTES},
     scan::{self, Tail},
+    seal::{self, Chain, Seal, Sealing},
     segment,
     void::{self, Void},
 };
@@ -72,6 +73,7 @@ pub struct Writer {
     /// Records that are gathered and not written, as bytes, and how many they are.
     gathered: Vec<u8>,
     gathered_records: u64,
+    chain: Option<Chain>,
     _lock: File,
 }
 
@@ -121,10 +123,36 @@ impl Writer {
             recovery,
             gathered: Vec::new(),
             gathered_records: 0,
+            chain: None,
             _lock: lock,
         };
         writer.count()?;
         Ok(writer)
+    }
+
+    /// The same, and seals the lane: what an earlier writer has not sealed at once, what this one writes from time to time.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_sealed(dir: &Path, lane: u32, options: Options, sealing: Sealing) -> Result<Self, SpoolError> {
+        let mut writer = Self::open(dir, lane, options)?;
+        writer.chain = Some(Chain::resume(&writer.lane_dir, lane, sealing, writer.end)?);
+        Ok(writer)
+    }
+
+    /// Seals what was written, where there is enough of it or it has waited long enough. To be called each second or so;
+    /// failing costs nothing but another try.
+    pub fn seal_if_due(&mut self) {
+        if let Some(chain) = &mut self.chain {
+            chain.seal_if_due(self.end);
+        }
+    }
+
+    /// Seals all that was written: nothing more will come for now.
+    pub fn seal(&mut self) {
+        if let Some(chain) = &mut self.chain {
+            chain.seal(self.end);
+        }
     }
 
     /// What opening found.
@@ -219,6 +247,9 @@ impl Writer {
             Durability::Host => disk::sync_data(&self.file).map_err(|error| (Left::Doubtful { past }, error)),
         });
         let Err((left, error)) = written else {
+            if let Some(chain) = &mut self.chain {
+                chain.add(&self.gathered);
+            }
             self.end.byte_offset += self.gathered.len() as u64;
             self.end.sequence = past;
             return Ok(());
@@ -248,8 +279,7 @@ impl Writer {
                 let Position { segment, byte_offset, sequence } = self.end;
                 void::write(&self.lane_dir, segment, Void { byte_offset, first: sequence, past })?;
                 let file = open_segment(&self.lane_dir, segment + 1)?;
-                self.go_on_in(file);
-                self.end.sequence = past;
+                self.go_on_in(file, past);
                 tracing::error!(
                     segment = %segment::file(&self.lane_dir, segment).display(),
                     records = past - sequence,
@@ -261,12 +291,16 @@ impl Writer {
         Ok(())
     }
 
-    fn go_on_in(&mut self, file: File) {
+    /// The next record will be that one, the first of the next segment.
+    fn go_on_in(&mut self, file: File, sequence: u64) {
+        self.seal();
         self.file = file;
         self.outgrown = false;
         self.elsewhere += self.end.byte_offset;
-        self.end.segment += 1;
-        self.end.byte_offset = 0;
+        self.end = Position { segment: self.end.segment + 1, byte_offset: 0, sequence };
+        if let Some(chain) = &mut self.chain {
+            chain.begin(self.end);
+        }
         self.unnamed = true;
         // Without a count what was known before still bounds the lane.
         let _ = self.count();
@@ -276,7 +310,7 @@ impl Writer {
     /// the last thing to suffer from that.
     fn roll(&mut self) {
         match open_segment(&self.lane_dir, self.end.segment + 1) {
-            Ok(file) => self.go_on_in(file),
+            Ok(file) => self.go_on_in(file, self.end.sequence),
             Err(error) => {
                 if !std::mem::replace(&mut self.outgrown, true) {
                     tracing::warn!(%error, "the next segment cannot be opened; the last one grows until it can");
@@ -303,17 +337,28 @@ fn open_segment(lane_dir: &Path, number: u64) -> Result<File, SpoolError> {
 /// Finds the end of the lane, and cuts off what was never whole. The sequence continues even where the last segment is empty.
 fn recover(lane_dir: &Path) -> Result<(Position, Recovery), SpoolError> {
     let segments = segment::list(lane_dir)?;
-    let Some(last) = segments.last() else { return Ok((Position::default(), Recovery::default())) };
+    let sealed = seal::last(lane_dir)?;
+    let Some(last) = segments.last() else {
+        let Some(sealed) = sealed else { return Ok((Position::default(), Recovery::default())) };
+        return Ok(behind_lost(lane_dir, sealed, Position { segment: sealed.segment, ..Position::default() }));
+    };
     let found = scan::scan(lane_dir, &segments, segments.len() - 1)?;
     let here = Position { segment: last.number, byte_offset: found.good, sequence: found.next };
     let next = Position { segment: last.number + 1, byte_offset: 0, sequence: found.next };
     let path = segment::file(lane_dir, last.number);
+    // A seal has seen more than there is.
+    if let Some(sealed) = sealed.filter(|sealed| (sealed.segment, sealed.to_byte) > (last.number, found.good))
+        && found.tail != Tail::Damaged
+    {
+        return Ok(behind_lost(lane_dir, sealed, here));
+    }
     match found.tail {
         Tail::Nothing if !last.kept => Ok((here, Recovery::default())),
         Tail::Nothing | Tail::Void => Ok((next, Recovery::default())),
         Tail::Damaged => {
             tracing::error!(segment = %path.display(), "the segment is damaged; its reader will stop there and say where");
-            Ok((next, Recovery { cut_bytes: 0, damaged: true }))
+            let sequence = found.next.max(sealed.map_or(0, |sealed| sealed.past));
+            Ok((Position { sequence, ..next }, Recovery { cut_bytes: 0, damaged: true }))
         }
         Tail::Torn(cut_bytes) => {
             tracing::warn!(segment = %path.display(), cut_bytes, "cut off what was never a whole record");
@@ -322,6 +367,18 @@ fn recover(lane_dir: &Path) -> Result<(Position, Recovery), SpoolError> {
             Ok((here, Recovery { cut_bytes, damaged: false }))
         }
     }
+}
+
+/// Goes on behind records that were sealed and are not there any more: their numbers are not given again.
+fn behind_lost(lane_dir: &Path, sealed: Seal, end: Position) -> (Position, Recovery) {
+    tracing::error!(
+        lane = %lane_dir.display(),
+        segment = end.segment,
+        records = sealed.past.saturating_sub(end.sequence),
+        "records that were sealed are gone from the end of the usage log"
+    );
+    let sequence = end.sequence.max(sealed.past);
+    (Position { segment: end.segment + 1, byte_offset: 0, sequence }, Recovery { cut_bytes: 0, damaged: true })
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@
 mod copy;
 mod gaps;
 mod rollup;
+mod seals;
 
 pub use gaps::{Gap, GapCause};
 pub(crate) use rollup::SLOTS_US;
+pub use seals::StoredSeal;
 
 use crate::{Store, StoreError, leases::Spending, pool::in_time, row::ReadRow as _, time::Ts};
 use domain::usage::UsageEvent;

@@ -13,7 +13,8 @@ use domain::{
 };
 use gateway::{Deadlines, Freshness, GatewayConfig, Problem, Sealed, Secret, Snapshot, Spool, WhenFull};
 use jiff::Timestamp;
-use std::{cell::LazyCell, collections::HashMap, time::Duration};
+use spool::SealKey;
+use std::{cell::LazyCell, collections::HashMap, sync::Arc, time::Duration};
 
 /// The gateway's configuration.
 pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayConfig {
@@ -56,6 +57,7 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
             idle: Duration::from_secs(ours.idle_timeout),
             ..Deadlines::default()
         },
+        seal_key: seal_key(secrets),
         ..GatewayConfig::new(
             config.listen.gateway,
             config.listen.portal_url.clone(),
@@ -64,6 +66,11 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
             spool,
         )
     }
+}
+
+/// What the usage log is sealed with.
+pub fn seal_key(secrets: &Secrets) -> Option<Arc<SealKey>> {
+    SealKey::from_seed(&secrets.log_seal_seed()).map(Arc::new)
 }
 
 /// How much of each lane stays after it was taken in.

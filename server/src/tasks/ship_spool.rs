@@ -15,7 +15,7 @@ use crate::logs;
 use app::state::Clock;
 use domain::usage::{UsageEvent, wire};
 use jiff::Timestamp;
-use spool::{Batch, Keep, Reader, SpoolError};
+use spool::{Batch, Keep, Reader, Seal, SealReader, SpoolError};
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::PathBuf,
@@ -23,7 +23,7 @@ use std::{
 };
 use store::{
     Store, StoreError, give_way,
-    ingest::{IngestError, Position},
+    ingest::{IngestError, Position, StoredSeal},
 };
 use tokio::{
     task::{JoinError, spawn_blocking},
@@ -38,6 +38,9 @@ const LONGEST: Duration = Duration::from_secs(300);
 /// Fewer and larger transactions: each of them merges a row for every key and operation that was called.
 const BATCH_RECORDS: usize = 20_000;
 const BATCH_BYTES: usize = 8 << 20;
+/// Between two looks at the seals of a lane that has no new records, and seals that are stored at once.
+const SEALS_PERIOD: Duration = Duration::from_secs(1);
+const BATCH_SEALS: usize = 1_000;
 
 /// Reads the lanes of one spool.
 pub struct Shipper {
@@ -47,6 +50,7 @@ pub struct Shipper {
     node: String,
     keep: Keep,
     lanes: BTreeMap<u32, Reader>,
+    seals: BTreeMap<u32, (SealReader, Instant)>,
     /// Lanes that were shipped to their end once.
     shipped: BTreeSet<u32>,
     progress: Progress,
@@ -81,8 +85,8 @@ impl From<JoinError> for Stopped {
 impl Shipper {
     /// `keep` is of each lane.
     pub fn new(store: Store, clock: Clock, spool: PathBuf, node: String, keep: Keep) -> Self {
-        let (lanes, shipped) = (BTreeMap::new(), BTreeSet::new());
-        Self { store, clock, spool, node, keep, lanes, shipped, progress: Progress::default() }
+        let (lanes, seals, shipped) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+        Self { store, clock, spool, node, keep, lanes, seals, shipped, progress: Progress::default() }
     }
 
     /// Ships all that is there now, and says how many events that were.
@@ -157,13 +161,22 @@ impl Shipper {
                 // Reading nothing says nothing where the stored position was set back: the reader is dropped.
                 if self.stands_at(lane).await? != to_store(from) {
                     tracing::warn!(lane, "the lane stands elsewhere; reading again from there");
+                    self.seals.remove(&lane);
                     return Ok(());
+                }
+                if self.seals.get(&lane).is_none_or(|(_, looked)| looked.elapsed() >= SEALS_PERIOD) {
+                    self.ship_seals(lane, from.sequence).await?;
                 }
                 return self.caught_up(lane, reader, now).await;
             }
             // The reader is dropped where the lane stands elsewhere, and nothing is put aside or said to be complete.
-            let Some(taken) = self.take_in(lane, to_store(from), &batch, now).await? else { return Ok(()) };
+            let Some(taken) = self.take_in(lane, to_store(from), &batch, now).await? else {
+                self.seals.remove(&lane);
+                return Ok(());
+            };
             *shipped += taken;
+            // Before anything is put aside, seals and all.
+            self.ship_seals(lane, batch.end.sequence).await?;
             let (is_all, end, keep) = (batch.is_all, batch.end, self.keep);
             self.progress.note(lane, end);
             let dir = self.spool.clone();
@@ -182,6 +195,40 @@ impl Shipper {
             }
             self.lanes.insert(lane, reader);
         }
+        Ok(())
+    }
+
+    /// Copies the lane's seals up to that record, which is stored.
+    async fn ship_seals(&mut self, lane: u32, stored: u64) -> Result<(), Stopped> {
+        let number = narrow(lane)?;
+        let mut reader = match self.seals.remove(&lane) {
+            Some((reader, _)) => reader,
+            None => SealReader::open(&self.spool, lane, self.store.sealed_past(&self.node, number).await?),
+        };
+        loop {
+            let (back, seals) = spawn_blocking(move || {
+                let seals = reader.next(stored, BATCH_SEALS);
+                (reader, seals)
+            })
+            .await?;
+            reader = back;
+            let seals = match seals {
+                Ok(seals) => seals,
+                // Usage itself goes on.
+                Err(error) => {
+                    tracing::warn!(%error, lane, "the seals of the usage log cannot be read");
+                    Vec::new()
+                }
+            };
+            if !seals.is_empty() {
+                let stored: Vec<StoredSeal> = seals.iter().map(to_stored).collect();
+                self.store.keep_seals(&self.node, number, &stored).await?;
+            }
+            if seals.len() < BATCH_SEALS {
+                break;
+            }
+        }
+        self.seals.insert(lane, (reader, Instant::now()));
         Ok(())
     }
 
@@ -258,6 +305,15 @@ pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: D
     match timeout_at(Instant::now() + last_try, shipper.ship()).await {
         Ok(Ok(events)) => tracing::info!(events, "the spool is empty"),
         _ => tracing::warn!("some usage stays in the spool; the next start ships it"),
+    }
+}
+
+fn to_stored(seal: &Seal) -> StoredSeal {
+    StoredSeal {
+        first: seal.first,
+        past: seal.past,
+        sealed_at: Timestamp::from_microsecond(seal.at_us).unwrap_or_default(),
+        entry: seal.to_bytes().to_vec(),
     }
 }
 

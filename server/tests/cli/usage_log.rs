@@ -10,7 +10,7 @@ use domain::{
     usage::{Outcome, UsageEvent, wire},
 };
 use jiff::Timestamp;
-use spool::{Options, Writer};
+use spool::{Options, Position, Reader, Writer};
 use std::{
     fs,
     io::Write,
@@ -103,6 +103,42 @@ fn damage_stops_one_lane_until_somebody_skips_it_on_record_and_calls_are_served_
     let again = installation.run(&["spool", "skip-damage", "0", "--note", "twice"]);
     assert!(text(&again.stdout).contains("Nothing is damaged"), "{again:?}");
     server.stop();
+}
+
+#[test]
+fn usage_that_was_changed_on_the_disk_under_right_checksums_is_found_and_named() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (installation, key) = set_up(folder.path());
+    let server = installation.serve();
+    for _ in 0..3 {
+        assert_eq!(call(&installation, &key), 200);
+    }
+    until(&installation, "turnpike_events_shipped_total 3");
+    server.stop();
+    let spool = folder.path().join("data/spool");
+    let whole = installation.run(&["verify"]);
+    assert!(whole.status.success(), "{whole:?}");
+    assert!(text(&whole.stdout).contains("lane 0: ok, 3 records from 0 to 3"), "{whole:?}");
+    let public = text(&installation.run(&["verify", "--show-public-key"]).stdout).trim().to_owned();
+    let elsewhere = ["verify", "--spool", &spool.display().to_string(), "--public-key", &public].map(str::to_owned);
+    assert!(installation.run(&elsewhere.each_ref().map(String::as_str)).status.success());
+
+    // A log that was written anew, so that all of its checksums are right.
+    let records = Reader::open(&spool, 0, Position::default()).and_then(|mut reader| reader.next_batch(9, 1 << 20));
+    let mut forged = Writer::open(&folder.path().join("forged"), 0, Options::default()).expect("a writer");
+    for mut record in records.expect("readable").records {
+        if record.sequence == 1 {
+            *record.payload.last_mut().expect("a payload") ^= 1;
+        }
+        forged.append(&record.payload).expect("appended");
+    }
+    let log = format!("0/{:020}.log", 0);
+    fs::copy(folder.path().join("forged").join(&log), spool.join(&log)).expect("copied");
+    let found = installation.run(&["verify"]);
+    assert_eq!(found.status.code(), Some(1), "{found:?}");
+    let node = fs::read_to_string(spool.join("node")).expect("a name");
+    let named = format!("{} lane 0 records 0 to 2, segment 0 byte 0: among these", node.trim());
+    assert!(text(&found.stdout).contains(&named), "{found:?}");
 }
 
 #[test]
