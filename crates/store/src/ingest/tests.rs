@@ -282,6 +282,25 @@ async fn damage_is_skipped_by_decision_only_and_stays_on_record() {
 }
 
 #[tokio::test]
+async fn seals_are_kept_once_and_nobody_changes_them() {
+    let store = test_db::store().await;
+    let now = at("2026-03-01T13:00:00Z");
+    let seal = |first, past, byte| StoredSeal { first, past, sealed_at: now, entry: vec![byte; 204] };
+    assert_eq!(store.sealed_past("a", 0).await.expect("asked"), 0);
+    store.keep_seals("a", 0, &[seal(0, 4, 1), seal(4, 9, 2)]).await.expect("kept");
+    // As where the answer to the commit was lost: what is there first stays.
+    store.keep_seals("a", 0, &[seal(0, 4, 7), seal(9, 12, 3)]).await.expect("kept");
+    store.keep_seals("b", 3, &[seal(0, 1, 4)]).await.expect("kept");
+    assert_eq!(store.sealed_past("a", 0).await.expect("asked"), 12);
+    assert_eq!(store.seals("a", 0, 0, 2).await.expect("seals"), [seal(0, 4, 1), seal(4, 9, 2)]);
+    assert_eq!(store.seals("a", 0, 9, 2).await.expect("seals"), [seal(9, 12, 3)]);
+    assert_eq!(store.sealed_lanes().await.expect("lanes"), [("a".to_owned(), 0), ("b".to_owned(), 3)]);
+    for change in ["update spool_seals set past_sequence = 5 where lane = 3", "delete from spool_seals"] {
+        assert!(sqlx::query(change).execute(store.pool()).await.is_err(), "{change}");
+    }
+}
+
+#[tokio::test]
 async fn partitions_are_made_ahead_and_events_without_one_are_kept() {
     let store = test_db::store().await;
     let now = at("2026-03-01T23:30:00Z");

@@ -3,7 +3,7 @@
 use super::*;
 use crate::test_app::event;
 use domain::{key_text::Environment, period::Period};
-use spool::{Options, Writer};
+use spool::{Options, Sealing, Verifier, Writer};
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -123,6 +123,38 @@ async fn a_shipper_that_forgot_everything_goes_on_from_the_stored_position() {
         assert_eq!(lane.shipper(&store).ship().await.expect("shipped"), 7);
     }
     assert_eq!(lane.stored(&store).await, 21);
+}
+
+#[tokio::test]
+async fn seals_follow_their_events_into_postgres_and_are_there_before_their_segment_goes() {
+    let store = test_db::store().await;
+    let mut lane = Lane::new(&store).await;
+    let key = Arc::new(spool::SealKey::from_seed(&[7; 32]).expect("a key"));
+    let sealing = Sealing { key: key.clone(), node: "node".to_owned(), epoch: 3 };
+    let options = Options { segment_bytes: 200, ..Options::default() };
+    let folder = lane.folder.path().to_owned();
+    lane.writer = Writer::open_sealed(&folder, 1, options, sealing).expect("a writer");
+    let mut shipper = lane.shipper(&store);
+    for _ in 0..3 {
+        lane.record(9);
+        shipper.ship().await.expect("shipped");
+    }
+    assert!(folder.join(format!("1/{:020}.log", lane.writer.end().segment)).exists());
+    assert!(!folder.join(format!("1/{:020}.seal", 0)).exists(), "it went with its segment");
+    // The last ones come when nothing else does.
+    lane.writer.seal();
+    tokio::time::sleep(SEALS_PERIOD).await;
+    shipper.ship().await.expect("shipped");
+    let stored = store.seals("node", 1, 0, 100).await.expect("seals");
+    let seals = stored.iter().map(|stored| {
+        let entry = stored.entry.as_slice().try_into().expect("as long as a seal");
+        spool::Seal::from_bytes(entry).expect("a seal")
+    });
+    let seals: Vec<_> = seals.collect();
+    assert_eq!((seals[0].first, seals.last().expect("seals").past), (0, 27));
+    assert!(seals.windows(2).all(|two| two[0].hash == two[1].previous && two[0].past == two[1].first));
+    let keys = Verifier::new([key.public()]);
+    assert!(seals.iter().all(|seal| seal.epoch == 3 && keys.verify("node", seal).is_ok()));
 }
 
 #[tokio::test]
