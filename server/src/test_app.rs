@@ -17,7 +17,7 @@ use domain::{
     id::{AppId, KeyId, PartnerId},
     key_text::{Environment, KeyKind},
     scope::Scope,
-    usage::{Outcome, UsageEvent},
+    usage::UsageEvent,
 };
 use http_body_util::BodyExt;
 use jiff::Timestamp;
@@ -70,28 +70,15 @@ pub fn state(store: &TestStore) -> AppState {
 /// A served call of a partner.
 pub fn event(partner: PartnerId, environment: Environment, units: u64, at: Timestamp) -> UsageEvent {
     UsageEvent {
-        at,
         request_id: "req_1".to_owned(),
-        partner,
-        app: AppId(Uuid::from_u128(1)),
-        key: KeyId(Uuid::from_u128(2)),
-        team: None,
-        member: None,
         environment,
-        plan_version: None,
-        product: None,
-        operation: None,
         method: "GET".to_owned(),
         path: "/payments".to_owned(),
-        status: 200,
-        outcome: Outcome::Served,
         units,
-        credits: 0,
-        period: None,
-        bytes_in: 0,
         bytes_out: 2,
         duration_us: 900,
         upstream_us: 800,
+        ..UsageEvent::new(at, partner, AppId(Uuid::from_u128(1)), KeyId(Uuid::from_u128(2)))
     }
 }
 

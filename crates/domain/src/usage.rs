@@ -4,10 +4,12 @@ use crate::{
     id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     period::Period,
+    refusal,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+pub mod cloud_event;
 pub mod wire;
 
 /// One call, as it ended.
@@ -15,7 +17,7 @@ pub mod wire;
 /// A refused call is an event too, with zero `units`: it explains the answer and is never billed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageEvent<Text = String> {
-    /// When the request arrived, by the gateway's clock (which a test clock may move).
+    /// When the request arrived, by the gateway's clock (which a test clock may move). Kept in whole microseconds.
     pub at: Timestamp,
     /// The request id that the client saw, at most 128 bytes of visible ASCII.
     pub request_id: Text,
@@ -51,6 +53,72 @@ pub struct UsageEvent<Text = String> {
     pub duration_us: u64,
     /// Of those, waiting for the upstream.
     pub upstream_us: u64,
+    /// Which start of its node recorded it: 1 and up. 0 where it was recorded before starts were counted.
+    pub epoch: u64,
+    /// Where the node stands, by its operator's word for it; empty where it has none.
+    pub region: Text,
+    /// The trace that the call is part of (W3C Trace Context).
+    pub trace_id: Option<[u8; 16]>,
+    /// How `units` came about, as `weight:5` or `header:x-units`; empty where the call costs nothing.
+    pub price_rule: Text,
+    /// What it counts for on meters besides `units`, in the meters' order.
+    pub meters: Vec<Metered<Text>>,
+}
+
+/// What one call counts for on one meter.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Metered<Text = String> {
+    /// The meter's code.
+    pub meter: Text,
+    pub quantity: i64,
+}
+
+impl<Text: Default> UsageEvent<Text> {
+    /// A served live call of which nothing else is known, and which costs nothing.
+    pub fn new(at: Timestamp, partner: PartnerId, app: AppId, key: KeyId) -> Self {
+        Self {
+            at,
+            request_id: Text::default(),
+            partner,
+            app,
+            key,
+            team: None,
+            member: None,
+            environment: Environment::Live,
+            plan_version: None,
+            product: None,
+            operation: None,
+            method: Text::default(),
+            path: Text::default(),
+            status: 200,
+            outcome: Outcome::Served,
+            units: 0,
+            credits: 0,
+            period: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            duration_us: 0,
+            upstream_us: 0,
+            epoch: 0,
+            region: Text::default(),
+            trace_id: None,
+            price_rule: Text::default(),
+            meters: Vec::new(),
+        }
+    }
+}
+
+/// An event's name, which no other event of any node has: `<node>.<epoch>.<lane>.<sequence>`.
+///
+/// It is where the event stands in the usage log, so an event can be found by it, and it costs nothing to make.
+pub fn event_id(node: &str, epoch: u64, lane: u16, sequence: u64) -> String {
+    format!("{node}.{epoch}.{lane}.{sequence}")
+}
+
+/// Microseconds since 1970, cut towards the past: rounding up could carry an event into the next hour or billing period.
+pub fn whole_micros(at: Timestamp) -> i64 {
+    // In 64 bits, which hold every microsecond that a timestamp can name.
+    at.as_second() * 1_000_000 + i64::from(at.subsec_nanosecond().div_euclid(1_000))
 }
 
 /// How a call ended.
@@ -64,7 +132,7 @@ pub enum Outcome {
     /// The response cache answered.
     Cached,
     /// We said no; the code tells why.
-    Refused(crate::refusal::Code),
+    Refused(refusal::Code),
     /// The upstream could not be reached, was too slow, or broke off, or the gateway stopped before its answer had ended.
     UpstreamFailed,
     /// The client went away before the whole answer was handed over. It costs its units once some of the body was.
@@ -81,6 +149,15 @@ impl Outcome {
             Self::Refused(_) => "refused",
             Self::UpstreamFailed => "upstream_failed",
             Self::ClientGone => "client_gone",
+        }
+    }
+
+    /// The outcome of that [`Self::code`]; of a refusal with its own code.
+    pub fn from_code(code: &str, refusal: Option<&str>) -> Option<Self> {
+        let plain = [Self::Served, Self::Replayed, Self::Cached, Self::UpstreamFailed, Self::ClientGone];
+        match refusal {
+            Some(refusal) if code == "refused" => refusal::Code::from_code(refusal).map(Self::Refused),
+            _ => plain.into_iter().find(|outcome| outcome.code() == code),
         }
     }
 }

@@ -106,6 +106,10 @@ pub(crate) struct Shared {
     pub guesses_per_minute: u32,
     pub watcher: Option<Arc<dyn Watcher>>,
     pub idempotency: Keys,
+    /// Which start of this node it is, for its events.
+    pub epoch: u64,
+    /// Where this node stands, for its events.
+    pub region: String,
     pub started: Instant,
     /// What the clock of limits showed then, in nanoseconds: it goes on over restarts.
     pub started_at: u64,

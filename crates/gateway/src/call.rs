@@ -41,6 +41,7 @@ pub(crate) async fn answer(
         request_id,
         method: head.method.clone(),
         trace,
+        trace_id: watch::trace_id(&head.headers),
         recorded: Cell::new(false),
     };
     let mut standings = Standings::default();
@@ -311,7 +312,7 @@ pub(crate) fn refuse(
     watch::tell(&core.shared, draft, caller, reached, ending, Sums { duration, ..Sums::default() });
     if let Some(caller) = caller {
         core.shared.metrics.count_partner(caller.partner().id, ending.outcome, ending.status);
-        let event = reserve::event(draft, caller, reached, ending, duration);
+        let event = reserve::event(core, draft, caller, reached, ending, duration);
         // What room is left belongs to calls that were admitted.
         let fits = core.shared.recorder.has_room(core.index);
         if !fits || core.shared.recorder.record(core.index, &event).is_err() {

@@ -55,6 +55,8 @@ pub struct GatewayConfig {
     /// What the usage log is sealed with, so that a later change of it is seen; `None` leaves it without seals.
     pub seal_key: Option<Arc<SealKey>>,
     pub trusted_proxies: TrustedProxies,
+    /// Where this node stands, by its operator's word for it; its events say so. Empty says nothing.
+    pub region: String,
     /// The least time between two fetches of one issuer's keys that tokens with unknown keys ask for.
     pub key_set_pause: Duration,
     /// Credentials that nobody has, of one network address within a minute on each core; more are answered with 429.
@@ -94,6 +96,7 @@ impl GatewayConfig {
             home: None,
             seal_key: None,
             trusted_proxies: TrustedProxies::default(),
+            region: String::new(),
             key_set_pause: Duration::from_secs(30),
             guesses_per_minute: 60,
             counted_partners: Vec::new(),

@@ -145,7 +145,7 @@ impl Drop for Entered {
         let Some((target, draft)) = self.parts.take().filter(|(_, draft)| !draft.recorded.get()) else { return };
         let ending = Ending { status: 499, outcome: Outcome::UpstreamFailed, bytes_out: 0 };
         let duration = draft.arrived.elapsed();
-        let event = reserve::event(&draft, &target.caller, target.reached(), ending, duration);
+        let event = reserve::event(&self.core, &draft, &target.caller, target.reached(), ending, duration);
         if self.core.shared.recorder.record(self.core.index, &event).is_err() {
             self.core.shared.metrics.unrecorded.increment(1);
         }

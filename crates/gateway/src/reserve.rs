@@ -52,6 +52,8 @@ pub(crate) struct Draft {
     pub method: Method,
     /// The call's own span, where anybody wants spans.
     pub trace: Option<Box<Trace>>,
+    /// The trace that the client says the call is part of.
+    pub trace_id: Option<[u8; 16]>,
     /// Set where the call was recorded while it waited.
     pub recorded: Cell<bool>,
 }
@@ -256,7 +258,13 @@ impl Permit {
             period: self.reservation.as_ref().map(Reservation::period),
             bytes_in: self.bytes_in.get(),
             upstream_us: micros(self.upstream),
-            ..event(&self.draft, &self.target.caller, self.target.reached(), ending, duration)
+            price_rule: Cow::Borrowed(match units {
+                0 => "",
+                // Only an answer that was kept has a price of its own.
+                _ if self.target.price.is_some() => "cache",
+                _ => &self.target.operation().price_rule,
+            }),
+            ..event(&self.core, &self.draft, &self.target.caller, self.target.reached(), ending, duration)
         };
         if let (Some(sent), Some(upstream)) = (self.sent, &self.target.product().upstream) {
             match ending.outcome {
@@ -325,6 +333,7 @@ impl Drop for Permit {
 
 /// The event of a call that a caller made, with zero units.
 pub(crate) fn event<'a>(
+    core: &'a Core,
     draft: &'a Draft,
     caller: &'a Caller,
     reached: Reached,
@@ -364,6 +373,11 @@ pub(crate) fn event<'a>(
         bytes_out: ending.bytes_out,
         duration_us: micros(duration),
         upstream_us: 0,
+        epoch: core.shared.epoch,
+        region: Cow::Borrowed(&core.shared.region),
+        trace_id: draft.trace.as_ref().map(|trace| trace.trace_id).or(draft.trace_id),
+        price_rule: Cow::Borrowed(""),
+        meters: Vec::new(),
     }
 }
 

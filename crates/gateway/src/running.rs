@@ -84,7 +84,7 @@ impl Gateway {
             Some(tls) => listen(tls.listen, cores).map(|(address, listeners)| (Some(address), listeners))?,
         };
         let resolver = Resolver::new(config.names, config.freshness);
-        let (recorder, when_full) = recorder(&config.spool, config.home, cores, config.seal_key.as_ref())?;
+        let (recorder, when_full, epoch) = recorder(&config.spool, config.home, cores, config.seal_key.as_ref())?;
         let (shelves, started) = (Arc::<Shelves>::default(), Instant::now());
         let (limits, started_at) = config.limits_file.as_deref().map(live::read).unwrap_or_default();
         let shared = Arc::new(Shared {
@@ -114,6 +114,8 @@ impl Gateway {
             termination: config.tls.map(|tls| Termination::new(tls.certificates)).transpose()?,
             watcher: config.watcher,
             idempotency: Keys::new(&config.pepper.0, config.idempotency),
+            epoch,
+            region: config.region,
             started,
             started_at,
         });
@@ -222,12 +224,13 @@ where
     Ok(ended)
 }
 
+/// The recorder, what happens where it is full, and which start of the node it is.
 fn recorder(
     spool: &Spool,
     home: Option<Arc<Home>>,
     cores: usize,
     key: Option<&Arc<SealKey>>,
-) -> Result<(Arc<dyn Recorder>, WhenFull), StartError> {
+) -> Result<(Arc<dyn Recorder>, WhenFull, u64), StartError> {
     match spool {
         Spool::On { dir, durability, segment_bytes, max_bytes, when_full } => {
             let options = Options {
@@ -236,11 +239,12 @@ fn recorder(
                 max_bytes: max_bytes / u64::try_from(cores).unwrap_or(1),
             };
             let home = home.map_or_else(|| Home::open(dir).map(Arc::new), Ok)?;
-            Ok((Arc::new(SpoolRecorder::open(home, cores, options, key)?), *when_full))
+            let epoch = home.epoch();
+            Ok((Arc::new(SpoolRecorder::open(home, cores, options, key)?), *when_full, epoch))
         }
         Spool::Off => {
             tracing::warn!("the usage log is switched off: calls are served and not recorded");
-            Ok((Arc::new(Unmetered), WhenFull::ServeUnmetered))
+            Ok((Arc::new(Unmetered), WhenFull::ServeUnmetered, 0))
         }
     }
 }

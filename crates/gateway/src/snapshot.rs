@@ -181,6 +181,8 @@ pub(crate) struct Operation {
     pub reserved: u64,
     /// How the answer says what it costs; `None` is the weight.
     pub cost: Option<Cost>,
+    /// How its units come about, in a word that its events keep.
+    pub price_rule: String,
     /// Features that it, or some of its parameters, need.
     pub gates: Vec<FeatureGate>,
     /// What a key with scopes has to have.

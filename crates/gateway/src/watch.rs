@@ -77,8 +77,7 @@ impl Trace {
     pub(crate) fn begin(headers: &HeaderMap, random: impl Fn() -> u64) -> Self {
         // No id may be zero.
         let span_id = (random() | 1).to_be_bytes();
-        let sent = headers.get(TRACEPARENT).and_then(|value| parse(value.as_bytes()));
-        match sent {
+        match sent(headers) {
             Some((trace_id, parent, sampled)) => Self { trace_id, span_id, parent: Some(parent), sampled },
             None => {
                 let mut trace_id = [0; 16];
@@ -163,6 +162,15 @@ pub(crate) fn tell(
         upstream: sums.upstream,
         trace: draft.trace.as_deref().copied(),
     });
+}
+
+/// The trace that the client says its call is part of.
+pub(crate) fn trace_id(headers: &HeaderMap) -> Option<[u8; 16]> {
+    sent(headers).map(|(trace_id, ..)| trace_id)
+}
+
+fn sent(headers: &HeaderMap) -> Option<([u8; 16], [u8; 8], bool)> {
+    headers.get(TRACEPARENT).and_then(|value| parse(value.as_bytes()))
 }
 
 /// Trace id, span id and the sampled flag of a field that is known to be well-formed where it counts.

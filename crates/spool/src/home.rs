@@ -12,6 +12,7 @@ use std::{
 pub struct Home {
     dir: PathBuf,
     node: String,
+    epoch: u64,
     _lock: File,
 }
 
@@ -25,12 +26,18 @@ impl Home {
         fs::create_dir_all(&dir).map_err(SpoolError::io(&dir))?;
         let lock = hold(&dir.join("lock"))?;
         let node = node(&dir)?;
-        Ok(Self { dir, node, _lock: lock })
+        let epoch = raise_epoch(&dir)?;
+        Ok(Self { dir, node, epoch, _lock: lock })
     }
 
     /// The node's name, which never changes for this directory.
     pub fn node(&self) -> &str {
         &self.node
+    }
+
+    /// How often this directory was held, this time included: 1 the first time. No two processes have the same.
+    pub const fn epoch(&self) -> u64 {
+        self.epoch
     }
 
     pub fn dir(&self) -> &Path {
@@ -50,6 +57,39 @@ pub fn node(dir: &Path) -> Result<String, SpoolError> {
             Err(error) => return Err(SpoolError::io(path)(error)),
         }
     }
+}
+
+/// Raises the number beside the node's name, durably, and says what it is now. The directory is held.
+///
+/// It is written over itself, which takes no room: a gateway starts on a full disk too.
+fn raise_epoch(dir: &Path) -> Result<u64, SpoolError> {
+    let path = dir.join("epoch");
+    let raise = || {
+        let last: u64 = match fs::read_to_string(&path) {
+            Ok(text) => text.trim().parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => 0,
+            Err(error) => return Err(error),
+        };
+        // Of one length always and in one sector: a loss of power leaves this number or the one before.
+        let text = format!("{:020}\n", last + 1);
+        match last {
+            0 => {
+                let aside = dir.join("epoch.next");
+                let mut file = File::create(&aside)?;
+                file.write_all(text.as_bytes())?;
+                file.sync_all()?;
+                fs::rename(&aside, &path)?;
+                sync_dir(dir)?;
+            }
+            _ => {
+                let mut file = OpenOptions::new().write(true).open(&path)?;
+                file.write_all(text.as_bytes())?;
+                file.sync_all()?;
+            }
+        }
+        Ok(last + 1)
+    };
+    raise().map_err(SpoolError::io(&path))
 }
 
 /// Writes the name aside and links it into place, so that whoever comes first wins and no half name is ever read.

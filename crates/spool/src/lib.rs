@@ -2,7 +2,7 @@
 //!
 //! Owns: segment files, their recovery after a crash, the node's name. Does not own: what a record means, HTTP, SQL.
 //!
-//! Layout: `<dir>/node` (the name), `<dir>/lock`, `<dir>/<lane>/<segment>.log`. A lane is one core's log; its writer
+//! Layout: `<dir>/node` (the name), `<dir>/epoch` (how often it was started), `<dir>/lock`, `<dir>/<lane>/<segment>.log`. A lane is one core's log; its writer
 //! appends without sharing anything. Records carry a sequence number without gaps, so a missing one is always seen.
 //! `<segment>.kept` was taken in and stays a while ([`Keep`]); `<segment>.void` says which end of a segment does not count;
 //! `<segment>.seal` holds the signed marks of a chain of hashes over all records ([`Seal`]).

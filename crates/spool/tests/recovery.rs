@@ -206,6 +206,9 @@ fn neither_a_directory_nor_a_lane_is_shared_and_the_node_keeps_its_name() {
     let name = home.node().to_owned();
     drop((home, writer));
     assert_eq!(Home::open(dir.path()).expect("a home").node(), name);
+    assert_eq!(Home::open(dir.path()).expect("a home").epoch(), 3, "each start is counted, the refused one not");
+    std::fs::write(dir.path().join("epoch"), "some").expect("written");
+    assert!(matches!(Home::open(dir.path()), Err(SpoolError::Io { .. })), "a start never takes a number again");
     assert_eq!(spool::node(dir.path()).expect("a name"), name);
     assert_eq!(spool::lanes(dir.path()).expect("lanes"), [3]);
 }

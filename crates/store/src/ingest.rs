@@ -7,6 +7,7 @@
 
 mod copy;
 mod gaps;
+pub(crate) mod read_back;
 mod rollup;
 mod seals;
 

@@ -5,12 +5,14 @@
 //! invoice and the gateway's quota all ask this module.
 
 mod billable;
+mod events;
 mod operators;
 mod request_log;
 mod source;
 mod totals;
 
 pub use billable::UsedUnits;
+pub use events::{EventPage, StoredEvent};
 pub use operators::PartnerUsage;
 pub use request_log::{LoggedRequest, Place, RequestFilter, RequestPage};
 pub use totals::{Dimension, Slice};

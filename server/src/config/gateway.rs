@@ -47,6 +47,8 @@ pub struct Gateway {
     pub idempotency_max_bytes: u64,
     /// Whom to believe where a call comes from.
     pub trusted_proxies: TrustedProxies,
+    /// Where the node stands; empty where nobody says.
+    pub region: String,
     /// Unknown credentials of one address within a minute, on each core.
     pub guesses_per_minute: u32,
     /// Partners that have metrics of their own.
@@ -79,6 +81,16 @@ impl Tls {
         }
         Some(Self { listen, files: certificates.into_iter().zip(keys).collect() })
     }
+}
+
+fn region(reader: &mut Reader) -> String {
+    const REGION: &str = "TURNPIKE_REGION";
+    let region = reader.text(REGION).unwrap_or_default();
+    let is_word = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if region.len() > 64 || !region.bytes().all(is_word) {
+        reader.problem(REGION, "at most 64 letters, digits, dots and dashes, as eu-central");
+    }
+    region
 }
 
 fn trusted_proxies(reader: &mut Reader) -> TrustedProxies {
@@ -217,6 +229,7 @@ impl Gateway {
             spool_keep_bytes: reader.number("TURNPIKE_SPOOL_KEEP_BYTES", 0, u64::MAX).unwrap_or(spool_max_bytes / 4),
             spool_keep_hours: reader.number("TURNPIKE_SPOOL_KEEP_HOURS", 0, 8_760).unwrap_or(24),
             trusted_proxies: trusted_proxies(reader),
+            region: region(reader),
             guesses_per_minute: reader.number("TURNPIKE_GUESSES_PER_MINUTE", 1, 1_000_000).unwrap_or(60),
             counted_partners: counted_partners(reader),
         }

@@ -288,6 +288,12 @@ pub const VARIABLES: &[Variable] = &[
         "The header in which those proxies write the client's address, x-forwarded-for or forwarded; the other one is ignored",
     ),
     plain(
+        "TURNPIKE_REGION",
+        "gateway.region",
+        "",
+        "Where this gateway stands, in a word of yours, as eu-central: its usage events say so. At most 64 letters, digits, dots and dashes",
+    ),
+    plain(
         "TURNPIKE_GUESSES_PER_MINUTE",
         "gateway.guesses_per_minute",
         "60",

@@ -39,6 +39,7 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
         cores: ours.cores,
         body_limit: ours.max_body,
         trusted_proxies: ours.trusted_proxies.clone(),
+        region: ours.region.clone(),
         guesses_per_minute: ours.guesses_per_minute,
         counted_partners: ours.counted_partners.clone(),
         connections_per_core: ours.max_connections,

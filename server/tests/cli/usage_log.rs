@@ -6,8 +6,7 @@ use crate::{
 };
 use domain::{
     id::{AppId, KeyId, PartnerId},
-    key_text::Environment,
-    usage::{Outcome, UsageEvent, wire},
+    usage::{UsageEvent, wire},
 };
 use jiff::Timestamp;
 use spool::{Options, Position, Reader, Writer};
@@ -147,28 +146,18 @@ fn a_start_with_a_long_backlog_serves_before_all_of_it_is_stored() {
     let folder = tempfile::tempdir().expect("a folder");
     let (installation, key) = set_up(folder.path());
     let mut event = UsageEvent {
-        at: Timestamp::now(),
-        request_id: "req_1".to_owned(),
-        partner: PartnerId(Uuid::from_u128(9)),
-        app: AppId(Uuid::from_u128(1)),
-        key: KeyId(Uuid::from_u128(2)),
-        team: None,
-        member: None,
-        environment: Environment::Live,
-        plan_version: None,
-        product: None,
-        operation: None,
         method: "GET".to_owned(),
         path: "/payments".to_owned(),
-        status: 200,
-        outcome: Outcome::Served,
         units: 1,
-        credits: 0,
-        period: None,
-        bytes_in: 0,
         bytes_out: 2,
         duration_us: 900,
         upstream_us: 800,
+        ..UsageEvent::new(
+            Timestamp::now(),
+            PartnerId(Uuid::from_u128(9)),
+            AppId(Uuid::from_u128(1)),
+            KeyId(Uuid::from_u128(2)),
+        )
     };
     let mut writer = Writer::open(&folder.path().join("data/spool"), 3, Options::default()).expect("a lane");
     let mut bytes = Vec::new();

@@ -9,7 +9,7 @@ use domain::{
     plan::{Approval, PlanTerms},
     product::Visibility,
     role::MemberRole,
-    usage::{Outcome, UsageEvent},
+    usage::UsageEvent,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -191,28 +191,17 @@ impl Company {
         let attempt = unknown_request(store, &slot, &format!("{name}-unknown"), now).await;
         let request_id = format!("{name}-request");
         let event = UsageEvent {
-            at: now - SignedDuration::from_mins(5),
             request_id: request_id.clone(),
-            partner: id,
-            app,
-            key,
-            team: None,
-            member: None,
-            environment: Environment::Live,
             plan_version: Some(plan_version),
             product: Some(product),
             operation: Some(operation),
             method: "GET".to_owned(),
             path: "/entries".to_owned(),
-            status: 200,
-            outcome: Outcome::Served,
             units: 1,
-            credits: 0,
-            period: None,
-            bytes_in: 0,
             bytes_out: 2,
             duration_us: 900,
             upstream_us: 800,
+            ..UsageEvent::new(now - SignedDuration::from_mins(5), id, app, key)
         };
         store.make_partitions(now, 1).await.expect("partitions");
         let to = Position { segment: 0, byte_offset: 1, sequence: 1 };

@@ -27,6 +27,9 @@ pub fn check(tally: &mut Tally) {
     tally.many("Referee: the example fits the schema of set-up files", || {
         judge(&openapi, "setup.mjs", vec![workspace::root().join("examples/turnpike.yaml")])
     });
+    tally.many("Referee: usage events fit their schema, and a broken one does not", || {
+        judge(&openapi, "events.mjs", vec![made_events().join("events.jsonl")])
+    });
     tally.many("Referee: Stripe's library understands the stand-in", || {
         judge(&stripe, "referee.mjs", vec![workspace::program("stripe-stand-in", false)])
     });
@@ -46,6 +49,11 @@ pub fn check(tally: &mut Tally) {
 /// Where the Rust tests leave the documents that Turnpike made.
 pub fn made_documents() -> PathBuf {
     workspace::target().join("referee/openapi")
+}
+
+/// Where they leave usage events.
+pub fn made_events() -> PathBuf {
+    workspace::target().join("referee/events")
 }
 
 /// Calls of other people's programs, on an installation of their own.

@@ -1,13 +1,14 @@
 //! Every Rust test: pure ones, those against a real Postgres, the gateway over TCP, the whole router. The store starts the
 //! one Postgres that they share.
 
-use super::referees::made_documents;
+use super::referees::{made_documents, made_events};
 use super::tally::{Count, Tally};
 use crate::process;
 
 pub fn check(tally: &mut Tally) {
     // Where there was none, there is nothing to forget.
     let _ = std::fs::remove_dir_all(made_documents());
+    let _ = std::fs::remove_dir_all(made_events());
     if process::succeeds(process::cargo(["nextest", "--version"])) {
         tally.many("Rust tests", || run(&["nextest", "run", "--no-fail-fast"]));
         tally.many("Examples in the documentation", || run(&["test", "--no-fail-fast", "--doc"]));
@@ -20,6 +21,7 @@ fn run(arguments: &[&str]) -> Result<Count, String> {
     let everything = ["--workspace", "--exclude", "frontend"];
     let mut cargo = process::cargo(arguments.iter().chain(&everything));
     cargo.env("TURNPIKE_OPENAPI_OUT", made_documents());
+    cargo.env("TURNPIKE_EVENTS_OUT", made_events());
     let (well, lines) = process::show_and_read(cargo)?;
     Ok(Count::of(well, &lines))
 }

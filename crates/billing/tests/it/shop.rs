@@ -10,7 +10,7 @@ use domain::{
     plan::{Approval, PlanTerms},
     product::Visibility,
     role::MemberRole,
-    usage::{Outcome, UsageEvent},
+    usage::UsageEvent,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
@@ -163,28 +163,16 @@ impl Shop {
     /// Calls of `units` each to operations by index.
     pub async fn calls(&self, partner: PartnerId, at: Timestamp, environment: Environment, calls: &[(usize, u64)]) {
         let event = |(operation, units): &(usize, u64)| UsageEvent {
-            at,
             request_id: "r".to_owned(),
-            partner,
-            app: AppId(Uuid::from_u128(1)),
-            key: KeyId(Uuid::from_u128(2)),
-            team: None,
-            member: None,
             environment,
-            plan_version: None,
             product: Some(self.product),
             operation: Some(self.operations[*operation]),
             method: "POST".to_owned(),
             path: "/".to_owned(),
-            status: 200,
-            outcome: Outcome::Served,
             units: *units,
-            credits: 0,
-            period: None,
-            bytes_in: 0,
-            bytes_out: 0,
             duration_us: 1,
             upstream_us: 1,
+            ..UsageEvent::new(at, partner, AppId(Uuid::from_u128(1)), KeyId(Uuid::from_u128(2)))
         };
         let batch: Vec<_> = (0..).zip(calls.iter().map(event)).collect();
         let to = Position { segment: 0, byte_offset: 1, sequence: batch.len() as u64 };

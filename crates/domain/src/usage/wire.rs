@@ -1,17 +1,23 @@
 //! The event as bytes, as the spool keeps it. The first byte is the format's version.
 //!
-//! Version 1, numbers little-endian, `varint` as in LEB128, `text` a varint length and UTF-8:
+//! Version 2, which is written; numbers little-endian, `varint` as in LEB128, `text` a varint length and UTF-8:
 //!
 //! ```text
-//! version u8 | flags u8 | outcome u8 | at: seconds i64, nanoseconds i32 | status u16
+//! version u8 | flags u16 | outcome u8 | at: microseconds since 1970 i64 | status u16
 //! partner, app, key: 16 bytes each | team?, member?, plan version?, product?, operation?: 16 bytes each, by flag
 //! units, bytes in, bytes out, duration, upstream: varint | request id, method, path: text
-//! period? start and end: microseconds since 1970, i64 each, by flag | credits? varint, by flag
+//! then by flag: period: start and end in microseconds since 1970, i64 each | credits varint | epoch varint
+//!   | trace id: 16 bytes | region text | price rule text | meters: how many varint, each code text, kind u8 = 0, quantity i64
 //! ```
+//!
+//! Version 1, which is read for ever: `flags u8` without the last five, and `at` as seconds i64 and nanoseconds i32.
+//!
+//! An event has exactly one form in bytes, and Postgres keeps all of it: what [`encode`] makes of a stored event are the
+//! very bytes that the usage log has under its checksums and seals (those of version 1 excepted, whose epoch is 0).
 //!
 //! A number of a flag, an outcome or a refusal is never given a second meaning: spools outlive upgrades.
 
-use super::{Outcome, UsageEvent};
+use super::{Metered, Outcome, UsageEvent, whole_micros};
 use crate::{
     id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
@@ -26,16 +32,27 @@ use uuid::Uuid;
 #[error("not a usage event: {0}")]
 pub struct BadEvent(pub String);
 
-const VERSION: u8 = 1;
+const VERSION_1: u8 = 1;
+const VERSION: u8 = 2;
 
-const TEST: u8 = 1;
-const TEAM: u8 = 2;
-const MEMBER: u8 = 4;
-const PLAN_VERSION: u8 = 8;
-const PRODUCT: u8 = 16;
-const OPERATION: u8 = 32;
-const PERIOD: u8 = 64;
-const CREDITS: u8 = 128;
+const TEST: u16 = 1;
+const TEAM: u16 = 2;
+const MEMBER: u16 = 4;
+const PLAN_VERSION: u16 = 8;
+const PRODUCT: u16 = 16;
+const OPERATION: u16 = 32;
+const PERIOD: u16 = 64;
+const CREDITS: u16 = 128;
+const EPOCH: u16 = 256;
+const TRACE_ID: u16 = 512;
+const REGION: u16 = 1024;
+const PRICE_RULE: u16 = 2048;
+const METERS: u16 = 4096;
+/// Whoever sets another one means something that this version does not know.
+const KNOWN: u16 = 8191;
+
+/// A meter's quantity is a number.
+const NUMBER: u8 = 0;
 
 const SERVED: u8 = 0;
 const UPSTREAM_FAILED: u8 = 1;
@@ -95,9 +112,9 @@ const REFUSALS: [Code; 44] = [
 
 /// Appends the event to `out`.
 pub fn encode<Text: AsRef<str>>(event: &UsageEvent<Text>, out: &mut Vec<u8>) {
-    out.extend_from_slice(&[VERSION, flags(event), outcome_number(event.outcome)]);
-    out.extend_from_slice(&event.at.as_second().to_le_bytes());
-    out.extend_from_slice(&event.at.subsec_nanosecond().to_le_bytes());
+    let [low, high] = flags(event).to_le_bytes();
+    out.extend_from_slice(&[VERSION, low, high, outcome_number(event.outcome)]);
+    out.extend_from_slice(&whole_micros(event.at).to_le_bytes());
     out.extend_from_slice(&event.status.to_le_bytes());
     for id in [event.partner.0, event.app.0, event.key.0] {
         out.extend_from_slice(id.as_bytes());
@@ -115,15 +132,32 @@ pub fn encode<Text: AsRef<str>>(event: &UsageEvent<Text>, out: &mut Vec<u8>) {
     for number in [event.units, event.bytes_in, event.bytes_out, event.duration_us, event.upstream_us] {
         put_varint(number, out);
     }
-    for text in [&event.request_id, &event.method, &event.path].map(Text::as_ref) {
-        put_varint(text.len() as u64, out);
-        out.extend_from_slice(text.as_bytes());
+    for text in [&event.request_id, &event.method, &event.path] {
+        put_text(text.as_ref(), out);
     }
     for instant in event.period.iter().flat_map(|period| [period.start, period.end]) {
         out.extend_from_slice(&instant.as_microsecond().to_le_bytes());
     }
-    if event.credits > 0 {
-        put_varint(event.credits, out);
+    for number in [event.credits, event.epoch] {
+        if number > 0 {
+            put_varint(number, out);
+        }
+    }
+    if let Some(trace_id) = &event.trace_id {
+        out.extend_from_slice(trace_id);
+    }
+    for text in [&event.region, &event.price_rule].map(Text::as_ref) {
+        if !text.is_empty() {
+            put_text(text, out);
+        }
+    }
+    if !event.meters.is_empty() {
+        put_varint(event.meters.len() as u64, out);
+        for Metered { meter, quantity } in &event.meters {
+            put_text(meter.as_ref(), out);
+            out.push(NUMBER);
+            out.extend_from_slice(&quantity.to_le_bytes());
+        }
     }
 }
 
@@ -131,14 +165,23 @@ pub fn encode<Text: AsRef<str>>(event: &UsageEvent<Text>, out: &mut Vec<u8>) {
 pub fn decode(bytes: &[u8]) -> Result<UsageEvent, BadEvent> {
     let mut rest = Rest(bytes);
     let [version] = rest.array()?;
-    if version != VERSION {
-        return Err(bad(format!("version {version} is not known")));
+    let flags = match version {
+        VERSION_1 => rest.array().map(|[flags]| u16::from(flags))?,
+        VERSION => u16::from_le_bytes(rest.array()?),
+        _ => return Err(bad(format!("version {version} is not known"))),
+    };
+    if flags & !KNOWN != 0 {
+        return Err(bad("a flag is not known"));
     }
-    let [flags] = rest.array()?;
     let [outcome] = rest.array()?;
     let outcome = outcome_of(outcome).ok_or_else(|| bad("the outcome is not known"))?;
-    let (seconds, nanoseconds) = (i64::from_le_bytes(rest.array()?), i32::from_le_bytes(rest.array()?));
-    let at = Timestamp::new(seconds, nanoseconds).map_err(|error| bad(error.to_string()))?;
+    let at = match version {
+        VERSION_1 => {
+            let (seconds, nanoseconds) = (i64::from_le_bytes(rest.array()?), i32::from_le_bytes(rest.array()?));
+            Timestamp::new(seconds, nanoseconds).map_err(|error| bad(error.to_string()))?
+        }
+        _ => rest.instant()?,
+    };
     let status = u16::from_le_bytes(rest.array()?);
     let (partner, app, key) = (PartnerId(rest.id()?), AppId(rest.id()?), KeyId(rest.id()?));
     let event = UsageEvent {
@@ -163,13 +206,18 @@ pub fn decode(bytes: &[u8]) -> Result<UsageEvent, BadEvent> {
         method: rest.text()?,
         path: rest.text()?,
         period: rest.period_if(flags & PERIOD)?,
-        credits: if flags & CREDITS == 0 { 0 } else { rest.varint()? },
+        credits: rest.varint_if(flags & CREDITS)?,
+        epoch: rest.varint_if(flags & EPOCH)?,
+        trace_id: if flags & TRACE_ID == 0 { None } else { Some(rest.array()?) },
+        region: rest.text_if(flags & REGION)?,
+        price_rule: rest.text_if(flags & PRICE_RULE)?,
+        meters: rest.meters_if(flags & METERS)?,
     };
     if rest.0.is_empty() { Ok(event) } else { Err(bad("bytes are left over")) }
 }
 
-fn flags<Text>(event: &UsageEvent<Text>) -> u8 {
-    let flag = |bit: u8, set: bool| if set { bit } else { 0 };
+fn flags<Text: AsRef<str>>(event: &UsageEvent<Text>) -> u16 {
+    let flag = |bit: u16, set: bool| if set { bit } else { 0 };
     flag(TEST, event.environment == Environment::Test)
         | flag(TEAM, event.team.is_some())
         | flag(MEMBER, event.member.is_some())
@@ -178,6 +226,11 @@ fn flags<Text>(event: &UsageEvent<Text>) -> u8 {
         | flag(OPERATION, event.operation.is_some())
         | flag(PERIOD, event.period.is_some())
         | flag(CREDITS, event.credits > 0)
+        | flag(EPOCH, event.epoch > 0)
+        | flag(TRACE_ID, event.trace_id.is_some())
+        | flag(REGION, !event.region.as_ref().is_empty())
+        | flag(PRICE_RULE, !event.price_rule.as_ref().is_empty())
+        | flag(METERS, !event.meters.is_empty())
 }
 
 fn outcome_number(outcome: Outcome) -> u8 {
@@ -212,6 +265,11 @@ fn put_varint(mut number: u64, out: &mut Vec<u8>) {
     out.push(number as u8);
 }
 
+fn put_text(text: &str, out: &mut Vec<u8>) {
+    put_varint(text.len() as u64, out);
+    out.extend_from_slice(text.as_bytes());
+}
+
 fn bad(what: impl Into<String>) -> BadEvent {
     BadEvent(what.into())
 }
@@ -236,19 +294,41 @@ impl<'a> Rest<'a> {
         self.array().map(Uuid::from_bytes)
     }
 
-    fn id_if(&mut self, flag: u8) -> Result<Option<Uuid>, BadEvent> {
+    fn id_if(&mut self, flag: u16) -> Result<Option<Uuid>, BadEvent> {
         if flag == 0 { Ok(None) } else { self.id().map(Some) }
     }
 
-    fn period_if(&mut self, flag: u8) -> Result<Option<Period>, BadEvent> {
+    fn instant(&mut self) -> Result<Timestamp, BadEvent> {
+        let micros = i64::from_le_bytes(self.array()?);
+        Timestamp::from_microsecond(micros).map_err(|error| bad(error.to_string()))
+    }
+
+    fn period_if(&mut self, flag: u16) -> Result<Option<Period>, BadEvent> {
         if flag == 0 {
             return Ok(None);
         }
-        let mut instant = || {
-            let micros = i64::from_le_bytes(self.array()?);
-            Timestamp::from_microsecond(micros).map_err(|error| bad(error.to_string()))
+        Ok(Some(Period { start: self.instant()?, end: self.instant()? }))
+    }
+
+    fn varint_if(&mut self, flag: u16) -> Result<u64, BadEvent> {
+        if flag == 0 { Ok(0) } else { self.varint() }
+    }
+
+    fn text_if(&mut self, flag: u16) -> Result<String, BadEvent> {
+        if flag == 0 { Ok(String::new()) } else { self.text() }
+    }
+
+    fn meters_if(&mut self, flag: u16) -> Result<Vec<Metered>, BadEvent> {
+        let count = self.varint_if(flag)?;
+        // Collected one by one: a count that the bytes do not hold takes no memory.
+        let meter = |_| {
+            let meter = self.text()?;
+            match self.array()? {
+                [NUMBER] => Ok(Metered { meter, quantity: i64::from_le_bytes(self.array()?) }),
+                [kind] => Err(bad(format!("a meter's kind {kind} is not known"))),
+            }
         };
-        Ok(Some(Period { start: instant()?, end: instant()? }))
+        (0..count).map(meter).collect()
     }
 
     fn varint(&mut self) -> Result<u64, BadEvent> {
@@ -274,7 +354,7 @@ impl<'a> Rest<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use proptest::prelude::*;
 
@@ -287,23 +367,28 @@ mod tests {
             Just(Outcome::Served),
             Just(Outcome::UpstreamFailed),
             Just(Outcome::ClientGone),
+            Just(Outcome::Replayed),
+            Just(Outcome::Cached),
             prop::sample::select(Code::ALL.to_vec()).prop_map(Outcome::Refused),
         ]
     }
 
     prop_compose! {
-        fn event()(
-            (seconds, nanos, status, outcome, test) in
-                (-300_000_000_000_i64..250_000_000_000, 0..1_000_000_000, any::<u16>(), outcome(), any::<bool>()),
+        pub(in crate::usage) fn event()(
+            (seconds, micros, status, outcome, test) in
+                (-300_000_000_000_i64..250_000_000_000, 0..1_000_000, 0..1_000_u16, outcome(), any::<bool>()),
             (partner, app, key) in (id(), id(), id()),
             (team, member, plan_version) in (prop::option::of(id()), prop::option::of(id()), prop::option::of(id())),
             (product, operation) in (prop::option::of(id()), prop::option::of(id())),
             numbers in any::<[u64; 6]>(),
             period in prop::option::of((-9_000_000_000_i64..250_000_000_000, 1..40_000_000_i64)),
             (request_id, method, path) in (".{0,40}", "[A-Z]{0,16}", ".{0,200}"),
+            (epoch, trace_id) in (any::<u64>(), prop::option::of(any::<[u8; 16]>())),
+            (region, price_rule) in (".{0,20}", ".{0,40}"),
+            meters in prop::collection::vec((".{0,20}", any::<i64>()), 0..4),
         ) -> UsageEvent {
             UsageEvent {
-                at: Timestamp::new(seconds, nanos).expect("in range"),
+                at: Timestamp::new(seconds, micros * 1_000).expect("in range"),
                 partner: PartnerId(partner), app: AppId(app), key: KeyId(key),
                 team: team.map(TeamId), member: member.map(MemberId),
                 plan_version: plan_version.map(PlanVersionId),
@@ -316,6 +401,8 @@ mod tests {
                     let at = |second| Timestamp::from_second(second).expect("in range");
                     Period { start: at(start), end: at(start + seconds) }
                 }),
+                epoch, trace_id, region, price_rule,
+                meters: meters.into_iter().map(|(meter, quantity)| Metered { meter, quantity }).collect(),
             }
         }
     }
@@ -325,6 +412,63 @@ mod tests {
         for code in Code::ALL {
             let outcome = Outcome::Refused(code);
             assert_eq!(outcome_of(outcome_number(outcome)), Some(outcome));
+        }
+    }
+
+    /// What version 1 wrote, and what it meant. These bytes are on disks.
+    #[test]
+    fn version_1_is_read_for_ever() {
+        let id = |byte: u8| Uuid::from_bytes([byte; 16]);
+        let at = |seconds, nanos| Timestamp::new(seconds, nanos).expect("in range");
+        let refused = UsageEvent {
+            request_id: "req_1".to_owned(),
+            method: "POST".to_owned(),
+            status: 429,
+            outcome: Outcome::Refused(Code::LimitExceeded),
+            duration_us: 1_500,
+            upstream_us: 1_000,
+            ..UsageEvent::new(at(-2, -1), PartnerId(id(1)), AppId(id(2)), KeyId(id(3)))
+        };
+        let full = UsageEvent {
+            at: at(1_763_000_000, 123_456_789),
+            team: Some(TeamId(id(4))),
+            member: Some(MemberId(id(5))),
+            environment: Environment::Test,
+            plan_version: Some(PlanVersionId(id(6))),
+            product: Some(ProductId(id(7))),
+            operation: Some(OperationId(id(8))),
+            path: "/payments/{id}".to_owned(),
+            status: 201,
+            outcome: Outcome::ClientGone,
+            units: 300,
+            credits: 7,
+            period: Some(Period { start: at(1_761_955_200, 0), end: at(1_764_547_200, 0) }),
+            bytes_out: 70_000,
+            ..refused.clone()
+        };
+        let fixture = include_str!("version_1.hex");
+        let events: Vec<_> = fixture.lines().map(|line| decode(&bytes_of(line))).collect();
+        assert_eq!(events, [Ok(full), Ok(refused)]);
+    }
+
+    fn bytes_of(hex: &str) -> Vec<u8> {
+        let digits: Vec<u8> = hex.chars().map(|c| u8::try_from(c.to_digit(16).expect("hex")).expect("fits")).collect();
+        digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    #[test]
+    fn an_instant_is_written_in_whole_microseconds_of_the_past() {
+        let at = |text: &str| text.parse::<Timestamp>().expect("an instant");
+        for (told, kept) in [
+            ("2026-03-01T10:00:00.123456789Z", "2026-03-01T10:00:00.123456Z"),
+            ("2026-03-01T10:59:59.999999999Z", "2026-03-01T10:59:59.999999Z"),
+            ("1969-12-31T23:59:59.999999999Z", "1969-12-31T23:59:59.999999Z"),
+        ] {
+            let nil = Uuid::nil();
+            let event = UsageEvent::<String>::new(at(told), PartnerId(nil), AppId(nil), KeyId(nil));
+            let mut bytes = Vec::new();
+            encode(&event, &mut bytes);
+            assert_eq!(decode(&bytes).map(|event| event.at), Ok(at(kept)));
         }
     }
 
@@ -342,9 +486,11 @@ mod tests {
         #[test]
         fn any_bytes_are_answered_without_a_panic(bytes in prop::collection::vec(any::<u8>(), 0..300), tail in any::<bool>()) {
             let _ = decode(&bytes);
-            let mut versioned = vec![VERSION, if tail { u8::MAX } else { 0 }, SERVED];
-            versioned.extend(&bytes);
-            let _ = decode(&versioned);
+            for mut versioned in [vec![VERSION_1, if tail { u8::MAX } else { 0 }, SERVED],
+                vec![VERSION, if tail { u8::MAX } else { 0 }, if tail { 31 } else { 0 }, SERVED]] {
+                versioned.extend(&bytes);
+                let _ = decode(&versioned);
+            }
         }
     }
 }

@@ -57,6 +57,7 @@ async fn fetch(
         request_id,
         method: Method::GET,
         trace: None,
+        trace_id: None,
         recorded: Cell::default(),
     };
     let mut headers = asked.headers.clone();

@@ -95,7 +95,8 @@ impl Gathered {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::usage::wire;
+    use domain::id::{AppId, KeyId, PartnerId};
+    use jiff::Timestamp;
     use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
     use tokio::task::{LocalSet, spawn_local, yield_now};
 
@@ -136,33 +137,13 @@ mod tests {
     }
 
     fn event() -> UsageEvent<Cow<'static, str>> {
-        // The shortest event: version, flags and outcome, then zeros for all that has a fixed length.
-        let mut bytes = vec![1, 0, 0];
-        bytes.resize(3 + 8 + 4 + 2 + 48 + 5 + 3, 0);
-        let event = wire::decode(&bytes).expect("an event");
+        let nil = uuid::Uuid::nil();
         UsageEvent {
-            at: event.at,
-            partner: event.partner,
-            app: event.app,
-            key: event.key,
-            team: None,
-            member: None,
-            plan_version: None,
-            product: None,
-            operation: None,
-            environment: event.environment,
-            status: 200,
-            outcome: event.outcome,
             units: 1,
-            credits: 0,
-            bytes_in: 0,
-            bytes_out: 0,
-            duration_us: 0,
-            upstream_us: 0,
             request_id: Cow::Borrowed("r"),
             method: Cow::Borrowed("GET"),
             path: Cow::Borrowed("/"),
-            period: None,
+            ..UsageEvent::new(Timestamp::UNIX_EPOCH, PartnerId(nil), AppId(nil), KeyId(nil))
         }
     }
 

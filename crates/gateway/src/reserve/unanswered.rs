@@ -39,7 +39,7 @@ impl Drop for Unanswered<'_> {
             plan.metrics.count(ending.outcome, ending.status);
         }
         watch::tell(&core.shared, draft, Some(&target.caller), reached, ending, Sums { duration, ..Sums::default() });
-        let event = event(draft, &target.caller, reached, ending, duration);
+        let event = event(core, draft, &target.caller, reached, ending, duration);
         let fits = core.shared.recorder.has_room(core.index);
         if !fits || core.shared.recorder.record(core.index, &event).is_err() {
             core.shared.metrics.unrecorded.increment(1);

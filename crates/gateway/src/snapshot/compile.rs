@@ -133,11 +133,22 @@ fn compile_operation(from: &product::Operation, policy: &Policy) -> Operation {
         weight: u64::from(from.weight),
         reserved: u64::from(from.weight.max(cost.map_or(0, policy::Cost::reserve))),
         cost: cost.map(Cost::new),
+        price_rule: price_rule(from.weight, cost),
         gates: own.map_or_else(Vec::new, |own| own.gates.clone()),
         scope: own.and_then(|own| own.scope.clone()),
         idempotency_key: own.map(|own| own.idempotency_key).unwrap_or_default(),
         total: own.and_then(|own| own.total_timeout_ms).map(|total| Duration::from_millis(u64::from(total))),
         never_cached: own.is_some_and(|own| own.never_cached),
+    }
+}
+
+fn price_rule(weight: u32, cost: Option<&policy::Cost>) -> String {
+    match cost {
+        None => format!("weight:{weight}"),
+        Some(policy::Cost::Header { name, .. }) => format!("header:{}", name.to_ascii_lowercase()),
+        Some(policy::Cost::JsonField { pointer, .. }) => format!("json:{pointer}"),
+        Some(policy::Cost::Bytes { per, .. }) => format!("bytes:{per}"),
+        Some(policy::Cost::Milliseconds { per, .. }) => format!("milliseconds:{per}"),
     }
 }
 

@@ -5,18 +5,21 @@
 
 use super::signed;
 use crate::give_way;
-use domain::usage::{Outcome, UsageEvent};
+use domain::usage::{Metered, Outcome, UsageEvent, whole_micros};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-const COLUMNS: i16 = 25;
+const COLUMNS: i16 = 32;
 const STATEMENT: &str = "copy usage_events (partner_id, at, node, lane, sequence, request_id, app_id, key_id, team_id, \
      member_id, environment, plan_version_id, product_id, operation_id, method, path, status, outcome, refusal, units, \
-     bytes_in, bytes_out, duration_us, upstream_us, credits) from stdin with (format binary)";
+     bytes_in, bytes_out, duration_us, upstream_us, credits, period_start, period_end, epoch, region, trace_id, price_rule, \
+     meters) from stdin with (format binary)";
 
 /// Postgres counts from 2000-01-01T00:00:00Z.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
+/// The version of jsonb's binary form, which goes before its text.
+const JSONB: u8 = 1;
 /// How much is handed to the socket at once.
 const CHUNK: usize = 256 * 1024;
 
@@ -50,7 +53,7 @@ impl Row<'_> {
     fn event(&mut self, node: &str, lane: u16, sequence: u64, event: &UsageEvent) {
         self.0.extend_from_slice(&COLUMNS.to_be_bytes());
         self.uuid(event.partner.0);
-        self.field(&micros_since_2000(event.at).to_be_bytes());
+        self.instant(event.at);
         self.text(node);
         self.field(&i32::from(lane).to_be_bytes());
         self.count(sequence);
@@ -75,6 +78,25 @@ impl Row<'_> {
         {
             self.count(count);
         }
+        match event.period {
+            Some(period) => [period.start, period.end].into_iter().for_each(|instant| self.instant(instant)),
+            None => (0..2).for_each(|_| self.null()),
+        }
+        self.count(event.epoch);
+        self.text(&event.region);
+        match &event.trace_id {
+            Some(trace_id) => self.field(trace_id),
+            None => self.null(),
+        }
+        self.text(&event.price_rule);
+        match event.meters.as_slice() {
+            [] => self.null(),
+            meters => self.field(&[&[JSONB], meters_text(meters).as_bytes()].concat()),
+        }
+    }
+
+    fn instant(&mut self, at: Timestamp) {
+        self.field(&whole_micros(at).saturating_sub(EPOCH_MICROS).to_be_bytes());
     }
 
     fn field(&mut self, bytes: &[u8]) {
@@ -112,13 +134,8 @@ impl Row<'_> {
     }
 }
 
-/// Cut, never rounded: rounding up could carry an event into the next hour or the next billing period.
-fn micros_since_2000(at: Timestamp) -> i64 {
-    whole_micros(at).saturating_sub(EPOCH_MICROS)
-}
-
-/// Microseconds since 1970, towards the past.
-pub(super) fn whole_micros(at: Timestamp) -> i64 {
-    // In 64 bits, which hold every microsecond that a timestamp can name.
-    at.as_second() * 1_000_000 + i64::from(at.subsec_nanosecond().div_euclid(1_000))
+/// A list of pairs, which keeps its order.
+fn meters_text(meters: &[Metered]) -> String {
+    let pair = |metered: &Metered| serde_json::json!([metered.meter, metered.quantity]);
+    serde_json::Value::Array(meters.iter().map(pair).collect()).to_string().replace("\\u0000", "\u{fffd}")
 }

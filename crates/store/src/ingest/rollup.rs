@@ -3,9 +3,9 @@
 //! Rows are written in the order of their keys, so that two lanes that touch the same rows wait for each other instead of
 //! blocking each other for good.
 
-use super::{copy::whole_micros, signed};
+use super::signed;
 use crate::{give_way, time::Ts};
-use domain::usage::UsageEvent;
+use domain::usage::{UsageEvent, whole_micros};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
 use std::collections::{BTreeMap, HashMap};

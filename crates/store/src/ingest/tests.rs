@@ -6,10 +6,11 @@ use crate::{
     test_db::{self, TestStore},
 };
 use domain::{
-    id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId},
+    id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
+    period::Period,
     refusal::Code,
-    usage::Outcome,
+    usage::{Metered, Outcome, wire},
 };
 use uuid::Uuid;
 
@@ -24,28 +25,18 @@ pub(crate) fn partner() -> PartnerId {
 /// A served live call of one unit.
 pub(crate) fn event(at: Timestamp, request_id: &str) -> UsageEvent {
     UsageEvent {
-        at,
         request_id: request_id.to_owned(),
-        partner: partner(),
-        app: AppId(Uuid::from_u128(2)),
-        key: KeyId(Uuid::from_u128(3)),
-        team: None,
-        member: None,
-        environment: Environment::Live,
         plan_version: Some(PlanVersionId(Uuid::from_u128(4))),
         product: Some(ProductId(Uuid::from_u128(5))),
         operation: Some(OperationId(Uuid::from_u128(6))),
         method: "GET".to_owned(),
         path: "/payments/{id}".to_owned(),
-        status: 200,
-        outcome: Outcome::Served,
         units: 1,
-        credits: 0,
-        period: None,
         bytes_in: 10,
         bytes_out: 20,
         duration_us: 1_500,
         upstream_us: 1_000,
+        ..UsageEvent::new(at, partner(), AppId(Uuid::from_u128(2)), KeyId(Uuid::from_u128(3)))
     }
 }
 
@@ -323,4 +314,44 @@ async fn partitions_are_made_ahead_and_events_without_one_are_kept() {
             ("usage_events_other", "far")
         ]
     );
+}
+
+#[tokio::test]
+async fn a_stored_event_gives_back_the_bytes_that_the_usage_log_has_of_it() {
+    let store = test_db::store().await;
+    let within = Period { start: at("1960-01-01T00:00:00Z"), end: at("2100-01-01T00:00:00Z") };
+    let plain = event(at("2026-03-01T10:00:00.123456Z"), "plain");
+    let full = UsageEvent {
+        team: Some(TeamId(Uuid::from_u128(7))),
+        member: Some(MemberId(Uuid::from_u128(8))),
+        environment: Environment::Test,
+        credits: 3,
+        period: Some(Period { start: at("2026-03-01T00:00:00.5Z"), end: at("2026-04-01T00:00:00Z") }),
+        epoch: 9,
+        region: "eu-central".to_owned(),
+        trace_id: Some([0x4b; 16]),
+        price_rule: "header:x-units".to_owned(),
+        // An order that a JSON object would not keep.
+        meters: [("tokens", i64::MAX), ("a", -1), ("tokens", 0), ("\"\u{e9}\\", 1)]
+            .map(|(meter, quantity)| Metered { meter: meter.to_owned(), quantity })
+            .to_vec(),
+        ..plain.clone()
+    };
+    let mut events = vec![plain, full.clone(), UsageEvent { at: at("1969-12-31T23:59:59.000001Z"), ..full.clone() }];
+    let outcomes = [Outcome::Served, Outcome::Replayed, Outcome::Cached, Outcome::UpstreamFailed, Outcome::ClientGone];
+    let outcomes = outcomes.into_iter().chain(Code::ALL.into_iter().map(Outcome::Refused));
+    events.extend(outcomes.map(|outcome| UsageEvent { outcome, ..full.clone() }));
+    let written = |event: &UsageEvent| {
+        let mut bytes = Vec::new();
+        wire::encode(event, &mut bytes);
+        bytes
+    };
+    let logged: Vec<_> = (0_u64..).zip(events.iter().map(written)).collect();
+    take_in(&store, "a", events).await;
+    take_in(&store, "b", hundred()).await;
+    let stored = store.all_partners_events_of_lane(("a", 0), within, 0..1_000, 1_000).await.expect("events");
+    let again: Vec<_> = stored.iter().map(|(sequence, event)| (*sequence, written(event))).collect();
+    assert_eq!(again, logged);
+    let some = store.all_partners_events_of_lane(("a", 0), within, 1..3, 1).await.expect("events");
+    assert_eq!(some, [(1, full)]);
 }

@@ -211,7 +211,7 @@ fn read(row: &PgRow) -> Result<LoggedRequest, sqlx::Error> {
 }
 
 impl Place {
-    fn at(&self) -> Timestamp {
+    pub(crate) fn at(&self) -> Timestamp {
         Timestamp::from_microsecond(self.at_us).unwrap_or(Timestamp::MIN)
     }
 
