@@ -11,6 +11,7 @@ pub mod logs;
 pub mod mail;
 pub mod read;
 pub mod secret;
+pub mod usage;
 pub mod variable;
 pub mod watch;
 
@@ -66,6 +67,8 @@ pub struct Config {
     pub gateway: Gateway,
     pub logs: Logs,
     pub watch: Watch,
+    /// How long stored usage is kept.
+    pub kept: store::Kept,
     /// The test clock, the dev inbox and a self-made secret. Never on a machine with real partners.
     pub development: bool,
     /// The folder with the portal's style sheets and scripts; `None` takes those beside the binary.
@@ -99,6 +102,7 @@ impl Config {
             gateway: Gateway::read(&mut reader, development),
             logs: Logs::read(&mut reader),
             watch: Watch::read(&mut reader),
+            kept: usage::read(&mut reader),
             development,
             site_dir: reader.path("TURNPIKE_SITE_DIR"),
         };

@@ -7,10 +7,12 @@
 pub mod apply_webhooks;
 pub mod board;
 pub mod close_periods;
+pub mod drop_old_usage;
 pub mod follow_clock;
 pub mod follow_directory;
 pub mod keep_keys;
 pub mod make_partitions;
+pub mod make_usage_days;
 pub mod purge_caches;
 pub mod push_to_stripe;
 pub mod send_mail;

@@ -105,14 +105,61 @@ pub fn zone(name: &str) -> Result<TimeZone, PeriodError> {
 
 /// Midnights, local time, from the day of `from` to the day of `to`: the days that a chart draws.
 pub fn days(from: Timestamp, to: Timestamp, time_zone: &str) -> Result<Vec<Timestamp>, PeriodError> {
-    let local = zone(time_zone)?;
-    let mut day = from.to_zoned(local).start_of_day().map_err(|_| PeriodError::OutOfRange)?;
-    let mut midnights = Vec::new();
-    while day.timestamp() < to {
-        midnights.push(day.timestamp());
-        day = day.checked_add(1.day()).map_err(|_| PeriodError::OutOfRange)?;
+    windows(from, to, time_zone, Step::Day, usize::MAX - 1)
+}
+
+/// What a range is cut into, in local time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Step {
+    Hour,
+    Day,
+    /// From Monday on.
+    Week,
+    Month,
+}
+
+/// Where windows begin, local time, from the one that holds `from` to the last that begins before `to`: at most one more than
+/// `most`. An hour that a clock change doubles is two windows, and a day with one is longer or shorter.
+pub fn windows(
+    from: Timestamp,
+    to: Timestamp,
+    time_zone: &str,
+    step: Step,
+    most: usize,
+) -> Result<Vec<Timestamp>, PeriodError> {
+    let out = |_| PeriodError::OutOfRange;
+    let local = from.to_zoned(zone(time_zone)?);
+    let mut begin = match step {
+        // By what is left of the hour, not by its name, which a doubled hour shares with another.
+        Step::Hour => {
+            let into = i64::from(local.minute()) * 60 + i64::from(local.second());
+            let nanos = i64::from(local.subsec_nanosecond());
+            local.checked_sub(into.seconds().nanoseconds(nanos)).map_err(out)?
+        }
+        Step::Day => local.start_of_day().map_err(out)?,
+        Step::Week => {
+            let since_monday = i64::from(local.weekday().to_monday_zero_offset());
+            local
+                .date()
+                .checked_sub(since_monday.days())
+                .and_then(|day| day.to_zoned(local.time_zone().clone()))
+                .map_err(out)?
+        }
+        Step::Month => local.first_of_month().and_then(|day| day.start_of_day()).map_err(out)?,
+    };
+    let mut begins = Vec::new();
+    while begin.timestamp() < to && begins.len() <= most {
+        begins.push(begin.timestamp());
+        begin = match step {
+            Step::Hour => begin.checked_add(1.hour()),
+            // By the date: a midnight that a clock change skipped does not move those after it.
+            Step::Day => begin.date().tomorrow().and_then(|day| day.to_zoned(begin.time_zone().clone())),
+            Step::Week => begin.date().checked_add(1.week()).and_then(|day| day.to_zoned(begin.time_zone().clone())),
+            Step::Month => begin.date().checked_add(1.month()).and_then(|day| day.to_zoned(begin.time_zone().clone())),
+        }
+        .map_err(out)?;
     }
-    Ok(midnights)
+    Ok(begins)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 //! because the position is no longer where the shipper believes it to be. So no unique index on the events is needed.
 
 mod copy;
+pub(crate) mod days;
 mod gaps;
 pub(crate) mod read_back;
 mod rollup;
@@ -196,6 +197,7 @@ impl Batch<'_> {
             return Err(IngestError::Moved { stands_at });
         }
         if !events.is_empty() {
+            days::enter(&mut tx).await?;
             let spending = Spending::of(events.iter().map(|(_, event)| event));
             spending.open(&mut tx, node).await?;
             // Events are only ever added, and a crash of Postgres itself takes position and events together.

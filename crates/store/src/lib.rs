@@ -40,6 +40,7 @@ mod stripe_objects;
 mod subscriptions;
 mod time;
 mod tokens;
+mod upkeep;
 pub mod usage;
 
 #[cfg(any(test, feature = "test-db"))]
@@ -71,3 +72,4 @@ pub use stripe_objects::{BillingContact, Parameters, StripeObject};
 pub use subscriptions::{Chosen, PlanRequest, Subscription, SubscriptionStatus};
 pub use time::Ts;
 pub use tokens::{Account, NewToken};
+pub use upkeep::{Dropped, Kept, KeptFrom, UsageStorage, UsageTable};

@@ -1,35 +1,105 @@
-//! Upkeep of the daily partitions of raw usage events.
+//! Upkeep of the partitions of usage: raw events by day, roll-ups by month.
 
-use crate::{Store, StoreError};
-use jiff::{Timestamp, ToSpan as _, tz::TimeZone};
+use crate::{Store, StoreError, ingest::days::wait_for_all, row::ReadRow as _};
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
+use sqlx::Row as _;
 
 /// Any number, so long as nothing else in this database locks by it.
 const LOCK: i64 = 0x7475_726e_7061_7274;
+/// Days that are moved out of the default partitions in one run.
+const MOST_STRAYS: i64 = 50;
+
+/// How a partition is looked for, and made.
+type Part = (&'static str, &'static str);
+
+const DAY: Part = (
+    "select to_regclass('usage_events_' || to_char($1::text::date, 'YYYYMMDD')) is not null",
+    "select make_usage_partition($1::text::date)",
+);
+const MONTHS: [Part; 3] = [
+    (
+        "select to_regclass('usage_hourly_' || to_char($1::text::date, 'YYYYMM')) is not null",
+        "select make_usage_month('usage_hourly', $1::text::date)",
+    ),
+    (
+        "select to_regclass('usage_daily_' || to_char($1::text::date, 'YYYYMM')) is not null",
+        "select make_usage_month('usage_daily', $1::text::date)",
+    ),
+    (
+        "select to_regclass('usage_brief_' || to_char($1::text::date, 'YYYYMM')) is not null",
+        "select make_usage_month('usage_brief', $1::text::date)",
+    ),
+];
 
 impl Store {
-    /// Makes the partitions of yesterday, today and `days_ahead` days after it (UTC), and says how many of them exist now.
+    /// Makes the partitions of yesterday, today and `days_ahead` days after it (UTC), those of their months, and those of
+    /// days that events came for before their partition: what the default partitions hold moves where it belongs. How many
+    /// days there are now.
     ///
-    /// Yesterday's is for events that arrive late. A day whose first events came before its partition stays in the
-    /// default partition for good; that is slower to read and otherwise the same, and is logged.
+    /// Yesterday's is for events that arrive late.
     pub async fn make_partitions(&self, now: Timestamp, days_ahead: u16) -> Result<u32, StoreError> {
         let today = now.to_zoned(TimeZone::UTC).date();
         let mut exist = 0;
+        let mut month = None;
         for offset in -1..=i32::from(days_ahead) {
             let Ok(day) = today.checked_add(offset.days()) else { break };
-            // One short transaction for each: a new partition locks the table, and ingest waits for the lock.
-            let mut tx = self.begin().await?;
-            sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
-            let made: bool = sqlx::query_scalar("select make_usage_partition($1::text::date)")
-                .bind(day.to_string())
-                .fetch_one(&mut *tx)
-                .await?;
-            tx.commit().await?;
-            if made {
-                exist += 1;
+            self.make_partition(DAY, day).await?;
+            if month.replace(day.first_of_month()) != Some(day.first_of_month()) {
+                self.make_month(day).await?;
+            }
+            exist += 1;
+        }
+        self.place_strays().await?;
+        Ok(exist)
+    }
+
+    /// Makes the month that holds `day`, for all roll-ups.
+    pub(crate) async fn make_month(&self, day: Date) -> Result<(), StoreError> {
+        for part in MONTHS {
+            self.make_partition(part, day).await?;
+        }
+        Ok(())
+    }
+
+    /// One short transaction for each table: whoever reads several of them would else wait for us, and we for them. Who takes
+    /// usage in waits meanwhile, because a row on its way into the default partition would be refused there.
+    async fn make_partition(&self, (find, make): Part, day: Date) -> Result<(), StoreError> {
+        let exists: bool = sqlx::query_scalar(find).bind(day.to_string()).fetch_one(self.pool()).await?;
+        if exists {
+            return Ok(());
+        }
+        let mut tx = self.begin().await?;
+        sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
+        wait_for_all(&mut tx).await?;
+        sqlx::query(make).bind(day.to_string()).execute(&mut *tx).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn place_strays(&self) -> Result<(), StoreError> {
+        let rows = sqlx::query(
+            "(select distinct (at at time zone 'UTC')::date::text as day, true as of_events from usage_events_other limit $1)
+             union all
+             select day, false from (
+                 select distinct date_trunc('month', hour at time zone 'UTC')::date::text as day from usage_hourly_other
+                 union
+                 select distinct date_trunc('month', day::timestamp)::date::text from usage_daily_other
+                 union
+                 select distinct date_trunc('month', hour at time zone 'UTC')::date::text from usage_brief_other
+             ) as months",
+        )
+        .bind(MOST_STRAYS)
+        .fetch_all(self.pool())
+        .await?;
+        for row in rows {
+            let day: Date = row.parsed("day")?;
+            tracing::info!(%day, "usage came before its partition and moves there");
+            if row.try_get("of_events")? {
+                self.make_partition(DAY, day).await?;
             } else {
-                tracing::warn!(%day, "events of this day came before its partition and stay in the default partition");
+                self.make_month(day).await?;
             }
         }
-        Ok(exist)
+        Ok(())
     }
 }

@@ -88,6 +88,8 @@ fn connection(options: PgConnectOptions) -> PgConnectOptions {
         ("statement_timeout", "30s"),
         ("lock_timeout", "10s"),
         ("idle_in_transaction_session_timeout", "30s"),
+        // Postgres guesses the longer queries for usage to be far dearer than they are, and would compile them for seconds.
+        ("jit", "off"),
         // Else each ROLLBACK below is answered by a warning that there is nothing to roll back.
         ("client_min_messages", "error"),
     ])

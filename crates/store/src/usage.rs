@@ -1,12 +1,16 @@
 //! What was used: one number everywhere.
 //!
-//! Every total here is exact by event time. Whole UTC hours come from the hourly roll-ups; the rest of a range, where a
+//! Every total here is exact by event time. Whole UTC days and hours come from roll-ups; the rest of a range, where a
 //! period or a partner's midnight does not fall on a UTC hour, is counted from the raw events. The dashboard, the API, the
 //! invoice and the gateway's quota all ask this module.
+//!
+//! Only where raw events are no longer kept a part of an hour counts with the whole hour that it begins, and where hourly
+//! roll-ups are not, a part of a day with its day. Billing never looks there ([`crate::Store::drop_old_usage`]).
 
 mod billable;
 mod events;
 mod operators;
+mod query;
 mod request_log;
 mod source;
 mod totals;
@@ -14,15 +18,17 @@ mod totals;
 pub use billable::UsedUnits;
 pub use events::{EventPage, StoredEvent};
 pub use operators::PartnerUsage;
+pub use query::{Dimension, Group, MOST_ROWS, UsageAnswer, UsageQuery, UsageRow, Window};
 pub use request_log::{LoggedRequest, Place, RequestFilter, RequestPage};
-pub use totals::{Dimension, Slice};
+pub use totals::Slice;
 
-use crate::ingest::SLOTS_US;
+use crate::{StoreError, ingest::SLOTS_US};
 use domain::{
-    id::{AppId, KeyId, OperationId, ProductId},
+    id::{AppId, KeyId, MemberId, OperationId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
 };
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// Which calls to count; an empty filter counts all of the partner's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,6 +38,76 @@ pub struct UsageFilter {
     pub operation: Option<OperationId>,
     pub app: Option<AppId>,
     pub key: Option<KeyId>,
+    pub team: Option<TeamId>,
+    pub member: Option<MemberId>,
+    pub plan_version: Option<PlanVersionId>,
+    pub outcome: Option<Ending>,
+    /// First digit of the status: 1 to 5.
+    pub status_class: Option<u8>,
+}
+
+impl UsageFilter {
+    /// Counts all calls.
+    pub const EVERYTHING: Self = Self {
+        environment: None,
+        product: None,
+        operation: None,
+        app: None,
+        key: None,
+        team: None,
+        member: None,
+        plan_version: None,
+        outcome: None,
+        status_class: None,
+    };
+
+    /// Whether it looks at nothing that the brief roll-ups do not have.
+    const fn is_brief(&self) -> bool {
+        self.operation.is_none()
+            && self.app.is_none()
+            && self.key.is_none()
+            && self.team.is_none()
+            && self.member.is_none()
+            && self.plan_version.is_none()
+    }
+}
+
+/// How a call ended, without the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ending {
+    Served,
+    Replayed,
+    Cached,
+    Refused,
+    UpstreamFailed,
+    ClientGone,
+}
+
+impl Ending {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Served, Self::Replayed, Self::Cached, Self::Refused, Self::UpstreamFailed, Self::ClientGone];
+
+    /// The column's text, as [`domain::usage::Outcome::code`].
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Served => "served",
+            Self::Replayed => "replayed",
+            Self::Cached => "cached",
+            Self::Refused => "refused",
+            Self::UpstreamFailed => "upstream_failed",
+            Self::ClientGone => "client_gone",
+        }
+    }
+}
+
+impl FromStr for Ending {
+    type Err = StoreError;
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        let known = Self::ALL.into_iter().find(|ending| ending.code() == text);
+        known.ok_or_else(|| StoreError::invalid("outcome", "There is no such outcome"))
+    }
 }
 
 /// Sums over a range of time.

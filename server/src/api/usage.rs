@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::{
-    id::{AppId, KeyId, OperationId, ProductId},
+    id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     period::Period,
 };
@@ -170,6 +170,7 @@ impl UsageParams {
             operation: self.operation,
             app: self.app,
             key: self.key,
+            ..UsageFilter::EVERYTHING
         }
     }
 }
@@ -218,7 +219,11 @@ impl SliceOut {
             Dimension::Operation => Some(OperationId(id).to_string()),
             Dimension::App => Some(AppId(id).to_string()),
             Dimension::Key => Some(KeyId(id).to_string()),
-            Dimension::Environment => None,
+            Dimension::Team => Some(TeamId(id).to_string()),
+            Dimension::Member => Some(MemberId(id).to_string()),
+            Dimension::PlanVersion => Some(PlanVersionId(id).to_string()),
+            Dimension::Partner => Some(PartnerId(id).to_string()),
+            Dimension::Environment | Dimension::Outcome | Dimension::StatusClass => None,
         });
         Self { id, name: slice.name, product: slice.product, total: slice.totals.into() }
     }

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
-use store::Store;
+use store::{Store, UsageStorage};
 
 /// What the admin listener shows.
 #[derive(Clone)]
@@ -38,6 +38,8 @@ struct Status {
     database: &'static str,
     /// Seconds by which stored usage may be behind the gateway, over all nodes; null while that is not known.
     usage_lag_seconds: Option<i64>,
+    /// What is stored of usage and from when on; null while that is not known.
+    usage: Option<UsageStorage>,
     tasks: BTreeMap<&'static str, TaskState>,
 }
 
@@ -82,12 +84,14 @@ async fn ready(State(admin): State<Admin>) -> impl IntoResponse {
 async fn status(State(admin): State<Admin>) -> impl IntoResponse {
     let is_up = admin.store.ping().await.is_ok();
     let lag = if is_up { admin.store.usage_lag(admin.clock.now()).await.ok().flatten() } else { None };
+    let usage = if is_up { admin.store.usage_storage().await.ok() } else { None };
     Json(Status {
         version: env!("CARGO_PKG_VERSION"),
         node: admin.node.to_string(),
         directory_version: (admin.directory_version)(),
         database: if is_up { "up" } else { "down" },
         usage_lag_seconds: lag.map(|lag| lag.as_secs()),
+        usage,
         tasks: admin.board.read(),
     })
 }

@@ -4,8 +4,8 @@ use crate::{
     cli::CommandError,
     config::Config,
     tasks::{
-        Nudge, Tasks, apply_webhooks, board::Board, close_periods, follow_clock, make_partitions, push_to_stripe,
-        send_mail, sweep_sessions,
+        Nudge, Tasks, apply_webhooks, board::Board, close_periods, drop_old_usage, follow_clock, make_partitions,
+        make_usage_days, push_to_stripe, send_mail, sweep_sessions,
     },
 };
 use app::state::{AppState, Clock};
@@ -41,6 +41,11 @@ impl Background<'_> {
         let Self { config, state, board } = *self;
         let partitions = with(state, make_partitions::run);
         tasks.every(make_partitions::NAME, make_partitions::PERIOD, Nudge::default(), partitions);
+        let days = with(state, make_usage_days::run);
+        tasks.every(make_usage_days::NAME, make_usage_days::PERIOD, Nudge::default(), days);
+        let kept = config.kept;
+        let drop = with(state, move |store, clock| drop_old_usage::run(store, clock, kept));
+        tasks.every(drop_old_usage::NAME, drop_old_usage::PERIOD, Nudge::default(), drop);
         let sweep = with(state, sweep_sessions::run);
         tasks.every(sweep_sessions::NAME, sweep_sessions::PERIOD, Nudge::default(), sweep);
         if let Some(smtp) = &config.mail.smtp {

@@ -17,7 +17,7 @@ use store::test_db;
 const SECRET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 /// What is done once for the installation, and what each gateway does for itself.
-const ONCE: [&str; 3] = ["close_periods", "make_partitions", "sweep_sessions"];
+const ONCE: [&str; 5] = ["close_periods", "drop_old_usage", "make_partitions", "make_usage_days", "sweep_sessions"];
 const GATEWAYS: [&str; 4] = ["follow_directory", "purge_caches", "ship_spool", "tend_leases"];
 
 #[tokio::test(flavor = "multi_thread")]

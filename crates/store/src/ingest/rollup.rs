@@ -1,9 +1,9 @@
 //! Hourly roll-ups and the keys' last use, merged in the same transaction as the events that they sum up.
 //!
 //! Rows are written in the order of their keys, so that two lanes that touch the same rows wait for each other instead of
-//! blocking each other for good.
+//! blocking each other for good. Days that were made already are marked, so that they are made again (see [`super::days`]).
 
-use super::signed;
+use super::{days, signed};
 use crate::{give_way, time::Ts};
 use domain::usage::{UsageEvent, whole_micros};
 use jiff::Timestamp;
@@ -26,6 +26,8 @@ struct Group {
     operation: Uuid,
     app: Uuid,
     key: Uuid,
+    team: Uuid,
+    member: Uuid,
     plan_version: Uuid,
     outcome: &'static str,
     status_class: i16,
@@ -57,6 +59,7 @@ pub(super) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, Usa
         *last = (*last).max(sums.latest);
     }
     merge_hours(tx, &groups).await?;
+    days::mark(tx, groups.keys().map(|group| (group.partner, group.hour))).await?;
     merge_last_used(tx, &last_used).await
 }
 
@@ -71,6 +74,8 @@ fn group(event: &UsageEvent) -> Group {
         operation: event.operation.map(|id| id.0).unwrap_or_default(),
         app: event.app.0,
         key: event.key.0,
+        team: event.team.map(|id| id.0).unwrap_or_default(),
+        member: event.member.map(|id| id.0).unwrap_or_default(),
         plan_version: event.plan_version.map(|id| id.0).unwrap_or_default(),
         outcome: event.outcome.code(),
         status_class: i16::try_from(event.status / 100).unwrap_or(0),
@@ -109,16 +114,17 @@ async fn merge_hours(tx: &mut Transaction<'_, Postgres>, groups: &BTreeMap<Group
     }
     let durations: Vec<String> = groups.values().map(|sums| array_text(&sums.durations)).collect();
     sqlx::query(
-        "insert into usage_hourly as held (partner_id, hour, environment, product_id, operation_id, app_id, key_id,
-             plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, durations)
-         select partner_id, hour, environment, product_id, operation_id, app_id, key_id,
+        "insert into usage_hourly as held (partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id,
+             member_id, plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, durations)
+         select partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id,
              plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, durations::bigint[]
          from unnest($1::uuid[], $2::timestamptz[], $3::text[], $4::uuid[], $5::uuid[], $6::uuid[], $7::uuid[], $8::uuid[],
-             $9::text[], $10::smallint[], $11::bigint[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[])
-             as new (partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome,
-                 status_class, calls, units, bytes_in, bytes_out, duration_us, durations)
-         on conflict (partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome,
-             status_class)
+             $9::uuid[], $10::uuid[], $11::text[], $12::smallint[], $13::bigint[], $14::bigint[], $15::bigint[],
+             $16::bigint[], $17::bigint[], $18::text[])
+             as new (partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id,
+                 plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, durations)
+         on conflict (partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id,
+             plan_version_id, outcome, status_class)
          do update set
              calls = held.calls + excluded.calls,
              units = held.units + excluded.units,
@@ -137,6 +143,8 @@ async fn merge_hours(tx: &mut Transaction<'_, Postgres>, groups: &BTreeMap<Group
     .bind(keys!(operation))
     .bind(keys!(app))
     .bind(keys!(key))
+    .bind(keys!(team))
+    .bind(keys!(member))
     .bind(keys!(plan_version))
     .bind(keys!(outcome))
     .bind(keys!(status_class))

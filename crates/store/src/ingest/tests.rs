@@ -292,12 +292,12 @@ async fn seals_are_kept_once_and_nobody_changes_them() {
 }
 
 #[tokio::test]
-async fn partitions_are_made_ahead_and_events_without_one_are_kept() {
+async fn partitions_are_made_ahead_and_events_without_one_move_into_theirs() {
     let store = test_db::store().await;
     let now = at("2026-03-01T23:30:00Z");
     take_in(&store, "early", vec![event(at("2026-03-02T01:00:00Z"), "before its partition")]).await;
-    assert_eq!(store.make_partitions(now, 3).await.expect("made"), 4, "yesterday, today and two of three days ahead");
-    assert_eq!(store.make_partitions(now, 3).await.expect("made again"), 4);
+    assert_eq!(store.make_partitions(now, 3).await.expect("made"), 5, "yesterday, today and three days ahead");
+    assert_eq!(store.make_partitions(now, 3).await.expect("made again"), 5);
     take_in(&store, "b", vec![event(at("2026-03-01T10:00:00Z"), "today"), event(at("2031-01-01T00:00:00Z"), "far")])
         .await;
     let places: Vec<(String, String)> =
@@ -310,10 +310,19 @@ async fn partitions_are_made_ahead_and_events_without_one_are_kept() {
         places,
         [
             ("usage_events_20260301", "today"),
-            ("usage_events_other", "before its partition"),
+            ("usage_events_20260302", "before its partition"),
             ("usage_events_other", "far")
         ]
     );
+    store.make_partitions(now, 3).await.expect("made again");
+    let far: String = sqlx::query_scalar("select tableoid::regclass::text from usage_events where request_id = 'far'")
+        .fetch_one(store.pool())
+        .await
+        .expect("it is still there");
+    assert_eq!(far, "usage_events_20310101");
+    let strays: i64 =
+        sqlx::query_scalar("select count(*) from usage_hourly_other").fetch_one(store.pool()).await.expect("a count");
+    assert_eq!(strays, 0, "its hour went with it");
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use super::{
     UsageFilter,
-    source::{Ranges, from_used},
+    source::{Ranges, from_used, used},
 };
 use crate::{Store, StoreError, row::ReadRow as _};
 use domain::{
@@ -26,6 +26,7 @@ pub struct UsedUnits {
 }
 
 const BY_OPERATION: &str = from_used!(
+    one;
     "select used.product_id, operation_id, coalesce(max(p.code), 'unknown') as product,
          coalesce(max(o.code), 'unknown') as operation,
          coalesce(max(p.name || ', ' || o.method || ' ' || o.path), 'Unknown operation') as label, sum(units)::bigint as units
@@ -33,7 +34,7 @@ const BY_OPERATION: &str = from_used!(
      group by used.product_id, operation_id having sum(units) > 0 order by product, operation"
 );
 
-const UNITS: &str = from_used!("select coalesce(sum(units), 0)::bigint as units from used");
+const UNITS: &str = from_used!(one; "select coalesce(sum(units), 0)::bigint as units from used");
 
 impl Store {
     /// Units used in the range, by product and operation.
@@ -44,7 +45,8 @@ impl Store {
         environment: Environment,
     ) -> Result<Vec<UsedUnits>, StoreError> {
         let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
-        let rows = self.used(BY_OPERATION, partner, &Ranges::new(&[range]), &filter).await?;
+        let rows =
+            used(BY_OPERATION, Some(partner), Ranges::new(&[range]), &filter, false).fetch_all(self.pool()).await?;
         let units = |row: sqlx::postgres::PgRow| {
             let known = |id: Uuid| (!id.is_nil()).then_some(id);
             Ok(UsedUnits {
@@ -69,7 +71,7 @@ impl Store {
         environment: Environment,
     ) -> Result<u64, StoreError> {
         let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
-        let rows = self.used(UNITS, partner, &Ranges::new(&[range]), &filter).await?;
+        let rows = used(UNITS, Some(partner), Ranges::new(&[range]), &filter, true).fetch_all(self.pool()).await?;
         Ok(rows.first().map(|row| row.count("units")).transpose()?.unwrap_or_default())
     }
 }

@@ -1,6 +1,10 @@
 //! Usage of all partners side by side, for the operator.
 
-use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
+use super::{
+    UsageFilter,
+    source::{Ranges, from_used, used},
+};
+use crate::{Store, StoreError, row::ReadRow as _};
 use domain::{id::PartnerId, key_text::Environment, period::Period};
 use serde::{Deserialize, Serialize};
 use sqlx::Row as _;
@@ -16,6 +20,14 @@ pub struct PartnerUsage {
     pub units: u64,
 }
 
+const BY_PARTNER: &str = from_used!(
+    all;
+    "select p.id, p.name, sum(calls)::bigint as calls, coalesce(sum(calls) filter (where status_class >= 4), 0)::bigint as errors,
+         sum(units)::bigint as units
+     from used join partners p on p.id = used.partner_id
+     group by p.id order by calls desc, p.name limit $22"
+);
+
 impl Store {
     /// The partners that made calls in the range, busiest first; `environment` limits it to one.
     pub async fn all_partners_usage(
@@ -24,34 +36,11 @@ impl Store {
         environment: Option<Environment>,
         at_most: u32,
     ) -> Result<Vec<PartnerUsage>, StoreError> {
-        let rows = sqlx::query(
-            "with bounds as (
-                 select case when date_trunc('hour', $1, 'UTC') = $1 then $1
-                         else date_trunc('hour', $1, 'UTC') + interval '1 hour' end as first_hour,
-                     date_trunc('hour', $2, 'UTC') as past_hour
-             ), used as (
-                 select u.partner_id, calls, case when status_class >= 4 then calls else 0 end as errors, units
-                 from bounds join usage_hourly u on u.hour >= first_hour and u.hour < past_hour
-                 where $3::text is null or environment = $3
-                 union all
-                 select e.partner_id, 1, (status >= 400)::int, units
-                 from bounds join usage_events e on e.at >= $1 and e.at < least(first_hour, $2)
-                 where $3::text is null or environment = $3
-                 union all
-                 select e.partner_id, 1, (status >= 400)::int, units
-                 from bounds join usage_events e on e.at >= greatest(past_hour, first_hour) and e.at < $2
-                 where $3::text is null or environment = $3
-             )
-             select p.id, p.name, sum(calls)::bigint as calls, sum(errors)::bigint as errors, sum(units)::bigint as units
-             from used join partners p on p.id = used.partner_id
-             group by p.id order by calls desc, p.name limit $4",
-        )
-        .bind(Ts(range.start))
-        .bind(Ts(range.end))
-        .bind(environment.map(Environment::code))
-        .bind(i64::from(at_most))
-        .fetch_all(self.pool())
-        .await?;
+        let filter = UsageFilter { environment, ..UsageFilter::default() };
+        let rows = used(BY_PARTNER, None, Ranges::new(&[range]), &filter, true)
+            .bind(i64::from(at_most))
+            .fetch_all(self.pool())
+            .await?;
         let usage = |row: sqlx::postgres::PgRow| {
             Ok(PartnerUsage {
                 partner: PartnerId(row.try_get("id")?),

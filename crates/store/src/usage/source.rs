@@ -1,46 +1,153 @@
-//! The rows that every total is summed from: roll-ups for whole hours, raw events for the rest.
+//! The rows that every total is summed from: days and hours that are summed up, and raw events for the rest.
 
 use super::{Totals, UsageFilter};
-use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
+use crate::{row::ReadRow as _, time::Ts};
 use domain::{id::PartnerId, period::Period};
 use jiff::Timestamp;
-use sqlx::{Row as _, postgres::PgRow};
+use sqlx::{
+    Postgres, Row as _,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+};
 
 const HOUR_MICROS: i64 = 3_600_000_000;
+const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
-/// Begins a statement: `used` holds one row for each roll-up row or raw event of the partner in the asked ranges, with the
-/// number of its range as `part`. The totals' columns are summed by [`sums!`].
+macro_rules! of_partner {
+    (one, $column:literal) => {
+        concat!($column, " = $1")
+    };
+    (all, $column:literal) => {
+        concat!("($1::uuid is null or ", $column, " = $1)")
+    };
+}
+
+/// The filter, over a row of days or hours.
+macro_rules! filtered {
+    () => {
+        " and (s.environment is null or u.environment = s.environment)
+          and ($12::text is null or u.environment = $12)
+          and ($13::uuid is null or u.product_id = $13) and ($14::uuid is null or u.operation_id = $14)
+          and ($15::uuid is null or u.app_id = $15) and ($16::uuid is null or u.key_id = $16)
+          and ($17::uuid is null or u.team_id = $17) and ($18::uuid is null or u.member_id = $18)
+          and ($19::uuid is null or u.plan_version_id = $19)
+          and ($20::text is null or u.outcome = $20) and ($21::smallint is null or u.status_class = $21) "
+    };
+}
+
+/// Begins a statement: `used` holds one row for each summed-up row or raw event of the partner (`one`) or of all (`all`) in
+/// the asked ranges, with the number of its range as `part`. The totals' columns are summed by [`sums!`].
+///
+/// - Days that are made are read as such; the others, and those that changed since, by the hour.
+/// - Hours are read as such, or where the statement asks for few dimensions (`$11`) as the brief ones of days that are made.
+/// - Where raw events are no longer kept, an hour counts where it begins; where hours are not, a day does.
 ///
 /// `offset 0` keeps Postgres from turning the ranges into a join over all that the partner ever did: each range is an index
 /// scan of its own, of the partitions that it touches.
 macro_rules! from_used {
-    ($($rest:expr),+ $(,)?) => {
+    ($who:ident; $($rest:expr),+ $(,)?) => {
         concat!(
-            "with used as (
-                 select part, product_id, operation_id, app_id, key_id, environment, outcome, status_class,
-                     calls, units, bytes_in, bytes_out, durations, 0 as slot
-                 from unnest($2::int[], $3::timestamptz[], $4::timestamptz[]) as hours (part, first, past)
-                 cross join lateral (
-                     select * from usage_hourly u where u.partner_id = $1 and u.hour >= first and u.hour < past
-                         and ($8::text is null or u.environment = $8)
-                         and ($9::uuid is null or u.product_id = $9) and ($10::uuid is null or u.operation_id = $10)
-                         and ($11::uuid is null or u.app_id = $11) and ($12::uuid is null or u.key_id = $12)
-                     offset 0
-                 ) as rolled_up
+            "with upkeep as materialized (
+                 select * from usage_upkeep
+             ), edges as (
+                 select * from unnest($8::int[], $9::timestamptz[], $10::timestamptz[]) as asked (part, first, past)
+             ), days as (
+                 select * from unnest($2::int[], $3::timestamptz[], $4::timestamptz[]) as asked (part, first, past)
+             ), hours as (
+                 select part, first, past, null::text as environment
+                     from unnest($5::int[], $6::timestamptz[], $7::timestamptz[]) as asked (part, first, past)
                  union all
-                 select part, coalesce(product_id, '00000000-0000-0000-0000-000000000000'),
-                     coalesce(operation_id, '00000000-0000-0000-0000-000000000000'), app_id, key_id, environment, outcome,
+                 select part, first, past, 'live' from edges, upkeep where first < live_from
+                 union all
+                 select part, first, past, 'test' from edges, upkeep where first < test_from
+             ), made as (
+                 select part, first, least(past, made_before) as past, null::text as environment, true as by_day from days, upkeep
+                 union all
+                 select part, first, least(past, made_before), environment, false from hours, upkeep where $11::bool
+             ), changed as (
+                 select c.partner_id, c.day, c.day::timestamp at time zone 'UTC' as starts,
+                     (c.day + 1)::timestamp at time zone 'UTC' as ends
+                 from usage_days_changed c, upkeep
+                 where ", $crate::usage::source::of_partner!($who, "c.partner_id"), "
+                     and c.day::timestamp at time zone 'UTC' >= hourly_from and c.day::timestamp at time zone 'UTC' < made_before
+             ), daily as (
+                 select part, first, past, environment from made where by_day
+                 union all
+                 select part, first, least(past, hourly_from), environment from hours, upkeep where not $11
+             ), hourly as (
+                 select part, greatest(first, made_before) as first, past, null::text as environment, $1::uuid as partner
+                     from days, upkeep
+                 union all
+                 select part, greatest(first, case when $11 then made_before else hourly_from end), past, environment, $1
+                     from hours, upkeep
+                 union all
+                 select part, greatest(first, starts), least(past, ends), environment, partner_id
+                     from made, changed where first < ends and past > starts
+             ), used as (
+                 select part, partner_id, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
+                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0 as slot
+                 from (
+                     select s.part, row_of_day.* from daily s cross join lateral (
+                         select * from usage_daily u where ", $crate::usage::source::of_partner!($who, "u.partner_id"), "
+                             and u.day >= ((s.first + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
+                             and u.day < ((s.past + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
+                             and not exists (select from changed c where c.partner_id = u.partner_id and c.day = u.day)",
+            $crate::usage::source::filtered!(),
+            "            offset 0
+                     ) as row_of_day
+                 ) as by_day
+                 union all
+                 select part, partner_id, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
+                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0
+                 from (
+                     select s.part, row_of_hour.* from hourly s cross join lateral (
+                         select * from usage_hourly u where ", $crate::usage::source::of_partner!($who, "u.partner_id"), "
+                             and (s.partner is null or u.partner_id = s.partner) and u.hour >= s.first and u.hour < s.past",
+            $crate::usage::source::filtered!(),
+            "            offset 0
+                     ) as row_of_hour
+                 ) as by_hour
+                 union all
+                 select part, partner_id, product_id, null, null, null, null, null, null,
+                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0
+                 from (
+                     select s.part, row_of_hour.* from made s cross join lateral (
+                         select * from usage_brief u where ", $crate::usage::source::of_partner!($who, "u.partner_id"), "
+                             and u.hour >= s.first and u.hour < s.past
+                             and not exists (select from changed c
+                                 where c.partner_id = u.partner_id and u.hour >= c.starts and u.hour < c.ends)
+                             and (s.environment is null or u.environment = s.environment)
+                             and ($12::text is null or u.environment = $12) and ($13::uuid is null or u.product_id = $13)
+                             and ($20::text is null or u.outcome = $20)
+                             and ($21::smallint is null or u.status_class = $21)
+                         offset 0
+                     ) as row_of_hour
+                     where not s.by_day
+                 ) as briefly
+                 union all
+                 select part, partner_id, coalesce(product_id, '00000000-0000-0000-0000-000000000000'),
+                     coalesce(operation_id, '00000000-0000-0000-0000-000000000000'), app_id, key_id,
+                     coalesce(team_id, '00000000-0000-0000-0000-000000000000'),
+                     coalesce(member_id, '00000000-0000-0000-0000-000000000000'),
+                     coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000'), environment, outcome,
                      (status / 100)::smallint, 1, units, bytes_in, bytes_out, null,
                      1 + width_bucket(duration_us, array[1001, 2001, 5001, 10001, 20001, 50001, 100001, 200001, 500001,
                          1000001, 2000001, 5000001]::bigint[])
-                 from unnest($5::int[], $6::timestamptz[], $7::timestamptz[]) as edges (part, first, past)
-                 cross join lateral (
-                     select * from usage_events e where e.partner_id = $1 and e.at >= first and e.at < past
-                         and ($8::text is null or e.environment = $8)
-                         and ($9::uuid is null or e.product_id = $9) and ($10::uuid is null or e.operation_id = $10)
-                         and ($11::uuid is null or e.app_id = $11) and ($12::uuid is null or e.key_id = $12)
-                     offset 0
-                 ) as raw
+                 from (
+                     select s.part, event.* from edges s cross join lateral (
+                         select * from usage_events e where ", $crate::usage::source::of_partner!($who, "e.partner_id"), "
+                             and e.at >= s.first and e.at < s.past
+                             and ($12::text is null or e.environment = $12)
+                             and ($13::uuid is null or e.product_id = $13) and ($14::uuid is null or e.operation_id = $14)
+                             and ($15::uuid is null or e.app_id = $15) and ($16::uuid is null or e.key_id = $16)
+                             and ($17::uuid is null or e.team_id = $17) and ($18::uuid is null or e.member_id = $18)
+                             and ($19::uuid is null or e.plan_version_id = $19)
+                             and ($20::text is null or e.outcome = $20)
+                             and ($21::smallint is null or e.status / 100 = $21)
+                         offset 0
+                     ) as event
+                 ) as raw, upkeep
+                 where at >= case environment when 'live' then live_from else test_from end
              ) ",
             $($rest),+
         )
@@ -76,13 +183,31 @@ macro_rules! sums {
     };
 }
 
-pub(super) use {from_used, sums};
+pub(in crate::usage) use {filtered, from_used, of_partner, sums};
 
-/// Ranges of time, taken apart into whole hours and edges. Each range is one part, counted from zero.
+/// Ranges of time, taken apart into whole days and hours (UTC) and edges. Each range is one part, counted from zero.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Ranges {
-    hours: Vec<(i32, Period)>,
-    edges: Vec<(i32, Period)>,
+    days: Spans,
+    hours: Spans,
+    edges: Spans,
+}
+
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Spans {
+    parts: Vec<i32>,
+    starts: Vec<Ts>,
+    ends: Vec<Ts>,
+}
+
+impl Spans {
+    fn add(&mut self, part: i32, start: Timestamp, end: Timestamp) {
+        if start < end {
+            self.parts.push(part);
+            self.starts.push(Ts(start));
+            self.ends.push(Ts(end));
+        }
+    }
 }
 
 impl Ranges {
@@ -95,59 +220,64 @@ impl Ranges {
     }
 
     fn add(&mut self, part: i32, Period { start, end }: Period) {
-        let (first, past) = (hour_not_before(start), hour_not_after(end));
-        let mut edge = |start: Timestamp, end: Timestamp| {
-            if start < end {
-                self.edges.push((part, Period { start, end }));
-            }
-        };
-        if first < past {
-            edge(start, first);
-            edge(past, end);
-            self.hours.push((part, Period { start: first, end: past }));
-        } else {
-            edge(start, end);
+        let (first_hour, past_hour) = (not_before(start, HOUR_MICROS), not_after(end, HOUR_MICROS));
+        if first_hour >= past_hour {
+            return self.edges.add(part, start, end);
         }
+        self.edges.add(part, start, first_hour);
+        self.edges.add(part, past_hour, end);
+        let (first_day, past_day) = (not_before(first_hour, DAY_MICROS), not_after(past_hour, DAY_MICROS));
+        if first_day >= past_day {
+            return self.hours.add(part, first_hour, past_hour);
+        }
+        self.hours.add(part, first_hour, first_day);
+        self.hours.add(part, past_day, past_hour);
+        self.days.add(part, first_day, past_day);
     }
 }
 
-fn hour_not_after(at: Timestamp) -> Timestamp {
+fn not_after(at: Timestamp, step: i64) -> Timestamp {
     let micros = at.as_microsecond();
-    Timestamp::from_microsecond(micros - micros.rem_euclid(HOUR_MICROS)).unwrap_or(at)
+    Timestamp::from_microsecond(micros - micros.rem_euclid(step)).unwrap_or(at)
 }
 
-fn hour_not_before(at: Timestamp) -> Timestamp {
-    let floor = hour_not_after(at);
-    if floor == at { at } else { Timestamp::from_microsecond(floor.as_microsecond() + HOUR_MICROS).unwrap_or(at) }
+fn not_before(at: Timestamp, step: i64) -> Timestamp {
+    let floor = not_after(at, step);
+    if floor == at { at } else { Timestamp::from_microsecond(floor.as_microsecond() + step).unwrap_or(at) }
 }
 
-impl Store {
-    /// Runs a statement that begins with [`from_used!`].
-    pub(super) async fn used(
-        &self,
-        statement: &'static str,
-        partner: PartnerId,
-        ranges: &Ranges,
-        filter: &UsageFilter,
-    ) -> Result<Vec<PgRow>, StoreError> {
-        let parts = |list: &[(i32, Period)]| list.iter().map(|(part, _)| *part).collect::<Vec<_>>();
-        let starts = |list: &[(i32, Period)]| list.iter().map(|(_, range)| Ts(range.start)).collect::<Vec<_>>();
-        let ends = |list: &[(i32, Period)]| list.iter().map(|(_, range)| Ts(range.end)).collect::<Vec<_>>();
-        let query = sqlx::query(statement)
-            .bind(partner.0)
-            .bind(parts(&ranges.hours))
-            .bind(starts(&ranges.hours))
-            .bind(ends(&ranges.hours))
-            .bind(parts(&ranges.edges))
-            .bind(starts(&ranges.edges))
-            .bind(ends(&ranges.edges))
-            .bind(filter.environment.map(|environment| environment.code()))
-            .bind(filter.product.map(|id| id.0))
-            .bind(filter.operation.map(|id| id.0))
-            .bind(filter.app.map(|id| id.0))
-            .bind(filter.key.map(|id| id.0));
-        Ok(query.fetch_all(self.pool()).await?)
-    }
+/// A statement that begins with [`from_used!`]; `brief` where it looks at no dimension but product, environment, outcome and
+/// class of status, and the filter neither. What it binds itself begins with `$22`.
+pub(super) fn used<'a>(
+    statement: &'static str,
+    partner: Option<PartnerId>,
+    ranges: Ranges,
+    filter: &UsageFilter,
+    brief: bool,
+) -> Query<'a, Postgres, PgArguments> {
+    let Ranges { days, hours, edges } = ranges;
+    sqlx::query(statement)
+        .bind(partner.map(|id| id.0))
+        .bind(days.parts)
+        .bind(days.starts)
+        .bind(days.ends)
+        .bind(hours.parts)
+        .bind(hours.starts)
+        .bind(hours.ends)
+        .bind(edges.parts)
+        .bind(edges.starts)
+        .bind(edges.ends)
+        .bind(brief)
+        .bind(filter.environment.map(|environment| environment.code()))
+        .bind(filter.product.map(|id| id.0))
+        .bind(filter.operation.map(|id| id.0))
+        .bind(filter.app.map(|id| id.0))
+        .bind(filter.key.map(|id| id.0))
+        .bind(filter.team.map(|id| id.0))
+        .bind(filter.member.map(|id| id.0))
+        .bind(filter.plan_version.map(|id| id.0))
+        .bind(filter.outcome.map(|ending| ending.code()))
+        .bind(filter.status_class.map(i16::from))
 }
 
 /// Reads the columns of [`sums!`].

@@ -13,6 +13,7 @@ use domain::{
     usage::{Outcome, UsageEvent},
 };
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A small generator with a fixed beginning, so that a failure is found again.
@@ -43,6 +44,9 @@ fn random_events(random: &mut Random, count: u64) -> Vec<UsageEvent> {
         event.key = KeyId(Uuid::from_u128(u128::from(20 + random.below(4))));
         event.product = (random.below(10) > 0).then(|| ProductId(Uuid::from_u128(u128::from(30 + random.below(2)))));
         event.operation = event.product.map(|_| OperationId(Uuid::from_u128(u128::from(40 + random.below(3)))));
+        event.team = (random.below(3) > 0).then(|| TeamId(Uuid::from_u128(u128::from(50 + random.below(2)))));
+        event.member = (random.below(4) == 0).then(|| MemberId(Uuid::from_u128(u128::from(60 + random.below(2)))));
+        event.plan_version = Some(PlanVersionId(Uuid::from_u128(u128::from(70 + random.below(2)))));
         event.environment = if random.below(3) == 0 { Environment::Test } else { Environment::Live };
         event.duration_us = [1, 999, 1_000, 1_001, 7_000, 5_000_000, 5_000_001][random.below(7) as usize];
         (event.status, event.outcome, event.units) = match random.below(4) {
@@ -90,10 +94,19 @@ async fn totals_days_and_slices_equal_a_plain_count_for_any_range_and_zone() {
     let events = random_events(&mut random, 1_500);
     store.make_partitions(at("2026-03-28T12:00:00Z"), 1).await.expect("made");
     take_in(&store, "a", events[..700].to_vec()).await;
+    // Two of three days are made, and then most of their calls come late.
+    store.make_usage_days(at("2026-03-30T01:30:00Z")).await.expect("made");
     take_in(&store, "b", events[700..].to_vec()).await;
     let all = UsageFilter::default();
     let zones = ["UTC", "Europe/Zurich", "Asia/Kolkata", "Asia/Kathmandu", "Pacific/Auckland", "America/St_Johns"];
-    for round in 0..40 {
+    for round in 0..60 {
+        match round {
+            20 => {
+                assert_eq!(store.make_usage_days(at("2026-03-30T01:30:00Z")).await.expect("again"), 4, "two partners")
+            }
+            40 => assert_eq!(store.make_usage_days(at("2026-04-02T00:00:00Z")).await.expect("all"), 0),
+            _ => {}
+        }
         let base = at("2026-03-28T00:00:00Z").as_microsecond();
         let mut instant = |step: u64| {
             let micros = if round % 2 == 0 {
@@ -139,6 +152,120 @@ async fn totals_days_and_slices_equal_a_plain_count_for_any_range_and_zone() {
     }
 }
 
+/// What an event's row of an answer is found by.
+fn group(dimension: Dimension, event: &UsageEvent) -> String {
+    let id = |id: Option<Uuid>| id.map(|id| id.to_string()).unwrap_or_default();
+    match dimension {
+        Dimension::Product => id(event.product.map(|id| id.0)),
+        Dimension::Operation => format!("{} {}", id(event.operation.map(|id| id.0)), id(event.product.map(|id| id.0))),
+        Dimension::App => id(Some(event.app.0)),
+        Dimension::Key => id(Some(event.key.0)),
+        Dimension::Team => id(event.team.map(|id| id.0)),
+        Dimension::Member => id(event.member.map(|id| id.0)),
+        Dimension::Environment => event.environment.code().to_owned(),
+        Dimension::PlanVersion => id(event.plan_version.map(|id| id.0)),
+        Dimension::Outcome => event.outcome.code().to_owned(),
+        Dimension::StatusClass => (event.status / 100).to_string(),
+        Dimension::Partner => id(Some(event.partner.0)),
+    }
+}
+
+fn random_filter(random: &mut Random) -> UsageFilter {
+    let mut one_in = |end: u64| (random.below(end) == 0, u128::from(random.below(2)));
+    let mut id = |from: u128| {
+        let (asked, which) = one_in(6);
+        asked.then(|| Uuid::from_u128(from + which))
+    };
+    UsageFilter {
+        product: id(30).map(ProductId),
+        operation: id(40).map(OperationId),
+        app: id(10).map(AppId),
+        key: id(20).map(KeyId),
+        team: id(50).map(TeamId),
+        member: id(60).map(MemberId),
+        plan_version: id(70).map(PlanVersionId),
+        environment: one_in(4).0.then_some(Environment::Live),
+        outcome: one_in(6).0.then_some(Ending::Served),
+        status_class: one_in(6).0.then_some(2),
+    }
+}
+
+fn passes(filter: &UsageFilter, event: &UsageEvent) -> bool {
+    filter.product.is_none_or(|id| event.product == Some(id))
+        && filter.operation.is_none_or(|id| event.operation == Some(id))
+        && filter.app.is_none_or(|id| event.app == id)
+        && filter.key.is_none_or(|id| event.key == id)
+        && filter.team.is_none_or(|id| event.team == Some(id))
+        && filter.member.is_none_or(|id| event.member == Some(id))
+        && filter.plan_version.is_none_or(|id| event.plan_version == Some(id))
+        && filter.environment.is_none_or(|environment| event.environment == environment)
+        && filter.outcome.is_none_or(|ending| event.outcome.code() == ending.code())
+        && filter.status_class.is_none_or(|class| event.status / 100 == u16::from(class))
+}
+
+#[tokio::test]
+async fn every_pair_of_dimensions_window_zone_and_filter_equals_a_plain_count() {
+    let store = test_db::store().await;
+    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let events = random_events(&mut random, 1_200);
+    take_in(&store, "a", events[..900].to_vec()).await;
+    store.make_usage_days(at("2026-03-30T01:30:00Z")).await.expect("made");
+    take_in(&store, "b", events[900..].to_vec()).await;
+    let by = &Dimension::ALL;
+    let windows = [Window::Total, Window::Hour, Window::Day, Window::Week, Window::Month];
+    let zones = ["UTC", "Europe/Zurich", "Asia/Kolkata", "Pacific/Auckland"];
+    for round in 0..60 {
+        let begin = at("2026-03-28T00:00:00Z") + jiff::SignedDuration::from_mins(15 * random.below(48) as i64);
+        let range =
+            Period { start: begin, end: begin + jiff::SignedDuration::from_mins(15 * random.below(240) as i64) };
+        let pair = [by[random.below(11) as usize], by[random.below(11) as usize]];
+        let by = &pair[..random.below(3) as usize];
+        let filter = if round % 2 == 0 { UsageFilter::default() } else { random_filter(&mut random) };
+        let (time_zone, window) = (zones[random.below(4) as usize], windows[random.below(5) as usize]);
+        let query = UsageQuery { range, time_zone, window, by, filter };
+        let answer = store.usage(partner(), &query).await.expect("an answer");
+        let mut expected: BTreeMap<(usize, Vec<String>), Vec<&UsageEvent>> = BTreeMap::new();
+        for event in events.iter().filter(|event| mine(event, range) && passes(&filter, event)) {
+            let window = answer.windows.iter().position(|window| window.contains(event.at)).expect("a window");
+            let groups = by.iter().map(|dimension| group(*dimension, event)).collect();
+            expected.entry((window, groups)).or_default().push(event);
+        }
+        let mut rows = BTreeMap::new();
+        for row in answer.rows {
+            let id = |group: &Group| group.id.map(|id| id.to_string()).unwrap_or_default();
+            let text = |(dimension, group): (&Dimension, &Group)| match dimension {
+                // The product of an operation is told by its code, which these do not have.
+                Dimension::Operation => id(group),
+                Dimension::Environment | Dimension::Outcome | Dimension::StatusClass => group.code.clone(),
+                _ => id(group),
+            };
+            let groups: Vec<String> = by.iter().zip(&row.groups).map(text).collect();
+            let held: &mut Totals = rows.entry((row.window, groups)).or_default();
+            add(held, &row.totals);
+        }
+        let mut plainly: BTreeMap<(usize, Vec<String>), Totals> = BTreeMap::new();
+        for ((window, groups), events) in expected {
+            let groups = groups.iter().map(|text| text.split(' ').next().unwrap_or_default().to_owned()).collect();
+            add(plainly.entry((window, groups)).or_default(), &plain(events.into_iter()));
+        }
+        assert_eq!(rows, plainly, "{query:?}");
+    }
+}
+
+fn add(held: &mut Totals, more: &Totals) {
+    held.calls += more.calls;
+    held.served += more.served;
+    held.refused += more.refused;
+    held.errors += more.errors;
+    held.server_errors += more.server_errors;
+    held.units += more.units;
+    held.bytes_in += more.bytes_in;
+    held.bytes_out += more.bytes_out;
+    for (slot, count) in held.durations.iter_mut().zip(more.durations) {
+        *slot += count;
+    }
+}
+
 #[tokio::test]
 async fn the_invoice_the_quota_and_the_operator_count_the_same_units() {
     let store = test_db::store().await;
@@ -151,11 +278,13 @@ async fn the_invoice_the_quota_and_the_operator_count_the_same_units() {
         .await
         .expect("partners");
     take_in(&store, "a", events.clone()).await;
+    store.make_usage_days(at("2026-03-30T01:30:00Z")).await.expect("made");
     let ranges = [
         ("2026-03-28T10:15:00Z", "2026-03-30T01:45:00.5Z"),
         ("2026-03-28T10:15:00Z", "2026-03-28T10:45:00Z"),
         ("2026-03-28T10:45:00Z", "2026-03-28T11:15:00Z"),
         ("2026-03-28T10:00:00Z", "2026-03-29T10:00:00Z"),
+        ("2026-03-28T00:00:00Z", "2026-03-30T10:20:00Z"),
     ];
     for (start, end) in ranges {
         let range = Period { start: at(start), end: at(end) };

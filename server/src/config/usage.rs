@@ -1,0 +1,42 @@
+//! How long stored usage is kept.
+
+use super::Reader;
+use store::Kept;
+
+/// A year and a month: each invoice line of a year opens to its calls.
+const LIVE: u32 = 400;
+const TEST: u32 = 30;
+/// Three years.
+const HOURLY: u32 = 1_100;
+const LONGEST: u32 = 36_500;
+
+pub(super) fn read(reader: &mut Reader) -> Kept {
+    let kept = Kept {
+        live: days(reader, "TURNPIKE_KEEP_LIVE_EVENTS", Some(LIVE)),
+        test: days(reader, "TURNPIKE_KEEP_TEST_EVENTS", Some(TEST)),
+        hourly: days(reader, "TURNPIKE_KEEP_HOURLY_USAGE", Some(HOURLY)),
+        daily: days(reader, "TURNPIKE_KEEP_DAILY_USAGE", None),
+    };
+    let longest = u32::MAX;
+    if kept.daily.unwrap_or(longest) < kept.hourly.unwrap_or(longest) {
+        reader.problem(
+            "TURNPIKE_KEEP_DAILY_USAGE",
+            "days are made of hours: keep them as long as TURNPIKE_KEEP_HOURLY_USAGE or longer",
+        );
+    }
+    kept
+}
+
+fn days(reader: &mut Reader, name: &'static str, default: Option<u32>) -> Option<u32> {
+    let Some(written) = reader.text(name) else { return default };
+    match written.as_str() {
+        "forever" => None,
+        text => match text.parse() {
+            Ok(days) if (1..=LONGEST).contains(&days) => Some(days),
+            _ => {
+                reader.problem(name, format!("{written:?} is not a number of days from 1 to {LONGEST}, nor forever"));
+                default
+            }
+        },
+    }
+}
