@@ -13,7 +13,7 @@ use crate::{
 use domain::id::InvoiceId;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use store::invoices::{Invoice, InvoiceLine};
+use store::invoices::{CountingNote, Invoice, InvoiceLine};
 
 #[component]
 pub fn InvoicePage() -> impl IntoView {
@@ -57,6 +57,7 @@ pub fn InvoiceSheet(
     let label = format!("Invoice {number}");
     let (partner, plan, total) = (invoice.partner_name, invoice.plan_name, invoice.total);
     let rows = lines.into_iter().map(row).collect_view();
+    let counting = counting(invoice.counting);
     view! {
         <section class="invoice" aria-label=label>
             <header class="invoice-head">
@@ -92,9 +93,21 @@ pub fn InvoiceSheet(
                     {rows}
                 </DataTable>
             </div>
-            <p class="invoice-note">"Test calls, refused calls and calls that failed with a 5xx of the API are never on an invoice."</p>
+            {counting}
         </section>
     }
+}
+
+/// What counted, for each product.
+fn counting(notes: Vec<CountingNote>) -> AnyView {
+    if notes.is_empty() {
+        return view! { <p class="invoice-note">"Test calls and errors of our own are never on an invoice."</p> }
+            .into_any();
+    }
+    let notes = notes.into_iter().map(|CountingNote { product, rule }| {
+        view! { <p class="invoice-note"><strong>{product}</strong> " " {rule}</p> }
+    });
+    notes.collect_view().into_any()
 }
 
 fn row(line: InvoiceLine) -> impl IntoView {

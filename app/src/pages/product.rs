@@ -27,6 +27,7 @@ pub fn ProductPage() -> impl IntoView {
         let line = found.product.line.clone();
         let open = found.product.is_open();
         let description = found.document.description().to_owned();
+        let counting = found.product.counting.clone();
         let version = format!("Version {}", found.document.version());
         let contents = contents(&found, None);
         let list = matching(&found, &query);
@@ -54,6 +55,7 @@ pub fn ProductPage() -> impl IntoView {
                         <Card title="How to call it" description="Send your key with every call. A test key reaches the same API and is never charged.">
                             <CodeBlock code=curl language="shell" title="Base address and key" short=true/>
                         </Card>
+                        <Card title="What counts" description=counting/>
                         <FilterBar action=format!("/products/{code}") label="Search this reference">
                             <TextField label="Search" name="q" kind="search" value=query.clone() placeholder="Path, name or words"/>
                             <Button icon=IconName::Search>"Search"</Button>

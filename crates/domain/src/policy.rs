@@ -7,6 +7,7 @@ mod admission;
 mod authentication;
 mod cache;
 mod cost;
+mod counting;
 mod idempotency;
 mod operation;
 mod upstream;
@@ -15,6 +16,7 @@ pub use admission::{Admission, Concurrency, Credit, Pace, Preset, Throttle};
 pub use authentication::{Algorithm, Authentication, Issuer, Proof};
 pub use cache::{Cache, CachePrice};
 pub use cost::Cost;
+pub use counting::{Counted, CountedRefusals, Counting, StatusClass, countable_refusals};
 pub use idempotency::Idempotency;
 pub(crate) use operation::is_name;
 pub use operation::{FeatureGate, IdempotencyKey, OperationPolicy, ParameterGate};
@@ -35,6 +37,9 @@ pub struct Policy {
     /// Answers that are kept; `None` keeps none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cache: Option<Cache>,
+    /// Which calls cost units.
+    #[serde(skip_serializing_if = "is_default")]
+    pub counting: Counting,
     #[serde(skip_serializing_if = "is_default")]
     pub idempotency: Idempotency,
     /// What happens to calls that need units while neither a lease nor Postgres has any.
@@ -68,6 +73,7 @@ impl Policy {
         if let Some(cache) = &self.cache {
             cache.problems(&mut problems);
         }
+        self.counting.problems(&mut problems);
         self.idempotency.problems(&mut problems);
         if self.max_body_bytes == Some(0) {
             problems.push(Problem::new(
@@ -79,6 +85,11 @@ impl Policy {
             operation.problems(&format!("operations.{code}"), &mut problems);
         }
         problems
+    }
+
+    /// What counts, in words for partners.
+    pub fn counting_sentence(&self) -> String {
+        self.counting.sentence(self.cache.as_ref().map(|cache| cache.price))
     }
 
     /// The policy of that operation, where it has one of its own.

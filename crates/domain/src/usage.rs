@@ -14,7 +14,8 @@ pub mod wire;
 
 /// One call, as it ended.
 ///
-/// A refused call is an event too, with zero `units`: it explains the answer and is never billed.
+/// A refused call is an event too: it explains the answer. It has zero `units`, unless the product's rule
+/// ([`crate::policy::Counting`]) says otherwise.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsageEvent<Text = String> {
     /// When the request arrived, by the gateway's clock (which a test clock may move). Kept in whole microseconds.
@@ -38,8 +39,8 @@ pub struct UsageEvent<Text = String> {
     /// What the client was answered.
     pub status: u16,
     pub outcome: Outcome,
-    /// Billable units: the operation's weight where [`is_billable_status`] and the whole answer was handed over, or at least
-    /// one byte of its body before the client left; else zero.
+    /// Billable units, as the product's rule says; without one the operation's weight where the API answered with less than 500
+    /// and the whole answer was handed over, or at least one byte of its body before the client left, else zero.
     pub units: u64,
     /// Of those, the units that were paid with prepaid credit. The others count in the quota.
     pub credits: u64,
@@ -160,10 +161,4 @@ impl Outcome {
             _ => plain.into_iter().find(|outcome| outcome.code() == code),
         }
     }
-}
-
-/// Whether a call that was answered with this status counts: 101 (a WebSocket), 2xx, 3xx and 4xx of the upstream do, its 5xx
-/// do not.
-pub const fn is_billable_status(status: u16) -> bool {
-    matches!(status, 101 | 200..=499)
 }

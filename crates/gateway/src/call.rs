@@ -10,14 +10,18 @@ use crate::{
     headers, idempotency, identity,
     matching::{self, Reached, Target},
     meter::{Metered, Reply, Source, Upload, UploadState},
-    reserve::{self, Draft, Ending, Permit},
+    reserve::{self, Draft, Ending, Permit, Reservation},
     respond::{Refusal, SaidCost, Standings},
     upstream::{Answer, AnswerBody},
     watch::{self, Sums},
     websocket,
 };
 use bytes::Bytes;
-use domain::{key_text::Environment, refusal::Code, usage::Outcome};
+use domain::{
+    key_text::Environment,
+    refusal::Code,
+    usage::{Outcome, UsageEvent},
+};
 use http::{Request, Response, Version, header::HOST};
 use http_body::Body;
 use std::{cell::Cell, rc::Rc, time::Instant};
@@ -104,7 +108,7 @@ pub(crate) async fn answer(
 
 /// What an admitted call takes: its places and its units.
 pub(crate) struct Spent {
-    reservation: Option<reserve::Reservation>,
+    reservation: Option<Reservation>,
     places: reserve::Places,
 }
 
@@ -309,19 +313,32 @@ pub(crate) fn refuse(
     if let Some((_, plan)) = caller.and_then(matching::terms) {
         plan.metrics.count(ending.outcome, ending.status);
     }
-    watch::tell(&core.shared, draft, caller, reached, ending, Sums { duration, ..Sums::default() });
+    // What room is left belongs to calls that were admitted.
+    let fits = core.shared.recorder.has_room(core.index);
+    let price =
+        product.filter(|_| fits && reached.operation.is_some()).map_or(0, |product| product.counting.refusal(code));
+    let held = caller.and_then(|caller| reserve::take_at_hand(core, caller, price, draft.at));
+    let mut units = if held.is_some() { price } else { 0 };
     if let Some(caller) = caller {
         core.shared.metrics.count_partner(caller.partner().id, ending.outcome, ending.status);
-        let event = reserve::event(core, draft, caller, reached, ending, duration);
-        // What room is left belongs to calls that were admitted.
-        let fits = core.shared.recorder.has_room(core.index);
-        if !fits || core.shared.recorder.record(core.index, &event).is_err() {
+        let held = held.flatten();
+        let event = UsageEvent {
+            units,
+            credits: held.as_ref().map_or(0, Reservation::credits),
+            period: held.as_ref().map(Reservation::period),
+            ..reserve::event(core, draft, caller, reached, ending, duration)
+        };
+        if fits && core.shared.recorder.record(core.index, &event).is_ok() {
+            held.into_iter().for_each(Reservation::spend);
+        } else {
+            units = 0;
             core.shared.metrics.unrecorded.increment(1);
         }
     }
+    watch::tell(&core.shared, draft, caller, reached, ending, Sums { units, duration, ..Sums::default() });
     let mut response = refusal.answer(&core.shared.portal_url, &draft.request_id);
     let pays = caller.is_some_and(|caller| caller.key().environment == Environment::Live);
-    let cost = if pays { SaidCost::Units(0) } else { SaidCost::Nothing };
+    let cost = if pays { SaidCost::Units(units) } else { SaidCost::Nothing };
     standings.fields(&draft.request_id, cost).put(response.headers_mut());
     response
 }

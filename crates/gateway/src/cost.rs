@@ -9,7 +9,7 @@ use crate::{
     upstream::{Answer, AnswerBody, Begun, ExchangeError},
 };
 use bytes::{Bytes, BytesMut};
-use domain::{policy, refusal::Code, usage::is_billable_status};
+use domain::{policy, refusal::Code};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING},
@@ -92,7 +92,8 @@ pub(crate) async fn measure(
     };
     let reserved = target.reserved();
     let (price, metrics) = (target.price, &target.product().metrics);
-    if units == Some(None) && price.is_none() && is_billable_status(answer.head.status.as_u16()) {
+    let counts = target.product().counting.counts(answer.head.status.as_u16());
+    if units == Some(None) && price.is_none() && counts {
         metrics.cost_unreadable.increment(1);
     }
     permit.used = price.or(units.flatten());

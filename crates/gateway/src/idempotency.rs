@@ -124,18 +124,25 @@ impl Entered {
         }
     }
 
-    /// Records the answer of an earlier call as this one's, for nothing.
-    fn replay(mut self, answer: kept::Kept, standings: &Standings) -> Response<Reply> {
-        let Some((target, draft)) = self.parts.take() else { return Response::new(Reply::Whole(Bytes::new())) };
+    /// Records the answer of an earlier call as this one's, for what the product's rule says.
+    async fn replay(mut self, answer: kept::Kept, standings: &Standings) -> Response<Reply> {
+        let held = match &self.parts {
+            Some((target, draft)) => reserve::take_for_replay(&self.core, target, draft).await,
+            None => None,
+        };
+        let Some((mut target, draft)) = self.parts.take() else { return Response::new(Reply::Whole(Bytes::new())) };
         let request_id = draft.request_id.clone();
-        let permit = Permit::new(self.core.clone(), target, draft, None);
+        let (units, held) = held.unwrap_or_default();
+        target.price = Some(units);
+        let permit = Permit::new(self.core.clone(), target, draft, held);
         permit.bytes_in.set(self.bytes_in);
         let (status, bytes_out) = (answer.status.as_u16(), answer.body.len() as u64);
+        let cost = permit.announced(status, Some(bytes_out));
         if let Err(error) = permit.settle(Ending { status, outcome: Outcome::Replayed, bytes_out }) {
             tracing::error!(%error, "a replay is not recorded");
         }
         let mut response = answer.replay();
-        standings.fields(&request_id, SaidCost::Units(0)).put(response.headers_mut());
+        standings.fields(&request_id, cost.into()).put(response.headers_mut());
         response
     }
 }
@@ -167,7 +174,7 @@ async fn carry_out(
     let decided = asked.decide(body, &mut cached, &mut standings, &mut entered.bytes_in).await;
     let Fresh { store, attempt, spent, body, held } = match decided {
         Ok(Decision::Fresh(fresh)) => fresh,
-        Ok(Decision::Replay(kept)) => return entered.replay(kept, &standings),
+        Ok(Decision::Replay(kept)) => return entered.replay(kept, &standings).await,
         Err(refusal) => return entered.refuse(refusal, &standings),
     };
     let Some((target, draft)) = entered.parts.take() else { return Response::new(Reply::Whole(Bytes::new())) };

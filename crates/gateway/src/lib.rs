@@ -27,6 +27,7 @@ mod call;
 mod client_address;
 mod config;
 mod cost;
+mod counting;
 mod decimal;
 mod fields;
 mod forward;

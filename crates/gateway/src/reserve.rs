@@ -1,9 +1,9 @@
 //! The quota: units are taken before the call is forwarded, and a [`Permit`] holds them until it is known what happened.
 //!
-//! What costs the operation's weight: the upstream answered with less than 500, and its whole answer was handed over to the
-//! client's connection, or at least one byte of the body before the client left. Otherwise a client that always leaves before
-//! the end would never pay. Everything else (a 5xx, an answer that the upstream broke off, a client that left before the
-//! first byte) gives the units back and is recorded with zero.
+//! What costs the operation's weight, unless the product's rule ([`crate::counting`]) says otherwise: the upstream answered with
+//! less than 500, and its whole answer was handed over to the client's connection, or at least one byte of the body before the
+//! client left. Otherwise a client that always leaves before the end would never pay. Everything else (a 5xx, an answer that
+//! the upstream broke off, a client that left before the first byte) gives the units back and is recorded with zero.
 
 use crate::{
     accept::Core,
@@ -23,7 +23,7 @@ use crate::{
 use domain::{
     key_text::Environment,
     refusal::Code,
-    usage::{Outcome, UsageEvent, is_billable_status},
+    usage::{Outcome, UsageEvent},
 };
 use http::Method;
 use jiff::Timestamp;
@@ -38,8 +38,8 @@ use std::{
 mod hold;
 mod unanswered;
 
-use hold::No;
 pub(crate) use hold::Reservation;
+use hold::{Asking, No};
 pub(crate) use unanswered::Unanswered;
 
 /// What is known of a call from its first moment.
@@ -74,25 +74,56 @@ pub(crate) async fn take(
         admission.withdraw(standings);
         return Err(Refusal::of(Code::MeteringUnavailable));
     }
-    let mut since = None;
-    let reservation = loop {
-        let held = if live { hold::hold(core, target, weight, draft.at, &mut since, standings) } else { Ok(None) };
-        match held {
-            Ok(reservation) => break Ok(reservation),
-            Err(No::Refused(refusal)) => break Err(refusal),
-            Err(No::Short(shortage)) => {
-                let unanswered = Unanswered::new(core, target, draft);
-                Box::pin(shortage.over()).await;
-                unanswered.over();
-            }
-        }
-    };
+    let reservation = if live { wait_for(core, target, weight, draft, standings).await } else { Ok(None) };
     let reservation = reservation.and_then(|held| admit::pace(core, target, held));
     match reservation {
         Ok(_) => admission.keep(),
         Err(_) => admission.withdraw(standings),
     }
     reservation
+}
+
+/// Takes the units, and waits until more have come where this node holds too few.
+async fn wait_for(
+    core: &Core,
+    target: &Target,
+    units: u64,
+    draft: &Draft,
+    standings: &mut Standings,
+) -> Result<Option<Reservation>, Refusal> {
+    let mut since = None;
+    loop {
+        match hold::hold(core, Asking::of(target, units), draft.at, &mut since, standings) {
+            Ok(reservation) => return Ok(reservation),
+            Err(No::Refused(refusal)) => return Err(refusal),
+            Err(No::Short(shortage)) => {
+                let unanswered = Unanswered::new(core, target, draft);
+                Box::pin(shortage.over()).await;
+                unanswered.over();
+            }
+        }
+    }
+}
+
+/// What an answer that is given again takes. `None` where it is free: by the rule, or because the partner has not that many
+/// units left.
+pub(crate) async fn take_for_replay(core: &Core, target: &Target, draft: &Draft) -> Option<(u64, Option<Reservation>)> {
+    let units = target.product().counting.replay(target.operation().weight);
+    if units == 0 || target.caller.key().environment != Environment::Live {
+        return None;
+    }
+    let held = wait_for(core, target, units, draft, &mut Standings::default()).await;
+    Some((units, held.ok()?))
+}
+
+/// What a refusal takes, which waits for nothing. `None` where it is free: it costs nothing, the partner has not that many units
+/// left, or they are not at hand.
+pub(crate) fn take_at_hand(core: &Core, caller: &Caller, units: u64, at: Timestamp) -> Option<Option<Reservation>> {
+    if units == 0 || caller.key().environment != Environment::Live {
+        return None;
+    }
+    let asking = Asking { caller, units, overdraft: None };
+    hold::hold(core, asking, at, &mut None, &mut Standings::default()).ok()
 }
 
 /// Among the partner's calls in flight, and among those at the upstream.
@@ -193,7 +224,7 @@ impl Permit {
         let operation = self.target.operation();
         let live = self.target.caller.key().environment == Environment::Live;
         match &operation.cost {
-            _ if !live || !is_billable_status(status) => Some(0),
+            _ if !live || !self.target.product().counting.counts(status) => Some(0),
             _ if self.target.price.is_some() => self.target.price,
             None => Some(operation.weight),
             Some(Cost::Bytes(_)) if bytes.is_none() => None,
@@ -245,8 +276,10 @@ impl Permit {
     ) -> (Result<T, RecordError>, Used) {
         self.settled = true;
         let units = match ending.outcome {
-            Outcome::Served | Outcome::Cached => self.cost(ending),
-            Outcome::ClientGone if ending.bytes_out > 0 => self.cost(ending),
+            Outcome::Served | Outcome::Cached | Outcome::Replayed => self.cost(ending),
+            Outcome::ClientGone if ending.bytes_out > 0 && self.target.product().counting.interrupted => {
+                self.cost(ending)
+            }
             _ => 0,
         };
         let duration = self.draft.arrived.elapsed();

@@ -7,6 +7,7 @@ use crate::{
     admit::PlanAdmission,
     cache,
     cost::Cost,
+    counting::Counting,
     leases::{Account, Leases},
     observe::{PlanMetrics, ProductMetrics},
     router::Router,
@@ -163,6 +164,8 @@ pub(crate) struct Product {
     pub overdraft: Option<u64>,
     /// `None` keeps no answers.
     pub cache: Option<cache::Rules>,
+    /// Which calls cost units.
+    pub counting: Counting,
     pub route: String,
     /// How long its operations' answers are kept for retries.
     pub idempotency: Idempotency,

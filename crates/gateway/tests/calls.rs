@@ -19,6 +19,7 @@ mod calls {
     mod certificates;
     mod client_certificate;
     mod cost;
+    mod counting;
     mod credentials;
     mod entitlement;
     mod floods;

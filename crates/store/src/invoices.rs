@@ -11,12 +11,13 @@ use domain::{
     money::{Currency, Money},
     period::Period,
     plan::Collect,
+    policy::Policy,
     rating::LineKind,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
-use std::{fmt, str::FromStr};
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 use uuid::Uuid;
 
 /// What became of an invoice, in the order in which it can: it never goes back.
@@ -53,7 +54,19 @@ pub struct Invoice {
     pub collect: Collect,
     /// Why Stripe does not hold it as it should, for the operator.
     pub push_problem: Option<String>,
+    /// Which calls of its products counted, as the rules were when the period was closed. Empty on invoices made before this was
+    /// kept, and where there is no usage.
+    pub counting: Vec<CountingNote>,
     pub created_at: Timestamp,
+}
+
+/// A product's rule in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CountingNote {
+    /// The product's name.
+    pub product: String,
+    /// As [`domain::policy::Counting::sentence`] told it.
+    pub rule: String,
 }
 
 /// A line of an invoice, as it was when the period was closed.
@@ -103,7 +116,7 @@ macro_rules! invoices {
         concat!(
             "select i.id, i.partner_id, p.name as partner_name, i.number, i.subscription_id, i.plan_version_id,
                  plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
-                 i.collect, i.push_problem, i.created_at
+                 i.collect, i.push_problem, i.counting, i.created_at
              from invoices i
              join partners p on p.id = i.partner_id
              join plan_versions v on v.id = i.plan_version_id
@@ -269,11 +282,12 @@ pub(crate) async fn insert(
     if sum != invoice.total.micros || invoice.lines.iter().any(|line| line.amount.currency != invoice.total.currency) {
         return Err(StoreError::invalid("total", "The lines of an invoice add up to its total"));
     }
+    let counting = counting(tx, &invoice.lines).await?;
     let id = InvoiceId(Uuid::now_v7());
     sqlx::query(
         "insert into invoices (partner_id, id, subscription_id, plan_version_id, period_start, period_end, time_zone,
-             currency, total_micros, status, collect, created_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11)",
+             currency, total_micros, status, collect, created_at, updated_at, counting)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11, $12)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -286,6 +300,7 @@ pub(crate) async fn insert(
     .bind(invoice.total.micros)
     .bind(invoice.collect.code())
     .bind(Ts(now))
+    .bind(Json(counting))
     .execute(&mut **tx)
     .await?;
     for (position, line) in (0_i32..).zip(&invoice.lines) {
@@ -310,6 +325,23 @@ pub(crate) async fn insert(
     Ok(id)
 }
 
+/// The rules of the products that the lines are for, by name.
+async fn counting(
+    tx: &mut Transaction<'static, Postgres>,
+    lines: &[NewInvoiceLine],
+) -> Result<Vec<CountingNote>, sqlx::Error> {
+    let products: BTreeSet<Uuid> = lines.iter().filter_map(|line| Some(line.product?.0)).collect();
+    let rows = sqlx::query("select name, policy from products where id = any($1) order by lower(name), id")
+        .bind(products.into_iter().collect::<Vec<_>>())
+        .fetch_all(&mut **tx)
+        .await?;
+    let note = |row: &PgRow| {
+        let Json(policy): Json<Policy> = row.try_get("policy")?;
+        Ok(CountingNote { product: row.try_get("name")?, rule: policy.counting_sentence() })
+    };
+    rows.iter().map(note).collect()
+}
+
 fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
     Ok(Invoice {
         id: InvoiceId(row.try_get("id")?),
@@ -325,6 +357,7 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
         status: row.parsed("status")?,
         collect: row.parsed("collect")?,
         push_problem: row.try_get("push_problem")?,
+        counting: row.try_get::<Json<Vec<CountingNote>>, _>("counting")?.0,
         created_at: row.at("created_at")?,
     })
 }

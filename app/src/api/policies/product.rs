@@ -3,8 +3,8 @@
 use super::typed::Typed;
 use crate::form::Failure;
 use domain::policy::{
-    AllowanceOutage, Authentication, Breaker, Cache, CachePrice, HealthCheck, Idempotency, Issuer, Policy, Proof,
-    Retry, Target, Timeouts, Upstream,
+    AllowanceOutage, Authentication, Breaker, Cache, CachePrice, Counted, CountedRefusals, Counting, HealthCheck,
+    Idempotency, Issuer, Policy, Proof, Retry, StatusClass, Target, Timeouts, Upstream,
 };
 use std::collections::HashMap;
 
@@ -18,6 +18,7 @@ pub(super) fn read(texts: &HashMap<String, String>, there: Policy) -> Result<Pol
         authentication: authentication(&mut typed),
         upstream: upstream(&mut typed),
         cache: typed.is_ticked("cache.on").then(|| cache(&mut typed)),
+        counting: counting(&mut typed),
         idempotency: idempotency(&mut typed),
         allowance_outage: match typed.text("allowance_outage") {
             "open" => AllowanceOutage::Open { overdraft_units: typed.number("allowance_outage.units").unwrap_or(0) },
@@ -117,6 +118,22 @@ fn cache(typed: &mut Typed<'_>) -> Cache {
     }
 }
 
+fn counting(typed: &mut Typed<'_>) -> Counting {
+    let ticked = |typed: &mut Typed<'_>, class: StatusClass| typed.is_ticked(&format!("counting.{}", class.text()));
+    let codes = typed.list("counting.refusals.codes");
+    let units = typed.number("counting.refusals.units").unwrap_or(1);
+    Counting {
+        statuses: StatusClass::ALL.into_iter().filter(|class| ticked(typed, *class)).collect(),
+        interrupted: typed.is_ticked("counting.interrupted"),
+        replays: match typed.text("counting.replays") {
+            "full" => Counted::Full,
+            "units" => Counted::Units(typed.number("counting.replays.units").unwrap_or(1)),
+            _ => Counted::Free,
+        },
+        refusals: (!codes.is_empty()).then(|| CountedRefusals { codes: codes.into_iter().collect(), units }),
+    }
+}
+
 fn idempotency(typed: &mut Typed<'_>) -> Idempotency {
     let usual = Idempotency::default();
     Idempotency {
@@ -138,8 +155,38 @@ mod tests {
     fn an_untouched_form_is_the_default_and_keeps_the_operations() {
         let mut there = Policy::default();
         there.operations.insert("pay".to_owned(), Default::default());
-        let read = read(&texts(&[("authentication.accept.0", "key")]), there.clone()).expect("a policy");
+        let untouched = [
+            ("authentication.accept.0", "key"),
+            ("counting.2xx", "true"),
+            ("counting.3xx", "true"),
+            ("counting.4xx", "true"),
+            ("counting.interrupted", "true"),
+            ("counting.replays", "free"),
+        ];
+        let read = read(&texts(&untouched), there.clone()).expect("a policy");
         assert_eq!(read, there);
+    }
+
+    #[test]
+    fn what_counts_is_read_whole() {
+        let typed = [
+            ("authentication.accept.0", "key"),
+            ("counting.2xx", "true"),
+            ("counting.5xx", "true"),
+            ("counting.replays", "units"),
+            ("counting.replays.units", "2"),
+            ("counting.refusals.codes", "limit-exceeded, bad-request"),
+            ("counting.refusals.units", "3"),
+        ];
+        let read = read(&texts(&typed), Policy::default()).expect("a policy");
+        let codes = ["limit-exceeded".to_owned(), "bad-request".to_owned()].into();
+        let expected = Counting {
+            statuses: [StatusClass::Success, StatusClass::ServerError].into(),
+            interrupted: false,
+            replays: Counted::Units(2),
+            refusals: Some(CountedRefusals { codes, units: 3 }),
+        };
+        assert_eq!(read.counting, expected);
     }
 
     #[test]
@@ -152,6 +199,7 @@ mod tests {
             ("upstream.timeouts.connect_ms", "soon"),
             ("cache.on", "true"),
             ("cache.max_body_bytes", "0"),
+            ("counting.refusals.codes", "overloaded"),
         ]);
         let Err(Failure(problems)) = read(&texts, Policy::default()) else { panic!("it has mistakes") };
         let fields: Vec<&str> = problems.iter().map(|(field, _)| field.as_str()).collect();
@@ -165,6 +213,7 @@ mod tests {
                 "authentication.issuers.0.algorithms",
                 "upstream.targets.0.url",
                 "cache.max_body_bytes",
+                "counting.refusals.codes",
             ]
         );
     }

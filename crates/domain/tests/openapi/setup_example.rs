@@ -133,6 +133,10 @@ fn everything() -> (Value, Value) {
             "public": true, "max_bytes": 9, "max_body_bytes": 8, "default_fresh_seconds": 7,
             "stale_while_revalidate_seconds": 6, "price": {"units": 5},
         },
+        "counting": {
+            "statuses": ["2xx", "5xx"], "interrupted": false, "replays": {"units": 2},
+            "refusals": {"codes": ["bad-request", "limit-exceeded"], "units": 3},
+        },
         "idempotency": {"keep_seconds": 61, "max_body_bytes": 5, "max_request_bytes": 4},
         "allowance_outage": {"open": {"overdraft_units": 1}},
         "max_body_bytes": 1,

@@ -6,8 +6,9 @@
 use crate::{
     accept::Core,
     admit::Paced,
+    authenticate::Caller,
     leases::{Account, Short, answered},
-    matching::Target,
+    matching::{self, Target},
     respond::{QuotaStanding, Refusal, Standings},
     snapshot::{CurrentPeriod, Plan},
 };
@@ -170,20 +171,20 @@ impl Drop for Reservation {
 /// the call began to wait for units.
 pub(super) fn hold(
     core: &Core,
-    target: &Target,
-    units: u64,
+    asking: Asking<'_>,
     now: Timestamp,
     since: &mut Option<Instant>,
     standings: &mut Standings,
 ) -> Result<Option<Reservation>, No> {
-    let Some((subscription, plan)) = target.terms() else { return Ok(None) };
+    let Some((subscription, plan)) = matching::terms(asking.caller) else { return Ok(None) };
     let Some(current) = subscription.current(plan, now) else {
         let needed = plan.quota.is_some() || plan.takes_credit;
         return if needed { Err(No::Refused(Refusal::of(Code::NoSubscription))) } else { Ok(None) };
     };
-    let partner = target.caller.partner();
+    let partner = asking.caller.partner();
     let account = current.quota(partner.id, &core.shared.leases);
-    let mut holding = Holding { target, plan, units, since, reset_seconds: reset(&current, now) };
+    let mut holding =
+        Holding { overdraft: asking.overdraft, plan, units: asking.units, since, reset_seconds: reset(&current, now) };
     let hard = plan.quota.filter(|quota| quota.beyond == Beyond::Block || plan.takes_credit).map(|quota| quota.units);
     let period = current.period;
     let reserved = match plan.takes_credit {
@@ -208,9 +209,25 @@ pub(super) fn hold(
     }
 }
 
-/// What a call asks for.
+/// Who asks for units.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asking<'a> {
+    pub caller: &'a Caller,
+    pub units: u64,
+    /// As in [`crate::snapshot::Product::overdraft`].
+    pub overdraft: Option<u64>,
+}
+
+impl<'a> Asking<'a> {
+    /// A call that is to be forwarded.
+    pub(super) fn of(target: &'a Target, units: u64) -> Self {
+        Self { caller: &target.caller, units, overdraft: target.product().overdraft }
+    }
+}
+
+/// What a call asks for, and what its plan says.
 struct Holding<'a> {
-    target: &'a Target,
+    overdraft: Option<u64>,
     plan: &'a Plan,
     units: u64,
     since: &'a mut Option<Instant>,
@@ -282,8 +299,7 @@ impl Holding<'_> {
             }
             Short::Unknown => {}
         }
-        let cap = self.target.product().overdraft;
-        let used = cap.and_then(|cap| account.overdraw(units, cap));
+        let used = self.overdraft.and_then(|cap| account.overdraw(units, cap));
         used.map(Left::Overdraft).ok_or_else(|| No::Refused(Refusal::of(Code::AllowanceUnavailable)))
     }
 

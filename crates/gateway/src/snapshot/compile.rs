@@ -8,6 +8,7 @@ use crate::{
     admit::{self, PlanAdmission},
     cache,
     cost::Cost,
+    counting::Counting,
     observe::{PlanMetrics, ProductMetrics},
     respond,
     router::Router,
@@ -116,6 +117,7 @@ fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Bo
             .cache
             .as_ref()
             .map(|cache| cache::Rules::compile(&from.code, cache, &from.policy.authentication)),
+        counting: Counting::new(&from.policy.counting),
         route: from.route.clone(),
         idempotency: from.policy.idempotency,
         metrics: ProductMetrics::new(&from.code),

@@ -26,6 +26,8 @@ pub struct VisibleProduct {
     pub operations: Vec<Operation>,
     /// Those of them that take an Idempotency-Key, by code.
     pub keyed: BTreeMap<String, KeyedOperation>,
+    /// Which calls cost units, in words.
+    pub counting: String,
 }
 
 /// What an operation says of Idempotency-Keys.
@@ -123,8 +125,9 @@ fn look(row: &PgRow, terms: Option<&PlanTerms>) -> Result<Option<VisibleProduct>
     if !visible {
         return Ok(None);
     }
-    let mut product = VisibleProduct { line, grant, operations: Vec::new(), keyed: BTreeMap::new() };
     let Json(policy): Json<Policy> = row.try_get("policy")?;
+    let (operations, keyed, counting) = (Vec::new(), BTreeMap::new(), policy.counting_sentence());
+    let mut product = VisibleProduct { line, grant, operations, keyed, counting };
     for (code, operation) in policy.operations {
         if !product.may_know_of(&code) {
             continue;

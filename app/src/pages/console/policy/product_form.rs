@@ -5,7 +5,8 @@ use crate::{components::*, flash::Flash};
 use domain::{
     id::ProductId,
     policy::{
-        AllowanceOutage, Authentication, Cache, CachePrice, HealthCheck, Issuer, Policy, Proof, Protocol, Upstream,
+        AllowanceOutage, Authentication, Cache, CachePrice, Counted, Counting, HealthCheck, Issuer, Policy, Proof,
+        Protocol, StatusClass, Upstream, countable_refusals,
     },
 };
 use leptos::prelude::*;
@@ -33,6 +34,8 @@ pub(super) fn ProductPolicyForm(id: ProductId, policy: Policy, flash: Flash) -> 
     let targets = targets(&fields, &policy.upstream);
     let times = times(&fields, &policy.upstream);
     let trouble = trouble(&fields, &policy.upstream);
+    let told = policy.counting_sentence();
+    let counting = counting(&fields, &policy.counting);
     let cache = cache(&fields, policy.cache);
     let (keep, longest) = (policy.idempotency.keep_seconds, policy.idempotency.max_body_bytes);
     let request = fields.value("idempotency.max_request_bytes", policy.idempotency.max_request_bytes);
@@ -91,6 +94,10 @@ pub(super) fn ProductPolicyForm(id: ProductId, policy: Policy, flash: Flash) -> 
             <FormSection title="Targets" description="More addresses of the same API beside the product's own. A larger share gets more calls.">{targets}</FormSection>
             <FormSection title="Times" description="In milliseconds. The product's timeout is the wait for the beginning of an answer.">{times}</FormSection>
             <FormSection title="When it fails" description="Targets that fail are left alone for a while; calls of which nothing was sent go to another.">{trouble}</FormSection>
+            <FormSection title="What counts" description="Which calls cost units. Our own errors never do. Partners read the rule on the product's page and on their invoices.">
+                {counting}
+                <p class="field-hint">"Partners read now: " {told}</p>
+            </FormSection>
             <FormSection title="Cache" description="Answers are kept by what they say of themselves (RFC 9111), for each partner apart.">{cache}</FormSection>
             <FormSection title="Idempotency-Key" description="For operations that take the header.">
                 <FormRow>{keep} {longest} {request}</FormRow>
@@ -283,6 +290,60 @@ fn trouble(fields: &Fields, own: &Upstream) -> AnyView {
         <FormRow>{within} {threshold}</FormRow>
     }
     .into_any()
+}
+
+fn counting(fields: &Fields, own: &Counting) -> AnyView {
+    let classes = StatusClass::ALL.into_iter().map(|class| {
+        let label = match class {
+            StatusClass::Success => "Answers of the API with 2xx, and WebSockets",
+            StatusClass::Redirection => "Answers with 3xx",
+            StatusClass::ClientError => "Answers with 4xx",
+            StatusClass::ServerError => "Answers with 5xx",
+        };
+        fields.tick(&format!("counting.{}", class.text()), label, own.statuses.contains(&class))
+    });
+    let classes = classes.collect_view();
+    let interrupted = fields.tick(
+        "counting.interrupted",
+        "Calls that the client breaks off after the first byte of the answer's body",
+        own.interrupted,
+    );
+    let (kind, units) = match own.replays {
+        Counted::Free => ("free", None),
+        Counted::Full => ("full", None),
+        Counted::Units(units) => ("units", Some(units)),
+    };
+    let replays = fields.choice(
+        "counting.replays",
+        "An answer given again for its Idempotency-Key",
+        fields.value("counting.replays", kind),
+        &[("free", "Free"), ("full", "The operation's units"), ("units", "So many units")],
+    );
+    let replayed = fields.number(
+        "counting.replays.units",
+        "Units",
+        fields.any("counting.replays.units", units),
+        "units",
+        "Where it costs so many",
+    );
+    let refusals = own.refusals.as_ref();
+    let codes = refusals.map(|rule| rule.codes.iter().cloned().collect::<Vec<_>>().join(", "));
+    let known: Vec<&str> = countable_refusals().map(|code| code.describe().code).collect();
+    let codes = fields.text(
+        "counting.refusals.codes",
+        "Refusals that cost units",
+        fields.any("counting.refusals.codes", codes),
+        &format!("Empty: none. These may: {}", known.join(", ")),
+    );
+    let each = fields.number(
+        "counting.refusals.units",
+        "Each",
+        fields.any("counting.refusals.units", refusals.map(|rule| rule.units)),
+        "units",
+        "Free where no units are left",
+    );
+    view! { {classes} {interrupted} <FormRow>{replays} {replayed}</FormRow> <FormRow>{codes} {each}</FormRow> }
+        .into_any()
 }
 
 fn cache(fields: &Fields, own: Option<Cache>) -> AnyView {
