@@ -55,7 +55,7 @@ pub fn ProductPage() -> impl IntoView {
                         <Card title="How to call it" description="Send your key with every call. A test key reaches the same API and is never charged.">
                             <CodeBlock code=curl language="shell" title="Base address and key" short=true/>
                         </Card>
-                        <Card title="What counts" description=counting/>
+                        <Card title="What counts"><p>{counting}</p></Card>
                         <FilterBar action=format!("/products/{code}") label="Search this reference">
                             <TextField label="Search" name="q" kind="search" value=query.clone() placeholder="Path, name or words"/>
                             <Button icon=IconName::Search>"Search"</Button>

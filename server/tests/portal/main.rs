@@ -5,6 +5,7 @@ mod access_list;
 mod bad_requests;
 mod browser;
 mod company;
+mod counting;
 mod figures;
 mod headers;
 mod keyed_operations;

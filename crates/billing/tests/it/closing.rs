@@ -2,7 +2,11 @@
 
 use crate::shop::{GRACE, Shop, days, hours, terms};
 use billing::{Closing, close_due_periods, project};
-use domain::{key_text::Environment, rating::LineKind};
+use domain::{
+    key_text::Environment,
+    policy::{Counting, Policy, StatusClass},
+    rating::LineKind,
+};
 use jiff::{SignedDuration, Timestamp};
 use store::{Actor, LedgerAccount};
 
@@ -61,6 +65,33 @@ async fn a_period_becomes_one_invoice_to_the_cent_however_often_it_is_closed() {
         shown,
         [(LedgerAccount::Receivable, "$55.01".to_owned()), (LedgerAccount::Revenue, "−$55.01".to_owned())]
     );
+}
+
+#[tokio::test]
+async fn an_invoice_keeps_the_words_of_what_counted_when_it_was_closed() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T08:30:00Z")).await;
+    let rule = |class| {
+        let counting = Counting { statuses: [class].into(), ..Counting::default() };
+        Policy { counting, ..Policy::default() }
+    };
+    let closed_under = |class: StatusClass, end: &'static str| {
+        let (shop, policy) = (&shop, rule(class));
+        async move {
+            shop.live(partner, at(end) - hours(1), &[(1, 10)]).await;
+            shop.store.set_product_policy(shop.product, &policy, Actor::System, at(end)).await.expect("a policy");
+            let made = shop.close(at(end) + hours(1)).await.invoices;
+            shop.store.invoice(partner, made[0]).await.expect("an invoice").0
+        }
+    };
+    let first = closed_under(StatusClass::Success, "2026-04-10T08:30:00Z").await;
+    let second = closed_under(StatusClass::ServerError, "2026-05-10T08:30:00Z").await;
+    let first = shop.store.invoice(partner, first.id).await.expect("an invoice").0;
+    for (invoice, class) in [(first, "2xx"), (second, "5xx")] {
+        let words = format!("Calls that the API answers with {class} count.");
+        assert!(matches!(&invoice.counting[..], [note] if note.product == "Payments" && note.rule.starts_with(&words)));
+    }
 }
 
 #[tokio::test]
