@@ -58,7 +58,8 @@ impl SpoolRecorder {
         options: Options,
         key: Option<&Arc<SealKey>>,
     ) -> Result<Self, SpoolError> {
-        let sealing = |key: &Arc<SealKey>| Sealing { key: key.clone(), node: home.node().to_owned(), epoch: home.epoch() };
+        let sealing =
+            |key: &Arc<SealKey>| Sealing { key: key.clone(), node: home.node().to_owned(), epoch: home.epoch() };
         let open = |lane| {
             let writer = match key {
                 Some(key) => Writer::open_sealed(home.dir(), lane, options, sealing(key))?,
