@@ -60,7 +60,7 @@ pub struct UsageEvent<Text = String> {
     pub region: Text,
     /// The trace that the call is part of (W3C Trace Context).
     pub trace_id: Option<[u8; 16]>,
-    /// How `units` came about, as `weight:5` or `header:x-units`; empty where the call costs nothing.
+    /// How `units` came about, as `weight:5`, `header:x-units`, `cache`, `replay` or `refusal`; empty where the call costs nothing.
     pub price_rule: Text,
     /// What it counts for on meters besides `units`, in the meters' order.
     pub meters: Vec<Metered<Text>>,

@@ -24,7 +24,7 @@ use domain::{
 };
 use http::{Request, Response, Version, header::HOST};
 use http_body::Body;
-use std::{cell::Cell, rc::Rc, time::Instant};
+use std::{borrow::Cow, cell::Cell, rc::Rc, time::Instant};
 
 /// HTTP/1 has no more anyway.
 const MAX_HEADERS: usize = 100;
@@ -326,6 +326,7 @@ pub(crate) fn refuse(
             units,
             credits: held.as_ref().map_or(0, Reservation::credits),
             period: held.as_ref().map(Reservation::period),
+            price_rule: Cow::Borrowed(if units > 0 { "refusal" } else { "" }),
             ..reserve::event(core, draft, caller, reached, ending, duration)
         };
         if fits && core.shared.recorder.record(core.index, &event).is_ok() {

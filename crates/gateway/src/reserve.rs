@@ -293,6 +293,7 @@ impl Permit {
             upstream_us: micros(self.upstream),
             price_rule: Cow::Borrowed(match units {
                 0 => "",
+                _ if ending.outcome == Outcome::Replayed => "replay",
                 // Only an answer that was kept has a price of its own.
                 _ if self.target.price.is_some() => "cache",
                 _ => &self.target.operation().price_rule,

@@ -52,6 +52,13 @@ async fn costs(world: &World, answer: &Answer, units: u64, before: u64, what: &s
     let event = event(world, answer.header("x-request-id")).await;
     assert_eq!(event.units, units, "{what}");
     assert!(units == 0 || event.period == Some(world.period()), "{what} counts in a period");
+    let rule = match event.outcome {
+        _ if units == 0 => "",
+        Outcome::Replayed => "replay",
+        Outcome::Refused(_) => "refusal",
+        _ => "weight:1",
+    };
+    assert_eq!(event.price_rule, rule, "{what}");
     assert_eq!(used(world), before + units, "{what}");
 }
 
