@@ -7,6 +7,7 @@ pub mod access;
 mod cache;
 mod credit;
 pub(crate) mod csv;
+mod events;
 mod extract;
 mod guard;
 mod identities;
@@ -26,6 +27,7 @@ use app::state::AppState;
 use axum::{
     Json, Router,
     extract::DefaultBodyLimit,
+    http::header::CONTENT_TYPE,
     middleware,
     routing::{any, get},
 };
@@ -88,6 +90,10 @@ pub fn router(state: AppState) -> Router {
     let missing = any(|| async { Problem::not_found() });
     guarded
         .route("/api/openapi.json", get(move || async move { Json(description) }))
+        .route(
+            "/api/usage-event.schema.json",
+            get(|| async { ([(CONTENT_TYPE, "application/schema+json")], events::SCHEMA) }),
+        )
         .route("/api", missing.clone())
         .route("/api/{*rest}", missing)
         .with_state(state)
@@ -106,6 +112,9 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(usage::show))
         .routes(routes!(usage::series))
         .routes(routes!(requests::list))
+        .routes(routes!(events::list, events::report))
+        .routes(routes!(events::told::conflicts))
+        .routes(routes!(events::told::late))
         .routes(routes!(invoices::list))
         .routes(routes!(invoices::show))
         .routes(routes!(products::list))

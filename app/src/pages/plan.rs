@@ -95,7 +95,7 @@ fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZo
             let name = match charge.kind {
                 LineKind::BaseFee => "Base fee, if the plan stays to the end of the period".to_owned(),
                 LineKind::IncludedCredit => "Included credit".to_owned(),
-                LineKind::Usage => {
+                LineKind::Usage | LineKind::Adjustment => {
                     format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
                 }
             };

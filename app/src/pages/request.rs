@@ -52,7 +52,10 @@ fn Why(request: LoggedRequest) -> impl IntoView {
 #[component]
 fn Facts(request: LoggedRequest) -> impl IntoView {
     let outcome = match request.outcome.as_str() {
+        "served" if !request.source.is_empty() => "Reported from outside",
         "served" => "Served",
+        "replayed" => "Replayed: the answer of an earlier call was given again",
+        "cached" => "Answered from the cache",
         "refused" => "Refused by the gateway",
         "upstream_failed" => "The API behind the gateway failed",
         _ => "The client went away before the end",
@@ -64,13 +67,17 @@ fn Facts(request: LoggedRequest) -> impl IntoView {
     };
     let reference = (!request.product_code.is_empty() && !request.operation_code.is_empty())
         .then(|| format!("/products/{}/{}", request.product_code, request.operation_code));
+    let known = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+    let (told, region) = (known(&request.source), known(&request.region));
     view! {
         <Card title="The call">
             <DescriptionList>
                 <Description label="Request id"><code>{request.request_id.clone()}</code></Description>
+                <Description label="Event id"><code>{request.event_id.clone()}</code></Description>
                 <Description label="Answer"><StatusCode code=request.status/></Description>
                 <Description label="Outcome">{outcome}</Description>
                 <Description label="Units">{billed}</Description>
+                {counted_by(&request.price_rule).map(|rule| view! { <Description label="Counted by">{rule}</Description> })}
                 <Description label="Environment"><EnvironmentBadge live=request.environment == Environment::Live/></Description>
                 <Description label="App"><a href=format!("/requests?app={}", request.app)>{request.app_name.clone()}</a></Description>
                 <Description label="Key"><a href=format!("/requests?key={}", request.key)>{request.key_name.clone()}</a></Description>
@@ -78,9 +85,30 @@ fn Facts(request: LoggedRequest) -> impl IntoView {
                 <Description label="Of that, the API itself">{duration_text(request.upstream_us)}</Description>
                 <Description label="Body sent">{format!("{} bytes", domain::money::group_thousands(request.bytes_in))}</Description>
                 <Description label="Body received">{format!("{} bytes", domain::money::group_thousands(request.bytes_out))}</Description>
+                {told.map(|source| view! { <Description label="Reported by"><code>{source}</code></Description> })}
+                {region.map(|region| view! { <Description label="Region">{region}</Description> })}
+                {request.trace_id.map(|trace| view! { <Description label="Trace id"><code>{trace}</code></Description> })}
                 {reference
                     .map(|href| view! { <Description label="Reference"><a href=href>{request.operation_code.clone()}</a></Description> })}
             </DescriptionList>
         </Card>
     }
+}
+
+/// The rule that gave the units, in words.
+fn counted_by(rule: &str) -> Option<String> {
+    let (kind, value) = rule.split_once(':').unwrap_or((rule, ""));
+    Some(match kind {
+        "" => return None,
+        "weight" => format!("The operation's weight, {value}"),
+        "header" => format!("The answer's header {value}"),
+        "json" => format!("The answer's field {value}"),
+        "bytes" => format!("The answer's size, by {value} bytes"),
+        "milliseconds" => format!("The API's time, by {value} ms"),
+        "cache" => "The price of an answer from the cache".to_owned(),
+        "replay" => "The price of an answer that is given again".to_owned(),
+        "refusal" => "The price of a refusal".to_owned(),
+        "told" => "The producer's own figure".to_owned(),
+        _ => rule.to_owned(),
+    })
 }

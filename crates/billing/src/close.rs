@@ -4,6 +4,8 @@
 //! and included credit are prorated to the second (`domain::rating::proration`); live calls only are rated. A stretch
 //! without fee and usage is closed without an invoice.
 
+mod late;
+
 use crate::BillingError;
 use domain::{
     id::{InvoiceId, PartnerId},
@@ -71,14 +73,20 @@ async fn close_stretches(
             report.waiting += 1;
             break;
         }
-        let invoice = invoice(store, &subscription, stretch).await?;
-        match store.close_billing_period(subscription.partner, subscription.id, stretch.part, invoice, now).await? {
+        let outside = store.outside_accepted(subscription.partner).await?;
+        let made = (invoice(store, &subscription, stretch).await?, outside);
+        match store.close_billing_period(subscription.partner, subscription.id, stretch.part, made, now).await? {
             Closed::Invoiced(id) => {
                 tracing::info!(partner = %subscription.partner, invoice = %id, "closed a billing period");
                 report.invoices.push(id);
             }
             Closed::Empty => report.empty += 1,
             Closed::Already => break,
+            // The next run reads the usage again.
+            Closed::Changed => {
+                report.waiting += 1;
+                break;
+            }
         }
         subscription.billed_until = stretch.part.end;
     }
@@ -110,7 +118,8 @@ async fn invoice(
     let units = store.units_between(subscription.partner, stretch.part, Environment::Live).await?;
     let used: Vec<Used> = units.iter().map(|line| line.used.clone()).collect();
     let rated = rate(subscription, stretch, &used)?;
-    if rated.charges.is_empty() {
+    let late = late::lines(store, subscription.partner, rated.total.currency).await?;
+    if rated.charges.is_empty() && late.sequences.is_empty() {
         return Ok(None);
     }
     let line = |charge: rating::Charge| {
@@ -128,12 +137,14 @@ async fn invoice(
             amount: charge.amount,
         }
     };
+    let total = late.lines.iter().try_fold(rated.total, |sum, line| sum.checked_add(line.amount))?;
     Ok(Some(NewInvoice {
         plan_version: subscription.plan_version,
         time_zone: subscription.cycle.time_zone.clone(),
         collect: subscription.terms.collect,
-        total: rated.total,
-        lines: rated.charges.into_iter().map(line).collect(),
+        total,
+        lines: rated.charges.into_iter().map(line).chain(late.lines).collect(),
+        late: late.sequences,
     }))
 }
 
@@ -146,5 +157,6 @@ fn describe(kind: LineKind, of: Option<&UsedUnits>, stretch: Stretch) -> String 
         (LineKind::IncludedCredit, _) => "Included credit for part of the period".to_owned(),
         (LineKind::Usage, Some(units)) => units.label.clone(),
         (LineKind::Usage, None) => "Usage".to_owned(),
+        (LineKind::Adjustment, _) => "Adjustment".to_owned(),
     }
 }

@@ -37,6 +37,8 @@ pub enum LineKind {
     BaseFee,
     Usage,
     IncludedCredit,
+    /// What an earlier period costs more since late units of it came.
+    Adjustment,
 }
 
 impl LineKind {
@@ -45,6 +47,7 @@ impl LineKind {
             Self::BaseFee => "base_fee",
             Self::Usage => "usage",
             Self::IncludedCredit => "included_credit",
+            Self::Adjustment => "adjustment",
         }
     }
 }

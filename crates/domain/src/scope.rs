@@ -12,6 +12,8 @@ pub enum Scope {
     KeysWrite,
     #[serde(rename = "usage:read")]
     UsageRead,
+    #[serde(rename = "usage:write")]
+    UsageWrite,
     #[serde(rename = "invoices:read")]
     InvoicesRead,
     #[serde(rename = "plans:read")]
@@ -31,10 +33,11 @@ pub struct UnknownScope(pub String);
 
 impl Scope {
     /// All of them, in the order in which a form offers them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::KeysRead,
         Self::KeysWrite,
         Self::UsageRead,
+        Self::UsageWrite,
         Self::InvoicesRead,
         Self::PlansRead,
         Self::PlansWrite,
@@ -43,8 +46,8 @@ impl Scope {
     ];
 
     /// Those that a partner's own token may hold; the others are the provider's.
-    pub const OF_PARTNERS: [Self; 5] =
-        [Self::KeysRead, Self::KeysWrite, Self::UsageRead, Self::InvoicesRead, Self::PlansRead];
+    pub const OF_PARTNERS: [Self; 6] =
+        [Self::KeysRead, Self::KeysWrite, Self::UsageRead, Self::UsageWrite, Self::InvoicesRead, Self::PlansRead];
 
     /// `keys:read`: the column's text.
     pub const fn code(self) -> &'static str {
@@ -52,6 +55,7 @@ impl Scope {
             Self::KeysRead => "keys:read",
             Self::KeysWrite => "keys:write",
             Self::UsageRead => "usage:read",
+            Self::UsageWrite => "usage:write",
             Self::InvoicesRead => "invoices:read",
             Self::PlansRead => "plans:read",
             Self::PlansWrite => "plans:write",
@@ -66,6 +70,7 @@ impl Scope {
             Self::KeysRead => "List apps and keys",
             Self::KeysWrite => "Create, rotate and revoke keys, create apps",
             Self::UsageRead => "Read usage and the request log",
+            Self::UsageWrite => "Report usage from outside the gateway",
             Self::InvoicesRead => "Read invoices",
             Self::PlansRead => "Read plans and products",
             Self::PlansWrite => "Create and update products, create plan versions",

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub mod cloud_event;
+pub mod outside;
 pub mod wire;
 
 /// One call, as it ended.

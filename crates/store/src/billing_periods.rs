@@ -5,6 +5,7 @@ use crate::{
     Store, StoreError, Ts,
     invoices::{self, NewInvoice},
     ledger::{self, LedgerAccount},
+    outside,
     row::{ReadRow as _, unreadable},
 };
 use domain::{
@@ -40,6 +41,8 @@ pub enum Closed {
     Empty,
     /// Somebody else had closed it.
     Already,
+    /// Usage was told from outside since the invoice was made: make it anew.
+    Changed,
 }
 
 macro_rules! open_subscriptions {
@@ -91,13 +94,14 @@ impl Store {
         Ok(Some(read(&row, &HashMap::from([(version, Arc::new(terms.0))]))?))
     }
 
-    /// Closes a stretch of a subscription: with an invoice where there is one, and in the ledger.
+    /// Closes a stretch of a subscription: with an invoice where there is one, and in the ledger. `outside` is
+    /// [`Store::outside_accepted`] as it was before the invoice's usage was read.
     pub async fn close_billing_period(
         &self,
         partner: PartnerId,
         subscription: SubscriptionId,
         period: Period,
-        invoice: Option<NewInvoice>,
+        (invoice, outside): (Option<NewInvoice>, u64),
         now: Timestamp,
     ) -> Result<Closed, StoreError> {
         let mut tx = self.begin().await?;
@@ -120,6 +124,11 @@ impl Store {
         if overlaps {
             tx.rollback().await?;
             return Ok(Closed::Already);
+        }
+        // From here on an event of this stretch is late.
+        if outside::lock(&mut tx, partner).await? != outside {
+            tx.rollback().await?;
+            return Ok(Closed::Changed);
         }
         let closed = match invoice {
             None => Closed::Empty,

@@ -13,7 +13,7 @@ mod rollup;
 mod seals;
 
 pub use gaps::{Gap, GapCause};
-pub(crate) use rollup::SLOTS_US;
+pub(crate) use rollup::{SLOTS_US, merge};
 pub use seals::StoredSeal;
 
 use crate::{Store, StoreError, leases::Spending, pool::in_time, row::ReadRow as _, time::Ts};

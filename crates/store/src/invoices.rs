@@ -3,6 +3,7 @@
 use crate::{
     Store, StoreError, Ts,
     ledger::{self, LedgerAccount},
+    outside,
     page::Page,
     row::{ReadRow as _, unreadable},
 };
@@ -98,6 +99,8 @@ pub struct NewInvoice {
     pub collect: Collect,
     pub total: Money,
     pub lines: Vec<NewInvoiceLine>,
+    /// The late units that it bills ([`Store::late_units`]).
+    pub late: Vec<i64>,
 }
 
 #[derive(Debug, Clone)]
@@ -322,6 +325,9 @@ pub(crate) async fn insert(
         .execute(&mut **tx)
         .await?;
     }
+    if !invoice.late.is_empty() {
+        outside::bill(tx, partner, &invoice.late, id).await?;
+    }
     Ok(id)
 }
 
@@ -364,7 +370,7 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
 
 fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error> {
     let kind: &str = row.try_get("kind")?;
-    let kinds = [LineKind::BaseFee, LineKind::Usage, LineKind::IncludedCredit];
+    let kinds = [LineKind::BaseFee, LineKind::Usage, LineKind::IncludedCredit, LineKind::Adjustment];
     Ok(InvoiceLine {
         position: row.try_get("position")?,
         kind: kinds

@@ -25,6 +25,7 @@ mod ledger;
 mod mails;
 mod members;
 mod operators;
+pub mod outside;
 mod page;
 mod partitions;
 mod partners;

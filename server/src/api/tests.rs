@@ -1,5 +1,6 @@
 //! The REST API as a whole, on a real Postgres.
 
+mod events;
 mod unknown_requests;
 
 use super::{

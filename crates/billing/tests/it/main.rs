@@ -2,6 +2,7 @@
 
 mod closing;
 mod faults;
+mod late;
 mod pushing;
 mod shop;
 mod webhooks;

@@ -16,7 +16,7 @@ const LOCK: i64 = 0x7475_726e_6461_7973;
 const DAY_MICROS: i64 = 86_400_000_000;
 
 /// To be done before the bound is read: a statement sees what was committed before it began.
-pub(super) async fn enter(tx: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
+pub(crate) async fn enter(tx: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
     sqlx::query("select pg_advisory_xact_lock_shared($1)").bind(LOCK).execute(&mut **tx).await?;
     Ok(())
 }

@@ -46,7 +46,7 @@ struct Sums {
 }
 
 /// Adds the batch to the roll-ups.
-pub(super) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, UsageEvent)]) -> Result<(), sqlx::Error> {
+pub(crate) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, UsageEvent)]) -> Result<(), sqlx::Error> {
     // There are far fewer groups than events: they are sorted, and looked at for the last use, only once they are summed up.
     let mut sums: HashMap<Group, Sums> = HashMap::new();
     for (_, event) in give_way(batch.iter()) {

@@ -5,6 +5,7 @@ use domain::{
     id::{AppId, KeyId, MemberId, OperationId, PartnerId, ProductId},
     key_text::Environment,
     period::Period,
+    usage::{cloud_event::hex, event_id},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -53,7 +54,7 @@ pub struct LoggedRequest {
     /// The path template that matched, else empty.
     pub path: String,
     pub status: u16,
-    /// `served`, `refused`, `upstream_failed` or `client_gone`.
+    /// `served`, `replayed`, `cached`, `refused`, `upstream_failed` or `client_gone`.
     pub outcome: String,
     /// Why it was refused: the code of a page under `/docs/errors/`.
     pub refusal: Option<String>,
@@ -62,6 +63,16 @@ pub struct LoggedRequest {
     pub bytes_out: u64,
     pub duration_us: u64,
     pub upstream_us: u64,
+    /// The event's name; of what was told from outside, the producer's own id.
+    pub event_id: String,
+    /// Who told it; empty for a gateway of ours.
+    pub source: String,
+    /// Where the gateway stands; empty where nobody said.
+    pub region: String,
+    /// As the `traceparent` header has it.
+    pub trace_id: Option<String>,
+    /// How the units came about, as `weight:5`; empty where it costs nothing.
+    pub price_rule: String,
 }
 
 /// One call's place in the log, good for an address: `1763000000000000.0.17.node-a`.
@@ -87,7 +98,8 @@ macro_rules! requests {
         concat!(
             "select e.at, e.node, e.lane, e.sequence, e.request_id, e.environment, e.app_id, e.key_id, e.member_id,
                  e.product_id, e.operation_id, e.method, e.path, e.status, e.outcome, e.refusal, e.units, e.bytes_in,
-                 e.bytes_out, e.duration_us, e.upstream_us, coalesce(a.name, '') as app_name, coalesce(k.name, '') as key_name,
+                 e.bytes_out, e.duration_us, e.upstream_us, e.epoch, e.region, e.trace_id, e.price_rule, e.source,
+                 coalesce(a.name, '') as app_name, coalesce(k.name, '') as key_name,
                  coalesce(p.code, '') as product_code, coalesce(o.code, '') as operation_code
              from usage_events e
              left join apps a on a.partner_id = e.partner_id and a.id = e.app_id
@@ -178,15 +190,26 @@ fn read(row: &PgRow) -> Result<LoggedRequest, sqlx::Error> {
     let lane: i32 = row.try_get("lane")?;
     let status: i16 = row.try_get("status")?;
     let unreadable = crate::row::unreadable;
+    let place = Place {
+        at_us: at.as_microsecond(),
+        lane: u16::try_from(lane).map_err(|error| unreadable("lane", error))?,
+        sequence: row.count("sequence")?,
+        node: row.try_get("node")?,
+    };
+    let (source, request_id): (String, String) = (row.try_get("source")?, row.try_get("request_id")?);
+    let trace_id: Option<&[u8]> = row.try_get("trace_id")?;
     Ok(LoggedRequest {
-        place: Place {
-            at_us: at.as_microsecond(),
-            lane: u16::try_from(lane).map_err(|error| unreadable("lane", error))?,
-            sequence: row.count("sequence")?,
-            node: row.try_get("node")?,
+        event_id: match source.is_empty() {
+            true => event_id(&place.node, row.count("epoch")?, place.lane, place.sequence),
+            false => request_id.clone(),
         },
+        place,
         at,
-        request_id: row.try_get("request_id")?,
+        request_id,
+        source,
+        region: row.try_get("region")?,
+        trace_id: trace_id.and_then(|id| id.try_into().ok()).map(hex),
+        price_rule: row.try_get("price_rule")?,
         environment: row.parsed("environment")?,
         app: AppId(row.try_get("app_id")?),
         app_name: row.try_get("app_name")?,

@@ -1,0 +1,342 @@
+//! Usage that others tell us: each event once, for ever.
+//!
+//! All of a partner's events go through one locked row (`outside_usage`), which whoever closes a period locks too. So an event
+//! whose period is still open is in that period's bill, and one that comes later is known to be late: it is kept as an
+//! adjustment, in no total of the closed period. The first of a (source, id) stands; another one is kept as a conflict.
+
+mod adjust;
+mod catalogue;
+mod keep;
+
+pub use adjust::LateUnits;
+pub(crate) use adjust::bill;
+
+use crate::{Store, StoreError, ingest, row::ReadRow as _};
+use catalogue::Catalogue;
+use domain::{
+    id::{AppId, KeyId, PartnerId, SubscriptionId, TokenId},
+    key_text::Environment,
+    period::Period,
+    usage::{UsageEvent, outside::Outside},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+use sqlx::{Postgres, Row as _, Transaction};
+use std::collections::HashMap;
+use uuid::Uuid;
+
+/// What the column `node` holds for them.
+pub const NODE: &str = "outside";
+
+/// How far ahead of our clock a producer's may be.
+const FARTHEST_AHEAD: SignedDuration = SignedDuration::from_hours(24);
+/// How late an event may come.
+const LATEST: SignedDuration = SignedDuration::from_hours(24 * 400);
+
+/// Who tells it.
+#[derive(Debug, Clone, Copy)]
+pub struct Teller {
+    pub token: TokenId,
+    /// Whether the token is the partner's own.
+    pub is_partner: bool,
+}
+
+/// What became of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    /// It counts in its period.
+    Accepted,
+    /// Its period is closed: the next invoice has it as an adjustment.
+    Late(Period),
+    /// It was told before, and counts once.
+    Duplicate,
+    /// Another event has the same source and id. That one stands, and this one is kept beside it.
+    Conflict,
+    /// It cannot be taken: the field by JSON pointer, and what to do.
+    Invalid { pointer: &'static str, message: String },
+}
+
+/// An event that contradicts the one that was told first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OutsideConflict {
+    pub partner: PartnerId,
+    pub by_partner: bool,
+    pub source: String,
+    pub id: String,
+    /// What the second one said.
+    pub payload: Value,
+    pub received_at: Timestamp,
+}
+
+/// Units that came after their period was closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Adjustment {
+    pub partner: PartnerId,
+    pub source: String,
+    pub id: String,
+    /// The closed stretch that it belongs to.
+    pub period: Period,
+    pub at: Timestamp,
+    pub units: u64,
+    pub received_at: Timestamp,
+    /// Whether an invoice has it.
+    pub billed: bool,
+}
+
+/// A stretch that is closed.
+#[derive(Debug, Clone, Copy)]
+struct ClosedStretch {
+    subscription: SubscriptionId,
+    period: Period,
+}
+
+/// An event on its way in.
+struct New<'a> {
+    told: &'a Outside,
+    hash: [u8; 32],
+    sequence: u64,
+    event: UsageEvent,
+    late: Option<ClosedStretch>,
+}
+
+impl Store {
+    /// Takes in what was told of a partner's usage, all or nothing of what can be taken. The answers are in the order of the
+    /// events.
+    pub async fn take_in_outside(
+        &self,
+        partner: PartnerId,
+        teller: Teller,
+        events: &[Outside],
+        now: Timestamp,
+    ) -> Result<Vec<Told>, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("select from partners where id = $1 for key share").bind(partner.0).fetch_one(&mut *tx).await?;
+        ingest::days::enter(&mut tx).await?;
+        let accepted = lock(&mut tx, partner).await?;
+        let kept = kept_from(&mut tx).await?;
+        let mut known = known(&mut tx, partner, teller, events).await?;
+        let closed = closed_stretches(&mut tx, partner).await?;
+        let catalogue = Catalogue::read(&mut tx, partner).await?;
+        let (mut answers, mut new, mut others) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
+        for told in events {
+            let hash = hash(told)?;
+            let name = (told.source.clone(), told.id.clone());
+            let answer = match known.get(&name) {
+                Some(first) if *first == hash => Told::Duplicate,
+                Some(_) => {
+                    others.push((told, hash));
+                    Told::Conflict
+                }
+                None => match event(partner, told, &catalogue, now) {
+                    Err((pointer, message)) => Told::Invalid { pointer, message },
+                    Ok(event) => {
+                        let is_live = event.environment == Environment::Live;
+                        let billed =
+                            |closed: &&ClosedStretch| is_live && event.units > 0 && closed.period.contains(event.at);
+                        let stretch = closed.iter().find(billed).copied();
+                        if stretch.is_none() && event.at < if is_live { kept.0 } else { kept.1 } {
+                            let message =
+                                "Usage of that time is no longer kept here; nothing can be added to it".to_owned();
+                            answers.push(Told::Invalid { pointer: "/time", message });
+                            continue;
+                        }
+                        known.insert(name, hash);
+                        new.push(New { told, hash, sequence: accepted + new.len() as u64, event, late: stretch });
+                        stretch.map_or(Told::Accepted, |stretch| Told::Late(stretch.period))
+                    }
+                },
+            };
+            answers.push(answer);
+        }
+        keep::events(&mut tx, partner, teller, &new, now).await?;
+        keep::conflicts(&mut tx, partner, teller, &others, now).await?;
+        sqlx::query("update outside_usage set accepted = accepted + $2 where partner_id = $1")
+            .bind(partner.0)
+            .bind(i64::try_from(new.len()).unwrap_or(i64::MAX))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(answers)
+    }
+
+    /// How many events were ever taken in of the partner. Whoever reads usage to close a period reads this before.
+    pub async fn outside_accepted(&self, partner: PartnerId) -> Result<u64, StoreError> {
+        let row =
+            sqlx::query("select coalesce((select accepted from outside_usage where partner_id = $1), 0) as accepted")
+                .bind(partner.0)
+                .fetch_one(self.pool())
+                .await?;
+        Ok(row.count("accepted")?)
+    }
+
+    /// The newest conflicts, of one partner or of all.
+    pub async fn outside_conflicts_of_any_partner(
+        &self,
+        partner: Option<PartnerId>,
+        at_most: u32,
+    ) -> Result<Vec<OutsideConflict>, StoreError> {
+        let rows = sqlx::query(
+            "select partner_id, by_partner, source, id, payload, received_at from outside_conflicts
+             where $1::uuid is null or partner_id = $1 order by received_at desc, source, id limit $2",
+        )
+        .bind(partner.map(|id| id.0))
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            Ok(OutsideConflict {
+                partner: PartnerId(row.try_get("partner_id")?),
+                by_partner: row.try_get("by_partner")?,
+                source: row.try_get("source")?,
+                id: row.try_get("id")?,
+                payload: row.try_get("payload")?,
+                received_at: row.at("received_at")?,
+            })
+        };
+        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// The newest adjustments, of one partner or of all.
+    pub async fn adjustments_of_any_partner(
+        &self,
+        partner: Option<PartnerId>,
+        at_most: u32,
+    ) -> Result<Vec<Adjustment>, StoreError> {
+        let rows = sqlx::query(
+            "select partner_id, source, id, period_start, period_end, at, units, received_at, invoice_id is not null as billed
+             from usage_adjustments where $1::uuid is null or partner_id = $1 order by received_at desc, sequence desc limit $2",
+        )
+        .bind(partner.map(|id| id.0))
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        let read = |row: &sqlx::postgres::PgRow| {
+            Ok(Adjustment {
+                partner: PartnerId(row.try_get("partner_id")?),
+                source: row.try_get("source")?,
+                id: row.try_get("id")?,
+                period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
+                at: row.at("at")?,
+                units: row.count("units")?,
+                received_at: row.at("received_at")?,
+                billed: row.try_get("billed")?,
+            })
+        };
+        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+    }
+}
+
+/// Keeps others from taking events of the partner in, and from closing its periods, until the transaction ends. Says how many
+/// events there are.
+pub(crate) async fn lock(tx: &mut Transaction<'_, Postgres>, partner: PartnerId) -> Result<u64, StoreError> {
+    sqlx::query("insert into outside_usage (partner_id, accepted) values ($1, 0) on conflict do nothing")
+        .bind(partner.0)
+        .execute(&mut **tx)
+        .await?;
+    let row = sqlx::query("select accepted from outside_usage where partner_id = $1 for update")
+        .bind(partner.0)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.count("accepted")?)
+}
+
+/// From when on live and test usage is still kept as a whole, roll-ups included.
+async fn kept_from(tx: &mut Transaction<'_, Postgres>) -> Result<(Timestamp, Timestamp), StoreError> {
+    let row = sqlx::query(
+        "select greatest(live_from, hourly_from) as live_from, greatest(test_from, hourly_from) as test_from from usage_upkeep",
+    )
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok((row.at("live_from")?, row.at("test_from")?))
+}
+
+/// The hashes of those that were told before, by source and id.
+async fn known(
+    tx: &mut Transaction<'_, Postgres>,
+    partner: PartnerId,
+    teller: Teller,
+    events: &[Outside],
+) -> Result<HashMap<(String, String), [u8; 32]>, StoreError> {
+    let rows = sqlx::query(
+        "select source, id, payload_hash from outside_events
+         where partner_id = $1 and by_partner = $2 and (source, id) in (select * from unnest($3::text[], $4::text[]))",
+    )
+    .bind(partner.0)
+    .bind(teller.is_partner)
+    .bind(events.iter().map(|told| told.source.as_str()).collect::<Vec<_>>())
+    .bind(events.iter().map(|told| told.id.as_str()).collect::<Vec<_>>())
+    .fetch_all(&mut **tx)
+    .await?;
+    let known = rows.iter().map(|row| Ok(((row.try_get("source")?, row.try_get("id")?), row.hash("payload_hash")?)));
+    Ok(known.collect::<Result<_, sqlx::Error>>()?)
+}
+
+async fn closed_stretches(
+    tx: &mut Transaction<'_, Postgres>,
+    partner: PartnerId,
+) -> Result<Vec<ClosedStretch>, StoreError> {
+    let rows = sqlx::query(
+        "select subscription_id, period_start, period_end from billing_periods where partner_id = $1 order by period_start",
+    )
+    .bind(partner.0)
+    .fetch_all(&mut **tx)
+    .await?;
+    let stretch = |row: &sqlx::postgres::PgRow| {
+        Ok(ClosedStretch {
+            subscription: SubscriptionId(row.try_get("subscription_id")?),
+            period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
+        })
+    };
+    Ok(rows.iter().map(stretch).collect::<Result<_, sqlx::Error>>()?)
+}
+
+/// SHA-256 of what was told, whatever its white space and the order of its fields.
+fn hash(told: &impl Serialize) -> Result<[u8; 32], StoreError> {
+    let text = serde_json::to_vec(told).map_err(|error| sqlx::Error::Encode(Box::new(error)))?;
+    Ok(Sha256::digest(text).into())
+}
+
+/// The event as we keep it, or which field cannot be taken.
+fn event(
+    partner: PartnerId,
+    told: &Outside,
+    catalogue: &Catalogue,
+    now: Timestamp,
+) -> Result<UsageEvent, (&'static str, String)> {
+    let at = told.time.unwrap_or(now);
+    if at.duration_since(now) > FARTHEST_AHEAD {
+        return Err(("/time", "This is more than a day ahead of our clock; send it when it has happened".to_owned()));
+    }
+    if now.duration_since(at) > LATEST {
+        return Err(("/time", "This is more than 400 days ago, which is too late to be billed".to_owned()));
+    }
+    let data = &told.data;
+    let product = data.product.as_deref().map(|text| catalogue.product(text)).transpose()?;
+    let operation = match (product, data.operation.as_deref()) {
+        (Some(product), Some(text)) => Some(catalogue.operation(product, text)?),
+        _ => None,
+    };
+    let app = data.app.map(|app| catalogue.app(app)).transpose()?;
+    let nobody = Uuid::nil();
+    Ok(UsageEvent {
+        request_id: told.id.clone(),
+        environment: data.environment,
+        product,
+        operation: operation.map(|operation| operation.id),
+        method: operation.map_or("EVENT", |operation| &operation.method).to_owned(),
+        path: operation.map_or("", |operation| &operation.path).to_owned(),
+        units: data.units,
+        bytes_in: data.bytes_in,
+        bytes_out: data.bytes_out,
+        duration_us: data.duration_us,
+        region: data.region.clone().unwrap_or_default(),
+        trace_id: data.trace(),
+        price_rule: if data.units > 0 { "told".to_owned() } else { String::new() },
+        ..UsageEvent::new(at, partner, app.unwrap_or(AppId(nobody)), KeyId(nobody))
+    })
+}
+
+#[cfg(test)]
+mod tests;

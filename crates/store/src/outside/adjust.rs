@@ -1,0 +1,134 @@
+//! Late units on their way to an invoice.
+
+use crate::{Store, StoreError, Ts, billing_periods::OpenSubscription, row::ReadRow as _, usage::UsedUnits};
+use domain::{
+    id::{InvoiceId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId},
+    period::{Cycle, Period},
+    plan::PlanTerms,
+    rating::Used,
+};
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Late units of one closed stretch.
+#[derive(Debug, Clone)]
+pub struct LateUnits {
+    /// Whose terms count: those of then, whatever the plan is now.
+    pub subscription: OpenSubscription,
+    /// The closed stretch.
+    pub period: Period,
+    /// Units that no invoice has.
+    pub units: Vec<UsedUnits>,
+    /// Late units of the stretch that earlier invoices have.
+    pub billed: Vec<Used>,
+    /// Which adjustments `units` are.
+    pub sequences: Vec<i64>,
+}
+
+impl Store {
+    /// The partner's late units that no invoice has, by the stretch that they belong to, oldest first.
+    pub async fn late_units(&self, partner: PartnerId) -> Result<Vec<LateUnits>, StoreError> {
+        let stretches = sqlx::query(
+            "select a.subscription_id, a.period_start, a.period_end, s.plan_version_id, s.anchor, s.time_zone, s.ended_at,
+                 v.terms, array_agg(a.sequence order by a.sequence) as sequences
+             from usage_adjustments a
+             join subscriptions s on s.partner_id = a.partner_id and s.id = a.subscription_id
+             join plan_versions v on v.id = s.plan_version_id
+             where a.partner_id = $1 and a.invoice_id is null
+             group by a.subscription_id, a.period_start, a.period_end, s.plan_version_id, s.anchor, s.time_zone, s.ended_at,
+                 v.terms
+             order by a.period_start, a.subscription_id",
+        )
+        .bind(partner.0)
+        .fetch_all(self.pool())
+        .await?;
+        let mut late = Vec::with_capacity(stretches.len());
+        for row in stretches {
+            let mut stretch = stretch(partner, &row)?;
+            (stretch.units, stretch.billed) = self.late_units_of(partner, &stretch).await?;
+            late.push(stretch);
+        }
+        Ok(late)
+    }
+
+    async fn late_units_of(
+        &self,
+        partner: PartnerId,
+        stretch: &LateUnits,
+    ) -> Result<(Vec<UsedUnits>, Vec<Used>), StoreError> {
+        let rows = sqlx::query(
+            "select a.product_id, a.operation_id, coalesce(p.code, 'unknown') as product, coalesce(o.code, 'unknown') as operation,
+                 coalesce(p.name || ', ' || o.method || ' ' || o.path, 'Unknown operation') as label,
+                 coalesce(sum(units) filter (where sequence = any($4)), 0)::bigint as late,
+                 coalesce(sum(units) filter (where invoice_id is not null), 0)::bigint as billed
+             from usage_adjustments a
+             left join products p on p.id = a.product_id
+             left join operations o on o.product_id = a.product_id and o.id = a.operation_id
+             where a.partner_id = $1 and a.subscription_id = $2 and a.period_start = $3
+             group by a.product_id, a.operation_id, p.code, p.name, o.code, o.method, o.path
+             order by product, operation",
+        )
+        .bind(partner.0)
+        .bind(stretch.subscription.id.0)
+        .bind(Ts(stretch.period.start))
+        .bind(&stretch.sequences)
+        .fetch_all(self.pool())
+        .await?;
+        let (mut late, mut billed) = (Vec::new(), Vec::new());
+        for row in rows {
+            let used = |units| -> Result<Used, sqlx::Error> {
+                Ok(Used { product: row.try_get("product")?, operation: row.try_get("operation")?, units })
+            };
+            billed.push(used(row.count("billed")?)?);
+            let units = row.count("late")?;
+            if units > 0 {
+                late.push(UsedUnits {
+                    product: row.try_get::<Option<Uuid>, _>("product_id")?.map(ProductId),
+                    operation: row.try_get::<Option<Uuid>, _>("operation_id")?.map(OperationId),
+                    label: row.try_get("label")?,
+                    used: used(units)?,
+                });
+            }
+        }
+        Ok((late, billed))
+    }
+}
+
+/// Says that the invoice has them.
+pub(crate) async fn bill(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    sequences: &[i64],
+    invoice: InvoiceId,
+) -> Result<(), StoreError> {
+    let billed = sqlx::query(
+        "update usage_adjustments set invoice_id = $3
+         where partner_id = $1 and sequence = any($2) and invoice_id is null",
+    )
+    .bind(partner.0)
+    .bind(sequences)
+    .bind(invoice.0)
+    .execute(&mut **tx)
+    .await?;
+    if billed.rows_affected() != sequences.len() as u64 {
+        return Err(StoreError::conflict("", "Some late units are on another invoice already"));
+    }
+    Ok(())
+}
+
+fn stretch(partner: PartnerId, row: &PgRow) -> Result<LateUnits, sqlx::Error> {
+    let terms: Json<PlanTerms> = row.try_get("terms")?;
+    let period = Period { start: row.at("period_start")?, end: row.at("period_end")? };
+    let subscription = OpenSubscription {
+        partner,
+        id: SubscriptionId(row.try_get("subscription_id")?),
+        plan_version: PlanVersionId(row.try_get("plan_version_id")?),
+        cycle: Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? },
+        terms: Arc::new(terms.0),
+        billed_until: period.start,
+        ended_at: row.at_if_any("ended_at")?,
+    };
+    let sequences = row.try_get("sequences")?;
+    Ok(LateUnits { subscription, period, units: Vec::new(), billed: Vec::new(), sequences })
+}
