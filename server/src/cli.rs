@@ -5,6 +5,7 @@ mod nodes;
 mod operator_link;
 mod reach;
 mod spool;
+mod trace;
 mod unknown_requests;
 mod verify;
 
@@ -110,6 +111,13 @@ enum Command {
         #[command(subcommand)]
         action: SpoolAction,
     },
+    /// Print the way of one call: log, seal, hour, period, invoice line and Stripe, each found, not yet there, or missing.
+    ///
+    /// A call that is not in Postgres yet is looked for in this node's usage log. Exits with 1 where a step is missing.
+    Trace {
+        /// As the answer's header x-request-id has it.
+        request_id: String,
+    },
     /// List requests with an Idempotency-Key that were sent on and of which nobody knows whether they were carried out.
     ///
     /// A gateway was killed while the API worked, or no whole answer came. The key of such a request answers 409 for 30 days
@@ -192,6 +200,7 @@ pub fn main() -> ExitCode {
         Command::Spool { action: SpoolAction::SkipDamage { lane, note } } => {
             block_on(spool::skip_damage(config, lane, note))
         }
+        Command::Trace { request_id } => block_on(trace::run(config, request_id)),
         Command::UnknownRequests { partner } => block_on(unknown_requests::list(config, partner)),
         Command::ResolveRequest { attempt, carried_out, not_carried_out: _, note } => {
             block_on(unknown_requests::resolve(config, attempt, carried_out, note))

@@ -41,6 +41,7 @@ mod stripe_objects;
 mod subscriptions;
 mod time;
 mod tokens;
+pub mod trace;
 mod upkeep;
 pub mod usage;
 

@@ -1,0 +1,194 @@
+//! The way of single calls, from the event to the invoice line: for whoever asks after one.
+
+use crate::{Store, StoreError, ingest::StoredSeal, row::ReadRow as _, time::Ts};
+use domain::{
+    id::{OperationId, PartnerId, ProductId},
+    key_text::Environment,
+    period::Period,
+};
+use jiff::Timestamp;
+use sqlx::{Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+/// Calls that are shown of one request id. There is one, unless somebody sends ids of their own twice.
+const MOST: i64 = 20;
+
+/// A call as it is stored, and what was made of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedCall {
+    pub partner: PartnerId,
+    /// Empty where the partner is not known.
+    pub partner_code: String,
+    pub at: Timestamp,
+    pub node: String,
+    pub lane: u16,
+    pub sequence: u64,
+    pub environment: Environment,
+    pub method: String,
+    pub path: String,
+    pub status: u16,
+    pub outcome: String,
+    pub units: u64,
+    /// Of those, the units that were paid with credit.
+    pub credits: u64,
+    pub product_code: String,
+    pub operation_code: String,
+    product: Option<ProductId>,
+    operation: Option<OperationId>,
+    /// Records of its lane that are stored.
+    pub stored_to: u64,
+    /// The seal that covers it.
+    pub seal: Option<StoredSeal>,
+    /// Its hour, and the calls and units of the same kind that the roll-up has there.
+    pub hour: Timestamp,
+    pub hour_calls: u64,
+    pub hour_units: u64,
+    pub billing: Option<TracedBilling>,
+}
+
+/// The stretch of a subscription that a call falls in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TracedBilling {
+    /// It is not closed yet; since when the subscription runs.
+    Open { since: Timestamp },
+    Closed {
+        stretch: Period,
+        /// `None` where nothing was owed.
+        invoice: Option<TracedInvoice>,
+    },
+}
+
+/// The invoice of a stretch, and the line that the call's units are in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedInvoice {
+    pub number: i64,
+    pub status: String,
+    /// The line's place and units.
+    pub line: Option<(u32, u64)>,
+    /// What Stripe calls the line, where it is there.
+    pub stripe: Option<String>,
+}
+
+impl Store {
+    /// All calls with that request id, of every partner, the oldest first.
+    pub async fn all_partners_trace(&self, request_id: &str) -> Result<Vec<TracedCall>, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(
+            "select e.partner_id, coalesce(p.code, '') as partner_code, e.at, e.node, e.lane, e.sequence, e.environment,
+                 e.method, e.path, e.status, e.outcome, e.units, e.credits, e.product_id, e.operation_id,
+                 coalesce(pr.code, '') as product_code, coalesce(o.code, '') as operation_code,
+                 coalesce(s.sequence, 0) as stored_to, date_trunc('hour', e.at, 'UTC') as hour,
+                 coalesce(h.calls, 0)::bigint as hour_calls, coalesce(h.units, 0)::bigint as hour_units,
+                 z.first_sequence, z.past_sequence, z.sealed_at, z.entry
+             from usage_events e
+             left join partners p on p.id = e.partner_id
+             left join products pr on pr.id = e.product_id
+             left join operations o on o.id = e.operation_id
+             left join spool_positions s on s.node = e.node and s.lane = e.lane
+             left join lateral (
+                 select * from spool_seals z where z.node = e.node and z.lane = e.lane and z.past_sequence > e.sequence
+                 order by z.past_sequence limit 1
+             ) z on z.first_sequence <= e.sequence
+             left join lateral (
+                 select sum(u.calls) as calls, sum(u.units) as units from usage_hourly u
+                 where u.partner_id = e.partner_id and u.hour = date_trunc('hour', e.at, 'UTC')
+                     and u.environment = e.environment
+                     and u.product_id = coalesce(e.product_id, '00000000-0000-0000-0000-000000000000')
+                     and u.operation_id = coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000')
+                     and u.app_id = e.app_id and u.key_id = e.key_id and u.outcome = e.outcome
+                     and u.status_class = e.status / 100
+             ) h on true
+             where e.request_id = $1 order by e.at limit $2",
+        )
+        .bind(request_id)
+        .bind(MOST)
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut calls = rows.iter().map(read).collect::<Result<Vec<_>, sqlx::Error>>()?;
+        for call in calls.iter_mut().filter(|call| call.environment == Environment::Live) {
+            let row = sqlx::query(
+                "select b.period_start, b.period_end, i.number, i.status, l.position, l.quantity, x.stripe_id
+                 from billing_periods b
+                 left join invoices i on i.partner_id = b.partner_id and i.id = b.invoice_id
+                 left join invoice_lines l on l.partner_id = b.partner_id and l.invoice_id = b.invoice_id and l.kind = 'usage'
+                     and l.product_id is not distinct from $3 and l.operation_id is not distinct from $4
+                 left join stripe_objects x on x.partner_id = b.partner_id
+                     and x.subject in ('item:' || i.id || ':' || l.position, 'meter_event:' || i.id || ':' || l.position)
+                 where b.partner_id = $1 and b.period_start <= $2 and b.period_end > $2 limit 1",
+            )
+            .bind(call.partner.0)
+            .bind(Ts(call.at))
+            .bind(call.product.map(|id| id.0))
+            .bind(call.operation.map(|id| id.0))
+            .fetch_optional(&mut *tx)
+            .await?;
+            if let Some(row) = row {
+                call.billing = Some(closed(&row)?);
+                continue;
+            }
+            let since = sqlx::query(
+                "select started_at from subscriptions
+                 where partner_id = $1 and started_at <= $2 and (ended_at is null or ended_at > $2)
+                 order by started_at desc limit 1",
+            )
+            .bind(call.partner.0)
+            .bind(Ts(call.at))
+            .fetch_optional(&mut *tx)
+            .await?;
+            call.billing =
+                since.map(|row| row.at("started_at")).transpose()?.map(|since| TracedBilling::Open { since });
+        }
+        tx.commit().await?;
+        Ok(calls)
+    }
+}
+
+fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
+    let lane: i32 = row.try_get("lane")?;
+    let status: i16 = row.try_get("status")?;
+    let seal = match row.try_get::<Option<Vec<u8>>, _>("entry")? {
+        Some(entry) => Some(StoredSeal {
+            first: row.count("first_sequence")?,
+            past: row.count("past_sequence")?,
+            sealed_at: row.at("sealed_at")?,
+            entry,
+        }),
+        None => None,
+    };
+    Ok(TracedCall {
+        partner: PartnerId(row.try_get("partner_id")?),
+        partner_code: row.try_get("partner_code")?,
+        at: row.at("at")?,
+        node: row.try_get("node")?,
+        lane: u16::try_from(lane).map_err(|error| crate::row::unreadable("lane", error))?,
+        sequence: row.count("sequence")?,
+        environment: row.parsed("environment")?,
+        method: row.try_get("method")?,
+        path: row.try_get("path")?,
+        status: u16::try_from(status).unwrap_or_default(),
+        outcome: row.try_get("outcome")?,
+        units: row.count("units")?,
+        credits: row.count("credits")?,
+        product_code: row.try_get("product_code")?,
+        operation_code: row.try_get("operation_code")?,
+        product: row.try_get::<Option<Uuid>, _>("product_id")?.map(ProductId),
+        operation: row.try_get::<Option<Uuid>, _>("operation_id")?.map(OperationId),
+        stored_to: row.count("stored_to")?,
+        seal,
+        hour: row.at("hour")?,
+        hour_calls: row.count("hour_calls")?,
+        hour_units: row.count("hour_units")?,
+        billing: None,
+    })
+}
+
+fn closed(row: &PgRow) -> Result<TracedBilling, sqlx::Error> {
+    let stretch = Period { start: row.at("period_start")?, end: row.at("period_end")? };
+    let Some(number) = row.try_get("number")? else { return Ok(TracedBilling::Closed { stretch, invoice: None }) };
+    let line = match row.try_get::<Option<i32>, _>("position")? {
+        Some(position) => Some((u32::try_from(position).unwrap_or_default(), row.count("quantity")?)),
+        None => None,
+    };
+    let (status, stripe) = (row.try_get("status")?, row.try_get("stripe_id")?);
+    Ok(TracedBilling::Closed { stretch, invoice: Some(TracedInvoice { number, status, line, stripe }) })
+}

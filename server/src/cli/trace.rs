@@ -1,0 +1,183 @@
+//! `turnpike trace`: the way of one call, from the gateway's log to the invoice line.
+
+use super::{CommandError, reach::with_installation};
+use crate::{config::Config, data_dir::DataDir, tasks::ship_spool::to_spool};
+use ::spool::{Position, Reader, SpoolError};
+use domain::{key_text::Environment, usage::wire};
+use jiff::Timestamp;
+use std::{path::Path, process::ExitCode};
+use store::{
+    Store,
+    trace::{TracedBilling, TracedCall},
+};
+
+/// Records that are read at once, and their bytes.
+const RECORDS: usize = 20_000;
+const BYTES: usize = 8 << 20;
+
+/// How a step of the way stands.
+enum Step {
+    Found(String),
+    /// It comes by itself.
+    NotYet(String),
+    /// It should be there.
+    Missing(String),
+    /// This call does not go there.
+    None(String),
+}
+
+/// Prints each step; fails where one is missing.
+pub async fn run(config: Config, request_id: String) -> Result<ExitCode, CommandError> {
+    let spool = DataDir::open(&config.data_dir)?.spool();
+    with_installation(&config, async |store, _, now| {
+        let calls = store.all_partners_trace(&request_id).await?;
+        let mut whole = true;
+        for call in &calls {
+            println!("{request_id}");
+            for (name, step) in way(call, now) {
+                whole &= tell(name, &step);
+            }
+        }
+        if calls.is_empty() {
+            whole = waits(store, &spool, &request_id).await?;
+        }
+        Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    })
+    .await
+}
+
+fn tell(name: &str, step: &Step) -> bool {
+    let (word, text) = match step {
+        Step::Found(text) => ("found", text),
+        Step::NotYet(text) => ("not yet", text),
+        Step::Missing(text) => ("MISSING", text),
+        Step::None(text) => ("-", text),
+    };
+    println!("  {name:<8} {word:<8} {text}");
+    !matches!(step, Step::Missing(_))
+}
+
+/// A call that is not in Postgres may be on its way there, in this node's log.
+async fn waits(store: &Store, spool: &Path, request_id: &str) -> Result<bool, CommandError> {
+    let lanes = ::spool::lanes(spool)?;
+    let positions = match lanes.is_empty() {
+        true => Default::default(),
+        false => store.positions(&::spool::node(spool)?).await?,
+    };
+    for lane in lanes {
+        let stored = u16::try_from(lane).ok().and_then(|lane| positions.get(&lane)).copied().unwrap_or_default();
+        if let Some((sequence, at)) = find(spool, lane, to_spool(stored), request_id)? {
+            println!("{request_id}");
+            tell("log", &Step::Found(format!("this node, lane {lane}, record {sequence}, a call of {at}")));
+            tell("stored", &Step::NotYet(format!("Postgres has the lane's records up to {}", stored.sequence)));
+            return Ok(true);
+        }
+    }
+    println!("No call with the request id {request_id} is in Postgres, nor waits in this node's usage log.");
+    println!(
+        "Another node's log may hold it: ask there. A call that was refused before its key was known is not recorded."
+    );
+    Ok(false)
+}
+
+fn find(spool: &Path, lane: u32, from: Position, request_id: &str) -> Result<Option<(u64, Timestamp)>, SpoolError> {
+    let mut reader = Reader::open(spool, lane, from)?;
+    loop {
+        let batch = match reader.next_batch(RECORDS, BYTES) {
+            Ok(batch) => batch,
+            Err(error @ SpoolError::Io { .. }) => return Err(error),
+            // What stands behind damage cannot be known.
+            Err(_) => return Ok(None),
+        };
+        let event = |record: &::spool::Record| {
+            let event = wire::decode(&record.payload).ok().filter(|event| event.request_id == request_id);
+            event.map(|event| (record.sequence, event.at))
+        };
+        if let Some(found) = batch.records.iter().find_map(event) {
+            return Ok(Some(found));
+        }
+        if batch.is_all || batch.records.is_empty() {
+            return Ok(None);
+        }
+    }
+}
+
+fn way(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
+    let TracedCall { partner, partner_code, at, method, path, status, outcome, units, credits, .. } = call;
+    let paid = if *credits > 0 { format!(", {credits} of them from credit") } else { String::new() };
+    let operation = match call.operation_code.as_str() {
+        "" => "no operation matched".to_owned(),
+        operation => format!("{}/{operation}", call.product_code),
+    };
+    let made = format!(
+        "{at} by {} {partner}: {method} {path} ({operation}), {status}, {outcome}, {units} units{paid}",
+        if partner_code.is_empty() { "an unknown partner" } else { partner_code.as_str() }
+    );
+    let log = format!("node {}, lane {}, record {}", call.node, call.lane, call.sequence);
+    let stored = if call.stored_to > call.sequence {
+        Step::Found(format!("in usage_events; the lane is stored up to record {}", call.stored_to))
+    } else {
+        Step::Missing(format!("it is in usage_events, and the lane is stored up to record {} only", call.stored_to))
+    };
+    let seal = match &call.seal {
+        Some(seal) => Step::Found(format!("records {} to {}, sealed {}", seal.first, seal.past - 1, seal.sealed_at)),
+        None if now.duration_since(*at).as_secs() < 120 => {
+            Step::NotYet("records are sealed within half a minute".to_owned())
+        }
+        None => Step::Missing("no seal covers it: it is older than seals are, or see turnpike verify".to_owned()),
+    };
+    let hour = if call.hour_calls > 0 && call.hour_units >= *units {
+        Step::Found(format!("{}: {} calls and {} units of its kind", call.hour, call.hour_calls, call.hour_units))
+    } else {
+        Step::Missing(format!("{}: {} calls and {} units of its kind", call.hour, call.hour_calls, call.hour_units))
+    };
+    let mut way = vec![
+        ("call", Step::Found(made)),
+        ("log", Step::Found(log)),
+        ("stored", stored),
+        ("seal", seal),
+        ("hour", hour),
+    ];
+    way.extend(money(call));
+    way
+}
+
+/// Period, invoice line and what Stripe has of it.
+fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
+    if call.environment == Environment::Test {
+        return vec![("period", Step::None("test calls are never billed".to_owned()))];
+    }
+    let (stretch, invoice) = match &call.billing {
+        None => return vec![("period", Step::None("the partner had no subscription then".to_owned()))],
+        Some(TracedBilling::Open { since }) => {
+            let open = format!("the subscription runs since {since}; the period of the call is not closed");
+            return vec![("period", Step::NotYet(open))];
+        }
+        Some(TracedBilling::Closed { stretch, invoice }) => (stretch, invoice),
+    };
+    let mut way = vec![("period", Step::Found(format!("{} to {}, closed", stretch.start, stretch.end)))];
+    let Some(invoice) = invoice else {
+        let step = if call.units == 0 { Step::None } else { Step::Missing };
+        way.push(("invoice", step("the period was closed without one".to_owned())));
+        return way;
+    };
+    way.push(("invoice", Step::Found(format!("number {}, {}", invoice.number, invoice.status))));
+    match invoice.line {
+        Some((position, quantity)) if quantity >= call.units => {
+            way.push((
+                "line",
+                Step::Found(format!("line {position}: {quantity} units, the call's {} among them", call.units)),
+            ));
+            way.push(match &invoice.stripe {
+                Some(id) => ("stripe", Step::Found(id.clone())),
+                None => ("stripe", Step::NotYet("the line is not there, or is not sent to Stripe at all".to_owned())),
+            });
+        }
+        Some((position, quantity)) => {
+            way.push(("line", Step::Missing(format!("line {position} has {quantity} units, fewer than the call"))));
+        }
+        None if call.units == 0 => way.push(("line", Step::None("the call cost nothing".to_owned()))),
+        None => way.push(("line", Step::Missing("the invoice has no line for its operation".to_owned()))),
+    }
+    way
+}
