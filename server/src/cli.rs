@@ -4,6 +4,7 @@ mod apply;
 mod nodes;
 mod operator_link;
 mod reach;
+mod reconcile;
 mod spool;
 mod trace;
 mod unknown_requests;
@@ -111,6 +112,11 @@ enum Command {
         #[command(subcommand)]
         action: SpoolAction,
     },
+    /// Compare the places that count usage: what gateways say, events, hourly sums, invoices. Prints each number that differs.
+    ///
+    /// The server does this itself every five minutes. Exits with 1 where anything differs; a period with a difference is not
+    /// invoiced until it is gone or accepted.
+    Reconcile(reconcile::Reconcile),
     /// Print the way of one call: log, seal, hour, period, invoice line and Stripe, each found, not yet there, or missing.
     ///
     /// A call that is not in Postgres yet is looked for in this node's usage log. Exits with 1 where a step is missing.
@@ -200,6 +206,7 @@ pub fn main() -> ExitCode {
         Command::Spool { action: SpoolAction::SkipDamage { lane, note } } => {
             block_on(spool::skip_damage(config, lane, note))
         }
+        Command::Reconcile(what) => block_on(reconcile::run(config, what)),
         Command::Trace { request_id } => block_on(trace::run(config, request_id)),
         Command::UnknownRequests { partner } => block_on(unknown_requests::list(config, partner)),
         Command::ResolveRequest { attempt, carried_out, not_carried_out: _, note } => {

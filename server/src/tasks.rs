@@ -15,9 +15,11 @@ pub mod make_partitions;
 pub mod make_usage_days;
 pub mod purge_caches;
 pub mod push_to_stripe;
+pub mod reconcile_usage;
 pub mod send_mail;
 pub mod ship_spool;
 pub mod sweep_sessions;
+pub mod tell_tallies;
 pub mod tend_leases;
 pub mod watch_spool;
 

@@ -14,7 +14,7 @@ use domain::{
     rating::{self, LineKind, Rated, Used, proration},
 };
 use jiff::{SignedDuration, Timestamp};
-use store::{Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store, usage::UsedUnits};
+use store::{Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store, reconcile::Finding, usage::UsedUnits};
 
 /// When a stretch may be closed.
 #[derive(Debug, Clone, Copy)]
@@ -33,6 +33,8 @@ pub struct ClosingReport {
     pub empty: u32,
     /// Stretches that have ended and wait for their last usage.
     pub waiting: u32,
+    /// Of those, the ones that wait because two places that count usage do not say the same.
+    pub doubtful: Vec<(PartnerId, Finding)>,
     /// Partners whose stretch could not be closed; the others were.
     pub problems: Vec<(PartnerId, BillingError)>,
 }
@@ -71,6 +73,11 @@ async fn close_stretches(
         }
         if now < complete_at || closing.ingested_through.is_none_or(|through| through < complete_at) {
             report.waiting += 1;
+            break;
+        }
+        if let Some(finding) = store.doubt(subscription.partner, stretch.part).await? {
+            report.waiting += 1;
+            report.doubtful.push((subscription.partner, finding));
             break;
         }
         let outside = store.outside_accepted(subscription.partner).await?;

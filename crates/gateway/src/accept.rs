@@ -309,7 +309,7 @@ pub(crate) async fn serve(
                 watcher.abort();
                 writer.abort();
                 core.turn.write(&*core.shared.recorder, index);
-                core.shared.recorder.seal(index);
+                core.shared.recorder.end(index);
                 return left;
             }
         }
@@ -407,7 +407,7 @@ async fn sweep(core: Rc<Core>) {
         core.pools.close_idle();
         if core.now.get().is_multiple_of(5) {
             core.shared.metrics.set_spool_bytes(core.index, core.shared.recorder.used_bytes(core.index));
-            core.shared.recorder.seal_if_due(core.index);
+            core.shared.recorder.tend(core.index);
         }
         if core.index == 0 && core.now.get().is_multiple_of(1500) {
             core.shared.limits.forget_idle(core.shared.monotonic());

@@ -3,6 +3,7 @@
 use crate::{
     client_address::TrustedProxies,
     ports::{IdempotencyStore, Names, SystemNames},
+    tally::Tallies,
     termination::Certificates,
     upstream::{Freshness, Reach},
     watch::Watcher,
@@ -54,6 +55,8 @@ pub struct GatewayConfig {
     pub home: Option<Arc<Home>>,
     /// What the usage log is sealed with, so that a later change of it is seen; `None` leaves it without seals.
     pub seal_key: Option<Arc<SealKey>>,
+    /// Where the gateway lays out what it served; whoever keeps a clone takes it from there.
+    pub tallies: Tallies,
     pub trusted_proxies: TrustedProxies,
     /// Where this node stands, by its operator's word for it; its events say so. Empty says nothing.
     pub region: String,
@@ -95,6 +98,7 @@ impl GatewayConfig {
             spool,
             home: None,
             seal_key: None,
+            tallies: Tallies::default(),
             trusted_proxies: TrustedProxies::default(),
             region: String::new(),
             key_set_pause: Duration::from_secs(30),

@@ -53,6 +53,7 @@ mod respond;
 mod router;
 mod running;
 mod snapshot;
+mod tally;
 mod termination;
 pub mod try_credential;
 mod upstream;
@@ -71,6 +72,7 @@ pub use ports::{
 pub use running::{Gateway, Running, StartError};
 pub use snapshot::{Problem, Sealed, Snapshot};
 pub use spool::Durability;
+pub use tally::{LaneTally, Tallies, Tally, TallyKey};
 pub use termination::{CertificateProblem, Certificates};
 pub use upstream::{Freshness, Reach};
 pub use watch::{Ended, Trace, Watcher, Who};

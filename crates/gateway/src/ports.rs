@@ -104,11 +104,11 @@ pub trait Recorder: Send + Sync {
     /// Bytes that the core's log takes, for the metric.
     fn used_bytes(&self, core: usize) -> u64;
 
-    /// Makes a later change of what was kept seen, where that is due. Called each second, never by a call.
-    fn seal_if_due(&self, _core: usize) {}
+    /// What is done each second, and never by a call: seals what was kept where that is due, and lays out how much it was.
+    fn tend(&self, _core: usize) {}
 
     /// The same for all that was kept: the core has ended its last call.
-    fn seal(&self, _core: usize) {}
+    fn end(&self, _core: usize) {}
 }
 
 /// The event was not kept.

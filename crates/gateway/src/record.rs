@@ -1,6 +1,9 @@
 //! The recorder that the gateway uses: one lane of the usage log for each core.
 
-use crate::ports::{Lost, RecordError, Recorder};
+use crate::{
+    ports::{Lost, RecordError, Recorder},
+    tally::{Counting, Tallies},
+};
 use domain::usage::{UsageEvent, wire};
 use spool::{Home, Options, SealKey, Sealing, SpoolError, Writer};
 use std::{
@@ -21,11 +24,14 @@ pub(crate) struct SpoolRecorder {
     _home: Arc<Home>,
     lanes: Vec<Mutex<Lane>>,
     headroom: u64,
+    epoch: u64,
+    tallies: Tallies,
 }
 
 #[derive(Debug)]
 struct Lane {
     writer: Writer,
+    counting: Counting,
     scratch: Vec<u8>,
     /// Events that somebody gathered and waits for, who will flush.
     awaited: usize,
@@ -42,11 +48,22 @@ impl Lane {
         }
         self.scratch.clear();
         wire::encode(event, &mut self.scratch);
-        self.writer.gather(&self.scratch).map_err(|error| RecordError(error.to_string()))
+        self.writer.gather(&self.scratch).map_err(|error| RecordError(error.to_string()))?;
+        self.counting.gather(event);
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), RecordError> {
-        self.writer.flush().map(drop).map_err(|error| RecordError(error.to_string()))
+        match self.writer.flush() {
+            Ok(_) => {
+                self.counting.written();
+                Ok(())
+            }
+            Err(error) => {
+                self.counting.lost();
+                Err(RecordError(error.to_string()))
+            }
+        }
     }
 }
 
@@ -57,9 +74,10 @@ impl SpoolRecorder {
         cores: usize,
         options: Options,
         key: Option<&Arc<SealKey>>,
+        tallies: Tallies,
     ) -> Result<Self, SpoolError> {
-        let sealing =
-            |key: &Arc<SealKey>| Sealing { key: key.clone(), node: home.node().to_owned(), epoch: home.epoch() };
+        let epoch = home.epoch();
+        let sealing = |key: &Arc<SealKey>| Sealing { key: key.clone(), node: home.node().to_owned(), epoch };
         let open = |lane| {
             let writer = match key {
                 Some(key) => Writer::open_sealed(home.dir(), lane, options, sealing(key))?,
@@ -67,10 +85,17 @@ impl SpoolRecorder {
             };
             let cut_bytes = writer.recovery().cut_bytes;
             metrics::gauge!("turnpike_spool_cut_bytes", "lane" => lane.to_string()).set(cut_bytes as f64);
-            Ok(Mutex::new(Lane { writer, scratch: Vec::with_capacity(512), awaited: 0, written: 0, lost: None }))
+            let counting = Counting::from(writer.end().sequence);
+            let scratch = Vec::with_capacity(512);
+            Ok(Mutex::new(Lane { writer, counting, scratch, awaited: 0, written: 0, lost: None }))
         };
         let lanes = (0..u32::try_from(cores).unwrap_or(u32::MAX)).map(open).collect::<Result<_, SpoolError>>()?;
-        Ok(Self { _home: home, lanes, headroom: HEADROOM_BYTES.min(options.max_bytes / 8) })
+        Ok(Self { _home: home, lanes, headroom: HEADROOM_BYTES.min(options.max_bytes / 8), epoch, tallies })
+    }
+
+    fn tell(&self, core: usize, lane: &mut Lane) {
+        let Ok(number) = u32::try_from(core) else { return };
+        lane.counting.tell(&self.tallies, number, self.epoch, lane.writer.end().sequence);
     }
 
     fn with<T>(&self, core: usize, act: impl FnOnce(&mut Lane) -> Result<T, RecordError>) -> Result<T, RecordError> {
@@ -126,16 +151,18 @@ impl Recorder for SpoolRecorder {
         self.with(core, used).unwrap_or(0)
     }
 
-    fn seal_if_due(&self, core: usize) {
+    fn tend(&self, core: usize) {
         let _ = self.with(core, |lane| {
             lane.writer.seal_if_due();
+            self.tell(core, lane);
             Ok(())
         });
     }
 
-    fn seal(&self, core: usize) {
+    fn end(&self, core: usize) {
         let _ = self.with(core, |lane| {
             lane.writer.seal();
+            self.tell(core, lane);
             Ok(())
         });
     }

@@ -13,6 +13,7 @@ use crate::{
     observe::GatewayMetrics,
     ports::{Clock, Directory, Recorder},
     record::{SpoolRecorder, Unmetered},
+    tally::Tallies,
     termination::Termination,
     upstream::{Dialer, LiveUpstreams, Resolver, health},
 };
@@ -84,7 +85,8 @@ impl Gateway {
             Some(tls) => listen(tls.listen, cores).map(|(address, listeners)| (Some(address), listeners))?,
         };
         let resolver = Resolver::new(config.names, config.freshness);
-        let (recorder, when_full, epoch) = recorder(&config.spool, config.home, cores, config.seal_key.as_ref())?;
+        let (recorder, when_full, epoch) =
+            recorder(&config.spool, config.home, cores, (config.seal_key.as_ref(), config.tallies))?;
         let (shelves, started) = (Arc::<Shelves>::default(), Instant::now());
         let (limits, started_at) = config.limits_file.as_deref().map(live::read).unwrap_or_default();
         let shared = Arc::new(Shared {
@@ -229,7 +231,7 @@ fn recorder(
     spool: &Spool,
     home: Option<Arc<Home>>,
     cores: usize,
-    key: Option<&Arc<SealKey>>,
+    (key, tallies): (Option<&Arc<SealKey>>, Tallies),
 ) -> Result<(Arc<dyn Recorder>, WhenFull, u64), StartError> {
     match spool {
         Spool::On { dir, durability, segment_bytes, max_bytes, when_full } => {
@@ -240,7 +242,7 @@ fn recorder(
             };
             let home = home.map_or_else(|| Home::open(dir).map(Arc::new), Ok)?;
             let epoch = home.epoch();
-            Ok((Arc::new(SpoolRecorder::open(home, cores, options, key)?), *when_full, epoch))
+            Ok((Arc::new(SpoolRecorder::open(home, cores, options, key, tallies)?), *when_full, epoch))
         }
         Spool::Off => {
             tracing::warn!("the usage log is switched off: calls are served and not recorded");

@@ -268,7 +268,7 @@ fn read_position(row: &sqlx::postgres::PgRow) -> Result<Position, sqlx::Error> {
 }
 
 /// Postgres has no unsigned integers; what does not fit is beyond any real count and is held at the largest.
-fn signed(count: u64) -> i64 {
+pub(crate) fn signed(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 

@@ -33,6 +33,7 @@ mod passwords;
 mod plans;
 mod pool;
 mod products;
+pub mod reconcile;
 mod row;
 mod sessions;
 mod sign_in;

@@ -64,7 +64,7 @@ pub struct TracedInvoice {
     pub number: i64,
     pub status: String,
     /// The line's place and units.
-    pub line: Option<(u32, u64)>,
+    pub line: Option<(i32, u64)>,
     /// What Stripe calls the line, where it is there.
     pub stripe: Option<String>,
 }
@@ -186,7 +186,7 @@ fn closed(row: &PgRow) -> Result<TracedBilling, sqlx::Error> {
     let stretch = Period { start: row.at("period_start")?, end: row.at("period_end")? };
     let Some(number) = row.try_get("number")? else { return Ok(TracedBilling::Closed { stretch, invoice: None }) };
     let line = match row.try_get::<Option<i32>, _>("position")? {
-        Some(position) => Some((u32::try_from(position).unwrap_or_default(), row.count("quantity")?)),
+        Some(position) => Some((position, row.count("quantity")?)),
         None => None,
     };
     let (status, stripe) = (row.try_get("status")?, row.try_get("stripe_id")?);

@@ -144,6 +144,13 @@ impl Cluster {
         Ok(String::from_utf8(output.stdout)?)
     }
 
+    /// The same where it may fail: whether it did not, and what it printed.
+    pub fn said(&self, arguments: &[&str]) -> Result<(bool, String), Trouble> {
+        let mut command = Command::new(&self.plan.binary);
+        let output = command.args(arguments).envs(self.nodes[0].environment.iter().cloned()).output()?;
+        Ok((output.status.success(), String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?))
+    }
+
     /// Waits until the count of events stands still for two seconds.
     pub async fn wait_until_ingested(&self) -> Result<(), Trouble> {
         let begin = Instant::now();

@@ -29,6 +29,8 @@
 //! `chaos fill` breaks nothing: it makes 100,000 keys, 10,000 partners and 1,000 routes for those who measure.
 //! `chaos outage` (R4, R5): Postgres ends or hangs under load, and comes back.
 //!
+//! `chaos reconcile` (R15): numbers of usage are changed by SQL, and each change is found and named.
+//!
 //! `chaos purge`: kept answers are let go on every gateway within a second.
 
 mod balancer;
@@ -48,6 +50,7 @@ mod outage;
 mod postgres;
 mod process;
 mod purge;
+mod reconcile;
 mod retries;
 mod sizes;
 mod slow_clients;
@@ -97,6 +100,8 @@ enum Experiment {
     Sizes(sizes::Sizes),
     /// Take Postgres away, by its end and by hanging; only leased units may be spent, and all is made good afterwards.
     Outage(outage::Outage),
+    /// Change numbers of usage behind the server's back; each is found and named, and nothing else is.
+    Reconcile(reconcile::Reconcile),
     /// Purge kept answers, and time how long every gateway takes to follow.
     Purge(purge::Purge),
 }
@@ -145,6 +150,7 @@ async fn main() -> ExitCode {
         Experiment::Http2Attacker(attacker) => conclude(http2_floods::attack(&attacker).await),
         Experiment::Http2Bare => conclude(http2_floods::serve_bare().await),
         Experiment::Crowd(crowd) => conclude(crowd::run(&crowd).await),
+        Experiment::Reconcile(reconcile) => conclude(reconcile::run(&reconcile).await),
         Experiment::Upstream(trial) => conclude(upstream_trial::run(&trial).await),
         Experiment::Exhaustion(exhaustion) => conclude(exhaustion::run(&exhaustion).await),
         Experiment::Sizes(sizes) => conclude(sizes::run(&sizes).await),

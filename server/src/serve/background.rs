@@ -5,7 +5,7 @@ use crate::{
     config::Config,
     tasks::{
         Nudge, Tasks, apply_webhooks, board::Board, close_periods, drop_old_usage, follow_clock, make_partitions,
-        make_usage_days, push_to_stripe, send_mail, sweep_sessions,
+        make_usage_days, push_to_stripe, reconcile_usage, send_mail, sweep_sessions,
     },
 };
 use app::state::{AppState, Clock};
@@ -53,6 +53,10 @@ impl Background<'_> {
             let send = with(state, move |store, clock| send_mail::run(store, clock, sender.clone()));
             tasks.every(send_mail::NAME, send_mail::PERIOD, Nudge::default(), send);
         }
+
+        let days = reconcile_usage::Days::default();
+        let compare = with(state, move |store, clock| reconcile_usage::run(store, clock, days.clone()));
+        tasks.every(reconcile_usage::NAME, reconcile_usage::PERIOD, Nudge::default(), compare);
 
         let nudges = Nudges::default();
         let (grace, push) = (close_periods::grace(state.settings.development), nudges.push_to_stripe.clone());

@@ -14,13 +14,14 @@ use crate::{
         follow_directory::{self, Follower},
         keep_keys, purge_caches,
         ship_spool::{self, Shipper},
+        tell_tallies,
         tend_leases::{self, Tender},
         watch_spool::{self, Watch},
     },
     watch,
 };
 use app::{secrets::Secrets, state::Clock};
-use gateway::{Directory, Gateway, GatewayConfig, Leases, Running};
+use gateway::{Directory, Gateway, GatewayConfig, Leases, Running, Tallies};
 use spool::Home;
 use std::{
     sync::Arc,
@@ -48,6 +49,7 @@ pub struct Calls {
     certificates: Option<certificates::Files>,
     exporter: Option<watch::Exporter>,
     ready: Ready,
+    tallies: Tallies,
 }
 
 /// What the tasks of a gateway are made of.
@@ -103,8 +105,10 @@ impl Calls {
         let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
         let (watcher, exporter) = watch::start(&config.watch);
         let keys = Keys::new(store.clone(), secrets.clone(), node.clone(), config.database.connections);
+        let tallies = Tallies::default();
         let gateway = Gateway::start(
             GatewayConfig {
+                tallies: tallies.clone(),
                 watcher,
                 idempotency: Some(Arc::new(keys.clone())),
                 tls: certificates.as_ref().map(certificates::Files::listener),
@@ -119,7 +123,7 @@ impl Calls {
             leases,
             Arc::new(data_plane::clock(clock.clone())),
         )?;
-        Ok(Self { gateway, node, directory, tender, watch, keys, certificates, exporter, ready })
+        Ok(Self { gateway, node, directory, tender, watch, keys, certificates, exporter, ready, tallies })
     }
 
     /// Starts what runs beside the gateway. Those of `last_tasks` end later than the others, when the gateway has recorded
@@ -132,8 +136,8 @@ impl Calls {
         last_tasks: &mut Tasks,
         last: Stop,
     ) -> Result<(Ending, HangUp), CommandError> {
-        let House { config, store, data, secrets, board, .. } = *house;
-        let Self { gateway, directory, tender, watch, keys, certificates, exporter, ready, .. } = self;
+        let House { config, store, data, secrets, clock, board } = *house;
+        let Self { gateway, node, directory, tender, watch, keys, certificates, exporter, ready, tallies } = self;
         let whole_period = follow_directory::WHOLE_PERIOD;
         // Without Postgres the directory on disk has to do, and is not trusted for longer than that.
         let whole_in = if ready.with_database { whole_period } else { Duration::ZERO };
@@ -149,7 +153,7 @@ impl Calls {
         };
         tasks.spawn(follow_directory::run(follower, board.clone(), stop.clone()));
         if let Some(exporter) = exporter {
-            last_tasks.spawn(exporter.run(last));
+            last_tasks.spawn(exporter.run(last.clone()));
         }
         tasks.every(watch_spool::NAME, watch_spool::PERIOD, Nudge::default(), move || watch.clone().run());
 
@@ -163,6 +167,15 @@ impl Calls {
         tasks.every(keep_keys::SWEEP, keep_keys::SWEEP_PERIOD, Nudge::default(), sweep);
         let told = keys.clone();
         tasks.every(keep_keys::TELL, keep_keys::TELL_PERIOD, Nudge::default(), move || keep_keys::tell(told.clone()));
+        let (of, at, telling, name) = (store.clone(), clock.clone(), tallies.clone(), node.clone());
+        tasks.every(tell_tallies::NAME, tell_tallies::PERIOD, Nudge::default(), move || {
+            tell_tallies::run(of.clone(), at.clone(), telling.clone(), name.clone())
+        });
+        let (of, at, mut end) = (store.clone(), clock.clone(), last.clone());
+        last_tasks.spawn(async move {
+            end.requested().await;
+            tell_tallies::finish(of, at, tallies, node, LAST_SHIPMENT).await;
+        });
         let purges = purge_caches::Purges::new(store.clone(), gateway.purger());
         tasks.every(purge_caches::NAME, purge_caches::PERIOD, Nudge::default(), move || purges.clone().run());
 

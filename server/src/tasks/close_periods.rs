@@ -36,6 +36,10 @@ pub async fn run(
     let behind = if report.waiting > 0 { store.nodes_behind(now - grace).await? } else { Vec::new() };
     let behind = behind.into_iter().map(|NodeBehind { node, since }| Waiting { node, since }).collect();
     tell(&board, behind, Timestamp::now());
+    metrics::gauge!("turnpike_periods_in_doubt").set(report.doubtful.len() as f64);
+    for (partner, finding) in &report.doubtful {
+        tracing::warn!(%partner, %finding, "an invoice waits: two places that count usage do not say the same");
+    }
     if !report.invoices.is_empty() {
         metrics::counter!("turnpike_invoices_closed_total").increment(report.invoices.len() as u64);
         push.nudge();

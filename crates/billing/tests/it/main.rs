@@ -4,5 +4,7 @@ mod closing;
 mod faults;
 mod late;
 mod pushing;
+mod reconciling;
 mod shop;
+mod tracing;
 mod webhooks;

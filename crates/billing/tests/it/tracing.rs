@@ -1,0 +1,45 @@
+//! The way of a call is told as it is: up to the open period, and later to the invoice's line.
+
+use crate::shop::{Shop, terms};
+use domain::key_text::Environment;
+use jiff::Timestamp;
+use store::trace::TracedBilling;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a timestamp")
+}
+
+#[tokio::test]
+async fn a_call_is_traced_to_its_hour_its_open_period_and_once_that_is_closed_its_invoice_line() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let since = at("2026-03-10T08:30:00Z");
+    let partner = shop.partner("acme", plan, since).await;
+    let call = at("2026-03-10T09:30:00.000001Z");
+    shop.live(partner, call, &[(1, 700)]).await;
+    shop.calls(partner, at("2026-03-11T09:30:00Z"), Environment::Test, &[(1, 5)]).await;
+    let traced = shop.store.all_partners_trace("r").await.expect("traced");
+    let [live, test] = traced.as_slice() else { panic!("{traced:?}") };
+    assert_eq!((live.partner, live.partner_code.as_str(), live.at, live.units), (partner, "acme", call, 700));
+    assert_eq!((live.operation_code.as_str(), live.stored_to), ("create", live.sequence + 1));
+    assert_eq!((live.hour, live.hour_calls, live.hour_units), (at("2026-03-10T09:00:00Z"), 1, 700));
+    assert_eq!(live.billing, Some(TracedBilling::Open { since }));
+    assert_eq!((live.seal.as_ref(), test.billing.as_ref()), (None, None));
+
+    let invoice = shop.close(at("2026-04-10T08:31:00Z")).await.invoices[0];
+    let (_, lines) = shop.store.invoice(partner, invoice).await.expect("an invoice");
+    let traced = shop.store.all_partners_trace("r").await.expect("traced");
+    let Some(TracedBilling::Closed { stretch, invoice: Some(invoice) }) = &traced[0].billing else {
+        panic!("{traced:?}")
+    };
+    assert_eq!((stretch.start, stretch.end), (since, at("2026-04-10T08:30:00Z")));
+    let line = lines.iter().find(|line| line.quantity == 700).expect("a line");
+    assert_eq!((invoice.line, invoice.stripe.as_ref()), (Some((line.position, 700)), None));
+    shop.reconcile().await;
+    let traced = shop.store.all_partners_trace("r").await.expect("traced");
+    assert!(
+        matches!(&traced[0].billing, Some(TracedBilling::Closed { invoice: Some(invoice), .. }) if invoice.stripe.is_some()),
+        "{traced:?}"
+    );
+    assert_eq!(shop.store.all_partners_trace("nobody's").await.expect("traced"), []);
+}

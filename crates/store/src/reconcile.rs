@@ -1,0 +1,160 @@
+//! Whether the places that count usage say the same, and what was found where they do not.
+//!
+//! Everything that is compared is exact: there is no tolerance, and a number that cannot be compared yet is not compared.
+//! - `gateway`: what a gateway says that it served, against the events of the records that it counted.
+//! - `sequence`: the numbers of each lane follow each other, each once, but for those that are accounted for (`usage_gaps`).
+//! - `hourly`: the hourly roll-ups, each sum of each row, against the events.
+//! - `invoice`: the lines of the invoices whose period ended in the range, against the events.
+
+mod findings;
+mod statements;
+mod tallies;
+
+pub use findings::{Finding, Kind};
+pub use tallies::{ToldLane, ToldTally};
+
+use crate::{
+    Actor, Store, StoreError,
+    audit::{self, Entry},
+    row::ReadRow as _,
+    time::Ts,
+};
+use domain::{id::PartnerId, period::Period};
+use jiff::Timestamp;
+use serde_json::json;
+use uuid::Uuid;
+
+/// What a comparison has found.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Reconciliation {
+    /// Numbers that were compared.
+    pub compared: u64,
+    /// Those that differ, in no order.
+    pub findings: Vec<Finding>,
+}
+
+impl Store {
+    /// Compares all usage of all partners in the range, which begins and ends with whole hours, as it was at one instant. What is
+    /// found is kept; what was found before in that range and is not any more counts as resolved.
+    pub async fn reconcile_all(
+        &self,
+        range: Period,
+        kinds: &[Kind],
+        now: Timestamp,
+    ) -> Result<Reconciliation, StoreError> {
+        let mut done = Reconciliation::default();
+        let mut tx = self.begin().await?;
+        sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+        // It takes as long as there are events.
+        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+        for kind in kinds {
+            let rows = sqlx::query(statements::of(*kind))
+                .bind(Ts(range.start))
+                .bind(Ts(range.end))
+                .fetch_all(&mut *tx)
+                .await?;
+            for row in &rows {
+                done.compared = done.compared.saturating_add(findings::compared(row)?);
+                done.findings.extend(findings::read(*kind, row)?);
+            }
+        }
+        tx.commit().await?;
+        self.keep_findings(range, kinds, &done, now).await?;
+        Ok(done)
+    }
+
+    /// What differs and was neither resolved since nor accepted, the oldest hour first, at most so many.
+    pub async fn all_open_findings(&self, most: u16) -> Result<Vec<Finding>, StoreError> {
+        let rows = sqlx::query(
+            "select kind, partner_id, hour, meter, node, lane, place, expected::text, actual::text
+             from reconciliation_findings where resolved_at is null and accepted_at is null
+             order by hour, kind, partner_id, meter limit $1",
+        )
+        .bind(i64::from(most))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(findings::kept).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// The first finding that makes the partner's usage in the range doubtful, its own or one that nobody can say whose it is.
+    pub async fn doubt(&self, partner: PartnerId, range: Period) -> Result<Option<Finding>, StoreError> {
+        let row = sqlx::query(
+            "select kind, partner_id, hour, meter, node, lane, place, expected::text, actual::text
+             from reconciliation_findings
+             where resolved_at is null and accepted_at is null and kind <> 'invoice'
+                 and partner_id in ($1, '00000000-0000-0000-0000-000000000000')
+                 and hour > $2 - interval '1 hour' and hour < $3
+             order by hour, kind limit 1",
+        )
+        .bind(partner.0)
+        .bind(Ts(range.start))
+        .bind(Ts(range.end))
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(row.as_ref().map(findings::kept).transpose()?)
+    }
+
+    /// Lets invoices go on although these numbers differ, on record; how many findings that are. Where the numbers change later
+    /// they are findings again.
+    pub async fn accept_findings(&self, note: &str, actor: Actor, now: Timestamp) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let accepted = sqlx::query(
+            "update reconciliation_findings set accepted_at = $1, note = $2
+             where resolved_at is null and accepted_at is null",
+        )
+        .bind(Ts(now))
+        .bind(note)
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        let entry = Entry::new(actor, None, "usage.accept_drift", "reconciliation")
+            .after(json!({ "findings": accepted, "note": note }));
+        audit::append(&mut tx, entry, now).await?;
+        tx.commit().await?;
+        Ok(accepted)
+    }
+
+    /// When usage was compared last, and until when the usage was that was compared.
+    pub async fn last_reconciliation(&self) -> Result<Option<(Timestamp, Timestamp)>, StoreError> {
+        let row = sqlx::query("select run_at, to_at from reconciliation_runs order by run_at desc limit 1")
+            .fetch_optional(self.pool())
+            .await?;
+        let read = |row: sqlx::postgres::PgRow| Ok::<_, sqlx::Error>((row.at("run_at")?, row.at("to_at")?));
+        Ok(row.map(read).transpose()?)
+    }
+
+    async fn keep_findings(
+        &self,
+        range: Period,
+        kinds: &[Kind],
+        done: &Reconciliation,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        findings::keep(&mut tx, &done.findings, now).await?;
+        sqlx::query(
+            "update reconciliation_findings set resolved_at = $4
+             where resolved_at is null and last_seen_at < $4 and hour >= $1 and hour < $2 and kind = any ($3)",
+        )
+        .bind(Ts(range.start))
+        .bind(Ts(range.end))
+        .bind(kinds.iter().map(|kind| kind.code()).collect::<Vec<_>>())
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+        sqlx::query("insert into reconciliation_runs (id, from_at, to_at, run_at, compared, found) values ($1, $2, $3, $4, $5, $6)")
+            .bind(Uuid::new_v4())
+            .bind(Ts(range.start))
+            .bind(Ts(range.end))
+            .bind(Ts(now))
+            .bind(i64::try_from(done.compared).unwrap_or(i64::MAX))
+            .bind(i64::try_from(done.findings.len()).unwrap_or(i64::MAX))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! The comparisons. Each is one statement over `[$1, $2)`, and answers with a row that says how many numbers were compared and
+//! one for each place where they differ.
+
+use super::Kind;
+
+/// The first row says how much was compared; the others come from `differing`.
+macro_rules! answer {
+    ($meters:literal) => {
+        concat!(
+            " select count(*) * ",
+            $meters,
+            " as compared, '00000000-0000-0000-0000-000000000000'::uuid as partner_id, 'epoch'::timestamptz as hour,
+                 '' as node, -1 as lane, '' as place, null::text[] as meters, null::text[] as expected, null::text[] as actual
+             from compared
+             union all
+             select 0, partner_id, hour, node, lane, place, meters, expected, actual from differing"
+        )
+    };
+}
+
+pub(super) const fn of(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Gateway => GATEWAY,
+        Kind::Sequence => SEQUENCE,
+        Kind::Hourly => HOURLY,
+        Kind::Invoice => INVOICE,
+    }
+}
+
+/// Only lanes of which all is stored that they have told: the others are compared a moment later.
+const GATEWAY: &str = concat!(
+    "with lanes as materialized (
+         select t.node, t.epoch, t.lane, t.first_sequence, t.through_sequence from gateway_tally_lanes t
+         join spool_positions p on p.node = t.node and p.lane = t.lane
+         where p.sequence >= t.through_sequence and t.through_sequence > t.first_sequence
+     ), told as (
+         select g.partner_id, g.hour, g.node, g.lane, sum(g.calls)::bigint as calls, sum(g.units)::bigint as units
+         from gateway_tallies g join lanes l on l.node = g.node and l.epoch = g.epoch and l.lane = g.lane
+         where g.hour >= $1 and g.hour < $2 group by 1, 2, 3, 4
+     ), stored as (
+         select e.partner_id, date_trunc('hour', e.at, 'UTC') as hour, e.node, e.lane, count(*) as calls,
+             sum(e.units)::bigint as units
+         from usage_events e join lanes l on l.node = e.node and l.lane = e.lane
+             and e.sequence >= l.first_sequence and e.sequence < l.through_sequence
+         where e.at >= $1 and e.at < $2 group by 1, 2, 3, 4
+     ), compared as (
+         select partner_id, hour, node, lane, coalesce(told.calls, 0) as told_calls, coalesce(stored.calls, 0) as stored_calls,
+             coalesce(told.units, 0) as told_units, coalesce(stored.units, 0) as stored_units
+         from told full join stored using (partner_id, hour, node, lane)
+     ), differing as (
+         select partner_id, hour, node, lane, '' as place, array['calls', 'units'] as meters,
+             array[told_calls, told_units]::text[] as expected, array[stored_calls, stored_units]::text[] as actual
+         from compared where told_calls <> stored_calls or told_units <> stored_units
+     )",
+    answer!("2")
+);
+
+/// Events that no gateway wrote have a node with a colon in its name, and no sequence without gaps.
+const SEQUENCE: &str = concat!(
+    "with bounds as materialized (
+         select node, lane, min(sequence) as first, max(sequence) as last from usage_events
+         where at >= $1 and at < $2 and position(':' in node) = 0 group by node, lane
+     ), seen as (
+         select b.node, b.lane, e.partner_id, e.at, e.sequence,
+             lag(e.sequence) over (partition by b.node, b.lane order by e.sequence) as before
+         from bounds b cross join lateral (
+             select partner_id, at, sequence from usage_events e
+             where e.node = b.node and e.lane = b.lane and e.sequence between b.first and b.last offset 0
+         ) e
+     ), compared as (
+         select * from seen where before is not null
+     ), steps as (
+         select c.*, c.sequence - c.before - 1 - coalesce((
+             select sum(least(g.past_sequence, c.sequence) - greatest(g.first_sequence, c.before + 1)) from usage_gaps g
+             where g.node = c.node and g.lane = c.lane and g.first_sequence < c.sequence and g.past_sequence > c.before + 1
+         ), 0) as missing
+         from compared c where c.sequence <> c.before + 1
+     ), differing as (
+         select case when sequence = before then partner_id else '00000000-0000-0000-0000-000000000000' end as partner_id,
+             date_trunc('hour', at, 'UTC') as hour, node, lane,
+             case when sequence = before then format('record %s', sequence)
+                 else format('records %s to %s', before + 1, sequence - 1) end as place,
+             array['records'] as meters,
+             array[case when sequence = before then 1 else missing end]::text[] as expected,
+             array[case when sequence = before then count(*) + 1 else 0 end]::text[] as actual
+         from steps where sequence = before or missing > 0 group by partner_id, at, node, lane, sequence, before, missing
+     )",
+    answer!("1")
+);
+
+const HOURLY: &str = concat!(
+    "with events as (
+         select partner_id, date_trunc('hour', at, 'UTC') as hour, environment,
+             coalesce(product_id, '00000000-0000-0000-0000-000000000000') as product_id,
+             coalesce(operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, app_id, key_id,
+             coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, outcome,
+             (status / 100)::smallint as status_class, count(*)::numeric as calls, sum(units) as units, sum(bytes_in) as bytes_in,
+             sum(bytes_out) as bytes_out, sum(duration_us) as duration_us
+         from usage_events where at >= $1 and at < $2 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+     ), rolled_up as (
+         select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
+             sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
+             sum(duration_us) as duration_us, sum((select sum(slot) from unnest(durations) as slots (slot))) as durations
+         from usage_hourly where hour >= $1 and hour < $2 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+     ), compared as (
+         select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
+             array[coalesce(e.calls, 0), coalesce(e.units, 0), coalesce(e.bytes_in, 0), coalesce(e.bytes_out, 0),
+                 coalesce(e.duration_us, 0), coalesce(e.calls, 0)]::numeric[] as expected,
+             array[coalesce(r.calls, 0), coalesce(r.units, 0), coalesce(r.bytes_in, 0), coalesce(r.bytes_out, 0),
+                 coalesce(r.duration_us, 0), coalesce(r.durations, 0)]::numeric[] as actual
+         from events e full join rolled_up r using (partner_id, hour, environment, product_id, operation_id, app_id, key_id,
+             plan_version_id, outcome, status_class)
+     ), differing as (
+         select partner_id, hour, '' as node, -1 as lane,
+             format('%s, product %s, operation %s, app %s, key %s, plan version %s, %s, %sxx', environment, product_id,
+                 operation_id, app_id, key_id, plan_version_id, outcome, status_class) as place,
+             array['calls', 'units', 'bytes_in', 'bytes_out', 'duration_us', 'durations'] as meters,
+             expected::text[] as expected, actual::text[] as actual
+         from compared where expected <> actual
+     )",
+    answer!("6")
+);
+
+const INVOICE: &str = concat!(
+    "with periods as materialized (
+         select partner_id, subscription_id, period_start, period_end, invoice_id from billing_periods
+         where period_end > $1 and period_end <= $2
+     ), billed as (
+         select p.partner_id, p.subscription_id, p.period_start, p.period_end,
+             coalesce(l.product_id, '00000000-0000-0000-0000-000000000000') as product_id,
+             coalesce(l.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, sum(l.quantity) as units
+         from periods p
+         join invoice_lines l on l.partner_id = p.partner_id and l.invoice_id = p.invoice_id and l.kind = 'usage'
+         group by 1, 2, 3, 4, 5, 6
+     ), used as (
+         select p.partner_id, p.subscription_id, p.period_start, p.period_end,
+             coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') as product_id,
+             coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, sum(e.units) as units
+         from periods p cross join lateral (
+             select product_id, operation_id, units from usage_events e where e.partner_id = p.partner_id
+                 and e.at >= p.period_start and e.at < p.period_end and e.environment = 'live' and e.units > 0 offset 0
+         ) e
+         group by 1, 2, 3, 4, 5, 6
+     ), compared as (
+         select partner_id, period_start, period_end, product_id, operation_id, coalesce(used.units, 0) as used,
+             coalesce(billed.units, 0) as billed
+         from used full join billed using (partner_id, subscription_id, period_start, period_end, product_id, operation_id)
+     ), differing as (
+         select partner_id, date_trunc('hour', period_end - interval '1 microsecond', 'UTC') as hour, '' as node, -1 as lane,
+             format('period of %s, product %s, operation %s', to_char(period_start at time zone 'UTC', 'YYYY-MM-DD'), product_id,
+                 operation_id) as place,
+             array['units'] as meters, array[used]::text[] as expected, array[billed]::text[] as actual
+         from compared where used <> billed
+     )",
+    answer!("1")
+);

@@ -1,0 +1,197 @@
+//! Each number that is changed behind our back is found and named, and none that was not.
+
+use super::*;
+use crate::{
+    ingest::{
+        Position,
+        tests::{at, event, partner},
+    },
+    test_db::{self, TestStore},
+};
+use domain::{key_text::Environment, usage::UsageEvent};
+
+const HOUR: &str = "2026-03-01T10:00:00Z";
+
+fn day() -> Period {
+    Period { start: at("2026-03-01T00:00:00Z"), end: at("2026-03-02T00:00:00Z") }
+}
+
+/// Forty events over two hours, of records 5 to 44, and the tallies that their gateway told.
+async fn filled() -> TestStore {
+    let store = test_db::store().await;
+    let now = at("2026-03-01T13:00:00Z");
+    let at_of = |number: i64| at(HOUR) + jiff::SignedDuration::from_mins(number * 2);
+    let events: Vec<(u64, UsageEvent)> =
+        (0..40).map(|number| (number as u64 + 5, event(at_of(number), &format!("r{number}")))).collect();
+    let (from, to) =
+        (Position { sequence: 5, ..Position::default() }, Position { segment: 1, byte_offset: 9, sequence: 45 });
+    store.ingest("a", 0, vec![], Position::default(), from, now).await.expect("moved");
+    store.ingest("a", 0, events, from, to, now).await.expect("taken in");
+    store.tell_tallies("a", &[told(45, &[(HOUR, 30), ("2026-03-01T11:00:00Z", 10)])], now).await.expect("told");
+    store
+}
+
+fn told(through: u64, hours: &[(&str, u64)]) -> ToldLane {
+    let tally = |(hour, calls): &(&str, u64)| ToldTally {
+        partner: partner(),
+        hour: at(hour),
+        environment: Environment::Live,
+        part: 0,
+        calls: *calls,
+        units: *calls,
+    };
+    ToldLane { lane: 0, epoch: 1, first: 5, through, tallies: hours.iter().map(tally).collect() }
+}
+
+async fn findings(store: &TestStore) -> Vec<(Kind, Option<domain::id::PartnerId>, String, String, String)> {
+    let done = store.reconcile_all(day(), &Kind::ALL, at("2026-03-01T14:00:00Z")).await.expect("compared");
+    let one = |found: Finding| {
+        let change = format!("{} {} -> {}", found.meter, found.expected, found.actual);
+        (found.kind, found.partner, found.hour.to_string(), change, found.place)
+    };
+    let mut findings: Vec<_> = done.findings.into_iter().map(one).collect();
+    findings.sort_by_key(|found| (found.0.code(), found.2.clone(), found.3.clone()));
+    findings
+}
+
+async fn sql(store: &TestStore, statement: &'static str) {
+    sqlx::query("set session_replication_role = replica").execute(store.pool()).await.expect("triggers are off");
+    assert_eq!(sqlx::query(statement).execute(store.pool()).await.expect(statement).rows_affected(), 1, "{statement}");
+}
+
+#[tokio::test]
+async fn what_agrees_raises_no_alarm_and_says_how_much_was_compared() {
+    let store = filled().await;
+    let done = store.reconcile_all(day(), &Kind::ALL, at("2026-03-01T14:00:00Z")).await.expect("compared");
+    assert_eq!(done.findings, []);
+    // Two meters of two hours, 39 steps, and six sums of two roll-ups.
+    assert_eq!(done.compared, 4 + 39 + 12);
+    let (run_at, to) = store.last_reconciliation().await.expect("asked").expect("a run");
+    assert_eq!((run_at, to), (at("2026-03-01T14:00:00Z"), day().end));
+    // A gateway that is ahead of what is stored is compared later, and numbers that come twice or late change nothing.
+    let now = at("2026-03-01T13:00:01Z");
+    store.tell_tallies("a", &[told(44, &[(HOUR, 29)])], now).await.expect("told");
+    assert_eq!(findings(&store).await, []);
+    store.tell_tallies("a", &[told(46, &[(HOUR, 31)])], now).await.expect("told");
+    assert_eq!(findings(&store).await, []);
+}
+
+#[tokio::test]
+async fn an_event_that_is_changed_taken_out_or_put_in_is_found_by_partner_meter_and_hour() {
+    let (eleven, partner) = ("2026-03-01T11:00:00Z", Some(partner()));
+    type Expected<'a> = &'a [(Kind, Option<domain::id::PartnerId>, &'a str, &'a str)];
+    let cases: [(&'static str, Expected<'_>); 4] = [
+        (
+            "update usage_events set units = units + 1 where sequence = 20",
+            &[(Kind::Gateway, partner, HOUR, "units 30 -> 31"), (Kind::Hourly, partner, HOUR, "units 31 -> 30")],
+        ),
+        (
+            "delete from usage_events where sequence = 20",
+            &[
+                (Kind::Gateway, partner, HOUR, "calls 30 -> 29"),
+                (Kind::Gateway, partner, HOUR, "units 30 -> 29"),
+                (Kind::Hourly, partner, HOUR, "bytes_in 290 -> 300"),
+                (Kind::Sequence, None, HOUR, "records 1 -> 0"),
+            ],
+        ),
+        (
+            "insert into usage_events select * from usage_events where sequence = 20",
+            &[
+                (Kind::Gateway, partner, HOUR, "calls 30 -> 31"),
+                (Kind::Hourly, partner, HOUR, "calls 31 -> 30"),
+                (Kind::Sequence, partner, HOUR, "records 1 -> 2"),
+            ],
+        ),
+        (
+            "update usage_events set at = at + interval '1 hour' where sequence = 20",
+            &[
+                (Kind::Gateway, partner, HOUR, "calls 30 -> 29"),
+                (Kind::Gateway, partner, eleven, "calls 10 -> 11"),
+                (Kind::Hourly, partner, HOUR, "calls 29 -> 30"),
+                (Kind::Hourly, partner, eleven, "calls 11 -> 10"),
+            ],
+        ),
+    ];
+    for (statement, expected) in cases {
+        let store = filled().await;
+        sql(&store, statement).await;
+        let found = findings(&store).await;
+        for (kind, partner, hour, change) in expected {
+            let is = |one: &(Kind, Option<domain::id::PartnerId>, String, String, String)| {
+                (one.0, one.1, one.2.as_str(), one.3.as_str()) == (*kind, *partner, *hour, *change)
+            };
+            assert!(found.iter().any(is), "{statement}: {kind:?} {hour} {change} is not in {found:#?}");
+        }
+        assert!(!store.all_open_findings(99).await.expect("findings").is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_roll_up_or_a_tally_that_is_changed_is_found_and_no_longer_once_it_is_mended() {
+    for (wrong, right, kind, change) in [
+        (
+            "update usage_hourly set calls = calls + 1 where hour = '2026-03-01T10:00:00Z'",
+            "update usage_hourly set calls = calls - 1 where hour = '2026-03-01T10:00:00Z'",
+            Kind::Hourly,
+            "calls 30 -> 31",
+        ),
+        (
+            "update gateway_tallies set units = units - 1 where hour = '2026-03-01T10:00:00Z'",
+            "update gateway_tallies set units = units + 1 where hour = '2026-03-01T10:00:00Z'",
+            Kind::Gateway,
+            "units 29 -> 30",
+        ),
+    ] {
+        let store = filled().await;
+        sql(&store, wrong).await;
+        let found = findings(&store).await;
+        let [one] = found.as_slice() else { panic!("{found:#?}") };
+        assert_eq!((one.0, one.1, one.2.as_str(), one.3.as_str()), (kind, Some(partner()), HOUR, change));
+        let kept = store.all_open_findings(99).await.expect("findings");
+        assert_eq!(
+            (kept.len(), kept[0].kind, kept[0].expected.as_str()),
+            (1, kind, change.split(' ').nth(1).expect("one"))
+        );
+        sql(&store, right).await;
+        assert_eq!(
+            store.reconcile_all(day(), &Kind::ALL, at("2026-03-01T15:00:00Z")).await.expect("compared").findings,
+            []
+        );
+        assert_eq!(store.all_open_findings(99).await.expect("findings"), []);
+    }
+}
+
+#[tokio::test]
+async fn records_that_are_accounted_for_are_no_drift() {
+    let store = filled().await;
+    let now = at("2026-03-01T13:10:00Z");
+    let (from, to) =
+        (Position { segment: 1, byte_offset: 9, sequence: 45 }, Position { segment: 1, byte_offset: 99, sequence: 51 });
+    store.note_unsynced("a", 0, &[(45, 47), (47, 48)], now).await.expect("noted");
+    let later = vec![(50, event(at("2026-03-01T12:10:00Z"), "later"))];
+    store.ingest("a", 0, later, from, to, now).await.expect("taken in");
+    let found = findings(&store).await;
+    let [one] = found.as_slice() else { panic!("{found:#?}") };
+    assert_eq!((one.0, one.3.as_str(), one.4.as_str()), (Kind::Sequence, "records 2 -> 0", "records 45 to 49"));
+    store.note_unsynced("a", 0, &[(48, 50)], now).await.expect("noted");
+    assert_eq!(findings(&store).await, []);
+}
+
+#[tokio::test]
+async fn what_was_accepted_is_no_doubt_any_more_until_the_numbers_change_again() {
+    let store = filled().await;
+    let other = Period { start: at("2026-03-01T11:00:00Z"), end: day().end };
+    sql(&store, "update usage_hourly set units = units - 1 where hour = '2026-03-01T10:00:00Z'").await;
+    assert_eq!(findings(&store).await.len(), 1);
+    assert!(store.doubt(partner(), day()).await.expect("asked").is_some());
+    assert_eq!(store.doubt(partner(), other).await.expect("asked"), None, "of another hour");
+    let now = at("2026-03-01T14:30:00Z");
+    assert_eq!(store.accept_findings("the backup was old", Actor::System, now).await.expect("accepted"), 1);
+    assert_eq!(findings(&store).await.len(), 1, "it still differs");
+    assert_eq!(store.doubt(partner(), day()).await.expect("asked"), None);
+    let entry = store.all_audit_page(None, 1).await.expect("a page").items.remove(0);
+    assert_eq!(entry.action, "usage.accept_drift");
+    sql(&store, "update usage_hourly set units = units - 1 where hour = '2026-03-01T10:00:00Z'").await;
+    assert_eq!(findings(&store).await.len(), 1);
+    assert!(store.doubt(partner(), day()).await.expect("asked").is_some());
+}
