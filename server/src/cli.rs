@@ -149,7 +149,7 @@ enum Command {
         #[arg(long, default_value = "")]
         note: String,
     },
-    /// Check that the usage log is as it was recorded: every record against its checksum, its neighbours and the signed seals.
+    /// Check that usage is as it was recorded: the log's records and the events in Postgres against the signed seals of both.
     ///
     /// The server may run, and need not. Names each record that was changed, moved, taken out or put in, by node, lane and
     /// number, and exits with 1 where there is one.
@@ -212,7 +212,7 @@ pub fn main() -> ExitCode {
         Command::ResolveRequest { attempt, carried_out, not_carried_out: _, note } => {
             block_on(unknown_requests::resolve(config, attempt, carried_out, note))
         }
-        Command::Verify(what) => verify::run(&config, &what),
+        Command::Verify(what) => block_on(verify::run(config, what)),
         Command::Version => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {

@@ -17,7 +17,7 @@ const MOST: i64 = 20;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracedCall {
     pub partner: PartnerId,
-    /// Empty where the partner is not known.
+    /// Its name where it has no code; empty where the partner is not known.
     pub partner_code: String,
     pub at: Timestamp,
     pub node: String,
@@ -74,7 +74,7 @@ impl Store {
     pub async fn all_partners_trace(&self, request_id: &str) -> Result<Vec<TracedCall>, StoreError> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
-            "select e.partner_id, coalesce(p.code, '') as partner_code, e.at, e.node, e.lane, e.sequence, e.environment,
+            "select e.partner_id, coalesce(p.code, p.name, '') as partner_code, e.at, e.node, e.lane, e.sequence, e.environment,
                  e.method, e.path, e.status, e.outcome, e.units, e.credits, e.product_id, e.operation_id,
                  coalesce(pr.code, '') as product_code, coalesce(o.code, '') as operation_code,
                  coalesce(s.sequence, 0) as stored_to, date_trunc('hour', e.at, 'UTC') as hour,

@@ -244,7 +244,8 @@ impl Fault {
         let [partner, hour, before] = said.trim().split('|').collect::<Vec<_>>()[..] else {
             return Err(format!("{}: {said}", self.name).into());
         };
-        let name = |hour: &str| format!("partner {partner}, hour {hour}, {meter}:");
+        let partner = partner.replace('-', "");
+        let name = |hour: &str| format!("partner_{partner}, hour {hour}, {meter}:");
         Ok(if self.moved { vec![name(hour), name(before)] } else { vec![name(hour)] })
     }
 

@@ -1,11 +1,16 @@
 //! `turnpike verify`: whether usage is as it was recorded, by the seals of its log.
 
-use super::CommandError;
+mod rows;
+
+use super::{CommandError, reach::with_installation};
 use crate::{config::Config, data_dir::DataDir};
 use ::spool::{Checked, SealKey, SpoolError, Verifier};
 use app::secrets::Secrets;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use clap::Args;
+use domain::period::Period;
+use jiff::Timestamp;
+use rows::Rows;
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
@@ -17,9 +22,18 @@ const SHOWN: usize = 20;
 /// What to look at, and with which keys.
 #[derive(Debug, Args)]
 pub struct Verify {
-    /// The folder of the usage log. Without it, the one in the data directory.
+    /// The folder of a usage log: only this is looked at. Without it, the one in the data directory and the events in Postgres.
     #[arg(long, value_name = "DIR")]
     spool: Option<PathBuf>,
+    /// Do not ask Postgres: only the usage log in the data directory is looked at.
+    #[arg(long)]
+    offline: bool,
+    /// Compare events of which the seals were made since then, as 2026-03-01T00:00:00Z. All seals are looked at in any case.
+    #[arg(long)]
+    from: Option<Timestamp>,
+    /// And of which they were made before that.
+    #[arg(long)]
+    to: Option<Timestamp>,
     /// The public key that the seals must be signed with, as --show-public-key prints it; may be given more than once. Without it,
     /// the key of this installation's master secret.
     #[arg(long, value_name = "KEY")]
@@ -30,18 +44,29 @@ pub struct Verify {
 }
 
 /// Looks, prints what is wrong, and fails where anything is.
-pub fn run(config: &Config, verify: &Verify) -> Result<ExitCode, CommandError> {
+pub async fn run(config: Config, verify: Verify) -> Result<ExitCode, CommandError> {
     if verify.show_public_key {
-        println!("{}", BASE64_STANDARD.encode(key_of(&secrets(config)?)?.public()));
+        println!("{}", BASE64_STANDARD.encode(key_of(&secrets(&config)?)?.public()));
         return Ok(ExitCode::SUCCESS);
     }
     let spool = verify.spool.clone().unwrap_or_else(|| config.data_dir.join("spool"));
     let keys = match verify.public_key.as_slice() {
-        [] => Verifier::new([key_of(&secrets(config)?)?.public()]),
+        [] => Verifier::new([key_of(&secrets(&config)?)?.public()]),
         given => Verifier::new(given.iter().map(|text| read_key(text)).collect::<Result<Vec<_>, _>>()?),
     };
-    let faults = files(&spool, &keys)?;
-    Ok(if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let in_files = files(&spool, &keys)?;
+    let outcome = move |faults: usize| if faults == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    if verify.offline || verify.spool.is_some() {
+        return Ok(outcome(in_files));
+    }
+    with_installation(&config, async |store, _, _| {
+        let node = if spool.join("node").exists() { Some(::spool::node(&spool)?) } else { None };
+        let start = verify.from.unwrap_or(Timestamp::UNIX_EPOCH);
+        let within = Period { start, end: verify.to.unwrap_or(Timestamp::MAX) };
+        let rows = Rows { store, keys: &keys, spool: node.map(|node| (spool.as_path(), node)), within };
+        Ok(outcome(in_files + rows.verify().await?))
+    })
+    .await
 }
 
 fn secrets(config: &Config) -> Result<Secrets, CommandError> {

@@ -118,6 +118,8 @@ fn usage_that_was_changed_on_the_disk_under_right_checksums_is_found_and_named()
     let whole = installation.run(&["verify"]);
     assert!(whole.status.success(), "{whole:?}");
     assert!(text(&whole.stdout).contains("lane 0: ok, 3 records from 0 to 3"), "{whole:?}");
+    let offline = installation.run(&["verify", "--offline"]);
+    assert!(offline.status.success() && !text(&offline.stdout).contains("events of"), "{offline:?}");
     let public = text(&installation.run(&["verify", "--show-public-key"]).stdout).trim().to_owned();
     let elsewhere = ["verify", "--spool", &spool.display().to_string(), "--public-key", &public].map(str::to_owned);
     assert!(installation.run(&elsewhere.each_ref().map(String::as_str)).status.success());

@@ -32,7 +32,7 @@ async fn an_invoice_that_is_not_what_the_events_say_is_found_by_partner_and_oper
     let [finding] = findings.as_slice() else { panic!("{findings:?}") };
     assert_eq!((finding.partner, finding.hour, finding.meter.as_str()), (Some(partner), ended.start, "units"));
     assert_eq!((finding.expected.as_str(), finding.actual.as_str()), ("703", "700"));
-    assert!(finding.place.contains(&shop.operations[1].to_string()), "{}", finding.place);
+    assert!(finding.place.contains(&shop.operations[1].0.to_string()), "{}", finding.place);
 }
 
 #[tokio::test]

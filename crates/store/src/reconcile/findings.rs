@@ -64,7 +64,7 @@ impl std::fmt::Display for Finding {
         let Self { kind, hour, meter, place, expected, actual, .. } = self;
         write!(f, "{}: ", kind.code())?;
         if let Some(partner) = self.partner {
-            write!(f, "partner {partner}, ")?;
+            write!(f, "{partner}, ")?;
         }
         write!(f, "hour {hour}, {meter}: {} {expected}, {} {actual}", kind.between().0, kind.between().1)?;
         if let Some((node, lane)) = &self.lane {
