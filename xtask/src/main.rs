@@ -39,6 +39,7 @@ Usage: cargo xtask <command>
             exhaustion PART          while open files or memory run out under a flood
             sizes                    with requests that are larger than anybody may send
             outage --nodes N         while Postgres is stopped, then while it hangs, under N gateways
+            reconcile --faults N     while somebody changes N numbers of usage by SQL, each of which must be named
             purge --nodes N          of kept answers, timed on N gateways
             deploy --rounds N        by N restarts of gateways, changed policies, and Postgres away
             slow-clients             by 10,000 clients that hold connections and hardly use them

@@ -8,6 +8,7 @@ mod floods;
 mod kill;
 mod licences;
 mod outage;
+mod reconcile;
 mod referees;
 mod retries;
 mod rust;
@@ -46,6 +47,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     retries::check(&mut tally);
     exhaustion::check(&mut tally);
     outage::check(&mut tally);
+    reconcile::check(&mut tally);
     floods::check(&mut tally);
     if !fast {
         browser::check(&mut tally);

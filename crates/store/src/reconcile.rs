@@ -4,6 +4,7 @@
 //! - `gateway`: what a gateway says that it served, against the events of the records that it counted.
 //! - `sequence`: the numbers of each lane follow each other, each once, but for those that are accounted for (`usage_gaps`).
 //! - `hourly`: the hourly roll-ups, each sum of each row, against the events.
+//! - `daily`: the sums of whole days, against the hourly ones. Its hour is the day's first.
 //! - `invoice`: the lines of the invoices whose period ended in the range, against the events.
 
 mod findings;
@@ -121,6 +122,14 @@ impl Store {
             .await?;
         let read = |row: sqlx::postgres::PgRow| Ok::<_, sqlx::Error>((row.at("run_at")?, row.at("to_at")?));
         Ok(row.map(read).transpose()?)
+    }
+
+    /// From when on the events of all environments are kept whole.
+    pub async fn events_whole_from(&self) -> Result<Timestamp, StoreError> {
+        let row = sqlx::query("select greatest(live_from, test_from) as whole_from from usage_upkeep")
+            .fetch_one(self.pool())
+            .await?;
+        Ok(row.at("whole_from")?)
     }
 
     async fn keep_findings(

@@ -6,6 +6,8 @@
 //! sums and in what the gateways told. Each has to be named by partner, meter and hour, and once it is taken back nothing may
 //! be found.
 //!
+//! The run is short of a day, so daily sums are not among them; a test of the store changes those.
+//!
 //! Control run: the hourly sums are not looked at (`--only gateway,sequence`), and the check must fail.
 
 use crate::{

@@ -15,11 +15,12 @@ pub enum Kind {
     Gateway,
     Sequence,
     Hourly,
+    Daily,
     Invoice,
 }
 
 impl Kind {
-    pub const ALL: [Self; 4] = [Self::Gateway, Self::Sequence, Self::Hourly, Self::Invoice];
+    pub const ALL: [Self; 5] = [Self::Gateway, Self::Sequence, Self::Hourly, Self::Daily, Self::Invoice];
 
     /// As the table and the command line have it.
     pub const fn code(self) -> &'static str {
@@ -27,6 +28,7 @@ impl Kind {
             Self::Gateway => "gateway",
             Self::Sequence => "sequence",
             Self::Hourly => "hourly",
+            Self::Daily => "daily",
             Self::Invoice => "invoice",
         }
     }
@@ -37,6 +39,7 @@ impl Kind {
             Self::Gateway => ("the gateway counted", "the events say"),
             Self::Sequence => ("there should be", "there are"),
             Self::Hourly => ("the events say", "the roll-up has"),
+            Self::Daily => ("the hours say", "the day has"),
             Self::Invoice => ("the events say", "the invoice has"),
         }
     }

@@ -1,5 +1,5 @@
 //! The comparisons. Each is one statement over `[$1, $2)`, and answers with a row that says how many numbers were compared and
-//! one for each place where they differ.
+//! one for each place where they differ. What is not kept whole any more is not compared.
 
 use super::Kind;
 
@@ -23,6 +23,7 @@ pub(super) const fn of(kind: Kind) -> &'static str {
         Kind::Gateway => GATEWAY,
         Kind::Sequence => SEQUENCE,
         Kind::Hourly => HOURLY,
+        Kind::Daily => DAILY,
         Kind::Invoice => INVOICE,
     }
 }
@@ -35,14 +36,16 @@ const GATEWAY: &str = concat!(
          where p.sequence >= t.through_sequence and t.through_sequence > t.first_sequence
      ), told as (
          select g.partner_id, g.hour, g.node, g.lane, sum(g.calls)::bigint as calls, sum(g.units)::bigint as units
-         from gateway_tallies g join lanes l on l.node = g.node and l.epoch = g.epoch and l.lane = g.lane
-         where g.hour >= $1 and g.hour < $2 group by 1, 2, 3, 4
+         from usage_upkeep, gateway_tallies g join lanes l on l.node = g.node and l.epoch = g.epoch and l.lane = g.lane
+         where g.hour >= $1 and g.hour < $2 and g.hour >= case g.environment when 'live' then live_from else test_from end
+         group by 1, 2, 3, 4
      ), stored as (
          select e.partner_id, date_trunc('hour', e.at, 'UTC') as hour, e.node, e.lane, count(*) as calls,
              sum(e.units)::bigint as units
-         from usage_events e join lanes l on l.node = e.node and l.lane = e.lane
+         from usage_upkeep, usage_events e join lanes l on l.node = e.node and l.lane = e.lane
              and e.sequence >= l.first_sequence and e.sequence < l.through_sequence
-         where e.at >= $1 and e.at < $2 group by 1, 2, 3, 4
+         where e.at >= $1 and e.at < $2 and e.at >= case e.environment when 'live' then live_from else test_from end
+         group by 1, 2, 3, 4
      ), compared as (
          select partner_id, hour, node, lane, coalesce(told.calls, 0) as told_calls, coalesce(stored.calls, 0) as stored_calls,
              coalesce(told.units, 0) as told_units, coalesce(stored.units, 0) as stored_units
@@ -55,11 +58,11 @@ const GATEWAY: &str = concat!(
     answer!("2")
 );
 
-/// Events that no gateway wrote have a node with a colon in its name, and no sequence without gaps.
+/// What others told us has numbers of each partner's own.
 const SEQUENCE: &str = concat!(
     "with bounds as materialized (
-         select node, lane, min(sequence) as first, max(sequence) as last from usage_events
-         where at >= $1 and at < $2 and position(':' in node) = 0 group by node, lane
+         select node, lane, min(sequence) as first, max(sequence) as last from usage_upkeep, usage_events
+         where at >= greatest($1, live_from, test_from) and at < $2 and node <> 'outside' group by node, lane
      ), seen as (
          select b.node, b.lane, e.partner_id, e.at, e.sequence,
              lag(e.sequence) over (partition by b.node, b.lane order by e.sequence) as before
@@ -96,12 +99,16 @@ const HOURLY: &str = concat!(
              coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, outcome,
              (status / 100)::smallint as status_class, count(*)::numeric as calls, sum(units) as units, sum(bytes_in) as bytes_in,
              sum(bytes_out) as bytes_out, sum(duration_us) as duration_us
-         from usage_events where at >= $1 and at < $2 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+         from usage_upkeep, usage_events
+         where at >= greatest($1, hourly_from) and at < $2 and at >= case environment when 'live' then live_from else test_from end
+         group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), rolled_up as (
          select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
              sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
              sum(duration_us) as duration_us, sum((select sum(slot) from unnest(durations) as slots (slot))) as durations
-         from usage_hourly where hour >= $1 and hour < $2 group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+         from usage_upkeep, usage_hourly
+         where hour >= greatest($1, hourly_from) and hour < $2 and hour >= case environment when 'live' then live_from else test_from end
+         group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), compared as (
          select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
              array[coalesce(e.calls, 0), coalesce(e.units, 0), coalesce(e.bytes_in, 0), coalesce(e.bytes_out, 0),
@@ -121,10 +128,47 @@ const HOURLY: &str = concat!(
     answer!("6")
 );
 
+/// Whole days that are made, and of which no hour has changed since.
+const DAILY: &str = concat!(
+    "with days as (
+         select date_trunc('day', $1 + interval '1 day' - interval '1 microsecond', 'UTC') as first,
+             least(date_trunc('day', $2, 'UTC'), made_before) as past, greatest(hourly_from, daily_from) as kept
+         from usage_upkeep
+     ), hours as (
+         select h.partner_id, (h.hour at time zone 'UTC')::date as day, h.environment, h.product_id, h.operation_id, h.app_id,
+             h.key_id, h.team_id, h.member_id, h.plan_version_id, h.outcome, h.status_class,
+             array[sum(h.calls), sum(h.units), sum(h.bytes_in), sum(h.bytes_out), sum(h.duration_us)]::numeric[] as sums
+         from days, usage_hourly h where h.hour >= first and h.hour < past and h.hour >= kept
+         group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+     ), made as (
+         select d.partner_id, d.day, d.environment, d.product_id, d.operation_id, d.app_id, d.key_id, d.team_id, d.member_id,
+             d.plan_version_id, d.outcome, d.status_class,
+             array[d.calls, d.units, d.bytes_in, d.bytes_out, d.duration_us]::numeric[] as sums
+         from days, usage_daily d where d.day >= (first at time zone 'UTC')::date and d.day < (past at time zone 'UTC')::date
+             and d.day >= (kept at time zone 'UTC')::date
+     ), compared as (
+         select partner_id, day, environment, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
+             outcome, status_class, coalesce(hours.sums, array[0, 0, 0, 0, 0]::numeric[]) as expected,
+             coalesce(made.sums, array[0, 0, 0, 0, 0]::numeric[]) as actual
+         from hours full join made using (partner_id, day, environment, product_id, operation_id, app_id, key_id, team_id,
+             member_id, plan_version_id, outcome, status_class)
+         where not exists (select from usage_days_changed c where c.partner_id = coalesce(hours.partner_id, made.partner_id)
+             and c.day = coalesce(hours.day, made.day))
+     ), differing as (
+         select partner_id, day::timestamp at time zone 'UTC' as hour, '' as node, -1 as lane,
+             format('%s, product %s, operation %s, app %s, key %s, team %s, member %s, plan version %s, %s, %sxx', environment,
+                 product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id, outcome, status_class) as place,
+             array['calls', 'units', 'bytes_in', 'bytes_out', 'duration_us'] as meters, expected::text[] as expected,
+             actual::text[] as actual
+         from compared where expected <> actual
+     )",
+    answer!("5")
+);
+
 const INVOICE: &str = concat!(
     "with periods as materialized (
-         select partner_id, subscription_id, period_start, period_end, invoice_id from billing_periods
-         where period_end > $1 and period_end <= $2
+         select partner_id, subscription_id, period_start, period_end, invoice_id from usage_upkeep, billing_periods
+         where period_end > $1 and period_end <= $2 and period_start >= live_from
      ), billed as (
          select p.partner_id, p.subscription_id, p.period_start, p.period_end,
              coalesce(l.product_id, '00000000-0000-0000-0000-000000000000') as product_id,

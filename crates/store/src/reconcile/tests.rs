@@ -195,3 +195,20 @@ async fn what_was_accepted_is_no_doubt_any_more_until_the_numbers_change_again()
     assert_eq!(findings(&store).await.len(), 1);
     assert!(store.doubt(partner(), day()).await.expect("asked").is_some());
 }
+
+#[tokio::test]
+async fn a_day_that_is_not_the_sum_of_its_hours_is_found() {
+    let store = filled().await;
+    let later = at("2026-03-03T12:00:00Z");
+    store.make_usage_days(later).await.expect("made");
+    let done = store.reconcile_all(day(), &[Kind::Daily], later).await.expect("compared");
+    assert_eq!((done.compared, done.findings), (5, vec![]));
+    sql(&store, "update usage_daily set units = units - 1").await;
+    let found = findings(&store).await;
+    let [one] = found.as_slice() else { panic!("{found:#?}") };
+    let midnight = "2026-03-01T00:00:00Z";
+    assert_eq!(
+        (one.0, one.1, one.2.as_str(), one.3.as_str()),
+        (Kind::Daily, Some(partner()), midnight, "units 40 -> 39")
+    );
+}

@@ -58,7 +58,7 @@ impl Sealed {
         let keys = Verifier::new([self.key.public()]);
         let within = Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
         let spool = with_log.then(|| (self.folder.path(), NODE.to_owned()));
-        let rows = Rows { store: &self.store, keys: &keys, spool, within };
+        let rows = Rows { store: &self.store, keys: &keys, spool, within, whole_from: Timestamp::UNIX_EPOCH };
         let looked = rows.look(NODE, 0).await.expect("looked");
         assert_eq!(rows.verify().await.expect("looked"), looked.faults.len());
         (looked.faults.clone(), looked.records, looked.unknown)
@@ -117,6 +117,11 @@ async fn seals_that_are_gone_from_beside_the_log_or_are_others_than_were_copied_
     assert_eq!(faults, ["records 10 to 29: the seal beside the log is not the one that was copied to Postgres"]);
     let stranger = Verifier::new([[1; 32]]);
     let within = Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
-    let rows = Rows { store: &sealed.store, keys: &stranger, spool: None, within };
+    let rows = Rows { store: &sealed.store, keys: &stranger, spool: None, within, whole_from: Timestamp::UNIX_EPOCH };
     assert_eq!(rows.verify().await.expect("looked"), 3);
+    // Events that were let go are not compared, and said to be so.
+    let keys = Verifier::new([sealed.key.public()]);
+    let rows = Rows { store: &sealed.store, keys: &keys, spool: None, within, whole_from: Timestamp::now() };
+    let looked = rows.look(NODE, 0).await.expect("looked");
+    assert_eq!((looked.records, looked.unknown, looked.faults.len()), (0, 30, 0));
 }
