@@ -81,6 +81,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
         NavGroup::new(vec![
             NavItem::new("Overview", "/console", IconName::Dashboard),
             NavItem::new("Partners", "/console/partners", IconName::Building),
+            NavItem::new("Usage", "/console/usage", IconName::Chart),
             NavItem::new("Requests for plans", "/console/requests", IconName::Inbox),
             NavItem::new("Unknown requests", "/console/unknown-requests", IconName::Rotate),
         ]),

@@ -58,6 +58,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/partners/:partner") view=crate::pages::console::partner::PartnerPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/identities") view=crate::pages::console::identities::IdentitiesPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/usage") view=crate::pages::console::usage::UsagePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/requests") view=crate::pages::console::plan_requests::PlanRequestsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/unknown-requests") view=crate::pages::console::unknown_requests::UnknownRequestsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/unknown-requests/:attempt") view=crate::pages::console::unknown_request::UnknownRequestPage ssr=SsrMode::Async/>

@@ -20,6 +20,8 @@ mod plans;
 mod problem;
 mod products;
 mod requests;
+pub(crate) mod rows;
+mod teams;
 mod unknown_requests;
 mod usage;
 
@@ -111,6 +113,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(identities::register))
         .routes(routes!(usage::show))
         .routes(routes!(usage::series))
+        .routes(routes!(usage::query))
+        .routes(routes!(usage::export))
+        .routes(routes!(teams::list, teams::create))
+        .routes(routes!(teams::put_app))
         .routes(routes!(requests::list))
         .routes(routes!(events::list, events::report))
         .routes(routes!(events::told::conflicts))

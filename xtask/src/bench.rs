@@ -6,6 +6,7 @@ mod limits;
 mod metering;
 mod page;
 mod start;
+mod usage_query;
 mod wasm;
 
 use crate::Outcome;
@@ -13,7 +14,7 @@ use crate::Outcome;
 type Measure = fn() -> Outcome;
 
 /// What can be measured, and by what.
-const WHAT: [(&str, Measure); 11] = [
+const WHAT: [(&str, Measure); 12] = [
     ("wasm", wasm::measure),
     ("page", page::measure),
     ("start", start::measure),
@@ -24,6 +25,7 @@ const WHAT: [(&str, Measure); 11] = [
     ("gateway-bodies", gateway::bodies),
     ("cold", cold::measure),
     ("limits", limits::measure),
+    ("usage-query", usage_query::measure),
     ("metering", metering::measure),
 ];
 

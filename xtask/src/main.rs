@@ -30,7 +30,7 @@ Usage: cargo xtask <command>
   test    Pass every test; ends with `N passed, N failed`
             --fast                   leave the browser out
   bench   Measure, and print: wasm, page, start, cold, limits, all,
-            gateway, gateway-flood, gateway-idle, gateway-bodies
+            gateway, gateway-flood, gateway-idle, gateway-bodies, usage-query
   chaos   Break a running server under load, and check what was promised
             kill --rounds N          with SIGKILL, N times
             credits --nodes N        while calls race for the last units of credit, on N gateways

@@ -53,3 +53,38 @@ pub async fn archive_app(app: String) -> Result<(), ServerFnError> {
     };
     form::answer("apps/archive", &back, &[], outcome.await)
 }
+
+/// Makes a team.
+#[server(prefix = "/do", endpoint = "teams/create")]
+pub async fn create_team(#[server(default)] name: String) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
+    let outcome = async {
+        let cx = viewer::member()?;
+        let actor = store::Actor::Member(cx.viewer.id);
+        cx.state.store.create_team(cx.viewer.partner, &name, actor, cx.now).await?;
+        Ok(Done::go("/apps").saying("Team created. Put an app into it on the app's page."))
+    };
+    form::answer("teams/create", "/apps", &[("name", &name)], outcome.await)
+}
+
+/// Puts an app into a team, or into none.
+#[server(prefix = "/do", endpoint = "apps/team")]
+pub async fn set_app_team(app: String, #[server(default)] team: String) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
+    let back = format!("/apps/{app}");
+    let outcome = async {
+        let cx = viewer::member()?;
+        let id = form::id(&app)?;
+        let team = if team.is_empty() { None } else { Some(form::id(&team)?) };
+        let actor = store::Actor::Member(cx.viewer.id);
+        cx.state.store.set_app_team(cx.viewer.partner, id, team, actor, cx.now).await?;
+        Ok(Done::go(&back).saying("Team changed. Calls count for it from now on."))
+    };
+    form::answer("apps/team", &back, &[], outcome.await)
+}

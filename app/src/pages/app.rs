@@ -8,7 +8,7 @@ use crate::{
     pages::key::{BoundsFields, bounds_words, shown},
     viewer,
 };
-use domain::{directory::KeyKind, id::AppId, key_text::Environment};
+use domain::{directory::KeyKind, id::AppId, key_text::Environment, role::MemberRole};
 use jiff::Timestamp;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -37,6 +37,9 @@ pub fn AppPage() -> impl IntoView {
         let apps = cx.state.store.apps(cx.viewer.partner).await?;
         let found = apps.into_iter().find(|app| app.app.id == id).ok_or(PageError::NotFound)?;
         let (app, keys) = (found.app, found.keys);
+        let teams = cx.state.store.teams(cx.viewer.partner).await?;
+        let may_set_team = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin) && !teams.is_empty();
+        let team = app.team.map(|id| id.to_string());
         let gateway = cx.state.settings.gateway_url.clone();
         let secret = flash.secret.clone().map(|text| view! { <NewSecret text=text gateway=gateway/> });
         let problems = flash.problems.clone();
@@ -57,6 +60,19 @@ pub fn AppPage() -> impl IntoView {
                 <Card title="New key" description="Choose the environment; the key's text is shown once.">
                     <CreateKey app=id flash=flash prefix="page"/>
                 </Card>
+                {may_set_team
+                    .then(|| {
+                        let choices = teams.iter().map(|team| Choice::new(team.id.to_string(), team.name.clone())).collect();
+                        view! {
+                            <Card title="Team" description="Calls with this app's keys count for it from then on.">
+                                <Form action="/do/apps/team" inline=true>
+                                    <input type="hidden" name="app" value=id.to_string()/>
+                                    <SelectField label="Team" name="team" choices=choices value=team blank="None"/>
+                                    <Button>"Change team"</Button>
+                                </Form>
+                            </Card>
+                        }
+                    })}
                 <Card title="Name of this app">
                     <Form action="/do/apps/rename" inline=true>
                         <input type="hidden" name="app" value=id.to_string()/>

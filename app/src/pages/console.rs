@@ -21,3 +21,4 @@ pub mod products;
 pub mod tokens;
 pub mod unknown_request;
 pub mod unknown_requests;
+pub mod usage;

@@ -10,9 +10,9 @@ use crate::{
     },
     viewer,
 };
-use domain::id::InvoiceId;
+use domain::{id::InvoiceId, period::Period};
 use leptos::prelude::*;
-use leptos_router::hooks::use_params_map;
+use leptos_router::{hooks::use_params_map, params::ParamsMap};
 use store::invoices::{CountingNote, Invoice, InvoiceLine};
 
 #[component]
@@ -36,7 +36,7 @@ pub fn InvoicePage() -> impl IntoView {
                     <ButtonLink href=usage icon=IconName::Chart>"Usage of this period"</ButtonLink>
                     <ButtonLink href=csv icon=IconName::Download>"Download CSV"</ButtonLink>
                 </PageHeader>
-                <InvoiceSheet from=from invoice=invoice lines=lines/>
+                <InvoiceSheet from=from invoice=invoice lines=lines links=true/>
             </MemberFrame>
         })
     })
@@ -49,6 +49,9 @@ pub fn InvoiceSheet(
     from: String,
     invoice: Invoice,
     lines: Vec<InvoiceLine>,
+    /// Whether lines lead to the usage that they are made of.
+    #[prop(optional)]
+    links: bool,
 ) -> impl IntoView {
     let zone = local_zone(&invoice.time_zone);
     let period = format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone);
@@ -56,7 +59,7 @@ pub fn InvoiceSheet(
     let number = number(&invoice);
     let label = format!("Invoice {number}");
     let (partner, plan, total) = (invoice.partner_name, invoice.plan_name, invoice.total);
-    let rows = lines.into_iter().map(row).collect_view();
+    let rows = lines.into_iter().map(|line| row(line, links.then_some(invoice.period))).collect_view();
     let counting = counting(invoice.counting);
     view! {
         <section class="invoice" aria-label=label>
@@ -110,13 +113,28 @@ fn counting(notes: Vec<CountingNote>) -> AnyView {
     notes.collect_view().into_any()
 }
 
-fn row(line: InvoiceLine) -> impl IntoView {
+fn row(line: InvoiceLine, usage_of: Option<Period>) -> impl IntoView {
     let is_usage = line.operation.is_some() || line.product.is_some();
     let units = is_usage.then(|| view! { <Figure value=line.quantity/> });
     let free = is_usage.then(|| view! { <Figure value=line.free/> });
+    let usage = usage_of.zip(line.product).map(|(period, product)| {
+        let mut map = ParamsMap::new();
+        map.insert("from", period.start.to_string());
+        map.insert("to", period.end.to_string());
+        map.insert("product", product.to_string());
+        if let Some(operation) = line.operation {
+            map.insert("operation", operation.to_string());
+        }
+        map.insert("by", "app".to_owned());
+        format!("/usage{}", map.to_query_string())
+    });
+    let description = match usage {
+        Some(href) => view! { <a href=href>{line.description}</a> }.into_any(),
+        None => line.description.into_any(),
+    };
     view! {
         <tr>
-            <Cell label="For" head=true>{line.description}</Cell>
+            <Cell label="For" head=true>{description}</Cell>
             <Cell label="Units" numeric=true>{units}</Cell>
             <Cell label="Of those free" numeric=true>{free}</Cell>
             <Cell label="Amount" numeric=true><MoneyText amount=line.amount/></Cell>

@@ -7,11 +7,18 @@ use crate::{
     pages::time_text::{local_time, local_zone},
     viewer,
 };
-use domain::{key_text::Environment, period::Period};
-use jiff::{Timestamp, ToSpan};
+use domain::{
+    id::{OperationId, ProductId},
+    key_text::Environment,
+    period::Period,
+};
+use jiff::{Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
-use store::usage::{LoggedRequest, Place, RequestFilter};
+use store::{
+    Store, StoreError,
+    usage::{Dimension, LoggedRequest, Place, RequestFilter, UsageFilter},
+};
 
 const PAGE_SIZE: u16 = 50;
 
@@ -29,14 +36,15 @@ pub fn RequestsPage() -> impl IntoView {
     let query = use_query_map().get_untracked();
     page(async move {
         let cx = cx?;
-        let asked = Asked::read(&query);
+        let zone = local_zone(&cx.viewer.time_zone);
+        let asked = Asked::read(&query, &zone);
         let range = asked.range(cx.now);
+        let known = Known::load(&cx.state.store, cx.viewer.partner, range, &asked).await?;
         let after: Option<Place> = query.get("after").and_then(|place| place.parse().ok());
         let found =
             cx.state.store.request_log(cx.viewer.partner, range, &asked.filter, after.as_ref(), PAGE_SIZE).await?;
         let next = found.next.as_ref().map(|place| asked.address(&[("after", &place.to_string())]));
         let first = after.is_some().then(|| asked.address(&[]));
-        let zone = local_zone(&cx.viewer.time_zone);
         let nothing_at_all = found.requests.is_empty() && asked.is_plain();
         let empty = found.requests.is_empty();
         let rows = found.requests.into_iter().map(|request| row(request, &zone)).collect_view();
@@ -45,7 +53,7 @@ pub fn RequestsPage() -> impl IntoView {
             <PageTitle text="Requests"/>
             <MemberFrame cx=cx path="/requests">
                 <PageHeader title="Requests" description="Every call with one of your keys, a second or two after it was answered."/>
-                <Filter asked=asked/>
+                <Filter asked=asked known=known zone=zone.clone()/>
                 <Card flush=true>
                     {if nothing_at_all {
                         view! {
@@ -95,15 +103,50 @@ pub fn RequestsPage() -> impl IntoView {
 #[derive(Debug, Clone, Default)]
 struct Asked {
     span: String,
+    /// In place of the span.
+    from: Option<Timestamp>,
+    to: Option<Timestamp>,
     filter: RequestFilter,
 }
 
+/// What can be chosen of products and operations: what was called in this time.
+struct Known {
+    products: Vec<Choice>,
+    operations: Vec<Choice>,
+}
+
+impl Known {
+    async fn load(
+        store: &Store,
+        partner: domain::id::PartnerId,
+        range: Period,
+        asked: &Asked,
+    ) -> Result<Self, StoreError> {
+        let mut filter = UsageFilter { environment: asked.filter.environment, ..UsageFilter::EVERYTHING };
+        let products = store.usage_by(partner, Dimension::Product, range, &filter).await?;
+        filter.product = asked.filter.product;
+        let operations = store.usage_by(partner, Dimension::Operation, range, &filter).await?;
+        let product = |slice: store::usage::Slice| Some(Choice::new(ProductId(slice.id?).to_string(), slice.name));
+        let operation = |slice: store::usage::Slice| {
+            Some(Choice::new(OperationId(slice.id?).to_string(), format!("{} · {}", slice.product, slice.name)))
+        };
+        Ok(Self {
+            products: products.into_iter().filter_map(product).collect(),
+            operations: operations.into_iter().filter_map(operation).collect(),
+        })
+    }
+}
+
 impl Asked {
-    fn read(query: &ParamsMap) -> Self {
+    fn read(query: &ParamsMap, zone: &TimeZone) -> Self {
         let text = |name: &str| query.get(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
         Self {
             span: text("span").unwrap_or_else(|| "day".to_owned()),
+            from: text("from").and_then(|at| instant(&at, zone)),
+            to: text("to").and_then(|at| instant(&at, zone)),
             filter: RequestFilter {
+                product: text("product").and_then(|id| id.parse().ok()),
+                operation: text("operation").and_then(|id| id.parse().ok()),
                 environment: text("environment").and_then(|code| code.parse().ok()),
                 app: text("app").and_then(|id| id.parse().ok()),
                 key: text("key").and_then(|id| id.parse().ok()),
@@ -121,17 +164,22 @@ impl Asked {
     /// Up to a minute ahead, since the gateway's clock may run before ours.
     fn range(&self, now: Timestamp) -> Period {
         let hours = SPANS.iter().find(|(code, ..)| *code == self.span).map_or(24, |(_, _, hours)| *hours);
-        let start = now.checked_sub(hours.hours()).unwrap_or(now);
-        Period { start, end: now.checked_add(1.minute()).unwrap_or(now) }
+        let end = self.to.unwrap_or_else(|| now.checked_add(1.minute()).unwrap_or(now));
+        let start = self.from.unwrap_or_else(|| self.to.unwrap_or(now).checked_sub(hours.hours()).unwrap_or(now));
+        Period { start: start.min(end), end }
     }
 
     fn is_plain(&self) -> bool {
-        self.filter == RequestFilter::default()
+        self.filter == RequestFilter::default() && self.from.is_none() && self.to.is_none()
     }
 
     fn pairs(&self) -> Vec<(&'static str, String)> {
         let filter = &self.filter;
         let mut pairs = vec![("span", self.span.clone())];
+        pairs.extend(self.from.map(|at| ("from", at.to_string())));
+        pairs.extend(self.to.map(|at| ("to", at.to_string())));
+        pairs.extend(filter.product.map(|id| ("product", id.to_string())));
+        pairs.extend(filter.operation.map(|id| ("operation", id.to_string())));
         pairs.extend(filter.environment.map(|environment| ("environment", environment.to_string())));
         pairs.extend(filter.app.map(|app| ("app", app.to_string())));
         pairs.extend(filter.key.map(|key| ("key", key.to_string())));
@@ -154,8 +202,14 @@ impl Asked {
     }
 }
 
+/// An instant as an address has it, or local time as people write it.
+fn instant(text: &str, zone: &TimeZone) -> Option<Timestamp> {
+    let local = || text.parse::<DateTime>().ok()?.to_zoned(zone.clone()).ok();
+    text.parse().ok().or_else(|| local().map(|at| at.timestamp()))
+}
+
 #[component]
-fn Filter(asked: Asked) -> impl IntoView {
+fn Filter(asked: Asked, known: Known, zone: TimeZone) -> impl IntoView {
     let choices = |pairs: &[(&str, &str)]| -> Vec<Choice> {
         pairs.iter().map(|(value, label)| Choice::new(*value, *label)).collect()
     };
@@ -167,6 +221,9 @@ fn Filter(asked: Asked) -> impl IntoView {
         ("upstream_failed", "Upstream failed"),
         ("client_gone", "Client went away"),
     ]);
+    // Without the zone, which the page says.
+    let local = |at: Timestamp| at.to_zoned(zone.clone()).datetime().to_string().replace('T', " ");
+    let (from, to) = (asked.from.map(local), asked.to.map(local));
     let environments = choices(&[("live", "Live"), ("test", "Test")]);
     let filter = asked.filter;
     let keep = |name: &'static str, value: Option<String>| {
@@ -177,6 +234,22 @@ fn Filter(asked: Asked) -> impl IntoView {
             {keep("app", filter.app.map(|id| id.to_string()))}
             {keep("key", filter.key.map(|id| id.to_string()))}
             <SelectField label="Time" name="span" choices=spans value=asked.span/>
+            <TextField label="From" name="from" value=from mono=true placeholder="2026-11-21 09:00"/>
+            <TextField label="To" name="to" value=to mono=true placeholder="Now"/>
+            <SelectField
+                label="Product"
+                name="product"
+                choices=known.products
+                value=filter.product.map(|id| id.to_string())
+                blank="Any"
+            />
+            <SelectField
+                label="Operation"
+                name="operation"
+                choices=known.operations
+                value=filter.operation.map(|id| id.to_string())
+                blank="Any"
+            />
             <SelectField
                 label="Status"
                 name="status"

@@ -15,6 +15,15 @@ impl Csv {
         csv
     }
 
+    /// Rows alone.
+    pub const fn empty() -> Self {
+        Self(String::new())
+    }
+
+    pub fn into_text(self) -> String {
+        self.0
+    }
+
     pub fn row<T: AsRef<str>>(&mut self, cells: &[T]) {
         for (index, cell) in cells.iter().enumerate() {
             if index > 0 {

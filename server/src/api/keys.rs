@@ -41,6 +41,8 @@ pub struct AppOut {
     /// Set by `turnpike apply`.
     code: Option<String>,
     name: String,
+    /// The team that its calls count for.
+    team: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -214,7 +216,13 @@ pub async fn revoke(call: PartnerCall, Named(key): Named<KeyId>, _: Params<Whose
 
 impl From<App> for AppOut {
     fn from(app: App) -> Self {
-        Self { id: app.id.to_string(), code: app.code, name: app.name, created_at: app.created_at }
+        Self {
+            id: app.id.to_string(),
+            code: app.code,
+            name: app.name,
+            team: app.team.map(|id| id.to_string()),
+            created_at: app.created_at,
+        }
     }
 }
 

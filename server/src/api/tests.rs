@@ -2,6 +2,7 @@
 
 mod events;
 mod unknown_requests;
+mod usage;
 
 use super::{
     access::{RULES, Rule, Whose},
@@ -16,6 +17,7 @@ use store::{Actor, test_db::world::World};
 /// A path of the list with something in the places of its parameters.
 fn filled(path: &str) -> String {
     path.replace("{key}", "key_00000000000000000000000000000001")
+        .replace("{app}", "app_00000000000000000000000000000001")
         .replace("{invoice}", "invoice_00000000000000000000000000000001")
         .replace("{partner}", "partner_00000000000000000000000000000001")
         .replace("{product}", "payments")

@@ -1,6 +1,12 @@
 //! Usage: totals, breakdowns and days. The figures are those of the dashboard and the invoice.
 
-use super::{csv::Csv, extract::Params, guard::PartnerCall, problem::Problem};
+use super::{
+    csv::Csv,
+    extract::Params,
+    guard::{PartnerCall, ProviderCall},
+    problem::Problem,
+    rows::{Export, Lines, RowOut},
+};
 use axum::{
     Json,
     response::{IntoResponse, Response},
@@ -12,7 +18,7 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use store::usage::{Dimension, Totals, UsageFilter};
+use store::usage::{Dimension, Ending, Totals, UsageFilter, UsageQuery, Window};
 use utoipa::{IntoParams, ToSchema};
 
 /// Which usage.
@@ -36,8 +42,9 @@ pub struct UsageParams {
     app: Option<AppId>,
     #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
     key: Option<KeyId>,
-    /// What to break the totals down by: `product`, `operation`, `app`, `key` or `environment`.
-    #[param(value_type = Option<String>, pattern = "^(product|operation|app|key|environment)$")]
+    /// What to break the totals down by: `product`, `operation`, `app`, `key`, `team`, `member`, `environment`, `plan_version`,
+    /// `outcome` or `status_class`.
+    #[param(value_type = Option<String>, pattern = "^(product|operation|app|key|team|member|environment|plan_version|outcome|status_class)$")]
     by: Option<Dimension>,
     /// `json` or `csv`.
     #[param(inline)]
@@ -46,6 +53,106 @@ pub struct UsageParams {
     #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
     #[serde(rename = "partner")]
     _partner: Option<String>,
+}
+
+/// Which usage, cut and broken down how.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct QueryParams {
+    /// From this instant on (RFC 3339). The begin of the current billing period where it is left out.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Up to this instant. Now, where it is left out.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+    /// What the range is cut into, in local time: `total`, `hour`, `day`, `week` (from Monday on) or `month`; `total` where it
+    /// is left out.
+    #[param(value_type = Option<String>, pattern = "^(total|hour|day|week|month)$")]
+    #[serde(default)]
+    window: Window,
+    /// IANA name of the time zone in which windows begin, as `Pacific/Auckland`. The partner's own where it is left out.
+    time_zone: Option<String>,
+    /// Up to two of `product`, `operation`, `app`, `key`, `team`, `member`, `environment`, `plan_version`, `outcome` and
+    /// `status_class`, with a comma between them.
+    #[param(pattern = "^[a-z_]+(,[a-z_]+)?$")]
+    by: Option<String>,
+    /// `live` or `test`; both where it is left out.
+    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
+    environment: Option<Environment>,
+    #[param(value_type = Option<String>, pattern = "^product_[0-9a-f]{32}$")]
+    product: Option<ProductId>,
+    #[param(value_type = Option<String>, pattern = "^op_[0-9a-f]{32}$")]
+    operation: Option<OperationId>,
+    #[param(value_type = Option<String>, pattern = "^app_[0-9a-f]{32}$")]
+    app: Option<AppId>,
+    #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
+    key: Option<KeyId>,
+    #[param(value_type = Option<String>, pattern = "^team_[0-9a-f]{32}$")]
+    team: Option<TeamId>,
+    #[param(value_type = Option<String>, pattern = "^member_[0-9a-f]{32}$")]
+    member: Option<MemberId>,
+    #[param(value_type = Option<String>)]
+    plan_version: Option<PlanVersionId>,
+    /// How the calls ended.
+    #[param(value_type = Option<String>, pattern = "^(served|replayed|cached|refused|upstream_failed|client_gone)$")]
+    outcome: Option<Ending>,
+    /// First digit of the status.
+    #[param(minimum = 1, maximum = 5)]
+    status_class: Option<u8>,
+    /// `json`, `csv` or `jsonl` (one JSON object on each line).
+    #[param(inline)]
+    #[serde(default)]
+    format: RowFormat,
+    /// For the provider's tokens: whose usage.
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
+    #[serde(rename = "partner")]
+    _partner: Option<String>,
+}
+
+/// Which usage of all partners.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ExportParams {
+    /// From this instant on (RFC 3339).
+    #[param(value_type = String, format = DateTime)]
+    from: Timestamp,
+    /// Up to this instant. Now, where it is left out.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+    /// `total`, `hour`, `day`, `week` or `month`; `day` where it is left out.
+    #[param(value_type = Option<String>, pattern = "^(total|hour|day|week|month)$")]
+    window: Option<Window>,
+    /// IANA name of the time zone in which windows begin. UTC, where it is left out.
+    time_zone: Option<String>,
+    /// `live` or `test`; both where it is left out.
+    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
+    environment: Option<Environment>,
+    /// `csv` or `jsonl`.
+    #[param(inline)]
+    #[serde(default)]
+    format: RowFormat,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RowFormat {
+    #[default]
+    Json,
+    Csv,
+    Jsonl,
+}
+
+/// Usage in windows and groups.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RowsOut {
+    /// IANA name of the zone in which windows begin.
+    time_zone: String,
+    /// Until when all usage is stored: what is later may grow. Null where that is not known.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    complete_through: Option<Timestamp>,
+    /// Window by window, in each the most calls first. What was not used is left out.
+    rows: Vec<RowOut>,
 }
 
 /// How the answer is written.
@@ -151,6 +258,89 @@ pub async fn series(call: PartnerCall, Params(params): Params<UsageParams>) -> R
     Ok(Json(SeriesOut { time_zone, days }).into_response())
 }
 
+/// Usage by any dimension, window and time zone. Rows of all windows add up to the total of the range.
+#[utoipa::path(get, path = "/api/usage/query", operation_id = "queryUsage", tag = "Usage", params(QueryParams),
+    responses((status = 200, description = "Rows", content((RowsOut = "application/json"), (String = "text/csv"), (String = "application/jsonl"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn query(call: PartnerCall, Params(params): Params<QueryParams>) -> Result<Response, Problem> {
+    let end = params.to.unwrap_or(call.now);
+    let start = match params.from {
+        Some(from) => from,
+        None => period_start(&call).await?.min(end),
+    };
+    let store = &call.state.store;
+    let time_zone = match &params.time_zone {
+        Some(time_zone) => time_zone.clone(),
+        None => store.partner(call.partner).await?.time_zone,
+    };
+    let by = dimensions(params.by.as_deref().unwrap_or_default())?;
+    let query = UsageQuery {
+        range: range(start, end)?,
+        time_zone: &time_zone,
+        window: params.window,
+        by: &by,
+        filter: params.filter(),
+    };
+    let answer = store.usage(call.partner, &query).await?;
+    let lines = match params.format {
+        RowFormat::Json => {
+            let complete_through = store.ingested_through().await?;
+            let windows = answer.windows;
+            let rows = answer.rows.into_iter().map(|row| RowOut::new(&by, &windows, row)).collect();
+            return Ok(Json(RowsOut { time_zone, complete_through, rows }).into_response());
+        }
+        RowFormat::Csv => Lines::Csv,
+        RowFormat::Jsonl => Lines::Jsonl,
+    };
+    let text = lines.heading(&by) + &lines.rows(&by, answer);
+    Ok(([("content-type", lines.content_type())], text).into_response())
+}
+
+/// Usage of all partners by partner and product: counts, latency and errors, as a file that is read while it is sent.
+#[utoipa::path(get, path = "/api/export/usage", operation_id = "exportUsage", tag = "Usage", params(ExportParams),
+    responses((status = 200, description = "One row for each window, partner and product", content((String = "text/csv"), (String = "application/jsonl"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn export(call: ProviderCall, Params(params): Params<ExportParams>) -> Result<Response, Problem> {
+    let export = Export {
+        partner: None,
+        range: range(params.from, params.to.unwrap_or(call.now))?,
+        time_zone: params.time_zone.unwrap_or_else(|| "UTC".to_owned()),
+        window: params.window.unwrap_or(Window::Day),
+        by: vec![Dimension::Partner, Dimension::Product],
+        filter: UsageFilter { environment: params.environment, ..UsageFilter::EVERYTHING },
+    };
+    let (lines, name) = match params.format {
+        RowFormat::Jsonl => (Lines::Jsonl, "usage.jsonl"),
+        RowFormat::Json | RowFormat::Csv => (Lines::Csv, "usage.csv"),
+    };
+    Ok(export.send(call.state.store, lines, name)?)
+}
+
+/// Dimensions with commas between them. A partner has no other partners.
+fn dimensions(text: &str) -> Result<Vec<Dimension>, Problem> {
+    let named = text.split(',').map(str::trim).filter(|code| !code.is_empty());
+    let by = named.map(str::parse).collect::<Result<Vec<Dimension>, _>>()?;
+    if by.contains(&Dimension::Partner) {
+        return Err(Problem::invalid("by", "There is no such dimension"));
+    }
+    Ok(by)
+}
+
+impl QueryParams {
+    const fn filter(&self) -> UsageFilter {
+        UsageFilter {
+            environment: self.environment,
+            product: self.product,
+            operation: self.operation,
+            app: self.app,
+            key: self.key,
+            team: self.team,
+            member: self.member,
+            plan_version: self.plan_version,
+            outcome: self.outcome,
+            status_class: self.status_class,
+        }
+    }
+}
+
 const LONGEST_DAYS: i64 = 400;
 
 impl UsageParams {
@@ -229,10 +419,16 @@ impl SliceOut {
     }
 }
 
-const SUMS: [&str; 8] = ["calls", "served", "refused", "errors", "server_errors", "units", "bytes_in", "bytes_out"];
+pub(super) const SUMS: [&str; 8] =
+    ["calls", "served", "refused", "errors", "server_errors", "units", "bytes_in", "bytes_out"];
 
 impl TotalsOut {
-    fn cells(&self) -> [String; 8] {
+    /// Percentiles of the time that served calls took; empty where there were none.
+    pub(super) fn times(&self) -> [String; 3] {
+        [self.p50_us, self.p95_us, self.p99_us].map(|time| time.map(|time| time.to_string()).unwrap_or_default())
+    }
+
+    pub(super) fn cells(&self) -> [String; 8] {
         let Self { calls, served, refused, errors, server_errors, units, bytes_in, bytes_out, .. } = self;
         [calls, served, refused, errors, server_errors, units, bytes_in, bytes_out].map(u64::to_string)
     }

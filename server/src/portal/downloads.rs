@@ -1,6 +1,9 @@
 //! Files of the portal: a partner's filtered OpenAPI documents, usage and invoice lines as CSV.
 
-use crate::api::csv::Csv;
+use crate::api::{
+    csv::Csv,
+    rows::{Export, Lines},
+};
 use app::{
     docs,
     page::PageError,
@@ -24,7 +27,7 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use store::{
     StoreError,
-    usage::{Dimension, UsageFilter},
+    usage::{Dimension, UsageFilter, Window},
 };
 
 /// The files' routes; who may take them is in the access list.
@@ -33,6 +36,8 @@ pub fn router(state: AppState) -> Router {
         .route("/products/{product}/openapi.json", get(openapi_json))
         .route("/products/{product}/openapi.yaml", get(openapi_yaml))
         .route("/usage.csv", get(usage_csv))
+        .route("/console/usage.csv", get(all_usage_csv))
+        .route("/console/usage.jsonl", get(all_usage_jsonl))
         .route("/invoices/{invoice}/lines.csv", get(invoice_csv))
         .with_state(state)
 }
@@ -140,6 +145,37 @@ async fn usage_csv(
         ]);
     }
     Ok(as_file(csv, "usage.csv"))
+}
+
+#[derive(Deserialize)]
+struct AllUsageAsked {
+    span: Option<String>,
+    environment: Option<String>,
+}
+
+async fn all_usage_csv(State(state): State<AppState>, Query(asked): Query<AllUsageAsked>) -> Result<Response, NoFile> {
+    all_usage(&state, &asked, Lines::Csv, "usage.csv")
+}
+
+async fn all_usage_jsonl(
+    State(state): State<AppState>,
+    Query(asked): Query<AllUsageAsked>,
+) -> Result<Response, NoFile> {
+    all_usage(&state, &asked, Lines::Jsonl, "usage.jsonl")
+}
+
+/// By partner, product and day (UTC). The access list lets only operators come here.
+fn all_usage(state: &AppState, asked: &AllUsageAsked, lines: Lines, name: &str) -> Result<Response, NoFile> {
+    let environment = asked.environment.as_deref().and_then(|code| code.parse().ok());
+    let export = Export {
+        partner: None,
+        range: app::pages::console::usage::range_of(asked.span.as_deref().unwrap_or_default(), state.clock.now()),
+        time_zone: "UTC".to_owned(),
+        window: Window::Day,
+        by: vec![Dimension::Partner, Dimension::Product],
+        filter: UsageFilter { environment, ..UsageFilter::EVERYTHING },
+    };
+    Ok(export.send(state.store.clone(), lines, name)?)
 }
 
 async fn invoice_csv(

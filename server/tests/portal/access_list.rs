@@ -111,6 +111,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/members/role",
             "POST /do/members/remove",
             "POST /do/settings/company",
+            "POST /do/apps/team",
+            "POST /do/teams/create",
         ],
     ),
     (
@@ -121,6 +123,9 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/partners/{partner}",
             "GET /console/partners/{partner}/identities",
             "GET /console/partners/{partner}/invoices/{invoice}",
+            "GET /console/usage",
+            "GET /console/usage.csv",
+            "GET /console/usage.jsonl",
             "GET /console/requests",
             "GET /console/unknown-requests",
             "GET /console/unknown-requests/{attempt}",
@@ -175,11 +180,13 @@ const DEVELOPMENT: &[(&str, &[&str])] = &[
 const EVERYBODY: &str = "-oadbvrw";
 
 /// Files that stand beside the pages.
-const DOWNLOADS: [&str; 4] = [
+const DOWNLOADS: [&str; 6] = [
     "GET /products/{product}/openapi.json",
     "GET /products/{product}/openapi.yaml",
     "GET /usage.csv",
     "GET /invoices/{invoice}/lines.csv",
+    "GET /console/usage.csv",
+    "GET /console/usage.jsonl",
 ];
 
 /// What there is.

@@ -125,6 +125,16 @@ impl UsageQuery<'static> {
     }
 }
 
+impl UsageQuery<'_> {
+    /// All windows that the range touches, each cut where the range is.
+    ///
+    /// # Errors
+    /// The time zone is not known, or there are too many windows.
+    pub fn windows(&self) -> Result<Vec<Period>, StoreError> {
+        windows(self)
+    }
+}
+
 /// What was used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UsageAnswer {
