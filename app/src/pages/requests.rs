@@ -156,7 +156,6 @@ impl Asked {
                 method: text("method").map(|method| method.to_uppercase()),
                 outcome: text("outcome"),
                 request_id: text("request"),
-                ..RequestFilter::default()
             },
         }
     }
