@@ -16,13 +16,13 @@ async fn a_call_is_traced_to_its_hour_its_open_period_and_once_that_is_closed_it
     let since = at("2026-03-10T08:30:00Z");
     let partner = shop.partner("acme", plan, since).await;
     let call = at("2026-03-10T09:30:00.000001Z");
-    shop.live(partner, call, &[(1, 700)]).await;
+    shop.live(partner, call, &[(1, 1_700)]).await;
     shop.calls(partner, at("2026-03-11T09:30:00Z"), Environment::Test, &[(1, 5)]).await;
     let traced = shop.store.all_partners_trace("r").await.expect("traced");
     let [live, test] = traced.as_slice() else { panic!("{traced:?}") };
-    assert_eq!((live.partner, live.partner_code.as_str(), live.at, live.units), (partner, "acme", call, 700));
+    assert_eq!((live.partner, live.partner_code.as_str(), live.at, live.units), (partner, "acme", call, 1_700));
     assert_eq!((live.operation_code.as_str(), live.stored_to), ("create", live.sequence + 1));
-    assert_eq!((live.hour, live.hour_calls, live.hour_units), (at("2026-03-10T09:00:00Z"), 1, 700));
+    assert_eq!((live.hour, live.hour_calls, live.hour_units), (at("2026-03-10T09:00:00Z"), 1, 1_700));
     assert_eq!(live.billing, Some(TracedBilling::Open { since }));
     assert_eq!((live.seal.as_ref(), test.billing.as_ref()), (None, None));
 
@@ -33,8 +33,8 @@ async fn a_call_is_traced_to_its_hour_its_open_period_and_once_that_is_closed_it
         panic!("{traced:?}")
     };
     assert_eq!((stretch.start, stretch.end), (since, at("2026-04-10T08:30:00Z")));
-    let line = lines.iter().find(|line| line.quantity == 700).expect("a line");
-    assert_eq!((invoice.line, invoice.stripe.as_ref()), (Some((line.position, 700)), None));
+    let line = lines.iter().find(|line| line.quantity == 1_700).expect("a line");
+    assert_eq!((invoice.line, invoice.stripe.as_ref()), (Some((line.position, 1_700)), None));
     shop.reconcile().await;
     let traced = shop.store.all_partners_trace("r").await.expect("traced");
     assert!(
