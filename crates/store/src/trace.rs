@@ -113,7 +113,8 @@ impl Store {
                  left join invoice_lines l on l.partner_id = b.partner_id and l.invoice_id = b.invoice_id and l.kind = 'usage'
                      and l.product_id is not distinct from $3 and l.operation_id is not distinct from $4
                  left join stripe_objects x on x.partner_id = b.partner_id
-                     and x.subject in ('item:' || i.id || ':' || l.position, 'meter_event:' || i.id || ':' || l.position)
+                     and x.subject in (format('item:invoice_%s:%s', replace(i.id::text, '-', ''), l.position),
+                         format('meter_event:invoice_%s:%s', replace(i.id::text, '-', ''), l.position))
                  where b.partner_id = $1 and b.period_start <= $2 and b.period_end > $2 limit 1",
             )
             .bind(call.partner.0)
