@@ -32,7 +32,7 @@ Usage: cargo xtask <command>
   bench   Measure, and print: wasm, page, start, cold, limits, all,
             gateway, gateway-flood, gateway-idle, gateway-bodies, usage-query
   chaos   Break a running server under load, and check what was promised
-            kill --rounds N          with SIGKILL, N times
+            kill --rounds N          with SIGKILL, N times; --nodes 2: two gateways
             credits --nodes N        while calls race for the last units of credit, on N gateways
             retries --keys N         while identical posts race on N Idempotency-Keys, on one gateway, then on two
             upstream PART            while the API fails, is overloaded or its name vanishes

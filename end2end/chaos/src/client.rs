@@ -16,6 +16,17 @@ use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 /// Longest wait for one answer; the server may have been killed under it.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Between a refusal and the next call.
+const REFUSED: Duration = Duration::from_millis(10);
+
+/// Whom a connection calls, and for whom.
+pub struct Line {
+    pub port: u16,
+    pub key: String,
+    /// Request ids are `chaos-`, this, and a number.
+    pub name: String,
+}
+
 /// Running connections.
 pub struct Load {
     stop: Arc<AtomicBool>,
@@ -34,11 +45,16 @@ pub struct Answered {
 }
 
 impl Load {
-    pub fn start(port: u16, key: String, connections: usize) -> Self {
+    pub fn start(port: u16, key: &str, connections: usize) -> Self {
+        Self::of((0..connections).map(|number| Line { port, key: key.to_owned(), name: number.to_string() }).collect())
+    }
+
+    /// One connection for each line.
+    pub fn of(lines: Vec<Line>) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let mut running = JoinSet::new();
-        for number in 0..connections {
-            running.spawn(call_without_pause(port, key.clone(), number, Arc::clone(&stop)));
+        for line in lines {
+            running.spawn(call_without_pause(line, Arc::clone(&stop)));
         }
         Self { stop, connections: running }
     }
@@ -58,7 +74,7 @@ impl Load {
     }
 }
 
-async fn call_without_pause(port: u16, key: String, number: usize, stop: Arc<AtomicBool>) -> Answered {
+async fn call_without_pause(Line { port, key, name }: Line, stop: Arc<AtomicBool>) -> Answered {
     let mut seen = Answered::default();
     let mut call = 0_u64;
     while !stop.load(Ordering::Relaxed) {
@@ -72,10 +88,13 @@ async fn call_without_pause(port: u16, key: String, number: usize, stop: Arc<Ato
         tokio::spawn(connection);
         while !stop.load(Ordering::Relaxed) {
             call += 1;
-            let id = format!("chaos-{number}-{call}");
+            let id = format!("chaos-{name}-{call}");
             match timeout(PATIENCE, call_once(&mut sender, port, &key, &id)).await {
                 Ok(Some(200)) => seen.ids.push(id),
-                Ok(Some(status)) => *seen.statuses.entry(status).or_default() += 1,
+                Ok(Some(status)) => {
+                    *seen.statuses.entry(status).or_default() += 1;
+                    tokio::time::sleep(REFUSED).await;
+                }
                 Ok(None) | Err(_) => {
                     seen.other += 1;
                     break;

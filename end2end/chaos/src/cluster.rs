@@ -3,11 +3,11 @@
 use crate::{
     Trouble,
     postgres::Postgres,
-    world::{free_port, get_status, serve, write_document},
+    world::{METERED, free_port, get_status, read_metered, serve, write_document},
 };
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     fs,
     path::PathBuf,
     process::{Child, Command},
@@ -165,6 +165,11 @@ impl Cluster {
             }
         }
         Err("events were still arriving after a minute".into())
+    }
+
+    /// How often each request id of the load is in Postgres, with calls that were served.
+    pub fn metered_ids(&self) -> Result<HashMap<String, u32>, Trouble> {
+        read_metered(&self.psql(METERED)?)
     }
 
     /// What all nodes have logged.

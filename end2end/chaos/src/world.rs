@@ -1,6 +1,6 @@
 //! One Turnpike under test: its configuration, its process, and what its Postgres says.
 
-use crate::{Kill, Trouble};
+use crate::Trouble;
 use serde_json::Value;
 use std::{
     collections::HashMap,
@@ -49,18 +49,6 @@ pub struct Launch {
 }
 
 impl World {
-    pub async fn start(kill: &Kill, upstream_port: u16) -> Result<Self, Trouble> {
-        let off = || ("TURNPIKE_DURABILITY".to_owned(), "off".to_owned());
-        let launch = Launch {
-            binary: kill.binary.clone(),
-            site: kill.site.clone(),
-            environment: kill.without_spool.then(off).into_iter().collect(),
-            wrapper: Vec::new(),
-            setup: include_str!("setup.yaml").replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}")),
-        };
-        Self::launch(launch, "/payments/payments").await
-    }
-
     /// Starts a server, sets it up, and waits until a call of `probe` is answered 200.
     pub async fn launch(launch: Launch, probe: &str) -> Result<Self, Trouble> {
         let folder = tempfile::Builder::new().prefix("turnpike-chaos-").tempdir()?;
@@ -178,16 +166,7 @@ impl World {
 
     /// How often each request id of the load is in Postgres, with calls that were served.
     pub fn metered_ids(&self) -> Result<HashMap<String, u32>, Trouble> {
-        let text = self.psql(
-            "copy (select request_id, count(*) from usage_events where request_id like 'chaos-%' and outcome = 'served' \
-             group by 1) to stdout",
-        )?;
-        let mut ids = HashMap::new();
-        for line in text.lines() {
-            let (id, count) = line.split_once('\t').ok_or("psql answered with something else")?;
-            ids.insert(id.to_owned(), count.parse()?);
-        }
-        Ok(ids)
+        read_metered(&self.psql(METERED)?)
     }
 
     pub fn count_events(&self) -> Result<u64, Trouble> {
@@ -250,6 +229,20 @@ impl Drop for World {
             let _ = Command::new("kill").args(["-QUIT", pid]).status();
         }
     }
+}
+
+/// Asks how often each request id of the load is in Postgres, with calls that were served.
+pub const METERED: &str = "copy (select request_id, count(*) from usage_events where request_id like 'chaos-%' and outcome = 'served' \
+                           group by 1) to stdout";
+
+/// Reads the answer to [`METERED`].
+pub fn read_metered(text: &str) -> Result<HashMap<String, u32>, Trouble> {
+    let mut ids = HashMap::new();
+    for line in text.lines() {
+        let (id, count) = line.split_once('\t').ok_or("psql answered with something else")?;
+        ids.insert(id.to_owned(), count.parse()?);
+    }
+    Ok(ids)
 }
 
 /// Where the private Postgres of a world in that folder listens.

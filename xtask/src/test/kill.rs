@@ -1,5 +1,5 @@
-//! `kill -9` of the server under load: nothing that a client saw answered may be lost or doubled, and without the spool the same
-//! check must fail. A short run; `cargo xtask chaos kill` is the long one.
+//! `kill -9` of two gateways under load: nothing that a client saw answered may be lost or doubled, no unit served beyond a hard
+//! quota, and without the spool the same check must fail. A short run; `cargo xtask chaos kill` is the long one.
 
 use super::tally::Tally;
 use crate::{Outcome, process, workspace};
@@ -8,9 +8,11 @@ pub fn check(tally: &mut Tally) {
     tally.one("Building the server and what kills it", || {
         process::show(process::cargo(["build", "--package", "server", "--package", "chaos"]))
     });
-    tally.one("Killed six times under load, no call is lost or doubled", || attack(&["kill", "--rounds", "6"]));
+    tally.one("Two gateways killed six times under load: no call is lost or doubled, no quota overshot", || {
+        attack(&["kill", "--rounds", "6", "--nodes", "2", "--longest-life", "900", "--untimed"])
+    });
     tally.one("Control run: without the spool the same check fails", || {
-        attack(&["kill", "--rounds", "2", "--without-spool"])
+        attack(&["kill", "--rounds", "1", "--longest-life", "500", "--untimed", "--without-spool"])
     });
 }
 

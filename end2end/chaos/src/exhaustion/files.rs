@@ -41,7 +41,7 @@ pub async fn run(exhaustion: &Exhaustion) -> Result<Findings, Trouble> {
         World::launch(exhaustion.launch(wrapper, &environment, upstream.port()), "/payments/payments").await?;
     let (pid, gateway, admin) = (world.pid(), world.gateway_port(), world.admin_port());
     let mut found = Findings::new(exhaustion.untimed);
-    let steady = Load::start(gateway, world.key().to_owned(), STEADY);
+    let steady = Load::start(gateway, world.key(), STEADY);
     sleep(Duration::from_secs(1)).await;
     let limit = if exhaustion.control { lower(pid)? } else { LIMIT };
 

@@ -37,7 +37,7 @@ pub async fn run(exhaustion: &Exhaustion) -> Result<Findings, Trouble> {
     let mut found = Findings::new(exhaustion.untimed);
     println!("  no control group: this experiment itself ends the server above {} MiB", CAP >> 20);
     println!("  memory at rest: {} MiB", resident(pid) >> 20);
-    let steady = Load::start(gateway, world.key().to_owned(), STEADY);
+    let steady = Load::start(gateway, world.key(), STEADY);
     sleep(Duration::from_secs(1)).await;
     let peak = Peak::of(move || {
         let bytes = resident(pid);
