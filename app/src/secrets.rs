@@ -19,6 +19,7 @@ pub struct Secrets {
     pepper: [u8; 32],
     try_signing: [u8; 32],
     log_seal: [u8; 32],
+    files: [u8; 32],
     seal: XChaCha20Poly1305,
 }
 
@@ -36,6 +37,7 @@ impl Secrets {
             pepper: derive("turnpike key pepper 1"),
             try_signing: derive("turnpike try-it credential 1"),
             log_seal: derive("turnpike seal of the usage log 1"),
+            files: derive("turnpike file 1"),
             seal: XChaCha20Poly1305::new(&derive("turnpike seal 1").into()),
         }
     }
@@ -53,6 +55,11 @@ impl Secrets {
     /// The seed of the Ed25519 key that seals the usage log; the gateway needs it.
     pub const fn log_seal_seed(&self) -> [u8; 32] {
         self.log_seal
+    }
+
+    /// HMAC-SHA-256 of what this installation keeps in a file and believes later.
+    pub fn sign_file(&self, content: &[u8]) -> [u8; 32] {
+        keyed_hash(&self.files, content)
     }
 
     /// HMAC-SHA-256 of a key or token text under the pepper: what the database keeps of it.

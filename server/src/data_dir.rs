@@ -70,6 +70,11 @@ impl DataDir {
         self.root.join("directory.changes")
     }
 
+    /// When Postgres last said that the directory is still the newest.
+    pub fn directory_checked(&self) -> PathBuf {
+        self.root.join("directory.checked")
+    }
+
     /// What everything secret is derived from: the configured master, or one made here in development.
     ///
     /// # Errors

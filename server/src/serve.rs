@@ -39,8 +39,9 @@ use app::{
     state::{AppState, Clock, Settings},
 };
 use calls::{Calls, House, LAST_SHIPMENT};
-use directory_file::DirectoryFile;
+use directory_file::{DirectoryFile, Freshness, Kept, Place};
 use gateway::try_credential;
+use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
 use signals::HangUp;
 use std::{
@@ -153,6 +154,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         ready(Ok(()))
     });
     let shown = calls.as_ref().map(|calls| calls.directory.clone());
+    let freshness: Option<Freshness> = calls.as_ref().map(|calls| calls.place.freshness());
     let leaving = Arc::<AtomicBool>::default();
     let admin_router = admin::router(Admin {
         leaving: leaving.clone(),
@@ -161,6 +163,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         store: store.clone(),
         clock: clock.clone(),
         node: calls.as_ref().map_or("portal", |calls| calls.node.as_str()).into(),
+        directory_age: Arc::new(move || freshness.as_ref().map(|freshness| freshness.age(Timestamp::now()))),
         directory_version: Arc::new(move || shown.as_ref().map(|shown| shown.load().version())),
     });
     let looked_after = calls.map(|calls| calls.look_after(&house, &mut tasks, &stop, &mut last_tasks, last));
@@ -221,32 +224,36 @@ pub struct Ready {
 }
 
 /// Brings schema, clock and directory up to date; without Postgres the directory on disk has to do.
-async fn prepare(store: &Store, data: &DataDir, clock: &Clock) -> Result<Ready, CommandError> {
-    let mut file = DirectoryFile::new(data.clone());
+async fn prepare(store: &Store, place: &Place, clock: &Clock) -> Result<Ready, CommandError> {
+    let (mut file, now) = (DirectoryFile::new(place.clone()), Timestamp::now());
     let with_postgres = async {
         bring_up_to_date(store, clock).await?;
         Ok::<_, CommandError>(store.load_directory().await?)
     };
     let failure = match with_postgres.await {
         Ok(directory) => {
-            if let Err(error) = file.keep(&directory) {
+            place.freshness().note(now);
+            if let Err(error) = file.keep(&directory, now) {
                 tracing::warn!(%error, "the directory cannot be kept on disk");
             }
             return Ok(Ready { directory: InForce { directory, file }, with_database: true });
         }
         Err(failure) => failure,
     };
-    match directory_file::read(data) {
-        Some(directory) => {
-            let error = logs::chain(failure.as_ref());
+    let error = logs::chain(failure.as_ref());
+    match directory_file::read(place, now) {
+        Ok(Some(Kept { directory, at })) => {
             tracing::warn!(
                 error,
                 version = directory.version,
+                age_seconds = place.freshness().age(now),
+                newest_at = %at,
                 "starting without Postgres, from the last directory on disk"
             );
             Ok(Ready { directory: InForce { directory, file }, with_database: false })
         }
-        None => Err(failure),
+        Ok(None) => Err(failure),
+        Err(unbelievable) => Err(format!("{unbelievable}; and Postgres does not answer: {error}").into()),
     }
 }
 

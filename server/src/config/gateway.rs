@@ -43,6 +43,8 @@ pub struct Gateway {
     pub spool_keep_bytes: u64,
     /// Hours for which it stays.
     pub spool_keep_hours: u64,
+    /// Seconds for which a start without Postgres believes the directory on disk.
+    pub directory_max_age: u64,
     /// Bytes of kept answers to requests with an Idempotency-Key, for each partner.
     pub idempotency_max_bytes: u64,
     /// Whom to believe where a call comes from.
@@ -228,6 +230,7 @@ impl Gateway {
             spool_max_bytes,
             spool_keep_bytes: reader.number("TURNPIKE_SPOOL_KEEP_BYTES", 0, u64::MAX).unwrap_or(spool_max_bytes / 4),
             spool_keep_hours: reader.number("TURNPIKE_SPOOL_KEEP_HOURS", 0, 8_760).unwrap_or(24),
+            directory_max_age: reader.number("TURNPIKE_DIRECTORY_MAX_AGE", 1, u64::MAX / 4).unwrap_or(7 * 86_400),
             trusted_proxies: trusted_proxies(reader),
             region: region(reader),
             guesses_per_minute: reader.number("TURNPIKE_GUESSES_PER_MINUTE", 1, 1_000_000).unwrap_or(60),

@@ -294,6 +294,12 @@ pub const VARIABLES: &[Variable] = &[
         "Disk space that such usage takes at most, in bytes, within TURNPIKE_SPOOL_MAX_BYTES; it makes way for usage that waits",
     ),
     plain(
+        "TURNPIKE_DIRECTORY_MAX_AGE",
+        "gateway.directory_max_age",
+        "604800",
+        "Seconds for which a gateway that starts while Postgres is down believes the directory that it kept on disk; keys that were revoked meanwhile are let in. 1 or more",
+    ),
+    plain(
         "TURNPIKE_IDEMPOTENCY_MAX_BYTES",
         "gateway.idempotency_max_bytes",
         "268435456",

@@ -24,6 +24,8 @@ pub struct Admin {
     pub clock: Clock,
     /// Which directory the gateway decides by; `None` where this process has no gateway.
     pub directory_version: Arc<dyn Fn() -> Option<i64> + Send + Sync>,
+    /// Seconds since Postgres last said that this directory is the newest; likewise.
+    pub directory_age: Arc<dyn Fn() -> Option<u64> + Send + Sync>,
     /// The server was told to stop.
     pub leaving: Arc<AtomicBool>,
 }
@@ -35,6 +37,8 @@ struct Status {
     node: String,
     /// Null where this process has no gateway.
     directory_version: Option<i64>,
+    /// Seconds since Postgres last said that this is the newest; likewise.
+    directory_age_seconds: Option<u64>,
     database: &'static str,
     /// Seconds by which stored usage may be behind the gateway, over all nodes; null while that is not known.
     usage_lag_seconds: Option<i64>,
@@ -66,6 +70,9 @@ pub fn router(admin: Admin) -> Router {
 }
 
 async fn show_metrics(State(admin): State<Admin>) -> impl IntoResponse {
+    if let Some(age) = (admin.directory_age)() {
+        metrics::gauge!("turnpike_directory_age_seconds").set(age as f64);
+    }
     ([("content-type", "text/plain; version=0.0.4")], admin.metrics.render())
 }
 
@@ -89,6 +96,7 @@ async fn status(State(admin): State<Admin>) -> impl IntoResponse {
         version: env!("CARGO_PKG_VERSION"),
         node: admin.node.to_string(),
         directory_version: (admin.directory_version)(),
+        directory_age_seconds: (admin.directory_age)(),
         database: if is_up { "up" } else { "down" },
         usage_lag_seconds: lag.map(|lag| lag.as_secs()),
         usage,

@@ -1,6 +1,6 @@
 //! What serves calls: the gateway, and what it needs of this process. A portal by itself has none of it.
 
-use super::{Ready, data_plane, descriptors::Shares, memory::Room, prepare, signals::HangUp};
+use super::{Ready, data_plane, descriptors::Shares, directory_file::Place, memory::Room, prepare, signals::HangUp};
 use crate::{
     cli::CommandError,
     config::{self, Config},
@@ -43,6 +43,8 @@ pub struct Calls {
     /// The node's name.
     pub node: String,
     pub directory: Directory,
+    /// Where the directory is kept on disk.
+    pub place: Place,
     tender: Tender,
     watch: Watch,
     keys: Keys,
@@ -74,7 +76,8 @@ impl Calls {
         // Before anything is done in this node's name: another process may be alive under it.
         let home = Arc::new(Home::open(data.spool())?);
         let node = home.node().to_owned();
-        let ready = prepare(store, data, clock).await?;
+        let place = Place::new(data.clone(), secrets.clone(), config.gateway.directory_max_age);
+        let ready = prepare(store, &place, clock).await?;
         let keep = data_plane::keep(&config.gateway);
         let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone(), keep);
         let progress = shipper.progress();
@@ -123,7 +126,7 @@ impl Calls {
             leases,
             Arc::new(data_plane::clock(clock.clone())),
         )?;
-        Ok(Self { gateway, node, directory, tender, watch, keys, certificates, exporter, ready, tallies })
+        Ok(Self { gateway, node, directory, place, tender, watch, keys, certificates, exporter, ready, tallies })
     }
 
     /// Starts what runs beside the gateway. Those of `last_tasks` end later than the others, when the gateway has recorded
@@ -137,13 +140,13 @@ impl Calls {
         last: Stop,
     ) -> Result<(Ending, HangUp), CommandError> {
         let House { config, store, data, secrets, clock, board } = *house;
-        let Self { gateway, node, directory, tender, watch, keys, certificates, exporter, ready, tallies } = self;
+        let Self { gateway, node, directory, place, tender, watch, keys, certificates, exporter, ready, tallies } = self;
         let whole_period = follow_directory::WHOLE_PERIOD;
         // Without Postgres the directory on disk has to do, and is not trusted for longer than that.
         let whole_in = if ready.with_database { whole_period } else { Duration::ZERO };
         let follower = Follower {
             store: store.clone(),
-            data: data.clone(),
+            place,
             secrets: secrets.clone(),
             gateway: directory,
             in_force: Some(ready.directory),

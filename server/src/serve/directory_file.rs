@@ -1,25 +1,102 @@
-//! The last directory on disk, so that a gateway can start while Postgres is down: a whole one, and beside it a line for each
-//! change since, so that keeping one change of a large directory costs what the change is worth.
+//! The last directory on disk, so that a gateway can start while Postgres is down: a whole one, beside it a line for each
+//! change since, so that keeping one change of a large directory costs what the change is worth, and when Postgres last said that
+//! this is the newest.
+//!
+//! Each line is sealed under the installation's secret, see [`Line`], so what somebody else has changed is not believed; nor is
+//! what is older than `TURNPIKE_DIRECTORY_MAX_AGE`: a key that was revoked meanwhile would be let in. Who can write to the data
+//! directory can put an earlier state of all three files back, and that one ages too.
+
+mod line;
 
 use crate::data_dir::{DataDir, append, replace};
+use app::secrets::Secrets;
 use domain::directory::{Changes, Directory};
-use std::{fs, io};
+use jiff::Timestamp;
+use line::{Line, Part};
+use std::{
+    fs, io,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
+};
 
 /// When the lines take more, the directory is written as a whole again.
 const MOST_CHANGES: u64 = 4 << 20;
+/// How often it is noted on disk that the directory is still the newest, in seconds at most.
+const NOTE_EVERY: u64 = 60;
+
+/// Where a node keeps its directory, under which secret, and how long it is believed. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Place {
+    data: DataDir,
+    secrets: Arc<Secrets>,
+    /// Seconds.
+    max_age: u64,
+    freshness: Freshness,
+}
+
+impl Place {
+    /// `max_age` in seconds.
+    pub fn new(data: DataDir, secrets: Arc<Secrets>, max_age: u64) -> Self {
+        Self { data, secrets, max_age, freshness: Freshness::default() }
+    }
+
+    pub fn freshness(&self) -> Freshness {
+        self.freshness.clone()
+    }
+
+    /// A change as a line of the file.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn line(&self, changes: &Changes, now: Timestamp) -> io::Result<Vec<u8>> {
+        Ok(line::seal(serde_json::to_vec(changes)?, Part::Change, now, &self.secrets))
+    }
+
+    /// What notes on disk that this version was the newest at that instant.
+    ///
+    /// # Errors
+    /// The disk is full or the folder cannot be written.
+    pub fn note_checked(&self, version: i64, at: Timestamp) -> io::Result<()> {
+        let line = line::seal(version.to_string().into_bytes(), Part::Checked, at, &self.secrets);
+        replace(&self.data.directory_checked(), &line)
+    }
+}
+
+/// When Postgres last said that the directory in force is the newest. Shared by those who follow it and those who are asked.
+#[derive(Debug, Clone, Default)]
+pub struct Freshness(Arc<AtomicI64>);
+
+impl Freshness {
+    pub fn note(&self, at: Timestamp) {
+        self.0.fetch_max(at.as_second(), Relaxed);
+    }
+
+    /// Seconds since then; zero where it was never asked, as before the first directory.
+    pub fn age(&self, now: Timestamp) -> u64 {
+        match self.0.load(Relaxed) {
+            0 => 0,
+            at => u64::try_from(now.as_second() - at).unwrap_or(0),
+        }
+    }
+}
 
 /// What keeps it.
 #[derive(Debug)]
 pub struct DirectoryFile {
-    data: DataDir,
+    place: Place,
     /// The version that the files make together, where this process has written all of it.
     version: Option<i64>,
     changes_bytes: u64,
+    /// The version and the second of the last note, see [`Self::is_note_due`].
+    noted: Option<(i64, i64)>,
 }
 
 impl DirectoryFile {
-    pub const fn new(data: DataDir) -> Self {
-        Self { data, version: None, changes_bytes: 0 }
+    pub const fn new(place: Place) -> Self {
+        Self { place, version: None, changes_bytes: 0, noted: None }
     }
 
     /// Whether the files are known to make up the directory of that version.
@@ -31,11 +108,12 @@ impl DirectoryFile {
     ///
     /// # Errors
     /// The disk is full or the folder cannot be written.
-    pub fn keep(&mut self, directory: &Directory) -> io::Result<()> {
+    pub fn keep(&mut self, directory: &Directory, now: Timestamp) -> io::Result<()> {
         self.version = None;
-        replace(&self.data.directory(), &serde_json::to_vec(directory)?)?;
+        let Place { data, secrets, .. } = &self.place;
+        replace(&data.directory(), &line::seal(serde_json::to_vec(directory)?, Part::Whole, now, secrets))?;
         // Where this is not reached, its lines are of versions that the whole has in it.
-        match fs::remove_file(self.data.directory_changes()) {
+        match fs::remove_file(data.directory_changes()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -43,179 +121,138 @@ impl DirectoryFile {
         Ok(())
     }
 
-    /// Adds the line of a change, see [`line`], which led to this directory.
+    /// Adds the line of a change, see [`Place::line`], which led to this directory.
     ///
     /// # Errors
     /// The disk is full or the folder cannot be written; then the next change keeps all.
-    pub fn keep_changes(&mut self, since: i64, line: &[u8], directory: &Directory) -> io::Result<()> {
+    pub fn keep_changes(&mut self, since: i64, line: &[u8], directory: &Directory, now: Timestamp) -> io::Result<()> {
         if self.version != Some(since) || self.changes_bytes > MOST_CHANGES {
-            return self.keep(directory);
+            return self.keep(directory, now);
         }
         self.version = None;
-        self.changes_bytes = append(&self.data.directory_changes(), line)?;
+        self.changes_bytes = append(&self.place.data.directory_changes(), line)?;
         self.version = Some(directory.version);
         Ok(())
     }
+
+    /// Whether it is to be noted that this version was the newest at that instant; where it is, it is taken for done.
+    pub fn is_note_due(&mut self, version: i64, at: Timestamp) -> bool {
+        let period = i64::try_from(NOTE_EVERY.min(self.place.max_age / 4)).unwrap_or_default();
+        let is_fresh =
+            |(of, noted): (i64, i64)| of == version && (noted..noted + period.max(1)).contains(&at.as_second());
+        // Files that do not make up this version must not be said to be the newest.
+        let is_due = self.is_of(version) && !self.noted.is_some_and(is_fresh);
+        if is_due {
+            self.noted = Some((version, at.as_second()));
+        }
+        is_due
+    }
 }
 
-/// Changes as a line of the file.
-///
-/// # Errors
-/// They cannot be written as JSON.
-pub fn line(changes: &Changes) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(changes)?;
-    line.push(b'\n');
-    Ok(line)
+/// Why what is on disk is not believed.
+#[derive(Debug, thiserror::Error)]
+pub enum Unbelievable {
+    #[error("{0} is not as this installation has written it: it was changed, or belongs to another TURNPIKE_SECRET")]
+    Changed(String),
+    #[error("the directory on disk is behind the one that Postgres had last: changes are missing from {0}")]
+    Shortened(String),
+    #[error(
+        "the directory on disk was last compared with Postgres {age} seconds ago, and TURNPIKE_DIRECTORY_MAX_AGE allows {most}"
+    )]
+    TooOld { age: u64, most: u64 },
+}
+
+/// A directory from disk.
+#[derive(Debug, PartialEq)]
+pub struct Kept {
+    pub directory: Directory,
+    /// When Postgres last said that it is the newest.
+    pub at: Timestamp,
 }
 
 /// The directory that was kept, if there is one that can be read.
-pub fn read(data: &DataDir) -> Option<Directory> {
-    let path = data.directory();
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
-        Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "the last directory cannot be read");
-            return None;
-        }
+///
+/// # Errors
+/// There is one, and it is not to be believed.
+pub fn read(place: &Place, now: Timestamp) -> Result<Option<Kept>, Unbelievable> {
+    let path = place.data.directory();
+    let Some(text) = read_file(&path) else { return Ok(None) };
+    let sealed = line::open(&text, Part::Whole, &place.secrets).ok_or_else(|| Unbelievable::Changed(shown(&path)))?;
+    let damaged = |error: &_| tracing::warn!(%error, path = %path.display(), "the last directory cannot be read");
+    let Ok(mut directory) = serde_json::from_slice::<Directory>(sealed.json).inspect_err(damaged) else {
+        return Ok(None);
     };
-    let directory = serde_json::from_slice(&text);
-    let damaged = |error: &_| tracing::warn!(%error, path = %path.display(), "the last directory is damaged");
-    let mut directory: Directory = directory.inspect_err(damaged).ok()?;
     directory.sort();
-    read_changes(data, &mut directory);
-    Some(directory)
-}
-
-/// Takes in what changed, up to the first line that does not follow.
-fn read_changes(data: &DataDir, directory: &mut Directory) {
-    let path = data.directory_changes();
-    let text = match fs::read(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return,
-        Err(error) => {
-            tracing::warn!(%error, path = %path.display(), "the last changes of the directory cannot be read");
-            return;
+    let mut kept = Kept { directory, at: sealed.at };
+    read_changes(place, &mut kept)?;
+    if let Some((version, at)) = checked(place) {
+        if version > kept.directory.version && at > kept.at {
+            return Err(Unbelievable::Shortened(shown(&place.data.directory_changes())));
         }
-    };
-    for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
-        let changes: Changes = match serde_json::from_slice(line) {
-            Ok(changes) => changes,
-            Err(error) => {
-                tracing::warn!(%error, path = %path.display(), "the last change of the directory was cut off");
-                return;
-            }
-        };
-        let is_in_whole = changes.found.version <= directory.version;
-        if !is_in_whole && directory.apply(changes).is_none() {
-            tracing::warn!(path = %path.display(), "the last changes of the directory have a gap");
-            return;
+        if version == kept.directory.version {
+            kept.at = kept.at.max(at);
         }
     }
+    place.freshness.note(kept.at);
+    let age = place.freshness.age(now);
+    if age > place.max_age {
+        return Err(Unbelievable::TooOld { age, most: place.max_age });
+    }
+    Ok(Some(kept))
+}
+
+/// Takes in what changed. A last line that was cut off ends it, as a crash leaves it, and so does one that does not follow.
+fn read_changes(place: &Place, kept: &mut Kept) -> Result<(), Unbelievable> {
+    let path = place.data.directory_changes();
+    let Some(text) = read_file(&path) else { return Ok(()) };
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        if !line.ends_with(b"\n") {
+            tracing::warn!(path = %path.display(), "the last change of the directory was cut off");
+            return Ok(());
+        }
+        let Line { json, at } =
+            line::open(line, Part::Change, &place.secrets).ok_or_else(|| Unbelievable::Changed(shown(&path)))?;
+        let changes: Changes = match serde_json::from_slice(json) {
+            Ok(changes) => changes,
+            Err(error) => {
+                tracing::warn!(%error, path = %path.display(), "a change of the directory cannot be read");
+                return Ok(());
+            }
+        };
+        if changes.found.version <= kept.directory.version {
+            // The whole has it in it.
+            continue;
+        }
+        if kept.directory.apply(changes).is_none() {
+            tracing::warn!(path = %path.display(), "the last changes of the directory have a gap");
+            return Ok(());
+        }
+        kept.at = kept.at.max(at);
+    }
+    Ok(())
+}
+
+/// The newest version, and when Postgres said so last.
+fn checked(place: &Place) -> Option<(i64, Timestamp)> {
+    let text = read_file(&place.data.directory_checked())?;
+    let sealed = line::open(&text, Part::Checked, &place.secrets)?;
+    Some((str::from_utf8(sealed.json).ok()?.parse().ok()?, sealed.at))
+}
+
+fn read_file(path: &Path) -> Option<Vec<u8>> {
+    match fs::read(path) {
+        Ok(text) => Some(text),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => {
+            tracing::warn!(%error, path = %path.display(), "what was kept of the directory cannot be read");
+            None
+        }
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::{
-        directory::{Key, KeyKind},
-        id::{AppId, KeyId, PartnerId},
-        key_text::Environment,
-    };
-    use jiff::Timestamp;
-    use uuid::Uuid;
-
-    fn key(number: u128) -> Key {
-        Key {
-            id: KeyId(Uuid::from_u128(number)),
-            hash: [7; 32],
-            partner: PartnerId(Uuid::from_u128(1)),
-            app: AppId(Uuid::from_u128(1)),
-            team: None,
-            environment: Environment::Live,
-            kind: KeyKind::Key,
-            allowed_addresses: Vec::new(),
-            scopes: Vec::new(),
-            expires_at: None,
-            revoked_at: None,
-        }
-    }
-
-    /// The next version, in which this key is as it is here.
-    fn changed(directory: &mut Directory, key: Key) -> (i64, Vec<u8>) {
-        let since = directory.version;
-        let found = Directory { version: since + 1, keys: vec![key.clone()], ..Directory::default() };
-        let changes = Changes { since, products: Vec::new(), partners: Vec::new(), keys: vec![key.id], found };
-        let line = line(&changes).expect("a line");
-        directory.apply(changes).expect("it follows");
-        (since, line)
-    }
-
-    fn folder() -> (tempfile::TempDir, DataDir) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let data = DataDir::open(folder.path()).expect("a data directory");
-        (folder, data)
-    }
-
-    #[test]
-    fn what_was_kept_is_read_and_damage_is_not_believed() {
-        let (_folder, data) = folder();
-        assert_eq!(read(&data), None);
-        let directory = Directory { version: 7, ..Directory::default() };
-        DirectoryFile::new(data.clone()).keep(&directory).expect("kept");
-        assert_eq!(read(&data), Some(directory));
-        fs::write(data.directory(), "{\"version\": 7").expect("written");
-        assert_eq!(read(&data), None);
-    }
-
-    #[test]
-    fn changes_are_kept_beside_the_whole_and_a_revoked_key_stays_revoked() {
-        let (_folder, data) = folder();
-        let (mut file, mut directory) = (DirectoryFile::new(data.clone()), Directory::default());
-        directory.keys = vec![key(1), key(2)];
-        file.keep(&directory).expect("kept");
-        let whole = fs::read(data.directory()).expect("a file");
-        for key in [Key { revoked_at: Some(Timestamp::UNIX_EPOCH), ..key(1) }, key(3)] {
-            let (since, line) = changed(&mut directory, key);
-            file.keep_changes(since, &line, &directory).expect("kept");
-        }
-        assert_eq!(fs::read(data.directory()).expect("a file"), whole, "the whole was not written again");
-        let kept = read(&data).expect("a directory");
-        assert_eq!(kept, directory);
-        assert!(kept.keys.len() == 3 && kept.keys[0].revoked_at.is_some());
-    }
-
-    #[test]
-    fn a_line_that_was_cut_off_ends_what_is_believed_and_the_next_process_writes_the_whole() {
-        let (_folder, data) = folder();
-        let (mut file, mut directory) = (DirectoryFile::new(data.clone()), Directory::default());
-        file.keep(&directory).expect("kept");
-        let (since, line) = changed(&mut directory, key(1));
-        file.keep_changes(since, &line, &directory).expect("kept");
-        let believed = directory.clone();
-        let (_, line) = changed(&mut directory, key(2));
-        append(&data.directory_changes(), &line[..line.len() / 2]).expect("cut off");
-        assert_eq!(read(&data), Some(believed));
-
-        let mut file = DirectoryFile::new(data.clone());
-        let (since, line) = changed(&mut directory, key(3));
-        file.keep_changes(since, &line, &directory).expect("kept");
-        assert_eq!(read(&data), Some(directory));
-    }
-
-    #[test]
-    fn lines_of_versions_that_the_whole_has_are_passed_over_and_a_gap_ends_them() {
-        let (_folder, data) = folder();
-        let mut directory = Directory::default();
-        let mut lines = [key(1), key(2), key(3)].map(|key| (changed(&mut directory, key).1, directory.clone()));
-        let (last, whole) = (lines[2].1.clone(), lines[0].1.clone());
-        DirectoryFile::new(data.clone()).keep(&whole).expect("kept");
-        let text = lines.each_ref().map(|(line, _)| line.as_slice()).concat();
-        append(&data.directory_changes(), &text).expect("added");
-        assert_eq!(read(&data), Some(last));
-
-        lines.swap(1, 2);
-        fs::write(data.directory_changes(), lines.map(|(line, _)| line).concat()).expect("written");
-        assert_eq!(read(&data), Some(whole));
-    }
-}
+mod tests;

@@ -6,16 +6,14 @@
 //! in force.
 
 use super::{Board, Stop, TaskError, report};
-use crate::{
-    data_dir::DataDir,
-    serve::{
-        data_plane,
-        directory_file::{self, DirectoryFile},
-    },
+use crate::serve::{
+    data_plane,
+    directory_file::{DirectoryFile, Place},
 };
 use app::secrets::Secrets;
 use domain::directory::{Changes, Directory};
 use gateway::Snapshot;
+use jiff::Timestamp;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -41,7 +39,8 @@ const WHOLE_SHARE: u32 = 100;
 /// Follows one store.
 pub struct Follower {
     pub store: Store,
-    pub data: DataDir,
+    /// Where it is kept on disk.
+    pub place: Place,
     pub secrets: Arc<Secrets>,
     pub gateway: gateway::Directory,
     /// What the gateway decides by; `None` while that is being changed, and after a change that came to no end.
@@ -65,6 +64,18 @@ impl Follower {
     /// # Errors
     /// Postgres does not answer; what was in force stays.
     pub async fn follow(&mut self) -> Result<(), TaskError> {
+        let asked = Timestamp::now();
+        self.look().await?;
+        self.place.freshness().note(asked);
+        let Some(InForce { directory, file }) = &mut self.in_force else { return Ok(()) };
+        if file.is_note_due(directory.version, asked) {
+            let (place, version) = (self.place.clone(), directory.version);
+            spawn_blocking(move || place.note_checked(version, asked)).await??;
+        }
+        Ok(())
+    }
+
+    async fn look(&mut self) -> Result<(), TaskError> {
         if !self.migrated {
             // After a start without Postgres nobody has brought the schema up to date. sqlx's migration cannot be proven
             // to be `Send`, so it gets a thread.
@@ -101,13 +112,14 @@ impl Follower {
     async fn take_in(&mut self, changes: Changes) -> Result<(), TaskError> {
         let InForce { mut directory, mut file } = self.in_force.take().ok_or("no directory is known")?;
         let (gateway, secrets, runtime) = (self.gateway.clone(), self.secrets.clone(), Handle::current());
+        let (place, now) = (self.place.clone(), Timestamp::now());
         let taken_in = spawn_blocking(move || {
-            let line = directory_file::line(&changes);
+            let line = place.line(&changes, now);
             let touched = directory.apply(changes)?;
             let new = data_plane::patch(&gateway.load(), &directory, &touched, &secrets);
             runtime.spawn(retire(gateway.swap(Arc::new(new))));
             // After the swap, which is what partners wait for.
-            let kept = line.and_then(|line| file.keep_changes(touched.since, &line, &directory));
+            let kept = line.and_then(|line| file.keep_changes(touched.since, &line, &directory, now));
             Some((InForce { directory, file }, kept))
         });
         let (in_force, kept) = taken_in.await?.ok_or("the changes follow another version")?;
@@ -117,17 +129,17 @@ impl Follower {
     }
 
     async fn read_whole(&mut self) -> Result<(), TaskError> {
-        let began = Instant::now();
+        let (began, now) = (Instant::now(), Timestamp::now());
         let directory = self.store.load_directory().await?;
         let (gateway, secrets, runtime) = (self.gateway.clone(), self.secrets.clone(), Handle::current());
-        let (before, data) = (self.in_force.take(), self.data.clone());
+        let (before, place) = (self.in_force.take(), self.place.clone());
         let put_in_force = spawn_blocking(move || {
             let (before, mut file) = match before {
                 Some(InForce { directory, file }) => (Some(directory), file),
-                None => (None, DirectoryFile::new(data)),
+                None => (None, DirectoryFile::new(place)),
             };
             if before.as_ref() == Some(&directory) {
-                let kept = if file.is_of(directory.version) { Ok(()) } else { file.keep(&directory) };
+                let kept = if file.is_of(directory.version) { Ok(()) } else { file.keep(&directory, now) };
                 return (InForce { directory, file }, kept);
             }
             if before.is_some_and(|before| before.version == directory.version) {
@@ -138,7 +150,7 @@ impl Follower {
                 );
             }
             runtime.spawn(retire(gateway.swap(Arc::new(data_plane::compile(&directory, &secrets)))));
-            let kept = file.keep(&directory);
+            let kept = file.keep(&directory, now);
             (InForce { directory, file }, kept)
         });
         let (in_force, kept) = put_in_force.await?;

@@ -1,7 +1,8 @@
 //! A change in Postgres, and when the gateway has it.
 
 use super::*;
-use crate::{tasks::StopSwitch, test_app};
+use crate::{data_dir::DataDir, serve::directory_file, tasks::StopSwitch, test_app};
+use domain::directory::Directory;
 use store::{
     Actor,
     test_db::{self, TestStore, world::World},
@@ -12,11 +13,12 @@ async fn follower(store: &TestStore, folder: &TempDir) -> Follower {
     let state = test_app::state(store);
     let directory = store.load_directory().await.expect("a directory");
     let data = DataDir::open(folder.path()).expect("a data directory");
-    let mut file = DirectoryFile::new(data.clone());
-    file.keep(&directory).expect("kept");
+    let place = Place::new(data, state.secrets.clone(), 86_400);
+    let mut file = DirectoryFile::new(place.clone());
+    file.keep(&directory, Timestamp::now()).expect("kept");
     Follower {
         store: store.handle(),
-        data,
+        place,
         gateway: gateway::directory(data_plane::compile(&directory, &state.secrets)),
         secrets: state.secrets,
         in_force: Some(InForce { directory, file }),
@@ -24,6 +26,11 @@ async fn follower(store: &TestStore, folder: &TempDir) -> Follower {
         whole_period: WHOLE_PERIOD,
         whole_due: Instant::now() + WHOLE_PERIOD,
     }
+}
+
+/// What a start without Postgres would believe.
+fn on_disk(place: &Place) -> Directory {
+    directory_file::read(place, Timestamp::now()).expect("believed").expect("a directory on disk").directory
 }
 
 fn suspended(follower: &Follower) -> bool {
@@ -36,7 +43,7 @@ async fn a_suspension_is_in_force_within_a_second_and_kept_on_disk() {
     let world = World::new(&store).await;
     let folder = tempfile::tempdir().expect("a folder");
     let follower = follower(&store, &folder).await;
-    let (gateway, data) = (follower.gateway.clone(), follower.data.clone());
+    let (gateway, place) = (follower.gateway.clone(), follower.place.clone());
     let (switch, stop) = StopSwitch::new();
     let running = tokio::spawn(run(follower, Board::default(), stop));
     for turn in 0..5 {
@@ -54,7 +61,7 @@ async fn a_suspension_is_in_force_within_a_second_and_kept_on_disk() {
     }
     switch.stop();
     running.await.expect("it ends");
-    let kept = directory_file::read(&data).expect("a directory on disk");
+    let kept = on_disk(&place);
     assert!(kept.partners[0].suspended);
 }
 
@@ -64,12 +71,12 @@ async fn a_change_is_read_alone_and_kept_beside_the_whole() {
     let world = World::new(&store).await;
     let folder = tempfile::tempdir().expect("a folder");
     let mut follower = follower(&store, &folder).await;
-    let whole = std::fs::read(follower.data.directory()).expect("a file");
+    let whole = std::fs::read(folder.path().join("directory.json")).expect("a file");
     store.suspend_partner(world.partner, "unpaid", Actor::System, world.now).await.expect("suspended");
     follower.follow().await.expect("followed");
     assert!(suspended(&follower));
-    assert_eq!(std::fs::read(follower.data.directory()).expect("a file"), whole);
-    let kept = directory_file::read(&follower.data).expect("a directory on disk");
+    assert_eq!(std::fs::read(folder.path().join("directory.json")).expect("a file"), whole);
+    let kept = on_disk(&follower.place);
     assert_eq!(Some(kept), follower.in_force.map(|known| known.directory));
 }
 
@@ -84,7 +91,7 @@ async fn a_change_that_the_list_has_lost_is_found_at_once_by_reading_everything(
     follower.follow().await.expect("followed");
     assert!(suspended(&follower));
     assert_eq!(follower.gateway.load().version(), store.directory_version().await.expect("a version"));
-    let kept = directory_file::read(&follower.data).expect("a directory on disk");
+    let kept = on_disk(&follower.place);
     assert!(kept.partners[0].suspended);
 }
 
@@ -104,7 +111,7 @@ async fn a_change_that_no_trigger_told_of_is_healed_by_reading_everything_now_an
     assert!(suspended(&follower));
     assert_eq!(follower.gateway.load().version(), version);
     assert!(follower.whole_due > Instant::now());
-    let kept = directory_file::read(&follower.data).expect("a directory on disk");
+    let kept = on_disk(&follower.place);
     assert!(kept.partners[0].suspended);
 }
 
@@ -118,7 +125,7 @@ async fn a_change_that_was_given_up_half_way_is_made_good_by_reading_everything(
     store.suspend_partner(world.partner, "unpaid", Actor::System, world.now).await.expect("suspended");
     follower.follow().await.expect("followed");
     assert!(suspended(&follower));
-    assert!(directory_file::read(&follower.data).expect("a directory on disk").partners[0].suspended);
+    assert!(on_disk(&follower.place).partners[0].suspended);
 }
 
 #[tokio::test]
