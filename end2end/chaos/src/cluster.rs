@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     path::PathBuf,
-    process::{Child, Command},
+    process::{Child, Command, ExitStatus},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -54,7 +54,10 @@ struct Node {
 
 impl Cluster {
     pub async fn start(plan: Plan) -> Result<Self, Trouble> {
-        let postgres = Postgres::start()?;
+        Self::start_on(plan, Postgres::start()?).await
+    }
+
+    pub async fn start_on(plan: Plan, postgres: Postgres) -> Result<Self, Trouble> {
         let folder = tempfile::Builder::new().prefix("turnpike-chaos-").tempdir()?;
         write_document(folder.path())?;
         fs::write(folder.path().join("setup.yaml"), &plan.setup)?;
@@ -100,6 +103,16 @@ impl Cluster {
         self.nodes[0].portal
     }
 
+    /// Of that node's process.
+    pub fn pid(&self, number: usize) -> u32 {
+        self.nodes[number].process.id()
+    }
+
+    /// Where that node keeps its data.
+    pub fn data_dir(&self, number: usize) -> PathBuf {
+        self.folder.path().join(format!("data-{number}"))
+    }
+
     /// SIGKILL: no handler runs, nothing is flushed.
     pub fn kill(&mut self, number: usize) -> Result<(), Trouble> {
         let node = &mut self.nodes[number];
@@ -120,6 +133,11 @@ impl Cluster {
         let command = [self.plan.binary.display().to_string()];
         self.nodes[number].process = serve(&command, &self.nodes[number].environment, self.folder.path())?;
         Ok(())
+    }
+
+    /// Takes a variable out of that node's environment, from its next start on.
+    pub fn unset(&mut self, number: usize, name: &str) {
+        self.nodes[number].environment.retain(|(variable, _)| variable != name);
     }
 
     /// Ends all nodes as an operator would; Postgres stays.
@@ -184,7 +202,7 @@ impl Cluster {
             ("TURNPIKE_PORTAL_LISTEN", format!("127.0.0.1:{portal}")),
             ("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{gateway}")),
             ("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{admin}")),
-            ("TURNPIKE_DATA_DIR", self.folder.path().join(format!("data-{number}")).display().to_string()),
+            ("TURNPIKE_DATA_DIR", self.data_dir(number).display().to_string()),
             ("TURNPIKE_SITE_DIR", self.plan.site.display().to_string()),
             ("TURNPIKE_DEVELOPMENT", "true".to_owned()),
             ("TURNPIKE_SECRET", SECRET.to_owned()),
@@ -198,6 +216,16 @@ impl Cluster {
         Ok(())
     }
 
+    /// Whether its gateway answers.
+    pub async fn is_open(&self, number: usize) -> bool {
+        get_status(self.nodes[number].gateway, &self.plan.probe, "").await == Some(401)
+    }
+
+    /// How its process ended, if it has.
+    pub fn ended(&mut self, number: usize) -> Result<Option<ExitStatus>, Trouble> {
+        Ok(self.nodes[number].process.try_wait()?)
+    }
+
     pub async fn wait_until_open(&mut self, number: usize) -> Result<(), Trouble> {
         let begin = Instant::now();
         while begin.elapsed() < PATIENCE {
@@ -205,7 +233,7 @@ impl Cluster {
             if let Some(status) = node.process.try_wait()? {
                 return Err(format!("node {number} ended at its start: {status}; {}", self.log()).into());
             }
-            if get_status(node.gateway, &self.plan.probe, "").await == Some(401) {
+            if self.is_open(number).await {
                 return Ok(());
             }
             sleep(Duration::from_millis(10)).await;

@@ -23,8 +23,14 @@
 //!
 //! `chaos crowd` (R24): keys are revoked among 100,000 while they call. Promise: in force within five seconds, and no call fails.
 //!
+//! `chaos disk` (R8, R9, R10): disks are full or break.
+//!
+//! `chaos restore` (R33): Postgres is put back to an earlier instant.
+//!
 //! `chaos fill` breaks nothing: it makes 100,000 keys, 10,000 partners and 1,000 routes for those who measure.
-//! `chaos outage` (R4, R5): Postgres ends or hangs under load, and comes back.
+//! `chaos outage` (R4, R5): Postgres ends or hangs under load, and comes back; what quotas and credit do meanwhile.
+//!
+//! `chaos postgres` (R4, R5, R6, R7): Postgres is away for long, or keeps ending connections, or is down at a start.
 //!
 //! `chaos reconcile` (R15): numbers of usage are changed by SQL, and each change is found and named.
 //!
@@ -37,6 +43,7 @@ mod cluster;
 mod credits;
 mod crowd;
 mod deploy;
+mod disk;
 mod exhaustion;
 mod fill;
 mod findings;
@@ -45,10 +52,14 @@ mod http2_floods;
 mod kill;
 mod ledgers;
 mod outage;
+mod paced;
 mod postgres;
+mod postgres_trial;
 mod process;
 mod purge;
 mod reconcile;
+mod reset;
+mod restore;
 mod retries;
 mod sizes;
 mod slow_clients;
@@ -100,6 +111,12 @@ enum Experiment {
     Outage(outage::Outage),
     /// Change numbers of usage behind the server's back; each is found and named, and nothing else is.
     Reconcile(reconcile::Reconcile),
+    /// Take Postgres away under calls at a set pace; none fails, and all is stored within a minute of its return.
+    Postgres(postgres_trial::Trial),
+    /// Let disks be full or break; what was answered is stored, and the rest is refused or counted.
+    Disk(disk::Disk),
+    /// Put Postgres back to an earlier instant; what it had stored since comes back from the gateways, once.
+    Restore(restore::Restore),
     /// Purge kept answers, and time how long every gateway takes to follow.
     Purge(purge::Purge),
 }
@@ -125,6 +142,9 @@ async fn main() -> ExitCode {
         Experiment::Exhaustion(exhaustion) => conclude(exhaustion::run(&exhaustion).await),
         Experiment::Sizes(sizes) => conclude(sizes::run(&sizes).await),
         Experiment::Outage(outage) => conclude(outage::run(&outage).await),
+        Experiment::Disk(disk) => conclude(disk::run(&disk).await),
+        Experiment::Restore(restore) => conclude(restore::run(&restore).await),
+        Experiment::Postgres(trial) => conclude(postgres_trial::run(&trial).await),
         Experiment::Purge(purge) => conclude(purge::run(&purge).await),
     }
 }

@@ -43,6 +43,10 @@ impl Postgres {
         Ok(postgres)
     }
 
+    pub const fn port(&self) -> u16 {
+        self.port
+    }
+
     pub fn url(&self) -> String {
         format!("postgres://turnpike@127.0.0.1:{}/turnpike", self.port)
     }
@@ -72,6 +76,31 @@ impl Postgres {
         let server = self.server()?;
         signal("CONT", &children(server))?;
         signal("CONT", &[server])
+    }
+
+    /// Takes a base backup beside the data, as an operator does while it runs.
+    pub fn back_up(&self) -> Result<(), Trouble> {
+        let _ = fs::remove_dir_all(self.backup());
+        let mut command = self.command("pg_basebackup");
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "turnpike", "-X", "stream", "-c", "fast"]);
+        command.arg("-D").arg(self.backup());
+        self.finish(command, "pg_basebackup")
+    }
+
+    /// Throws the data away and puts the backup in their place. It must not run.
+    pub fn restore(&self) -> Result<(), Trouble> {
+        fs::remove_dir_all(self.data())?;
+        Ok(fs::rename(self.backup(), self.data())?)
+    }
+
+    /// Puts all tables into that folder, which is empty; nobody may be connected.
+    pub fn move_to(&self, folder: &Path) -> Result<(), Trouble> {
+        if let Some((uid, gid)) = self.user {
+            chown(folder, Some(uid), Some(gid))?;
+        }
+        self.psql_in("postgres", &format!("create tablespace small location '{}'", folder.display()))?;
+        self.psql_in("postgres", "alter database turnpike set tablespace small")?;
+        Ok(())
     }
 
     /// What a statement gives, one line for each row.
@@ -107,12 +136,26 @@ impl Postgres {
         Ok(pid.lines().next().ok_or("no process id")?.trim().parse()?)
     }
 
+    fn backup(&self) -> PathBuf {
+        self.home().join("backup")
+    }
+
     fn run(&self, program: &str, arguments: &[&str]) -> Result<(), Trouble> {
+        let mut command = self.command(program);
+        command.arg("-D").arg(self.data()).args(arguments);
+        self.finish(command, program)
+    }
+
+    fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.binaries.join(program));
-        command.arg("-D").arg(self.data()).args(arguments).current_dir(self.home());
+        command.current_dir(self.home());
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);
         }
+        command
+    }
+
+    fn finish(&self, mut command: Command, program: &str) -> Result<(), Trouble> {
         // Not into a pipe, which the server would keep open.
         let said = fs::File::options().create(true).append(true).open(self.folder.path().join("said"))?;
         command.stdin(Stdio::null()).stdout(said.try_clone()?).stderr(said).process_group(0);

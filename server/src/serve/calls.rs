@@ -139,7 +139,7 @@ impl Calls {
         last_tasks: &mut Tasks,
         last: Stop,
     ) -> Result<(Ending, HangUp), CommandError> {
-        let House { config, store, data, secrets, clock, board } = *house;
+        let House { config, store, secrets, clock, board, .. } = *house;
         let Self { gateway, node, directory, place, tender, watch, keys, certificates, exporter, ready, tallies } = self;
         let whole_period = follow_directory::WHOLE_PERIOD;
         // Without Postgres the directory on disk has to do, and is not trusted for longer than that.
