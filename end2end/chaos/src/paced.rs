@@ -62,19 +62,21 @@ impl Pace {
 pub struct Paced {
     stop: Arc<AtomicBool>,
     answered: Arc<AtomicU64>,
+    others: Arc<AtomicU64>,
     running: JoinSet<Vec<Call>>,
     began: Instant,
 }
 
 impl Paced {
     pub fn start(pace: &Pace) -> Self {
-        let (stop, answered, began) = (Arc::<AtomicBool>::default(), Arc::<AtomicU64>::default(), Instant::now());
+        let (stop, began) = (Arc::<AtomicBool>::default(), Instant::now());
+        let (answered, others) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let mut running = JoinSet::new();
         for number in 0..pace.connections {
             let line = Line { pace: pace.clone(), number, began, sender: None };
-            running.spawn(line.call(stop.clone(), answered.clone()));
+            running.spawn(line.call(stop.clone(), answered.clone(), others.clone()));
         }
-        Self { stop, answered, running, began }
+        Self { stop, answered, others, running, began }
     }
 
     /// Since the load began.
@@ -85,6 +87,11 @@ impl Paced {
     /// Calls that were answered 200 so far.
     pub fn answered(&self) -> u64 {
         self.answered.load(Relaxed)
+    }
+
+    /// Calls that ended in anything else.
+    pub fn others(&self) -> u64 {
+        self.others.load(Relaxed)
     }
 
     /// Ends after the calls that are under way.
@@ -126,7 +133,7 @@ struct Line {
 }
 
 impl Line {
-    async fn call(mut self, stop: Arc<AtomicBool>, answered: Arc<AtomicU64>) -> Vec<Call> {
+    async fn call(mut self, stop: Arc<AtomicBool>, answered: Arc<AtomicU64>, others: Arc<AtomicU64>) -> Vec<Call> {
         let Pace { rate, connections, name, .. } = self.pace.clone();
         let mut calls = Vec::new();
         for turn in 0_u64.. {
@@ -142,7 +149,7 @@ impl Line {
                 self.sender = None;
             }
             let (status, retry_after) = answer.map_or((None, false), |(status, retry)| (Some(status), retry));
-            answered.fetch_add(u64::from(status == Some(200)), Relaxed);
+            (if status == Some(200) { &answered } else { &others }).fetch_add(1, Relaxed);
             calls.push(Call { id, due, took: self.began.elapsed().saturating_sub(due), status, retry_after });
         }
         calls

@@ -40,10 +40,11 @@ const RESET_EVERY: Duration = Duration::from_secs(2);
 const CATCHES_UP: Duration = Duration::from_secs(60);
 /// Beyond what it was before.
 const MEMORY: u64 = 100 << 20;
-/// The lag is told once a second, in whole seconds, and what waits first was called up to one round of shipping before.
-const LAG_ERROR: f64 = 3.0;
-/// While all connections end each two seconds, usage is stored in between.
-const LAG_OF_RESETS: f64 = 20.0;
+/// The lag is told once a second, in whole seconds, and what waits first was called up to one round of shipping before; in
+/// milliseconds.
+const LAG_ERROR: u128 = 3_000;
+/// While all connections end each two seconds, usage is stored in between; in seconds.
+const LAG_OF_RESETS: u64 = 20;
 
 #[derive(Parser, Clone)]
 pub struct Trial {
@@ -198,22 +199,23 @@ fn judge_gauges(found: &mut Findings, case: Case, gauges: &Gauges, course: &Cour
         was > 0 && most <= was + MEMORY,
         format!("memory of a gateway {} MiB before, at most {} MiB while it was away", mib(was), mib(most)),
     );
-    let backlog = looks.iter().map(|look| look.backlog).fold(0.0, f64::max);
+    let backlog = looks.iter().map(|look| look.backlog).max().unwrap_or_default();
     let told = looks.iter().filter_map(|look| look.lag).count();
     if case == Case::Resets {
-        let lag = looks.iter().filter_map(|look| look.lag).fold(0.0, f64::max);
+        let lag = looks.iter().filter_map(|look| look.lag).max().unwrap_or_default();
         found.check(
             told > 0 && lag <= LAG_OF_RESETS,
             format!("usage was at most {lag} s behind, {backlog} calls waited"),
         );
         return;
     }
-    let wrong = |look: &Look| look.lag.map(|lag| (lag - look.at.duration_since(away).as_secs_f64()).abs());
-    let worst = looks.iter().filter_map(wrong).fold(0.0, f64::max);
+    let wrong =
+        |look: &Look| look.lag.map(|lag| u128::from(lag * 1_000).abs_diff(look.at.duration_since(away).as_millis()));
+    let worst = looks.iter().filter_map(wrong).max().unwrap_or_default();
     found.check(
         told > 0 && worst <= LAG_ERROR,
         format!(
-            "the lag that a gateway told was at most {worst:.1} s off our clock in {told} looks; {backlog} calls waited"
+            "the lag that a gateway told was at most {worst} ms off our clock in {told} looks; {backlog} calls waited"
         ),
     );
 }

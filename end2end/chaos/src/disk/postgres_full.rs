@@ -48,12 +48,12 @@ pub async fn run(disk: &Disk) -> Result<bool, Trouble> {
         Some(small) => small.fill()?,
         None => drop(cluster.psql(TRIGGER)?),
     }
-    let (mut told, mut most) = (None, 0.0_f64);
+    let (mut told, mut most) = (None, 0);
     while full.elapsed() < Duration::from_secs(disk.seconds) {
         sleep(Duration::from_millis(250)).await;
         if let Some(look) = gauges::look(cluster.admin_ports()[0], cluster.pid(0)).await {
             let lag = look.lag.unwrap_or_default();
-            if lag >= 3.0 {
+            if lag >= 3 {
                 told.get_or_insert(full.elapsed());
             }
             most = most.max(look.backlog);
@@ -85,7 +85,7 @@ pub async fn run(disk: &Disk) -> Result<bool, Trouble> {
     let failed = paced::failures(&calls);
     found.check(failed.is_empty() && !calls.is_empty(), format!("{} calls, other than 200: {failed:?}", calls.len()));
     let stored = stored.first().copied().unwrap_or_default();
-    found.check(most > 100.0, format!("{most} calls waited while Postgres was full, {stored} were stored"));
+    found.check(most > 100, format!("{most} calls waited while Postgres was full, {stored} were stored"));
     found.check(
         told.is_some_and(|told| told <= TELLS),
         format!("the gateway told of its lag {told:?} after the disk was full"),

@@ -17,9 +17,9 @@ pub struct Look {
     /// Bytes of memory.
     pub resident: u64,
     /// `turnpike_spool_lag_seconds` of the lane that is behind most; `None` where there is no such metric.
-    pub lag: Option<f64>,
+    pub lag: Option<u64>,
     /// `turnpike_spool_backlog_records` of all lanes.
-    pub backlog: f64,
+    pub backlog: u64,
 }
 
 /// Looks until it is dropped.
@@ -60,11 +60,11 @@ impl Drop for Gauges {
 /// What the metrics say now.
 pub async fn look(admin: u16, pid: u32) -> Option<Look> {
     let text = timeout(Duration::from_secs(2), get_text(admin, "/metrics")).await.ok().flatten()?;
-    let values = |name: &str| -> Vec<f64> {
+    let values = |name: &str| -> Vec<u64> {
         let lines = text.lines().filter(|line| line.split(['{', ' ']).next() == Some(name));
-        lines.filter_map(|line| line.rsplit(' ').next()?.parse().ok()).collect()
+        lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).map(|value| value as u64).collect()
     };
-    let lag = values("turnpike_spool_lag_seconds").into_iter().reduce(f64::max);
-    let backlog = values("turnpike_spool_backlog_records").into_iter().fold(0.0, |all, lane| all + lane);
+    let lag = values("turnpike_spool_lag_seconds").into_iter().max();
+    let backlog = values("turnpike_spool_backlog_records").into_iter().sum();
     Some(Look { at: Instant::now(), resident: resident(pid), lag, backlog })
 }
