@@ -3,10 +3,10 @@
 //! `<segment>.void` beside a segment says from which byte on its records do not count, and which numbers they have. The
 //! segment is closed with it, and no number is given a second time.
 
-use crate::{SpoolError, home::sync_dir};
+use crate::{SpoolError, disk, home::sync_dir};
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io,
     path::{Path, PathBuf},
 };
 
@@ -29,8 +29,8 @@ pub(crate) fn write(lane_dir: &Path, segment: u64, void: Void) -> Result<(), Spo
     let path = file(lane_dir, segment);
     let aside = path.with_extension("void.new");
     let text = text(void);
-    let written = File::create(&aside).and_then(|mut file| {
-        file.write_all(text.as_bytes())?;
+    let written = File::create(&aside).and_then(|file| {
+        disk::append(&file, text.as_bytes())?;
         file.sync_all()
     });
     written.and_then(|()| fs::rename(&aside, &path)).and_then(|()| sync_dir(lane_dir)).map_err(SpoolError::io(path))

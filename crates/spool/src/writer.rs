@@ -11,7 +11,6 @@ use crate::{
 };
 use std::{
     fs::{self, File, OpenOptions},
-    io::Write,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -92,6 +91,9 @@ enum Left {
 /// What stays allocated for records that are gathered, in bytes.
 const KEPT_BYTES: usize = 256 << 10;
 
+/// On a full disk a segment of this size is closed, so that it can be let go once it was taken in, in bytes.
+const SMALL_BYTES: u64 = 64 << 10;
+
 /// Counting the folder again is worth it only this often while the lane is full.
 const RECOUNT_EVERY: Duration = Duration::from_millis(100);
 
@@ -126,6 +128,7 @@ impl Writer {
             chain: None,
             _lock: lock,
         };
+        disk::keep_spare(&writer.lane_dir);
         writer.count()?;
         Ok(writer)
     }
@@ -240,7 +243,7 @@ impl Writer {
             self.unnamed = false;
         }
         let past = self.end.sequence + self.gathered_records;
-        let written = (&self.file).write_all(&self.gathered).map_err(|error| (self.left_by_write(past), error));
+        let written = disk::append(&self.file, &self.gathered).map_err(|error| (self.left_by_write(past), error));
         let written = written.and_then(|()| match self.options.durability {
             Durability::Process => Ok(()),
             // Asked again, the system would say that all is well, without having the records: see `disk`.
@@ -257,7 +260,12 @@ impl Writer {
         let failure = SpoolError::io(segment::file(&self.lane_dir, self.end.segment))(error);
         self.left = left;
         // Now or before the next append, whichever works first.
-        let _ = self.clean();
+        let is_clean = self.clean().is_ok();
+        // What stands in an open segment keeps its room even when it was taken in: a disk that is full of open segments would
+        // stay full.
+        if is_clean && self.end.byte_offset >= SMALL_BYTES && disk::is_full(&failure) {
+            self.roll();
+        }
         Err(failure)
     }
 
@@ -277,7 +285,13 @@ impl Writer {
             }
             Left::Doubtful { past } => {
                 let Position { segment, byte_offset, sequence } = self.end;
-                void::write(&self.lane_dir, segment, Void { byte_offset, first: sequence, past })?;
+                let void = Void { byte_offset, first: sequence, past };
+                if let Err(error) = void::write(&self.lane_dir, segment, void) {
+                    if !disk::is_full(&error) || !disk::use_spare(&self.lane_dir) {
+                        return Err(error);
+                    }
+                    void::write(&self.lane_dir, segment, void)?;
+                }
                 let file = open_segment(&self.lane_dir, segment + 1)?;
                 self.go_on_in(file, past);
                 tracing::error!(
@@ -302,6 +316,7 @@ impl Writer {
             chain.begin(self.end);
         }
         self.unnamed = true;
+        disk::keep_spare(&self.lane_dir);
         // Without a count what was known before still bounds the lane.
         let _ = self.count();
     }

@@ -84,13 +84,18 @@ impl Postgres {
         let mut command = self.command("pg_basebackup");
         command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-U", "turnpike", "-X", "stream", "-c", "fast"]);
         command.arg("-D").arg(self.backup());
-        self.finish(command, "pg_basebackup")
+        self.finish(command, "pg_basebackup")?;
+        self.backup().join("PG_VERSION").exists().then_some(()).ok_or_else(|| "pg_basebackup left nothing".into())
     }
 
     /// Throws the data away and puts the backup in their place. It must not run.
     pub fn restore(&self) -> Result<(), Trouble> {
-        fs::remove_dir_all(self.data())?;
-        Ok(fs::rename(self.backup(), self.data())?)
+        let lost = self.home().join("lost");
+        fs::rename(self.data(), &lost)?;
+        fs::rename(self.backup(), self.data()).map_err(|error| format!("no backup: {error}"))?;
+        // A process that has not ended yet may still write there.
+        let _ = fs::remove_dir_all(lost);
+        Ok(())
     }
 
     /// Puts all tables into that folder, which is empty; nobody may be connected.
@@ -147,7 +152,9 @@ impl Postgres {
     }
 
     fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(self.binaries.join(program));
+        // Clients of Postgres may be elsewhere than its server.
+        let beside = self.binaries.join(program);
+        let mut command = if beside.exists() { Command::new(beside) } else { Command::new(program) };
         command.current_dir(self.home());
         if let Some((uid, gid)) = self.user {
             command.uid(uid).gid(gid);

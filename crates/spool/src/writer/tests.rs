@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{Reader, disk::faults};
+use std::io::Write as _;
 
 const HOST: Options = Options { durability: Durability::Host, segment_bytes: 1 << 20, max_bytes: 1 << 30 };
 
@@ -125,4 +126,45 @@ fn a_reader_whose_sync_fails_hands_nothing_out_and_writes_the_bytes_anew_before_
     let read: Vec<_> = batch.records.iter().map(|record| record.payload.as_slice()).collect();
     assert_eq!(read, payloads);
     assert!(written() > before, "a second sync alone would prove nothing");
+}
+
+#[test]
+fn a_disk_that_is_full_of_an_open_segment_is_not_full_for_ever() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut writer = Writer::open(dir.path(), 0, Options::default()).expect("a writer");
+    let payload = vec![7; 1_000];
+    for _ in 0..80 {
+        writer.append(&payload).expect("appended");
+    }
+    faults::leave_room(Some(300));
+    assert!(matches!(writer.append(&payload), Err(SpoolError::Io { .. })));
+    assert_eq!(writer.end(), Position { segment: 1, byte_offset: 0, sequence: 80 }, "it can be taken in and let go");
+    assert!(writer.append(&payload).is_err(), "still full");
+    assert_eq!(writer.end().segment, 1, "not one more for each try");
+    faults::leave_room(None);
+    writer.append(b"after").expect("appended");
+    let (records, void) = read(dir.path());
+    assert_eq!((records.len(), records[80].clone(), void), (81, (80, b"after".to_vec()), Vec::new()));
+}
+
+#[test]
+fn what_a_full_disk_cut_within_a_group_is_marked_in_the_room_that_was_kept_for_it() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut writer = Writer::open(dir.path(), 0, Options::default()).expect("a writer");
+    let spare = dir.path().join("0/spare");
+    writer.append(b"good").expect("appended");
+    for payload in [[1; 100], [2; 100]] {
+        writer.gather(&payload).expect("gathered");
+    }
+    // The first of them is whole, and a reader may have seen it; there is no room to say that it does not count.
+    assert!(spare.exists());
+    faults::leave_room(Some(150));
+    assert!(writer.flush().is_err());
+    assert!(!spare.exists(), "it was given up");
+    assert!(writer.append(b"refused").is_err(), "though others took the room");
+    faults::leave_room(Some(1 << 20));
+    writer.append(b"after").expect("appended");
+    faults::leave_room(None);
+    assert!(spare.exists(), "and kept anew");
+    assert_eq!(read(dir.path()), (vec![(0, b"good".to_vec()), (3, b"after".to_vec())], vec![(1, 3)]));
 }
