@@ -135,6 +135,12 @@ impl Cluster {
         Ok(())
     }
 
+    /// Sets a variable of that node's environment, from its next start on.
+    pub fn set(&mut self, number: usize, name: &str, value: &str) {
+        self.unset(number, name);
+        self.nodes[number].environment.push((name.to_owned(), value.to_owned()));
+    }
+
     /// Takes a variable out of that node's environment, from its next start on.
     pub fn unset(&mut self, number: usize, name: &str) {
         self.nodes[number].environment.retain(|(variable, _)| variable != name);

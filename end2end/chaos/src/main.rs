@@ -27,6 +27,8 @@
 //!
 //! `chaos restore` (R33): Postgres is put back to an earlier instant.
 //!
+//! `chaos spool` (R3): the usage log is cut off and damaged.
+//!
 //! `chaos fill` breaks nothing: it makes 100,000 keys, 10,000 partners and 1,000 routes for those who measure.
 //! `chaos outage` (R4, R5): Postgres ends or hangs under load, and comes back; what quotas and credit do meanwhile.
 //!
@@ -63,6 +65,7 @@ mod restore;
 mod retries;
 mod sizes;
 mod slow_clients;
+mod spool_trial;
 mod upstream;
 mod upstream_trial;
 mod world;
@@ -117,6 +120,8 @@ enum Experiment {
     Disk(disk::Disk),
     /// Put Postgres back to an earlier instant; what it had stored since comes back from the gateways, once.
     Restore(restore::Restore),
+    /// Cut off and damage the usage log of a killed server; what is whole is stored once, and harm is told.
+    Spool(spool_trial::Trial),
     /// Purge kept answers, and time how long every gateway takes to follow.
     Purge(purge::Purge),
 }
@@ -144,6 +149,7 @@ async fn main() -> ExitCode {
         Experiment::Outage(outage) => conclude(outage::run(&outage).await),
         Experiment::Disk(disk) => conclude(disk::run(&disk).await),
         Experiment::Restore(restore) => conclude(restore::run(&restore).await),
+        Experiment::Spool(trial) => conclude(spool_trial::run(&trial).await),
         Experiment::Postgres(trial) => conclude(postgres_trial::run(&trial).await),
         Experiment::Purge(purge) => conclude(purge::run(&purge).await),
     }
