@@ -1,6 +1,7 @@
-//! `cargo xtask check`: one judge at a time, that shares no code with us.
+//! `cargo xtask check`: one judge at a time.
 
 mod cache;
+mod fuzz;
 pub mod smuggling;
 
 pub use cache::check as cache;
@@ -11,10 +12,14 @@ use crate::Outcome;
 pub fn run(arguments: &[String]) -> Outcome {
     match arguments {
         [name] if name == "cache" => cache(),
+        [name] if name == "fuzz" => fuzz::run(60),
+        [name, flag, seconds] if name == "fuzz" && flag == "--seconds" => {
+            fuzz::run(seconds.parse().map_err(|_| format!("{seconds} is no number of seconds"))?)
+        }
         [name] if name == "smuggling" => match smuggling::run(true)? {
             (true, _) => Ok(()),
             (false, _) => Err("What failed is above.".to_owned()),
         },
-        _ => Err("cargo xtask check takes the name of a check: cache or smuggling.".to_owned()),
+        _ => Err("cargo xtask check takes the name of a check: cache, fuzz (--seconds N) or smuggling.".to_owned()),
     }
 }

@@ -40,13 +40,17 @@ Usage: cargo xtask <command>
             sizes                    with requests that are larger than anybody may send
             outage --nodes N         while Postgres is stopped, then while it hangs, under N gateways
             reconcile --faults N     while somebody changes N numbers of usage by SQL, each of which must be named
+            postgres --case CASE     while it is stopped, frozen or resets for long, or down at a start; --seconds, --calls
+            restore --seconds N      by a Postgres that is put back to N seconds ago
+            disk --case CASE         by full disks of the usage log and of Postgres, and by one that fails
+            spool --flips N          by a usage log that is cut at every byte, and by N with turned bits
             purge --nodes N          of kept answers, timed on N gateways
             deploy --rounds N        by N restarts of gateways, changed policies, and Postgres away
             slow-clients             by 10,000 clients that hold connections and hardly use them
             http2-floods             by frames that cost their sender nothing
             crowd                    by changes among 100,000 keys while they call
             --control                with the safeguard off: the check must fail
-  check   Let one outside judge run: cache, smuggling
+  check   Let one judge run: cache, smuggling, fuzz --seconds N
   build   Build the program as one file, optimised, with the site inside
   wasm    Build the browser half into the site folder
   help    This text

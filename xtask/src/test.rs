@@ -7,6 +7,7 @@ mod exhaustion;
 mod floods;
 mod kill;
 mod licences;
+mod metering;
 mod outage;
 mod reconcile;
 mod referees;
@@ -48,6 +49,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     exhaustion::check(&mut tally);
     outage::check(&mut tally);
     reconcile::check(&mut tally);
+    metering::check(&mut tally);
     floods::check(&mut tally);
     if !fast {
         browser::check(&mut tally);

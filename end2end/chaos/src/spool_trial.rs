@@ -98,16 +98,18 @@ pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
     let mut tally = Tally::default();
     if !trial.control {
         for batch in cuts.chunks(trial.lanes) {
-            take_in(&mut cluster, batch, &mut tally, true).await?;
+            take_in(&mut cluster, batch, &mut tally, (PATIENCE, true)).await?;
         }
         judge(&mut found, &tally, "cut at every byte of the last records");
     }
 
     let mut flips = Tally::default();
+    // What a control run waits for never comes.
+    let patience = if trial.control { PATIENCE / 6 } else { PATIENCE };
     let seeds: Vec<u64> = (0..trial.flips).map(|number| seed.wrapping_add(number)).collect();
     for batch in seeds.chunks(trial.lanes) {
         let harmed: Vec<Harm> = batch.iter().map(|seed| lane.flip(&mut Random::new(*seed), trial.control)).collect();
-        take_in(&mut cluster, &harmed, &mut flips, false).await?;
+        take_in(&mut cluster, &harmed, &mut flips, (patience, false)).await?;
     }
     judge(&mut found, &flips, "with bits turned over");
     found.check(
@@ -167,7 +169,12 @@ async fn record(cluster: &mut Cluster, trial: &Trial) -> Result<Lane, Trouble> {
 }
 
 /// A server finds these lanes.
-async fn take_in(cluster: &mut Cluster, batch: &[Harm], tally: &mut Tally, call: bool) -> Result<(), Trouble> {
+async fn take_in(
+    cluster: &mut Cluster,
+    batch: &[Harm],
+    tally: &mut Tally,
+    (patience, call): (Duration, bool),
+) -> Result<(), Trouble> {
     let spool = cluster.data_dir(0).join("spool");
     fs::remove_dir_all(&spool)?;
     for (number, harm) in batch.iter().enumerate() {
@@ -186,7 +193,7 @@ async fn take_in(cluster: &mut Cluster, batch: &[Harm], tally: &mut Tally, call:
             stored.get(&lane).map_or(0, BTreeMap::len) >= harm.expected.len()
                 && value(&metrics, "turnpike_spool_damaged", lane) == Some(u64::from(harm.is_damaged))
         });
-        if is_all || begin.elapsed() > PATIENCE / 6 {
+        if is_all || begin.elapsed() > patience {
             break (stored, metrics);
         }
         sleep(Duration::from_millis(100)).await;

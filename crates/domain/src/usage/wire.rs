@@ -213,7 +213,14 @@ pub fn decode(bytes: &[u8]) -> Result<UsageEvent, BadEvent> {
         price_rule: rest.text_if(flags & PRICE_RULE)?,
         meters: rest.meters_if(flags & METERS)?,
     };
-    if rest.0.is_empty() { Ok(event) } else { Err(bad("bytes are left over")) }
+    if !rest.0.is_empty() {
+        return Err(bad("bytes are left over"));
+    }
+    // Else there were two forms of one event.
+    if version == VERSION && flags != self::flags(&event) {
+        return Err(bad("a flag is set for what is not there"));
+    }
+    Ok(event)
 }
 
 fn flags<Text: AsRef<str>>(event: &UsageEvent<Text>) -> u16 {
@@ -340,6 +347,9 @@ impl<'a> Rest<'a> {
                 break;
             }
             number |= part << shift;
+            if byte == 0 && shift > 0 {
+                return Err(bad("a number is longer than it need be"));
+            }
             if byte & 0x80 == 0 {
                 return Ok(number);
             }
