@@ -1,5 +1,7 @@
 //! Exactly once, and nothing ever refused for what an event holds.
 
+mod order;
+
 use super::*;
 use crate::{
     Actor,
