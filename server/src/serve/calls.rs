@@ -140,7 +140,8 @@ impl Calls {
         last: Stop,
     ) -> Result<(Ending, HangUp), CommandError> {
         let House { config, store, secrets, clock, board, .. } = *house;
-        let Self { gateway, node, directory, place, tender, watch, keys, certificates, exporter, ready, tallies } = self;
+        let Self { gateway, node, directory, place, tender, watch, keys, certificates, exporter, ready, tallies } =
+            self;
         let whole_period = follow_directory::WHOLE_PERIOD;
         // Without Postgres the directory on disk has to do, and is not trusted for longer than that.
         let whole_in = if ready.with_database { whole_period } else { Duration::ZERO };
