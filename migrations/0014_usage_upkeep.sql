@@ -146,52 +146,12 @@ begin
     end loop;
 end $$;
 
--- Team and member are known of the raw events. An hour of which they are not all there stays as it is, under neither.
+-- Under no team and no member: summing up all raw events again would keep everybody waiting, for little.
 insert into usage_hourly
-with raw as (
-    select partner_id, date_trunc('hour', at, 'UTC') as hour, environment,
-        coalesce(product_id, '00000000-0000-0000-0000-000000000000') as product_id,
-        coalesce(operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, app_id, key_id,
-        coalesce(team_id, '00000000-0000-0000-0000-000000000000') as team_id,
-        coalesce(member_id, '00000000-0000-0000-0000-000000000000') as member_id,
-        coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, outcome,
-        (status / 100)::smallint as status_class, units, bytes_in, bytes_out, duration_us,
-        1 + width_bucket(duration_us, array[1001, 2001, 5001, 10001, 20001, 50001, 100001, 200001, 500001, 1000001, 2000001,
-            5000001]::bigint[]) as slot
-    from usage_events
-), named as (
-    select partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id, outcome,
-        status_class, count(*) as calls, sum(units)::bigint as units, sum(bytes_in)::bigint as bytes_in,
-        sum(bytes_out)::bigint as bytes_out, sum(duration_us)::bigint as duration_us,
-        array[count(*) filter (where slot = 1), count(*) filter (where slot = 2), count(*) filter (where slot = 3),
-            count(*) filter (where slot = 4), count(*) filter (where slot = 5), count(*) filter (where slot = 6),
-            count(*) filter (where slot = 7), count(*) filter (where slot = 8), count(*) filter (where slot = 9),
-            count(*) filter (where slot = 10), count(*) filter (where slot = 11), count(*) filter (where slot = 12),
-            count(*) filter (where slot = 13)] as durations
-    from raw
-    group by partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id, outcome,
-        status_class
-), whole as (
-    select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class
-    from named join usage_hourly_before held
-        using (partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class)
-    group by partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class
-    having sum(named.calls) = max(held.calls) and sum(named.units) = max(held.units)
-)
-select partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id, outcome,
-    status_class, calls, units, bytes_in, bytes_out, duration_us, durations
-from named join whole
-    using (partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class)
-union all
 select partner_id, hour, environment, product_id, operation_id, app_id, key_id, '00000000-0000-0000-0000-000000000000',
     '00000000-0000-0000-0000-000000000000', plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out,
     duration_us, durations
-from usage_hourly_before held
-where not exists (select from whole w
-    where (w.partner_id, w.hour, w.environment, w.product_id, w.operation_id, w.app_id, w.key_id, w.plan_version_id, w.outcome,
-            w.status_class)
-        = (held.partner_id, held.hour, held.environment, held.product_id, held.operation_id, held.app_id, held.key_id,
-            held.plan_version_id, held.outcome, held.status_class));
+from usage_hourly_before;
 
 drop table usage_hourly_before;
 

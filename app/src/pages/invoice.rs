@@ -10,7 +10,7 @@ use crate::{
     },
     viewer,
 };
-use domain::{id::InvoiceId, period::Period};
+use domain::{id::InvoiceId, period::Period, rating::LineKind};
 use leptos::prelude::*;
 use leptos_router::{hooks::use_params_map, params::ParamsMap};
 use store::invoices::{CountingNote, Invoice, InvoiceLine};
@@ -25,7 +25,10 @@ pub fn InvoicePage() -> impl IntoView {
         let (invoice, lines) = cx.state.store.invoice(cx.viewer.partner, id).await?;
         let title = format!("Invoice {}", number(&invoice));
         let csv = format!("/invoices/{id}/lines.csv");
-        let usage = format!("/usage?period={}", invoice.period.start);
+        let mut range = ParamsMap::new();
+        range.insert("from", invoice.period.start.to_string());
+        range.insert("to", invoice.period.end.to_string());
+        let usage = format!("/usage{}", range.to_query_string());
         let status = invoice.status;
         let from = cx.state.settings.provider_name.clone();
         Ok(view! {
@@ -117,7 +120,9 @@ fn row(line: InvoiceLine, usage_of: Option<Period>) -> impl IntoView {
     let is_usage = line.operation.is_some() || line.product.is_some();
     let units = is_usage.then(|| view! { <Figure value=line.quantity/> });
     let free = is_usage.then(|| view! { <Figure value=line.free/> });
-    let usage = usage_of.zip(line.product).map(|(period, product)| {
+    // Late units are in no total of this period.
+    let usage = usage_of.filter(|_| line.kind == LineKind::Usage);
+    let usage = usage.zip(line.product).map(|(period, product)| {
         let mut map = ParamsMap::new();
         map.insert("from", period.start.to_string());
         map.insert("to", period.end.to_string());

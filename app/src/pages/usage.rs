@@ -59,7 +59,7 @@ pub fn UsagePage() -> impl IntoView {
         let asked = Asked::read(&query);
         let seen = Seen::load(&cx, &asked).await?;
         let title = period_text(seen.range, &seen.zone);
-        let csv = format!("/usage.csv?period={}&environment={}", seen.period.start, asked.environment);
+        let csv = asked.file(seen.range);
         let live = asked.environment == Environment::Live;
         let picker = view! {
             <Picker asked=asked.clone() periods=seen.periods.clone() current=seen.period zone=seen.zone.clone()/>
@@ -161,6 +161,18 @@ impl Asked {
             map.insert(*name, id.clone());
         }
         format!("/usage{}", map.to_query_string())
+    }
+
+    /// What the page shows, by operation, as a file.
+    fn file(&self, range: Period) -> String {
+        let mut map = ParamsMap::new();
+        map.insert("from", range.start.to_string());
+        map.insert("to", range.end.to_string());
+        map.insert("environment", self.environment.to_string());
+        for (name, id) in self.narrowed() {
+            map.insert(name, id);
+        }
+        format!("/usage.csv{}", map.to_query_string())
     }
 
     /// The page narrowed to one row more, broken down by the first dimension that is left.

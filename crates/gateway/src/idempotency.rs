@@ -137,9 +137,12 @@ impl Entered {
         let permit = Permit::new(self.core.clone(), target, draft, held);
         permit.bytes_in.set(self.bytes_in);
         let (status, bytes_out) = (answer.status.as_u16(), answer.body.len() as u64);
-        let cost = permit.announced(status, Some(bytes_out));
+        let mut cost = permit.announced(status, Some(bytes_out));
+        // The answer is there, so it is given: a log that is full makes it free.
         if let Err(error) = permit.settle(Ending { status, outcome: Outcome::Replayed, bytes_out }) {
             tracing::error!(%error, "a replay is not recorded");
+            self.core.shared.metrics.unmetered.increment(1);
+            cost = Some(0);
         }
         let mut response = answer.replay();
         standings.fields(&request_id, cost.into()).put(response.headers_mut());

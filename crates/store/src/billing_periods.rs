@@ -106,7 +106,7 @@ impl Store {
     ) -> Result<Closed, StoreError> {
         let mut tx = self.begin().await?;
         // Two runs at once wait here for each other, and the later one finds the stretch closed.
-        sqlx::query("select from subscriptions where partner_id = $1 and id = $2 for update")
+        sqlx::query("select from subscriptions where partner_id = $1 and id = $2 for no key update")
             .bind(partner.0)
             .bind(subscription.0)
             .fetch_one(&mut *tx)
@@ -126,7 +126,9 @@ impl Store {
             return Ok(Closed::Already);
         }
         // From here on an event of this stretch is late.
-        if outside::lock(&mut tx, partner).await? != outside {
+        if outside::lock(&mut tx, partner).await? != outside
+            && outside::is_billed_since(&mut tx, partner, period, outside).await?
+        {
             tx.rollback().await?;
             return Ok(Closed::Changed);
         }

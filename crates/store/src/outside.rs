@@ -11,7 +11,7 @@ mod keep;
 pub use adjust::LateUnits;
 pub(crate) use adjust::bill;
 
-use crate::{Store, StoreError, ingest, row::ReadRow as _};
+use crate::{Store, StoreError, Ts, ingest, row::ReadRow as _};
 use catalogue::Catalogue;
 use domain::{
     id::{AppId, KeyId, PartnerId, SubscriptionId, TokenId},
@@ -113,11 +113,13 @@ impl Store {
     ) -> Result<Vec<Told>, StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query("select from partners where id = $1 for key share").bind(partner.0).fetch_one(&mut *tx).await?;
-        ingest::days::enter(&mut tx).await?;
+        // Who waits here for others of the partner keeps nobody from making partitions.
         let accepted = lock(&mut tx, partner).await?;
+        ingest::days::enter(&mut tx).await?;
         let kept = kept_from(&mut tx).await?;
         let mut known = known(&mut tx, partner, teller, events).await?;
         let closed = closed_stretches(&mut tx, partner).await?;
+        let subscribed = subscribed(&mut tx, partner).await?;
         let catalogue = Catalogue::read(&mut tx, partner).await?;
         let (mut answers, mut new, mut others) = (Vec::with_capacity(events.len()), Vec::new(), Vec::new());
         for told in events {
@@ -136,7 +138,16 @@ impl Store {
                         let billed =
                             |closed: &&ClosedStretch| is_live && event.units > 0 && closed.period.contains(event.at);
                         let stretch = closed.iter().find(billed).copied();
-                        if stretch.is_none() && event.at < if is_live { kept.0 } else { kept.1 } {
+                        let units = is_live && event.units > 0;
+                        // A partner that never had one is not billed at all.
+                        let unbilled = !subscribed.is_empty() && !subscribed.iter().any(|held| held.contains(event.at));
+                        if units && stretch.is_none() && unbilled {
+                            let message = "The partner had no plan then, so no bill could have it".to_owned();
+                            answers.push(Told::Invalid { pointer: "/time", message });
+                            continue;
+                        }
+                        let needed = stretch.map_or(event.at, |stretch| stretch.period.start);
+                        if needed < if is_live { kept.0 } else { kept.1 } {
                             let message =
                                 "Usage of that time is no longer kept here; nothing can be added to it".to_owned();
                             answers.push(Told::Invalid { pointer: "/time", message });
@@ -242,6 +253,27 @@ pub(crate) async fn lock(tx: &mut Transaction<'_, Postgres>, partner: PartnerId)
     Ok(row.count("accepted")?)
 }
 
+/// Whether one of the events from that number on counts in the range's bill. Others may come without end.
+pub(crate) async fn is_billed_since(
+    tx: &mut Transaction<'_, Postgres>,
+    partner: PartnerId,
+    range: Period,
+    first: u64,
+) -> Result<bool, StoreError> {
+    Ok(sqlx::query_scalar(
+        "select exists (select from usage_events
+             where partner_id = $1 and at >= $2 and at < $3 and node = $4 and lane = 0 and sequence >= $5
+                 and environment = 'live' and units > 0)",
+    )
+    .bind(partner.0)
+    .bind(Ts(range.start))
+    .bind(Ts(range.end))
+    .bind(NODE)
+    .bind(i64::try_from(first).unwrap_or(i64::MAX))
+    .fetch_one(&mut **tx)
+    .await?)
+}
+
 /// From when on live and test usage is still kept as a whole, roll-ups included.
 async fn kept_from(tx: &mut Transaction<'_, Postgres>) -> Result<(Timestamp, Timestamp), StoreError> {
     let row = sqlx::query(
@@ -290,6 +322,19 @@ async fn closed_stretches(
         })
     };
     Ok(rows.iter().map(stretch).collect::<Result<_, sqlx::Error>>()?)
+}
+
+/// When the partner had a plan.
+async fn subscribed(tx: &mut Transaction<'_, Postgres>, partner: PartnerId) -> Result<Vec<Period>, StoreError> {
+    let rows =
+        sqlx::query("select started_at, ended_at from subscriptions where partner_id = $1 and started_at is not null")
+            .bind(partner.0)
+            .fetch_all(&mut **tx)
+            .await?;
+    let held = |row: &sqlx::postgres::PgRow| {
+        Ok(Period { start: row.at("started_at")?, end: row.at_if_any("ended_at")?.unwrap_or(Timestamp::MAX) })
+    };
+    Ok(rows.iter().map(held).collect::<Result<_, sqlx::Error>>()?)
 }
 
 /// SHA-256 of what was told, whatever its white space and the order of its fields.

@@ -32,9 +32,7 @@ const MONTHS: [Part; 3] = [
 ];
 
 impl Store {
-    /// Makes the partitions of yesterday, today and `days_ahead` days after it (UTC), those of their months, and those of
-    /// days that events came for before their partition: what the default partitions hold moves where it belongs. How many
-    /// days there are now.
+    /// Makes the partitions of yesterday, today and `days_ahead` days after it (UTC), and those of their months. How many days there are now.
     ///
     /// Yesterday's is for events that arrive late.
     pub async fn make_partitions(&self, now: Timestamp, days_ahead: u16) -> Result<u32, StoreError> {
@@ -49,7 +47,6 @@ impl Store {
             }
             exist += 1;
         }
-        self.place_strays().await?;
         Ok(exist)
     }
 
@@ -62,13 +59,17 @@ impl Store {
     }
 
     /// One short transaction for each table: whoever reads several of them would else wait for us, and we for them. Who takes
-    /// usage in waits meanwhile, because a row on its way into the default partition would be refused there.
+    /// usage in waits meanwhile, because a row on its way into the default partition would be refused there. So it gives up
+    /// soon behind a long reader, and moves what the default partition holds only if that takes a moment.
     async fn make_partition(&self, (find, make): Part, day: Date) -> Result<(), StoreError> {
         let exists: bool = sqlx::query_scalar(find).bind(day.to_string()).fetch_one(self.pool()).await?;
         if exists {
             return Ok(());
         }
         let mut tx = self.begin().await?;
+        sqlx::query("select set_config('lock_timeout', '1s', true), set_config('statement_timeout', '20s', true)")
+            .execute(&mut *tx)
+            .await?;
         sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *tx).await?;
         wait_for_all(&mut tx).await?;
         sqlx::query(make).bind(day.to_string()).execute(&mut *tx).await?;
@@ -76,7 +77,9 @@ impl Store {
         Ok(())
     }
 
-    async fn place_strays(&self) -> Result<(), StoreError> {
+    /// Moves what came before its partition, and lies in a default partition, where it belongs. What does not move is logged,
+    /// and counts where it is.
+    pub async fn place_strays(&self) -> Result<(), StoreError> {
         let rows = sqlx::query(
             "(select distinct (at at time zone 'UTC')::date::text as day, true as of_events from usage_events_other limit $1)
              union all
@@ -94,10 +97,13 @@ impl Store {
         for row in rows {
             let day: Date = row.parsed("day")?;
             tracing::info!(%day, "usage came before its partition and moves there");
-            if row.try_get("of_events")? {
-                self.make_partition(DAY, day).await?;
+            let moved = if row.try_get("of_events")? {
+                self.make_partition(DAY, day).await
             } else {
-                self.make_month(day).await?;
+                self.make_month(day).await
+            };
+            if let Err(error) = moved {
+                tracing::warn!(%day, %error, "it does not move yet; totals count it where it is");
             }
         }
         Ok(())

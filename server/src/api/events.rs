@@ -7,7 +7,7 @@ use super::{
     guard::{PartnerCall, PartnerOrProvider, Token},
     list::{List, Part},
     problem::Problem,
-    usage::range,
+    usage::{before, range},
 };
 use axum::{
     Json,
@@ -31,6 +31,7 @@ use store::{
     outside::{Teller, Told},
     usage::{Place, StoredEvent},
 };
+use tokio::sync::Semaphore;
 use told::{Answer, Result as Outcome};
 use utoipa::IntoParams;
 
@@ -38,6 +39,9 @@ const USUAL_REACH: SignedDuration = SignedDuration::from_hours(24);
 /// Events in one request.
 const MOST_EVENTS: usize = 1_000;
 const BATCH: HeaderValue = HeaderValue::from_static("application/cloudevents-batch+json");
+
+/// Batches that are taken in at once. More would wait for each other in Postgres, with connections that calls need.
+static TAKING_IN: Semaphore = Semaphore::const_new(3);
 
 /// The JSON Schema of an event.
 pub(super) const SCHEMA: &str = include_str!("../../../docs/usage-event.schema.json");
@@ -72,7 +76,7 @@ pub async fn list(
     Params(params): Params<EventParams>,
 ) -> Result<Response, Problem> {
     let end = params.to.unwrap_or(call.now);
-    let range = range(params.from.unwrap_or(end - USUAL_REACH), end)?;
+    let range = range(params.from.unwrap_or_else(|| before(end, USUAL_REACH)), end)?;
     let part = Part { cursor: params.cursor.clone(), limit: params.limit };
     let after: Option<Place> = part.cursor().map(str::parse).transpose()?;
     let size = u16::try_from(part.limit()).unwrap_or(u16::MAX);
@@ -130,6 +134,7 @@ pub async fn report(
     }
     let now = state.clock.now();
     for (partner, (indexes, events)) in of_partners {
+        let _one_of_few = TAKING_IN.acquire().await;
         let answers = match state.store.take_in_outside(partner, teller, &events, now).await {
             Ok(answers) => answers,
             Err(StoreError::NotFound) => {

@@ -5,7 +5,7 @@ use super::{
     guard::PartnerCall,
     list::{List, Part},
     problem::Problem,
-    usage::range,
+    usage::{before, range},
 };
 use axum::{extract::OriginalUri, response::Response};
 use domain::{
@@ -95,7 +95,7 @@ pub async fn list(
     Params(params): Params<RequestParams>,
 ) -> Result<Response, Problem> {
     let end = params.to.unwrap_or(call.now);
-    let range = range(params.from.unwrap_or(end - USUAL_REACH), end)?;
+    let range = range(params.from.unwrap_or_else(|| before(end, USUAL_REACH)), end)?;
     let part = Part { cursor: params.cursor.clone(), limit: params.limit };
     let after: Option<Place> = part.cursor().map(str::parse).transpose()?;
     let size = u16::try_from(part.limit()).unwrap_or(u16::MAX);

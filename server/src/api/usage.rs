@@ -372,6 +372,11 @@ async fn period_start(call: &PartnerCall) -> Result<Timestamp, Problem> {
     Ok(period.map_or(call.now - SignedDuration::from_hours(30 * 24), |period| period.start))
 }
 
+/// So long before `end`, or the first instant that there is.
+pub fn before(end: Timestamp, reach: SignedDuration) -> Timestamp {
+    end.checked_sub(reach).unwrap_or(Timestamp::MIN)
+}
+
 /// A range that is not empty the wrong way round and not longer than a year and a month.
 pub fn range(start: Timestamp, end: Timestamp) -> Result<Period, Problem> {
     if start > end {

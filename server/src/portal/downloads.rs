@@ -17,13 +17,13 @@ use axum::{
     routing::get,
 };
 use domain::{
-    id::InvoiceId,
+    id::{AppId, InvoiceId, KeyId, MemberId, OperationId, ProductId, TeamId},
     key_text::Environment,
     openapi::{to_json_pretty, to_yaml},
-    period::Cycle,
+    period::{Cycle, Period},
 };
 use http::{StatusCode, header};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use store::{
     StoreError,
@@ -95,11 +95,23 @@ async fn openapi_yaml(
     Ok(([(header::CONTENT_TYPE, "application/yaml")], to_yaml(&document)).into_response())
 }
 
+/// As the page's address has it. Without `from` and `to` it is the billing period that holds `period`, or now.
 #[derive(Deserialize)]
 struct UsageAsked {
     period: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
     environment: Option<String>,
+    product: Option<ProductId>,
+    operation: Option<OperationId>,
+    app: Option<AppId>,
+    key: Option<KeyId>,
+    team: Option<TeamId>,
+    member: Option<MemberId>,
 }
+
+/// A year and a month.
+const LONGEST: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 async fn usage_csv(
     State(state): State<AppState>,
@@ -112,10 +124,19 @@ async fn usage_csv(
         Some(subscription) => subscription.cycle(),
         None => Cycle::calendar_month(now, &viewer.time_zone).map_err(|_| NoFile(StatusCode::NOT_FOUND))?,
     };
-    let at = asked.period.and_then(|at| at.parse::<Timestamp>().ok()).unwrap_or(now);
-    let period = cycle.period_at(at).map_err(|_| NoFile(StatusCode::NOT_FOUND))?;
+    let instant = |text: &Option<String>| text.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
+    let period = match (instant(&asked.from), instant(&asked.to)) {
+        (Some(start), Some(end)) if start < end && end.duration_since(start) <= LONGEST => Period { start, end },
+        (None, None) => {
+            let at = instant(&asked.period).unwrap_or(now);
+            cycle.period_at(at).map_err(|_| NoFile(StatusCode::NOT_FOUND))?
+        }
+        _ => return Err(NoFile(StatusCode::NOT_FOUND)),
+    };
     let environment = asked.environment.and_then(|code| code.parse().ok()).unwrap_or(Environment::Live);
-    let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
+    let UsageAsked { product, operation, app, key, team, member, .. } = asked;
+    let environment_only = UsageFilter { environment: Some(environment), ..UsageFilter::EVERYTHING };
+    let filter = UsageFilter { product, operation, app, key, team, member, ..environment_only };
     let slices = state.store.usage_by(viewer.partner, Dimension::Operation, period, &filter).await?;
     let mut csv = Csv::new(&[
         "period_start",

@@ -14,5 +14,6 @@ const DAYS_AHEAD: u16 = 7;
 /// Postgres does not answer.
 pub async fn run(store: Store, clock: Clock) -> Result<(), TaskError> {
     store.make_partitions(clock.now(), DAYS_AHEAD).await?;
+    store.place_strays().await?;
     Ok(())
 }

@@ -175,11 +175,11 @@ mod tests {
             ("counting.5xx", "true"),
             ("counting.replays", "units"),
             ("counting.replays.units", "2"),
-            ("counting.refusals.codes", "limit-exceeded, bad-request"),
+            ("counting.refusals.codes", "limit-exceeded, missing-scope"),
             ("counting.refusals.units", "3"),
         ];
         let read = read(&texts(&typed), Policy::default()).expect("a policy");
-        let codes = ["limit-exceeded".to_owned(), "bad-request".to_owned()].into();
+        let codes = ["limit-exceeded".to_owned(), "missing-scope".to_owned()].into();
         let expected = Counting {
             statuses: [StatusClass::Success, StatusClass::ServerError].into(),
             interrupted: false,

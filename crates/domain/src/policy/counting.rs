@@ -93,8 +93,6 @@ pub fn countable_refusals() -> impl Iterator<Item = Code> {
                 | Code::OperationNotInPlan
                 | Code::FeatureNotInPlan
                 | Code::MissingScope
-                | Code::BadRequest
-                | Code::BodyTooLarge
                 | Code::IdempotencyKeyMissing
                 | Code::IdempotencyKeyInvalid
                 | Code::IdempotencyMismatch
@@ -218,7 +216,9 @@ mod tests {
             let described = code.describe();
             assert!((400..500).contains(&described.status) && described.status != 401, "{}", described.code);
         }
-        for code in ["overloaded", "upstream-timeout", "quota-exceeded", "unknown-key", "no-such-code"] {
+        for code in
+            ["overloaded", "upstream-timeout", "quota-exceeded", "body-too-large", "unknown-key", "no-such-code"]
+        {
             let refusals = Some(CountedRefusals { codes: [code.to_owned()].into(), units: 1 });
             let mut problems = Vec::new();
             Counting { refusals, ..Counting::default() }.problems(&mut problems);

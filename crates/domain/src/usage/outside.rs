@@ -14,6 +14,10 @@ use serde_json::Value;
 
 /// The most that one event can use.
 pub const MOST_UNITS: u64 = 1_000_000_000;
+/// The most bytes, and microseconds, of one event: sums of millions of them stay far below what a sum can hold.
+const MOST_OTHERS: u64 = 1_000_000_000_000;
+/// Bytes of a product's or operation's code or id.
+const LONGEST_CODE: usize = 128;
 
 /// What was told, in the form that says whether two of them are the same.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -145,8 +149,19 @@ impl OutsideData {
         if self.trace_id.is_some() && self.trace().is_none() {
             problems.push(("/data/trace_id", "A trace id is 32 lower-case hexadecimal digits"));
         }
-        if [self.bytes_in, self.bytes_out, self.duration_us].into_iter().any(|count| i64::try_from(count).is_err()) {
-            problems.push(("/data", "A count is at most 9223372036854775807"));
+        for (pointer, code) in [("/data/product", &self.product), ("/data/operation", &self.operation)] {
+            if code.as_deref().is_some_and(|code| !is_name(code, LONGEST_CODE)) {
+                problems.push((pointer, "Give its code or id, as the catalogue has it"));
+            }
+        }
+        for (pointer, count) in [
+            ("/data/bytes_in", self.bytes_in),
+            ("/data/bytes_out", self.bytes_out),
+            ("/data/duration_us", self.duration_us),
+        ] {
+            if count > MOST_OTHERS {
+                problems.push((pointer, "One event has at most 1000000000000 of these; send several"));
+            }
         }
         problems
     }
@@ -203,7 +218,11 @@ mod tests {
             ("/data/units", json!({"units": 1_000_000_001})),
             ("/data/product", json!({"units": 1, "operation": "createPayment"})),
             ("/data/trace_id", json!({"units": 1, "trace_id": "+bf92f3577b34da6a3ce929d0e0e4736"})),
-            ("/data", json!({"units": 1, "bytes_in": u64::MAX})),
+            ("/data/bytes_in", json!({"units": 1, "bytes_in": u64::MAX})),
+            ("/data/bytes_out", json!({"units": 1, "bytes_out": 1_000_000_000_001_u64})),
+            ("/data/duration_us", json!({"units": 1, "duration_us": i64::MAX})),
+            ("/data/product", json!({"units": 1, "product": "a\0b"})),
+            ("/data/operation", json!({"units": 1, "product": "payments", "operation": "x".repeat(129)})),
         ] {
             let mut event = good();
             let field = pointer.split('/').nth(1).expect("a field");

@@ -135,7 +135,7 @@ fn everything() -> (Value, Value) {
         },
         "counting": {
             "statuses": ["2xx", "5xx"], "interrupted": false, "replays": {"units": 2},
-            "refusals": {"codes": ["bad-request", "limit-exceeded"], "units": 3},
+            "refusals": {"codes": ["limit-exceeded", "missing-scope"], "units": 3},
         },
         "idempotency": {"keep_seconds": 61, "max_body_bytes": 5, "max_request_bytes": 4},
         "allowance_outage": {"open": {"overdraft_units": 1}},

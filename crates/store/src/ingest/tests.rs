@@ -300,6 +300,7 @@ async fn partitions_are_made_ahead_and_events_without_one_move_into_theirs() {
     take_in(&store, "early", vec![event(at("2026-03-02T01:00:00Z"), "before its partition")]).await;
     assert_eq!(store.make_partitions(now, 3).await.expect("made"), 5, "yesterday, today and three days ahead");
     assert_eq!(store.make_partitions(now, 3).await.expect("made again"), 5);
+    store.place_strays().await.expect("placed");
     take_in(&store, "b", vec![event(at("2026-03-01T10:00:00Z"), "today"), event(at("2031-01-01T00:00:00Z"), "far")])
         .await;
     let places: Vec<(String, String)> =
@@ -316,7 +317,7 @@ async fn partitions_are_made_ahead_and_events_without_one_move_into_theirs() {
             ("usage_events_other", "far")
         ]
     );
-    store.make_partitions(now, 3).await.expect("made again");
+    store.place_strays().await.expect("placed");
     let far: String = sqlx::query_scalar("select tableoid::regclass::text from usage_events where request_id = 'far'")
         .fetch_one(store.pool())
         .await

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::{
+    Actor, NewPlan, PlanMeta, Ts,
     test_db::{self, TestStore, world::World},
     usage::UsageFilter,
 };
@@ -61,6 +62,45 @@ async fn of_a_thousand_that_race_under_one_id_one_counts() {
     let event = told("https://other.example", "job-1", json!({"units": 7}));
     store.take_in_outside(world.partner, provider(), &[event], world.now).await.expect("taken in");
     assert_eq!(units(&store, &world).await, (2, 14));
+}
+
+#[tokio::test]
+async fn units_of_a_time_without_a_plan_are_refused_and_told_units_hold_no_quota() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let meta = PlanMeta {
+        name: "Small".to_owned(),
+        summary: String::new(),
+        position: 1,
+        private: false,
+        approval: domain::plan::Approval::Automatic,
+    };
+    let terms = serde_json::from_value(json!({"currency": "EUR", "products": []})).expect("terms");
+    let new = NewPlan { code: "small".to_owned(), meta, terms };
+    let plan = store.create_plan(&new, Actor::System, world.now).await.expect("a plan");
+    store.choose_plan(world.partner, plan, Actor::System, world.now).await.expect("chosen");
+    let at = |id: &str, time: Timestamp, data: Value| {
+        let event = json!({"specversion": "1.0", "type": TYPE, "source": "s", "id": id, "time": time, "data": data});
+        domain::usage::outside::read(&event).expect("an event")
+    };
+    let before = world.now - SignedDuration::from_hours(1);
+    let batch = [
+        at("1", before, json!({"units": 7})),
+        at("2", before, json!({"units": 0})),
+        at("3", before, json!({"units": 7, "environment": "test"})),
+        at("4", world.now, json!({"units": 7})),
+    ];
+    let answers = store.take_in_outside(world.partner, provider(), &batch, world.now).await.expect("taken in");
+    assert!(matches!(&answers[0], Told::Invalid { pointer: "/time", .. }), "{answers:?}");
+    assert_eq!(answers[1..], [Told::Accepted, Told::Accepted, Told::Accepted]);
+    let held: i64 = sqlx::query_scalar("select units_stored($1, $2, $3)")
+        .bind(world.partner.0)
+        .bind(Ts(world.now - SignedDuration::from_hours(30)))
+        .bind(Ts(world.now + SignedDuration::from_hours(30)))
+        .fetch_one(store.pool())
+        .await
+        .expect("units");
+    assert_eq!(held, 0, "whether they came before the period's first call or after it");
 }
 
 #[tokio::test]

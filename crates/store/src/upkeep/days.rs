@@ -16,6 +16,8 @@ const SETTLING: SignedDuration = SignedDuration::from_hours(1);
 const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// Marks that one transaction takes.
 const MARKS: i64 = 100;
+/// Such transactions in one run: what is marked again and again meanwhile waits for the next.
+const PASSES: usize = 20;
 
 /// The sums of both smaller roll-ups, over hourly rows.
 macro_rules! sums {
@@ -151,12 +153,13 @@ impl Store {
             }
         }
         let mut again = 0;
-        loop {
+        for _ in 0..PASSES {
             match self.make_marked_days().await? {
-                0 => return Ok(again),
+                0 => break,
                 made => again += made,
             }
         }
+        Ok(again)
     }
 
     /// Says that hours before `until` are marked when they change, and waits until all know; the first day to be made.

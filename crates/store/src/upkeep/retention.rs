@@ -4,7 +4,7 @@
 //! whatever was configured.
 
 use super::{Upkeep, alone, read_upkeep, storage::partitions, take_time};
-use crate::{Store, StoreError, ingest::days::midnight, time::Ts};
+use crate::{Store, StoreError, ingest::days::midnight, row::ReadRow as _, time::Ts};
 use domain::key_text::Environment;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
 use sqlx::{Postgres, Transaction};
@@ -56,15 +56,19 @@ impl Store {
         Ok(dropped)
     }
 
-    /// The begin of the oldest billing period that is not closed. A plan that changed within it does not make it younger:
-    /// quotas count the whole period.
+    /// The begin of the oldest billing period that is not closed, or of which late units wait for their invoice: what they cost
+    /// depends on the others. A plan that changed within it does not make it younger: quotas count the whole period.
     async fn needed_from(&self) -> Result<Option<Timestamp>, StoreError> {
         let open = self.all_partners_open_subscriptions().await?;
         let begin = |subscription: &crate::OpenSubscription| {
             let period = subscription.cycle.period_at(subscription.billed_until);
             period.map_or(subscription.billed_until, |period| period.start.min(subscription.billed_until))
         };
-        Ok(open.iter().map(begin).min())
+        let late = sqlx::query("select min(period_start) as start from usage_adjustments where invoice_id is null")
+            .fetch_one(self.pool())
+            .await?
+            .at_if_any("start")?;
+        Ok(open.iter().map(begin).chain(late).min())
     }
 
     async fn drop_events(&self, bounds: Bounds, dropped: &mut Dropped) -> Result<(), StoreError> {
