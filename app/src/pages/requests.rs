@@ -12,7 +12,7 @@ use domain::{
     key_text::Environment,
     period::Period,
 };
-use jiff::{Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, ToSpan, civil::DateTime, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
 use store::{
@@ -21,6 +21,9 @@ use store::{
 };
 
 const PAGE_SIZE: u16 = 50;
+
+/// A year and a month: no look goes through more calls.
+const LONGEST: SignedDuration = SignedDuration::from_hours(400 * 24);
 
 /// How far back the log looks, by the code in the address.
 const SPANS: [(&str, &str, i64); 4] = [
@@ -49,6 +52,12 @@ pub fn RequestsPage() -> impl IntoView {
         let empty = found.requests.is_empty();
         let rows = found.requests.into_iter().map(|request| row(request, &zone)).collect_view();
         let time_zone = cx.viewer.time_zone.clone();
+        let nothing = match asked.from {
+            Some(_) => {
+                "No call in this time fits the filter. Single calls are kept for a while only; the usage page counts them for longer."
+            }
+            None => "No call in this time fits the filter.",
+        };
         Ok(view! {
             <PageTitle text="Requests"/>
             <MemberFrame cx=cx path="/requests">
@@ -68,7 +77,7 @@ pub fn RequestsPage() -> impl IntoView {
                         .into_any()
                     } else if empty {
                         view! {
-                            <EmptyState title="Nothing matches" text="No call in this time fits the filter." icon=IconName::Search>
+                            <EmptyState title="Nothing matches" text=nothing icon=IconName::Search>
                                 <ButtonLink href="/requests">"Clear the filter"</ButtonLink>
                             </EmptyState>
                         }
@@ -165,7 +174,8 @@ impl Asked {
         let hours = SPANS.iter().find(|(code, ..)| *code == self.span).map_or(24, |(_, _, hours)| *hours);
         let end = self.to.unwrap_or_else(|| now.checked_add(1.minute()).unwrap_or(now));
         let start = self.from.unwrap_or_else(|| self.to.unwrap_or(now).checked_sub(hours.hours()).unwrap_or(now));
-        Period { start: start.min(end), end }
+        let earliest = end.checked_sub(LONGEST).unwrap_or(Timestamp::MIN);
+        Period { start: start.clamp(earliest, end), end }
     }
 
     fn is_plain(&self) -> bool {
