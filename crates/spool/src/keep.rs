@@ -64,7 +64,8 @@ fn trim(lane_dir: &Path, position: Position, keep: Keep) -> Result<(), SpoolErro
             break;
         }
         let (marks, seals) = (void::file(lane_dir, one.number), seal::path(lane_dir, one.number));
-        for path in [segment::kept_file(lane_dir, one.number), marks, seals] {
+        // Seals without their records are a fault, and records that do not count must not be without their mark.
+        for path in [seals, segment::kept_file(lane_dir, one.number), marks] {
             gone_is_well(fs::remove_file(&path)).map_err(SpoolError::io(path))?;
         }
         kept = kept.saturating_sub(one.bytes);

@@ -80,6 +80,12 @@ pub fn verify(dir: &Path, node: &str, lane: u32, keys: &Verifier) -> Result<Chec
         // First the seals: their records were there before them.
         let entries = seal::entries(&lane_dir, number)?;
         let bytes = segment::read(&lane_dir, number)?;
+        let seals_are_there = || seal::path(&lane_dir, number).exists();
+        let is_let_go = with_seals.binary_search(&number).is_ok() && !seals_are_there();
+        if is_let_go && entries.seals.is_empty() {
+            // Whatever follows is the first that is there.
+            look.last = None;
+        }
         if entries.torn > 0 && Some(number) != newest {
             look.note(Position { segment: number, byte_offset: 0, sequence: look.checked.past }, None, Wrong::CutSeal);
         }
@@ -87,7 +93,7 @@ pub fn verify(dir: &Path, node: &str, lane: u32, keys: &Verifier) -> Result<Chec
         for entry in entries.seals {
             match entry {
                 Ok(seal) => {
-                    look.seal(number, seal, &bytes);
+                    look.seal(number, seal, (!is_let_go).then_some(bytes.as_slice()));
                     sealed_to = sealed_to.max(seal.to_byte);
                 }
                 Err(bad) => {
@@ -97,7 +103,7 @@ pub fn verify(dir: &Path, node: &str, lane: u32, keys: &Verifier) -> Result<Chec
             }
         }
         let void = void::read(&lane_dir, number)?;
-        look.void = void.or(look.void);
+        look.void = void.map(|void| void.behind(look.void)).or(look.void);
         let good = void.map_or(u64::MAX, |void| void.byte_offset);
         let bytes = bytes.get(..usize::try_from(good).unwrap_or(usize::MAX)).unwrap_or(&bytes);
         // Which of them are too many is known at the end.
@@ -119,7 +125,7 @@ struct Look<'a> {
     lane: u32,
     keys: &'a Verifier,
     last: Option<Seal>,
-    /// Numbers that were given to calls which were refused, the last of those that were seen.
+    /// Numbers that were given to calls which were refused, the last of those that were seen, those just before among them.
     void: Option<Void>,
     checked: Checked,
 }
@@ -131,7 +137,8 @@ impl Look<'_> {
         self.checked.faults.push(Fault { first: sequence, past, segment, byte_offset, wrong });
     }
 
-    fn seal(&mut self, number: u64, seal: Seal, bytes: &[u8]) {
+    /// Without bytes the segment was let go after its seals were read: it was taken in.
+    fn seal(&mut self, number: u64, seal: Seal, bytes: Option<&[u8]>) {
         self.checked.seals += 1;
         let at = Position { segment: number, byte_offset: seal.from_byte, sequence: seal.first };
         let past = Some(seal.past);
@@ -163,7 +170,9 @@ impl Look<'_> {
         }
         self.last = Some(seal);
         self.checked.past = self.checked.past.max(seal.past);
-        self.records(seal, bytes);
+        if let Some(bytes) = bytes {
+            self.records(seal, bytes);
+        }
     }
 
     fn are_void(&self, first: u64, past: u64) -> bool {

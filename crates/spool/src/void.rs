@@ -20,6 +20,14 @@ pub(crate) struct Void {
     pub past: u64,
 }
 
+impl Void {
+    /// With the one before, where no number lies between them: no record that counts does then.
+    pub(crate) fn behind(self, before: Option<Self>) -> Self {
+        let first = before.filter(|before| before.past == self.first).map_or(self.first, |before| before.first);
+        Self { first, ..self }
+    }
+}
+
 pub(crate) fn file(lane_dir: &Path, segment: u64) -> PathBuf {
     lane_dir.join(format!("{segment:020}.void"))
 }

@@ -23,20 +23,27 @@ use crate::{
 use domain::{id::PartnerId, period::Period};
 use jiff::Timestamp;
 use serde_json::json;
+use std::collections::BTreeSet;
 use uuid::Uuid;
+
+/// Of the advisory lock that whoever compares holds.
+const COMPARING: i64 = 0x7475_726e_7265_636f;
 
 /// What a comparison has found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reconciliation {
     /// Numbers that were compared.
     pub compared: u64,
-    /// Those that differ, in no order.
+    /// Those that differ, in the order of what was compared.
     pub findings: Vec<Finding>,
 }
 
 impl Store {
     /// Compares all usage of all partners in the range, which begins and ends with whole hours, as it was at one instant. What is
-    /// found is kept; what was found before in that range and is not any more counts as resolved.
+    /// found is kept; what was found before, was compared and is not found any more counts as resolved.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`] where somebody else compares just now.
     pub async fn reconcile_all(
         &self,
         range: Period,
@@ -46,6 +53,11 @@ impl Store {
         let mut done = Reconciliation::default();
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+        let is_free: bool =
+            sqlx::query_scalar("select pg_try_advisory_xact_lock($1)").bind(COMPARING).fetch_one(&mut *tx).await?;
+        if !is_free {
+            return Err(StoreError::conflict("", "Usage is being compared just now; try again in a minute"));
+        }
         // It takes as long as there are events.
         sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
         for kind in kinds {
@@ -59,8 +71,17 @@ impl Store {
                 done.findings.extend(findings::read(*kind, row)?);
             }
         }
+        let rows = sqlx::query(statements::COMPARED_FINDINGS)
+            .bind(Ts(range.start))
+            .bind(Ts(range.end))
+            .bind(kinds.iter().map(|kind| kind.code()).collect::<Vec<_>>())
+            .fetch_all(&mut *tx)
+            .await?;
+        let before = rows.iter().map(findings::kept).collect::<Result<Vec<_>, sqlx::Error>>()?;
         tx.commit().await?;
-        self.keep_findings(range, kinds, &done, now).await?;
+        // Whoever keeps others meanwhile goes through them in the same order.
+        done.findings.sort_by(|one, other| one.key().cmp(&other.key()));
+        self.keep_findings(range, &before, &done, now).await?;
         Ok(done)
     }
 
@@ -135,22 +156,16 @@ impl Store {
     async fn keep_findings(
         &self,
         range: Period,
-        kinds: &[Kind],
+        before: &[Finding],
         done: &Reconciliation,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         findings::keep(&mut tx, &done.findings, now).await?;
-        sqlx::query(
-            "update reconciliation_findings set resolved_at = $4
-             where resolved_at is null and last_seen_at < $4 and hour >= $1 and hour < $2 and kind = any ($3)",
-        )
-        .bind(Ts(range.start))
-        .bind(Ts(range.end))
-        .bind(kinds.iter().map(|kind| kind.code()).collect::<Vec<_>>())
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
+        let found: BTreeSet<_> = done.findings.iter().map(Finding::key).collect();
+        let mut gone: Vec<&Finding> = before.iter().filter(|finding| !found.contains(&finding.key())).collect();
+        gone.sort_by(|one, other| one.key().cmp(&other.key()));
+        findings::resolve(&mut tx, &gone, now).await?;
         sqlx::query("insert into reconciliation_runs (id, from_at, to_at, run_at, compared, found) values ($1, $2, $3, $4, $5, $6)")
             .bind(Uuid::new_v4())
             .bind(Ts(range.start))

@@ -10,6 +10,8 @@ use jiff::Timestamp;
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
+/// `usage_events.kind` of what others told us.
+const TOLD: i16 = 1;
 /// Calls that are shown of one request id. There is one, unless somebody sends ids of their own twice.
 const MOST: i64 = 20;
 
@@ -20,6 +22,8 @@ pub struct TracedCall {
     /// Its name where it has no code; empty where the partner is not known.
     pub partner_code: String,
     pub at: Timestamp,
+    /// Who told it, where that was no gateway of ours: then it has no log, lane or seal.
+    pub source: Option<String>,
     pub node: String,
     pub lane: u16,
     pub sequence: u64,
@@ -44,6 +48,18 @@ pub struct TracedCall {
     pub hour_calls: u64,
     pub hour_units: u64,
     pub billing: Option<TracedBilling>,
+}
+
+/// What came too late for its period.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedLate {
+    pub partner: PartnerId,
+    /// Who told it.
+    pub source: String,
+    pub at: Timestamp,
+    /// Below zero where it takes some back.
+    pub units: i64,
+    pub is_billed: bool,
 }
 
 /// The stretch of a subscription that a call falls in.
@@ -74,7 +90,7 @@ impl Store {
     pub async fn all_partners_trace(&self, request_id: &str) -> Result<Vec<TracedCall>, StoreError> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
-            "select e.partner_id, coalesce(p.code, p.name, '') as partner_code, e.at, e.node, e.lane, e.sequence, e.environment,
+            "select e.partner_id, coalesce(p.code, p.name, '') as partner_code, e.at, e.kind, e.source, e.node, e.lane, e.sequence, e.environment,
                  e.method, e.path, e.status, e.outcome, e.units, e.credits, e.product_id, e.operation_id,
                  coalesce(pr.code, '') as product_code, coalesce(o.code, '') as operation_code,
                  coalesce(s.sequence, 0) as stored_to, date_trunc('hour', e.at, 'UTC') as hour,
@@ -142,6 +158,28 @@ impl Store {
         tx.commit().await?;
         Ok(calls)
     }
+
+    /// What others told us with that id after its period was closed, of every partner: it is owed with a later invoice.
+    pub async fn all_partners_late(&self, id: &str) -> Result<Vec<TracedLate>, StoreError> {
+        let rows = sqlx::query(
+            "select partner_id, source, at, units, invoice_id is not null as is_billed from usage_adjustments
+             where id = $1 order by at limit $2",
+        )
+        .bind(id)
+        .bind(MOST)
+        .fetch_all(self.pool())
+        .await?;
+        let late = |row: &PgRow| {
+            Ok(TracedLate {
+                partner: PartnerId(row.try_get("partner_id")?),
+                source: row.try_get("source")?,
+                at: row.at("at")?,
+                units: row.try_get("units")?,
+                is_billed: row.try_get("is_billed")?,
+            })
+        };
+        Ok(rows.iter().map(late).collect::<Result<_, sqlx::Error>>()?)
+    }
 }
 
 fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
@@ -160,6 +198,7 @@ fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
         partner: PartnerId(row.try_get("partner_id")?),
         partner_code: row.try_get("partner_code")?,
         at: row.at("at")?,
+        source: (row.try_get::<i16, _>("kind")? == TOLD).then(|| row.try_get("source")).transpose()?,
         node: row.try_get("node")?,
         lane: u16::try_from(lane).map_err(|error| crate::row::unreadable("lane", error))?,
         sequence: row.count("sequence")?,

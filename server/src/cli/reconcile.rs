@@ -5,11 +5,18 @@ use crate::{config::Config, tasks::reconcile_usage::hours_before};
 use clap::Args;
 use domain::period::Period;
 use jiff::{SignedDuration, Timestamp};
-use std::process::ExitCode;
-use store::{Actor, reconcile::Kind};
+use std::{process::ExitCode, time::Duration};
+use store::{
+    Actor, Store, StoreError,
+    reconcile::{Kind, Reconciliation},
+};
+use tokio::time::sleep;
 
 /// Differences that are printed; how many more there are is said.
 const SHOWN: usize = 200;
+/// How often it is tried again where somebody else compares just now.
+const TRIES: u32 = 300;
+const BETWEEN_TRIES: Duration = Duration::from_secs(1);
 
 /// What to compare.
 #[derive(Debug, Args)]
@@ -50,7 +57,7 @@ pub async fn run(config: Config, what: Reconcile) -> Result<ExitCode, CommandErr
             .to
             .map_or(usual.end, |to| if whole(to) == to { to } else { hours_before(to, SignedDuration::ZERO).end });
         let range = Period { start: what.from.map_or(usual.start, whole), end };
-        let done = store.reconcile_all(range, &kinds, now).await?;
+        let done = compare(store, range, &kinds, now).await?;
         let mut lines: Vec<String> = done.findings.iter().map(ToString::to_string).collect();
         lines.sort();
         lines.iter().take(SHOWN).for_each(|line| println!("{line}"));
@@ -61,4 +68,15 @@ pub async fn run(config: Config, what: Reconcile) -> Result<ExitCode, CommandErr
         Ok(if lines.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     })
     .await
+}
+
+/// Waits for whoever compares just now: a server does every few minutes.
+async fn compare(store: &Store, range: Period, kinds: &[Kind], now: Timestamp) -> Result<Reconciliation, StoreError> {
+    for _ in 0..TRIES {
+        match store.reconcile_all(range, kinds, now).await {
+            Err(StoreError::Conflict { .. }) => sleep(BETWEEN_TRIES).await,
+            done => return done,
+        }
+    }
+    store.reconcile_all(range, kinds, now).await
 }

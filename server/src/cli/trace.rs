@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::{path::Path, process::ExitCode};
 use store::{
     Store,
-    trace::{TracedBilling, TracedCall},
+    trace::{TracedBilling, TracedCall, TracedLate},
 };
 
 /// Records that are read at once, and their bytes.
@@ -38,7 +38,22 @@ pub async fn run(config: Config, request_id: String) -> Result<ExitCode, Command
                 whole &= tell(name, &step);
             }
         }
-        if calls.is_empty() {
+        let late = store.all_partners_late(&request_id).await?;
+        for TracedLate { partner, source, at, units, is_billed } in &late {
+            println!("{request_id}");
+            tell(
+                "call",
+                &Step::Found(format!("{at} of {partner}, {units} units, told by {source} after its period closed")),
+            );
+            tell(
+                "line",
+                &match is_billed {
+                    true => Step::Found("an adjustment on a later invoice".to_owned()),
+                    false => Step::NotYet("an adjustment on the next invoice".to_owned()),
+                },
+            );
+        }
+        if calls.is_empty() && late.is_empty() {
             whole = waits(store, &spool, &request_id).await?;
         }
         Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -113,6 +128,32 @@ fn way(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
         "{at} by {} {partner}: {method} {path} ({operation}), {status}, {outcome}, {units} units{paid}",
         if partner_code.is_empty() { "an unknown partner" } else { partner_code.as_str() }
     );
+    let hour = if call.hour_calls > 0 && call.hour_units >= *units {
+        Step::Found(format!("{}: {} calls and {} units of its kind", call.hour, call.hour_calls, call.hour_units))
+    } else {
+        Step::Missing(format!("{}: {} calls and {} units of its kind", call.hour, call.hour_calls, call.hour_units))
+    };
+    let mut way = vec![("call", Step::Found(made))];
+    way.extend(match &call.source {
+        Some(source) => told(source),
+        None => recorded(call, now),
+    });
+    way.push(("hour", hour));
+    way.extend(money(call));
+    way
+}
+
+/// What others told us never was in a gateway's log.
+fn told(source: &str) -> Vec<(&'static str, Step)> {
+    vec![
+        ("log", Step::None(format!("told by {source}"))),
+        ("stored", Step::Found("in usage_events".to_owned())),
+        ("seal", Step::None("only what a gateway records is sealed".to_owned())),
+    ]
+}
+
+/// The gateway's log, its lane in Postgres, and the seal.
+fn recorded(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
     let log = format!("node {}, lane {}, record {}", call.node, call.lane, call.sequence);
     let stored = if call.stored_to > call.sequence {
         Step::Found(format!("in usage_events; the lane is stored up to record {}", call.stored_to))
@@ -121,25 +162,12 @@ fn way(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
     };
     let seal = match &call.seal {
         Some(seal) => Step::Found(format!("records {} to {}, sealed {}", seal.first, seal.past - 1, seal.sealed_at)),
-        None if now.duration_since(*at).as_secs() < 120 => {
+        None if now.duration_since(call.at).as_secs() < 120 => {
             Step::NotYet("records are sealed within half a minute".to_owned())
         }
         None => Step::Missing("no seal covers it: it is older than seals are, or see turnpike verify".to_owned()),
     };
-    let hour = if call.hour_calls > 0 && call.hour_units >= *units {
-        Step::Found(format!("{}: {} calls and {} units of its kind", call.hour, call.hour_calls, call.hour_units))
-    } else {
-        Step::Missing(format!("{}: {} calls and {} units of its kind", call.hour, call.hour_calls, call.hour_units))
-    };
-    let mut way = vec![
-        ("call", Step::Found(made)),
-        ("log", Step::Found(log)),
-        ("stored", stored),
-        ("seal", seal),
-        ("hour", hour),
-    ];
-    way.extend(money(call));
-    way
+    vec![("log", Step::Found(log)), ("stored", stored), ("seal", seal)]
 }
 
 /// Period, invoice line and what Stripe has of it.

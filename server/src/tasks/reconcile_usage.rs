@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 use store::{
-    Store,
+    Store, StoreError,
     reconcile::{Kind, Reconciliation},
 };
 
@@ -42,7 +42,12 @@ pub async fn run(store: Store, clock: Clock, days: Days) -> Result<(), TaskError
     let today = now.as_second().div_euclid(DAY);
     let is_first = days.0.load(Relaxed) != today;
     let back = if is_first { SignedDuration::from_secs(2 * DAY) } else { SignedDuration::from_secs(HOUR) };
-    let Reconciliation { compared, findings } = store.reconcile_all(hours_before(now, back), &Kind::ALL, now).await?;
+    let Reconciliation { compared, findings } =
+        match store.reconcile_all(hours_before(now, back), &Kind::ALL, now).await {
+            // Another server, or somebody at the command line.
+            Err(StoreError::Conflict { .. }) => return Ok(()),
+            done => done?,
+        };
     days.0.store(today, Relaxed);
     metrics::counter!("turnpike_reconciled_total").increment(compared);
     let open = store.all_open_findings(10_000).await?;

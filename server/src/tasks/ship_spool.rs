@@ -104,7 +104,10 @@ impl Shipper {
         for lane in lanes.iter().copied() {
             match self.ship_lane(lane, &mut shipped).await {
                 Ok(()) => {}
-                Err(Stopped::Postgres(error)) => return Err(error),
+                Err(Stopped::Postgres(error)) => {
+                    self.ask_for_seals();
+                    return Err(error);
+                }
                 Err(Stopped::Lane(error)) => {
                     stopped.insert(lane);
                     first.get_or_insert_with(|| format!("lane {lane}: {}", logs::chain(error.as_ref())));
@@ -113,6 +116,12 @@ impl Shipper {
         }
         self.progress.settle(&lanes, &self.shipped, &stopped);
         first.map_or(Ok(shipped), |error| Err(error.into()))
+    }
+
+    /// A Postgres that was away may come back as it was earlier, with fewer seals and no lane elsewhere: from here on it is asked
+    /// again which it has.
+    fn ask_for_seals(&mut self) {
+        self.seals.clear();
     }
 
     /// How far it is.
@@ -295,7 +304,10 @@ pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: D
     while !stop.is_requested() {
         // Cut off, it goes on where Postgres says that the lane stands.
         let outcome = timeout(LONGEST, shipper.ship()).await;
-        let outcome = outcome.unwrap_or_else(|_| Err("it took too long and was given up".into()));
+        let outcome = outcome.unwrap_or_else(|_| {
+            shipper.ask_for_seals();
+            Err("it took too long and was given up".into())
+        });
         report(&board, NAME, outcome.map(drop));
         tokio::select! {
             () = sleep(PERIOD) => {}

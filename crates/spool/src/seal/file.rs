@@ -57,7 +57,8 @@ pub(crate) fn last(lane_dir: &Path) -> Result<Option<Seal>, SpoolError> {
     Ok(None)
 }
 
-/// Appends the seals, behind whole ones: what an earlier try has left of one is cut off.
+/// Appends the seals, behind whole ones: what an earlier try has left of one is cut off. Where it fails nothing is appended, so
+/// that trying again appends none twice.
 pub(super) fn append(lane_dir: &Path, segment: u64, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().create(true).append(true).open(path(lane_dir, segment))?;
     let length = file.metadata()?.len();
@@ -65,5 +66,7 @@ pub(super) fn append(lane_dir: &Path, segment: u64, bytes: &[u8]) -> io::Result<
     if torn > 0 {
         file.set_len(length - torn)?;
     }
-    file.write_all(bytes)
+    file.write_all(bytes).inspect_err(|_| {
+        let _ = file.set_len(length - torn);
+    })
 }

@@ -1,8 +1,8 @@
 //! Disks that fail: what was not safely written does not count, and nobody believes a second try.
 
 use super::*;
-use crate::{Reader, disk::faults};
-use std::io::Write as _;
+use crate::{Reader, SealKey, disk::faults};
+use std::{io::Write as _, sync::Arc};
 
 const HOST: Options = Options { durability: Durability::Host, segment_bytes: 1 << 20, max_bytes: 1 << 30 };
 
@@ -167,4 +167,22 @@ fn what_a_full_disk_cut_within_a_group_is_marked_in_the_room_that_was_kept_for_i
     faults::leave_room(None);
     assert!(spare.exists(), "and kept anew");
     assert_eq!(read(dir.path()), (vec![(0, b"good".to_vec()), (3, b"after".to_vec())], vec![(1, 3)]));
+}
+
+#[test]
+fn two_failed_syncs_in_a_row_are_no_records_that_are_gone() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let key = Arc::new(SealKey::from_seed(&[7; 32]).expect("a key"));
+    let sealing = Sealing { key: key.clone(), node: "node".to_owned(), epoch: 1 };
+    let mut writer = Writer::open_sealed(dir.path(), 0, HOST, sealing).expect("a writer");
+    writer.append(b"good").expect("appended");
+    for _ in 0..2 {
+        faults::fail(1);
+        assert!(writer.append(b"lost").is_err());
+    }
+    writer.append(b"after").expect("appended");
+    writer.seal();
+    assert_eq!(writer.end(), Position { segment: 2, byte_offset: (HEADER_BYTES + 5) as u64, sequence: 4 });
+    let checked = crate::verify(dir.path(), "node", 0, &crate::Verifier::new([key.public()])).expect("readable");
+    assert_eq!((checked.faults, checked.records, checked.past), (vec![], 2, 4));
 }

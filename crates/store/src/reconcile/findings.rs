@@ -62,6 +62,19 @@ pub struct Finding {
     pub actual: String,
 }
 
+impl Finding {
+    /// What makes it this one, whatever the numbers are.
+    pub(super) fn key(&self) -> (&'static str, Option<Uuid>, Timestamp, &str, Option<&(String, u16)>, &str) {
+        let Self { kind, partner, hour, meter, lane, place, .. } = self;
+        (kind.code(), partner.map(|partner| partner.0), *hour, meter, lane.as_ref(), place)
+    }
+
+    /// The node and the lane, as the table has them.
+    fn of_lane(&self) -> (&str, i32) {
+        self.lane.as_ref().map_or(("", -1), |(node, lane)| (node.as_str(), i32::from(*lane)))
+    }
+}
+
 impl std::fmt::Display for Finding {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { kind, hour, meter, place, expected, actual, .. } = self;
@@ -123,7 +136,7 @@ fn place(kind: Kind, row: &PgRow) -> Result<Finding, sqlx::Error> {
 /// Keeps what was found; what was found before is seen again.
 pub(super) async fn keep(tx: &mut PgConnection, findings: &[Finding], now: Timestamp) -> Result<(), sqlx::Error> {
     for finding in findings {
-        let (node, lane) = finding.lane.as_ref().map_or(("", -1), |(node, lane)| (node.as_str(), i32::from(*lane)));
+        let (node, lane) = finding.of_lane();
         sqlx::query(
             "insert into reconciliation_findings (kind, partner_id, hour, meter, node, lane, place, expected, actual,
                  first_seen_at, last_seen_at)
@@ -143,6 +156,29 @@ pub(super) async fn keep(tx: &mut PgConnection, findings: &[Finding], now: Times
         .bind(&finding.place)
         .bind(&finding.expected)
         .bind(&finding.actual)
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+    }
+    Ok(())
+}
+
+/// They are not found any more.
+pub(super) async fn resolve(tx: &mut PgConnection, findings: &[&Finding], now: Timestamp) -> Result<(), sqlx::Error> {
+    for finding in findings {
+        let (node, lane) = finding.of_lane();
+        sqlx::query(
+            "update reconciliation_findings set resolved_at = $8
+             where kind = $1 and partner_id = $2 and hour = $3 and meter = $4 and node = $5 and lane = $6 and place = $7
+                 and resolved_at is null and last_seen_at < $8",
+        )
+        .bind(finding.kind.code())
+        .bind(finding.partner.map(|partner| partner.0).unwrap_or_default())
+        .bind(Ts(finding.hour))
+        .bind(&finding.meter)
+        .bind(node)
+        .bind(lane)
+        .bind(&finding.place)
         .bind(Ts(now))
         .execute(&mut *tx)
         .await?;

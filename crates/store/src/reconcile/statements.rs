@@ -3,6 +3,27 @@
 
 use super::Kind;
 
+/// Open findings of these kinds whose numbers a run over that range compares: the others stay as they are.
+///
+/// - `gateway`: of lanes of which all is stored that any life of the node has told.
+/// - `sequence`: where an earlier event of the lane is in the range, to which the number is compared.
+/// - `daily`: of days that lie wholly in the range and wait for nothing.
+pub(super) const COMPARED_FINDINGS: &str =
+    "select f.kind, f.partner_id, f.hour, f.meter, f.node, f.lane, f.place, f.expected::text, f.actual::text
+     from reconciliation_findings f
+     where f.resolved_at is null and f.hour >= $1 and f.hour < $2 and f.kind = any ($3) and case f.kind
+         when 'gateway' then (
+             select bool_and(coalesce(p.sequence, 0) >= t.through_sequence) from gateway_tally_lanes t
+             left join spool_positions p on p.node = t.node and p.lane = t.lane
+             where t.node = f.node and t.lane = f.lane)
+         when 'sequence' then exists (
+             select from usage_upkeep, usage_events e where e.node = f.node and e.lane = f.lane
+                 and e.at >= greatest($1, live_from, test_from) and e.at >= $1 and e.at < f.hour)
+         when 'daily' then f.hour + interval '24 hours' <= $2 and not exists (
+             select from usage_days_changed c where c.partner_id = f.partner_id
+                 and c.day = (f.hour at time zone 'UTC')::date)
+         else true end";
+
 /// The first row says how much was compared; the others come from `differing`.
 macro_rules! answer {
     ($meters:literal) => {
@@ -28,7 +49,8 @@ pub(super) const fn of(kind: Kind) -> &'static str {
     }
 }
 
-/// Only lanes of which all is stored that they have told: the others are compared a moment later.
+/// Only lanes of which all is stored that they have told: the others are compared a moment later. Two lives of a node may have
+/// given the same numbers, where a loss of power took some back.
 const GATEWAY: &str = concat!(
     "with lanes as materialized (
          select t.node, t.epoch, t.lane, t.first_sequence, t.through_sequence from gateway_tally_lanes t
@@ -42,7 +64,7 @@ const GATEWAY: &str = concat!(
      ), stored as (
          select e.partner_id, date_trunc('hour', e.at, 'UTC') as hour, e.node, e.lane, count(*) as calls,
              sum(e.units)::bigint as units
-         from usage_upkeep, usage_events e join lanes l on l.node = e.node and l.lane = e.lane
+         from usage_upkeep, usage_events e join lanes l on l.node = e.node and l.epoch = e.epoch and l.lane = e.lane
              and e.sequence >= l.first_sequence and e.sequence < l.through_sequence
          where e.at >= $1 and e.at < $2 and e.at >= case e.environment when 'live' then live_from else test_from end
          group by 1, 2, 3, 4

@@ -16,13 +16,17 @@ fn day() -> Period {
     Period { start: at("2026-03-01T00:00:00Z"), end: at("2026-03-02T00:00:00Z") }
 }
 
+fn of_life(epoch: u64, event: UsageEvent) -> UsageEvent {
+    UsageEvent { epoch, ..event }
+}
+
 /// Forty events over two hours, of records 5 to 44, and the tallies that their gateway told.
 async fn filled() -> TestStore {
     let store = test_db::store().await;
     let now = at("2026-03-01T13:00:00Z");
     let at_of = |number: i64| at(HOUR) + jiff::SignedDuration::from_mins(number * 2);
     let events: Vec<(u64, UsageEvent)> =
-        (0..40).map(|number| (number as u64 + 5, event(at_of(number), &format!("r{number}")))).collect();
+        (0..40).map(|number| (number as u64 + 5, of_life(1, event(at_of(number), &format!("r{number}"))))).collect();
     let (from, to) =
         (Position { sequence: 5, ..Position::default() }, Position { segment: 1, byte_offset: 9, sequence: 45 });
     store.ingest("a", 0, vec![], Position::default(), from, now).await.expect("moved");
@@ -211,4 +215,80 @@ async fn a_day_that_is_not_the_sum_of_its_hours_is_found() {
         (one.0, one.1, one.2.as_str(), one.3.as_str()),
         (Kind::Daily, Some(partner()), midnight, "units 40 -> 39")
     );
+}
+
+/// Compares those hours of the day again, an hour after [`findings`]; how many findings are open then.
+async fn open_after(store: &TestStore, hours: (&str, &str)) -> usize {
+    let range = Period { start: at(hours.0), end: at(hours.1) };
+    store.reconcile_all(range, &Kind::ALL, at("2026-03-01T15:00:00Z")).await.expect("compared");
+    store.all_open_findings(99).await.expect("findings").len()
+}
+
+#[tokio::test]
+async fn what_a_run_does_not_compare_it_does_not_resolve() {
+    let whole = ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z");
+    // A lane that has told more than is stored.
+    let store = filled().await;
+    sql(&store, "update gateway_tallies set units = units - 1 where hour = '2026-03-01T10:00:00Z'").await;
+    assert_eq!(findings(&store).await.len(), 1);
+    sql(&store, "update gateway_tallies set units = units + 1 where hour = '2026-03-01T10:00:00Z'").await;
+    sql(&store, "update spool_positions set sequence = sequence - 1").await;
+    assert_eq!(open_after(&store, whole).await, 1, "a lane behind");
+    sql(&store, "update spool_positions set sequence = sequence + 1").await;
+    assert_eq!(open_after(&store, whole).await, 0);
+    // A gap at the beginning of a range.
+    let store = filled().await;
+    sql(&store, "delete from gateway_tally_lanes").await;
+    let (from, to) =
+        (Position { segment: 1, byte_offset: 9, sequence: 45 }, Position { segment: 1, byte_offset: 99, sequence: 51 });
+    let later = vec![(50, event(at("2026-03-01T12:10:00Z"), "later"))];
+    store.ingest("a", 0, later, from, to, at("2026-03-01T13:10:00Z")).await.expect("taken in");
+    assert_eq!(findings(&store).await.len(), 1);
+    assert_eq!(open_after(&store, ("2026-03-01T12:00:00Z", whole.1)).await, 1, "the gap is before the first");
+    assert_eq!(open_after(&store, whole).await, 1, "still missing");
+    store.note_unsynced("a", 0, &[(45, 50)], at("2026-03-01T14:00:00Z")).await.expect("noted");
+    let last = store.reconcile_all(day(), &Kind::ALL, at("2026-03-01T16:00:00Z")).await.expect("compared");
+    assert_eq!((last.findings.len(), store.all_open_findings(99).await.expect("findings").len()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_day_that_is_not_wholly_in_the_range_or_waits_for_its_sums_stays_open() {
+    let store = filled().await;
+    store.make_usage_days(at("2026-03-03T12:00:00Z")).await.expect("made");
+    sql(&store, "update usage_daily set units = units - 1").await;
+    assert_eq!(findings(&store).await.len(), 1);
+    sql(&store, "update usage_daily set units = units + 1").await;
+    assert_eq!(open_after(&store, ("2026-03-01T00:00:00Z", "2026-03-01T20:00:00Z")).await, 1, "a part of the day");
+    sql(&store, "insert into usage_days_changed (partner_id, day) select partner_id, day from usage_daily").await;
+    assert_eq!(open_after(&store, ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")).await, 1, "the day waits");
+    sql(&store, "delete from usage_days_changed").await;
+    assert_eq!(open_after(&store, ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")).await, 0);
+}
+
+#[tokio::test]
+async fn two_lives_of_a_node_that_gave_the_same_numbers_are_told_apart() {
+    let store = filled().await;
+    // The first life had told two more calls than its disk kept; the second gives their numbers again.
+    let now = at("2026-03-01T13:10:00Z");
+    store.tell_tallies("a", &[told(47, &[("2026-03-01T12:00:00Z", 2)])], now).await.expect("told");
+    let second = ToldLane { epoch: 2, first: 45, ..told(47, &[("2026-03-01T12:00:00Z", 2)]) };
+    store.tell_tallies("a", &[second], now).await.expect("told");
+    let again = |number: u64| of_life(2, event(at("2026-03-01T12:10:00Z"), &format!("again{number}")));
+    let (from, to) =
+        (Position { segment: 1, byte_offset: 9, sequence: 45 }, Position { segment: 1, byte_offset: 99, sequence: 47 });
+    store.ingest("a", 0, vec![(45, again(0)), (46, again(1))], from, to, now).await.expect("taken in");
+    let found = findings(&store).await;
+    assert!(found.iter().all(|one| one.0 == Kind::Gateway && one.2 == "2026-03-01T12:00:00Z"), "{found:#?}");
+    assert!(found.iter().any(|one| one.3 == "calls 4 -> 2"), "{found:#?}");
+}
+
+#[tokio::test]
+async fn two_do_not_compare_at_once() {
+    let store = filled().await;
+    let mut other = store.pool().begin().await.expect("a transaction");
+    sqlx::query("select pg_advisory_xact_lock($1)").bind(COMPARING).execute(&mut *other).await.expect("locked");
+    let refused = store.reconcile_all(day(), &Kind::ALL, at("2026-03-01T14:00:00Z")).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    other.rollback().await.expect("released");
+    assert_eq!(findings(&store).await, []);
 }
