@@ -64,7 +64,7 @@ pub struct Finding {
 
 impl Finding {
     /// What makes it this one, whatever the numbers are.
-    pub(super) fn key(&self) -> (&'static str, Option<Uuid>, Timestamp, &str, Option<&(String, u16)>, &str) {
+    pub(super) fn key(&self) -> impl Ord + '_ {
         let Self { kind, partner, hour, meter, lane, place, .. } = self;
         (kind.code(), partner.map(|partner| partner.0), *hour, meter, lane.as_ref(), place)
     }
