@@ -12,8 +12,10 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Hours behind the newest that are kept in mind.
+/// Hours behind the one of the last call that are kept in mind.
 const KEPT_HOURS: i64 = 2;
+/// Rows of a lane that wait to be told. Where nobody listens for long, the lane begins anew.
+const MOST_ROWS: usize = 100_000;
 
 /// What is counted by itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -42,8 +44,12 @@ pub struct LaneTally {
     pub first: u64,
     /// ...to before this one.
     pub through: u64,
+    /// Told, to before this one: [`Tallies::note_told`].
+    pub told: u64,
     /// Absolute numbers, of those that changed since they were last taken.
     pub rows: HashMap<TallyKey, Tally>,
+    /// What was counted does not count: it counts from the next record that is written on.
+    begins_anew: bool,
 }
 
 /// The tallies of all lanes, laid out to be told. Clones share them.
@@ -65,15 +71,41 @@ impl Tallies {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for (lane, tally) in untold {
             let held = lanes.entry(lane).or_default();
+            // Of what was counted before it began anew nothing is told any more.
+            if held.begins_anew || held.first != tally.first {
+                continue;
+            }
             for (key, count) in tally.rows {
                 held.rows.entry(key).or_insert(count);
             }
         }
     }
 
+    /// It was told to before that record.
+    pub fn note_told(&self, lane: u32, first: u64, through: u64) {
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = lanes.get_mut(&lane).filter(|held| held.first == first && !held.begins_anew) {
+            held.told = through;
+        }
+    }
+
+    /// Whoever was told knows less than that now: only changes are told, so the lane begins to count anew.
+    pub fn begin_anew(&self, lane: u32) {
+        let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(held) = lanes.get_mut(&lane) {
+            held.rows = HashMap::new();
+            held.begins_anew = true;
+        }
+    }
+
     fn lay_out(&self, lane: u32, counting: &mut Counting, epoch: u64, through: u64) {
         let mut lanes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let held = lanes.entry(lane).or_default();
+        if held.begins_anew || held.rows.len() > MOST_ROWS {
+            tracing::warn!(lane, through, "what was served before this record is not compared with what is stored");
+            counting.begin_anew(through);
+            *held = LaneTally::default();
+        }
         (held.epoch, held.first, held.through) = (epoch, counting.first, through);
         for place in counting.changed.drain(..) {
             if let Some(row) = counting.rows.get_mut(place) {
@@ -95,7 +127,8 @@ pub(crate) struct Counting {
     /// Calls come in runs of one partner.
     last: usize,
     changed: Vec<usize>,
-    newest: i64,
+    /// The hour of the last call. Not the newest: a clock may have been ahead for a moment.
+    latest: i64,
     part: u32,
 }
 
@@ -150,7 +183,7 @@ impl Counting {
     }
 
     fn place(&mut self, key: TallyKey) -> usize {
-        self.newest = self.newest.max(key.hour);
+        self.latest = key.hour;
         let of = (key.partner.0.as_u128(), key.hour, key.environment == Environment::Test);
         *self.places.entry(of).or_insert_with(|| {
             let row = Row { key: TallyKey { part: self.part, ..key }, tally: Tally::default(), is_changed: false };
@@ -159,13 +192,21 @@ impl Counting {
         })
     }
 
+    fn begin_anew(&mut self, first: u64) {
+        self.rows = Vec::new();
+        self.places = QuickMap::default();
+        self.changed = Vec::new();
+        (self.first, self.last) = (first, 0);
+        self.part += 1;
+    }
+
     /// Lays out what changed, up to that record: the first that is not written.
     pub(crate) fn tell(&mut self, tallies: &Tallies, lane: u32, epoch: u64, through: u64) {
         tallies.lay_out(lane, self, epoch, through);
-        let is_old = |row: &Row| row.key.hour < self.newest - KEPT_HOURS;
+        let is_old = |row: &Row| row.key.hour < self.latest - KEPT_HOURS;
         if self.rows.iter().any(is_old) {
-            let newest = self.newest;
-            self.rows.retain(|row| row.key.hour >= newest - KEPT_HOURS);
+            let latest = self.latest;
+            self.rows.retain(|row| row.key.hour >= latest - KEPT_HOURS);
             let place = |(place, row): (usize, &Row)| {
                 ((row.key.partner.0.as_u128(), row.key.hour, row.key.environment == Environment::Test), place)
             };
@@ -249,5 +290,53 @@ mod tests {
         counting.written();
         counting.tell(&tallies, 3, 1, 5);
         assert_eq!(told(&tallies), [(1, 101, 1, 1, 4), (1, 104, 0, 2, 5)]);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_for_a_moment_lets_hours_be_forgotten_once() {
+        let (mut counting, tallies) = (Counting::from(0), Tallies::default());
+        for hour in [100, 900, 100, 100, 100] {
+            counting.gather(&event(1, hour, 1));
+            counting.written();
+            counting.tell(&tallies, 3, 1, 1);
+        }
+        assert_eq!(told(&tallies), [(1, 100, 0, 1, 1), (1, 100, 1, 3, 3), (1, 900, 0, 1, 1)]);
+    }
+
+    #[test]
+    fn whoever_lost_what_was_told_is_told_of_a_new_stretch_only() {
+        let (mut counting, tallies) = (Counting::from(0), Tallies::default());
+        let mut count = |through| {
+            counting.gather(&event(1, 100, 1));
+            counting.written();
+            counting.tell(&tallies, 3, 1, through);
+        };
+        count(1);
+        let untold = tallies.take();
+        tallies.note_told(3, 0, 1);
+        count(2);
+        assert_eq!(tallies.take()[&3].told, 1);
+        tallies.begin_anew(3);
+        tallies.give_back(untold.clone());
+        count(3);
+        tallies.give_back(untold);
+        tallies.note_told(3, 0, 3);
+        count(4);
+        let lane = tallies.take().remove(&3).expect("a lane");
+        assert_eq!((lane.first, lane.through, lane.told), (3, 4, 0));
+        assert_eq!(lane.rows.values().map(|row| row.calls).collect::<Vec<_>>(), [1], "of what was written since");
+    }
+
+    #[test]
+    fn what_nobody_takes_for_long_does_not_grow_for_ever() {
+        let (mut counting, tallies) = (Counting::from(0), Tallies::default());
+        for partner in 0..=MOST_ROWS as u128 {
+            counting.gather(&event(partner, 100, 1));
+        }
+        counting.written();
+        counting.tell(&tallies, 3, 1, 9);
+        counting.tell(&tallies, 3, 1, 10);
+        let lane = tallies.take().remove(&3).expect("a lane");
+        assert_eq!((lane.first, lane.through, lane.rows.len(), counting.rows.len()), (10, 10, 0, 0));
     }
 }

@@ -49,6 +49,9 @@ pub async fn run(store: Store, clock: Clock, days: Days) -> Result<(), TaskError
             done => done?,
         };
     days.0.store(today, Relaxed);
+    if is_first {
+        store.forget_tallies().await?;
+    }
     metrics::counter!("turnpike_reconciled_total").increment(compared);
     let open = store.all_open_findings(10_000).await?;
     metrics::gauge!("turnpike_usage_drift").set(open.len() as f64);

@@ -11,7 +11,7 @@ use store::{
 };
 
 pub const NAME: &str = "tell_tallies";
-pub const PERIOD: Duration = Duration::from_secs(2);
+pub const PERIOD: Duration = Duration::from_secs(15);
 
 /// Tells what changed. What cannot be told now is told later: the numbers are absolute.
 ///
@@ -27,7 +27,16 @@ pub async fn run(store: Store, clock: Clock, tallies: Tallies, node: String) -> 
     if outcome.is_err() {
         tallies.give_back(untold);
     }
-    Ok(outcome?)
+    let forgotten = outcome?;
+    for ToldLane { lane, first, through, .. } in lanes {
+        if forgotten.contains(&lane) {
+            tracing::warn!(lane, "Postgres knows less than it was told, as after a restore; the lane is counted anew");
+            tallies.begin_anew(u32::from(lane));
+        } else {
+            tallies.note_told(u32::from(lane), first, through);
+        }
+    }
+    Ok(())
 }
 
 fn told(lane: u32, tally: &LaneTally) -> Option<ToldLane> {
@@ -46,6 +55,7 @@ fn told(lane: u32, tally: &LaneTally) -> Option<ToldLane> {
         epoch: tally.epoch,
         first: tally.first,
         through: tally.through,
+        told: tally.told,
         tallies,
     })
 }

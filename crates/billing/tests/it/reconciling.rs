@@ -45,7 +45,7 @@ async fn a_period_with_numbers_that_differ_is_not_invoiced_until_they_agree_or_s
     shop.live(partner, call, &[(1, 7)]).await;
     let hour = at("2026-03-10T09:00:00Z");
     let tally = ToldTally { partner, hour, environment: Environment::Live, part: 0, calls: 2, units: 7 };
-    let told = ToldLane { lane: 0, epoch: 0, first: 0, through: 1, tallies: vec![tally] };
+    let told = ToldLane { lane: 0, epoch: 0, first: 0, through: 1, told: 0, tallies: vec![tally] };
     shop.store.tell_tallies("batch-0", &[told], call).await.expect("told");
     let day = Period { start: at("2026-03-10T00:00:00Z"), end: at("2026-03-11T00:00:00Z") };
     assert_eq!(shop.store.reconcile_all(day, &Kind::ALL, now).await.expect("compared").findings.len(), 1);

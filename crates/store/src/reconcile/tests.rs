@@ -44,7 +44,7 @@ fn told(through: u64, hours: &[(&str, u64)]) -> ToldLane {
         calls: *calls,
         units: *calls,
     };
-    ToldLane { lane: 0, epoch: 1, first: 5, through, tallies: hours.iter().map(tally).collect() }
+    ToldLane { lane: 0, epoch: 1, first: 5, through, told: 0, tallies: hours.iter().map(tally).collect() }
 }
 
 async fn findings(store: &TestStore) -> Vec<(Kind, Option<domain::id::PartnerId>, String, String, String)> {
@@ -291,4 +291,21 @@ async fn two_do_not_compare_at_once() {
     assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
     other.rollback().await.expect("released");
     assert_eq!(findings(&store).await, []);
+}
+
+#[tokio::test]
+async fn a_lane_that_had_told_more_than_is_known_here_begins_anew() {
+    let store = filled().await;
+    let now = at("2026-03-01T13:00:01Z");
+    let known = ToldLane { told: 45, ..told(45, &[(HOUR, 30)]) };
+    assert_eq!(store.tell_tallies("a", &[known], now).await.expect("told"), [0_u16; 0]);
+    // As after a restore: what changed since 46 would not be all.
+    let later = ToldLane { told: 46, ..told(47, &[(HOUR, 31)]) };
+    assert_eq!(store.tell_tallies("a", &[later], now).await.expect("told"), [0]);
+    assert_eq!(findings(&store).await, []);
+    let anew = ToldLane { first: 35, ..told(45, &[("2026-03-01T11:00:00Z", 10)]) };
+    assert_eq!(store.tell_tallies("a", &[anew], now).await.expect("told"), [0_u16; 0]);
+    assert_eq!(findings(&store).await, [], "only what it counted since is compared");
+    sql(&store, "update usage_upkeep set live_from = '2026-03-01T12:00:00Z'").await;
+    assert_eq!(store.forget_tallies().await.expect("gone"), 1);
 }
