@@ -158,6 +158,11 @@ fn poll_head(connection: &Connection, wire: &RefCell<Wire>, cx: &mut Context<'_>
             return Poll::Ready(Err(Silence::Over(Next::Drop)));
         }
         if wire.inbox.bytes.is_empty() && connection.is_draining() {
+            if wire.has_unread() {
+                // A request that came before the end is answered, however late this core gets to see it.
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             return Poll::Ready(Err(Silence::Over(Next::HangUp)));
         }
         ready!(told);
@@ -215,7 +220,11 @@ async fn has_more(connection: &Connection, wire: &RefCell<Wire>) -> bool {
             return Poll::Ready(readable.is_ok());
         }
         let doomed = is_doomed(connection, cx);
-        if doomed || connection.is_draining() { Poll::Ready(false) } else { Poll::Pending }
+        if doomed || (connection.is_draining() && !wire.borrow().has_unread()) {
+            Poll::Ready(false)
+        } else {
+            Poll::Pending
+        }
     })
     .await
 }

@@ -1,8 +1,10 @@
 //! A socket that tells its connection when bytes move.
 
 use super::Connection;
+use socket2::SockRef;
 use std::{
     io,
+    mem::MaybeUninit,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll},
@@ -29,6 +31,12 @@ impl Watched {
     /// Ready when there is something to read, or the client has left.
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.stream.poll_read_ready(cx)
+    }
+
+    /// Whether bytes are there that nobody read, by the system's own word: the runtime hears of them a moment later.
+    pub(super) fn has_unread(&self) -> bool {
+        let mut byte = [MaybeUninit::uninit()];
+        SockRef::from(&self.stream).peek(&mut byte).is_ok_and(|bytes| bytes > 0)
     }
 
     /// Ends it by a reset when it is closed.

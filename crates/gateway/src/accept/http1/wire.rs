@@ -127,6 +127,11 @@ impl Wire {
         }
     }
 
+    /// See [`super::super::Watched::has_unread`].
+    pub(super) fn has_unread(&self) -> bool {
+        self.io.as_ref().is_some_and(|io| io.raw().has_unread())
+    }
+
     /// Ready when the client has left while its call is under way. As ever with HTTP/1, a client that has ended its side of
     /// the connection has left.
     pub(super) fn poll_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
