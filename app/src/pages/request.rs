@@ -62,6 +62,8 @@ fn Facts(request: LoggedRequest) -> impl IntoView {
     };
     let billed = match (request.units, request.environment) {
         (0, _) => "0 units".to_owned(),
+        (1, Environment::Test) => "1 unit, not charged: test key".to_owned(),
+        (1, Environment::Live) => "1 unit".to_owned(),
         (units, Environment::Test) => format!("{units} units, not charged: test key"),
         (units, Environment::Live) => format!("{units} units"),
     };
