@@ -11,7 +11,7 @@ mod haproxy;
 mod idle;
 mod large;
 pub mod load;
-pub mod nginx;
+mod nginx;
 pub mod peer;
 mod result;
 pub mod turnpike;
@@ -34,15 +34,15 @@ const ROUNDS: usize = 5;
 pub const SECONDS: u64 = 6;
 
 /// Upstream and gateway, which each measurement needs.
-struct Bench {
-    services: Services,
-    folder: PathBuf,
+pub struct Bench {
+    pub services: Services,
+    pub folder: PathBuf,
     site: PathBuf,
-    ours: Peer,
+    pub ours: Peer,
 }
 
 impl Bench {
-    fn start(installation: turnpike::Installation) -> Outcome<Self> {
+    pub fn start(installation: turnpike::Installation) -> Outcome<Self> {
         install::proxies_and_wrk()?;
         install::postgres()?;
         let site = site::build()?;

@@ -11,13 +11,13 @@ mod postgres;
 
 use super::{
     gateway::{
-        load, nginx,
+        Bench, load,
         peer::{Peer, median},
-        turnpike::{self, Installation},
+        turnpike::Installation,
     },
     report,
 };
-use crate::{Outcome, install, progress, run, service::Services, site, workspace};
+use crate::{Outcome, progress};
 use copy::Twin;
 use postgres::Postgres;
 use std::{fs, path::Path};
@@ -37,20 +37,7 @@ struct Round {
 }
 
 pub fn measure() -> Outcome {
-    install::proxies_and_wrk()?;
-    install::postgres()?;
-    let site = site::build()?;
-    run::build(true, false)?;
-    let folder = workspace::target().join("bench-metering");
-    if folder.exists() {
-        fs::remove_dir_all(&folder).map_err(|why| format!("{} cannot be emptied: {why}.", folder.display()))?;
-    }
-    fs::create_dir_all(&folder).map_err(|why| format!("{} cannot be made: {why}.", folder.display()))?;
-    let mut services = Services::new(&folder.join("logs"))?;
-    nginx::start_upstream(&mut services, &folder)?;
-    let ours = progress::step("Starting Turnpike with 1,000 keys", || {
-        turnpike::start(&mut services, METERED, &folder, &site)
-    })?;
+    let Bench { mut services, folder, ours, .. } = Bench::start(METERED)?;
     let postgres = Postgres::of(&folder.join("data"))?;
 
     // First, while there are few events to look through for the newest.
