@@ -1,9 +1,10 @@
-//! A large installation beside a small one: what 100,000 keys and 1,000 routes add to a call.
+//! A large installation beside a small one: what 100,000 keys and 1,000 routes add to a call. Once with 1,000 of its keys that
+//! call, as in the small one, and once with all of them.
 //!
-//! Each partner's first call asks Postgres for units, and each of the 100,000 keys has a row of its own in the hour's sums. So
+//! Each partner's first call asks Postgres for units, and where all keys call, each has a row of its own in the hour's sums. So
 //! Postgres does not give way to the load here, and the first rounds, in which all partners are met, do not count.
 
-use super::{Bench, ROUNDS, load, turnpike};
+use super::{Bench, Peer, ROUNDS, load, turnpike};
 use crate::{Outcome, bench::report, http, process, progress, workspace};
 use std::{fmt::Write as _, fs, time::Duration};
 
@@ -11,7 +12,10 @@ const KEYS: usize = 100_000;
 const PARTNERS: usize = 10_000;
 const ROUTES: usize = 1_000;
 const SMALL: turnpike::Installation = turnpike::Installation { postgres_niceness: 0, ..turnpike::FIRST };
-const LARGE: turnpike::Installation = turnpike::Installation { name: "Turnpike, 100,000 keys", port: 4811, ..SMALL };
+const LARGE: turnpike::Installation =
+    turnpike::Installation { name: "Of 100,000 keys 1,000 call", port: 4811, ..SMALL };
+/// As many as the small installation has.
+const CALLING: usize = 1_000;
 const WARM_UP_ROUNDS: usize = 4;
 
 pub fn measure() -> Outcome {
@@ -43,21 +47,24 @@ pub fn measure() -> Outcome {
         ];
         process::read(process::program(&workspace::program("chaos", true).to_string_lossy(), arguments, &folder))
     })?;
-    let calls = folder_of_large.join("calls.txt");
     let keys = fs::read_to_string(&texts).map_err(|why| why.to_string())?;
-    let mut lines = String::new();
-    for (number, key) in keys.lines().enumerate() {
-        // A number that has nothing in common with the number of routes, so that partners meet all of them.
-        let _ = writeln!(lines, "{key} /crowd-{}/payments", 1 + number * 7 % ROUTES);
+    let mut all = Peer::new("All 100,000 keys call", large.port, large.processes.clone(), &large.keys);
+    for (peer, name, step) in [(&mut large, "some.txt", KEYS / CALLING), (&mut all, "all.txt", 1)] {
+        let mut calls = String::new();
+        for (number, key) in keys.lines().enumerate().step_by(step) {
+            // A number that has nothing in common with the number of routes, so that partners meet all of them.
+            let _ = writeln!(calls, "{key} /crowd-{}/payments", 1 + (number / step) * 7 % ROUTES);
+        }
+        let file = folder_of_large.join(name);
+        fs::write(&file, calls).map_err(|why| why.to_string())?;
+        peer.keys = file.to_string_lossy().into_owned();
     }
-    fs::write(&calls, lines).map_err(|why| why.to_string())?;
-    large.keys = calls.to_string_lossy().into_owned();
     let last = keys.lines().last().unwrap_or_default().to_owned();
     services.wait("the gateway's new directory", Duration::from_secs(60), || {
         http::get(LARGE.port, "/crowd-1/payments", &[("X-API-Key", &last)]).is_some_and(|one| one.status == 200)
     })?;
     println!("The gateway knows version {} of its directory.", version.trim());
-    let mut peers = [small, large];
+    let mut peers = [small, large, all];
     for round in 0..WARM_UP_ROUNDS + ROUNDS {
         for peer in &mut peers {
             let sample = load::full(peer, &folder)?;
@@ -75,10 +82,11 @@ pub fn measure() -> Outcome {
         let memory = peer.median(|sample| sample.resident_bytes) >> 20;
         report(&format!("{}: memory", peer.name), &format!("{memory} MiB"), "published");
     }
-    let [small, large] = peers.each_ref().map(|peer| peer.median(|sample| sample.cpu_ns).max(1));
-    let hundredths = large * 100 / small;
-    let ratio = format!("{}.{:02}", hundredths / 100, hundredths % 100);
-    report("CPU of the large by that of the small", &ratio, "at most 1.10");
+    let [small, large, all] = peers.each_ref().map(|peer| peer.median(|sample| sample.cpu_ns).max(1));
+    for (what, cpu) in [("Where 1,000 keys call, by the small", large), ("Where all keys call, by the small", all)] {
+        let hundredths = cpu * 100 / small;
+        report(what, &format!("{}.{:02}", hundredths / 100, hundredths % 100), "at most 1.10");
+    }
     services.stop();
     Ok(())
 }
