@@ -72,7 +72,10 @@ async fn measure(millions: u64) -> Duration {
         filled.as_secs(),
         (began.elapsed() - filled).as_secs()
     );
-    sqlx::query("vacuum analyze").execute(store.pool()).await.expect("analysed");
+    let mut connection = store.pool().acquire().await.expect("a connection");
+    sqlx::query("set statement_timeout = 0").execute(&mut *connection).await.expect("set");
+    sqlx::query("vacuum analyze").execute(&mut *connection).await.expect("analysed");
+    drop(connection);
     for table in store.usage_storage().await.expect("storage").tables {
         println!("  {:<14} {:>7} MB", table.name, table.bytes >> 20);
     }

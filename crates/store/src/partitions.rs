@@ -16,7 +16,7 @@ const DAY: Part = (
     "select to_regclass('usage_events_' || to_char($1::text::date, 'YYYYMMDD')) is not null",
     "select make_usage_partition($1::text::date)",
 );
-const MONTHS: [Part; 3] = [
+const MONTHS: [Part; 4] = [
     (
         "select to_regclass('usage_hourly_' || to_char($1::text::date, 'YYYYMM')) is not null",
         "select make_usage_month('usage_hourly', $1::text::date)",
@@ -28,6 +28,10 @@ const MONTHS: [Part; 3] = [
     (
         "select to_regclass('usage_brief_' || to_char($1::text::date, 'YYYYMM')) is not null",
         "select make_usage_month('usage_brief', $1::text::date)",
+    ),
+    (
+        "select to_regclass('usage_operation_daily_' || to_char($1::text::date, 'YYYYMM')) is not null",
+        "select make_usage_month('usage_operation_daily', $1::text::date)",
     ),
 ];
 
@@ -87,6 +91,8 @@ impl Store {
                  select distinct date_trunc('month', hour at time zone 'UTC')::date::text as day from usage_hourly_other
                  union
                  select distinct date_trunc('month', day::timestamp)::date::text from usage_daily_other
+                 union
+                 select distinct date_trunc('month', day::timestamp)::date::text from usage_operation_daily_other
                  union
                  select distinct date_trunc('month', hour at time zone 'UTC')::date::text from usage_brief_other
              ) as months",

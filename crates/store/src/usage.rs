@@ -28,6 +28,7 @@ use domain::{
     key_text::Environment,
 };
 use serde::{Deserialize, Serialize};
+use source::Detail;
 use std::str::FromStr;
 
 /// Which calls to count; an empty filter counts all of the partner's.
@@ -61,14 +62,16 @@ impl UsageFilter {
         status_class: None,
     };
 
-    /// Whether it looks at nothing that the brief roll-ups do not have.
-    const fn is_brief(&self) -> bool {
-        self.operation.is_none()
-            && self.app.is_none()
-            && self.key.is_none()
-            && self.team.is_none()
-            && self.member.is_none()
-            && self.plan_version.is_none()
+    /// The shortest roll-ups that have all that it looks at.
+    const fn detail(&self) -> Detail {
+        let by_caller = self.app.is_some() || self.key.is_some() || self.team.is_some() || self.member.is_some();
+        if by_caller || self.plan_version.is_some() {
+            Detail::Full
+        } else if self.operation.is_some() {
+            Detail::Operations
+        } else {
+            Detail::Brief
+        }
     }
 }
 

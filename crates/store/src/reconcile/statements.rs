@@ -150,36 +150,60 @@ const HOURLY: &str = concat!(
     answer!("6")
 );
 
-/// Whole days that are made, and of which no hour has changed since.
+/// Whole days that are made, and of which no hour has changed since: by all dimensions, by operation, and the brief hours.
 const DAILY: &str = concat!(
     "with days as (
          select date_trunc('day', $1 + interval '1 day' - interval '1 microsecond', 'UTC') as first,
              least(date_trunc('day', $2, 'UTC'), made_before) as past, greatest(hourly_from, daily_from) as kept
          from usage_upkeep
      ), hours as (
-         select h.partner_id, (h.hour at time zone 'UTC')::date as day, h.environment, h.product_id, h.operation_id, h.app_id,
-             h.key_id, h.team_id, h.member_id, h.plan_version_id, h.outcome, h.status_class,
-             array[sum(h.calls), sum(h.units), sum(h.bytes_in), sum(h.bytes_out), sum(h.duration_us)]::numeric[] as sums
+         select h.*, (h.hour at time zone 'UTC')::date as day
          from days, usage_hourly h where h.hour >= first and h.hour < past and h.hour >= kept
-         group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
-     ), made as (
-         select d.partner_id, d.day, d.environment, d.product_id, d.operation_id, d.app_id, d.key_id, d.team_id, d.member_id,
-             d.plan_version_id, d.outcome, d.status_class,
-             array[d.calls, d.units, d.bytes_in, d.bytes_out, d.duration_us]::numeric[] as sums
+     ), both_sides as (
+         select partner_id, day::timestamp at time zone 'UTC' as hour, environment, product_id, operation_id, app_id, key_id,
+             team_id, member_id, plan_version_id, outcome, status_class, sum(calls) as calls, sum(units) as units,
+             sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out, sum(duration_us) as duration_us, true as of_hours
+         from hours group by partner_id, day, environment, product_id, operation_id, app_id, key_id, team_id, member_id,
+             plan_version_id, outcome, status_class
+         union all
+         select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, app_id, key_id, team_id,
+             member_id, plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, false
          from days, usage_daily d where d.day >= (first at time zone 'UTC')::date and d.day < (past at time zone 'UTC')::date
              and d.day >= (kept at time zone 'UTC')::date
+         union all
+         select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, null, null, null, null, null,
+             outcome, status_class, sum(calls), sum(units), sum(bytes_in), sum(bytes_out), sum(duration_us), true
+         from hours group by partner_id, day, environment, product_id, operation_id, outcome, status_class
+         union all
+         select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, null, null, null, null, null,
+             outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, false
+         from days, usage_operation_daily d where d.day >= (first at time zone 'UTC')::date
+             and d.day < (past at time zone 'UTC')::date and d.day >= (kept at time zone 'UTC')::date
+         union all
+         select partner_id, hour, environment, product_id, null, null, null, null, null, null, outcome, status_class, sum(calls),
+             sum(units), sum(bytes_in), sum(bytes_out), sum(duration_us), true
+         from hours group by partner_id, hour, environment, product_id, outcome, status_class
+         union all
+         select partner_id, hour, environment, product_id, null, null, null, null, null, null, outcome, status_class, calls, units,
+             bytes_in, bytes_out, duration_us, false
+         from days, usage_brief b where b.hour >= first and b.hour < past and b.hour >= kept
      ), compared as (
-         select partner_id, day, environment, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
-             outcome, status_class, coalesce(hours.sums, array[0, 0, 0, 0, 0]::numeric[]) as expected,
-             coalesce(made.sums, array[0, 0, 0, 0, 0]::numeric[]) as actual
-         from hours full join made using (partner_id, day, environment, product_id, operation_id, app_id, key_id, team_id,
-             member_id, plan_version_id, outcome, status_class)
-         where not exists (select from usage_days_changed c where c.partner_id = coalesce(hours.partner_id, made.partner_id)
-             and c.day = coalesce(hours.day, made.day))
+         select partner_id, hour, concat(environment, ', product ', product_id, ', operation ' || operation_id,
+                 ', app ' || app_id, ', key ' || key_id, ', team ' || team_id, ', member ' || member_id,
+                 ', plan version ' || plan_version_id, ', ', outcome, ', ', status_class, 'xx') as place,
+             array[coalesce(sum(calls) filter (where of_hours), 0), coalesce(sum(units) filter (where of_hours), 0),
+                 coalesce(sum(bytes_in) filter (where of_hours), 0), coalesce(sum(bytes_out) filter (where of_hours), 0),
+                 coalesce(sum(duration_us) filter (where of_hours), 0)]::numeric[] as expected,
+             array[coalesce(sum(calls) filter (where not of_hours), 0), coalesce(sum(units) filter (where not of_hours), 0),
+                 coalesce(sum(bytes_in) filter (where not of_hours), 0), coalesce(sum(bytes_out) filter (where not of_hours), 0),
+                 coalesce(sum(duration_us) filter (where not of_hours), 0)]::numeric[] as actual
+         from both_sides b
+         where not exists (select from usage_days_changed c where c.partner_id = b.partner_id
+             and c.day = (b.hour at time zone 'UTC')::date)
+         group by partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
+             outcome, status_class
      ), differing as (
-         select partner_id, day::timestamp at time zone 'UTC' as hour, '' as node, -1 as lane,
-             format('%s, product %s, operation %s, app %s, key %s, team %s, member %s, plan version %s, %s, %sxx', environment,
-                 product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id, outcome, status_class) as place,
+         select partner_id, hour, '' as node, -1 as lane, place,
              array['calls', 'units', 'bytes_in', 'bytes_out', 'duration_us'] as meters, expected::text[] as expected,
              actual::text[] as actual
          from compared where expected <> actual

@@ -206,15 +206,35 @@ async fn a_day_that_is_not_the_sum_of_its_hours_is_found() {
     let later = at("2026-03-03T12:00:00Z");
     store.make_usage_days(later).await.expect("made");
     let done = store.reconcile_all(day(), &[Kind::Daily], later).await.expect("compared");
-    assert_eq!((done.compared, done.findings), (5, vec![]));
-    sql(&store, "update usage_daily set units = units - 1").await;
-    let found = findings(&store).await;
-    let [one] = found.as_slice() else { panic!("{found:#?}") };
-    let midnight = "2026-03-01T00:00:00Z";
-    assert_eq!(
-        (one.0, one.1, one.2.as_str(), one.3.as_str()),
-        (Kind::Daily, Some(partner()), midnight, "units 40 -> 39")
-    );
+    // Five sums of a day, of a day by operation and of two brief hours.
+    assert_eq!((done.compared, done.findings), (20, vec![]));
+    for (less, again, hour, drift) in [
+        (
+            "update usage_daily set units = units - 1",
+            "update usage_daily set units = units + 1",
+            "2026-03-01T00:00:00Z",
+            "units 40 -> 39",
+        ),
+        (
+            "update usage_operation_daily set units = units - 1",
+            "update usage_operation_daily set units = units + 1",
+            "2026-03-01T00:00:00Z",
+            "units 40 -> 39",
+        ),
+        (
+            "update usage_brief set units = units - 1 where hour = '2026-03-01T10:00:00Z'",
+            "update usage_brief set units = units + 1 where hour = '2026-03-01T10:00:00Z'",
+            HOUR,
+            "units 30 -> 29",
+        ),
+    ] {
+        sql(&store, less).await;
+        let found = findings(&store).await;
+        let [one] = found.as_slice() else { panic!("{found:#?}") };
+        assert_eq!((one.0, one.1, one.2.as_str(), one.3.as_str()), (Kind::Daily, Some(partner()), hour, drift));
+        sql(&store, again).await;
+        assert_eq!(findings(&store).await, []);
+    }
 }
 
 /// Compares those hours of the day again, an hour after [`findings`]; how many findings are open then.

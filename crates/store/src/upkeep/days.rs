@@ -19,7 +19,7 @@ const MARKS: i64 = 100;
 /// Such transactions in one run: what is marked again and again meanwhile waits for the next.
 const PASSES: usize = 20;
 
-/// The sums of both smaller roll-ups, over hourly rows.
+/// The sums of the smaller roll-ups, over hourly rows.
 macro_rules! sums {
     () => {
         "sum(calls)::bigint, sum(units)::bigint, sum(bytes_in)::bigint, sum(bytes_out)::bigint, sum(duration_us)::bigint,
@@ -54,6 +54,21 @@ macro_rules! brief {
             sums!(),
             $from,
             " group by partner_id, hour, environment, product_id, outcome, status_class ",
+            $conflict
+        )
+    };
+}
+
+macro_rules! operation_daily {
+    ($from:expr, $conflict:expr) => {
+        concat!(
+            "insert into usage_operation_daily as held (partner_id, day, environment, product_id, operation_id, outcome,
+                 status_class, calls, units, bytes_in, bytes_out, duration_us, durations)
+             select partner_id, (hour at time zone 'UTC')::date as day, environment, product_id, operation_id, outcome,
+                 status_class, ",
+            sums!(),
+            $from,
+            " group by partner_id, (hour at time zone 'UTC')::date, environment, product_id, operation_id, outcome, status_class ",
             $conflict
         )
     };
@@ -103,10 +118,12 @@ macro_rules! add {
     };
 }
 
-const MAKE: [&str; 2] = [daily!(of_day!(), ""), brief!(of_day!(), "")];
+const MAKE: [&str; 3] = [daily!(of_day!(), ""), brief!(of_day!(), ""), operation_daily!(of_day!(), "")];
 
-const AGAIN: [&str; 4] = [
+const AGAIN: [&str; 6] = [
     "delete from usage_daily u using unnest($1::uuid[], $2::text[]::date[]) as marks (partner, of_day)
+     where u.partner_id = partner and u.day = of_day",
+    "delete from usage_operation_daily u using unnest($1::uuid[], $2::text[]::date[]) as marks (partner, of_day)
      where u.partner_id = partner and u.day = of_day",
     concat!(
         "delete from usage_brief u using unnest($1::uuid[], $2::text[]::date[]) as marks (partner, of_day) where ",
@@ -114,9 +131,10 @@ const AGAIN: [&str; 4] = [
     ),
     daily!(of_marks!(), ""),
     brief!(of_marks!(), ""),
+    operation_daily!(of_marks!(), ""),
 ];
 
-const ADD: [&str; 3] = [
+const ADD: [&str; 4] = [
     daily!(
         of_marks!(),
         add!(
@@ -125,6 +143,10 @@ const ADD: [&str; 3] = [
         )
     ),
     brief!(of_marks!(), add!("partner_id, hour, environment, product_id, outcome, status_class")),
+    operation_daily!(
+        of_marks!(),
+        add!("partner_id, day, environment, product_id, operation_id, outcome, status_class")
+    ),
     concat!(
         "delete from usage_hourly u using unnest($1::uuid[], $2::text[]::date[]) as marks (partner, of_day) where ",
         marked_hours!()

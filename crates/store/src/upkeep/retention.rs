@@ -163,7 +163,16 @@ impl Store {
                 .execute(&mut *tx)
                 .await?;
             tx.commit().await?;
-            dropped.partitions += 2;
+            let Some((mut tx, _)) = self.begin_alone().await? else { return Ok(()) };
+            drop_partition(&mut tx, &name.replace("usage_daily", "usage_operation_daily")).await?;
+            sqlx::query(
+                "delete from usage_operation_daily_other where day < ($1::timestamptz at time zone 'UTC')::date",
+            )
+            .bind(Ts(ends))
+            .execute(&mut *tx)
+            .await?;
+            tx.commit().await?;
+            dropped.partitions += 3;
         }
         Ok(())
     }

@@ -96,6 +96,7 @@ async fn a_day_that_is_made_while_calls_of_it_arrive_counts_each_once() {
         "select sum(calls)::bigint from usage_hourly",
         "select sum(calls)::bigint from usage_daily",
         "select sum(calls)::bigint from usage_brief",
+        "select sum(calls)::bigint from usage_operation_daily",
     ] {
         assert_eq!(count(&store, statement).await, 800, "{statement}");
     }
@@ -196,7 +197,7 @@ async fn a_period_that_is_not_closed_keeps_all_that_its_bill_needs() {
     store.close_billing_period(world.partner, subscription.id, period, (None, 0), now).await.expect("closed");
     let dropped = store.drop_old_usage(&keep(1, 1, 1, 1), now).await.expect("dropped");
     assert_eq!(dropped.held_by, Some(period.end), "the next one is open as well");
-    assert_eq!(dropped.partitions, 28 + 3, "its days, and the hours and both kinds of days of February");
+    assert_eq!(dropped.partitions, 28 + 4, "its days, and the hours and the three shorter roll-ups of February");
 }
 
 #[tokio::test]

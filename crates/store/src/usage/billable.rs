@@ -2,7 +2,7 @@
 
 use super::{
     UsageFilter,
-    source::{Ranges, from_used, used},
+    source::{Detail, Ranges, from_used, used},
 };
 use crate::{Store, StoreError, row::ReadRow as _};
 use domain::{
@@ -45,8 +45,9 @@ impl Store {
         environment: Environment,
     ) -> Result<Vec<UsedUnits>, StoreError> {
         let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
-        let rows =
-            used(BY_OPERATION, Some(partner), Ranges::new(&[range]), &filter, false).fetch_all(self.pool()).await?;
+        let rows = used(BY_OPERATION, Some(partner), Ranges::new(&[range]), &filter, Detail::Operations)
+            .fetch_all(self.pool())
+            .await?;
         let units = |row: sqlx::postgres::PgRow| {
             let known = |id: Uuid| (!id.is_nil()).then_some(id);
             Ok(UsedUnits {
@@ -71,7 +72,8 @@ impl Store {
         environment: Environment,
     ) -> Result<u64, StoreError> {
         let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
-        let rows = used(UNITS, Some(partner), Ranges::new(&[range]), &filter, true).fetch_all(self.pool()).await?;
+        let rows =
+            used(UNITS, Some(partner), Ranges::new(&[range]), &filter, Detail::Brief).fetch_all(self.pool()).await?;
         Ok(rows.first().map(|row| row.count("units")).transpose()?.unwrap_or_default())
     }
 }

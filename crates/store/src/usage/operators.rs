@@ -2,7 +2,7 @@
 
 use super::{
     UsageFilter,
-    source::{Ranges, from_used, used},
+    source::{Detail, Ranges, from_used, used},
 };
 use crate::{Store, StoreError, row::ReadRow as _};
 use domain::{id::PartnerId, key_text::Environment, period::Period};
@@ -37,7 +37,7 @@ impl Store {
         at_most: u32,
     ) -> Result<Vec<PartnerUsage>, StoreError> {
         let filter = UsageFilter { environment, ..UsageFilter::default() };
-        let rows = used(BY_PARTNER, None, Ranges::new(&[range]), &filter, true)
+        let rows = used(BY_PARTNER, None, Ranges::new(&[range]), &filter, Detail::Brief)
             .bind(i64::from(at_most))
             .fetch_all(self.pool())
             .await?;

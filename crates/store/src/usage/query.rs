@@ -2,7 +2,7 @@
 
 use super::{
     Totals, UsageFilter,
-    source::{Ranges, from_used, read_totals, sums, used},
+    source::{Detail, Ranges, from_used, read_totals, sums, used},
 };
 use crate::{Store, StoreError};
 use domain::{
@@ -66,9 +66,13 @@ impl Dimension {
         }
     }
 
-    /// Whether the brief roll-ups have it.
-    const fn is_brief(self) -> bool {
-        matches!(self, Self::Product | Self::Environment | Self::Outcome | Self::StatusClass | Self::Partner)
+    /// The shortest roll-ups that have it.
+    const fn detail(self) -> Detail {
+        match self {
+            Self::Product | Self::Environment | Self::Outcome | Self::StatusClass | Self::Partner => Detail::Brief,
+            Self::Operation => Detail::Operations,
+            Self::App | Self::Key | Self::Team | Self::Member | Self::PlanVersion => Detail::Full,
+        }
     }
 }
 
@@ -296,8 +300,8 @@ impl Store {
             _ => return Err(StoreError::invalid("by", "Name at most two dimensions")),
         };
         let windows = windows(query)?;
-        let brief = query.filter.is_brief() && query.by.iter().all(|dimension| dimension.is_brief());
-        let rows = used(statement, partner, Ranges::new(&windows), &query.filter, brief)
+        let detail = query.by.iter().map(|dimension| dimension.detail()).fold(query.filter.detail(), Detail::min);
+        let rows = used(statement, partner, Ranges::new(&windows), &query.filter, detail)
             .bind(first.map(Dimension::code))
             .bind(second.map(Dimension::code))
             .bind(MOST_ROWS as i64 + 1)

@@ -38,8 +38,9 @@ macro_rules! filtered {
 /// Begins a statement: `used` holds one row for each summed-up row or raw event of the partner (`one`) or of all (`all`) in
 /// the asked ranges, with the number of its range as `part`. The totals' columns are summed by [`sums!`].
 ///
-/// - Days that are made are read as such; the others, and those that changed since, by the hour.
-/// - Hours are read as such, or where the statement asks for few dimensions (`$11`) as the brief ones of days that are made.
+/// - Days that are made are read as such, or where the statement asks for few dimensions (`$11`, a [`Detail`]) as those by
+///   operation; the others, and those that changed since, by the hour.
+/// - Hours are read as such, or where the statement asks for no operation either as the brief ones of days that are made.
 /// - Where raw events are no longer kept, an hour counts where it begins; where hours are not, a day does.
 ///
 /// `offset 0` keeps Postgres from turning the ranges into a join over all that the partner ever did: each range is an index
@@ -63,7 +64,7 @@ macro_rules! from_used {
              ), made as (
                  select part, first, least(past, made_before) as past, null::text as environment, true as by_day from days, upkeep
                  union all
-                 select part, first, least(past, made_before), environment, false from hours, upkeep where $11::bool
+                 select part, first, least(past, made_before), environment, false from hours, upkeep where $11::smallint = 2
              ), changed as (
                  select c.partner_id, c.day, c.day::timestamp at time zone 'UTC' as starts,
                      (c.day + 1)::timestamp at time zone 'UTC' as ends
@@ -73,12 +74,12 @@ macro_rules! from_used {
              ), daily as (
                  select part, first, past, environment from made where by_day
                  union all
-                 select part, first, least(past, hourly_from), environment from hours, upkeep where not $11
+                 select part, first, least(past, hourly_from), environment from hours, upkeep where $11 < 2
              ), hourly as (
                  select part, greatest(first, made_before) as first, past, null::text as environment, $1::uuid as partner
                      from days, upkeep
                  union all
-                 select part, greatest(first, case when $11 then made_before else hourly_from end), past, environment, $1
+                 select part, greatest(first, case when $11 = 2 then made_before else hourly_from end), past, environment, $1
                      from hours, upkeep
                  union all
                  select part, greatest(first, starts), least(past, ends), environment, partner_id
@@ -88,7 +89,8 @@ macro_rules! from_used {
                      environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0 as slot
                  from (
                      select s.part, row_of_day.* from daily s cross join lateral (
-                         select * from usage_daily u where ", $crate::usage::source::of_partner!($who, "u.partner_id"), "
+                         select * from usage_daily u where $11 = 0 and ",
+            $crate::usage::source::of_partner!($who, "u.partner_id"), "
                              and u.day >= ((s.first + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
                              and u.day < ((s.past + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
                              and not exists (select from changed c where c.partner_id = u.partner_id and c.day = u.day)",
@@ -96,6 +98,24 @@ macro_rules! from_used {
             "            offset 0
                      ) as row_of_day
                  ) as by_day
+                 union all
+                 select part, partner_id, product_id, operation_id, null, null, null, null, null,
+                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0
+                 from (
+                     select s.part, row_of_day.* from daily s cross join lateral (
+                         select * from usage_operation_daily u where $11 > 0 and ",
+            $crate::usage::source::of_partner!($who, "u.partner_id"), "
+                             and u.day >= ((s.first + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
+                             and u.day < ((s.past + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
+                             and not exists (select from changed c where c.partner_id = u.partner_id and c.day = u.day)
+                             and (s.environment is null or u.environment = s.environment)
+                             and ($12::text is null or u.environment = $12)
+                             and ($13::uuid is null or u.product_id = $13) and ($14::uuid is null or u.operation_id = $14)
+                             and ($20::text is null or u.outcome = $20)
+                             and ($21::smallint is null or u.status_class = $21)
+                         offset 0
+                     ) as row_of_day
+                 ) as by_operation
                  union all
                  select part, partner_id, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
                      environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0
@@ -246,14 +266,24 @@ fn not_before(at: Timestamp, step: i64) -> Timestamp {
     if floor == at { at } else { Timestamp::from_microsecond(floor.as_microsecond() + step).unwrap_or(at) }
 }
 
-/// A statement that begins with [`from_used!`]; `brief` where it looks at no dimension but product, environment, outcome and
-/// class of status, and the filter neither. What it binds itself begins with `$22`.
+/// How much a statement and its filter look at: the less, the fewer rows are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Detail {
+    /// Any dimension.
+    Full = 0,
+    /// No dimension but product, operation, environment, outcome and class of status.
+    Operations = 1,
+    /// Nor the operation.
+    Brief = 2,
+}
+
+/// A statement that begins with [`from_used!`]. What it binds itself begins with `$22`.
 pub(super) fn used<'a>(
     statement: &'static str,
     partner: Option<PartnerId>,
     ranges: Ranges,
     filter: &UsageFilter,
-    brief: bool,
+    detail: Detail,
 ) -> Query<'a, Postgres, PgArguments> {
     let Ranges { days, hours, edges } = ranges;
     sqlx::query(statement)
@@ -267,7 +297,7 @@ pub(super) fn used<'a>(
         .bind(edges.parts)
         .bind(edges.starts)
         .bind(edges.ends)
-        .bind(brief)
+        .bind(detail as i16)
         .bind(filter.environment.map(|environment| environment.code()))
         .bind(filter.product.map(|id| id.0))
         .bind(filter.operation.map(|id| id.0))
