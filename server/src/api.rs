@@ -15,6 +15,7 @@ mod invoices;
 mod keys;
 mod list;
 mod me;
+mod meters;
 mod partners;
 mod plans;
 mod problem;
@@ -114,6 +115,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(usage::show))
         .routes(routes!(usage::series))
         .routes(routes!(usage::query))
+        .routes(routes!(meters::show))
         .routes(routes!(usage::export))
         .routes(routes!(teams::list, teams::create))
         .routes(routes!(teams::put_app))

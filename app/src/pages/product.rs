@@ -14,6 +14,7 @@ use domain::openapi::{OperationSummary, search_entries};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use std::collections::HashSet;
+use store::VisibleMeter;
 
 #[component]
 pub fn ProductPage() -> impl IntoView {
@@ -28,6 +29,7 @@ pub fn ProductPage() -> impl IntoView {
         let open = found.product.is_open();
         let description = found.document.description().to_owned();
         let counting = found.product.counting.clone();
+        let measured = measured(&found.product.meters);
         let version = format!("Version {}", found.document.version());
         let contents = contents(&found, None);
         let list = matching(&found, &query);
@@ -56,6 +58,7 @@ pub fn ProductPage() -> impl IntoView {
                             <CodeBlock code=curl language="shell" title="Base address and key" short=true/>
                         </Card>
                         <Card title="What counts"><p>{counting}</p></Card>
+                        {measured}
                         <FilterBar action=format!("/products/{code}") label="Search this reference">
                             <TextField label="Search" name="q" kind="search" value=query.clone() placeholder="Path, name or words"/>
                             <Button icon=IconName::Search>"Search"</Button>
@@ -66,6 +69,35 @@ pub fn ProductPage() -> impl IntoView {
             </MemberFrame>
         })
     })
+}
+
+/// What is measured besides units.
+fn measured(meters: &[VisibleMeter]) -> Option<AnyView> {
+    let rows = meters.iter().cloned().map(|meter| {
+        let unit = Some(meter.unit).filter(|unit| !unit.is_empty());
+        view! {
+            <tr>
+                <Cell label="Meter" head=true>{meter.name}</Cell>
+                <Cell label="Unit">{unit}</Cell>
+                <Cell label="What it is">{meter.sentence}</Cell>
+            </tr>
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let columns = vec![Column::text("Meter"), Column::text("Unit"), Column::text("What it is")];
+    let table = view! {
+        <Card
+            title="What else is measured"
+            description="Of calls that count; of a call whose answer is given again for its Idempotency-Key, once."
+            flush=true
+        >
+            <DataTable caption="Meters" caption_hidden=true columns=columns stack=true>{rows.collect_view()}</DataTable>
+        </Card>
+    };
+    Some(table.into_any())
 }
 
 /// The list of links on the left of every page of the reference.

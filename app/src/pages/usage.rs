@@ -17,12 +17,13 @@ use domain::{
     money::group_thousands,
     period::{Cycle, Period},
     plan::PlanTerms,
+    usage::MeterKind,
 };
 use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
-use store::usage::{Dimension, Slice, Totals, UsageFilter, UsageQuery, Window};
+use store::usage::{Dimension, MeterQuery, MeterRow, Slice, Totals, UsageFilter, UsageQuery, Window};
 use uuid::Uuid;
 
 /// Earlier periods that the page offers.
@@ -67,6 +68,7 @@ pub fn UsagePage() -> impl IntoView {
         let narrowed = view! { <Narrowed asked=asked.clone() names=seen.names.clone()/> };
         let around = (asked.window == Window::Hour)
             .then(|| view! { <DaysAround asked=asked.clone() day=seen.range now=cx.now/> });
+        let meters = measured(&seen, cx.now);
         Ok(view! {
             <PageTitle text="Usage"/>
             <MemberFrame cx=cx path="/usage" live=live>
@@ -81,6 +83,7 @@ pub fn UsagePage() -> impl IntoView {
                 } else {
                     view! { <Figures asked=asked seen=seen/> }.into_any()
                 }}
+                {meters}
             </MemberFrame>
         })
     })
@@ -218,6 +221,7 @@ struct Seen {
     totals: Totals,
     windows: Vec<(Timestamp, Totals)>,
     slices: Vec<Slice>,
+    meters: Vec<MeterRow>,
     /// Of what the page is narrowed to.
     names: Vec<(&'static str, String)>,
 }
@@ -254,6 +258,8 @@ impl Seen {
                 *totals = row.totals;
             }
         }
+        let metered = MeterQuery { usage: UsageQuery::whole(range, filter), meter: None, now: cx.now };
+        let meters = store.metered(partner, &metered).await?.rows;
         let mut names = Vec::new();
         for (code, _) in asked.narrowed() {
             let Some((_, _, dimension)) = DIMENSIONS.into_iter().find(|(known, ..)| *known == code) else { continue };
@@ -268,6 +274,7 @@ impl Seen {
             terms,
             totals: store.usage_totals(partner, range, &filter).await?,
             windows,
+            meters,
             slices: store.usage_by(partner, asked.dimension, range, &filter).await?,
             names,
             zone,
@@ -433,6 +440,59 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
     }
 }
 
+/// What was measured besides units, where anything was.
+fn measured(seen: &Seen, now: Timestamp) -> Option<AnyView> {
+    let seconds = seen.range.end.min(now).duration_since(seen.range.start).as_secs().max(1);
+    let rows = seen.meters.iter().cloned().map(|row| {
+        let amount = match row.level_seconds {
+            Some(level) => hundredths(level, seconds),
+            None => grouped(row.quantity),
+        };
+        let amount = if row.unit.is_empty() { amount } else { format!("{amount} {}", row.unit) };
+        view! {
+            <tr>
+                <Cell label="Meter" head=true>{format!("{} · {}", row.product_code, row.name)}</Cell>
+                <Cell label="How">{how(row.kind)}</Cell>
+                <Cell label="Amount" numeric=true>{amount}</Cell>
+                <Cell label="Calls" numeric=true><Figure value=row.events/></Cell>
+            </tr>
+        }
+    });
+    let rows: Vec<_> = rows.collect();
+    if rows.is_empty() {
+        return None;
+    }
+    let columns = vec![Column::text("Meter"), Column::text("How"), Column::numeric("Amount"), Column::numeric("Calls")];
+    let card = view! {
+        <Card title="Meters" description="What else was measured in this time." flush=true>
+            <DataTable caption="Meters" caption_hidden=true columns=columns stack=true>{rows.collect_view()}</DataTable>
+        </Card>
+    };
+    Some(card.into_any())
+}
+
+const fn how(kind: MeterKind) -> &'static str {
+    match kind {
+        MeterKind::Sum => "In all",
+        MeterKind::Maximum => "Largest",
+        MeterKind::Latest => "Latest",
+        MeterKind::Unique => "Different ones",
+        MeterKind::Gauge => "On average",
+    }
+}
+
+fn grouped(quantity: i64) -> String {
+    let digits = group_thousands(quantity.unsigned_abs());
+    if quantity < 0 { format!("−{digits}") } else { digits }
+}
+
+/// A level that was held for so many seconds, over that many, to two places.
+fn hundredths(level_seconds: i64, seconds: i64) -> String {
+    let hundredths = (i128::from(level_seconds) * 200 + i128::from(seconds)).div_euclid(i128::from(seconds) * 2);
+    let whole = grouped(i64::try_from(hundredths / 100).unwrap_or(i64::MAX));
+    if hundredths % 100 == 0 { whole } else { format!("{whole}.{:02}", hundredths % 100) }
+}
+
 fn window_label(begin: Timestamp, window: Window, zone: &TimeZone) -> String {
     match window {
         Window::Hour => begin.to_zoned(zone.clone()).strftime("%H:%M").to_string(),
@@ -514,5 +574,20 @@ fn id_text(dimension: Dimension, id: Uuid) -> String {
         Dimension::Team => TeamId(id).to_string(),
         Dimension::Member => MemberId(id).to_string(),
         _ => id.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_level_is_told_to_two_places_and_whole_where_it_is() {
+        for (level_seconds, seconds, text) in
+            [(14, 4, "3.50"), (12, 4, "3"), (0, 9, "0"), (1, 3, "0.33"), (2, 3, "0.67"), (4_000_004, 1_000, "4,000")]
+        {
+            assert_eq!(hundredths(level_seconds, seconds), text);
+        }
+        assert_eq!(grouped(-1_200), "\u{2212}1,200");
     }
 }

@@ -9,6 +9,7 @@ mod cache;
 mod cost;
 mod counting;
 mod idempotency;
+mod meter;
 mod operation;
 mod upstream;
 
@@ -18,6 +19,7 @@ pub use cache::{Cache, CachePrice};
 pub use cost::Cost;
 pub use counting::{Counted, CountedRefusals, Counting, StatusClass, countable_refusals};
 pub use idempotency::Idempotency;
+pub use meter::{Meter, MeterValue, Told};
 pub(crate) use operation::is_name;
 pub use operation::{FeatureGate, IdempotencyKey, OperationPolicy, ParameterGate};
 pub use upstream::{Breaker, HealthCheck, Protocol, Retry, Target, Timeouts, Upstream, address_problem};
@@ -42,6 +44,9 @@ pub struct Policy {
     pub counting: Counting,
     #[serde(skip_serializing_if = "is_default")]
     pub idempotency: Idempotency,
+    /// What is measured besides units, by code.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub meters: BTreeMap<String, Meter>,
     /// What happens to calls that need units while neither a lease nor Postgres has any.
     #[serde(skip_serializing_if = "is_default")]
     pub allowance_outage: AllowanceOutage,
@@ -75,6 +80,7 @@ impl Policy {
         }
         self.counting.problems(&mut problems);
         self.idempotency.problems(&mut problems);
+        meter::problems(&self.meters, &mut problems);
         if self.max_body_bytes == Some(0) {
             problems.push(Problem::new(
                 "max_body_bytes",

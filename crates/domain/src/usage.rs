@@ -10,8 +10,11 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 pub mod cloud_event;
+mod metered;
 pub mod outside;
 pub mod wire;
+
+pub use metered::{MeterKind, Metered};
 
 /// One call, as it ended.
 ///
@@ -65,14 +68,6 @@ pub struct UsageEvent<Text = String> {
     pub price_rule: Text,
     /// What it counts for on meters besides `units`, in the meters' order.
     pub meters: Vec<Metered<Text>>,
-}
-
-/// What one call counts for on one meter.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Metered<Text = String> {
-    /// The meter's code.
-    pub meter: Text,
-    pub quantity: i64,
 }
 
 impl<Text: Default> UsageEvent<Text> {

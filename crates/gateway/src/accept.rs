@@ -13,6 +13,7 @@ use crate::{
     key_sets::KeySets,
     leases::Leases,
     live::LiveLimits,
+    measure::Items,
     observe::GatewayMetrics,
     overload::{self, Load},
     ports::{Clock, Directory, Recorder},
@@ -106,6 +107,8 @@ pub(crate) struct Shared {
     pub guesses_per_minute: u32,
     pub watcher: Option<Arc<dyn Watcher>>,
     pub idempotency: Keys,
+    /// How things that meters count are told apart.
+    pub items: Items,
     /// Which start of this node it is, for its events.
     pub epoch: u64,
     /// Where this node stands, for its events.

@@ -168,10 +168,10 @@ pub(crate) async fn carry_out(
             kept.after_forward(core, &mut permit, forwarded)
         }
     };
-    if permit.target().operation().cost.is_some()
+    if permit.target().operation().reads_answer
         && let Ok(answer) = forwarded
     {
-        forwarded = Box::pin(cost::measure(&mut permit, answer, &mut standings)).await;
+        forwarded = Box::pin(cost::measure(core, &mut permit, answer, &mut standings)).await;
     }
     let Answer { mut head, body } = match forwarded {
         Ok(answer) => answer,
@@ -254,8 +254,8 @@ async fn forward_to(
     if opens_websocket {
         websocket::put_upgrade(&mut head.headers);
     }
-    if let Some(cost) = &target.operation().cost {
-        cost.prepare(&mut head.headers);
+    if target.operation().reads_json {
+        cost::ask_for_plain(&mut head.headers);
     }
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
     let mut request = forward::readdress(head, upstream, &target.path_below, body)?;

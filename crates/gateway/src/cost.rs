@@ -4,15 +4,18 @@
 //! `turnpike_gateway_cost_unreadable_total`, for the operator to see.
 
 use crate::{
+    accept::Core,
+    measure::{self, Saying, field, header, whole},
     reserve::Permit,
     respond::{Refusal, Standings},
+    snapshot::Operation,
     upstream::{Answer, AnswerBody, Begun, ExchangeError},
 };
 use bytes::{Bytes, BytesMut};
 use domain::{policy, refusal::Code};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING},
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
 };
 use http_body::Body;
 use std::{collections::VecDeque, future::poll_fn, pin::Pin, time::Duration};
@@ -52,50 +55,69 @@ impl Cost {
         }
     }
 
-    /// Asks for an answer that can be read.
-    pub(crate) fn prepare(&self, headers: &mut HeaderMap) {
-        if let Self::JsonField(_) = self {
-            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
-        }
+    pub(crate) const fn is_json(&self) -> bool {
+        matches!(self, Self::JsonField(_))
     }
 }
 
-/// Reads what the answer costs, as far as its head and a short JSON body tell, and notes it in the permit.
+/// Asks for an answer whose body can be read.
+pub(crate) fn ask_for_plain(headers: &mut HeaderMap) {
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+}
+
+/// Reads what the answer costs, and what it says for the operation's meters, as far as its head and a short JSON body tell, and
+/// notes it in the permit.
 pub(crate) async fn measure(
+    core: &Core,
     permit: &mut Permit,
     mut answer: Answer,
     standings: &mut Standings,
 ) -> Result<Answer, Refusal> {
     let target = permit.target();
     let operation = target.operation();
-    let Some(cost) = &operation.cost else { return Ok(answer) };
-    let units = match cost {
-        Cost::Header(name) => Some(name.as_ref().and_then(|name| take_header(&mut answer.head.headers, name))),
-        Cost::JsonField(pointer) => {
-            let patience = target.product().upstream.as_ref().map_or(Duration::ZERO, |upstream| upstream.timeout);
-            let plain = answer.head.headers.get(CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
-            let (body, whole) = match timeout(patience, read(answer.body)).await {
-                Ok(read) => read?,
-                Err(_) => {
-                    let detail = format!("The API did not end its answer within {} ms.", patience.as_millis());
-                    return Err(Refusal::new(Code::UpstreamTimeout, detail));
-                }
-            };
-            answer.body = body;
-            Some(whole.filter(|_| plain).and_then(|json| field(&json, pointer)))
+    let mut json = None;
+    let is_priced = operation.cost.as_ref().is_some_and(Cost::is_json);
+    if operation.reads_json && (is_priced || says_json(&answer.head.headers)) {
+        let patience = target.product().upstream.as_ref().map_or(Duration::ZERO, |upstream| upstream.timeout);
+        let plain = answer.head.headers.get(CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
+        let (body, whole) = match timeout(patience, read(answer.body)).await {
+            Ok(read) => read?,
+            Err(_) => {
+                let detail = format!("The API did not end its answer within {} ms.", patience.as_millis());
+                return Err(Refusal::new(Code::UpstreamTimeout, detail));
+            }
+        };
+        answer.body = body;
+        json = whole.filter(|_| plain).and_then(|json| serde_json::from_slice(&json).ok());
+    }
+    let counts = target.product().counting.counts(answer.head.status.as_u16());
+    let metrics = &target.product().metrics;
+    let readings = (!operation.meters.is_empty()).then(|| {
+        let whose = (target.caller.partner().id, target.product().id);
+        let saying = Saying { items: &core.shared.items, whose, headers: &answer.head.headers, body: json.as_ref() };
+        let (readings, unreadable) = measure::read(&operation.meters, &saying);
+        metrics.meter_unreadable.increment(if counts { unreadable } else { 0 });
+        readings
+    });
+    let units = operation.cost.as_ref().and_then(|cost| match cost {
+        Cost::Header(name) => {
+            let text = name.as_ref().and_then(|name| header(&answer.head.headers, name));
+            Some(text.and_then(|text| whole(text, MOST_UNITS)))
         }
+        Cost::JsonField(pointer) => Some(json.as_ref().and_then(|json| field(json, pointer, MOST_UNITS))),
         Cost::Bytes(_) => None,
         Cost::Milliseconds(per) => {
             let micros = u64::try_from(permit.upstream.as_micros()).unwrap_or(u64::MAX);
             Some(Some(micros.div_ceil(per.saturating_mul(1_000)).min(MOST_UNITS)))
         }
-    };
+    });
+    take_out(operation, &mut answer.head.headers);
     let reserved = target.reserved();
-    let (price, metrics) = (target.price, &target.product().metrics);
-    let counts = target.product().counting.counts(answer.head.status.as_u16());
+    let price = target.price;
     if units == Some(None) && price.is_none() && counts {
         metrics.cost_unreadable.increment(1);
     }
+    permit.readings = readings.unwrap_or_default();
     permit.used = price.or(units.flatten());
     if let (Some(used), Some(quota)) = (permit.used, &mut standings.quota) {
         quota.used = quota.used.saturating_sub(reserved).saturating_add(used);
@@ -103,27 +125,24 @@ pub(crate) async fn measure(
     Ok(answer)
 }
 
-/// Takes the header out, and reads it where it is there once and a whole number.
-fn take_header(headers: &mut HeaderMap, name: &HeaderName) -> Option<u64> {
-    let mut values = headers.get_all(name).iter();
-    let (first, more) = (values.next().cloned(), values.next().is_some());
-    headers.remove(name);
-    let text = first.filter(|_| !more)?;
-    let text = text.to_str().ok()?.trim();
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|units| digits && *units <= MOST_UNITS)
+/// Whether a meter looks for a field there: other answers, streams of events above all, are not held back for one.
+fn says_json(headers: &HeaderMap) -> bool {
+    let essence =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|text| text.split(';').next());
+    essence.is_some_and(|essence| {
+        let essence = essence.trim().to_ascii_lowercase();
+        essence.ends_with("/json") || essence.ends_with("+json")
+    })
 }
 
-/// The number in a JSON text, rounded up.
-fn field(json: &[u8], pointer: &str) -> Option<u64> {
-    let value: serde_json::Value = serde_json::from_slice(json).ok()?;
-    let number = value.pointer(pointer)?;
-    let units = match (number.as_u64(), number.as_f64()) {
-        (Some(units), _) => units,
-        (None, Some(units)) if (0.0..=MOST_UNITS as f64).contains(&units) => units.ceil() as u64,
-        _ => return None,
-    };
-    (units <= MOST_UNITS).then_some(units)
+/// What was said to us stays with us.
+fn take_out(operation: &Operation, headers: &mut HeaderMap) {
+    if let Some(Cost::Header(Some(name))) = &operation.cost {
+        headers.remove(name);
+    }
+    for name in operation.meters.iter().flat_map(|meter| meter.told()).filter_map(|told| told.taken()) {
+        headers.remove(name);
+    }
 }
 
 /// Reads a short body to its end, and gives it back to be sent; where it is longer, what was read and the rest.
@@ -162,7 +181,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_header_counts_once_as_a_whole_number_and_never_passes() {
+    fn a_header_counts_once_as_a_whole_number() {
         for (values, units) in [
             (&["7"][..], Some(7)),
             (&[" 12 "], Some(12)),
@@ -184,8 +203,8 @@ mod tests {
             for value in values {
                 headers.append(&name, HeaderValue::from_static(value));
             }
-            assert_eq!(take_header(&mut headers, &name), units, "{values:?}");
-            assert!(headers.is_empty());
+            let read = header(&headers, &name).and_then(|text| whole(text, MOST_UNITS));
+            assert_eq!(read, units, "{values:?}");
         }
     }
 
@@ -203,8 +222,11 @@ mod tests {
             (r#"{"usage":{"units":3}"#, None),
             ("", None),
         ] {
-            assert_eq!(field(json.as_bytes(), "/usage/units"), units, "{json}");
+            let value = serde_json::from_slice(json.as_bytes()).ok();
+            let read = value.and_then(|value| field(&value, "/usage/units", MOST_UNITS));
+            assert_eq!(read, units, "{json}");
         }
-        assert_eq!(field("[".repeat(100_000).as_bytes(), "/0"), None, "and a deep one breaks nothing");
+        let deep: Result<serde_json::Value, _> = serde_json::from_slice("[".repeat(100_000).as_bytes());
+        assert!(deep.is_err(), "and a deep one breaks nothing");
     }
 }

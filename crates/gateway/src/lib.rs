@@ -40,6 +40,7 @@ mod key_sets;
 mod leases;
 mod live;
 mod matching;
+mod measure;
 mod meter;
 mod observe;
 mod overload;

@@ -19,6 +19,8 @@ pub(crate) struct ProductMetrics {
     duration: Histogram,
     /// Answers that should have said what they cost, and did not.
     pub cost_unreadable: Counter,
+    /// Values that answers should have said for a meter, and did not.
+    pub meter_unreadable: Counter,
     /// Units that were served beyond what allowances had.
     pub overdraft: Counter,
 }
@@ -34,9 +36,10 @@ impl ProductMetrics {
         });
         let duration = histogram!("turnpike_gateway_request_duration_seconds", "product" => code.to_owned());
         let cost_unreadable = counter!("turnpike_gateway_cost_unreadable_total", "product" => code.to_owned());
+        let meter_unreadable = counter!("turnpike_gateway_meter_unreadable_total", "product" => code.to_owned());
         let overdraft = counter!("turnpike_gateway_overdraft_units_total", "product" => code.to_owned());
         let refusals = std::array::from_fn(|_| OnceLock::new());
-        Self { code: code.to_owned(), refusals, requests, duration, cost_unreadable, overdraft }
+        Self { code: code.to_owned(), refusals, requests, duration, cost_unreadable, meter_unreadable, overdraft }
     }
 
     pub(crate) fn count(&self, outcome: Outcome, status: u16, duration: Duration) {

@@ -14,6 +14,7 @@ use crate::{
     cost::Cost,
     live::Place,
     matching::{Reached, Target},
+    measure::{self, Facts, Reading},
     ports::RecordError,
     request_id::RequestText,
     respond::{Refusal, Standings},
@@ -23,7 +24,7 @@ use crate::{
 use domain::{
     key_text::Environment,
     refusal::Code,
-    usage::{Outcome, UsageEvent},
+    usage::{Metered, Outcome, UsageEvent},
 };
 use http::Method;
 use jiff::Timestamp;
@@ -143,6 +144,8 @@ pub(crate) struct Permit {
     pub upstream: Duration,
     /// Units that the answer says the call costs.
     pub used: Option<u64>,
+    /// What the answer says for the operation's meters, in their order; empty where there are none.
+    pub readings: Box<[Option<Reading>]>,
     /// Among the partner's calls in flight and at the product's upstream, until the call has ended.
     pub places: Places,
     /// The target that answers.
@@ -183,6 +186,7 @@ impl Permit {
             bytes_in,
             upstream,
             used: None,
+            readings: Box::default(),
             places: (None, None),
             sent: None,
             settled: false,
@@ -234,6 +238,22 @@ impl Permit {
 
     fn cost(&self, ending: Ending) -> u64 {
         self.announced(ending.status, Some(ending.bytes_out)).unwrap_or(0)
+    }
+
+    /// What the call counts for on its product's meters. Kept out of line: most operations have none.
+    #[inline(never)]
+    fn metered(&self, ending: Ending) -> Vec<Metered<Cow<'_, str>>> {
+        let (operation, counting) = (self.target.operation(), &self.target.product().counting);
+        if !counting.counts(ending.status) || !measure::is_measured(ending, self.target.price, counting.interrupted) {
+            return Vec::new();
+        }
+        let facts = Facts {
+            weight: operation.weight,
+            bytes_in: self.bytes_in.get(),
+            bytes_out: ending.bytes_out,
+            upstream: self.upstream,
+        };
+        measure::metered(&operation.meters, &self.readings, facts)
     }
 
     /// Records how the call ended, then spends or gives back its units.
@@ -298,6 +318,7 @@ impl Permit {
                 _ if self.target.price.is_some() => "cache",
                 _ => &self.target.operation().price_rule,
             }),
+            meters: if self.target.operation().meters.is_empty() { Vec::new() } else { self.metered(ending) },
             ..event(&self.core, &self.draft, &self.target.caller, self.target.reached(), ending, duration)
         };
         if let (Some(sent), Some(upstream)) = (self.sent, &self.target.product().upstream) {

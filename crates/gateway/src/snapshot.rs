@@ -9,6 +9,7 @@ use crate::{
     cost::Cost,
     counting::Counting,
     leases::{Account, Leases},
+    measure::Measure,
     observe::{PlanMetrics, ProductMetrics},
     router::Router,
     termination::Authorities,
@@ -184,6 +185,11 @@ pub(crate) struct Operation {
     pub reserved: u64,
     /// How the answer says what it costs; `None` is the weight.
     pub cost: Option<Cost>,
+    /// What it counts for besides units; empty for most.
+    pub meters: Vec<Measure>,
+    /// Whether its cost or a meter has to look at the answer before it is passed on, and whether at its JSON body.
+    pub reads_answer: bool,
+    pub reads_json: bool,
     /// How its units come about, in a word that its events keep.
     pub price_rule: String,
     /// Features that it, or some of its parameters, need.

@@ -38,6 +38,7 @@ mod calls {
     mod lifecycle;
     mod limits;
     mod metering;
+    mod meters;
     mod metrics;
     mod names;
     mod overload;

@@ -8,6 +8,7 @@
 mod copy;
 pub(crate) mod days;
 mod gaps;
+mod meters;
 pub(crate) mod read_back;
 mod rollup;
 mod seals;
@@ -203,6 +204,7 @@ impl Batch<'_> {
             // Events are only ever added, and a crash of Postgres itself takes position and events together.
             copy::events(&mut tx, node, lane, events).await?;
             rollup::merge(&mut tx, events).await?;
+            meters::merge(&mut tx, (node, lane), events).await?;
             spending.spend(&mut tx, node).await?;
         }
         move_position(&mut tx, node, lane, to, now).await?;

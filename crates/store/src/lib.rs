@@ -68,7 +68,9 @@ pub use page::Page;
 pub use partners::{NewPartner, NewSignUp, Partner, PartnerLine, SignedUp};
 pub use plans::{AddedVersion, NewPlan, OfferedPlan, Plan, PlanMeta, PlanVersion};
 pub use pool::Store;
-pub use products::{KeyedOperation, NewOperation, NewProduct, Product, ProductLine, SealedSecret, VisibleProduct};
+pub use products::{
+    KeyedOperation, NewOperation, NewProduct, Product, ProductLine, SealedSecret, VisibleMeter, VisibleProduct,
+};
 pub use sessions::{OwnSession, SessionRow};
 pub use sqlx::postgres::PgConnectOptions;
 pub use stripe_events::StripeEvent;

@@ -16,7 +16,7 @@ const DAY: Part = (
     "select to_regclass('usage_events_' || to_char($1::text::date, 'YYYYMMDD')) is not null",
     "select make_usage_partition($1::text::date)",
 );
-const MONTHS: [Part; 4] = [
+const MONTHS: [Part; 5] = [
     (
         "select to_regclass('usage_hourly_' || to_char($1::text::date, 'YYYYMM')) is not null",
         "select make_usage_month('usage_hourly', $1::text::date)",
@@ -32,6 +32,10 @@ const MONTHS: [Part; 4] = [
     (
         "select to_regclass('usage_operation_daily_' || to_char($1::text::date, 'YYYYMM')) is not null",
         "select make_usage_month('usage_operation_daily', $1::text::date)",
+    ),
+    (
+        "select to_regclass('usage_meter_hourly_' || to_char($1::text::date, 'YYYYMM')) is not null",
+        "select make_usage_month('usage_meter_hourly', $1::text::date)",
     ),
 ];
 
@@ -95,6 +99,8 @@ impl Store {
                  select distinct date_trunc('month', day::timestamp)::date::text from usage_operation_daily_other
                  union
                  select distinct date_trunc('month', hour at time zone 'UTC')::date::text from usage_brief_other
+                 union
+                 select distinct date_trunc('month', hour at time zone 'UTC')::date::text from usage_meter_hourly_other
              ) as months",
         )
         .bind(MOST_STRAYS)

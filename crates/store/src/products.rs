@@ -8,7 +8,7 @@ mod visible;
 mod write;
 
 pub use secrets::SealedSecret;
-pub use visible::{KeyedOperation, VisibleProduct};
+pub use visible::{KeyedOperation, VisibleMeter, VisibleProduct};
 
 use crate::{
     Store, StoreError,

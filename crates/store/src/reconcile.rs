@@ -5,6 +5,7 @@
 //! - `sequence`: the numbers of each lane follow each other, each once, but for those that are accounted for (`usage_gaps`).
 //! - `hourly`: the hourly roll-ups, each sum of each row, against the events.
 //! - `daily`: the sums of whole days, against the hourly ones. Its hour is the day's first.
+//! - `meters`: the hourly roll-ups of meters besides units, against the events.
 //! - `invoice`: the lines of the invoices whose period ended in the range, against the events.
 
 mod findings;

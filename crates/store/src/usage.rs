@@ -9,6 +9,7 @@
 
 mod billable;
 mod events;
+mod meters;
 mod operators;
 mod query;
 mod request_log;
@@ -17,6 +18,7 @@ mod totals;
 
 pub use billable::UsedUnits;
 pub use events::{EventPage, StoredEvent};
+pub use meters::{MeterAnswer, MeterQuery, MeterRow};
 pub use operators::PartnerUsage;
 pub use query::{Dimension, Group, MOST_ROWS, UsageAnswer, UsageQuery, UsageRow, Window};
 pub use request_log::{LoggedRequest, Place, RequestFilter, RequestPage};

@@ -43,6 +43,7 @@ pub const RULES: &[Rule] = &[
     rule(Method::GET, "/api/usage", Whose::Partner, Scope::UsageRead),
     rule(Method::GET, "/api/usage/series", Whose::Partner, Scope::UsageRead),
     rule(Method::GET, "/api/usage/query", Whose::Partner, Scope::UsageRead),
+    rule(Method::GET, "/api/usage/meters", Whose::Partner, Scope::UsageRead),
     rule(Method::GET, "/api/export/usage", Whose::Provider, Scope::PartnersRead),
     rule(Method::GET, "/api/teams", Whose::Partner, Scope::KeysRead),
     rule(Method::POST, "/api/teams", Whose::Partner, Scope::KeysWrite),

@@ -20,7 +20,7 @@ use std::{
 };
 use store::{
     Store, StoreError,
-    usage::{Dimension, UsageAnswer, UsageFilter, UsageQuery, UsageRow, Window},
+    usage::{Dimension, Group, UsageAnswer, UsageFilter, UsageQuery, UsageRow, Window},
 };
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
@@ -57,15 +57,32 @@ pub struct GroupOut {
     name: String,
 }
 
+impl GroupOut {
+    pub fn new(dimension: Dimension, group: Group) -> Self {
+        let id = group.id.and_then(|id| id_text(dimension, id));
+        Self { by: dimension.code(), id, code: group.code, name: group.name }
+    }
+
+    /// As [`columns`] has them.
+    pub fn cells(&self) -> [String; 3] {
+        [self.id.clone().unwrap_or_default(), self.code.clone(), self.name.clone()]
+    }
+}
+
+/// The columns of a file that say where a window begins and ends, and what the row is of.
+pub fn columns(by: &[Dimension]) -> Vec<String> {
+    let mut columns = vec!["from".to_owned(), "to".to_owned()];
+    for dimension in by {
+        let code = dimension.code();
+        columns.extend([format!("{code}_id"), format!("{code}_code"), format!("{code}_name")]);
+    }
+    columns
+}
+
 impl RowOut {
     pub fn new(by: &[Dimension], windows: &[Period], row: UsageRow) -> Self {
         let window = windows.get(row.window).copied();
-        let groups = by.iter().zip(row.groups).map(|(dimension, group)| GroupOut {
-            by: dimension.code(),
-            id: group.id.and_then(|id| id_text(*dimension, id)),
-            code: group.code,
-            name: group.name,
-        });
+        let groups = by.iter().zip(row.groups).map(|(dimension, group)| GroupOut::new(*dimension, group));
         Self {
             from: window.map_or(Timestamp::UNIX_EPOCH, |window| window.start),
             to: window.map_or(Timestamp::UNIX_EPOCH, |window| window.end),
@@ -76,9 +93,7 @@ impl RowOut {
 
     fn cells(&self) -> Vec<String> {
         let mut cells = vec![self.from.to_string(), self.to.to_string()];
-        for group in &self.groups {
-            cells.extend([group.id.clone().unwrap_or_default(), group.code.clone(), group.name.clone()]);
-        }
+        cells.extend(self.groups.iter().flat_map(GroupOut::cells));
         cells.extend(self.total.cells());
         cells.extend(self.total.times());
         cells
@@ -105,11 +120,7 @@ impl Lines {
         if self == Self::Jsonl {
             return String::new();
         }
-        let mut columns = vec!["from".to_owned(), "to".to_owned()];
-        for dimension in by {
-            let code = dimension.code();
-            columns.extend([format!("{code}_id"), format!("{code}_code"), format!("{code}_name")]);
-        }
+        let mut columns = columns(by);
         columns.extend(super::usage::SUMS.into_iter().chain(["p50_us", "p95_us", "p99_us"]).map(str::to_owned));
         Csv::new(&columns.iter().map(String::as_str).collect::<Vec<_>>()).into_text()
     }

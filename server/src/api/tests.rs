@@ -1,6 +1,7 @@
 //! The REST API as a whole, on a real Postgres.
 
 mod events;
+mod meters;
 mod unknown_requests;
 mod usage;
 

@@ -109,6 +109,70 @@ pub struct QueryParams {
     _partner: Option<String>,
 }
 
+/// What was measured besides units, cut and broken down how.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MeterParams {
+    /// From this instant on (RFC 3339). The begin of the current billing period where it is left out.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(super) from: Option<Timestamp>,
+    /// Up to this instant. Now, where it is left out.
+    #[param(value_type = Option<String>, format = DateTime)]
+    pub(super) to: Option<Timestamp>,
+    /// What the range is cut into, in local time: `total`, `hour`, `day`, `week` (from Monday on) or `month`; `total` where it
+    /// is left out.
+    #[param(value_type = Option<String>, pattern = "^(total|hour|day|week|month)$")]
+    #[serde(default)]
+    pub(super) window: Window,
+    /// IANA name of the time zone in which windows begin, as `Pacific/Auckland`. The partner's own where it is left out.
+    pub(super) time_zone: Option<String>,
+    /// Up to two of `product`, `operation`, `app`, `key`, `team`, `member`, `environment` and `plan_version`, with a comma between
+    /// them. Gauges are told by product and environment only, and left out of other breakdowns.
+    #[param(pattern = "^[a-z_]+(,[a-z_]+)?$")]
+    pub(super) by: Option<String>,
+    /// The code of one meter; all of them where it is left out.
+    #[param(pattern = "^[a-z0-9-]{1,64}$")]
+    pub(super) meter: Option<String>,
+    /// `live` or `test`; both where it is left out.
+    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
+    environment: Option<Environment>,
+    #[param(value_type = Option<String>, pattern = "^product_[0-9a-f]{32}$")]
+    product: Option<ProductId>,
+    #[param(value_type = Option<String>, pattern = "^op_[0-9a-f]{32}$")]
+    operation: Option<OperationId>,
+    #[param(value_type = Option<String>, pattern = "^app_[0-9a-f]{32}$")]
+    app: Option<AppId>,
+    #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
+    key: Option<KeyId>,
+    #[param(value_type = Option<String>, pattern = "^team_[0-9a-f]{32}$")]
+    team: Option<TeamId>,
+    #[param(value_type = Option<String>, pattern = "^member_[0-9a-f]{32}$")]
+    member: Option<MemberId>,
+    /// `json`, `csv` or `jsonl` (one JSON object on each line).
+    #[param(inline)]
+    #[serde(default)]
+    pub(super) format: RowFormat,
+    /// For the provider's tokens: whose usage.
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
+    #[serde(rename = "partner")]
+    _partner: Option<String>,
+}
+
+impl MeterParams {
+    pub(super) const fn filter(&self) -> UsageFilter {
+        UsageFilter {
+            environment: self.environment,
+            product: self.product,
+            operation: self.operation,
+            app: self.app,
+            key: self.key,
+            team: self.team,
+            member: self.member,
+            ..UsageFilter::EVERYTHING
+        }
+    }
+}
+
 /// Which usage of all partners.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
@@ -315,7 +379,7 @@ pub async fn export(call: ProviderCall, Params(params): Params<ExportParams>) ->
 }
 
 /// Dimensions with commas between them. A partner has no other partners.
-fn dimensions(text: &str) -> Result<Vec<Dimension>, Problem> {
+pub(super) fn dimensions(text: &str) -> Result<Vec<Dimension>, Problem> {
     let named = text.split(',').map(str::trim).filter(|code| !code.is_empty());
     let by = named.map(str::parse).collect::<Result<Vec<Dimension>, _>>()?;
     if by.contains(&Dimension::Partner) {
@@ -366,7 +430,7 @@ impl UsageParams {
 }
 
 /// The begin of the running billing period, or of the last thirty days where there is no subscription.
-async fn period_start(call: &PartnerCall) -> Result<Timestamp, Problem> {
+pub(super) async fn period_start(call: &PartnerCall) -> Result<Timestamp, Problem> {
     let subscription = call.state.store.subscription(call.partner).await?;
     let period = subscription.and_then(|subscription| subscription.cycle().period_at(call.now).ok());
     Ok(period.map_or(call.now - SignedDuration::from_hours(30 * 24), |period| period.start))

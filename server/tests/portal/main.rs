@@ -10,6 +10,7 @@ mod figures;
 mod headers;
 mod keyed_operations;
 mod markup;
+mod meters;
 mod origin;
 mod portal;
 mod same_answers;

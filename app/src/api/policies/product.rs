@@ -4,9 +4,9 @@ use super::typed::Typed;
 use crate::form::Failure;
 use domain::policy::{
     AllowanceOutage, Authentication, Breaker, Cache, CachePrice, Counted, CountedRefusals, Counting, HealthCheck,
-    Idempotency, Issuer, Policy, Proof, Retry, StatusClass, Target, Timeouts, Upstream,
+    Idempotency, Issuer, Meter, MeterValue, Policy, Proof, Retry, StatusClass, Target, Timeouts, Told, Upstream,
 };
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 /// Rows that the form has for ways in, issuers and targets at most.
 const MOST_ROWS: usize = 50;
@@ -14,12 +14,14 @@ const MOST_ROWS: usize = 50;
 /// Reads the form; `there` gives what the form does not hold.
 pub(super) fn read(texts: &HashMap<String, String>, there: Policy) -> Result<Policy, Failure> {
     let mut typed = Typed::new(texts);
+    let (meters, rows) = meters(&mut typed);
     let policy = Policy {
         authentication: authentication(&mut typed),
         upstream: upstream(&mut typed),
         cache: typed.is_ticked("cache.on").then(|| cache(&mut typed)),
         counting: counting(&mut typed),
         idempotency: idempotency(&mut typed),
+        meters,
         allowance_outage: match typed.text("allowance_outage") {
             "open" => AllowanceOutage::Open { overdraft_units: typed.number("allowance_outage.units").unwrap_or(0) },
             _ => AllowanceOutage::Closed,
@@ -27,7 +29,9 @@ pub(super) fn read(texts: &HashMap<String, String>, there: Policy) -> Result<Pol
         max_body_bytes: typed.number("max_body_bytes"),
         operations: there.operations,
     };
-    typed.check(policy.problems())?;
+    let mut problems = policy.problems();
+    problems.iter_mut().for_each(|problem| problem.field = beside_its_row(&problem.field, &rows));
+    typed.check(problems)?;
     Ok(policy)
 }
 
@@ -143,9 +147,52 @@ fn idempotency(typed: &mut Typed<'_>) -> Idempotency {
     }
 }
 
+/// The meters that are written, and the row of each by its code.
+fn meters(typed: &mut Typed<'_>) -> (BTreeMap<String, Meter>, HashMap<String, usize>) {
+    let (mut meters, mut rows) = (BTreeMap::new(), HashMap::new());
+    for row in 0..MOST_ROWS {
+        let field = |name: &str| format!("meters.{row}.{name}");
+        let Some(code) = typed.some_text(&field("code")) else { continue };
+        let place = typed.text(&field("place")).to_owned();
+        let meter = Meter {
+            name: typed.text(&field("name")).to_owned(),
+            unit: typed.text(&field("unit")).to_owned(),
+            kind: typed.named(&field("kind")),
+            value: match typed.text(&field("value")) {
+                "weight" => MeterValue::Weight,
+                "bytes_in" => MeterValue::BytesIn,
+                "bytes_out" => MeterValue::BytesOut,
+                "milliseconds" => MeterValue::Milliseconds,
+                "header" => MeterValue::Header { name: place },
+                "json_field" => MeterValue::JsonField { pointer: place },
+                _ => MeterValue::Calls,
+            },
+            resource: typed.some_text(&field("resource")).map(|text| match text.starts_with('/') {
+                true => Told::JsonField { pointer: text },
+                false => Told::Header { name: text },
+            }),
+            operations: typed.list(&field("operations")).into_iter().collect(),
+        };
+        if meters.insert(code.clone(), meter).is_some() {
+            typed.tell(&field("code"), "There are two meters with this code; give each its own");
+        }
+        rows.insert(code, row);
+    }
+    (meters, rows)
+}
+
+/// A meter's place in the policy is its code, in the form its row.
+fn beside_its_row(field: &str, rows: &HashMap<String, usize>) -> String {
+    let Some(rest) = field.strip_prefix("meters.") else { return field.to_owned() };
+    let (code, part) = rest.split_once('.').unwrap_or((rest, "code"));
+    let part = if part == "value" && rows.contains_key(code) { "place" } else { part };
+    rows.get(code).map_or_else(|| field.to_owned(), |row| format!("meters.{row}.{part}"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use domain::usage::MeterKind;
 
     fn texts(pairs: &[(&str, &str)]) -> HashMap<String, String> {
         pairs.iter().map(|(field, text)| ((*field).to_owned(), (*text).to_owned())).collect()
@@ -187,6 +234,59 @@ mod tests {
             refusals: Some(CountedRefusals { codes, units: 3 }),
         };
         assert_eq!(read.counting, expected);
+    }
+
+    #[test]
+    fn meters_are_read_whole_and_their_mistakes_are_told_in_their_rows() {
+        let typed = [
+            ("authentication.accept.0", "key"),
+            ("meters.0.code", "tokens"),
+            ("meters.0.name", "Tokens"),
+            ("meters.0.unit", "token"),
+            ("meters.0.kind", "sum"),
+            ("meters.0.value", "json_field"),
+            ("meters.0.place", "/usage/tokens"),
+            ("meters.0.operations", "ask, draw"),
+            ("meters.2.code", "machines"),
+            ("meters.2.name", "Machines"),
+            ("meters.2.kind", "gauge"),
+            ("meters.2.value", "header"),
+            ("meters.2.place", "X-Level"),
+            ("meters.2.resource", "X-Machine"),
+        ];
+        let meters = read(&texts(&typed), Policy::default()).expect("a policy").meters;
+        let tokens = Meter {
+            name: "Tokens".to_owned(),
+            unit: "token".to_owned(),
+            kind: MeterKind::Sum,
+            value: MeterValue::JsonField { pointer: "/usage/tokens".to_owned() },
+            resource: None,
+            operations: ["ask".to_owned(), "draw".to_owned()].into(),
+        };
+        let machines = Meter {
+            name: "Machines".to_owned(),
+            unit: String::new(),
+            kind: MeterKind::Gauge,
+            value: MeterValue::Header { name: "X-Level".to_owned() },
+            resource: Some(Told::Header { name: "X-Machine".to_owned() }),
+            operations: Default::default(),
+        };
+        assert_eq!(meters, [("tokens".to_owned(), tokens), ("machines".to_owned(), machines)].into());
+
+        let typed = [
+            ("authentication.accept.0", "key"),
+            ("meters.1.code", "Tokens"),
+            ("meters.1.name", "Tokens"),
+            ("meters.3.code", "users"),
+            ("meters.3.kind", "unique"),
+            ("meters.3.value", "header"),
+            ("meters.4.code", "users"),
+            ("meters.4.name", "Users"),
+            ("meters.4.kind", "unique"),
+        ];
+        let Err(Failure(problems)) = read(&texts(&typed), Policy::default()) else { panic!("it has mistakes") };
+        let fields: Vec<&str> = problems.iter().map(|(field, _)| field.as_str()).collect();
+        assert_eq!(fields, ["meters.4.code", "meters.1.code", "meters.4.place"]);
     }
 
     #[test]

@@ -129,6 +129,11 @@ impl ProductSetup {
         for operation in self.policy.operations.keys() {
             check(format!("products.{code}.policy.operations.{operation}"), operation);
         }
+        for (meter, setup) in &self.policy.meters {
+            for operation in &setup.operations {
+                check(format!("products.{code}.policy.meters.{meter}.operations"), operation);
+            }
+        }
         for (plan, setup) in plans {
             for (index, grant) in setup.products.iter().enumerate().filter(|(_, grant)| grant.product == code) {
                 for (number, operation) in grant.operations.iter().flatten().enumerate() {

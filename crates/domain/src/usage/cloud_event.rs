@@ -43,7 +43,13 @@ fn data(event: &UsageEvent, standing: Standing<'_>) -> Value {
         _ => None,
     };
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let meter = |metered: &super::Metered| json!({"meter": metered.meter, "quantity": metered.quantity});
+    let meter = |metered: &super::Metered| {
+        let mut all = json!({"meter": metered.meter, "kind": metered.kind.code(), "quantity": metered.quantity});
+        if let Some(item) = metered.item {
+            all["item"] = Value::from(hex(item));
+        }
+        all
+    };
     let all = json!({
         "request_id": event.request_id,
         "node": standing.node,
@@ -80,7 +86,7 @@ fn data(event: &UsageEvent, standing: Standing<'_>) -> Value {
     Value::Object(all.into_iter().filter(|(_, value)| !value.is_null()).collect::<Map<_, _>>())
 }
 
-/// A trace id as its header has it.
+/// A trace id as its header has it, and an item.
 pub fn hex(trace_id: [u8; 16]) -> String {
     trace_id.iter().fold(String::new(), |mut text, byte| {
         let _ = write!(text, "{byte:02x}");

@@ -7,7 +7,8 @@
 //! partner, app, key: 16 bytes each | team?, member?, plan version?, product?, operation?: 16 bytes each, by flag
 //! units, bytes in, bytes out, duration, upstream: varint | request id, method, path: text
 //! then by flag: period: start and end in microseconds since 1970, i64 each | credits varint | epoch varint
-//!   | trace id: 16 bytes | region text | price rule text | meters: how many varint, each code text, kind u8 = 0, quantity i64
+//!   | trace id: 16 bytes | region text | price rule text | meters: how many varint, each code text, kind u8,
+//!     item 16 bytes where the kind's highest bit is set, quantity i64
 //! ```
 //!
 //! Version 1, which is read for ever: `flags u8` without the last five, and `at` as seconds i64 and nanoseconds i32.
@@ -17,7 +18,7 @@
 //!
 //! A number of a flag, an outcome or a refusal is never given a second meaning: spools outlive upgrades.
 
-use super::{Metered, Outcome, UsageEvent, whole_micros};
+use super::{MeterKind, Metered, Outcome, UsageEvent, whole_micros};
 use crate::{
     id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
@@ -51,8 +52,11 @@ const METERS: u16 = 4096;
 /// Whoever sets another one means something that this version does not know.
 const KNOWN: u16 = 8191;
 
-/// A meter's quantity is a number.
-const NUMBER: u8 = 0;
+/// A kind's number is its place. Only ever appended to.
+const KINDS: [MeterKind; 5] =
+    [MeterKind::Sum, MeterKind::Maximum, MeterKind::Latest, MeterKind::Unique, MeterKind::Gauge];
+/// Set in a kind where an item follows.
+const ITEM: u8 = 128;
 
 const SERVED: u8 = 0;
 const UPSTREAM_FAILED: u8 = 1;
@@ -153,9 +157,11 @@ pub fn encode<Text: AsRef<str>>(event: &UsageEvent<Text>, out: &mut Vec<u8>) {
     }
     if !event.meters.is_empty() {
         put_varint(event.meters.len() as u64, out);
-        for Metered { meter, quantity } in &event.meters {
+        for Metered { meter, kind, quantity, item } in &event.meters {
             put_text(meter.as_ref(), out);
-            out.push(NUMBER);
+            let number = (0..).zip(KINDS).find(|(_, known)| known == kind).map_or(0, |(number, _)| number);
+            out.push(number | if item.is_some() { ITEM } else { 0 });
+            out.extend_from_slice(item.as_ref().map_or(&[][..], |item| item));
             out.extend_from_slice(&quantity.to_le_bytes());
         }
     }
@@ -330,10 +336,11 @@ impl<'a> Rest<'a> {
         // Collected one by one: a count that the bytes do not hold takes no memory.
         let meter = |_| {
             let meter = self.text()?;
-            match self.array()? {
-                [NUMBER] => Ok(Metered { meter, quantity: i64::from_le_bytes(self.array()?) }),
-                [kind] => Err(bad(format!("a meter's kind {kind} is not known"))),
-            }
+            let [number] = self.array()?;
+            let kind = KINDS.get(usize::from(number & !ITEM)).copied();
+            let kind = kind.ok_or_else(|| bad(format!("a meter's kind {number} is not known")))?;
+            let item = if number & ITEM == 0 { None } else { Some(self.array()?) };
+            Ok(Metered { meter, kind, quantity: i64::from_le_bytes(self.array()?), item })
         };
         (0..count).map(meter).collect()
     }
@@ -395,7 +402,8 @@ pub(super) mod tests {
             (request_id, method, path) in (".{0,40}", "[A-Z]{0,16}", ".{0,200}"),
             (epoch, trace_id) in (any::<u64>(), prop::option::of(any::<[u8; 16]>())),
             (region, price_rule) in (".{0,20}", ".{0,40}"),
-            meters in prop::collection::vec((".{0,20}", any::<i64>()), 0..4),
+            meters in prop::collection::vec(
+                (".{0,20}", prop::sample::select(KINDS.to_vec()), any::<i64>(), prop::option::of(any::<[u8; 16]>())), 0..4),
         ) -> UsageEvent {
             UsageEvent {
                 at: Timestamp::new(seconds, micros * 1_000).expect("in range"),
@@ -412,9 +420,17 @@ pub(super) mod tests {
                     Period { start: at(start), end: at(start + seconds) }
                 }),
                 epoch, trace_id, region, price_rule,
-                meters: meters.into_iter().map(|(meter, quantity)| Metered { meter, quantity }).collect(),
+                meters: meters
+                    .into_iter()
+                    .map(|(meter, kind, quantity, item)| Metered { meter, kind, quantity, item })
+                    .collect(),
             }
         }
+    }
+
+    #[test]
+    fn every_kind_of_a_meter_has_a_number() {
+        assert!(MeterKind::ALL.iter().all(|kind| KINDS.contains(kind)));
     }
 
     #[test]

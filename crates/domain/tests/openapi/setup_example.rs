@@ -138,6 +138,10 @@ fn everything() -> (Value, Value) {
             "refusals": {"codes": ["limit-exceeded", "missing-scope"], "units": 3},
         },
         "idempotency": {"keep_seconds": 61, "max_body_bytes": 5, "max_request_bytes": 4},
+        "meters": {"tokens": {
+            "name": "Tokens", "unit": "token", "kind": "gauge", "value": {"header": {"name": "n"}},
+            "resource": {"json_field": {"pointer": "/p"}}, "operations": ["pay"],
+        }},
         "allowance_outage": {"open": {"overdraft_units": 1}},
         "max_body_bytes": 1,
         "operations": {"pay": {

@@ -9,6 +9,7 @@ use crate::{
     cache,
     cost::Cost,
     counting::Counting,
+    measure::Measure,
     observe::{PlanMetrics, ProductMetrics},
     respond,
     router::Router,
@@ -128,13 +129,19 @@ fn product(from: &product::Product, upstream: Option<Upstream>, entry: Option<Bo
 fn compile_operation(from: &product::Operation, policy: &Policy) -> Operation {
     let own = policy.operation(&from.code);
     let cost = own.and_then(|own| own.cost.as_ref());
+    let compiled = cost.map(Cost::new);
+    let meters = Measure::all(policy, &from.code);
+    let told = || meters.iter().flat_map(Measure::told);
     Operation {
         id: from.id,
         method: Method::from_bytes(from.method.as_bytes()).unwrap_or(Method::TRACE),
         path: from.path.clone(),
         weight: u64::from(from.weight),
         reserved: u64::from(from.weight.max(cost.map_or(0, policy::Cost::reserve))),
-        cost: cost.map(Cost::new),
+        reads_answer: cost.is_some() || told().next().is_some(),
+        reads_json: compiled.as_ref().is_some_and(Cost::is_json) || told().any(|told| told.is_json()),
+        cost: compiled,
+        meters,
         price_rule: price_rule(from.weight, cost),
         gates: own.map_or_else(Vec::new, |own| own.gates.clone()),
         scope: own.and_then(|own| own.scope.clone()),

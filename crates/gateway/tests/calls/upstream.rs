@@ -126,7 +126,14 @@ impl Upstream {
                 *response.status_mut() = StatusCode::NOT_MODIFIED;
                 *response.body_mut() = full("");
             }
-            "/echo" => *response.body_mut() = request.into_body().map_err(std::io::Error::other).boxed(),
+            "/echo" => {
+                for name in ["content-type", "cache-control", "x-tokens"] {
+                    if let Some(value) = request.headers().get(name) {
+                        response.headers_mut().insert(name, value.clone());
+                    }
+                }
+                *response.body_mut() = request.into_body().map_err(std::io::Error::other).boxed();
+            }
             "/count" => {
                 let collected = request.into_body().collect().await.map_err(std::io::Error::other)?;
                 *self.trailers.lock().expect("no panic") = collected.trailers().cloned();

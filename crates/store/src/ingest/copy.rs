@@ -5,7 +5,7 @@
 
 use super::signed;
 use crate::give_way;
-use domain::usage::{Metered, Outcome, UsageEvent, whole_micros};
+use domain::usage::{MeterKind, Metered, Outcome, UsageEvent, cloud_event::hex, whole_micros};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
@@ -134,8 +134,12 @@ impl Row<'_> {
     }
 }
 
-/// A list of pairs, which keeps its order.
+/// A list, which keeps its order, of code and quantity; with the kind where it is no sum, and the item where there is one.
 fn meters_text(meters: &[Metered]) -> String {
-    let pair = |metered: &Metered| serde_json::json!([metered.meter, metered.quantity]);
-    serde_json::Value::Array(meters.iter().map(pair).collect()).to_string().replace("\\u0000", "\u{fffd}")
+    let one = |metered: &Metered| match (metered.kind, metered.item) {
+        (MeterKind::Sum, None) => serde_json::json!([metered.meter, metered.quantity]),
+        (kind, None) => serde_json::json!([metered.meter, metered.quantity, kind.code()]),
+        (kind, Some(item)) => serde_json::json!([metered.meter, metered.quantity, kind.code(), hex(item)]),
+    };
+    serde_json::Value::Array(meters.iter().map(one).collect()).to_string().replace("\\u0000", "\u{fffd}")
 }

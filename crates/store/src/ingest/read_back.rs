@@ -8,7 +8,7 @@ use crate::{
 use domain::{
     id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     period::Period,
-    usage::{Metered, Outcome, UsageEvent},
+    usage::{MeterKind, Metered, Outcome, UsageEvent},
 };
 use sqlx::{Row as _, postgres::PgRow};
 use std::ops::Range;
@@ -95,7 +95,24 @@ pub(crate) fn event(row: &PgRow) -> Result<UsageEvent, sqlx::Error> {
 }
 
 fn meters(row: &PgRow) -> Result<Vec<Metered>, sqlx::Error> {
-    let held: Option<sqlx::types::Json<Vec<(String, i64)>>> = row.try_get("meters")?;
-    let metered = |(meter, quantity)| Metered { meter, quantity };
-    Ok(held.map_or_else(Vec::new, |held| held.0.into_iter().map(metered).collect()))
+    let held: Option<sqlx::types::Json<Vec<Held>>> = row.try_get("meters")?;
+    let metered = |held: Held| {
+        let (meter, quantity, kind, item) = match held {
+            Held::Sum(meter, quantity) => (meter, quantity, MeterKind::Sum, None),
+            Held::Plain(meter, quantity, kind) => (meter, quantity, kind, None),
+            Held::Item(meter, quantity, kind, item) => (meter, quantity, kind, Some(item)),
+        };
+        let item = item.map(|item| u128::from_str_radix(&item, 16).map(u128::to_be_bytes)).transpose();
+        Ok(Metered { meter, kind, quantity, item: item.map_err(|error| unreadable("meters", error))? })
+    };
+    held.map_or_else(|| Ok(Vec::new()), |held| held.0.into_iter().map(metered).collect())
+}
+
+/// As [`super::copy`] writes it.
+#[derive(serde::Deserialize)]
+#[serde(untagged)]
+enum Held {
+    Sum(String, i64),
+    Plain(String, i64, MeterKind),
+    Item(String, i64, MeterKind, String),
 }

@@ -1,5 +1,6 @@
 //! Exactly once, and nothing ever refused for what an event holds.
 
+mod meters;
 mod order;
 
 use super::*;
@@ -12,7 +13,7 @@ use domain::{
     key_text::Environment,
     period::Period,
     refusal::Code,
-    usage::{Metered, Outcome, wire},
+    usage::{MeterKind, Metered, Outcome, wire},
 };
 use uuid::Uuid;
 
@@ -344,9 +345,15 @@ async fn a_stored_event_gives_back_the_bytes_that_the_usage_log_has_of_it() {
         trace_id: Some([0x4b; 16]),
         price_rule: "header:x-units".to_owned(),
         // An order that a JSON object would not keep.
-        meters: [("tokens", i64::MAX), ("a", -1), ("tokens", 0), ("\"\u{e9}\\", 1)]
-            .map(|(meter, quantity)| Metered { meter: meter.to_owned(), quantity })
-            .to_vec(),
+        meters: [
+            ("tokens", MeterKind::Sum, i64::MAX, None),
+            ("a", MeterKind::Latest, -1, None),
+            ("tokens", MeterKind::Gauge, 0, Some([0; 16])),
+            ("\"\u{e9}\\", MeterKind::Unique, 1, Some([0xAB; 16])),
+            ("a", MeterKind::Sum, 1, Some([1; 16])),
+        ]
+        .map(|(meter, kind, quantity, item)| Metered { meter: meter.to_owned(), kind, quantity, item })
+        .to_vec(),
         ..plain.clone()
     };
     let mut events = vec![plain, full.clone(), UsageEvent { at: at("1969-12-31T23:59:59.000001Z"), ..full.clone() }];

@@ -28,6 +28,19 @@ pub struct VisibleProduct {
     pub keyed: BTreeMap<String, KeyedOperation>,
     /// Which calls cost units, in words.
     pub counting: String,
+    /// What else is measured of the operations that the partner may know of.
+    pub meters: Vec<VisibleMeter>,
+}
+
+/// A meter, in words.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VisibleMeter {
+    pub code: String,
+    pub name: String,
+    /// What one is called; may be empty.
+    pub unit: String,
+    /// What it measures.
+    pub sentence: String,
 }
 
 /// What an operation says of Idempotency-Keys.
@@ -127,7 +140,13 @@ fn look(row: &PgRow, terms: Option<&PlanTerms>) -> Result<Option<VisibleProduct>
     }
     let Json(policy): Json<Policy> = row.try_get("policy")?;
     let (operations, keyed, counting) = (Vec::new(), BTreeMap::new(), policy.counting_sentence());
-    let mut product = VisibleProduct { line, grant, operations, keyed, counting };
+    let mut product = VisibleProduct { line, grant, operations, keyed, counting, meters: Vec::new() };
+    for (code, meter) in policy.meters {
+        if meter.operations.is_empty() || meter.operations.iter().any(|operation| product.may_know_of(operation)) {
+            let sentence = meter.sentence();
+            product.meters.push(VisibleMeter { code, name: meter.name, unit: meter.unit, sentence });
+        }
+    }
     for (code, operation) in policy.operations {
         if !product.may_know_of(&code) {
             continue;

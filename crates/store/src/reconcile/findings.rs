@@ -16,11 +16,12 @@ pub enum Kind {
     Sequence,
     Hourly,
     Daily,
+    Meters,
     Invoice,
 }
 
 impl Kind {
-    pub const ALL: [Self; 5] = [Self::Gateway, Self::Sequence, Self::Hourly, Self::Daily, Self::Invoice];
+    pub const ALL: [Self; 6] = [Self::Gateway, Self::Sequence, Self::Hourly, Self::Daily, Self::Meters, Self::Invoice];
 
     /// As the table and the command line have it.
     pub const fn code(self) -> &'static str {
@@ -29,6 +30,7 @@ impl Kind {
             Self::Sequence => "sequence",
             Self::Hourly => "hourly",
             Self::Daily => "daily",
+            Self::Meters => "meters",
             Self::Invoice => "invoice",
         }
     }
@@ -38,7 +40,7 @@ impl Kind {
         match self {
             Self::Gateway => ("the gateway counted", "the events say"),
             Self::Sequence => ("there should be", "there are"),
-            Self::Hourly => ("the events say", "the roll-up has"),
+            Self::Hourly | Self::Meters => ("the events say", "the roll-up has"),
             Self::Daily => ("the hours say", "the day has"),
             Self::Invoice => ("the events say", "the invoice has"),
         }

@@ -45,6 +45,7 @@ pub(super) const fn of(kind: Kind) -> &'static str {
         Kind::Sequence => SEQUENCE,
         Kind::Hourly => HOURLY,
         Kind::Daily => DAILY,
+        Kind::Meters => METERS,
         Kind::Invoice => INVOICE,
     }
 }
@@ -209,6 +210,46 @@ const DAILY: &str = concat!(
          from compared where expected <> actual
      )",
     answer!("5")
+);
+
+const METERS: &str = concat!(
+    "with said as (
+         select e.partner_id, date_trunc('hour', e.at, 'UTC') as hour,
+             coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') as product_id, m.meter, m.kind, e.environment,
+             coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, e.app_id, e.key_id,
+             coalesce(e.team_id, '00000000-0000-0000-0000-000000000000') as team_id,
+             coalesce(e.member_id, '00000000-0000-0000-0000-000000000000') as member_id,
+             coalesce(e.plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, m.item, m.quantity, e.at,
+             e.node, e.lane, e.sequence
+         from usage_upkeep, usage_events e cross join lateral usage_meters(e.meters) as m
+         where e.meters is not null and e.at >= greatest($1, daily_from) and e.at < $2
+             and e.at >= case e.environment when 'live' then live_from else test_from end
+     ), events as (
+         select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
+             plan_version_id, item, array[count(*), sum(quantity), max(quantity), (array_agg(quantity
+                 order by at desc, node collate \"C\" desc, lane desc, sequence desc, quantity desc))[1]]::numeric[] as numbers
+         from said group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
+     ), rolled_up as (
+         select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
+             plan_version_id, item, array[events, total, maximum, latest]::numeric[] as numbers
+         from usage_upkeep, usage_meter_hourly
+         where hour >= greatest($1, daily_from) and hour < $2
+             and hour >= case environment when 'live' then live_from else test_from end
+     ), compared as (
+         select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
+             plan_version_id, item, coalesce(e.numbers, array[0, 0, 0, 0]::numeric[]) as expected,
+             coalesce(r.numbers, array[0, 0, 0, 0]::numeric[]) as actual
+         from events e full join rolled_up r using (partner_id, hour, product_id, meter, kind, environment, operation_id, app_id,
+             key_id, team_id, member_id, plan_version_id, item)
+     ), differing as (
+         select partner_id, hour, '' as node, -1 as lane,
+             format('%s, product %s, %s, operation %s, app %s, key %s, team %s, member %s, plan version %s, item %s', environment,
+                 product_id, kind, operation_id, app_id, key_id, team_id, member_id, plan_version_id, encode(item, 'hex')) as place,
+             array[meter || ': events', meter || ': total', meter || ': maximum', meter || ': latest'] as meters,
+             expected::text[] as expected, actual::text[] as actual
+         from compared where expected <> actual
+     )",
+    answer!("4")
 );
 
 const INVOICE: &str = concat!(

@@ -4,11 +4,14 @@ use super::*;
 use crate::{
     ingest::{
         Position,
-        tests::{at, event, partner},
+        tests::{at, event, partner, take_in},
     },
     test_db::{self, TestStore},
 };
-use domain::{key_text::Environment, usage::UsageEvent};
+use domain::{
+    key_text::Environment,
+    usage::{MeterKind, Metered, UsageEvent},
+};
 
 const HOUR: &str = "2026-03-01T10:00:00Z";
 
@@ -328,4 +331,39 @@ async fn a_lane_that_had_told_more_than_is_known_here_begins_anew() {
     assert_eq!(findings(&store).await, [], "only what it counted since is compared");
     sql(&store, "update usage_upkeep set live_from = '2026-03-01T12:00:00Z'").await;
     assert_eq!(store.forget_tallies().await.expect("gone"), 1);
+}
+
+#[tokio::test]
+async fn a_meter_that_is_changed_is_found_by_its_name() {
+    let said = |minute: &str, quantity| {
+        let metered = Metered { meter: "tokens".to_owned(), kind: MeterKind::Sum, quantity, item: None };
+        UsageEvent { meters: vec![metered], ..event(at(&format!("2026-03-01T10:{minute}:00Z")), "r") }
+    };
+    let cases: [(&'static str, &[&str]); 5] = [
+        ("update usage_meter_hourly set total = total + 1", &["tokens: total 7 -> 8"]),
+        ("update usage_meter_hourly set maximum = 9", &["tokens: maximum 5 -> 9"]),
+        ("update usage_meter_hourly set latest = 3", &["tokens: latest 2 -> 3"]),
+        (
+            "delete from usage_meter_hourly",
+            &["tokens: events 2 -> 0", "tokens: latest 2 -> 0", "tokens: maximum 5 -> 0", "tokens: total 7 -> 0"],
+        ),
+        (
+            "update usage_events set meters = '[[\"tokens\", 6]]' where sequence = 0",
+            &["tokens: maximum 6 -> 5", "tokens: total 8 -> 7"],
+        ),
+    ];
+    for (statement, expected) in cases {
+        let store = test_db::store().await;
+        take_in(&store, "a", vec![said("10", 5), said("20", 2)]).await;
+        let now = at("2026-03-01T14:00:00Z");
+        let done = store.reconcile_all(day(), &[Kind::Meters], now).await.expect("compared");
+        assert_eq!((done.findings.len(), done.compared), (0, 4));
+        sql(&store, statement).await;
+        let done = store.reconcile_all(day(), &[Kind::Meters], now).await.expect("compared");
+        let named = |finding: &Finding| format!("{} {} -> {}", finding.meter, finding.expected, finding.actual);
+        let mut told: Vec<String> = done.findings.iter().map(named).collect();
+        told.sort();
+        assert_eq!(told, expected, "{statement}");
+        assert!(done.findings.iter().all(|found| found.partner == Some(partner()) && found.hour == at(HOUR)));
+    }
 }

@@ -157,6 +157,14 @@ impl Store {
             tx.commit().await?;
             // A transaction for each table: whoever reads both would else wait for us, and we for them.
             let Some((mut tx, _)) = self.begin_alone().await? else { return Ok(()) };
+            drop_partition(&mut tx, &name.replace("usage_daily", "usage_meter_hourly")).await?;
+            sqlx::query("delete from usage_meter_hourly_other where hour < $1")
+                .bind(Ts(ends))
+                .execute(&mut *tx)
+                .await?;
+            drop_levels(&mut tx, ends).await?;
+            tx.commit().await?;
+            let Some((mut tx, _)) = self.begin_alone().await? else { return Ok(()) };
             drop_partition(&mut tx, &name).await?;
             sqlx::query("delete from usage_daily_other where day < ($1::timestamptz at time zone 'UTC')::date")
                 .bind(Ts(ends))
@@ -172,7 +180,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
             tx.commit().await?;
-            dropped.partitions += 3;
+            dropped.partitions += 4;
         }
         Ok(())
     }
@@ -239,6 +247,20 @@ async fn raise(tx: &mut Transaction<'_, Postgres>, class: Class, to: Timestamp) 
 
 async fn drop_partition(tx: &mut Transaction<'_, Postgres>, name: &str) -> Result<(), sqlx::Error> {
     sqlx::query("select drop_usage_part($1)").bind(name).execute(&mut **tx).await?;
+    Ok(())
+}
+
+/// Levels from before that, but for those that still held then.
+async fn drop_levels(tx: &mut Transaction<'_, Postgres>, before: Timestamp) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "delete from usage_gauge_levels l where l.at < $1 and exists (
+             select from usage_gauge_levels n where n.partner_id = l.partner_id and n.product_id = l.product_id and n.meter = l.meter
+                 and n.environment = l.environment and n.item = l.item and n.at <= $1
+                 and (n.at, n.node, n.lane, n.sequence) > (l.at, l.node, l.lane, l.sequence))",
+    )
+    .bind(Ts(before))
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }
 

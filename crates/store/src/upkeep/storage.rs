@@ -51,11 +51,12 @@ impl Store {
                      when 'usage_hourly' then (select count(*) from usage_hourly_other)
                      when 'usage_daily' then (select count(*) from usage_daily_other)
                      when 'usage_operation_daily' then (select count(*) from usage_operation_daily_other)
-                     else (select count(*) from usage_brief_other)
+                     when 'usage_brief' then (select count(*) from usage_brief_other)
+                     else (select count(*) from usage_meter_hourly_other)
                  end as stray_rows
              from pg_inherits i join pg_class parent on parent.oid = i.inhparent
              where i.inhparent in ('usage_events'::regclass, 'usage_hourly'::regclass, 'usage_daily'::regclass,
-                 'usage_operation_daily'::regclass, 'usage_brief'::regclass)
+                 'usage_operation_daily'::regclass, 'usage_brief'::regclass, 'usage_meter_hourly'::regclass)
              group by parent.relname order by parent.relname",
         )
         .fetch_all(&mut *connection)

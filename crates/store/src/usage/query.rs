@@ -252,6 +252,8 @@ macro_rules! name_of {
     };
 }
 
+pub(in crate::usage) use {code_of, id_of, name_of};
+
 macro_rules! usage {
     ($who:ident) => {
         from_used!(
@@ -318,7 +320,7 @@ impl Store {
     }
 }
 
-fn windows(query: &UsageQuery<'_>) -> Result<Vec<Period>, StoreError> {
+pub(super) fn windows(query: &UsageQuery<'_>) -> Result<Vec<Period>, StoreError> {
     let Period { start, end } = query.range;
     let unit = match query.window {
         Window::Total => return Ok(vec![query.range]),

@@ -5,11 +5,13 @@ use crate::{components::*, flash::Flash};
 use domain::{
     id::ProductId,
     policy::{
-        AllowanceOutage, Authentication, Cache, CachePrice, Counted, Counting, HealthCheck, Issuer, Policy, Proof,
-        Protocol, StatusClass, Upstream, countable_refusals,
+        AllowanceOutage, Authentication, Cache, CachePrice, Counted, Counting, HealthCheck, Issuer, Meter, MeterValue,
+        Policy, Proof, Protocol, StatusClass, Told, Upstream, countable_refusals,
     },
+    usage::MeterKind,
 };
 use leptos::prelude::*;
+use std::collections::BTreeMap;
 
 const FORM: &str = "policies/product";
 
@@ -36,6 +38,7 @@ pub(super) fn ProductPolicyForm(id: ProductId, policy: Policy, flash: Flash) -> 
     let trouble = trouble(&fields, &policy.upstream);
     let told = policy.counting_sentence();
     let counting = counting(&fields, &policy.counting);
+    let meters = meters(&fields, &policy.meters);
     let cache = cache(&fields, policy.cache);
     let (keep, longest) = (policy.idempotency.keep_seconds, policy.idempotency.max_body_bytes);
     let request = fields.value("idempotency.max_request_bytes", policy.idempotency.max_request_bytes);
@@ -97,6 +100,12 @@ pub(super) fn ProductPolicyForm(id: ProductId, policy: Policy, flash: Flash) -> 
             <FormSection title="What counts" description="Which calls cost units. Our own errors never do. Partners read the rule on the product's page and on their invoices.">
                 {counting}
                 <p class="field-hint">"Partners read now: " {told}</p>
+            </FormSection>
+            <FormSection
+                title="Meters"
+                description="What is measured of calls that count, besides units: what the API says in a header, which is not passed on, or in its JSON, or what the gateway knows itself. Whole numbers. A row without a code is none."
+            >
+                {meters}
             </FormSection>
             <FormSection title="Cache" description="Answers are kept by what they say of themselves (RFC 9111), for each partner apart.">{cache}</FormSection>
             <FormSection title="Idempotency-Key" description="For operations that take the header.">
@@ -344,6 +353,58 @@ fn counting(fields: &Fields, own: &Counting) -> AnyView {
     );
     view! { {classes} {interrupted} <FormRow>{replays} {replayed}</FormRow> <FormRow>{codes} {each}</FormRow> }
         .into_any()
+}
+
+const VALUES: [(&str, &str); 7] = [
+    ("calls", "1 for each call"),
+    ("weight", "The operation's weight"),
+    ("bytes_in", "Bytes of the request's body"),
+    ("bytes_out", "Bytes of the answer's body"),
+    ("milliseconds", "Milliseconds until the answer begins"),
+    ("header", "A header of the answer"),
+    ("json_field", "A field of the answer's JSON"),
+];
+
+fn meters(fields: &Fields, own: &BTreeMap<String, Meter>) -> AnyView {
+    let kinds = MeterKind::ALL.map(|kind| (kind.code(), kind.describe()));
+    let own: Vec<_> = own.iter().collect();
+    let rows = (0..own.len() + 2).map(|row| {
+        let there = own.get(row);
+        let field = |name: &str| format!("meters.{row}.{name}");
+        let text = |name: &str, label: &str, own: Option<String>, hint: &str| {
+            fields.text(&field(name), label, fields.any(&field(name), own.filter(|text| !text.is_empty())), hint)
+        };
+        let of = |read: fn(&Meter) -> String| there.map(|(_, meter)| read(meter));
+        let code = text("code", "Meter", there.map(|(code, _)| (*code).clone()), "A code, as tokens");
+        let name = text("name", "Name", of(|meter| meter.name.clone()), "For partners, as Tokens");
+        let unit = text("unit", "Unit", of(|meter| meter.unit.clone()), "What one is called, as token");
+        let kind = there.map_or(MeterKind::Sum, |(_, meter)| meter.kind).code();
+        let kind = fields.choice(&field("kind"), "Of many calls", fields.value(&field("kind"), kind), &kinds);
+        let (value, place) = match there.map(|(_, meter)| &meter.value) {
+            None | Some(MeterValue::Calls) => ("calls", None),
+            Some(MeterValue::Weight) => ("weight", None),
+            Some(MeterValue::BytesIn) => ("bytes_in", None),
+            Some(MeterValue::BytesOut) => ("bytes_out", None),
+            Some(MeterValue::Milliseconds) => ("milliseconds", None),
+            Some(MeterValue::Header { name }) => ("header", Some(name.clone())),
+            Some(MeterValue::JsonField { pointer }) => ("json_field", Some(pointer.clone())),
+        };
+        let value = fields.choice(&field("value"), "Of each call", fields.value(&field("value"), value), &VALUES);
+        let place = text("place", "Header or field", place, "As X-Tokens or /usage/tokens");
+        let resource = there.and_then(|(_, meter)| meter.resource.as_ref()).map(|told| match told {
+            Told::Header { name } => name.clone(),
+            Told::JsonField { pointer } => pointer.clone(),
+        });
+        let resource = text("resource", "Level of", resource, "Of a level: the header or field that names the thing");
+        let operations = there.map(|(_, meter)| meter.operations.iter().cloned().collect::<Vec<_>>().join(", "));
+        let operations = text("operations", "Operations", operations, "Their codes; empty: all");
+        view! {
+            <FormRow>{code} {name} {unit}</FormRow>
+            <FormRow>{value} {place} {kind}</FormRow>
+            <FormRow>{resource} {operations}</FormRow>
+        }
+    });
+    rows.collect_view().into_any()
 }
 
 fn cache(fields: &Fields, own: Option<Cache>) -> AnyView {

@@ -1,0 +1,132 @@
+//! What was measured besides units. The figures are those of the dashboard.
+
+use super::{
+    csv::Csv,
+    extract::Params,
+    guard::PartnerCall,
+    problem::Problem,
+    rows::{GroupOut, Lines, columns},
+    usage::{MeterParams, RowFormat, dimensions, period_start, range},
+};
+use axum::{
+    Json,
+    response::{IntoResponse, Response},
+};
+use domain::period::Period;
+use jiff::Timestamp;
+use serde::Serialize;
+use store::usage::{Dimension, MeterQuery, MeterRow, UsageQuery};
+use utoipa::ToSchema;
+
+/// Meters in windows and groups.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MetersOut {
+    /// IANA name of the zone in which windows begin.
+    time_zone: String,
+    /// Until when all usage is stored: what is later may grow. Null where that is not known.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    complete_through: Option<Timestamp>,
+    /// Window by window, and in each by product and meter. What was not measured is left out.
+    rows: Vec<MeterOut>,
+}
+
+/// One meter in one window.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct MeterOut {
+    /// Where the window begins and ends; the first and the last are cut where the range is.
+    #[schema(value_type = String, format = DateTime)]
+    from: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    to: Timestamp,
+    groups: Vec<GroupOut>,
+    /// The product's code; empty where none is known.
+    product: String,
+    /// The meter's code.
+    meter: String,
+    /// As the product calls it now.
+    name: String,
+    /// What one is called, as `token`; empty where the name says it.
+    unit: String,
+    /// `sum`, `maximum`, `latest`, `unique` (how many different values) or `gauge` (a level, averaged over the window until now).
+    #[schema(value_type = String)]
+    kind: &'static str,
+    /// In whole units of the meter.
+    quantity: i64,
+    /// Of a gauge: level times seconds, of which `quantity` is the average.
+    level_seconds: Option<i64>,
+    /// Calls that were measured.
+    calls: u64,
+}
+
+/// What calls counted for on products' meters besides units, by window, time zone and dimension. Sums of all windows add up to that
+/// of the range; largest and different values, of course, do not.
+#[utoipa::path(get, path = "/api/usage/meters", operation_id = "getMeters", tag = "Usage", params(MeterParams),
+    responses((status = 200, description = "Rows", content((MetersOut = "application/json"), (String = "text/csv"), (String = "application/jsonl"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(call: PartnerCall, Params(params): Params<MeterParams>) -> Result<Response, Problem> {
+    let end = params.to.unwrap_or(call.now);
+    let start = match params.from {
+        Some(from) => from,
+        None => period_start(&call).await?.min(end),
+    };
+    let store = &call.state.store;
+    let time_zone = match &params.time_zone {
+        Some(time_zone) => time_zone.clone(),
+        None => store.partner(call.partner).await?.time_zone,
+    };
+    let by = dimensions(params.by.as_deref().unwrap_or_default())?;
+    let (range, window, filter) = (range(start, end)?, params.window, params.filter());
+    let usage = UsageQuery { range, time_zone: &time_zone, window, by: &by, filter };
+    let query = MeterQuery { usage, meter: params.meter.as_deref(), now: call.now };
+    let answer = store.metered(call.partner, &query).await?;
+    let rows = answer.rows.into_iter().map(|row| MeterOut::new(&by, &answer.windows, row));
+    let (lines, text) = match params.format {
+        RowFormat::Json => {
+            let complete_through = store.ingested_through().await?;
+            return Ok(Json(MetersOut { complete_through, rows: rows.collect(), time_zone }).into_response());
+        }
+        RowFormat::Csv => (Lines::Csv, csv(&by, rows)),
+        RowFormat::Jsonl => {
+            let line = |row| serde_json::to_string(&row).ok().map(|row| row + "\n");
+            (Lines::Jsonl, rows.filter_map(line).collect())
+        }
+    };
+    Ok(([("content-type", lines.content_type())], text).into_response())
+}
+
+fn csv(by: &[Dimension], rows: impl Iterator<Item = MeterOut>) -> String {
+    let mut names = columns(by);
+    let own = ["product", "meter", "name", "unit", "kind", "quantity", "level_seconds", "calls"];
+    names.extend(own.map(str::to_owned));
+    let mut csv = Csv::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
+    rows.for_each(|row| csv.row(&row.cells()));
+    csv.into_text()
+}
+
+impl MeterOut {
+    fn new(by: &[Dimension], windows: &[Period], row: MeterRow) -> Self {
+        let window = windows.get(row.window).copied();
+        Self {
+            from: window.map_or(Timestamp::UNIX_EPOCH, |window| window.start),
+            to: window.map_or(Timestamp::UNIX_EPOCH, |window| window.end),
+            groups: by.iter().zip(row.groups).map(|(dimension, group)| GroupOut::new(*dimension, group)).collect(),
+            product: row.product_code,
+            meter: row.meter,
+            name: row.name,
+            unit: row.unit,
+            kind: row.kind.code(),
+            quantity: row.quantity,
+            level_seconds: row.level_seconds,
+            calls: row.events,
+        }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let Self { from, to, groups, product, meter, name, unit, kind, quantity, level_seconds, calls } = self;
+        let mut cells = vec![from.to_string(), to.to_string()];
+        cells.extend(groups.iter().flat_map(GroupOut::cells));
+        cells.extend([product, meter, name, unit].map(Clone::clone));
+        cells.extend([(*kind).to_owned(), quantity.to_string()]);
+        cells.extend([level_seconds.map(|level| level.to_string()).unwrap_or_default(), calls.to_string()]);
+        cells
+    }
+}
