@@ -85,7 +85,11 @@ pub async fn save_plan(#[server(default)] plan: PlanForm) -> Result<(), ServerFn
     let outcome = async {
         let cx = viewer::operator()?;
         let actor = store::Actor::Operator(cx.viewer.id);
-        let (meta, terms) = terms::read(&plan)?;
+        let (meta, mut terms) = terms::read(&plan)?;
+        if !plan.id.is_empty() {
+            let before = cx.state.store.plan(form::id(&plan.id)?).await?;
+            terms.meters = before.versions.into_iter().next().map_or_else(Vec::new, |newest| newest.terms.meters);
+        }
         let problems = cx.state.store.plan_terms_problems(&terms).await?;
         if !problems.is_empty() {
             return Err(problems.into());

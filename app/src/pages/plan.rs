@@ -95,12 +95,16 @@ fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZo
             let name = match charge.kind {
                 LineKind::BaseFee => "Base fee, if the plan stays to the end of the period".to_owned(),
                 LineKind::IncludedCredit => "Included credit".to_owned(),
+                LineKind::Meter => {
+                    format!("{} · {}", charge.product.unwrap_or_default(), charge.meter.unwrap_or_default())
+                }
                 LineKind::Usage | LineKind::Adjustment => {
                     format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
                 }
             };
             let quantity = charge.quantity;
-            let units = (charge.kind == LineKind::Usage).then(|| view! { <Figure value=quantity/> });
+            let units =
+                matches!(charge.kind, LineKind::Usage | LineKind::Meter).then(|| view! { <Figure value=quantity/> });
             view! {
                 <tr>
                     <Cell label="For" head=true>{name}</Cell>

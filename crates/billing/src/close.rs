@@ -11,10 +11,14 @@ use domain::{
     id::{InvoiceId, PartnerId},
     key_text::Environment,
     period::Period,
-    rating::{self, LineKind, Rated, Used, proration},
+    rating::{self, LineKind, MeterUsed, Rated, Used, proration},
 };
 use jiff::{SignedDuration, Timestamp};
-use store::{Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store, reconcile::Finding, usage::UsedUnits};
+use store::{
+    Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store,
+    reconcile::Finding,
+    usage::{MeteredUnits, UsedUnits},
+};
 
 /// When a stretch may be closed.
 #[derive(Debug, Clone, Copy)]
@@ -112,9 +116,27 @@ pub(crate) fn next_stretch(subscription: &OpenSubscription) -> Result<Option<Str
 }
 
 /// What the stretch costs with these units.
-pub(crate) fn rate(subscription: &OpenSubscription, stretch: Stretch, used: &[Used]) -> Result<Rated, BillingError> {
+pub(crate) fn rate(
+    subscription: &OpenSubscription,
+    stretch: Stretch,
+    used: &[Used],
+    metered: &[MeterUsed],
+) -> Result<Rated, BillingError> {
     let terms = proration::for_part(&subscription.terms, stretch.part, stretch.whole)?;
-    Ok(rating::rate(&terms, used)?)
+    Ok(rating::rate_all(&terms, used, metered)?)
+}
+
+/// What the stretch came to until `now` on meters, where the plan has a price for any.
+pub(crate) async fn metered(
+    store: &Store,
+    subscription: &OpenSubscription,
+    part: Period,
+    now: Timestamp,
+) -> Result<Vec<MeteredUnits>, BillingError> {
+    if subscription.terms.meters.is_empty() {
+        return Ok(Vec::new());
+    }
+    Ok(store.metered_between(subscription.partner, part, now).await?)
 }
 
 async fn invoice(
@@ -124,7 +146,9 @@ async fn invoice(
 ) -> Result<Option<NewInvoice>, BillingError> {
     let units = store.units_between(subscription.partner, stretch.part, Environment::Live).await?;
     let used: Vec<Used> = units.iter().map(|line| line.used.clone()).collect();
-    let rated = rate(subscription, stretch, &used)?;
+    let metered = metered(store, subscription, stretch.part, stretch.part.end).await?;
+    let of_meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
+    let rated = rate(subscription, stretch, &used, &of_meters)?;
     let late = late::lines(store, subscription.partner, rated.total.currency).await?;
     if rated.charges.is_empty() && late.sequences.is_empty() {
         return Ok(None);
@@ -134,11 +158,14 @@ async fn invoice(
             Some(&line.used.product) == charge.product.as_ref()
                 && Some(&line.used.operation) == charge.operation.as_ref()
         });
+        let of_meter = metered.iter().find(|line| {
+            Some(&line.used.product) == charge.product.as_ref() && Some(&line.used.meter) == charge.meter.as_ref()
+        });
         NewInvoiceLine {
             kind: charge.kind,
-            product: of.and_then(|line| line.product),
+            product: of.and_then(|line| line.product).or(of_meter.and_then(|line| line.product)),
             operation: of.and_then(|line| line.operation),
-            description: describe(charge.kind, of, stretch),
+            description: of_meter.map_or_else(|| describe(charge.kind, of, stretch), |line| line.label.clone()),
             quantity: charge.quantity,
             free: charge.free,
             amount: charge.amount,
@@ -164,6 +191,7 @@ fn describe(kind: LineKind, of: Option<&UsedUnits>, stretch: Stretch) -> String 
         (LineKind::IncludedCredit, _) => "Included credit for part of the period".to_owned(),
         (LineKind::Usage, Some(units)) => units.label.clone(),
         (LineKind::Usage, None) => "Usage".to_owned(),
+        (LineKind::Meter, _) => "Meter".to_owned(),
         (LineKind::Adjustment, _) => "Adjustment".to_owned(),
     }
 }

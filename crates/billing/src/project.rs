@@ -2,16 +2,19 @@
 
 use crate::{
     BillingError,
-    close::{Stretch, rate},
+    close::{Stretch, metered, rate},
 };
 use domain::{
     id::{PartnerId, PlanVersionId},
     key_text::Environment,
     period::Period,
-    rating::{Rated, Used},
+    rating::{MeterUsed, Rated, Used},
 };
 use jiff::Timestamp;
-use store::{Store, usage::UsedUnits};
+use store::{
+    Store,
+    usage::{MeteredUnits, UsedUnits},
+};
 
 /// A partner's bill for the period that holds `now`.
 #[derive(Debug, Clone)]
@@ -39,15 +42,22 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     let until_now = Stretch { part: Period { start: part.start, end: now.clamp(part.start, part.end) }, whole };
     let used = store.units_between(partner, part, Environment::Live).await?;
     let so_far: Vec<Used> = used.iter().map(|line| line.used.clone()).collect();
+    let metered = metered(store, &subscription, part, now).await?;
+    let meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
     let estimate: Vec<Used> =
         so_far.iter().map(|line| Used { units: at_this_pace(line.units, part, now), ..line.clone() }).collect();
+    let pace = |line: &MeteredUnits| match line.grows {
+        true => MeterUsed { quantity: at_this_pace(line.used.quantity, part, now), ..line.used.clone() },
+        false => line.used.clone(),
+    };
+    let estimated_meters: Vec<MeterUsed> = metered.iter().map(pace).collect();
     Ok(Some(Projection {
         plan_version: subscription.plan_version,
         period: part,
         whole,
-        so_far: rate(&subscription, stretch, &so_far)?,
-        estimate: rate(&subscription, stretch, &estimate)?,
-        ended_now: rate(&subscription, until_now, &so_far)?,
+        so_far: rate(&subscription, stretch, &so_far, &meters)?,
+        estimate: rate(&subscription, stretch, &estimate, &estimated_meters)?,
+        ended_now: rate(&subscription, until_now, &so_far, &meters)?,
         used,
     }))
 }

@@ -34,6 +34,9 @@ pub struct PlanTerms {
     /// What a unit costs.
     #[serde(default)]
     pub price: Price,
+    /// What meters besides units cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meters: Vec<MeterPrice>,
     /// Taken off each period's usage charges, in micro-units of the currency; what is left of it expires with the period.
     #[serde(default)]
     pub included_credit_micros: i64,
@@ -60,6 +63,17 @@ pub struct Grant {
     /// Operation codes; `None` opens all of them, and those that the document gains later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub operations: Option<Vec<String>>,
+}
+
+/// What a meter of a product costs: of a sum each unit of it, of different values each of them, of a level each hour of each unit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MeterPrice {
+    /// The product's code.
+    pub product: String,
+    /// The meter's code.
+    pub meter: String,
+    pub price: Price,
 }
 
 /// How an invoice reaches Stripe.
@@ -203,6 +217,24 @@ impl PlanTerms {
             problems.push(Problem::new(format!("opens_features[{index}]"), message));
         }
         problems.extend(self.price.problems());
+        for (index, price) in self.meters.iter().enumerate() {
+            let mut add = |field: &str, message: String| {
+                problems.push(Problem::new(format!("meters[{index}]{field}"), message));
+            };
+            if self.grant(&price.product).is_none() {
+                add(".product", format!("The plan does not open {}", price.product));
+            }
+            let same = |other: &MeterPrice| (&other.product, &other.meter) == (&price.product, &price.meter);
+            if self.meters[..index].iter().any(same) {
+                add("", format!("{} of {} is priced twice; keep one", price.meter, price.product));
+            }
+            if self.collect == Collect::MeterEvents {
+                add("", "Stripe gets units only: price meters on a plan that collects by invoice_items".to_owned());
+            }
+            for Problem { field, message } in price.price.problems() {
+                add(&format!(".{field}"), message);
+            }
+        }
         problems
     }
 }

@@ -5,10 +5,14 @@
 //! the invoice shows always adds up. One usage line per operation: units are put on the price curve in the order of
 //! (product, operation), and each operation pays what the curve rises by while its units are placed.
 //!
+//! A meter besides units that has a price of its own is a line by itself, on its own curve; included credit pays for it as for
+//! units.
+//!
 //! The invoice, the dashboard's projected bill and the calculator all call [`rate`].
 
 pub mod flat;
 pub mod graduated;
+pub mod meters;
 pub mod per_unit;
 pub mod price;
 pub mod proration;
@@ -30,12 +34,24 @@ pub struct Used {
     pub units: u64,
 }
 
+/// What a period came to on one meter of a product besides units: see [`crate::plan::MeterPrice`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeterUsed {
+    /// Product code.
+    pub product: String,
+    /// Meter code.
+    pub meter: String,
+    pub quantity: u64,
+}
+
 /// Why a line is on the invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LineKind {
     BaseFee,
     Usage,
+    /// A meter besides units.
+    Meter,
     IncludedCredit,
     /// What an earlier period costs more since late units of it came.
     Adjustment,
@@ -46,6 +62,7 @@ impl LineKind {
         match self {
             Self::BaseFee => "base_fee",
             Self::Usage => "usage",
+            Self::Meter => "meter",
             Self::IncludedCredit => "included_credit",
             Self::Adjustment => "adjustment",
         }
@@ -56,11 +73,13 @@ impl LineKind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Charge {
     pub kind: LineKind,
-    /// Product code, for usage.
+    /// Product code, for usage and meters.
     pub product: Option<String>,
     /// Operation code, for usage.
     pub operation: Option<String>,
-    /// Units, for usage; 1 for a fee.
+    /// Meter code, for meters.
+    pub meter: Option<String>,
+    /// Units, for usage and meters; 1 for a fee.
     pub quantity: u64,
     /// Of those, how many were free.
     pub free: u64,
@@ -74,8 +93,13 @@ pub struct Rated {
     pub total: Money,
 }
 
-/// What a period of usage costs under these terms.
+/// What a period of usage costs under these terms, without meters besides units.
 pub fn rate(terms: &PlanTerms, used: &[Used]) -> Result<Rated, MoneyError> {
+    rate_all(terms, used, &[])
+}
+
+/// What a period costs under these terms. A meter without a price costs nothing and has no line.
+pub fn rate_all(terms: &PlanTerms, used: &[Used], metered: &[MeterUsed]) -> Result<Rated, MoneyError> {
     let mut charges = Vec::new();
     charges.extend(flat::base_fee(terms));
     let mut usage_total = Money::zero(terms.currency);
@@ -92,10 +116,15 @@ pub fn rate(terms: &PlanTerms, used: &[Used]) -> Result<Rated, MoneyError> {
             kind: LineKind::Usage,
             product: Some(product),
             operation: Some(operation),
+            meter: None,
             quantity: units,
             free,
             amount,
         });
+    }
+    for charge in meters::charges(terms, metered)? {
+        usage_total = usage_total.checked_add(charge.amount)?;
+        charges.push(charge);
     }
     let credit = terms.included_credit_micros.min(usage_total.micros);
     if credit > 0 {
@@ -103,6 +132,7 @@ pub fn rate(terms: &PlanTerms, used: &[Used]) -> Result<Rated, MoneyError> {
             kind: LineKind::IncludedCredit,
             product: None,
             operation: None,
+            meter: None,
             quantity: 1,
             free: 0,
             amount: Money::new(terms.currency, -credit),

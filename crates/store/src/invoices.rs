@@ -370,7 +370,7 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
 
 fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error> {
     let kind: &str = row.try_get("kind")?;
-    let kinds = [LineKind::BaseFee, LineKind::Usage, LineKind::IncludedCredit, LineKind::Adjustment];
+    let kinds = [LineKind::BaseFee, LineKind::Usage, LineKind::Meter, LineKind::IncludedCredit, LineKind::Adjustment];
     Ok(InvoiceLine {
         position: row.try_get("position")?,
         kind: kinds

@@ -9,6 +9,7 @@
 
 mod billable;
 mod events;
+mod metered_units;
 mod meters;
 mod operators;
 mod query;
@@ -18,6 +19,7 @@ mod totals;
 
 pub use billable::UsedUnits;
 pub use events::{EventPage, StoredEvent};
+pub use metered_units::MeteredUnits;
 pub use meters::{MeterAnswer, MeterQuery, MeterRow};
 pub use operators::PartnerUsage;
 pub use query::{Dimension, Group, MOST_ROWS, UsageAnswer, UsageQuery, UsageRow, Window};

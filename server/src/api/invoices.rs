@@ -63,7 +63,7 @@ pub struct InvoiceWithLinesOut {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LineOut {
     position: i32,
-    /// `base_fee`, `usage`, `included_credit`, or `adjustment` for late units of an earlier period.
+    /// `base_fee`, `usage`, `meter`, `included_credit`, or `adjustment` for late units of an earlier period.
     kind: String,
     /// The product's code, for usage.
     product: Option<String>,

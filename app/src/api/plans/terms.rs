@@ -39,6 +39,8 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         quota: reader.quota(form),
         base_fee_micros: reader.money("base_fee", &form.base_fee, currency),
         price: reader.price(form),
+        // The form has none: those of the version before are kept.
+        meters: Vec::new(),
         included_credit_micros: reader.money("included_credit", &form.included_credit, currency),
         features: lines(&form.features),
         opens_features: lines(&form.opens_features),

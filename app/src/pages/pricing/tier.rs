@@ -3,7 +3,7 @@
 use domain::{
     money::{Currency, group_thousands},
     period::Interval,
-    plan::PlanTerms,
+    plan::{MeterPrice, PlanTerms},
     product::Visibility,
     quota::Beyond,
     rating::price::Price,
@@ -64,6 +64,28 @@ pub fn usage_price(terms: &PlanTerms) -> Vec<String> {
     }
 }
 
+/// What meters besides units cost, a line for each.
+pub fn meter_prices(terms: &PlanTerms) -> Vec<String> {
+    let of = |price: &MeterPrice| {
+        let name = format!("{}, {}", price.product, price.meter);
+        match &price.price {
+            Price::Free => format!("{name}: free"),
+            Price::PerUnit { included: 0, unit_price } => {
+                format!("{name}: {} each", amount(terms.currency, *unit_price))
+            }
+            Price::PerUnit { included, unit_price } => {
+                let each = amount(terms.currency, *unit_price);
+                format!("{name}: first {} free, then {each} each", group_thousands(*included))
+            }
+            Price::Graduated { steps } => {
+                let last = steps.last().map_or(Decimal::ZERO, |step| step.unit_price);
+                format!("{name}: from {} each", amount(terms.currency, last))
+            }
+        }
+    };
+    terms.meters.iter().map(of).collect()
+}
+
 /// Units of a period that cost nothing, where the plan has some but not all.
 pub fn included(terms: &PlanTerms) -> Option<String> {
     match terms.price.free_units() {
@@ -108,6 +130,7 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     let mut lines = products(terms, known);
     lines.extend(included(terms));
     lines.extend(credit);
+    lines.extend(meter_prices(terms));
     lines.extend(limits(terms));
     // A quota that ends where the free units do, and is billed from there, is what the price already says.
     let said = !terms.admission.credit.required
@@ -127,7 +150,7 @@ pub const fn interval(interval: Interval) -> &'static str {
 }
 
 fn free_usage(terms: &PlanTerms) -> bool {
-    terms.price.free_units() == u64::MAX
+    terms.price.free_units() == u64::MAX && terms.meters.iter().all(|priced| priced.price.free_units() == u64::MAX)
 }
 
 /// An exact price with the currency's sign and at least its usual decimals: `$0.50`, `$0.00025`.

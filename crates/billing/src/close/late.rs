@@ -3,7 +3,7 @@
 //! The terms are those of then. A closed period's bill stands; all of the difference, by operation and in included credit, is on
 //! the invoice that is made next, whatever period that is of.
 
-use super::{Stretch, rate};
+use super::{Stretch, metered, rate};
 use crate::BillingError;
 use domain::{
     id::PartnerId,
@@ -34,9 +34,12 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
         let stretch = Stretch { part: late.period, whole };
         let units = store.units_between(partner, late.period, Environment::Live).await?;
         let mut used: Vec<Used> = units.into_iter().map(|line| line.used).chain(late.billed.iter().cloned()).collect();
-        let before = rate(&late.subscription, stretch, &used)?;
+        // What is told late has no meters; those that there were have their part of the included credit.
+        let metered = metered(store, &late.subscription, late.period, late.period.end).await?;
+        let metered: Vec<_> = metered.into_iter().map(|line| line.used).collect();
+        let before = rate(&late.subscription, stretch, &used, &metered)?;
         used.extend(late.units.iter().map(|line| line.used.clone()));
-        let after = rate(&late.subscription, stretch, &used)?;
+        let after = rate(&late.subscription, stretch, &used, &metered)?;
         all.lines.extend(differences(&late, &before, &after)?);
         all.sequences.extend(late.sequences);
     }
@@ -46,7 +49,8 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
 fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<NewInvoiceLine>, BillingError> {
     let when = when(late.period, &late.subscription.cycle.time_zone);
     let same = |charge: &Charge, other: &Charge| {
-        (charge.kind, &charge.product, &charge.operation) == (other.kind, &other.product, &other.operation)
+        (charge.kind, &charge.product, &charge.operation, &charge.meter)
+            == (other.kind, &other.product, &other.operation, &other.meter)
     };
     let mut lines = Vec::new();
     for charge in after.charges.iter().filter(|charge| charge.kind != LineKind::BaseFee) {

@@ -156,8 +156,10 @@ fn minor_units(amount: Money) -> Result<i64, BillingError> {
 fn description(line: &InvoiceLine) -> String {
     use domain::{money::group_thousands, rating::LineKind};
     match (line.kind, line.free) {
-        (LineKind::Usage, 0) => format!("{}: {} units", line.description, group_thousands(line.quantity)),
-        (LineKind::Usage, free) => format!(
+        (LineKind::Usage | LineKind::Meter, 0) => {
+            format!("{}: {} units", line.description, group_thousands(line.quantity))
+        }
+        (LineKind::Usage | LineKind::Meter, free) => format!(
             "{}: {} units, {} of them free",
             line.description,
             group_thousands(line.quantity),

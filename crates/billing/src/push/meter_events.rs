@@ -38,7 +38,7 @@ impl Push<'_> {
                     };
                     self.event(invoice, line, product, place, &customer).await?;
                 }
-                LineKind::BaseFee | LineKind::Adjustment => {
+                LineKind::BaseFee | LineKind::Meter | LineKind::Adjustment => {
                     self.item(invoice, line, &customer, None).await?;
                 }
                 LineKind::IncludedCredit => {}

@@ -3,6 +3,7 @@
 mod closing;
 mod faults;
 mod late;
+mod meters;
 mod pushing;
 mod reconciling;
 mod shop;

@@ -9,6 +9,7 @@ pub fn base_fee(terms: &PlanTerms) -> Option<Charge> {
         kind: LineKind::BaseFee,
         product: None,
         operation: None,
+        meter: None,
         quantity: 1,
         free: 0,
         amount: terms.base_fee(),

@@ -4,7 +4,7 @@
 //! share `seconds of the part / seconds of the whole period` of the terms:
 //!
 //! - base fee and included credit, rounded once to the smallest coin, half away from zero;
-//! - included units and the end of every graduated step, rounded up to the next unit, in the partner's favour.
+//! - included units and the end of every graduated step, those of meters too, rounded up to the next unit, in the partner's favour.
 //!
 //! So nobody gains included units by changing the plan back and forth: parts on the same terms have together at most one
 //! unit for each part more than the whole period. The end of the whole period is local time, so a month with a clock
@@ -28,6 +28,7 @@ pub fn for_part(terms: &PlanTerms, part: Period, whole: Period) -> Result<PlanTe
         prorated.base_fee_micros = share.of_money(terms.base_fee())?.micros;
         prorated.included_credit_micros = share.of_money(terms.included_credit())?.micros;
         prorated.price.cut_units(|units| share.of_units(units));
+        prorated.meters.iter_mut().for_each(|meter| meter.price.cut_units(|units| share.of_units(units)));
     }
     Ok(prorated)
 }

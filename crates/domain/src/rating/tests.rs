@@ -13,6 +13,7 @@ fn terms(price: price::Price) -> PlanTerms {
         quota: None,
         base_fee_micros: 0,
         price,
+        meters: Vec::new(),
         included_credit_micros: 0,
         features: Vec::new(),
         opens_features: Vec::new(),
@@ -94,4 +95,78 @@ proptest! {
         let sum: i64 = forward.charges.iter().map(|charge| charge.amount.micros).sum();
         prop_assert_eq!(sum, forward.total.micros);
     }
+}
+
+#[test]
+fn a_priced_meter_is_a_line_by_itself_and_credit_pays_for_it_too() {
+    let metered = |product: &str, meter: &str, quantity| MeterUsed {
+        product: product.to_owned(),
+        meter: meter.to_owned(),
+        quantity,
+    };
+    let priced =
+        |meter: &str, price| crate::plan::MeterPrice { product: "payments".to_owned(), meter: meter.to_owned(), price };
+    let mut plan = terms(price::Price::PerUnit { included: 0, unit_price: dec("0.01") });
+    plan.included_credit_micros = 2_000_000;
+    plan.meters = vec![
+        priced("tokens", price::Price::PerUnit { included: 1_000, unit_price: dec("0.002") }),
+        priced("seats", three_steps()),
+        priced("unused", price::Price::PerUnit { included: 0, unit_price: dec("1") }),
+        priced("free", price::Price::Free),
+    ];
+    let told = [
+        metered("payments", "seats", 100_001),
+        metered("payments", "tokens", 1_400),
+        metered("payments", "tokens", 100),
+        metered("other", "tokens", 9_000_000),
+        metered("payments", "free", 5),
+        metered("payments", "without-a-price", 5),
+        metered("payments", "unused", 0),
+    ];
+    let rated = rate_all(&plan, &[used("create", 50)], &told).expect("rates");
+    let lines: Vec<_> = rated
+        .charges
+        .iter()
+        .map(|charge| {
+            (charge.kind.code(), charge.meter.as_deref(), charge.quantity, charge.free, charge.amount.to_string())
+        })
+        .collect();
+    assert_eq!(
+        lines,
+        [
+            ("usage", None, 50, 0, "$0.50".to_owned()),
+            ("meter", Some("tokens"), 1_500, 1_000, "$1.00".to_owned()),
+            ("meter", Some("seats"), 100_001, 0, "$1,000.01".to_owned()),
+            ("meter", Some("free"), 5, 5, "$0.00".to_owned()),
+            ("included_credit", None, 1, 0, "−$2.00".to_owned()),
+        ]
+    );
+    assert_eq!(rated.total.to_string(), "$999.51");
+    let only = rate(&plan, &[used("create", 50)]).expect("rates");
+    assert_eq!(only.total.to_string(), "$0.00", "credit pays for what there is");
+}
+
+#[test]
+fn prices_of_meters_that_could_not_be_billed_are_refused() {
+    let mut plan = terms(price::Price::Free);
+    let priced = crate::plan::MeterPrice {
+        product: "payments".to_owned(),
+        meter: "tokens".to_owned(),
+        price: price::Price::PerUnit { included: 0, unit_price: dec("-1") },
+    };
+    plan.meters = vec![priced.clone(), priced];
+    plan.collect = Collect::MeterEvents;
+    let fields: Vec<String> = plan.problems().into_iter().map(|problem| problem.field).collect();
+    assert_eq!(
+        fields,
+        [
+            "meters[0].product",
+            "meters[0]",
+            "meters[0].price.unit_price",
+            "meters[1].product",
+            "meters[1]",
+            "meters[1]",
+            "meters[1].price.unit_price",
+        ]
+    );
 }

@@ -4,7 +4,7 @@ use crate::{
     limit::Limit,
     money::{Currency, Money},
     period::Interval,
-    plan::{Approval, Collect, Grant, PlanTerms, Problem},
+    plan::{Approval, Collect, Grant, MeterPrice, PlanTerms, Problem},
     policy::Admission,
     quota::Quota,
     rating::price::Price,
@@ -38,6 +38,9 @@ pub struct PlanSetup {
     pub base_fee: Decimal,
     #[serde(default)]
     pub price: Price,
+    /// What meters besides units cost.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub meters: Vec<MeterPrice>,
     /// Taken off each period's usage charges, in the plan's currency.
     #[serde(default)]
     pub included_credit: Decimal,
@@ -68,6 +71,7 @@ impl PlanSetup {
             quota: self.quota,
             base_fee_micros: micros("base_fee", self.base_fee)?,
             price: self.price.clone(),
+            meters: self.meters.clone(),
             included_credit_micros: micros("included_credit", self.included_credit)?,
             features: self.features.clone(),
             opens_features: self.opens_features.clone(),

@@ -81,6 +81,8 @@ fn the_json_schema_has_the_fields_of_the_file() {
     key["expires_at"] = json!("2027-01-31T00:00:00Z");
     written["products"]["payments"]["secrets"] = json!({"identity-signing": "env:KEY"});
     let plans = written["plans"].as_object_mut().expect("plans");
+    let meter = json!({"product": "payments", "meter": "tokens", "price": {"model": "free"}});
+    plans.values_mut().for_each(|plan| plan["meters"] = json!([meter]));
     let (first, prices): (Vec<Value>, Vec<Value>) =
         plans.values().map(|plan| (plan.clone(), plan["price"].clone())).unzip();
     let fields = |value: &Value| {
@@ -98,6 +100,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&written["products"]["payments"], &schema["$defs"]["product"]["properties"]),
         (&first[0], plan),
         (&first[0]["products"][0], &plan["products"]["items"]["properties"]),
+        (&first[0]["meters"][0], &plan["meters"]["items"]["properties"]),
         (&first[0]["limits"][0], &schema["$defs"]["limit"]["properties"]),
         (&first[0]["quota"], &plan["quota"]["properties"]),
         (&prices[0], &plan["price"]["oneOf"][0]["properties"]),

@@ -67,6 +67,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         quota: Some(Quota { units: 1_000_000_000, beyond: Beyond::Block }),
         base_fee_micros: 0,
         price: domain::rating::price::Price::default(),
+        meters: Vec::new(),
         included_credit_micros: 0,
         features: Vec::new(),
         opens_features: Vec::new(),

@@ -75,6 +75,7 @@ impl Truth {
                 quota: None,
                 base_fee_micros: 0,
                 price: Default::default(),
+                meters: Vec::new(),
                 included_credit_micros: 0,
                 features: Vec::new(),
                 opens_features: Vec::new(),

@@ -211,6 +211,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
         quota: None,
         base_fee_micros: 0,
         price: domain::rating::price::Price::default(),
+        meters: Vec::new(),
         included_credit_micros: 0,
         features: Vec::new(),
         opens_features: Vec::new(),

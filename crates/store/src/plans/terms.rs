@@ -1,8 +1,12 @@
 //! Whether terms can be sold: by themselves, and with the products that there are.
 
 use crate::{Store, StoreError};
-use domain::plan::{PlanTerms, Problem};
-use sqlx::{PgConnection, Row as _};
+use domain::{
+    plan::{PlanTerms, Problem},
+    policy::Policy,
+    usage::MeterKind,
+};
+use sqlx::{PgConnection, Row as _, types::Json};
 use std::collections::HashMap;
 
 impl Store {
@@ -24,15 +28,17 @@ pub(super) async fn check(tx: &mut PgConnection, terms: &PlanTerms) -> Result<()
 async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Problem>, StoreError> {
     let codes: Vec<&str> = terms.products.iter().map(|grant| grant.product.as_str()).collect();
     let rows = sqlx::query(
-        "select p.code, array(select o.code from operations o where o.product_id = p.id and o.removed_at is null) as operations
+        "select p.code, p.policy, array(select o.code from operations o where o.product_id = p.id and o.removed_at is null) as operations
          from products p where p.code = any($1) and p.archived_at is null",
     )
     .bind(codes)
     .fetch_all(tx)
     .await?;
     let mut there: HashMap<String, Vec<String>> = HashMap::new();
+    let mut policies: HashMap<String, Policy> = HashMap::new();
     for row in &rows {
         there.insert(row.try_get("code")?, row.try_get("operations")?);
+        policies.insert(row.try_get("code")?, row.try_get::<Json<Policy>, _>("policy")?.0);
     }
     let mut problems = terms.problems();
     for (index, grant) in terms.products.iter().enumerate() {
@@ -47,6 +53,17 @@ async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Proble
                 problems.push(Problem::new(format!("products[{index}].operations[{place}]"), message));
             }
         }
+    }
+    for (index, price) in terms.meters.iter().enumerate() {
+        let Some(policy) = policies.get(&price.product) else { continue };
+        let message = match policy.meters.get(&price.meter).map(|meter| meter.kind) {
+            Some(MeterKind::Sum | MeterKind::Unique | MeterKind::Gauge) => continue,
+            Some(MeterKind::Maximum | MeterKind::Latest) => {
+                format!("{} can have no price: only a sum, different values or a level can", price.meter)
+            }
+            None => format!("{} has no meter {}", price.product, price.meter),
+        };
+        problems.push(Problem::new(format!("meters[{index}].meter"), message));
     }
     Ok(problems)
 }

@@ -23,6 +23,7 @@ pub(crate) fn terms() -> PlanTerms {
         quota: None,
         base_fee_micros: 49_000_000,
         price: Price::PerUnit { included: 1000, unit_price: "0.005".parse().expect("a decimal") },
+        meters: Vec::new(),
         included_credit_micros: 0,
         features: vec!["Support by e-mail".to_owned()],
         opens_features: Vec::new(),

@@ -1,0 +1,31 @@
+//! Meters besides units: each that the plan has a price for, on a price curve of its own.
+
+use super::{Charge, LineKind, MeterUsed};
+use crate::{
+    money::{Money, MoneyError},
+    plan::PlanTerms,
+};
+
+/// A line for each priced meter that was used, in the order of the terms.
+///
+/// 1,500 tokens of which 1,000 are included, at $0.002: $1.00.
+pub fn charges(terms: &PlanTerms, metered: &[MeterUsed]) -> Result<Vec<Charge>, MoneyError> {
+    let mut charges = Vec::new();
+    for priced in &terms.meters {
+        let of = metered.iter().filter(|used| (&used.product, &used.meter) == (&priced.product, &priced.meter));
+        let quantity = of.fold(0_u64, |sum, used| sum.saturating_add(used.quantity));
+        if quantity == 0 {
+            continue;
+        }
+        charges.push(Charge {
+            kind: LineKind::Meter,
+            product: Some(priced.product.clone()),
+            operation: None,
+            meter: Some(priced.meter.clone()),
+            quantity,
+            free: priced.price.free_units().min(quantity),
+            amount: Money::from_decimal_rounded(terms.currency, priced.price.cost(quantity)?)?,
+        });
+    }
+    Ok(charges)
+}
