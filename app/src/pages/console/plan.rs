@@ -92,6 +92,7 @@ fn version_row(version: PlanVersion) -> impl IntoView {
     let price = format!("{} {}", tier::price(&version.terms), tier::price_note(&version.terms));
     let mut bounds = tier::limits(&version.terms);
     bounds.extend(tier::quota(&version.terms));
+    bounds.extend(tier::meter_prices(&version.terms));
     let made = if version.created_by.is_empty() { String::new() } else { format!(" by {}", version.created_by) };
     view! {
         <tr>

@@ -36,13 +36,20 @@ pub fn price_note(terms: &PlanTerms) -> String {
     [every, usage].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
-/// What units cost, a line for each step.
+/// What units cost, a line for each step, and meters, a line for each.
 pub fn usage_price(terms: &PlanTerms) -> Vec<String> {
+    let mut lines = unit_price(terms);
+    lines.extend(meter_prices(terms));
+    lines
+}
+
+fn unit_price(terms: &PlanTerms) -> Vec<String> {
     let of = |price: Decimal| {
         if price.is_zero() { "free".to_owned() } else { format!("{} a unit", amount(terms.currency, price)) }
     };
     match &terms.price {
-        Price::Free => vec!["Usage costs nothing".to_owned()],
+        Price::Free if terms.meters.is_empty() => vec!["Usage costs nothing".to_owned()],
+        Price::Free => vec!["Units cost nothing".to_owned()],
         Price::PerUnit { included: 0, unit_price } => vec![of(*unit_price)],
         Price::PerUnit { included, unit_price } => {
             vec![format!("First {} units free", group_thousands(*included)), format!("Then {}", of(*unit_price))]

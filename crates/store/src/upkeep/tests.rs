@@ -11,9 +11,13 @@ use crate::{
     pool::MIGRATIONS,
     test_db::{self, TestStore, world::World},
     time::Ts,
-    usage::{UsageFilter, UsageQuery, Window},
+    usage::{MeterQuery, UsageFilter, UsageQuery, Window},
 };
-use domain::{key_text::Environment, period::Period, usage::UsageEvent};
+use domain::{
+    key_text::Environment,
+    period::Period,
+    usage::{MeterKind, Metered, UsageEvent},
+};
 use jiff::SignedDuration;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _};
 use uuid::Uuid;
@@ -198,6 +202,44 @@ async fn a_period_that_is_not_closed_keeps_all_that_its_bill_needs() {
     let dropped = store.drop_old_usage(&keep(1, 1, 1, 1), now).await.expect("dropped");
     assert_eq!(dropped.held_by, Some(period.end), "the next one is open as well");
     assert_eq!(dropped.partitions, 28 + 5, "its days, and the hours, the three shorter roll-ups and the meters of February");
+}
+
+#[tokio::test]
+async fn meters_go_with_the_daily_usage_and_a_level_that_still_holds_stays() {
+    let store = test_db::store().await;
+    let metered = |kind, quantity| Metered { meter: "m".to_owned(), kind, quantity, item: None };
+    let said = |when: &str, level| UsageEvent {
+        meters: vec![metered(MeterKind::Sum, 10), metered(MeterKind::Gauge, level)],
+        ..event(at(when), "r")
+    };
+    let events = vec![
+        said("2026-01-10T10:00:00Z", 1),
+        said("2026-01-20T10:20:00Z", 7),
+        said("2026-03-10T00:00:00Z", 2),
+        said("2026-04-05T10:00:00Z", 3),
+    ];
+    take_in(&store, "a", events).await;
+    let now = at("2026-04-06T12:00:00Z");
+    for _ in 0..2 {
+        store.place_strays().await.expect("made");
+    }
+    store.make_usage_days(now).await.expect("made");
+    let amounts = async |from: &str, to: &str| -> Vec<(MeterKind, i64)> {
+        let usage = UsageQuery::whole(Period { start: at(from), end: at(to) }, UsageFilter::default());
+        let query = MeterQuery { usage, meter: None, now };
+        let rows = store.metered(partner(), &query).await.expect("an answer").rows;
+        rows.iter().map(|row| (row.kind, row.level_seconds.unwrap_or(row.quantity))).collect()
+    };
+    let february = async || amounts("2026-02-01T00:00:00Z", "2026-02-02T00:00:00Z").await;
+    let whole = async || amounts("2026-01-01T00:10:00Z", "2026-04-06T00:00:00Z").await[0];
+    assert_eq!((whole().await, february().await), ((MeterKind::Sum, 40), vec![(MeterKind::Gauge, 7 * 86_400)]));
+    // Single calls only: their hours are there.
+    store.drop_old_usage(&keep(1, 1, 400, 400), now).await.expect("dropped");
+    assert_eq!(whole().await, (MeterKind::Sum, 40));
+    store.drop_old_usage(&keep(1, 1, 50, 50), now).await.expect("dropped");
+    assert_eq!((whole().await, february().await), ((MeterKind::Sum, 20), vec![(MeterKind::Gauge, 7 * 86_400)]));
+    assert_eq!(count(&store, "select count(*) from usage_gauge_levels").await, 3, "that of before it is gone");
+    assert_eq!(count(&store, "select count(*) from usage_meter_hourly where hour < '2026-02-01'").await, 0);
 }
 
 #[tokio::test]
