@@ -3,6 +3,7 @@
 use super::{Asked, Missed, condition, entries::Stored};
 use crate::{
     accept::{Connection, Core},
+    cost,
     forward::{self, Journey},
     headers, identity,
     matching::Target,
@@ -65,8 +66,8 @@ async fn fetch(
     headers.remove(IF_RANGE);
     let validates = condition::validate(&mut headers, &stale.headers);
     let environment = target.caller.key().environment;
-    if let Some(cost) = &target.operation().cost {
-        cost.prepare(&mut headers);
+    if target.operation().reads_json {
+        cost::ask_for_plain(&mut headers);
     }
     headers::to_upstream(&mut headers, core, &connection, &draft, environment, upstream, Version::HTTP_11);
     let (mut head, ()) = Request::new(()).into_parts();
