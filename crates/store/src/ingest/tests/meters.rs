@@ -163,7 +163,7 @@ async fn a_gauge_holds_its_level_until_the_next_one_and_not_beyond_now() {
     for (from, to, now, environment, seats) in [
         // 4 for two hours and 2 for three, of four hours.
         ("10:00", "14:00", "23:00", live, Some((14 * 3_600, 4, 3))),
-        ("12:00", "14:00", "13:00", live, Some((2 * 3_600, 2, 0))),
+        ("12:00", "14:00", "13:00", live, Some((2 * 3_600, 2, 1))),
         ("09:00", "10:00", "23:00", live, None),
         ("20:00", "21:00", "23:00", live, Some((2 * 3_600, 2, 0))),
         ("20:00", "21:00", "20:00", live, None),
