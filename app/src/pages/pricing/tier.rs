@@ -193,6 +193,7 @@ mod tests {
             quota: Some(Quota { units: 50_000, beyond: Beyond::Bill }),
             base_fee_micros: 49_000_000,
             price,
+            meters: Vec::new(),
             included_credit_micros: 0,
             features: vec!["Support by mail".to_owned()],
             opens_features: Vec::new(),

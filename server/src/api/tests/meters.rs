@@ -67,7 +67,7 @@ async fn json_csv_and_lines_say_the_same_of_meters_by_local_day_and_environment(
         expected(first, "live", "tokens", "sum", 2 + 4 + 6, 4),
         expected(first, "live", "users", "unique", 3, 4),
         expected(first, "test", "tokens", "sum", 1 + 3 + 5 + 7, 4),
-        expected(first, "test", "users", "unique", 2, 4),
+        expected(first, "test", "users", "unique", 3, 4),
         expected(second, "live", "tokens", "sum", 8 + 10, 2),
         expected(second, "live", "users", "unique", 2, 2),
         expected(second, "test", "tokens", "sum", 9 + 11, 2),
