@@ -201,7 +201,11 @@ async fn a_period_that_is_not_closed_keeps_all_that_its_bill_needs() {
     store.close_billing_period(world.partner, subscription.id, period, (None, 0), now).await.expect("closed");
     let dropped = store.drop_old_usage(&keep(1, 1, 1, 1), now).await.expect("dropped");
     assert_eq!(dropped.held_by, Some(period.end), "the next one is open as well");
-    assert_eq!(dropped.partitions, 28 + 5, "its days, and the hours, the three shorter roll-ups and the meters of February");
+    assert_eq!(
+        dropped.partitions,
+        28 + 5,
+        "its days, and the hours, the three shorter roll-ups and the meters of February"
+    );
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@
 use super::{
     Dimension, Group, MOST_ROWS, UsageQuery,
     query::{code_of, id_of, name_of, windows},
-    source::{Ranges, used},
+    source::{Detail, Ranges, used},
 };
 use crate::{
     Store, StoreError,
@@ -210,7 +210,7 @@ impl Store {
         };
         let windows = windows(usage)?;
         let most = MOST_ROWS as i64 + 1;
-        let summed = used(SUMMED, Some(partner), Ranges::new(&windows), &usage.filter, false)
+        let summed = used(SUMMED, Some(partner), Ranges::new(&windows), &usage.filter, Detail::Full)
             .bind(first.map(Dimension::code))
             .bind(second.map(Dimension::code))
             .bind(most)
