@@ -46,7 +46,7 @@
 //! FIGURES   <StatGrid> <Stat label figure delta tone hint> <Sparkline label values/> </Stat> </StatGrid>
 //!           <Meter label used limit=Some(10_000) unit="calls" hint/>  <ProgressBar label done total/>
 //!           <BarChart title description unit labels series=vec![Series::new("Served", Tone::Info, [1, 2])]
-//!               threshold=Threshold { label, value }/>  <LineChart ..same/>           missing values: Series::with_gaps
+//!               threshold=Threshold { label, value }/>  <LineChart ..same/>           missing values: Series::with_gaps, and incomplete=vec![..] on bars
 //!           <PlanGrid> <PlanCard name price price_note features=vec![..] highlighted=true current=true> action </PlanCard> </PlanGrid>
 //!           <Checklist steps=vec![ChecklistStep::new(title, text, href, done)]/>  <Timeline entries now/>
 //! ```

@@ -19,6 +19,7 @@ pub mod invoice;
 pub mod invoices;
 pub mod key;
 pub mod landing;
+pub mod missing;
 pub mod operation;
 pub mod plan;
 pub mod plan_change;

@@ -16,6 +16,7 @@ mod keys;
 mod list;
 mod me;
 mod meters;
+mod missing;
 mod partners;
 mod plans;
 mod problem;

@@ -1,5 +1,5 @@
 //! Charts drawn on the server: SVG for the shapes, HTML for the words (so that these stay readable at any width), and
-//! the same figures as a table below. A missing figure is a gap, never a zero.
+//! the same figures as a table below. A missing figure is a gap, never a zero; one that may still grow is hatched.
 
 mod bars;
 mod lines;
@@ -48,12 +48,18 @@ struct Frame {
     labels: Vec<String>,
     series: Vec<Series>,
     threshold: Option<Threshold>,
+    /// Labels of which something is missing; empty where all is known.
+    incomplete: Vec<bool>,
     top: u64,
 }
 
 impl Frame {
     fn is_empty(&self) -> bool {
         self.labels.is_empty() || self.series.iter().all(|series| series.values.iter().all(Option::is_none))
+    }
+
+    fn is_incomplete(&self, column: usize) -> bool {
+        self.incomplete.get(column).copied().unwrap_or_default()
     }
 
     fn value_text(&self, value: Option<u64>) -> String {
@@ -70,6 +76,9 @@ impl Frame {
             let value = self.value_text(series.values.get(column).copied().flatten());
             tip.push_str(&format!("\n{}: {value}", series.name));
         }
+        if self.is_incomplete(column) {
+            tip.push_str("\nUsage is missing here");
+        }
         tip
     }
 
@@ -83,11 +92,13 @@ impl Frame {
             }
             .into_any();
         }
-        let legend = (self.series.len() > 1).then(|| {
+        let hatched = self.incomplete.contains(&true);
+        let legend = (self.series.len() > 1 || hatched).then(|| {
             let items = self.series.iter().map(|series| {
                 view! { <li class=series.tone.class()>{series.name.clone()}</li> }
             });
-            view! { <ul class="chart-legend">{items.collect_view()}</ul> }
+            let hatched = hatched.then(|| view! { <li class="chart-missing">"Hatched: usage is missing"</li> });
+            view! { <ul class="chart-legend">{items.collect_view()} {hatched}</ul> }
         });
         let ticks = [self.top, self.top / 2, 0].map(|tick| view! { <span>{scale::short(tick)}</span> });
         let last = self.labels.len().saturating_sub(1);
@@ -138,9 +149,10 @@ impl Frame {
                 let value = series.values.get(column).copied().flatten();
                 view! { <td class="numeric">{value.map_or("no data".to_owned(), group_thousands)}</td> }
             });
+            let label = if self.is_incomplete(column) { format!("{label} (incomplete)") } else { label.clone() };
             view! {
                 <tr>
-                    <th scope="row">{label.clone()}</th>
+                    <th scope="row">{label}</th>
                     {cells.collect_view()}
                 </tr>
             }

@@ -6,6 +6,7 @@ use crate::{
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        missing::{MissingNotice, Reader},
         requests::duration_text,
         time_text::{local_date, local_zone, period_text},
     },
@@ -23,7 +24,7 @@ use jiff::{Timestamp, ToSpan, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use leptos_router::params::ParamsMap;
-use store::usage::{Dimension, MeterQuery, MeterRow, Slice, Totals, UsageFilter, UsageQuery, Window};
+use store::usage::{Completeness, Dimension, MeterQuery, MeterRow, Slice, Totals, UsageFilter, UsageQuery, Window};
 use uuid::Uuid;
 
 /// Earlier periods that the page offers.
@@ -66,6 +67,10 @@ pub fn UsagePage() -> impl IntoView {
             <Picker asked=asked.clone() periods=seen.periods.clone() current=seen.period zone=seen.zone.clone()/>
         };
         let narrowed = view! { <Narrowed asked=asked.clone() names=seen.names.clone()/> };
+        let missing = view! {
+            <MissingNotice known=seen.known.clone() range=seen.range zone=seen.zone.clone() reader=Reader::Partner/>
+        };
+        let missed = !seen.known.is_whole();
         let around = (asked.window == Window::Hour)
             .then(|| view! { <DaysAround asked=asked.clone() day=seen.range now=cx.now/> });
         let meters = measured(&seen, cx.now);
@@ -78,7 +83,8 @@ pub fn UsagePage() -> impl IntoView {
                 {picker}
                 {narrowed}
                 {around}
-                {if seen.totals.calls == 0 {
+                {missing}
+                {if seen.totals.calls == 0 && !missed {
                     view! { <NothingYet asked=asked/> }.into_any()
                 } else {
                     view! { <Figures asked=asked seen=seen/> }.into_any()
@@ -219,7 +225,10 @@ struct Seen {
     time_zone: String,
     terms: Option<PlanTerms>,
     totals: Totals,
-    windows: Vec<(Timestamp, Totals)>,
+    /// With the parts of the range that they are of.
+    windows: Vec<(Period, Totals)>,
+    /// What is missing of the range.
+    known: Completeness,
     slices: Vec<Slice>,
     meters: Vec<MeterRow>,
     /// Of what the page is narrowed to.
@@ -251,8 +260,8 @@ impl Seen {
         let filter = asked.filter;
         let query = UsageQuery { range, time_zone, window: asked.window, by: &[], filter };
         let answer = store.usage(partner, &query).await?;
-        let mut windows: Vec<(Timestamp, Totals)> =
-            answer.windows.iter().map(|window| (window.start, Totals::default())).collect();
+        let mut windows: Vec<(Period, Totals)> =
+            answer.windows.iter().map(|window| (*window, Totals::default())).collect();
         for row in answer.rows {
             if let Some((_, totals)) = windows.get_mut(row.window) {
                 *totals = row.totals;
@@ -275,6 +284,7 @@ impl Seen {
             totals: store.usage_totals(partner, range, &filter).await?,
             windows,
             meters,
+            known: store.completeness(partner, range, cx.now).await?,
             slices: store.usage_by(partner, asked.dimension, range, &filter).await?,
             names,
             zone,
@@ -393,17 +403,22 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
     let capped = quota.filter(|_| terms.is_some_and(|terms| terms.admission.credit.required));
     let of_quota = capped.map_or(totals.units, |quota| totals.units.min(quota.units));
     let labels: Vec<String> =
-        seen.windows.iter().map(|(begin, _)| window_label(*begin, asked.window, &seen.zone)).collect();
-    let of = |read: fn(&Totals) -> u64| seen.windows.iter().map(|(_, totals)| read(totals)).collect::<Vec<_>>();
+        seen.windows.iter().map(|(window, _)| window_label(window.start, asked.window, &seen.zone)).collect();
+    let incomplete: Vec<bool> = seen.windows.iter().map(|(window, _)| seen.known.misses(*window, None)).collect();
+    // Nothing, where nothing has come of what is missing.
+    let of = |read: fn(&Totals) -> u64| {
+        let known = seen.windows.iter().zip(&incomplete);
+        known.map(|((_, totals), misses)| (!misses || totals.calls > 0).then(|| read(totals))).collect::<Vec<_>>()
+    };
     let (title, each) = match asked.window {
         Window::Hour => ("By hour", "hour of the day"),
         Window::Month => ("By month", "month"),
         _ => ("By day", "day of the period"),
     };
     let series = vec![
-        Series::new("Served", Tone::Info, of(|totals| totals.served)),
-        Series::new("Refused", Tone::Warning, of(|totals| totals.refused)),
-        Series::new("Failed", Tone::Danger, of(|totals| totals.calls - totals.served - totals.refused)),
+        Series::with_gaps("Served", Tone::Info, of(|totals| totals.served)),
+        Series::with_gaps("Refused", Tone::Warning, of(|totals| totals.refused)),
+        Series::with_gaps("Failed", Tone::Danger, of(|totals| totals.calls - totals.served - totals.refused)),
     ];
     let narrowed = asked.narrowed();
     let tab = |code: &str| asked.address(asked.at, code, &narrowed);
@@ -430,6 +445,7 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
                 unit="calls"
                 labels=labels
                 series=series
+                incomplete=incomplete
             />
         </Card>
         <Card title="Where it went" flush=true>

@@ -121,16 +121,28 @@ impl Store {
     /// Says that every call recorded in this lane before `at` has been taken in: the shipper found nothing more to read.
     pub async fn caught_up(&self, node: &str, lane: u16, at: Timestamp) -> Result<(), StoreError> {
         let told = sqlx::query(
-            "insert into spool_positions (node, lane, segment, byte_offset, sequence, updated_at, through)
-             values ($1, $2, 0, 0, 0, $3, $3)
+            "insert into spool_positions (node, lane, segment, byte_offset, sequence, updated_at, through, heard_at)
+             values ($1, $2, 0, 0, 0, $3, $3, $3)
              on conflict (node, lane) do update
-                 set through = greatest(spool_positions.through, excluded.through), forgotten = false",
+                 set through = greatest(spool_positions.through, excluded.through), forgotten = false, ended_at = null",
         )
         .bind(node)
         .bind(i32::from(lane))
         .bind(Ts(at))
         .execute(self.pool());
         in_time(told).await?;
+        Ok(())
+    }
+
+    /// Says that the node has ended and that its lanes that had caught up at `last_call` or later have nothing more to hand over:
+    /// from here on their silence means that there are no calls.
+    pub async fn note_end(&self, node: &str, last_call: Timestamp, now: Timestamp) -> Result<(), StoreError> {
+        let noted = sqlx::query("update spool_positions set ended_at = $3 where node = $1 and through >= $2")
+            .bind(node)
+            .bind(Ts(last_call))
+            .bind(Ts(now))
+            .execute(self.pool());
+        in_time(noted).await?;
         Ok(())
     }
 
@@ -222,7 +234,8 @@ async fn move_position(
     now: Timestamp,
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "update spool_positions set segment = $3, byte_offset = $4, sequence = $5, updated_at = $6, forgotten = false
+        "update spool_positions set segment = $3, byte_offset = $4, sequence = $5, updated_at = $6, forgotten = false,
+             ended_at = null
          where node = $1 and lane = $2",
     )
     .bind(node)
@@ -243,8 +256,8 @@ async fn lock_position(
     now: Timestamp,
 ) -> Result<Position, sqlx::Error> {
     sqlx::query(
-        "insert into spool_positions (node, lane, segment, byte_offset, sequence, updated_at)
-         values ($1, $2, 0, 0, 0, $3) on conflict do nothing",
+        "insert into spool_positions (node, lane, segment, byte_offset, sequence, updated_at, heard_at)
+         values ($1, $2, 0, 0, 0, $3, $3) on conflict do nothing",
     )
     .bind(node)
     .bind(i32::from(lane))

@@ -8,6 +8,7 @@
 //! roll-ups are not, a part of a day with its day. Billing never looks there ([`crate::Store::drop_old_usage`]).
 
 mod billable;
+mod completeness;
 mod events;
 mod metered_units;
 mod meters;
@@ -18,6 +19,7 @@ mod source;
 mod totals;
 
 pub use billable::UsedUnits;
+pub use completeness::{Completeness, Missing, MissingReason};
 pub use events::{EventPage, StoredEvent};
 pub use metered_units::MeteredUnits;
 pub use meters::{MeterAnswer, MeterQuery, MeterRow};

@@ -15,12 +15,13 @@ use hyper::body::Frame;
 use jiff::Timestamp;
 use serde::Serialize;
 use std::{
+    collections::BTreeSet,
     pin::Pin,
     task::{Context, Poll},
 };
 use store::{
     Store, StoreError,
-    usage::{Dimension, Group, UsageAnswer, UsageFilter, UsageQuery, UsageRow, Window},
+    usage::{Completeness, Dimension, Group, Missing, Totals, UsageAnswer, UsageFilter, UsageQuery, UsageRow, Window},
 };
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
@@ -41,7 +42,10 @@ pub struct RowOut {
     pub from: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     pub to: Timestamp,
+    /// None where nothing of the window is stored and some of it is missing.
     pub groups: Vec<GroupOut>,
+    /// Whether all usage of the window is stored. Where it is not, the total is what is there so far.
+    pub complete: bool,
     pub total: super::usage::TotalsOut,
 }
 
@@ -63,6 +67,11 @@ impl GroupOut {
         Self { by: dimension.code(), id, code: group.code, name: group.name }
     }
 
+    fn of_partner(partner: PartnerId) -> Self {
+        let (by, id) = (Dimension::Partner.code(), Some(partner.to_string()));
+        Self { by, id, code: String::new(), name: String::new() }
+    }
+
     /// As [`columns`] has them.
     pub fn cells(&self) -> [String; 3] {
         [self.id.clone().unwrap_or_default(), self.code.clone(), self.name.clone()]
@@ -79,23 +88,96 @@ pub fn columns(by: &[Dimension]) -> Vec<String> {
     columns
 }
 
+/// Whose rows they are, and what is known of their usage.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose<'a> {
+    /// `None` where each row is of the partner that it names, or of all.
+    pub partner: Option<PartnerId>,
+    pub known: &'a Completeness,
+}
+
+impl Whose<'_> {
+    /// The rows, and one for each window, and of each partner, of which nothing is stored and something is missing.
+    pub fn rows(self, by: &[Dimension], answer: UsageAnswer) -> Vec<RowOut> {
+        let UsageAnswer { windows, rows } = answer;
+        let mut told = Vec::with_capacity(rows.len());
+        let mut rows = rows.into_iter().peekable();
+        for (place, window) in windows.into_iter().enumerate() {
+            let mut named = BTreeSet::new();
+            let before = told.len();
+            while let Some(row) = rows.next_if(|row| row.window == place) {
+                let partner = self.partner.or_else(|| partner_of(by, &row));
+                named.extend(partner);
+                told.push(RowOut::new(by, window, row, self.known.covers(window, partner)));
+            }
+            told.extend(self.unheard_of(by, window, &named, told.len() == before));
+        }
+        told
+    }
+
+    /// Rows without figures, for what would otherwise look as if nothing had been used.
+    fn unheard_of(
+        self,
+        by: &[Dimension],
+        window: Period,
+        named: &BTreeSet<PartnerId>,
+        is_empty: bool,
+    ) -> Vec<RowOut> {
+        let of = |partner: Option<PartnerId>| RowOut {
+            from: window.start,
+            to: window.end,
+            groups: partner.map(GroupOut::of_partner).into_iter().collect(),
+            complete: false,
+            total: Totals::default().into(),
+        };
+        if self.partner.is_some() || by.first() != Some(&Dimension::Partner) {
+            return if is_empty && self.known.misses(window, self.partner) { vec![of(None)] } else { Vec::new() };
+        }
+        let theirs = |partner: &PartnerId| {
+            let is = |missing: &&Missing| missing.partner == Some(*partner);
+            self.known.missing.iter().filter(is).any(|missing| overlap(missing.range, window))
+        };
+        let whose: BTreeSet<PartnerId> = self.known.missing.iter().filter_map(|missing| missing.partner).collect();
+        let mut rows: Vec<RowOut> =
+            whose.into_iter().filter(|one| !named.contains(one) && theirs(one)).map(|one| of(Some(one))).collect();
+        let of_all = |missing: &Missing| missing.partner.is_none() && overlap(missing.range, window);
+        if is_empty && self.known.missing.iter().any(of_all) {
+            rows.push(of(None));
+        }
+        rows
+    }
+}
+
+fn overlap(one: Period, other: Period) -> bool {
+    one.start < other.end && other.start < one.end
+}
+
+fn partner_of(by: &[Dimension], row: &UsageRow) -> Option<PartnerId> {
+    let place = by.iter().position(|dimension| *dimension == Dimension::Partner)?;
+    row.groups.get(place)?.id.map(PartnerId)
+}
+
 impl RowOut {
-    pub fn new(by: &[Dimension], windows: &[Period], row: UsageRow) -> Self {
-        let window = windows.get(row.window).copied();
+    fn new(by: &[Dimension], window: Period, row: UsageRow, complete: bool) -> Self {
         let groups = by.iter().zip(row.groups).map(|(dimension, group)| GroupOut::new(*dimension, group));
         Self {
-            from: window.map_or(Timestamp::UNIX_EPOCH, |window| window.start),
-            to: window.map_or(Timestamp::UNIX_EPOCH, |window| window.end),
+            from: window.start,
+            to: window.end,
             groups: groups.collect(),
+            complete,
             total: row.totals.into(),
         }
     }
 
-    fn cells(&self) -> Vec<String> {
+    /// As many as the heading has for that number of dimensions.
+    fn cells(&self, dimensions: usize) -> Vec<String> {
         let mut cells = vec![self.from.to_string(), self.to.to_string()];
-        cells.extend(self.groups.iter().flat_map(GroupOut::cells));
+        for place in 0..dimensions {
+            cells.extend(self.groups.get(place).map(GroupOut::cells).unwrap_or_default());
+        }
         cells.extend(self.total.cells());
         cells.extend(self.total.times());
+        cells.push(self.complete.to_string());
         cells
     }
 }
@@ -121,17 +203,17 @@ impl Lines {
             return String::new();
         }
         let mut columns = columns(by);
-        columns.extend(super::usage::SUMS.into_iter().chain(["p50_us", "p95_us", "p99_us"]).map(str::to_owned));
+        let rest = ["p50_us", "p95_us", "p99_us", "complete"];
+        columns.extend(super::usage::SUMS.into_iter().chain(rest).map(str::to_owned));
         Csv::new(&columns.iter().map(String::as_str).collect::<Vec<_>>()).into_text()
     }
 
-    pub fn rows(self, by: &[Dimension], answer: UsageAnswer) -> String {
-        let UsageAnswer { windows, rows } = answer;
-        let rows = rows.into_iter().map(|row| RowOut::new(by, &windows, row));
+    pub fn rows(self, by: &[Dimension], answer: UsageAnswer, whose: Whose<'_>) -> String {
+        let rows = whose.rows(by, answer).into_iter();
         match self {
             Self::Csv => {
                 let mut csv = Csv::empty();
-                rows.for_each(|row| csv.row(&row.cells()));
+                rows.for_each(|row| csv.row(&row.cells(by.len())));
                 csv.into_text()
             }
             Self::Jsonl => rows.filter_map(|row| serde_json::to_string(&row).ok()).map(|row| row + "\n").collect(),
@@ -162,7 +244,7 @@ impl Export {
     ///
     /// # Errors
     /// The time zone is not known, or there are too many windows.
-    pub fn send(self, store: Store, lines: Lines, name: &str) -> Result<Response, StoreError> {
+    pub fn send(self, store: Store, lines: Lines, name: &str, now: Timestamp) -> Result<Response, StoreError> {
         let windows = self.query(self.range, self.window).windows()?;
         let (sender, receiver) = mpsc::channel(2);
         tokio::spawn(async move {
@@ -170,13 +252,25 @@ impl Export {
             if sender.send(Ok(Bytes::from(heading))).await.is_err() {
                 return;
             }
+            let known = match self.partner {
+                Some(partner) => store.completeness(partner, self.range, now).await,
+                None => store.all_partners_completeness(self.range, now).await,
+            };
+            let known = match known {
+                Ok(known) => known,
+                Err(error) => {
+                    let _ = sender.send(Err(error)).await;
+                    return;
+                }
+            };
+            let whose = Whose { partner: self.partner, known: &known };
             for window in windows {
                 let query = self.query(window, Window::Total);
                 let answer = match self.partner {
                     Some(partner) => store.usage(partner, &query).await,
                     None => store.all_partners_usage_by(&query).await,
                 };
-                let rows = answer.map(|answer| Bytes::from(lines.rows(&self.by, answer)));
+                let rows = answer.map(|answer| Bytes::from(lines.rows(&self.by, answer, whose)));
                 let failed = rows.is_err();
                 if sender.send(rows).await.is_err() || failed {
                     return;

@@ -4,8 +4,9 @@ use super::{
     csv::Csv,
     extract::Params,
     guard::{PartnerCall, ProviderCall},
+    missing::KnownOut,
     problem::Problem,
-    rows::{Export, Lines, RowOut},
+    rows::{Export, Lines, RowOut, Whose},
 };
 use axum::{
     Json,
@@ -212,10 +213,10 @@ pub enum RowFormat {
 pub struct RowsOut {
     /// IANA name of the zone in which windows begin.
     time_zone: String,
-    /// Until when all usage is stored: what is later may grow. Null where that is not known.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    complete_through: Option<Timestamp>,
-    /// Window by window, in each the most calls first. What was not used is left out.
+    #[serde(flatten)]
+    known: KnownOut,
+    /// Window by window, in each the most calls first. What was not used is left out; a window of which usage is missing and
+    /// nothing is there has a row with no groups.
     rows: Vec<RowOut>,
 }
 
@@ -235,6 +236,8 @@ pub struct UsageOut {
     from: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     to: Timestamp,
+    #[serde(flatten)]
+    known: KnownOut,
     total: TotalsOut,
     /// The breakdown, where one was asked for. Its rows add up to the total.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -277,6 +280,8 @@ pub struct SliceOut {
 pub struct SeriesOut {
     /// IANA name of the zone in which the days are.
     time_zone: String,
+    #[serde(flatten)]
+    known: KnownOut,
     days: Vec<DayOut>,
 }
 
@@ -286,6 +291,8 @@ pub struct DayOut {
     /// Its midnight.
     #[schema(value_type = String, format = DateTime)]
     day: Timestamp,
+    /// Whether all usage of the day, as far as it lies in the range, is stored. Where it is not, the total is what is there so far.
+    complete: bool,
     total: TotalsOut,
 }
 
@@ -301,10 +308,11 @@ pub async fn show(call: PartnerCall, Params(params): Params<UsageParams>) -> Res
         None => Vec::new(),
     };
     let by: Vec<SliceOut> = by.into_iter().map(|slice| SliceOut::new(params.by, slice)).collect();
+    let known = KnownOut::new(&store.completeness(call.partner, range, call.now).await?, range);
     if params.format == Some(Format::Csv) {
-        return Ok(breakdown_csv(&total.into(), &by).into_response());
+        return Ok(breakdown_csv(&total.into(), &by, known.complete).into_response());
     }
-    Ok(Json(UsageOut { from: range.start, to: range.end, total: total.into(), by }).into_response())
+    Ok(Json(UsageOut { from: range.start, to: range.end, known, total: total.into(), by }).into_response())
 }
 
 /// Usage day by day in the partner's time zone; days without a call are there with zeros.
@@ -315,11 +323,17 @@ pub async fn series(call: PartnerCall, Params(params): Params<UsageParams>) -> R
     let store = &call.state.store;
     let time_zone = store.partner(call.partner).await?.time_zone;
     let days = store.usage_days(call.partner, range, &time_zone, &filter).await?;
-    let days: Vec<DayOut> = days.into_iter().map(|(day, totals)| DayOut { day, total: totals.into() }).collect();
+    let known = store.completeness(call.partner, range, call.now).await?;
+    let ends: Vec<Timestamp> = days.iter().skip(1).map(|(day, _)| *day).chain([range.end]).collect();
+    let day = |((day, totals), end): ((Timestamp, Totals), Timestamp)| {
+        let window = Period { start: day.max(range.start), end };
+        DayOut { day, complete: known.covers(window, Some(call.partner)), total: totals.into() }
+    };
+    let days: Vec<DayOut> = days.into_iter().zip(ends).map(day).collect();
     if params.format == Some(Format::Csv) {
         return Ok(days_csv(&days).into_response());
     }
-    Ok(Json(SeriesOut { time_zone, days }).into_response())
+    Ok(Json(SeriesOut { time_zone, known: KnownOut::new(&known, range), days }).into_response())
 }
 
 /// Usage by any dimension, window and time zone. Rows of all windows add up to the total of the range.
@@ -345,17 +359,17 @@ pub async fn query(call: PartnerCall, Params(params): Params<QueryParams>) -> Re
         filter: params.filter(),
     };
     let answer = store.usage(call.partner, &query).await?;
+    let known = store.completeness(call.partner, query.range, call.now).await?;
+    let whose = Whose { partner: Some(call.partner), known: &known };
     let lines = match params.format {
         RowFormat::Json => {
-            let complete_through = store.ingested_through().await?;
-            let windows = answer.windows;
-            let rows = answer.rows.into_iter().map(|row| RowOut::new(&by, &windows, row)).collect();
-            return Ok(Json(RowsOut { time_zone, complete_through, rows }).into_response());
+            let known = KnownOut::new(&known, query.range);
+            return Ok(Json(RowsOut { time_zone, known, rows: whose.rows(&by, answer) }).into_response());
         }
         RowFormat::Csv => Lines::Csv,
         RowFormat::Jsonl => Lines::Jsonl,
     };
-    let text = lines.heading(&by) + &lines.rows(&by, answer);
+    let text = lines.heading(&by) + &lines.rows(&by, answer, whose);
     Ok(([("content-type", lines.content_type())], text).into_response())
 }
 
@@ -375,7 +389,7 @@ pub async fn export(call: ProviderCall, Params(params): Params<ExportParams>) ->
         RowFormat::Jsonl => (Lines::Jsonl, "usage.jsonl"),
         RowFormat::Json | RowFormat::Csv => (Lines::Csv, "usage.csv"),
     };
-    Ok(export.send(call.state.store, lines, name)?)
+    Ok(export.send(call.state.store, lines, name, call.now)?)
 }
 
 /// Dimensions with commas between them. A partner has no other partners.
@@ -503,25 +517,26 @@ impl TotalsOut {
     }
 }
 
-fn breakdown_csv(total: &TotalsOut, by: &[SliceOut]) -> Csv {
-    let columns = [["id", "name", "product"].as_slice(), &SUMS].concat();
+fn breakdown_csv(total: &TotalsOut, by: &[SliceOut], complete: bool) -> Csv {
+    let columns = [["id", "name", "product"].as_slice(), &SUMS, &["complete"]].concat();
     let mut csv = Csv::new(&columns);
+    let complete = [complete.to_string()];
     for slice in by {
         let names = [slice.id.clone().unwrap_or_default(), slice.name.clone(), slice.product.clone()];
-        csv.row(&[names.as_slice(), &slice.total.cells()].concat());
+        csv.row(&[names.as_slice(), &slice.total.cells(), &complete].concat());
     }
     if by.is_empty() {
         let names = [String::new(), "total".to_owned(), String::new()];
-        csv.row(&[names.as_slice(), &total.cells()].concat());
+        csv.row(&[names.as_slice(), &total.cells(), &complete].concat());
     }
     csv
 }
 
 fn days_csv(days: &[DayOut]) -> Csv {
-    let columns = [["day"].as_slice(), &SUMS].concat();
+    let columns = [["day"].as_slice(), &SUMS, &["complete"]].concat();
     let mut csv = Csv::new(&columns);
     for day in days {
-        csv.row(&[[day.day.to_string()].as_slice(), &day.total.cells()].concat());
+        csv.row(&[[day.day.to_string()].as_slice(), &day.total.cells(), &[day.complete.to_string()]].concat());
     }
     csv
 }

@@ -27,7 +27,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 use store::{
     StoreError,
-    usage::{Dimension, UsageFilter, Window},
+    usage::{Dimension, Slice, UsageFilter, Window},
 };
 
 /// The files' routes; who may take them is in the access list.
@@ -138,6 +138,10 @@ async fn usage_csv(
     let environment_only = UsageFilter { environment: Some(environment), ..UsageFilter::EVERYTHING };
     let filter = UsageFilter { product, operation, app, key, team, member, ..environment_only };
     let slices = state.store.usage_by(viewer.partner, Dimension::Operation, period, &filter).await?;
+    let known = state.store.completeness(viewer.partner, period, now).await?;
+    let complete = known.covers(period, Some(viewer.partner)).to_string();
+    // Without a row it would look as if nothing had been used.
+    let nothing = (slices.is_empty() && !known.is_whole()).then(Slice::default);
     let mut csv = Csv::new(&[
         "period_start",
         "period_end",
@@ -149,8 +153,9 @@ async fn usage_csv(
         "refused",
         "errors",
         "units",
+        "complete",
     ]);
-    for slice in slices {
+    for slice in slices.into_iter().chain(nothing) {
         let totals = slice.totals;
         csv.row(&[
             period.start.to_string(),
@@ -163,6 +168,7 @@ async fn usage_csv(
             totals.refused.to_string(),
             totals.errors.to_string(),
             totals.units.to_string(),
+            complete.clone(),
         ]);
     }
     Ok(as_file(csv, "usage.csv"))
@@ -196,7 +202,7 @@ fn all_usage(state: &AppState, asked: &AllUsageAsked, lines: Lines, name: &str) 
         by: vec![Dimension::Partner, Dimension::Product],
         filter: UsageFilter { environment, ..UsageFilter::EVERYTHING },
     };
-    Ok(export.send(state.store.clone(), lines, name)?)
+    Ok(export.send(state.store.clone(), lines, name, state.clock.now())?)
 }
 
 async fn invoice_csv(

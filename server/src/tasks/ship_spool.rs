@@ -314,8 +314,15 @@ pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: D
             () = stop.requested() => {}
         }
     }
+    let last_call = shipper.clock.now();
     match timeout_at(Instant::now() + last_try, shipper.ship()).await {
-        Ok(Ok(events)) => tracing::info!(events, "the spool is empty"),
+        Ok(Ok(events)) => {
+            tracing::info!(events, "the spool is empty");
+            let noted = shipper.store.note_end(&shipper.node, last_call, shipper.clock.now());
+            if !matches!(timeout(last_try, noted).await, Ok(Ok(()))) {
+                tracing::info!("this node counts as silent until it is started again, though nothing is missing of it");
+            }
+        }
         _ => tracing::warn!("some usage stays in the spool; the next start ships it"),
     }
 }

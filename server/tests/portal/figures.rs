@@ -67,3 +67,44 @@ async fn members_see_what_credit_is_left_where_their_plan_spends_some() {
     // Not "are refused", as beyond any other quota that blocks.
     assert!(owner.get("/home").await.text.contains("Calls beyond it take prepaid credit"));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_that_a_gateway_keeps_to_itself_is_said_to_be_missing_on_both_usage_pages_and_in_the_file() {
+    const SAID: &str = "Some usage is missing here";
+    let portal = Portal::open().await;
+    open_catalogue(&portal).await;
+    let acme = Company::found(&portal, "acme").await;
+    let (store, now) = (&portal.store, portal.now());
+    let mut owner = portal.as_member(acme.owner).await;
+    let mut operator = portal.as_operator(portal.operator(OperatorRole::Viewer).await).await;
+    // The company's call came through a node of its name.
+    store.caught_up("acme", 0, now).await.expect("noted");
+    for (page, browser) in [("/usage", &mut owner), ("/console/usage", &mut operator)] {
+        let text = browser.get(page).await.text;
+        assert!(!text.contains(SAID) && !text.contains("chart-hatch"), "{page}: {text}");
+    }
+
+    let silent = now - jiff::SignedDuration::from_hours(24 * 3);
+    store.caught_up("lost-node", 0, silent).await.expect("noted");
+    let page = owner.get("/usage").await.text;
+    assert!(page.contains(SAID) && page.contains("has not handed over its calls since"), "{page}");
+    assert!(page.contains("Hatched: usage is missing") && page.contains("chart-hatch"), "{page}");
+    assert!(page.contains("(incomplete)") && page.contains("no data"), "in the table, too: {page}");
+    assert!(!page.contains("lost-node"), "partners have nothing to do with our machines");
+    let page = operator.get("/console/usage").await.text;
+    assert!(page.contains(SAID) && page.contains("Gateway lost-node has not handed over"), "{page}");
+    let file = owner.get("/usage.csv").await.text;
+    assert!(file.lines().next().is_some_and(|head| head.ends_with(",complete")), "{file}");
+    assert!(file.lines().skip(1).all(|row| row.ends_with(",false")) && file.lines().count() > 1, "{file}");
+    // A partner without a call sees no empty page that looks like nothing used.
+    let quiet = Company::found(&portal, "quiet").await;
+    let mut member = portal.as_member(quiet.owner).await;
+    let test_calls = member.get("/usage?environment=test").await.text;
+    assert!(test_calls.contains(SAID) && !test_calls.contains("There were no calls"), "{test_calls}");
+    let file = member.get("/usage.csv?environment=test").await.text;
+    assert_eq!(file.lines().count(), 2, "one row that says that it is not complete: {file}");
+
+    store.forget_node("lost-node").await.expect("forgotten");
+    let page = owner.get("/usage").await.text;
+    assert!(!page.contains(SAID) && !page.contains("chart-hatch"), "{page}");
+}

@@ -18,13 +18,16 @@ pub fn BarChart(
     labels: Vec<String>,
     series: Vec<Series>,
     #[prop(optional, into)] threshold: Option<Threshold>,
+    /// Labels of which something is missing are hatched, by their place; none where it is left out.
+    #[prop(optional)]
+    incomplete: Vec<bool>,
 ) -> impl IntoView {
     let column = |at: usize| {
         series.iter().filter_map(|series| series.values.get(at).copied().flatten()).fold(0, u64::saturating_add)
     };
     let largest = (0..labels.len()).map(column).max().unwrap_or(0);
     let largest = largest.max(threshold.as_ref().map_or(0, |threshold| threshold.value));
-    let frame = Frame { title, description, unit, labels, series, threshold, top: round_up(largest) };
+    let frame = Frame { title, description, unit, labels, series, threshold, incomplete, top: round_up(largest) };
     let shapes = draw(&frame);
     frame.render(shapes)
 }
@@ -57,7 +60,9 @@ fn draw(frame: &Frame) -> String {
                 step - gap
             ));
         }
-        if !known {
+        if frame.is_incomplete(column) {
+            svg.push_str(&format!("<path class=\"chart-hatch\" d=\"{}\"/>", hatch(left, left + step)));
+        } else if !known {
             let y = HEIGHT - 24;
             svg.push_str(&format!(
                 "<rect class=\"chart-gap\" x=\"{}\" y=\"{y}\" width=\"{}\" height=\"24\"/>",
@@ -69,6 +74,12 @@ fn draw(frame: &Frame) -> String {
     }
     push_threshold(&mut svg, frame);
     svg
+}
+
+/// Slanted lines over the whole height, so that it is seen without colours and behind no bar.
+fn hatch(left: u64, right: u64) -> String {
+    let rise = HEIGHT / 12;
+    (1..=12).map(|line| format!("M{left} {}L{right} {}", line * rise, (line - 1) * rise)).collect()
 }
 
 /// Three lines across: top, middle, bottom.

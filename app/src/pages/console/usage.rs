@@ -4,14 +4,17 @@ use crate::{
     components::*,
     frames::OperatorFrame,
     page::{PageTitle, page},
-    pages::requests::duration_text,
+    pages::{
+        missing::{MissingNotice, Reader},
+        requests::duration_text,
+    },
     viewer,
 };
 use domain::{id::PartnerId, key_text::Environment, period::Period};
-use jiff::{SignedDuration, Timestamp};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
-use store::usage::{Dimension, UsageFilter, UsageQuery, UsageRow};
+use store::usage::{Completeness, Dimension, UsageFilter, UsageQuery, UsageRow};
 
 /// Rows that the page shows; the files have all.
 const MOST_ROWS: usize = 100;
@@ -47,15 +50,18 @@ pub fn UsagePage() -> impl IntoView {
         let environment: Option<Environment> = query.get("environment").and_then(|code| code.parse().ok());
         let filter = UsageFilter { environment, ..UsageFilter::EVERYTHING };
         let by = [Dimension::Partner, Dimension::Product];
-        let asked = UsageQuery { by: &by, ..UsageQuery::whole(range_of(&span, cx.now), filter) };
+        let range = range_of(&span, cx.now);
+        let asked = UsageQuery { by: &by, ..UsageQuery::whole(range, filter) };
         let rows = cx.state.store.all_partners_usage_by(&asked).await?.rows;
+        let known = cx.state.store.all_partners_completeness(range, cx.now).await?;
+        let missed = !known.is_whole();
         let address = |end: &str| {
             format!("/console/usage.{end}?span={span}&environment={}", environment.map_or("", Environment::code))
         };
         let (csv, jsonl) = (address("csv"), address("jsonl"));
         let all = rows.len();
         let empty = rows.is_empty();
-        let table = rows.into_iter().take(MOST_ROWS).map(row).collect_view();
+        let table = rows.into_iter().take(MOST_ROWS).map(|one| row(one, &known)).collect_view();
         let spans = SPANS.iter().map(|(code, label, _)| Choice::new(*code, *label)).collect();
         let environments = vec![Choice::new("live", "Live"), Choice::new("test", "Test")];
         Ok(view! {
@@ -76,10 +82,16 @@ pub fn UsagePage() -> impl IntoView {
                     />
                     <Button>"Show"</Button>
                 </FilterBar>
+                <MissingNotice known=known range=range zone=TimeZone::UTC reader=Reader::Operator/>
                 <Card flush=true>
                     {if empty {
+                        let (title, text) = if missed {
+                            ("No usage has come", "None of this time is stored, and some is missing.")
+                        } else {
+                            ("Nothing used", "No partner made a call in this time.")
+                        };
                         view! {
-                            <EmptyState title="Nothing used" text="No partner made a call in this time." icon=IconName::Chart>
+                            <EmptyState title=title text=text icon=IconName::Chart>
                                 <ButtonLink href="/console/partners">"Partners"</ButtonLink>
                             </EmptyState>
                         }
@@ -115,9 +127,13 @@ pub fn UsagePage() -> impl IntoView {
     })
 }
 
-fn row(row: UsageRow) -> impl IntoView {
+fn row(row: UsageRow, known: &Completeness) -> impl IntoView + use<> {
     let mut groups = row.groups.into_iter();
     let (partner, product) = (groups.next().unwrap_or_default(), groups.next().unwrap_or_default());
+    // What is missing of everybody stands above the table.
+    let own = partner.id.map(PartnerId);
+    let incomplete = own.is_some() && known.missing.iter().any(|missing| missing.partner == own);
+    let incomplete = incomplete.then(|| view! { " " <Badge text="Some is missing" tone=Tone::Warning/> });
     let href = partner.id.map(|id| format!("/console/partners/{}", PartnerId(id)));
     let product = if product.name.is_empty() { "No product matched".to_owned() } else { product.name };
     let totals = row.totals;
@@ -130,6 +146,7 @@ fn row(row: UsageRow) -> impl IntoView {
                     Some(href) => view! { <a href=href>{partner.name}</a> }.into_any(),
                     None => partner.name.into_any(),
                 }}
+                {incomplete}
             </Cell>
             <Cell label="Product">{product}</Cell>
             <Cell label="Calls" numeric=true><Figure value=totals.calls/></Cell>

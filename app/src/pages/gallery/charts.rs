@@ -96,6 +96,15 @@ pub fn Charts() -> impl IntoView {
                 />
             </Card>
             <Card>
+                <BarChart
+                    title="With usage that is missing"
+                    description="Four days; of the last two some usage is missing."
+                    labels=days(4)
+                    series=vec![Series::with_gaps("Calls", Tone::Info, vec![Some(3), Some(4), Some(1), None])]
+                    incomplete=vec![false, false, true, true]
+                />
+            </Card>
+            <Card>
                 <BarChart title="Nothing yet" labels=vec![] series=vec![] />
             </Card>
         </Columns>

@@ -116,8 +116,9 @@ impl Store {
 
 async fn note(tx: &mut PgConnection, node: &str, lane: u16, gap: &Gap, now: Timestamp) -> Result<(), sqlx::Error> {
     sqlx::query(
-        "insert into usage_gaps (node, lane, first_sequence, past_sequence, cause, found_at, note)
-         values ($1, $2, $3, $4, $5, $6, $7) on conflict do nothing",
+        "insert into usage_gaps (node, lane, first_sequence, past_sequence, cause, found_at, note, from_at)
+         select $1, $2, $3, $4, $5, $6, $7, (select coalesce(through, heard_at) from spool_positions where node = $1 and lane = $2)
+         on conflict do nothing",
     )
     .bind(node)
     .bind(i32::from(lane))

@@ -25,6 +25,7 @@ async fn use_some(app: &TestApp, world: &World, node: &str) {
     let events: Vec<_> = (0..12).map(|number| (number as u64, call(number))).collect();
     let to = Position { segment: 0, byte_offset: 1, sequence: 12 };
     app.store.ingest(node, 0, events, Position::default(), to, begin).await.expect("taken in");
+    app.store.caught_up(node, 0, at("2026-03-05T00:00:00Z")).await.expect("noted");
 }
 
 #[tokio::test]
@@ -101,6 +102,63 @@ async fn the_export_has_all_partners_by_product_and_adds_up_to_what_each_is_told
     }
     let csv = app.get(&provider, &path.replace("jsonl", "csv")).await.text;
     assert_eq!(csv.lines().count(), rows.len() + 1);
+}
+
+/// The cells of a CSV under that heading, for rows that begin with the day.
+fn column(csv: &str, day: &str, heading: &str) -> Vec<String> {
+    let mut lines = csv.lines().map(|line| line.split(',').map(str::to_owned).collect::<Vec<_>>());
+    let place = lines.next().expect("a heading").iter().position(|head| head == heading).expect("a column");
+    lines.filter(|row| row[0].starts_with(day)).map(|row| row[place].clone()).collect()
+}
+
+#[tokio::test]
+async fn what_a_silent_gateway_has_not_handed_over_is_never_a_plain_zero_in_any_answer() {
+    let app = TestApp::start().await;
+    let world = World::new(&app.store).await;
+    use_some(&app, &world, "a").await;
+    let token = app.token(Some(world.partner), &[Scope::UsageRead]).await;
+    let provider = app.token(None, &[Scope::PartnersRead]).await;
+    let path = |of: &str, to: &str, rest: &str| format!("/api/{of}?from=2026-03-01T00:00:00Z&to={to}T00:00:00Z{rest}");
+
+    // All that was before is whole, and says so.
+    for of in ["usage", "usage/series", "usage/query"] {
+        let whole = app.get(&token, &path(of, "2026-03-04", "")).await.json();
+        assert_eq!((&whole["complete"], &whole["missing"]), (&json!(true), &json!([])), "{of}: {whole}");
+        assert_eq!(whole["complete_through"], "2026-03-05T00:00:00Z", "{of}");
+        let later = app.get(&token, &path(of, "2026-03-07", "")).await.json();
+        let missing =
+            json!([{"from": "2026-03-05T00:00:00Z", "to": "2026-03-07T00:00:00Z", "reason": "not_reported"}]);
+        assert_eq!((&later["complete"], &later["missing"]), (&json!(false), &missing), "{of}: {later}");
+    }
+    let days = app.get(&token, &path("usage/series", "2026-03-07", "")).await.json()["days"].clone();
+    let complete: Vec<_> = days.as_array().expect("days").iter().map(|day| day["complete"].clone()).collect();
+    assert_eq!(complete, [true, true, true, true, false, false].map(Value::from), "{days}");
+    let csv = app.get(&token, &path("usage/series", "2026-03-07", "&format=csv")).await.text;
+    assert_eq!((column(&csv, "2026-03-04", "complete"), column(&csv, "2026-03-05", "complete")), (vec!["true".into()], vec!["false".into()]));
+    let csv = app.get(&token, &path("usage", "2026-03-07", "&format=csv")).await.text;
+    assert_eq!(column(&csv, "", "complete"), ["false"]);
+
+    // Rows leave out what was not used, and not what is missing.
+    let asked = "&window=day&time_zone=UTC&by=environment";
+    let rows = app.get(&token, &path("usage/query", "2026-03-07", asked)).await.json()["rows"].clone();
+    let told: Vec<_> = rows.as_array().expect("rows").iter().map(|row| (row["from"].clone(), row["complete"].clone())).collect();
+    let day = |day: &str, complete: bool| (json!(format!("2026-03-{day}T00:00:00Z")), json!(complete));
+    assert_eq!(told, [day("02", true), day("02", true), day("05", false), day("06", false)], "{rows}");
+    assert_eq!((&rows[2]["groups"], &rows[2]["total"]["calls"]), (&json!([]), &json!(0)));
+    let lines = app.get(&token, &path("usage/query", "2026-03-07", &format!("{asked}&format=jsonl"))).await.text;
+    let lines: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("a line")).collect();
+    assert_eq!(json!(lines), rows);
+    let csv = app.get(&token, &path("usage/query", "2026-03-07", &format!("{asked}&format=csv"))).await.text;
+    assert_eq!(column(&csv, "2026-03-05", "complete"), ["false"]);
+    assert_eq!(column(&csv, "2026-03-05", "environment_code"), [""]);
+    let csv = app.get(&provider, &path("export/usage", "2026-03-07", "")).await.text;
+    assert_eq!(column(&csv, "2026-03-06", "complete"), ["false"]);
+    assert_eq!(column(&csv, "2026-03-04", "complete"), Vec::<String>::new(), "nothing was used, and all is known");
+
+    // It hands over: the same questions get whole answers.
+    app.store.caught_up("a", 0, at("2026-03-08T00:00:00Z")).await.expect("noted");
+    let whole = app.get(&token, &path("usage/query", "2026-03-07", asked)).await.json();
+    assert_eq!((&whole["complete"], whole["rows"].as_array().map(Vec::len)), (&json!(true), Some(2)), "{whole}");
 }
 
 #[tokio::test]

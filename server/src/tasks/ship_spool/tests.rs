@@ -326,3 +326,24 @@ async fn while_postgres_is_away_nothing_is_said_of_an_earlier_life() {
     shipper.ship().await.expect_err("away");
     assert_eq!(shipper.progress().earlier(), None);
 }
+
+#[tokio::test]
+async fn a_node_that_ends_as_it_should_is_not_silent_afterwards_and_one_that_is_killed_is() {
+    let store = test_db::store().await;
+    let mut lane = Lane::new(&store).await;
+    let missing = async || {
+        let later = Clock::default().now() + jiff::SignedDuration::from_hours(1);
+        let range = Period { start: later - jiff::SignedDuration::from_hours(24), end: later };
+        store.all_partners_completeness(range, later).await.expect("an answer").missing.len()
+    };
+    lane.record(3);
+    lane.shipper(&store).ship().await.expect("shipped");
+    assert_eq!(missing().await, 1, "it was killed");
+    let (switch, stop) = crate::tasks::StopSwitch::new();
+    lane.record(2);
+    switch.stop();
+    run(lane.shipper(&store), Board::default(), stop, Duration::from_secs(30)).await;
+    assert_eq!((lane.stored(&store).await, missing().await), (5, 0), "it handed everything over and ended");
+    lane.shipper(&store).ship().await.expect("nothing to ship");
+    assert_eq!(missing().await, 1, "it runs again, and is silent since");
+}
