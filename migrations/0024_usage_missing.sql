@@ -25,5 +25,5 @@ create trigger outside_conflicts_resolved_is_append_only before update or delete
     for each statement execute function refuse_change();
 
 -- For lists of findings, resolved ones included, and of late events of all partners.
-create index reconciliation_findings_by_time on reconciliation_findings (last_seen_at desc);
+create index reconciliation_findings_by_hour on reconciliation_findings (hour desc);
 create index usage_adjustments_by_time on usage_adjustments (received_at desc);

@@ -14,6 +14,7 @@ pub mod plan;
 pub mod plans;
 pub mod policies;
 pub mod products;
+pub mod reconciliation;
 pub mod settings;
 pub mod theme;
 pub mod tokens;

@@ -92,6 +92,14 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Plans", "/console/plans", IconName::Layers),
             ],
         ),
+        NavGroup::headed(
+            "Metering",
+            vec![
+                NavItem::new("Reconciliation", "/console/reconciliation", IconName::Check),
+                NavItem::new("Contradicting events", "/console/conflicts", IconName::Warning),
+                NavItem::new("Late usage", "/console/late-usage", IconName::Calendar),
+            ],
+        ),
         NavGroup::headed("Money", vec![NavItem::new("Invoices", "/console/invoices", IconName::Receipt)]),
         NavGroup::headed(
             "Installation",

@@ -59,6 +59,9 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/identities") view=crate::pages::console::identities::IdentitiesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/usage") view=crate::pages::console::usage::UsagePage ssr=SsrMode::Async/>
+                <Route path=path!("/console/reconciliation") view=crate::pages::console::reconciliation::ReconciliationPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/conflicts") view=crate::pages::console::conflicts::ConflictsPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/late-usage") view=crate::pages::console::late_usage::LateUsagePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/requests") view=crate::pages::console::plan_requests::PlanRequestsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/unknown-requests") view=crate::pages::console::unknown_requests::UnknownRequestsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/unknown-requests/:attempt") view=crate::pages::console::unknown_request::UnknownRequestPage ssr=SsrMode::Async/>

@@ -21,6 +21,7 @@ mod partners;
 mod plans;
 mod problem;
 mod products;
+mod reconciliation;
 mod requests;
 pub(crate) mod rows;
 mod teams;
@@ -123,6 +124,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(requests::list))
         .routes(routes!(events::list, events::report))
         .routes(routes!(events::told::conflicts))
+        .routes(routes!(events::told::resolve))
         .routes(routes!(events::told::late))
         .routes(routes!(invoices::list))
         .routes(routes!(invoices::show))
@@ -138,6 +140,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(partners::assign_plan))
         .routes(routes!(credit::show))
         .routes(routes!(credit::grant))
+        .routes(routes!(reconciliation::show))
+        .routes(routes!(reconciliation::findings))
+        .routes(routes!(reconciliation::accept))
+        .routes(routes!(reconciliation::run))
         .routes(routes!(unknown_requests::list))
         .routes(routes!(unknown_requests::resolve))
 }

@@ -2,9 +2,11 @@
 
 pub mod audit;
 pub mod clock;
+pub mod conflicts;
 pub mod identities;
 pub mod invoice;
 pub mod invoices;
+pub mod late_usage;
 pub mod overview;
 pub mod partner;
 pub mod partners;
@@ -18,6 +20,7 @@ pub mod product;
 pub mod product_form;
 pub mod product_new;
 pub mod products;
+pub mod reconciliation;
 pub mod tokens;
 pub mod unknown_request;
 pub mod unknown_requests;

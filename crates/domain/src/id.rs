@@ -94,6 +94,10 @@ ids! {
     TokenId = "token";
     /// A request that took its Idempotency-Key.
     AttemptId = "attempt";
+    /// A number that is not what another place says, with these two numbers.
+    FindingId = "finding";
+    /// An event that contradicts the first of its id.
+    ConflictId = "conflict";
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@
 mod adjust;
 mod catalogue;
 mod keep;
+mod listed;
 
 pub use adjust::LateUnits;
 pub(crate) use adjust::bill;
+pub use listed::{Adjustment, AdjustmentFilter, ConflictFilter, OutsideConflict};
 
 use crate::{Store, StoreError, Ts, ingest, row::ReadRow as _};
 use catalogue::Catalogue;
@@ -21,7 +23,6 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 use sqlx::{Postgres, Row as _, Transaction};
 use std::collections::HashMap;
@@ -56,33 +57,6 @@ pub enum Told {
     Conflict,
     /// It cannot be taken: the field by JSON pointer, and what to do.
     Invalid { pointer: &'static str, message: String },
-}
-
-/// An event that contradicts the one that was told first.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OutsideConflict {
-    pub partner: PartnerId,
-    pub by_partner: bool,
-    pub source: String,
-    pub id: String,
-    /// What the second one said.
-    pub payload: Value,
-    pub received_at: Timestamp,
-}
-
-/// Units that came after their period was closed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Adjustment {
-    pub partner: PartnerId,
-    pub source: String,
-    pub id: String,
-    /// The closed stretch that it belongs to.
-    pub period: Period,
-    pub at: Timestamp,
-    pub units: u64,
-    pub received_at: Timestamp,
-    /// Whether an invoice has it.
-    pub billed: bool,
 }
 
 /// A stretch that is closed.
@@ -180,62 +154,6 @@ impl Store {
                 .fetch_one(self.pool())
                 .await?;
         Ok(row.count("accepted")?)
-    }
-
-    /// The newest conflicts, of one partner or of all.
-    pub async fn outside_conflicts_of_any_partner(
-        &self,
-        partner: Option<PartnerId>,
-        at_most: u32,
-    ) -> Result<Vec<OutsideConflict>, StoreError> {
-        let rows = sqlx::query(
-            "select partner_id, by_partner, source, id, payload, received_at from outside_conflicts
-             where $1::uuid is null or partner_id = $1 order by received_at desc, source, id limit $2",
-        )
-        .bind(partner.map(|id| id.0))
-        .bind(i64::from(at_most))
-        .fetch_all(self.pool())
-        .await?;
-        let read = |row: &sqlx::postgres::PgRow| {
-            Ok(OutsideConflict {
-                partner: PartnerId(row.try_get("partner_id")?),
-                by_partner: row.try_get("by_partner")?,
-                source: row.try_get("source")?,
-                id: row.try_get("id")?,
-                payload: row.try_get("payload")?,
-                received_at: row.at("received_at")?,
-            })
-        };
-        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
-    }
-
-    /// The newest adjustments, of one partner or of all.
-    pub async fn adjustments_of_any_partner(
-        &self,
-        partner: Option<PartnerId>,
-        at_most: u32,
-    ) -> Result<Vec<Adjustment>, StoreError> {
-        let rows = sqlx::query(
-            "select partner_id, source, id, period_start, period_end, at, units, received_at, invoice_id is not null as billed
-             from usage_adjustments where $1::uuid is null or partner_id = $1 order by received_at desc, sequence desc limit $2",
-        )
-        .bind(partner.map(|id| id.0))
-        .bind(i64::from(at_most))
-        .fetch_all(self.pool())
-        .await?;
-        let read = |row: &sqlx::postgres::PgRow| {
-            Ok(Adjustment {
-                partner: PartnerId(row.try_get("partner_id")?),
-                source: row.try_get("source")?,
-                id: row.try_get("id")?,
-                period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
-                at: row.at("at")?,
-                units: row.count("units")?,
-                received_at: row.at("received_at")?,
-                billed: row.try_get("billed")?,
-            })
-        };
-        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
     }
 }
 

@@ -9,10 +9,12 @@
 //! - `invoice`: the lines of the invoices whose period ended in the range, against the events.
 
 mod findings;
+pub(crate) mod listed;
 mod statements;
 mod tallies;
 
 pub use findings::{Finding, Kind};
+pub use listed::{FindingFilter, FindingSources, FindingState, ListedFinding};
 pub use tallies::{ToldLane, ToldTally};
 
 use crate::{
@@ -22,13 +24,21 @@ use crate::{
     time::Ts,
 };
 use domain::{id::PartnerId, period::Period};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
 /// Of the advisory lock that whoever compares holds.
 const COMPARING: i64 = 0x7475_726e_7265_636f;
+
+/// Whole hours: those that have begun within that time before `now`, and the one that runs.
+pub fn hours_before(now: Timestamp, time: SignedDuration) -> Period {
+    const HOUR: i64 = 3600;
+    let floor = |at: Timestamp| at.as_second() - at.as_second().rem_euclid(HOUR);
+    let at = |second: i64| Timestamp::from_second(second).unwrap_or_default();
+    Period { start: at(floor(now) - time.as_secs()), end: at(floor(now) + HOUR) }
+}
 
 /// What a comparison has found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

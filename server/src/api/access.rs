@@ -52,6 +52,7 @@ pub const RULES: &[Rule] = &[
     rule(Method::GET, "/api/events", Whose::Partner, Scope::UsageRead),
     rule(Method::POST, "/api/events", Whose::Partner, Scope::UsageWrite),
     rule(Method::GET, "/api/events/conflicts", Whose::Partner, Scope::UsageRead),
+    rule(Method::POST, "/api/events/conflicts/{conflict}/resolve", Whose::Provider, Scope::PartnersWrite),
     rule(Method::GET, "/api/events/late", Whose::Partner, Scope::UsageRead),
     rule(Method::GET, "/api/invoices", Whose::Partner, Scope::InvoicesRead),
     rule(Method::GET, "/api/invoices/{invoice}", Whose::Partner, Scope::InvoicesRead),
@@ -67,6 +68,10 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/partners/{partner}/plan", Whose::Provider, Scope::PartnersWrite),
     rule(Method::GET, "/api/partners/{partner}/credit", Whose::Provider, Scope::PartnersRead),
     rule(Method::POST, "/api/partners/{partner}/credit", Whose::Provider, Scope::PartnersWrite),
+    rule(Method::GET, "/api/reconciliation", Whose::Provider, Scope::PartnersRead),
+    rule(Method::GET, "/api/reconciliation/findings", Whose::Provider, Scope::PartnersRead),
+    rule(Method::POST, "/api/reconciliation/findings/{finding}/accept", Whose::Provider, Scope::PartnersWrite),
+    rule(Method::POST, "/api/reconciliation/run", Whose::Provider, Scope::PartnersWrite),
     rule(Method::GET, "/api/unknown-requests", Whose::Provider, Scope::PartnersRead),
     rule(Method::POST, "/api/unknown-requests/{attempt}/resolve", Whose::Provider, Scope::PartnersWrite),
 ];

@@ -2,6 +2,7 @@
 
 mod events;
 mod meters;
+mod reconciliation;
 mod unknown_requests;
 mod usage;
 
@@ -23,6 +24,8 @@ fn filled(path: &str) -> String {
         .replace("{partner}", "partner_00000000000000000000000000000001")
         .replace("{product}", "payments")
         .replace("{attempt}", "attempt_00000000000000000000000000000001")
+        .replace("{conflict}", "conflict_00000000000000000000000000000001")
+        .replace("{finding}", "finding_00000000000000000000000000000001")
         .replace("{plan}", "starter")
 }
 

@@ -1,14 +1,14 @@
 //! `turnpike reconcile`: whether the places that count usage say the same, on demand.
 
 use super::{CommandError, reach::with_installation};
-use crate::{config::Config, tasks::reconcile_usage::hours_before};
+use crate::config::Config;
 use clap::Args;
 use domain::period::Period;
 use jiff::{SignedDuration, Timestamp};
 use std::{process::ExitCode, time::Duration};
 use store::{
     Actor, Store, StoreError,
-    reconcile::{Kind, Reconciliation},
+    reconcile::{Kind, Reconciliation, hours_before},
 };
 use tokio::time::sleep;
 

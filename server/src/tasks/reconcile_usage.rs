@@ -4,8 +4,7 @@
 
 use super::TaskError;
 use app::state::Clock;
-use domain::period::Period;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use std::{
     sync::{
         Arc,
@@ -15,7 +14,7 @@ use std::{
 };
 use store::{
     Store, StoreError,
-    reconcile::{Kind, Reconciliation},
+    reconcile::{Kind, Reconciliation, hours_before},
 };
 
 pub const NAME: &str = "reconcile_usage";
@@ -27,13 +26,6 @@ const DAY: i64 = 24 * HOUR;
 /// The day of the last run that looked at all of it.
 #[derive(Debug, Clone, Default)]
 pub struct Days(Arc<AtomicI64>);
-
-/// Whole hours: those that have begun within that time before `now`, and the one that runs.
-pub fn hours_before(now: Timestamp, time: SignedDuration) -> Period {
-    let floor = |at: Timestamp| at.as_second() - at.as_second().rem_euclid(HOUR);
-    let at = |second: i64| Timestamp::from_second(second).unwrap_or_default();
-    Period { start: at(floor(now) - time.as_secs()), end: at(floor(now) + HOUR) }
-}
 
 /// # Errors
 /// Postgres does not answer.
@@ -64,6 +56,7 @@ pub async fn run(store: Store, clock: Clock, days: Days) -> Result<(), TaskError
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::Timestamp;
 
     #[test]
     fn a_run_looks_at_whole_hours_up_to_the_one_that_runs() {

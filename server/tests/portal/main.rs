@@ -13,6 +13,7 @@ mod markup;
 mod meters;
 mod origin;
 mod portal;
+mod reconciliation;
 mod same_answers;
 mod sessions;
 mod sign_up;

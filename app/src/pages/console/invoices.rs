@@ -5,6 +5,7 @@ use crate::{
     frames::OperatorFrame,
     page::{PageTitle, page},
     pages::{
+        console::overview::many,
         invoices::{InvoiceState, number},
         time_text::{local_zone, period_days},
     },
@@ -23,6 +24,7 @@ pub fn AllInvoicesPage() -> impl IntoView {
     page(async move {
         let cx = cx?;
         let found = cx.state.store.all_partners_invoices(after.as_deref(), PAGE_SIZE).await?;
+        let findings = cx.state.store.all_finding_sources().await?.open;
         let next = found.next.map(|next| format!("/console/invoices?after={next}"));
         let first = after.map(|_| "/console/invoices".to_owned());
         let empty = found.items.is_empty();
@@ -31,6 +33,13 @@ pub fn AllInvoicesPage() -> impl IntoView {
             <PageTitle text="Invoices"/>
             <OperatorFrame cx=cx path="/console/invoices">
                 <PageHeader title="Invoices" description="Of all partners, newest first."/>
+                {(findings > 0)
+                    .then(|| view! {
+                        <Notice tone=Tone::Warning title="Invoices wait">
+                            {format!("{} of usage that does not say the same in two places. ", many(findings, "finding", "findings"))}
+                            <a href="/console/reconciliation">"Look at them"</a>
+                        </Notice>
+                    })}
                 <Card flush=true>
                     {if empty {
                         view! {

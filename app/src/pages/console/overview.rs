@@ -33,6 +33,8 @@ pub fn OverviewPage() -> impl IntoView {
         let changes = changes.into_iter().map(change).collect_view();
         let requests = store.all_plan_requests().await?.len();
         let unknown = store.all_unknown_sources().await?.requests;
+        let findings = store.all_finding_sources().await?.open;
+        let conflicts = store.all_open_outside_conflicts().await?;
         let lag = store.usage_lag(cx.now).await?;
         let products = store.all_products().await?.len();
         let plans = store.all_plans().await?.iter().filter(|plan| plan.archived_at.is_none()).count();
@@ -82,6 +84,20 @@ pub fn OverviewPage() -> impl IntoView {
                             <a href="/console/unknown-requests">"Look at them"</a>
                         </Notice>
                     })}
+                {(findings > 0)
+                    .then(|| view! {
+                        <Notice tone=Tone::Warning title="Two places that count usage do not say the same">
+                            {format!("{}, and invoices wait. ", many(findings, "finding", "findings"))}
+                            <a href="/console/reconciliation">"Look at them"</a>
+                        </Notice>
+                    })}
+                {(conflicts > 0)
+                    .then(|| view! {
+                        <Notice title="Events contradict others">
+                            {format!("{} that nobody has looked at. ", many(conflicts, "event", "events"))}
+                            <a href="/console/conflicts">"Look at them"</a>
+                        </Notice>
+                    })}
                 <StatGrid>
                     <Stat label="Calls" figure=group_thousands(calls) hint=behind/>
                     <Stat label="Errors" figure=group_thousands(errors) hint="Answers of 400 and more"/>
@@ -129,6 +145,11 @@ pub fn OverviewPage() -> impl IntoView {
             </OperatorFrame>
         })
     })
+}
+
+/// `1 finding`, `1,200 findings`
+pub fn many(count: u64, one: &str, more: &str) -> String {
+    format!("{} {}", group_thousands(count), if count == 1 { one } else { more })
 }
 
 /// Calls of all partners, by day in UTC.

@@ -17,6 +17,7 @@ use domain::{id::PartnerId, key_text::Environment, money::group_thousands, perio
 use jiff::{Timestamp, ToSpan};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
+use store::reconcile::Finding;
 use store::{
     Key, KeyState, Member, Partner, Plan, Subscription,
     invoices::Invoice,
@@ -48,6 +49,7 @@ pub fn PartnerPage() -> impl IntoView {
         let keys = keys(seen.keys, now);
         let invoices = invoices(id, seen.invoices);
         let state = state_card(seen.partner);
+        let doubt = seen.doubt.is_some();
         Ok(view! {
             <PageTitle text=name.clone()/>
             <OperatorFrame cx=cx path="/console/partners">
@@ -63,6 +65,14 @@ pub fn PartnerPage() -> impl IntoView {
                     .then(|| view! {
                         <Notice tone=Tone::Danger title="Calls are refused">
                             {reason.unwrap_or_else(|| "No reason was given.".to_owned())}
+                        </Notice>
+                    })}
+                {doubt
+                    .then(|| view! {
+                        <Notice tone=Tone::Warning title="Invoices of this partner wait">
+                            "Two places that count its usage do not say the same. "
+                            <a href=format!("/console/reconciliation?partner={id}")>"Look at its findings"</a>
+                            ", or at " <a href="/console/reconciliation">"those that nobody can say whose they are"</a> "."
                         </Notice>
                     })}
                 {figures}
@@ -88,6 +98,8 @@ struct Seen {
     keys: Vec<Key>,
     invoices: Vec<Invoice>,
     days: Vec<(Timestamp, Totals)>,
+    /// What holds its invoices back.
+    doubt: Option<Finding>,
 }
 
 impl Seen {
@@ -99,6 +111,7 @@ impl Seen {
         let start = cx.now.checked_sub(744.hours()).unwrap_or(cx.now);
         let range = Period { start, end: cx.now.checked_add(1.minute()).unwrap_or(cx.now) };
         Ok(Self {
+            doubt: store.doubt(id, Period { start: partner.created_at.min(start), end: range.end }).await?,
             days: store.usage_days(id, range, &partner.time_zone, &UsageFilter::default()).await?,
             partner,
             requested: store.requested_subscription(id).await?,

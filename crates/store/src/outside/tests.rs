@@ -7,7 +7,7 @@ use crate::{
     usage::UsageFilter,
 };
 use domain::usage::cloud_event::TYPE;
-use serde_json::json;
+use serde_json::{Value, json};
 
 fn told(source: &str, id: &str, data: Value) -> Outside {
     let event = json!({"specversion": "1.0", "type": TYPE, "source": source, "id": id, "data": data});
@@ -116,10 +116,22 @@ async fn what_contradicts_the_first_is_kept_beside_it_and_counts_nothing_even_ye
     let answers = store.take_in_outside(world.partner, provider(), &[other, first], later).await.expect("taken in");
     assert_eq!(answers, [Told::Conflict, Told::Duplicate]);
     assert_eq!(units(&store, &world).await, (2, 8));
-    let conflicts = store.outside_conflicts_of_any_partner(Some(world.partner), 10).await.expect("conflicts");
+    let of_partner = |resolved| ConflictFilter { partner: Some(world.partner), resolved };
+    let listed = async |resolved| {
+        store.outside_conflicts_of_any_partner(&of_partner(resolved), None, 10).await.expect("conflicts").items
+    };
+    let conflicts = listed(None).await;
     let [conflict] = conflicts.as_slice() else { panic!("one, however often it is told: {conflicts:?}") };
     assert_eq!((conflict.id.as_str(), &conflict.payload["data"]["units"]), ("1", &json!(8)));
-    assert_eq!(conflict.received_at, world.now);
+    assert_eq!((conflict.received_at, conflict.first_units, conflict.resolved_at), (world.now, Some(5), None));
+    assert_eq!(store.all_open_outside_conflicts().await.expect("a count"), 1);
+    let resolve = async |note| store.resolve_outside_conflict(conflict.conflict, note, Actor::System, world.now).await;
+    assert!(matches!(resolve(" ").await, Err(StoreError::Invalid { .. })), "say why");
+    resolve("A second run of the same job").await.expect("resolved");
+    assert!(matches!(resolve("Again").await, Err(StoreError::NotFound)));
+    assert_eq!((listed(Some(false)).await.len(), listed(Some(true)).await.len()), (0, 1));
+    assert_eq!(store.all_open_outside_conflicts().await.expect("a count"), 0);
+    assert_eq!(units(&store, &world).await, (2, 8), "the first goes on to count");
 }
 
 #[tokio::test]

@@ -72,7 +72,7 @@ impl Finding {
     }
 
     /// The node and the lane, as the table has them.
-    fn of_lane(&self) -> (&str, i32) {
+    pub(super) fn of_lane(&self) -> (&str, i32) {
         self.lane.as_ref().map_or(("", -1), |(node, lane)| (node.as_str(), i32::from(*lane)))
     }
 }

@@ -1,15 +1,46 @@
 //! What became of events that were told, at once and later on.
 
-use crate::api::{guard::PartnerOrProvider, list::List, problem::Problem};
-use axum::Json;
+use crate::api::{
+    extract::{Body, Named, Params},
+    guard::{PartnerOrProvider, ProviderCall},
+    list::{List, Part},
+    problem::Problem,
+};
+use axum::{extract::OriginalUri, http::StatusCode, response::Response};
+use domain::id::ConflictId;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::outside::{Adjustment, OutsideConflict, Told};
-use utoipa::ToSchema;
+use store::outside::{Adjustment, AdjustmentFilter, ConflictFilter, OutsideConflict, Told};
+use utoipa::{IntoParams, ToSchema};
 
-/// The most that a list shows.
-const MOST: u32 = 200;
+/// Which part of a list.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ToldParams {
+    /// Conflicts that somebody has looked at, or late units that an invoice has: `true` for these only, `false` for the others. All,
+    /// where it is left out.
+    done: Option<bool>,
+    /// Where to go on: `next` of the page before.
+    cursor: Option<String>,
+    /// How many at most, 1 to 200. 50 where it is left out.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// For the provider's tokens: whose. Those of all partners where it is left out.
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
+    #[serde(rename = "partner")]
+    _partner: Option<String>,
+}
+
+/// What was found about a conflict.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ResolveConflictIn {
+    /// For the audit log: what the two events were.
+    #[serde(default)]
+    #[schema(min_length = 1, max_length = 500, example = "A second run of the same job")]
+    note: String,
+}
 
 /// What became of each event.
 #[derive(Debug, Serialize, ToSchema)]
@@ -74,6 +105,8 @@ impl Result {
 /// An event that contradicts the one that was told first under the same source and id.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ConflictOut {
+    #[schema(example = "conflict_0192f0c1a5b27cc3a5b27cc30192f0c1")]
+    conflict: String,
     partner: String,
     source: String,
     id: String,
@@ -84,6 +117,9 @@ pub struct ConflictOut {
     payload: Value,
     #[schema(value_type = String, format = DateTime)]
     received_at: Timestamp,
+    /// When somebody looked at it; null where nobody has.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    resolved_at: Option<Timestamp>,
 }
 
 /// Units that were told after their period was closed. They are in no total of that period, whose bill stands.
@@ -106,40 +142,63 @@ pub struct LateOut {
     billed: bool,
 }
 
-/// Events that contradict an earlier one: the newest 200. The provider's tokens see those of all partners, or of the one that they
+/// Events that contradict an earlier one, the newest first. The provider's tokens see those of all partners, or of the one that they
 /// name by `?partner=`.
-#[utoipa::path(get, path = "/api/events/conflicts", operation_id = "listEventConflicts", tag = "Usage",
-    params(("partner" = Option<String>, Query, description = "For the provider's tokens: whose", pattern = "^partner_[0-9a-f]{32}$")),
+#[utoipa::path(get, path = "/api/events/conflicts", operation_id = "listEventConflicts", tag = "Usage", params(ToldParams),
     responses((status = 200, description = "Newest first", body = List<ConflictOut>), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn conflicts(
     PartnerOrProvider { state, partner }: PartnerOrProvider,
-) -> std::result::Result<Json<List<ConflictOut>>, Problem> {
-    let conflicts = state.store.outside_conflicts_of_any_partner(partner, MOST).await?;
-    Ok(Json(List::whole(conflicts.into_iter().map(ConflictOut::from).collect())))
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ToldParams>,
+) -> std::result::Result<Response, Problem> {
+    let part = Part { cursor: params.cursor, limit: params.limit };
+    let filter = ConflictFilter { partner, resolved: params.done };
+    let page = state.store.outside_conflicts_of_any_partner(&filter, part.cursor(), part.limit()).await?;
+    Ok(List { items: page.items.into_iter().map(ConflictOut::from).collect(), next: page.next }.answer(&uri))
 }
 
-/// Units that were told after their period was closed: the newest 200.
-#[utoipa::path(get, path = "/api/events/late", operation_id = "listLateEvents", tag = "Usage",
-    params(("partner" = Option<String>, Query, description = "For the provider's tokens: whose", pattern = "^partner_[0-9a-f]{32}$")),
+/// Writes down that somebody has looked at a conflict, and what they found. The first event goes on to count.
+#[utoipa::path(post, path = "/api/events/conflicts/{conflict}/resolve", operation_id = "resolveEventConflict", tag = "Usage",
+    params(("conflict" = String, Path, description = "The identifier of the list", pattern = "^conflict_[0-9a-f]{32}$")), request_body = ResolveConflictIn,
+    responses((status = 204, description = "Written down"), (status = "4XX", description = "Refused; 404 where it was resolved before", body = Problem, content_type = "application/problem+json")))]
+pub async fn resolve(
+    call: ProviderCall,
+    Named(conflict): Named<ConflictId>,
+    Body(body): Body<ResolveConflictIn>,
+) -> std::result::Result<StatusCode, Problem> {
+    call.state.store.resolve_outside_conflict(conflict, &body.note, call.token.actor(), call.now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Units that were told after their period was closed, the newest first.
+#[utoipa::path(get, path = "/api/events/late", operation_id = "listLateEvents", tag = "Usage", params(ToldParams),
     responses((status = 200, description = "Newest first", body = List<LateOut>), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn late(
     PartnerOrProvider { state, partner }: PartnerOrProvider,
-) -> std::result::Result<Json<List<LateOut>>, Problem> {
-    let adjustments = state.store.adjustments_of_any_partner(partner, MOST).await?;
-    Ok(Json(List::whole(adjustments.into_iter().map(LateOut::from).collect())))
+    OriginalUri(uri): OriginalUri,
+    Params(params): Params<ToldParams>,
+) -> std::result::Result<Response, Problem> {
+    let part = Part { cursor: params.cursor, limit: params.limit };
+    let filter = AdjustmentFilter { partner, billed: params.done };
+    let page = state.store.adjustments_of_any_partner(&filter, part.cursor(), part.limit()).await?;
+    Ok(List { items: page.items.into_iter().map(LateOut::from).collect(), next: page.next }.answer(&uri))
 }
 
 impl From<OutsideConflict> for ConflictOut {
     fn from(conflict: OutsideConflict) -> Self {
-        let OutsideConflict { partner, by_partner, source, id, payload, received_at } = conflict;
-        Self { partner: partner.to_string(), by_partner, source, id, payload, received_at }
+        let OutsideConflict {
+            conflict, partner, by_partner, source, id, payload, received_at, resolved_at, ..
+        } = conflict;
+        let (conflict, partner) = (conflict.to_string(), partner.to_string());
+        Self { conflict, partner, by_partner, source, id, payload, received_at, resolved_at }
     }
 }
 
 impl From<Adjustment> for LateOut {
     fn from(late: Adjustment) -> Self {
-        let Adjustment { partner, source, id, period, at, units, received_at, billed } = late;
-        let (period_start, period_end) = (period.start, period.end);
-        Self { partner: partner.to_string(), source, id, units, at, period_start, period_end, received_at, billed }
+        let Adjustment { partner, source, id, period, at, units, received_at, invoice, .. } = late;
+        let (partner, period_start, period_end, billed) =
+            (partner.to_string(), period.start, period.end, invoice.is_some());
+        Self { partner, source, id, units, at, period_start, period_end, received_at, billed }
     }
 }
