@@ -98,6 +98,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Reconciliation", "/console/reconciliation", IconName::Check),
                 NavItem::new("Contradicting events", "/console/conflicts", IconName::Warning),
                 NavItem::new("Late usage", "/console/late-usage", IconName::Calendar),
+                NavItem::new("Usage hooks", "/console/hooks", IconName::External),
             ],
         ),
         NavGroup::headed("Money", vec![NavItem::new("Invoices", "/console/invoices", IconName::Receipt)]),

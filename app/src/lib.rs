@@ -27,6 +27,8 @@ pub mod form;
 #[cfg(feature = "ssr")]
 pub mod frames;
 #[cfg(feature = "ssr")]
+pub mod hooks;
+#[cfg(feature = "ssr")]
 pub mod mail;
 #[cfg(feature = "ssr")]
 pub mod page;

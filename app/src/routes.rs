@@ -59,6 +59,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/identities") view=crate::pages::console::identities::IdentitiesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/usage") view=crate::pages::console::usage::UsagePage ssr=SsrMode::Async/>
+                <Route path=path!("/console/hooks") view=crate::pages::console::hooks::HooksPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/reconciliation") view=crate::pages::console::reconciliation::ReconciliationPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/conflicts") view=crate::pages::console::conflicts::ConflictsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/late-usage") view=crate::pages::console::late_usage::LateUsagePage ssr=SsrMode::Async/>

@@ -10,6 +10,7 @@ pub(crate) mod csv;
 mod events;
 mod extract;
 mod guard;
+mod hooks;
 mod identities;
 mod invoices;
 mod keys;
@@ -140,6 +141,12 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(partners::assign_plan))
         .routes(routes!(credit::show))
         .routes(routes!(credit::grant))
+        .routes(routes!(hooks::list, hooks::create))
+        .routes(routes!(hooks::delete))
+        .routes(routes!(hooks::pause))
+        .routes(routes!(hooks::resume))
+        .routes(routes!(hooks::rotate))
+        .routes(routes!(hooks::test))
         .routes(routes!(reconciliation::show))
         .routes(routes!(reconciliation::findings))
         .routes(routes!(reconciliation::accept))

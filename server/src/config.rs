@@ -69,6 +69,8 @@ pub struct Config {
     pub watch: Watch,
     /// How long stored usage is kept.
     pub kept: store::Kept,
+    /// How far from the public internet receivers of usage events may be.
+    pub hook_reach: gateway::Reach,
     /// The test clock, the dev inbox and a self-made secret. Never on a machine with real partners.
     pub development: bool,
     /// The folder with the portal's style sheets and scripts; `None` takes those beside the binary.
@@ -103,6 +105,7 @@ impl Config {
             logs: Logs::read(&mut reader),
             watch: Watch::read(&mut reader),
             kept: usage::read(&mut reader),
+            hook_reach: usage::read_hook_reach(&mut reader),
             development,
             site_dir: reader.path("TURNPIKE_SITE_DIR"),
         };

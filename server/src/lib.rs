@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod data_dir;
 pub mod database;
+pub mod hooks;
 pub mod idempotency;
 mod leases;
 pub mod logs;

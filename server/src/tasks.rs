@@ -16,6 +16,7 @@ pub mod make_usage_days;
 pub mod purge_caches;
 pub mod push_to_stripe;
 pub mod reconcile_usage;
+pub mod send_hooks;
 pub mod send_mail;
 pub mod ship_spool;
 pub mod sweep_sessions;

@@ -3,6 +3,7 @@
 pub mod audit;
 pub mod clock;
 pub mod conflicts;
+pub mod hooks;
 pub mod identities;
 pub mod invoice;
 pub mod invoices;

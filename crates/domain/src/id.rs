@@ -98,6 +98,8 @@ ids! {
     FindingId = "finding";
     /// An event that contradicts the first of its id.
     ConflictId = "conflict";
+    /// Where usage events are sent to as they come.
+    HookId = "hook";
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! position. A crash anywhere before the commit leaves everything as it was; a crash after it is found out at the next try,
 //! because the position is no longer where the shipper believes it to be. So no unique index on the events is needed.
 
+pub(crate) mod batches;
 mod copy;
 pub(crate) mod days;
 mod gaps;
@@ -218,6 +219,8 @@ impl Batch<'_> {
             rollup::merge(&mut tx, events).await?;
             meters::merge(&mut tx, (node, lane), events).await?;
             spending.spend(&mut tx, node).await?;
+            let records = events.iter().map(|(sequence, event)| (*sequence, event.at));
+            batches::note(&mut tx, (node, lane, None), records, now).await?;
         }
         move_position(&mut tx, node, lane, to, now).await?;
         tx.commit().await?;

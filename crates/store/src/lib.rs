@@ -16,6 +16,7 @@ mod credits;
 pub mod directory;
 mod error;
 mod give_way;
+pub mod hooks;
 pub mod idempotency;
 pub mod ingest;
 pub mod invoices;

@@ -20,6 +20,7 @@ mod totals;
 
 pub use billable::UsedUnits;
 pub use completeness::{Completeness, Missing, MissingReason};
+pub(crate) use events::stored;
 pub use events::{EventPage, StoredEvent};
 pub use metered_units::MeteredUnits;
 pub use meters::{MeterAnswer, MeterQuery, MeterRow};

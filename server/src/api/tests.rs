@@ -25,6 +25,7 @@ fn filled(path: &str) -> String {
         .replace("{product}", "payments")
         .replace("{attempt}", "attempt_00000000000000000000000000000001")
         .replace("{conflict}", "conflict_00000000000000000000000000000001")
+        .replace("{hook}", "hook_00000000000000000000000000000001")
         .replace("{finding}", "finding_00000000000000000000000000000001")
         .replace("{plan}", "starter")
 }

@@ -1,6 +1,7 @@
-//! How long stored usage is kept.
+//! How long stored usage is kept, and where it may be sent.
 
 use super::Reader;
+use gateway::Reach;
 use store::Kept;
 
 /// A year and a month: each invoice line of a year opens to its calls.
@@ -25,6 +26,12 @@ pub(super) fn read(reader: &mut Reader) -> Kept {
         );
     }
     kept
+}
+
+/// Whoever may enter a receiver's address must not reach what only this machine can, unless that is wanted.
+pub(super) fn read_hook_reach(reader: &mut Reader) -> Reach {
+    let reach = [("true", Reach::Private), ("false", Reach::Public)];
+    reader.choice("TURNPIKE_HOOK_ALLOW_PRIVATE", &reach, Reach::Public)
 }
 
 fn days(reader: &mut Reader, name: &'static str, default: Option<u32>) -> Option<u32> {

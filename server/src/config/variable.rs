@@ -129,6 +129,12 @@ pub const VARIABLES: &[Variable] = &[
         "forever",
         "Days, or forever: how long usage is kept by the day with every dimension, and by the hour with few",
     ),
+    plain(
+        "TURNPIKE_HOOK_ALLOW_PRIVATE",
+        "usage.hook_allow_private",
+        "false",
+        "Whether usage events may be sent to receivers at private and loopback addresses, and over http://. Addresses at which clouds hand credentials to their machines are never reached",
+    ),
     plain("TURNPIKE_SMTP_HOST", "mail.host", "none: mails stay in the dev inbox", "SMTP server that sends mails"),
     plain("TURNPIKE_SMTP_PORT", "mail.port", "587, 465 with tls, 25 with none", "Its port"),
     plain("TURNPIKE_SMTP_TLS", "mail.tls", "starttls", "starttls, tls or none"),

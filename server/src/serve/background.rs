@@ -3,9 +3,10 @@
 use crate::{
     cli::CommandError,
     config::Config,
+    hooks::{Client, Sender},
     tasks::{
         Nudge, Tasks, apply_webhooks, board::Board, close_periods, drop_old_usage, follow_clock, make_partitions,
-        make_usage_days, push_to_stripe, reconcile_usage, send_mail, sweep_sessions,
+        make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail, sweep_sessions,
     },
 };
 use app::state::{AppState, Clock};
@@ -53,6 +54,18 @@ impl Background<'_> {
             let send = with(state, move |store, clock| send_mail::run(store, clock, sender.clone()));
             tasks.every(send_mail::NAME, send_mail::PERIOD, Nudge::default(), send);
         }
+
+        let sender = Sender {
+            store: state.store.clone(),
+            secrets: state.secrets.clone(),
+            clock: state.clock.clone(),
+            client: Client::new(config.hook_reach)?,
+        };
+        let forgetting = sender.clone();
+        tasks.every(send_hooks::NAME, send_hooks::PERIOD, Nudge::default(), move || send_hooks::run(sender.clone()));
+        tasks.every(send_hooks::FORGET, send_hooks::FORGET_PERIOD, Nudge::default(), move || {
+            send_hooks::forget(forgetting.clone())
+        });
 
         let days = reconcile_usage::Days::default();
         let compare = with(state, move |store, clock| reconcile_usage::run(store, clock, days.clone()));

@@ -29,7 +29,7 @@ impl Reach {
     }
 
     /// Whether a connection may go there.
-    pub(crate) fn includes(self, address: IpAddr) -> bool {
+    pub fn includes(self, address: IpAddr) -> bool {
         needed_for(address).is_some_and(|needed| needed <= self)
     }
 }

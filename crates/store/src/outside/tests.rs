@@ -123,7 +123,7 @@ async fn what_contradicts_the_first_is_kept_beside_it_and_counts_nothing_even_ye
     let conflicts = listed(None).await;
     let [conflict] = conflicts.as_slice() else { panic!("one, however often it is told: {conflicts:?}") };
     assert_eq!((conflict.id.as_str(), &conflict.payload["data"]["units"]), ("1", &json!(8)));
-    assert_eq!((conflict.received_at, conflict.first_units, conflict.resolved_at), (world.now, Some(5), None));
+    assert_eq!((conflict.received_at, conflict.first_units, conflict.resolved_at), (world.now, Some(7), None));
     assert_eq!(store.all_open_outside_conflicts().await.expect("a count"), 1);
     let resolve = async |note| store.resolve_outside_conflict(conflict.conflict, note, Actor::System, world.now).await;
     assert!(matches!(resolve(" ").await, Err(StoreError::Invalid { .. })), "say why");

@@ -62,7 +62,7 @@ impl Store {
     }
 }
 
-fn stored(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
+pub(crate) fn stored(row: &PgRow) -> Result<StoredEvent, sqlx::Error> {
     let event = event(row)?;
     let lane: i32 = row.try_get("lane")?;
     let place = Place {

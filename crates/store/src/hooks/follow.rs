@@ -1,0 +1,223 @@
+//! What a hook gets next, and how far it is.
+//!
+//! Usage of a lane is taken in by one transaction at a time, which holds the lane until its commit; so whatever can be seen of a lane
+//! has all records before it that there will ever be. A cursor for each lane therefore passes nothing by, whenever a batch comes
+//! and however old its events are. Over several lanes no order is promised.
+
+use super::Hook;
+use crate::{
+    Store, StoreError,
+    ingest::{read_back::event_columns, signed},
+    row::ReadRow as _,
+    time::Ts,
+    usage::{StoredEvent, stored},
+};
+use domain::id::HookId;
+use jiff::{SignedDuration, Timestamp};
+use sqlx::{Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+/// Stretches of records that are looked through in one go, where none of their events is the hook's.
+const MOST_STRETCHES: usize = 40;
+/// Stretches that every hook has passed are forgotten after that time.
+const KEEP_BATCHES: SignedDuration = SignedDuration::from_hours(1);
+
+/// What a hook gets next.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Following {
+    /// In the order in which they go out. Those of a lane are in the order of the lane.
+    pub parts: Vec<Part>,
+    /// When the oldest of what it has not got was taken in.
+    pub waiting_since: Option<Timestamp>,
+}
+
+/// Records of one lane, and those of their events that the hook gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    node: String,
+    lane: i32,
+    whose: Uuid,
+    /// The first record behind it.
+    past: i64,
+    pub events: Vec<StoredEvent>,
+}
+
+impl Following {
+    /// How many events there are.
+    pub fn len(&self) -> usize {
+        self.parts.iter().map(|part| part.events.len()).sum()
+    }
+
+    /// Whether there is neither an event nor anything to pass by.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// The events, in order.
+    pub fn events(&self) -> impl Iterator<Item = &StoredEvent> {
+        self.parts.iter().flat_map(|part| &part.events)
+    }
+
+    /// Only that many events: the others come the next time.
+    #[must_use]
+    pub fn cut(mut self, mut keep: usize) -> Self {
+        let mut parts = Vec::new();
+        for mut part in self.parts {
+            if part.events.len() <= keep {
+                keep -= part.events.len();
+                parts.push(part);
+                continue;
+            }
+            part.events.truncate(keep);
+            if let Some(last) = part.events.last() {
+                part.past = signed(last.place.sequence.saturating_add(1));
+                parts.push(part);
+            }
+            break;
+        }
+        self.parts = parts;
+        self
+    }
+}
+
+/// The first stretch of each lane that is not behind the hook. Lanes are found one after the other in the index.
+const STRETCHES: &str = "
+    with recursive lanes as (
+        (select node, lane, whose from usage_batches order by node, lane, whose limit 1)
+        union all
+        select next.node, next.lane, next.whose from lanes l cross join lateral (
+            select b.node, b.lane, b.whose from usage_batches b where (b.node, b.lane, b.whose) > (l.node, l.lane, l.whose)
+            order by b.node, b.lane, b.whose limit 1
+        ) as next
+    )
+    select l.node, l.lane, l.whose, greatest(s.sequence, b.first_sequence) as from_sequence, b.past_sequence, b.from_at, b.to_at,
+        b.began_at
+    from lanes l
+    left join export_cursors c on c.hook_id = $1 and c.node = l.node and c.lane = l.lane and c.whose = l.whose
+    cross join lateral (
+        select greatest(coalesce(c.sequence, 0), max(seen.past)) as sequence
+        from unnest($3::text[], $4::int[], $5::uuid[], $6::bigint[]) as seen (node, lane, whose, past)
+        where seen.node = l.node and seen.lane = l.lane and seen.whose = l.whose
+    ) as s
+    cross join lateral (
+        select * from usage_batches b where b.node = l.node and b.lane = l.lane and b.whose = l.whose and b.past_sequence > s.sequence
+        order by b.past_sequence limit 1
+    ) as b
+    where $2::uuid is null or l.whose in ($2, '00000000-0000-0000-0000-000000000000')
+    order by b.began_at, l.node, l.lane, l.whose";
+
+impl Store {
+    /// What the hook gets next, at most so many events. What of other partners' lies between is passed by.
+    pub async fn follow_usage(&self, hook: &Hook, most: usize) -> Result<Following, StoreError> {
+        let mut following = Following::default();
+        while following.len() < most && following.parts.len() < MOST_STRETCHES {
+            let stretches = self.stretches(hook, &following.parts).await?;
+            if stretches.is_empty() {
+                break;
+            }
+            for row in &stretches {
+                let began: Timestamp = row.at("began_at")?;
+                following.waiting_since = Some(following.waiting_since.map_or(began, |since| since.min(began)));
+                let left = most.saturating_sub(following.len());
+                if left == 0 {
+                    break;
+                }
+                let part = self.part(hook, row, left).await?;
+                following.parts.push(part);
+            }
+        }
+        Ok(following)
+    }
+
+    async fn stretches(&self, hook: &Hook, seen: &[Part]) -> Result<Vec<PgRow>, StoreError> {
+        let rows = sqlx::query(STRETCHES)
+            .bind(hook.id.0)
+            .bind(hook.partner.map(|partner| partner.0))
+            .bind(seen.iter().map(|part| part.node.as_str()).collect::<Vec<_>>())
+            .bind(seen.iter().map(|part| part.lane).collect::<Vec<_>>())
+            .bind(seen.iter().map(|part| part.whose).collect::<Vec<_>>())
+            .bind(seen.iter().map(|part| part.past).collect::<Vec<_>>())
+            .fetch_all(self.pool())
+            .await?;
+        Ok(rows)
+    }
+
+    async fn part(&self, hook: &Hook, stretch: &PgRow, most: usize) -> Result<Part, StoreError> {
+        let (node, lane, whose): (String, i32, Uuid) =
+            (stretch.try_get("node")?, stretch.try_get("lane")?, stretch.try_get("whose")?);
+        let (from, past): (i64, i64) = (stretch.try_get("from_sequence")?, stretch.try_get("past_sequence")?);
+        let only = hook.partner.map(|partner| partner.0).or((!whose.is_nil()).then_some(whose));
+        let rows = sqlx::query(concat!(
+            "select node, lane, source, ",
+            event_columns!(),
+            " from usage_events
+             where at >= $1 and at <= $2 and node = $3 and lane = $4 and sequence >= $5 and sequence < $6
+                 and ($7::uuid is null or partner_id = $7)
+             order by sequence limit $8"
+        ))
+        .bind(Ts(stretch.at("from_at")?))
+        .bind(Ts(stretch.at("to_at")?))
+        .bind(&node)
+        .bind(lane)
+        .bind(from)
+        .bind(past)
+        .bind(only)
+        .bind(i64::try_from(most).unwrap_or(i64::MAX))
+        .fetch_all(self.pool())
+        .await?;
+        let events = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
+        let is_all = events.len() < most;
+        let past = match events.last().filter(|_| !is_all) {
+            Some(last) => signed(last.place.sequence.saturating_add(1)),
+            None => past,
+        };
+        Ok(Part { node, lane, whose, past, events })
+    }
+
+    /// It got them: it goes on behind them. What somebody else delivered meanwhile stays as it is.
+    pub async fn note_delivered(&self, hook: HookId, got: &Following, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        for part in &got.parts {
+            sqlx::query(
+                "insert into export_cursors as c (hook_id, node, lane, whose, sequence)
+                 select id, $2, $3, $4, $5 from export_hooks where id = $1
+                 on conflict (hook_id, node, lane, whose) do update set sequence = greatest(c.sequence, excluded.sequence)",
+            )
+            .bind(hook.0)
+            .bind(&part.node)
+            .bind(part.lane)
+            .bind(part.whose)
+            .bind(part.past)
+            .execute(&mut *tx)
+            .await?;
+        }
+        if got.len() > 0 {
+            sqlx::query(
+                "update export_hooks set delivered = delivered + $2, delivered_at = $3, failing_since = null, failures = 0,
+                     next_try_at = null, message = '' where id = $1",
+            )
+            .bind(hook.0)
+            .bind(signed(got.len() as u64))
+            .bind(Ts(now))
+            .execute(&mut *tx)
+            .await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Forgets what every hook has passed, or nobody follows; how many stretches.
+    pub async fn forget_followed(&self, now: Timestamp) -> Result<u64, StoreError> {
+        let gone = sqlx::query(
+            "delete from usage_batches b where b.began_at < $1 and not exists (
+                 select from export_hooks h
+                 left join export_cursors c on c.hook_id = h.id and c.node = b.node and c.lane = b.lane and c.whose = b.whose
+                 where coalesce(c.sequence, 0) < b.past_sequence
+                     and (h.partner_id is null or b.whose in (h.partner_id, '00000000-0000-0000-0000-000000000000')))",
+        )
+        .bind(Ts(now - KEEP_BATCHES))
+        .execute(self.pool())
+        .await?;
+        Ok(gone.rows_affected())
+    }
+}

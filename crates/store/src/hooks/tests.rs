@@ -1,0 +1,214 @@
+//! Whoever follows usage gets each event once, however late it comes, and in the order of its lane.
+
+use super::*;
+use crate::{
+    Actor, Store,
+    ingest::{
+        Position,
+        tests::{at, event, partner},
+    },
+    outside::Teller,
+    test_db::{self, TestStore, world::World},
+};
+use domain::{
+    id::{HookId, PartnerId, TokenId},
+    usage::{UsageEvent, cloud_event::TYPE, outside},
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use uuid::Uuid;
+
+const NOON: &str = "2026-03-01T12:00:00Z";
+
+async fn hook(store: &Store, partner: Option<PartnerId>) -> Hook {
+    let id = HookId(Uuid::new_v4());
+    let new = NewHook { id, partner, url: "https://a.example".to_owned(), sealed_secret: vec![1] };
+    store.create_hook(&new, Actor::System, at(NOON)).await.expect("a hook");
+    store.hook_of_any_partner(id, at(NOON)).await.expect("the hook")
+}
+
+/// Takes in records of a lane that stands at `first`.
+async fn take_in(store: &Store, node: &str, first: u64, events: Vec<UsageEvent>) {
+    let place = |sequence: u64| Position { segment: 0, byte_offset: sequence, sequence };
+    let numbered: Vec<(u64, UsageEvent)> = (first..).zip(events).collect();
+    let (from, to) = (place(first), place(first + numbered.len() as u64));
+    store.ingest(node, 0, numbered, from, to, at(NOON)).await.expect("taken in");
+}
+
+fn minutes(minutes: i64) -> Timestamp {
+    at(NOON) + SignedDuration::from_mins(minutes)
+}
+
+/// Everything that it has not got, in messages of at most so many events.
+async fn drain(store: &Store, hook: &Hook, most: usize) -> Vec<String> {
+    let mut got = Vec::new();
+    loop {
+        let following = store.follow_usage(hook, most).await.expect("an answer");
+        if following.is_empty() {
+            return got;
+        }
+        assert!(following.len() <= most);
+        got.extend(following.events().map(|stored| stored.event.request_id.clone()));
+        store.note_delivered(hook.id, &following, at(NOON)).await.expect("noted");
+    }
+}
+
+/// What somebody would get who went on behind the latest time that they have seen.
+async fn drain_by_time(store: &TestStore, seen: &mut Timestamp) -> Vec<String> {
+    let rows: Vec<(crate::Ts, String)> = sqlx::query_as("select at, request_id from usage_events where at > $1 order by at")
+        .bind(crate::Ts(*seen))
+        .fetch_all(store.pool())
+        .await
+        .expect("events");
+    *seen = rows.last().map_or(*seen, |(at, _)| at.0);
+    rows.into_iter().map(|(_, id)| id).collect()
+}
+
+#[tokio::test]
+async fn an_event_that_comes_late_is_not_passed_by_as_it_would_be_by_time() {
+    let store = test_db::store().await;
+    let hook = hook(&store, None).await;
+    let mut by_time = Timestamp::UNIX_EPOCH;
+    take_in(&store, "a", 0, vec![event(minutes(1), "a0"), event(minutes(2), "a1")]).await;
+    take_in(&store, "b", 0, vec![event(minutes(3), "b0")]).await;
+    assert_eq!(drain(&store, &hook, 2).await, ["a0", "a1", "b0"]);
+    assert_eq!(drain_by_time(&store, &mut by_time).await, ["a0", "a1", "b0"]);
+    // A gateway comes back with calls of before, and another one was never heard of.
+    take_in(&store, "a", 2, vec![event(minutes(-90), "a2"), event(minutes(-30), "a3")]).await;
+    take_in(&store, "c", 0, vec![event(minutes(-500), "c0")]).await;
+    assert_eq!(drain(&store, &hook, 1).await, ["a2", "a3", "c0"]);
+    assert_eq!(drain_by_time(&store, &mut by_time).await, Vec::<String>::new(), "the naive cursor has lost them");
+    assert_eq!(drain(&store, &hook, 10).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn while_many_lanes_are_taken_in_at_once_each_event_comes_once_and_in_the_order_of_its_lane() {
+    let store = test_db::store().await;
+    store.warm().await;
+    let hook = hook(&store, None).await;
+    const LANES: u64 = 4;
+    const BATCHES: u64 = 25;
+    let writers: Vec<_> = (0..LANES)
+        .map(|lane| {
+            let store = store.handle();
+            tokio::spawn(async move {
+                let mut next = 0;
+                for batch in 0..BATCHES {
+                    let size = 1 + (batch * 7 + lane * 3) % 9;
+                    // In no order of time, neither in the lane nor between lanes.
+                    let at_of = |number: u64| minutes(((number * 37 + lane * 11) % 600) as i64 - 300);
+                    let events = (next..next + size).map(|n| event(at_of(n), &format!("{lane}-{n}"))).collect();
+                    take_in(&store, &format!("node-{lane}"), next, events).await;
+                    next += size;
+                }
+                next
+            })
+        })
+        .collect();
+    let mut got = Vec::new();
+    while !writers.iter().all(tokio::task::JoinHandle::is_finished) {
+        got.extend(drain(&store, &hook, 7).await);
+        tokio::task::yield_now().await;
+    }
+    got.extend(drain(&store, &hook, 7).await);
+    let mut wanted = BTreeMap::new();
+    for (lane, writer) in (0..LANES).zip(writers) {
+        let all: Vec<String> = (0..writer.await.expect("written")).map(|n| format!("{lane}-{n}")).collect();
+        wanted.insert(lane, all);
+    }
+    let unique: BTreeSet<_> = got.iter().collect();
+    assert_eq!(unique.len(), got.len(), "none comes twice");
+    for (lane, wanted) in wanted {
+        let prefix = format!("{lane}-");
+        let of_lane: Vec<_> = got.iter().filter(|id| id.starts_with(&prefix)).cloned().collect();
+        assert_eq!(of_lane, wanted, "lane {lane}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_not_noted_as_delivered_comes_again_and_the_same() {
+    let store = test_db::store().await;
+    let hook = hook(&store, None).await;
+    take_in(&store, "a", 0, (0..5).map(|n| event(minutes(n), &format!("a{n}"))).collect()).await;
+    let first = store.follow_usage(&hook, 3).await.expect("an answer");
+    let again = store.follow_usage(&hook, 3).await.expect("an answer");
+    assert_eq!((first.len(), &first), (3, &again));
+    store.note_delivered(hook.id, &first.clone().cut(2), at(NOON)).await.expect("noted");
+    assert_eq!(drain(&store, &hook, 10).await, ["a2", "a3", "a4"]);
+    // One that was slower does not set it back.
+    store.note_delivered(hook.id, &first, at(NOON)).await.expect("noted");
+    assert_eq!(drain(&store, &hook, 10).await, Vec::<String>::new());
+    assert_eq!(store.hook_of_any_partner(hook.id, at(NOON)).await.expect("the hook").delivered, 2 + 3 + 3);
+}
+
+#[tokio::test]
+async fn a_hook_gets_what_is_taken_in_after_it_was_made_and_only_its_partner_s() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    take_in(&store, "a", 0, vec![event(minutes(0), "before")]).await;
+    let (all, own) = (hook(&store, None).await, hook(&store, Some(world.partner)).await);
+    let of_partner = UsageEvent { partner: world.partner, ..event(minutes(2), "own") };
+    assert_ne!(world.partner, partner());
+    // In the same stretch of records as what was before.
+    take_in(&store, "a", 1, vec![event(minutes(1), "other"), of_partner, event(minutes(3), "another")]).await;
+    let told = json!({"specversion": "1.0", "type": TYPE, "source": "job", "id": "told", "time": NOON, "data": {"units": 5}});
+    let told = outside::read(&told).expect("an event");
+    let teller = Teller { token: TokenId(Uuid::from_u128(1)), is_partner: false };
+    store.take_in_outside(world.partner, teller, &[told], at(NOON)).await.expect("told");
+    assert_eq!(drain(&store, &all, 2).await, ["other", "own", "another", "told"]);
+    assert_eq!(drain(&store, &own, 2).await, ["own", "told"]);
+    assert_eq!(drain(&store, &own, 2).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn stretches_are_forgotten_when_every_hook_has_passed_them_and_not_before() {
+    let store = test_db::store().await;
+    let (quick, slow) = (hook(&store, None).await, hook(&store, None).await);
+    take_in(&store, "a", 0, vec![event(minutes(0), "a0"), event(minutes(1), "a1")]).await;
+    drain(&store, &quick, 10).await;
+    let later = at(NOON) + SignedDuration::from_hours(24);
+    assert_eq!(store.forget_followed(later).await.expect("an answer"), 0, "the slow one needs it");
+    let one = store.follow_usage(&slow, 1).await.expect("an answer");
+    store.note_delivered(slow.id, &one, later).await.expect("noted");
+    assert_eq!(store.forget_followed(later).await.expect("an answer"), 0, "half of it");
+    assert_eq!(drain(&store, &slow, 10).await, ["a1"]);
+    assert_eq!(store.forget_followed(at(NOON)).await.expect("an answer"), 0, "it may still grow");
+    assert_eq!(store.forget_followed(later).await.expect("an answer"), 1);
+    take_in(&store, "a", 2, vec![event(minutes(-5), "a2")]).await;
+    for hook in [&quick, &slow] {
+        assert_eq!(drain(&store, hook, 10).await, ["a2"]);
+    }
+}
+
+#[tokio::test]
+async fn a_hook_that_fails_for_five_days_or_is_gone_is_switched_off_and_can_be_resumed() {
+    let store = test_db::store().await;
+    let (failing, gone) = (hook(&store, None).await, hook(&store, None).await);
+    let fail = async |hook: &Hook, gone: bool, hours: i64| {
+        let now = at(NOON) + SignedDuration::from_hours(hours);
+        store.note_hook_failure(hook.id, "it answered 500", gone, now + SignedDuration::from_secs(5), now).await.expect("noted")
+    };
+    assert_eq!(fail(&gone, true, 0).await, HookState::Disabled);
+    for hours in [0, 60, 119] {
+        assert_eq!(fail(&failing, false, hours).await, HookState::Active, "{hours}");
+    }
+    // One delivery is enough to begin anew.
+    take_in(&store, "a", 0, vec![event(minutes(0), "a0")]).await;
+    drain(&store, &failing, 1).await;
+    for hours in [120, 239] {
+        assert_eq!(fail(&failing, false, hours).await, HookState::Active, "{hours}");
+    }
+    let due = at(NOON) + SignedDuration::from_hours(240);
+    assert_eq!(fail(&failing, false, 240).await, HookState::Disabled);
+    let claimed = store.claim_hooks(due, due).await.expect("an answer");
+    assert_eq!(claimed.len(), 0, "neither has anything to do");
+    let audit = store.all_audit_page(None, 50).await.expect("a page").items;
+    assert_eq!(audit.iter().filter(|entry| entry.action == "hook.disable").count(), 2);
+    store.set_hook_state(failing.id, true, Actor::System, due).await.expect("resumed");
+    let later = due + SignedDuration::from_secs(60);
+    let claimed = store.claim_hooks(due, later).await.expect("an answer");
+    assert_eq!(claimed.iter().map(|hook| (hook.id, hook.failures)).collect::<Vec<_>>(), [(failing.id, 0)]);
+    assert_eq!(store.claim_hooks(due, later).await.expect("an answer").len(), 0, "it is somebody's");
+    assert_eq!(store.claim_hooks(later, later).await.expect("an answer").len(), 1, "who is gone by now");
+}
