@@ -70,7 +70,7 @@ pub struct Config {
     /// How long stored usage is kept.
     pub kept: store::Kept,
     /// How far from the public internet receivers of usage events may be.
-    pub hook_reach: gateway::Reach,
+    pub hook_reach: ::gateway::Reach,
     /// The test clock, the dev inbox and a self-made secret. Never on a machine with real partners.
     pub development: bool,
     /// The folder with the portal's style sheets and scripts; `None` takes those beside the binary.

@@ -30,6 +30,9 @@ pub fn check(tally: &mut Tally) {
     tally.many("Referee: usage events fit their schema, and a broken one does not", || {
         judge(&openapi, "events.mjs", vec![made_events().join("events.jsonl")])
     });
+    tally.many("Referee: the library of Standard Webhooks believes our messages, and no changed one", || {
+        judge(&end2end.join("hook-referee"), "verify.mjs", vec![made_messages().join("messages.jsonl")])
+    });
     tally.many("Referee: Stripe's library understands the stand-in", || {
         judge(&stripe, "referee.mjs", vec![workspace::program("stripe-stand-in", false)])
     });
@@ -54,6 +57,11 @@ pub fn made_documents() -> PathBuf {
 /// Where they leave usage events.
 pub fn made_events() -> PathBuf {
     workspace::target().join("referee/events")
+}
+
+/// Where they leave messages to hooks, as a receiver got them.
+pub fn made_messages() -> PathBuf {
+    workspace::target().join("referee/hooks")
 }
 
 /// Calls of other people's programs, on an installation of their own.
