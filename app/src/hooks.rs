@@ -59,7 +59,16 @@ mod tests {
         for good in ["https://receiver.example/a?b=c", "http://10.0.0.1:8080", " https://[::1]:4/x "] {
             assert!(read_url(good).is_ok(), "{good}");
         }
-        for bad in ["", "receiver.example", "/path", "ftp://a.example", "https://u:p@a.example", "https://a.example/#x", "https://", "https://a b"] {
+        for bad in [
+            "",
+            "receiver.example",
+            "/path",
+            "ftp://a.example",
+            "https://u:p@a.example",
+            "https://a.example/#x",
+            "https://",
+            "https://a b",
+        ] {
             assert!(read_url(bad).is_err(), "{bad}");
         }
     }

@@ -4,7 +4,7 @@
 mod client;
 mod message;
 
-pub use client::{Client, Undelivered};
+pub use client::{Client, PATIENCE, Undelivered};
 use message::Message;
 
 use app::{hooks, secrets::Secrets, state::Clock};

@@ -68,7 +68,8 @@ pub async fn change_hook(
             }
             "test" => {
                 store.ask_hook_test(id, cx.now).await?;
-                Ok(Done::go(LIST).saying("A test is on its way. Open this page again in a moment to see what became of it."))
+                Ok(Done::go(LIST)
+                    .saying("A test is on its way. Open this page again in a moment to see what became of it."))
             }
             "delete" => {
                 store.delete_hook(id, actor, cx.now).await?;

@@ -50,7 +50,9 @@ pub fn sentence(missing: &Missing, range: Period, zone: &TimeZone, reader: Reade
     let between = format!("from {} to {}", moment(stretch.start, zone), moment(stretch.end, zone));
     match (reason, reader) {
         (MissingReason::NotReported, Reader::Partner) => {
-            format!("A gateway has not handed over its calls {since}. They are added when it does, and no bill is made before.")
+            format!(
+                "A gateway has not handed over its calls {since}. They are added when it does, and no bill is made before."
+            )
         }
         (MissingReason::NotReported, Reader::Operator) => format!(
             "Gateway {node} has not handed over its calls {since}. Start it again; if it is gone for good, turnpike forget-node gives them up."

@@ -19,8 +19,8 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
-/// From the look-up of the name to the answer's last byte.
-const LONGEST: Duration = Duration::from_secs(15);
+/// From the look-up of the name to the answer's last byte, usually.
+pub const PATIENCE: Duration = Duration::from_secs(15);
 /// For each address of the name.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Of an answer's body, which nobody reads.
@@ -31,6 +31,7 @@ const LARGEST_ANSWER: usize = 64 << 10;
 pub struct Client {
     tls: TlsConnector,
     reach: Reach,
+    patience: Duration,
 }
 
 /// Why a message was not delivered.
@@ -56,11 +57,11 @@ impl fmt::Display for Undelivered {
 }
 
 impl Client {
-    /// `reach` is how far from the public internet receivers may be.
+    /// `reach` is how far from the public internet receivers may be, `patience` how long one has to take a message.
     ///
     /// # Errors
     /// TLS cannot be set up.
-    pub fn new(reach: Reach) -> Result<Self, rustls::Error> {
+    pub fn new(reach: Reach, patience: Duration) -> Result<Self, rustls::Error> {
         let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
@@ -68,21 +69,23 @@ impl Client {
             .with_root_certificates(roots)
             .with_no_client_auth();
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Ok(Self { tls: TlsConnector::from(Arc::new(config)), reach })
+        Ok(Self { tls: TlsConnector::from(Arc::new(config)), reach, patience })
     }
 
     /// Delivers it, or says why not.
     pub(super) async fn post(&self, url: &Uri, message: &Message<'_>, signature: &str) -> Result<(), Undelivered> {
-        match timeout(LONGEST, self.exchange(url, message, signature)).await {
+        match timeout(self.patience, self.exchange(url, message, signature)).await {
             Ok(outcome) => outcome,
-            Err(_) => Err(Undelivered::new(format!("no whole answer within {} s", LONGEST.as_secs()))),
+            Err(_) => Err(Undelivered::new(format!("no whole answer within {} ms", self.patience.as_millis()))),
         }
     }
 
     async fn exchange(&self, url: &Uri, message: &Message<'_>, signature: &str) -> Result<(), Undelivered> {
         let is_secure = url.scheme_str() == Some("https");
         if !is_secure && self.reach < Reach::Private {
-            return Err(Undelivered::new("an address with http:// is for private networks, which are not allowed here"));
+            return Err(Undelivered::new(
+                "an address with http:// is for private networks, which are not allowed here",
+            ));
         }
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
@@ -98,8 +101,7 @@ impl Client {
 
     async fn connect(&self, host: &str, port: u16) -> Result<TcpStream, Undelivered> {
         let found = lookup_host((host, port)).await;
-        let addresses: Vec<SocketAddr> =
-            found.map_err(|_| Undelivered::new("the name leads nowhere"))?.collect();
+        let addresses: Vec<SocketAddr> = found.map_err(|_| Undelivered::new("the name leads nowhere"))?.collect();
         let allowed: Vec<_> = addresses.iter().filter(|address| self.reach.includes(address.ip())).collect();
         if allowed.is_empty() {
             let why = match addresses.first() {
@@ -146,7 +148,8 @@ where
     driver.spawn(connection);
     let answer = sender.send_request(request).await.map_err(broken)?;
     let status = answer.status();
-    let retry_after = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
+    let retry_after =
+        answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u32>().ok());
     // So that the receiver is not cut off in its answer; what it says changes nothing.
     let _ = Limited::new(answer.into_body(), LARGEST_ANSWER).collect().await;
     if status.is_success() {

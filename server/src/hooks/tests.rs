@@ -31,6 +31,8 @@ enum Answer {
     TakesAndDies,
     /// Dies in the middle of the message.
     Dies,
+    /// Reads it and says nothing.
+    Stalls,
 }
 
 /// A message that was taken.
@@ -86,6 +88,9 @@ impl Receiver {
                                 Answer::Says(status) => StatusCode::from_u16(status).expect("a status"),
                                 _ => StatusCode::NO_CONTENT,
                             };
+                            if answer == Answer::Stalls {
+                                std::future::pending::<()>().await;
+                            }
                             if status.is_success() {
                                 let body = String::from_utf8(body.to_vec()).expect("a text");
                                 lock(&desk).taken.push(Got { headers: parts.headers, body });
@@ -98,7 +103,8 @@ impl Receiver {
                             Ok::<_, hyper::Error>(response)
                         }
                     };
-                    let served = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service_fn(take));
+                    let served = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service_fn(take));
                     if answer == Answer::TakesAndDies {
                         // Until it has taken it.
                         let before = lock(&desk).taken.len();
@@ -151,7 +157,7 @@ impl Bench {
         let store = test_db::store().await;
         let world = World::new(&store).await;
         let state = test_app::state(&store);
-        let client = Client::new(reach).expect("TLS");
+        let client = Client::new(reach, PATIENCE).expect("TLS");
         let sender = Sender { store: store.handle(), secrets: state.secrets, clock: state.clock, client };
         Self { store, world, sender, taken_in: 0 }
     }
@@ -294,6 +300,23 @@ async fn a_message_is_a_batch_of_cloud_events_that_both_secrets_sign_while_one_i
     assert!(!shown.contains("sealed") && !shown.contains("whsec"), "{shown}");
 }
 
+#[tokio::test]
+async fn a_receiver_that_never_answers_is_given_up_and_gets_the_same_later() {
+    let mut bench = Bench::new(Reach::Private).await;
+    let receiver = Receiver::start().await;
+    let (hook, _) = bench.hook(&receiver.url).await;
+    bench.use_some(3).await;
+    receiver.will(&[Answer::Stalls]);
+    let patient = bench.sender.client.clone();
+    bench.sender.client = Client::new(Reach::Private, Duration::from_millis(500)).expect("TLS");
+    let after = bench.turn(&hook).await;
+    assert_eq!((after.failures, after.delivered), (1, 0), "{}", after.message);
+    assert!(after.message.contains("no whole answer within 500 ms"), "{}", after.message);
+    bench.sender.client = patient;
+    let after = bench.turn(&hook).await;
+    assert_eq!((after.failures, after.delivered, once(&receiver.taken())), (0, 3, all_calls(3)));
+}
+
 /// As the specification of Standard Webhooks says, with other libraries than the sender's.
 fn is_believed(message: &Got, secret: &str) -> bool {
     let decode = |text: &str| STANDARD.decode(text).expect("base64");
@@ -339,7 +362,9 @@ async fn a_test_says_what_the_receiver_did_and_moves_nothing() {
     let now = bench.sender.clock.now();
     bench.store.set_hook_state(hook.id, false, Actor::System, now).await.expect("paused");
     bench.use_some(3).await;
-    for (answer, says) in [(Answer::Takes, "It was taken"), (Answer::Says(404), "it answered 404"), (Answer::Dies, "connection")] {
+    for (answer, says) in
+        [(Answer::Takes, "It was taken"), (Answer::Says(404), "it answered 404"), (Answer::Dies, "connection")]
+    {
         receiver.will(&[answer]);
         bench.store.ask_hook_test(hook.id, now).await.expect("asked");
         let claimed = bench.sender.claim().await.expect("claimed");

@@ -3,7 +3,7 @@
 use crate::{
     cli::CommandError,
     config::Config,
-    hooks::{Client, Sender},
+    hooks::{Client, PATIENCE, Sender},
     tasks::{
         Nudge, Tasks, apply_webhooks, board::Board, close_periods, drop_old_usage, follow_clock, make_partitions,
         make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail, sweep_sessions,
@@ -59,7 +59,7 @@ impl Background<'_> {
             store: state.store.clone(),
             secrets: state.secrets.clone(),
             clock: state.clock.clone(),
-            client: Client::new(config.hook_reach)?,
+            client: Client::new(config.hook_reach, PATIENCE)?,
         };
         let forgetting = sender.clone();
         tasks.every(send_hooks::NAME, send_hooks::PERIOD, Nudge::default(), move || send_hooks::run(sender.clone()));

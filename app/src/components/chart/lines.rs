@@ -22,7 +22,8 @@ pub fn LineChart(
 ) -> impl IntoView {
     let largest = series.iter().flat_map(|series| series.values.iter().flatten()).copied().max().unwrap_or(0);
     let largest = largest.max(threshold.as_ref().map_or(0, |threshold| threshold.value));
-    let frame = Frame { title, description, unit, labels, series, threshold, incomplete: Vec::new(), top: round_up(largest) };
+    let frame =
+        Frame { title, description, unit, labels, series, threshold, incomplete: Vec::new(), top: round_up(largest) };
     let shapes = draw(&frame);
     frame.render(shapes)
 }

@@ -35,7 +35,9 @@ pub fn ConflictsPage() -> impl IntoView {
         let first = after.map(|_| address(&filter, None));
         let empty = found.items.is_empty();
         let rows = found.items.into_iter().map(|one| row(one, may_change, &flash)).collect_view();
-        let description = format!("An outside producer told two different things under one source and id. The first one counts; the other was kept.{whose}");
+        let description = format!(
+            "An outside producer told two different things under one source and id. The first one counts; the other was kept.{whose}"
+        );
         let problems = flash.problems.clone();
         let open = filter.resolved == Some(false);
         let value = filter.resolved.map(|resolved| if resolved { "resolved" } else { "open" }.to_owned());
@@ -132,8 +134,7 @@ fn row(one: OutsideConflict, may_change: bool, flash: &Flash) -> impl IntoView +
     let units = one.payload.pointer("/data/units").and_then(serde_json::Value::as_u64);
     let other = units.map_or_else(|| "Something else".to_owned(), |units| format!("{} units", group_thousands(units)));
     let payload = serde_json::to_string_pretty(&one.payload).unwrap_or_default();
-    let (text, tone) =
-        if one.resolved_at.is_some() { ("Looked at", Tone::Success) } else { ("Open", Tone::Warning) };
+    let (text, tone) = if one.resolved_at.is_some() { ("Looked at", Tone::Success) } else { ("Open", Tone::Warning) };
     let when = one.resolved_at.map(|at| view! { <p class="key-note"><TimeText at=at/></p> });
     let note = (!one.note.is_empty()).then(|| view! { <p class="key-note">{one.note}</p> });
     let id = one.conflict;

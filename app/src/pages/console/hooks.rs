@@ -158,7 +158,8 @@ fn change(id: &str, change: &'static str, label: &'static str) -> impl IntoView 
 
 #[component]
 fn New(flash: Flash, partners: Vec<PartnerLine>) -> impl IntoView {
-    let choices = partners.into_iter().map(|line| Choice::new(line.partner.id.to_string(), line.partner.name)).collect();
+    let choices =
+        partners.into_iter().map(|line| Choice::new(line.partner.id.to_string(), line.partner.name)).collect();
     view! {
         <Card
             title="New hook"

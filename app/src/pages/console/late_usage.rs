@@ -32,7 +32,9 @@ pub fn LateUsagePage() -> impl IntoView {
         let first = after.map(|_| address(&filter, None));
         let empty = found.items.is_empty();
         let rows = found.items.into_iter().map(row).collect_view();
-        let description = format!("Told by POST /api/events when its billing period was closed. The bill of that period stands; the units are on the next one.{whose}");
+        let description = format!(
+            "Told by POST /api/events when its billing period was closed. The bill of that period stands; the units are on the next one.{whose}"
+        );
         let filtered = filter != AdjustmentFilter::default();
         let value = filter.billed.map(|billed| if billed { "billed" } else { "waiting" }.to_owned());
         let partner = filter.partner.map(|id| view! { <input type="hidden" name="partner" value=id.to_string()/> });

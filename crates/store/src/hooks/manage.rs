@@ -117,7 +117,10 @@ impl Store {
         sqlx::query("lock table export_hooks in share row exclusive mode").execute(&mut *tx).await?;
         let hooks: i64 = sqlx::query_scalar("select count(*) from export_hooks").fetch_one(&mut *tx).await?;
         if hooks >= MOST_HOOKS {
-            return Err(StoreError::conflict("", format!("There are {MOST_HOOKS} hooks; delete one that nobody needs")));
+            return Err(StoreError::conflict(
+                "",
+                format!("There are {MOST_HOOKS} hooks; delete one that nobody needs"),
+            ));
         }
         if let Some(partner) = partner {
             sqlx::query("select from partners where id = $1 for key share").bind(partner.0).fetch_one(&mut *tx).await?;
@@ -157,8 +160,7 @@ impl Store {
 
     /// One of them, whosever it is.
     pub async fn hook_of_any_partner(&self, id: HookId, now: Timestamp) -> Result<Hook, StoreError> {
-        let row =
-            sqlx::query(hooks!("where h.id = $2")).bind(Ts(now)).bind(id.0).fetch_one(self.pool()).await?;
+        let row = sqlx::query(hooks!("where h.id = $2")).bind(Ts(now)).bind(id.0).fetch_one(self.pool()).await?;
         Ok(read(&row)?)
     }
 
@@ -268,7 +270,10 @@ impl Store {
 
     /// Lets others have it.
     pub async fn release_hook(&self, id: HookId) -> Result<(), StoreError> {
-        sqlx::query("update export_hooks set claimed_until = null where id = $1").bind(id.0).execute(self.pool()).await?;
+        sqlx::query("update export_hooks set claimed_until = null where id = $1")
+            .bind(id.0)
+            .execute(self.pool())
+            .await?;
         Ok(())
     }
 

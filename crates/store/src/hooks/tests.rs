@@ -56,11 +56,12 @@ async fn drain(store: &Store, hook: &Hook, most: usize) -> Vec<String> {
 
 /// What somebody would get who went on behind the latest time that they have seen.
 async fn drain_by_time(store: &TestStore, seen: &mut Timestamp) -> Vec<String> {
-    let rows: Vec<(crate::Ts, String)> = sqlx::query_as("select at, request_id from usage_events where at > $1 order by at")
-        .bind(crate::Ts(*seen))
-        .fetch_all(store.pool())
-        .await
-        .expect("events");
+    let rows: Vec<(crate::Ts, String)> =
+        sqlx::query_as("select at, request_id from usage_events where at > $1 order by at")
+            .bind(crate::Ts(*seen))
+            .fetch_all(store.pool())
+            .await
+            .expect("events");
     *seen = rows.last().map_or(*seen, |(at, _)| at.0);
     rows.into_iter().map(|(_, id)| id).collect()
 }
@@ -152,7 +153,8 @@ async fn a_hook_gets_what_is_taken_in_after_it_was_made_and_only_its_partner_s()
     assert_ne!(world.partner, partner());
     // In the same stretch of records as what was before.
     take_in(&store, "a", 1, vec![event(minutes(1), "other"), of_partner, event(minutes(3), "another")]).await;
-    let told = json!({"specversion": "1.0", "type": TYPE, "source": "job", "id": "told", "time": NOON, "data": {"units": 5}});
+    let told =
+        json!({"specversion": "1.0", "type": TYPE, "source": "job", "id": "told", "time": NOON, "data": {"units": 5}});
     let told = outside::read(&told).expect("an event");
     let teller = Teller { token: TokenId(Uuid::from_u128(1)), is_partner: false };
     store.take_in_outside(world.partner, teller, &[told], at(NOON)).await.expect("told");
@@ -187,7 +189,10 @@ async fn a_hook_that_fails_for_five_days_or_is_gone_is_switched_off_and_can_be_r
     let (failing, gone) = (hook(&store, None).await, hook(&store, None).await);
     let fail = async |hook: &Hook, gone: bool, hours: i64| {
         let now = at(NOON) + SignedDuration::from_hours(hours);
-        store.note_hook_failure(hook.id, "it answered 500", gone, now + SignedDuration::from_secs(5), now).await.expect("noted")
+        store
+            .note_hook_failure(hook.id, "it answered 500", gone, now + SignedDuration::from_secs(5), now)
+            .await
+            .expect("noted")
     };
     assert_eq!(fail(&gone, true, 0).await, HookState::Disabled);
     for hours in [0, 60, 119] {

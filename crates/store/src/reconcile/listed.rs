@@ -167,8 +167,7 @@ impl Store {
     ) -> Result<(), StoreError> {
         let note = reason(note)?;
         let mut tx = self.begin().await?;
-        let row =
-            sqlx::query(listed!("where f.state = 'open' and f.id = $1")).bind(id.0).fetch_one(&mut *tx).await?;
+        let row = sqlx::query(listed!("where f.state = 'open' and f.id = $1")).bind(id.0).fetch_one(&mut *tx).await?;
         let found = read(&row)?.finding;
         let (node, lane) = found.of_lane();
         let accepted = sqlx::query(

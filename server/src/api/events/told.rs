@@ -186,9 +186,8 @@ pub async fn late(
 
 impl From<OutsideConflict> for ConflictOut {
     fn from(conflict: OutsideConflict) -> Self {
-        let OutsideConflict {
-            conflict, partner, by_partner, source, id, payload, received_at, resolved_at, ..
-        } = conflict;
+        let OutsideConflict { conflict, partner, by_partner, source, id, payload, received_at, resolved_at, .. } =
+            conflict;
         let (conflict, partner) = (conflict.to_string(), partner.to_string());
         Self { conflict, partner, by_partner, source, id, payload, received_at, resolved_at }
     }

@@ -21,8 +21,14 @@ async fn the_provider_lists_what_differs_accepts_it_and_compares_again() {
     let call = event(world.partner, Environment::Live, 1, range.start);
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
     app.store.ingest("a", 0, vec![(0, call)], Position::default(), to, now).await.expect("taken in");
-    let tally =
-        ToldTally { partner: world.partner, hour: range.start, environment: Environment::Live, part: 0, calls: 3, units: 1 };
+    let tally = ToldTally {
+        partner: world.partner,
+        hour: range.start,
+        environment: Environment::Live,
+        part: 0,
+        calls: 3,
+        units: 1,
+    };
     let told = ToldLane { lane: 0, epoch: 0, first: 0, through: 1, told: 0, tallies: vec![tally] };
     app.store.tell_tallies("a", &[told], now).await.expect("told");
     app.store.reconcile_all(range, &Kind::ALL, now).await.expect("compared");

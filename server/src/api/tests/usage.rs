@@ -126,22 +126,25 @@ async fn what_a_silent_gateway_has_not_handed_over_is_never_a_plain_zero_in_any_
         assert_eq!((&whole["complete"], &whole["missing"]), (&json!(true), &json!([])), "{of}: {whole}");
         assert_eq!(whole["complete_through"], "2026-03-05T00:00:00Z", "{of}");
         let later = app.get(&token, &path(of, "2026-03-07", "")).await.json();
-        let missing =
-            json!([{"from": "2026-03-05T00:00:00Z", "to": "2026-03-07T00:00:00Z", "reason": "not_reported"}]);
+        let missing = json!([{"from": "2026-03-05T00:00:00Z", "to": "2026-03-07T00:00:00Z", "reason": "not_reported"}]);
         assert_eq!((&later["complete"], &later["missing"]), (&json!(false), &missing), "{of}: {later}");
     }
     let days = app.get(&token, &path("usage/series", "2026-03-07", "")).await.json()["days"].clone();
     let complete: Vec<_> = days.as_array().expect("days").iter().map(|day| day["complete"].clone()).collect();
     assert_eq!(complete, [true, true, true, true, false, false].map(Value::from), "{days}");
     let csv = app.get(&token, &path("usage/series", "2026-03-07", "&format=csv")).await.text;
-    assert_eq!((column(&csv, "2026-03-04", "complete"), column(&csv, "2026-03-05", "complete")), (vec!["true".into()], vec!["false".into()]));
+    assert_eq!(
+        (column(&csv, "2026-03-04", "complete"), column(&csv, "2026-03-05", "complete")),
+        (vec!["true".into()], vec!["false".into()])
+    );
     let csv = app.get(&token, &path("usage", "2026-03-07", "&format=csv")).await.text;
     assert_eq!(column(&csv, "", "complete"), ["false"]);
 
     // Rows leave out what was not used, and not what is missing.
     let asked = "&window=day&time_zone=UTC&by=environment";
     let rows = app.get(&token, &path("usage/query", "2026-03-07", asked)).await.json()["rows"].clone();
-    let told: Vec<_> = rows.as_array().expect("rows").iter().map(|row| (row["from"].clone(), row["complete"].clone())).collect();
+    let told: Vec<_> =
+        rows.as_array().expect("rows").iter().map(|row| (row["from"].clone(), row["complete"].clone())).collect();
     let day = |day: &str, complete: bool| (json!(format!("2026-03-{day}T00:00:00Z")), json!(complete));
     assert_eq!(told, [day("02", true), day("02", true), day("05", false), day("06", false)], "{rows}");
     assert_eq!((&rows[2]["groups"], &rows[2]["total"]["calls"]), (&json!([]), &json!(0)));

@@ -120,14 +120,8 @@ async fn what_was_given_up_stays_missing_between_the_calls_around_it() {
 #[tokio::test]
 async fn what_a_gateway_told_of_and_never_handed_over_is_lost_when_it_is_given_up() {
     let store = caught_up().await;
-    let tally = ToldTally {
-        partner: partner(),
-        hour: at(NOON),
-        environment: Environment::Live,
-        part: 0,
-        calls: 3,
-        units: 3,
-    };
+    let tally =
+        ToldTally { partner: partner(), hour: at(NOON), environment: Environment::Live, part: 0, calls: 3, units: 3 };
     let told = ToldLane { lane: 0, epoch: 1, first: 0, through: 13, told: 0, tallies: vec![tally] };
     store.tell_tallies("a", &[told], at("2026-03-01T12:15:00Z")).await.expect("told");
     store.forget_node("a").await.expect("forgotten");
