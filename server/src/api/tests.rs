@@ -2,6 +2,7 @@
 
 mod events;
 mod meters;
+mod hooks;
 mod reconciliation;
 mod unknown_requests;
 mod usage;

@@ -8,6 +8,7 @@ mod company;
 mod counting;
 mod figures;
 mod headers;
+mod hooks;
 mod keyed_operations;
 mod markup;
 mod meters;

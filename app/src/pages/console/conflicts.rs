@@ -163,14 +163,16 @@ fn row(one: OutsideConflict, may_change: bool, flash: &Flash) -> impl IntoView +
     view! {
         <tr>
             <Cell label="Came" head=true><TimeText at=one.received_at seconds=true/></Cell>
-            <Cell label="Partner"><a href=partner>{one.partner_name}</a> <p class="key-note">{teller}</p></Cell>
-            <Cell label="Source and id"><code class="clip">{one.source}</code> <p class="key-note"><code class="clip">{one.id}</code></p></Cell>
-            <Cell label="The first, which counts">{first} <p class="key-note">"of " <TimeText at=one.first_at/></p></Cell>
+            <Cell label="Partner"><div class="cell-lines"><a href=partner>{one.partner_name}</a> <p class="key-note">{teller}</p></div></Cell>
+            <Cell label="Source and id"><div class="cell-lines"><code>{one.source}</code> <p class="key-note"><code>{one.id}</code></p></div></Cell>
+            <Cell label="The first, which counts"><div class="cell-lines">{first} <p class="key-note">"of " <TimeText at=one.first_at/></p></div></Cell>
             <Cell label="The other">
-                {other}
-                <details class="row-form"><summary>"What it said"</summary><pre class="row-json">{payload}</pre></details>
+                <div class="cell-lines">
+                    {other}
+                    <details class="row-form"><summary>"What it said"</summary><pre class="row-json">{payload}</pre></details>
+                </div>
             </Cell>
-            <Cell label="State"><Badge text=text tone=tone/> {when} {note} {resolve}</Cell>
+            <Cell label="State"><div class="cell-lines"><Badge text=text tone=tone/> {when} {note} {resolve}</div></Cell>
         </tr>
     }
 }

@@ -136,9 +136,9 @@ fn row(hook: Hook, may_change: bool, now: Timestamp) -> impl IntoView {
         <tr>
             <Cell label="Address" head=true><code class="hook-url">{hook.url}</code></Cell>
             <Cell label="Events of">{whose}</Cell>
-            <Cell label="State"><Badge text=text tone=tone/> {failing} {message}</Cell>
-            <Cell label="Delivered" numeric=true><Figure value=hook.delivered/> {delivered_at}</Cell>
-            <Cell label="Test">{test}</Cell>
+            <Cell label="State"><div class="cell-lines"><Badge text=text tone=tone/> {failing} {message}</div></Cell>
+            <Cell label="Delivered" numeric=true><div class="cell-lines"><Figure value=hook.delivered/> {delivered_at}</div></Cell>
+            <Cell label="Test"><div class="cell-lines">{test}</div></Cell>
             <Cell actions=true>{actions}</Cell>
         </tr>
     }

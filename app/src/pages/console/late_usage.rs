@@ -133,7 +133,7 @@ fn row(late: Adjustment) -> impl IntoView {
         <tr>
             <Cell label="Came" head=true><TimeText at=late.received_at seconds=true/></Cell>
             <Cell label="Partner"><a href=partner>{late.partner_name}</a></Cell>
-            <Cell label="Source and id"><code class="clip">{late.source}</code> <p class="key-note"><code class="clip">{late.id}</code></p></Cell>
+            <Cell label="Source and id"><div class="cell-lines"><code>{late.source}</code> <p class="key-note"><code>{late.id}</code></p></div></Cell>
             <Cell label="Used"><TimeText at=late.at/></Cell>
             <Cell label="Closed period">{period_days(late.period, &TimeZone::UTC)}</Cell>
             <Cell label="Units" numeric=true><Figure value=late.units/></Cell>

@@ -226,11 +226,11 @@ fn row(listed: ListedFinding, may_change: bool, flash: &Flash) -> impl IntoView 
             <Cell label="Hour" head=true><TimeText at=finding.hour/></Cell>
             <Cell label="Partner">{partner}</Cell>
             <Cell label="What differs">
-                {format!("{}: {}", kind_text(finding.kind), finding.meter)} {lane} {place}
+                <div class="cell-lines">{format!("{}: {}", kind_text(finding.kind), finding.meter)} {lane} {place}</div>
             </Cell>
             <Cell label="Expected" numeric=true>{number(&finding.expected)}</Cell>
             <Cell label="Found" numeric=true>{number(&finding.actual)}</Cell>
-            <Cell label="State"><Badge text=text tone=tone/> {when} {note} {accept}</Cell>
+            <Cell label="State"><div class="cell-lines"><Badge text=text tone=tone/> {when} {note} {accept}</div></Cell>
         </tr>
     }
 }
