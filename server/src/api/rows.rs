@@ -154,19 +154,6 @@ fn partner_of(by: &[Dimension], row: &UsageRow) -> Option<PartnerId> {
 impl RowOut {
     fn new(by: &[Dimension], window: Period, row: UsageRow, complete: bool) -> Self {
         let groups = by.iter().zip(row.groups).map(|(dimension, group)| GroupOut::new(*dimension, group));
-        Self {
-            from: window.start,
-            to: window.end,
-            groups: groups.collect(),
-            complete,
-            total: row.totals.into(),
-        }
-        let groups = by.iter().zip(row.groups).map(|(dimension, group)| GroupOut {
-            by: dimension.code(),
-            id: group.id.and_then(|id| id_text(*dimension, id)),
-            code: group.code,
-            name: group.name,
-        });
         Self { from: window.start, to: window.end, groups: groups.collect(), complete, total: row.totals.into() }
     }
 
@@ -206,14 +193,6 @@ impl Lines {
         let mut columns = columns(by);
         let rest = ["p50_us", "p95_us", "p99_us", "complete"];
         columns.extend(super::usage::SUMS.into_iter().chain(rest).map(str::to_owned));
-        let mut columns = vec!["from".to_owned(), "to".to_owned()];
-        for dimension in by {
-            let code = dimension.code();
-            columns.extend([format!("{code}_id"), format!("{code}_code"), format!("{code}_name")]);
-        }
-        columns.extend(
-            super::usage::SUMS.into_iter().chain(["p50_us", "p95_us", "p99_us", "complete"]).map(str::to_owned),
-        );
         Csv::new(&columns.iter().map(String::as_str).collect::<Vec<_>>()).into_text()
     }
 

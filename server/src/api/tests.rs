@@ -1,8 +1,8 @@
 //! The REST API as a whole, on a real Postgres.
 
 mod events;
-mod meters;
 mod hooks;
+mod meters;
 mod reconciliation;
 mod unknown_requests;
 mod usage;

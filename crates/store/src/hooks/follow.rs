@@ -191,13 +191,14 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        if got.len() > 0 {
+        let events = got.len() as u64;
+        if events > 0 {
             sqlx::query(
                 "update export_hooks set delivered = delivered + $2, delivered_at = $3, failing_since = null, failures = 0,
                      next_try_at = null, message = '' where id = $1",
             )
             .bind(hook.0)
-            .bind(signed(got.len() as u64))
+            .bind(signed(events))
             .bind(Ts(now))
             .execute(&mut *tx)
             .await?;

@@ -38,7 +38,7 @@ pub(super) async fn events(
     let (late, in_time): (Vec<&New<'_>>, Vec<_>) = new.iter().partition(|new| new.late.is_some());
     counted(tx, partner, &in_time).await?;
     let records = in_time.iter().map(|new| (new.sequence, new.event.at));
-    ingest::batches::note(&mut **tx, (NODE, 0, Some(partner)), records, now).await?;
+    ingest::batches::note(tx, (NODE, 0, Some(partner)), records, now).await?;
     adjustments(tx, partner, &late, now).await
 }
 
