@@ -4,6 +4,7 @@ use super::{
     csv::Csv,
     extract::Params,
     guard::PartnerCall,
+    missing::KnownOut,
     problem::Problem,
     rows::{GroupOut, Lines, columns},
     usage::{MeterParams, RowFormat, dimensions, period_start, range},
@@ -23,9 +24,8 @@ use utoipa::ToSchema;
 pub struct MetersOut {
     /// IANA name of the zone in which windows begin.
     time_zone: String,
-    /// Until when all usage is stored: what is later may grow. Null where that is not known.
-    #[schema(value_type = Option<String>, format = DateTime)]
-    complete_through: Option<Timestamp>,
+    #[serde(flatten)]
+    known: KnownOut,
     /// Window by window, and in each by product and meter. What was not measured is left out.
     rows: Vec<MeterOut>,
 }
@@ -56,6 +56,8 @@ pub struct MeterOut {
     level_seconds: Option<i64>,
     /// Calls that were measured.
     calls: u64,
+    /// Whether all usage of the window is stored. Where it is not, the figures are what is there so far.
+    complete: bool,
 }
 
 /// What calls counted for on products' meters besides units, by window, time zone and dimension. Sums of all windows add up to that
@@ -78,11 +80,16 @@ pub async fn show(call: PartnerCall, Params(params): Params<MeterParams>) -> Res
     let usage = UsageQuery { range, time_zone: &time_zone, window, by: &by, filter };
     let query = MeterQuery { usage, meter: params.meter.as_deref(), now: call.now };
     let answer = store.metered(call.partner, &query).await?;
-    let rows = answer.rows.into_iter().map(|row| MeterOut::new(&by, &answer.windows, row));
+    let known = store.completeness(call.partner, range, call.now).await?;
+    let rows = answer.rows.into_iter().map(|row| {
+        let window = answer.windows.get(row.window).copied();
+        let complete = window.is_some_and(|window| known.covers(window, Some(call.partner)));
+        MeterOut::new(&by, window, complete, row)
+    });
     let (lines, text) = match params.format {
         RowFormat::Json => {
-            let complete_through = store.ingested_through().await?;
-            return Ok(Json(MetersOut { complete_through, rows: rows.collect(), time_zone }).into_response());
+            let known = KnownOut::new(&known, range);
+            return Ok(Json(MetersOut { known, rows: rows.collect(), time_zone }).into_response());
         }
         RowFormat::Csv => (Lines::Csv, csv(&by, rows)),
         RowFormat::Jsonl => {
@@ -95,7 +102,7 @@ pub async fn show(call: PartnerCall, Params(params): Params<MeterParams>) -> Res
 
 fn csv(by: &[Dimension], rows: impl Iterator<Item = MeterOut>) -> String {
     let mut names = columns(by);
-    let own = ["product", "meter", "name", "unit", "kind", "quantity", "level_seconds", "calls"];
+    let own = ["product", "meter", "name", "unit", "kind", "quantity", "level_seconds", "calls", "complete"];
     names.extend(own.map(str::to_owned));
     let mut csv = Csv::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
     rows.for_each(|row| csv.row(&row.cells()));
@@ -103,8 +110,7 @@ fn csv(by: &[Dimension], rows: impl Iterator<Item = MeterOut>) -> String {
 }
 
 impl MeterOut {
-    fn new(by: &[Dimension], windows: &[Period], row: MeterRow) -> Self {
-        let window = windows.get(row.window).copied();
+    fn new(by: &[Dimension], window: Option<Period>, complete: bool, row: MeterRow) -> Self {
         Self {
             from: window.map_or(Timestamp::UNIX_EPOCH, |window| window.start),
             to: window.map_or(Timestamp::UNIX_EPOCH, |window| window.end),
@@ -117,16 +123,19 @@ impl MeterOut {
             quantity: row.quantity,
             level_seconds: row.level_seconds,
             calls: row.events,
+            complete,
         }
     }
 
     fn cells(&self) -> Vec<String> {
-        let Self { from, to, groups, product, meter, name, unit, kind, quantity, level_seconds, calls } = self;
+        let Self { from, to, groups, product, meter, name, unit, kind, quantity, level_seconds, calls, complete } =
+            self;
         let mut cells = vec![from.to_string(), to.to_string()];
         cells.extend(groups.iter().flat_map(GroupOut::cells));
         cells.extend([product, meter, name, unit].map(Clone::clone));
         cells.extend([(*kind).to_owned(), quantity.to_string()]);
         cells.extend([level_seconds.map(|level| level.to_string()).unwrap_or_default(), calls.to_string()]);
+        cells.push(complete.to_string());
         cells
     }
 }
