@@ -180,6 +180,7 @@ const fn kind_text(kind: Kind) -> &'static str {
         Kind::Sequence => "Numbers of records",
         Kind::Hourly => "Events and hours",
         Kind::Daily => "Hours and days",
+        Kind::Meters => "Events and meters",
         Kind::Invoice => "Events and invoice",
     }
 }
