@@ -264,7 +264,7 @@ impl Store {
             .fetch_all(self.pool())
             .await?;
         // Environments that nobody asked to be told apart are added up.
-        let mut held: BTreeMap<(i32, Uuid, String, Vec<String>), (MeterRow, Level)> = BTreeMap::new();
+        let mut held: BTreeMap<Place, (MeterRow, Level)> = BTreeMap::new();
         for row in &rows {
             let (level, found) = (Level::read(row)?, level_row(row, by)?);
             let part: i32 = row.try_get("part")?;
@@ -284,6 +284,9 @@ impl Store {
         Ok(held.into_values().map(|(row, level)| level.told(row)).collect())
     }
 }
+
+/// Window, product, meter and codes of groups.
+type Place = (i32, Uuid, String, Vec<String>);
 
 /// How much of a level there was in a window, and for how long.
 struct Level {
