@@ -101,7 +101,13 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Usage hooks", "/console/hooks", IconName::External),
             ],
         ),
-        NavGroup::headed("Money", vec![NavItem::new("Invoices", "/console/invoices", IconName::Receipt)]),
+        NavGroup::headed(
+            "Money",
+            vec![
+                NavItem::new("Invoices", "/console/invoices", IconName::Receipt),
+                NavItem::new("Corrections", "/console/corrections", IconName::Check),
+            ],
+        ),
         NavGroup::headed(
             "Installation",
             vec![

@@ -223,6 +223,7 @@ mod tests {
             development: true,
             mail_is_sent: false,
             stripe_is_on: false,
+            four_eyes: false,
         }
     }
 

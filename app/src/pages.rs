@@ -6,6 +6,7 @@ pub mod check_mail;
 pub mod console;
 pub mod console_sign_in;
 pub mod console_welcome;
+pub mod corrected;
 pub mod credit;
 pub mod error_code;
 pub mod error_codes;

@@ -58,6 +58,9 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/partners/:partner") view=crate::pages::console::partner::PartnerPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/identities") view=crate::pages::console::identities::IdentitiesPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/partners/:partner/correct") view=crate::pages::console::correction_new::NewCorrectionPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/corrections") view=crate::pages::console::corrections::CorrectionsPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/corrections/:correction") view=crate::pages::console::correction::CorrectionPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/usage") view=crate::pages::console::usage::UsagePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/hooks") view=crate::pages::console::hooks::HooksPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/reconciliation") view=crate::pages::console::reconciliation::ReconciliationPage ssr=SsrMode::Async/>

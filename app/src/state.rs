@@ -40,6 +40,8 @@ pub struct Settings {
     pub mail_is_sent: bool,
     /// Whether invoices go on to Stripe.
     pub stripe_is_on: bool,
+    /// Whether it takes two operators to correct usage.
+    pub four_eyes: bool,
 }
 
 /// The clock: real time, plus what an operator of a development install moved it ahead.

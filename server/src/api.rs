@@ -5,6 +5,7 @@
 
 pub mod access;
 mod cache;
+mod corrections;
 mod credit;
 pub(crate) mod csv;
 mod events;
@@ -127,6 +128,12 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(events::told::conflicts))
         .routes(routes!(events::told::resolve))
         .routes(routes!(events::told::late))
+        .routes(routes!(corrections::list, corrections::draft))
+        .routes(routes!(corrections::show))
+        .routes(routes!(corrections::approve))
+        .routes(routes!(corrections::apply))
+        .routes(routes!(corrections::revert))
+        .routes(routes!(corrections::refuse))
         .routes(routes!(invoices::list))
         .routes(routes!(invoices::show))
         .routes(routes!(products::list))

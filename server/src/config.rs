@@ -71,6 +71,8 @@ pub struct Config {
     pub kept: store::Kept,
     /// How far from the public internet receivers of usage events may be.
     pub hook_reach: ::gateway::Reach,
+    /// Whether it takes two operators to correct usage.
+    pub four_eyes: bool,
     /// The test clock, the dev inbox and a self-made secret. Never on a machine with real partners.
     pub development: bool,
     /// The folder with the portal's style sheets and scripts; `None` takes those beside the binary.
@@ -106,6 +108,7 @@ impl Config {
             watch: Watch::read(&mut reader),
             kept: usage::read(&mut reader),
             hook_reach: usage::read_hook_reach(&mut reader),
+            four_eyes: reader.flag("TURNPIKE_FOUR_EYES"),
             development,
             site_dir: reader.path("TURNPIKE_SITE_DIR"),
         };

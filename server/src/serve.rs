@@ -288,5 +288,6 @@ pub fn settings(config: &Config, gateway_address: String) -> Settings {
         development: config.development,
         mail_is_sent: config.mail.smtp.is_some(),
         stripe_is_on: config.stripe.is_some(),
+        four_eyes: config.four_eyes,
     }
 }

@@ -57,6 +57,7 @@ pub fn state(store: &TestStore) -> AppState {
         development: true,
         mail_is_sent: false,
         stripe_is_on: false,
+        four_eyes: false,
     };
     AppState {
         store: store.handle(),
@@ -84,8 +85,16 @@ pub fn event(partner: PartnerId, environment: Environment, units: u64, at: Times
 
 impl TestApp {
     pub async fn start() -> Self {
+        Self::start_with(|_| ()).await
+    }
+
+    /// With other settings than most tests have.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let store = store::test_db::store().await;
-        let state = state(&store);
+        let mut state = state(&store);
+        let mut settings = (*state.settings).clone();
+        change(&mut settings);
+        state.settings = Arc::new(settings);
         Self { router: api::router(state.clone()), state, store }
     }
 

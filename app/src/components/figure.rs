@@ -11,6 +11,13 @@ pub fn Figure(value: u64, #[prop(optional, into)] unit: String) -> impl IntoView
     view! { <span class="figure">{group_thousands(value)} {unit}</span> }
 }
 
+/// A count that may be below zero.
+#[component]
+pub fn SignedFigure(value: i64) -> impl IntoView {
+    let sign = if value < 0 { "−" } else { "" };
+    view! { <span class="figure">{sign}{group_thousands(value.unsigned_abs())}</span> }
+}
+
 /// An amount of money.
 #[component]
 pub fn MoneyText(amount: Money) -> impl IntoView {

@@ -3,6 +3,9 @@
 pub mod audit;
 pub mod clock;
 pub mod conflicts;
+pub mod correction;
+pub mod correction_new;
+pub mod corrections;
 pub mod hooks;
 pub mod identities;
 pub mod invoice;

@@ -118,7 +118,7 @@ fn counting(notes: Vec<CountingNote>) -> AnyView {
 
 fn row(line: InvoiceLine, usage_of: Option<Period>) -> impl IntoView {
     let is_usage = line.operation.is_some() || line.product.is_some();
-    let units = is_usage.then(|| view! { <Figure value=line.quantity/> });
+    let units = is_usage.then(|| view! { <SignedFigure value=line.quantity/> });
     let free = is_usage.then(|| view! { <Figure value=line.free/> });
     // Late units are in no total of this period.
     let usage = usage_of.filter(|_| line.kind == LineKind::Usage);

@@ -5,6 +5,7 @@ use crate::{
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        corrected::call_text,
         requests::duration_text,
         time_text::{local_time, local_zone},
     },
@@ -23,7 +24,9 @@ pub fn RequestPage() -> impl IntoView {
         let cx = cx?;
         let place: Place = place.and_then(|place| place.parse().ok()).ok_or(PageError::NotFound)?;
         let request = cx.state.store.request_at(cx.viewer.partner, &place).await?;
+        let corrections = cx.state.store.corrections_of_call(cx.viewer.partner, &place).await?;
         let zone = local_zone(&cx.viewer.time_zone);
+        let corrected: Vec<String> = corrections.iter().map(|line| call_text(line, &zone)).collect();
         let when = format!("{} ({})", local_time(request.at, &zone), cx.viewer.time_zone);
         let title = format!("{} {}", request.method, request.path);
         Ok(view! {
@@ -32,7 +35,7 @@ pub fn RequestPage() -> impl IntoView {
                 <Breadcrumbs trail=vec![Crumb::new("Requests", "/requests")] current=request.request_id.clone()/>
                 <PageHeader title=title description=when/>
                 <Why request=request.clone()/>
-                <Facts request=request/>
+                <Facts request=request corrected=corrected/>
             </MemberFrame>
         })
     })
@@ -50,7 +53,7 @@ fn Why(request: LoggedRequest) -> impl IntoView {
 }
 
 #[component]
-fn Facts(request: LoggedRequest) -> impl IntoView {
+fn Facts(request: LoggedRequest, corrected: Vec<String>) -> impl IntoView {
     let outcome = match request.outcome.as_str() {
         "served" if !request.source.is_empty() => "Reported from outside",
         "served" => "Served",
@@ -79,6 +82,7 @@ fn Facts(request: LoggedRequest) -> impl IntoView {
                 <Description label="Answer"><StatusCode code=request.status/></Description>
                 <Description label="Outcome">{outcome}</Description>
                 <Description label="Units">{billed}</Description>
+                {corrected.into_iter().map(|text| view! { <Description label="Corrected">{text}</Description> }).collect_view()}
                 {counted_by(&request.price_rule).map(|rule| view! { <Description label="Counted by">{rule}</Description> })}
                 <Description label="Environment"><EnvironmentBadge live=request.environment == Environment::Live/></Description>
                 <Description label="App"><a href=format!("/requests?app={}", request.app)>{request.app_name.clone()}</a></Description>

@@ -6,6 +6,7 @@ use crate::{
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        corrected::Corrected,
         missing::{MissingNotice, Reader},
         requests::duration_text,
         time_text::{local_date, local_zone, period_text},
@@ -36,6 +37,9 @@ const LONGEST: jiff::SignedDuration = jiff::SignedDuration::from_hours(400 * 24)
 /// Rows of the breakdown: what comes after them hardly counts.
 const MOST_ROWS: usize = 50;
 
+/// Corrections that the page lists.
+const CORRECTIONS: u32 = 20;
+
 /// In the order in which rows lead from one to the next.
 const DIMENSIONS: [(&str, &str, Dimension); 6] = [
     ("product", "Products", Dimension::Product),
@@ -63,6 +67,8 @@ pub fn UsagePage() -> impl IntoView {
         let title = period_text(seen.range, &seen.zone);
         let csv = asked.file(seen.range);
         let live = asked.environment == Environment::Live;
+        let corrections = cx.state.store.corrections_of(cx.viewer.partner, seen.range, CORRECTIONS).await?;
+        let corrected = view! { <Corrected corrections=corrections zone=seen.zone.clone()/> };
         let picker = view! {
             <Picker asked=asked.clone() periods=seen.periods.clone() current=seen.period zone=seen.zone.clone()/>
         };
@@ -90,6 +96,7 @@ pub fn UsagePage() -> impl IntoView {
                     view! { <Figures asked=asked seen=seen/> }.into_any()
                 }}
                 {meters}
+                {corrected}
             </MemberFrame>
         })
     })

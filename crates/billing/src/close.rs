@@ -6,6 +6,8 @@
 
 mod late;
 
+pub(crate) use late::shifted;
+
 use crate::BillingError;
 use domain::{
     id::{InvoiceId, PartnerId},
@@ -84,8 +86,8 @@ async fn close_stretches(
             report.doubtful.push((subscription.partner, finding));
             break;
         }
-        let outside = store.outside_accepted(subscription.partner).await?;
-        let made = (invoice(store, &subscription, stretch).await?, outside);
+        let mark = store.outside_mark(subscription.partner).await?;
+        let made = (invoice(store, &subscription, stretch).await?, mark);
         match store.close_billing_period(subscription.partner, subscription.id, stretch.part, made, now).await? {
             Closed::Invoiced(id) => {
                 tracing::info!(partner = %subscription.partner, invoice = %id, "closed a billing period");
@@ -166,7 +168,7 @@ async fn invoice(
             product: of.and_then(|line| line.product).or(of_meter.and_then(|line| line.product)),
             operation: of.and_then(|line| line.operation),
             description: of_meter.map_or_else(|| describe(charge.kind, of, stretch), |line| line.label.clone()),
-            quantity: charge.quantity,
+            quantity: i64::try_from(charge.quantity).unwrap_or(i64::MAX),
             free: charge.free,
             amount: charge.amount,
         }

@@ -8,6 +8,7 @@
 //! When it fails: errors are values, an invoice stays `open`, and the next run tries again. No error holds the key.
 
 mod close;
+mod correct;
 mod error;
 mod project;
 mod push;
@@ -15,6 +16,7 @@ pub mod stripe;
 mod webhooks;
 
 pub use close::{Closing, ClosingReport, close_due_periods};
+pub use correct::{Bill, DryRun, apply_correction, approve_correction, draft_correction, read_hash, write_hash};
 pub use error::BillingError;
 pub use project::{Projection, project};
 pub use push::{PushSettings, Reconciled, reconcile};

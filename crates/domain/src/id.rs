@@ -100,6 +100,8 @@ ids! {
     ConflictId = "conflict";
     /// Where usage events are sent to as they come.
     HookId = "hook";
+    /// A correction of usage.
+    CorrectionId = "correction";
 }
 
 #[cfg(test)]

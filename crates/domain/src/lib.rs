@@ -5,6 +5,7 @@
 //! Always true: nothing here does I/O or panics on input, and everything compiles for the browser.
 
 pub mod allowance;
+pub mod correction;
 pub mod directory;
 pub mod id;
 pub mod idempotency;

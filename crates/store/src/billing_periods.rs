@@ -5,7 +5,7 @@ use crate::{
     Store, StoreError, Ts,
     invoices::{self, NewInvoice},
     ledger::{self, LedgerAccount},
-    outside,
+    outside::{self, ToldMark},
     row::{ReadRow as _, unreadable},
 };
 use domain::{
@@ -41,7 +41,7 @@ pub enum Closed {
     Empty,
     /// Somebody else had closed it.
     Already,
-    /// Usage was told from outside since the invoice was made: make it anew.
+    /// Usage was told from outside or corrected since the invoice was made: make it anew.
     Changed,
 }
 
@@ -79,6 +79,24 @@ impl Store {
         rows.iter().map(|row| Ok(read(row, &of_version)?)).collect()
     }
 
+    /// The partner's subscriptions with a stretch that is not billed, the oldest first.
+    pub async fn open_subscriptions(&self, partner: PartnerId) -> Result<Vec<OpenSubscription>, StoreError> {
+        let rows = sqlx::query(open_subscriptions!("and s.partner_id = $1 order by s.started_at"))
+            .bind(partner.0)
+            .fetch_all(self.pool())
+            .await?;
+        let mut of_version = HashMap::new();
+        for row in &rows {
+            let version: Uuid = row.try_get("plan_version_id")?;
+            let terms: Json<PlanTerms> = sqlx::query_scalar("select terms from plan_versions where id = $1")
+                .bind(version)
+                .fetch_one(self.pool())
+                .await?;
+            of_version.insert(version, Arc::new(terms.0));
+        }
+        Ok(rows.iter().map(|row| read(row, &of_version)).collect::<Result<_, _>>()?)
+    }
+
     /// The partner's active subscription, or `None`.
     pub async fn open_subscription(&self, partner: PartnerId) -> Result<Option<OpenSubscription>, StoreError> {
         let row = sqlx::query(open_subscriptions!("and s.partner_id = $1 and s.status = 'active'"))
@@ -95,13 +113,13 @@ impl Store {
     }
 
     /// Closes a stretch of a subscription: with an invoice where there is one, and in the ledger. `outside` is
-    /// [`Store::outside_accepted`] as it was before the invoice's usage was read.
+    /// [`Store::outside_mark`] as it was before the invoice's usage was read.
     pub async fn close_billing_period(
         &self,
         partner: PartnerId,
         subscription: SubscriptionId,
         period: Period,
-        (invoice, outside): (Option<NewInvoice>, u64),
+        (invoice, outside): (Option<NewInvoice>, ToldMark),
         now: Timestamp,
     ) -> Result<Closed, StoreError> {
         let mut tx = self.begin().await?;
@@ -126,8 +144,10 @@ impl Store {
             return Ok(Closed::Already);
         }
         // From here on an event of this stretch is late.
-        if outside::lock(&mut tx, partner).await? != outside
-            && outside::is_billed_since(&mut tx, partner, period, outside).await?
+        let mark = outside::lock(&mut tx, partner).await?;
+        if mark.corrected != outside.corrected
+            || mark.accepted != outside.accepted
+                && outside::is_billed_since(&mut tx, partner, period, outside.accepted).await?
         {
             tx.rollback().await?;
             return Ok(Closed::Changed);

@@ -83,8 +83,8 @@ pub struct InvoiceLine {
     /// The operation's code, for usage.
     pub operation_code: Option<String>,
     pub description: String,
-    /// Units, for usage; 1 for a fee or credit.
-    pub quantity: u64,
+    /// Units, for usage; 1 for a fee or credit. Below zero where an adjustment takes units back.
+    pub quantity: i64,
     /// Of those, how many were free.
     pub free: u64,
     /// In whole coins of the currency.
@@ -109,7 +109,8 @@ pub struct NewInvoiceLine {
     pub product: Option<ProductId>,
     pub operation: Option<OperationId>,
     pub description: String,
-    pub quantity: u64,
+    /// Below zero where an adjustment takes units back.
+    pub quantity: i64,
     pub free: u64,
     pub amount: Money,
 }
@@ -319,7 +320,7 @@ pub(crate) async fn insert(
         .bind(line.product.map(|id| id.0))
         .bind(line.operation.map(|id| id.0))
         .bind(&line.description)
-        .bind(i64::try_from(line.quantity).unwrap_or(i64::MAX))
+        .bind(line.quantity)
         .bind(i64::try_from(line.free).unwrap_or(i64::MAX))
         .bind(line.amount.micros)
         .execute(&mut **tx)
@@ -382,7 +383,7 @@ fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error
         product_code: row.try_get("product_code")?,
         operation_code: row.try_get("operation_code")?,
         description: row.try_get("description")?,
-        quantity: row.count("quantity")?,
+        quantity: row.try_get("quantity")?,
         free: row.count("free")?,
         amount: Money::new(currency, row.try_get("amount_micros")?),
     })

@@ -12,6 +12,7 @@ mod audit;
 mod billing_periods;
 mod cache_purges;
 mod clock;
+pub mod corrections;
 mod credits;
 pub mod directory;
 mod error;

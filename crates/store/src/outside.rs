@@ -9,12 +9,12 @@ mod catalogue;
 mod keep;
 mod listed;
 
-pub use adjust::LateUnits;
 pub(crate) use adjust::bill;
+pub use adjust::{LateUnits, Moved};
+pub(crate) use catalogue::Catalogue;
 pub use listed::{Adjustment, AdjustmentFilter, ConflictFilter, OutsideConflict};
 
 use crate::{Store, StoreError, Ts, ingest, row::ReadRow as _};
-use catalogue::Catalogue;
 use domain::{
     id::{AppId, KeyId, PartnerId, SubscriptionId, TokenId},
     key_text::Environment,
@@ -59,11 +59,20 @@ pub enum Told {
     Invalid { pointer: &'static str, message: String },
 }
 
+/// How far a partner's usage is, but for what gateways record: it moves with what is told from outside and with corrections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ToldMark {
+    /// Events that were ever accepted.
+    pub accepted: u64,
+    /// Corrections and reverts that were ever carried out.
+    pub corrected: u64,
+}
+
 /// A stretch that is closed.
 #[derive(Debug, Clone, Copy)]
-struct ClosedStretch {
-    subscription: SubscriptionId,
-    period: Period,
+pub(crate) struct ClosedStretch {
+    pub(crate) subscription: SubscriptionId,
+    pub(crate) period: Period,
 }
 
 /// An event on its way in.
@@ -88,7 +97,7 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("select from partners where id = $1 for key share").bind(partner.0).fetch_one(&mut *tx).await?;
         // Who waits here for others of the partner keeps nobody from making partitions.
-        let accepted = lock(&mut tx, partner).await?;
+        let accepted = lock(&mut tx, partner).await?.accepted;
         ingest::days::enter(&mut tx).await?;
         let kept = kept_from(&mut tx).await?;
         let mut known = known(&mut tx, partner, teller, events).await?;
@@ -146,29 +155,31 @@ impl Store {
         Ok(answers)
     }
 
-    /// How many events were ever taken in of the partner. Whoever reads usage to close a period reads this before.
-    pub async fn outside_accepted(&self, partner: PartnerId) -> Result<u64, StoreError> {
-        let row =
-            sqlx::query("select coalesce((select accepted from outside_usage where partner_id = $1), 0) as accepted")
-                .bind(partner.0)
-                .fetch_one(self.pool())
-                .await?;
-        Ok(row.count("accepted")?)
+    /// How far the partner's usage is, but for what gateways record. Whoever reads usage to close a period reads this before.
+    pub async fn outside_mark(&self, partner: PartnerId) -> Result<ToldMark, StoreError> {
+        let row = sqlx::query("select accepted, corrected from outside_usage where partner_id = $1")
+            .bind(partner.0)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.as_ref().map(mark).transpose()?.unwrap_or_default())
     }
 }
 
-/// Keeps others from taking events of the partner in, and from closing its periods, until the transaction ends. Says how many
-/// events there are.
-pub(crate) async fn lock(tx: &mut Transaction<'_, Postgres>, partner: PartnerId) -> Result<u64, StoreError> {
+/// Keeps others from taking events of the partner in, correcting its usage and closing its periods, until the transaction ends.
+pub(crate) async fn lock(tx: &mut Transaction<'_, Postgres>, partner: PartnerId) -> Result<ToldMark, StoreError> {
     sqlx::query("insert into outside_usage (partner_id, accepted) values ($1, 0) on conflict do nothing")
         .bind(partner.0)
         .execute(&mut **tx)
         .await?;
-    let row = sqlx::query("select accepted from outside_usage where partner_id = $1 for update")
+    let row = sqlx::query("select accepted, corrected from outside_usage where partner_id = $1 for update")
         .bind(partner.0)
         .fetch_one(&mut **tx)
         .await?;
-    Ok(row.count("accepted")?)
+    Ok(mark(&row)?)
+}
+
+fn mark(row: &sqlx::postgres::PgRow) -> Result<ToldMark, sqlx::Error> {
+    Ok(ToldMark { accepted: row.count("accepted")?, corrected: row.count("corrected")? })
 }
 
 /// Whether one of the events from that number on counts in the range's bill. Others may come without end.
@@ -193,7 +204,7 @@ pub(crate) async fn is_billed_since(
 }
 
 /// From when on live and test usage is still kept as a whole, roll-ups included.
-async fn kept_from(tx: &mut Transaction<'_, Postgres>) -> Result<(Timestamp, Timestamp), StoreError> {
+pub(crate) async fn kept_from(tx: &mut Transaction<'_, Postgres>) -> Result<(Timestamp, Timestamp), StoreError> {
     let row = sqlx::query(
         "select greatest(live_from, hourly_from) as live_from, greatest(test_from, hourly_from) as test_from from usage_upkeep",
     )
@@ -223,7 +234,7 @@ async fn known(
     Ok(known.collect::<Result<_, sqlx::Error>>()?)
 }
 
-async fn closed_stretches(
+pub(crate) async fn closed_stretches(
     tx: &mut Transaction<'_, Postgres>,
     partner: PartnerId,
 ) -> Result<Vec<ClosedStretch>, StoreError> {
@@ -243,7 +254,10 @@ async fn closed_stretches(
 }
 
 /// When the partner had a plan.
-async fn subscribed(tx: &mut Transaction<'_, Postgres>, partner: PartnerId) -> Result<Vec<Period>, StoreError> {
+pub(crate) async fn subscribed(
+    tx: &mut Transaction<'_, Postgres>,
+    partner: PartnerId,
+) -> Result<Vec<Period>, StoreError> {
     let rows =
         sqlx::query("select started_at, ended_at from subscriptions where partner_id = $1 and started_at is not null")
             .bind(partner.0)

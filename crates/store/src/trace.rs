@@ -114,7 +114,7 @@ impl Store {
                      and u.app_id = e.app_id and u.key_id = e.key_id and u.outcome = e.outcome
                      and u.status_class = e.status / 100
              ) h on true
-             where e.request_id = $1 order by e.at limit $2",
+             where e.request_id = $1 and e.kind <> 2 order by e.at limit $2",
         )
         .bind(request_id)
         .bind(MOST)

@@ -99,7 +99,7 @@ pub async fn list(
         example = json!({"specversion": "1.0", "type": "io.turnpike.usage.v2", "source": "https://billing.example/eu", "id": "job-17", "time": "2026-03-01T10:00:00Z", "data": {"units": 5, "product": "payments", "operation": "createPayment"}})),
     responses((status = 200, description = "What became of each event, in their order", body = Answer), (status = "4XX", description = "None was taken", body = Problem, content_type = "application/problem+json")))]
 pub async fn report(
-    PartnerOrProvider { state, partner }: PartnerOrProvider,
+    PartnerOrProvider { state, partner, .. }: PartnerOrProvider,
     token: Token,
     Body(body): Body<Value>,
 ) -> Result<Json<Answer>, Problem> {

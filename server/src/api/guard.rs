@@ -42,6 +42,8 @@ pub struct PartnerOrProvider {
     pub state: AppState,
     /// `None` where the provider names no partner.
     pub partner: Option<PartnerId>,
+    /// Whether the token is the partner's own.
+    pub is_partner: bool,
 }
 
 /// A call of the provider.
@@ -128,7 +130,7 @@ impl FromRequestParts<AppState> for PartnerOrProvider {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, Problem> {
         let token = Token::from_request_parts(parts, state).await?;
-        Ok(Self { state: state.clone(), partner: whose(&token, parts)? })
+        Ok(Self { state: state.clone(), partner: whose(&token, parts)?, is_partner: token.partner.is_some() })
     }
 }
 

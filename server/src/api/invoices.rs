@@ -63,15 +63,15 @@ pub struct InvoiceWithLinesOut {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LineOut {
     position: i32,
-    /// `base_fee`, `usage`, `meter`, `included_credit`, or `adjustment` for late units of an earlier period.
+    /// `base_fee`, `usage`, `meter`, `included_credit`, or `adjustment` for late or corrected units of an earlier period.
     kind: String,
     /// The product's code, for usage.
     product: Option<String>,
     /// The operation's code, for usage.
     operation: Option<String>,
     description: String,
-    /// Units.
-    quantity: u64,
+    /// Units; below zero where an adjustment takes some back.
+    quantity: i64,
     /// Units among them that cost nothing.
     free: u64,
     amount: AmountOut,

@@ -1,5 +1,6 @@
 //! The REST API as a whole, on a real Postgres.
 
+mod corrections;
 mod events;
 mod hooks;
 mod meters;
@@ -28,6 +29,7 @@ fn filled(path: &str) -> String {
         .replace("{conflict}", "conflict_00000000000000000000000000000001")
         .replace("{hook}", "hook_00000000000000000000000000000001")
         .replace("{finding}", "finding_00000000000000000000000000000001")
+        .replace("{correction}", "correction_00000000000000000000000000000001")
         .replace("{plan}", "starter")
 }
 

@@ -100,6 +100,12 @@ pub const VARIABLES: &[Variable] = &[
         "true turns on the test clock and the dev inbox. Not for real partners",
     ),
     plain(
+        "TURNPIKE_FOUR_EYES",
+        "data.four_eyes",
+        "false",
+        "true asks for two operators where usage is corrected: whoever makes a correction neither approves nor reverts it, and tokens do neither",
+    ),
+    plain(
         "TURNPIKE_SITE_DIR",
         "data.site_dir",
         "inside the binary or beside it",

@@ -131,6 +131,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/conflicts",
             "GET /console/late-usage",
             "GET /console/requests",
+            "GET /console/corrections",
+            "GET /console/corrections/{correction}",
             "GET /console/unknown-requests",
             "GET /console/unknown-requests/{attempt}",
             "GET /console/products",
@@ -146,6 +148,7 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "w",
         &[
+            "GET /console/partners/{partner}/correct",
             "GET /console/products/new",
             "GET /console/plans/new",
             "GET /console/tokens",
@@ -161,6 +164,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/console/conflicts/resolve",
             "POST /do/console/requests/approve",
             "POST /do/console/requests/decline",
+            "POST /do/console/corrections/draft",
+            "POST /do/console/corrections/approve",
+            "POST /do/console/corrections/apply",
+            "POST /do/console/corrections/revert",
+            "POST /do/console/corrections/refuse",
             "POST /do/console/unknown-requests/resolve",
             "POST /do/console/policies/product",
             "POST /do/console/policies/operation",
@@ -337,6 +345,7 @@ pub fn address(line: &str, company: &Company, mail: i64) -> (bool, String) {
         ("{partner}", company.id.to_string()),
         ("{plan}", company.plan.to_string()),
         ("{attempt}", company.attempt.to_string()),
+        ("{correction}", company.correction.to_string()),
         ("{code}", "limit-exceeded".to_owned()),
         ("{id}", mail.to_string()),
     ];

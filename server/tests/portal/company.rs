@@ -3,7 +3,11 @@
 use crate::portal::Portal;
 use billing::{Closing, close_due_periods};
 use domain::{
-    id::{AppId, AttemptId, InvoiceId, KeyId, MemberId, PartnerId, PlanId, ProductId, SubscriptionId, TokenId},
+    correction::{Change, Filter, NewCorrection},
+    id::{
+        AppId, AttemptId, CorrectionId, InvoiceId, KeyId, MemberId, PartnerId, PlanId, ProductId, SubscriptionId,
+        TokenId,
+    },
     idempotency::{self, Slot, Unknown},
     key_text::{Environment, KeyKind, KeyText},
     plan::{Approval, PlanTerms},
@@ -53,6 +57,8 @@ pub struct Company {
     pub plan: PlanId,
     /// A request of which nobody knows whether it was carried out.
     pub attempt: AttemptId,
+    /// A draft.
+    pub correction: CorrectionId,
 }
 
 /// A document with a description, a schema and an operation whose names begin with `name`.
@@ -206,6 +212,12 @@ impl Company {
         store.make_partitions(now, 1).await.expect("partitions");
         let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
         store.ingest(name, 0, vec![(0, event)], Position::default(), to, now).await.expect("taken in");
+        let void = NewCorrection {
+            change: Change::Void,
+            filter: Filter { request_id: Some(request_id.clone()), ..Filter::default() },
+            reason: format!("{name} reason"),
+        };
+        let correction = billing::draft_correction(store, id, void, (false, system), now).await.expect("a draft");
         let range = domain::period::Period { start: began, end: now };
         let log = store.request_log(id, range, &RequestFilter::default(), None, 1).await.expect("a log");
         let place = log.requests.first().expect("a call").place.clone();
@@ -231,6 +243,7 @@ impl Company {
             requested,
             plan,
             attempt,
+            correction,
         }
     }
 

@@ -5,6 +5,7 @@ mod access_list;
 mod bad_requests;
 mod browser;
 mod company;
+mod corrections;
 mod counting;
 mod figures;
 mod headers;

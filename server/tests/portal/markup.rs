@@ -7,6 +7,7 @@ use crate::{
 };
 use axum::http::StatusCode;
 use domain::{
+    correction::{BackFill, Change, Filter, NewCorrection},
     idempotency::{Key, Slot},
     key_text::Environment,
     plan::Approval,
@@ -14,7 +15,7 @@ use domain::{
     role::{MemberRole, OperatorRole},
 };
 use serde_json::json;
-use store::{Actor, NewApiToken, NewApp, NewKey, NewMember, NewPartner};
+use store::{Actor, NewApiToken, NewApp, NewKey, NewMember, NewPartner, corrections};
 
 /// Each ends another thing that text may stand in.
 const HOSTILE: [&str; 6] = [
@@ -97,6 +98,22 @@ async fn shown_as_text(hostile: &str) {
     let slot = Slot { partner, environment: Environment::Live, product, operation, key };
     let unknown = unknown_request(store, &slot, hostile, now).await;
 
+    let fill = BackFill {
+        at: now - jiff::SignedDuration::from_mins(1),
+        calls: 1,
+        units: 1,
+        environment: Environment::Test,
+        product: None,
+        operation: None,
+        app: None,
+    };
+    let new = NewCorrection { change: Change::BackFill(fill), filter: Filter::default(), reason: hostile.to_owned() };
+    let correction = billing::draft_correction(store, partner, new, (false, system), now).await.expect("a draft");
+    let seen = store.correction_of_any_partner(correction).await.expect("it is there").hash;
+    let approval = corrections::Approval { seen, four_eyes: false };
+    billing::approve_correction(store, correction, approval, system, now).await.expect("approved");
+    billing::apply_correction(store, correction, system, now).await.expect("applied");
+
     let mut member = portal.as_member(owner).await;
     let mut shown = 0;
     for path in [
@@ -134,6 +151,9 @@ async fn shown_as_text(hostile: &str) {
         &format!("/console/products/{product}"),
         "/console/plans",
         &format!("/console/plans/{plan}"),
+        "/console/corrections",
+        &format!("/console/corrections/{correction}"),
+        &format!("/console/partners/{partner}/correct"),
         "/console/unknown-requests",
         &format!("/console/unknown-requests/{unknown}"),
         "/console/audit",

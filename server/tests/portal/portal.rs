@@ -66,6 +66,7 @@ impl Portal {
             development: options.development,
             mail_is_sent: false,
             stripe_is_on: false,
+            four_eyes: false,
         };
         let state = AppState {
             store: store.handle(),

@@ -136,7 +136,7 @@ fn row(late: Adjustment) -> impl IntoView {
             <Cell label="Source and id"><div class="cell-lines"><code>{late.source}</code> <p class="key-note"><code>{late.id}</code></p></div></Cell>
             <Cell label="Used"><TimeText at=late.at/></Cell>
             <Cell label="Closed period">{period_days(late.period, &TimeZone::UTC)}</Cell>
-            <Cell label="Units" numeric=true><Figure value=late.units/></Cell>
+            <Cell label="Units" numeric=true><SignedFigure value=late.units/></Cell>
             <Cell label="Invoice">{invoice}</Cell>
         </tr>
     }

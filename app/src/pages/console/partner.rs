@@ -57,6 +57,7 @@ pub fn PartnerPage() -> impl IntoView {
                 <PageHeader title=name description=code beside=move || view! {
                     {suspended.then(|| view! { <Badge text="Suspended" tone=Tone::Danger/> })}
                 }>
+                    <ButtonLink href=format!("/console/corrections?partner={id}") icon=IconName::Check>"Corrections"</ButtonLink>
                     <ButtonLink href=format!("/console/partners/{id}/identities") icon=IconName::Key>"Identities"</ButtonLink>
                     <ButtonLink href=format!("/console/audit?partner={id}") icon=IconName::Shield>"Audit log"</ButtonLink>
                 </PageHeader>

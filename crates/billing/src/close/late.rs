@@ -1,7 +1,7 @@
-//! Late units become lines of the next invoice: what their period would have cost with them, less what it cost.
+//! Late and corrected units become lines of the next invoice: what their period would have cost with them, less what it cost.
 //!
 //! The terms are those of then. A closed period's bill stands; all of the difference, by operation and in included credit, is on
-//! the invoice that is made next, whatever period that is of.
+//! the invoice that is made next, whatever period that is of. It is below zero where a correction took units back.
 
 use super::{Stretch, metered, rate};
 use crate::BillingError;
@@ -13,6 +13,7 @@ use domain::{
     rating::{Charge, LineKind, Rated, Used},
 };
 use jiff::Timestamp;
+use std::collections::BTreeMap;
 use store::{NewInvoiceLine, Store, outside::LateUnits};
 
 /// Lines, and which adjustments they are.
@@ -33,17 +34,30 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
         let whole = late.subscription.cycle.period_at(late.period.start)?;
         let stretch = Stretch { part: late.period, whole };
         let units = store.units_between(partner, late.period, Environment::Live).await?;
-        let mut used: Vec<Used> = units.into_iter().map(|line| line.used).chain(late.billed.iter().cloned()).collect();
-        // What is told late has no meters; those that there were have their part of the included credit.
+        let used: Vec<Used> = units.into_iter().map(|line| line.used).collect();
+        // What is told late or corrected has no meters; those that there were have their part of the included credit.
         let metered = metered(store, &late.subscription, late.period, late.period.end).await?;
         let metered: Vec<_> = metered.into_iter().map(|line| line.used).collect();
+        let codes = |moved: &store::outside::Moved| (moved.product_code.clone(), moved.operation_code.clone());
+        let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), moved.billed)));
         let before = rate(&late.subscription, stretch, &used, &metered)?;
-        used.extend(late.units.iter().map(|line| line.used.clone()));
+        let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), moved.units)));
         let after = rate(&late.subscription, stretch, &used, &metered)?;
         all.lines.extend(differences(&late, &before, &after)?);
         all.sequences.extend(late.sequences);
     }
     Ok(all)
+}
+
+/// The units with more of some operations, or fewer; by the codes of product and operation. None falls below zero.
+pub(crate) fn shifted(used: &[Used], by: impl Iterator<Item = ((String, String), i64)>) -> Vec<Used> {
+    let mut sums: BTreeMap<(String, String), i128> = BTreeMap::new();
+    let stored = used.iter().map(|used| ((used.product.clone(), used.operation.clone()), i128::from(used.units)));
+    for (codes, units) in stored.chain(by.map(|(codes, units)| (codes, i128::from(units)))) {
+        *sums.entry(codes).or_default() += units;
+    }
+    let units = |units: i128| u64::try_from(units.max(0)).unwrap_or(u64::MAX);
+    sums.into_iter().map(|((product, operation), sum)| Used { product, operation, units: units(sum) }).collect()
 }
 
 fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<NewInvoiceLine>, BillingError> {
@@ -52,20 +66,25 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
         (charge.kind, &charge.product, &charge.operation, &charge.meter)
             == (other.kind, &other.product, &other.operation, &other.meter)
     };
+    // What is there no more is taken back whole.
+    let nothing =
+        |gone: &Charge| Charge { quantity: 0, free: 0, amount: Money::zero(gone.amount.currency), ..gone.clone() };
+    let gone = before.charges.iter().filter(|old| !after.charges.iter().any(|charge| same(charge, old))).map(nothing);
     let mut lines = Vec::new();
-    for charge in after.charges.iter().filter(|charge| charge.kind != LineKind::BaseFee) {
-        let old = before.charges.iter().find(|old| same(charge, old));
-        let zero = Money::zero(charge.amount.currency);
-        let old_amount = old.map_or(zero, |old| old.amount);
-        let amount = charge.amount.checked_add(Money::new(old_amount.currency, -old_amount.micros))?;
-        let quantity = charge.quantity.saturating_sub(old.map_or(0, |old| old.quantity));
+    for charge in after.charges.iter().cloned().chain(gone).filter(|charge| charge.kind != LineKind::BaseFee) {
+        let old = before.charges.iter().find(|old| same(&charge, old)).cloned();
+        let old = old.unwrap_or_else(|| nothing(&charge));
+        let amount = charge.amount.checked_add(Money::new(old.amount.currency, -old.amount.micros))?;
+        let quantity = signed(charge.quantity).saturating_sub(signed(old.quantity));
         // An operation without late units is here where they moved its units along the price curve.
-        if quantity == 0 && amount.micros == 0 {
+        let is_unmoved = quantity == 0 || charge.kind == LineKind::IncludedCredit;
+        if is_unmoved && amount.micros == 0 {
             continue;
         }
-        let of = late.units.iter().find(|line| {
-            Some(&line.used.product) == charge.product.as_ref()
-                && Some(&line.used.operation) == charge.operation.as_ref()
+        let of = late.moved.iter().find(|moved| {
+            Some(&moved.product_code) == charge.product.as_ref()
+                && Some(&moved.operation_code) == charge.operation.as_ref()
+                && moved.units != 0
         });
         let label = match (charge.kind, of) {
             (LineKind::IncludedCredit, _) => "included credit".to_owned(),
@@ -74,17 +93,32 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
                 [charge.product.as_deref(), charge.operation.as_deref()].map(Option::unwrap_or_default).join(", ")
             }
         };
+        let free =
+            if quantity < 0 { old.free.saturating_sub(charge.free) } else { charge.free.saturating_sub(old.free) };
         lines.push(NewInvoiceLine {
             kind: LineKind::Adjustment,
-            product: of.and_then(|line| line.product),
-            operation: of.and_then(|line| line.operation),
-            description: format!("Late usage of {when}: {label}"),
+            product: of.and_then(|moved| moved.product),
+            operation: of.and_then(|moved| moved.operation),
+            description: format!("{} of {when}: {label}", what(late)),
             quantity: if charge.kind == LineKind::Usage { quantity } else { 1 },
-            free: charge.free.saturating_sub(old.map_or(0, |old| old.free)).min(quantity),
+            free: free.min(quantity.unsigned_abs()),
             amount,
         });
     }
     Ok(lines)
+}
+
+fn what(late: &LateUnits) -> &'static str {
+    let is_late = late.moved.iter().any(|moved| moved.is_late);
+    match (is_late, late.moved.iter().any(|moved| moved.is_corrected)) {
+        (true, true) => "Late and corrected usage",
+        (false, true) => "Corrected usage",
+        (_, false) => "Late usage",
+    }
+}
+
+fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// `2026-02-10 to 2026-03-10`, by the partner's days.

@@ -157,12 +157,12 @@ fn description(line: &InvoiceLine) -> String {
     use domain::{money::group_thousands, rating::LineKind};
     match (line.kind, line.free) {
         (LineKind::Usage | LineKind::Meter, 0) => {
-            format!("{}: {} units", line.description, group_thousands(line.quantity))
+            format!("{}: {} units", line.description, group_thousands(line.quantity.unsigned_abs()))
         }
         (LineKind::Usage | LineKind::Meter, free) => format!(
             "{}: {} units, {} of them free",
             line.description,
-            group_thousands(line.quantity),
+            group_thousands(line.quantity.unsigned_abs()),
             group_thousands(free)
         ),
         _ => line.description.clone(),

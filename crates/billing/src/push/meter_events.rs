@@ -71,7 +71,7 @@ impl Push<'_> {
         let parameters = [
             ("event_name", event_name.clone()),
             ("payload[stripe_customer_id]", customer.to_owned()),
-            ("payload[value]", line.quantity.to_string()),
+            ("payload[value]", line.quantity.unsigned_abs().to_string()),
             ("identifier", identifier.clone()),
             ("timestamp", timestamp.to_string()),
         ];
@@ -80,7 +80,7 @@ impl Push<'_> {
             subject,
             path: "/v1/billing/meter_events",
             parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            look: Look::Event { meter: &meter, customer, minute, units: line.quantity, identifier },
+            look: Look::Event { meter: &meter, customer, minute, units: line.quantity.unsigned_abs(), identifier },
         };
         self.once(wanted).await?;
         Ok(())

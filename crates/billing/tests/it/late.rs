@@ -119,7 +119,7 @@ async fn what_is_told_between_the_reading_and_the_closing_of_a_period_makes_the_
     let partner = shop.partner("acme", plan, at("2026-03-10T00:00:00Z")).await;
     let march = Period { start: at("2026-03-10T00:00:00Z"), end: at("2026-04-10T00:00:00Z") };
     let subscription = shop.store.open_subscription(partner).await.expect("one").expect("a subscription").id;
-    let read_before = shop.store.outside_accepted(partner).await.expect("a count");
+    let read_before = shop.store.outside_mark(partner).await.expect("a mark");
     let told = tell(&shop, partner, &[event("1", "2026-03-12T00:00:00Z", "read", 2_000)], "2026-04-10T00:30:00Z").await;
     assert_eq!(told, [Told::Accepted]);
     let now = at("2026-04-10T01:00:00Z");

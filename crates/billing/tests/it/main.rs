@@ -1,6 +1,7 @@
 //! Billing against a real Postgres and the Stripe stand-in over real TCP.
 
 mod closing;
+mod corrections;
 mod faults;
 mod late;
 mod meters;

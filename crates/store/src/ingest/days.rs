@@ -23,7 +23,7 @@ pub(crate) async fn enter(tx: &mut Transaction<'_, Postgres>) -> Result<(), sqlx
 
 /// Marks the days of these hours that were made. A mark that is there is written again, which keeps it from being taken until
 /// this transaction has ended.
-pub(super) async fn mark(
+pub(crate) async fn mark(
     tx: &mut Transaction<'_, Postgres>,
     hours: impl Iterator<Item = (Uuid, Timestamp)>,
 ) -> Result<(), sqlx::Error> {

@@ -1,11 +1,10 @@
 //! Late units on their way to an invoice.
 
-use crate::{Store, StoreError, Ts, billing_periods::OpenSubscription, row::ReadRow as _, usage::UsedUnits};
+use crate::{Store, StoreError, Ts, billing_periods::OpenSubscription, row::ReadRow as _};
 use domain::{
     id::{InvoiceId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId},
     period::{Cycle, Period},
     plan::PlanTerms,
-    rating::Used,
 };
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
 use std::sync::Arc;
@@ -18,12 +17,32 @@ pub struct LateUnits {
     pub subscription: OpenSubscription,
     /// The closed stretch.
     pub period: Period,
-    /// Units that no invoice has.
-    pub units: Vec<UsedUnits>,
-    /// Late units of the stretch that earlier invoices have.
-    pub billed: Vec<Used>,
-    /// Which adjustments `units` are.
+    /// By operation, in the order of their codes.
+    pub moved: Vec<Moved>,
+    /// Which adjustments the [units](Moved::units) are.
     pub sequences: Vec<i64>,
+}
+
+/// Units of one operation that a closed stretch has more than its bill says, or fewer.
+#[derive(Debug, Clone)]
+pub struct Moved {
+    /// `None` for a product that is not known.
+    pub product: Option<ProductId>,
+    pub operation: Option<OperationId>,
+    /// For people.
+    pub label: String,
+    /// Codes, as rating goes by them.
+    pub product_code: String,
+    pub operation_code: String,
+    /// That no invoice has, and that were read.
+    pub units: i64,
+    /// That no invoice has.
+    pub waiting: i64,
+    /// That earlier invoices have.
+    pub billed: i64,
+    /// Whether there is one of either kind among those that were read.
+    pub is_late: bool,
+    pub is_corrected: bool,
 }
 
 impl Store {
@@ -46,22 +65,45 @@ impl Store {
         let mut late = Vec::with_capacity(stretches.len());
         for row in stretches {
             let mut stretch = stretch(partner, &row)?;
-            (stretch.units, stretch.billed) = self.late_units_of(partner, &stretch).await?;
+            stretch.moved = self.moved_units(partner, &stretch).await?;
             late.push(stretch);
         }
         Ok(late)
     }
 
-    async fn late_units_of(
+    /// How a closed stretch stands beside its bill: all that was adjusted, whatever invoice has it.
+    pub async fn adjusted_units(
         &self,
         partner: PartnerId,
-        stretch: &LateUnits,
-    ) -> Result<(Vec<UsedUnits>, Vec<Used>), StoreError> {
+        subscription: SubscriptionId,
+        period: Period,
+    ) -> Result<LateUnits, StoreError> {
+        let row = sqlx::query(
+            "select s.id as subscription_id, $3 as period_start, $4 as period_end, s.plan_version_id, s.anchor, s.time_zone,
+                 s.ended_at, v.terms, array[]::bigint[] as sequences
+             from subscriptions s join plan_versions v on v.id = s.plan_version_id
+             where s.partner_id = $1 and s.id = $2",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(period.start))
+        .bind(Ts(period.end))
+        .fetch_one(self.pool())
+        .await?;
+        let mut stretch = stretch(partner, &row)?;
+        stretch.moved = self.moved_units(partner, &stretch).await?;
+        Ok(stretch)
+    }
+
+    async fn moved_units(&self, partner: PartnerId, stretch: &LateUnits) -> Result<Vec<Moved>, StoreError> {
         let rows = sqlx::query(
             "select a.product_id, a.operation_id, coalesce(p.code, 'unknown') as product, coalesce(o.code, 'unknown') as operation,
                  coalesce(p.name || ', ' || o.method || ' ' || o.path, 'Unknown operation') as label,
-                 coalesce(sum(units) filter (where sequence = any($4)), 0)::bigint as late,
-                 coalesce(sum(units) filter (where invoice_id is not null), 0)::bigint as billed
+                 coalesce(sum(units) filter (where sequence = any($4)), 0)::bigint as units,
+                 coalesce(sum(units) filter (where invoice_id is null), 0)::bigint as waiting,
+                 coalesce(sum(units) filter (where invoice_id is not null), 0)::bigint as billed,
+                 coalesce(bool_or(correction_id is null) filter (where sequence = any($4)), false) as is_late,
+                 coalesce(bool_or(correction_id is not null) filter (where sequence = any($4)), false) as is_corrected
              from usage_adjustments a
              left join products p on p.id = a.product_id
              left join operations o on o.product_id = a.product_id and o.id = a.operation_id
@@ -75,23 +117,21 @@ impl Store {
         .bind(&stretch.sequences)
         .fetch_all(self.pool())
         .await?;
-        let (mut late, mut billed) = (Vec::new(), Vec::new());
-        for row in rows {
-            let used = |units| -> Result<Used, sqlx::Error> {
-                Ok(Used { product: row.try_get("product")?, operation: row.try_get("operation")?, units })
-            };
-            billed.push(used(row.count("billed")?)?);
-            let units = row.count("late")?;
-            if units > 0 {
-                late.push(UsedUnits {
-                    product: row.try_get::<Option<Uuid>, _>("product_id")?.map(ProductId),
-                    operation: row.try_get::<Option<Uuid>, _>("operation_id")?.map(OperationId),
-                    label: row.try_get("label")?,
-                    used: used(units)?,
-                });
-            }
-        }
-        Ok((late, billed))
+        let moved = |row: &PgRow| {
+            Ok(Moved {
+                product: row.try_get::<Option<Uuid>, _>("product_id")?.map(ProductId),
+                operation: row.try_get::<Option<Uuid>, _>("operation_id")?.map(OperationId),
+                label: row.try_get("label")?,
+                product_code: row.try_get("product")?,
+                operation_code: row.try_get("operation")?,
+                units: row.try_get("units")?,
+                waiting: row.try_get("waiting")?,
+                billed: row.try_get("billed")?,
+                is_late: row.try_get("is_late")?,
+                is_corrected: row.try_get("is_corrected")?,
+            })
+        };
+        Ok(rows.iter().map(moved).collect::<Result<_, sqlx::Error>>()?)
     }
 }
 
@@ -130,5 +170,5 @@ fn stretch(partner: PartnerId, row: &PgRow) -> Result<LateUnits, sqlx::Error> {
         ended_at: row.at_if_any("ended_at")?,
     };
     let sequences = row.try_get("sequences")?;
-    Ok(LateUnits { subscription, period, units: Vec::new(), billed: Vec::new(), sequences })
+    Ok(LateUnits { subscription, period, moved: Vec::new(), sequences })
 }

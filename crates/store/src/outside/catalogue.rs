@@ -6,7 +6,7 @@ use sqlx::{Postgres, Row as _, Transaction};
 use std::collections::{HashMap, HashSet};
 
 /// All products, and the partner's apps.
-pub(super) struct Catalogue {
+pub(crate) struct Catalogue {
     products: HashMap<String, ProductId>,
     operations: HashMap<(ProductId, String), Operation>,
     apps: HashSet<AppId>,
@@ -14,17 +14,17 @@ pub(super) struct Catalogue {
 
 /// What an operation's events say of it.
 #[derive(Debug, Clone)]
-pub(super) struct Operation {
-    pub id: OperationId,
-    pub method: String,
-    pub path: String,
+pub(crate) struct Operation {
+    pub(crate) id: OperationId,
+    pub(crate) method: String,
+    pub(crate) path: String,
 }
 
 /// The field that names something unknown, and what to do.
 type Unknown = (&'static str, String);
 
 impl Catalogue {
-    pub(super) async fn read(tx: &mut Transaction<'_, Postgres>, partner: PartnerId) -> Result<Self, StoreError> {
+    pub(crate) async fn read(tx: &mut Transaction<'_, Postgres>, partner: PartnerId) -> Result<Self, StoreError> {
         let mut products = HashMap::new();
         for row in sqlx::query("select id, code from products").fetch_all(&mut **tx).await? {
             let id = ProductId(row.try_get("id")?);
@@ -47,18 +47,18 @@ impl Catalogue {
         Ok(Self { products, operations, apps })
     }
 
-    pub(super) fn product(&self, text: &str) -> Result<ProductId, Unknown> {
+    pub(crate) fn product(&self, text: &str) -> Result<ProductId, Unknown> {
         let unknown = || ("/data/product", format!("There is no product {text:?}; use its code, or leave it out"));
         self.products.get(text).copied().ok_or_else(unknown)
     }
 
-    pub(super) fn operation(&self, product: ProductId, text: &str) -> Result<&Operation, Unknown> {
+    pub(crate) fn operation(&self, product: ProductId, text: &str) -> Result<&Operation, Unknown> {
         let unknown =
             || ("/data/operation", format!("The product has no operation {text:?}; use its code, or leave it out"));
         self.operations.get(&(product, text.to_owned())).ok_or_else(unknown)
     }
 
-    pub(super) fn app(&self, app: AppId) -> Result<AppId, Unknown> {
+    pub(crate) fn app(&self, app: AppId) -> Result<AppId, Unknown> {
         let unknown = || ("/data/app", "The partner has no such app; use one of its ids, or leave it out".to_owned());
         self.apps.get(&app).copied().ok_or_else(unknown)
     }

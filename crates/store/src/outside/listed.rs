@@ -8,7 +8,7 @@ use crate::{
     time::Ts,
 };
 use domain::{
-    id::{ConflictId, InvoiceId, PartnerId},
+    id::{ConflictId, CorrectionId, InvoiceId, PartnerId},
     period::Period,
 };
 use jiff::Timestamp;
@@ -57,7 +57,10 @@ pub struct Adjustment {
     /// The closed stretch that it belongs to.
     pub period: Period,
     pub at: Timestamp,
-    pub units: u64,
+    /// Below zero where a correction took some back.
+    pub units: i64,
+    /// The correction that made it; `None` for what came late.
+    pub correction: Option<CorrectionId>,
     pub received_at: Timestamp,
     /// The invoice that has it; `None` until there is one.
     pub invoice: Option<InvoiceId>,
@@ -233,7 +236,8 @@ fn adjustment(row: &PgRow) -> Result<Adjustment, sqlx::Error> {
         id: row.try_get("id")?,
         period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
         at: row.at("at")?,
-        units: row.count("units")?,
+        units: row.try_get("units")?,
+        correction: row.try_get::<Option<Uuid>, _>("correction_id")?.map(CorrectionId),
         received_at: row.at("received_at")?,
         invoice: row.try_get::<Option<Uuid>, _>("invoice_id")?.map(InvoiceId),
     })

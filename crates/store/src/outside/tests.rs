@@ -56,7 +56,7 @@ async fn of_a_thousand_that_race_under_one_id_one_counts() {
     assert_eq!(answers.iter().filter(|told| **told == Told::Accepted).count(), 1);
     assert_eq!(answers.iter().filter(|told| **told == Told::Duplicate).count(), 999);
     assert_eq!(units(&store, &world).await, (1, 7));
-    assert_eq!(store.outside_accepted(world.partner).await.expect("a count"), 1);
+    assert_eq!(store.outside_mark(world.partner).await.expect("a mark").accepted, 1);
 
     // The control: under other names the same counts again, so the figures above can be wrong.
     let event = told("https://other.example", "job-1", json!({"units": 7}));

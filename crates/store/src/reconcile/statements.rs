@@ -81,11 +81,11 @@ const GATEWAY: &str = concat!(
     answer!("2")
 );
 
-/// What others told us has numbers of each partner's own.
+/// What others told us has numbers of each partner's own, and corrections have their own.
 const SEQUENCE: &str = concat!(
     "with bounds as materialized (
          select node, lane, min(sequence) as first, max(sequence) as last from usage_upkeep, usage_events
-         where at >= greatest($1, live_from, test_from) and at < $2 and node <> 'outside' group by node, lane
+         where at >= greatest($1, live_from, test_from) and at < $2 and kind = 0 group by node, lane
      ), seen as (
          select b.node, b.lane, e.partner_id, e.at, e.sequence,
              lag(e.sequence) over (partition by b.node, b.lane order by e.sequence) as before
@@ -120,7 +120,7 @@ const HOURLY: &str = concat!(
              coalesce(product_id, '00000000-0000-0000-0000-000000000000') as product_id,
              coalesce(operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, app_id, key_id,
              coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, outcome,
-             (status / 100)::smallint as status_class, count(*)::numeric as calls, sum(units) as units, sum(bytes_in) as bytes_in,
+             (status / 100)::smallint as status_class, sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in,
              sum(bytes_out) as bytes_out, sum(duration_us) as duration_us
          from usage_upkeep, usage_events
          where at >= greatest($1, hourly_from) and at < $2 and at >= case environment when 'live' then live_from else test_from end
@@ -269,7 +269,7 @@ const INVOICE: &str = concat!(
              coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, sum(e.units) as units
          from periods p cross join lateral (
              select product_id, operation_id, units from usage_events e where e.partner_id = p.partner_id
-                 and e.at >= p.period_start and e.at < p.period_end and e.environment = 'live' and e.units > 0 offset 0
+                 and e.at >= p.period_start and e.at < p.period_end and e.environment = 'live' and e.units <> 0 offset 0
          ) e
          group by 1, 2, 3, 4, 5, 6
      ), compared as (

@@ -28,7 +28,8 @@ pub struct EventPage {
 }
 
 impl Store {
-    /// Events in the range, oldest first, `after` the last one of the page before.
+    /// Events in the range, oldest first, `after` the last one of the page before. They are as they were stored: corrections are
+    /// told by [`Store::corrections_of`].
     pub async fn usage_events(
         &self,
         partner: PartnerId,
@@ -40,7 +41,7 @@ impl Store {
             "select node, lane, source, ",
             event_columns!(),
             " from usage_events
-             where partner_id = $1 and at >= $2 and at < $3
+             where partner_id = $1 and at >= $2 and at < $3 and kind <> 2
                  and ($4::timestamptz is null or (at, node, lane, sequence) > ($4, $5::text, $6::int, $7::bigint))
              order by at, node, lane, sequence limit $8"
         ))

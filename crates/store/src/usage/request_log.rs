@@ -106,7 +106,7 @@ macro_rules! requests {
              left join keys k on k.partner_id = e.partner_id and k.id = e.key_id
              left join products p on p.id = e.product_id
              left join operations o on o.id = e.operation_id
-             where e.partner_id = $1 ",
+             where e.partner_id = $1 and e.kind <> 2 ",
             $rest
         )
     };

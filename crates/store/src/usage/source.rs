@@ -150,8 +150,8 @@ macro_rules! from_used {
                      coalesce(team_id, '00000000-0000-0000-0000-000000000000'),
                      coalesce(member_id, '00000000-0000-0000-0000-000000000000'),
                      coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000'), environment, outcome,
-                     (status / 100)::smallint, 1, units, bytes_in, bytes_out, null,
-                     1 + width_bucket(duration_us, array[1001, 2001, 5001, 10001, 20001, 50001, 100001, 200001, 500001,
+                     (status / 100)::smallint, calls, units, bytes_in, bytes_out, null,
+                     1 + width_bucket(abs(duration_us), array[1001, 2001, 5001, 10001, 20001, 50001, 100001, 200001, 500001,
                          1000001, 2000001, 5000001]::bigint[])
                  from (
                      select s.part, event.* from edges s cross join lateral (
@@ -186,19 +186,19 @@ macro_rules! sums {
          coalesce(sum(bytes_in), 0)::bigint as bytes_in,
          coalesce(sum(bytes_out), 0)::bigint as bytes_out,
          array[
-             sum(coalesce(durations[1], (slot = 1)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[2], (slot = 2)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[3], (slot = 3)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[4], (slot = 4)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[5], (slot = 5)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[6], (slot = 6)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[7], (slot = 7)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[8], (slot = 8)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[9], (slot = 9)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[10], (slot = 10)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[11], (slot = 11)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[12], (slot = 12)::int)) filter (where outcome = 'served'),
-             sum(coalesce(durations[13], (slot = 13)::int)) filter (where outcome = 'served')
+             sum(coalesce(durations[1], (slot = 1)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[2], (slot = 2)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[3], (slot = 3)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[4], (slot = 4)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[5], (slot = 5)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[6], (slot = 6)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[7], (slot = 7)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[8], (slot = 8)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[9], (slot = 9)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[10], (slot = 10)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[11], (slot = 11)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[12], (slot = 12)::int * calls)) filter (where outcome = 'served'),
+             sum(coalesce(durations[13], (slot = 13)::int * calls)) filter (where outcome = 'served')
          ]::bigint[] as durations "
     };
 }

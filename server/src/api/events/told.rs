@@ -128,7 +128,10 @@ pub struct LateOut {
     partner: String,
     source: String,
     id: String,
-    units: u64,
+    /// Below zero where a correction took some back.
+    units: i64,
+    /// The correction that made it; null for what came late.
+    correction: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     at: Timestamp,
     /// The closed period's start.
@@ -147,7 +150,7 @@ pub struct LateOut {
 #[utoipa::path(get, path = "/api/events/conflicts", operation_id = "listEventConflicts", tag = "Usage", params(ToldParams),
     responses((status = 200, description = "Newest first", body = List<ConflictOut>), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn conflicts(
-    PartnerOrProvider { state, partner }: PartnerOrProvider,
+    PartnerOrProvider { state, partner, .. }: PartnerOrProvider,
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ToldParams>,
 ) -> std::result::Result<Response, Problem> {
@@ -174,7 +177,7 @@ pub async fn resolve(
 #[utoipa::path(get, path = "/api/events/late", operation_id = "listLateEvents", tag = "Usage", params(ToldParams),
     responses((status = 200, description = "Newest first", body = List<LateOut>), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn late(
-    PartnerOrProvider { state, partner }: PartnerOrProvider,
+    PartnerOrProvider { state, partner, .. }: PartnerOrProvider,
     OriginalUri(uri): OriginalUri,
     Params(params): Params<ToldParams>,
 ) -> std::result::Result<Response, Problem> {
@@ -195,9 +198,10 @@ impl From<OutsideConflict> for ConflictOut {
 
 impl From<Adjustment> for LateOut {
     fn from(late: Adjustment) -> Self {
-        let Adjustment { partner, source, id, period, at, units, received_at, invoice, .. } = late;
+        let Adjustment { partner, source, id, period, at, units, correction, received_at, invoice, .. } = late;
+        let correction = correction.map(|id| id.to_string());
         let (partner, period_start, period_end, billed) =
             (partner.to_string(), period.start, period.end, invoice.is_some());
-        Self { partner, source, id, units, at, period_start, period_end, received_at, billed }
+        Self { partner, source, id, units, correction, at, period_start, period_end, received_at, billed }
     }
 }

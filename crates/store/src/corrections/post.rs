@@ -1,0 +1,299 @@
+//! Writing a correction down, or its opposite: counter-events, roll-ups, adjustments, allowances.
+
+use super::{effect::Hit, node};
+use crate::{StoreError, Ts, ingest::days, outside::Catalogue, row::ReadRow as _};
+use domain::{
+    allowance::Kind,
+    correction::{BackFill, Change},
+    id::{CorrectionId, PartnerId, SubscriptionId},
+    key_text::Environment,
+};
+use jiff::Timestamp;
+use sqlx::{Postgres, Row as _, Transaction};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+/// Which of the two ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Apply = 0,
+    Revert = 1,
+}
+
+/// Where it is written.
+pub(super) struct Posting<'a> {
+    pub partner: PartnerId,
+    pub correction: CorrectionId,
+    pub step: Step,
+    pub change: &'a Change,
+    pub now: Timestamp,
+}
+
+impl Posting<'_> {
+    /// Writes all of it. The partner's row of `outside_usage` is locked, and the days are entered.
+    pub(super) async fn write(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit]) -> Result<(), StoreError> {
+        let (closed, open): (Vec<&Hit>, Vec<&Hit>) = hits.iter().partition(|hit| hit.closed.is_some());
+        match self.change {
+            Change::BackFill(fill) => {
+                if let [hit] = open.as_slice() {
+                    self.back_fill(tx, fill, hit).await?;
+                }
+            }
+            Change::Void | Change::SetUnits { .. } => self.counter_events(tx, &open).await?,
+        }
+        self.roll_up(tx, &open).await?;
+        self.adjust(tx, &closed).await?;
+        self.note(tx, hits).await?;
+        self.move_allowances(tx, hits).await?;
+        sqlx::query("update outside_usage set corrected = corrected + 1 where partner_id = $1")
+            .bind(self.partner.0)
+            .execute(&mut **tx)
+            .await?;
+        Ok(())
+    }
+
+    const fn lane(&self) -> i32 {
+        self.step as i32
+    }
+
+    /// What the events were, but for the figures.
+    async fn counter_events(&self, tx: &mut Transaction<'_, Postgres>, hits: &[&Hit]) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (hits.first(), hits.last()) else { return Ok(()) };
+        let written = sqlx::query(
+            "insert into usage_events (partner_id, at, node, lane, sequence, kind, request_id, app_id, key_id, team_id, member_id,
+                 environment, plan_version_id, product_id, operation_id, method, path, status, outcome, refusal, region,
+                 price_rule, source, period_start, period_end, upstream_us, calls, units, credits, bytes_in, bytes_out,
+                 duration_us)
+             select e.partner_id, e.at, $4, $5, n.place - 1, 2, e.request_id, e.app_id, e.key_id, e.team_id, e.member_id,
+                 e.environment, e.plan_version_id, e.product_id, e.operation_id, e.method, e.path, e.status, e.outcome,
+                 e.refusal, e.region, 'correction', e.source, e.period_start, e.period_end, 0, n.calls, n.units, n.credits,
+                 n.bytes_in, n.bytes_out, n.duration_us
+             from unnest($6::timestamptz[], $7::text[], $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
+                 $13::bigint[], $14::bigint[], $15::bigint[]) with ordinality
+                 as n (at, node, lane, sequence, calls, units, credits, bytes_in, bytes_out, duration_us, place)
+             join usage_events e on e.partner_id = $1 and e.at = n.at and e.node = n.node and e.lane = n.lane
+                 and e.sequence = n.sequence and e.kind in (0, 1) and e.at >= $2 and e.at <= $3",
+        )
+        .bind(self.partner.0)
+        .bind(Ts(first.at))
+        .bind(Ts(last.at))
+        .bind(node(self.correction.0))
+        .bind(self.lane())
+        .bind(hits.iter().map(|hit| Ts(hit.at)).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.node.as_str()).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.lane).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.sequence).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.calls).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.units).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.credits).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.bytes_in).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.bytes_out).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.duration_us).collect::<Vec<_>>())
+        .execute(&mut **tx)
+        .await?;
+        if written.rows_affected() != hits.len() as u64 {
+            let message = "An event that this corrects is stored twice or not at all; have usage reconciled first";
+            return Err(StoreError::conflict("", message));
+        }
+        Ok(())
+    }
+
+    async fn back_fill(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        fill: &BackFill,
+        hit: &Hit,
+    ) -> Result<(), StoreError> {
+        let catalogue = Catalogue::read(tx, self.partner).await?;
+        let operation = match (hit.product, &fill.operation) {
+            (Some(product), Some(text)) => catalogue.operation(product, text).ok(),
+            _ => None,
+        };
+        sqlx::query(
+            "insert into usage_events (partner_id, at, node, lane, sequence, kind, request_id, app_id, key_id, environment,
+                 product_id, operation_id, method, path, status, outcome, price_rule, upstream_us, calls, units, bytes_in,
+                 bytes_out, duration_us)
+             values ($1, $2, $3, $4, 0, 2, $5, $6, '00000000-0000-0000-0000-000000000000', $7, $8, $9, $10, $11, 200, 'served',
+                 'correction', 0, $12, $13, 0, 0, 0)",
+        )
+        .bind(self.partner.0)
+        .bind(Ts(hit.at))
+        .bind(node(self.correction.0))
+        .bind(self.lane())
+        .bind(self.correction.to_string())
+        .bind(fill.app.map(|app| app.0).unwrap_or_default())
+        .bind(hit.environment.code())
+        .bind(hit.product.map(|id| id.0))
+        .bind(hit.operation.map(|id| id.0))
+        .bind(operation.map_or("EVENT", |operation| &operation.method))
+        .bind(operation.map_or("", |operation| &operation.path))
+        .bind(hit.delta.calls)
+        .bind(hit.delta.units)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    /// The hourly roll-ups move by just what was written, in the order of their keys.
+    async fn roll_up(&self, tx: &mut Transaction<'_, Postgres>, hits: &[&Hit]) -> Result<(), StoreError> {
+        let (Some(first), Some(last)) = (hits.first(), hits.last()) else { return Ok(()) };
+        let rows = sqlx::query(
+            "insert into usage_hourly as held (partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id,
+                 member_id, plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, durations)
+             select partner_id, date_trunc('hour', at, 'UTC'), environment,
+                 coalesce(product_id, '00000000-0000-0000-0000-000000000000'),
+                 coalesce(operation_id, '00000000-0000-0000-0000-000000000000'), app_id, key_id,
+                 coalesce(team_id, '00000000-0000-0000-0000-000000000000'),
+                 coalesce(member_id, '00000000-0000-0000-0000-000000000000'),
+                 coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000'), outcome, (status / 100)::smallint,
+                 sum(calls)::bigint, sum(units)::bigint, sum(bytes_in)::bigint, sum(bytes_out)::bigint,
+                 sum(duration_us)::bigint,
+                 array[
+                     sum(calls * (slot = 1)::int), sum(calls * (slot = 2)::int), sum(calls * (slot = 3)::int),
+                     sum(calls * (slot = 4)::int), sum(calls * (slot = 5)::int), sum(calls * (slot = 6)::int),
+                     sum(calls * (slot = 7)::int), sum(calls * (slot = 8)::int), sum(calls * (slot = 9)::int),
+                     sum(calls * (slot = 10)::int), sum(calls * (slot = 11)::int), sum(calls * (slot = 12)::int),
+                     sum(calls * (slot = 13)::int)
+                 ]::bigint[]
+             from (
+                 select *, 1 + width_bucket(abs(duration_us), array[1001, 2001, 5001, 10001, 20001, 50001, 100001, 200001,
+                     500001, 1000001, 2000001, 5000001]::bigint[]) as slot
+                 from usage_events where partner_id = $1 and at >= $2 and at <= $3 and node = $4 and lane = $5
+             ) e
+             group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12 order by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12
+             on conflict (partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id,
+                 plan_version_id, outcome, status_class)
+             do update set
+                 calls = held.calls + excluded.calls,
+                 units = held.units + excluded.units,
+                 bytes_in = held.bytes_in + excluded.bytes_in,
+                 bytes_out = held.bytes_out + excluded.bytes_out,
+                 duration_us = held.duration_us + excluded.duration_us,
+                 durations = (
+                     select array_agg(one + other order by slot)
+                     from unnest(held.durations, excluded.durations) with ordinality as both_arrays (one, other, slot)
+                 )
+             returning hour",
+        )
+        .bind(self.partner.0)
+        .bind(Ts(first.at))
+        .bind(Ts(last.at))
+        .bind(node(self.correction.0))
+        .bind(self.lane())
+        .fetch_all(&mut **tx)
+        .await?;
+        let hours = rows.iter().map(|row| row.at("hour")).collect::<Result<Vec<_>, _>>()?;
+        days::mark(tx, hours.into_iter().map(|hour| (self.partner.0, hour))).await?;
+        Ok(())
+    }
+
+    /// By operation, as an invoice has it. Numbers below zero are those of corrections.
+    async fn adjust(&self, tx: &mut Transaction<'_, Postgres>, hits: &[&Hit]) -> Result<(), StoreError> {
+        type Stretch = (SubscriptionId, Timestamp, Timestamp);
+        type Of = (Stretch, Option<Uuid>, Option<Uuid>);
+        let mut sums: BTreeMap<Of, (Timestamp, i64)> = BTreeMap::new();
+        for hit in hits {
+            let Some((subscription, period)) = hit.closed else { continue };
+            let stretch = (subscription, period.start, period.end);
+            let of = (stretch, hit.product.map(|id| id.0), hit.operation.map(|id| id.0));
+            let sum = sums.entry(of).or_insert((hit.at, 0));
+            *sum = (sum.0.min(hit.at), sum.1.saturating_add(hit.delta.units));
+        }
+        sums.retain(|_, (_, units)| *units != 0);
+        let row = sqlx::query(
+            "select least(coalesce(min(sequence), 0), 0) as lowest from usage_adjustments where partner_id = $1",
+        )
+        .bind(self.partner.0)
+        .fetch_one(&mut **tx)
+        .await?;
+        let mut sequence: i64 = row.try_get("lowest")?;
+        for (((subscription, start, end), product, operation), (at, units)) in sums {
+            sequence -= 1;
+            sqlx::query(
+                "insert into usage_adjustments (partner_id, sequence, source, id, subscription_id, period_start, period_end, at,
+                     product_id, operation_id, units, received_at, correction_id)
+                 values ($1, $2, 'correction', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+            )
+            .bind(self.partner.0)
+            .bind(sequence)
+            .bind(self.correction.to_string())
+            .bind(subscription.0)
+            .bind(Ts(start))
+            .bind(Ts(end))
+            .bind(Ts(at))
+            .bind(product)
+            .bind(operation)
+            .bind(units)
+            .bind(Ts(self.now))
+            .bind(self.correction.0)
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Event by event, so that another correction of the same one knows how it counts now.
+    async fn note(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit]) -> Result<(), StoreError> {
+        let own = node(self.correction.0);
+        sqlx::query(
+            "insert into usage_correction_events (partner_id, correction_id, step, of_at, of_node, of_lane, of_sequence, of_kind,
+                 environment, product_id, operation_id, quota_start, in_place, calls, units, credits, bytes_in, bytes_out,
+                 duration_us)
+             select $1, $2, $3, n.*
+             from unnest($4::timestamptz[], $5::text[], $6::int[], $7::bigint[], $8::smallint[], $9::text[], $10::uuid[],
+                 $11::uuid[], $12::timestamptz[], $13::boolean[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
+                 $18::bigint[], $19::bigint[]) as n",
+        )
+        .bind(self.partner.0)
+        .bind(self.correction.0)
+        .bind(self.step as i16)
+        .bind(hits.iter().map(|hit| Ts(hit.at)).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| if hit.kind == 2 { own.as_str() } else { &hit.node }).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.lane).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.sequence).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.kind).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.environment.code()).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.product.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.operation.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.quota_start.map(Ts)).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.closed.is_none()).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.calls).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.units).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.credits).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.bytes_in).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.bytes_out).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.duration_us).collect::<Vec<_>>())
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
+    /// What gateways counted against a quota or paid with credit goes back, or is taken: whatever period it is of, if its
+    /// allowance is still there.
+    async fn move_allowances(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit]) -> Result<(), StoreError> {
+        let mut quotas: BTreeMap<Timestamp, i64> = BTreeMap::new();
+        let mut credit = 0_i64;
+        for hit in hits.iter().filter(|hit| hit.kind == 0 && hit.environment == Environment::Live) {
+            let Some(start) = hit.quota_start else { continue };
+            let units = quotas.entry(start).or_default();
+            *units = units.saturating_add(hit.delta.units).saturating_sub(hit.delta.credits);
+            credit = credit.saturating_add(hit.delta.credits);
+        }
+        // In the order of their keys, as everywhere.
+        let credit = (Kind::Credit, None, credit);
+        let quotas = quotas.into_iter().map(|(start, units)| (Kind::Quota, Some(start), units));
+        for (kind, start, units) in [credit].into_iter().chain(quotas).filter(|(.., units)| *units != 0) {
+            sqlx::query(
+                "update allowances set taken = greatest(0, taken + $4)
+                 where partner_id = $1 and kind = $2 and ($3::timestamptz is null or period_start = $3)",
+            )
+            .bind(self.partner.0)
+            .bind(kind.code())
+            .bind(start.map(Ts))
+            .bind(units)
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+}
