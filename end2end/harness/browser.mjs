@@ -36,7 +36,8 @@ export async function openBrowser() {
         locale: "en-GB",
         timezoneId: "UTC",
       });
-      context.setDefaultTimeout(10_000);
+      // Longer than any pause of a busy machine; it only ends what never comes.
+      context.setDefaultTimeout(60_000);
       return new Visitor(world, context, await context.newPage());
     },
     async close() {

@@ -20,7 +20,7 @@ export async function photograph(page, name) {
       await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
       const picture = `${name}-${colorScheme}-${width}`;
       const file = path.join(artifacts, `${picture}.png`);
-      await page.screenshot({ path: file, fullPage: true, animations: "disabled", timeout: 30_000 });
+      await page.screenshot({ path: file, fullPage: true, animations: "disabled", timeout: 120_000 });
       for (const fault of await look(page)) faults.set(fault, [...(faults.get(fault) ?? []), `${colorScheme} ${width}`]);
     }
   }

@@ -1,5 +1,6 @@
 // Programs that run until they are told to stop, each in a process group of its own.
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { existsSync } from "node:fs";
 import { createServer } from "node:net";
 import path from "node:path";
@@ -16,18 +17,24 @@ export function program(variable, name) {
   return file;
 }
 
-/** Ports that nobody uses now. */
+/**
+ * Ports that nobody uses now. Not those that the system gives out: another program's connection could take such a one
+ * before the server opens it.
+ */
 export async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => new Promise((resolve, reject) => {
-      const server = createServer().once("error", reject);
-      server.listen(0, "127.0.0.1", () => resolve(server));
-    })),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
+  const ports = new Set();
+  for (let attempt = 0; attempt < 1_000 && ports.size < count; attempt += 1) {
+    const port = randomInt(12_000, 31_000);
+    if (await isFree(port)) ports.add(port);
+  }
+  if (ports.size < count) throw new Error("no port is free");
+  return [...ports];
 }
+
+const isFree = (port) => new Promise((resolve) => {
+  const server = createServer().once("error", () => resolve(false));
+  server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
+});
 
 const running = new Set();
 // However a journey ends, nothing is left behind. The server is asked, not killed: it stops its Postgres itself.
@@ -68,7 +75,7 @@ export class Service {
   }
 
   /** Asks it to stop; after `patience` milliseconds it is killed, which is an error. */
-  async stop(patience = 6000) {
+  async stop(patience = 60_000) {
     this.signal("SIGTERM");
     let timer;
     const late = new Promise((resolve) => (timer = setTimeout(resolve, patience, "late")));
@@ -87,7 +94,7 @@ export class Service {
 }
 
 /** Waits until `ready` gives something true; fails early where the service ends. */
-export async function until(what, ready, { service, limit = 60_000, pause = 50 } = {}) {
+export async function until(what, ready, { service, limit = 120_000, pause = 50 } = {}) {
   const end = Date.now() + limit;
   while (Date.now() < end) {
     const answer = await ready().catch(() => undefined);

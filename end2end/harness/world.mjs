@@ -44,6 +44,8 @@ class World {
       TURNPIKE_GATEWAY_LISTEN: `127.0.0.1:${gateway}`,
       TURNPIKE_ADMIN_LISTEN: `127.0.0.1:${admin}`,
       TURNPIKE_LOG_FORMAT: "pretty",
+      // A busy machine is late, and no journey is about that.
+      TURNPIKE_GATEWAY_LATE_MS: "600000",
       ...settings,
     };
     this.add("payments-api", program("PAYMENTS_API_BIN", "payments-api"), ["--port", `${payments}`]);
@@ -117,7 +119,7 @@ class World {
   /** The newest mail to an address, as text; waits for it. */
   async mailTo(address) {
     const find = async () => (await this.mails()).find((mail) => mail.text.includes(address));
-    const { place } = await until(`a mail to ${address}`, find, { limit: 10_000 });
+    const { place } = await until(`a mail to ${address}`, find, { limit: 60_000 });
     const html = await (await fetch(this.portal + place)).text();
     return { place, html, text: plain(html) };
   }

@@ -207,7 +207,7 @@ async function findLink(visitor, { from, through = [], link }) {
 }
 
 async function untilCallsAreShown(visitor) {
-  for (let look = 0; look < 20; look += 1) {
+  for (let look = 0; look < 100; look += 1) {
     await visitor.go("/requests");
     if ((await visitor.page.locator('a[href^="/requests/"]').count()) > 0) return;
   }

@@ -12,6 +12,11 @@ pub async fn create_token(
     let outcome = async {
         let cx = viewer::member()?;
         let actor = store::Actor::Member(cx.viewer.id);
+        let too_much =
+            |code: &String| code.parse().is_ok_and(|scope: domain::scope::Scope| !scope.is_for(cx.viewer.role));
+        if scopes.iter().any(too_much) {
+            return Err(form::Failure::field("scopes", "Only owners and admins may let a token change teams"));
+        }
         create(&cx.state, Some(cx.viewer.partner), &name, &scopes, "/tokens", actor, cx.now).await
     };
     form::answer("tokens/create", "/tokens", &[("name", &name)], outcome.await)

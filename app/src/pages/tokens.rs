@@ -27,7 +27,7 @@ pub fn MemberTokensPage() -> impl IntoView {
                 </Card>
             }
         });
-        let scopes = Scope::OF_PARTNERS.to_vec();
+        let scopes = Scope::OF_PARTNERS.into_iter().filter(|scope| scope.is_for(cx.viewer.role)).collect();
         Ok(view! {
             <PageTitle text="API tokens"/>
             <MemberFrame cx=cx path="/tokens">

@@ -81,7 +81,12 @@ async fn close_stretches(
             report.waiting += 1;
             break;
         }
-        if let Some(finding) = store.doubt(subscription.partner, stretch.part).await? {
+        // What was found earlier is known at once; else all of the stretch is compared, now that its last usage is there.
+        let mut doubt = store.doubt(subscription.partner, stretch.part).await?;
+        if doubt.is_none() {
+            doubt = store.compare_partner(subscription.partner, stretch.part, now).await?;
+        }
+        if let Some(finding) = doubt {
             report.waiting += 1;
             report.doubtful.push((subscription.partner, finding));
             break;

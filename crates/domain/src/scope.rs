@@ -1,5 +1,6 @@
 //! Scopes: what a token of the REST API may do, chosen when it is made.
 
+use crate::role::MemberRole;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -10,6 +11,8 @@ pub enum Scope {
     KeysRead,
     #[serde(rename = "keys:write")]
     KeysWrite,
+    #[serde(rename = "teams:write")]
+    TeamsWrite,
     #[serde(rename = "usage:read")]
     UsageRead,
     #[serde(rename = "usage:write")]
@@ -33,9 +36,10 @@ pub struct UnknownScope(pub String);
 
 impl Scope {
     /// All of them, in the order in which a form offers them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::KeysRead,
         Self::KeysWrite,
+        Self::TeamsWrite,
         Self::UsageRead,
         Self::UsageWrite,
         Self::InvoicesRead,
@@ -46,14 +50,27 @@ impl Scope {
     ];
 
     /// Those that a partner's own token may hold; the others are the provider's.
-    pub const OF_PARTNERS: [Self; 6] =
-        [Self::KeysRead, Self::KeysWrite, Self::UsageRead, Self::UsageWrite, Self::InvoicesRead, Self::PlansRead];
+    pub const OF_PARTNERS: [Self; 7] = [
+        Self::KeysRead,
+        Self::KeysWrite,
+        Self::TeamsWrite,
+        Self::UsageRead,
+        Self::UsageWrite,
+        Self::InvoicesRead,
+        Self::PlansRead,
+    ];
+
+    /// Whether a member with that role may give it to a token: what a form lets only some do, a token does only for them.
+    pub const fn is_for(self, role: MemberRole) -> bool {
+        !matches!(self, Self::TeamsWrite) || matches!(role, MemberRole::Owner | MemberRole::Admin)
+    }
 
     /// `keys:read`: the column's text.
     pub const fn code(self) -> &'static str {
         match self {
             Self::KeysRead => "keys:read",
             Self::KeysWrite => "keys:write",
+            Self::TeamsWrite => "teams:write",
             Self::UsageRead => "usage:read",
             Self::UsageWrite => "usage:write",
             Self::InvoicesRead => "invoices:read",
@@ -69,6 +86,7 @@ impl Scope {
         match self {
             Self::KeysRead => "List apps and keys",
             Self::KeysWrite => "Create, rotate and revoke keys, create apps",
+            Self::TeamsWrite => "Create teams and put apps into them",
             Self::UsageRead => "Read usage and the request log",
             Self::UsageWrite => "Report usage from outside the gateway",
             Self::InvoicesRead => "Read invoices",

@@ -91,6 +91,8 @@ pub(crate) struct Shared {
     pub upstream_connections_per_core: usize,
     /// Calls in flight on each core.
     pub max_calls: usize,
+    /// How late a core may be before it refuses a part of the calls.
+    pub late: Duration,
     /// Calls of one product at its upstream, on each core, where the product does not say.
     pub max_in_flight: Option<u32>,
     /// This node's part of each limit.
@@ -244,7 +246,7 @@ pub(crate) async fn serve(
     let pools = Pools::new(shared.dialer.clone(), shared.deadlines, shared.upstream_connections_per_core);
     let (connections, now) = (RefCell::default(), Rc::default());
     let remembered = Remembered::new(shared.guesses_per_minute);
-    let load = Load::new(shared.max_calls);
+    let load = Load::new(shared.max_calls, shared.late);
     let core = Rc::new(Core {
         index,
         shared,

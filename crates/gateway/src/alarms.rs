@@ -133,13 +133,13 @@ mod tests {
                 tokio::task::spawn_local(async move { ticking.run().await });
                 for milliseconds in [0, 1, 40, 95, 130] {
                     let (began, time) = (Instant::now(), Duration::from_millis(milliseconds));
-                    assert_eq!(alarms.within(began, time, sleep(Duration::from_secs(9))).await, Err(Elapsed));
+                    assert_eq!(alarms.within(began, time, sleep(Duration::from_secs(60))).await, Err(Elapsed));
                     assert!(began.elapsed() >= time, "{milliseconds} ms");
-                    assert!(began.elapsed() < time + Duration::from_millis(1_000), "{milliseconds} ms");
+                    assert!(began.elapsed() < time + Duration::from_secs(8), "{milliseconds} ms");
                     assert_eq!(alarms.within(began, time, async { 7 }).await, Ok(7));
                 }
                 let short = sleep(Duration::from_millis(60));
-                assert_eq!(alarms.within(Instant::now(), Duration::from_secs(9), short).await, Ok(()));
+                assert_eq!(alarms.within(Instant::now(), Duration::from_secs(60), short).await, Ok(()));
                 assert!(alarms.alarms.borrow().iter().all(Option::is_none));
                 assert_eq!(alarms.alarms.borrow().len(), 1, "the place is used again");
             })
@@ -161,11 +161,15 @@ mod tests {
                     }
                 });
                 let (mut quickest, time) = (Duration::MAX, TICK * 20);
-                for _ in 0..3 {
+                // A machine that is busy is late now and then, a deadline that counts ticks is late each time.
+                for _ in 0..20 {
                     let began = Instant::now();
-                    assert_eq!(alarms.within(began, time, sleep(Duration::from_secs(9))).await, Err(Elapsed));
+                    assert_eq!(alarms.within(began, time, sleep(Duration::from_secs(60))).await, Err(Elapsed));
                     assert!(began.elapsed() >= time);
                     quickest = quickest.min(began.elapsed());
+                    if quickest < time + TICK * 4 {
+                        break;
+                    }
                 }
                 busy.abort();
                 assert!(quickest < time + TICK * 4, "{quickest:?}");

@@ -2,6 +2,7 @@
 
 use crate::{
     client_address::TrustedProxies,
+    overload,
     ports::{IdempotencyStore, Names, SystemNames},
     tally::Tallies,
     termination::Certificates,
@@ -35,6 +36,8 @@ pub struct GatewayConfig {
     pub upstream_connections_per_core: usize,
     /// Calls in flight on each core; one more is answered with 503 before anything is done for it.
     pub max_calls: usize,
+    /// A core that comes round to its calls this much late, three times in a row, refuses a part of them with 503.
+    pub late: Duration,
     /// Calls of one product at its upstream at once, on each core, where the product's policy does not say; `None` sets no
     /// bound.
     pub max_in_flight: Option<u32>,
@@ -87,6 +90,7 @@ impl GatewayConfig {
             connections_per_core: 10_000,
             upstream_connections_per_core: 10_000,
             max_calls: 10_000,
+            late: overload::LATE,
             max_in_flight: None,
             limits_file: None,
             share: Share::WHOLE,

@@ -211,7 +211,7 @@ mod tests {
         sets.note(URL, KeySet::read(format!(r#"{{"keys": [{KEY}]}}"#).as_bytes()));
         assert!(sets.of(URL).is_some());
         let news = sets.ask(URL, &known).expect("news");
-        timeout(Duration::from_secs(1), news.ended()).await.expect("it has ended");
+        timeout(Duration::from_secs(60), news.ended()).await.expect("it has ended");
         assert!(sets.ask(URL, &sets.known()).is_none(), "nothing new within the pause");
     }
 }

@@ -12,9 +12,9 @@ use tokio::time::{Instant, sleep};
 /// How often lateness is measured.
 const PROBE_EVERY: Duration = Duration::from_millis(100);
 
-/// A core that comes round this much later than it meant to is late. Far above what a busy core shows, because a machine that
-/// is shared with others is late now and then.
-const LATE: Duration = Duration::from_millis(100);
+/// A core that comes round this much later than it meant to is late, where nothing else is configured. Far above what a busy
+/// core shows, because a machine that is shared with others is late now and then.
+pub(crate) const LATE: Duration = Duration::from_millis(100);
 
 /// Late measurements in a row before anything is refused.
 const PATIENCE: u32 = 3;
@@ -28,6 +28,8 @@ const MOST: u32 = 90;
 pub(crate) struct Load {
     calls: Cell<usize>,
     max_calls: usize,
+    /// From here on the core is late.
+    bound: Duration,
     /// Of a hundred calls, those refused because the core is late.
     refused_share: Cell<u32>,
     /// Late measurements in a row.
@@ -36,9 +38,9 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    pub(crate) const fn new(max_calls: usize) -> Self {
+    pub(crate) const fn new(max_calls: usize, bound: Duration) -> Self {
         let (calls, refused_share, late, turn) = (Cell::new(0), Cell::new(0), Cell::new(0), Cell::new(0));
-        Self { calls, max_calls, refused_share, late, turn }
+        Self { calls, max_calls, bound, refused_share, late, turn }
     }
 
     /// A call is in flight, until [`Self::end_call`].
@@ -76,7 +78,7 @@ impl Load {
 
     fn note(&self, lag: Duration) {
         let share = self.refused_share.get();
-        if lag < LATE {
+        if lag < self.bound {
             self.late.set(0);
             self.refused_share.set(share.saturating_sub(STEP / 2));
             return;
@@ -110,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_core_that_stays_late_refuses_more_and_more_and_recovers_within_two_seconds() {
-        let load = Load::new(10);
+        let load = Load::new(10, LATE);
         load.note(LATE * 5);
         load.note(LATE * 5);
         assert_eq!(refused(&load), 0, "a hiccup refuses nobody");

@@ -108,6 +108,7 @@ impl Gateway {
             connections_per_core: config.connections_per_core,
             upstream_connections_per_core: config.upstream_connections_per_core,
             max_calls: config.max_calls,
+            late: config.late,
             max_in_flight: config.max_in_flight,
             share: config.share,
             deadlines: config.deadlines,

@@ -127,6 +127,37 @@ impl Store {
         Ok(row.as_ref().map(findings::kept).transpose()?)
     }
 
+    /// Compares what the partner used in that time, with all that was stored until now; what is found is kept, and the first that
+    /// was not accepted is given. An invoice is made after this and from the same numbers.
+    pub async fn compare_partner(
+        &self,
+        partner: PartnerId,
+        part: Period,
+        now: Timestamp,
+    ) -> Result<Option<Finding>, StoreError> {
+        let range = whole_hours(part);
+        let mut found = Vec::new();
+        let mut tx = self.begin().await?;
+        sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+        // It takes as long as the partner has events.
+        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
+        for (kind, statement) in statements::OF_PARTNER {
+            let asked = sqlx::query(statement).bind(Ts(range.start)).bind(Ts(range.end)).bind(partner.0);
+            for row in asked.fetch_all(&mut *tx).await? {
+                found.extend(findings::read(kind, &row)?);
+            }
+        }
+        tx.commit().await?;
+        if found.is_empty() {
+            return Ok(None);
+        }
+        found.sort_by(|one, other| one.key().cmp(&other.key()));
+        let mut tx = self.begin().await?;
+        findings::keep(&mut tx, &found, now).await?;
+        tx.commit().await?;
+        self.doubt(partner, part).await
+    }
+
     /// Lets invoices go on although these numbers differ, on record; how many findings that are. Where the numbers change later
     /// they are findings again.
     pub async fn accept_findings(&self, note: &str, actor: Actor, now: Timestamp) -> Result<u64, StoreError> {
@@ -156,12 +187,10 @@ impl Store {
         Ok(row.map(read).transpose()?)
     }
 
-    /// From when on the events of all environments are kept whole.
-    pub async fn events_whole_from(&self) -> Result<Timestamp, StoreError> {
-        let row = sqlx::query("select greatest(live_from, test_from) as whole_from from usage_upkeep")
-            .fetch_one(self.pool())
-            .await?;
-        Ok(row.at("whole_from")?)
+    /// From when on events of live keys are kept, and of test keys.
+    pub async fn events_kept_from(&self) -> Result<(Timestamp, Timestamp), StoreError> {
+        let row = sqlx::query("select live_from, test_from from usage_upkeep").fetch_one(self.pool()).await?;
+        Ok((row.at("live_from")?, row.at("test_from")?))
     }
 
     async fn keep_findings(
@@ -189,6 +218,13 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// The whole hours that the time lies in.
+fn whole_hours(part: Period) -> Period {
+    let hour = |second: i64| second - second.rem_euclid(3_600);
+    let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
+    Period { start: at(hour(part.start.as_second())), end: at(hour(part.end.as_second().saturating_add(3_600))) }
 }
 
 #[cfg(test)]

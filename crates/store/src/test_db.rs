@@ -93,6 +93,18 @@ impl TestStore {
         self.store.pool().execute("delete from directory_changes").await.expect("deleted");
     }
 
+    /// Says that all events there are, and more, are gone, as retention does once they are.
+    pub async fn let_go_of_all_events(&self) {
+        let later =
+            "update usage_upkeep set live_from = now() + interval '10 days', test_from = now() + interval '10 days'";
+        self.store.pool().execute(later).await.expect("moved");
+    }
+
+    /// Deletes the first seal of each lane; whether the database lets that happen.
+    pub async fn delete_first_seals(&self) -> bool {
+        self.store.pool().execute("delete from spool_seals where first_sequence = 0").await.is_ok()
+    }
+
     /// Suspends every partner with the triggers switched off, which tell of changes in the directory.
     pub async fn suspend_all_unheard(&self) {
         let unheard = "alter table partners disable trigger user;

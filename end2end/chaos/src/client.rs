@@ -14,7 +14,7 @@ use std::{
 use tokio::{net::TcpStream, task::JoinSet, time::timeout};
 
 /// Longest wait for one answer; the server may have been killed under it.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Between a refusal and the next call.
 const REFUSED: Duration = Duration::from_millis(10);

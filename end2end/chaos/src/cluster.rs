@@ -3,7 +3,7 @@
 use crate::{
     Trouble,
     postgres::Postgres,
-    world::{METERED, free_port, get_status, read_metered, serve, write_document},
+    world::{BACKLOG, METERED, free_port, get_status, has_backlog, read_metered, serve, write_document},
 };
 use serde_json::Value;
 use std::{
@@ -175,7 +175,7 @@ impl Cluster {
         Ok((output.status.success(), String::from_utf8(output.stdout)? + &String::from_utf8(output.stderr)?))
     }
 
-    /// Waits until the count of events stands still for two seconds.
+    /// Waits until the count of events stands still for two seconds, and no gateway says that some wait.
     pub async fn wait_until_ingested(&self) -> Result<(), Trouble> {
         let begin = Instant::now();
         let (mut last, mut since) = (String::new(), Instant::now());
@@ -185,7 +185,13 @@ impl Cluster {
             if count != last {
                 (last, since) = (count, Instant::now());
             } else if since.elapsed() > Duration::from_secs(2) {
-                return Ok(());
+                let mut waits = false;
+                for node in &self.nodes {
+                    waits |= has_backlog(node.admin).await;
+                }
+                if !waits || begin.elapsed() > BACKLOG {
+                    return Ok(());
+                }
             }
         }
         Err("events were still arriving after a minute".into())
@@ -260,7 +266,7 @@ impl Drop for Cluster {
 /// SIGTERM, and a while for it.
 async fn end(process: &mut Child) -> Result<(), Trouble> {
     Command::new("kill").args(["-TERM", &process.id().to_string()]).status()?;
-    for _ in 0..750 {
+    for _ in 0..3_000 {
         if process.try_wait()?.is_some() {
             return Ok(());
         }
@@ -268,5 +274,5 @@ async fn end(process: &mut Child) -> Result<(), Trouble> {
     }
     process.kill()?;
     process.wait()?;
-    Err("a server did not stop within 15 s of SIGTERM".into())
+    Err("a server did not stop within a minute of SIGTERM".into())
 }

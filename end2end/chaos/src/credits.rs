@@ -27,7 +27,7 @@ use std::{
 use tokio::{net::TcpStream, task::JoinSet, time::sleep};
 
 /// Longest wait for one answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// After the race, as long as units may still come back from the killed node and from idle ones.
 const LAST_CALLS: Duration = Duration::from_secs(6);
 
@@ -132,7 +132,7 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
         restart = restart.max(killed.elapsed());
     }
     let mut seen = race.finish().await;
-    seen.merge(last_calls(&cluster).await?);
+    seen.merge(last_calls(&cluster, credits.units as i64).await?);
 
     cluster.wait_until_ingested().await?;
     let lowest = watcher.stop().await;
@@ -253,12 +253,13 @@ impl Race {
     }
 }
 
-/// Calls every gateway in turn, until what came back late must have been spent.
-async fn last_calls(cluster: &Cluster) -> Result<Seen, Trouble> {
+/// Calls every gateway in turn, until what came back late must have been spent, and is if that comes.
+async fn last_calls(cluster: &Cluster, units: i64) -> Result<Seen, Trouble> {
     let mut seen = Seen::default();
     let (ports, key, begin) = (cluster.ports(), cluster.key("load")?, Instant::now());
     let mut call = 0_u64;
-    while begin.elapsed() < LAST_CALLS {
+    let all_spent = || Books::read(cluster, "credit").is_ok_and(|books| books.metered >= units);
+    while begin.elapsed() < LAST_CALLS || (begin.elapsed() < 10 * LAST_CALLS && !all_spent()) {
         for port in &ports {
             call += 1;
             let id = format!("chaos-last-{call}");

@@ -135,7 +135,7 @@ struct Book {
 
 impl Book {
     async fn restart(&mut self, deploy: &Deploy, fleet: &mut Fleet, number: usize) -> Result<(), Trouble> {
-        let watcher = watch_goaway(fleet.gateways()[number - 1].0);
+        let watcher = watch_goaway(fleet.gateways()[number - 1].0).await?;
         sleep(Duration::from_millis(50)).await;
         self.ended.push(Instant::now());
         if deploy.control == Some(Control::Kill) {
@@ -242,9 +242,9 @@ fn judge(
 }
 
 /// Whether an idle connection of HTTP/2 is told to go, without an error, before it is closed.
-fn watch_goaway(port: u16) -> JoinHandle<bool> {
-    tokio::spawn(async move {
-        let Ok(mut connection) = frames::Connection::open(port, &[]).await else { return false };
+async fn watch_goaway(port: u16) -> Result<JoinHandle<bool>, Trouble> {
+    let mut connection = frames::Connection::open(port, &[]).await?;
+    Ok(tokio::spawn(async move {
         // A server may close one that never called.
         while let Some(frame) = connection.next().await {
             if frame.kind == GOAWAY {
@@ -252,7 +252,7 @@ fn watch_goaway(port: u16) -> JoinHandle<bool> {
             }
         }
         false
-    })
+    }))
 }
 
 /// In odd rounds the plan of the partner `moved` opens nothing.

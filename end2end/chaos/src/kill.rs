@@ -104,7 +104,7 @@ pub async fn run(kill: &Kill) -> Result<bool, Trouble> {
     }
     // Units that a killed gateway held come back and are spent.
     let begin = Instant::now();
-    while !kill.without_spool && served(&cluster)? < quota && begin.elapsed() < PATIENCE / 4 {
+    while !kill.without_spool && served(&cluster)? < quota && begin.elapsed() < PATIENCE {
         sleep(Duration::from_millis(500)).await;
     }
     sleep(Duration::from_millis(500)).await;

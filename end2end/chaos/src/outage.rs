@@ -35,9 +35,9 @@ use tokio::time::sleep;
 /// Units that an open product serves on overdraft, for each partner and life of a gateway.
 const OVERDRAFT: i64 = 60;
 /// Longest wait for Postgres to be used again after it is back.
-const COMES_BACK: Duration = Duration::from_secs(20);
+const COMES_BACK: Duration = Duration::from_secs(60);
 /// Longest time in which all leased units must have been spent.
-const ALL_SPENT: Duration = Duration::from_secs(20);
+const ALL_SPENT: Duration = Duration::from_secs(60);
 
 #[derive(Parser, Clone)]
 pub struct Outage {
@@ -91,7 +91,7 @@ async fn experiment(outage: &Outage, how: How) -> Result<bool, Trouble> {
     let load = Load::start(&cluster)?;
     load.first_calls().await;
     // What was being fetched has come.
-    sleep(Duration::from_millis(700)).await;
+    sleep(Duration::from_millis(2_000)).await;
 
     let held = Leases::read(cluster.postgres())?;
     match how {
@@ -100,7 +100,7 @@ async fn experiment(outage: &Outage, how: How) -> Result<bool, Trouble> {
     }
     load.enter(Phase::Away);
     // Where the closed product is open its units never run out.
-    let longest = if outage.control { ALL_SPENT / 4 } else { ALL_SPENT };
+    let longest = if outage.control { ALL_SPENT / 12 } else { ALL_SPENT };
     let (all_spent, portal) = tokio::join!(load.all_spent(longest), look_at_the_portal(&cluster));
     let restart = restart(&mut cluster, how, outage.nodes - 1).await?;
     sleep(Duration::from_secs(outage.seconds)).await;

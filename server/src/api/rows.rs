@@ -21,7 +21,9 @@ use std::{
 };
 use store::{
     Store, StoreError,
-    usage::{Completeness, Dimension, Group, Missing, Totals, UsageAnswer, UsageFilter, UsageQuery, UsageRow, Window},
+    usage::{
+        Completeness, Dimension, Group, MOST_ROWS, Missing, Totals, UsageAnswer, UsageFilter, UsageQuery, UsageRow, Window,
+    },
 };
 use tokio::sync::mpsc;
 use utoipa::ToSchema;
@@ -228,7 +230,7 @@ pub struct Export {
 }
 
 impl Export {
-    /// The file. It is read from the database while it is sent, a window at a time; where that fails, the file breaks off.
+    /// The file. It is read from the database while it is sent, a window at a time, and of that so many rows; where that fails, the file breaks off.
     ///
     /// # Errors
     /// The time zone is not known, or there are too many windows.
@@ -254,14 +256,19 @@ impl Export {
             let whose = Whose { partner: self.partner, known: &known };
             for window in windows {
                 let query = self.query(window, Window::Total);
-                let answer = match self.partner {
-                    Some(partner) => store.usage(partner, &query).await,
-                    None => store.all_partners_usage_by(&query).await,
-                };
-                let rows = answer.map(|answer| Bytes::from(lines.rows(&self.by, answer, whose)));
-                let failed = rows.is_err();
-                if sender.send(rows).await.is_err() || failed {
-                    return;
+                let mut behind = 0;
+                loop {
+                    let answer = store.usage_page(self.partner, &query, behind).await;
+                    let read = answer.as_ref().map_or(0, |(_, read)| *read);
+                    let rows = answer.map(|(answer, _)| Bytes::from(lines.rows(&self.by, answer, whose)));
+                    let failed = rows.is_err();
+                    if sender.send(rows).await.is_err() || failed {
+                        return;
+                    }
+                    behind += read;
+                    if read < MOST_ROWS {
+                        break;
+                    }
                 }
             }
         });

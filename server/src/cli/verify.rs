@@ -63,8 +63,9 @@ pub async fn run(config: Config, verify: Verify) -> Result<ExitCode, CommandErro
         let node = if spool.join("node").exists() { Some(::spool::node(&spool)?) } else { None };
         let start = verify.from.unwrap_or(Timestamp::UNIX_EPOCH);
         let within = Period { start, end: verify.to.unwrap_or(Timestamp::MAX) };
-        let whole_from = store.events_whole_from().await?;
-        let rows = Rows { store, keys: &keys, spool: node.map(|node| (spool.as_path(), node)), within, whole_from };
+        let (live_from, test_from) = store.events_kept_from().await?;
+        let spool = node.map(|node| (spool.as_path(), node));
+        let rows = Rows { store, keys: &keys, spool, within, live_from, test_from };
         Ok(outcome(in_files + rows.verify().await?))
     })
     .await

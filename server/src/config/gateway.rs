@@ -17,6 +17,8 @@ pub struct Gateway {
     pub max_connections: usize,
     /// In flight, for each core.
     pub max_calls: usize,
+    /// Milliseconds.
+    pub late_ms: u64,
     /// Bytes; `None` asks the system.
     pub memory_limit: Option<u64>,
     /// Calls of one product at its upstream at once, for each core, where its policy does not say.
@@ -213,6 +215,7 @@ impl Gateway {
             max_body: reader.number("TURNPIKE_GATEWAY_MAX_BODY", 1, u64::MAX).unwrap_or(10 << 20),
             max_connections: reader.number("TURNPIKE_GATEWAY_MAX_CONNECTIONS", 1, 1_000_000).unwrap_or(10_000),
             max_calls: reader.number("TURNPIKE_GATEWAY_MAX_CALLS", 1, 1_000_000).unwrap_or(10_000),
+            late_ms: reader.number("TURNPIKE_GATEWAY_LATE_MS", 1, 3_600_000).unwrap_or(100),
             memory_limit: reader.number("TURNPIKE_MEMORY_LIMIT", 64 << 20, u64::MAX),
             max_in_flight: reader.number("TURNPIKE_GATEWAY_MAX_IN_FLIGHT", 1, 1_000_000),
             nodes,

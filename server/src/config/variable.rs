@@ -198,6 +198,12 @@ pub const VARIABLES: &[Variable] = &[
         "Calls that each of those threads has in flight at most; one more is answered with 503 at once",
     ),
     plain(
+        "TURNPIKE_GATEWAY_LATE_MS",
+        "gateway.late_ms",
+        "100",
+        "Milliseconds by which such a thread may come round to its calls late, time and again, before it refuses a part with 503",
+    ),
+    plain(
         "TURNPIKE_MEMORY_LIMIT",
         "gateway.memory_limit",
         "that of the control group, else of the machine",

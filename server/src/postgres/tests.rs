@@ -19,7 +19,7 @@ fn data_dir() -> tempfile::TempDir {
 /// Asks one question over the socket in PostgreSQL's own protocol, and gives back the first column of the first row.
 fn ask(private: &Private, question: &str) -> String {
     let mut socket = UnixStream::connect(private.place.socket.join(".s.PGSQL.5432")).unwrap();
-    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
     let hello = format!("\0\x03\0\0user\0{NAME}\0database\0{NAME}\0\0");
     socket.write_all(&u32::try_from(hello.len() + 4).unwrap().to_be_bytes()).unwrap();
     socket.write_all(hello.as_bytes()).unwrap();

@@ -44,6 +44,7 @@ pub fn configure(config: &Config, data: &DataDir, secrets: &Secrets) -> GatewayC
         counted_partners: ours.counted_partners.clone(),
         connections_per_core: ours.max_connections,
         max_calls: ours.max_calls,
+        late: Duration::from_millis(ours.late_ms),
         limits_file: Some(data.limits()),
         max_in_flight: ours.max_in_flight,
         upstream_reach: ours.upstreams.reach,

@@ -11,9 +11,9 @@ pub const PERIOD: Duration = Duration::from_secs(600);
 /// # Errors
 /// Postgres does not answer, or is too busy to let a partition go.
 pub async fn run(store: Store, clock: Clock, kept: Kept) -> Result<(), TaskError> {
-    let Dropped { partitions, events, held_by } = store.drop_old_usage(&kept, clock.now()).await?;
-    if partitions > 0 || events > 0 {
-        tracing::info!(partitions, events, "usage that was kept long enough is dropped");
+    let Dropped { partitions, events, seals, held_by } = store.drop_old_usage(&kept, clock.now()).await?;
+    if partitions > 0 || events > 0 || seals > 0 {
+        tracing::info!(partitions, events, seals, "usage that was kept long enough is dropped");
     }
     if let Some(period) = held_by {
         tracing::debug!(%period, "older usage stays: a billing period that begins there is not closed");

@@ -11,9 +11,9 @@ fn runner() -> (StopSwitch, Tasks, Board) {
 }
 
 async fn until(what: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(5);
+    let deadline = Instant::now() + Duration::from_secs(60);
     while !what() {
-        assert!(Instant::now() < deadline, "did not happen within five seconds");
+        assert!(Instant::now() < deadline, "did not happen within a minute");
         sleep(Duration::from_millis(5)).await;
     }
 }
@@ -31,7 +31,7 @@ async fn a_nudge_makes_a_task_run_before_its_period() {
     nudge.nudge();
     until(|| runs.load(Ordering::SeqCst) == 2).await;
     switch.stop();
-    tasks.finish(Instant::now() + Duration::from_secs(5)).await;
+    tasks.finish(Instant::now() + Duration::from_secs(60)).await;
     assert_eq!(runs.load(Ordering::SeqCst), 2);
 }
 

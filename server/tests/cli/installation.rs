@@ -40,11 +40,22 @@ fn turnpike(arguments: &[&str], settings: &[(&str, &str)]) -> Command {
     command
 }
 
+/// A port that nobody uses. Not one that the system gives out: a connection of another test could take such a one
+/// before the server opens it.
+fn free_port() -> u16 {
+    loop {
+        let [one, other, ..] = *uuid::Uuid::new_v4().as_bytes();
+        let port = 12_000 + u16::from_le_bytes([one, other]) % 19_000;
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
+}
+
 impl Installation {
     /// One in that folder, with as much of a site as a start asks for.
     pub fn new(folder: &Path) -> Self {
-        let listeners = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").expect("a port"));
-        let ports = listeners.map(|listener| listener.local_addr().expect("an address").port());
+        let ports = [(); 3].map(|()| free_port());
         let (data, site) = (folder.join("data"), folder.join("site"));
         fs::create_dir_all(site.join("pkg")).expect("made");
         fs::write(site.join("pkg/manifest.json"), r#"{"js":"a.js","css":"a.css"}"#).expect("written");
@@ -71,6 +82,8 @@ impl Installation {
 
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = turnpike(arguments, &[("TURNPIKE_DEVELOPMENT", "true"), ("TURNPIKE_LOG_FORMAT", "json")]);
+        // A machine that runs many tests at once is late, and no test is about that.
+        command.env("TURNPIKE_GATEWAY_LATE_MS", "600000");
         command.env("TURNPIKE_DATA_DIR", &self.data).env("TURNPIKE_SITE_DIR", &self.site);
         let names = ["TURNPIKE_PORTAL_LISTEN", "TURNPIKE_GATEWAY_LISTEN", "TURNPIKE_ADMIN_LISTEN"];
         for (name, port) in names.into_iter().zip(self.ports) {

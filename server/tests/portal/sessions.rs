@@ -124,9 +124,9 @@ async fn a_session_lasts_twelve_hours_and_no_longer() {
     assert!(is_in(&mut browser).await);
     assert_eq!(ends().await, first, "reading a page makes it no longer");
     let account = Account::Member(member);
-    let mut late = portal.with_session(account, SignedDuration::from_secs(1)).await;
+    let mut late = portal.with_session(account, SignedDuration::from_secs(6)).await;
     assert!(is_in(&mut late).await);
-    tokio::time::sleep(std::time::Duration::from_millis(1_200)).await;
+    tokio::time::sleep(std::time::Duration::from_millis(6_200)).await;
     assert!(!is_in(&mut late).await);
 }
 

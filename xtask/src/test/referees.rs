@@ -68,7 +68,8 @@ pub fn made_messages() -> PathBuf {
 fn call(folder: &Path, script: &str) -> Outcome<Count> {
     install::npm(folder)?;
     let mut node = process::program("node", ["--test", "--test-reporter=spec", script], folder);
-    node.env("TURNPIKE_SITE_DIR", workspace::target().join("site"))
+    node.env("TURNPIKE_GATEWAY_LATE_MS", "600000")
+        .env("TURNPIKE_SITE_DIR", workspace::target().join("site"))
         .env("TURNPIKE_BIN", workspace::program("turnpike", false))
         .env("PAYMENTS_API_BIN", workspace::program("payments-api", false));
     let (well, lines) = process::show_and_read(node)?;
@@ -91,5 +92,5 @@ fn judge(folder: &Path, script: &str, subjects: Vec<PathBuf>) -> Outcome<Count> 
     let (well, lines) = process::show_and_read(node)?;
     let count = Count::of(well, &lines);
     // A judge that gives one verdict counts as one.
-    Ok(if count == Count::default() { Count { passed: 1, failed: 0 } } else { count })
+    Ok(if count == Count::default() { Count { passed: 1, ..count } } else { count })
 }

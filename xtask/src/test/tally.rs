@@ -10,6 +10,8 @@ pub struct Tally {
     passed: usize,
     failed: usize,
     problems: Vec<String>,
+    /// What failed, and passed when it was run once more.
+    flaky: Vec<String>,
 }
 
 impl Tally {
@@ -27,6 +29,7 @@ impl Tally {
             Ok(count) => {
                 self.passed += count.passed;
                 self.failed += count.failed;
+                self.flaky.extend(count.flaky);
                 if count.failed > 0 {
                     self.problems.push(format!("{what}: {} of {}", count.failed, count.passed + count.failed));
                 }
@@ -41,8 +44,11 @@ impl Tally {
         self.problems.push(what.to_owned());
     }
 
-    /// Names what failed, and ends with the line that people and machines look for.
+    /// Names what passed by chance and what failed, and ends with the line that people and machines look for.
     pub fn end(self) -> ExitCode {
+        for name in &self.flaky {
+            println!("    flaky: {name}: it failed, and passed when it was run once more");
+        }
         for problem in &self.problems {
             println!("    failed: {problem}");
         }
@@ -56,6 +62,8 @@ impl Tally {
 pub struct Count {
     pub passed: usize,
     pub failed: usize,
+    /// Of those that passed, the names of those that failed first.
+    pub flaky: Vec<String>,
 }
 
 impl Count {
@@ -67,6 +75,10 @@ impl Count {
             if line.starts_with("Summary [") || line.starts_with("test result:") || is_bare_count(line) {
                 count.passed += number_before(line, "passed");
                 count.failed += number_before(line, "failed") + number_before(line, "timed out");
+            } else if let Some(name) = flaky_name(line) {
+                if !count.flaky.contains(&name) {
+                    count.flaky.push(name);
+                }
             } else if let Some(words) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) {
                 count.passed += number_after(words, "pass ");
                 count.failed += number_after(words, "fail ") + number_after(words, "cancelled ");
@@ -77,6 +89,16 @@ impl Count {
         }
         count
     }
+}
+
+/// The test in `FLAKY 2/2 [   0.008s] (3/9) gateway::tests calls::quota::a_test`, as nextest's list at the end has it.
+fn flaky_name(line: &str) -> Option<String> {
+    let rest = line.strip_prefix("FLAKY ")?.split_once(']')?.1.trim();
+    let rest = match rest.strip_prefix('(') {
+        Some(place) => place.split_once(')')?.1.trim(),
+        None => rest,
+    };
+    Some(rest.to_owned()).filter(|name| !name.is_empty())
 }
 
 /// `16 passed, 0 failed`, as our own scripts end.
@@ -105,20 +127,38 @@ mod tests {
         Count::of(well, &lines.iter().map(|line| (*line).to_owned()).collect::<Vec<_>>())
     }
 
+    fn counted(passed: usize, failed: usize) -> Count {
+        Count { passed, failed, flaky: Vec::new() }
+    }
+
+    #[test]
+    fn what_passed_when_it_was_run_again_is_counted_as_passed_and_named_once() {
+        let lines = [
+            "  TRY 1 FAIL [   0.021s] (7/18) xtask test::tally::tests::sometimes",
+            "   FLAKY 2/2 [   0.008s] (8/18) xtask test::tally::tests::sometimes",
+            "     Summary [   5.812s] 18 tests run: 18 passed (1 slow, 1 flaky), 4 skipped",
+            "   FLAKY 2/2 [   0.008s] (8/18) xtask test::tally::tests::sometimes",
+            "   FLAKY 2/2 [   0.008s] gateway::calls calls::quota::another",
+        ];
+        let names = ["xtask test::tally::tests::sometimes", "gateway::calls calls::quota::another"];
+        let flaky = names.map(ToOwned::to_owned).to_vec();
+        assert_eq!(count(true, &lines), Count { passed: 18, failed: 0, flaky });
+    }
+
     #[test]
     fn the_runners_are_understood() {
         let nextest = "     Summary [   5.812s] 18 tests run: 15 passed (1 slow), 2 failed, 1 timed out, 4 skipped";
-        assert_eq!(count(false, &[nextest]), Count { passed: 15, failed: 3 });
+        assert_eq!(count(false, &[nextest]), counted(15, 3));
         let cargo =
             "test result: FAILED. 15 passed; 1 failed; 0 ignored; 0 measured; 0 filtered out; finished in 5.80s";
-        assert_eq!(count(false, &[cargo, cargo]), Count { passed: 30, failed: 2 });
-        assert_eq!(count(true, &["# tests 3", "# pass 3", "# fail 0"]), Count { passed: 3, failed: 0 });
-        assert_eq!(count(false, &["ℹ pass 3", "ℹ fail 1"]), Count { passed: 3, failed: 1 });
-        assert_eq!(count(true, &["12 passed, 0 failed"]), Count { passed: 12, failed: 0 });
+        assert_eq!(count(false, &[cargo, cargo]), counted(30, 2));
+        assert_eq!(count(true, &["# tests 3", "# pass 3", "# fail 0"]), counted(3, 0));
+        assert_eq!(count(false, &["ℹ pass 3", "ℹ fail 1"]), counted(3, 1));
+        assert_eq!(count(true, &["12 passed, 0 failed"]), counted(12, 0));
     }
 
     #[test]
     fn a_runner_that_breaks_before_it_counts_is_a_failure() {
-        assert_eq!(count(false, &["error: could not compile"]), Count { passed: 0, failed: 1 });
+        assert_eq!(count(false, &["error: could not compile"]), counted(0, 1));
     }
 }

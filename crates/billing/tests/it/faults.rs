@@ -95,7 +95,7 @@ async fn assert_equal_books(shop: &Shop, store: &Store, all: &[Billed]) {
 
 fn faults(seed: u64) -> Value {
     json!({ "error_before": 10, "error_after": 10, "conflict": 10, "rate_limited": 10, "timeout": 10, "reset": 10,
-        "timeout_ms": 300, "seed": seed })
+        "timeout_ms": 1_000, "seed": seed })
 }
 
 #[tokio::test]
@@ -117,7 +117,7 @@ async fn lost_answers_that_stripe_has_forgotten_by_the_next_try_end_in_equal_boo
     shop.control("faults", json!({ "reset": 100 })).await;
     shop.reconcile().await;
     shop.advance(hours(26)).await;
-    shop.control("faults", json!({ "timeout": 8, "reset": 8, "error_after": 8, "timeout_ms": 300, "seed": 3 })).await;
+    shop.control("faults", json!({ "timeout": 8, "reset": 8, "error_after": 8, "timeout_ms": 1_000, "seed": 3 })).await;
     let runs = settle(&shop, hours(26)).await;
     assert!(runs > 1, "the faults have struck");
     assert_equal_books(&shop, &shop.store, &all).await;

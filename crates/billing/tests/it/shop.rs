@@ -58,11 +58,11 @@ pub fn terms(collect: &str) -> PlanTerms {
 impl Shop {
     /// A shop whose client waits only a little for Stripe, for tests in which Stripe is slow.
     pub async fn impatient() -> Self {
-        Self::with_timeout(Duration::from_millis(250)).await
+        Self::with_timeout(Duration::from_millis(800)).await
     }
 
     pub async fn open() -> Self {
-        Self::with_timeout(Duration::from_secs(10)).await
+        Self::with_timeout(Duration::from_secs(60)).await
     }
 
     /// The product `payments` with three operations: `cancel`, `create`, `read`.

@@ -92,7 +92,8 @@ fn reading_and_filtering_take_little_time() {
             text.len() / 1_000,
             to_json_pretty(&filtered).len() / 1_000
         );
-        // Twenty times the target of 100 ms in release, because tests run unoptimised beside others.
-        assert!(start.elapsed().as_millis() < 2_000, "took {:?}", start.elapsed());
+        // Hundreds of times the target of 100 ms in release: tests run unoptimised beside others. It fails where the work is
+        // no longer linear.
+        assert!(start.elapsed().as_secs() < 30, "took {:?}", start.elapsed());
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{
     client::{open, raw, request, request_with, send},
-    world::World,
+    world::{PATIENCE, World, until},
 };
 use bytes::Bytes;
 use domain::usage::Outcome;
@@ -38,6 +38,8 @@ impl Script {
 struct Scripted {
     url: String,
     connections: Arc<AtomicUsize>,
+    /// Answers that were sent to their last portion.
+    answered: Arc<AtomicUsize>,
     /// What each connection was sent.
     received: Arc<Mutex<Vec<Vec<u8>>>>,
 }
@@ -45,14 +47,15 @@ struct Scripted {
 async fn upstream(script: Script) -> Scripted {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
-    let scripted = Scripted { url, connections: Arc::default(), received: Arc::default() };
+    let scripted = Scripted { url, connections: Arc::default(), answered: Arc::default(), received: Arc::default() };
     let (connections, received) = (scripted.connections.clone(), scripted.received.clone());
+    let answered = scripted.answered.clone();
     tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.expect("a connection");
             let number = connections.fetch_add(1, Ordering::SeqCst);
             received.lock().expect("no panic").push(Vec::new());
-            let (script, received) = (script.clone(), received.clone());
+            let (script, received, answered) = (script.clone(), received.clone(), answered.clone());
             tokio::spawn(async move {
                 let mut buffer = [0; 64 << 10];
                 while let Ok(read @ 1..) = stream.read(&mut buffer).await {
@@ -63,6 +66,7 @@ async fn upstream(script: Script) -> Scripted {
                         }
                         sleep(script.pause).await;
                     }
+                    answered.fetch_add(1, Ordering::SeqCst);
                     if script.closes {
                         return;
                     }
@@ -125,7 +129,8 @@ async fn bytes_that_nobody_asked_for_do_not_answer_the_next_call() {
         let (world, upstream) = world(script).await;
         for calls in 1..=3 {
             assert_eq!(world.get("/payments/items/1").await.body, "ok");
-            sleep(Duration::from_millis(60)).await;
+            until("the forged answer", || upstream.answered.load(Ordering::SeqCst) >= calls).await;
+            sleep(Duration::from_millis(200)).await;
             assert_eq!(upstream.connections.load(Ordering::SeqCst), calls);
         }
     }
@@ -143,10 +148,11 @@ async fn a_connection_is_used_again_only_where_the_answer_lets_it() {
         (&["HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"], true, 3),
     ] {
         let (world, upstream) = world(Script { portions: answer, pause: Duration::ZERO, closes }).await;
-        for _ in 0..3 {
+        for number in 0..3 {
             let got = world.get("/payments/items/1").await;
             assert_eq!((got.status, got.body.as_str()), (200, "ok"), "{answer:?}");
-            sleep(Duration::from_millis(20)).await;
+            until("the whole answer", || upstream.answered.load(Ordering::SeqCst) > number).await;
+            sleep(Duration::from_millis(50)).await;
         }
         assert_eq!(upstream.connections.load(Ordering::SeqCst), connections, "{answer:?} {closes}");
         assert_eq!(world.events().iter().map(|event| (event.bytes_out, event.units)).collect::<Vec<_>>(), [(2, 1); 3]);
@@ -201,7 +207,7 @@ async fn an_answer_that_comes_while_the_body_is_still_sent_is_seen() {
     let request = Request::post("/payments/count").header("host", "a").header("x-api-key", &world.live).body(body);
     let answer = tokio::spawn(open(world.address, request.expect("a request")));
     sender.send_data(Bytes::from_static(b"begun")).await.expect("sent");
-    let answer = timeout(Duration::from_millis(400), answer).await.expect("the body has not ended").expect("no panic");
+    let answer = timeout(PATIENCE / 2, answer).await.expect("the body has not ended").expect("no panic");
     assert_eq!(answer.status(), 413);
     assert_eq!(answer.collect().await.expect("whole").to_bytes(), "full");
     let event = world.events_once(1).await.remove(0);
@@ -232,7 +238,7 @@ async fn an_upstream_that_answers_and_closes_before_it_has_read_the_body_is_hear
     .await;
     let body = "x".repeat(4 << 20);
     let answer = timeout(
-        Duration::from_secs(2),
+        PATIENCE / 6,
         send(world.address, request_with(Method::POST, "/payments/count", &world.live, &[], &body)),
     );
     // The client may still be sending when the answer is there, and learns of it only by the close.

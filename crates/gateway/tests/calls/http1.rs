@@ -1,12 +1,13 @@
 //! HTTP/1.0 and 1.1 as clients see it, byte for byte: what keeps a connection, what ends it, and what is read of a client
 //! that is answered early or leaves.
 
-use super::{client::raw, scripted::Scripted, world::World};
-use domain::usage::Outcome;
-use std::{
-    sync::atomic::Ordering,
-    time::{Duration, Instant},
+use super::{
+    client::{raw, read_until},
+    scripted::Scripted,
+    world::{PATIENCE, World},
 };
+use domain::usage::Outcome;
+use std::time::{Duration, Instant};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -23,7 +24,7 @@ fn get(world: &World) -> String {
 
 async fn read_some(stream: &mut TcpStream) -> String {
     let mut bytes = vec![0; 16 << 10];
-    let read = timeout(Duration::from_secs(5), stream.read(&mut bytes)).await.expect("in time").unwrap_or(0);
+    let read = timeout(PATIENCE, stream.read(&mut bytes)).await.expect("in time").unwrap_or(0);
     String::from_utf8_lossy(&bytes[..read]).into_owned()
 }
 
@@ -94,7 +95,7 @@ async fn a_request_in_crumbs_is_the_same_request() {
         stream.write_all(&[*byte]).await.expect("sent");
         sleep(Duration::from_millis(1)).await;
     }
-    assert!(read_some(&mut stream).await.ends_with("\r\n\r\n3"));
+    assert!(read_until(&mut stream, "\r\n\r\n3").await.ends_with("\r\n\r\n3"));
 }
 
 #[tokio::test]
@@ -125,10 +126,7 @@ async fn a_small_body_that_was_not_wanted_does_not_cost_the_connection() {
     let refused = "POST /payments/count HTTP/1.1\r\nhost: a\r\nx-api-key: nonsense\r\ncontent-length: 3\r\n\r\nabc";
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
     stream.write_all(format!("{refused}{}", get(&world)).as_bytes()).await.expect("sent");
-    let mut answers = read_some(&mut stream).await;
-    if !answers.contains("200 OK") {
-        answers.push_str(&read_some(&mut stream).await);
-    }
+    let answers = read_until(&mut stream, "HTTP/1.1 200 OK").await;
     assert!(answers.starts_with("HTTP/1.1 401") && answers.contains("HTTP/1.1 200 OK"), "{answers}");
 }
 
@@ -148,34 +146,29 @@ async fn a_body_that_cannot_be_read_ends_the_connection_behind_one_answer() {
 
 #[tokio::test]
 async fn a_client_that_leaves_in_the_middle_ends_its_call_at_the_upstream() {
-    let world = World::with(|directory, _| directory.products[0].timeout_ms = 60_000).await;
+    let world = World::start().await;
     let hang = |fields: &str| head(&world, "GET /payments/hang HTTP/1.1", fields);
     for (count, request) in [(1, hang("")), (2, format!("{}abc", hang("content-length: 3\r\n")))] {
         let mut stream = TcpStream::connect(world.address).await.expect("a connection");
         stream.write_all(request.as_bytes()).await.expect("sent");
-        let began = Instant::now();
-        while world.upstream.seen().len() < count {
-            assert!(began.elapsed() < Duration::from_secs(2), "it is forwarded");
-            sleep(Duration::from_millis(5)).await;
-        }
+        world.forwarded(count).await;
         sleep(Duration::from_millis(50)).await;
         drop(stream);
-        while world.upstream.cancelled.load(Ordering::SeqCst) < count {
-            assert!(began.elapsed() < Duration::from_secs(3), "{count}: the upstream still works for nobody");
-            sleep(Duration::from_millis(5)).await;
-        }
+        world.cancelled(count).await;
     }
     assert_eq!(world.events_once(2).await.len(), 2);
 }
 
 #[tokio::test]
 async fn a_drain_finishes_what_is_under_way_says_so_and_takes_no_more() {
-    let mut world = World::with(|directory, _| directory.products[0].timeout_ms = 5_000).await;
+    let mut world = World::start().await;
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let (asked, was_asked) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         let _ = stream.read(&mut [0; 4096]).await;
+        asked.send(()).expect("somebody waits for it");
         sleep(Duration::from_millis(400)).await;
         let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await;
         sleep(Duration::from_secs(1)).await;
@@ -183,9 +176,9 @@ async fn a_drain_finishes_what_is_under_way_says_so_and_takes_no_more() {
     world.change(|directory| directory.products[0].upstream_url = url);
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
     stream.write_all(format!("{0}{0}", get(&world)).as_bytes()).await.expect("sent");
-    sleep(Duration::from_millis(100)).await;
+    was_asked.await.expect("it is forwarded");
     let gateway = world.gateway.take().expect("running");
-    assert_eq!(gateway.shutdown(Duration::from_secs(6)).await, 0);
+    assert_eq!(gateway.shutdown(PATIENCE).await, 0);
     let mut answers = String::new();
     let _ = stream.read_to_string(&mut answers).await;
     assert!(answers.starts_with("HTTP/1.1 200") && answers.ends_with("\r\n\r\nok"), "{answers}");
@@ -202,20 +195,21 @@ async fn a_client_that_does_not_read_its_answer_is_closed_after_a_while() {
     // Answers of ours, which nobody reads: the sockets take so many, then the gateway waits.
     let request = "GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n".repeat(100);
     while writer.write_all(request.as_bytes()).await.is_ok() {
-        assert!(began.elapsed() < Duration::from_secs(30), "it is never closed");
+        assert!(began.elapsed() < PATIENCE, "it is never closed");
     }
     assert!(began.elapsed() > Duration::from_millis(500), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
 async fn the_time_that_a_whole_answer_may_take_ends_it_although_its_client_reads_nothing() {
-    let world = World::with(|directory, _| directory.products[0].policy.upstream.timeouts.total_ms = Some(700)).await;
+    let world = World::with(|directory, _| directory.products[0].policy.upstream.timeouts.total_ms = Some(1_500)).await;
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
-    stream.write_all(head(&world, "GET /payments/flow HTTP/1.1", "").as_bytes()).await.expect("sent");
     let began = Instant::now();
+    stream.write_all(head(&world, "GET /payments/flow HTTP/1.1", "").as_bytes()).await.expect("sent");
     let events = world.events_once(1).await;
     let took = began.elapsed();
-    assert!(took >= Duration::from_millis(650) && took < Duration::from_secs(3), "{took:?}");
+    assert!(took >= Duration::from_millis(1_450), "{took:?}");
+    println!("ended after {took:?}");
     assert_eq!(events[0].outcome, Outcome::ClientGone, "the upstream is not at fault");
 }
 
@@ -249,7 +243,7 @@ async fn a_request_that_breaks_off_under_its_answer_is_no_fault_of_the_upstream(
         assert!(!read_some(&mut stream).await.is_empty(), "some of the body");
         let _ = stream.write_all(rest.as_bytes()).await;
         stream.shutdown().await.expect("an end");
-        let _ = timeout(Duration::from_secs(5), stream.read_to_end(&mut Vec::new())).await.expect("in time");
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.expect("in time");
     }
     let events = world.events_once(2).await;
     for event in &events {
@@ -264,14 +258,14 @@ async fn an_answer_that_is_cut_off_does_not_look_whole_to_a_client_that_reads_un
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
     stream.write_all(head(&world, "GET /payments/break HTTP/1.0", "").as_bytes()).await.expect("sent");
     let mut answer = Vec::new();
-    let ended = timeout(Duration::from_secs(5), stream.read_to_end(&mut answer)).await.expect("in time");
+    let ended = timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("in time");
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(ended.is_err() && answer.ends_with("half"), "{ended:?}: {answer}");
 }
 
 #[tokio::test]
 async fn what_was_skipped_of_a_refused_request_is_no_beginning_of_the_next() {
-    let world = World::with(|_, config| config.deadlines.head = Duration::from_millis(400)).await;
+    let world = World::with(|_, config| config.deadlines.head = Duration::from_millis(2_500)).await;
     let refused = "POST /payments/count HTTP/1.1\r\nhost: a\r\nx-api-key: nonsense\r\ncontent-length: 20000\r\n\r\n";
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
     // More than is read at once with its head, and an empty line that some clients send behind a body.
@@ -279,7 +273,7 @@ async fn what_was_skipped_of_a_refused_request_is_no_beginning_of_the_next() {
         stream.write_all(format!("{refused}{}{end}", "x".repeat(20_000)).as_bytes()).await.expect("sent");
         assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 401"));
     }
-    sleep(Duration::from_millis(1_200)).await;
+    sleep(Duration::from_millis(4_000)).await;
     stream.write_all(get(&world).as_bytes()).await.expect("sent");
     assert!(read_some(&mut stream).await.starts_with("HTTP/1.1 200"), "the connection is still there");
 }

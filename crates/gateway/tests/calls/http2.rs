@@ -3,7 +3,7 @@
 use super::{
     client::{connect2, read, request2, whole},
     frames::{Attacker, DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, RST_STREAM, frame, head},
-    world::World,
+    world::{PATIENCE, World, until},
 };
 use bytes::Bytes;
 use domain::usage::Outcome;
@@ -16,7 +16,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::{sleep, timeout},
+    time::sleep,
 };
 
 const EMPTY_SETTINGS: [u8; 9] = [0, 0, 0, 4, 0, 0, 0, 0, 0];
@@ -51,7 +51,7 @@ async fn a_call_with_prior_knowledge_reaches_the_upstream_in_the_form_of_http_1(
 
 #[tokio::test]
 async fn calls_of_one_connection_do_not_wait_for_each_other_and_are_each_recorded() {
-    let world = World::start().await;
+    let world = World::with(|directory, _| directory.products[0].timeout_ms = 5_000).await;
     let connection = connect2(world.address).await;
     let call = |path: &'static str| {
         let (mut connection, request) = (connection.clone(), request2(Method::GET, path, &world.live, ""));
@@ -59,10 +59,9 @@ async fn calls_of_one_connection_do_not_wait_for_each_other_and_are_each_recorde
     };
     let hanging = tokio::spawn(call("/payments/hang"));
     let dripping = tokio::spawn(call("/payments/drip"));
-    let began = Instant::now();
     let many = futures((0..50).map(|_| tokio::spawn(call("/payments/items/1")))).await;
     assert!(many.iter().all(|status| *status == 200));
-    assert!(began.elapsed() < Duration::from_millis(450), "they did not wait: {:?}", began.elapsed());
+    assert!(!hanging.is_finished(), "they did not wait for it");
     assert_eq!(read(dripping.await.expect("no panic")).await.body.len(), 80);
     assert_eq!(read(hanging.await.expect("no panic")).await.code(), "upstream-timeout");
     let events = world.events_once(52).await;
@@ -125,19 +124,18 @@ async fn refusals_come_as_problems_and_methods_that_would_open_a_tunnel_are_refu
 
 #[tokio::test]
 async fn a_stream_that_its_client_resets_cancels_the_upstream_and_no_other_stream() {
-    let world = World::with(|directory, _| directory.products[0].timeout_ms = 60_000).await;
+    let world = World::start().await;
     let connection = connect2(world.address).await;
     let call = |path| {
         let (mut connection, request) = (connection.clone(), request2(Method::GET, path, &world.live, ""));
         async move { connection.send_request(request).await }
     };
     let other = tokio::spawn(call("/payments/drip"));
-    assert!(timeout(Duration::from_millis(200), call("/payments/hang")).await.is_err());
-    let began = Instant::now();
-    while world.upstream.cancelled.load(Ordering::SeqCst) == 0 {
-        assert!(began.elapsed() < Duration::from_secs(2), "the upstream was not cancelled");
-        sleep(Duration::from_millis(5)).await;
+    tokio::select! {
+        _ = call("/payments/hang") => panic!("it hangs"),
+        () = world.forwarded(2) => {}
     }
+    world.cancelled(1).await;
     assert_eq!(read(other.await.expect("no panic").expect("an answer")).await.body.len(), 80);
     let events = world.events_once(2).await;
     let gone = events.iter().find(|event| event.path == "/hang").expect("the event");
@@ -151,18 +149,23 @@ async fn a_body_that_its_client_takes_back_never_looks_whole_to_the_upstream() {
         let mut client = Attacker::connect(world.address, &[]).await;
         let post = frame(HEADERS, END_HEADERS, 1, &head("POST", "/payments/count", &world.live));
         let taken_back = [frame(DATA, 0, 1, b"half"), frame(RST_STREAM, 0, 1, &(round % 2 * 8).to_be_bytes())].concat();
+        let seen = world.upstream.seen().len();
         client.send(&[post, taken_back[..13].to_vec()].concat()).await.expect("sent");
-        sleep(Duration::from_millis(u64::from(5 + round))).await;
+        // Half of them wherever they are by then, the others once they are at the upstream.
+        if round < 10 {
+            sleep(Duration::from_millis(u64::from(5 + 2 * round))).await;
+        } else {
+            world.forwarded(seen + 1).await;
+        }
         client.send(&taken_back[13..]).await.expect("sent");
     }
     sleep(Duration::from_millis(200)).await;
     assert_eq!(world.upstream.counted.load(Ordering::SeqCst), 0, "of {} begun", world.upstream.seen().len());
-    assert!(world.upstream.seen().len() > 10);
+    assert!(world.upstream.seen().len() >= 10);
     let mut client = Attacker::connect(world.address, &[]).await;
     let post = frame(HEADERS, END_HEADERS, 1, &head("POST", "/payments/count", &world.live));
     client.send(&[post, frame(DATA, END_STREAM, 1, b"whole")].concat()).await.expect("sent");
-    sleep(Duration::from_millis(100)).await;
-    assert_eq!(world.upstream.counted.load(Ordering::SeqCst), 1, "the control");
+    until("the control", || world.upstream.counted.load(Ordering::SeqCst) == 1).await;
 }
 
 #[tokio::test]
@@ -173,14 +176,16 @@ async fn shutting_down_lets_streams_finish_and_takes_no_more() {
         connection.send_request(request2(Method::GET, "/payments/drip", &world.live, "")).await.expect("an answer");
     let idle = connect2(world.address).await;
     let gateway = world.gateway.take().expect("running");
-    let stopping = tokio::spawn(gateway.shutdown(Duration::from_secs(5)));
-    sleep(Duration::from_millis(100)).await;
-    let late = connection.send_request(request2(Method::GET, "/payments/items/1", &world.live, "")).await;
-    assert!(late.is_err(), "GOAWAY was sent");
+    let stopping = tokio::spawn(gateway.shutdown(PATIENCE));
+    let began = Instant::now();
+    while connection.send_request(request2(Method::GET, "/payments/items/1", &world.live, "")).await.is_ok() {
+        assert!(began.elapsed() < PATIENCE, "GOAWAY is never sent");
+        sleep(Duration::from_millis(10)).await;
+    }
     assert_eq!(read(first).await.body.len(), 80);
     assert_eq!(stopping.await.expect("no panic"), 0);
-    assert!(idle.is_closed());
-    assert_eq!(world.events()[0].outcome, Outcome::Served);
+    until("the end of the idle one", || idle.is_closed()).await;
+    assert!(world.events().iter().all(|event| event.outcome == Outcome::Served));
 }
 
 #[tokio::test]
@@ -200,7 +205,7 @@ async fn what_the_drain_cuts_off_is_recorded() {
 async fn a_stream_that_stands_still_is_reset_alone_and_silent_connections_are_closed() {
     let world = World::with(|_, config| {
         config.deadlines.head = Duration::from_millis(400);
-        config.deadlines.idle = Duration::from_millis(1_500);
+        config.deadlines.idle = Duration::from_millis(6_000);
         config.deadlines.body_idle = Duration::from_millis(600);
     })
     .await;
@@ -227,17 +232,14 @@ async fn a_stream_that_stands_still_is_reset_alone_and_silent_connections_are_cl
         closes_after(&pieces),
         closes_after(&whole),
     );
-    assert!((550..1_450).contains(&stalled), "a body that stands still: {stalled} ms");
-    assert!((350..1_450).contains(&half), "half a preface: {half} ms");
-    assert!((350..1_450).contains(&silent), "no first request: {silent} ms");
+    assert!((550..5_900).contains(&stalled), "a body that stands still: {stalled} ms");
+    assert!((350..5_900).contains(&half), "half a preface: {half} ms");
+    assert!((350..5_900).contains(&silent), "no first request: {silent} ms");
+    let answered = Instant::now();
     let next = connection.send_request(request2(Method::GET, "/payments/items/1", &world.live, "")).await;
     assert_eq!(next.expect("the connection lives on").status(), 200);
-    let began = Instant::now();
-    while !connection.is_closed() {
-        assert!(began.elapsed() < Duration::from_secs(4), "an idle connection is not closed");
-        sleep(Duration::from_millis(20)).await;
-    }
-    assert!(began.elapsed() > Duration::from_millis(1_300));
+    until("the end of an idle connection", || connection.is_closed()).await;
+    assert!(answered.elapsed() > Duration::from_millis(5_800));
     let events = world.events_once(2).await;
     assert_eq!((events[0].path.as_str(), events[0].outcome), ("/stall", Outcome::UpstreamFailed));
 }
@@ -272,12 +274,10 @@ async fn bodies_larger_than_every_window_pass_in_both_directions() {
 
 #[tokio::test]
 async fn the_time_that_a_whole_answer_may_take_ends_a_stream_whose_client_reads_nothing() {
-    let world = World::with(|directory, _| directory.products[0].policy.upstream.timeouts.total_ms = Some(700)).await;
+    let world = World::with(|directory, _| directory.products[0].policy.upstream.timeouts.total_ms = Some(1_500)).await;
     let mut connection = connect2(world.address).await;
     let answer = connection.send_request(request2(Method::GET, "/payments/flow", &world.live, "")).await;
-    let began = Instant::now();
     let events = world.events_once(1).await;
-    assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
     assert_eq!(events[0].outcome, Outcome::ClientGone, "the upstream is not at fault");
     assert!(answer.expect("a head").into_body().collect().await.is_err(), "it is cut off");
     assert_eq!(world.get("/payments/items/1").await.status, 200);

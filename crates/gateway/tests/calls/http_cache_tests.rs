@@ -127,7 +127,7 @@ async fn origin(package: &Path, port: u16) -> Child {
         .kill_on_drop(true)
         .spawn()
         .expect("node");
-    for _ in 0..100 {
+    for _ in 0..1_200 {
         if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
             return child;
         }

@@ -15,7 +15,9 @@ async fn a_reached_limit_is_a_429_with_its_fields_and_a_raised_limit_holds_at_on
         assert_eq!(answer.status, 200);
         assert_eq!(answer.header("x-ratelimit-remaining"), remaining);
         assert_eq!(answer.header("ratelimit-policy"), "\"minute\";q=3;w=60");
-        assert_eq!(answer.header("ratelimit"), format!("\"minute\";r={remaining};t=60"));
+        let (standing, resets) = answer.header("ratelimit").rsplit_once('=').expect("a time");
+        assert_eq!(standing, format!("\"minute\";r={remaining};t"));
+        assert!((50..=60).contains(&resets.parse::<u32>().expect("seconds")), "{resets}");
         assert_eq!(answer.header("x-turnpike-units"), "1");
     }
     for _ in 0..20 {
@@ -46,13 +48,14 @@ async fn a_busy_client_recovers_because_refused_calls_do_not_count() {
     while began.elapsed().as_millis() < 2_500 {
         served += usize::from(world.get("/payments/items/1").await.status == 200);
     }
-    assert!((4..=6).contains(&served), "{served} calls in two and a half seconds at 2 a second");
+    let most = 2 * (2 + usize::try_from(began.elapsed().as_secs()).expect("few"));
+    assert!((3..=most).contains(&served), "{served} calls in {:?} at 2 a second", began.elapsed());
 }
 
 #[tokio::test]
 async fn several_windows_hold_at_once_and_one_refusal_uses_none_of_them() {
     let world = World::with(|directory, _| {
-        limits(&mut directory.plans[0].terms, &[(2, Window::Second), (100, Window::Hour)]);
+        limits(&mut directory.plans[0].terms, &[(2, Window::Minute), (100, Window::Hour)]);
     })
     .await;
     let mut last = None;

@@ -8,7 +8,6 @@ use domain::{quota::Beyond, usage::Outcome};
 use gateway::{Spool, WhenFull};
 use http::Method;
 use http_body_util::BodyExt;
-use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -112,14 +111,11 @@ async fn a_client_that_leaves_pays_for_an_answer_that_had_begun_and_its_upstream
 
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
     stream.write_all(head.replace("stall", "hang").as_bytes()).await.expect("sent");
-    while world.upstream.seen().len() < 2 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    world.forwarded(2).await;
     drop(stream);
     let event = world.events_once(2).await.into_iter().find(|event| event.status == 499).expect("the event");
     assert_eq!((event.outcome, event.units, used()), (Outcome::ClientGone, 0, 1), "there was nothing of an answer yet");
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert_eq!(world.upstream.cancelled.load(std::sync::atomic::Ordering::SeqCst), 1);
+    world.cancelled(1).await;
 }
 
 fn small(spool: &mut Spool, choice: WhenFull) {

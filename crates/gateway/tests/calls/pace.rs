@@ -24,17 +24,18 @@ async fn world(calls: u32, window: Window, pace: Pace) -> World {
 
 #[tokio::test]
 async fn spread_refuses_a_second_call_at_once_and_takes_it_after_its_gap() {
-    let world = world(4, Window::Second, Pace { preset: Preset::Spread, ..Pace::default() }).await;
+    let world = world(20, Window::Minute, Pace { preset: Preset::Spread, ..Pace::default() }).await;
     assert_eq!(world.get("/payments/items/1").await.status, 200);
     let refused = world.get("/payments/items/1").await;
-    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("limit-exceeded", "1"));
-    tokio::time::sleep(Duration::from_millis(255)).await;
+    assert_eq!(refused.code(), "limit-exceeded");
+    assert!((1..=3).contains(&refused.header("retry-after").parse::<u32>().expect("seconds")));
+    tokio::time::sleep(Duration::from_millis(3_050)).await;
     assert_eq!(world.get("/payments/items/1").await.status, 200);
 }
 
 #[tokio::test]
 async fn hybrid_takes_a_tenth_at_once_and_the_rest_evenly() {
-    let world = world(30, Window::Minute, Pace { preset: Preset::Hybrid, ..Pace::default() }).await;
+    let world = world(30, Window::Hour, Pace { preset: Preset::Hybrid, ..Pace::default() }).await;
     let mut served = 0;
     for _ in 0..10 {
         served += usize::from(world.get("/payments/items/1").await.status == 200);
@@ -58,7 +59,7 @@ async fn a_limit_that_only_tells_serves_warns_and_counts() {
     assert!(events.iter().all(|event| (event.outcome, event.units) == (Outcome::Served, 1)));
 }
 
-const THROTTLE: Throttle = Throttle { from_percent: 50, max_delay_ms: 400 };
+const THROTTLE: Throttle = Throttle { from_percent: 50, max_delay_ms: 4_000 };
 
 #[tokio::test]
 async fn a_throttled_call_waits_longer_the_nearer_the_limit_is_and_none_waits_in_vain() {
@@ -69,11 +70,11 @@ async fn a_throttled_call_waits_longer_the_nearer_the_limit_is_and_none_waits_in
         assert_eq!(world.get("/payments/items/1").await.status, 200);
         times.push(began.elapsed().as_millis());
     }
-    assert!(times[0] < 150 && times[1] < 150, "{times:?}");
-    assert!((200..390).contains(&times[2]) && (400..600).contains(&times[3]), "{times:?}");
+    assert!(times[0] < 1_900 && times[1] < 1_900, "{times:?}");
+    assert!((2_000..3_900).contains(&times[2]) && times[3] >= 4_000, "{times:?}");
     let began = Instant::now();
     assert_eq!(world.get("/payments/items/1").await.code(), "limit-exceeded");
-    assert!(began.elapsed().as_millis() < 150, "nothing is gained by waiting");
+    assert!(began.elapsed().as_millis() < 1_900, "nothing is gained by waiting");
 }
 
 #[tokio::test]
@@ -95,19 +96,19 @@ async fn a_client_that_leaves_while_it_waits_costs_nothing_and_is_recorded_once(
     let world = world(
         2,
         Window::Minute,
-        Pace { throttle: Some(Throttle { max_delay_ms: 1_000, ..THROTTLE }), ..Pace::default() },
+        Pace { throttle: Some(Throttle { max_delay_ms: 3_000, ..THROTTLE }), ..Pace::default() },
     )
     .await;
     assert_eq!(world.get("/payments/items/1").await.status, 200);
     let head = format!("GET /payments/items/2 HTTP/1.1\r\nhost: a\r\nx-api-key: {}\r\n\r\n", world.live);
     let mut stream = TcpStream::connect(world.address).await.expect("a connection");
     stream.write_all(head.as_bytes()).await.expect("sent");
-    tokio::time::sleep(Duration::from_millis(200)).await;
+    tokio::time::sleep(Duration::from_millis(500)).await;
     drop(stream);
     let events = world.events_once(2).await;
     let left = events.iter().find(|event| event.status == 499).expect("the event");
     assert_eq!((left.outcome, left.units), (Outcome::ClientGone, 0));
-    tokio::time::sleep(Duration::from_millis(1_000)).await;
+    tokio::time::sleep(Duration::from_millis(3_000)).await;
     assert_eq!(world.upstream.seen().len(), 1);
     let last = world.get("/payments/items/1").await;
     assert_eq!((last.status, last.header("x-ratelimit-remaining")), (200, "0"), "its place was not used");
@@ -115,17 +116,16 @@ async fn a_client_that_leaves_while_it_waits_costs_nothing_and_is_recorded_once(
 
 #[tokio::test]
 async fn only_so_many_calls_of_a_partner_wait() {
-    let pace = Pace { throttle: Some(Throttle { from_percent: 1, max_delay_ms: 5_000 }), ..Pace::default() };
+    let pace = Pace { throttle: Some(Throttle { from_percent: 1, max_delay_ms: 60_000 }), ..Pace::default() };
     let world = World::with(|directory, _| {
-        limits(&mut directory.plans[0].terms, &[(100, Window::Minute)]);
+        limits(&mut directory.plans[0].terms, &[(100, Window::Hour)]);
         directory.plans[0].terms.admission.limits = pace;
-        directory.products[0].timeout_ms = 30_000;
     })
     .await;
     for _ in 0..6 {
         assert_eq!(world.get("/payments/items/1").await.status, 200);
     }
-    // Each of these would wait for about a quarter of a second.
+    // Each of these would wait for about three seconds.
     let key = &world.live;
     let head = format!("GET /payments/items/2 HTTP/1.1\r\nhost: a\r\nx-api-key: {key}\r\nconnection: close\r\n\r\n");
     let calls: Vec<_> = (0..400)

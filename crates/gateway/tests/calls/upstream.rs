@@ -142,14 +142,15 @@ impl Upstream {
                 *response.body_mut() = full(&bytes.len().to_string());
             }
             "/drip" => {
-                // Ten frames, 50 ms apart.
+                // Ten frames, 50 ms apart, or ten times that.
+                let pause = if request.uri().query() == Some("slowly") { 500 } else { 50 };
                 let (mut sender, body) = Channel::new(1);
                 tokio::spawn(async move {
                     for number in 0..10 {
                         if sender.send_data(Bytes::from(format!("frame {number}\n"))).await.is_err() {
                             return;
                         }
-                        tokio::time::sleep(Duration::from_millis(50)).await;
+                        tokio::time::sleep(Duration::from_millis(pause)).await;
                     }
                 });
                 *response.body_mut() = body.boxed();

@@ -23,7 +23,7 @@ use spool::{Position, Reader};
 use std::{
     net::SocketAddr,
     path::Path,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
@@ -31,6 +31,9 @@ use uuid::Uuid;
 
 pub const PEPPER: [u8; 32] = [3; 32];
 pub const TRY_KEY: [u8; 32] = [4; 32];
+
+/// How long a test waits for what must come; it only ends what never does.
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 pub struct World {
     pub upstream: Upstream,
@@ -81,6 +84,8 @@ impl World {
             Spool::at(spool.path()),
         );
         config.cores = 2;
+        // A machine that runs many tests at once is late, and no test is about that.
+        config.late = Duration::from_secs(3_600);
         change(&mut directory, &mut config);
         let snapshots = gateway::directory(compile(&directory));
         let exchange = InProcess::default();
@@ -129,6 +134,16 @@ impl World {
         events_once_in(self.spool.path(), count).await
     }
 
+    /// Waits until that many requests have come to the upstream.
+    pub async fn forwarded(&self, count: usize) {
+        until("the request at the upstream", || self.upstream.seen().len() >= count).await;
+    }
+
+    /// Waits until that many hanging requests were given up at the upstream.
+    pub async fn cancelled(&self, count: usize) {
+        until("the end of the work at the upstream", || self.upstream.cancelled.load(Ordering::SeqCst) >= count).await;
+    }
+
     pub fn partner(&self) -> PartnerId {
         PartnerId(Uuid::from_u128(1))
     }
@@ -168,12 +183,21 @@ pub fn quota(terms: &mut PlanTerms, units: u64, beyond: Beyond) {
     terms.quota = Some(Quota { units, beyond });
 }
 
+/// Waits until it is so; `what` says what never came.
+pub async fn until(what: &str, mut so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !so() {
+        assert!(began.elapsed() < PATIENCE, "{what}: never");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// What a gateway's spool holds once it holds that many.
 pub async fn events_once_in(dir: &Path, count: usize) -> Vec<UsageEvent> {
     let began = Instant::now();
     loop {
         let events = events(dir);
-        if events.len() >= count || began.elapsed() > Duration::from_secs(5) {
+        if events.len() >= count || began.elapsed() > PATIENCE {
             assert_eq!(events.len(), count, "{events:#?}");
             return events;
         }
@@ -312,7 +336,8 @@ fn product(number: u128, code: &str, route: &str, upstream_url: &str, visibility
         name: code.to_owned(),
         route: route.to_owned(),
         upstream_url: upstream_url.to_owned(),
-        timeout_ms: 500,
+        // Longer than any pause of a busy machine. A test of the timeout sets a shorter one.
+        timeout_ms: 60_000,
         visibility,
         invited: Vec::new(),
         policy: Default::default(),

@@ -1,4 +1,4 @@
-//! The signed marks of usage logs: kept for good, so that nobody changes a log and its marks together unseen.
+//! The signed marks of usage logs: kept as long as events are, so that nobody changes a log and its marks together unseen.
 
 use super::signed;
 use crate::{Store, StoreError, pool::in_time, row::ReadRow as _, time::Ts};

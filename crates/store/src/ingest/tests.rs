@@ -145,7 +145,7 @@ async fn giving_up_on_the_answer_does_not_break_the_connection() {
         store.ping().await.expect("answers");
     }
     let mut settled = counts(&store).await;
-    for _ in 0..100 {
+    for _ in 0..3_000 {
         if settled == (100, 100) {
             break;
         }
@@ -172,7 +172,7 @@ async fn behind_a_postgres_that_does_not_answer_a_try_ends_in_time_and_holds_no_
     assert!(matches!(outcome, Err(IngestError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
     // The only connection there is serves again, while the row is still held.
     store.ping().await.expect("answers");
-    assert!(began.elapsed() < Duration::from_secs(4), "{:?}", began.elapsed());
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
     held.rollback().await.expect("let go");
     assert_eq!(counts(&test).await, (0, 0));
 }

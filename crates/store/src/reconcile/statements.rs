@@ -6,7 +6,7 @@ use super::Kind;
 /// Open findings of these kinds whose numbers a run over that range compares: the others stay as they are.
 ///
 /// - `gateway`: of lanes of which all is stored that any life of the node has told.
-/// - `sequence`: where an earlier event of the lane is in the range, to which the number is compared.
+/// - `sequence`: where an earlier event of the lane is in the range, to which the number is compared; and what nobody handed over.
 /// - `daily`: of days that lie wholly in the range and wait for nothing.
 pub(super) const COMPARED_FINDINGS: &str =
     "select f.kind, f.partner_id, f.hour, f.meter, f.node, f.lane, f.place, f.expected::text, f.actual::text
@@ -16,7 +16,7 @@ pub(super) const COMPARED_FINDINGS: &str =
              select bool_and(coalesce(p.sequence, 0) >= t.through_sequence) from gateway_tally_lanes t
              left join spool_positions p on p.node = t.node and p.lane = t.lane
              where t.node = f.node and t.lane = f.lane)
-         when 'sequence' then exists (
+         when 'sequence' then f.place like '%handed over' or exists (
              select from usage_upkeep, usage_events e where e.node = f.node and e.lane = f.lane
                  and e.at >= greatest($1, live_from, test_from) and e.at >= $1 and e.at < f.hour)
          when 'daily' then f.hour + interval '24 hours' <= $2 and not exists (
@@ -52,7 +52,8 @@ pub(super) const fn of(kind: Kind) -> &'static str {
 
 /// Only lanes of which all is stored that they have told: the others are compared a moment later. Two lives of a node may have
 /// given the same numbers, where a loss of power took some back.
-const GATEWAY: &str = concat!(
+macro_rules! gateway {
+    ($told:literal, $stored:literal) => { concat!(
     "with lanes as materialized (
          select t.node, t.epoch, t.lane, t.first_sequence, t.through_sequence from gateway_tally_lanes t
          join spool_positions p on p.node = t.node and p.lane = t.lane
@@ -60,15 +61,17 @@ const GATEWAY: &str = concat!(
      ), told as (
          select g.partner_id, g.hour, g.node, g.lane, sum(g.calls)::bigint as calls, sum(g.units)::bigint as units
          from usage_upkeep, gateway_tallies g join lanes l on l.node = g.node and l.epoch = g.epoch and l.lane = g.lane
-         where g.hour >= $1 and g.hour < $2 and g.hour >= case g.environment when 'live' then live_from else test_from end
-         group by 1, 2, 3, 4
+         where g.hour >= $1 and g.hour < $2 and g.hour >= case g.environment when 'live' then live_from else test_from end",
+    $told,
+    " group by 1, 2, 3, 4
      ), stored as (
          select e.partner_id, date_trunc('hour', e.at, 'UTC') as hour, e.node, e.lane, count(*) as calls,
              sum(e.units)::bigint as units
          from usage_upkeep, usage_events e join lanes l on l.node = e.node and l.epoch = e.epoch and l.lane = e.lane
              and e.sequence >= l.first_sequence and e.sequence < l.through_sequence
-         where e.at >= $1 and e.at < $2 and e.at >= case e.environment when 'live' then live_from else test_from end
-         group by 1, 2, 3, 4
+         where e.at >= $1 and e.at < $2 and e.at >= case e.environment when 'live' then live_from else test_from end",
+    $stored,
+    " group by 1, 2, 3, 4
      ), compared as (
          select partner_id, hour, node, lane, coalesce(told.calls, 0) as told_calls, coalesce(stored.calls, 0) as stored_calls,
              coalesce(told.units, 0) as told_units, coalesce(stored.units, 0) as stored_units
@@ -79,20 +82,34 @@ const GATEWAY: &str = concat!(
          from compared where told_calls <> stored_calls or told_units <> stored_units
      )",
     answer!("2")
-);
+    ) };
+}
+const GATEWAY: &str = gateway!("", "");
 
-/// What others told us has numbers of each partner's own, and corrections have their own.
+/// What others told us has numbers of each partner's own, and corrections have their own. A call is recorded when it ends, and none
+/// takes a month: the numbers beside those of the range are not looked for beyond that. What is stored moves the lane's position in
+/// the same transaction, so that an event without one, or beyond it, is nobody's.
 const SEQUENCE: &str = concat!(
     "with bounds as materialized (
          select node, lane, min(sequence) as first, max(sequence) as last from usage_upkeep, usage_events
-         where at >= greatest($1, live_from, test_from) and at < $2 and kind = 0 group by node, lane
+         where at >= greatest($1, live_from, test_from) and at < $2 and kind = 0 and node <> 'outside' group by node, lane
      ), seen as (
          select b.node, b.lane, e.partner_id, e.at, e.sequence,
              lag(e.sequence) over (partition by b.node, b.lane order by e.sequence) as before
          from bounds b cross join lateral (
              select partner_id, at, sequence from usage_events e
-             where e.node = b.node and e.lane = b.lane and e.sequence between b.first and b.last offset 0
+             where e.node = b.node and e.lane = b.lane and e.sequence between b.first and b.last
+                 and e.at >= $1 - interval '31 days' and e.at < $2 + interval '31 days' offset 0
          ) e
+     ), strangers as (
+         select b.node, b.lane, e.partner_id, date_trunc('hour', e.at, 'UTC') as hour, min(e.sequence) as first,
+             max(e.sequence) as last, count(*) as records
+         from usage_upkeep, bounds b left join spool_positions p on p.node = b.node and p.lane = b.lane
+         cross join lateral (
+             select partner_id, at, sequence from usage_events e where e.node = b.node and e.lane = b.lane
+                 and e.at >= greatest($1, live_from, test_from) and e.at < $2 and e.sequence >= coalesce(p.sequence, 0)
+         ) e
+         where p.sequence is null or b.last >= p.sequence group by 1, 2, 3, 4
      ), compared as (
          select * from seen where before is not null
      ), steps as (
@@ -110,11 +127,15 @@ const SEQUENCE: &str = concat!(
              array[case when sequence = before then 1 else missing end]::text[] as expected,
              array[case when sequence = before then count(*) + 1 else 0 end]::text[] as actual
          from steps where sequence = before or missing > 0 group by partner_id, at, node, lane, sequence, before, missing
+         union all
+         select partner_id, hour, node, lane, format('records %s to %s, which no gateway has handed over', first, last),
+             array['records'], array['0'], array[records]::text[] from strangers
      )",
     answer!("1")
 );
 
-const HOURLY: &str = concat!(
+macro_rules! hourly {
+    ($of:literal) => { concat!(
     "with events as (
          select partner_id, date_trunc('hour', at, 'UTC') as hour, environment,
              coalesce(product_id, '00000000-0000-0000-0000-000000000000') as product_id,
@@ -123,15 +144,17 @@ const HOURLY: &str = concat!(
              (status / 100)::smallint as status_class, sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in,
              sum(bytes_out) as bytes_out, sum(duration_us) as duration_us
          from usage_upkeep, usage_events
-         where at >= greatest($1, hourly_from) and at < $2 and at >= case environment when 'live' then live_from else test_from end
-         group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+         where at >= greatest($1, hourly_from) and at < $2 and at >= case environment when 'live' then live_from else test_from end",
+    $of,
+    " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), rolled_up as (
          select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
              sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
              sum(duration_us) as duration_us, sum((select sum(slot) from unnest(durations) as slots (slot))) as durations
          from usage_upkeep, usage_hourly
-         where hour >= greatest($1, hourly_from) and hour < $2 and hour >= case environment when 'live' then live_from else test_from end
-         group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+         where hour >= greatest($1, hourly_from) and hour < $2 and hour >= case environment when 'live' then live_from else test_from end",
+    $of,
+    " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), compared as (
          select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
              array[coalesce(e.calls, 0), coalesce(e.units, 0), coalesce(e.bytes_in, 0), coalesce(e.bytes_out, 0),
@@ -149,17 +172,22 @@ const HOURLY: &str = concat!(
          from compared where expected <> actual
      )",
     answer!("6")
-);
+    ) };
+}
+const HOURLY: &str = hourly!("");
 
 /// Whole days that are made, and of which no hour has changed since: by all dimensions, by operation, and the brief hours.
-const DAILY: &str = concat!(
+macro_rules! daily {
+    ($of:literal) => { concat!(
     "with days as (
          select date_trunc('day', $1 + interval '1 day' - interval '1 microsecond', 'UTC') as first,
              least(date_trunc('day', $2, 'UTC'), made_before) as past, greatest(hourly_from, daily_from) as kept
          from usage_upkeep
      ), hours as (
          select h.*, (h.hour at time zone 'UTC')::date as day
-         from days, usage_hourly h where h.hour >= first and h.hour < past and h.hour >= kept
+         from days, usage_hourly h where h.hour >= first and h.hour < past and h.hour >= kept",
+    $of,
+    "
      ), both_sides as (
          select partner_id, day::timestamp at time zone 'UTC' as hour, environment, product_id, operation_id, app_id, key_id,
              team_id, member_id, plan_version_id, outcome, status_class, sum(calls) as calls, sum(units) as units,
@@ -170,7 +198,9 @@ const DAILY: &str = concat!(
          select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, app_id, key_id, team_id,
              member_id, plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, false
          from days, usage_daily d where d.day >= (first at time zone 'UTC')::date and d.day < (past at time zone 'UTC')::date
-             and d.day >= (kept at time zone 'UTC')::date
+             and d.day >= (kept at time zone 'UTC')::date",
+    $of,
+    "
          union all
          select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, null, null, null, null, null,
              outcome, status_class, sum(calls), sum(units), sum(bytes_in), sum(bytes_out), sum(duration_us), true
@@ -179,7 +209,9 @@ const DAILY: &str = concat!(
          select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, null, null, null, null, null,
              outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, false
          from days, usage_operation_daily d where d.day >= (first at time zone 'UTC')::date
-             and d.day < (past at time zone 'UTC')::date and d.day >= (kept at time zone 'UTC')::date
+             and d.day < (past at time zone 'UTC')::date and d.day >= (kept at time zone 'UTC')::date",
+    $of,
+    "
          union all
          select partner_id, hour, environment, product_id, null, null, null, null, null, null, outcome, status_class, sum(calls),
              sum(units), sum(bytes_in), sum(bytes_out), sum(duration_us), true
@@ -187,7 +219,9 @@ const DAILY: &str = concat!(
          union all
          select partner_id, hour, environment, product_id, null, null, null, null, null, null, outcome, status_class, calls, units,
              bytes_in, bytes_out, duration_us, false
-         from days, usage_brief b where b.hour >= first and b.hour < past and b.hour >= kept
+         from days, usage_brief b where b.hour >= first and b.hour < past and b.hour >= kept",
+    $of,
+    "
      ), compared as (
          select partner_id, hour, concat(environment, ', product ', product_id, ', operation ' || operation_id,
                  ', app ' || app_id, ', key ' || key_id, ', team ' || team_id, ', member ' || member_id,
@@ -210,7 +244,16 @@ const DAILY: &str = concat!(
          from compared where expected <> actual
      )",
     answer!("5")
-);
+    ) };
+}
+const DAILY: &str = daily!("");
+
+/// The same of the partner `$3` alone: what an invoice is made from.
+pub(super) const OF_PARTNER: [(Kind, &str); 3] = [
+    (Kind::Gateway, gateway!(" and g.partner_id = $3", " and e.partner_id = $3")),
+    (Kind::Hourly, hourly!(" and partner_id = $3")),
+    (Kind::Daily, daily!(" and partner_id = $3")),
+];
 
 const METERS: &str = concat!(
     "with said as (

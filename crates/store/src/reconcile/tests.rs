@@ -367,3 +367,23 @@ async fn a_meter_that_is_changed_is_found_by_its_name() {
         assert!(done.findings.iter().all(|found| found.partner == Some(partner()) && found.hour == at(HOUR)));
     }
 }
+
+#[tokio::test]
+async fn events_of_a_node_that_handed_nothing_over_are_found_and_are_no_finding_once_they_are_gone() {
+    for (ghost, place) in [
+        (r#"{"node": "ghost"}"#, "records 20 to 20, which no gateway has handed over"),
+        (r#"{"sequence": 45}"#, "records 45 to 45, which no gateway has handed over"),
+    ] {
+        let store = filled().await;
+        let put_in = "insert into usage_events select (jsonb_populate_record(e, $1::jsonb)).* from usage_events e where sequence = 20";
+        sqlx::query("set session_replication_role = replica").execute(store.pool()).await.expect("triggers are off");
+        sqlx::query(put_in).bind(ghost).execute(store.pool()).await.expect("put in");
+        let found: Vec<_> = findings(&store).await.into_iter().filter(|found| found.0 == Kind::Sequence).collect();
+        let whose = (Kind::Sequence, Some(partner()), HOUR.to_owned(), "records 0 -> 1".to_owned(), place.to_owned());
+        assert!(found.contains(&whose), "{found:?}");
+        let take_out = "delete from usage_events where node = 'ghost' or sequence = 45";
+        assert_eq!(sqlx::query(take_out).execute(store.pool()).await.expect("taken out").rows_affected(), 1);
+        assert_eq!(findings(&store).await, []);
+        assert_eq!(store.all_open_findings(10).await.expect("asked"), []);
+    }
+}

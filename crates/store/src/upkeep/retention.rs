@@ -27,6 +27,8 @@ pub struct Dropped {
     pub partitions: u64,
     /// Raw events that were deleted one by one.
     pub events: u64,
+    /// Seals whose events are gone.
+    pub seals: u64,
     /// Usage whose time is over stays because a billing period that begins there is not closed.
     pub held_by: Option<Timestamp>,
 }
@@ -51,6 +53,7 @@ impl Store {
             dropped.held_by = needed;
         }
         self.drop_events(bounds, &mut dropped).await?;
+        self.drop_seals(&mut dropped).await?;
         self.drop_hours(bounds, &mut dropped).await?;
         self.drop_days(bounds, &mut dropped).await?;
         Ok(dropped)
@@ -116,6 +119,24 @@ impl Store {
             tx.commit().await?;
             dropped.events += gone;
         }
+        Ok(())
+    }
+
+    /// A call is sealed soon after it is recorded, and that is when it ends: two days after its events' time a seal has none left.
+    async fn drop_seals(&self, dropped: &mut Dropped) -> Result<(), StoreError> {
+        let Some((mut tx, _)) = self.begin_alone().await? else { return Ok(()) };
+        dropped.seals += sqlx::query(
+            "with gone as materialized (
+                 select s.node, s.lane, s.past_sequence, max(s.past_sequence) over (partition by s.node, s.lane) as last
+                 from usage_upkeep, spool_seals s where s.sealed_at < least(live_from, test_from) - interval '48 hours'
+             )
+             delete from spool_seals s using gone g
+             where s.node = g.node and s.lane = g.lane and s.past_sequence = g.past_sequence and g.past_sequence < g.last",
+        )
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        tx.commit().await?;
         Ok(())
     }
 

@@ -263,7 +263,7 @@ macro_rules! usage {
                  select part, ", id_of!("$22"), " as id_1, ", code_of!("$22"), " as code_1, ",
             id_of!("$23"), " as id_2, ", code_of!("$23"), " as code_2, ", sums!(), "
                  from used group by part, id_1, code_1, id_2, code_2
-                 order by part, calls desc, id_1, code_1, id_2, code_2 limit $24
+                 order by part, calls desc, id_1, code_1, id_2, code_2 limit $24 offset $25
              ) as grouped order by part, calls desc, id_1, code_1, id_2, code_2"
         )
     };
@@ -278,7 +278,7 @@ impl Store {
     /// # Errors
     /// The time zone is not known, there are more than two dimensions, or the answer would be too long.
     pub async fn usage(&self, partner: PartnerId, query: &UsageQuery<'_>) -> Result<UsageAnswer, StoreError> {
-        self.ask_for_usage(OF_ONE, Some(partner), query).await
+        whole(self.ask_for_usage(Some(partner), query, 0, MOST_ROWS + 1).await?)
     }
 
     /// What all partners used. Of apps, keys, teams and members only the identifiers are told.
@@ -286,15 +286,31 @@ impl Store {
     /// # Errors
     /// As of [`Self::usage`].
     pub async fn all_partners_usage_by(&self, query: &UsageQuery<'_>) -> Result<UsageAnswer, StoreError> {
-        self.ask_for_usage(OF_ALL, None, query).await
+        whole(self.ask_for_usage(None, query, 0, MOST_ROWS + 1).await?)
+    }
+
+    /// The same without an end: the rows behind so many, of one partner or of all, those with most calls first, and how many were
+    /// read. Where that is [`MOST_ROWS`] there may be more behind them. What is used meanwhile may move rows from page to page.
+    ///
+    /// # Errors
+    /// As of [`Self::usage`], but for the length.
+    pub async fn usage_page(
+        &self,
+        partner: Option<PartnerId>,
+        query: &UsageQuery<'_>,
+        behind: usize,
+    ) -> Result<(UsageAnswer, usize), StoreError> {
+        self.ask_for_usage(partner, query, behind, MOST_ROWS).await
     }
 
     async fn ask_for_usage(
         &self,
-        statement: &'static str,
         partner: Option<PartnerId>,
         query: &UsageQuery<'_>,
-    ) -> Result<UsageAnswer, StoreError> {
+        behind: usize,
+        most: usize,
+    ) -> Result<(UsageAnswer, usize), StoreError> {
+        let statement = if partner.is_some() { OF_ONE } else { OF_ALL };
         let [first, second] = match *query.by {
             [] => [None, None],
             [one] => [Some(one), None],
@@ -306,18 +322,23 @@ impl Store {
         let rows = used(statement, partner, Ranges::new(&windows), &query.filter, detail)
             .bind(first.map(Dimension::code))
             .bind(second.map(Dimension::code))
-            .bind(MOST_ROWS as i64 + 1)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX))
+            .bind(i64::try_from(behind).unwrap_or(i64::MAX))
             .fetch_all(self.pool())
             .await?;
-        if rows.len() > MOST_ROWS {
-            return Err(StoreError::invalid(
-                "by",
-                "The answer would be too long: ask for a shorter range or filter it",
-            ));
-        }
+        let read_rows = rows.len();
         let rows = rows.iter().map(|row| read(row, first, second)).collect::<Result<Vec<_>, _>>()?;
-        Ok(UsageAnswer { windows, rows: rows.into_iter().filter(|row| row.totals.calls > 0).collect() })
+        let rows = rows.into_iter().filter(|row| row.totals.calls > 0).collect();
+        Ok((UsageAnswer { windows, rows }, read_rows))
     }
+}
+
+/// The answer, where it is all there is.
+fn whole((answer, rows): (UsageAnswer, usize)) -> Result<UsageAnswer, StoreError> {
+    if rows > MOST_ROWS {
+        return Err(StoreError::invalid("by", "The answer would be too long: ask for a shorter range or filter it"));
+    }
+    Ok(answer)
 }
 
 pub(super) fn windows(query: &UsageQuery<'_>) -> Result<Vec<Period>, StoreError> {

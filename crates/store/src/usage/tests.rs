@@ -370,3 +370,25 @@ fn percentiles_lie_in_their_slot() {
     assert!((10_000..=20_000).contains(&latency.p50_us), "{latency:?}");
     assert_eq!(totals.percentile(100), Some(5_000_000), "the last slot answers with its beginning");
 }
+
+#[tokio::test]
+async fn a_breakdown_may_be_as_long_as_it_likes_and_adds_up_to_the_total() {
+    let store = test_db::store().await;
+    let hour = at("2026-03-01T10:00:00Z");
+    take_in(&store, "a", vec![event(hour, "r")]).await;
+    let more =
+        "insert into usage_hourly select (jsonb_populate_record(h, jsonb_build_object('key_id', gen_random_uuid()))).*
+        from usage_hourly h, generate_series(1, 20499)";
+    sqlx::query(more).execute(store.pool()).await.expect("put in");
+    let range = Period { start: at("2026-03-01T00:00:00Z"), end: at("2026-03-02T00:00:00Z") };
+    let everything = UsageFilter::EVERYTHING;
+    let slices = store.usage_by(partner(), Dimension::Key, range, &everything).await.expect("slices");
+    assert_eq!(slices.len(), 20_500);
+    let ids: std::collections::HashSet<_> = slices.iter().map(|slice| slice.id).collect();
+    assert_eq!(ids.len(), 20_500, "each once");
+    let totals = store.usage_totals(partner(), range, &everything).await.expect("totals");
+    assert_eq!(slices.iter().map(|slice| slice.totals.units).sum::<u64>(), totals.units);
+    let query = UsageQuery { by: &[Dimension::Key], ..UsageQuery::whole(range, everything) };
+    let refused = store.usage(partner(), &query).await;
+    assert!(matches!(refused, Err(crate::StoreError::Invalid { .. })), "{refused:?}");
+}

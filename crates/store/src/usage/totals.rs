@@ -1,6 +1,6 @@
 //! Totals of a range, broken down by one dimension, or day by day.
 
-use super::{Dimension, Totals, UsageFilter, UsageQuery, Window};
+use super::{Dimension, MOST_ROWS, Totals, UsageFilter, UsageQuery, Window};
 use crate::{Store, StoreError};
 use domain::{
     id::PartnerId,
@@ -44,12 +44,19 @@ impl Store {
         filter: &UsageFilter,
     ) -> Result<Vec<Slice>, StoreError> {
         let query = UsageQuery { by: &[dimension], ..UsageQuery::whole(range, *filter) };
-        let slices = self.usage(partner, &query).await?.rows.into_iter().map(|row| {
-            let group = row.groups.into_iter().next().unwrap_or_default();
-            let product = if dimension == Dimension::Operation { group.code } else { String::new() };
-            Slice { id: group.id, name: group.name, product, totals: row.totals }
-        });
-        Ok(slices.collect())
+        let (mut slices, mut behind) = (Vec::new(), 0);
+        loop {
+            let (answer, rows) = self.usage_page(Some(partner), &query, behind).await?;
+            slices.extend(answer.rows.into_iter().map(|row| {
+                let group = row.groups.into_iter().next().unwrap_or_default();
+                let product = if dimension == Dimension::Operation { group.code } else { String::new() };
+                Slice { id: group.id, name: group.name, product, totals: row.totals }
+            }));
+            behind += rows;
+            if rows < MOST_ROWS {
+                return Ok(slices);
+            }
+        }
     }
 
     /// Day by day in the time zone (IANA name), each with its local midnight; days without a call are there with zeros.

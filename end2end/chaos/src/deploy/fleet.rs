@@ -2,7 +2,7 @@
 
 use crate::{
     Trouble,
-    world::{free_port, get_status, get_text, postgres, psql, serve, write_document},
+    world::{BACKLOG, free_port, get_status, get_text, has_backlog, postgres, psql, serve, write_document},
 };
 use serde_json::Value;
 use std::{
@@ -159,10 +159,19 @@ impl Fleet {
         psql(&socket, &port, statement)
     }
 
+    /// Whether a gateway says that usage waits, for so long as that is to be waited for.
+    async fn has_backlog(&self, since: Instant) -> bool {
+        let mut waits = false;
+        for (_, admin) in self.gateways() {
+            waits |= has_backlog(admin).await;
+        }
+        waits && since.elapsed() < BACKLOG
+    }
+
     /// How often each id of the clients is in Postgres, once no more events arrive.
     pub async fn metered(&self) -> Result<HashMap<String, u32>, Trouble> {
         let (mut last, mut since, began) = (String::new(), Instant::now(), Instant::now());
-        while since.elapsed() < Duration::from_secs(2) {
+        while since.elapsed() < Duration::from_secs(2) || self.has_backlog(began).await {
             let count = self.psql("select count(*) from usage_events")?;
             if count != last {
                 (last, since) = (count, Instant::now());

@@ -13,7 +13,7 @@ use crate::{
     upstream::Upstream,
     world::{Random, get_text, seed_of_now},
 };
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// Of so many syncs one fails, and the one after it.
@@ -52,6 +52,12 @@ async fn trial(disk: &Disk, random: &mut Random) -> Result<(bool, Comparison), T
     cluster.postgres().stop()?;
     let load = Paced::start(&Pace::on(&cluster, disk.calls, disk.connections, "broken")?);
     sleep(Duration::from_millis(disk.seconds * 1_000 + random.below(500))).await;
+    // A slow machine takes longer until enough has gone wrong.
+    let began = Instant::now();
+    let enough = |faults: &Faults| faults.failed_syncs + faults.lies > 5 && (disk.control || faults.failed_writes > 0);
+    while began.elapsed() < Duration::from_secs(30) && !shim.faults().is_ok_and(|faults| enough(&faults)) {
+        sleep(Duration::from_millis(250)).await;
+    }
     cluster.kill(0)?;
     let broken = load.stop().await;
 

@@ -18,7 +18,7 @@ use tokio::{
 };
 
 /// Longest wait for an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two calls of a connection.
 const PAUSE: Duration = Duration::from_millis(4);
 /// The same before Postgres goes away: slow enough that a block is not most of the quota.

@@ -21,7 +21,7 @@ const AFTER_BREAK: Duration = Duration::from_millis(100);
 /// Before one is sent again that could not be taken.
 const AFTER_REFUSAL: Duration = Duration::from_millis(500);
 /// Longest wait for a key to be no longer in flight, once the race is over.
-const SETTLING: Duration = Duration::from_secs(10);
+const SETTLING: Duration = Duration::from_secs(60);
 
 /// Which request is the next one: some keys at a time, turn by turn.
 #[derive(Debug, Clone, Copy)]

@@ -168,7 +168,9 @@ async fn what_a_silent_gateway_has_not_handed_over_is_never_a_plain_zero_in_any_
 async fn an_app_is_put_into_a_team_and_out_of_it() {
     let app = TestApp::start().await;
     let (world, other) = (World::new(&app.store).await, World::named(&app.store, "other").await);
-    let token = app.token(Some(world.partner), &[Scope::KeysRead, Scope::KeysWrite]).await;
+    let developers = app.token(Some(world.partner), &[Scope::KeysRead, Scope::KeysWrite]).await;
+    assert_eq!(app.post(&developers, "/api/teams", json!({ "name": "Payments" })).await.status, 403);
+    let token = app.token(Some(world.partner), &[Scope::KeysRead, Scope::TeamsWrite]).await;
     let team = app.post(&token, "/api/teams", json!({ "name": "Payments" })).await;
     assert_eq!(team.status, 201, "{}", team.text);
     let team = team.json()["id"].as_str().expect("an id").to_owned();

@@ -27,8 +27,9 @@ pub struct Rows<'a> {
     pub spool: Option<(&'a Path, String)>,
     /// Seals made within it have their events looked at.
     pub within: Period,
-    /// From when on events are kept.
-    pub whole_from: Timestamp,
+    /// From when on events of live keys are kept, and of test keys.
+    pub live_from: Timestamp,
+    pub test_from: Timestamp,
 }
 
 /// One lane of one node.
@@ -42,6 +43,12 @@ struct Lane<'a> {
     records: u64,
     /// Records of which Postgres does not have all that was sealed, and says so: gaps, and events of before version 2.
     unknown: u64,
+    /// Records that retention let go, and that can be neither right nor wrong.
+    let_go: u64,
+    /// The life of the gateway that made the first seal. Only what lies before it says of no life that it was written in it.
+    first_epoch: Option<u64>,
+    /// Whether a record was seen that names its life: none that names none comes behind it.
+    has_lives: bool,
     faults: Vec<String>,
 }
 
@@ -57,10 +64,28 @@ impl Rows<'_> {
         Ok(faults)
     }
 
+    /// Whether all events of a seal are there, where events are kept from that instant on.
+    fn is_kept(&self, sealed_at: Timestamp, from: Timestamp) -> bool {
+        sealed_at >= from.saturating_add(LATELY).unwrap_or(Timestamp::MAX)
+    }
+
     async fn look<'b>(&'b self, node: &'b str, lane: u16) -> Result<Lane<'b>, CommandError> {
         let gaps = self.store.usage_gaps(node, lane).await?;
         let faults = Vec::new();
-        let mut looked = Lane { rows: self, node, lane, gaps, last: None, seals: 0, records: 0, unknown: 0, faults };
+        let mut looked = Lane {
+            rows: self,
+            node,
+            lane,
+            gaps,
+            last: None,
+            seals: 0,
+            records: 0,
+            unknown: 0,
+            let_go: 0,
+            first_epoch: None,
+            has_lives: false,
+            faults,
+        };
         looked.look().await?;
         Ok(looked)
     }
@@ -68,8 +93,11 @@ impl Rows<'_> {
 
 impl Lane<'_> {
     fn tell(&self) {
-        let Self { node, lane, seals, records, unknown, faults, .. } = self;
-        let rest = if *unknown > 0 { format!("; {unknown} cannot be compared") } else { String::new() };
+        let Self { node, lane, seals, records, unknown, let_go, faults, .. } = self;
+        let mut rest = if *let_go > 0 { format!("; {let_go} were let go by retention") } else { String::new() };
+        if *unknown > 0 {
+            rest.push_str(&format!("; {unknown} cannot be compared"));
+        }
         match faults.len() {
             0 => println!("events of {node} lane {lane}: ok, {records} are as {seals} seals have them{rest}"),
             count => println!("events of {node} lane {lane}: {count} faults in {seals} seals{rest}"),
@@ -133,6 +161,13 @@ impl Lane<'_> {
         }
         let follows = match self.last {
             Some(last) => seal.previous == last.hash && seal.first >= last.past && seal.epoch >= last.epoch,
+            // The last of those that went with their events.
+            None if seal.first > 0
+                && !self.rows.is_kept(stored.sealed_at, self.rows.live_from.min(self.rows.test_from)) =>
+            {
+                self.let_go += seal.first;
+                true
+            }
             None => seal.previous == beginning(self.node, u32::from(self.lane)),
         };
         if !follows {
@@ -143,13 +178,13 @@ impl Lane<'_> {
             );
         }
         self.last = Some(seal);
+        self.first_epoch.get_or_insert(seal.epoch);
         Some(seal)
     }
 
     async fn events(&mut self, seal: &Seal, sealed_at: Timestamp) -> Result<(), CommandError> {
-        // The operator lets go of old events, and of test calls sooner than of others.
-        if sealed_at < self.rows.whole_from.saturating_add(LATELY).unwrap_or(Timestamp::MAX) {
-            self.unknown += seal.past - seal.first;
+        if !self.rows.is_kept(sealed_at, self.rows.live_from) {
+            self.let_go += seal.past - seal.first;
             return Ok(());
         }
         let lately = Period { start: sealed_at - LATELY, end: sealed_at + LATELY };
@@ -159,7 +194,7 @@ impl Lane<'_> {
             let most = u32::try_from(2 * (seal.past - seal.first)).unwrap_or(u32::MAX).max(16);
             let lane = (self.node, self.lane);
             events = self.rows.store.all_partners_events_of_lane(lane, within, seal.first..seal.past, most).await?;
-            if events.iter().any(|(_, event)| event.epoch == 0) {
+            if self.begins_before_lives(seal, &events) {
                 self.unknown += seal.past - seal.first;
                 return Ok(());
             }
@@ -168,13 +203,24 @@ impl Lane<'_> {
                 return Ok(());
             }
         }
-        self.name(seal, &events);
+        // Test calls are let go sooner than others.
+        self.name(seal, &events, !self.rows.is_kept(sealed_at, self.rows.test_from));
         Ok(())
     }
 
-    /// What is wrong among the events of a seal.
-    fn name(&mut self, seal: &Seal, events: &[(u64, UsageEvent)]) {
-        let before = self.faults.len();
+    /// Whether events of the seal are from before records said in which life of the gateway they were written. Nobody can make
+    /// their bytes again; only the first sealed life can have found any, and it wrote none behind its own.
+    fn begins_before_lives(&mut self, seal: &Seal, events: &[(u64, UsageEvent)]) -> bool {
+        let without = events.iter().take_while(|(_, event)| event.epoch == 0).count();
+        let rest_has_lives = events[without..].iter().all(|(_, event)| event.epoch != 0);
+        let may = !self.has_lives && rest_has_lives && self.first_epoch == Some(seal.epoch);
+        self.has_lives |= without < events.len();
+        without > 0 && may
+    }
+
+    /// What is wrong among the events of a seal, of which some may be gone because nobody keeps them so long.
+    fn name(&mut self, seal: &Seal, events: &[(u64, UsageEvent)], may_be_gone: bool) {
+        let (before, mut gone) = (self.faults.len(), 0);
         let mut times: HashMap<u64, u32> = HashMap::new();
         events.iter().for_each(|(sequence, _)| *times.entry(*sequence).or_default() += 1);
         let mut accounted = 0;
@@ -183,6 +229,7 @@ impl Lane<'_> {
                 Some(1) => {}
                 Some(more) => self.fault(sequence, sequence + 1, &format!("it is in Postgres {more} times")),
                 None if self.gaps.iter().any(|gap| gap.first <= sequence && sequence < gap.past) => accounted += 1,
+                None if may_be_gone => gone += 1,
                 None => self.fault(sequence, sequence + 1, "it was sealed and is not in Postgres"),
             }
         }
@@ -196,10 +243,14 @@ impl Lane<'_> {
                 self.fault(*sequence, sequence + 1, &what);
             }
         }
+        self.let_go += gone;
         if self.faults.len() > before {
             return;
         }
-        if accounted > 0 {
+        if gone > 0 {
+            // Without the others their hash cannot be made. Those that the log has, too, were compared with it.
+            self.unknown += seal.past - seal.first - gone;
+        } else if accounted > 0 {
             // What is missing is known to be; of the others nobody can say more without it.
             self.unknown += seal.past - seal.first;
         } else if compared < events.len() {

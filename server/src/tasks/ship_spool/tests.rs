@@ -105,10 +105,10 @@ async fn under_calls_without_a_pause_each_run_ends_and_says_until_when_all_is_st
         }
         lane
     });
-    let first = timeout(Duration::from_secs(5), shipper.ship()).await;
+    let first = timeout(Duration::from_secs(60), shipper.ship()).await;
     assert!(first.expect("a run ends").expect("shipped") >= 10);
     assert!(store.ingested_through().await.expect("an answer").is_some());
-    timeout(Duration::from_secs(5), shipper.ship()).await.expect("the next one too").expect("shipped");
+    timeout(Duration::from_secs(60), shipper.ship()).await.expect("the next one too").expect("shipped");
     stop.store(true, Ordering::Relaxed);
     drop(calls.join());
 }

@@ -12,6 +12,7 @@ use store::{
 use tempfile::TempDir;
 
 const NODE: &str = "node";
+const NEVER: Timestamp = Timestamp::UNIX_EPOCH;
 
 struct Sealed {
     store: TestStore,
@@ -58,7 +59,7 @@ impl Sealed {
         let keys = Verifier::new([self.key.public()]);
         let within = Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
         let spool = with_log.then(|| (self.folder.path(), NODE.to_owned()));
-        let rows = Rows { store: &self.store, keys: &keys, spool, within, whole_from: Timestamp::UNIX_EPOCH };
+        let rows = Rows { store: &self.store, keys: &keys, spool, within, live_from: NEVER, test_from: NEVER };
         let looked = rows.look(NODE, 0).await.expect("looked");
         assert_eq!(rows.verify().await.expect("looked"), looked.faults.len());
         (looked.faults.clone(), looked.records, looked.unknown)
@@ -117,11 +118,66 @@ async fn seals_that_are_gone_from_beside_the_log_or_are_others_than_were_copied_
     assert_eq!(faults, ["records 10 to 29: the seal beside the log is not the one that was copied to Postgres"]);
     let stranger = Verifier::new([[1; 32]]);
     let within = Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
-    let rows = Rows { store: &sealed.store, keys: &stranger, spool: None, within, whole_from: Timestamp::UNIX_EPOCH };
+    let rows = Rows { store: &sealed.store, keys: &stranger, spool: None, within, live_from: NEVER, test_from: NEVER };
     assert_eq!(rows.verify().await.expect("looked"), 3);
     // Events that were let go are not compared, and said to be so.
     let keys = Verifier::new([sealed.key.public()]);
-    let rows = Rows { store: &sealed.store, keys: &keys, spool: None, within, whole_from: Timestamp::now() };
+    let now = Timestamp::now();
+    let rows = Rows { store: &sealed.store, keys: &keys, spool: None, within, live_from: now, test_from: now };
     let looked = rows.look(NODE, 0).await.expect("looked");
-    assert_eq!((looked.records, looked.unknown, looked.faults.len()), (0, 30, 0));
+    assert_eq!((looked.records, looked.unknown, looked.let_go, looked.faults.len()), (0, 0, 30, 0));
+}
+
+#[tokio::test]
+async fn where_test_calls_were_let_go_the_others_are_looked_at_all_the_same() {
+    let sealed = sealed(|events| {
+        events.retain(|(sequence, _)| ![3, 4, 12].contains(sequence));
+        let changed = events.iter_mut().find(|(sequence, _)| *sequence == 14).expect("it is there");
+        changed.1.units += 1;
+        let twice = events.iter().find(|(sequence, _)| *sequence == 7).expect("it is there").clone();
+        events.push(twice);
+    })
+    .await;
+    let keys = Verifier::new([sealed.key.public()]);
+    let within = Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
+    let (live_from, test_from) = (NEVER, Timestamp::now());
+    let spool = Some((sealed.folder.path(), NODE.to_owned()));
+    let rows = Rows { store: &sealed.store, keys: &keys, spool, within, live_from, test_from };
+    let looked = rows.look(NODE, 0).await.expect("looked");
+    assert_eq!(looked.faults[0], "record 7: it is in Postgres 2 times");
+    assert!(looked.faults[1].starts_with("record 14: it was changed in Postgres"), "{:?}", looked.faults);
+    // The third seal has lost nothing, and is compared whole.
+    assert_eq!((looked.faults.len(), looked.let_go, looked.records), (2, 3, 10));
+}
+
+#[tokio::test]
+async fn an_event_that_names_no_life_of_its_gateway_is_compared_unless_it_lies_before_the_first() {
+    let sealed = sealed(|events| events[14].1.epoch = 0).await;
+    let (faults, records, unknown) = sealed.look(true).await;
+    assert!(faults.len() == 1 && faults[0].starts_with("record 14: it was changed"), "{faults:?}");
+    assert_eq!((records, unknown), (20, 0));
+    // As a gateway that sealed nothing yet has left them.
+    let before = self::sealed(|events| events[..7].iter_mut().for_each(|(_, event)| event.epoch = 0)).await;
+    assert_eq!(before.look(false).await, (vec![], 20, 10));
+}
+
+#[tokio::test]
+async fn seals_go_with_their_events_and_the_rest_still_follow_one_another() {
+    let sealed = sealed(|_| {}).await;
+    assert!(!sealed.store.delete_first_seals().await, "their events are there");
+    sealed.store.let_go_of_all_events().await;
+    let kept = store::Kept { live: None, test: None, hourly: None, daily: None };
+    let dropped = sealed.store.drop_old_usage(&kept, Timestamp::now()).await.expect("dropped");
+    assert_eq!(dropped.seals, 2);
+    let left = sealed.store.seals(NODE, 0, 0, 9).await.expect("seals");
+    assert_eq!(left.iter().map(|seal| seal.past).collect::<Vec<_>>(), [30]);
+    let keys = Verifier::new([sealed.key.public()]);
+    let within = Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
+    let (live_from, test_from) = sealed.store.events_kept_from().await.expect("asked");
+    let rows = Rows { store: &sealed.store, keys: &keys, spool: None, within, live_from, test_from };
+    let looked = rows.look(NODE, 0).await.expect("looked");
+    assert_eq!((looked.faults.len(), looked.let_go), (0, 30), "{:?}", looked.faults);
+    // Where events are kept, a first seal that follows nothing is one that somebody has cut off.
+    let rows = Rows { store: &sealed.store, keys: &keys, spool: None, within, live_from: NEVER, test_from: NEVER };
+    assert_eq!(rows.look(NODE, 0).await.expect("looked").faults.len(), 1);
 }
