@@ -62,6 +62,20 @@ where
     read(open(gateway, request).await).await
 }
 
+/// The status of such a call, and how often it had to be made. A machine that is too busy to bring units to a call within a second
+/// refuses it with 503, and whoever heard that asks again.
+pub async fn until_units_come(gateway: SocketAddr, path: &str, key: &str) -> (u16, usize) {
+    for calls in 1..1_000 {
+        let answer = send(gateway, request(Method::GET, path, key)).await;
+        if answer.status != 503 {
+            return (answer.status, calls);
+        }
+        assert_eq!(answer.code(), "allowance-unavailable");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    panic!("units never come");
+}
+
 /// A request with that key.
 pub fn request(method: Method, path: &str, key: &str) -> Request<Full<Bytes>> {
     request_with(method, path, key, &[], "")

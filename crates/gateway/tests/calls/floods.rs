@@ -18,7 +18,7 @@ const MAX_GROWTH: u64 = 64 << 20;
 
 /// Attacks on a fresh world, and looks at memory and at another caller before and after.
 async fn survives(attack: impl AsyncFnOnce(&World)) {
-    let world = World::with(|directory, config| {
+    let world = World::with(|_, config| {
         config.cores = 1;
     })
     .await;

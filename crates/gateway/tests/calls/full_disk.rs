@@ -59,7 +59,7 @@ fn log_bytes(spool: &Path) -> u64 {
 }
 
 async fn world() -> World {
-    World::with(|directory, config| {
+    World::with(|_, config| {
         config.cores = 1;
     })
     .await

@@ -127,8 +127,8 @@ async fn fails_and_is_left_alone(fault: Fault) {
         // Only those times are short that the fault is to run into.
         match fault {
             Fault::Hangs | Fault::TricklesHead => product.timeout_ms = 200,
-            Fault::HangsInBody => upstream.timeouts.idle_ms = Some(150),
-            Fault::Trickles => upstream.timeouts.total_ms = Some(600),
+            Fault::HangsInBody => upstream.timeouts.idle_ms = Some(1_000),
+            Fault::Trickles => upstream.timeouts.total_ms = Some(2_000),
             _ => {}
         }
     })
@@ -154,9 +154,9 @@ async fn fails_and_is_left_alone(fault: Fault) {
     let opened = Instant::now();
     // A gateway that is late is late each time; a machine that is busy is not.
     let longest = match fault {
-        Fault::Trickles => 600,
+        Fault::Trickles => 2_000,
         Fault::Hangs | Fault::TricklesHead => 200,
-        _ => 150,
+        _ => 1_000,
     };
     println!("{fault:?}: {quickest:?} of {longest} ms");
     assert!(quickest < Duration::from_millis(longest + 5_000), "{fault:?} took {quickest:?}");

@@ -256,7 +256,7 @@ async fn what_a_run_does_not_compare_it_does_not_resolve() {
     assert_eq!(findings(&store).await.len(), 1);
     sql(&store, "update gateway_tallies set units = units + 1 where hour = '2026-03-01T10:00:00Z'").await;
     sql(&store, "update spool_positions set sequence = sequence - 1").await;
-    assert_eq!(open_after(&store, whole).await, 1, "a lane behind");
+    assert_eq!(open_after(&store, whole).await, 2, "a lane behind, of which nobody handed over the last record");
     sql(&store, "update spool_positions set sequence = sequence + 1").await;
     assert_eq!(open_after(&store, whole).await, 0);
     // A gap at the beginning of a range.
@@ -383,7 +383,6 @@ async fn events_of_a_node_that_handed_nothing_over_are_found_and_are_no_finding_
         assert!(found.contains(&whose), "{found:?}");
         let take_out = "delete from usage_events where node = 'ghost' or sequence = 45";
         assert_eq!(sqlx::query(take_out).execute(store.pool()).await.expect("taken out").rows_affected(), 1);
-        assert_eq!(findings(&store).await, []);
-        assert_eq!(store.all_open_findings(10).await.expect("asked"), []);
+        assert_eq!(open_after(&store, ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")).await, 0);
     }
 }

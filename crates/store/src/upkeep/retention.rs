@@ -3,7 +3,7 @@
 //! Never what a bill still needs. A billing period that is not closed holds back raw events and roll-ups from its begin on,
 //! whatever was configured.
 
-use super::{Upkeep, alone, read_upkeep, storage::partitions, take_time};
+use super::{NEVER, Upkeep, alone, read_upkeep, storage::partitions, take_time};
 use crate::{Store, StoreError, ingest::days::midnight, row::ReadRow as _, time::Ts};
 use domain::key_text::Environment;
 use jiff::{SignedDuration, Timestamp, civil::Date, tz::TimeZone};
@@ -222,8 +222,9 @@ impl Bounds {
     fn new(kept: &Kept, needed: Option<Timestamp>, now: Timestamp) -> Self {
         let needed = needed.map_or(Timestamp::MAX, midnight);
         let back = |days: Option<u32>| {
-            let Some(days) = days else { return Timestamp::MIN };
-            midnight(now.checked_sub(SignedDuration::from_hours(i64::from(days) * 24)).unwrap_or(Timestamp::MIN))
+            // Not the first instant that there is: Postgres knows none so early.
+            let Some(days) = days else { return NEVER };
+            midnight(now.checked_sub(SignedDuration::from_hours(i64::from(days) * 24)).unwrap_or(NEVER)).max(NEVER)
         };
         let hourly = back(kept.hourly).min(needed);
         Self {
