@@ -116,7 +116,8 @@ impl Faulty {
                 Fault::Resets => stream.set_zero_linger().expect("an option"),
                 Fault::ResetsInBody => {
                     let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nhalf").await;
-                    sleep(Duration::from_millis(20)).await;
+                    // Long enough for a busy gateway to have passed the head on.
+                    sleep(Duration::from_millis(700)).await;
                     stream.set_zero_linger().expect("an option");
                 }
             }
