@@ -22,7 +22,8 @@ use std::{
 use store::{
     Store, StoreError,
     usage::{
-        Completeness, Dimension, Group, MOST_ROWS, Missing, Totals, UsageAnswer, UsageFilter, UsageQuery, UsageRow, Window,
+        Completeness, Dimension, Group, MOST_ROWS, Missing, Totals, UsageAnswer, UsageFilter, UsageQuery, UsageRow,
+        Window,
     },
 };
 use tokio::sync::mpsc;
