@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use store::{
     Actor, Closed,
-    outside::{Teller, Told},
+    outside::{AdjustmentFilter, Teller, Told},
 };
 use uuid::Uuid;
 
