@@ -136,8 +136,8 @@ async fn time(store: &TestStore, which: &str, partner: PartnerId) -> Duration {
             let began = Instant::now();
             store.usage(partner, &query).await.expect("an answer");
             let took = began.elapsed();
-            // The page asks the first three.
-            if place < 3 {
+            // The page asks these two, and sums its total from the days.
+            if matches!(place, 1 | 2) {
                 *round += took;
             }
             taken.push(took);
@@ -149,7 +149,7 @@ async fn time(store: &TestStore, which: &str, partner: PartnerId) -> Duration {
         );
     }
     let page = percentile(&mut whole, 95);
-    println!("    {:<22} p95 {:>9}   (goal at 10 million: 100 ms)", "the page's three", text(page));
+    println!("    {:<22} p95 {:>9}   (goal at 10 million: 100 ms)", "the page's two", text(page));
     page
 }
 

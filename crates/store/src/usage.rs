@@ -151,6 +151,26 @@ pub struct Latency {
     pub p99_us: u64,
 }
 
+impl std::iter::Sum for Totals {
+    fn sum<Parts: Iterator<Item = Self>>(parts: Parts) -> Self {
+        parts.fold(Self::default(), |mut sum, part| {
+            let Self { calls, served, refused, errors, server_errors, units, bytes_in, bytes_out, durations } = part;
+            sum.calls += calls;
+            sum.served += served;
+            sum.refused += refused;
+            sum.errors += errors;
+            sum.server_errors += server_errors;
+            sum.units += units;
+            sum.bytes_in += bytes_in;
+            sum.bytes_out += bytes_out;
+            for (slot, count) in sum.durations.iter_mut().zip(durations) {
+                *slot += count;
+            }
+            sum
+        })
+    }
+}
+
 impl Totals {
     /// `None` where nothing was served.
     pub fn latency(&self) -> Option<Latency> {
