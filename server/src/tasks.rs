@@ -108,12 +108,27 @@ impl Tasks {
         Run: Fn() -> Running + Send + 'static,
         Running: Future<Output = Result<(), TaskError>> + Send + 'static,
     {
+        self.every_at_leisure(name, period, longest(period), nudge, run);
+    }
+
+    /// The same for what may rightly take longer, as long as there is work: up to `longest`.
+    pub fn every_at_leisure<Run, Running>(
+        &mut self,
+        name: &'static str,
+        period: Duration,
+        longest: Duration,
+        nudge: Nudge,
+        run: Run,
+    ) where
+        Run: Fn() -> Running + Send + 'static,
+        Running: Future<Output = Result<(), TaskError>> + Send + 'static,
+    {
         let (mut stop, board) = (self.stop.clone(), self.board.clone());
         self.running.spawn(async move {
             while !stop.is_requested() {
                 // A task of its own: a panic ends this run only, and no transaction is cut off by the end.
                 let mut running = tokio::spawn(run());
-                let outcome = match timeout(longest(period), &mut running).await {
+                let outcome = match timeout(longest, &mut running).await {
                     Ok(outcome) => outcome.unwrap_or_else(|panic| Err(panic.into())),
                     Err(_) => {
                         running.abort();

@@ -18,7 +18,7 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use store::{
     Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store,
-    reconcile::Finding,
+    reconcile::{Compared, Finding},
     usage::{MeteredUnits, UsedUnits},
 };
 
@@ -82,14 +82,21 @@ async fn close_stretches(
             break;
         }
         // What was found earlier is known at once; else all of the stretch is compared, now that its last usage is there.
-        let mut doubt = store.doubt(subscription.partner, stretch.part).await?;
-        if doubt.is_none() {
-            doubt = store.compare_partner(subscription.partner, stretch.part, now).await?;
-        }
-        if let Some(finding) = doubt {
-            report.waiting += 1;
-            report.doubtful.push((subscription.partner, finding));
-            break;
+        let compared = match store.doubt(subscription.partner, stretch.part).await? {
+            Some(finding) => Compared::Differs(finding),
+            None => store.compare_partner(subscription.partner, stretch.part, now).await?,
+        };
+        match compared {
+            Compared::Agrees => {}
+            Compared::NotYet => {
+                report.waiting += 1;
+                break;
+            }
+            Compared::Differs(finding) => {
+                report.waiting += 1;
+                report.doubtful.push((subscription.partner, finding));
+                break;
+            }
         }
         let mark = store.outside_mark(subscription.partner).await?;
         let made = (invoice(store, &subscription, stretch).await?, mark);

@@ -35,7 +35,7 @@ pub(crate) async fn answer(
     connection: Rc<Connection>,
     request: Request<RequestBody>,
 ) -> Response<Reply> {
-    let (head, body) = request.into_parts();
+    let (mut head, body) = request.into_parts();
     let now = core.shared.clock.now();
     let request_id = core.request_ids.take(&head.headers, now);
     let trace = watch::begin(&core, &head.headers);
@@ -74,6 +74,9 @@ pub(crate) async fn answer(
         Err((refusal, caller)) => return refuse(&core, &draft, refusal, Some(&caller), reached, &standings),
     };
     let keyed = idempotency::concerns(target.operation().idempotency_key, &head.headers);
+    if target.operation().reads_json {
+        cost::ask_for_whole(&mut head.headers);
+    }
     // A call with a key has an answer of its own: it only tells the cache what it changed.
     let mut kept = cache::consult(&core, &target, &head, keyed || !body.is_end_stream());
     target.price = kept.price(&target);

@@ -15,7 +15,7 @@ use bytes::{Bytes, BytesMut};
 use domain::{policy, refusal::Code};
 use http::{
     HeaderMap, HeaderName, HeaderValue,
-    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE},
+    header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, IF_RANGE, RANGE},
 };
 use http_body::Body;
 use std::{collections::VecDeque, future::poll_fn, pin::Pin, time::Duration};
@@ -58,6 +58,12 @@ impl Cost {
     pub(crate) const fn is_json(&self) -> bool {
         matches!(self, Self::JsonField(_))
     }
+}
+
+/// A part of a body cannot be read, so none is asked for: else whoever asks for all but a byte would be measured for nothing.
+pub(crate) fn ask_for_whole(headers: &mut HeaderMap) {
+    headers.remove(RANGE);
+    headers.remove(IF_RANGE);
 }
 
 /// Asks for an answer whose body can be read.

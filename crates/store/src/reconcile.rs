@@ -20,12 +20,14 @@ pub use tallies::{ToldLane, ToldTally};
 use crate::{
     Actor, Store, StoreError,
     audit::{self, Entry},
+    ingest::days::midnight,
     row::ReadRow as _,
     time::Ts,
 };
 use domain::{id::PartnerId, period::Period};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use sqlx::Row as _;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -47,6 +49,16 @@ pub struct Reconciliation {
     pub compared: u64,
     /// Those that differ, in the order of what was compared.
     pub findings: Vec<Finding>,
+}
+
+/// What is known of a stretch of a partner's usage before it is billed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Compared {
+    Agrees,
+    /// The first finding that nobody has accepted.
+    Differs(Finding),
+    /// A gateway told more than is stored of it just now.
+    NotYet,
 }
 
 impl Store {
@@ -129,33 +141,39 @@ impl Store {
 
     /// Compares what the partner used in that time, with all that was stored until now; what is found is kept, and the first that
     /// was not accepted is given. An invoice is made after this and from the same numbers.
+    ///
+    /// Day by day, so that no statement takes long however much the partner used.
     pub async fn compare_partner(
         &self,
         partner: PartnerId,
         part: Period,
         now: Timestamp,
-    ) -> Result<Option<Finding>, StoreError> {
-        let range = whole_hours(part);
+    ) -> Result<Compared, StoreError> {
         let mut found = Vec::new();
-        let mut tx = self.begin().await?;
-        sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
-        // It takes as long as the partner has events.
-        sqlx::query("set local statement_timeout = 0").execute(&mut *tx).await?;
-        for (kind, statement) in statements::OF_PARTNER {
-            let asked = sqlx::query(statement).bind(Ts(range.start)).bind(Ts(range.end)).bind(partner.0);
-            for row in asked.fetch_all(&mut *tx).await? {
-                found.extend(findings::read(kind, &row)?);
+        for range in days_of(whole_hours(part)) {
+            let mut tx = self.begin().await?;
+            sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+            sqlx::query("set local statement_timeout = '10min'").execute(&mut *tx).await?;
+            let bound = |statement| sqlx::query(statement).bind(Ts(range.start)).bind(Ts(range.end)).bind(partner.0);
+            let told: bool = bound(statements::IS_TOLD_MORE).fetch_one(&mut *tx).await?.try_get(0)?;
+            if told {
+                return Ok(Compared::NotYet);
             }
+            for (kind, statement) in statements::OF_PARTNER {
+                for row in bound(statement).fetch_all(&mut *tx).await? {
+                    found.extend(findings::read(kind, &row)?);
+                }
+            }
+            tx.commit().await?;
         }
-        tx.commit().await?;
         if found.is_empty() {
-            return Ok(None);
+            return Ok(Compared::Agrees);
         }
         found.sort_by(|one, other| one.key().cmp(&other.key()));
         let mut tx = self.begin().await?;
         findings::keep(&mut tx, &found, now).await?;
         tx.commit().await?;
-        self.doubt(partner, part).await
+        Ok(self.doubt(partner, part).await?.map_or(Compared::Agrees, Compared::Differs))
     }
 
     /// Lets invoices go on although these numbers differ, on record; how many findings that are. Where the numbers change later
@@ -218,6 +236,14 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// The days (UTC) that it touches, each cut where it is.
+fn days_of(range: Period) -> impl Iterator<Item = Period> {
+    let day = SignedDuration::from_hours(24);
+    let ends = move |start: Timestamp| midnight(start).saturating_add(day).unwrap_or(Timestamp::MAX).min(range.end);
+    let starts = std::iter::successors(Some(range.start), move |start| Some(ends(*start)));
+    starts.take_while(move |start| *start < range.end).map(move |start| Period { start, end: ends(start) })
 }
 
 /// The whole hours that the time lies in.

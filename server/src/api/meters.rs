@@ -79,8 +79,8 @@ pub async fn show(call: PartnerCall, Params(params): Params<MeterParams>) -> Res
     let (range, window, filter) = (range(start, end)?, params.window, params.filter());
     let usage = UsageQuery { range, time_zone: &time_zone, window, by: &by, filter };
     let query = MeterQuery { usage, meter: params.meter.as_deref(), now: call.now };
-    let answer = store.metered(call.partner, &query).await?;
     let known = store.completeness(call.partner, range, call.now).await?;
+    let answer = store.metered(call.partner, &query).await?;
     let rows = answer.rows.into_iter().map(|row| {
         let window = answer.windows.get(row.window).copied();
         let complete = window.is_some_and(|window| known.covers(window, Some(call.partner)));

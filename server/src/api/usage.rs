@@ -322,8 +322,9 @@ pub async fn series(call: PartnerCall, Params(params): Params<UsageParams>) -> R
     let (range, filter) = (params.range(&call).await?, params.filter());
     let store = &call.state.store;
     let time_zone = store.partner(call.partner).await?.time_zone;
-    let days = store.usage_days(call.partner, range, &time_zone, &filter).await?;
+    // Before the figures: what comes in between is in them, and not said to be complete.
     let known = store.completeness(call.partner, range, call.now).await?;
+    let days = store.usage_days(call.partner, range, &time_zone, &filter).await?;
     let ends: Vec<Timestamp> = days.iter().skip(1).map(|(day, _)| *day).chain([range.end]).collect();
     let day = |((day, totals), end): ((Timestamp, Totals), Timestamp)| {
         let window = Period { start: day.max(range.start), end };

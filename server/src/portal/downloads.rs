@@ -137,8 +137,8 @@ async fn usage_csv(
     let UsageAsked { product, operation, app, key, team, member, .. } = asked;
     let environment_only = UsageFilter { environment: Some(environment), ..UsageFilter::EVERYTHING };
     let filter = UsageFilter { product, operation, app, key, team, member, ..environment_only };
-    let slices = state.store.usage_by(viewer.partner, Dimension::Operation, period, &filter).await?;
     let known = state.store.completeness(viewer.partner, period, now).await?;
+    let slices = state.store.usage_by(viewer.partner, Dimension::Operation, period, &filter).await?;
     let complete = known.covers(period, Some(viewer.partner)).to_string();
     // Without a row it would look as if nothing had been used.
     let nothing = (slices.is_empty() && !known.is_whole()).then(Slice::default);

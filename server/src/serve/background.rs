@@ -77,7 +77,7 @@ impl Background<'_> {
         let close =
             with(state, move |store, clock| close_periods::run(store, clock, grace, push.clone(), told.clone()));
         let period = if state.settings.development { Duration::from_millis(500) } else { close_periods::PERIOD };
-        tasks.every(close_periods::NAME, period, Nudge::default(), close);
+        tasks.every_at_leisure(close_periods::NAME, period, close_periods::LONGEST, Nudge::default(), close);
         if let Some(account) = &config.stripe {
             let stripe = Stripe::new(StripeSettings {
                 base_url: account.url.clone(),

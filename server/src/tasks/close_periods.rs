@@ -12,6 +12,8 @@ use store::{Store, ingest::NodeBehind};
 
 pub const NAME: &str = "close_periods";
 pub const PERIOD: Duration = Duration::from_secs(10);
+/// All that is billed is compared first, each statement with a limit of its own.
+pub const LONGEST: Duration = Duration::from_secs(6 * 3600);
 /// Longer than the longest timeout that a product can have.
 const GRACE: SignedDuration = SignedDuration::from_mins(11);
 

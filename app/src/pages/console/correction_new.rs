@@ -14,7 +14,11 @@ use leptos_router::hooks::{use_params_map, use_query_map};
 const FORM: &str = "corrections/draft";
 
 const KINDS: [(&str, &str, &str); 3] = [
-    ("void", "Void calls", "Calls that should not count: they cost nothing, and are in no total of an open period."),
+    (
+        "void",
+        "Void calls",
+        "Calls that should not count: they cost no units, and are in no total of an open period. What meters measured of them stays.",
+    ),
     (
         "set_units",
         "Set units",

@@ -52,9 +52,9 @@ pub fn UsagePage() -> impl IntoView {
         let by = [Dimension::Partner, Dimension::Product];
         let range = range_of(&span, cx.now);
         let asked = UsageQuery { by: &by, ..UsageQuery::whole(range, filter) };
+        let known = cx.state.store.all_partners_completeness(range, cx.now).await?;
         // The most used; the files have all.
         let rows = cx.state.store.usage_page(None, &asked, 0).await?.0.rows;
-        let known = cx.state.store.all_partners_completeness(range, cx.now).await?;
         let missed = !known.is_whole();
         let address = |end: &str| {
             format!("/console/usage.{end}?span={span}&environment={}", environment.map_or("", Environment::code))

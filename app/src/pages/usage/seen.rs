@@ -61,6 +61,7 @@ impl Seen {
         };
         let filter = asked.filter;
         let query = UsageQuery { range, time_zone, window: asked.window, by: &[], filter };
+        let known = store.completeness(partner, range, cx.now).await?;
         let answer = store.usage(partner, &query).await?;
         let mut windows: Vec<(Period, Totals)> =
             answer.windows.iter().map(|window| (*window, Totals::default())).collect();
@@ -86,7 +87,7 @@ impl Seen {
             totals: windows.iter().map(|(_, totals)| *totals).sum(),
             windows,
             meters,
-            known: store.completeness(partner, range, cx.now).await?,
+            known,
             slices: store.usage_by(partner, asked.dimension, range, &filter).await?,
             names,
             zone,

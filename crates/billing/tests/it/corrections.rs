@@ -10,7 +10,7 @@ use domain::{
     rating::LineKind,
 };
 use jiff::Timestamp;
-use store::{Actor, Closed, corrections::Approval, reconcile::Kind};
+use store::{Actor, Closed, corrections::Approval, outside::AdjustmentFilter, reconcile::Kind};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a timestamp")
@@ -89,6 +89,12 @@ async fn a_closed_bill_stands_and_the_next_one_gives_back_what_its_own_terms_too
     assert_eq!(bills, [(march(), true, "$62.00".to_owned(), "$49.00".to_owned())]);
     carry_out(&shop, id, "2026-04-11T00:00:00Z").await;
     assert_eq!(shop.store.units_used(partner, march(), Environment::Live).await.expect("units"), 4_600);
+    let waiting = AdjustmentFilter { partner: Some(partner), billed: Some(false) };
+    let listed = shop.store.adjustments_of_any_partner(&waiting, None, 10).await.expect("a page").items;
+    assert_eq!(
+        listed.iter().map(|one| (one.correction, one.units)).collect::<Vec<_>>(),
+        [(Some(id), -600), (Some(id), -2_000)]
+    );
 
     let second = shop.close(at("2026-05-10T01:00:00Z")).await.invoices;
     let of = |label: &str| format!("Corrected usage of 2026-03-10 to 2026-04-10: {label}");

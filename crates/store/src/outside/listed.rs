@@ -51,7 +51,7 @@ pub struct Adjustment {
     pub partner: PartnerId,
     pub partner_name: String,
     /// Its number among the partner's.
-    pub sequence: u64,
+    pub sequence: i64,
     pub source: String,
     pub id: String,
     /// The closed stretch that it belongs to.
@@ -231,7 +231,7 @@ fn adjustment(row: &PgRow) -> Result<Adjustment, sqlx::Error> {
     Ok(Adjustment {
         partner: PartnerId(row.try_get("partner_id")?),
         partner_name: row.try_get("partner_name")?,
-        sequence: row.count("sequence")?,
+        sequence: row.try_get("sequence")?,
         source: row.try_get("source")?,
         id: row.try_get("id")?,
         period: Period { start: row.at("period_start")?, end: row.at("period_end")? },

@@ -248,14 +248,8 @@ macro_rules! daily {
 }
 const DAILY: &str = daily!("");
 
-/// The same of the partner `$3` alone: what an invoice is made from.
-pub(super) const OF_PARTNER: [(Kind, &str); 3] = [
-    (Kind::Gateway, gateway!(" and g.partner_id = $3", " and e.partner_id = $3")),
-    (Kind::Hourly, hourly!(" and partner_id = $3")),
-    (Kind::Daily, daily!(" and partner_id = $3")),
-];
-
-const METERS: &str = concat!(
+macro_rules! meters {
+    ($of_events:literal, $of_sums:literal) => { concat!(
     "with said as (
          select e.partner_id, date_trunc('hour', e.at, 'UTC') as hour,
              coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') as product_id, m.meter, m.kind, e.environment,
@@ -266,8 +260,9 @@ const METERS: &str = concat!(
              e.node, e.lane, e.sequence
          from usage_upkeep, usage_events e cross join lateral usage_meters(e.meters) as m
          where e.meters is not null and e.at >= greatest($1, daily_from) and e.at < $2
-             and e.at >= case e.environment when 'live' then live_from else test_from end
-     ), events as (
+             and e.at >= case e.environment when 'live' then live_from else test_from end",
+    $of_events,
+    "), events as (
          select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
              plan_version_id, item, array[count(*), sum(quantity), max(quantity), (array_agg(quantity
                  order by at desc, node collate \"C\" desc, lane desc, sequence desc, quantity desc))[1]]::numeric[] as numbers
@@ -277,8 +272,9 @@ const METERS: &str = concat!(
              plan_version_id, item, array[events, total, maximum, latest]::numeric[] as numbers
          from usage_upkeep, usage_meter_hourly
          where hour >= greatest($1, daily_from) and hour < $2
-             and hour >= case environment when 'live' then live_from else test_from end
-     ), compared as (
+             and hour >= case environment when 'live' then live_from else test_from end",
+    $of_sums,
+    "), compared as (
          select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
              plan_version_id, item, coalesce(e.numbers, array[0, 0, 0, 0]::numeric[]) as expected,
              coalesce(r.numbers, array[0, 0, 0, 0]::numeric[]) as actual
@@ -293,7 +289,27 @@ const METERS: &str = concat!(
          from compared where expected <> actual
      )",
     answer!("4")
-);
+    ) };
+}
+const METERS: &str = meters!("", "");
+
+/// The same of the partner `$3` alone: what an invoice is made from.
+pub(super) const OF_PARTNER: [(Kind, &str); 4] = [
+    (Kind::Gateway, gateway!(" and g.partner_id = $3", " and e.partner_id = $3")),
+    (Kind::Hourly, hourly!(" and partner_id = $3")),
+    (Kind::Daily, daily!(" and partner_id = $3")),
+    (Kind::Meters, meters!(" and e.partner_id = $3", " and partner_id = $3")),
+];
+
+/// Whether a gateway told more, of hours from `$1` up to `$2`, than is stored of its lane. It is compared a moment later.
+pub(super) const IS_TOLD_MORE: &str = "
+    select exists (
+        select from gateway_tallies g
+        join gateway_tally_lanes t on t.node = g.node and t.epoch = g.epoch and t.lane = g.lane
+        left join spool_positions p on p.node = g.node and p.lane = g.lane
+        where g.partner_id = $3 and g.hour >= $1 and g.hour < $2 and t.through_sequence > t.first_sequence
+            and coalesce(p.sequence, 0) < t.through_sequence and not coalesce(p.forgotten, false)
+    )";
 
 const INVOICE: &str = concat!(
     "with periods as materialized (

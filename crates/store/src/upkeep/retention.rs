@@ -67,7 +67,12 @@ impl Store {
             let period = subscription.cycle.period_at(subscription.billed_until);
             period.map_or(subscription.billed_until, |period| period.start.min(subscription.billed_until))
         };
-        let late = sqlx::query("select min(period_start) as start from usage_adjustments where invoice_id is null")
+        // Of a partner that is billed to its end no invoice follows.
+        let billed: Vec<_> = open.iter().map(|subscription| subscription.partner.0).collect();
+        let late = sqlx::query(
+            "select min(period_start) as start from usage_adjustments where partner_id = any($1) and invoice_id is null",
+        )
+            .bind(billed)
             .fetch_one(self.pool())
             .await?
             .at_if_any("start")?;

@@ -14,6 +14,9 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
+/// Longer than the longest timeout that a product can have.
+const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(11);
+
 /// How long a gateway may be behind before its usage counts as missing. What is younger is merely on its way.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(60);
 
@@ -78,9 +81,11 @@ impl Completeness {
         })
     }
 
-    /// Whether all usage of the window is stored. One that has not ended is never complete.
+    /// Whether all usage of the window is stored. One that ended a moment ago is not complete yet: a call counts where it began,
+    /// and is recorded when it ends.
     pub fn covers(&self, window: Period, partner: Option<PartnerId>) -> bool {
-        self.through.is_some_and(|through| window.end <= through) && !self.misses(window, partner)
+        let ended = self.through.is_some_and(|through| window.end <= through - LONGEST_CALL);
+        ended && !self.misses(window, partner)
     }
 }
 
