@@ -7,7 +7,7 @@ use super::{
 };
 use domain::{
     policy::{Breaker, HealthCheck, IdempotencyKey, OperationPolicy, Target, Upstream},
-    usage::Outcome,
+    usage::{Outcome, UsageEvent},
 };
 use http::Method;
 use http_body_util::BodyExt;
@@ -115,6 +115,10 @@ async fn an_upstream_that_fails_in_any_way_is_left_alone_and_its_calls_cost_noth
     faults.join_all().await;
 }
 
+fn is_failed(event: &UsageEvent) -> bool {
+    event.outcome == Outcome::UpstreamFailed
+}
+
 async fn fails_and_is_left_alone(fault: Fault) {
     let faulty = Faulty::start(fault).await;
     let world = World::with(|directory, config| {
@@ -133,8 +137,10 @@ async fn fails_and_is_left_alone(fault: Fault) {
         }
     })
     .await;
-    let mut quickest = Duration::MAX;
-    for _ in 0..3 {
+    let (mut quickest, mut calls, mut failed) = (Duration::MAX, 0, 0);
+    while failed < 3 {
+        calls += 1;
+        assert!(calls <= 20, "{fault:?}: {failed} of {calls} calls failed");
         let began = Instant::now();
         let response = open(world.address, request(Method::GET, "/payments/items/1", &world.live)).await;
         let status = response.status().as_u16();
@@ -150,6 +156,9 @@ async fn fails_and_is_left_alone(fault: Fault) {
             Fault::Unavailable => assert_eq!((status, whole), (503, true)),
             _ => assert_eq!((status, whole), (200, false), "{fault:?} is cut off"),
         }
+        // A client may see the end a moment before it is noted; and where it was slow to read, the end is not the upstream's fault.
+        let noted = world.events_once(calls).await;
+        failed = noted.iter().filter(|event| fault == Fault::Unavailable || is_failed(event)).count();
     }
     let opened = Instant::now();
     // A gateway that is late is late each time; a machine that is busy is not.
@@ -160,16 +169,15 @@ async fn fails_and_is_left_alone(fault: Fault) {
     };
     println!("{fault:?}: {quickest:?} of {longest} ms");
     assert!(quickest < Duration::from_millis(longest + 5_000), "{fault:?} took {quickest:?}");
-    // A client may see the end of an answer a moment before the gateway has noted it.
-    world.events_once(3).await;
     let requests = faulty.requests();
     let refused = world.get("/payments/items/1").await;
     assert_eq!(refused.code(), "upstream-unavailable", "{fault:?}");
     let seconds: u64 = refused.header("retry-after").parse().expect("seconds");
     assert!((1..=u64::from(OPEN_MS) / 1_000).contains(&seconds), "{fault:?}: {seconds}");
     assert_eq!(faulty.requests(), requests, "{fault:?}: nothing is sent while it is open");
-    let events = world.events_once(4).await;
-    assert!(events.iter().all(|event| event.units == 0), "{fault:?}: {events:#?}");
+    let events = world.events_once(calls + 1).await;
+    let free = |event: &UsageEvent| event.units == 0 || event.outcome == Outcome::ClientGone;
+    assert!(events.iter().all(free), "{fault:?}: {events:#?}");
     assert_eq!(world.get("/payments/items/1").await.header("x-turnpike-units"), "0");
     // One call tries after the time, and a good answer closes it.
     faulty.turn(Fault::None);
