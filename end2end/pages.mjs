@@ -62,6 +62,14 @@ export const pages = {
       link: /^\/console\/partners\/[^/]+\/identities$/,
       withData: true,
     },
+    {
+      name: "correct",
+      from: "/console/partners",
+      through: [/^\/console\/partners\/[^/?]+$/, /^\/console\/corrections\?partner=/],
+      link: /^\/console\/partners\/[^/]+\/correct$/,
+      withData: true,
+    },
+    { name: "corrections", place: "/console/corrections" },
     { name: "usage", place: "/console/usage" },
     { name: "reconciliation", place: "/console/reconciliation" },
     { name: "reconciliation-nothing", place: "/console/reconciliation?state=resolved&kind=daily" },
@@ -117,5 +125,7 @@ export const pages = {
   operatorBilled: [
     { name: "invoices", place: "/console/invoices" },
     { name: "invoice", from: "/console/invoices", link: /^\/console\/partners\/[^/]+\/invoices\/[^/]+$/ },
+    { name: "corrections", place: "/console/corrections" },
+    { name: "correction", from: "/console/corrections", link: /^\/console\/corrections\/[^/?]+$/ },
   ],
 };

@@ -122,6 +122,11 @@ describe("a billing period has ended", () => {
       await operator.go("/console/invoices");
       return (await operator.page.getByText("Billed Ltd").count()) > 0;
     });
+    const invoice = await linkOn(operator, /^\/console\/partners\/[^/]+\/invoices\//);
+    await operator.go(invoice.replace(/\/invoices\/.*/, "/correct?kind=back_fill"));
+    const inTheClosedPeriod = new Date(Date.now() + 3_600_000).toISOString().slice(0, 16);
+    const reason = "Calls of the first hour came by another way";
+    await answer(operator, "/do/console/corrections/draft", { at: inTheClosedPeriod, calls: "12", units: "12", reason });
     await member.close();
     await operator.close();
   });

@@ -131,10 +131,11 @@ async fn what_a_silent_gateway_has_not_handed_over_is_never_a_plain_zero_in_any_
     }
     let days = app.get(&token, &path("usage/series", "2026-03-07", "")).await.json()["days"].clone();
     let complete: Vec<_> = days.as_array().expect("days").iter().map(|day| day["complete"].clone()).collect();
-    assert_eq!(complete, [true, true, true, true, false, false].map(Value::from), "{days}");
+    // A call of the fourth day's last minutes could still be on its way.
+    assert_eq!(complete, [true, true, true, false, false, false].map(Value::from), "{days}");
     let csv = app.get(&token, &path("usage/series", "2026-03-07", "&format=csv")).await.text;
     assert_eq!(
-        (column(&csv, "2026-03-04", "complete"), column(&csv, "2026-03-05", "complete")),
+        (column(&csv, "2026-03-03", "complete"), column(&csv, "2026-03-05", "complete")),
         (vec!["true".into()], vec!["false".into()])
     );
     let csv = app.get(&token, &path("usage", "2026-03-07", "&format=csv")).await.text;
