@@ -29,6 +29,9 @@ const CLAIM: SignedDuration = SignedDuration::from_secs(120);
 /// Between the first failures, and at most.
 const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(5);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(3_600);
+/// What people read of failures that are ours.
+const UNREADABLE: &str = "what it gets next cannot be read; see the log";
+const UNNOTED: &str = "what it got could not be noted; see the log";
 
 /// Sends what hooks have not got.
 #[derive(Clone)]
@@ -49,11 +52,17 @@ impl Sender {
         self.store.claim_hooks(now, now + CLAIM).await
     }
 
-    /// Does what there is to do for a hook that is claimed, and lets it go.
+    /// Does what there is to do for a hook that is claimed, and lets it go whatever came of that.
     ///
     /// # Errors
-    /// Postgres does not answer; the hook is somebody's again after a while.
+    /// Postgres does not answer. Where it can still be noted the hook has failed and is tried again later.
     pub async fn serve(&self, hook: &Hook) -> Result<(), StoreError> {
+        let outcome = self.work(hook).await;
+        let released = self.store.release_hook(hook.id).await;
+        outcome.and(released)
+    }
+
+    async fn work(&self, hook: &Hook) -> Result<(), StoreError> {
         if hook.test_asked {
             self.test(hook).await?;
         }
@@ -61,41 +70,59 @@ impl Sender {
         if hook.state == HookState::Active && is_due {
             self.deliver(hook).await?;
         }
-        self.store.release_hook(hook.id).await
+        Ok(())
     }
 
     async fn deliver(&self, hook: &Hook) -> Result<(), StoreError> {
         let name = hook.id.to_string();
         let turn = Instant::now() + TURN;
-        let mut waiting_since = None;
         while Instant::now() < turn {
-            let following = self.store.follow_usage(hook, MOST_EVENTS).await?;
-            waiting_since = following.waiting_since;
+            let following = match self.store.follow_usage(hook, MOST_EVENTS).await {
+                Ok(following) => following,
+                Err(error) => {
+                    self.note_failure(hook, &Undelivered::new(UNREADABLE)).await?;
+                    return Err(error);
+                }
+            };
             if following.is_empty() {
+                if hook.failures > 0 {
+                    self.store.note_delivered(hook.id, &following, self.clock.now()).await?;
+                }
                 break;
             }
             let (events, following) = fitting(following);
             if !events.is_empty() {
                 let id = message::content_id(hook.id, &events);
                 if let Err(why) = self.send(hook, &id, &Value::Array(events)).await {
-                    metrics::counter!("turnpike_hook_failures_total", "hook" => name.clone()).increment(1);
                     self.note_failure(hook, &why).await?;
                     break;
                 }
             }
-            self.store.note_delivered(hook.id, &following, self.clock.now()).await?;
+            let noted = self.store.note_delivered(hook.id, &following, self.clock.now()).await;
             metrics::counter!("turnpike_hook_events_total", "hook" => name.clone()).increment(following.len() as u64);
+            match noted {
+                Ok(true) => {}
+                Ok(false) => break,
+                Err(error) => {
+                    self.note_failure(hook, &Undelivered::new(UNNOTED)).await?;
+                    return Err(error);
+                }
+            }
         }
-        let waits = waiting_since.map_or(0.0, |since| self.clock.now().duration_since(since).as_secs().max(0) as f64);
-        metrics::gauge!("turnpike_hook_waiting_seconds", "hook" => name).set(waits);
         Ok(())
     }
 
     async fn note_failure(&self, hook: &Hook, why: &Undelivered) -> Result<(), StoreError> {
+        metrics::counter!("turnpike_hook_failures_total", "hook" => hook.id.to_string()).increment(1);
         let now = self.clock.now();
         let pause = pause(hook.failures).max(why.not_before.unwrap_or_default().min(LONGEST_PAUSE));
         let message = why.to_string();
-        let state = self.store.note_hook_failure(hook.id, &message, why.gone, now + pause, now).await?;
+        let noted = self.store.note_hook_failure(hook.id, &message, why.gone, now + pause, now).await;
+        let state = match noted {
+            // Somebody deleted it meanwhile.
+            Err(StoreError::NotFound) => return Ok(()),
+            noted => noted?,
+        };
         if state == HookState::Disabled {
             tracing::error!(hook = %hook.id, message, "a hook is switched off: nothing could be delivered for too long");
         } else if hook.failures == 0 {

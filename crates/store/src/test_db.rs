@@ -100,6 +100,16 @@ impl TestStore {
         self.store.pool().execute(later).await.expect("moved");
     }
 
+    /// Makes usage events unreadable, or readable again.
+    pub async fn hide_usage_events(&self, hidden: bool) {
+        let renamed = if hidden {
+            "alter table usage_events rename to usage_events_hidden"
+        } else {
+            "alter table usage_events_hidden rename to usage_events"
+        };
+        self.store.pool().execute(renamed).await.expect("renamed");
+    }
+
     /// Deletes the first seal of each lane; whether the database lets that happen.
     pub async fn delete_first_seals(&self) -> bool {
         self.store.pool().execute("delete from spool_seals where first_sequence = 0").await.is_ok()

@@ -45,6 +45,8 @@ pub struct NewHookIn {
 pub struct HookOut {
     #[schema(example = "hook_0192f0c1a5b27cc3a5b27cc30192f0c1")]
     id: String,
+    /// With `?…` instead of a query, which may hold what lets one in.
+    #[schema(example = "https://receiver.example/turnpike?…")]
     url: String,
     /// Null for the events of all partners.
     partner: Option<String>,
@@ -84,7 +86,8 @@ pub async fn list(call: ProviderCall, Params(params): Params<HookParams>) -> Res
 }
 
 /// Makes a hook, which gets the usage events that are taken in from now on: at least once each, those of a gateway's lane in their
-/// order, as messages of Standard Webhooks with a batch of CloudEvents.
+/// order, as messages of Standard Webhooks with a batch of CloudEvents. Corrections of usage never reach a hook: a receiver that sums
+/// up events has to ask `listCorrections`, too.
 #[utoipa::path(post, path = "/api/hooks", operation_id = "createHook", tag = "Usage", request_body = NewHookIn,
     responses((status = 201, description = "Made, with its secret", body = HookSecretOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn create(call: ProviderCall, Body(body): Body<NewHookIn>) -> Result<Response, Problem> {
@@ -150,7 +153,7 @@ impl From<Hook> for HookOut {
     fn from(hook: Hook) -> Self {
         Self {
             id: hook.id.to_string(),
-            url: hook.url,
+            url: hook.shown_url(),
             partner: hook.partner.map(|partner| partner.to_string()),
             state: hook.state.code(),
             message: hook.message,

@@ -139,7 +139,7 @@ pub const VARIABLES: &[Variable] = &[
         "TURNPIKE_HOOK_ALLOW_PRIVATE",
         "usage.hook_allow_private",
         "false",
-        "Whether usage events may be sent to receivers at private and loopback addresses, and over http://. Addresses at which clouds hand credentials to their machines are never reached",
+        "Whether usage events may be sent to receivers at private and loopback addresses, over http://, and to ports below 1024 other than 443. Addresses at which clouds hand credentials to their machines are never reached",
     ),
     plain("TURNPIKE_SMTP_HOST", "mail.host", "none: mails stay in the dev inbox", "SMTP server that sends mails"),
     plain("TURNPIKE_SMTP_PORT", "mail.port", "587, 465 with tls, 25 with none", "Its port"),

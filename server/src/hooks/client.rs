@@ -89,6 +89,11 @@ impl Client {
         }
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+        if self.reach < Reach::Private && !may_be_public(port) {
+            return Err(Undelivered::new(format!(
+                "messages go to port 443 and to ports from 1024 on, as 8443, and not to port {port}"
+            )));
+        }
         let request = request(url, message, signature)?;
         let socket = self.connect(&host, port).await?;
         if !is_secure {
@@ -104,11 +109,11 @@ impl Client {
         let addresses: Vec<SocketAddr> = found.map_err(|_| Undelivered::new("the name leads nowhere"))?.collect();
         let allowed: Vec<_> = addresses.iter().filter(|address| self.reach.includes(address.ip())).collect();
         if allowed.is_empty() {
-            let why = match addresses.first() {
-                Some(address) => format!("the name leads to {}, which messages may not go to", address.ip()),
-                None => "the name leads nowhere".to_owned(),
-            };
-            return Err(Undelivered::new(why));
+            // Not which: whoever enters addresses would learn what our names lead to.
+            return Err(Undelivered::new(match addresses.is_empty() {
+                false => "the name leads to an address that may not be reached",
+                true => "the name leads nowhere",
+            }));
         }
         let mut last = Undelivered::new("nobody answers");
         for address in allowed {
@@ -120,6 +125,12 @@ impl Client {
         }
         Err(last)
     }
+}
+
+/// Whether a receiver of anybody's may listen there: on the others are mail servers, name servers and the like, which are not to be
+/// talked to in our name.
+const fn may_be_public(port: u16) -> bool {
+    port == 443 || port >= 1024
 }
 
 fn request(url: &Uri, message: &Message<'_>, signature: &str) -> Result<Request<Full<Bytes>>, Undelivered> {

@@ -33,6 +33,8 @@ enum Answer {
     Dies,
     /// Reads it and says nothing.
     Stalls,
+    /// Takes it, and says so when it is let go.
+    Holds,
 }
 
 /// A message that was taken.
@@ -56,6 +58,7 @@ impl Got {
 struct Desk {
     answers: VecDeque<Answer>,
     taken: Vec<Got>,
+    lets_go: bool,
 }
 
 /// A receiver at a port of its own.
@@ -94,6 +97,9 @@ impl Receiver {
                             if status.is_success() {
                                 let body = String::from_utf8(body.to_vec()).expect("a text");
                                 lock(&desk).taken.push(Got { headers: parts.headers, body });
+                            }
+                            while answer == Answer::Holds && !lock(&desk).lets_go {
+                                tokio::time::sleep(Duration::from_millis(5)).await;
                             }
                             if answer == Answer::TakesAndDies {
                                 std::future::pending::<()>().await;
@@ -257,6 +263,68 @@ async fn a_receiver_gets_every_event_once_and_in_order_though_it_fails_and_dies_
 }
 
 #[tokio::test]
+async fn a_hook_that_is_deleted_or_paused_within_a_turn_gets_nothing_after_the_message_that_is_on_its_way() {
+    let mut bench = Bench::new(Reach::Private).await;
+    let now = bench.sender.clock.now();
+    for is_deleted in [true, false] {
+        let receiver = Receiver::start().await;
+        let (hook, _) = bench.hook(&receiver.url).await;
+        bench.use_some(1_200).await;
+        receiver.will(&[Answer::Holds]);
+        let (sender, served) = (bench.sender.clone(), hook.clone());
+        let turn = tokio::spawn(async move { sender.serve(&served).await });
+        let reached = async {
+            while receiver.taken().is_empty() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), reached).await.expect("the first message");
+        if is_deleted {
+            bench.store.delete_hook(hook.id, Actor::System, now).await.expect("deleted");
+        } else {
+            bench.store.set_hook_state(hook.id, false, Actor::System, now).await.expect("paused");
+        }
+        lock(&receiver.desk).lets_go = true;
+        turn.await.expect("a turn").expect("noted");
+        assert_eq!(call_numbers(&receiver.taken()).len(), 500, "deleted: {is_deleted}");
+        if !is_deleted {
+            assert_eq!(bench.hook_of(hook.id).await.delivered, 500);
+            bench.store.set_hook_state(hook.id, true, Actor::System, now).await.expect("resumed");
+            bench.turn(&hook).await;
+            let got = call_numbers(&receiver.taken());
+            assert_eq!((got.len(), once(&receiver.taken()).len()), (1_200, 1_200), "it goes on where it was");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_hook_whose_events_cannot_be_read_fails_for_all_to_see_and_goes_on_once_they_can() {
+    let mut bench = Bench::new(Reach::Private).await;
+    let receiver = Receiver::start().await;
+    let (hook, _) = bench.hook(&receiver.url).await;
+    bench.use_some(3).await;
+    bench.store.hide_usage_events(true).await;
+    let [claimed] = bench.sender.claim().await.expect("claimed").try_into().expect("one");
+    bench.sender.serve(&claimed).await.expect_err("there is nothing to read");
+    let after = bench.hook_of(hook.id).await;
+    assert_eq!((after.failures, after.delivered), (1, 0));
+    assert!(after.message.contains("cannot be read; see the log"), "{}", after.message);
+    let [waits] = bench.store.hooks_waiting().await.expect("an answer").try_into().expect("one");
+    assert!(waits.since.is_some(), "the alert sees it");
+    bench.store.hide_usage_events(false).await;
+    let due = after.next_try_at.expect("a time");
+    assert!(due > after.failing_since.expect("a time"));
+    let [claimed] = bench.store.claim_hooks(due, due).await.expect("claimed").try_into().expect("it was let go");
+    let after = bench.turn(&claimed).await;
+    assert_eq!((after.failures, after.message.as_str(), after.delivered), (0, "", 3));
+    assert_eq!(once(&receiver.taken()), all_calls(3));
+    // A failure without anything left to deliver is over by the next look, not counted towards five days.
+    bench.store.note_hook_failure(hook.id, "it is ours", false, due, due).await.expect("noted");
+    let after = bench.turn(&hook).await;
+    assert_eq!((after.failures, after.failing_since, after.delivered), (0, None, 3));
+}
+
+#[tokio::test]
 async fn a_message_is_a_batch_of_cloud_events_that_both_secrets_sign_while_one_is_replaced() {
     let mut bench = Bench::new(Reach::Private).await;
     let receiver = Receiver::start().await;
@@ -334,23 +402,28 @@ async fn nobody_is_sent_to_where_only_this_machine_can_go() {
     bench.use_some(1).await;
     for (url, why) in [
         (receiver.url.clone(), "http:// is for private networks"),
-        (format!("https://127.0.0.1:{port}/"), "leads to 127.0.0.1, which messages may not go to"),
-        (format!("https://localhost:{port}/"), "which messages may not go to"),
-        (format!("https://[::ffff:127.0.0.1]:{port}/"), "which messages may not go to"),
-        ("https://169.254.169.254/latest/meta-data/".to_owned(), "which messages may not go to"),
-        ("https://2130706433/".to_owned(), "may not go to"),
+        (format!("https://127.0.0.1:{port}/"), "leads to an address that may not be reached"),
+        (format!("https://localhost:{port}/"), "leads to an address that may not be reached"),
+        (format!("https://[::ffff:127.0.0.1]:{port}/"), "may not be reached"),
+        ("https://169.254.169.254/latest/meta-data/".to_owned(), "may not be reached"),
+        ("https://2130706433/".to_owned(), "may not be reached"),
+        ("https://127.0.0.1:8443/".to_owned(), "may not be reached"),
+        ("https://127.0.0.1:25/".to_owned(), "not to port 25"),
+        ("https://localhost:80/".to_owned(), "not to port 80"),
+        ("https://127.0.0.1:1023/".to_owned(), "not to port 1023"),
     ] {
         let (hook, _) = bench.hook(&url).await;
         bench.use_some(1).await;
         let after = bench.turn(&hook).await;
         assert!(after.message.contains(why) || after.message.contains("leads nowhere"), "{url}: {}", after.message);
+        assert!(!after.message.contains("127.0.0.1"), "{}", after.message);
         assert_eq!(after.delivered, 0, "{url}");
     }
     let private = Bench::new(Reach::Private).await;
     let (hook, _) = private.hook("http://169.254.169.254/latest/meta-data/").await;
     private.store.ask_hook_test(hook.id, private.sender.clock.now()).await.expect("asked");
     let after = private.turn(&hook).await;
-    assert!(after.test_result.contains("which messages may not go to"), "{}", after.test_result);
+    assert!(after.test_result.contains("may not be reached"), "{}", after.test_result);
     assert_eq!(receiver.taken().len(), 0);
 }
 

@@ -62,7 +62,10 @@ impl Background<'_> {
             client: Client::new(config.hook_reach, PATIENCE)?,
         };
         let forgetting = sender.clone();
-        tasks.every(send_hooks::NAME, send_hooks::PERIOD, Nudge::default(), move || send_hooks::run(sender.clone()));
+        let measured = send_hooks::Measured::default();
+        tasks.every(send_hooks::NAME, send_hooks::PERIOD, Nudge::default(), move || {
+            send_hooks::run(sender.clone(), measured.clone())
+        });
         tasks.every(send_hooks::FORGET, send_hooks::FORGET_PERIOD, Nudge::default(), move || {
             send_hooks::forget(forgetting.clone())
         });

@@ -24,11 +24,12 @@ async fn an_operator_adds_a_hook_sees_its_secret_once_and_changes_it() {
     let answer = admin.post("/do/console/hooks/create", &[("url", "receiver.example")]).await;
     assert!(answer.problems().starts_with("url: "), "{}", answer.problems());
     let partner = acme.id.to_string();
-    let fields = [("url", "https://receiver.example/in"), ("partner", partner.as_str())];
+    let fields = [("url", "https://receiver.example/in?token=letmein"), ("partner", partner.as_str())];
     let answer = admin.post("/do/console/hooks/create", &fields).await;
     assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, LIST), "{}", answer.problems());
     let first = admin.get(LIST).await.text;
     assert!(first.contains("whsec_") && first.contains("receiver.example/in") && first.contains("acme"), "{first}");
+    assert!(first.contains("receiver.example/in?…") && !first.contains("letmein"), "{first}");
     assert!(!admin.get(LIST).await.text.contains("whsec_"), "shown once");
 
     let hook = first.split("name=\"hook\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a form");

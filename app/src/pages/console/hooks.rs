@@ -134,7 +134,7 @@ fn row(hook: Hook, may_change: bool, now: Timestamp) -> impl IntoView {
     });
     view! {
         <tr>
-            <Cell label="Address" head=true><code class="hook-url">{hook.url}</code></Cell>
+            <Cell label="Address" head=true><code class="hook-url">{hook.shown_url()}</code></Cell>
             <Cell label="Events of">{whose}</Cell>
             <Cell label="State"><div class="cell-lines"><Badge text=text tone=tone/> {failing} {message}</div></Cell>
             <Cell label="Delivered" numeric=true><div class="cell-lines"><Figure value=hook.delivered/> {delivered_at}</div></Cell>

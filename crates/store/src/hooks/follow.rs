@@ -4,7 +4,7 @@
 //! has all records before it that there will ever be. A cursor for each lane therefore passes nothing by, whenever a batch comes
 //! and however old its events are. Over several lanes no order is promised.
 
-use super::Hook;
+use super::{Hook, HookState};
 use crate::{
     Store, StoreError,
     ingest::{read_back::event_columns, signed},
@@ -13,22 +13,18 @@ use crate::{
     usage::{StoredEvent, stored},
 };
 use domain::id::HookId;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 /// Stretches of records that are looked through in one go, where none of their events is the hook's.
 const MOST_STRETCHES: usize = 40;
-/// Stretches that every hook has passed are forgotten after that time.
-const KEEP_BATCHES: SignedDuration = SignedDuration::from_hours(1);
 
 /// What a hook gets next.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Following {
     /// In the order in which they go out. Those of a lane are in the order of the lane.
     pub parts: Vec<Part>,
-    /// When the oldest of what it has not got was taken in.
-    pub waiting_since: Option<Timestamp>,
 }
 
 /// Records of one lane, and those of their events that the hook gets.
@@ -80,19 +76,14 @@ impl Following {
     }
 }
 
-/// The first stretch of each lane that is not behind the hook. Lanes are found one after the other in the index.
-const STRETCHES: &str = "
-    with recursive lanes as (
-        (select node, lane, whose from usage_batches order by node, lane, whose limit 1)
-        union all
-        select next.node, next.lane, next.whose from lanes l cross join lateral (
-            select b.node, b.lane, b.whose from usage_batches b where (b.node, b.lane, b.whose) > (l.node, l.lane, l.whose)
-            order by b.node, b.lane, b.whose limit 1
-        ) as next
-    )
-    select l.node, l.lane, l.whose, greatest(s.sequence, b.first_sequence) as from_sequence, b.past_sequence, b.from_at, b.to_at,
-        b.began_at
+/// The first stretch of each lane that is not behind the hook, those first that wait longest. Nothing for a hook that is deleted or
+/// stopped, whatever its cursors say.
+const STRETCHES: &str = concat!(
+    lanes!(),
+    "
+    select l.node, l.lane, l.whose, greatest(s.sequence, b.first_sequence) as from_sequence, b.past_sequence, b.from_at, b.to_at
     from lanes l
+    join export_hooks h on h.id = $1 and h.state = 'active'
     left join export_cursors c on c.hook_id = $1 and c.node = l.node and c.lane = l.lane and c.whose = l.whose
     cross join lateral (
         select greatest(coalesce(c.sequence, 0), max(seen.past)) as sequence
@@ -104,10 +95,13 @@ const STRETCHES: &str = "
         order by b.past_sequence limit 1
     ) as b
     where $2::uuid is null or l.whose in ($2, '00000000-0000-0000-0000-000000000000')
-    order by b.began_at, l.node, l.lane, l.whose";
+    order by b.began_at, l.node, l.lane, l.whose
+    limit 200"
+);
 
 impl Store {
-    /// What the hook gets next, at most so many events. What of other partners' lies between is passed by.
+    /// What the hook gets next, at most so many events; nothing where it is deleted or stopped meanwhile. What of other partners' lies
+    /// between is passed by.
     pub async fn follow_usage(&self, hook: &Hook, most: usize) -> Result<Following, StoreError> {
         let mut following = Following::default();
         while following.len() < most && following.parts.len() < MOST_STRETCHES {
@@ -116,8 +110,6 @@ impl Store {
                 break;
             }
             for row in &stretches {
-                let began: Timestamp = row.at("began_at")?;
-                following.waiting_since = Some(following.waiting_since.map_or(began, |since| since.min(began)));
                 let left = most.saturating_sub(following.len());
                 if left == 0 {
                     break;
@@ -174,13 +166,19 @@ impl Store {
         Ok(Part { node, lane, whose, past, events })
     }
 
-    /// It got them: it goes on behind them. What somebody else delivered meanwhile stays as it is.
-    pub async fn note_delivered(&self, hook: HookId, got: &Following, now: Timestamp) -> Result<(), StoreError> {
+    /// It got them: it goes on behind them. What somebody else delivered meanwhile stays as it is. Whatever failed before is over,
+    /// also where there was nothing to get. Whether it is to get more: it is neither deleted nor stopped.
+    pub async fn note_delivered(&self, hook: HookId, got: &Following, now: Timestamp) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        let state: Option<String> = sqlx::query_scalar("select state from export_hooks where id = $1 for update")
+            .bind(hook.0)
+            .fetch_optional(&mut *tx)
+            .await?;
+        let Some(state) = state else { return Ok(false) };
         for part in &got.parts {
             sqlx::query(
                 "insert into export_cursors as c (hook_id, node, lane, whose, sequence)
-                 select id, $2, $3, $4, $5 from export_hooks where id = $1
+                 values ($1, $2, $3, $4, $5)
                  on conflict (hook_id, node, lane, whose) do update set sequence = greatest(c.sequence, excluded.sequence)",
             )
             .bind(hook.0)
@@ -191,34 +189,17 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         }
-        let events = got.len() as u64;
-        if events > 0 {
-            sqlx::query(
-                "update export_hooks set delivered = delivered + $2, delivered_at = $3, failing_since = null, failures = 0,
-                     next_try_at = null, message = '' where id = $1",
-            )
-            .bind(hook.0)
-            .bind(signed(events))
-            .bind(Ts(now))
-            .execute(&mut *tx)
-            .await?;
-        }
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Forgets what every hook has passed, or nobody follows; how many stretches.
-    pub async fn forget_followed(&self, now: Timestamp) -> Result<u64, StoreError> {
-        let gone = sqlx::query(
-            "delete from usage_batches b where b.began_at < $1 and not exists (
-                 select from export_hooks h
-                 left join export_cursors c on c.hook_id = h.id and c.node = b.node and c.lane = b.lane and c.whose = b.whose
-                 where coalesce(c.sequence, 0) < b.past_sequence
-                     and (h.partner_id is null or b.whose in (h.partner_id, '00000000-0000-0000-0000-000000000000')))",
+        sqlx::query(
+            "update export_hooks set delivered = delivered + $2::bigint, failing_since = null, failures = 0, next_try_at = null,
+                 delivered_at = case when $2::bigint > 0 then $3 else delivered_at end, message = ''
+             where id = $1 and ($2::bigint > 0 or failures > 0)",
         )
-        .bind(Ts(now - KEEP_BATCHES))
-        .execute(self.pool())
+        .bind(hook.0)
+        .bind(signed(got.len() as u64))
+        .bind(Ts(now))
+        .execute(&mut *tx)
         .await?;
-        Ok(gone.rows_affected())
+        tx.commit().await?;
+        Ok(state == HookState::Active.code())
     }
 }

@@ -95,6 +95,17 @@ impl std::fmt::Debug for Hook {
     }
 }
 
+impl Hook {
+    /// Its address as people see it: what stands behind a `?` may let whoever knows it in, and is left out.
+    pub fn shown_url(&self) -> String {
+        shown(&self.url)
+    }
+}
+
+fn shown(url: &str) -> String {
+    url.split_once('?').map_or_else(|| url.to_owned(), |(shown, _)| format!("{shown}?…"))
+}
+
 macro_rules! hooks {
     ($rest:literal) => {
         concat!(
@@ -143,7 +154,7 @@ impl Store {
         .bind(id.0)
         .execute(&mut *tx)
         .await?;
-        note(&mut tx, "hook.create", (*id, *partner), json!({ "url": url }), actor, now).await?;
+        note(&mut tx, "hook.create", (*id, *partner), json!({ "url": shown(url) }), actor, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -222,7 +233,7 @@ impl Store {
             .await?;
         let partner = row.try_get::<Option<Uuid>, _>("partner_id")?.map(PartnerId);
         let url: &str = row.try_get("url")?;
-        note(&mut tx, "hook.delete", (id, partner), json!({ "url": url }), actor, now).await?;
+        note(&mut tx, "hook.delete", (id, partner), json!({ "url": shown(url) }), actor, now).await?;
         tx.commit().await?;
         Ok(())
     }

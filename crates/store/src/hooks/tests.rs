@@ -170,17 +170,97 @@ async fn stretches_are_forgotten_when_every_hook_has_passed_them_and_not_before(
     take_in(&store, "a", 0, vec![event(minutes(0), "a0"), event(minutes(1), "a1")]).await;
     drain(&store, &quick, 10).await;
     let later = at(NOON) + SignedDuration::from_hours(24);
-    assert_eq!(store.forget_followed(later).await.expect("an answer"), 0, "the slow one needs it");
+    let forgotten = async |now| store.forget_followed(now).await.expect("an answer");
+    assert_eq!(forgotten(later).await.stretches, 0, "the slow one needs it");
     let one = store.follow_usage(&slow, 1).await.expect("an answer");
     store.note_delivered(slow.id, &one, later).await.expect("noted");
-    assert_eq!(store.forget_followed(later).await.expect("an answer"), 0, "half of it");
+    assert_eq!(forgotten(later).await.stretches, 0, "half of it");
     assert_eq!(drain(&store, &slow, 10).await, ["a1"]);
-    assert_eq!(store.forget_followed(at(NOON)).await.expect("an answer"), 0, "it may still grow");
-    assert_eq!(store.forget_followed(later).await.expect("an answer"), 1);
+    assert_eq!(forgotten(at(NOON)).await.stretches, 0, "it may still grow");
+    assert_eq!(forgotten(later).await, Forgotten { stretches: 1, ..Forgotten::default() });
     take_in(&store, "a", 2, vec![event(minutes(-5), "a2")]).await;
     for hook in [&quick, &slow] {
         assert_eq!(drain(&store, hook, 10).await, ["a2"]);
     }
+}
+
+#[tokio::test]
+async fn a_hook_that_stands_still_keeps_stretches_until_retention_has_let_all_their_events_go_and_then_goes_on() {
+    let store = test_db::store().await;
+    let paused = hook(&store, None).await;
+    store.set_hook_state(paused.id, false, Actor::System, at(NOON)).await.expect("paused");
+    take_in(&store, "a", 0, (0..3).map(|n| event(minutes(n), &format!("a{n}"))).collect()).await;
+    let later = at(NOON) + SignedDuration::from_hours(24);
+    let kept_from = async |class: &'static str, bound: Timestamp| {
+        sqlx::query(class).bind(crate::Ts(bound)).execute(store.pool()).await.expect("raised");
+        store.forget_followed(later).await.expect("an answer")
+    };
+    let (live, test) = ("update usage_upkeep set live_from = $1", "update usage_upkeep set test_from = $1");
+    assert_eq!(kept_from(test, later).await, Forgotten::default(), "live events are there");
+    assert_eq!(kept_from(live, minutes(2)).await, Forgotten::default(), "the last one is there");
+    let gone = Forgotten { stretches: 1, undelivered: 1, undelivered_records: 3 };
+    assert_eq!(kept_from(live, later).await, gone);
+    assert_eq!(kept_from(live, later).await, Forgotten::default());
+    take_in(&store, "a", 3, vec![event(minutes(3), "a3")]).await;
+    store.set_hook_state(paused.id, true, Actor::System, later).await.expect("resumed");
+    assert_eq!(drain(&store, &paused, 10).await, ["a3"]);
+}
+
+#[tokio::test]
+async fn a_hook_that_is_paused_or_deleted_while_it_is_served_gets_nothing_more_and_is_not_set_back() {
+    let store = test_db::store().await;
+    let (paused, deleted) = (hook(&store, None).await, hook(&store, None).await);
+    take_in(&store, "a", 0, (0..4).map(|n| event(minutes(n), &format!("a{n}"))).collect()).await;
+    let noted = async |hook: &Hook, got: &Following| store.note_delivered(hook.id, got, at(NOON)).await.expect("noted");
+    let follow = async |hook: &Hook| store.follow_usage(hook, 2).await.expect("an answer");
+    for hook in [&paused, &deleted] {
+        assert!(noted(hook, &follow(hook).await).await, "it goes on");
+    }
+    let (of_paused, of_deleted) = (follow(&paused).await.cut(1), follow(&deleted).await.cut(1));
+    store.set_hook_state(paused.id, false, Actor::System, at(NOON)).await.expect("paused");
+    store.delete_hook(deleted.id, Actor::System, at(NOON)).await.expect("deleted");
+    assert!(!noted(&paused, &of_paused).await && !noted(&deleted, &of_deleted).await);
+    assert_eq!((follow(&paused).await, follow(&deleted).await), Default::default());
+    store.set_hook_state(paused.id, true, Actor::System, at(NOON)).await.expect("resumed");
+    assert_eq!(drain(&store, &paused, 10).await, ["a3"], "what it had got while it was paused was noted");
+}
+
+#[tokio::test]
+async fn more_lanes_than_are_looked_at_in_one_go_are_all_followed() {
+    let store = test_db::store().await;
+    let hook = hook(&store, None).await;
+    for lane in 0..210 {
+        take_in(&store, &format!("node-{lane:03}"), 0, vec![event(minutes(lane), &format!("{lane}"))]).await;
+    }
+    let got: BTreeSet<String> = drain(&store, &hook, 500).await.into_iter().collect();
+    assert_eq!(got, (0..210).map(|lane| lane.to_string()).collect());
+}
+
+#[tokio::test]
+async fn a_hook_waits_since_the_oldest_was_taken_in_that_it_has_not_got_unless_it_is_stopped() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let (all, own) = (hook(&store, None).await, hook(&store, Some(world.partner)).await);
+    let since = async |hook: &Hook| {
+        let waits = store.hooks_waiting().await.expect("an answer");
+        assert_eq!(waits.len(), 2);
+        waits.iter().find(|wait| wait.id == hook.id).expect("the hook").since
+    };
+    assert_eq!((since(&all).await, since(&own).await), (None, None));
+    take_in(&store, "a", 0, vec![event(minutes(-60), "a0"), event(minutes(1), "a1")]).await;
+    let told =
+        json!({"specversion": "1.0", "type": TYPE, "source": "job", "id": "told", "time": NOON, "data": {"units": 5}});
+    let told = outside::read(&told).expect("an event");
+    let teller = Teller { token: TokenId(Uuid::from_u128(1)), is_partner: false };
+    store.take_in_outside(world.partner, teller, &[told], minutes(5)).await.expect("told");
+    assert_eq!((since(&all).await, since(&own).await), (Some(at(NOON)), Some(at(NOON))));
+    let first = store.follow_usage(&all, 2).await.expect("an answer");
+    store.note_delivered(all.id, &first, at(NOON)).await.expect("noted");
+    assert_eq!(since(&all).await, Some(minutes(5)));
+    drain(&store, &all, 10).await;
+    assert_eq!((since(&all).await, since(&own).await), (None, Some(at(NOON))));
+    store.set_hook_state(own.id, false, Actor::System, at(NOON)).await.expect("paused");
+    assert_eq!(since(&own).await, None);
 }
 
 #[tokio::test]

@@ -11,7 +11,7 @@ async fn a_hook_is_made_paused_rotated_tested_and_deleted_and_its_secret_is_told
     let world = World::new(&app.store).await;
     let (reader, writer) =
         (app.token(None, &[Scope::PartnersRead]).await, app.token(None, &[Scope::PartnersWrite]).await);
-    let new = json!({"url": "https://receiver.example/in", "partner": world.partner});
+    let new = json!({"url": "https://receiver.example/in?token=letmein", "partner": world.partner});
     assert_eq!(app.post(&reader, "/api/hooks", new.clone()).await.status, 403);
     for bad in ["receiver.example", "https://name:word@receiver.example", "ftp://receiver.example"] {
         let refused = app.post(&writer, "/api/hooks", json!({ "url": bad })).await;
@@ -28,6 +28,7 @@ async fn a_hook_is_made_paused_rotated_tested_and_deleted_and_its_secret_is_told
     let hook = &listed.json()["items"][0];
     assert_eq!((hook["id"].as_str(), hook["state"].as_str()), (Some(id), Some("active")), "{}", listed.text);
     assert!(!listed.text.contains("whsec_"));
+    assert_eq!(hook["url"], "https://receiver.example/in?…");
 
     let change = async |verb: &str| app.post(&writer, &format!("/api/hooks/{id}/{verb}"), json!({})).await;
     for (verb, state) in [("pause", "paused"), ("resume", "active")] {
@@ -47,5 +48,9 @@ async fn a_hook_is_made_paused_rotated_tested_and_deleted_and_its_secret_is_told
     actions.reverse();
     let names: Vec<_> = actions.iter().map(|entry| entry.action.as_str()).collect();
     assert_eq!(names, ["hook.create", "hook.pause", "hook.resume", "hook.rotate", "hook.delete"]);
-    assert!(actions.iter().all(|entry| !format!("{entry:?}").contains("whsec_")));
+    let noted = actions.iter().map(|entry| format!("{entry:?}")).collect::<String>();
+    assert!(
+        noted.contains("receiver.example/in?…") && !noted.contains("whsec_") && !noted.contains("letmein"),
+        "{noted}"
+    );
 }
