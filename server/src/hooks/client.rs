@@ -110,9 +110,10 @@ impl Client {
         let allowed: Vec<_> = addresses.iter().filter(|address| self.reach.includes(address.ip())).collect();
         if allowed.is_empty() {
             // Not which: whoever enters addresses would learn what our names lead to.
-            return Err(Undelivered::new(match addresses.is_empty() {
-                false => "the name leads to an address that may not be reached",
-                true => "the name leads nowhere",
+            return Err(Undelivered::new(if addresses.is_empty() {
+                "the name leads nowhere"
+            } else {
+                "the name leads to an address that may not be reached"
             }));
         }
         let mut last = Undelivered::new("nobody answers");

@@ -98,6 +98,7 @@ pub fn HooksPage() -> impl IntoView {
 }
 
 fn row(hook: Hook, may_change: bool, now: Timestamp) -> impl IntoView {
+    let url = hook.shown_url();
     let whose = match hook.partner {
         Some(id) => view! { <a href=format!("/console/partners/{id}")>{hook.partner_name}</a> }.into_any(),
         None => "All partners".into_any(),
@@ -134,7 +135,7 @@ fn row(hook: Hook, may_change: bool, now: Timestamp) -> impl IntoView {
     });
     view! {
         <tr>
-            <Cell label="Address" head=true><code class="hook-url">{hook.shown_url()}</code></Cell>
+            <Cell label="Address" head=true><code class="hook-url">{url}</code></Cell>
             <Cell label="Events of">{whose}</Cell>
             <Cell label="State"><div class="cell-lines"><Badge text=text tone=tone/> {failing} {message}</div></Cell>
             <Cell label="Delivered" numeric=true><div class="cell-lines"><Figure value=hook.delivered/> {delivered_at}</div></Cell>

@@ -220,7 +220,7 @@ async fn a_hook_that_is_paused_or_deleted_while_it_is_served_gets_nothing_more_a
     store.set_hook_state(paused.id, false, Actor::System, at(NOON)).await.expect("paused");
     store.delete_hook(deleted.id, Actor::System, at(NOON)).await.expect("deleted");
     assert!(!noted(&paused, &of_paused).await && !noted(&deleted, &of_deleted).await);
-    assert_eq!((follow(&paused).await, follow(&deleted).await), Default::default());
+    assert!(follow(&paused).await.is_empty() && follow(&deleted).await.is_empty());
     store.set_hook_state(paused.id, true, Actor::System, at(NOON)).await.expect("resumed");
     assert_eq!(drain(&store, &paused, 10).await, ["a3"], "what it had got while it was paused was noted");
 }
