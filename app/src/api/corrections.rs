@@ -1,23 +1,31 @@
 //! The forms that correct usage: try, approve, apply, revert, refuse.
 
 use leptos::prelude::*;
+use serde::{Deserialize, Serialize};
+
+/// What somebody typed who wants usage corrected; which fields there are depends on the kind.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CorrectionForm {
+    pub from: String,
+    pub to: String,
+    pub at: String,
+    pub environment: String,
+    pub product: String,
+    pub operation: String,
+    pub request_id: String,
+    pub source: String,
+    pub calls: String,
+    pub units: String,
+    pub reason: String,
+}
 
 /// Tries a correction dry and keeps it as a draft.
 #[server(prefix = "/do", endpoint = "console/corrections/draft")]
 pub async fn draft_correction(
     partner: String,
     kind: String,
-    #[server(default)] from: String,
-    #[server(default)] to: String,
-    #[server(default)] at: String,
-    #[server(default)] environment: String,
-    #[server(default)] product: String,
-    #[server(default)] operation: String,
-    #[server(default)] request_id: String,
-    #[server(default)] source: String,
-    #[server(default)] calls: String,
-    #[server(default)] units: String,
-    #[server(default)] reason: String,
+    #[server(flatten)] correction: CorrectionForm,
 ) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Done, Failure},
@@ -28,6 +36,8 @@ pub async fn draft_correction(
         id::PartnerId,
         key_text::Environment,
     };
+    let CorrectionForm { from, to, at, environment, product, operation, request_id, source, calls, units, reason } =
+        correction;
     let back = format!("/console/partners/{partner}/correct?kind={kind}");
     let typed = [
         ("from", from.as_str()),

@@ -29,7 +29,7 @@ use std::{
 use tokio::time::sleep;
 
 /// Longest wait until a server has taken in what it can.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(180);
 /// On so many lanes of a batch somebody goes on behind the damage.
 const SKIPPED: usize = 2;
 

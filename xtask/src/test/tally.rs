@@ -71,8 +71,10 @@ impl Count {
     /// failure (it did not compile, it crashed) counts as one.
     pub fn of(well: bool, lines: &[String]) -> Self {
         let mut count = Self::default();
+        // Where nextest sums up, what a single test printed is none of it.
+        let sums_up = lines.iter().any(|line| line.trim().starts_with("Summary ["));
         for line in lines.iter().map(|line| line.trim()) {
-            if line.starts_with("Summary [") || line.starts_with("test result:") || is_bare_count(line) {
+            if line.starts_with("Summary [") || !sums_up && (line.starts_with("test result:") || is_bare_count(line)) {
                 count.passed += number_before(line, "passed");
                 count.failed += number_before(line, "failed") + number_before(line, "timed out");
             } else if let Some(name) = flaky_name(line) {
@@ -135,6 +137,7 @@ mod tests {
     fn what_passed_when_it_was_run_again_is_counted_as_passed_and_named_once() {
         let lines = [
             "  TRY 1 FAIL [   0.021s] (7/18) xtask test::tally::tests::sometimes",
+            "    test result: FAILED. 0 passed; 1 failed; 0 ignored; 0 measured; 3 filtered out; finished in 0.02s",
             "   FLAKY 2/2 [   0.008s] (8/18) xtask test::tally::tests::sometimes",
             "     Summary [   5.812s] 18 tests run: 18 passed (1 slow, 1 flaky), 4 skipped",
             "   FLAKY 2/2 [   0.008s] (8/18) xtask test::tally::tests::sometimes",
