@@ -82,7 +82,7 @@ fn Effect(dry_run: DryRun, state: State) -> impl IntoView {
     let rows = dry_run.bills.into_iter().map(bill).collect_view();
     view! {
         <StatGrid>
-            <Stat label="Calls that change" figure=group_thousands(dry_run.events)/>
+            <Stat label="Events that change" figure=group_thousands(dry_run.events)/>
             <Stat label="Calls counted" figure=signed(calls) hint=hint(dry_run.calls_before, dry_run.calls_after)/>
             <Stat label="Units" figure=signed(units) hint=hint(dry_run.units_before, dry_run.units_after)/>
         </StatGrid>
