@@ -119,8 +119,8 @@ pub async fn apply_correction(correction: String) -> Result<(), ServerFnError> {
     use crate::viewer;
     let step = async |id| {
         let cx = viewer::operator()?;
-        let actor = store::Actor::Operator(cx.viewer.id);
-        let first = billing::apply_correction(&cx.state.store, id, actor, cx.now).await.map_err(read::failure)?;
+        let by = (cx.state.settings.four_eyes, store::Actor::Operator(cx.viewer.id));
+        let first = billing::apply_correction(&cx.state.store, id, by, cx.now).await.map_err(read::failure)?;
         Ok(if first { "Applied. All figures have it." } else { "It was applied already, and counts once." })
     };
     read::step("corrections/apply", &correction, "", step).await

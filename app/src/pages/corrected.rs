@@ -36,8 +36,12 @@ fn correction_text(correction: &Correction, zone: &TimeZone) -> String {
         count => format!("{sign}{} units", group_thousands(count)),
     };
     let reason = correction.new.reason.trim().trim_end_matches('.');
-    let is_closed = dry_run.is_some_and(|run| run.bills.iter().any(|bill| bill.is_closed));
-    let place = if is_closed { " A closed invoice stands; the difference is on the next one." } else { "" };
+    let is_closed = dry_run.as_ref().is_some_and(|run| run.bills.iter().any(|bill| bill.is_closed));
+    let place = match (is_closed, dry_run.is_some_and(|run| run.has_final_invoice)) {
+        (true, true) => " A closed invoice stands; the difference is on a final one.",
+        (true, false) => " A closed invoice stands; the difference is on the next one.",
+        (false, _) => "",
+    };
     let undone = match &correction.ended {
         Some((person, why)) => {
             format!(" Taken back on {}: {}.", local_date(person.at, zone), why.trim().trim_end_matches('.'))

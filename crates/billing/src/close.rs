@@ -5,8 +5,10 @@
 //! without fee and usage is closed without an invoice.
 
 mod late;
+mod stranded;
 
 pub(crate) use late::shifted;
+pub(crate) use stranded::WAITS;
 
 use crate::BillingError;
 use domain::{
@@ -52,7 +54,7 @@ pub(crate) struct Stretch {
     pub whole: Period,
 }
 
-/// Closes every stretch that has ended and whose usage is complete.
+/// Closes every stretch that has ended and whose usage is complete, and bills what no next invoice would.
 pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) -> Result<ClosingReport, BillingError> {
     let mut report = ClosingReport::default();
     for subscription in store.all_partners_open_subscriptions().await? {
@@ -62,6 +64,7 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
             report.problems.push((partner, error));
         }
     }
+    stranded::bill(store, now, &mut report).await?;
     Ok(report)
 }
 

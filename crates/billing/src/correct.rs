@@ -43,6 +43,10 @@ pub struct DryRun {
     pub bills: Vec<Bill>,
     /// Units of it that are in no bill: test calls, and times without a plan.
     pub unbilled_units: i64,
+    /// What changes of closed bills is on an invoice of its own: the partner has left, or pays in another currency by now, and no next
+    /// invoice would have it.
+    #[serde(default)]
+    pub has_final_invoice: bool,
     pub tried_at: Timestamp,
 }
 
@@ -62,6 +66,17 @@ pub struct Bill {
 }
 
 type Codes = (String, String);
+
+/// Tries it, and keeps nothing.
+pub async fn try_correction(
+    store: &Store,
+    partner: PartnerId,
+    new: NewCorrection,
+    now: Timestamp,
+) -> Result<DryRun, BillingError> {
+    let effect = store.correction_effect(partner, &new, now).await?;
+    dry_run(store, partner, &effect, now).await
+}
 
 /// Tries it, and keeps it as a draft.
 pub async fn draft_correction(
@@ -88,11 +103,11 @@ pub async fn approve_correction(
     Ok(store.approve_correction(held.partner, id, (approval, &again), actor, now).await?)
 }
 
-/// Carries it out, once; false where it was already.
+/// Carries it out, once; false where it was already. Where it takes two people by now, two must have agreed.
 pub async fn apply_correction(
     store: &Store,
     id: CorrectionId,
-    actor: Actor,
+    (four_eyes, actor): (bool, Actor),
     now: Timestamp,
 ) -> Result<bool, BillingError> {
     let held = store.correction_of_any_partner(id).await?;
@@ -103,7 +118,7 @@ pub async fn apply_correction(
         Err(_) if held.applied.is_some() => (Draft { new: held.new, dry_run: held.dry_run, hash: held.hash }, [0; 32]),
         Err(error) => return Err(error),
     };
-    Ok(store.apply_correction(partner, id, (&again, effect), actor, now).await?)
+    Ok(store.apply_correction(partner, id, (&again, effect, four_eyes), actor, now).await?)
 }
 
 /// The hash as text: 64 hex digits.
@@ -150,6 +165,10 @@ async fn dry_run(store: &Store, partner: PartnerId, effect: &Effect, now: Timest
     bills.extend(open);
     bills.sort_by_key(|bill| (bill.period.start, bill.period.end));
     let units = sum(|hit| hit.delta.units);
+    let mut has_final_invoice = false;
+    for bill in bills.iter().filter(|bill| bill.is_closed) {
+        has_final_invoice |= !store.has_next_invoice(partner, bill.before.currency).await?;
+    }
     Ok(DryRun {
         events: effect.hits.len() as u64,
         calls_before: sum(|hit| hit.before.calls),
@@ -160,6 +179,7 @@ async fn dry_run(store: &Store, partner: PartnerId, effect: &Effect, now: Timest
         credit_back: back(|hit| hit.delta.credits),
         unbilled_units: units.saturating_sub(bills.iter().map(|bill| bill.units).sum()),
         bills,
+        has_final_invoice,
         tried_at: now,
     })
 }
@@ -176,7 +196,7 @@ async fn closed_bills(store: &Store, partner: PartnerId, effect: &Effect) -> Res
         let standing = store.adjusted_units(partner, subscription, Period { start, end }).await?;
         let whole = standing.subscription.cycle.period_at(start)?;
         let stretch = Stretch { part: standing.period, whole };
-        let units = store.units_between(partner, standing.period, Environment::Live).await?;
+        let units = store.billed_units(partner, subscription, standing.period).await?;
         let used: Vec<Used> = units.into_iter().map(|line| line.used).collect();
         let adjusted = standing.moved.iter().map(|moved| {
             let codes = (moved.product_code.clone(), moved.operation_code.clone());

@@ -16,7 +16,9 @@ pub mod stripe;
 mod webhooks;
 
 pub use close::{Closing, ClosingReport, close_due_periods};
-pub use correct::{Bill, DryRun, apply_correction, approve_correction, draft_correction, read_hash, write_hash};
+pub use correct::{
+    Bill, DryRun, apply_correction, approve_correction, draft_correction, read_hash, try_correction, write_hash,
+};
 pub use error::BillingError;
 pub use project::{Projection, project};
 pub use push::{PushSettings, Reconciled, reconcile};

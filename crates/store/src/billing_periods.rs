@@ -7,12 +7,15 @@ use crate::{
     ledger::{self, LedgerAccount},
     outside::{self, ToldMark},
     row::{ReadRow as _, unreadable},
+    usage::units_stored,
 };
 use domain::{
     id::{InvoiceId, PartnerId, PlanVersionId, SubscriptionId},
+    key_text::Environment,
     money::Money,
     period::{Cycle, Period},
     plan::PlanTerms,
+    rating::LineKind,
 };
 use jiff::Timestamp;
 use sqlx::{Row as _, postgres::PgRow, types::Json};
@@ -41,7 +44,7 @@ pub enum Closed {
     Empty,
     /// Somebody else had closed it.
     Already,
-    /// Usage was told from outside or corrected since the invoice was made: make it anew.
+    /// Usage was told from outside, handed over late or corrected since the invoice was made: make it anew.
     Changed,
 }
 
@@ -152,6 +155,13 @@ impl Store {
             tx.rollback().await?;
             return Ok(Closed::Changed);
         }
+        // A gateway that was forgotten may have handed calls over since the invoice's usage was read; what it hands over from here on is
+        // late.
+        let stored = units_stored(&mut tx, partner, period, Environment::Live).await?;
+        if stored != billed_units(invoice.as_ref()) {
+            tx.rollback().await?;
+            return Ok(Closed::Changed);
+        }
         let closed = match invoice {
             None => Closed::Empty,
             Some(invoice) => {
@@ -183,6 +193,12 @@ impl Store {
         tx.commit().await?;
         Ok(closed)
     }
+}
+
+/// Units of the stretch itself.
+fn billed_units(invoice: Option<&NewInvoice>) -> u64 {
+    let lines = invoice.into_iter().flat_map(|invoice| &invoice.lines).filter(|line| line.kind == LineKind::Usage);
+    lines.fold(0, |sum, line| sum.saturating_add(line.quantity.unsigned_abs()))
 }
 
 fn read(row: &PgRow, of_version: &HashMap<Uuid, Arc<PlanTerms>>) -> Result<OpenSubscription, sqlx::Error> {

@@ -9,6 +9,7 @@ pub(crate) mod batches;
 mod copy;
 pub(crate) mod days;
 mod gaps;
+mod late;
 mod meters;
 pub(crate) mod read_back;
 mod rollup;
@@ -180,7 +181,8 @@ impl Store {
     }
 
     /// Waits no more for a node that will never come back, and gives back the units that it held; how many those are.
-    /// Whatever its spool still held is given up. Where it comes back all the same, it goes on where it stood.
+    /// Whatever its spool still held is given up. Where it comes back all the same, it goes on where it stood, and what is of closed
+    /// periods is on the partners' next invoices.
     pub async fn forget_node(&self, node: &str) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query("select release_leases($1) as units").bind(node).fetch_one(&mut *tx).await?;
@@ -211,6 +213,7 @@ impl Batch<'_> {
             return Err(IngestError::Moved { stands_at });
         }
         if !events.is_empty() {
+            let late = late::LateCalls::find(&mut tx, events, now).await?;
             days::enter(&mut tx).await?;
             let spending = Spending::of(events.iter().map(|(_, event)| event));
             spending.open(&mut tx, node).await?;
@@ -221,6 +224,7 @@ impl Batch<'_> {
             spending.spend(&mut tx, node).await?;
             let records = events.iter().map(|(sequence, event)| (*sequence, event.at));
             batches::note(&mut tx, (node, lane, None), records, now).await?;
+            late.note(&mut tx, (node, lane), now).await?;
         }
         move_position(&mut tx, node, lane, to, now).await?;
         tx.commit().await?;

@@ -58,6 +58,9 @@ pub struct Invoice {
     /// Which calls of its products counted, as the rules were when the period was closed. Empty on invoices made before this was
     /// kept, and where there is no usage.
     pub counting: Vec<CountingNote>,
+    /// Made after the last period of the subscription, for usage of closed periods that came or was corrected later: no other
+    /// follows it by itself.
+    pub is_final: bool,
     pub created_at: Timestamp,
 }
 
@@ -120,7 +123,7 @@ macro_rules! invoices {
         concat!(
             "select i.id, i.partner_id, p.name as partner_name, i.number, i.subscription_id, i.plan_version_id,
                  plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
-                 i.collect, i.push_problem, i.counting, i.created_at
+                 i.collect, i.push_problem, i.counting, i.is_final, i.created_at
              from invoices i
              join partners p on p.id = i.partner_id
              join plan_versions v on v.id = i.plan_version_id
@@ -365,6 +368,7 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
         collect: row.parsed("collect")?,
         push_problem: row.try_get("push_problem")?,
         counting: row.try_get::<Json<Vec<CountingNote>>, _>("counting")?.0,
+        is_final: row.try_get("is_final")?,
         created_at: row.at("created_at")?,
     })
 }

@@ -178,6 +178,24 @@ pub(crate) async fn lock(tx: &mut Transaction<'_, Postgres>, partner: PartnerId)
     Ok(mark(&row)?)
 }
 
+/// Keeps others from closing periods of these partners, and lets others take in with us, until the transaction ends. They are in
+/// the order of their ids; those that nobody knows are passed by.
+pub(crate) async fn share(tx: &mut Transaction<'_, Postgres>, partners: &[Uuid]) -> Result<(), sqlx::Error> {
+    sqlx::query(
+        "insert into outside_usage (partner_id, accepted)
+         select id, 0 from partners where id = any($1) and not exists (select from outside_usage where partner_id = id) order by id
+         on conflict do nothing",
+    )
+    .bind(partners)
+    .execute(&mut **tx)
+    .await?;
+    sqlx::query("select from outside_usage where partner_id = any($1) order by partner_id for share")
+        .bind(partners)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
 fn mark(row: &sqlx::postgres::PgRow) -> Result<ToldMark, sqlx::Error> {
     Ok(ToldMark { accepted: row.count("accepted")?, corrected: row.count("corrected")? })
 }

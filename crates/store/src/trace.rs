@@ -1,6 +1,10 @@
 //! The way of single calls, from the event to the invoice line: for whoever asks after one.
 
-use crate::{Store, StoreError, ingest::StoredSeal, row::ReadRow as _, time::Ts};
+mod changed;
+
+pub use changed::{TracedCorrection, TracedLateCall};
+
+use crate::{Store, StoreError, ingest::{StoredSeal, signed}, outside::NODE, row::ReadRow as _, time::Ts};
 use domain::{
     id::{OperationId, PartnerId, ProductId},
     key_text::Environment,
@@ -48,6 +52,21 @@ pub struct TracedCall {
     pub hour_calls: u64,
     pub hour_units: u64,
     pub billing: Option<TracedBilling>,
+    /// What corrections did to it, in the order in which they did.
+    pub corrections: Vec<TracedCorrection>,
+    /// Where its period was closed when it came.
+    pub late: Option<TracedLateCall>,
+}
+
+impl TracedCall {
+    /// How many calls and units the sums have of it.
+    pub fn counted(&self) -> (u64, u64) {
+        let in_place = self.corrections.iter().filter(|one| one.in_place);
+        let (calls, units) = in_place.fold((1_i64, signed(self.units)), |(calls, units), one| {
+            (calls.saturating_add(one.calls), units.saturating_add(one.units))
+        });
+        (u64::try_from(calls).unwrap_or(0), u64::try_from(units).unwrap_or(0))
+    }
 }
 
 /// What came too late for its period.
@@ -60,6 +79,8 @@ pub struct TracedLate {
     /// Below zero where it takes some back.
     pub units: i64,
     pub is_billed: bool,
+    /// What corrections did to it later.
+    pub corrections: Vec<TracedCorrection>,
 }
 
 /// The stretch of a subscription that a call falls in.
@@ -121,6 +142,18 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         let mut calls = rows.iter().map(read).collect::<Result<Vec<_>, sqlx::Error>>()?;
+        for call in &mut calls {
+            let standing = changed::Standing {
+                partner: call.partner,
+                at: call.at,
+                node: &call.node,
+                lane: i32::from(call.lane),
+                sequence: signed(call.sequence),
+            };
+            let corrections = changed::corrections(&mut tx, &standing).await?;
+            let late = changed::late_call(&mut tx, &standing).await?;
+            (call.corrections, call.late) = (corrections, late);
+        }
         for call in calls.iter_mut().filter(|call| call.environment == Environment::Live) {
             let row = sqlx::query(
                 "select b.period_start, b.period_end, i.number, i.status, l.position, l.quantity, x.stripe_id
@@ -161,24 +194,30 @@ impl Store {
 
     /// What others told us with that id after its period was closed, of every partner: it is owed with a later invoice.
     pub async fn all_partners_late(&self, id: &str) -> Result<Vec<TracedLate>, StoreError> {
+        let mut connection = self.pool().acquire().await?;
         let rows = sqlx::query(
-            "select partner_id, source, at, units, invoice_id is not null as is_billed from usage_adjustments
-             where id = $1 order by at limit $2",
+            "select partner_id, sequence, source, at, units, invoice_id is not null as is_billed from usage_adjustments
+             where id = $1 and node is null and correction_id is null order by at limit $2",
         )
         .bind(id)
         .bind(MOST)
-        .fetch_all(self.pool())
+        .fetch_all(&mut *connection)
         .await?;
-        let late = |row: &PgRow| {
-            Ok(TracedLate {
-                partner: PartnerId(row.try_get("partner_id")?),
+        let mut late = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let (partner, at) = (PartnerId(row.try_get("partner_id")?), row.at("at")?);
+            let sequence = row.try_get("sequence")?;
+            let standing = changed::Standing { partner, at, node: NODE, lane: 0, sequence };
+            late.push(TracedLate {
+                partner,
                 source: row.try_get("source")?,
-                at: row.at("at")?,
+                at,
                 units: row.try_get("units")?,
                 is_billed: row.try_get("is_billed")?,
-            })
-        };
-        Ok(rows.iter().map(late).collect::<Result<_, sqlx::Error>>()?)
+                corrections: changed::corrections(&mut connection, &standing).await?,
+            });
+        }
+        Ok(late)
     }
 }
 
@@ -219,6 +258,8 @@ fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
         hour_calls: row.count("hour_calls")?,
         hour_units: row.count("hour_units")?,
         billing: None,
+        corrections: Vec::new(),
+        late: None,
     })
 }
 

@@ -19,6 +19,7 @@ mod source;
 mod totals;
 
 pub use billable::UsedUnits;
+pub(crate) use billable::units_stored;
 pub use completeness::{Completeness, Missing, MissingReason};
 pub(crate) use events::stored;
 pub use events::{EventPage, StoredEvent};

@@ -187,7 +187,8 @@ pub async fn approve(
     params(("correction" = String, Path, description = "The correction's identifier", pattern = "^correction_[0-9a-f]{32}$")),
     responses((status = 200, description = "The correction after it", body = CorrectionOut), (status = "4XX", description = "Refused; 409 where it would now do something else", body = Problem, content_type = "application/problem+json")))]
 pub async fn apply(call: ProviderCall, Named(id): Named<CorrectionId>) -> Result<Json<CorrectionOut>, Problem> {
-    billing::apply_correction(&call.state.store, id, call.token.actor(), call.now).await.map_err(problem)?;
+    let by = (call.state.settings.four_eyes, call.token.actor());
+    billing::apply_correction(&call.state.store, id, by, call.now).await.map_err(problem)?;
     shown(&call, id).await
 }
 

@@ -47,6 +47,9 @@ pub struct InvoiceOut {
     total: AmountOut,
     /// `open`, `sent`, `paid`, `uncollectible` or `void`.
     status: String,
+    /// Made after the last period of the subscription, for usage of closed periods that came or was corrected later. No other follows
+    /// it by itself: below zero it has to be paid out.
+    is_final: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -128,6 +131,7 @@ impl From<Invoice> for InvoiceOut {
             time_zone: invoice.time_zone,
             total: invoice.total.into(),
             status: invoice.status.code().to_owned(),
+            is_final: invoice.is_final,
             created_at: invoice.created_at,
         }
     }

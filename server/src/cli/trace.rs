@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::{path::Path, process::ExitCode};
 use store::{
     Store,
-    trace::{TracedBilling, TracedCall, TracedLate},
+    trace::{TracedBilling, TracedCall, TracedCorrection, TracedLate},
 };
 
 /// Records that are read at once, and their bytes.
@@ -39,7 +39,7 @@ pub async fn run(config: Config, request_id: String) -> Result<ExitCode, Command
             }
         }
         let late = store.all_partners_late(&request_id).await?;
-        for TracedLate { partner, source, at, units, is_billed } in &late {
+        for TracedLate { partner, source, at, units, is_billed, corrections } in &late {
             println!("{request_id}");
             tell(
                 "call",
@@ -52,6 +52,9 @@ pub async fn run(config: Config, request_id: String) -> Result<ExitCode, Command
                     false => Step::NotYet("an adjustment on the next invoice".to_owned()),
                 },
             );
+            for step in corrections.iter().map(corrected) {
+                tell("changed", &step);
+            }
         }
         if calls.is_empty() && late.is_empty() {
             whole = waits(store, &spool, &request_id).await?;
@@ -128,7 +131,8 @@ fn way(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
         "{at} by {} {partner}: {method} {path} ({operation}), {status}, {outcome}, {units} units{paid}",
         if partner_code.is_empty() { "an unknown partner" } else { partner_code.as_str() }
     );
-    let hour = if call.hour_calls > 0 && call.hour_units >= *units {
+    let (calls, counted) = call.counted();
+    let hour = if call.hour_calls >= calls && call.hour_units >= counted {
         Step::Found(format!("{}: {} calls and {} units of its kind", call.hour, call.hour_calls, call.hour_units))
     } else {
         Step::Missing(format!("{}: {} calls and {} units of its kind", call.hour, call.hour_calls, call.hour_units))
@@ -138,9 +142,27 @@ fn way(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
         Some(source) => told(source),
         None => recorded(call, now),
     });
+    way.extend(call.corrections.iter().map(|one| ("changed", corrected(one))));
     way.push(("hour", hour));
     way.extend(money(call));
     way
+}
+
+/// One step of a correction, and where its difference is.
+fn corrected(one: &TracedCorrection) -> Step {
+    let TracedCorrection { correction, reason, is_revert, at, calls, units, in_place, invoice } = one;
+    let did = match (is_revert, calls) {
+        (true, _) => "taken back",
+        (false, ..0) => "voided",
+        (false, _) => "its units set",
+    };
+    let what = format!("{did} by {correction}, {at}, {units:+} units: {reason}");
+    match (in_place, invoice) {
+        (true, _) => Step::Found(format!("{what}; all sums have it")),
+        (false, Some(number)) => Step::Found(format!("{what}; an adjustment on invoice {number}")),
+        (false, None) if *units == 0 => Step::Found(format!("{what}; its period was closed, and no bill changes")),
+        (false, None) => Step::NotYet(format!("{what}; its period was closed: an adjustment on the next invoice")),
+    }
 }
 
 /// What others told us never was in a gateway's log.
@@ -184,17 +206,26 @@ fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
         Some(TracedBilling::Closed { stretch, invoice }) => (stretch, invoice),
     };
     let mut way = vec![("period", Step::Found(format!("{} to {}, closed", stretch.start, stretch.end)))];
+    let (_, counted) = call.counted();
+    if let Some(late) = call.late {
+        way.push(match late.invoice {
+            Some(number) => ("line", Step::Found(format!("it came after the close: an adjustment on invoice {number}"))),
+            None => ("line", Step::NotYet("it came after the close: an adjustment on the next invoice".to_owned())),
+        });
+        return way;
+    }
     let Some(invoice) = invoice else {
-        let step = if call.units == 0 { Step::None } else { Step::Missing };
+        let step = if counted == 0 { Step::None } else { Step::Missing };
         way.push(("invoice", step("the period was closed without one".to_owned())));
         return way;
     };
     way.push(("invoice", Step::Found(format!("number {}, {}", invoice.number, invoice.status))));
     match invoice.line {
-        Some((position, quantity)) if quantity >= call.units => {
+        _ if counted == 0 => way.push(("line", Step::None("the call cost nothing".to_owned()))),
+        Some((position, quantity)) if quantity >= counted => {
             way.push((
                 "line",
-                Step::Found(format!("line {position}: {quantity} units, the call's {} among them", call.units)),
+                Step::Found(format!("line {position}: {quantity} units, the call's {counted} among them")),
             ));
             way.push(match &invoice.stripe {
                 Some(id) => ("stripe", Step::Found(id.clone())),
@@ -204,7 +235,6 @@ fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
         Some((position, quantity)) => {
             way.push(("line", Step::Missing(format!("line {position} has {quantity} units, fewer than the call"))));
         }
-        None if call.units == 0 => way.push(("line", Step::None("the call cost nothing".to_owned()))),
         None => way.push(("line", Step::Missing("the invoice has no line for its operation".to_owned()))),
     }
     way

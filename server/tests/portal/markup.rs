@@ -112,7 +112,7 @@ async fn shown_as_text(hostile: &str) {
     let seen = store.correction_of_any_partner(correction).await.expect("it is there").hash;
     let approval = corrections::Approval { seen, four_eyes: false };
     billing::approve_correction(store, correction, approval, system, now).await.expect("approved");
-    billing::apply_correction(store, correction, system, now).await.expect("applied");
+    billing::apply_correction(store, correction, (false, system), now).await.expect("applied");
 
     let mut member = portal.as_member(owner).await;
     let mut shown = 0;

@@ -79,7 +79,8 @@ fn Effect(dry_run: DryRun, state: State) -> impl IntoView {
         State::Refused => "What it would have done",
     };
     let empty = dry_run.bills.is_empty();
-    let rows = dry_run.bills.into_iter().map(bill).collect_view();
+    let is_final = dry_run.has_final_invoice;
+    let rows = dry_run.bills.into_iter().map(|one| bill(one, is_final)).collect_view();
     view! {
         <StatGrid>
             <Stat label="Events that change" figure=group_thousands(dry_run.events)/>
@@ -114,13 +115,13 @@ fn Effect(dry_run: DryRun, state: State) -> impl IntoView {
     }
 }
 
-fn bill(bill: Bill) -> impl IntoView {
+fn bill(bill: Bill, is_final: bool) -> impl IntoView {
     let difference = bill.after.micros.saturating_sub(bill.before.micros);
     let difference = domain::money::Money::new(bill.after.currency, difference);
-    let place = if bill.is_closed {
-        "The next invoice: this one is closed"
-    } else {
-        "This period's own invoice; amounts so far"
+    let place = match (bill.is_closed, is_final) {
+        (true, true) => "A final invoice a day later: no next one has this currency. Below zero, pay it out by hand",
+        (true, false) => "The next invoice: this one is closed",
+        (false, _) => "This period's own invoice; amounts so far",
     };
     view! {
         <tr>

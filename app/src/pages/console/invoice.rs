@@ -32,6 +32,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
         let from = cx.state.settings.provider_name.clone();
         let problem = invoice.push_problem.clone();
         let stripe = cx.state.settings.stripe_is_on;
+        let pays_out = invoice.is_final && invoice.total.micros < 0;
         Ok(view! {
             <PageTitle text=title.clone()/>
             <OperatorFrame cx=cx path="/console/invoices">
@@ -39,6 +40,11 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                 <PageHeader title=title beside=move || view! { <InvoiceState status=status/> }/>
                 {problem
                     .map(|text| view! { <Notice tone=Tone::Danger title="Stripe does not hold it as it should">{text}</Notice> })}
+                {pays_out.then(|| view! {
+                    <Notice title="No invoice follows this one">
+                        "It gives money back, and there is no next invoice to take it from: pay it out. Stripe keeps it as the customer's balance, which you set to zero there when you have."
+                    </Notice>
+                })}
                 {(!stripe)
                     .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
                 <InvoiceSheet from=from invoice=invoice lines=lines/>

@@ -1,4 +1,4 @@
-//! `/console/late-usage`: units that were told when their billing period was closed. They are lines of the next invoice.
+//! `/console/late-usage`: units that were told or handed over when their billing period was closed. They are lines of the next invoice.
 
 use crate::{
     components::*,
@@ -33,7 +33,7 @@ pub fn LateUsagePage() -> impl IntoView {
         let empty = found.items.is_empty();
         let rows = found.items.into_iter().map(row).collect_view();
         let description = format!(
-            "Told by POST /api/events, or corrected, after its billing period was closed. The bill of that period stands; the units are on the next one.{whose}"
+            "Told by POST /api/events, handed over by a gateway that had been forgotten, or corrected, after its billing period was closed. The bill of that period stands; the units are on the next one, or a day later on a final one where the partner has no next.{whose}"
         );
         let filtered = filter != AdjustmentFilter::default();
         let value = filter.billed.map(|billed| if billed { "billed" } else { "waiting" }.to_owned());
@@ -60,7 +60,7 @@ pub fn LateUsagePage() -> impl IntoView {
                         let (title, text) = if filtered {
                             ("Nothing matches", "No late usage fits the filter.")
                         } else {
-                            ("Nothing came late", "Whatever was told from outside or corrected was so before its period was closed.")
+                            ("Nothing came late", "Whatever was told from outside, handed over or corrected was so before its period was closed.")
                         };
                         view! {
                             <EmptyState title=title text=text icon=IconName::Clock>

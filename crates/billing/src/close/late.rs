@@ -1,29 +1,32 @@
 //! Late and corrected units become lines of the next invoice: what their period would have cost with them, less what it cost.
 //!
-//! The terms are those of then. A closed period's bill stands; all of the difference, by operation and in included credit, is on
+//! The terms are those of then, and what it cost is what its own lines and earlier adjustments say: what was stored since is not on
+//! them. A closed period's bill stands; all of the difference, by operation and in included credit, is on
 //! the invoice that is made next, whatever period that is of. It is below zero where a correction took units back.
 
 use super::{Stretch, metered, rate};
 use crate::BillingError;
 use domain::{
     id::PartnerId,
-    key_text::Environment,
     money::{Currency, Money},
     period::Period,
     rating::{Charge, LineKind, Rated, Used},
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use store::{NewInvoiceLine, Store, outside::LateUnits};
+use store::{NewInvoiceLine, OpenSubscription, Store, outside::LateUnits};
 
 /// Lines, and which adjustments they are.
 #[derive(Debug, Default)]
 pub(super) struct LateLines {
     pub lines: Vec<NewInvoiceLine>,
     pub sequences: Vec<i64>,
+    /// Of the latest stretch among them.
+    pub last: Option<OpenSubscription>,
 }
 
-/// The partner's late units as lines in that currency. Those of a period in another one wait for an invoice in theirs.
+/// The partner's late units as lines in that currency. Those of a period in another one wait for an invoice in theirs, or a final one
+/// ([`super::stranded`]).
 pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency) -> Result<LateLines, BillingError> {
     let mut all = LateLines::default();
     for late in store.late_units(partner).await? {
@@ -33,7 +36,7 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
         }
         let whole = late.subscription.cycle.period_at(late.period.start)?;
         let stretch = Stretch { part: late.period, whole };
-        let units = store.units_between(partner, late.period, Environment::Live).await?;
+        let units = store.billed_units(partner, late.subscription.id, late.period).await?;
         let used: Vec<Used> = units.into_iter().map(|line| line.used).collect();
         // What is told late or corrected has no meters; those that there were have their part of the included credit.
         let metered = metered(store, &late.subscription, late.period, late.period.end).await?;
@@ -45,6 +48,7 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
         let after = rate(&late.subscription, stretch, &used, &metered)?;
         all.lines.extend(differences(&late, &before, &after)?);
         all.sequences.extend(late.sequences);
+        all.last = Some(late.subscription);
     }
     Ok(all)
 }

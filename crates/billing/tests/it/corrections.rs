@@ -12,15 +12,15 @@ use domain::{
 use jiff::Timestamp;
 use store::{Actor, Closed, corrections::Approval, outside::AdjustmentFilter, reconcile::Kind};
 
-fn at(text: &str) -> Timestamp {
+pub fn at(text: &str) -> Timestamp {
     text.parse().expect("a timestamp")
 }
 
-fn march() -> Period {
+pub fn march() -> Period {
     Period { start: at("2026-03-10T00:00:00Z"), end: at("2026-04-10T00:00:00Z") }
 }
 
-fn asked(change: Change, from: &str, to: &str) -> NewCorrection {
+pub fn asked(change: Change, from: &str, to: &str) -> NewCorrection {
     let filter = match change {
         Change::BackFill(_) => Filter::default(),
         _ => Filter { from: Some(at(from)), to: Some(at(to)), ..Filter::default() },
@@ -28,18 +28,18 @@ fn asked(change: Change, from: &str, to: &str) -> NewCorrection {
     NewCorrection { change, filter, reason: "Counted wrongly".to_owned() }
 }
 
-async fn draft(shop: &Shop, partner: PartnerId, new: NewCorrection, now: &str) -> (CorrectionId, DryRun) {
+pub async fn draft(shop: &Shop, partner: PartnerId, new: NewCorrection, now: &str) -> (CorrectionId, DryRun) {
     let id = draft_correction(&shop.store, partner, new, (false, Actor::System), at(now)).await.expect("drafted");
     let held = shop.store.correction_of_any_partner(id).await.expect("it is there");
     (id, serde_json::from_value(held.dry_run).expect("a dry run"))
 }
 
-async fn carry_out(shop: &Shop, id: CorrectionId, now: &str) {
+pub async fn carry_out(shop: &Shop, id: CorrectionId, now: &str) {
     let seen = shop.store.correction_of_any_partner(id).await.expect("it is there").hash;
     let approval = Approval { seen, four_eyes: false };
     approve_correction(&shop.store, id, approval, Actor::System, at(now)).await.expect("approved");
     for first in [true, false] {
-        let applied = apply_correction(&shop.store, id, Actor::System, at(now)).await.expect("applied");
+        let applied = apply_correction(&shop.store, id, (false, Actor::System), at(now)).await.expect("applied");
         assert_eq!(applied, first, "it counts once");
     }
 }
@@ -52,14 +52,14 @@ async fn revert(shop: &Shop, partner: PartnerId, id: CorrectionId, now: &str) {
 }
 
 /// Description, units, free units and amount of each adjustment, and the invoice's total.
-async fn adjusted(shop: &Shop, partner: PartnerId, id: InvoiceId) -> (Vec<(String, i64, u64, String)>, String) {
+pub async fn adjusted(shop: &Shop, partner: PartnerId, id: InvoiceId) -> (Vec<(String, i64, u64, String)>, String) {
     let (invoice, lines) = shop.store.invoice(partner, id).await.expect("an invoice");
     let line = lines.into_iter().filter(|line| line.kind == LineKind::Adjustment);
     let line = line.map(|line| (line.description, line.quantity, line.free, line.amount.to_string()));
     (line.collect(), invoice.total.to_string())
 }
 
-async fn no_finding(shop: &Shop, now: &str) {
+pub async fn no_finding(shop: &Shop, now: &str) {
     let range = Period { start: at("2026-03-01T00:00:00Z"), end: at("2026-08-01T00:00:00Z") };
     let done = shop.store.reconcile_all(range, &Kind::ALL, at(now)).await.expect("compared");
     assert_eq!(done.findings, []);

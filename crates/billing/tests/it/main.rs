@@ -3,10 +3,12 @@
 mod closing;
 mod corrections;
 mod faults;
+mod forgotten;
 mod late;
 mod meters;
 mod pushing;
 mod reconciling;
 mod shop;
+mod stranded;
 mod tracing;
 mod webhooks;

@@ -162,6 +162,17 @@ impl Shop {
 
     /// Calls of `units` each to operations by index.
     pub async fn calls(&self, partner: PartnerId, at: Timestamp, environment: Environment, calls: &[(usize, u64)]) {
+        self.handed_over(partner, (at, at), environment, calls).await;
+    }
+
+    /// Calls that were made at one time and taken in at another.
+    pub async fn handed_over(
+        &self,
+        partner: PartnerId,
+        (at, taken_in): (Timestamp, Timestamp),
+        environment: Environment,
+        calls: &[(usize, u64)],
+    ) {
         let event = |(operation, units): &(usize, u64)| UsageEvent {
             request_id: "r".to_owned(),
             environment,
@@ -177,7 +188,7 @@ impl Shop {
         let batch: Vec<_> = (0..).zip(calls.iter().map(event)).collect();
         let to = Position { segment: 0, byte_offset: 1, sequence: batch.len() as u64 };
         let node = format!("batch-{}", self.batches.fetch_add(1, Ordering::Relaxed));
-        self.store.ingest(&node, 0, batch, Position::default(), to, at).await.expect("taken in");
+        self.store.ingest(&node, 0, batch, Position::default(), to, taken_in).await.expect("taken in");
     }
 
     /// Live calls.

@@ -1,13 +1,11 @@
 //! The way of a call is told as it is: up to the open period, and later to the invoice's line.
 
-use crate::shop::{Shop, terms};
-use domain::key_text::Environment;
-use jiff::Timestamp;
+use crate::{
+    corrections::{asked, at, carry_out, draft},
+    shop::{Shop, terms},
+};
+use domain::{correction::Change, key_text::Environment};
 use store::trace::TracedBilling;
-
-fn at(text: &str) -> Timestamp {
-    text.parse().expect("a timestamp")
-}
 
 #[tokio::test]
 async fn a_call_is_traced_to_its_hour_its_open_period_and_once_that_is_closed_its_invoice_line() {
@@ -42,4 +40,36 @@ async fn a_call_is_traced_to_its_hour_its_open_period_and_once_that_is_closed_it
         "{traced:?}"
     );
     assert_eq!(shop.store.all_partners_trace("nobody's").await.expect("traced"), []);
+}
+
+#[tokio::test]
+async fn the_way_of_a_call_tells_how_it_was_corrected_and_which_invoice_has_it_where_it_came_late() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T00:00:00Z")).await;
+    let call = at("2026-03-11T00:00:00Z");
+    shop.live(partner, call, &[(1, 3_000)]).await;
+    let set = asked(Change::SetUnits { units: 2_500 }, "2026-03-11T00:00:00Z", "2026-03-12T00:00:00Z");
+    let (in_place, _) = draft(&shop, partner, set, "2026-03-20T00:00:00Z").await;
+    carry_out(&shop, in_place, "2026-03-20T00:00:00Z").await;
+    let traced = shop.store.all_partners_trace("r").await.expect("traced");
+    assert_eq!((traced[0].units, traced[0].counted(), traced[0].hour_units), (3_000, (1, 2_500), 2_500));
+    shop.close(at("2026-04-10T01:00:00Z")).await;
+
+    let void = asked(Change::Void, "2026-03-11T00:00:00Z", "2026-03-12T00:00:00Z");
+    let (later, _) = draft(&shop, partner, void, "2026-04-20T00:00:00Z").await;
+    carry_out(&shop, later, "2026-04-20T00:00:00Z").await;
+    let late = (at("2026-03-11T00:00:01Z"), at("2026-04-20T00:00:00Z"));
+    shop.handed_over(partner, late, Environment::Live, &[(2, 40)]).await;
+    let told = async || {
+        let traced = shop.store.all_partners_trace("r").await.expect("traced");
+        let [first, second] = traced.as_slice() else { panic!("{traced:?}") };
+        let steps = first.corrections.iter().map(|one| (one.correction, one.units, one.in_place, one.invoice));
+        assert!(first.late.is_none() && second.corrections.is_empty(), "{traced:?}");
+        (steps.collect::<Vec<_>>(), second.late.expect("it came late").invoice)
+    };
+    assert_eq!(told().await, (vec![(in_place, -500, true, None), (later, -2_500, false, None)], None));
+    let next = shop.close(at("2026-05-10T01:00:00Z")).await.invoices[0];
+    let number = Some(shop.store.invoice(partner, next).await.expect("an invoice").0.number);
+    assert_eq!(told().await, (vec![(in_place, -500, true, None), (later, -2_500, false, number)], number));
 }

@@ -141,7 +141,7 @@ async fn hits(
              union all
              select at, 'outside', 0, sequence, 1::smallint, 'live', product_id, operation_id, null, 1, units, 0, 0, 0, 0
              from usage_adjustments
-             where partner_id = $1 and at >= $2 and at < $3 and correction_id is null
+             where partner_id = $1 and at >= $2 and at < $3 and correction_id is null and node is null
                  and ($4::text is null or $4 = 'live') and ($5::uuid is null or product_id = $5)
                  and ($6::uuid is null or operation_id = $6) and ($7::uuid is null or app_id = $7)
                  and $8::uuid is null and ($9::text is null or id = $9) and ($10::text is null or source = $10)

@@ -201,7 +201,9 @@ impl Posting<'_> {
         }
         sums.retain(|_, (_, units)| *units != 0);
         let row = sqlx::query(
-            "select least(coalesce(min(sequence), 0), 0) as lowest from usage_adjustments where partner_id = $1",
+            // Those of late calls are lower still.
+            "select least(coalesce(min(sequence), 0), 0) as lowest from usage_adjustments
+             where partner_id = $1 and sequence > -4611686018427387904",
         )
         .bind(self.partner.0)
         .fetch_one(&mut **tx)

@@ -13,7 +13,7 @@ use crate::{
 };
 use domain::{
     correction::{Counted, NewCorrection, State},
-    id::{CorrectionId, OperationId, PartnerId, ProductId},
+    id::{CorrectionId, OperationId, OperatorId, PartnerId, ProductId},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -45,6 +45,8 @@ struct Held {
     state: State,
     hash: [u8; 32],
     made_by: (String, Option<Uuid>),
+    /// Empty before somebody approved it.
+    approved_by: (String, Option<Uuid>),
     applied_number: Option<i64>,
 }
 
@@ -139,12 +141,13 @@ impl Store {
     /// it found.
     ///
     /// # Errors
-    /// It is not approved, or it would do something else than what was approved: then it is a draft again.
+    /// It is not approved, or it would do something else than what was approved, or it takes two people by now and took one when it was
+    /// approved: then it is a draft again.
     pub async fn apply_correction(
         &self,
         partner: PartnerId,
         id: CorrectionId,
-        (again, effect): (&Draft, [u8; 32]),
+        (again, effect, four_eyes): (&Draft, [u8; 32], bool),
         actor: Actor,
         now: Timestamp,
     ) -> Result<bool, StoreError> {
@@ -160,6 +163,11 @@ impl Store {
             redraft(&mut tx, partner, id, again).await?;
             tx.commit().await?;
             return Err(changed());
+        }
+        if four_eyes && !is_of_two(&held) {
+            redraft(&mut tx, partner, id, again).await?;
+            tx.commit().await?;
+            return Err(of_one());
         }
         let found = effect::read(&mut tx, partner, &held.new, now).await?;
         if found.hash()? != effect {
@@ -279,6 +287,10 @@ async fn hold(tx: &mut Transaction<'_, Postgres>, partner: PartnerId, id: Correc
         state: row.parsed("state")?,
         hash: row.hash("hash")?,
         made_by: (row.try_get("made_by_kind")?, row.try_get("made_by")?),
+        approved_by: (
+            row.try_get::<Option<_>, _>("approved_by_kind")?.unwrap_or_default(),
+            row.try_get("approved_by")?,
+        ),
         applied_number: row.try_get("applied_number")?,
     })
 }
@@ -293,6 +305,18 @@ fn by_another(held: &Held, actor: Actor) -> Result<(), StoreError> {
         return Err(StoreError::conflict("", "You have made this correction: it takes another operator to agree"));
     }
     Ok(())
+}
+
+/// Whether two operators stand behind it.
+fn is_of_two(held: &Held) -> bool {
+    let operator = Actor::kind(Actor::Operator(OperatorId(Uuid::nil())));
+    held.made_by.0 == operator && held.approved_by.0 == operator && held.made_by.1 != held.approved_by.1
+}
+
+fn of_one() -> StoreError {
+    let message = "It was approved when one person was enough, and here it takes two operators by now: it is a draft again, which another \
+                   operator than its maker approves, or which you refuse and make anew in the console";
+    StoreError::conflict("", message)
 }
 
 fn of_people() -> StoreError {

@@ -58,7 +58,7 @@ async fn apply(store: &Store, partner: PartnerId, new: &NewCorrection) -> Result
     let (id, draft) = drafted(store, partner, new).await?;
     let approval = Approval { seen: draft.hash, four_eyes: false };
     store.approve_correction(partner, id, (approval, &draft), MAKER, now()).await?;
-    assert!(store.apply_correction(partner, id, (&draft, draft.hash), MAKER, now()).await?);
+    assert!(store.apply_correction(partner, id, (&draft, draft.hash, false), MAKER, now()).await?);
     Ok(id)
 }
 
@@ -104,13 +104,13 @@ async fn a_correction_is_carried_out_once_and_taken_back_once_however_often_it_i
     let partner = World::new(&store).await.partner;
     take_in(&store, partner, calls(5)).await;
     let (id, draft) = drafted(&store, partner, &asked(Change::Void, one("r2"))).await.expect("drafted");
-    let early = store.apply_correction(partner, id, (&draft, draft.hash), MAKER, now()).await;
+    let early = store.apply_correction(partner, id, (&draft, draft.hash, false), MAKER, now()).await;
     assert!(refused(early).contains("draft"), "nothing counts that nobody approved");
     let approval = Approval { seen: draft.hash, four_eyes: false };
     store.approve_correction(partner, id, (approval, &draft), MAKER, now()).await.expect("approved");
     let race = (0..8).map(|_| {
         let (store, draft) = (store.handle(), draft.clone());
-        tokio::spawn(async move { store.apply_correction(partner, id, (&draft, draft.hash), MAKER, now()).await })
+        tokio::spawn(async move { store.apply_correction(partner, id, (&draft, draft.hash, false), MAKER, now()).await })
     });
     let mut applied = 0;
     for one in race.collect::<Vec<_>>() {
@@ -127,7 +127,7 @@ async fn a_correction_is_carried_out_once_and_taken_back_once_however_often_it_i
     }
     assert_eq!((reverted, used(&store, partner).await), (1, (5, 50)));
     assert_eq!(findings(&store).await, []);
-    let again = store.apply_correction(partner, id, (&draft, draft.hash), MAKER, now()).await;
+    let again = store.apply_correction(partner, id, (&draft, draft.hash, false), MAKER, now()).await;
     assert!(refused(again).contains("reverted"));
     let audit = store.all_audit_page(None, 4).await.expect("a page").items;
     let told: Vec<_> = audit.iter().map(|entry| (entry.action.as_str(), entry.partner.is_some())).collect();
@@ -152,7 +152,7 @@ async fn where_it_takes_two_the_maker_neither_approves_nor_reverts_and_a_token_i
     let held = store.correction_of_any_partner(id).await.expect("it is there");
     assert_eq!((held.state, used(&store, partner).await), (State::Draft, (2, 20)));
     store.approve_correction(partner, id, (approval, &draft), OTHER, now()).await.expect("approved");
-    store.apply_correction(partner, id, (&draft, draft.hash), MAKER, now()).await.expect("applied");
+    store.apply_correction(partner, id, (&draft, draft.hash, false), MAKER, now()).await.expect("applied");
     for who in [MAKER, token] {
         refused(store.revert_correction(partner, id, ("No", true), who, now()).await);
     }
@@ -180,9 +180,9 @@ async fn what_is_approved_is_what_was_seen_and_what_is_applied_what_was_approved
     store.approve_correction(partner, id, (approval, &again), MAKER, now()).await.expect("approved");
     apply(&store, partner, &asked(Change::Void, one("r2"))).await.expect("applied");
     // Whoever brings the old dry run is held to what is found when it is written.
-    assert!(refused(store.apply_correction(partner, id, (&again, again.hash), MAKER, now()).await).contains("changed"));
+    assert!(refused(store.apply_correction(partner, id, (&again, again.hash, false), MAKER, now()).await).contains("changed"));
     let third = tried(&store, partner, &all).await.expect("tried");
-    assert!(refused(store.apply_correction(partner, id, (&third, third.hash), MAKER, now()).await).contains("changed"));
+    assert!(refused(store.apply_correction(partner, id, (&third, third.hash, false), MAKER, now()).await).contains("changed"));
     assert_eq!(store.correction_of_any_partner(id).await.expect("there").state, State::Draft);
     assert_eq!(used(&store, partner).await, (1, 10));
 }

@@ -318,9 +318,15 @@ const INVOICE: &str = concat!(
      ), billed as (
          select p.partner_id, p.subscription_id, p.period_start, p.period_end,
              coalesce(l.product_id, '00000000-0000-0000-0000-000000000000') as product_id,
-             coalesce(l.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, sum(l.quantity) as units
-         from periods p
-         join invoice_lines l on l.partner_id = p.partner_id and l.invoice_id = p.invoice_id and l.kind = 'usage'
+             coalesce(l.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, sum(l.units) as units
+         from periods p cross join lateral (
+             select l.product_id, l.operation_id, l.quantity as units from invoice_lines l
+             where l.partner_id = p.partner_id and l.invoice_id = p.invoice_id and l.kind = 'usage'
+             union all
+             select a.product_id, a.operation_id, a.units from usage_adjustments a
+             where a.partner_id = p.partner_id and a.subscription_id = p.subscription_id and a.period_start = p.period_start
+                 and a.node is not null
+         ) l
          group by 1, 2, 3, 4, 5, 6
      ), used as (
          select p.partner_id, p.subscription_id, p.period_start, p.period_end,

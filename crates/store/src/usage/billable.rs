@@ -4,14 +4,14 @@ use super::{
     UsageFilter,
     source::{Detail, Ranges, from_used, used},
 };
-use crate::{Store, StoreError, row::ReadRow as _};
+use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
 use domain::{
-    id::{OperationId, PartnerId, ProductId},
+    id::{OperationId, PartnerId, ProductId, SubscriptionId},
     key_text::Environment,
     period::Period,
     rating::Used,
 };
-use sqlx::Row as _;
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 /// Units of one operation, with its ids beside the codes that rating goes by.
@@ -34,6 +34,17 @@ const BY_OPERATION: &str = from_used!(
      group by used.product_id, operation_id having sum(units) > 0 order by product, operation"
 );
 
+/// Codes as [`BY_OPERATION`] has them.
+const BILLED: &str = "
+    select l.product_id, l.operation_id, coalesce(p.code, 'unknown') as product, coalesce(o.code, 'unknown') as operation,
+        coalesce(p.name || ', ' || o.method || ' ' || o.path, 'Unknown operation') as label, sum(l.quantity)::bigint as units
+    from billing_periods b
+    join invoice_lines l on l.partner_id = b.partner_id and l.invoice_id = b.invoice_id and l.kind = 'usage'
+    left join products p on p.id = l.product_id
+    left join operations o on o.id = l.operation_id
+    where b.partner_id = $1 and b.subscription_id = $2 and b.period_start = $3
+    group by 1, 2, 3, 4, 5 order by product, operation";
+
 const UNITS: &str = from_used!(one; "select coalesce(sum(units), 0)::bigint as units from used");
 
 impl Store {
@@ -48,20 +59,23 @@ impl Store {
         let rows = used(BY_OPERATION, Some(partner), Ranges::new(&[range]), &filter, Detail::Operations)
             .fetch_all(self.pool())
             .await?;
-        let units = |row: sqlx::postgres::PgRow| {
-            let known = |id: Uuid| (!id.is_nil()).then_some(id);
-            Ok(UsedUnits {
-                product: known(row.try_get("product_id")?).map(ProductId),
-                operation: known(row.try_get("operation_id")?).map(OperationId),
-                label: row.try_get("label")?,
-                used: Used {
-                    product: row.try_get("product")?,
-                    operation: row.try_get("operation")?,
-                    units: row.count("units")?,
-                },
-            })
-        };
-        rows.into_iter().map(units).collect()
+        Ok(rows.iter().map(units).collect::<Result<_, _>>()?)
+    }
+
+    /// Units of a closed stretch as its bill has them, whatever was stored since; none where nothing was owed.
+    pub async fn billed_units(
+        &self,
+        partner: PartnerId,
+        subscription: SubscriptionId,
+        period: Period,
+    ) -> Result<Vec<UsedUnits>, StoreError> {
+        let rows = sqlx::query(BILLED)
+            .bind(partner.0)
+            .bind(subscription.0)
+            .bind(Ts(period.start))
+            .fetch_all(self.pool())
+            .await?;
+        Ok(rows.iter().map(units).collect::<Result<_, _>>()?)
     }
 
     /// All units used in the range: what a quota holds against the partner.
@@ -71,9 +85,29 @@ impl Store {
         range: Period,
         environment: Environment,
     ) -> Result<u64, StoreError> {
-        let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
-        let rows =
-            used(UNITS, Some(partner), Ranges::new(&[range]), &filter, Detail::Brief).fetch_all(self.pool()).await?;
-        Ok(rows.first().map(|row| row.count("units")).transpose()?.unwrap_or_default())
+        let mut connection = self.pool().acquire().await?;
+        units_stored(&mut connection, partner, range, environment).await
     }
+}
+
+/// All units used in the range, as a transaction sees them.
+pub(crate) async fn units_stored(
+    connection: &mut PgConnection,
+    partner: PartnerId,
+    range: Period,
+    environment: Environment,
+) -> Result<u64, StoreError> {
+    let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
+    let rows = used(UNITS, Some(partner), Ranges::new(&[range]), &filter, Detail::Brief).fetch_all(connection).await?;
+    Ok(rows.first().map(|row| row.count("units")).transpose()?.unwrap_or_default())
+}
+
+fn units(row: &PgRow) -> Result<UsedUnits, sqlx::Error> {
+    let known = |id: Option<Uuid>| id.filter(|id| !id.is_nil());
+    Ok(UsedUnits {
+        product: known(row.try_get("product_id")?).map(ProductId),
+        operation: known(row.try_get("operation_id")?).map(OperationId),
+        label: row.try_get("label")?,
+        used: Used { product: row.try_get("product")?, operation: row.try_get("operation")?, units: row.count("units")? },
+    })
 }
