@@ -1,6 +1,7 @@
 //! The command line: one file per command that does more than call one function.
 
 mod apply;
+mod correct;
 mod nodes;
 mod operator_link;
 mod reach;
@@ -63,6 +64,13 @@ enum Command {
         /// YAML that describes products, plans, partners, apps and keys by code.
         file: PathBuf,
     },
+    /// Correct usage that was counted wrongly: try it dry, draft, approve, apply, revert.
+    ///
+    /// As the console does it. Where a correction takes two operators (TURNPIKE_FOUR_EYES) only the console makes and approves it.
+    Correct {
+        #[command(subcommand)]
+        what: correct::Correct,
+    },
     /// Print a link that signs an operator in once, within the hour.
     ///
     /// Where no operator exists yet, the first one is created.
@@ -75,7 +83,8 @@ enum Command {
     ///
     /// Billing periods close only when all nodes have stored their usage, so a node that never comes back holds them up.
     /// The units that it held of quotas and credit are given back.
-    /// Usage that was in its spool and not in Postgres is lost with it.
+    /// Usage that was in its spool and not in Postgres is lost with it; where it comes back all the same, what is of closed periods is on
+    /// the partners' next invoices.
     ForgetNode {
         /// Its name, as /status shows it and as the file spool/node of its data directory holds it.
         node: String,
@@ -117,7 +126,7 @@ enum Command {
     /// The server does this itself every five minutes. Exits with 1 where anything differs; a period with a difference is not
     /// invoiced until it is gone or accepted.
     Reconcile(reconcile::Reconcile),
-    /// Print the way of one call: log, seal, hour, period, invoice line and Stripe, each found, not yet there, or missing.
+    /// Print the way of one call: log, seal, corrections, hour, period, invoice line and Stripe, each found, not yet there, or missing.
     ///
     /// A call that is not in Postgres yet is looked for in this node's usage log. Exits with 1 where a step is missing.
     Trace {
@@ -195,6 +204,7 @@ pub fn main() -> ExitCode {
         Command::Migrate => block_on(reach::migrate(config)),
         Command::Plan { file } => block_on(apply::plan(config, file)),
         Command::Apply { file } => block_on(apply::apply(config, file)),
+        Command::Correct { what } => block_on(correct::run(config, what)),
         Command::OperatorLink { email } => block_on(operator_link::print(config, email)),
         Command::ForgetNode { node } => block_on(reach::forget_node(config, node)),
         Command::Nodes => block_on(nodes::list(config)),

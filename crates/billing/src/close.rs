@@ -5,10 +5,11 @@
 //! without fee and usage is closed without an invoice.
 
 mod late;
+mod metered;
 mod stranded;
 
 pub(crate) use late::shifted;
-pub(crate) use stranded::WAITS;
+pub(crate) use metered::metered;
 
 use crate::BillingError;
 use domain::{
@@ -21,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{
     Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store,
     reconcile::{Compared, Finding},
-    usage::{MeteredUnits, UsedUnits},
+    usage::UsedUnits,
 };
 
 /// When a stretch may be closed.
@@ -141,19 +142,6 @@ pub(crate) fn rate(
 ) -> Result<Rated, BillingError> {
     let terms = proration::for_part(&subscription.terms, stretch.part, stretch.whole)?;
     Ok(rating::rate_all(&terms, used, metered)?)
-}
-
-/// What the stretch came to until `now` on meters, where the plan has a price for any.
-pub(crate) async fn metered(
-    store: &Store,
-    subscription: &OpenSubscription,
-    part: Period,
-    now: Timestamp,
-) -> Result<Vec<MeteredUnits>, BillingError> {
-    if subscription.terms.meters.is_empty() {
-        return Ok(Vec::new());
-    }
-    Ok(store.metered_between(subscription.partner, part, now).await?)
 }
 
 async fn invoice(

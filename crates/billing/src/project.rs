@@ -46,7 +46,7 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     let meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
     let estimate: Vec<Used> =
         so_far.iter().map(|line| Used { units: at_this_pace(line.units, part, now), ..line.clone() }).collect();
-    let pace = |line: &MeteredUnits| match line.grows {
+    let pace = |line: &MeteredUnits| match line.grows() {
         true => MeterUsed { quantity: at_this_pace(line.used.quantity, part, now), ..line.used.clone() },
         false => line.used.clone(),
     };

@@ -65,7 +65,8 @@ pub struct Grant {
     pub operations: Option<Vec<String>>,
 }
 
-/// What a meter of a product costs: of a sum each unit of it, of different values each of them, of a level each hour of each unit.
+/// What a meter of a product costs: of a sum each unit of it, of different values each of them, of a level each hour of each unit, and of
+/// the largest and the latest value each unit of it, once a period.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MeterPrice {

@@ -19,13 +19,16 @@ use http::{
 };
 use http_body::Body;
 use std::{collections::VecDeque, future::poll_fn, pin::Pin, time::Duration};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 
 /// The most that one call can cost: beyond it an upstream's number is a mistake.
 const MOST_UNITS: u64 = 1_000_000_000;
 
-/// The longest JSON answer that is read for its cost, in bytes.
+/// The longest JSON answer that is read for its cost or a meter, in bytes.
 const MOST_JSON: usize = 1 << 20;
+
+/// How long one is held for a meter at most, from its head on.
+const LONGEST_HOLD: Duration = Duration::from_secs(5);
 
 /// Where an operation's units come from, compiled.
 #[derive(Debug)]
@@ -83,16 +86,17 @@ pub(crate) async fn measure(
     let operation = target.operation();
     let mut json = None;
     let is_priced = operation.cost.as_ref().is_some_and(Cost::is_json);
-    if operation.reads_json && (is_priced || says_json(&answer.head.headers)) {
+    let is_read = || !is_stream(&answer.head.headers) && (is_priced || says_json(&answer.head.headers));
+    if operation.reads_json && is_read() {
         let patience = target.product().upstream.as_ref().map_or(Duration::ZERO, |upstream| upstream.timeout);
         let plain = answer.head.headers.get(CONTENT_ENCODING).is_none_or(|coding| coding == "identity");
-        let (body, whole) = match timeout(patience, read(answer.body)).await {
-            Ok(read) => read?,
-            Err(_) => {
-                let detail = format!("The API did not end its answer within {} ms.", patience.as_millis());
-                return Err(Refusal::new(Code::UpstreamTimeout, detail));
-            }
-        };
+        // A price is worth the wait; a meter alone goes without.
+        let held = if is_priced { patience } else { patience.min(LONGEST_HOLD) };
+        let Read { body, whole, is_late } = read(answer.body, held).await?;
+        if is_late && is_priced {
+            let detail = format!("The API did not end its answer within {} ms.", patience.as_millis());
+            return Err(Refusal::new(Code::UpstreamTimeout, detail));
+        }
         answer.body = body;
         json = whole.filter(|_| plain).and_then(|json| serde_json::from_slice(&json).ok());
     }
@@ -141,6 +145,19 @@ fn says_json(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Whether its parts are for the client as they come: nobody could read it to its end before.
+fn is_stream(headers: &HeaderMap) -> bool {
+    let essence =
+        headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|text| text.split(';').next());
+    essence.is_some_and(|essence| {
+        let essence = essence.trim().to_ascii_lowercase();
+        essence == "text/event-stream"
+            || ["ndjson", "jsonl", "jsonlines", "json-lines", "json-seq", "stream+json", "json-stream"]
+                .iter()
+                .any(|form| essence.ends_with(form))
+    })
+}
+
 /// What was said to us stays with us.
 fn take_out(operation: &Operation, headers: &mut HeaderMap) {
     if let Some(Cost::Header(Some(name))) = &operation.cost {
@@ -151,14 +168,29 @@ fn take_out(operation: &Operation, headers: &mut HeaderMap) {
     }
 }
 
-/// Reads a short body to its end, and gives it back to be sent; where it is longer, what was read and the rest.
-async fn read(mut body: AnswerBody) -> Result<(AnswerBody, Option<Bytes>), Refusal> {
+/// A body that was read, to be sent on.
+struct Read {
+    body: AnswerBody,
+    /// Where it was short enough, and soon enough at its end.
+    whole: Option<Bytes>,
+    is_late: bool,
+}
+
+/// Reads a short body to its end, for that long at most, and gives it back to be sent; else what was read and the rest.
+async fn read(mut body: AnswerBody, within: Duration) -> Result<Read, Refusal> {
+    let part = |body, is_late| Read { body, whole: None, is_late };
     if matches!(body, AnswerBody::Switched(_)) || body.size_hint().lower() > MOST_JSON as u64 {
-        return Ok((body, None));
+        return Ok(part(body, false));
     }
     let mut whole = BytesMut::new();
     let mut frames = VecDeque::new();
-    while let Some(frame) = poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await {
+    let until = Instant::now() + within;
+    loop {
+        let next = match timeout_at(until, poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).await {
+            Ok(next) => next,
+            Err(_) => return Ok(part(AnswerBody::Begun(Box::new(Begun::new(frames, body))), true)),
+        };
+        let Some(frame) = next else { break };
         let frame = frame.map_err(|error| match error {
             ExchangeError::Upload => Refusal::new(Code::BadRequest, "The request's body broke off."),
             error => {
@@ -171,7 +203,7 @@ async fn read(mut body: AnswerBody) -> Result<(AnswerBody, Option<Bytes>), Refus
         }
         frames.push_back(frame);
         if whole.len() > MOST_JSON {
-            return Ok((AnswerBody::Begun(Box::new(Begun::new(frames, body))), None));
+            return Ok(part(AnswerBody::Begun(Box::new(Begun::new(frames, body))), false));
         }
     }
     let whole = whole.freeze();
@@ -179,7 +211,7 @@ async fn read(mut body: AnswerBody) -> Result<(AnswerBody, Option<Bytes>), Refus
         true => AnswerBody::Begun(Box::new(Begun::new(frames, body))),
         false => AnswerBody::Full(whole.clone()),
     };
-    Ok((body, Some(whole)))
+    Ok(Read { body, whole: Some(whole), is_late: false })
 }
 
 #[cfg(test)]

@@ -115,6 +115,31 @@ impl Store {
         Ok(Some(read(&row, &HashMap::from([(version, Arc::new(terms.0))]))?))
     }
 
+    /// The partner's subscriptions that ended after one instant and not after the other; `billed_until` is when each began.
+    pub async fn subscriptions_until(
+        &self,
+        partner: PartnerId,
+        until: Timestamp,
+        after: Timestamp,
+    ) -> Result<Vec<OpenSubscription>, StoreError> {
+        let rows = sqlx::query(
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, s.started_at as billed_until, v.terms
+             from subscriptions s join plan_versions v on v.id = s.plan_version_id
+             where s.partner_id = $1 and s.started_at is not null and s.ended_at > $2 and s.ended_at <= $3
+             order by s.ended_at desc",
+        )
+        .bind(partner.0)
+        .bind(Ts(after))
+        .bind(Ts(until))
+        .fetch_all(self.pool())
+        .await?;
+        let one = |row: &PgRow| {
+            let terms = Arc::new(row.try_get::<Json<PlanTerms>, _>("terms")?.0);
+            read(row, &HashMap::from([(row.try_get::<Uuid, _>("plan_version_id")?, terms)]))
+        };
+        Ok(rows.iter().map(one).collect::<Result<_, _>>()?)
+    }
+
     /// Closes a stretch of a subscription: with an invoice where there is one, and in the ledger. `outside` is
     /// [`Store::outside_mark`] as it was before the invoice's usage was read.
     pub async fn close_billing_period(

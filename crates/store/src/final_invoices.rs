@@ -114,8 +114,10 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         if total.micros != 0 {
-            let owed =
-                [(LedgerAccount::Receivable, total), (LedgerAccount::Revenue, Money { micros: -total.micros, ..total })];
+            let owed = [
+                (LedgerAccount::Receivable, total),
+                (LedgerAccount::Revenue, Money { micros: -total.micros, ..total }),
+            ];
             ledger::post(&mut tx, partner, &id.to_string(), "Final invoice", &owed, now).await?;
         }
         tx.commit().await?;

@@ -3,6 +3,7 @@
 mod check;
 mod invitations;
 mod policy;
+mod priced;
 mod secrets;
 mod visible;
 mod write;

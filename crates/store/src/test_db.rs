@@ -110,6 +110,11 @@ impl TestStore {
         self.store.pool().execute(renamed).await.expect("renamed");
     }
 
+    /// Forgets what came late, as if a transaction had lost it.
+    pub async fn lose_adjustments(&self) {
+        self.store.pool().execute("delete from usage_adjustments").await.expect("deleted");
+    }
+
     /// Deletes the first seal of each lane; whether the database lets that happen.
     pub async fn delete_first_seals(&self) -> bool {
         self.store.pool().execute("delete from spool_seals where first_sequence = 0").await.is_ok()

@@ -4,7 +4,13 @@ mod changed;
 
 pub use changed::{TracedCorrection, TracedLateCall};
 
-use crate::{Store, StoreError, ingest::{StoredSeal, signed}, outside::NODE, row::ReadRow as _, time::Ts};
+use crate::{
+    Store, StoreError,
+    ingest::{StoredSeal, signed},
+    outside::NODE,
+    row::ReadRow as _,
+    time::Ts,
+};
 use domain::{
     id::{OperationId, PartnerId, ProductId},
     key_text::Environment,

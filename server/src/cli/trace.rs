@@ -209,7 +209,9 @@ fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
     let (_, counted) = call.counted();
     if let Some(late) = call.late {
         way.push(match late.invoice {
-            Some(number) => ("line", Step::Found(format!("it came after the close: an adjustment on invoice {number}"))),
+            Some(number) => {
+                ("line", Step::Found(format!("it came after the close: an adjustment on invoice {number}")))
+            }
             None => ("line", Step::NotYet("it came after the close: an adjustment on the next invoice".to_owned())),
         });
         return way;

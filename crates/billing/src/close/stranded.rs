@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use store::{NewInvoice, Store, Stranded};
 
 /// How long adjustments wait for others, so that several are on one invoice.
-pub(crate) const WAITS: SignedDuration = SignedDuration::from_hours(24);
+const WAITS: SignedDuration = SignedDuration::from_hours(24);
 
 /// Makes the invoices that are due.
 pub(super) async fn bill(store: &Store, now: Timestamp, report: &mut ClosingReport) -> Result<(), BillingError> {

@@ -29,7 +29,8 @@ async fn calls_that_come_when_their_period_is_closed_are_on_the_next_invoice_onc
     let late = [(1, 500), (2, 100), (1, 0), (1, 0)];
     hand_over(&shop, partner, "2026-03-12T00:00:00Z", "2026-04-11T00:00:00Z", &late).await;
     let calls = [(1, 7)];
-    shop.handed_over(partner, (at("2026-03-12T00:00:00Z"), at("2026-04-11T00:00:00Z")), Environment::Test, &calls).await;
+    shop.handed_over(partner, (at("2026-03-12T00:00:00Z"), at("2026-04-11T00:00:00Z")), Environment::Test, &calls)
+        .await;
     no_finding(&shop, "2026-04-11T01:00:00Z").await;
     let own = AdjustmentFilter { partner: Some(partner), billed: Some(false) };
     let waiting = shop.store.adjustments_of_any_partner(&own, None, 10).await.expect("a page").items;

@@ -19,7 +19,8 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("a timestamp")
 }
 
-const KINDS: [(&str, MeterKind); 4] = [
+const KINDS: [(&str, MeterKind); 5] = [
+    ("booked", MeterKind::Latest),
     ("tokens", MeterKind::Sum),
     ("users", MeterKind::Unique),
     ("machines", MeterKind::Gauge),
@@ -122,7 +123,7 @@ async fn a_priced_meter_is_a_line_of_the_invoice_to_the_cent_and_of_the_bill_so_
 async fn a_plan_that_prices_a_meter_which_cannot_be_billed_is_refused() {
     let shop = measuring().await;
     let free = json!({ "model": "per_unit", "unit_price": "1" });
-    for (meter, why) in [("depth", "can have no price"), ("seats", "has no meter seats")] {
+    for (meter, why) in [("seats", "has no meter seats")] {
         let meta = PlanMeta {
             name: "Refused".to_owned(),
             summary: String::new(),
@@ -134,4 +135,125 @@ async fn a_plan_that_prices_a_meter_which_cannot_be_billed_is_refused() {
         let refused = shop.store.create_plan(&new, Actor::System, store::test_db::world::now()).await;
         assert!(refused.is_err_and(|error| error.to_string().contains(why)), "{meter}");
     }
+}
+
+/// Description and amount of each meter's line.
+async fn meter_lines(shop: &Shop, partner: PartnerId, ids: &[domain::id::InvoiceId]) -> Vec<(String, i64, String)> {
+    let mut shown = Vec::new();
+    for id in ids {
+        let (_, lines) = shop.store.invoice(partner, *id).await.expect("an invoice");
+        let meters = lines.into_iter().filter(|line| line.kind == LineKind::Meter);
+        shown.extend(meters.map(|line| (line.description, line.quantity, line.amount.to_string())));
+    }
+    shown
+}
+
+#[tokio::test]
+async fn the_largest_and_the_latest_value_of_a_period_have_a_price() {
+    let shop = measuring().await;
+    let depth = json!({ "model": "per_unit", "included": 2, "unit_price": "0.333" });
+    let booked = json!({ "model": "per_unit", "unit_price": "0.105" });
+    let plan = shop.plan("measured", priced(&[("depth", depth), ("booked", booked)])).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T08:30:00Z")).await;
+    use Environment::{Live, Test};
+    call(&shop, partner, "2026-03-10T08:29:59Z", Live, &[("depth", 90, 0), ("booked", 90, 0)]).await;
+    call(&shop, partner, "2026-03-11T00:00:00Z", Live, &[("depth", 7, 0), ("booked", 50, 0)]).await;
+    call(&shop, partner, "2026-03-12T00:00:00Z", Live, &[("depth", 4, 0), ("booked", 9, 0)]).await;
+    call(&shop, partner, "2026-03-13T00:00:00Z", Test, &[("depth", 80, 0), ("booked", 80, 0)]).await;
+    let just_before = at("2026-04-10T08:29:59.999999Z");
+    let projected = project(&shop.store, partner, just_before).await.expect("projects").expect("a plan");
+    let made = shop.close(at("2026-04-10T09:30:00Z")).await.invoices;
+    // 5 × 0.333 = 1.665 and 9 × 0.105 = 0.945, each rounded once.
+    let line = |label: &str, quantity, amount: &str| (format!("payments, {label}"), quantity, amount.to_owned());
+    assert_eq!(
+        meter_lines(&shop, partner, &made).await,
+        [line("DEPTH, the largest", 7, "$1.67"), line("BOOKED, the latest", 9, "$0.95")]
+    );
+    let (invoice, _) = shop.store.invoice(partner, made[0]).await.expect("an invoice");
+    assert_eq!((projected.so_far.total, projected.estimate.total), (invoice.total, invoice.total));
+    // The period after it has neither: nothing was said in it.
+    let made = shop.close(at("2026-05-10T09:30:00Z")).await.invoices;
+    assert_eq!(meter_lines(&shop, partner, &made).await, []);
+}
+
+#[tokio::test]
+async fn what_is_different_counts_once_in_a_period_whose_plan_changes() {
+    let shop = measuring().await;
+    let each = |price: &str| json!({ "model": "per_unit", "unit_price": price });
+    let first = shop.plan("first", priced(&[("users", each("1"))])).await;
+    let second = shop.plan("second", priced(&[("users", each("2"))])).await;
+    let without = shop.plan("without", priced(&[])).await;
+    let partner = shop.partner("acme", first, at("2026-03-10T00:00:00Z")).await;
+    let seen = async |when: &str, who: u8| {
+        call(&shop, partner, when, Environment::Live, &[("users", 1, who)]).await;
+    };
+    let change = async |plan, when: &str| {
+        shop.store.assign_plan_version(partner, plan, Actor::System, at(when)).await.expect("another plan");
+    };
+    for who in [1, 2, 3] {
+        seen("2026-03-12T00:00:00Z", who).await;
+    }
+    change(second, "2026-03-20T00:00:00Z").await;
+    for who in [2, 3, 4] {
+        seen("2026-03-21T00:00:00Z", who).await;
+    }
+    change(without, "2026-03-25T00:00:00Z").await;
+    seen("2026-03-26T00:00:00Z", 5).await;
+    change(first, "2026-03-28T00:00:00Z").await;
+    for who in [1, 5] {
+        seen("2026-03-29T00:00:00Z", who).await;
+    }
+    let made = shop.close(at("2026-04-10T01:00:00Z")).await.invoices;
+    let line = |quantity, amount: &str| ("payments, USERS".to_owned(), quantity, amount.to_owned());
+    // The second plan counts the fourth user only; behind the plan without a price everybody counts again.
+    let expected = [line(3, "$3.00"), line(1, "$2.00"), line(2, "$2.00")];
+    assert_eq!(meter_lines(&shop, partner, &made).await, expected);
+    // And in the next period.
+    seen("2026-04-11T00:00:00Z", 1).await;
+    let made = shop.close(at("2026-05-10T01:00:00Z")).await.invoices;
+    assert_eq!(meter_lines(&shop, partner, &made).await, [line(1, "$1.00")]);
+}
+
+#[tokio::test]
+async fn a_meter_that_a_plan_prices_stays_as_it_is_while_somebody_is_billed_for_it() {
+    let shop = measuring().await;
+    let each = json!({ "model": "per_unit", "unit_price": "1" });
+    let plan = shop.plan("measured", priced(&[("users", each)])).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T00:00:00Z")).await;
+    let held = shop.store.product(shop.product).await.expect("a product").policy;
+    let mut without = held.clone();
+    without.meters.remove("users");
+    let mut otherwise = held.clone();
+    otherwise.meters.get_mut("users").expect("a meter").kind = MeterKind::Sum;
+    let now = at("2026-03-20T00:00:00Z");
+    let set = async |policy: &Policy| {
+        let outcome = shop.store.set_product_policy(shop.product, policy, Actor::System, now).await;
+        outcome.map_err(|error| error.to_string())
+    };
+    let refused = async |why: &str| {
+        for (policy, did) in [(&without, "be taken away"), (&otherwise, "become a sum")] {
+            let message = set(policy).await.expect_err("a plan prices it");
+            assert!(
+                message.contains("measured, version 1") && message.contains(did) && message.contains(why),
+                "{message}"
+            );
+        }
+    };
+    refused("Make a version of the plan").await;
+    // What no plan prices goes, and a name is no kind.
+    let mut others = held.clone();
+    others.meters.retain(|code, _| code == "users");
+    others.meters.get_mut("users").expect("a meter").name = "People".to_owned();
+    set(&others).await.expect("nobody is billed for the rest");
+    set(&held).await.expect("and back");
+
+    let id = shop.store.find_plan_by_code("measured").await.expect("an answer").expect("the plan").id;
+    shop.store.add_plan_version(id, &priced(&[]), Actor::System, now).await.expect("a version");
+    refused("Move the partners").await;
+    let newest = shop.store.plan(id).await.expect("a plan").versions[0].id;
+    shop.store.assign_plan_version(partner, newest, Actor::System, now).await.expect("moved");
+    refused("Move the partners").await;
+    shop.close(at("2026-04-10T01:00:00Z")).await;
+    set(&otherwise).await.expect("all of it is billed");
+    set(&without).await.expect("all of it is billed");
 }

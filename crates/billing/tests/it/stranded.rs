@@ -54,7 +54,8 @@ async fn what_no_next_invoice_brings_is_on_a_final_one_a_day_later_and_once() {
     no_finding(&shop, "2026-05-10T02:00:00Z").await;
 
     // And the other way: it owes again what was given back, and all of it is once more in one.
-    let told = shop.store.revert_correction(partner, id, ("It was right", false), Actor::System, at("2026-05-11T00:00:00Z"));
+    let told =
+        shop.store.revert_correction(partner, id, ("It was right", false), Actor::System, at("2026-05-11T00:00:00Z"));
     assert!(told.await.expect("reverted"));
     assert!(made(&shop, partner, "2026-05-11T23:59:59Z").await.is_empty());
     // 4,200 units: 16.00 less 5.00, where nothing was owed.

@@ -13,7 +13,13 @@ use domain::{
 use http::Method;
 use http_body_util::BodyExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    sync::Notify,
+    time::timeout,
+};
 
 fn meter(kind: MeterKind, value: MeterValue) -> Meter {
     let (name, unit, operations) = ("A meter".to_owned(), String::new(), Default::default());
@@ -217,5 +223,52 @@ async fn a_cache_hit_is_measured_unless_it_is_free() {
             let expected: &[_] = if is_measured { &[("tokens", 3)] } else { &[] };
             assert_eq!((event.outcome, amounts(&event).as_slice()), (outcome, expected), "{price:?}");
         }
+    }
+}
+
+/// An upstream that begins an answer of that type, and ends it only when it is let go.
+async fn hesitating(content_type: &'static str) -> (String, Arc<Notify>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let let_go = Arc::new(Notify::new());
+    let waits = let_go.clone();
+    tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.expect("a connection");
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"\r\n\r\n") {
+            seen.push(stream.read_u8().await.expect("a request"));
+        }
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ntransfer-encoding: chunked\r\n\r\n");
+        stream.write_all(format!("{head}b\r\n{{\"depth\":1,\r\n").as_bytes()).await.expect("begun");
+        waits.notified().await;
+        stream.write_all(b"8\r\n\"more\":1\r\n1\r\n}\r\n0\r\n\r\n").await.expect("ended");
+    });
+    (url, let_go)
+}
+
+#[tokio::test]
+async fn an_answer_is_held_for_a_meter_a_short_while_and_a_stream_not_at_all() {
+    for content_type in ["application/stream+json", "application/x-ndjson", "application/json"] {
+        let (url, let_go) = hesitating(content_type).await;
+        let world = World::with(|directory, _| {
+            let product = &mut directory.products[0];
+            product.upstream_url = url;
+            product.timeout_ms = 600_000;
+            add(&mut product.policy, &[("depth", meter(MeterKind::Sum, field("/depth")))]);
+        })
+        .await;
+        let asked = async {
+            let mut answer = open(world.address, request(Method::GET, "/payments/items/1", &world.live)).await;
+            let begun = answer.frame().await.expect("a frame").expect("whole").into_data().expect("data");
+            assert_eq!((answer.status().as_u16(), begun.as_ref()), (200, &b"{\"depth\":1,"[..]));
+            answer
+        };
+        let answer = timeout(Duration::from_secs(60), asked).await.expect("the client has what was said");
+        let id = answer.headers()["x-request-id"].to_str().expect("text").to_owned();
+        let_go.notify_one();
+        let rest = answer.into_body().collect().await.expect("whole").to_bytes();
+        assert_eq!(rest.as_ref(), b"\"more\":1}", "{content_type}");
+        let event = event(&world, &id).await;
+        assert_eq!((event.outcome, event.meters), (Outcome::Served, Vec::new()), "{content_type}");
     }
 }

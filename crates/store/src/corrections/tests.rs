@@ -110,7 +110,9 @@ async fn a_correction_is_carried_out_once_and_taken_back_once_however_often_it_i
     store.approve_correction(partner, id, (approval, &draft), MAKER, now()).await.expect("approved");
     let race = (0..8).map(|_| {
         let (store, draft) = (store.handle(), draft.clone());
-        tokio::spawn(async move { store.apply_correction(partner, id, (&draft, draft.hash, false), MAKER, now()).await })
+        tokio::spawn(
+            async move { store.apply_correction(partner, id, (&draft, draft.hash, false), MAKER, now()).await },
+        )
     });
     let mut applied = 0;
     for one in race.collect::<Vec<_>>() {
@@ -163,6 +165,36 @@ async fn where_it_takes_two_the_maker_neither_approves_nor_reverts_and_a_token_i
 }
 
 #[tokio::test]
+async fn what_one_person_approved_is_a_draft_again_once_it_takes_two() {
+    let store = test_db::store().await;
+    let partner = World::new(&store).await.partner;
+    take_in(&store, partner, calls(2)).await;
+    let (id, draft) = drafted(&store, partner, &asked(Change::Void, one("r0"))).await.expect("drafted");
+    let approval = Approval { seen: draft.hash, four_eyes: false };
+    store.approve_correction(partner, id, (approval, &draft), MAKER, now()).await.expect("approved");
+    for who in [OTHER, MAKER] {
+        let outcome = store.apply_correction(partner, id, (&draft, draft.hash, true), who, now()).await;
+        refused(outcome);
+        let held = store.correction_of_any_partner(id).await.expect("there");
+        assert_eq!((held.state, held.approved, used(&store, partner).await), (State::Draft, None, (2, 20)));
+    }
+    let approval = Approval { seen: draft.hash, four_eyes: true };
+    refused(store.approve_correction(partner, id, (approval, &draft), MAKER, now()).await);
+    store.approve_correction(partner, id, (approval, &draft), OTHER, now()).await.expect("approved");
+    assert!(store.apply_correction(partner, id, (&draft, draft.hash, true), MAKER, now()).await.expect("applied"));
+    assert_eq!(used(&store, partner).await, (1, 10));
+
+    // Nor is it enough that an operator approves what a token made.
+    let token = Actor::Token(TokenId(Uuid::from_u128(1)));
+    let draft = tried(&store, partner, &asked(Change::Void, one("r1"))).await.expect("tried");
+    let id = store.draft_correction(partner, &draft, false, token, now()).await.expect("drafted");
+    let approval = Approval { seen: draft.hash, four_eyes: false };
+    store.approve_correction(partner, id, (approval, &draft), OTHER, now()).await.expect("approved");
+    refused(store.apply_correction(partner, id, (&draft, draft.hash, true), OTHER, now()).await);
+    assert_eq!(used(&store, partner).await, (1, 10));
+}
+
+#[tokio::test]
 async fn what_is_approved_is_what_was_seen_and_what_is_applied_what_was_approved() {
     let store = test_db::store().await;
     let partner = World::new(&store).await.partner;
@@ -180,9 +212,15 @@ async fn what_is_approved_is_what_was_seen_and_what_is_applied_what_was_approved
     store.approve_correction(partner, id, (approval, &again), MAKER, now()).await.expect("approved");
     apply(&store, partner, &asked(Change::Void, one("r2"))).await.expect("applied");
     // Whoever brings the old dry run is held to what is found when it is written.
-    assert!(refused(store.apply_correction(partner, id, (&again, again.hash, false), MAKER, now()).await).contains("changed"));
+    assert!(
+        refused(store.apply_correction(partner, id, (&again, again.hash, false), MAKER, now()).await)
+            .contains("changed")
+    );
     let third = tried(&store, partner, &all).await.expect("tried");
-    assert!(refused(store.apply_correction(partner, id, (&third, third.hash, false), MAKER, now()).await).contains("changed"));
+    assert!(
+        refused(store.apply_correction(partner, id, (&third, third.hash, false), MAKER, now()).await)
+            .contains("changed")
+    );
     assert_eq!(store.correction_of_any_partner(id).await.expect("there").state, State::Draft);
     assert_eq!(used(&store, partner).await, (1, 10));
 }

@@ -4,7 +4,6 @@ use crate::{Store, StoreError};
 use domain::{
     plan::{PlanTerms, Problem},
     policy::Policy,
-    usage::MeterKind,
 };
 use sqlx::{PgConnection, Row as _, types::Json};
 use std::collections::HashMap;
@@ -56,14 +55,10 @@ async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Proble
     }
     for (index, price) in terms.meters.iter().enumerate() {
         let Some(policy) = policies.get(&price.product) else { continue };
-        let message = match policy.meters.get(&price.meter).map(|meter| meter.kind) {
-            Some(MeterKind::Sum | MeterKind::Unique | MeterKind::Gauge) => continue,
-            Some(MeterKind::Maximum | MeterKind::Latest) => {
-                format!("{} can have no price: only a sum, different values or a level can", price.meter)
-            }
-            None => format!("{} has no meter {}", price.product, price.meter),
-        };
-        problems.push(Problem::new(format!("meters[{index}].meter"), message));
+        if !policy.meters.contains_key(&price.meter) {
+            let message = format!("{} has no meter {}", price.product, price.meter);
+            problems.push(Problem::new(format!("meters[{index}].meter"), message));
+        }
     }
     Ok(problems)
 }

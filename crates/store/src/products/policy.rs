@@ -1,6 +1,9 @@
 //! Changing a product's policy and its secrets by themselves.
 
-use super::secrets::{self, SealedSecret};
+use super::{
+    priced,
+    secrets::{self, SealedSecret},
+};
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
@@ -12,6 +15,9 @@ use sqlx::{Row as _, types::Json};
 
 impl Store {
     /// Sets how the gateway treats the product's calls; gateways follow within a second.
+    ///
+    /// # Errors
+    /// It cannot work, or a meter that a plan prices would be gone or count otherwise.
     pub async fn set_product_policy(
         &self,
         product: ProductId,
@@ -27,13 +33,15 @@ impl Store {
             .bind(product.0)
             .fetch_one(&mut *tx)
             .await?;
+        let code: String = row.try_get("code")?;
+        let before: Json<Policy> = row.try_get("policy")?;
+        priced::check(&mut tx, &code, &before.0, policy, "").await?;
         sqlx::query("update products set policy = $2, updated_at = $3 where id = $1")
             .bind(product.0)
             .bind(Json(policy))
             .bind(Ts(now))
             .execute(&mut *tx)
             .await?;
-        let code: String = row.try_get("code")?;
         let entry = Entry::new(actor, None, "product.policy", &code)
             .before(json!({"policy": row.try_get::<Value, _>("policy")?}))
             .after(json!({"policy": policy}));

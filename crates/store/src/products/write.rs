@@ -1,11 +1,14 @@
 //! Creating, changing and archiving products.
 
-use super::{NewOperation, NewProduct, check::check, secrets};
+use super::{NewOperation, NewProduct, check::check, priced, secrets};
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
 };
-use domain::id::{OperationId, ProductId};
+use domain::{
+    id::{OperationId, ProductId},
+    policy::Policy,
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use sqlx::{PgConnection, Row as _, types::Json};
@@ -67,6 +70,10 @@ impl Store {
         .await?;
         if row.try_get::<&str, _>("code")? != new.code {
             return Err(StoreError::invalid("code", "A product keeps its code, since plans name it by that"));
+        }
+        if let Some(policy) = &new.policy {
+            let held: Json<Policy> = row.try_get("policy")?;
+            priced::check(&mut tx, &new.code, &held.0, policy, "policy.").await?;
         }
         let before = json!({
             "name": row.try_get::<&str, _>("name")?,

@@ -108,6 +108,10 @@ fn units(row: &PgRow) -> Result<UsedUnits, sqlx::Error> {
         product: known(row.try_get("product_id")?).map(ProductId),
         operation: known(row.try_get("operation_id")?).map(OperationId),
         label: row.try_get("label")?,
-        used: Used { product: row.try_get("product")?, operation: row.try_get("operation")?, units: row.count("units")? },
+        used: Used {
+            product: row.try_get("product")?,
+            operation: row.try_get("operation")?,
+            units: row.count("units")?,
+        },
     })
 }

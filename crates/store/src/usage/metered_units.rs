@@ -17,14 +17,20 @@ pub struct MeteredUnits {
     pub product: Option<ProductId>,
     /// For people, as `payments, Tokens`.
     pub label: String,
-    /// Whether twice the time is twice as much.
-    pub grows: bool,
+    pub kind: MeterKind,
     pub used: MeterUsed,
 }
 
+impl MeteredUnits {
+    /// Whether twice the time is twice as much.
+    pub const fn grows(&self) -> bool {
+        matches!(self.kind, MeterKind::Sum | MeterKind::Gauge)
+    }
+}
+
 impl Store {
-    /// What live calls of the range counted for on meters that can have a price: sums, how many different values, and levels by the
-    /// hour, rounded down. Levels hold until `now` at the latest.
+    /// What live calls of the range counted for on meters: sums, how many different values, the largest and the latest, and levels by
+    /// the hour, rounded down. Levels hold until `now` at the latest.
     pub async fn metered_between(
         &self,
         partner: PartnerId,
@@ -34,22 +40,23 @@ impl Store {
         let filter = UsageFilter { environment: Some(Environment::Live), ..UsageFilter::EVERYTHING };
         let query = MeterQuery { usage: UsageQuery::whole(range, filter), meter: None, now };
         let rows = self.metered(partner, &query).await?.rows;
-        let units = rows.into_iter().filter_map(|row| {
+        let units = rows.into_iter().map(|row| {
             let (quantity, what) = match row.kind {
                 MeterKind::Sum | MeterKind::Unique => (row.quantity, ""),
+                MeterKind::Maximum => (row.quantity, ", the largest"),
+                MeterKind::Latest => (row.quantity, ", the latest"),
                 MeterKind::Gauge => (row.level_seconds.unwrap_or(0) / 3_600, ", hours"),
-                MeterKind::Maximum | MeterKind::Latest => return None,
             };
-            Some(MeteredUnits {
+            MeteredUnits {
                 product: row.product,
                 label: format!("{}, {}{what}", row.product_code, row.name),
-                grows: row.kind != MeterKind::Unique,
+                kind: row.kind,
                 used: MeterUsed {
                     product: row.product_code,
                     meter: row.meter,
                     quantity: u64::try_from(quantity).unwrap_or(0),
                 },
-            })
+            }
         });
         Ok(units.collect())
     }

@@ -149,14 +149,40 @@ const SUMMED: &str = concat!(
      ) as grouped left join products p on p.id = grouped.product_id",
 );
 
+/// `with recursive`: what the partner ever had a level of, found one after the other in the index, however many levels there are of each.
+macro_rules! things {
+    () => {
+        "with recursive every as (
+             (select product_id, meter, environment, item from usage_gauge_levels where partner_id = $1
+              order by product_id, meter, environment, item limit 1)
+             union all
+             select next.* from every e cross join lateral (
+                 select l.product_id, l.meter, l.environment, l.item from usage_gauge_levels l
+                 where l.partner_id = $1
+                     and (l.product_id, l.meter, l.environment, l.item) > (e.product_id, e.meter, e.environment, e.item)
+                 order by l.product_id, l.meter, l.environment, l.item limit 1
+             ) as next
+         )"
+    };
+}
+
+/// Those of them that are asked for: 1 for each, up to `$5` of them.
+const THINGS: &str = concat!(
+    things!(),
+    "select count(*) as things from (
+         select from every where ($2::text is null or environment = $2) and ($3::uuid is null or product_id = $3)
+             and ($4::text is null or meter = $4) limit $5
+     ) as some"
+);
+
 /// Each level by how long it held in each window.
-const LEVELS: &str = "with asked as (
+const LEVELS: &str = concat!(
+    things!(),
+    ", asked as (
          select * from unnest($2::int[], $3::timestamptz[], $4::timestamptz[]) as asked (part, first, past)
      ), things as materialized (
-         select product_id, meter, environment, item from usage_gauge_levels
-         where partner_id = $1 and ($5::text is null or environment = $5) and ($6::uuid is null or product_id = $6)
-             and ($7::text is null or meter = $7) and at < (select max(past) from asked)
-         group by product_id, meter, environment, item
+         select product_id, meter, environment, item from every
+         where ($5::text is null or environment = $5) and ($6::uuid is null or product_id = $6) and ($7::text is null or meter = $7)
      ), held as (
          select a.part, a.first, a.past, t.product_id, t.meter, t.environment, t.item, said.*
          from asked a cross join things t cross join lateral (
@@ -182,7 +208,11 @@ const LEVELS: &str = "with asked as (
          coalesce((select p.policy -> 'meters' -> meter ->> 'name' from products p where p.id = product_id), meter) as name,
          coalesce((select p.policy -> 'meters' -> meter ->> 'unit' from products p where p.id = product_id), '') as unit
      from lasting group by part, product_id, meter, environment
-     order by part, product_id, meter, environment limit $8";
+     order by part, product_id, meter, environment limit $8"
+);
+
+/// Things times windows that one answer looks at; each takes some ten microseconds.
+const MOST_LEVELS: usize = 1_000_000;
 
 impl Store {
     /// What the partner's calls counted for on meters. A gauge is broken down and filtered by product and environment only: asked
@@ -252,6 +282,7 @@ impl Store {
         if !is_whole || begun().next().is_none() {
             return Ok(Vec::new());
         }
+        self.few_enough(partner, query, begun().count()).await?;
         let rows = sqlx::query(LEVELS)
             .bind(partner.0)
             .bind(begun().map(|(part, _)| part).collect::<Vec<_>>())
@@ -282,6 +313,33 @@ impl Store {
             }
         }
         Ok(held.into_values().map(|(row, level)| level.told(row)).collect())
+    }
+}
+
+impl Store {
+    /// Refuses what would look at more levels than a request can wait for.
+    async fn few_enough(&self, partner: PartnerId, query: &MeterQuery<'_>, windows: usize) -> Result<(), StoreError> {
+        let most = MOST_LEVELS / windows.max(1);
+        if windows <= 1 {
+            return Ok(());
+        }
+        let filter = query.usage.filter;
+        let row = sqlx::query(THINGS)
+            .bind(partner.0)
+            .bind(filter.environment.map(|environment| environment.code()))
+            .bind(filter.product.map(|id| id.0))
+            .bind(query.meter)
+            .bind(i64::try_from(most).unwrap_or(i64::MAX).saturating_add(1))
+            .fetch_one(self.pool())
+            .await?;
+        if row.count("things")? <= most as u64 {
+            return Ok(());
+        }
+        let message = format!(
+            "Levels of more than {most} things in {windows} windows are too many for one answer: ask for longer windows, a shorter range, or \
+             one meter"
+        );
+        Err(StoreError::invalid("window", message))
     }
 }
 
@@ -366,3 +424,6 @@ fn read(row: &PgRow, first: Option<Dimension>, second: Option<Dimension>) -> Res
         events: row.count("events")?,
     })
 }
+
+#[cfg(test)]
+mod tests;
