@@ -348,17 +348,10 @@ mod tests {
     async fn a_correction_goes_all_its_way_on_the_command_line_and_each_step_counts_once() {
         let (store, world) = used().await;
         let code = world.partner;
-        let units = async || {
-            let totals = store.usage_totals(
-                world.partner,
-                domain::period::Period {
-                    start: world.now - jiff::SignedDuration::from_hours(2),
-                    end: world.now + jiff::SignedDuration::from_hours(2),
-                },
-                &store::usage::UsageFilter::default(),
-            );
-            totals.await.expect("totals").units
-        };
+        let hours = jiff::SignedDuration::from_hours(2);
+        let range = domain::period::Period { start: world.now - hours, end: world.now + hours };
+        let all = store::usage::UsageFilter::default();
+        let units = async || store.usage_totals(world.partner, range, &all).await.expect("totals").units;
         let say = async |line: String| said(&store, &world, &line, false).await;
         let void = format!("--partner {code} --void --request-id r1");
         let tried = say(format!("try {void}")).await.expect("tried");

@@ -172,7 +172,7 @@ const THINGS: &str = concat!(
     "select count(*) as things from (
          select from every where ($2::text is null or environment = $2) and ($3::uuid is null or product_id = $3)
              and ($4::text is null or meter = $4) limit $5
-     ) as some"
+     ) as few"
 );
 
 /// Each level by how long it held in each window.
