@@ -44,5 +44,5 @@ pub fn run(arguments: &[String]) -> Outcome {
 
 /// One line of a result, beside its target.
 fn report(what: &str, measured: &str, target: &str) {
-    println!("{what:<44} {measured:>14}   (target: {target})");
+    println!("{what:<64} {measured:>14}   (target: {target})");
 }

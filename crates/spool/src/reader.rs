@@ -291,7 +291,9 @@ const fn missing(at: Position) -> SpoolError {
 
 fn read_at(mut file: &File, offset: u64, max: u64) -> io::Result<Vec<u8>> {
     file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
+    // Grown by doubling, a segment of megabytes would be copied, and pages cleared for it, several times.
+    let there = file.metadata()?.len().saturating_sub(offset).min(max);
+    let mut bytes = Vec::with_capacity(usize::try_from(there).unwrap_or(0));
     file.take(max).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -1,6 +1,6 @@
 //! The counts of limits on disk, so that a restart does not begin at nothing.
 //!
-//! They are written every second, or as seldom as keeps it to a twentieth of one core, and once more at the end. A start reads them
+//! They are written every second, or as seldom as keeps it to a fiftieth of one core, and once more at the end. A start reads them
 //! and goes on with their clock, by as much as the machine's clock has moved since: none, if it went back. After `kill -9` what
 //! came since the last writing is missing.
 
@@ -50,7 +50,7 @@ impl Keeper {
                 if last {
                     return;
                 }
-                pause = INTERVAL.max(began.elapsed() * 20);
+                pause = INTERVAL.max(began.elapsed() * 50);
             }
         };
         let thread = thread::Builder::new().name("gateway-limits".to_owned()).spawn(write)?;

@@ -8,7 +8,10 @@ use crate::{give_way, time::Ts};
 use domain::usage::{UsageEvent, whole_micros};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt::Write as _,
+};
 use uuid::Uuid;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -160,8 +163,16 @@ async fn merge_hours(tx: &mut Transaction<'_, Postgres>, groups: &BTreeMap<Group
 }
 
 fn array_text(counts: &[i64]) -> String {
-    let texts: Vec<String> = counts.iter().map(i64::to_string).collect();
-    format!("{{{}}}", texts.join(","))
+    let mut text = String::with_capacity(2 * counts.len() + 8);
+    text.push('{');
+    for (place, count) in counts.iter().enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        let _ = write!(text, "{count}");
+    }
+    text.push('}');
+    text
 }
 
 async fn merge_last_used(

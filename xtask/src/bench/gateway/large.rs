@@ -1,5 +1,5 @@
-//! A large installation beside a small one: what 100,000 keys and 1,000 routes add to a call. Once with 1,000 of its keys that
-//! call, as in the small one, and once with all of them.
+//! A large installation beside a small one: what 100,000 keys and 1,000 routes add to a call. Three times: 1,000 of its keys
+//! call 20 of its routes, each a product with an upstream of its own; the same keys call all routes alike; all keys do.
 //!
 //! Each partner's first call asks Postgres for units, and where all keys call, each has a row of its own in the hour's sums. So
 //! Postgres does not give way to the load here, and the first rounds, in which all partners are met, do not count.
@@ -13,9 +13,10 @@ const PARTNERS: usize = 10_000;
 const ROUTES: usize = 1_000;
 const SMALL: turnpike::Installation = turnpike::Installation { postgres_niceness: 0, ..turnpike::FIRST };
 const LARGE: turnpike::Installation =
-    turnpike::Installation { name: "Of 100,000 keys 1,000 call", port: 4811, ..SMALL };
+    turnpike::Installation { name: "1,000 of 100,000 keys call 20 of 1,000 routes", port: 4811, ..SMALL };
 /// As many as the small installation has.
 const CALLING: usize = 1_000;
+const FEW_ROUTES: usize = 20;
 const WARM_UP_ROUNDS: usize = 4;
 
 pub fn measure() -> Outcome {
@@ -48,12 +49,19 @@ pub fn measure() -> Outcome {
         process::read(process::program(&workspace::program("chaos", true).to_string_lossy(), arguments, &folder))
     })?;
     let keys = fs::read_to_string(&texts).map_err(|why| why.to_string())?;
-    let mut all = Peer::new("All 100,000 keys call", large.port, large.processes.clone(), &large.keys);
-    for (peer, name, step) in [(&mut large, "some.txt", KEYS / CALLING), (&mut all, "all.txt", 1)] {
+    let other = |name| Peer::new(name, large.port, large.processes.clone(), &large.keys);
+    let mut broad = other("1,000 of 100,000 keys call 1,000 routes alike");
+    let mut all = other("100,000 keys call 1,000 routes alike");
+    let loads = [
+        (&mut large, "few.txt", KEYS / CALLING, FEW_ROUTES),
+        (&mut broad, "broad.txt", KEYS / CALLING, ROUTES),
+        (&mut all, "all.txt", 1, ROUTES),
+    ];
+    for (peer, name, step, routes) in loads {
         let mut calls = String::new();
         for (number, key) in keys.lines().enumerate().step_by(step) {
             // A number that has nothing in common with the number of routes, so that partners meet all of them.
-            let _ = writeln!(calls, "{key} /crowd-{}/payments", 1 + (number / step) * 7 % ROUTES);
+            let _ = writeln!(calls, "{key} /crowd-{}/payments", 1 + (number / step) * 7 % routes);
         }
         let file = folder_of_large.join(name);
         fs::write(&file, calls).map_err(|why| why.to_string())?;
@@ -64,7 +72,7 @@ pub fn measure() -> Outcome {
         http::get(LARGE.port, "/crowd-1/payments", &[("X-API-Key", &last)]).is_some_and(|one| one.status == 200)
     })?;
     println!("The gateway knows version {} of its directory.", version.trim());
-    let mut peers = [small, large, all];
+    let mut peers = [small, large, broad, all];
     for round in 0..WARM_UP_ROUNDS + ROUNDS {
         for peer in &mut peers {
             let sample = load::full(peer, &folder)?;
@@ -82,10 +90,12 @@ pub fn measure() -> Outcome {
         let memory = peer.median(|sample| sample.resident_bytes) >> 20;
         report(&format!("{}: memory", peer.name), &format!("{memory} MiB"), "published");
     }
-    let [small, large, all] = peers.each_ref().map(|peer| peer.median(|sample| sample.cpu_ns).max(1));
-    for (what, cpu) in [("Where 1,000 keys call, by the small", large), ("Where all keys call, by the small", all)] {
-        let hundredths = cpu * 100 / small;
-        report(what, &format!("{}.{:02}", hundredths / 100, hundredths % 100), "at most 1.10");
+    let [small, others @ ..] = &peers;
+    let by = |peer: &Peer| peer.median(|sample| sample.cpu_ns);
+    for peer in others {
+        let hundredths = by(peer) * 100 / by(small).max(1);
+        let ratio = format!("{}.{:02}", hundredths / 100, hundredths % 100);
+        report(&format!("{}: by the small", peer.name), &ratio, "at most 1.10");
     }
     services.stop();
     Ok(())
