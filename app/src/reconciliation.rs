@@ -5,13 +5,16 @@ use domain::period::Period;
 use jiff::Timestamp;
 use store::{StoreError, reconcile::Kind};
 
-/// Compares the range beside whatever else is done. Where somebody compares just now, that has to do.
-pub fn begin(state: &AppState, range: Period, now: Timestamp) {
-    let store = state.store.clone();
+/// Compares the range beside whatever else is done, day by day.
+///
+/// # Errors
+/// [`StoreError::Conflict`] where one that was asked for earlier still runs.
+pub async fn begin(state: &AppState, range: Period, now: Timestamp) -> Result<(), StoreError> {
+    let comparison = state.store.begin_to_reconcile().await?;
     tokio::spawn(async move {
-        match store.reconcile_all(range, &Kind::ALL, now).await {
-            Ok(_) | Err(StoreError::Conflict { .. }) => {}
-            Err(error) => tracing::warn!(%error, "usage could not be compared"),
+        if let Err(error) = comparison.run(range, &Kind::ALL, now).await {
+            tracing::warn!(%error, "usage could not be compared");
         }
     });
+    Ok(())
 }

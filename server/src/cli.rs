@@ -88,6 +88,10 @@ enum Command {
     ForgetNode {
         /// Its name, as /status shows it and as the file spool/node of its data directory holds it.
         node: String,
+        /// When it served its last call, as 2026-03-01T00:00:00Z. Usage of until then is told as lost, from when it was heard of last.
+        /// Without it, now.
+        #[arg(long, value_name = "TIME")]
+        served_until: Option<jiff::Timestamp>,
     },
     /// List the gateways, when each was last heard of, and the units that each holds and has not spent.
     Nodes,
@@ -206,7 +210,7 @@ pub fn main() -> ExitCode {
         Command::Apply { file } => block_on(apply::apply(config, file)),
         Command::Correct { what } => block_on(correct::run(config, what)),
         Command::OperatorLink { email } => block_on(operator_link::print(config, email)),
-        Command::ForgetNode { node } => block_on(reach::forget_node(config, node)),
+        Command::ForgetNode { node, served_until } => block_on(reach::forget_node(config, node, served_until)),
         Command::Nodes => block_on(nodes::list(config)),
         Command::ReleaseNode { node, force } => block_on(nodes::release(config, node, force)),
         Command::GrantCredit { partner, units, reason, reference } => {

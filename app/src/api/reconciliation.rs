@@ -6,16 +6,22 @@ use leptos::prelude::*;
 #[server(prefix = "/do", endpoint = "console/reconciliation/run")]
 pub async fn run_reconciliation() -> Result<(), ServerFnError> {
     use crate::{
-        form::{self, Done},
+        form::{self, Done, Failure},
         reconciliation, viewer,
     };
     use jiff::SignedDuration;
-    use store::reconcile::hours_before;
+    use store::{StoreError, reconcile::hours_before};
     const LIST: &str = "/console/reconciliation";
     let outcome = async {
         let cx = viewer::operator()?;
-        reconciliation::begin(&cx.state, hours_before(cx.now, SignedDuration::from_hours(48)), cx.now);
-        Ok(Done::go(LIST).saying("Comparing has begun. Open this page again in a moment to see what it found."))
+        let range = hours_before(cx.now, SignedDuration::from_hours(48));
+        match reconciliation::begin(&cx.state, range, cx.now).await {
+            Ok(()) => {
+                Ok(Done::go(LIST).saying("Comparing has begun. Open this page again in a moment to see what it found."))
+            }
+            Err(StoreError::Conflict { message, .. }) => Err(Failure::whole(message)),
+            Err(error) => Err(error.into()),
+        }
     }
     .await;
     form::answer("reconciliation/run", LIST, &[], outcome)

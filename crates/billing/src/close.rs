@@ -170,6 +170,7 @@ async fn invoice(
             kind: charge.kind,
             product: of.and_then(|line| line.product).or(of_meter.and_then(|line| line.product)),
             operation: of.and_then(|line| line.operation),
+            meter: charge.meter.filter(|_| charge.kind == LineKind::Meter),
             description: of_meter.map_or_else(|| describe(charge.kind, of, stretch), |line| line.label.clone()),
             quantity: i64::try_from(charge.quantity).unwrap_or(i64::MAX),
             free: charge.free,

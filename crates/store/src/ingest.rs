@@ -73,6 +73,17 @@ impl From<sqlx::Error> for IngestError {
     }
 }
 
+/// Lanes that are not forgotten, and which of them hold nobody back: their nodes ended before `$1` and told of nothing that is not
+/// stored.
+macro_rules! lanes {
+    () => {
+        "select p.node, p.through, p.updated_at, coalesce(p.ended_at < $1, false) and not exists (
+                 select from gateway_tally_lanes t
+                 where t.node = p.node and t.lane = p.lane and t.through_sequence > p.sequence) as is_over
+         from spool_positions p where not p.forgotten"
+    };
+}
+
 impl Store {
     /// Where each lane of a node stands. A lane that is not there stands at [`Position::default`].
     pub async fn positions(&self, node: &str) -> Result<BTreeMap<u16, Position>, StoreError> {
@@ -126,7 +137,8 @@ impl Store {
             "insert into spool_positions (node, lane, segment, byte_offset, sequence, updated_at, through, heard_at)
              values ($1, $2, 0, 0, 0, $3, $3, $3)
              on conflict (node, lane) do update
-                 set through = greatest(spool_positions.through, excluded.through), forgotten = false, ended_at = null",
+                 set through = greatest(spool_positions.through, excluded.through), forgotten = false, lost_until = null,
+                     ended_at = null",
         )
         .bind(node)
         .bind(i32::from(lane))
@@ -151,23 +163,33 @@ impl Store {
     /// Until when all usage of all nodes has been taken in; `None` before any lane has caught up.
     ///
     /// A node that died holds this back until its spool has been read, or until it is [forgotten](Self::forget_node): a
-    /// bill is late rather than wrong.
-    pub async fn ingested_through(&self) -> Result<Option<Timestamp>, StoreError> {
-        let row = sqlx::query(
-            "select case when bool_and(through is not null) then min(through) end as through from spool_positions
-             where not forgotten",
-        )
+    /// bill is late rather than wrong. One that ended as it should, before `ended_before`, and handed over all that it told of does not;
+    /// where there are no others, that instant is the answer. It may have begun again since without Postgres, and nobody knows: so
+    /// leave it the time within which it can.
+    pub async fn ingested_through(&self, ended_before: Timestamp) -> Result<Option<Timestamp>, StoreError> {
+        let row = sqlx::query(concat!(
+            "select case when count(*) filter (where not is_over) > 0 then
+                     case when bool_and(through is not null) filter (where not is_over)
+                         then min(through) filter (where not is_over) end
+                 when count(*) > 0 then $1 end as through
+             from (",
+            lanes!(),
+            ") as lanes"
+        ))
+        .bind(Ts(ended_before))
         .fetch_one(self.pool())
         .await?;
         Ok(row.at_if_any("through")?)
     }
 
     /// The nodes that had not caught up at `then`: they hold [`Self::ingested_through`] back, the furthest behind first.
-    pub async fn nodes_behind(&self, then: Timestamp) -> Result<Vec<NodeBehind>, StoreError> {
-        let rows = sqlx::query(
-            "select node, min(coalesce(through, updated_at)) as since from spool_positions
-             where not forgotten and (through is null or through < $1) group by node order by since, node",
-        )
+    pub async fn nodes_behind(&self, then: Timestamp, ended_before: Timestamp) -> Result<Vec<NodeBehind>, StoreError> {
+        let rows = sqlx::query(concat!(
+            "select node, min(coalesce(through, updated_at)) as since from (",
+            lanes!(),
+            ") as lanes where not is_over and (through is null or through < $2) group by node order by since, node"
+        ))
+        .bind(Ts(ended_before))
         .bind(Ts(then))
         .fetch_all(self.pool())
         .await?;
@@ -175,19 +197,30 @@ impl Store {
         Ok(rows.iter().map(node).collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// How long the newest usage may have waited: the time since the lane that is furthest behind had caught up.
+    /// How long the newest usage may have waited: the time since the lane that is furthest behind had caught up, of nodes that have not
+    /// ended.
     pub async fn usage_lag(&self, now: Timestamp) -> Result<Option<jiff::SignedDuration>, StoreError> {
-        Ok(self.ingested_through().await?.map(|through| now.duration_since(through)))
+        Ok(self.ingested_through(now).await?.map(|through| now.duration_since(through)))
     }
 
     /// Waits no more for a node that will never come back, and gives back the units that it held; how many those are.
     /// Whatever its spool still held is given up. Where it comes back all the same, it goes on where it stood, and what is of closed
     /// periods is on the partners' next invoices.
-    pub async fn forget_node(&self, node: &str) -> Result<u64, StoreError> {
+    ///
+    /// `served_until` is until when it may have served calls that it alone knew of: they count as lost. One that ended as it should
+    /// had handed all over.
+    pub async fn forget_node(&self, node: &str, served_until: Option<Timestamp>) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let row = sqlx::query("select release_leases($1) as units").bind(node).fetch_one(&mut *tx).await?;
         sqlx::query("delete from gateway_nodes where node = $1").bind(node).execute(&mut *tx).await?;
-        sqlx::query("update spool_positions set forgotten = true where node = $1").bind(node).execute(&mut *tx).await?;
+        sqlx::query(
+            "update spool_positions set forgotten = true, lost_until = case when ended_at is null then $2::timestamptz end
+             where node = $1",
+        )
+        .bind(node)
+        .bind(served_until.map(Ts))
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(row.count("units")?)
     }
@@ -242,7 +275,7 @@ async fn move_position(
 ) -> Result<(), sqlx::Error> {
     sqlx::query(
         "update spool_positions set segment = $3, byte_offset = $4, sequence = $5, updated_at = $6, forgotten = false,
-             ended_at = null
+             lost_until = null, ended_at = null
          where node = $1 and lane = $2",
     )
     .bind(node)

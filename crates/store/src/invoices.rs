@@ -111,6 +111,8 @@ pub struct NewInvoiceLine {
     pub kind: LineKind,
     pub product: Option<ProductId>,
     pub operation: Option<OperationId>,
+    /// The code of the meter that it is for, which is compared later with what was measured.
+    pub meter: Option<String>,
     pub description: String,
     /// Below zero where an adjustment takes units back.
     pub quantity: i64,
@@ -313,8 +315,8 @@ pub(crate) async fn insert(
     for (position, line) in (0_i32..).zip(&invoice.lines) {
         sqlx::query(
             "insert into invoice_lines (partner_id, invoice_id, position, kind, product_id, operation_id, description,
-                 quantity, free, amount_micros)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                 quantity, free, amount_micros, meter)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(partner.0)
         .bind(id.0)
@@ -326,6 +328,7 @@ pub(crate) async fn insert(
         .bind(line.quantity)
         .bind(i64::try_from(line.free).unwrap_or(i64::MAX))
         .bind(line.amount.micros)
+        .bind(&line.meter)
         .execute(&mut **tx)
         .await?;
     }

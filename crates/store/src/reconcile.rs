@@ -5,16 +5,19 @@
 //! - `sequence`: the numbers of each lane follow each other, each once, but for those that are accounted for (`usage_gaps`).
 //! - `hourly`: the hourly roll-ups, each sum of each row, against the events.
 //! - `daily`: the sums of whole days, against the hourly ones. Its hour is the day's first.
-//! - `meters`: the hourly roll-ups of meters besides units, against the events.
-//! - `invoice`: the lines of the invoices whose period ended in the range, against the events.
+//! - `meters`: the hourly roll-ups of meters besides units, and the levels of gauges, against the events.
+//! - `invoice`: the lines of the invoices whose period ended in the range, against the events and the levels.
 
+mod again;
 mod findings;
 pub(crate) mod listed;
+mod on_demand;
 mod statements;
 mod tallies;
 
 pub use findings::{Finding, Kind};
 pub use listed::{FindingFilter, FindingSources, FindingState, ListedFinding};
+pub use on_demand::OnDemand;
 pub use tallies::{ToldLane, ToldTally};
 
 use crate::{
@@ -73,6 +76,13 @@ impl Store {
         kinds: &[Kind],
         now: Timestamp,
     ) -> Result<Reconciliation, StoreError> {
+        let done = self.compare(range, kinds, now).await?;
+        self.note_run(range, &done, now).await?;
+        Ok(done)
+    }
+
+    /// The same, and nobody is told that it was done.
+    async fn compare(&self, range: Period, kinds: &[Kind], now: Timestamp) -> Result<Reconciliation, StoreError> {
         let mut done = Reconciliation::default();
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
@@ -104,7 +114,7 @@ impl Store {
         tx.commit().await?;
         // Whoever keeps others meanwhile goes through them in the same order.
         done.findings.sort_by(|one, other| one.key().cmp(&other.key()));
-        self.keep_findings(range, &before, &done, now).await?;
+        self.keep_findings(&before, &done, now).await?;
         Ok(done)
     }
 
@@ -211,19 +221,18 @@ impl Store {
         Ok((row.at("live_from")?, row.at("test_from")?))
     }
 
-    async fn keep_findings(
-        &self,
-        range: Period,
-        before: &[Finding],
-        done: &Reconciliation,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    async fn keep_findings(&self, before: &[Finding], done: &Reconciliation, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         findings::keep(&mut tx, &done.findings, now).await?;
         let found: BTreeSet<_> = done.findings.iter().map(Finding::key).collect();
         let mut gone: Vec<&Finding> = before.iter().filter(|finding| !found.contains(&finding.key())).collect();
         gone.sort_by(|one, other| one.key().cmp(&other.key()));
         findings::resolve(&mut tx, &gone, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
+    async fn note_run(&self, range: Period, done: &Reconciliation, now: Timestamp) -> Result<(), StoreError> {
         sqlx::query("insert into reconciliation_runs (id, from_at, to_at, run_at, compared, found) values ($1, $2, $3, $4, $5, $6)")
             .bind(Uuid::new_v4())
             .bind(Ts(range.start))
@@ -231,9 +240,8 @@ impl Store {
             .bind(Ts(now))
             .bind(i64::try_from(done.compared).unwrap_or(i64::MAX))
             .bind(i64::try_from(done.findings.len()).unwrap_or(i64::MAX))
-            .execute(&mut *tx)
+            .execute(self.pool())
             .await?;
-        tx.commit().await?;
         Ok(())
     }
 }

@@ -22,6 +22,8 @@ const LOCK: i64 = 0x7475_726e_6b65_6570;
 struct Upkeep {
     marked_before: Timestamp,
     made_before: Timestamp,
+    /// Days before this one have their sums by operation.
+    operations_before: Timestamp,
     live_from: Timestamp,
     test_from: Timestamp,
     hourly_from: Timestamp,
@@ -36,6 +38,7 @@ async fn read_upkeep(connection: &mut PgConnection) -> Result<Upkeep, sqlx::Erro
     Ok(Upkeep {
         marked_before: row.at("marked_before")?,
         made_before: row.at("made_before")?,
+        operations_before: row.at("operations_before")?,
         live_from: row.at("live_from")?,
         test_from: row.at("test_from")?,
         hourly_from: row.at("hourly_from")?,

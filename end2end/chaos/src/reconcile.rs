@@ -1,14 +1,16 @@
 //! `chaos reconcile` (R15): numbers of usage are changed behind Turnpike's back, and each change is found and named.
 //!
-//! First two gateways serve three partners, are killed now and then, and `turnpike reconcile` runs all the while: nobody has
-//! changed anything, so it must find nothing. Then the calls end, and faults are put in by SQL, one at a time, with Postgres' own
-//! safeguards off: a unit or a call more or less, a row taken out, doubled, or moved by an hour, in the events, in the hourly
-//! sums and in what the gateways told. Each has to be named by partner, meter and hour, and once it is taken back nothing may
-//! be found.
+//! First two gateways serve eight partners, are killed now and then, and `turnpike reconcile` runs all the while: nobody has
+//! changed anything, so it must find nothing. Then the installation's clock is moved through a month under load, so that there are
+//! days, levels of gauges and invoices, and the calls end. Faults are put in by SQL with Postgres' own safeguards off: a unit or a
+//! call more or less, a row taken out, doubled, or moved by an hour, in the events, the sums by hour and day, meters, levels, the
+//! lines of invoices and what the gateways told. A few at a time, each on a day of a partner that no other touches: each has to be
+//! named by partner, meter and hour, nothing else may be, and once they are taken back nothing may be found.
 //!
-//! The run is short of a day, so daily sums are not among them; a test of the store changes those.
-//!
-//! Control run: the hourly sums are not looked at (`--only gateway,sequence`), and the check must fail.
+//! Control run: only what gateways told and the numbers of records are looked at, and the check must fail.
+
+mod faults;
+mod month;
 
 use crate::{
     Trouble,
@@ -19,28 +21,49 @@ use crate::{
     world::{Random, seed_of_now},
 };
 use clap::Parser;
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+use faults::{FAULTS, Fault, Named, take_back};
+use std::{
+    collections::BTreeMap,
+    path::PathBuf,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::time::sleep;
 
-const PARTNERS: [&str; 3] = ["north", "south", "west"];
+const PARTNERS: [&str; 8] = ["north", "south", "west", "east", "upper", "lower", "inner", "outer"];
 /// Every so many clean runs a gateway is killed.
 const KILL_EVERY: u32 = 10;
+/// Faults that are there at once; more would be more lines than the command prints.
+const AT_ONCE: usize = 8;
+
+const METERS: &str = "    policy:
+      meters:
+        bytes: { name: Bytes, value: bytes_out }
+        running: { name: Running, kind: gauge, value: { header: { name: X-Level } } }
+";
+const PRICES: &str = "    meters:
+      - { product: payments, meter: bytes, price: { model: per_unit, unit_price: \"0.0001\" } }
+      - { product: payments, meter: running, price: { model: per_unit, unit_price: \"0.01\" } }
+";
 
 #[derive(Parser, Clone)]
 pub struct Reconcile {
-    /// Faults, one after the other.
+    /// Faults, eight at a time.
     #[arg(long, default_value_t = 1_000)]
-    faults: u32,
+    faults: usize,
     /// Runs under load before that, in which nothing may be found.
     #[arg(long, default_value_t = 100)]
     clean: u32,
+    /// Days that the clock is moved through. Fewer than 32 make no invoices, and lines of invoices are left alone.
+    #[arg(long, default_value_t = 33)]
+    days: u32,
     /// Connections to each gateway in the clean runs.
     #[arg(long, default_value_t = 8)]
     connections: usize,
     /// Seed of the faults and the kills; printed, so that a run can be repeated.
     #[arg(long)]
     seed: Option<u64>,
-    /// Control run: the hourly sums are not compared, and the check must fail.
+    /// Control run: no sums are compared, and the check must fail.
     #[arg(long)]
     control: bool,
     #[arg(long, env = "TURNPIKE_BIN")]
@@ -65,39 +88,88 @@ pub async fn run(reconcile: &Reconcile) -> Result<bool, Trouble> {
         format!("{} runs under load, with gateways killed, raised {} alarms{example}", reconcile.clean, alarms.len()),
     );
 
-    cluster.end_all().await?;
-    let events = cluster.psql("select count(*) from usage_events")?;
-    let whole = compare(&cluster, reconcile)?;
+    let from = month::pass(&mut cluster, reconcile.days, PARTNERS.len()).await?;
+    let counts = cluster.psql(
+        "select (select count(*) from usage_events), (select count(distinct date_trunc('hour', at)) from usage_events),
+             (select count(*) from usage_daily), (select count(*) from usage_gauge_levels), (select count(*) from invoice_lines)",
+    )?;
+    let whole = compare(&cluster, reconcile, &from)?;
+    let example = whole.first().map(|alarm| format!(", as: {alarm}")).unwrap_or_default();
     found.check(
         whole.is_empty(),
-        format!("{} events, and before the first fault {} alarms", events.trim(), whole.len()),
+        format!(
+            "events|hours|rows by day|levels|lines of invoices: {}; before the first fault {} alarms{example}",
+            counts.trim(),
+            whole.len()
+        ),
     );
-    let mut by_fault: BTreeMap<&str, (u32, u32)> = BTreeMap::new();
-    let (mut stayed, mut examples) = (0, Vec::new());
-    for _ in 0..reconcile.faults {
-        let fault = FAULTS[random.below(FAULTS.len() as u64) as usize];
-        let named = fault.put_in(&cluster, &mut random)?;
-        let alarms = compare(&cluster, reconcile)?;
-        let missed: Vec<&String> =
-            named.iter().filter(|name| !alarms.iter().any(|alarm| alarm.contains(*name))).collect();
-        let count = by_fault.entry(fault.name).or_default();
-        count.0 += 1;
-        if !missed.is_empty() {
-            count.1 += 1;
-            examples.push(format!("{}: {missed:?} in {alarms:?}", fault.name));
-        }
-        fault.take_back(&cluster)?;
-        // Each alarm ends with its cause; looked at now and then, as it takes as long as the look at the fault.
-        if random.below(10) == 0 {
-            stayed += compare(&cluster, reconcile)?.len();
-        }
-    }
-    for (name, (put_in, missed)) in &by_fault {
+    let judged = put_in_all(reconcile, &cluster, &from, &mut random)?;
+    for (name, (put_in, missed)) in &judged.by_fault {
         found.check(*missed == 0, format!("{put_in} times {name}: {missed} not named"));
     }
-    found.check(stayed == 0, format!("{stayed} alarms stayed after their fault was taken back"));
-    examples.iter().take(3).for_each(|example| println!("  missed: {example}"));
+    let put_in: u32 = judged.by_fault.values().map(|(put_in, _)| put_in).sum();
+    found.check(put_in as usize >= reconcile.faults, format!("{put_in} faults, in {:?}", judged.took));
+    found.check(judged.strangers == 0, format!("{} alarms named what nobody had touched", judged.strangers));
+    found.check(judged.stayed == 0, format!("{} alarms stayed after their fault was taken back", judged.stayed));
+    judged.examples.iter().take(5).for_each(|example| println!("  {example}"));
     Ok(found.conclude("reconcile") != reconcile.control)
+}
+
+/// What became of the faults.
+#[derive(Default)]
+struct Judged {
+    /// How often each was put in, and not named.
+    by_fault: BTreeMap<&'static str, (u32, u32)>,
+    strangers: usize,
+    stayed: usize,
+    took: Duration,
+    examples: Vec<String>,
+}
+
+fn put_in_all(reconcile: &Reconcile, cluster: &Cluster, from: &str, random: &mut Random) -> Result<Judged, Trouble> {
+    let begin = Instant::now();
+    let kinds: Vec<Fault> = FAULTS.into_iter().filter(|fault| reconcile.days >= 32 || !fault.is_billed()).collect();
+    faults::prepare(cluster)?;
+    let mut judged = Judged::default();
+    let (mut next, mut done, mut tries) = (0, 0, 0);
+    while done < reconcile.faults && tries < reconcile.faults * 4 {
+        let mut there: Vec<(Fault, Named)> = Vec::new();
+        while there.len() < AT_ONCE.min(reconcile.faults - done) && tries < reconcile.faults * 4 {
+            let fault = kinds[next % kinds.len()];
+            (next, tries) = (next + 1, tries + 1);
+            // None where all that it could touch is touched.
+            if let Some(named) = fault.put_in(cluster, there.len(), random)? {
+                there.push((fault, named));
+            }
+        }
+        let alarms = compare(cluster, reconcile, from)?;
+        for (fault, named) in &there {
+            let missed: Vec<&String> =
+                named.lines.iter().filter(|name| !alarms.iter().any(|alarm| alarm.contains(*name))).collect();
+            let count = judged.by_fault.entry(fault.name).or_default();
+            count.0 += 1;
+            if !missed.is_empty() {
+                count.1 += 1;
+                judged.examples.push(format!("missed: {}: {missed:?} in {alarms:?}", fault.name));
+            }
+        }
+        for alarm in &alarms {
+            if !there.iter().any(|(fault, named)| fault.explains(named, alarm)) {
+                judged.strangers += 1;
+                judged.examples.push(format!("nobody touched: {alarm}"));
+            }
+        }
+        take_back(cluster, &there.iter().map(|(fault, _)| *fault).collect::<Vec<_>>())?;
+        let stayed = compare(cluster, reconcile, from)?;
+        judged.examples.extend(stayed.first().map(|alarm| format!("stayed: {alarm}")));
+        judged.stayed += stayed.len();
+        done += there.len();
+        if done % (AT_ONCE * 10) == 0 {
+            println!("  {done} faults after {:?}", begin.elapsed());
+        }
+    }
+    judged.took = begin.elapsed();
+    Ok(judged)
 }
 
 fn plan(reconcile: &Reconcile, upstream: u16) -> Plan {
@@ -110,34 +182,35 @@ fn plan(reconcile: &Reconcile, upstream: u16) -> Plan {
         })
         .collect();
     let setup = include_str!("setup.yaml").replace("{upstream}", &format!("http://127.0.0.1:{upstream}"));
-    let setup = setup.split("partners:").next().unwrap_or_default().to_owned() + "partners:\n" + &partners;
+    let setup = setup.split("partners:").next().unwrap_or_default().replace("plans:\n", &format!("{METERS}plans:\n"));
     Plan {
         binary: reconcile.binary.clone(),
         site: reconcile.site.clone(),
         nodes: 2,
         environment: Vec::new(),
-        setup,
+        setup: format!("{setup}{PRICES}partners:\n{partners}"),
         probe: "/payments/payments".to_owned(),
     }
 }
 
-/// Compares again and again while calls are served and gateways are killed; what was found.
-async fn clean_runs(reconcile: &Reconcile, cluster: &mut Cluster, random: &mut Random) -> Result<Vec<String>, Trouble> {
+/// Calls of all partners to both gateways, with levels of a gauge.
+fn load(cluster: &Cluster, connections: usize, pause: Duration) -> Result<Clients, Trouble> {
     let keys = PARTNERS.iter().map(|code| Ok(cluster.key(code)?.to_owned())).collect::<Result<Vec<_>, Trouble>>()?;
+    let paths = Arc::new((0..9).map(|level| format!("/payments/payments?level={level}")).collect::<Vec<_>>());
+    let keys = Arc::new(keys);
     let mut clients = Clients::new();
     for port in cluster.ports() {
-        let habit = Habit {
-            name: "plain",
-            port,
-            paths: Arc::new(vec!["/payments/payments".to_owned()]),
-            keys: Arc::new(keys.clone()),
-            pause: Duration::from_millis(10),
-            http2: false,
-            fresh: false,
-            at_once: 1,
-        };
-        clients.add(&habit, reconcile.connections);
+        let (paths, keys) = (paths.clone(), keys.clone());
+        let habit = Habit { name: "plain", port, paths, keys, pause, http2: false, fresh: false, at_once: 1 };
+        clients.add(&habit, connections);
     }
+    Ok(clients)
+}
+
+/// Compares again and again while calls are served and gateways are killed; what was found.
+async fn clean_runs(reconcile: &Reconcile, cluster: &mut Cluster, random: &mut Random) -> Result<Vec<String>, Trouble> {
+    let clients = load(cluster, reconcile.connections, Duration::from_millis(20))?;
+    let from = month::hour(cluster, "now() - interval '2 hours'")?;
     let mut alarms = Vec::new();
     for round in 1..=reconcile.clean {
         // The second node: the first has the tasks.
@@ -147,7 +220,7 @@ async fn clean_runs(reconcile: &Reconcile, cluster: &mut Cluster, random: &mut R
             cluster.wait_until_open(1).await?;
         }
         sleep(Duration::from_millis(random.below(200))).await;
-        alarms.extend(compare(cluster, reconcile)?);
+        alarms.extend(compare(cluster, reconcile, &from)?);
     }
     clients.stop().await;
     cluster.wait_until_ingested().await?;
@@ -155,8 +228,8 @@ async fn clean_runs(reconcile: &Reconcile, cluster: &mut Cluster, random: &mut R
 }
 
 /// The lines of `turnpike reconcile` that name something.
-fn compare(cluster: &Cluster, reconcile: &Reconcile) -> Result<Vec<String>, Trouble> {
-    let mut arguments = vec!["reconcile"];
+fn compare(cluster: &Cluster, reconcile: &Reconcile, from: &str) -> Result<Vec<String>, Trouble> {
+    let mut arguments = vec!["reconcile", "--from", from];
     if reconcile.control {
         arguments.extend(["--only", "gateway,sequence"]);
     }
@@ -166,96 +239,9 @@ fn compare(cluster: &Cluster, reconcile: &Reconcile) -> Result<Vec<String>, Trou
         .filter(|line| line.contains(": ") && !line.contains("numbers compared"))
         .map(ToOwned::to_owned)
         .collect();
-    if !said.contains("numbers compared") || holds != alarms.is_empty() {
+    let is_whole = !said.lines().any(|line| line.starts_with("and ") && line.ends_with(" more"));
+    if !said.contains("numbers compared") || holds != alarms.is_empty() || !is_whole {
         return Err(format!("turnpike reconcile: {said}").into());
     }
     Ok(alarms)
-}
-
-/// A change that nobody who is honest makes.
-#[derive(Clone, Copy)]
-struct Fault {
-    name: &'static str,
-    table: &'static str,
-    /// What makes a row of the table one.
-    key: &'static str,
-    change: &'static str,
-    /// Which of its meters is named, and in how many hours: with the one before, too, where it was moved.
-    meter: &'static str,
-    moved: bool,
-}
-
-const EVENT: &str = "t.node = f.node and t.lane = f.lane and t.sequence = f.sequence";
-const SUM: &str = "(t.partner_id, t.hour, t.environment, t.product_id, t.operation_id, t.app_id, t.key_id, t.plan_version_id, \
-                   t.outcome, t.status_class) = (f.partner_id, f.hour, f.environment, f.product_id, f.operation_id, f.app_id, \
-                   f.key_id, f.plan_version_id, f.outcome, f.status_class)";
-const TALLY: &str = "(t.partner_id, t.hour, t.environment, t.node, t.epoch, t.lane, t.part) = \
-                     (f.partner_id, f.hour, f.environment, f.node, f.epoch, f.lane, f.part)";
-
-const fn fault(name: &'static str, table: &'static str, change: &'static str, meter: &'static str) -> Fault {
-    let key = match table.as_bytes() {
-        b"usage_events" => EVENT,
-        b"usage_hourly" => SUM,
-        _ => TALLY,
-    };
-    Fault { name, table, key, change, meter, moved: false }
-}
-
-const FAULTS: [Fault; 13] = [
-    fault("a unit more in an event", "usage_events", "set units = t.units + 1", "units"),
-    fault("a unit less in an event", "usage_events", "set units = t.units - 1", "units"),
-    fault("an event taken out", "usage_events", "delete", "calls"),
-    fault("an event doubled", "usage_events", "double", "calls"),
-    Fault {
-        moved: true,
-        ..fault("an event moved by an hour", "usage_events", "set at = t.at - interval '1 hour'", "calls")
-    },
-    fault("a call more in an hourly sum", "usage_hourly", "set calls = t.calls + 1", "calls"),
-    fault("a call less in an hourly sum", "usage_hourly", "set calls = t.calls - 1", "calls"),
-    fault("a unit more in an hourly sum", "usage_hourly", "set units = t.units + 1", "units"),
-    fault("a unit less in an hourly sum", "usage_hourly", "set units = t.units - 1", "units"),
-    fault("an hourly sum taken out", "usage_hourly", "delete", "calls"),
-    fault("a call more in what a gateway told", "gateway_tallies", "set calls = t.calls + 1", "calls"),
-    fault("a unit less in what a gateway told", "gateway_tallies", "set units = t.units - 1", "units"),
-    fault("a tally taken out", "gateway_tallies", "delete", "calls"),
-];
-
-/// No trigger and no key stands in the way.
-const OFF: &str = "set session_replication_role = replica;";
-
-impl Fault {
-    /// Puts it in at a random row; what has to be named.
-    fn put_in(&self, cluster: &Cluster, random: &mut Random) -> Result<Vec<String>, Trouble> {
-        let Self { table, key, change, meter, .. } = self;
-        let rows: u64 = cluster.psql(&format!("select count(*) from {table} where units > 0"))?.trim().parse()?;
-        let row = random.below(rows.max(1));
-        let act = match *change {
-            "delete" => format!("delete from {table} t using chaos_fault f where {key}"),
-            "double" => format!("insert into {table} select * from chaos_fault"),
-            set => format!("update {table} t {set} from chaos_fault f where {key}"),
-        };
-        let hour = if *table == "usage_events" { "at" } else { "hour" };
-        let said = cluster.psql(&format!(
-            "{OFF} drop table if exists chaos_fault;
-             create table chaos_fault as select * from {table} where units > 0 order by {hour}, partner_id offset {row} limit 1;
-             {act};
-             select partner_id, to_char(date_trunc('hour', {hour} at time zone 'UTC'), 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
-                 to_char(date_trunc('hour', {hour} at time zone 'UTC') - interval '1 hour', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')
-             from chaos_fault"
-        ))?;
-        let [partner, hour, before] = said.trim().split('|').collect::<Vec<_>>()[..] else {
-            return Err(format!("{}: {said}", self.name).into());
-        };
-        let partner = partner.replace('-', "");
-        let name = |hour: &str| format!("partner_{partner}, hour {hour}, {meter}:");
-        Ok(if self.moved { vec![name(hour), name(before)] } else { vec![name(hour)] })
-    }
-
-    fn take_back(&self, cluster: &Cluster) -> Result<(), Trouble> {
-        let Self { table, key, .. } = self;
-        cluster.psql(&format!(
-            "{OFF} delete from {table} t using chaos_fault f where {key}; insert into {table} select * from chaos_fault"
-        ))?;
-        Ok(())
-    }
 }

@@ -55,7 +55,7 @@ impl Upstream {
     }
 }
 
-/// The number of `?wait=`, in milliseconds, or of `?bytes=`.
+/// The number of `?wait=`, in milliseconds, of `?bytes=`, or of `?level=`, which a header says again.
 fn asked_for<B>(request: &Request<B>, what: &str) -> Option<u64> {
     request.uri().query()?.strip_prefix(what)?.strip_prefix('=')?.parse().ok()
 }
@@ -69,6 +69,7 @@ async fn answer(
     *arrivals.lock().unwrap_or_else(PoisonError::into_inner).entry(id).or_default() += 1;
     let delay = asked_for(&request, "wait").map_or(delay, Duration::from_millis);
     let bytes = asked_for(&request, "bytes");
+    let level = asked_for(&request, "level");
     // Answered once all of it is here, as an API does that looks at what it is sent.
     let mut body = request.into_body();
     while let Some(Ok(_)) = body.frame().await {}
@@ -81,5 +82,8 @@ async fn answer(
     };
     let mut response = Response::new(Full::new(body));
     response.headers_mut().insert("content-type", hyper::header::HeaderValue::from_static("application/json"));
+    if let Some(level) = level {
+        response.headers_mut().insert("x-level", level.into());
+    }
     Ok(response)
 }

@@ -155,16 +155,16 @@ pub async fn accept(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Begins to compare, beside the answer; what is found is in the list, and `compared_at` says when it was.
+/// Begins to compare, beside the answer and day by day; what is found is in the list as it is found, and `compared_at` says when it was.
 #[utoipa::path(post, path = "/api/reconciliation/run", operation_id = "runReconciliation", tag = "Usage", request_body = RunIn,
-    responses((status = 202, description = "Begun"), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 202, description = "Begun"), (status = "4XX", description = "Refused; 409 where one that was begun earlier still runs", body = Problem, content_type = "application/problem+json")))]
 pub async fn run(call: ProviderCall, Body(body): Body<RunIn>) -> Result<StatusCode, Problem> {
     let hours = body.hours.unwrap_or(USUAL_HOURS);
     if !(1..=MOST_HOURS).contains(&hours) {
         return Err(Problem::invalid("hours", "Compare 1 to 9,600 hours"));
     }
     let range = hours_before(call.now, SignedDuration::from_hours(hours));
-    app::reconciliation::begin(&call.state, range, call.now);
+    app::reconciliation::begin(&call.state, range, call.now).await?;
     Ok(StatusCode::ACCEPTED)
 }
 

@@ -17,10 +17,14 @@ pub async fn migrate(config: Config) -> Result<ExitCode, CommandError> {
 }
 
 /// `turnpike forget-node`.
-pub async fn forget_node(config: Config, node: String) -> Result<ExitCode, CommandError> {
-    with_installation(&config, async |store, _, _| {
+pub async fn forget_node(
+    config: Config,
+    node: String,
+    served_until: Option<Timestamp>,
+) -> Result<ExitCode, CommandError> {
+    with_installation(&config, async |store, _, now| {
         store.lose_attempts_of_node(&node, Timestamp::now()).await?;
-        let units = store.forget_node(&node).await?;
+        let units = store.forget_node(&node, Some(served_until.unwrap_or(now).min(now))).await?;
         println!("Nothing waits for {node} any more. It gave back {units} units.");
         Ok(ExitCode::SUCCESS)
     })

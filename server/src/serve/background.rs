@@ -75,10 +75,11 @@ impl Background<'_> {
         tasks.every(reconcile_usage::NAME, reconcile_usage::PERIOD, Nudge::default(), compare);
 
         let nudges = Nudges::default();
-        let (grace, push) = (close_periods::grace(state.settings.development), nudges.push_to_stripe.clone());
+        let patience = close_periods::Patience::new(state.settings.development, config.gateway.directory_max_age);
+        let push = nudges.push_to_stripe.clone();
         let told = board.clone();
         let close =
-            with(state, move |store, clock| close_periods::run(store, clock, grace, push.clone(), told.clone()));
+            with(state, move |store, clock| close_periods::run(store, clock, patience, push.clone(), told.clone()));
         let period = if state.settings.development { Duration::from_millis(500) } else { close_periods::PERIOD };
         tasks.every_at_leisure(close_periods::NAME, period, close_periods::LONGEST, Nudge::default(), close);
         if let Some(account) = &config.stripe {

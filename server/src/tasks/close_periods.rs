@@ -19,8 +19,26 @@ const GRACE: SignedDuration = SignedDuration::from_mins(11);
 
 /// How long after its end a period's last calls may still be recorded. Whoever moves the clock in a development install
 /// wants to see the invoice at once.
-pub const fn grace(development: bool) -> SignedDuration {
+const fn grace(development: bool) -> SignedDuration {
     if development { SignedDuration::from_secs(1) } else { GRACE }
+}
+
+/// What is waited for.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// How long after the end of a period its last calls may still be recorded.
+    pub grace: SignedDuration,
+    /// A gateway that ended as it should can begin again without Postgres for so long, and serve calls that nobody else knows of: so
+    /// long it is waited for.
+    pub unseen: SignedDuration,
+}
+
+impl Patience {
+    /// A gateway does not begin from a directory on its disk that is older than `directory_max_age` seconds.
+    pub fn new(development: bool, directory_max_age: u64) -> Self {
+        let unseen = i64::try_from(directory_max_age).map_or(SignedDuration::MAX, SignedDuration::from_secs);
+        Self { grace: grace(development), unseen }
+    }
 }
 
 /// # Errors
@@ -28,14 +46,15 @@ pub const fn grace(development: bool) -> SignedDuration {
 pub async fn run(
     store: Store,
     clock: Clock,
-    grace: SignedDuration,
+    Patience { grace, unseen }: Patience,
     push: Nudge,
     board: Board,
 ) -> Result<(), TaskError> {
-    let closing = Closing { grace, ingested_through: store.ingested_through().await? };
     let now = clock.now();
+    let ended_before = now.checked_sub(unseen).unwrap_or(Timestamp::UNIX_EPOCH);
+    let closing = Closing { grace, ingested_through: store.ingested_through(ended_before).await? };
     let report = billing::close_due_periods(&store, closing, now).await?;
-    let behind = if report.waiting > 0 { store.nodes_behind(now - grace).await? } else { Vec::new() };
+    let behind = if report.waiting > 0 { store.nodes_behind(now - grace, ended_before).await? } else { Vec::new() };
     let behind = behind.into_iter().map(|NodeBehind { node, since }| Waiting { node, since }).collect();
     tell(&board, behind, Timestamp::now());
     metrics::gauge!("turnpike_periods_in_doubt").set(report.doubtful.len() as f64);
@@ -78,7 +97,7 @@ mod tests {
         let store = test_db::store().await;
         let world = World::new(&store).await;
         let clock = test_app::state(&store).clock;
-        let (board, grace) = (Board::default(), SignedDuration::from_secs(1));
+        let (board, patience) = (Board::default(), Patience::new(true, 7 * 86_400));
         let terms = serde_json::from_value(
             serde_json::json!({"currency": "EUR", "products": [], "base_fee_micros": 1_000_000}),
         );
@@ -93,11 +112,11 @@ mod tests {
         store.caught_up("here", 0, clock.now()).await.expect("noted");
         let waits_for = || board.read().get(NAME).map(|state| state.waits_for.clone()).unwrap_or_default();
 
-        let run = || run(store.handle(), clock.clone(), grace, Nudge::default(), board.clone());
+        let run = || run(store.handle(), clock.clone(), patience, Nudge::default(), board.clone());
         run().await.expect("it waits");
         let named: Vec<_> = waits_for().into_iter().map(|waiting| (waiting.node, waiting.since.as_second())).collect();
         assert_eq!(named, [("lost".to_owned(), heard.as_second())]);
-        store.forget_node("lost").await.expect("forgotten");
+        store.forget_node("lost", None).await.expect("forgotten");
         run().await.expect("closed");
         assert_eq!(waits_for(), []);
     }

@@ -104,7 +104,7 @@ async fn usage_that_a_gateway_keeps_to_itself_is_said_to_be_missing_on_both_usag
     let file = member.get("/usage.csv?environment=test").await.text;
     assert_eq!(file.lines().count(), 2, "one row that says that it is not complete: {file}");
 
-    store.forget_node("lost-node").await.expect("forgotten");
+    store.forget_node("lost-node", None).await.expect("forgotten");
     let page = owner.get("/usage").await.text;
     assert!(!page.contains(SAID) && !page.contains("chart-hatch"), "{page}");
 }

@@ -103,6 +103,7 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
             kind: LineKind::Adjustment,
             product: of.and_then(|moved| moved.product),
             operation: of.and_then(|moved| moved.operation),
+            meter: None,
             description: format!("{} of {when}: {label}", what(late)),
             quantity: if charge.kind == LineKind::Usage { quantity } else { 1 },
             free: free.min(quantity.unsigned_abs()),

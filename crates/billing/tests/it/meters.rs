@@ -5,6 +5,7 @@ use billing::project;
 use domain::{
     id::{AppId, KeyId, PartnerId},
     key_text::Environment,
+    period::Period,
     plan::PlanTerms,
     policy::{Meter, MeterValue, Policy},
     rating::LineKind,
@@ -12,7 +13,11 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::{Actor, NewPlan, PlanMeta, ingest::Position};
+use store::{
+    Actor, NewPlan, PlanMeta,
+    ingest::Position,
+    reconcile::{Finding, Kind},
+};
 use uuid::Uuid;
 
 fn at(text: &str) -> Timestamp {
@@ -117,6 +122,39 @@ async fn a_priced_meter_is_a_line_of_the_invoice_to_the_cent_and_of_the_bill_so_
     assert_eq!(lines[1].product, Some(shop.product));
     assert_eq!(projected.so_far.total, invoice.total, "the dashboard's bill is the invoice");
     assert_eq!(projected.so_far.charges.len(), lines.len());
+}
+
+#[tokio::test]
+async fn a_meters_line_that_is_not_what_was_measured_is_found_by_partner_and_meter() {
+    let shop = measuring().await;
+    let each = |price: &str| json!({ "model": "per_unit", "unit_price": price });
+    let terms = priced(&[("tokens", each("0.002")), ("users", each("0.50")), ("machines", each("0.05"))]);
+    let plan = shop.plan("measured", terms).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T08:30:00Z")).await;
+    use Environment::{Live, Test};
+    // A level from before the period holds into it: 3 machines for 90 minutes of it, then 2 for an hour.
+    call(&shop, partner, "2026-03-10T01:00:00Z", Live, &[("machines", 3, 1), ("tokens", 9, 0), ("users", 1, 7)]).await;
+    call(&shop, partner, "2026-03-10T10:00:00Z", Live, &[("machines", 2, 1), ("tokens", 700, 0), ("users", 1, 1)])
+        .await;
+    call(&shop, partner, "2026-03-10T11:00:00Z", Live, &[("machines", 0, 1), ("tokens", 5, 0), ("users", 1, 2)]).await;
+    call(&shop, partner, "2026-03-11T11:00:00Z", Live, &[("users", 1, 2), ("depth", 4, 0)]).await;
+    call(&shop, partner, "2026-03-11T11:00:00Z", Test, &[("tokens", 4, 0), ("machines", 9, 2)]).await;
+    let now = at("2026-04-10T09:30:00Z");
+    assert_eq!(shop.close(now).await.invoices.len(), 1);
+    let ended = Period { start: at("2026-04-10T08:00:00Z"), end: at("2026-04-10T09:00:00Z") };
+    let compare = async || {
+        let done = shop.store.reconcile_all(ended, &[Kind::Invoice], now).await.expect("compared");
+        let told = |found: &Finding| format!("{} {} -> {}", found.meter, found.expected, found.actual);
+        assert!(done.findings.iter().all(|found| found.partner == Some(partner) && found.hour == ended.start));
+        let mut found: Vec<String> = done.findings.iter().map(told).collect();
+        found.sort();
+        (done.compared, found)
+    };
+    assert_eq!(compare().await, (3, Vec::new()), "705 tokens, 2 users, 6 hours");
+    // Come after the close, so that no invoice has them.
+    call(&shop, partner, "2026-03-20T11:00:00Z", Live, &[("tokens", 1, 0), ("users", 1, 3), ("machines", 1, 3)]).await;
+    // 20 days and 21.5 hours of one machine.
+    assert_eq!(compare().await.1, ["machines 508 -> 6", "tokens 706 -> 705", "users 3 -> 2"]);
 }
 
 #[tokio::test]

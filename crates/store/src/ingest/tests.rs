@@ -216,37 +216,81 @@ async fn a_gap_in_the_sequence_is_told() {
 #[tokio::test]
 async fn usage_is_in_through_the_lane_that_is_furthest_behind() {
     let store = test_db::store().await;
-    assert_eq!(store.ingested_through().await.expect("asked"), None);
+    assert_eq!(store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("asked"), None);
     store.caught_up("a", 0, at("2026-03-01T11:00:00Z")).await.expect("done");
     store.caught_up("a", 1, at("2026-03-01T10:00:00Z")).await.expect("done");
     store.caught_up("a", 1, at("2026-03-01T09:00:00Z")).await.expect("done");
-    assert_eq!(store.ingested_through().await.expect("asked"), Some(at("2026-03-01T10:00:00Z")));
+    assert_eq!(store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("asked"), Some(at("2026-03-01T10:00:00Z")));
     let lag = store.usage_lag(at("2026-03-01T11:30:00Z")).await.expect("asked");
     assert_eq!(lag, Some(jiff::SignedDuration::from_mins(90)));
     take_in(&store, "b", hundred()).await;
-    assert_eq!(store.ingested_through().await.expect("asked"), None, "a lane that never caught up holds all back");
-    let behind = store.nodes_behind(at("2026-03-01T10:30:00Z")).await.expect("asked");
+    assert_eq!(
+        store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("asked"),
+        None,
+        "a lane that never caught up holds all back"
+    );
+    let behind = store.nodes_behind(at("2026-03-01T10:30:00Z"), Timestamp::UNIX_EPOCH).await.expect("asked");
     let behind: Vec<_> = behind.iter().map(|behind| (behind.node.as_str(), behind.since)).collect();
     assert_eq!(behind, [("b", at("2026-03-01T00:00:00Z")), ("a", at("2026-03-01T10:00:00Z"))]);
-    let behind = store.nodes_behind(at("2026-03-01T10:00:00Z")).await.expect("asked");
+    let behind = store.nodes_behind(at("2026-03-01T10:00:00Z"), Timestamp::UNIX_EPOCH).await.expect("asked");
     assert_eq!(behind.len(), 1, "a has caught up by then");
-    store.forget_node("b").await.expect("done");
-    assert_eq!(store.ingested_through().await.expect("asked"), Some(at("2026-03-01T10:00:00Z")));
+    store.forget_node("b", None).await.expect("done");
+    assert_eq!(store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("asked"), Some(at("2026-03-01T10:00:00Z")));
+}
+
+#[tokio::test]
+async fn bills_do_not_wait_for_a_node_that_ended_as_it_should_long_ago() {
+    let store = test_db::store().await;
+    let (ended, later) = (at("2026-03-01T10:00:00Z"), at("2026-03-09T10:00:00Z"));
+    let bound = |at: &str| at.parse::<Timestamp>().expect("a timestamp");
+    store.caught_up("a", 0, ended).await.expect("noted");
+    store.note_end("a", ended, ended).await.expect("noted");
+    store.caught_up("b", 0, later).await.expect("noted");
+    let through = async |ended_before| store.ingested_through(ended_before).await.expect("asked");
+    assert_eq!(through(ended).await, Some(ended), "it may have begun again, unseen");
+    assert_eq!(store.nodes_behind(later, ended).await.expect("asked").len(), 1);
+    let long_after = bound("2026-03-02T10:00:00Z");
+    assert_eq!(through(long_after).await, Some(later));
+    assert_eq!(store.nodes_behind(later, long_after).await.expect("asked"), []);
+    // It told of a call that nobody has.
+    let told = crate::reconcile::ToldLane { lane: 0, epoch: 0, first: 0, through: 1, told: 0, tallies: Vec::new() };
+    store.tell_tallies("a", &[told], ended).await.expect("told");
+    assert_eq!(through(long_after).await, Some(ended));
+    assert_eq!(store.nodes_behind(later, long_after).await.expect("asked").len(), 1);
+    // It hands it over and goes on, and is waited for again.
+    let to = Position { sequence: 1, ..Position::default() };
+    store.ingest("a", 0, numbered(vec![event(ended, "r")]), Position::default(), to, later).await.expect("taken in");
+    assert_eq!(through(long_after).await, Some(ended));
+    store.note_end("a", ended, ended).await.expect("noted");
+    assert_eq!(through(long_after).await, Some(later));
+    // All have ended.
+    store.note_end("b", later, later).await.expect("noted");
+    let bound = bound("2026-03-20T10:00:00Z");
+    assert_eq!(through(bound).await, Some(bound));
+    assert_eq!(store.usage_lag(bound).await.expect("asked"), Some(jiff::SignedDuration::ZERO));
 }
 
 #[tokio::test]
 async fn a_node_that_comes_back_after_it_was_forgotten_counts_nothing_twice() {
     let store = test_db::store().await;
     take_in(&store, "a", hundred()).await;
-    store.forget_node("a").await.expect("forgotten");
-    assert_eq!(store.nodes_behind(at("2026-03-02T00:00:00Z")).await.expect("asked"), [], "nobody waits for it");
+    store.forget_node("a", None).await.expect("forgotten");
+    assert_eq!(
+        store.nodes_behind(at("2026-03-02T00:00:00Z"), Timestamp::UNIX_EPOCH).await.expect("asked"),
+        [],
+        "nobody waits for it"
+    );
     let stands_at = store.positions("a").await.expect("positions")[&0];
     assert_eq!(stands_at.sequence, 100, "it goes on where it stood");
     let to = Position { sequence: 101, ..stands_at };
     let more = vec![(100, event(at("2026-03-01T12:00:00Z"), "back"))];
     store.ingest("a", 0, more, stands_at, to, at("2026-03-01T13:00:00Z")).await.expect("taken in");
     assert_eq!(counts(&store).await, (101, 101));
-    assert_eq!(store.ingested_through().await.expect("asked"), None, "and bills wait for it again");
+    assert_eq!(
+        store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("asked"),
+        None,
+        "and bills wait for it again"
+    );
 }
 
 #[tokio::test]

@@ -196,7 +196,7 @@ async fn a_node_that_never_comes_back_is_seen_and_released() {
     assert_eq!(nodes[0].quota, HeldByNode { partners: 1, units: 25 });
     assert_eq!(store.release_node("gone").await.expect("released"), 25);
     assert_eq!(sums(&store, Kind::Quota).await, (15, 15, 15));
-    assert_eq!(store.forget_node("gone").await.expect("forgotten"), 0);
+    assert_eq!(store.forget_node("gone", None).await.expect("forgotten"), 0);
     assert_eq!(store.gateway_nodes().await.expect("nodes"), []);
 }
 

@@ -113,11 +113,15 @@ pub(super) fn read(kind: Kind, row: &PgRow) -> Result<Vec<Finding>, sqlx::Error>
 
 /// A finding as it was kept.
 pub(super) fn kept(row: &PgRow) -> Result<Finding, sqlx::Error> {
-    let code: String = row.try_get("kind")?;
-    let kind = Kind::ALL.into_iter().find(|kind| kind.code() == code);
-    let kind = kind.ok_or_else(|| unreadable("kind", format!("{code} is not known")))?;
+    let kind = kind(row.try_get("kind")?)?;
     let (meter, expected, actual) = (row.try_get("meter")?, row.try_get("expected")?, row.try_get("actual")?);
     Ok(Finding { meter, expected, actual, ..place(kind, row)? })
+}
+
+/// The kind as the table has it.
+pub(super) fn kind(code: &str) -> Result<Kind, sqlx::Error> {
+    let known = Kind::ALL.into_iter().find(|kind| kind.code() == code);
+    known.ok_or_else(|| unreadable("kind", format!("{code} is not known")))
 }
 
 fn place(kind: Kind, row: &PgRow) -> Result<Finding, sqlx::Error> {

@@ -6,7 +6,8 @@ use super::Kind;
 /// Open findings of these kinds whose numbers a run over that range compares: the others stay as they are.
 ///
 /// - `gateway`: of lanes of which all is stored that any life of the node has told.
-/// - `sequence`: where an earlier event of the lane is in the range, to which the number is compared; and what nobody handed over.
+/// - `sequence`: where an earlier event of the lane is in the range, to which the number is compared, or the very one before it; and what
+///   nobody handed over.
 /// - `daily`: of days that lie wholly in the range and wait for nothing.
 pub(super) const COMPARED_FINDINGS: &str =
     "select f.kind, f.partner_id, f.hour, f.meter, f.node, f.lane, f.place, f.expected::text, f.actual::text
@@ -18,7 +19,8 @@ pub(super) const COMPARED_FINDINGS: &str =
              where t.node = f.node and t.lane = f.lane)
          when 'sequence' then f.place like '%handed over' or exists (
              select from usage_upkeep, usage_events e where e.node = f.node and e.lane = f.lane
-                 and e.at >= greatest($1, live_from, test_from) and e.at >= $1 and e.at < f.hour)
+                 and e.at >= greatest($1, live_from, test_from) and (e.at < f.hour
+                     or e.at < $2 and e.sequence = substring(f.place from '[0-9]+')::bigint - 1))
          when 'daily' then f.hour + interval '24 hours' <= $2 and not exists (
              select from usage_days_changed c where c.partner_id = f.partner_id
                  and c.day = (f.hour at time zone 'UTC')::date)
@@ -26,10 +28,10 @@ pub(super) const COMPARED_FINDINGS: &str =
 
 /// The first row says how much was compared; the others come from `differing`.
 macro_rules! answer {
-    ($meters:literal) => {
+    ($count:literal) => {
         concat!(
-            " select count(*) * ",
-            $meters,
+            " select ",
+            $count,
             " as compared, '00000000-0000-0000-0000-000000000000'::uuid as partner_id, 'epoch'::timestamptz as hour,
                  '' as node, -1 as lane, '' as place, null::text[] as meters, null::text[] as expected, null::text[] as actual
              from compared
@@ -81,7 +83,7 @@ macro_rules! gateway {
              array[told_calls, told_units]::text[] as expected, array[stored_calls, stored_units]::text[] as actual
          from compared where told_calls <> stored_calls or told_units <> stored_units
      )",
-    answer!("2")
+    answer!("count(*) * 2")
     ) };
 }
 const GATEWAY: &str = gateway!("", "");
@@ -131,7 +133,7 @@ const SEQUENCE: &str = concat!(
          select partner_id, hour, node, lane, format('records %s to %s, which no gateway has handed over', first, last),
              array['records'], array['0'], array[records]::text[] from strangers
      )",
-    answer!("1")
+    answer!("count(*)")
 );
 
 macro_rules! hourly {
@@ -171,7 +173,7 @@ macro_rules! hourly {
              expected::text[] as expected, actual::text[] as actual
          from compared where expected <> actual
      )",
-    answer!("6")
+    answer!("count(*) * 6")
     ) };
 }
 const HOURLY: &str = hourly!("");
@@ -243,7 +245,7 @@ macro_rules! daily {
              actual::text[] as actual
          from compared where expected <> actual
      )",
-    answer!("5")
+    answer!("count(*) * 5")
     ) };
 }
 const DAILY: &str = daily!("");
@@ -274,21 +276,37 @@ macro_rules! meters {
          where hour >= greatest($1, daily_from) and hour < $2
              and hour >= case environment when 'live' then live_from else test_from end",
     $of_sums,
+    "), levels_said as (
+         select partner_id, product_id, meter, environment, item, at, node collate \"C\" as node, lane, sequence,
+             max(quantity) as level
+         from said where kind = 'gauge' group by 1, 2, 3, 4, 5, 6, 7, 8, 9
+     ), levels_kept as (
+         select partner_id, product_id, meter, environment, item, at, node, lane, sequence, level
+         from usage_upkeep, usage_gauge_levels
+         where at >= greatest($1, daily_from) and at < $2 and at >= case environment when 'live' then live_from else test_from end",
+    $of_sums,
     "), compared as (
-         select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
-             plan_version_id, item, coalesce(e.numbers, array[0, 0, 0, 0]::numeric[]) as expected,
-             coalesce(r.numbers, array[0, 0, 0, 0]::numeric[]) as actual
-         from events e full join rolled_up r using (partner_id, hour, product_id, meter, kind, environment, operation_id, app_id,
-             key_id, team_id, member_id, plan_version_id, item)
-     ), differing as (
          select partner_id, hour, '' as node, -1 as lane,
              format('%s, product %s, %s, operation %s, app %s, key %s, team %s, member %s, plan version %s, item %s', environment,
                  product_id, kind, operation_id, app_id, key_id, team_id, member_id, plan_version_id, encode(item, 'hex')) as place,
              array[meter || ': events', meter || ': total', meter || ': maximum', meter || ': latest'] as meters,
-             expected::text[] as expected, actual::text[] as actual
+             coalesce(e.numbers, array[0, 0, 0, 0]::numeric[]) as expected,
+             coalesce(r.numbers, array[0, 0, 0, 0]::numeric[]) as actual
+         from events e full join rolled_up r using (partner_id, hour, product_id, meter, kind, environment, operation_id, app_id,
+             key_id, team_id, member_id, plan_version_id, item)
+         union all
+         select partner_id, date_trunc('hour', at, 'UTC'), node, lane,
+             format('%s, product %s, level of item %s at %s, record %s', environment, product_id, encode(item, 'hex'),
+                 to_char(at at time zone 'UTC', 'HH24:MI:SS.US'), sequence),
+             array[meter || ': levels', meter || ': level'],
+             array[(s.level is not null)::int, coalesce(s.level, 0)]::numeric[],
+             array[(k.level is not null)::int, coalesce(k.level, 0)]::numeric[]
+         from levels_said s full join levels_kept k using (partner_id, product_id, meter, environment, item, at, node, lane, sequence)
+     ), differing as (
+         select partner_id, hour, node, lane, place, meters, expected::text[] as expected, actual::text[] as actual
          from compared where expected <> actual
      )",
-    answer!("4")
+    answer!("coalesce(sum(cardinality(expected)), 0)::bigint")
     ) };
 }
 const METERS: &str = meters!("", "");
@@ -311,42 +329,85 @@ pub(super) const IS_TOLD_MORE: &str = "
             and coalesce(p.sequence, 0) < t.through_sequence and not coalesce(p.forgotten, false)
     )";
 
+/// Units by operation, and what the plan has a price for on meters: sums, how many different values, and levels by the hour. An invoice
+/// with lines of meters that do not say of which is not compared on those.
 const INVOICE: &str = concat!(
     "with periods as materialized (
-         select partner_id, subscription_id, period_start, period_end, invoice_id from usage_upkeep, billing_periods
-         where period_end > $1 and period_end <= $2 and period_start >= live_from
+         select b.partner_id, b.subscription_id, b.period_start, b.period_end, b.invoice_id,
+             coalesce(i.plan_version_id, s.plan_version_id) as plan_version_id
+         from usage_upkeep, billing_periods b
+         join subscriptions s on s.partner_id = b.partner_id and s.id = b.subscription_id
+         left join invoices i on i.partner_id = b.partner_id and i.id = b.invoice_id
+         where b.period_end > $1 and b.period_end <= $2 and b.period_start >= live_from
+     ), priced as materialized (
+         select p.*, pr.id as product_id, m.priced ->> 'meter' as meter
+         from periods p join plan_versions v on v.id = p.plan_version_id
+         cross join lateral jsonb_array_elements(coalesce(v.terms -> 'meters', '[]')) as m (priced)
+         join products pr on pr.code = m.priced ->> 'product'
+         where not exists (select from invoice_lines l
+             where l.partner_id = p.partner_id and l.invoice_id = p.invoice_id and l.kind = 'meter' and l.meter is null)
      ), billed as (
          select p.partner_id, p.subscription_id, p.period_start, p.period_end,
              coalesce(l.product_id, '00000000-0000-0000-0000-000000000000') as product_id,
-             coalesce(l.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, sum(l.units) as units
+             coalesce(l.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, l.meter, sum(l.units) as units
          from periods p cross join lateral (
-             select l.product_id, l.operation_id, l.quantity as units from invoice_lines l
-             where l.partner_id = p.partner_id and l.invoice_id = p.invoice_id and l.kind = 'usage'
+             select l.product_id, l.operation_id, coalesce(l.meter, 'units') as meter, l.quantity as units from invoice_lines l
+             where l.partner_id = p.partner_id and l.invoice_id = p.invoice_id
+                 and (l.kind = 'usage' or l.kind = 'meter' and l.meter is not null)
              union all
-             select a.product_id, a.operation_id, a.units from usage_adjustments a
+             select a.product_id, a.operation_id, 'units', a.units from usage_adjustments a
              where a.partner_id = p.partner_id and a.subscription_id = p.subscription_id and a.period_start = p.period_start
                  and a.node is not null
          ) l
-         group by 1, 2, 3, 4, 5, 6
+         group by 1, 2, 3, 4, 5, 6, 7
+     ), measured as (
+         select p.partner_id, p.subscription_id, p.period_start, p.period_end, p.product_id, p.meter, m.kind, m.quantity, m.item
+         from priced p cross join lateral (
+             select meters from usage_events e where e.partner_id = p.partner_id and e.at >= p.period_start and e.at < p.period_end
+                 and e.environment = 'live' and e.product_id = p.product_id and e.meters is not null offset 0
+         ) e cross join lateral usage_meters(e.meters) as m
+         where m.meter = p.meter and m.kind in ('sum', 'unique')
+     ), held as (
+         select p.partner_id, p.subscription_id, p.period_start, p.period_end, p.product_id, p.meter, l.level,
+             extract(epoch from least(l.until, p.period_end) - greatest(l.at, p.period_start)) as seconds
+         from priced p cross join lateral (
+             select at, level, lead(at, 1, p.period_end) over (partition by item order by at, node, lane, sequence) as until
+             from usage_gauge_levels g where g.partner_id = p.partner_id and g.product_id = p.product_id and g.meter = p.meter
+                 and g.environment = 'live' and g.at < p.period_end offset 0
+         ) l
+         where l.until > p.period_start
      ), used as (
          select p.partner_id, p.subscription_id, p.period_start, p.period_end,
              coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') as product_id,
-             coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, sum(e.units) as units
+             coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, 'units' as meter,
+             sum(e.units) as units
          from periods p cross join lateral (
              select product_id, operation_id, units from usage_events e where e.partner_id = p.partner_id
                  and e.at >= p.period_start and e.at < p.period_end and e.environment = 'live' and e.units <> 0 offset 0
          ) e
          group by 1, 2, 3, 4, 5, 6
+         union all
+         select partner_id, subscription_id, period_start, period_end, product_id, '00000000-0000-0000-0000-000000000000'::uuid, meter,
+             sum(quantity)
+         from (
+             select partner_id, subscription_id, period_start, period_end, product_id, meter,
+                 greatest(case kind when 'sum' then sum(quantity) else count(distinct item) end, 0) as quantity
+             from measured group by partner_id, subscription_id, period_start, period_end, product_id, meter, kind
+             union all
+             select partner_id, subscription_id, period_start, period_end, product_id, meter,
+                 div(trunc(sum(level * seconds)), 3600)
+             from held group by partner_id, subscription_id, period_start, period_end, product_id, meter
+         ) as by_kind group by 1, 2, 3, 4, 5, 6, 7
      ), compared as (
-         select partner_id, period_start, period_end, product_id, operation_id, coalesce(used.units, 0) as used,
+         select partner_id, period_start, period_end, product_id, operation_id, meter, coalesce(used.units, 0) as used,
              coalesce(billed.units, 0) as billed
-         from used full join billed using (partner_id, subscription_id, period_start, period_end, product_id, operation_id)
+         from used full join billed using (partner_id, subscription_id, period_start, period_end, product_id, operation_id, meter)
      ), differing as (
          select partner_id, date_trunc('hour', period_end - interval '1 microsecond', 'UTC') as hour, '' as node, -1 as lane,
-             format('period of %s, product %s, operation %s', to_char(period_start at time zone 'UTC', 'YYYY-MM-DD'), product_id,
-                 operation_id) as place,
-             array['units'] as meters, array[used]::text[] as expected, array[billed]::text[] as actual
+             format('period of %s, product %s', to_char(period_start at time zone 'UTC', 'YYYY-MM-DD'), product_id)
+                 || case meter when 'units' then format(', operation %s', operation_id) else '' end as place,
+             array[meter] as meters, array[used]::text[] as expected, array[billed]::text[] as actual
          from compared where used <> billed
      )",
-    answer!("1")
+    answer!("count(*)")
 );

@@ -387,3 +387,95 @@ async fn events_of_a_node_that_handed_nothing_over_are_found_and_are_no_finding_
         assert_eq!(open_after(&store, ("2026-03-01T00:00:00Z", "2026-03-02T00:00:00Z")).await, 0);
     }
 }
+
+#[tokio::test]
+async fn a_gauges_level_that_is_changed_is_found_by_partner_meter_and_hour() {
+    let said = |minute: &str, quantity| {
+        let metered = Metered { meter: "machines".to_owned(), kind: MeterKind::Gauge, quantity, item: Some([7; 16]) };
+        UsageEvent { meters: vec![metered], ..event(at(&format!("2026-03-01T10:{minute}:00Z")), "r") }
+    };
+    let cases: [(&'static str, &[&str]); 3] = [
+        ("update usage_gauge_levels set level = level + 1 where sequence = 1", &["machines: level 2 -> 3"]),
+        (
+            "delete from usage_gauge_levels where sequence = 1",
+            &["machines: level 2 -> 0", "machines: levels 1 -> 0"],
+        ),
+        (
+            "insert into usage_gauge_levels select partner_id, product_id, meter, environment, item, at, node, lane, 9, 4
+             from usage_gauge_levels where sequence = 1",
+            &["machines: level 0 -> 4", "machines: levels 0 -> 1"],
+        ),
+    ];
+    for (statement, expected) in cases {
+        let store = test_db::store().await;
+        take_in(&store, "a", vec![said("10", 5), said("20", 2)]).await;
+        let now = at("2026-03-01T14:00:00Z");
+        let done = store.reconcile_all(day(), &[Kind::Meters], now).await.expect("compared");
+        // Four sums of an hour, and two levels that are there and how high they are.
+        assert_eq!((done.findings.len(), done.compared), (0, 8));
+        sql(&store, statement).await;
+        let done = store.reconcile_all(day(), &[Kind::Meters], now).await.expect("compared");
+        let named = |finding: &Finding| format!("{} {} -> {}", finding.meter, finding.expected, finding.actual);
+        let mut told: Vec<String> = done.findings.iter().map(named).collect();
+        told.sort();
+        assert_eq!(told, expected, "{statement}");
+        assert!(done.findings.iter().all(|found| found.partner == Some(partner()) && found.hour == at(HOUR)));
+        assert!(done.findings.iter().all(|found| found.lane == Some(("a".to_owned(), 0))), "{:?}", done.findings);
+        let whole = store.compare_partner(partner(), day(), now).await.expect("compared");
+        assert!(matches!(whole, Compared::Differs(_)), "no invoice is made of it: {whole:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_range_that_is_compared_on_demand_gives_what_it_gives_at_once_and_two_do_not_run_together() {
+    let store = filled().await;
+    sql(&store, "update usage_hourly set units = units - 1 where hour = '2026-03-01T10:00:00Z'").await;
+    sql(&store, "delete from usage_events where sequence = 20").await;
+    let range = Period { start: at("2026-02-20T05:00:00Z"), end: at("2026-03-02T03:00:00Z") };
+    let now = at("2026-03-01T14:00:00Z");
+    let at_once = store.reconcile_all(range, &Kind::ALL, now).await.expect("compared");
+    let asked = store.begin_to_reconcile().await.expect("nobody compares");
+    let refused = store.begin_to_reconcile().await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "one is asked for already");
+    assert!(
+        store.reconcile_all(day(), &Kind::ALL, now).await.is_ok(),
+        "whoever compares all the time is let in between"
+    );
+    let mut in_slices = asked.run(range, &Kind::ALL, now).await.expect("compared");
+    in_slices.findings.sort_by(|one, other| one.key().cmp(&other.key()));
+    assert_eq!(in_slices, at_once);
+    assert_eq!(store.last_reconciliation().await.expect("asked").map(|(_, to)| to), Some(range.end));
+    store.begin_to_reconcile().await.expect("it has ended").run(day(), &[Kind::Hourly], now).await.expect("compared");
+    // One that is given up lets others.
+    drop(store.begin_to_reconcile().await.expect("free"));
+    let limit = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while store.begin_to_reconcile().await.is_err() {
+        assert!(std::time::Instant::now() < limit, "it is held for ever");
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test]
+async fn open_findings_of_any_age_are_compared_again_a_few_days_at_a_time() {
+    let store = filled().await;
+    store.make_usage_days(at("2026-03-03T12:00:00Z")).await.expect("made");
+    sql(&store, "update usage_daily set units = units - 1").await;
+    sql(&store, "update gateway_tallies set units = units - 1 where hour = '2026-03-01T10:00:00Z'").await;
+    let of_kinds = findings(&store).await.into_iter().map(|found| found.0).collect::<Vec<_>>();
+    assert_eq!(of_kinds, [Kind::Daily, Kind::Gateway]);
+    sql(&store, "update usage_daily set units = units + 1").await;
+    let now = at("2026-03-20T14:00:00Z");
+    let again = async |after: &str, most| store.reconcile_open(now, at(after), most, now).await.expect("compared");
+    assert_eq!(again("1970-01-01T00:00:00Z", 4).await, Some(day().start));
+    let open = store.all_open_findings(9).await.expect("findings");
+    assert_eq!(open.iter().map(|finding| finding.kind).collect::<Vec<_>>(), [Kind::Gateway], "the other stays");
+    sql(&store, "update gateway_tallies set units = units + 1 where hour = '2026-03-01T10:00:00Z'").await;
+    assert_eq!(
+        store.reconcile_open(day().start, day().start, 4, now).await.expect("compared"),
+        None,
+        "not before the day"
+    );
+    assert_eq!(again("2026-03-01T00:00:00Z", 4).await, Some(day().start), "from the beginning after the last");
+    assert_eq!(store.all_open_findings(9).await.expect("findings"), []);
+    assert_eq!(again("1970-01-01T00:00:00Z", 4).await, None);
+}

@@ -174,6 +174,13 @@ impl Store {
                 day += DAY;
             }
         }
+        let unsummed = self.mark_without_operations().await?;
+        if unsummed > 0 {
+            tracing::warn!(
+                days = unsummed,
+                "days lacked sums by operation, as an older server leaves them; they are made again"
+            );
+        }
         let mut again = 0;
         for _ in 0..PASSES {
             match self.make_marked_days().await? {
@@ -212,6 +219,44 @@ impl Store {
             .await?;
         tx.commit().await?;
         Ok(Some(first))
+    }
+
+    /// Marks days that were made since this was done last, and the two before, and whose sums by operation are not there or lack calls;
+    /// how many of single partners.
+    async fn mark_without_operations(&self) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let upkeep = read_upkeep(&mut tx).await?;
+        if upkeep.operations_before >= upkeep.made_before || !alone(&mut tx).await? {
+            return Ok(0);
+        }
+        take_time(&mut tx).await?;
+        let from = upkeep.operations_before.saturating_sub(DAY * 2).unwrap_or(NEVER).max(upkeep.hourly_from);
+        let marked = sqlx::query(
+            "insert into usage_days_changed (partner_id, day)
+             select partner_id, day
+             from (
+                 select partner_id, day, sum(calls) as calls from usage_daily
+                 where day >= ($1::timestamptz at time zone 'UTC')::date and day < ($2::timestamptz at time zone 'UTC')::date
+                 group by partner_id, day
+             ) as whole left join (
+                 select partner_id, day, sum(calls) as calls from usage_operation_daily
+                 where day >= ($1::timestamptz at time zone 'UTC')::date and day < ($2::timestamptz at time zone 'UTC')::date
+                 group by partner_id, day
+             ) as by_operation using (partner_id, day)
+             where by_operation.calls is null or by_operation.calls < whole.calls
+             on conflict do nothing",
+        )
+        .bind(Ts(from.max(NEVER)))
+        .bind(Ts(upkeep.made_before))
+        .execute(&mut *tx)
+        .await?
+        .rows_affected();
+        sqlx::query("update usage_upkeep set operations_before = $1")
+            .bind(Ts(upkeep.made_before))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(marked)
     }
 
     /// Makes one day of all partners; false where somebody else is at it or has made it.

@@ -330,3 +330,33 @@ async fn the_new_tables_hold_what_the_old_one_held() {
     store.pool().close().await;
     test.pool().execute(AssertSqlSafe(format!("drop database {database}"))).await.expect("dropped");
 }
+
+#[tokio::test]
+async fn days_that_an_older_server_made_get_their_sums_by_operation_and_no_invoice_waits_for_them() {
+    let store = test_db::store().await;
+    take_in(&store, "a", calls(4)).await;
+    let range = Period { start: at("2026-01-01T00:00:00Z"), end: at("2026-01-05T00:00:00Z") };
+    let drift = async || {
+        let done = store.reconcile_all(range, &[crate::reconcile::Kind::Daily], at("2026-01-05T12:00:00Z")).await;
+        done.expect("compared").findings.len()
+    };
+    store.make_usage_days(at("2026-01-03T12:00:00Z")).await.expect("made");
+    let sums = "select sum(calls)::bigint from usage_operation_daily where day < '2026-01-04'";
+    assert_eq!(count(&store, sums).await, 144);
+    // As one before 0019 makes the third day, and makes the second again after a late call.
+    store.make_usage_days(at("2026-01-04T12:00:00Z")).await.expect("made");
+    let older = "with later as (update usage_upkeep set operations_before = '2026-01-03 00:00:00+00'),
+             gone as (delete from usage_operation_daily where day = '2026-01-03')
+         update usage_operation_daily set calls = calls - 1 where day = '2026-01-02'";
+    sqlx::query(older).execute(store.pool()).await.expect("as an older server");
+    assert!(drift().await > 0, "an invoice would wait");
+    store.make_usage_days(at("2026-01-04T12:01:00Z")).await.expect("made");
+    assert_eq!((drift().await, count(&store, sums).await), (0, 216));
+    // Once it was looked at, what differs is a finding like any other.
+    sqlx::query("delete from usage_operation_daily where day = '2026-01-02'")
+        .execute(store.pool())
+        .await
+        .expect("gone");
+    store.make_usage_days(at("2026-01-04T12:02:00Z")).await.expect("made");
+    assert!(drift().await > 0, "nobody mends it silently");
+}

@@ -4,7 +4,8 @@
 //! Known to be missing are
 //! - what a gateway has not handed over: since it was silent, or its log is taken in too slowly. One that has ended as it should has
 //!   nothing left to hand over;
-//! - what was given up: records that could not be read, and what a gateway that is gone for good had told of and not handed over;
+//! - what was given up: records that could not be read, and what a gateway that is gone for good had told of and not handed over, or
+//!   may have served since it was heard of last;
 //! - hours of which two places that count do not say the same, and less is stored than should be ([`crate::reconcile`]), until
 //!   somebody has looked and accepted it.
 
@@ -188,7 +189,8 @@ fn unaccounted(row: &PgRow) -> Result<(Option<PartnerId>, Period), sqlx::Error> 
 }
 
 /// Records that nobody can read were recorded after the lane had handed everything over, and before the one behind them. What a
-/// gateway told of and never handed over, before it was given up, is lost with it.
+/// gateway told of and never handed over, before it was given up, is lost with it; and what it may have served without telling anybody,
+/// as it does while Postgres is away.
 const LOST: &str = "
     select g.node, coalesce(g.from_at, g.found_at - interval '1 day') as from_at, coalesce((
             select min(e.at) from usage_events e
@@ -197,10 +199,13 @@ const LOST: &str = "
     from usage_gaps g
     where g.cause = 'damage' and g.found_at > $1 and coalesce(g.from_at, g.found_at - interval '1 day') < $2
     union all
-    select p.node, min(coalesce(p.through, p.heard_at)), max(t.told_at)
-    from spool_positions p join gateway_tally_lanes t on t.node = p.node and t.lane = p.lane
-    where p.forgotten and t.through_sequence > p.sequence and t.told_at > $1 and coalesce(p.through, p.heard_at) < $2
-    group by p.node
+    select * from (
+        select p.node, min(coalesce(p.through, p.heard_at)) as from_at,
+            greatest(max(t.told_at) filter (where t.through_sequence > p.sequence), max(p.lost_until)) as to_at
+        from spool_positions p left join gateway_tally_lanes t on t.node = p.node and t.lane = p.lane
+        where p.forgotten and (t.through_sequence > p.sequence or p.lost_until is not null)
+        group by p.node
+    ) as given_up where to_at > $1 and from_at < $2
     order by 2, 1";
 
 const UNACCOUNTED: &str = "

@@ -87,7 +87,7 @@ async fn every_event_is_stored_once_and_read_segments_are_removed() {
     assert_eq!(shipper.ship().await.expect("shipped"), 3);
     assert_eq!(lane.stored(&store).await, 53);
     assert_eq!(lane.segments(), 1, "only the segment that is written to is left");
-    assert!(store.ingested_through().await.expect("an answer").is_some());
+    assert!(store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("an answer").is_some());
 }
 
 #[tokio::test]
@@ -107,7 +107,7 @@ async fn under_calls_without_a_pause_each_run_ends_and_says_until_when_all_is_st
     });
     let first = timeout(Duration::from_secs(60), shipper.ship()).await;
     assert!(first.expect("a run ends").expect("shipped") >= 10);
-    assert!(store.ingested_through().await.expect("an answer").is_some());
+    assert!(store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("an answer").is_some());
     timeout(Duration::from_secs(60), shipper.ship()).await.expect("the next one too").expect("shipped");
     stop.store(true, Ordering::Relaxed);
     drop(calls.join());
@@ -202,11 +202,15 @@ async fn a_position_that_is_set_back_under_a_live_shipper_loses_nothing_and_comp
         shipper.store = restored.handle();
         lane.record(more);
         assert_eq!(shipper.ship().await.expect("found out"), 0);
-        assert_eq!(restored.ingested_through().await.expect("an answer"), None, "a bill must wait");
+        assert_eq!(
+            restored.ingested_through(Timestamp::UNIX_EPOCH).await.expect("an answer"),
+            None,
+            "a bill must wait"
+        );
         assert_eq!(shipper.ship().await.expect("shipped"), 3 + more);
         assert_eq!(shipper.ship().await.expect("nothing more"), 0);
         assert_eq!(lane.stored(&restored).await, 3 + more);
-        assert!(restored.ingested_through().await.expect("an answer").is_some());
+        assert!(restored.ingested_through(Timestamp::UNIX_EPOCH).await.expect("an answer").is_some());
     }
 }
 
@@ -282,7 +286,7 @@ async fn a_lane_that_is_damaged_stops_there_and_the_others_are_shipped() {
     let good = store.positions("node").await.expect("positions")[&0];
     assert_eq!(lane.stored(&store).await, good.sequence + 5);
     assert_eq!(progress.earlier(), Some(Earlier::Hidden), "leases begin, and give nothing back");
-    assert_eq!(store.ingested_through().await.expect("an answer"), None, "a bill must wait");
+    assert_eq!(store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("an answer"), None, "a bill must wait");
     lane.record(2);
     shipper.ship().await.expect_err("still");
     assert_eq!(lane.stored(&store).await, good.sequence + 7);
@@ -297,7 +301,7 @@ async fn a_lane_that_is_damaged_stops_there_and_the_others_are_shipped() {
     assert_eq!(lane.stored(&store).await, 27 - gap.lost_records);
     assert!(gap.lost_records >= 1);
     assert_eq!(progress.earlier(), Some(Earlier::Stored));
-    assert!(store.ingested_through().await.expect("an answer").is_some());
+    assert!(store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("an answer").is_some());
 }
 
 #[tokio::test]

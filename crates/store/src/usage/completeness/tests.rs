@@ -87,7 +87,7 @@ async fn a_gateway_that_falls_silent_misses_usage_since_then_until_it_hands_over
     // It runs again.
     store.caught_up("a", 0, at("2026-03-01T12:10:00Z")).await.expect("noted");
     assert_eq!(missing(&store, 30).await, [(NotReported, stretch("2026-03-01T12:10:00Z", "2026-03-01T12:30:00Z"))]);
-    store.forget_node("a").await.expect("forgotten");
+    store.forget_node("a", None).await.expect("forgotten");
     assert_eq!(missing(&store, 30).await, [], "an operator says that it had nothing");
 }
 
@@ -129,7 +129,7 @@ async fn what_a_gateway_told_of_and_never_handed_over_is_lost_when_it_is_given_u
         ToldTally { partner: partner(), hour: at(NOON), environment: Environment::Live, part: 0, calls: 3, units: 3 };
     let told = ToldLane { lane: 0, epoch: 1, first: 0, through: 13, told: 0, tallies: vec![tally] };
     store.tell_tallies("a", &[told], at("2026-03-01T12:15:00Z")).await.expect("told");
-    store.forget_node("a").await.expect("forgotten");
+    store.forget_node("a", None).await.expect("forgotten");
     assert_eq!(missing(&store, 30).await, [(Lost, stretch(NOON, "2026-03-01T12:15:00Z"))]);
 }
 
@@ -146,4 +146,35 @@ async fn an_hour_of_which_less_is_stored_than_was_counted_misses_usage_until_som
     assert!(known.covers(stretch("2026-03-01T11:00:00Z", "2026-03-01T11:40:00Z"), Some(partner())));
     store.accept_findings("looked", Actor::System, now).await.expect("accepted");
     assert_eq!(missing(&store, 1).await, []);
+}
+
+#[tokio::test]
+async fn what_a_forgotten_gateway_may_have_served_unheard_is_lost_and_not_shown_as_complete() {
+    let gone = (at("2026-03-01T12:20:00Z"), stretch(NOON, "2026-03-01T12:20:00Z"));
+    // Postgres was away, the gateway served on, and its disk is lost: nobody was told of anything.
+    let store = caught_up().await;
+    store.forget_node("a", Some(gone.0)).await.expect("forgotten");
+    assert_eq!(missing(&store, 30).await, [(Lost, gone.1)]);
+    let known = store.completeness(partner(), day(), at("2026-03-01T13:00:00Z")).await.expect("an answer");
+    assert!(!known.covers(gone.1, Some(partner())) && known.misses(gone.1, None));
+    assert!(known.covers(stretch("2026-03-01T12:20:00Z", "2026-03-01T12:40:00Z"), Some(partner())));
+    // Of what it had told of nobody has to say until when.
+    let told = ToldLane { lane: 0, epoch: 1, first: 0, through: 13, told: 0, tallies: Vec::new() };
+    store.tell_tallies("a", &[told], at("2026-03-01T12:25:00Z")).await.expect("told");
+    assert_eq!(missing(&store, 30).await, [(Lost, stretch(NOON, "2026-03-01T12:25:00Z"))]);
+    // It comes back, with all that it had.
+    let (from, to) =
+        (Position { sequence: 10, ..Position::default() }, Position { sequence: 13, ..Position::default() });
+    let late = (10..13).map(|number| (number, event(at("2026-03-01T12:05:00Z"), "late"))).collect();
+    store.ingest("a", 0, late, from, to, at("2026-03-01T12:30:00Z")).await.expect("taken in");
+    for lane in [0, 1] {
+        store.caught_up("a", lane, at("2026-03-01T12:30:00Z")).await.expect("noted");
+    }
+    assert_eq!(missing(&store, 30).await, []);
+
+    // One that had ended as it should had nothing left.
+    let store = caught_up().await;
+    store.note_end("a", at(NOON), at("2026-03-01T12:00:02Z")).await.expect("noted");
+    store.forget_node("a", Some(gone.0)).await.expect("forgotten");
+    assert_eq!(missing(&store, 30).await, []);
 }
