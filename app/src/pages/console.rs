@@ -11,6 +11,7 @@ pub mod identities;
 pub mod invoice;
 pub mod invoices;
 pub mod late_usage;
+mod listed;
 pub mod overview;
 pub mod partner;
 pub mod partners;

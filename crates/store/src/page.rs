@@ -1,9 +1,34 @@
 //! A page of a list, continued from a cursor so that rows which come or go in between move nothing.
 
+use crate::StoreError;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// At most this many rows a page.
 const LARGEST: u32 = 200;
+
+/// Where a page of a list by time begins: behind the row of that instant and identifier.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub at: Timestamp,
+    pub id: Uuid,
+}
+
+impl Place {
+    pub fn read(text: &str) -> Result<Self, StoreError> {
+        let read = || {
+            let (at, id) = text.split_once('.')?;
+            Some(Self { at: Timestamp::from_microsecond(at.parse().ok()?).ok()?, id: Uuid::try_parse(id).ok()? })
+        };
+        read().ok_or_else(|| StoreError::invalid("after", "This is not a page of this list"))
+    }
+
+    /// As [`Self::read`] takes it.
+    pub fn text(self) -> String {
+        format!("{}.{}", self.at.as_microsecond(), self.id.simple())
+    }
+}
 
 /// Some rows, and how to ask for those after them.
 #[derive(Debug, Clone, Serialize, Deserialize)]

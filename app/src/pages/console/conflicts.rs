@@ -1,5 +1,6 @@
 //! `/console/conflicts`: events that were told from outside under the source and id of another one. The first one counts.
 
+use super::listed::{self, Listed, PAGE_SIZE};
 use crate::{
     components::*,
     flash::{Flash, flash},
@@ -14,7 +15,6 @@ use store::outside::{ConflictFilter, OutsideConflict};
 
 const PATH: &str = "/console/conflicts";
 const RESOLVE: &str = "conflicts/resolve";
-const PAGE_SIZE: u32 = 50;
 
 #[component]
 pub fn ConflictsPage() -> impl IntoView {
@@ -31,15 +31,22 @@ pub fn ConflictsPage() -> impl IntoView {
             None => String::new(),
         };
         let may_change = cx.viewer.role == OperatorRole::Admin;
-        let next = found.next.map(|next| address(&filter, Some(&next)));
-        let first = after.map(|_| address(&filter, None));
-        let empty = found.items.is_empty();
-        let rows = found.items.into_iter().map(|one| row(one, may_change, &flash)).collect_view();
+        let found = Listed::new(found, after.as_deref(), |after| address(&filter, after));
+        let columns = vec![
+            Column::text("Came"),
+            Column::text("Partner"),
+            Column::text("Source and id"),
+            Column::text("The first, which counts"),
+            Column::text("The other"),
+            Column::text("State"),
+        ];
+        let open = filter.resolved == Some(false);
+        let heading = ("Contradicting events, newest first; times in UTC", columns);
+        let list = found.view(heading, |one| row(one, may_change, &flash), || nothing(open));
         let description = format!(
             "An outside producer told two different things under one source and id. The first one counts; the other was kept.{whose}"
         );
         let problems = flash.problems.clone();
-        let open = filter.resolved == Some(false);
         let value = filter.resolved.map(|resolved| if resolved { "resolved" } else { "open" }.to_owned());
         let partner = filter.partner.map(|id| view! { <input type="hidden" name="partner" value=id.to_string()/> });
         Ok(view! {
@@ -60,43 +67,24 @@ pub fn ConflictsPage() -> impl IntoView {
                     />
                     <Button icon=IconName::Search>"Filter"</Button>
                 </FilterBar>
-                <Card flush=true>
-                    {if empty {
-                        let (title, text) = if open {
-                            ("No event contradicts another", "Whatever was told twice was told the same, or somebody has looked at it.")
-                        } else {
-                            ("Nothing matches", "No contradicting event fits the filter.")
-                        };
-                        view! {
-                            <EmptyState title=title text=text icon=IconName::Success>
-                                <ButtonLink href="/console/usage">"Usage"</ButtonLink>
-                            </EmptyState>
-                        }
-                        .into_any()
-                    } else {
-                        view! {
-                            <DataTable
-                                caption="Contradicting events, newest first; times in UTC"
-                                columns=vec![
-                                    Column::text("Came"),
-                                    Column::text("Partner"),
-                                    Column::text("Source and id"),
-                                    Column::text("The first, which counts"),
-                                    Column::text("The other"),
-                                    Column::text("State"),
-                                ]
-                                stack=true
-                            >
-                                {rows}
-                            </DataTable>
-                        }
-                        .into_any()
-                    }}
-                </Card>
-                <Pagination previous=first next=next summary=String::new()/>
+                {list}
             </OperatorFrame>
         })
     })
+}
+
+fn nothing(open: bool) -> AnyView {
+    let (title, text) = if open {
+        ("No event contradicts another", "Whatever was told twice was told the same, or somebody has looked at it.")
+    } else {
+        ("Nothing matches", "No contradicting event fits the filter.")
+    };
+    view! {
+        <EmptyState title=title text=text icon=IconName::Success>
+            <ButtonLink href="/console/usage">"Usage"</ButtonLink>
+        </EmptyState>
+    }
+    .into_any()
 }
 
 /// What the address asks for: what nobody has looked at, where it does not say.
@@ -107,21 +95,13 @@ fn read(query: &ParamsMap) -> Result<ConflictFilter, PageError> {
         Some("") => None,
         Some(_) => return Err(PageError::NotFound),
     };
-    let partner = query.get("partner").filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
-    Ok(ConflictFilter { resolved, partner: partner.map_err(|_| PageError::NotFound)? })
+    Ok(ConflictFilter { resolved, partner: listed::partner(query)? })
 }
 
 fn address(filter: &ConflictFilter, after: Option<&str>) -> String {
-    let mut map = ParamsMap::new();
-    let state = filter.resolved.map_or("", |resolved| if resolved { "resolved" } else { "open" });
-    map.insert("state", state.to_owned());
-    if let Some(partner) = filter.partner {
-        map.insert("partner", partner.to_string());
-    }
-    if let Some(after) = after {
-        map.insert("after", after.to_owned());
-    }
-    format!("{PATH}{}", map.to_query_string())
+    let state = filter.resolved.map_or("", |resolved| if resolved { "resolved" } else { "open" }).to_owned();
+    let partner = filter.partner.map(|id| id.to_string());
+    listed::address(PATH, [("state", Some(state)), ("partner", partner), ("kind", None)], after)
 }
 
 fn row(one: OutsideConflict, may_change: bool, flash: &Flash) -> impl IntoView + use<> {

@@ -1,5 +1,6 @@
 //! `/console/late-usage`: units that were told or handed over when their billing period was closed. They are lines of the next invoice.
 
+use super::listed::{self, Listed, PAGE_SIZE};
 use crate::{
     components::*,
     frames::OperatorFrame,
@@ -13,7 +14,6 @@ use leptos_router::{hooks::use_query_map, params::ParamsMap};
 use store::outside::{Adjustment, AdjustmentFilter};
 
 const PATH: &str = "/console/late-usage";
-const PAGE_SIZE: u32 = 50;
 
 #[component]
 pub fn LateUsagePage() -> impl IntoView {
@@ -28,14 +28,21 @@ pub fn LateUsagePage() -> impl IntoView {
             Some(id) => format!(" Of {}.", store.partner(id).await?.name),
             None => String::new(),
         };
-        let next = found.next.map(|next| address(&filter, Some(&next)));
-        let first = after.map(|_| address(&filter, None));
-        let empty = found.items.is_empty();
-        let rows = found.items.into_iter().map(row).collect_view();
+        let found = Listed::new(found, after.as_deref(), |after| address(&filter, after));
         let description = format!(
             "Told by POST /api/events, handed over by a gateway that had been forgotten, or corrected, after its billing period was closed. The bill of that period stands; the units are on the next one, or a day later on a final one where the partner has no next.{whose}"
         );
         let filtered = filter != AdjustmentFilter::default();
+        let columns = vec![
+            Column::text("Came"),
+            Column::text("Partner"),
+            Column::text("Source and id"),
+            Column::text("Used"),
+            Column::text("Closed period"),
+            Column::numeric("Units"),
+            Column::text("Invoice"),
+        ];
+        let list = found.view(("Late usage, newest first; times in UTC", columns), row, || nothing(filtered));
         let value = filter.billed.map(|billed| if billed { "billed" } else { "waiting" }.to_owned());
         let partner = filter.partner.map(|id| view! { <input type="hidden" name="partner" value=id.to_string()/> });
         Ok(view! {
@@ -55,44 +62,24 @@ pub fn LateUsagePage() -> impl IntoView {
                     />
                     <Button icon=IconName::Search>"Filter"</Button>
                 </FilterBar>
-                <Card flush=true>
-                    {if empty {
-                        let (title, text) = if filtered {
-                            ("Nothing matches", "No late usage fits the filter.")
-                        } else {
-                            ("Nothing came late", "Whatever was told from outside, handed over or corrected was so before its period was closed.")
-                        };
-                        view! {
-                            <EmptyState title=title text=text icon=IconName::Clock>
-                                <ButtonLink href="/console/usage">"Usage"</ButtonLink>
-                            </EmptyState>
-                        }
-                        .into_any()
-                    } else {
-                        view! {
-                            <DataTable
-                                caption="Late usage, newest first; times in UTC"
-                                columns=vec![
-                                    Column::text("Came"),
-                                    Column::text("Partner"),
-                                    Column::text("Source and id"),
-                                    Column::text("Used"),
-                                    Column::text("Closed period"),
-                                    Column::numeric("Units"),
-                                    Column::text("Invoice"),
-                                ]
-                                stack=true
-                            >
-                                {rows}
-                            </DataTable>
-                        }
-                        .into_any()
-                    }}
-                </Card>
-                <Pagination previous=first next=next summary=String::new()/>
+                {list}
             </OperatorFrame>
         })
     })
+}
+
+fn nothing(filtered: bool) -> AnyView {
+    let (title, text) = if filtered {
+        ("Nothing matches", "No late usage fits the filter.")
+    } else {
+        ("Nothing came late", "Whatever was told from outside, handed over or corrected was so before its period was closed.")
+    };
+    view! {
+        <EmptyState title=title text=text icon=IconName::Clock>
+            <ButtonLink href="/console/usage">"Usage"</ButtonLink>
+        </EmptyState>
+    }
+    .into_any()
 }
 
 fn read(query: &ParamsMap) -> Result<AdjustmentFilter, PageError> {
@@ -102,22 +89,13 @@ fn read(query: &ParamsMap) -> Result<AdjustmentFilter, PageError> {
         Some("billed") => Some(true),
         Some(_) => return Err(PageError::NotFound),
     };
-    let partner = query.get("partner").filter(|id| !id.is_empty()).map(|id| id.parse()).transpose();
-    Ok(AdjustmentFilter { billed, partner: partner.map_err(|_| PageError::NotFound)? })
+    Ok(AdjustmentFilter { billed, partner: listed::partner(query)? })
 }
 
 fn address(filter: &AdjustmentFilter, after: Option<&str>) -> String {
-    let mut map = ParamsMap::new();
-    if let Some(billed) = filter.billed {
-        map.insert("state", if billed { "billed" } else { "waiting" }.to_owned());
-    }
-    if let Some(partner) = filter.partner {
-        map.insert("partner", partner.to_string());
-    }
-    if let Some(after) = after {
-        map.insert("after", after.to_owned());
-    }
-    format!("{PATH}{}", map.to_query_string())
+    let state = filter.billed.map(|billed| if billed { "billed" } else { "waiting" }.to_owned());
+    let partner = filter.partner.map(|id| id.to_string());
+    listed::address(PATH, [("state", state), ("partner", partner), ("kind", None)], after)
 }
 
 fn row(late: Adjustment) -> impl IntoView {

@@ -1,5 +1,6 @@
 //! `/console/reconciliation`: numbers of two places that count usage and should be the same, and are not.
 
+use super::listed::{self, Listed, PAGE_SIZE};
 use crate::{
     components::*,
     flash::{Flash, flash},
@@ -7,7 +8,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     viewer,
 };
-use domain::{id::PartnerId, money::group_thousands, role::OperatorRole};
+use domain::{money::group_thousands, role::OperatorRole};
 use jiff::Timestamp;
 use leptos::prelude::*;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
@@ -15,7 +16,6 @@ use store::reconcile::{FindingFilter, FindingSources, FindingState, Kind, Listed
 
 const PATH: &str = "/console/reconciliation";
 const ACCEPT: &str = "reconciliation/accept";
-const PAGE_SIZE: u32 = 50;
 
 #[component]
 pub fn ReconciliationPage() -> impl IntoView {
@@ -30,11 +30,20 @@ pub fn ReconciliationPage() -> impl IntoView {
         let sources = store.all_finding_sources().await?;
         let last = store.last_reconciliation().await?;
         let may_change = cx.viewer.role == OperatorRole::Admin;
-        let next = found.next.map(|next| address(&filter, Some(&next)));
-        let first = after.map(|_| address(&filter, None));
-        let empty = found.items.is_empty();
+        let found = Listed::new(found, after.as_deref(), |after| address(&filter, after));
         let now = cx.now;
-        let rows = found.items.into_iter().map(|one| row(one, may_change, &flash)).collect_view();
+        let columns = vec![
+            Column::text("Hour"),
+            Column::text("Partner"),
+            Column::text("What differs"),
+            Column::numeric("Expected"),
+            Column::numeric("Found"),
+            Column::text("State"),
+        ];
+        let heading = ("Findings, the newest hour first; times in UTC", columns);
+        let compared = last.is_some();
+        let nothing = || view! { <Nothing filter=filter compared=compared/> }.into_any();
+        let list = found.view(heading, |one| row(one, may_change, &flash), nothing);
         let bar = view! { <Filter filter=filter sources=sources.clone()/> };
         let standing = view! { <Standing sources=sources.clone() last=last now=now/> };
         let problems = flash.problems.clone();
@@ -55,30 +64,7 @@ pub fn ReconciliationPage() -> impl IntoView {
                 <ErrorSummary problems=problems/>
                 {standing}
                 {bar}
-                <Card flush=true>
-                    {if empty {
-                        view! { <Nothing filter=filter compared=last.is_some()/> }.into_any()
-                    } else {
-                        view! {
-                            <DataTable
-                                caption="Findings, the newest hour first; times in UTC"
-                                columns=vec![
-                                    Column::text("Hour"),
-                                    Column::text("Partner"),
-                                    Column::text("What differs"),
-                                    Column::numeric("Expected"),
-                                    Column::numeric("Found"),
-                                    Column::text("State"),
-                                ]
-                                stack=true
-                            >
-                                {rows}
-                            </DataTable>
-                        }
-                        .into_any()
-                    }}
-                </Card>
-                <Pagination previous=first next=next summary=String::new()/>
+                {list}
             </OperatorFrame>
         })
     })
@@ -96,23 +82,14 @@ fn read(query: &ParamsMap) -> Result<FindingFilter, PageError> {
     Ok(FindingFilter {
         state,
         kind: text("kind").map(kind).transpose()?,
-        partner: text("partner").map(|id| id.parse::<PartnerId>()).transpose().map_err(|_| PageError::NotFound)?,
+        partner: listed::partner(query)?,
     })
 }
 
 fn address(filter: &FindingFilter, after: Option<&str>) -> String {
-    let mut map = ParamsMap::new();
-    map.insert("state", filter.state.map_or("", FindingState::code).to_owned());
-    if let Some(kind) = filter.kind {
-        map.insert("kind", kind.code().to_owned());
-    }
-    if let Some(partner) = filter.partner {
-        map.insert("partner", partner.to_string());
-    }
-    if let Some(after) = after {
-        map.insert("after", after.to_owned());
-    }
-    format!("{PATH}{}", map.to_query_string())
+    let state = filter.state.map_or("", FindingState::code).to_owned();
+    let (kind, partner) = (filter.kind.map(|kind| kind.code().to_owned()), filter.partner.map(|id| id.to_string()));
+    listed::address(PATH, [("state", Some(state)), ("kind", kind), ("partner", partner)], after)
 }
 
 #[component]

@@ -3,7 +3,8 @@
 use crate::{
     Actor, Page, Store, StoreError,
     audit::{self, Entry},
-    reconcile::listed::{cursor, reason},
+    page::Place,
+    reconcile::listed::reason,
     row::ReadRow as _,
     time::Ts,
 };
@@ -107,7 +108,7 @@ impl Store {
         after: Option<&str>,
         size: u32,
     ) -> Result<Page<OutsideConflict>, StoreError> {
-        let after = after.map(cursor).transpose()?;
+        let after = after.map(Place::read).transpose()?;
         let rows = sqlx::query(conflicts!(
             "where ($1::uuid is null or c.partner_id = $1) and ($2::boolean is null or (r.resolved_at is not null) = $2)
                  and ($3::timestamptz is null or (c.received_at, c.conflict) < ($3, $4::uuid))
@@ -115,13 +116,13 @@ impl Store {
         ))
         .bind(filter.partner.map(|id| id.0))
         .bind(filter.resolved)
-        .bind(after.map(|(at, _)| Ts(at)))
-        .bind(after.map(|(_, id)| id))
+        .bind(after.map(|place| Ts(place.at)))
+        .bind(after.map(|place| place.id))
         .bind(Page::<()>::rows(size))
         .fetch_all(self.pool())
         .await?;
         let found = rows.iter().map(conflict).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(found, size, |one| format!("{}.{}", one.received_at.as_microsecond(), one.conflict.0.simple())))
+        Ok(Page::cut(found, size, |one| Place { at: one.received_at, id: one.conflict.0 }.text()))
     }
 
     /// One of them, whosever it is.
@@ -188,24 +189,24 @@ impl Store {
         )
         .bind(filter.partner.map(|id| id.0))
         .bind(filter.billed)
-        .bind(after.map(|(at, ..)| Ts(at)))
-        .bind(after.map(|(_, partner, _)| partner))
-        .bind(after.map(|(.., sequence)| sequence))
+        .bind(after.map(|(place, _)| Ts(place.at)))
+        .bind(after.map(|(place, _)| place.id))
+        .bind(after.map(|(_, sequence)| sequence))
         .bind(Page::<()>::rows(size))
         .fetch_all(self.pool())
         .await?;
         let found = rows.iter().map(adjustment).collect::<Result<Vec<_>, _>>()?;
         Ok(Page::cut(found, size, |one| {
-            format!("{}.{}.{}", one.received_at.as_microsecond(), one.partner.0.simple(), one.sequence)
+            format!("{}.{}", Place { at: one.received_at, id: one.partner.0 }.text(), one.sequence)
         }))
     }
 }
 
-fn adjustment_cursor(text: &str) -> Result<(Timestamp, Uuid, i64), StoreError> {
+/// The place of one among its partner's, which may have several of one instant.
+fn adjustment_cursor(text: &str) -> Result<(Place, i64), StoreError> {
     let wrong = || StoreError::invalid("after", "This is not a page of this list");
     let (place, sequence) = text.rsplit_once('.').ok_or_else(wrong)?;
-    let (at, partner) = cursor(place)?;
-    Ok((at, partner, sequence.parse().map_err(|_| wrong())?))
+    Ok((Place::read(place)?, sequence.parse().map_err(|_| wrong())?))
 }
 
 fn conflict(row: &PgRow) -> Result<OutsideConflict, sqlx::Error> {

@@ -4,6 +4,7 @@ use super::{Finding, Kind, findings};
 use crate::{
     Actor, Page, Store, StoreError,
     audit::{self, Entry},
+    page::Place,
     row::ReadRow as _,
     time::Ts,
 };
@@ -113,7 +114,7 @@ impl Store {
         after: Option<&str>,
         size: u32,
     ) -> Result<Page<ListedFinding>, StoreError> {
-        let after = after.map(cursor).transpose()?;
+        let after = after.map(Place::read).transpose()?;
         let rows = sqlx::query(listed!(
             "where ($1::text is null or f.state = $1) and ($2::text is null or f.kind = $2)
                  and ($3::uuid is null or f.partner_id = $3) and ($4::timestamptz is null or (f.hour, f.id) < ($4, $5::uuid))
@@ -122,13 +123,13 @@ impl Store {
         .bind(filter.state.map(FindingState::code))
         .bind(filter.kind.map(Kind::code))
         .bind(filter.partner.map(|partner| partner.0))
-        .bind(after.map(|(hour, _)| Ts(hour)))
-        .bind(after.map(|(_, id)| id))
+        .bind(after.map(|place| Ts(place.at)))
+        .bind(after.map(|place| place.id))
         .bind(Page::<()>::rows(size))
         .fetch_all(self.pool())
         .await?;
         let found = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
-        Ok(Page::cut(found, size, |one| format!("{}.{}", one.finding.hour.as_microsecond(), one.id.0.simple())))
+        Ok(Page::cut(found, size, |one| Place { at: one.finding.hour, id: one.id.0 }.text()))
     }
 
     /// How many there are of each state, and of which partners.
@@ -210,15 +211,6 @@ pub(crate) fn reason(note: &str) -> Result<&str, StoreError> {
         }
         _ => Ok(note),
     }
-}
-
-/// A page's place: an instant in microseconds and an identifier.
-pub(crate) fn cursor(text: &str) -> Result<(Timestamp, Uuid), StoreError> {
-    let read = || {
-        let (at, id) = text.split_once('.')?;
-        Some((Timestamp::from_microsecond(at.parse().ok()?).ok()?, Uuid::try_parse(id).ok()?))
-    };
-    read().ok_or_else(|| StoreError::invalid("after", "This is not a page of this list"))
 }
 
 fn read(row: &PgRow) -> Result<ListedFinding, sqlx::Error> {
