@@ -79,11 +79,7 @@ fn read(query: &ParamsMap) -> Result<FindingFilter, PageError> {
         Some(code) => Some(code.parse().map_err(|_| PageError::NotFound)?),
     };
     let kind = |code: String| Kind::ALL.into_iter().find(|kind| kind.code() == code).ok_or(PageError::NotFound);
-    Ok(FindingFilter {
-        state,
-        kind: text("kind").map(kind).transpose()?,
-        partner: listed::partner(query)?,
-    })
+    Ok(FindingFilter { state, kind: text("kind").map(kind).transpose()?, partner: listed::partner(query)? })
 }
 
 fn address(filter: &FindingFilter, after: Option<&str>) -> String {

@@ -13,7 +13,6 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row as _, postgres::PgRow};
 use std::str::FromStr;
-use uuid::Uuid;
 
 /// The longest note, in characters.
 const MAX_NOTE: usize = 500;

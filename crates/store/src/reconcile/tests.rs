@@ -464,18 +464,15 @@ async fn open_findings_of_any_age_are_compared_again_a_few_days_at_a_time() {
     let of_kinds = findings(&store).await.into_iter().map(|found| found.0).collect::<Vec<_>>();
     assert_eq!(of_kinds, [Kind::Daily, Kind::Gateway]);
     sql(&store, "update usage_daily set units = units + 1").await;
-    let now = at("2026-03-20T14:00:00Z");
-    let again = async |after: &str, most| store.reconcile_open(now, at(after), most, now).await.expect("compared");
-    assert_eq!(again("1970-01-01T00:00:00Z", 4).await, Some(day().start));
+    let (now, later) = (at("2026-03-20T14:00:00Z"), at("2026-03-20T14:05:00Z"));
+    let again = async |after: &str, at_once| store.reconcile_open(now, at(after), 4, at_once).await.expect("compared");
+    assert_eq!(again("1970-01-01T00:00:00Z", now).await, Some(day().start));
     let open = store.all_open_findings(9).await.expect("findings");
     assert_eq!(open.iter().map(|finding| finding.kind).collect::<Vec<_>>(), [Kind::Gateway], "the other stays");
     sql(&store, "update gateway_tallies set units = units + 1 where hour = '2026-03-01T10:00:00Z'").await;
-    assert_eq!(
-        store.reconcile_open(day().start, day().start, 4, now).await.expect("compared"),
-        None,
-        "not before the day"
-    );
-    assert_eq!(again("2026-03-01T00:00:00Z", 4).await, Some(day().start), "from the beginning after the last");
+    let none = store.reconcile_open(day().start, day().start, 4, later).await.expect("compared");
+    assert_eq!(none, None, "not before the day");
+    assert_eq!(again("2026-03-01T00:00:00Z", later).await, Some(day().start), "from the beginning after the last");
     assert_eq!(store.all_open_findings(9).await.expect("findings"), []);
-    assert_eq!(again("1970-01-01T00:00:00Z", 4).await, None);
+    assert_eq!(again("1970-01-01T00:00:00Z", later).await, None);
 }

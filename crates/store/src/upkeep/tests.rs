@@ -360,3 +360,15 @@ async fn days_that_an_older_server_made_get_their_sums_by_operation_and_no_invoi
     store.make_usage_days(at("2026-01-04T12:02:00Z")).await.expect("made");
     assert!(drift().await > 0, "nobody mends it silently");
 }
+
+#[tokio::test]
+async fn searches_by_lane_and_time_are_summarised_as_tables_grow_in_new_partitions_too() {
+    let store = test_db::store().await;
+    store.make_partitions(at("2026-03-01T00:00:00Z"), 2).await.expect("made");
+    let of_blocks =
+        "select count(*) from pg_class c join pg_am a on a.oid = c.relam where a.amname = 'brin' and c.relkind = 'i'";
+    assert!(count(&store, of_blocks).await > 6, "those of days and months, and of what is there from the beginning");
+    let unsummarised = "select count(*) from pg_class c join pg_am a on a.oid = c.relam
+         where a.amname = 'brin' and c.relkind = 'i' and not coalesce(c.reloptions @> array['autosummarize=on'], false)";
+    assert_eq!(count(&store, unsummarised).await, 0);
+}

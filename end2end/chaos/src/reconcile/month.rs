@@ -13,7 +13,7 @@ const MOMENT: Duration = Duration::from_millis(1_500);
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// Lets so many days pass, and ends the gateways once all days are summed up and, where there are enough of them, each partner has its
-/// invoice. The hour of the first event.
+/// invoice. The begin of the first event's day.
 pub(super) async fn pass(cluster: &mut Cluster, days: u32, partners: usize) -> Result<String, Trouble> {
     let clients = load(cluster, 1, Duration::from_millis(100))?;
     for _ in 0..(days * 24).div_ceil(STEP) {
@@ -40,7 +40,8 @@ pub(super) async fn pass(cluster: &mut Cluster, days: u32, partners: usize) -> R
         sleep(Duration::from_millis(100)).await;
     }
     cluster.end(0).await?;
-    hour(cluster, "(select min(at) from usage_events)")
+    // Sums of a day are compared where all of it is.
+    hour(cluster, "select date_trunc('day', min(at), 'UTC') from usage_events")
 }
 
 /// The begin of the hour of that instant, as a command takes it.

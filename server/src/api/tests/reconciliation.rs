@@ -51,5 +51,9 @@ async fn the_provider_lists_what_differs_accepts_it_and_compares_again() {
     assert_eq!(app.post(&writer, &accept, json!({"note": "Looked"})).await.status, 404);
     assert_eq!(app.get(&reader, "/api/reconciliation").await.json()["accepted"], 1);
     assert_eq!(app.post(&writer, "/api/reconciliation/run", json!({"hours": 0})).await.status, 422);
+    let other = app.store.begin_to_reconcile().await.expect("nobody compares");
+    let refused = app.post(&writer, "/api/reconciliation/run", json!({"hours": 1})).await;
+    assert_eq!(refused.status, 409, "one is running: {}", refused.json());
+    other.run(range, &[Kind::Hourly], now).await.expect("compared");
     assert_eq!(app.post(&writer, "/api/reconciliation/run", json!({"hours": 1})).await.status, 202);
 }
