@@ -50,6 +50,38 @@ pub fn read_url(text: &str) -> Result<Uri, &'static str> {
     }
 }
 
+/// Whether the installation lets messages go there, as far as the address's text says: plain http, and the ports of mail servers, name
+/// servers and the like, which are not to be talked to in our name, are for private networks.
+///
+/// # Errors
+/// Why not, for people.
+pub fn check_reach(url: &Uri, may_be_private: bool) -> Result<(), String> {
+    let is_secure = url.scheme_str() == Some("https");
+    let port = url.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
+    if may_be_private {
+        return Ok(());
+    }
+    if !is_secure {
+        return Err("an address with http:// is for private networks, which are not allowed here".to_owned());
+    }
+    if port != 443 && port < 1024 {
+        return Err(format!("messages go to port 443 and to ports from 1024 on, as 8443, and not to port {port}"));
+    }
+    Ok(())
+}
+
+/// The address as somebody enters it, if messages may ever go there.
+///
+/// # Errors
+/// What is wrong with it, for people.
+pub fn enter_url(text: &str, may_be_private: bool) -> Result<(), String> {
+    let url = read_url(text)?;
+    check_reach(&url, may_be_private).map_err(|why| {
+        let mut letters = why.chars();
+        letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -71,6 +103,22 @@ mod tests {
         ] {
             assert!(read_url(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_would_never_be_sent_to_is_not_entered() {
+        for (url, public) in [
+            ("https://a.example/x", true),
+            ("https://a.example:8443", true),
+            ("https://a.example:25", false),
+            ("https://a.example:22/x", false),
+            ("http://a.example", false),
+            ("http://a.example:8080", false),
+        ] {
+            assert_eq!(enter_url(url, false).is_ok(), public, "{url}");
+            assert!(enter_url(url, true).is_ok(), "{url}");
+        }
+        assert!(enter_url("https://a.example:25", false).is_err_and(|why| why.starts_with("Messages go to port 443")));
     }
 
     #[test]

@@ -224,6 +224,7 @@ mod tests {
             mail_is_sent: false,
             stripe_is_on: false,
             four_eyes: false,
+            hooks_may_be_private: false,
         }
     }
 

@@ -42,6 +42,8 @@ pub struct Settings {
     pub stripe_is_on: bool,
     /// Whether it takes two operators to correct usage.
     pub four_eyes: bool,
+    /// Whether hooks may lead to private networks, by http and to any port.
+    pub hooks_may_be_private: bool,
 }
 
 /// The clock: real time, plus what an operator of a development install moved it ahead.

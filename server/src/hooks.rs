@@ -1,7 +1,8 @@
-//! Usage events to others as they are taken in: one message for up to 500 events, signed as Standard Webhooks has it, with the events as
+//! Usage events, corrections of them and late usage to others as they come: one message for up to 500 events, signed as Standard Webhooks has it, with the events as
 //! a batch of CloudEvents. The same events have the same ids whenever they are sent, so that a receiver counts each once.
 
 mod client;
+mod later;
 mod message;
 
 pub use client::{Client, PATIENCE, Undelivered};
@@ -14,8 +15,7 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use store::{
     Store, StoreError,
-    hooks::{Following, Hook, HookState},
-    usage::StoredEvent,
+    hooks::{Following, Hook, HookState, Told},
 };
 use tokio::time::Instant;
 
@@ -167,8 +167,8 @@ impl Sender {
 /// As many events as fit into a message, and what it passes.
 fn fitting(following: Following) -> (Vec<Value>, Following) {
     let (mut events, mut bytes) = (Vec::new(), 0_usize);
-    for stored in following.events() {
-        let event = written(stored);
+    for told in following.events() {
+        let event = written(told);
         bytes = bytes.saturating_add(event.to_string().len() + 1);
         if bytes > MOST_BYTES && !events.is_empty() {
             break;
@@ -179,10 +179,16 @@ fn fitting(following: Following) -> (Vec<Value>, Following) {
     (events, if kept < following.len() { following.cut(kept) } else { following })
 }
 
-fn written(stored: &StoredEvent) -> Value {
-    let StoredEvent { place, source, event } = stored;
-    let standing = Standing { node: &place.node, lane: place.lane, sequence: place.sequence, source };
-    cloud_event::write(event, standing)
+fn written(told: &Told) -> Value {
+    match told {
+        Told::Usage(stored) => {
+            let (place, source) = (&stored.place, stored.source.as_str());
+            let standing = Standing { node: &place.node, lane: place.lane, sequence: place.sequence, source };
+            cloud_event::write(&stored.event, standing)
+        }
+        Told::Corrected(corrected) => later::corrected(corrected),
+        Told::Late(late) => later::late(late),
+    }
 }
 
 /// Twice as long each time, and never the same for two hooks that failed together.

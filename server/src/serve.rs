@@ -289,5 +289,6 @@ pub fn settings(config: &Config, gateway_address: String) -> Settings {
         mail_is_sent: config.mail.smtp.is_some(),
         stripe_is_on: config.stripe.is_some(),
         four_eyes: config.four_eyes,
+        hooks_may_be_private: config.hook_reach >= gateway::Reach::Private,
     }
 }

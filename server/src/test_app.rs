@@ -58,6 +58,7 @@ pub fn state(store: &TestStore) -> AppState {
         mail_is_sent: false,
         stripe_is_on: false,
         four_eyes: false,
+        hooks_may_be_private: false,
     };
     AppState {
         store: store.handle(),

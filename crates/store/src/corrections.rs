@@ -24,4 +24,4 @@ fn node(correction: Uuid) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

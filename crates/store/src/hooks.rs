@@ -1,4 +1,5 @@
-//! Hooks: usage events are sent to an address of somebody's, each at least once, as they are taken in.
+//! Hooks: usage events, what corrections change of them and what was told late are sent to an address of somebody's, each at least
+//! once, as they are taken in.
 //!
 //! A hook follows each lane by itself ([`follow`]); who sends, signs and tries again is `server`. Secrets come sealed and go sealed.
 
@@ -18,11 +19,14 @@ macro_rules! lanes {
 
 mod follow;
 mod forget;
+mod later;
 mod manage;
 mod waiting;
 
-pub use follow::{Following, Part};
+pub use follow::{Following, Part, Told};
 pub use forget::{Forgotten, MOST_FORGOTTEN};
+pub(crate) use later::{CORRECTED, LATE};
+pub use later::{CorrectedEvent, LateEvent};
 pub use manage::{Hook, HookState, NewHook};
 pub use waiting::HookWait;
 

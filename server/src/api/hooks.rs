@@ -86,12 +86,13 @@ pub async fn list(call: ProviderCall, Params(params): Params<HookParams>) -> Res
 }
 
 /// Makes a hook, which gets the usage events that are taken in from now on: at least once each, those of a gateway's lane in their
-/// order, as messages of Standard Webhooks with a batch of CloudEvents. Corrections of usage never reach a hook: a receiver that sums
-/// up events has to ask `listCorrections`, too.
+/// order, as messages of Standard Webhooks with a batch of CloudEvents. What corrections change of them comes as
+/// `io.turnpike.usage.correction.v1`, and what is told when its period is closed as `io.turnpike.usage.late.v1`.
 #[utoipa::path(post, path = "/api/hooks", operation_id = "createHook", tag = "Usage", request_body = NewHookIn,
     responses((status = 201, description = "Made, with its secret", body = HookSecretOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn create(call: ProviderCall, Body(body): Body<NewHookIn>) -> Result<Response, Problem> {
-    secrets::read_url(&body.url).map_err(|wrong| Problem::invalid("url", wrong))?;
+    let may_be_private = call.state.settings.hooks_may_be_private;
+    secrets::enter_url(&body.url, may_be_private).map_err(|wrong| Problem::invalid("url", wrong))?;
     let id = secrets::new_id();
     let (secret, sealed_secret) = secrets::new_secret(&call.state.secrets, id);
     let new = NewHook { id, partner: body.partner, url: body.url.trim().to_owned(), sealed_secret };

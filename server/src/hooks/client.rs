@@ -4,6 +4,7 @@
 //! leads to what only this machine can reach. Redirects are failures, and of an answer only the status is read.
 
 use super::message::Message;
+use app::hooks;
 use gateway::Reach;
 use http::{Request, StatusCode, Uri, header};
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -62,7 +63,11 @@ impl Client {
     /// # Errors
     /// TLS cannot be set up.
     pub fn new(reach: Reach, patience: Duration) -> Result<Self, rustls::Error> {
-        let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        Self::trusting(RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() }, reach, patience)
+    }
+
+    /// Of receivers whose certificates lead to one of these.
+    pub(super) fn trusting(roots: RootCertStore, reach: Reach, patience: Duration) -> Result<Self, rustls::Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
@@ -82,18 +87,9 @@ impl Client {
 
     async fn exchange(&self, url: &Uri, message: &Message<'_>, signature: &str) -> Result<(), Undelivered> {
         let is_secure = url.scheme_str() == Some("https");
-        if !is_secure && self.reach < Reach::Private {
-            return Err(Undelivered::new(
-                "an address with http:// is for private networks, which are not allowed here",
-            ));
-        }
+        hooks::check_reach(url, self.reach >= Reach::Private).map_err(Undelivered::new)?;
         let host = url.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
         let port = url.port_u16().unwrap_or(if is_secure { 443 } else { 80 });
-        if self.reach < Reach::Private && !may_be_public(port) {
-            return Err(Undelivered::new(format!(
-                "messages go to port 443 and to ports from 1024 on, as 8443, and not to port {port}"
-            )));
-        }
         let request = request(url, message, signature)?;
         let socket = self.connect(&host, port).await?;
         if !is_secure {
@@ -126,12 +122,6 @@ impl Client {
         }
         Err(last)
     }
-}
-
-/// Whether a receiver of anybody's may listen there: on the others are mail servers, name servers and the like, which are not to be
-/// talked to in our name.
-const fn may_be_public(port: u16) -> bool {
-    port == 443 || port >= 1024
 }
 
 fn request(url: &Uri, message: &Message<'_>, signature: &str) -> Result<Request<Full<Bytes>>, Undelivered> {

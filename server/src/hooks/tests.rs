@@ -20,7 +20,12 @@ use store::{
     ingest::Position,
     test_db::{self, TestStore, world::World},
 };
-use tokio::{net::TcpListener, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpListener,
+    task::JoinHandle,
+};
+use tokio_rustls::TlsAcceptor;
 
 /// What a receiver does with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +66,9 @@ struct Desk {
     lets_go: bool,
 }
 
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
 /// A receiver at a port of its own.
 struct Receiver {
     url: String,
@@ -70,14 +78,26 @@ struct Receiver {
 
 impl Receiver {
     async fn start() -> Self {
+        Self::secured(None).await
+    }
+
+    /// With TLS, where there is somebody to do it.
+    async fn secured(tls: Option<TlsAcceptor>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = format!("http://{}/in?x=1", listener.local_addr().expect("an address"));
         let desk = Arc::<Mutex<Desk>>::default();
         let shared = desk.clone();
         let serving = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                let desk = shared.clone();
+                let (desk, tls) = (shared.clone(), tls.clone());
                 tokio::spawn(async move {
+                    let stream: Box<dyn Stream> = match tls {
+                        None => Box::new(stream),
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => Box::new(stream),
+                            Err(_) => return,
+                        },
+                    };
                     let answer = lock(&desk).answers.pop_front().unwrap_or(Answer::Takes);
                     if answer == Answer::Dies {
                         return;
@@ -478,4 +498,69 @@ fn pauses_grow_are_never_longer_than_an_hour_and_a_quarter_and_differ() {
         assert!(pauses.iter().all(|pause| (shortest..=longest).contains(&pause.as_secs())), "{failures}: {pauses:?}");
         assert!(pauses.iter().any(|pause| *pause != pauses[0]), "all the same");
     }
+}
+
+#[tokio::test]
+async fn over_tls_a_message_goes_to_whom_a_trusted_certificate_names_and_to_nobody_else() {
+    let rcgen::CertifiedKey { cert, signing_key } =
+        rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(cert.der().clone()).expect("a root");
+    let key = rustls::pki_types::PrivateKeyDer::Pkcs8(signing_key.serialize_der().into());
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .expect("a certificate");
+    let receiver = Receiver::secured(Some(TlsAcceptor::from(Arc::new(config)))).await;
+    let secure = receiver.url.replace("http://", "https://");
+    let mut bench = Bench::new(Reach::Private).await;
+    let (named, _) = bench.hook(&secure.replace("127.0.0.1", "localhost")).await;
+    let (unnamed, _) = bench.hook(&secure).await;
+    bench.use_some(3).await;
+    // Nobody trusts a certificate that only we have made.
+    let after = bench.turn(&named).await;
+    assert!(after.failures == 1 && after.message.contains("TLS failed"), "{}", after.message);
+    bench.sender.client = Client::trusting(roots, Reach::Private, PATIENCE).expect("TLS");
+    let after = bench.turn(&unnamed).await;
+    assert!(after.failures == 1 && after.message.contains("TLS failed"), "{}", after.message);
+    assert_eq!(receiver.taken().len(), 0);
+    let after = bench.turn(&named).await;
+    assert_eq!((after.failures, after.delivered, after.message.as_str()), (0, 3, ""));
+    assert_eq!(call_numbers(&receiver.taken()), all_calls(3));
+}
+
+#[tokio::test]
+async fn a_correction_is_delivered_as_what_it_changes_of_an_event_that_was_delivered_before() {
+    use domain::correction::{Change, Filter, NewCorrection};
+    let mut bench = Bench::new(Reach::Private).await;
+    let receiver = Receiver::start().await;
+    let (hook, _) = bench.hook(&receiver.url).await;
+    bench.use_some(2).await;
+    bench.turn(&hook).await;
+    let (store, now) = (&bench.store, bench.sender.clock.now());
+    let filter = Filter { request_id: Some("call-1".to_owned()), ..Filter::default() };
+    let new = NewCorrection { change: Change::Void, filter, reason: "Twice".to_owned() };
+    let by = (false, Actor::System);
+    let id = billing::draft_correction(store, bench.world.partner, new, by, now).await.expect("drafted");
+    let seen = store.correction_of_any_partner(id).await.expect("there").hash;
+    let approval = store::corrections::Approval { seen, four_eyes: false };
+    billing::approve_correction(store, id, approval, Actor::System, now).await.expect("approved");
+    assert!(billing::apply_correction(store, id, by, now).await.expect("applied"));
+    for _ in 0..2 {
+        assert_eq!(bench.turn(&hook).await.delivered, 3, "once");
+    }
+    let got = receiver.taken();
+    let (call, told) = (&got[0].events()[1], &got[1].events()[0]);
+    assert_eq!(told["type"], later::CORRECTION);
+    assert_eq!((&told["source"], &told["subject"]), (&json!("turnpike:corrections"), &call["subject"]));
+    let data = &told["data"];
+    assert_eq!(data["of"], json!({"source": call["source"], "id": call["id"]}));
+    let figures = ["calls", "units", "bytes_out"].map(|name| data[name].as_i64().expect("a number"));
+    assert_eq!(figures, [-1, -1, -2]);
+    assert_eq!(
+        (&data["step"], &data["reason"], &data["period_was_closed"]),
+        (&json!("apply"), &json!("Twice"), &json!(false))
+    );
 }

@@ -67,6 +67,7 @@ impl Portal {
             mail_is_sent: false,
             stripe_is_on: false,
             four_eyes: false,
+            hooks_may_be_private: false,
         };
         let state = AppState {
             store: store.handle(),

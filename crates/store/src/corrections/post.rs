@@ -1,7 +1,12 @@
 //! Writing a correction down, or its opposite: counter-events, roll-ups, adjustments, allowances.
 
 use super::{effect::Hit, node};
-use crate::{StoreError, Ts, ingest::days, outside::Catalogue, row::ReadRow as _};
+use crate::{
+    StoreError, Ts, hooks,
+    ingest::{batches, days, signed},
+    outside::Catalogue,
+    row::ReadRow as _,
+};
 use domain::{
     allowance::Kind,
     correction::{BackFill, Change},
@@ -43,13 +48,20 @@ impl Posting<'_> {
         }
         self.roll_up(tx, &open).await?;
         self.adjust(tx, &closed).await?;
-        self.note(tx, hits).await?;
-        self.move_allowances(tx, hits).await?;
-        sqlx::query("update outside_usage set corrected = corrected + 1 where partner_id = $1")
-            .bind(self.partner.0)
-            .execute(&mut **tx)
-            .await?;
-        Ok(())
+        let row = sqlx::query(
+            "update outside_usage set corrected = corrected + 1, correction_events = correction_events + $2 where partner_id = $1
+             returning correction_events - $2 as first",
+        )
+        .bind(self.partner.0)
+        .bind(signed(hits.len() as u64))
+        .fetch_one(&mut **tx)
+        .await?;
+        let first = row.count("first")?;
+        self.note(tx, hits, first).await?;
+        // Those who follow usage find them by their numbers.
+        let records = (first..).take(hits.len()).map(|number| (number, self.now));
+        batches::note(tx, (hooks::CORRECTED, 0, Some(self.partner)), records, self.now).await?;
+        self.move_allowances(tx, hits).await
     }
 
     const fn lane(&self) -> i32 {
@@ -235,16 +247,19 @@ impl Posting<'_> {
     }
 
     /// Event by event, so that another correction of the same one knows how it counts now.
-    async fn note(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit]) -> Result<(), StoreError> {
+    async fn note(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit], first: u64) -> Result<(), StoreError> {
         let own = node(self.correction.0);
         sqlx::query(
             "insert into usage_correction_events (partner_id, correction_id, step, of_at, of_node, of_lane, of_sequence, of_kind,
                  environment, product_id, operation_id, quota_start, in_place, calls, units, credits, bytes_in, bytes_out,
-                 duration_us)
-             select $1, $2, $3, n.*
+                 duration_us, number)
+             select $1, $2, $3, n.at, n.node, n.lane, n.sequence, n.kind, n.environment, n.product, n.operation, n.quota, n.in_place,
+                 n.calls, n.units, n.credits, n.bytes_in, n.bytes_out, n.duration_us, $20 + n.place - 1
              from unnest($4::timestamptz[], $5::text[], $6::int[], $7::bigint[], $8::smallint[], $9::text[], $10::uuid[],
                  $11::uuid[], $12::timestamptz[], $13::boolean[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-                 $18::bigint[], $19::bigint[]) as n",
+                 $18::bigint[], $19::bigint[]) with ordinality
+                 as n (at, node, lane, sequence, kind, environment, product, operation, quota, in_place, calls, units, credits,
+                     bytes_in, bytes_out, duration_us, place)",
         )
         .bind(self.partner.0)
         .bind(self.correction.0)
@@ -265,6 +280,7 @@ impl Posting<'_> {
         .bind(hits.iter().map(|hit| hit.delta.bytes_in).collect::<Vec<_>>())
         .bind(hits.iter().map(|hit| hit.delta.bytes_out).collect::<Vec<_>>())
         .bind(hits.iter().map(|hit| hit.delta.duration_us).collect::<Vec<_>>())
+        .bind(signed(first))
         .execute(&mut **tx)
         .await?;
         Ok(())

@@ -35,12 +35,12 @@ fn march() -> Period {
     Period { start: at("2026-03-01T00:00:00Z"), end: at("2026-04-01T00:00:00Z") }
 }
 
-fn asked(change: Change, filter: Filter) -> NewCorrection {
+pub(crate) fn asked(change: Change, filter: Filter) -> NewCorrection {
     NewCorrection { change, filter, reason: "Counted wrongly".to_owned() }
 }
 
 /// One call, by its request id.
-fn one(request: &str) -> Filter {
+pub(crate) fn one(request: &str) -> Filter {
     Filter { request_id: Some(request.to_owned()), ..Filter::default() }
 }
 
@@ -54,7 +54,7 @@ async fn drafted(store: &Store, partner: PartnerId, new: &NewCorrection) -> Resu
     Ok((store.draft_correction(partner, &draft, false, MAKER, now()).await?, draft))
 }
 
-async fn apply(store: &Store, partner: PartnerId, new: &NewCorrection) -> Result<CorrectionId, StoreError> {
+pub(crate) async fn apply(store: &Store, partner: PartnerId, new: &NewCorrection) -> Result<CorrectionId, StoreError> {
     let (id, draft) = drafted(store, partner, new).await?;
     let approval = Approval { seen: draft.hash, four_eyes: false };
     store.approve_correction(partner, id, (approval, &draft), MAKER, now()).await?;
@@ -62,7 +62,7 @@ async fn apply(store: &Store, partner: PartnerId, new: &NewCorrection) -> Result
     Ok(id)
 }
 
-async fn revert(store: &Store, partner: PartnerId, id: CorrectionId) -> Result<bool, StoreError> {
+pub(crate) async fn revert(store: &Store, partner: PartnerId, id: CorrectionId) -> Result<bool, StoreError> {
     store.revert_correction(partner, id, ("It was right", false), OTHER, now()).await
 }
 

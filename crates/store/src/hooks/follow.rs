@@ -4,7 +4,10 @@
 //! has all records before it that there will ever be. A cursor for each lane therefore passes nothing by, whenever a batch comes
 //! and however old its events are. Over several lanes no order is promised.
 
-use super::{Hook, HookState};
+use super::{
+    Hook, HookState,
+    later::{CORRECTED, CorrectedEvent, LATE, LateEvent},
+};
 use crate::{
     Store, StoreError,
     ingest::{read_back::event_columns, signed},
@@ -35,7 +38,26 @@ pub struct Part {
     whose: Uuid,
     /// The first record behind it.
     past: i64,
-    pub events: Vec<StoredEvent>,
+    pub events: Vec<Told>,
+}
+
+/// One thing that a hook gets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Told {
+    Usage(Box<StoredEvent>),
+    Corrected(CorrectedEvent),
+    Late(LateEvent),
+}
+
+impl Told {
+    /// Its number in its lane.
+    pub const fn sequence(&self) -> u64 {
+        match self {
+            Self::Usage(stored) => stored.place.sequence,
+            Self::Corrected(corrected) => corrected.number,
+            Self::Late(late) => late.sequence,
+        }
+    }
 }
 
 impl Following {
@@ -50,7 +72,7 @@ impl Following {
     }
 
     /// The events, in order.
-    pub fn events(&self) -> impl Iterator<Item = &StoredEvent> {
+    pub fn events(&self) -> impl Iterator<Item = &Told> {
         self.parts.iter().flat_map(|part| &part.events)
     }
 
@@ -66,7 +88,7 @@ impl Following {
             }
             part.events.truncate(keep);
             if let Some(last) = part.events.last() {
-                part.past = signed(last.place.sequence.saturating_add(1));
+                part.past = signed(last.sequence().saturating_add(1));
                 parts.push(part);
             }
             break;
@@ -138,6 +160,23 @@ impl Store {
         let (node, lane, whose): (String, i32, Uuid) =
             (stretch.try_get("node")?, stretch.try_get("lane")?, stretch.try_get("whose")?);
         let (from, past): (i64, i64) = (stretch.try_get("from_sequence")?, stretch.try_get("past_sequence")?);
+        let events = match node.as_str() {
+            CORRECTED if !whose.is_nil() => self.corrected_part(whose, (from, past), most).await?,
+            LATE if !whose.is_nil() => self.late_part(whose, (from, past), most).await?,
+            _ => self.usage_part(hook, stretch, most).await?,
+        };
+        let is_all = events.len() < most;
+        let past = match events.last().filter(|_| !is_all) {
+            Some(last) => signed(last.sequence().saturating_add(1)),
+            None => past,
+        };
+        Ok(Part { node, lane, whose, past, events })
+    }
+
+    async fn usage_part(&self, hook: &Hook, stretch: &PgRow, most: usize) -> Result<Vec<Told>, StoreError> {
+        let (node, lane, whose): (&str, i32, Uuid) =
+            (stretch.try_get("node")?, stretch.try_get("lane")?, stretch.try_get("whose")?);
+        let (from, past): (i64, i64) = (stretch.try_get("from_sequence")?, stretch.try_get("past_sequence")?);
         let only = hook.partner.map(|partner| partner.0).or((!whose.is_nil()).then_some(whose));
         let rows = sqlx::query(concat!(
             "select node, lane, source, ",
@@ -149,7 +188,7 @@ impl Store {
         ))
         .bind(Ts(stretch.at("from_at")?))
         .bind(Ts(stretch.at("to_at")?))
-        .bind(&node)
+        .bind(node)
         .bind(lane)
         .bind(from)
         .bind(past)
@@ -157,13 +196,8 @@ impl Store {
         .bind(i64::try_from(most).unwrap_or(i64::MAX))
         .fetch_all(self.pool())
         .await?;
-        let events = rows.iter().map(stored).collect::<Result<Vec<_>, _>>()?;
-        let is_all = events.len() < most;
-        let past = match events.last().filter(|_| !is_all) {
-            Some(last) => signed(last.place.sequence.saturating_add(1)),
-            None => past,
-        };
-        Ok(Part { node, lane, whose, past, events })
+        let told = |row: &PgRow| Ok(Told::Usage(Box::new(stored(row)?)));
+        Ok(rows.iter().map(told).collect::<Result<_, sqlx::Error>>()?)
     }
 
     /// It got them: it goes on behind them. What somebody else delivered meanwhile stays as it is. Whatever failed before is over,

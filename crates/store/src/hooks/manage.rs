@@ -259,19 +259,27 @@ impl Store {
         Ok(())
     }
 
-    /// Hooks with something to do that nobody else does; they are the caller's until `until`.
+    /// Hooks with something to do that nobody else does; they are the caller's until `until`. Where there is none nothing is written.
     pub async fn claim_hooks(&self, now: Timestamp, until: Timestamp) -> Result<Vec<Hook>, StoreError> {
-        let rows = sqlx::query(
-            "with claimed as (
-                 update export_hooks set claimed_until = $2
+        let rows = sqlx::query(concat!(
+            lanes!(),
+            ", claimed as (
+                 update export_hooks h set claimed_until = $2
                  where (claimed_until is null or claimed_until <= $1)
-                     and (test_asked_at is not null or state = 'active' and (next_try_at is null or next_try_at <= $1))
+                     and (test_asked_at is not null or state = 'active' and (next_try_at is null or next_try_at <= $1)
+                         and (failures > 0 or exists (
+                             select from lanes l
+                             left join export_cursors c on c.hook_id = h.id and c.node = l.node and c.lane = l.lane and c.whose = l.whose
+                             where (h.partner_id is null or l.whose in (h.partner_id, '00000000-0000-0000-0000-000000000000'))
+                                 and exists (
+                                     select from usage_batches b where b.node = l.node and b.lane = l.lane and b.whose = l.whose
+                                         and b.past_sequence > coalesce(c.sequence, 0)))))
                  returning *
              )
              select h.*, case when h.previous_until > $1 then h.sealed_previous end as previous,
                  coalesce(p.name, '') as partner_name
-             from claimed h left join partners p on p.id = h.partner_id",
-        )
+             from claimed h left join partners p on p.id = h.partner_id"
+        ))
         .bind(Ts(now))
         .bind(Ts(until))
         .fetch_all(self.pool())

@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     Actor, Store,
+    corrections::tests::{apply, asked, one, revert},
     ingest::{
         Position,
         tests::{at, event, partner},
@@ -11,6 +12,7 @@ use crate::{
     test_db::{self, TestStore, world::World},
 };
 use domain::{
+    correction::Change,
     id::{HookId, PartnerId, TokenId},
     usage::{UsageEvent, cloud_event::TYPE, outside},
 };
@@ -40,6 +42,18 @@ fn minutes(minutes: i64) -> Timestamp {
     at(NOON) + SignedDuration::from_mins(minutes)
 }
 
+/// The request id of a call; what a correction did to which, and what was told late.
+fn name(told: &Told) -> String {
+    match told {
+        Told::Usage(stored) => stored.event.request_id.clone(),
+        Told::Corrected(one) => {
+            let step = if one.is_revert { "back" } else { "set" };
+            format!("{step} {}{:+} {}", one.request_id, one.units, if one.in_place { "open" } else { "closed" })
+        }
+        Told::Late(late) => format!("late {} {}", late.id, late.units),
+    }
+}
+
 /// Everything that it has not got, in messages of at most so many events.
 async fn drain(store: &Store, hook: &Hook, most: usize) -> Vec<String> {
     let mut got = Vec::new();
@@ -49,7 +63,7 @@ async fn drain(store: &Store, hook: &Hook, most: usize) -> Vec<String> {
             return got;
         }
         assert!(following.len() <= most);
-        got.extend(following.events().map(|stored| stored.event.request_id.clone()));
+        got.extend(following.events().map(name));
         store.note_delivered(hook.id, &following, at(NOON)).await.expect("noted");
     }
 }
@@ -291,9 +305,113 @@ async fn a_hook_that_fails_for_five_days_or_is_gone_is_switched_off_and_can_be_r
     let audit = store.all_audit_page(None, 50).await.expect("a page").items;
     assert_eq!(audit.iter().filter(|entry| entry.action == "hook.disable").count(), 2);
     store.set_hook_state(failing.id, true, Actor::System, due).await.expect("resumed");
+    take_in(&store, "z", 0, vec![event(minutes(1), "z0")]).await;
     let later = due + SignedDuration::from_secs(60);
     let claimed = store.claim_hooks(due, later).await.expect("an answer");
     assert_eq!(claimed.iter().map(|hook| (hook.id, hook.failures)).collect::<Vec<_>>(), [(failing.id, 0)]);
     assert_eq!(store.claim_hooks(due, later).await.expect("an answer").len(), 0, "it is somebody's");
     assert_eq!(store.claim_hooks(later, later).await.expect("an answer").len(), 1, "who is gone by now");
+}
+
+#[tokio::test]
+async fn corrections_and_what_is_told_late_come_once_and_in_their_order_to_those_whom_they_concern() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let other = World::named(&store, "other").await.partner;
+    let partner = world.partner;
+    let [all, own, others] =
+        [hook(&store, None).await, hook(&store, Some(partner)).await, hook(&store, Some(other)).await];
+    let call = |number: i64| UsageEvent { partner, units: 10, ..event(minutes(number), &format!("r{number}")) };
+    take_in(&store, "a", 0, (0..4).map(call).collect()).await;
+    assert_eq!(drain(&store, &own, 3).await, ["r0", "r1", "r2", "r3"]);
+    let first = apply(&store, partner, &asked(Change::Void, one("r0"))).await.expect("applied");
+    revert(&store, partner, first).await.expect("reverted");
+    apply(&store, partner, &asked(Change::SetUnits { units: 12 }, one("r1"))).await.expect("applied");
+    let open = ["set r0-10 open", "back r0+10 open", "set r1+2 open"];
+    assert_eq!(drain(&store, &own, 1).await, open);
+
+    let plan = crate::plans::tests::create(&store, "starter", crate::plans::tests::terms()).await;
+    let began = at(NOON) - SignedDuration::from_hours(48);
+    store.choose_plan(partner, plan, Actor::System, began).await.expect("chosen");
+    let subscription = store.open_subscription(partner).await.expect("answered").expect("one");
+    sqlx::query(
+        "insert into billing_periods (partner_id, subscription_id, period_start, period_end, closed_at) values ($1, $2, $3, $4, $4)",
+    )
+    .bind(partner.0)
+    .bind(subscription.id.0)
+    .bind(crate::Ts(began))
+    .bind(crate::Ts(minutes(60)))
+    .execute(store.pool())
+    .await
+    .expect("closed");
+    let tell = async |id: &str, when: Timestamp| {
+        let told =
+            json!({"specversion": "1.0", "type": TYPE, "source": "s", "id": id, "time": when, "data": {"units": 5}});
+        let told = outside::read(&told).expect("an event");
+        let teller = Teller { token: TokenId(Uuid::from_u128(1)), is_partner: false };
+        store.take_in_outside(partner, teller, &[told], minutes(120)).await.expect("taken in");
+    };
+    tell("late-1", minutes(10)).await;
+    tell("in-time", minutes(90)).await;
+    tell("late-2", minutes(20)).await;
+    apply(&store, partner, &asked(Change::Void, one("late-1"))).await.expect("applied");
+    apply(&store, partner, &asked(Change::Void, one("r2"))).await.expect("applied");
+    let mut got = drain(&store, &own, 2).await;
+    let place = |text: &str| got.iter().position(|one| one == text).expect("it came");
+    assert!(
+        place("late late-1 5") < place("late late-2 5") && place("set late-1-5 closed") < place("set r2-10 closed")
+    );
+    got.sort_unstable();
+    let expected = ["in-time", "late late-1 5", "late late-2 5", "set late-1-5 closed", "set r2-10 closed"];
+    assert_eq!(got, expected);
+    assert_eq!(drain(&store, &all, 100).await.len(), 4 + open.len() + expected.len());
+    assert_eq!(drain(&store, &others, 100).await, Vec::<String>::new());
+
+    // Whoever adds them up names each event as it was sent.
+    let named: Vec<(Option<String>, Option<i64>)> =
+        sqlx::query_as("select null::text, number from usage_correction_events order by number")
+            .fetch_all(store.pool())
+            .await
+            .expect("numbers");
+    assert_eq!(named.iter().map(|(_, number)| number.expect("it has one")).collect::<Vec<_>>(), [0, 1, 2, 3, 4]);
+    let told = store.corrected_part(partner.0, (0, 5), 10).await.expect("answered");
+    let of = told.iter().map(|told| match told {
+        Told::Corrected(one) => one.of.clone().expect("an event"),
+        other => panic!("{other:?}"),
+    });
+    let of: Vec<_> = of.collect();
+    assert_eq!(of[3], ("s".to_owned(), "late-1".to_owned()));
+    assert_eq!(of[4], ("turnpike:a".to_owned(), "a.0.0.2".to_owned()));
+}
+
+#[tokio::test]
+async fn a_hook_with_nothing_to_get_is_not_written_to_and_one_with_something_is_claimed_at_once() {
+    let store = test_db::store().await;
+    take_in(&store, "a", 0, vec![event(minutes(1), "a0")]).await;
+    let idle = hook(&store, None).await;
+    let (now, until) = (minutes(2), minutes(4));
+    let written = async || -> (String, Option<crate::Ts>) {
+        sqlx::query_as("select xmin::text, claimed_until from export_hooks")
+            .fetch_one(store.pool())
+            .await
+            .expect("a hook")
+    };
+    let before = written().await;
+    for _ in 0..3 {
+        assert_eq!(store.claim_hooks(now, until).await.expect("an answer").len(), 0);
+    }
+    assert_eq!(written().await, before);
+    take_in(&store, "a", 1, vec![event(minutes(1), "a1")]).await;
+    let claimed = store.claim_hooks(now, until).await.expect("an answer");
+    assert_eq!(claimed.iter().map(|hook| hook.id).collect::<Vec<_>>(), [idle.id]);
+    store.release_hook(idle.id).await.expect("let go");
+    assert_eq!(drain(&store, &idle, 10).await, ["a1"]);
+    assert_eq!(store.claim_hooks(now, until).await.expect("an answer").len(), 0);
+    // What failed before is over when there is nothing more to get, and a test is asked for at any time.
+    store.note_hook_failure(idle.id, "500", false, now, now).await.expect("noted");
+    assert_eq!(store.claim_hooks(now, until).await.expect("an answer").len(), 1);
+    store.release_hook(idle.id).await.expect("let go");
+    store.note_delivered(idle.id, &Following::default(), now).await.expect("noted");
+    store.ask_hook_test(idle.id, now).await.expect("asked");
+    assert_eq!(store.claim_hooks(now, until).await.expect("an answer").len(), 1);
 }

@@ -1,7 +1,7 @@
 //! Writing down what was told.
 
 use super::{NODE, New, Outside, Teller};
-use crate::{StoreError, Ts, ingest};
+use crate::{StoreError, Ts, hooks, ingest};
 use domain::{id::PartnerId, usage::UsageEvent};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction, types::Json};
@@ -39,6 +39,8 @@ pub(super) async fn events(
     counted(tx, partner, &in_time).await?;
     let records = in_time.iter().map(|new| (new.sequence, new.event.at));
     ingest::batches::note(tx, (NODE, 0, Some(partner)), records, now).await?;
+    let records = late.iter().map(|new| (new.sequence, now));
+    ingest::batches::note(tx, (hooks::LATE, 0, Some(partner)), records, now).await?;
     adjustments(tx, partner, &late, now).await
 }
 

@@ -13,7 +13,13 @@ async fn a_hook_is_made_paused_rotated_tested_and_deleted_and_its_secret_is_told
         (app.token(None, &[Scope::PartnersRead]).await, app.token(None, &[Scope::PartnersWrite]).await);
     let new = json!({"url": "https://receiver.example/in?token=letmein", "partner": world.partner});
     assert_eq!(app.post(&reader, "/api/hooks", new.clone()).await.status, 403);
-    for bad in ["receiver.example", "https://name:word@receiver.example", "ftp://receiver.example"] {
+    for bad in [
+        "receiver.example",
+        "https://name:word@receiver.example",
+        "ftp://receiver.example",
+        "https://receiver.example:25",
+        "http://receiver.example",
+    ] {
         let refused = app.post(&writer, "/api/hooks", json!({ "url": bad })).await;
         assert_eq!(refused.status, 422, "{bad}: {}", refused.text);
     }
