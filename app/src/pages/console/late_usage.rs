@@ -72,7 +72,10 @@ fn nothing(filtered: bool) -> AnyView {
     let (title, text) = if filtered {
         ("Nothing matches", "No late usage fits the filter.")
     } else {
-        ("Nothing came late", "Whatever was told from outside, handed over or corrected was so before its period was closed.")
+        (
+            "Nothing came late",
+            "Whatever was told from outside, handed over or corrected was so before its period was closed.",
+        )
     };
     view! {
         <EmptyState title=title text=text icon=IconName::Clock>
