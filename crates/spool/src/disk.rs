@@ -7,8 +7,8 @@ use std::{
     path::Path,
 };
 
-/// What the last room of a full disk is kept for: a mark takes one block.
-const SPARE_BYTES: usize = 8 << 10;
+/// What the last room of a full disk is kept for: a mark takes one block. Less where there is no more.
+const SPARE_BYTES: [usize; 3] = [16 << 10, 8 << 10, 4 << 10];
 
 /// Appends to the file.
 pub(crate) fn append(mut file: &File, bytes: &[u8]) -> io::Result<()> {
@@ -32,8 +32,11 @@ pub(crate) fn keep_spare(folder: &Path) {
     if path.exists() {
         return;
     }
-    // Not zeros, which some file systems give no room to.
-    if File::create(&path).and_then(|file| append(&file, &[b'.'; SPARE_BYTES])).is_err() {
+    for bytes in SPARE_BYTES {
+        // Not zeros, which some file systems give no room to.
+        if File::create(&path).and_then(|file| append(&file, &vec![b'.'; bytes])).is_ok() {
+            return;
+        }
         let _ = fs::remove_file(&path);
     }
 }

@@ -68,6 +68,8 @@ pub struct Writer {
     unnamed: bool,
     /// The next segment could not be opened, so this one grows beyond its size.
     outgrown: bool,
+    /// The segment before this one was closed without a record in it.
+    behind_empty: bool,
     recovery: Recovery,
     /// Records that are gathered and not written, as bytes, and how many they are.
     gathered: Vec<u8>,
@@ -122,6 +124,7 @@ impl Writer {
             left: Left::Nothing,
             unnamed: false,
             outgrown: false,
+            behind_empty: false,
             recovery,
             gathered: Vec::new(),
             gathered_records: 0,
@@ -255,6 +258,7 @@ impl Writer {
             }
             self.end.byte_offset += self.gathered.len() as u64;
             self.end.sequence = past;
+            self.behind_empty = false;
             return Ok(());
         };
         let failure = SpoolError::io(segment::file(&self.lane_dir, self.end.segment))(error);
@@ -263,10 +267,23 @@ impl Writer {
         let is_clean = self.clean().is_ok();
         // What stands in an open segment keeps its room even when it was taken in: a disk that is full of open segments would
         // stay full.
-        if is_clean && self.end.byte_offset >= SMALL_BYTES && disk::is_full(&failure) {
-            self.roll();
+        if is_clean && disk::is_full(&failure) {
+            match self.end.byte_offset {
+                0 if self.elsewhere > 0 && !self.behind_empty => self.leave_empty(),
+                SMALL_BYTES.. => self.roll(),
+                _ => {}
+            }
         }
         Err(failure)
+    }
+
+    /// As long as a segment is empty the one before it is needed, which has the number of the next record. Where that one fills the
+    /// disk there is never room for a first record: so the empty one gets a mark, which knows the number too, and takes no room
+    /// that was not kept for it.
+    fn leave_empty(&mut self) {
+        self.left = Left::Doubtful { past: self.end.sequence };
+        self.behind_empty = true;
+        let _ = self.clean();
     }
 
     /// What a write left that was cut short: a group may have lost its end only.
@@ -294,11 +311,13 @@ impl Writer {
                 }
                 let file = open_segment(&self.lane_dir, segment + 1)?;
                 self.go_on_in(file, past);
-                tracing::error!(
-                    segment = %segment::file(&self.lane_dir, segment).display(),
-                    records = past - sequence,
-                    "records could not be written safely: their calls were refused, and the usage log goes on in a new segment"
-                );
+                if past > sequence {
+                    tracing::error!(
+                        segment = %segment::file(&self.lane_dir, segment).display(),
+                        records = past - sequence,
+                        "records could not be written safely: their calls were refused, and the usage log goes on in a new segment"
+                    );
+                }
             }
         }
         self.left = Left::Nothing;

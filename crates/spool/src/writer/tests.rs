@@ -1,7 +1,7 @@
 //! Disks that fail: what was not safely written does not count, and nobody believes a second try.
 
 use super::*;
-use crate::{Reader, SealKey, disk::faults};
+use crate::{Keep, Reader, SealKey, disk::faults};
 use std::{io::Write as _, sync::Arc};
 
 const HOST: Options = Options { durability: Durability::Host, segment_bytes: 1 << 20, max_bytes: 1 << 30 };
@@ -145,6 +145,41 @@ fn a_disk_that_is_full_of_an_open_segment_is_not_full_for_ever() {
     writer.append(b"after").expect("appended");
     let (records, void) = read(dir.path());
     assert_eq!((records.len(), records[80].clone(), void), (81, (80, b"after".to_vec()), Vec::new()));
+}
+
+#[test]
+fn a_disk_that_is_full_of_one_segment_lets_it_go_once_it_was_taken_in() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let key = Arc::new(SealKey::from_seed(&[7; 32]).expect("a key"));
+    let sealing = || Sealing { key: key.clone(), node: "node".to_owned(), epoch: 1 };
+    let mut writer = Writer::open_sealed(dir.path(), 0, Options::default(), sealing()).expect("a writer");
+    let payload = vec![7; 1_000];
+    for _ in 0..80 {
+        writer.append(&payload).expect("appended");
+    }
+    faults::leave_room(Some(0));
+    for _ in 0..3 {
+        assert!(matches!(writer.append(&payload), Err(SpoolError::Io { .. })));
+        // Room for a mark, and for no record.
+        faults::leave_room(Some(60));
+    }
+    let end = Position { segment: 2, byte_offset: 0, sequence: 80 };
+    assert_eq!(writer.end(), end, "one more, however often it is tried");
+    let mut reader = Reader::open(dir.path(), 0, Position::default()).expect("a reader");
+    let batch = reader.next_batch(100, usize::MAX).expect("readable");
+    assert_eq!((batch.records.len(), batch.void, batch.end), (80, Vec::new(), end));
+    reader.remove_before(end, Keep::NOTHING).expect("let go");
+    assert!(!segment::file(&dir.path().join("0"), 0).exists(), "here is the room");
+    faults::leave_room(None);
+    drop(writer);
+    let mut writer = Writer::open_sealed(dir.path(), 0, Options::default(), sealing()).expect("a writer");
+    assert_eq!((writer.end(), writer.recovery()), (end, Recovery::default()), "after a crash, too");
+    writer.append(b"after").expect("appended");
+    writer.seal();
+    let next = reader.next_batch(100, usize::MAX).expect("readable");
+    assert_eq!(next.records.iter().map(|record| record.sequence).collect::<Vec<_>>(), [80]);
+    let checked = crate::verify(dir.path(), "node", 0, &crate::Verifier::new([key.public()])).expect("readable");
+    assert_eq!((checked.faults, checked.records, checked.past), (vec![], 1, 81));
 }
 
 #[test]
