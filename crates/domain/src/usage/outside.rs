@@ -114,7 +114,12 @@ pub fn read(event: &Value) -> Result<Outside, Vec<Wrong>> {
         }
     };
     let data = attributes.get("data").map(OutsideData::deserialize);
+    // A list of the values in their order would be read as well, and an environment as {"live": null}.
+    let is_flat = attributes.get("data").is_none_or(is_flat);
     match data {
+        Some(Ok(_)) if !is_flat => {
+            say("/data", "Send an object whose fields are texts and numbers, as {\"units\": 5}".to_owned());
+        }
         None => say("/data", "Say what was used, as {\"units\": 5}".to_owned()),
         Some(Err(error)) => say(
             "/data",
@@ -179,6 +184,10 @@ const fn live() -> Environment {
     Environment::Live
 }
 
+fn is_flat(data: &Value) -> bool {
+    data.as_object().is_some_and(|fields| !fields.values().any(|value| value.is_array() || value.is_object()))
+}
+
 /// Visible ASCII of that many bytes at most.
 fn is_name(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
@@ -215,6 +224,8 @@ mod tests {
             ("/data", json!({"units": 1.5})),
             ("/data", json!({"units": 1, "amount": 2})),
             ("/data", json!([])),
+            ("/data", json!([5, "live", null, null, null, 0, 0, 0, null, null])),
+            ("/data", json!({"units": 1, "environment": {"live": null}})),
             ("/data/units", json!({"units": 1_000_000_001})),
             ("/data/product", json!({"units": 1, "operation": "createPayment"})),
             ("/data/trace_id", json!({"units": 1, "trace_id": "+bf92f3577b34da6a3ce929d0e0e4736"})),
