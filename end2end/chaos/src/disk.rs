@@ -20,9 +20,9 @@ mod shim;
 mod small;
 mod spool_full;
 
-use crate::{Trouble, cluster::Plan};
+use crate::{Trouble, stage::Stage};
 use clap::{Parser, ValueEnum};
-use std::path::PathBuf;
+use std::path::Path;
 
 #[derive(Parser, Clone)]
 pub struct Disk {
@@ -50,16 +50,8 @@ pub struct Disk {
     /// Mounts nothing, as on a machine where that is not allowed.
     #[arg(long)]
     without_mounts: bool,
-    /// Prints how long things took and does not judge it.
-    #[arg(long)]
-    untimed: bool,
-    /// Control run: the safeguard is off, and the check must fail.
-    #[arg(long)]
-    control: bool,
-    #[arg(long, env = "TURNPIKE_BIN")]
-    binary: PathBuf,
-    #[arg(long, env = "TURNPIKE_SITE_DIR")]
-    site: PathBuf,
+    #[command(flatten)]
+    stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -85,20 +77,8 @@ pub async fn run(disk: &Disk) -> Result<bool, Trouble> {
 }
 
 impl Disk {
-    fn plan(&self, upstream_port: u16, environment: Vec<(String, String)>) -> Plan {
-        Plan {
-            binary: self.binary.clone(),
-            site: self.site.clone(),
-            nodes: 1,
-            environment,
-            setup: include_str!("postgres_trial/setup.yaml")
-                .replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}")),
-            probe: "/payments/payments".to_owned(),
-        }
-    }
-
     /// That disk, where mounting is allowed.
-    fn mount(&self, folder: &std::path::Path, mib: u64, instead: &str) -> Result<Option<small::SmallDisk>, Trouble> {
+    fn mount(&self, folder: &Path, mib: u64, instead: &str) -> Result<Option<small::SmallDisk>, Trouble> {
         let disk = if self.without_mounts { None } else { small::SmallDisk::mount(folder, mib)? };
         if disk.is_none() {
             println!("  note no tmpfs can be mounted here: {instead}");

@@ -66,6 +66,7 @@ mod retries;
 mod sizes;
 mod slow_clients;
 mod spool_trial;
+mod stage;
 mod upstream;
 mod upstream_trial;
 mod world;

@@ -17,21 +17,18 @@ pub mod gauges;
 
 use crate::{
     Trouble,
-    cluster::{Cluster, Plan},
+    cluster::Cluster,
     findings::Findings,
-    ledgers,
     paced::{self, Call, Pace, Paced},
     postgres::Postgres,
     process::mib,
     reset::Proxy,
+    stage::{self, Stage},
     upstream::Upstream,
 };
 use clap::{Parser, ValueEnum};
 use gauges::{Gauges, Look};
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// Between two resets of all connections.
@@ -63,16 +60,8 @@ pub struct Trial {
     /// Gateways on one Postgres.
     #[arg(long, default_value_t = 1)]
     nodes: usize,
-    /// Prints how long things took and does not judge it.
-    #[arg(long)]
-    untimed: bool,
-    /// Control run: the safeguard is off, and the check must fail.
-    #[arg(long)]
-    control: bool,
-    #[arg(long, env = "TURNPIKE_BIN")]
-    binary: PathBuf,
-    #[arg(long, env = "TURNPIKE_SITE_DIR")]
-    site: PathBuf,
+    #[command(flatten)]
+    stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -92,8 +81,8 @@ pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
     let mut as_expected = true;
     for case in [Case::Stopped, Case::Frozen, Case::Resets, Case::Cold] {
         if trial.case.is_none_or(|only| only == case) {
-            let control = if trial.control { " (control run)" } else { "" };
-            println!("Postgres {case:?}{control}");
+            let off = if case == Case::Cold { "what was kept may be a year old" } else { "no usage log" };
+            println!("Postgres {case:?}{}", trial.stage.tell(off));
             as_expected &= match case {
                 Case::Cold => cold::run(trial).await?,
                 _ => outage(trial, case).await?,
@@ -116,15 +105,11 @@ async fn outage(trial: &Trial, case: Case) -> Result<bool, Trouble> {
     let upstream = Upstream::start().await?;
     let postgres = Postgres::start()?;
     let proxy = Proxy::start(postgres.port()).await?;
-    let mut plan = plan(trial, upstream.port());
+    let mut environment = Vec::from_iter(trial.stage.log_off());
     if case == Case::Resets {
-        plan.environment
-            .push(("DATABASE_URL".to_owned(), format!("postgres://turnpike@127.0.0.1:{}/turnpike", proxy.port())));
+        environment.push(("DATABASE_URL", format!("postgres://turnpike@127.0.0.1:{}/turnpike", proxy.port())));
     }
-    if trial.control {
-        plan.environment.push(("TURNPIKE_DURABILITY".to_owned(), "off".to_owned()));
-    }
-    let mut cluster = Cluster::start_on(plan, postgres).await?;
+    let mut cluster = Cluster::start_on(trial.stage.plan(trial.nodes, &upstream, environment), postgres).await?;
     let gauges = Gauges::watch(cluster.admin_ports()[0], cluster.pid(0));
     let load = Paced::start(&Pace::on(&cluster, trial.calls, trial.connections, "load")?);
     sleep(Duration::from_secs((trial.seconds / 4).clamp(3, 30))).await;
@@ -151,15 +136,13 @@ async fn outage(trial: &Trial, case: Case) -> Result<bool, Trouble> {
         _ => println!("  note all connections ended {resets} times, {} of them by RST", proxy.broken()),
     }
     // A restart itself may take a while, and counts.
-    let caught_up = if trial.control { None } else { stored(cluster.postgres(), answered, back.0).await };
+    let caught_up = trial.stage.stored(cluster.postgres(), answered, back.0, 2 * CATCHES_UP).await;
     sleep(Duration::from_secs(2)).await;
     let calls = load.stop().await;
-    cluster.wait_until_ingested().await?;
-    let metered = cluster.metered_ids()?;
+    let compared = stage::compare(&cluster, &upstream, &calls).await?;
     let course = Course { away: (away.0, back.0), caught_up, away_due: (away.1, back.1) };
-    let compared = ledgers::compare(paced::answered(&calls), &upstream.ids(), &metered);
 
-    let mut found = Findings::new(trial.untimed);
+    let mut found = trial.stage.findings();
     judge_calls(&mut found, trial, &calls, &course);
     found.check(compared.is_exact(), compared.tell());
     judge_gauges(&mut found, case, &gauges, &course);
@@ -169,7 +152,7 @@ async fn outage(trial: &Trial, case: Case) -> Result<bool, Trouble> {
     );
     cluster.end_all().await?;
     let holds = found.conclude(&format!("Postgres {case:?}"));
-    Ok(if trial.control { !holds && !compared.lost.is_empty() } else { holds })
+    Ok(trial.stage.is_as_expected(holds, !compared.lost.is_empty()))
 }
 
 fn judge_calls(found: &mut Findings, trial: &Trial, calls: &[Call], course: &Course) {
@@ -226,28 +209,4 @@ fn end_all_connections(postgres: &Postgres) -> Result<(), Trouble> {
         "select count(pg_terminate_backend(pid)) from pg_stat_activity where datname = 'turnpike' and pid <> pg_backend_pid()",
     )?;
     Ok(())
-}
-
-/// How long after that instant so many events were there.
-async fn stored(postgres: &Postgres, events: u64, since: Instant) -> Option<Duration> {
-    while since.elapsed() < 2 * CATCHES_UP {
-        let counted = postgres.numbers("select count(*) from usage_events where request_id like 'chaos-%'");
-        if counted.is_ok_and(|counted| counted.first().is_some_and(|count| *count >= events as i64)) {
-            return Some(since.elapsed());
-        }
-        sleep(Duration::from_millis(250)).await;
-    }
-    None
-}
-
-fn plan(trial: &Trial, upstream_port: u16) -> Plan {
-    Plan {
-        binary: trial.binary.clone(),
-        site: trial.site.clone(),
-        nodes: trial.nodes,
-        environment: Vec::new(),
-        setup: include_str!("postgres_trial/setup.yaml")
-            .replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}")),
-        probe: "/payments/payments".to_owned(),
-    }
 }

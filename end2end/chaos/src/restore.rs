@@ -10,16 +10,12 @@
 use crate::{
     Trouble,
     cluster::{Cluster, Plan},
-    findings::Findings,
-    ledgers,
     paced::{self, Pace, Paced},
+    stage::{self, Stage},
     upstream::Upstream,
 };
 use clap::Parser;
-use std::{
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 /// From the restored Postgres' first answer until all is stored again.
@@ -42,47 +38,31 @@ pub struct Restore {
     /// Gateways on one Postgres.
     #[arg(long, default_value_t = 2)]
     nodes: usize,
-    /// Prints how long things took and does not judge it.
-    #[arg(long)]
-    untimed: bool,
-    /// Control run: nothing is kept that was stored, and the check must fail.
-    #[arg(long)]
-    control: bool,
-    #[arg(long, env = "TURNPIKE_BIN")]
-    binary: PathBuf,
-    #[arg(long, env = "TURNPIKE_SITE_DIR")]
-    site: PathBuf,
+    #[command(flatten)]
+    stage: Stage,
 }
 
 /// Whether everything was as it should be: kept in a real run, broken where it must be in a control run.
 pub async fn run(restore: &Restore) -> Result<bool, Trouble> {
-    let control = if restore.control { " (control run: nothing is kept)" } else { "" };
+    let control = restore.stage.tell("nothing is kept");
     println!("Postgres is restored to {} s ago under {} gateways{control}", restore.seconds, restore.nodes);
     let upstream = Upstream::start().await?;
-    let mut cluster = Cluster::start(plan(restore, upstream.port())).await?;
+    let mut cluster = Cluster::start(plan(restore, &upstream)).await?;
     let load = Paced::start(&Pace::on(&cluster, restore.calls, restore.connections, "restore")?);
     sleep(Duration::from_secs(3)).await;
     cluster.postgres().back_up()?;
     let backup_at = Instant::now();
-    let at_backup = events(&cluster)?;
+    let at_backup = stage::events(cluster.postgres())?;
     sleep(Duration::from_secs(restore.seconds)).await;
-    let at_loss = events(&cluster)?;
+    let at_loss = stage::events(cluster.postgres())?;
 
     cluster.postgres().stop()?;
     cluster.postgres().restore()?;
     let (answered, forgotten) = (load.answered(), backup_at.elapsed());
     cluster.postgres().begin()?;
     let back = Instant::now();
-    let restored = events(&cluster)?;
-    let stored = loop {
-        if events(&cluster)? >= answered as i64 {
-            break Some(back.elapsed());
-        }
-        if restore.control || back.elapsed() > 2 * COMES_BACK {
-            break None;
-        }
-        sleep(Duration::from_millis(250)).await;
-    };
+    let restored = stage::events(cluster.postgres())?;
+    let stored = restore.stage.stored(cluster.postgres(), answered, back, 2 * COMES_BACK).await;
     // A gateway that starts anew asks where it stands, and what it kept is still there.
     let killed = load.elapsed();
     cluster.kill(0)?;
@@ -91,14 +71,13 @@ pub async fn run(restore: &Restore) -> Result<bool, Trouble> {
     let open = load.elapsed();
     sleep(Duration::from_secs(2)).await;
     let calls = load.stop().await;
-    cluster.wait_until_ingested().await?;
-    let compared = ledgers::compare(paced::answered(&calls), &upstream.ids(), &cluster.metered_ids()?);
+    let compared = stage::compare(&cluster, &upstream, &calls).await?;
     let sums = cluster.postgres().numbers(
         "select (select count(*) from usage_events), (select coalesce(sum(calls), 0) from usage_hourly),
              (select coalesce(sum(units), 0) from usage_events), (select coalesce(sum(units), 0) from usage_hourly)",
     )?;
 
-    let mut found = Findings::new(restore.untimed);
+    let mut found = restore.stage.findings();
     found.check(
         restored < at_loss && at_loss - at_backup > 500,
         format!("{at_backup} events at the backup, {at_loss} when Postgres was lost {forgotten:?} later, {restored} in the restored one"),
@@ -117,30 +96,17 @@ pub async fn run(restore: &Restore) -> Result<bool, Trouble> {
     found.check_time(stored.is_some_and(|took| took <= COMES_BACK), "which is within a minute");
     cluster.end_all().await?;
     let holds = found.conclude("A restored Postgres");
-    Ok(if restore.control { !holds && !compared.lost.is_empty() } else { holds })
+    Ok(restore.stage.is_as_expected(holds, !compared.lost.is_empty()))
 }
 
-fn events(cluster: &Cluster) -> Result<i64, Trouble> {
-    let counted = cluster.postgres().numbers("select count(*) from usage_events where request_id like 'chaos-%'")?;
-    counted.first().copied().ok_or_else(|| "psql answered with nothing".into())
-}
-
-fn plan(restore: &Restore, upstream_port: u16) -> Plan {
-    let spool =
-        if restore.control { SMALL_SPOOL_BYTES } else { SPOOL_BYTES.max(restore.seconds * restore.calls * 1_024) };
-    let kept = if restore.control { 0 } else { spool / 2 };
-    let settings = [
+fn plan(restore: &Restore, upstream: &Upstream) -> Plan {
+    let control = restore.stage.control;
+    let spool = if control { SMALL_SPOOL_BYTES } else { SPOOL_BYTES.max(restore.seconds * restore.calls * 1_024) };
+    let kept = if control { 0 } else { spool / 2 };
+    let settings = vec![
         ("TURNPIKE_SPOOL_MAX_BYTES", spool.to_string()),
         ("TURNPIKE_SPOOL_KEEP_BYTES", kept.to_string()),
         ("TURNPIKE_GATEWAY_CORES", "1".to_owned()),
     ];
-    Plan {
-        binary: restore.binary.clone(),
-        site: restore.site.clone(),
-        nodes: restore.nodes,
-        environment: settings.map(|(name, value)| (name.to_owned(), value)).into(),
-        setup: include_str!("postgres_trial/setup.yaml")
-            .replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}")),
-        probe: "/payments/payments".to_owned(),
-    }
+    restore.stage.plan(restore.nodes, upstream, settings)
 }

@@ -12,9 +12,10 @@ mod lane;
 
 use crate::{
     Trouble,
-    cluster::{Cluster, Plan},
+    cluster::Cluster,
     findings::Findings,
     paced::{self, Pace, Paced},
+    stage::Stage,
     upstream::Upstream,
     world::{Random, get_text, seed_of_now},
 };
@@ -23,15 +24,14 @@ use lane::{Harm, Lane};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
     time::{Duration, Instant},
 };
 use tokio::time::sleep;
 
 /// Longest wait until a server has taken in what it can.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// On so many lanes of a batch somebody goes on behind the damage.
-const SKIPPED: usize = 2;
+/// Of so many damaged lanes, somebody goes on behind the damage of one.
+const SKIPPED_OF: usize = 32;
 
 #[derive(Parser, Clone)]
 pub struct Trial {
@@ -44,22 +44,17 @@ pub struct Trial {
     /// Only every so many bytes.
     #[arg(long, default_value_t = 1)]
     step: usize,
-    /// Lanes that one server finds.
-    #[arg(long, default_value_t = 64)]
-    lanes: usize,
+    /// Lanes that one server finds; each is a core's, of which it has at most 256.
+    #[arg(long, default_value_t = 192, value_parser = clap::value_parser!(u64).range(1..=256))]
+    lanes: u64,
     /// Calls of which the lane consists, about.
     #[arg(long, default_value_t = 30)]
     calls: u64,
     /// The first seed; printed, so that a run can be repeated.
     #[arg(long)]
     seed: Option<u64>,
-    /// Control run: checksums are mended, and the check must fail.
-    #[arg(long)]
-    control: bool,
-    #[arg(long, env = "TURNPIKE_BIN")]
-    binary: PathBuf,
-    #[arg(long, env = "TURNPIKE_SITE_DIR")]
-    site: PathBuf,
+    #[command(flatten)]
+    stage: Stage,
 }
 
 /// What was found over all lanes.
@@ -76,28 +71,40 @@ struct Tally {
     skipped: u64,
     /// Of which not exactly what was hit is missing.
     wrong_skips: Vec<String>,
+    spent: Spent,
+}
+
+/// What servers took their time for.
+#[derive(Debug, Default)]
+struct Spent {
+    servers: u64,
+    starting: Duration,
+    taking_in: Duration,
+    going_on: Duration,
 }
 
 /// Whether everything was as it should be: kept in a real run, broken where it must be in a control run.
 pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
     let seed = trial.seed.unwrap_or_else(seed_of_now);
-    println!(
-        "seed {seed}, {} flips{}",
-        trial.flips,
-        if trial.control { " (control run: checksums are mended)" } else { "" }
-    );
+    println!("seed {seed}, {} flips{}", trial.flips, trial.stage.tell("checksums are mended"));
+    let control = trial.stage.control;
     let upstream = Upstream::start().await?;
-    let mut cluster = Cluster::start(plan(trial, upstream.port())).await?;
+    let cores = vec![("TURNPIKE_GATEWAY_CORES", "1".to_owned())];
+    let mut cluster = Cluster::start(trial.stage.plan(1, &upstream, cores)).await?;
     let lane = record(&mut cluster, trial).await?;
     println!("  note a lane of {} records and {} bytes", lane.records.len(), lane.bytes.len());
+    // From here on it is never stopped, so that it need not wait for its disk.
+    cluster.psql("alter system set synchronous_commit = off")?;
+    cluster.psql("select pg_reload_conf()")?;
     cluster.set(0, "TURNPIKE_GATEWAY_CORES", &trial.lanes.to_string());
-    let mut found = Findings::new(true);
+    let lanes = usize::try_from(trial.lanes)?;
+    let mut found = trial.stage.findings();
 
     let begin = lane.records.iter().rev().nth(trial.cut_records.saturating_sub(1)).map_or(0, |record| record.from);
     let cuts: Vec<Harm> = (begin..=lane.bytes.len()).step_by(trial.step).map(|at| lane.cut(at)).collect();
     let mut tally = Tally::default();
-    if !trial.control {
-        for batch in cuts.chunks(trial.lanes) {
+    if !control {
+        for batch in cuts.chunks(lanes) {
             take_in(&mut cluster, batch, &mut tally, (PATIENCE, true)).await?;
         }
         judge(&mut found, &tally, "cut at every byte of the last records");
@@ -105,15 +112,23 @@ pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
 
     let mut flips = Tally::default();
     // What a control run waits for never comes.
-    let patience = if trial.control { PATIENCE / 6 } else { PATIENCE };
+    let patience = if control { PATIENCE / 6 } else { PATIENCE };
     let seeds: Vec<u64> = (0..trial.flips).map(|number| seed.wrapping_add(number)).collect();
-    for batch in seeds.chunks(trial.lanes) {
-        let harmed: Vec<Harm> = batch.iter().map(|seed| lane.flip(&mut Random::new(*seed), trial.control)).collect();
+    let begin = Instant::now();
+    for (number, batch) in seeds.chunks(lanes).enumerate() {
+        let harmed: Vec<Harm> = batch.iter().map(|seed| lane.flip(&mut Random::new(*seed), control)).collect();
         take_in(&mut cluster, &harmed, &mut flips, (patience, false)).await?;
+        if number % 10 == 9 {
+            println!("  note {} lanes with bits turned over after {:.0?}", flips.lanes, begin.elapsed());
+        }
     }
+    let Spent { servers, starting, taking_in, going_on } = &flips.spent;
+    println!(
+        "  time {servers} servers: starting {starting:.1?}, taking lanes in {taking_in:.1?}, going on behind damage {going_on:.1?}"
+    );
     judge(&mut found, &flips, "with bits turned over");
     found.check(
-        flips.wrong_skips.is_empty() && (flips.skipped > 0 || trial.control),
+        flips.wrong_skips.is_empty() && (flips.skipped > 0 || control),
         format!(
             "{} lanes gone on with behind the damage, without what was hit and nothing else: wrong {:?}",
             flips.skipped,
@@ -122,7 +137,7 @@ pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
     );
     cluster.end_all().await?;
     let holds = found.conclude("A harmed usage log");
-    Ok(if trial.control { !holds && flips.untold > 0 } else { holds })
+    Ok(trial.stage.is_as_expected(holds, flips.untold > 0))
 }
 
 fn judge(found: &mut Findings, tally: &Tally, how: &str) {
@@ -182,8 +197,11 @@ async fn take_in(
         fs::create_dir_all(&folder)?;
         fs::write(folder.join(format!("{:020}.log", 0)), &harm.bytes)?;
     }
+    let begin = Instant::now();
     cluster.begin(0)?;
     cluster.wait_until_open(0).await?;
+    tally.spent.servers += 1;
+    tally.spent.starting += begin.elapsed();
     let node = fs::read_to_string(spool.join("node"))?.trim().to_owned();
     let begin = Instant::now();
     let (stored, metrics) = loop {
@@ -208,36 +226,55 @@ async fn take_in(
         tally.wrong_cut += u64::from(value(&metrics, "turnpike_spool_cut_bytes", lane) != Some(harm.cut as u64));
         tally.untold += u64::from(value(&metrics, "turnpike_spool_damaged", lane) != Some(u64::from(harm.is_damaged)));
     }
-    for (lane, harm) in batch.iter().enumerate().filter(|(_, harm)| harm.is_damaged).take(SKIPPED) {
-        if value(&metrics, "turnpike_spool_damaged", lane) == Some(1) {
-            skip(cluster, &node, lane, harm, tally).await?;
-        }
-    }
+    tally.spent.taking_in += begin.elapsed();
+    let begin = Instant::now();
+    let is_told = |lane: usize| value(&metrics, "turnpike_spool_damaged", lane) == Some(1);
+    let damaged = batch.iter().enumerate().filter(|(lane, harm)| harm.is_damaged && is_told(*lane));
+    skip(cluster, &node, damaged.step_by(SKIPPED_OF), tally).await?;
+    tally.spent.going_on += begin.elapsed();
     if call {
         served_after(cluster, tally).await?;
     }
     cluster.kill(0)
 }
 
-/// Goes on behind the damage, as often as there is some.
-async fn skip(cluster: &Cluster, node: &str, lane: usize, harm: &Harm, tally: &mut Tally) -> Result<(), Trouble> {
-    let wanted: BTreeSet<String> = harm.expected.union(&harm.behind).cloned().collect();
-    let begin = Instant::now();
-    let mut calls = BTreeMap::new();
-    while begin.elapsed() < PATIENCE {
-        // Refused where there is no damage any more, or not yet.
-        let _ = cluster.command(&["spool", "skip-damage", &lane.to_string(), "--note", "chaos"]);
-        sleep(Duration::from_millis(400)).await;
-        calls = stored(cluster, node)?.remove(&lane).unwrap_or_default();
-        let metrics = get_text(cluster.admin_ports()[0], "/metrics").await.unwrap_or_default();
-        if calls.len() >= wanted.len() && value(&metrics, "turnpike_spool_damaged", lane) == Some(0) {
-            break;
+/// Goes on behind the damage of these lanes, as often as there is some.
+async fn skip<'a>(
+    cluster: &Cluster,
+    node: &str,
+    damaged: impl Iterator<Item = (usize, &'a Harm)>,
+    tally: &mut Tally,
+) -> Result<(), Trouble> {
+    let wanted: BTreeMap<usize, BTreeSet<String>> =
+        damaged.map(|(lane, harm)| (lane, harm.expected.union(&harm.behind).cloned().collect())).collect();
+    let (mut harmed, begin) = (wanted.keys().copied().collect::<BTreeSet<_>>(), Instant::now());
+    while !harmed.is_empty() && begin.elapsed() < PATIENCE {
+        for lane in harmed.clone() {
+            let (is_well, said) = cluster.said(&["spool", "skip-damage", &lane.to_string(), "--note", "chaos"])?;
+            if is_well && said.contains("Nothing is damaged") {
+                harmed.remove(&lane);
+            }
         }
     }
-    tally.skipped += 1;
-    tally.doubled += calls.values().filter(|count| **count > 1).count() as u64;
-    if !calls.keys().eq(wanted.iter()) {
-        tally.wrong_skips.push(format!("lane {lane}: {} of {} stored", calls.len(), wanted.len()));
+    let calls = loop {
+        let calls = stored(cluster, node)?;
+        let metrics = get_text(cluster.admin_ports()[0], "/metrics").await.unwrap_or_default();
+        let is_whole = |(lane, wanted): (&usize, &BTreeSet<String>)| {
+            calls.get(lane).map_or(0, BTreeMap::len) >= wanted.len()
+                && value(&metrics, "turnpike_spool_damaged", *lane) == Some(0)
+        };
+        if wanted.iter().all(is_whole) || begin.elapsed() > PATIENCE {
+            break calls;
+        }
+        sleep(Duration::from_millis(100)).await;
+    };
+    for (lane, wanted) in &wanted {
+        let calls = calls.get(lane).cloned().unwrap_or_default();
+        tally.skipped += 1;
+        tally.doubled += calls.values().filter(|count| **count > 1).count() as u64;
+        if !calls.keys().eq(wanted.iter()) {
+            tally.wrong_skips.push(format!("lane {lane}: {} of {} stored", calls.len(), wanted.len()));
+        }
     }
     Ok(())
 }
@@ -286,16 +323,4 @@ fn stored(cluster: &Cluster, node: &str) -> Result<BTreeMap<usize, BTreeMap<Stri
 fn value(metrics: &str, name: &str, lane: usize) -> Option<u64> {
     let begin = format!("{name}{{lane=\"{lane}\"}} ");
     metrics.lines().find_map(|line| line.strip_prefix(&begin))?.parse::<f64>().ok().map(|value| value as u64)
-}
-
-fn plan(trial: &Trial, upstream_port: u16) -> Plan {
-    Plan {
-        binary: trial.binary.clone(),
-        site: trial.site.clone(),
-        nodes: 1,
-        environment: vec![("TURNPIKE_GATEWAY_CORES".to_owned(), "1".to_owned())],
-        setup: include_str!("postgres_trial/setup.yaml")
-            .replace("{upstream}", &format!("http://127.0.0.1:{upstream_port}")),
-        probe: "/payments/payments".to_owned(),
-    }
 }

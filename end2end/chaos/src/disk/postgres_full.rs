@@ -4,11 +4,10 @@ use super::Disk;
 use crate::{
     Trouble,
     cluster::Cluster,
-    findings::Findings,
-    ledgers,
     paced::{self, Pace, Paced},
     postgres::Postgres,
     postgres_trial::gauges,
+    stage,
     upstream::Upstream,
 };
 use std::time::{Duration, Instant};
@@ -28,7 +27,7 @@ const TRIGGER: &str = "
     create trigger no_room before insert on usage_events for each statement execute function no_room();";
 
 pub async fn run(disk: &Disk) -> Result<bool, Trouble> {
-    println!("The disk of Postgres is full{}", if disk.control { " (control run: no usage log)" } else { "" });
+    println!("The disk of Postgres is full{}", disk.stage.tell("no usage log"));
     let folder = tempfile::Builder::new().prefix("turnpike-chaos-disk-").tempdir()?;
     std::fs::set_permissions(folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o711))?;
     let mounted = disk.mount(&folder.path().join("tables"), MIB, "a trigger says what a full disk of Postgres says")?;
@@ -37,8 +36,7 @@ pub async fn run(disk: &Disk) -> Result<bool, Trouble> {
         postgres.move_to(small.folder())?;
     }
     let upstream = Upstream::start().await?;
-    let off = || ("TURNPIKE_DURABILITY".to_owned(), "off".to_owned());
-    let plan = disk.plan(upstream.port(), disk.control.then(off).into_iter().collect());
+    let plan = disk.stage.plan(1, &upstream, disk.stage.log_off().into_iter().collect());
     let mut cluster = Cluster::start_on(plan, postgres).await?;
     let load = Paced::start(&Pace::on(&cluster, disk.calls, disk.connections, "pgfull")?);
     sleep(Duration::from_secs(3)).await;
@@ -59,32 +57,20 @@ pub async fn run(disk: &Disk) -> Result<bool, Trouble> {
             most = most.max(look.backlog);
         }
     }
-    let stored = cluster.postgres().numbers("select count(*) from usage_events")?;
+    let stored = stage::events(cluster.postgres())?;
     let answered = load.answered();
     match &mounted {
         Some(small) => small.make_room()?,
         None => drop(cluster.psql("drop trigger no_room on usage_events")?),
     }
-    let back = Instant::now();
-    let drained = loop {
-        let now = cluster.postgres().numbers("select count(*) from usage_events where request_id like 'chaos-%'")?;
-        if now.first().is_some_and(|now| *now >= answered as i64) {
-            break Some(back.elapsed());
-        }
-        if disk.control || back.elapsed() > 2 * DRAINS {
-            break None;
-        }
-        sleep(Duration::from_millis(250)).await;
-    };
+    let drained = disk.stage.stored(cluster.postgres(), answered, Instant::now(), 2 * DRAINS).await;
     sleep(Duration::from_secs(1)).await;
     let calls = load.stop().await;
-    cluster.wait_until_ingested().await?;
-    let compared = ledgers::compare(paced::answered(&calls), &upstream.ids(), &cluster.metered_ids()?);
+    let compared = stage::compare(&cluster, &upstream, &calls).await?;
 
-    let mut found = Findings::new(disk.untimed);
+    let mut found = disk.stage.findings();
     let failed = paced::failures(&calls);
     found.check(failed.is_empty() && !calls.is_empty(), format!("{} calls, other than 200: {failed:?}", calls.len()));
-    let stored = stored.first().copied().unwrap_or_default();
     found.check(most > 100, format!("{most} calls waited while Postgres was full, {stored} were stored"));
     found.check(
         told.is_some_and(|told| told <= TELLS),
@@ -97,5 +83,5 @@ pub async fn run(disk: &Disk) -> Result<bool, Trouble> {
     );
     cluster.end_all().await?;
     let holds = found.conclude("A full disk of Postgres");
-    Ok(if disk.control { !holds && !compared.lost.is_empty() } else { holds })
+    Ok(disk.stage.is_as_expected(holds, !compared.lost.is_empty()))
 }

@@ -42,10 +42,9 @@ impl Shim {
     }
 
     /// What a server needs in its environment to be under it.
-    pub fn environment(&self, settings: &[(&str, String)]) -> Vec<(String, String)> {
-        let mut environment = vec![("LD_PRELOAD".to_owned(), self.library.display().to_string())];
-        environment.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
-        environment
+    pub fn environment(&self, mut settings: Vec<(&'static str, String)>) -> Vec<(&'static str, String)> {
+        settings.push(("LD_PRELOAD", self.library.display().to_string()));
+        settings
     }
 
     pub fn journal(&self) -> String {

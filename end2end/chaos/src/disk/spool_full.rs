@@ -5,8 +5,9 @@ use crate::{
     Trouble,
     cluster::Cluster,
     findings::Findings,
-    ledgers::{self, Comparison},
+    ledgers::Comparison,
     paced::{self, Call, Pace, Paced},
+    stage,
     upstream::Upstream,
     world::get_text,
 };
@@ -23,7 +24,7 @@ const WHILE_FULL: Duration = Duration::from_secs(4);
 const SERVED_AGAIN: Duration = Duration::from_secs(10);
 
 pub async fn run(disk: &Disk) -> Result<bool, Trouble> {
-    if disk.control {
+    if disk.stage.control {
         // Serves, and is judged as one that refuses.
         return Ok(!trial(disk, "refuse", "serve").await?);
     }
@@ -34,21 +35,19 @@ async fn trial(disk: &Disk, judged_as: &str, mode: &str) -> Result<bool, Trouble
     println!("The disk of the usage log is full, TURNPIKE_SPOOL_FULL={mode}, judged as {judged_as}");
     let folder = tempfile::Builder::new().prefix("turnpike-chaos-disk-").tempdir()?;
     let data = folder.path().join("data");
-    let mut environment: Vec<(String, String)> = [
+    let mut environment = vec![
         ("TURNPIKE_SPOOL_FULL", mode.to_owned()),
         ("TURNPIKE_DATA_DIR", data.display().to_string()),
         ("TURNPIKE_GATEWAY_CORES", "2".to_owned()),
-    ]
-    .map(|(name, value)| (name.to_owned(), value))
-    .into();
+    ];
     let mounted = disk.mount(&data, disk.mib, "a quota of the shim's own stands for the full disk")?;
     if mounted.is_none() {
         let room = (disk.mib << 20).to_string();
-        let settings = [("SHIM_ROOM", room), ("SHIM_FOLDER", data.join("spool").display().to_string())];
-        environment.extend(Shim::build(folder.path())?.environment(&settings));
+        let settings = vec![("SHIM_ROOM", room), ("SHIM_FOLDER", data.join("spool").display().to_string())];
+        environment.extend(Shim::build(folder.path())?.environment(settings));
     }
     let upstream = Upstream::start().await?;
-    let mut cluster = Cluster::start(disk.plan(upstream.port(), environment)).await?;
+    let mut cluster = Cluster::start(disk.stage.plan(1, &upstream, environment)).await?;
     cluster.postgres().stop()?;
     let load = Paced::start(&Pace::on(&cluster, disk.calls, disk.connections, "full")?);
     let is_full = until_full(&cluster, &load).await;
@@ -59,12 +58,11 @@ async fn trial(disk: &Disk, judged_as: &str, mode: &str) -> Result<bool, Trouble
     let drained = until_drained(&cluster, &load).await;
     sleep(Duration::from_secs(2)).await;
     let calls = load.stop().await;
-    cluster.wait_until_ingested().await?;
+    let compared = stage::compare(&cluster, &upstream, &calls).await?;
     let unmetered = counter(&cluster, "turnpike_gateway_unmetered_total").await.unwrap_or_default();
     let metered = cluster.metered_ids()?;
-    let compared = ledgers::compare(paced::answered(&calls), &upstream.ids(), &metered);
 
-    let mut found = Findings::new(disk.untimed);
+    let mut found = disk.stage.findings();
     found.check(is_full, format!("the disk was full after {full_at:?} and {} calls", calls.len()));
     if judged_as == "refuse" {
         judge_refusals(&mut found, &calls, &metered, &compared, (full_at, back_at));

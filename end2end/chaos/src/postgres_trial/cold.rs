@@ -4,9 +4,8 @@ use super::Trial;
 use crate::{
     Trouble,
     cluster::Cluster,
-    findings::Findings,
-    ledgers,
     paced::{self, Pace, Paced},
+    stage,
     upstream::Upstream,
     world::get_text,
 };
@@ -30,12 +29,10 @@ const CALLING: Duration = Duration::from_secs(3);
 
 pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
     let upstream = Upstream::start().await?;
-    let mut plan = super::plan(trial, upstream.port());
-    plan.nodes = 1;
-    let max_age = if trial.control { FOR_LONG } else { MAX_AGE };
-    plan.environment.push(("TURNPIKE_DIRECTORY_MAX_AGE".to_owned(), max_age.to_string()));
-    let mut cluster = Cluster::start(plan).await?;
-    let mut found = Findings::new(trial.untimed);
+    let max_age = if trial.stage.control { FOR_LONG } else { MAX_AGE };
+    let settings = vec![("TURNPIKE_DIRECTORY_MAX_AGE", max_age.to_string())];
+    let mut cluster = Cluster::start(trial.stage.plan(1, &upstream, settings)).await?;
+    let mut found = trial.stage.findings();
 
     let before = Instant::now();
     cluster.end(0).await?;
@@ -95,12 +92,11 @@ pub async fn run(trial: &Trial) -> Result<bool, Trouble> {
         cluster.begin(0)?;
         cluster.wait_until_open(0).await?;
     }
-    cluster.wait_until_ingested().await?;
-    let compared = ledgers::compare(paced::answered(&calls), &upstream.ids(), &cluster.metered_ids()?);
+    let compared = stage::compare(&cluster, &upstream, &calls).await?;
     found.check(compared.is_exact(), compared.tell());
     cluster.end_all().await?;
     let holds = found.conclude("A cold start");
-    Ok(if trial.control { !holds && !refused } else { holds })
+    Ok(trial.stage.is_as_expected(holds, !refused))
 }
 
 /// Seconds, from `/status`.
