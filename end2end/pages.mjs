@@ -98,6 +98,13 @@ export const pages = {
     { name: "plans", place: "/console/plans" },
     { name: "plan-new", place: "/console/plans/new" },
     { name: "plan", from: "/console/plans", link: /^\/console\/plans\/(?!new)/, withData: true },
+    {
+      name: "plan-impact",
+      from: "/console/plans",
+      through: [/^\/console\/plans\/(?!new)/],
+      link: /^\/console\/plans\/[^/]+\/impact$/,
+      withData: true,
+    },
     { name: "invoices", place: "/console/invoices" },
     { name: "tokens", place: "/console/tokens" },
     { name: "audit", place: "/console/audit" },

@@ -80,6 +80,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/products/:product/policy/:operation") view=crate::pages::console::policy::operation::OperationPolicyPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans") view=crate::pages::console::plans::AllPlansPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans/new") view=crate::pages::console::plan_new::NewPlanPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/plans/:plan/impact") view=crate::pages::console::plan_impact::PlanImpactPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans/:plan") view=crate::pages::console::plan::OnePlanPage ssr=SsrMode::Async/>
             </Routes>
         </Router>

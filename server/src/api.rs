@@ -141,6 +141,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(cache::purge))
         .routes(routes!(plans::list))
         .routes(routes!(plans::add_version))
+        .routes(routes!(plans::preview_version))
         .routes(routes!(partners::list))
         .routes(routes!(partners::show))
         .routes(routes!(partners::suspend))

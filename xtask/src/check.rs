@@ -2,6 +2,7 @@
 
 mod cache;
 mod fuzz;
+pub mod rating;
 pub mod smuggling;
 
 pub use cache::check as cache;
@@ -16,10 +17,12 @@ pub fn run(arguments: &[String]) -> Outcome {
         [name, flag, seconds] if name == "fuzz" && flag == "--seconds" => {
             fuzz::run(seconds.parse().map_err(|_| format!("{seconds} is no number of seconds"))?)
         }
+        [name, rest @ ..] if name == "rating" => rating::run(rest),
         [name] if name == "smuggling" => match smuggling::run(true)? {
             (true, _) => Ok(()),
             (false, _) => Err("What failed is above.".to_owned()),
         },
-        _ => Err("cargo xtask check takes the name of a check: cache, fuzz (--seconds N) or smuggling.".to_owned()),
+        _ => Err("cargo xtask check takes the name of a check: cache, fuzz (--seconds N), rating (--cases N, --control) or smuggling."
+            .to_owned()),
     }
 }

@@ -50,7 +50,8 @@ Usage: cargo xtask <command>
             http2-floods             by frames that cost their sender nothing
             crowd                    by changes among 100,000 keys while they call
             --control                with the safeguard off: the check must fail
-  check   Let one judge run: cache, smuggling, fuzz --seconds N
+  check   Let one judge run: cache, smuggling, fuzz --seconds N,
+            rating --cases N         prices, by an oracle in exact fractions; --control
   build   Build the program as one file, optimised, with the site inside
   wasm    Build the browser half into the site folder
   help    This text

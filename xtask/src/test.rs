@@ -9,6 +9,7 @@ mod kill;
 mod licences;
 mod metering;
 mod outage;
+mod rating;
 mod reconcile;
 mod referees;
 mod retries;
@@ -42,6 +43,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     licences::check(&mut tally);
     rust::check(&mut tally);
     referees::check(&mut tally);
+    rating::check(&mut tally);
     kill::check(&mut tally);
     upstream::check(&mut tally);
     credits::check(&mut tally);

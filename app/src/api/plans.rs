@@ -15,6 +15,8 @@ mod terms;
 pub struct PlanForm {
     /// The plan that is changed; empty for a new one.
     pub id: String,
+    /// Whether to show what the terms would do, and save nothing.
+    pub preview: String,
     pub code: String,
     pub name: String,
     pub summary: String,
@@ -27,11 +29,12 @@ pub struct PlanForm {
     pub base_fee: String,
     /// Decimal text.
     pub included_credit: String,
-    /// `free`, `per_unit` or `graduated`.
+    /// `free`, `per_unit`, `graduated`, `volume` or `package`; `matrix` keeps the prices by operation that there are.
     pub model: String,
     pub included_units: String,
-    /// Decimal text.
+    /// Decimal text: of a unit, or of a package.
     pub unit_price: String,
+    pub package_size: String,
     /// Last unit of each step, empty for the last one; beside `step_price`.
     pub step_up_to: Vec<String>,
     /// Decimal texts; an empty one is no step.
@@ -88,7 +91,9 @@ pub async fn save_plan(#[server(default)] plan: PlanForm) -> Result<(), ServerFn
         let (meta, mut terms) = terms::read(&plan)?;
         if !plan.id.is_empty() {
             let before = cx.state.store.plan(form::id(&plan.id)?).await?;
-            terms.meters = before.versions.into_iter().next().map_or_else(Vec::new, |newest| newest.terms.meters);
+            if let Some(newest) = before.versions.into_iter().next() {
+                terms::keep_unasked(&plan, &mut terms, newest.terms);
+            }
         }
         let problems = cx.state.store.plan_terms_problems(&terms).await?;
         if !problems.is_empty() {
@@ -100,6 +105,11 @@ pub async fn save_plan(#[server(default)] plan: PlanForm) -> Result<(), ServerFn
             return Ok(Done::go(format!("/console/plans/{id}")).saying("Plan added."));
         }
         let id = form::id(&plan.id)?;
+        if !plan.preview.is_empty() {
+            let kept = serde_json::to_string(&terms).map(crate::drafts::keep);
+            let name = kept.map_err(|_| form::Failure::whole("These terms cannot be written down."))?;
+            return Ok(Done::go(format!("/console/plans/{id}/impact?terms={name}")));
+        }
         cx.state.store.update_plan(id, &meta, actor, cx.now).await?;
         let notice = match cx.state.store.add_plan_version(id, &terms, actor, cx.now).await? {
             store::AddedVersion::Added(_) => "Saved as a new version. Partners stay on theirs until you move them.",
@@ -111,6 +121,30 @@ pub async fn save_plan(#[server(default)] plan: PlanForm) -> Result<(), ServerFn
     let typed = terms::typed(&plan);
     let typed: Vec<(&str, &str)> = typed.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     form::answer("plans/save", &back, &typed, outcome)
+}
+
+/// Saves terms whose effect was looked at, as the plan's next version.
+#[server(prefix = "/do", endpoint = "console/plans/publish")]
+pub async fn publish_terms(plan: String, terms: String) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        pages::console::plan_impact,
+        viewer,
+    };
+    let back = format!("/console/plans/{plan}");
+    let outcome = async {
+        let cx = viewer::operator()?;
+        let kept = plan_impact::kept(&terms);
+        let terms = kept
+            .ok_or_else(|| form::Failure::whole("These terms were kept for a while only; fill in the form again."))?;
+        let actor = store::Actor::Operator(cx.viewer.id);
+        let notice = match cx.state.store.add_plan_version(form::id(&plan)?, &terms, actor, cx.now).await? {
+            store::AddedVersion::Added(_) => "Saved as a new version. Partners stay on theirs until you move them.",
+            store::AddedVersion::Unchanged(_) => "The terms are the same, so there is no new version.",
+        };
+        Ok(Done::go(&back).saying(notice))
+    };
+    form::answer("plans/publish", &back, &[], outcome.await)
 }
 
 /// Moves every partner of a plan to its newest version.

@@ -17,6 +17,7 @@ pub mod partner;
 pub mod partners;
 pub mod plan;
 pub mod plan_form;
+pub mod plan_impact;
 pub mod plan_new;
 pub mod plan_requests;
 pub mod plans;

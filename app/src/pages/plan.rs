@@ -93,12 +93,18 @@ fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZo
         .into_iter()
         .map(|charge| {
             let name = match charge.kind {
+                _ if charge.label.is_some() => charge.label.unwrap_or_default(),
                 LineKind::BaseFee => "Base fee, if the plan stays to the end of the period".to_owned(),
                 LineKind::IncludedCredit => "Included credit".to_owned(),
                 LineKind::Meter => {
                     format!("{} · {}", charge.product.unwrap_or_default(), charge.meter.unwrap_or_default())
                 }
-                LineKind::Usage | LineKind::Adjustment => {
+                LineKind::Usage
+                | LineKind::Minimum
+                | LineKind::Discount
+                | LineKind::CommittedUse
+                | LineKind::Commitment
+                | LineKind::Adjustment => {
                     format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
                 }
             };

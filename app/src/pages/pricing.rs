@@ -12,6 +12,7 @@ use crate::{
 };
 use domain::{
     plan::{Approval, PlanTerms},
+    product::Visibility,
     role::MemberRole,
 };
 use leptos::prelude::*;
@@ -68,11 +69,13 @@ pub struct Tier {
 }
 
 impl Tier {
-    fn of(plan: Plan) -> Option<Self> {
+    /// The page is for everybody: what is not public is not named.
+    fn of(plan: Plan, is_hidden: impl Fn(&str) -> bool) -> Option<Self> {
         if plan.meta.private || plan.archived_at.is_some() {
             return None;
         }
-        let terms = plan.newest()?.terms.clone();
+        let mut terms = plan.newest()?.terms.clone();
+        terms.conceal(is_hidden);
         let meta = plan.meta;
         Some(Self { code: plan.code, name: meta.name, summary: meta.summary, approval: meta.approval, terms })
     }
@@ -80,7 +83,13 @@ impl Tier {
 
 /// The tiers on sale, in the order in which the operators put them.
 pub async fn tiers(state: &AppState) -> Result<Vec<Tier>, PageError> {
-    Ok(state.store.all_plans().await?.into_iter().filter_map(Tier::of).collect())
+    let products = state.store.all_products().await?;
+    let is_public = |code: &str| {
+        let of = |product: &&ProductLine| product.visibility == Visibility::Public && product.archived_at.is_none();
+        products.iter().filter(of).any(|product| product.code == code)
+    };
+    let plans = state.store.all_plans().await?.into_iter();
+    Ok(plans.filter_map(|plan| Tier::of(plan, |code| !is_public(code))).collect())
 }
 
 async fn chosen_plan(state: &AppState, viewer: &Viewer) -> Result<Option<String>, PageError> {

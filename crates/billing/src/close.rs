@@ -1,7 +1,7 @@
 //! Closing periods: each stretch of a subscription is rated once its usage is complete, and becomes an invoice.
 //!
-//! A stretch is a billing period, or the part of one before or after a change of plan. Base fee, included units, steps
-//! and included credit are prorated to the second (`domain::rating::proration`); live calls only are rated. A stretch
+//! A stretch is a billing period, or the part of one before or after a change of plan. Base fee, included units, steps,
+//! minimum, commitment and included credit are prorated to the second (`domain::rating::proration`); live calls only are rated. A stretch
 //! without fee and usage is closed without an invoice.
 
 mod late;
@@ -140,7 +140,8 @@ pub(crate) fn rate(
     used: &[Used],
     metered: &[MeterUsed],
 ) -> Result<Rated, BillingError> {
-    let terms = proration::for_part(&subscription.terms, stretch.part, stretch.whole)?;
+    let number = subscription.cycle.periods_between(subscription.plan_since, stretch.whole.start)?;
+    let terms = proration::for_part(&subscription.terms.in_period(number), stretch.part, stretch.whole)?;
     Ok(rating::rate_all(&terms, used, metered)?)
 }
 
@@ -171,7 +172,10 @@ async fn invoice(
             product: of.and_then(|line| line.product).or(of_meter.and_then(|line| line.product)),
             operation: of.and_then(|line| line.operation),
             meter: charge.meter.filter(|_| charge.kind == LineKind::Meter),
-            description: of_meter.map_or_else(|| describe(charge.kind, of, stretch), |line| line.label.clone()),
+            description: match charge.label {
+                Some(label) => label,
+                None => of_meter.map_or_else(|| describe(charge.kind, of, stretch), |line| line.label.clone()),
+            },
             quantity: i64::try_from(charge.quantity).unwrap_or(i64::MAX),
             free: charge.free,
             amount: charge.amount,
@@ -198,6 +202,10 @@ fn describe(kind: LineKind, of: Option<&UsedUnits>, stretch: Stretch) -> String 
         (LineKind::Usage, Some(units)) => units.label.clone(),
         (LineKind::Usage, None) => "Usage".to_owned(),
         (LineKind::Meter, _) => "Meter".to_owned(),
+        (LineKind::Minimum, _) => "Minimum".to_owned(),
+        (LineKind::Discount, _) => "Discount".to_owned(),
+        (LineKind::CommittedUse, _) => "Committed-use discount".to_owned(),
+        (LineKind::Commitment, _) => "Commitment".to_owned(),
         (LineKind::Adjustment, _) => "Adjustment".to_owned(),
     }
 }

@@ -10,6 +10,7 @@
 mod close;
 mod correct;
 mod error;
+mod impact;
 mod project;
 mod push;
 pub mod stripe;
@@ -20,6 +21,7 @@ pub use correct::{
     Bill, DryRun, apply_correction, approve_correction, draft_correction, read_hash, try_correction, write_hash,
 };
 pub use error::BillingError;
+pub use impact::{Affected, After, Impact, MOST_RATED, impact};
 pub use project::{Projection, project};
 pub use push::{PushSettings, Reconciled, reconcile};
 pub use webhooks::{Received, WebhookError, apply_pending_webhooks, receive_webhook};

@@ -47,7 +47,11 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     let estimate: Vec<Used> =
         so_far.iter().map(|line| Used { units: at_this_pace(line.units, part, now), ..line.clone() }).collect();
     let pace = |line: &MeteredUnits| match line.grows() {
-        true => MeterUsed { quantity: at_this_pace(line.used.quantity, part, now), ..line.used.clone() },
+        true => MeterUsed {
+            quantity: at_this_pace(line.used.quantity, part, now),
+            calls: at_this_pace(line.used.calls, part, now),
+            ..line.used.clone()
+        },
         false => line.used.clone(),
     };
     let estimated_meters: Vec<MeterUsed> = metered.iter().map(pace).collect();

@@ -61,6 +61,17 @@ impl Cycle {
 
     /// The period that holds `at`, which may lie before the anchor.
     pub fn period_at(&self, at: Timestamp) -> Result<Period, PeriodError> {
+        Ok(self.find(at)?.1)
+    }
+
+    /// How many periods lie between the one that holds `from` and the one that holds `to`: 0 where it is the same one, or an
+    /// earlier one.
+    pub fn periods_between(&self, from: Timestamp, to: Timestamp) -> Result<u64, PeriodError> {
+        let (first, last) = (self.find(from)?.0, self.find(to)?.0);
+        Ok(u64::try_from(last - first).unwrap_or(0))
+    }
+
+    fn find(&self, at: Timestamp) -> Result<(i64, Period), PeriodError> {
         let anchor = self.anchor.to_zoned(zone(&self.time_zone)?);
         let local = at.to_zoned(anchor.time_zone().clone());
         let mut index = self.guess(&anchor, &local);
@@ -73,7 +84,7 @@ impl Cycle {
             } else if at >= end {
                 index += 1;
             } else {
-                return Ok(Period { start, end });
+                return Ok((index, Period { start, end }));
             }
         }
     }
@@ -177,6 +188,17 @@ mod tests {
             Cycle { anchor: at("2026-01-31T00:00:00Z"), interval: Interval::Month, time_zone: "UTC".to_owned() };
         let feb = cycle.period_at(at("2026-03-01T00:00:00Z")).expect("a period");
         assert_eq!(feb, Period { start: at("2026-02-28T00:00:00Z"), end: at("2026-03-31T00:00:00Z") });
+    }
+
+    #[test]
+    fn periods_are_counted_from_the_one_in_which_something_began() {
+        let cycle =
+            Cycle { anchor: at("2026-01-31T00:00:00Z"), interval: Interval::Month, time_zone: "UTC".to_owned() };
+        let between = |from: &str, to: &str| cycle.periods_between(at(from), at(to)).expect("in the calendar");
+        assert_eq!(between("2026-02-10T00:00:00Z", "2026-02-27T23:59:59Z"), 0);
+        assert_eq!(between("2026-02-10T00:00:00Z", "2026-02-28T00:00:00Z"), 1);
+        assert_eq!(between("2026-02-10T00:00:00Z", "2027-02-10T00:00:00Z"), 12);
+        assert_eq!(between("2026-02-10T00:00:00Z", "2025-02-10T00:00:00Z"), 0);
     }
 
     #[test]

@@ -7,7 +7,11 @@ use crate::{
     policy::{Admission, is_name},
     product::is_code,
     quota::Quota,
-    rating::price::Price,
+    rating::{
+        commitment::Commitment,
+        discount::{self, Discount},
+        price::Price,
+    },
 };
 use serde::{Deserialize, Serialize};
 
@@ -37,6 +41,15 @@ pub struct PlanTerms {
     /// What meters besides units cost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub meters: Vec<MeterPrice>,
+    /// What a period's usage costs at the least, in micro-units of the currency.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub minimum_micros: i64,
+    /// Promotions, in the order in which they are taken off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discounts: Vec<Discount>,
+    /// What whoever is on the plan promises to use in each period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<Commitment>,
     /// Taken off each period's usage charges, in micro-units of the currency; what is left of it expires with the period.
     #[serde(default)]
     pub included_credit_micros: i64,
@@ -179,6 +192,27 @@ impl PlanTerms {
         Money::new(self.currency, self.included_credit_micros)
     }
 
+    /// What a period's usage costs at the least.
+    pub const fn minimum(&self) -> Money {
+        Money::new(self.currency, self.minimum_micros)
+    }
+
+    /// The terms as they are in the plan's period of that number, the first being 0: without the discounts that are over.
+    pub fn in_period(&self, number: u64) -> Self {
+        let mut terms = self.clone();
+        terms.discounts.retain(|discount| discount.is_in_force(number));
+        terms
+    }
+
+    /// Leaves out all that names a product that somebody may not know of.
+    pub fn conceal(&mut self, is_hidden: impl Fn(&str) -> bool) {
+        self.products.retain(|grant| !is_hidden(&grant.product));
+        self.meters.retain(|meter| !is_hidden(&meter.product));
+        if let Price::Matrix { cells, .. } = &mut self.price {
+            cells.retain(|cell| !is_hidden(&cell.product));
+        }
+    }
+
     /// All that is wrong with the terms by themselves; that products exist is checked where they are kept.
     pub fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
@@ -189,7 +223,14 @@ impl PlanTerms {
         if self.included_credit_micros < 0 || self.included_credit_micros % coin != 0 {
             problems.push(Problem::new("included_credit", "Included credit is zero or more, in whole coins"));
         }
-        for (field, micros) in [("base_fee", self.base_fee_micros), ("included_credit", self.included_credit_micros)] {
+        if self.minimum_micros < 0 || self.minimum_micros % coin != 0 {
+            problems.push(Problem::new("minimum", "The minimum is zero or more, in whole coins of the currency"));
+        }
+        for (field, micros) in [
+            ("base_fee", self.base_fee_micros),
+            ("included_credit", self.included_credit_micros),
+            ("minimum", self.minimum_micros),
+        ] {
             if micros > LARGEST_AMOUNT_MICROS {
                 problems.push(Problem::new(field, "An amount is at most 1,000,000,000"));
             }
@@ -217,7 +258,25 @@ impl PlanTerms {
             let message = format!("{feature:?} is not a name: 1 to 64 letters, digits, and : . - _");
             problems.push(Problem::new(format!("opens_features[{index}]"), message));
         }
-        problems.extend(self.price.problems());
+        problems.extend(self.price_problems());
+        problems
+    }
+
+    fn price_problems(&self) -> Vec<Problem> {
+        let mut problems = self.price.problems(self.currency);
+        match &self.price {
+            Price::Percentage(_) => {
+                let message = "Units have no value to take a share of; give this price to a meter that adds up amounts";
+                problems.push(Problem::new("price.model", message));
+            }
+            Price::Matrix { cells, .. } => {
+                for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| self.grant(&cell.product).is_none()) {
+                    let message = format!("The plan does not open {}", cell.product);
+                    problems.push(Problem::new(format!("price.cells[{index}].product"), message));
+                }
+            }
+            _ => {}
+        }
         for (index, price) in self.meters.iter().enumerate() {
             let mut add = |field: &str, message: String| {
                 problems.push(Problem::new(format!("meters[{index}]{field}"), message));
@@ -232,12 +291,32 @@ impl PlanTerms {
             if self.collect == Collect::MeterEvents {
                 add("", "Stripe gets units only: price meters on a plan that collects by invoice_items".to_owned());
             }
-            for Problem { field, message } in price.price.problems() {
+            if matches!(price.price, Price::Matrix { .. }) {
+                add(".price.model", "Meters are not told by operation; only units have such a price".to_owned());
+            }
+            for Problem { field, message } in price.price.problems(self.currency) {
                 add(&format!(".{field}"), message);
             }
         }
+        problems.extend(discount::problems(&self.discounts));
+        problems.extend(self.commitment.iter().flat_map(|own| own.problems(self.currency, LARGEST_AMOUNT_MICROS)));
+        let by_us = [
+            ("price.model", matches!(self.price, Price::Matrix { .. })),
+            ("minimum", self.minimum_micros != 0),
+            ("discounts", !self.discounts.is_empty()),
+            ("commitment", self.commitment.is_some()),
+        ];
+        for (field, _) in by_us.into_iter().filter(|(_, is_there)| *is_there && self.collect == Collect::MeterEvents) {
+            let message = "Stripe would rate without it: choose invoice_items for how invoices reach Stripe";
+            problems.push(Problem::new(field, message));
+        }
         problems
     }
+}
+
+/// What most plans have is not written down.
+fn is_zero(micros: &i64) -> bool {
+    *micros == 0
 }
 
 impl Grant {

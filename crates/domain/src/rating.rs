@@ -1,27 +1,33 @@
 //! Rating: usage becomes money, in exact decimals.
 //!
-//! Steps, in this order: base fee, free units, price of the remaining units, included credit (never below zero). Each
-//! line is rounded once, to the smallest coin, half away from zero; the total is the sum of the rounded lines, so what
-//! the invoice shows always adds up. One usage line per operation: units are put on the price curve in the order of
-//! (product, operation), and each operation pays what the curve rises by while its units are placed.
-//!
-//! A meter besides units that has a price of its own is a line by itself, on its own curve; included credit pays for it as for
-//! units.
+//! Steps, in this order, one file each: base fee ([`flat`]), free units and the price of the others ([`usage`], and [`meters`] for
+//! what is measured besides), [`minimum`], [`discount`], [`commitment`], included [`credit`]. Each line is rounded once, to the
+//! smallest coin, half away from zero; the total is the sum of the rounded lines, so what the invoice shows always adds up.
+//! Usage charges are units, meters, and what the steps after them add and take off; a base fee is none of them, so neither
+//! a minimum nor a commitment nor included credit looks at it.
 //!
 //! The invoice, the dashboard's projected bill and the calculator all call [`rate`].
 
+pub mod commitment;
+mod credit;
+pub mod discount;
 pub mod flat;
 pub mod graduated;
+pub mod matrix;
 pub mod meters;
+mod minimum;
+pub mod package;
 pub mod per_unit;
+pub mod percentage;
 pub mod price;
 pub mod proration;
+mod usage;
+pub mod volume;
 
 use crate::{
     money::{Money, MoneyError},
     plan::PlanTerms,
 };
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 /// Units used by one operation in the period. Order and repeats do not matter: equal operations are merged.
@@ -42,6 +48,9 @@ pub struct MeterUsed {
     /// Meter code.
     pub meter: String,
     pub quantity: u64,
+    /// Calls that it measured: a percentage has a fixed part for each.
+    #[serde(default)]
+    pub calls: u64,
 }
 
 /// Why a line is on the invoice.
@@ -52,17 +61,41 @@ pub enum LineKind {
     Usage,
     /// A meter besides units.
     Meter,
+    /// What is missing to the plan's minimum.
+    Minimum,
+    /// Below zero.
+    Discount,
+    /// The discount for a commitment; below zero.
+    CommittedUse,
+    /// What is missing to the commitment.
+    Commitment,
     IncludedCredit,
     /// What an earlier period costs more since late units of it came.
     Adjustment,
 }
 
 impl LineKind {
+    pub const ALL: [Self; 9] = [
+        Self::BaseFee,
+        Self::Usage,
+        Self::Meter,
+        Self::Minimum,
+        Self::Discount,
+        Self::CommittedUse,
+        Self::Commitment,
+        Self::IncludedCredit,
+        Self::Adjustment,
+    ];
+
     pub const fn code(self) -> &'static str {
         match self {
             Self::BaseFee => "base_fee",
             Self::Usage => "usage",
             Self::Meter => "meter",
+            Self::Minimum => "minimum",
+            Self::Discount => "discount",
+            Self::CommittedUse => "committed_use",
+            Self::Commitment => "commitment",
             Self::IncludedCredit => "included_credit",
             Self::Adjustment => "adjustment",
         }
@@ -79,11 +112,19 @@ pub struct Charge {
     pub operation: Option<String>,
     /// Meter code, for meters.
     pub meter: Option<String>,
+    /// What it is, for people, where no code and no kind says it all.
+    pub label: Option<String>,
     /// Units, for usage and meters; 1 for a fee.
     pub quantity: u64,
     /// Of those, how many were free.
     pub free: u64,
     pub amount: Money,
+}
+
+impl Charge {
+    fn new(kind: LineKind, amount: Money) -> Self {
+        Self { kind, product: None, operation: None, meter: None, label: None, quantity: 1, free: 0, amount }
+    }
 }
 
 /// All lines of a period and their sum.
@@ -100,59 +141,27 @@ pub fn rate(terms: &PlanTerms, used: &[Used]) -> Result<Rated, MoneyError> {
 
 /// What a period costs under these terms. A meter without a price costs nothing and has no line.
 pub fn rate_all(terms: &PlanTerms, used: &[Used], metered: &[MeterUsed]) -> Result<Rated, MoneyError> {
-    let mut charges = Vec::new();
-    charges.extend(flat::base_fee(terms));
-    let mut usage_total = Money::zero(terms.currency);
-    let mut placed = 0_u64;
-    for Used { product, operation, units } in merged(used) {
-        let before = terms.price.cost(placed)?;
-        let after_units = placed.checked_add(units).ok_or(MoneyError::TooLarge)?;
-        let rise: Decimal = terms.price.cost(after_units)?.checked_sub(before).ok_or(MoneyError::TooLarge)?;
-        let free = terms.price.free_units().saturating_sub(placed).min(units);
-        let amount = Money::from_decimal_rounded(terms.currency, rise)?;
-        placed = after_units;
-        usage_total = usage_total.checked_add(amount)?;
-        charges.push(Charge {
-            kind: LineKind::Usage,
-            product: Some(product),
-            operation: Some(operation),
-            meter: None,
-            quantity: units,
-            free,
-            amount,
-        });
+    let mut charges: Vec<Charge> = flat::base_fee(terms).into_iter().collect();
+    let mut fee = sum(terms, &charges)?;
+    let mut of_usage = usage::charges(terms, used)?;
+    of_usage.extend(meters::charges(terms, metered)?);
+    of_usage.extend(minimum::charge(terms, sum(terms, &of_usage)?));
+    charges.extend(of_usage.iter().cloned());
+
+    let mut usage = sum(terms, &of_usage)?;
+    charges.extend(discount::charges(&terms.discounts, &mut fee, &mut usage)?);
+    if let Some(commitment) = &terms.commitment {
+        let promised = commitment.charges(usage)?;
+        usage = usage.checked_add(sum(terms, &promised)?)?;
+        charges.extend(promised);
     }
-    for charge in meters::charges(terms, metered)? {
-        usage_total = usage_total.checked_add(charge.amount)?;
-        charges.push(charge);
-    }
-    let credit = terms.included_credit_micros.min(usage_total.micros);
-    if credit > 0 {
-        charges.push(Charge {
-            kind: LineKind::IncludedCredit,
-            product: None,
-            operation: None,
-            meter: None,
-            quantity: 1,
-            free: 0,
-            amount: Money::new(terms.currency, -credit),
-        });
-    }
-    let total = charges.iter().try_fold(Money::zero(terms.currency), |sum, charge| sum.checked_add(charge.amount))?;
+    charges.extend(credit::charge(terms, usage));
+    let total = sum(terms, &charges)?;
     Ok(Rated { charges, total })
 }
 
-fn merged(used: &[Used]) -> Vec<Used> {
-    let mut sorted: Vec<Used> = used.iter().filter(|line| line.units > 0).cloned().collect();
-    sorted.sort_by(|a, b| (&a.product, &a.operation).cmp(&(&b.product, &b.operation)));
-    sorted.dedup_by(|next, kept| {
-        let same = next.product == kept.product && next.operation == kept.operation;
-        if same {
-            kept.units = kept.units.saturating_add(next.units);
-        }
-        same
-    });
-    sorted
+fn sum(terms: &PlanTerms, charges: &[Charge]) -> Result<Money, MoneyError> {
+    charges.iter().try_fold(Money::zero(terms.currency), |sum, charge| sum.checked_add(charge.amount))
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ mod secret;
 
 pub use coded::Coded;
 pub use partner::{AppSetup, KeySetup, MemberSetup, PartnerSetup};
-pub use plan::PlanSetup;
+pub use plan::{CommitmentSetup, CommitmentStepSetup, PlanSetup};
 pub use product::ProductSetup;
 pub use secret::SecretSource;
 

@@ -30,6 +30,8 @@ pub struct OpenSubscription {
     pub plan_version: PlanVersionId,
     pub terms: Arc<PlanTerms>,
     pub cycle: Cycle,
+    /// Since when the partner first had this plan, in any of its versions: discounts count their periods from there.
+    pub plan_since: Timestamp,
     /// Until when it is billed: the next stretch begins here.
     pub billed_until: Timestamp,
     /// Set when it was replaced or ended.
@@ -51,7 +53,8 @@ pub enum Closed {
 macro_rules! open_subscriptions {
     ($rest:literal) => {
         concat!(
-            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, billed_until
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, billed_until,
+                 plan_since(s.partner_id, s.plan_version_id) as plan_since
              from subscriptions s
              cross join lateral (
                  select coalesce(max(period_end), s.started_at) as billed_until from billing_periods b
@@ -123,7 +126,8 @@ impl Store {
         after: Timestamp,
     ) -> Result<Vec<OpenSubscription>, StoreError> {
         let rows = sqlx::query(
-            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, s.started_at as billed_until, v.terms
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, s.started_at as billed_until, v.terms,
+                 plan_since(s.partner_id, s.plan_version_id) as plan_since
              from subscriptions s join plan_versions v on v.id = s.plan_version_id
              where s.partner_id = $1 and s.started_at is not null and s.ended_at > $2 and s.ended_at <= $3
              order by s.ended_at desc",
@@ -235,6 +239,7 @@ fn read(row: &PgRow, of_version: &HashMap<Uuid, Arc<PlanTerms>>) -> Result<OpenS
         plan_version: PlanVersionId(version),
         cycle: Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? },
         terms,
+        plan_since: row.at("plan_since")?,
         billed_until: row.at("billed_until")?,
         ended_at: row.at_if_any("ended_at")?,
     })

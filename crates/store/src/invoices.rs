@@ -378,10 +378,9 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
 
 fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error> {
     let kind: &str = row.try_get("kind")?;
-    let kinds = [LineKind::BaseFee, LineKind::Usage, LineKind::Meter, LineKind::IncludedCredit, LineKind::Adjustment];
     Ok(InvoiceLine {
         position: row.try_get("position")?,
-        kind: kinds
+        kind: LineKind::ALL
             .into_iter()
             .find(|known| known.code() == kind)
             .ok_or_else(|| unreadable("kind", "not a kind of line"))?,

@@ -1,8 +1,10 @@
 //! Plans: what tiers there are. A plan's terms are in versions that never change; editing adds one.
 
+mod holders;
 mod offered;
 mod terms;
 
+pub use holders::PlanHolder;
 pub use offered::OfferedPlan;
 
 use crate::{

@@ -68,6 +68,7 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/products/{product}/purge-cache", Whose::Provider, Scope::PlansWrite),
     rule(Method::GET, "/api/plans", Whose::Partner, Scope::PlansRead),
     rule(Method::POST, "/api/plans/{plan}/versions", Whose::Provider, Scope::PlansWrite),
+    rule(Method::POST, "/api/plans/{plan}/versions/preview", Whose::Provider, Scope::PlansWrite),
     rule(Method::GET, "/api/partners", Whose::Provider, Scope::PartnersRead),
     rule(Method::GET, "/api/partners/{partner}", Whose::Provider, Scope::PartnersRead),
     rule(Method::POST, "/api/partners/{partner}/suspend", Whose::Provider, Scope::PartnersWrite),

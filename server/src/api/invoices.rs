@@ -66,7 +66,8 @@ pub struct InvoiceWithLinesOut {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LineOut {
     position: i32,
-    /// `base_fee`, `usage`, `meter`, `included_credit`, or `adjustment` for late or corrected units of an earlier period.
+    /// `base_fee`, `usage`, `meter`, `minimum`, `discount`, `committed_use`, `commitment`, `included_credit`, or `adjustment` for late
+    /// or corrected units of an earlier period.
     kind: String,
     /// The product's code, for usage.
     product: Option<String>,

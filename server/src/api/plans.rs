@@ -3,6 +3,7 @@
 use super::{
     extract::{Body, Named, Params},
     guard::{PartnerOrProvider, ProviderCall},
+    invoices::AmountOut,
     keys::Whose,
     list::List,
     problem::Problem,
@@ -12,7 +13,9 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
+use billing::{Affected, After, BillingError, Impact};
 use domain::plan::PlanTerms;
+use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
 use store::{AddedVersion, OfferedPlan, Plan};
@@ -52,6 +55,71 @@ pub async fn list(call: PartnerOrProvider, _: Params<Whose>) -> Result<Json<List
     Ok(Json(List::whole(plans)))
 }
 
+/// Who new terms would affect, and what they would have paid.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ImpactOut {
+    /// Those on the plan, by name; at most 500.
+    partners: Vec<AffectedOut>,
+    /// How many are on the plan.
+    partners_in_all: u64,
+    /// Of those listed who can be compared: what they would have paid by the terms that they have, and by the new ones.
+    before: AmountOut,
+    after: AmountOut,
+}
+
+/// A partner on the plan, with its last billing period that is over.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct AffectedOut {
+    partner: String,
+    name: String,
+    /// The plan's version that it has.
+    version: i32,
+    #[schema(value_type = String, format = DateTime)]
+    period_start: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    period_end: Timestamp,
+    /// Live units of that period.
+    units: u64,
+    /// What the period would have cost by the terms that it has, and by the new ones. Both are for all of the period.
+    before: AmountOut,
+    after: Option<AmountOut>,
+    /// `none`; or why `after` cannot be compared with `before`: `currency`, `interval` (of the billing period) or `too_large`.
+    differs: &'static str,
+}
+
+/// Tries terms: who is on the plan, and what the last billing period would have cost them by these terms. Nothing is changed.
+#[utoipa::path(post, path = "/api/plans/{plan}/versions/preview", operation_id = "previewPlanVersion", tag = "Plans",
+    params(("plan" = String, Path, description = "The plan's code")), request_body(content = Object, description = "The terms, whole"),
+    responses((status = 200, description = "What they would do", body = ImpactOut),
+        (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn preview_version(
+    call: ProviderCall,
+    Named(code): Named<String>,
+    Body(body): Body<Value>,
+) -> Result<Json<ImpactOut>, Problem> {
+    let (plan, terms) = asked(&call, &code, body).await?;
+    let impact = billing::impact(&call.state.store, plan.id, &terms, call.now).await.map_err(|error| match error {
+        BillingError::Store(error) => error.into(),
+        other => {
+            tracing::warn!(error = %other, "terms cannot be tried");
+            Problem::invalid("", format!("What this would have cost cannot be said: {other}"))
+        }
+    })?;
+    Ok(Json(impact.into()))
+}
+
+/// The plan of that code, and terms that can be sold.
+async fn asked(call: &ProviderCall, code: &str, body: Value) -> Result<(Plan, PlanTerms), Problem> {
+    let terms: PlanTerms = serde_json::from_value(body).map_err(|error| Problem::invalid("", error.to_string()))?;
+    let store = &call.state.store;
+    let plan = store.find_plan_by_code(code).await?.ok_or_else(Problem::not_found)?;
+    let problems = store.plan_terms_problems(&terms).await?;
+    match problems.is_empty() {
+        true => Ok((plan, terms)),
+        false => Err(Problem::invalid_fields(problems.into_iter().map(|one| (one.field, one.message)).collect())),
+    }
+}
+
 /// Adds a version to a plan, unless the newest already says the same. Partners stay on the version they have.
 #[utoipa::path(post, path = "/api/plans/{plan}/versions", operation_id = "addPlanVersion", tag = "Plans",
     params(("plan" = String, Path, description = "The plan's code")), request_body(content = Object, description = "The terms, whole"),
@@ -62,13 +130,8 @@ pub async fn add_version(
     Named(code): Named<String>,
     Body(body): Body<Value>,
 ) -> Result<Response, Problem> {
-    let terms: PlanTerms = serde_json::from_value(body).map_err(|error| Problem::invalid("", error.to_string()))?;
     let store = &call.state.store;
-    let plan = store.find_plan_by_code(&code).await?.ok_or_else(Problem::not_found)?;
-    let problems = store.plan_terms_problems(&terms).await?;
-    if !problems.is_empty() {
-        return Err(Problem::invalid_fields(problems.into_iter().map(|one| (one.field, one.message)).collect()));
-    }
+    let (plan, terms) = asked(&call, &code, body).await?;
     let status = match store.add_plan_version(plan.id, &terms, call.token.actor(), call.now).await? {
         AddedVersion::Added(_) => StatusCode::CREATED,
         AddedVersion::Unchanged(_) => StatusCode::OK,
@@ -90,6 +153,36 @@ impl PlanOut {
             approval: plan.meta.approval.code().to_owned(),
             private: plan.meta.private,
         })
+    }
+}
+
+impl From<Impact> for ImpactOut {
+    fn from(impact: Impact) -> Self {
+        let Impact { partners, partners_in_all, before, after } = impact;
+        let partners = partners.into_iter().map(AffectedOut::from).collect();
+        Self { partners, partners_in_all, before: before.into(), after: after.into() }
+    }
+}
+
+impl From<Affected> for AffectedOut {
+    fn from(affected: Affected) -> Self {
+        let (after, differs) = match affected.after {
+            After::Comparable(after) => (Some(after.into()), "none"),
+            After::OtherCurrency(after) => (Some(after.into()), "currency"),
+            After::OtherInterval => (None, "interval"),
+            After::TooLarge => (None, "too_large"),
+        };
+        Self {
+            partner: affected.partner.to_string(),
+            name: affected.name,
+            version: affected.version,
+            period_start: affected.period.start,
+            period_end: affected.period.end,
+            units: affected.units,
+            before: affected.before.into(),
+            after,
+            differs,
+        }
     }
 }
 

@@ -246,12 +246,21 @@ async fn the_provider_sells_a_product_and_moves_a_partner_to_a_plan() {
     assert_eq!(app.post(&token, "/api/plans/starter/versions", terms.clone()).await.status, 200);
     let mut dearer = terms;
     dearer["base_fee_micros"] = json!(9_000_000);
+    let tried = app.post(&token, "/api/plans/starter/versions/preview", dearer.clone()).await;
+    assert_eq!((tried.status.as_u16(), tried.json()["partners_in_all"].clone()), (200, json!(0)), "{}", tried.text);
+    let unsold = json!({"currency": "EUR", "products": [], "minimum_micros": 5});
+    let refused = app.post(&token, "/api/plans/starter/versions/preview", unsold).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["errors"][0]["pointer"]), (422, &json!("/minimum")));
     let added = app.post(&token, "/api/plans/starter/versions", dearer).await;
     assert_eq!((added.status.as_u16(), added.json()["version"].clone()), (201, json!(2)), "{}", added.text);
 
     let partner = format!("/api/partners/{}", world.partner);
     let assigned = app.post(&token, &format!("{partner}/plan"), json!({"plan": "starter"})).await;
     assert_eq!(assigned.status, 204, "{}", assigned.text);
+    let cheaper = json!({"currency": "EUR", "products": [{"product": "payments"}], "base_fee_micros": 4_000_000});
+    let tried = app.post(&token, "/api/plans/starter/versions/preview", cheaper).await.json();
+    assert_eq!((&tried["before"]["amount"], &tried["after"]["amount"]), (&json!("9.00"), &json!("4.00")), "{tried}");
+    assert_eq!((&tried["partners"][0]["version"], &tried["partners"][0]["differs"]), (&json!(2), &json!("none")));
     assert_eq!(app.post(&token, &format!("{partner}/plan"), json!({"plan": "none"})).await.status, 422);
     let credit = format!("{partner}/credit");
     for _ in 0..2 {

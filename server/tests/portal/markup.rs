@@ -151,6 +151,7 @@ async fn shown_as_text(hostile: &str) {
         &format!("/console/products/{product}"),
         "/console/plans",
         &format!("/console/plans/{plan}"),
+        &format!("/console/plans/{plan}/impact"),
         "/console/corrections",
         &format!("/console/corrections/{correction}"),
         &format!("/console/partners/{partner}/correct"),

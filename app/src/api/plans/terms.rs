@@ -39,8 +39,11 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         quota: reader.quota(form),
         base_fee_micros: reader.money("base_fee", &form.base_fee, currency),
         price: reader.price(form),
-        // The form has none: those of the version before are kept.
+        // The form has none of these: those of the version before are kept.
         meters: Vec::new(),
+        minimum_micros: 0,
+        discounts: Vec::new(),
+        commitment: None,
         included_credit_micros: reader.money("included_credit", &form.included_credit, currency),
         features: lines(&form.features),
         opens_features: lines(&form.opens_features),
@@ -66,6 +69,7 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
         ("model", &form.model),
         ("included_units", &form.included_units),
         ("unit_price", &form.unit_price),
+        ("package_size", &form.package_size),
         ("quota_units", &form.quota_units),
         ("beyond", &form.beyond),
         ("features", &form.features),
@@ -81,6 +85,17 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
     typed.push(("step_up_to".to_owned(), form.step_up_to.join(";")));
     typed.push(("step_price".to_owned(), form.step_price.join(";")));
     typed
+}
+
+/// What the form does not ask for stays as the version before has it.
+pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) {
+    terms.meters = before.meters;
+    terms.minimum_micros = before.minimum_micros;
+    terms.discounts = before.discounts;
+    terms.commitment = before.commitment;
+    if form.model == "matrix" {
+        terms.price = before.price;
+    }
 }
 
 /// Moves every partner of the plan that is on an older version; gives how many.
@@ -218,22 +233,34 @@ impl Reader {
         match form.model.as_str() {
             "per_unit" => Price::PerUnit {
                 included: self.number("included_units", &form.included_units).unwrap_or(0),
-                unit_price: self.decimal("unit_price", &form.unit_price).unwrap_or_else(|| {
-                    self.told("unit_price", "Enter what a unit costs, as 0.005");
-                    Decimal::ZERO
-                }),
+                unit_price: self.unit_price(form, "Enter what a unit costs, as 0.005"),
             },
-            "graduated" => {
+            "package" => Price::Package {
+                included: self.number("included_units", &form.included_units).unwrap_or(0),
+                size: self.number("package_size", &form.package_size).unwrap_or_else(|| {
+                    self.told("package_size", "Enter how many units a package holds, as 10,000");
+                    1
+                }),
+                package_price: self.unit_price(form, "Enter what a package costs, as 20.00"),
+            },
+            model @ ("graduated" | "volume") => {
                 let mut steps = Vec::new();
                 for (position, price) in form.step_price.iter().enumerate() {
                     let Some(unit_price) = self.decimal("steps", price) else { continue };
                     let up_to = form.step_up_to.get(position).map_or("", String::as_str);
                     steps.push(Step { up_to: self.number("steps", up_to), unit_price });
                 }
-                Price::Graduated { steps }
+                if model == "volume" { Price::Volume { steps } } else { Price::Graduated { steps } }
             }
             _ => Price::Free,
         }
+    }
+
+    fn unit_price(&mut self, form: &PlanForm, missing: &str) -> Decimal {
+        self.decimal("unit_price", &form.unit_price).unwrap_or_else(|| {
+            self.told("unit_price", missing);
+            Decimal::ZERO
+        })
     }
 }
 
@@ -267,6 +294,32 @@ mod tests {
         assert!(terms.opens("refunds", "anything") && terms.opens("payments", "list"));
         assert!(!terms.opens("payments", "create") && !terms.opens("secret", "list"));
         assert_eq!(terms.problems(), []);
+    }
+
+    #[test]
+    fn what_the_form_does_not_ask_for_is_kept() {
+        let before: PlanTerms = serde_json::from_str(
+            r#"{"currency":"USD","products":[{"product":"payments"}],"minimum_micros":5000000,
+                "price":{"model":"matrix","cells":[{"product":"payments","unit_price":"1"}],"otherwise":"0"},
+                "discounts":[{"name":"Launch","percent":"10"}],"commitment":{"micros":1000000},
+                "meters":[{"product":"payments","meter":"paid","price":{"model":"free"}}]}"#,
+        )
+        .expect("terms");
+        let opens = [("payments".to_owned(), "all".to_owned())].into();
+        let form = PlanForm { name: "Pro".to_owned(), model: "matrix".to_owned(), opens, ..PlanForm::default() };
+        let (_, mut terms) = read(&form).expect("it is whole");
+        keep_unasked(&form, &mut terms, before.clone());
+        assert_eq!(terms, before);
+        let package = PlanForm {
+            model: "package".to_owned(),
+            unit_price: "20.00".to_owned(),
+            package_size: "10,000".to_owned(),
+            ..form
+        };
+        let (_, mut terms) = read(&package).expect("it is whole");
+        keep_unasked(&package, &mut terms, before);
+        let package_price = "20.00".parse().expect("a decimal");
+        assert_eq!(terms.price, Price::Package { included: 0, size: 10_000, package_price });
     }
 
     #[test]

@@ -28,6 +28,7 @@ pub fn OnePlanPage() -> impl IntoView {
         let archived = plan.archived_at.is_some();
         let mark = if archived { Some("Archived") } else { plan.meta.private.then_some("Private") };
         let versions = versions(&plan);
+        let impact = format!("/console/plans/{id}/impact");
         let archive = archive(id, archived);
         Ok(view! {
             <PageTitle text=name.clone()/>
@@ -35,7 +36,9 @@ pub fn OnePlanPage() -> impl IntoView {
                 <Breadcrumbs trail=vec![Crumb::new("Plans", "/console/plans")] current=name.clone()/>
                 <PageHeader title=name description=summary beside=move || view! {
                     {mark.map(|text| view! { <Badge text=text/> })}
-                }/>
+                }>
+                    <ButtonLink href=impact icon=IconName::Chart>"What the newest version costs"</ButtonLink>
+                </PageHeader>
                 {versions}
                 <Card title="Next version" description="Name, summary, place and approval change at once. Terms make a new version.">
                     <PlanTermsForm there=Some(plan) products=products flash=flash/>
@@ -49,6 +52,7 @@ pub fn OnePlanPage() -> impl IntoView {
 fn versions(plan: &Plan) -> impl IntoView + use<> {
     let behind: u64 = plan.versions.iter().skip(1).map(|version| version.partners).sum();
     let id = plan.id.to_string();
+    let impact = format!("/console/plans/{id}/impact");
     let rows = plan.versions.iter().cloned().map(version_row).collect_view();
     let text = match behind {
         1 => {
@@ -78,7 +82,7 @@ fn versions(plan: &Plan) -> impl IntoView + use<> {
         {(behind > 0)
             .then(|| view! {
                 <Notice tone=Tone::Info title="Partners on older versions">
-                    {text}
+                    {text} " " <a href=impact>"What the newest version would cost them"</a>
                     <Form action="/do/console/plans/move" inline=true>
                         <input type="hidden" name="plan" value=id/>
                         <Button size=Size::Small>"Move all to the newest version"</Button>

@@ -62,6 +62,8 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
         None => ("/console/plans".to_owned(), "Add plan"),
         Some(plan) => (format!("/console/plans/{}", plan.id), "Save as the next version"),
     };
+    let try_first =
+        (!is_new).then(|| view! { <Button name="plan[preview]" value="true">"See what the terms would cost"</Button> });
     view! {
         <Form action="/do/console/plans/save" wide=true>
             <ErrorSummary problems=flash.problems_of(FORM)/>
@@ -93,7 +95,7 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
             <FormSection title="Stripe" description="Where a Stripe key is configured.">
                 <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
             </FormSection>
-            <FormActions cancel=cancel><Button kind=ButtonKind::Primary>{button}</Button></FormActions>
+            <FormActions cancel=cancel><Button kind=ButtonKind::Primary>{button}</Button>{try_first}</FormActions>
         </Form>
     }
 }
@@ -229,16 +231,31 @@ impl Fields {
         );
         let fee = self.amount("base_fee", PlanTerms::base_fee);
         let credit = self.amount("included_credit", PlanTerms::included_credit);
-        let models = vec![
+        let mut models = vec![
             Choice::new("free", "Free").hint("Usage costs nothing"),
             Choice::new("per_unit", "Per unit").hint("Some units included, each further one the same"),
             Choice::new("graduated", "Graduated").hint("Each step has its own price"),
+            Choice::new("volume", "Volume").hint("All units have the price of the step that is reached"),
+            Choice::new("package", "Package").hint("So much for each package that is begun"),
         ];
+        if matches!(terms.map(|terms| &terms.price), Some(Price::Matrix { .. })) {
+            models.push(Choice::new("matrix", "By operation").hint("As the set-up file or the REST API said"));
+        }
+        let mut package_size = String::new();
         let (model, included, unit) = match terms.map(|terms| &terms.price) {
             Some(Price::PerUnit { included, unit_price }) => ("per_unit", included.to_string(), unit_price.to_string()),
+            Some(Price::Package { included, size, package_price }) => {
+                package_size = size.to_string();
+                ("package", included.to_string(), package_price.to_string())
+            }
             Some(Price::Graduated { .. }) => ("graduated", String::new(), String::new()),
-            Some(Price::Free) | None => ("free", String::new(), String::new()),
+            Some(Price::Volume { .. }) => ("volume", String::new(), String::new()),
+            Some(Price::Matrix { .. }) => ("matrix", String::new(), String::new()),
+            // Units never have a percentage.
+            Some(Price::Free | Price::Percentage(_)) | None => ("free", String::new(), String::new()),
         };
+        let package_size = self.typed("package_size", package_size);
+        let size_error = self.problem("package_size").or_else(|| self.problem("price.size"));
         let model = self.typed("model", model.to_owned());
         let included = self.typed("included_units", included);
         let unit = self.typed("unit_price", unit);
@@ -246,7 +263,8 @@ impl Fields {
         let (included_error, unit_error) = (self.problem("included_units"), self.problem("unit_price"));
         let steps_error = self.problem("steps").or_else(|| self.problem("price.steps"));
         let steps = self.steps();
-        let open = steps_error.is_some() || matches!(terms.map(|terms| &terms.price), Some(Price::Graduated { .. }));
+        let has_steps = matches!(terms.map(|terms| &terms.price), Some(Price::Graduated { .. } | Price::Volume { .. }));
+        let open = steps_error.is_some() || has_steps;
         view! {
             <FormRow>
                 <SelectField label="Currency" name="plan[currency]" id="field-currency" choices=currencies value=currency/>
@@ -256,11 +274,12 @@ impl Fields {
             </FormRow>
             <RadioCards legend="Usage" name="plan[model]" id="field-model" choices=models value=model/>
             <FormRow>
-                <TextField label="Included units" name="plan[included_units]" id="field-included_units" value=included error=included_error hint="Per unit only" inputmode="numeric" autocomplete="off"/>
-                <TextField label="Price of a unit" name="plan[unit_price]" id="field-unit_price" value=unit error=unit_error hint="Per unit only, as 0.005" inputmode="decimal" autocomplete="off"/>
+                <TextField label="Included units" name="plan[included_units]" id="field-included_units" value=included error=included_error hint="Per unit and package" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Price of a unit or package" name="plan[unit_price]" id="field-unit_price" value=unit error=unit_error hint="Per unit, as 0.005, and package" inputmode="decimal" autocomplete="off"/>
+                <TextField label="Units in a package" name="plan[package_size]" id="field-package_size" value=package_size error=size_error hint="Package only" inputmode="numeric" autocomplete="off"/>
             </FormRow>
             <details class="chosen-operations" open=open>
-                <summary>"Steps of a graduated price"</summary>
+                <summary>"Steps of a graduated or volume price"</summary>
                 {steps_error.map(|text| view! { <p class="field-error" id="field-steps">{text}</p> })}
                 {steps}
             </details>
@@ -270,7 +289,7 @@ impl Fields {
 
     fn steps(&self) -> AnyView {
         let own = match self.terms.as_ref().map(|terms| &terms.price) {
-            Some(Price::Graduated { steps }) => steps.clone(),
+            Some(Price::Graduated { steps } | Price::Volume { steps }) => steps.clone(),
             _ => Vec::new(),
         };
         let (ends, prices) = (self.typed("step_up_to", String::new()), self.typed("step_price", String::new()));

@@ -1,12 +1,17 @@
 //! A plan's terms in words: the same on the front page, the price list and wherever tiers are compared.
 
 use domain::{
-    money::{Currency, group_thousands},
+    money::{Currency, Money, group_thousands},
     period::Interval,
     plan::{MeterPrice, PlanTerms},
     product::Visibility,
     quota::Beyond,
-    rating::price::Price,
+    rating::{
+        commitment::CommitmentStep,
+        discount::DiscountOn,
+        percentage::Percentage,
+        price::{Price, Step},
+    },
 };
 use rust_decimal::Decimal;
 use store::ProductLine;
@@ -32,6 +37,19 @@ pub fn price_note(terms: &PlanTerms) -> String {
             let last = steps.last().map_or(Decimal::ZERO, |step| step.unit_price);
             format!("usage from {} a unit", amount(terms.currency, last))
         }
+        Price::Volume { steps } => {
+            let least = steps.iter().map(|step| step.unit_price).min().unwrap_or_default();
+            format!("usage from {} a unit", amount(terms.currency, least))
+        }
+        Price::Package { included, size, package_price } => {
+            let then = if *included > 0 { "then " } else { "" };
+            format!("{then}{} for {} units", amount(terms.currency, *package_price), group_thousands(*size))
+        }
+        Price::Matrix { cells, otherwise, .. } => {
+            let least = cells.iter().map(|cell| cell.unit_price).fold(*otherwise, Decimal::min);
+            format!("usage from {} a unit", amount(terms.currency, least))
+        }
+        Price::Percentage(_) => String::new(),
     };
     [every, usage].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ")
 }
@@ -40,6 +58,7 @@ pub fn price_note(terms: &PlanTerms) -> String {
 pub fn usage_price(terms: &PlanTerms) -> Vec<String> {
     let mut lines = unit_price(terms);
     lines.extend(meter_prices(terms));
+    lines.extend(rules(terms));
     lines
 }
 
@@ -68,7 +87,74 @@ fn unit_price(terms: &PlanTerms) -> Vec<String> {
             }
             lines
         }
+        Price::Volume { steps } => steps.iter().map(|step| reach(step, &of(step.unit_price))).collect(),
+        Price::Package { included, size, package_price } => {
+            let each = format!(
+                "{} for each {} units that are begun",
+                amount(terms.currency, *package_price),
+                group_thousands(*size)
+            );
+            match included {
+                0 => vec![each],
+                free => vec![format!("First {} units free", group_thousands(*free)), format!("Then {each}")],
+            }
+        }
+        Price::Matrix { included, cells, otherwise } => {
+            let mut lines = Vec::new();
+            if *included > 0 {
+                lines.push(format!("First {} units free", group_thousands(*included)));
+            }
+            lines.extend(cells.iter().map(|cell| {
+                let what = cell.operation.as_deref().unwrap_or("all else");
+                format!("{}, {what}: {}", cell.product, of(cell.unit_price))
+            }));
+            lines.push(format!("Everything else: {}", of(*otherwise)));
+            lines
+        }
+        // Only meters have one.
+        Price::Percentage(_) => Vec::new(),
     }
+}
+
+/// A step of a volume price: `Up to 1,000: $0.01 a unit, from the first on`.
+fn reach(step: &Step, price: &str) -> String {
+    match step.up_to {
+        Some(end) => format!("Up to {}: {price}, from the first on", group_thousands(end)),
+        None => format!("With more: {price}, from the first on"),
+    }
+}
+
+/// What is owed at the least, and what is taken off, a line for each.
+pub fn rules(terms: &PlanTerms) -> Vec<String> {
+    let every = interval(terms.interval);
+    let mut lines = Vec::new();
+    if terms.minimum_micros > 0 {
+        lines.push(format!("At least {} of usage a {every}", terms.minimum()));
+    }
+    for discount in &terms.discounts {
+        let of = match discount.on {
+            DiscountOn::Everything => "everything",
+            DiscountOn::BaseFee => "the base fee",
+            DiscountOn::Usage => "usage",
+        };
+        let long = match discount.periods {
+            None => String::new(),
+            Some(1) => format!(" in the first {every}"),
+            Some(periods) => format!(" in the first {periods} {every}s"),
+        };
+        lines.push(format!("{}: {} % off {of}{long}", discount.name.trim(), discount.percent.normalize()));
+    }
+    if let Some(commitment) = &terms.commitment {
+        let money = |micros| Money::new(terms.currency, micros).to_string();
+        let step = |step: &CommitmentStep| match step.up_to_micros {
+            Some(end) => format!("{} % off to {}", step.percent.normalize(), money(end)),
+            None => format!("{} % off the rest", step.percent.normalize()),
+        };
+        let promised = format!("You commit to {} of usage a {every}", money(commitment.micros));
+        let off: Vec<String> = commitment.discounts.iter().map(step).collect();
+        lines.push([vec![promised], off].concat().join(", "));
+    }
+    lines
 }
 
 /// What meters besides units cost, a line for each.
@@ -88,9 +174,41 @@ pub fn meter_prices(terms: &PlanTerms) -> Vec<String> {
                 let last = steps.last().map_or(Decimal::ZERO, |step| step.unit_price);
                 format!("{name}: from {} each", amount(terms.currency, last))
             }
+            Price::Volume { steps } => {
+                let each = |step: &Step| format!("{} each", amount(terms.currency, step.unit_price));
+                let steps: Vec<String> = steps.iter().map(|step| lower_first(&reach(step, &each(step)))).collect();
+                format!("{name}: {}", steps.join("; "))
+            }
+            Price::Package { included, size, package_price } => {
+                let free = match included {
+                    0 => String::new(),
+                    free => format!("first {} free, then ", group_thousands(*free)),
+                };
+                let price = amount(terms.currency, *package_price);
+                format!("{name}: {free}{price} for each {} that are begun", group_thousands(*size))
+            }
+            Price::Percentage(own) => percentage(terms, &name, own),
+            // Only units have one.
+            Price::Matrix { .. } => name,
         }
     };
     terms.meters.iter().map(of).collect()
+}
+
+/// `payments, paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month`.
+fn percentage(terms: &PlanTerms, name: &str, own: &Percentage) -> String {
+    let mut words = format!("{name}: {} % of the value", own.percent.normalize());
+    if own.included > 0 {
+        let free = own.unit_value.checked_mul(own.included.into()).unwrap_or_default();
+        words.push_str(&format!(" beyond {}", amount(terms.currency, free)));
+    }
+    if !own.fixed.is_zero() {
+        words.push_str(&format!(" and {} a call", amount(terms.currency, own.fixed)));
+    }
+    if let Some(cap) = own.cap {
+        words.push_str(&format!(", at most {} a {}", amount(terms.currency, cap), interval(terms.interval)));
+    }
+    words
 }
 
 /// Units of a period that cost nothing, where the plan has some but not all.
@@ -138,6 +256,7 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     lines.extend(included(terms));
     lines.extend(credit);
     lines.extend(meter_prices(terms));
+    lines.extend(rules(terms));
     lines.extend(limits(terms));
     // A quota that ends where the free units do, and is billed from there, is what the price already says.
     let said = !terms.admission.credit.required
@@ -157,7 +276,10 @@ pub const fn interval(interval: Interval) -> &'static str {
 }
 
 fn free_usage(terms: &PlanTerms) -> bool {
-    terms.price.free_units() == u64::MAX && terms.meters.iter().all(|priced| priced.price.free_units() == u64::MAX)
+    let owes_nothing = terms.minimum_micros == 0 && terms.commitment.is_none();
+    owes_nothing
+        && terms.price.free_units() == u64::MAX
+        && terms.meters.iter().all(|priced| priced.price.free_units() == u64::MAX)
 }
 
 /// An exact price with the currency's sign and at least its usual decimals: `$0.50`, `$0.00025`.
@@ -181,7 +303,6 @@ mod tests {
         limit::{Limit, Window},
         plan::Grant,
         quota::Quota,
-        rating::price::Step,
     };
 
     fn terms(price: Price) -> PlanTerms {
@@ -194,6 +315,9 @@ mod tests {
             base_fee_micros: 49_000_000,
             price,
             meters: Vec::new(),
+            minimum_micros: 0,
+            discounts: Vec::new(),
+            commitment: None,
             included_credit_micros: 0,
             features: vec!["Support by mail".to_owned()],
             opens_features: Vec::new(),
@@ -218,6 +342,49 @@ mod tests {
             ["Unit 1 to 1,000: free", "Unit 1,001 to 5,000: $0.50 a unit", "From unit 5,001: $0.10 a unit"]
         );
         assert_eq!(price(&PlanTerms { base_fee_micros: 0, ..terms(Price::Free) }), "Free");
+    }
+
+    #[test]
+    fn every_model_is_told_in_words() {
+        let model = |text: &str| terms(serde_json::from_str(text).expect("a price"));
+        let volume = model(r#"{"model":"volume","steps":[{"up_to":1000,"unit_price":"0.01"},{"unit_price":"0.005"}]}"#);
+        let expected = ["Up to 1,000: $0.01 a unit, from the first on", "With more: $0.005 a unit, from the first on"];
+        assert_eq!(usage_price(&volume), expected);
+        assert_eq!(price_note(&volume), "a month, usage from $0.005 a unit");
+        let package = model(r#"{"model":"package","included":1000,"size":10000,"package_price":"20"}"#);
+        assert_eq!(
+            usage_price(&package),
+            ["First 1,000 units free", "Then $20.00 for each 10,000 units that are begun"]
+        );
+        assert_eq!(price_note(&package), "a month, then $20.00 for 10,000 units");
+        let matrix = model(
+            r#"{"model":"matrix","cells":[{"product":"payments","operation":"create","unit_price":"0.02"},
+                {"product":"payments","unit_price":"0.01"}],"otherwise":"0"}"#,
+        );
+        let expected = ["payments, create: $0.02 a unit", "payments, all else: $0.01 a unit", "Everything else: free"];
+        assert_eq!(usage_price(&matrix), expected);
+    }
+
+    #[test]
+    fn what_is_owed_at_the_least_and_what_is_taken_off_is_told() {
+        let plan: PlanTerms = serde_json::from_str(
+            r#"{"currency":"USD","products":[],"minimum_micros":5000000000,
+                "discounts":[{"name":"Launch offer","percent":"50.0","on":"base_fee","periods":3}],
+                "commitment":{"micros":10000000000,"discounts":[{"up_to_micros":10000000000,"percent":"5"},{"percent":"15"}]},
+                "meters":[{"product":"payments","meter":"paid","price":{"model":"percentage","unit_value":"0.01",
+                    "percent":"2.9","fixed":"0.30","cap":"500"}}]}"#,
+        )
+        .expect("terms");
+        assert_eq!(
+            usage_price(&plan),
+            [
+                "Units cost nothing",
+                "payments, paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month",
+                "At least $5,000.00 of usage a month",
+                "Launch offer: 50 % off the base fee in the first 3 months",
+                "You commit to $10,000.00 of usage a month, 5 % off to $10,000.00, 15 % off the rest",
+            ]
+        );
     }
 
     #[test]

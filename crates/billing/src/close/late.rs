@@ -67,8 +67,8 @@ pub(crate) fn shifted(used: &[Used], by: impl Iterator<Item = ((String, String),
 fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<NewInvoiceLine>, BillingError> {
     let when = when(late.period, &late.subscription.cycle.time_zone);
     let same = |charge: &Charge, other: &Charge| {
-        (charge.kind, &charge.product, &charge.operation, &charge.meter)
-            == (other.kind, &other.product, &other.operation, &other.meter)
+        (charge.kind, &charge.product, &charge.operation, &charge.meter, &charge.label)
+            == (other.kind, &other.product, &other.operation, &other.meter, &other.label)
     };
     // What is there no more is taken back whole.
     let nothing =
@@ -81,7 +81,7 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
         let amount = charge.amount.checked_add(Money::new(old.amount.currency, -old.amount.micros))?;
         let quantity = signed(charge.quantity).saturating_sub(signed(old.quantity));
         // An operation without late units is here where they moved its units along the price curve.
-        let is_unmoved = quantity == 0 || charge.kind == LineKind::IncludedCredit;
+        let is_unmoved = quantity == 0 || !matches!(charge.kind, LineKind::Usage | LineKind::Meter);
         if is_unmoved && amount.micros == 0 {
             continue;
         }
@@ -90,10 +90,11 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
                 && Some(&moved.operation_code) == charge.operation.as_ref()
                 && moved.units != 0
         });
-        let label = match (charge.kind, of) {
-            (LineKind::IncludedCredit, _) => "included credit".to_owned(),
-            (_, Some(of)) => of.label.clone(),
-            (_, None) => {
+        let label = match (charge.kind, of, &charge.label) {
+            (LineKind::IncludedCredit, ..) => "included credit".to_owned(),
+            (.., Some(label)) => label.clone(),
+            (_, Some(of), _) => of.label.clone(),
+            (_, None, _) => {
                 [charge.product.as_deref(), charge.operation.as_deref()].map(Option::unwrap_or_default).join(", ")
             }
         };

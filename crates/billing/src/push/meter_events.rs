@@ -38,7 +38,14 @@ impl Push<'_> {
                     };
                     self.event(invoice, line, product, place, &customer).await?;
                 }
-                LineKind::BaseFee | LineKind::Meter | LineKind::Adjustment => {
+                // Of these a plan that Stripe rates has the base fee only; the others come of other plans' late usage.
+                LineKind::BaseFee
+                | LineKind::Meter
+                | LineKind::Minimum
+                | LineKind::Discount
+                | LineKind::CommittedUse
+                | LineKind::Commitment
+                | LineKind::Adjustment => {
                     self.item(invoice, line, &customer, None).await?;
                 }
                 LineKind::IncludedCredit => {}

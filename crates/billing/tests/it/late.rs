@@ -25,13 +25,13 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("a timestamp")
 }
 
-fn event(id: &str, time: &str, operation: &str, units: u64) -> Outside {
+pub fn event(id: &str, time: &str, operation: &str, units: u64) -> Outside {
     let data = json!({"units": units, "product": "payments", "operation": operation});
     let event = json!({"specversion": "1.0", "type": TYPE, "source": "s", "id": id, "time": time, "data": data});
     read(&event).expect("an event")
 }
 
-async fn tell(shop: &Shop, partner: PartnerId, events: &[Outside], now: &str) -> Vec<Told> {
+pub async fn tell(shop: &Shop, partner: PartnerId, events: &[Outside], now: &str) -> Vec<Told> {
     let teller = Teller { token: TokenId(Uuid::from_u128(1)), is_partner: false };
     shop.store.take_in_outside(partner, teller, events, at(now)).await.expect("taken in")
 }

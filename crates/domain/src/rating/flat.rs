@@ -5,13 +5,5 @@ use crate::plan::PlanTerms;
 
 /// The fee's line; none where the plan has no fee.
 pub fn base_fee(terms: &PlanTerms) -> Option<Charge> {
-    (terms.base_fee_micros != 0).then(|| Charge {
-        kind: LineKind::BaseFee,
-        product: None,
-        operation: None,
-        meter: None,
-        quantity: 1,
-        free: 0,
-        amount: terms.base_fee(),
-    })
+    (terms.base_fee_micros != 0).then(|| Charge::new(LineKind::BaseFee, terms.base_fee()))
 }

@@ -1,6 +1,6 @@
-//! Meters besides units: each that the plan has a price for, on a price curve of its own.
+//! Meters besides units: each that the plan has a price for, by a price of its own.
 
-use super::{Charge, LineKind, MeterUsed};
+use super::{Charge, LineKind, MeterUsed, price::Price};
 use crate::{
     money::{Money, MoneyError},
     plan::PlanTerms,
@@ -12,19 +12,20 @@ use crate::{
 pub fn charges(terms: &PlanTerms, metered: &[MeterUsed]) -> Result<Vec<Charge>, MoneyError> {
     let mut charges = Vec::new();
     for priced in &terms.meters {
-        let of = metered.iter().filter(|used| (&used.product, &used.meter) == (&priced.product, &priced.meter));
-        let quantity = of.fold(0_u64, |sum, used| sum.saturating_add(used.quantity));
-        if quantity == 0 {
-            continue;
-        }
+        let of = || metered.iter().filter(|used| (&used.product, &used.meter) == (&priced.product, &priced.meter));
+        let quantity = of().fold(0_u64, |sum, used| sum.saturating_add(used.quantity));
+        let calls = of().fold(0_u64, |sum, used| sum.saturating_add(used.calls));
+        let cost = match &priced.price {
+            Price::Percentage(percentage) if quantity > 0 || calls > 0 => percentage.cost(quantity, calls)?,
+            _ if quantity == 0 => continue,
+            price => price.cost(quantity)?,
+        };
         charges.push(Charge {
-            kind: LineKind::Meter,
             product: Some(priced.product.clone()),
-            operation: None,
             meter: Some(priced.meter.clone()),
             quantity,
-            free: priced.price.free_units().min(quantity),
-            amount: Money::from_decimal_rounded(terms.currency, priced.price.cost(quantity)?)?,
+            free: priced.price.free_of(quantity),
+            ..Charge::new(LineKind::Meter, Money::from_decimal_rounded(terms.currency, cost)?)
         });
     }
     Ok(charges)

@@ -1,7 +1,17 @@
 //! The price of a unit: which model, with which figures.
 
-use super::{graduated, per_unit};
-use crate::{money::MoneyError, plan::Problem};
+use super::{
+    graduated,
+    matrix::{self, Cell},
+    package, per_unit,
+    percentage::Percentage,
+    proration::Share,
+    volume,
+};
+use crate::{
+    money::{Currency, Money, MoneyError},
+    plan::Problem,
+};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -23,9 +33,28 @@ pub enum Price {
     },
     /// Each step has its own price.
     Graduated { steps: Vec<Step> },
+    /// All units cost what the step costs that the last of them falls into.
+    Volume { steps: Vec<Step> },
+    /// `included` units are free, further ones cost `package_price` for each `size` of them that is begun.
+    Package {
+        #[serde(default)]
+        included: u64,
+        size: u64,
+        package_price: Decimal,
+    },
+    /// A share of what a meter adds up to; units have no such price.
+    Percentage(Percentage),
+    /// Each operation has its own price; meters have no such price.
+    Matrix {
+        #[serde(default)]
+        included: u64,
+        cells: Vec<Cell>,
+        /// What all other units cost.
+        otherwise: Decimal,
+    },
 }
 
-/// One step of a graduated price.
+/// One step of a graduated price or of a volume price.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
@@ -36,46 +65,72 @@ pub struct Step {
 }
 
 impl Price {
-    /// The exact cost of a whole period's `units`.
+    /// The exact cost of a whole period's `units`. Where operations differ in price it is that of an operation without one of its own.
     pub fn cost(&self, units: u64) -> Result<Decimal, MoneyError> {
         match self {
             Self::Free => Ok(Decimal::ZERO),
             Self::PerUnit { included, unit_price } => per_unit::cost(units, *included, *unit_price),
             Self::Graduated { steps } => graduated::cost(units, steps),
+            Self::Volume { steps } => volume::cost(units, steps),
+            Self::Package { included, size, package_price } => package::cost(units, *included, *size, *package_price),
+            Self::Percentage(percentage) => percentage.cost(units, 0),
+            Self::Matrix { included, otherwise, .. } => per_unit::cost(units, *included, *otherwise),
         }
     }
 
-    /// Units at the start of a period that cost nothing.
+    /// Units at the start of a period that cost nothing, however many follow.
     pub fn free_units(&self) -> u64 {
         match self {
             Self::Free => u64::MAX,
-            Self::PerUnit { included, .. } => *included,
-            Self::Graduated { steps } => match steps.first() {
-                Some(first) if first.unit_price.is_zero() => first.up_to.unwrap_or(u64::MAX),
-                _ => 0,
-            },
+            Self::PerUnit { included, .. } | Self::Package { included, .. } | Self::Matrix { included, .. } => {
+                *included
+            }
+            Self::Percentage(percentage) => percentage.included,
+            Self::Graduated { steps } => {
+                let free = steps.iter().take_while(|step| step.unit_price.is_zero());
+                free.last().map_or(0, |step| step.up_to.unwrap_or(u64::MAX))
+            }
+            Self::Volume { steps } if steps.iter().all(|step| step.unit_price.is_zero()) => u64::MAX,
+            Self::Volume { .. } => 0,
         }
     }
 
-    /// Replaces every count of units that belongs to a whole period, as included units and the ends of steps.
-    pub(super) fn cut_units(&mut self, cut: impl Fn(u64) -> u64) {
+    /// How many of a whole period's units cost nothing.
+    pub fn free_of(&self, units: u64) -> u64 {
+        match self {
+            Self::Volume { steps } if volume::unit_price(units, steps).is_zero() => units,
+            _ => self.free_units().min(units),
+        }
+    }
+
+    /// Cuts all that belongs to a whole period to a part of it: included units, the ends of steps, a cap.
+    pub(super) fn cut(&mut self, share: Share, currency: Currency) -> Result<(), MoneyError> {
         match self {
             Self::Free => {}
-            Self::PerUnit { included, .. } => *included = cut(*included),
-            Self::Graduated { steps } => {
-                steps.iter_mut().filter_map(|step| step.up_to.as_mut()).for_each(|end| *end = cut(*end))
+            Self::PerUnit { included, .. } | Self::Package { included, .. } | Self::Matrix { included, .. } => {
+                *included = share.of_units(*included);
+            }
+            Self::Graduated { steps } | Self::Volume { steps } => {
+                steps.iter_mut().filter_map(|step| step.up_to.as_mut()).for_each(|end| *end = share.of_units(*end));
+            }
+            Self::Percentage(percentage) => {
+                percentage.included = share.of_units(percentage.included);
+                if let Some(cap) = &mut percentage.cap {
+                    *cap = share.of_money(Money::from_decimal_exact(currency, *cap)?)?.to_decimal();
+                }
             }
         }
+        Ok(())
     }
 
     /// All that is wrong with the figures.
-    pub fn problems(&self) -> Vec<Problem> {
+    pub fn problems(&self, currency: Currency) -> Vec<Problem> {
         let mut problems = Vec::new();
         let mut check = |field: String, price: &Decimal| {
             if price.is_sign_negative() && !price.is_zero() {
                 problems.push(Problem::new(field, "A price is zero or more"));
             } else if *price > LARGEST_UNIT_PRICE {
-                problems.push(Problem::new(field, "A unit costs at most 1,000,000"));
+                problems.push(Problem::new(field, "A price is at most 1,000,000"));
             } else if price.scale() > 12 {
                 problems.push(Problem::new(field, "A price has at most twelve decimals"));
             }
@@ -83,11 +138,25 @@ impl Price {
         match self {
             Self::Free => {}
             Self::PerUnit { unit_price, .. } => check("price.unit_price".to_owned(), unit_price),
-            Self::Graduated { steps } => {
+            Self::Graduated { steps } | Self::Volume { steps } => {
                 for (index, step) in steps.iter().enumerate() {
                     check(format!("price.steps[{index}].unit_price"), &step.unit_price);
                 }
                 problems.extend(step_order_problems(steps));
+            }
+            Self::Package { size, package_price, .. } => {
+                check("price.package_price".to_owned(), package_price);
+                if *size == 0 {
+                    problems.push(Problem::new("price.size", "A package holds at least one unit"));
+                }
+            }
+            Self::Percentage(percentage) => problems.extend(percentage.problems(currency.decimals())),
+            Self::Matrix { cells, otherwise, .. } => {
+                check("price.otherwise".to_owned(), otherwise);
+                for (index, cell) in cells.iter().enumerate() {
+                    check(format!("price.cells[{index}].unit_price"), &cell.unit_price);
+                }
+                problems.extend(matrix::problems(cells));
             }
         }
         problems

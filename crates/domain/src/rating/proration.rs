@@ -3,8 +3,11 @@
 //! A plan that changes in the middle of a period closes the part before the change and begins another. Each part has the
 //! share `seconds of the part / seconds of the whole period` of the terms:
 //!
-//! - base fee and included credit, rounded once to the smallest coin, half away from zero;
-//! - included units and the end of every graduated step, those of meters too, rounded up to the next unit, in the partner's favour.
+//! - base fee, minimum, commitment with the ends of its steps, cap and included credit, rounded once to the smallest coin, half
+//!   away from zero;
+//! - included units and the end of every step of units, those of meters too, rounded up to the next unit, in the partner's favour.
+//!
+//! Prices stay as they are: of a unit, of a package, percentages.
 //!
 //! So nobody gains included units by changing the plan back and forth: parts on the same terms have together at most one
 //! unit for each part more than the whole period. The end of the whole period is local time, so a month with a clock
@@ -13,7 +16,7 @@
 //! $30.00 and 3,000 units for June, changed after ten of thirty days: $10.00 and 1,000 units, then $20.00 and 2,000.
 
 use crate::{
-    money::{Money, MoneyError},
+    money::{Currency, Money, MoneyError},
     period::Period,
     plan::PlanTerms,
 };
@@ -27,26 +30,39 @@ pub fn for_part(terms: &PlanTerms, part: Period, whole: Period) -> Result<PlanTe
         let share = Share { seconds: seconds(inside), of: seconds(whole).max(1) };
         prorated.base_fee_micros = share.of_money(terms.base_fee())?.micros;
         prorated.included_credit_micros = share.of_money(terms.included_credit())?.micros;
-        prorated.price.cut_units(|units| share.of_units(units));
-        prorated.meters.iter_mut().for_each(|meter| meter.price.cut_units(|units| share.of_units(units)));
+        prorated.minimum_micros = share.of_micros(terms.currency, terms.minimum_micros)?;
+        prorated.price.cut(share, terms.currency)?;
+        for meter in &mut prorated.meters {
+            meter.price.cut(share, terms.currency)?;
+        }
+        if let Some(commitment) = &mut prorated.commitment {
+            commitment.micros = share.of_micros(terms.currency, commitment.micros)?;
+            for end in commitment.discounts.iter_mut().filter_map(|step| step.up_to_micros.as_mut()) {
+                *end = share.of_micros(terms.currency, *end)?;
+            }
+        }
     }
     Ok(prorated)
 }
 
 /// How much of the period a part is.
 #[derive(Clone, Copy)]
-struct Share {
+pub(super) struct Share {
     seconds: u64,
     of: u64,
 }
 
 impl Share {
-    fn of_money(self, whole: Money) -> Result<Money, MoneyError> {
+    pub(super) fn of_money(self, whole: Money) -> Result<Money, MoneyError> {
         let part = whole.to_decimal().checked_mul(Decimal::from(self.seconds)).ok_or(MoneyError::TooLarge)?;
         Money::from_decimal_rounded(whole.currency, part / Decimal::from(self.of))
     }
 
-    fn of_units(self, whole: u64) -> u64 {
+    fn of_micros(self, currency: Currency, micros: i64) -> Result<i64, MoneyError> {
+        Ok(self.of_money(Money::new(currency, micros))?.micros)
+    }
+
+    pub(super) fn of_units(self, whole: u64) -> u64 {
         let part = (u128::from(whole) * u128::from(self.seconds)).div_ceil(u128::from(self.of));
         u64::try_from(part).unwrap_or(whole)
     }
@@ -59,10 +75,7 @@ fn seconds(period: Period) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{
-        money::Currency,
-        period::{Cycle, Interval},
-    };
+    use crate::period::{Cycle, Interval};
     use jiff::Timestamp;
     use proptest::prelude::*;
 

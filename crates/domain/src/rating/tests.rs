@@ -3,6 +3,7 @@
 use super::{price::Step, *};
 use crate::{money::Currency, plan::Collect};
 use proptest::prelude::*;
+use rust_decimal::Decimal;
 
 fn terms(price: price::Price) -> PlanTerms {
     PlanTerms {
@@ -14,6 +15,9 @@ fn terms(price: price::Price) -> PlanTerms {
         base_fee_micros: 0,
         price,
         meters: Vec::new(),
+        minimum_micros: 0,
+        discounts: Vec::new(),
+        commitment: None,
         included_credit_micros: 0,
         features: Vec::new(),
         opens_features: Vec::new(),
@@ -103,6 +107,7 @@ fn a_priced_meter_is_a_line_by_itself_and_credit_pays_for_it_too() {
         product: product.to_owned(),
         meter: meter.to_owned(),
         quantity,
+        calls: 1,
     };
     let priced =
         |meter: &str, price| crate::plan::MeterPrice { product: "payments".to_owned(), meter: meter.to_owned(), price };
@@ -169,4 +174,262 @@ fn prices_of_meters_that_could_not_be_billed_are_refused() {
             "meters[1].price.unit_price",
         ]
     );
+}
+
+/// The terms that this JSON is the rest of, in US dollars.
+fn written(rest: &str) -> PlanTerms {
+    let text = format!(r#"{{"currency":"USD","products":[{{"product":"payments"}}],{rest}}}"#);
+    let plan: PlanTerms = serde_json::from_str(&text).expect("terms");
+    assert_eq!(plan.problems(), []);
+    plan
+}
+
+/// Kinds and amounts.
+fn lines(plan: &PlanTerms, units: u64) -> Vec<(&'static str, String)> {
+    let rated = rate(plan, &[used("create", units)]).expect("rates");
+    let sum: i64 = rated.charges.iter().map(|charge| charge.amount.micros).sum();
+    assert_eq!(sum, rated.total.micros);
+    rated.charges.iter().map(|charge| (charge.kind.code(), charge.amount.to_string())).collect()
+}
+
+fn owned(lines: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    lines.iter().map(|(kind, amount)| (*kind, (*amount).to_owned())).collect()
+}
+
+#[test]
+fn base_fee_with_100_000_included_and_half_a_tenth_of_a_cent_above() {
+    let plan =
+        written(r#""base_fee_micros":99000000,"price":{"model":"per_unit","included":100000,"unit_price":"0.0005"}"#);
+    assert_eq!(total(&plan, &[used("create", 100_000)]), "$99.00");
+    // Nine units are 0.0045, ten are half a cent.
+    assert_eq!(total(&plan, &[used("create", 100_009)]), "$99.00");
+    assert_eq!(total(&plan, &[used("create", 100_010)]), "$99.01");
+    assert_eq!(total(&plan, &[used("create", 473_211)]), "$285.61");
+}
+
+#[test]
+fn a_minimum_of_5_000_is_made_up_to_and_never_passed_twice() {
+    let plan = written(r#""minimum_micros":5000000000,"price":{"model":"per_unit","unit_price":"0.005"}"#);
+    assert_eq!(lines(&plan, 246_912), owned(&[("usage", "$1,234.56"), ("minimum", "$3,765.44")]));
+    assert_eq!(lines(&plan, 0), owned(&[("minimum", "$5,000.00")]));
+    assert_eq!(lines(&plan, 1_000_000), owned(&[("usage", "$5,000.00")]));
+    assert_eq!(lines(&plan, 1_000_001), owned(&[("usage", "$5,000.01")]));
+}
+
+#[test]
+fn a_plan_from_the_17th_at_14_05_in_auckland_costs_its_seconds_of_the_month() {
+    // November 2026: thirty days of daylight saving time, 2,592,000 seconds.
+    let at = |text: &str| text.parse().expect("a timestamp");
+    let anchor = at("2026-11-01T00:00:00+13:00");
+    let interval = crate::period::Interval::Month;
+    let cycle = crate::period::Cycle { anchor, interval, time_zone: "Pacific/Auckland".to_owned() };
+    let change = at("2026-11-17T14:05:00+13:00");
+    let whole = cycle.period_at(change).expect("a period");
+    assert_eq!(
+        (change.as_second() - whole.start.as_second(), whole.end.as_second() - change.as_second()),
+        (1_433_100, 1_158_900)
+    );
+    let before =
+        written(r#""base_fee_micros":49000000,"price":{"model":"per_unit","included":100000,"unit_price":"0.005"}"#);
+    let after =
+        written(r#""base_fee_micros":499000000,"price":{"model":"per_unit","included":1000000,"unit_price":"0.002"}"#);
+    let bill = |terms: &PlanTerms, part: crate::period::Period, units| {
+        total(&proration::for_part(terms, part, whole).expect("fits"), &[used("create", units)])
+    };
+    // 49 x 1,433,100 / 2,592,000 = 27.0917..., and 55,290 units (55,289.35... rounded up) are included.
+    let first = crate::period::Period { end: change, ..whole };
+    assert_eq!(bill(&before, first, 55_290), "$27.09");
+    assert_eq!(bill(&before, first, 60_000), "$50.64");
+    // 499 x 1,158,900 / 2,592,000 = 223.1059..., and 447,107 units are included.
+    let second = crate::period::Period { start: change, ..whole };
+    assert_eq!(bill(&after, second, 447_107), "$223.11");
+    assert_eq!(bill(&after, second, 500_000), "$328.90");
+}
+
+#[test]
+fn a_volume_price_is_that_of_the_step_that_all_units_reach() {
+    let plan = written(
+        r#""price":{"model":"volume","steps":[{"up_to":100000,"unit_price":"0.01"},{"up_to":500000,"unit_price":"0.008"},
+            {"unit_price":"0.005"}]}"#,
+    );
+    assert_eq!(total(&plan, &[used("create", 100_000)]), "$1,000.00");
+    assert_eq!(total(&plan, &[used("create", 100_001)]), "$800.01");
+    assert_eq!(total(&plan, &[used("create", 650_000)]), "$3,250.00");
+    // Two operations reach the step together, and each pays its price.
+    let rated = rate(&plan, &[used("refund", 60_000), used("create", 60_000)]).expect("rates");
+    assert_eq!(
+        rated.charges.iter().map(|charge| charge.amount.to_string()).collect::<Vec<_>>(),
+        ["$480.00", "$480.00"]
+    );
+    let free = written(r#""price":{"model":"volume","steps":[{"up_to":10,"unit_price":"0"},{"unit_price":"1"}]}"#);
+    let charge = |units| rate(&free, &[used("create", units)]).expect("rates").charges.remove(0);
+    assert_eq!((charge(10).free, charge(11).free, charge(11).amount.to_string()), (10, 0, "$11.00".to_owned()));
+}
+
+#[test]
+fn a_package_that_is_begun_is_paid_whole_by_the_operation_that_begins_it() {
+    let plan = written(r#""price":{"model":"package","included":1000,"size":10000,"package_price":"20"}"#);
+    assert_eq!(total(&plan, &[used("create", 1_000)]), "$0.00");
+    assert_eq!(total(&plan, &[used("create", 1_001)]), "$20.00");
+    assert_eq!(total(&plan, &[used("create", 21_001)]), "$60.00");
+    let rated = rate(&plan, &[used("create", 10_999), used("refund", 3)]).expect("rates");
+    assert_eq!(rated.charges.iter().map(|charge| charge.amount.to_string()).collect::<Vec<_>>(), ["$20.00", "$20.00"]);
+}
+
+#[test]
+fn a_percentage_has_a_fixed_part_for_each_call_and_a_cap() {
+    let priced = |cap: &str| {
+        written(&format!(
+            r#""meters":[{{"product":"payments","meter":"paid","price":{{"model":"percentage","unit_value":"0.01",
+                "percent":"2.9","fixed":"0.30"{cap}}}}}]"#
+        ))
+    };
+    let bill = |plan: &PlanTerms, quantity, calls| {
+        let paid = MeterUsed { product: "payments".to_owned(), meter: "paid".to_owned(), quantity, calls };
+        rate_all(plan, &[], &[paid]).expect("rates").total.to_string()
+    };
+    assert_eq!(bill(&priced(""), 123_456, 40), "$47.80");
+    assert_eq!(bill(&priced(""), 0, 3), "$0.90");
+    assert_eq!(bill(&priced(""), 0, 0), "$0.00");
+    assert_eq!(bill(&priced(r#","cap":"40.00""#), 123_456, 40), "$40.00");
+}
+
+#[test]
+fn a_matrix_prices_an_operation_before_its_product_before_everything() {
+    let plan = written(
+        r#""price":{"model":"matrix","included":10,"otherwise":"0.001","cells":[
+            {"product":"payments","unit_price":"0.005"},{"product":"payments","operation":"create","unit_price":"0.02"}]}"#,
+    );
+    let other = Used { product: "reports".to_owned(), operation: "create".to_owned(), units: 1_000 };
+    let rated = rate(&plan, &[other, used("refund", 1_000), used("create", 1_010)]).expect("rates");
+    assert_eq!(
+        rated.charges.iter().map(|charge| (charge.free, charge.amount.to_string())).collect::<Vec<_>>(),
+        [(10, "$20.00".to_owned()), (0, "$5.00".to_owned()), (0, "$1.00".to_owned())]
+    );
+}
+
+#[test]
+fn the_steps_after_the_price_are_taken_in_their_order() {
+    let plan = written(
+        r#""base_fee_micros":100000000,"minimum_micros":1000000000,"included_credit_micros":50000000,
+            "price":{"model":"per_unit","unit_price":"1"},
+            "discounts":[{"name":"Launch","percent":"50","on":"base_fee"},{"name":"Friends","percent":"10"}],
+            "commitment":{"micros":950000000,"discounts":[{"up_to_micros":500000000,"percent":"2"},{"percent":"10"}]}"#,
+    );
+    assert_eq!(
+        lines(&plan, 400),
+        owned(&[
+            ("base_fee", "$100.00"),
+            ("usage", "$400.00"),
+            ("minimum", "$600.00"),
+            ("discount", "−$50.00"),
+            // Of the 50 that are left of the fee, and of the minimum.
+            ("discount", "−$5.00"),
+            ("discount", "−$100.00"),
+            // 2 % of 500 and 10 % of the other 400.
+            ("committed_use", "−$50.00"),
+            ("commitment", "$100.00"),
+            ("included_credit", "−$50.00"),
+        ])
+    );
+}
+
+#[test]
+fn a_committed_use_discount_is_graduated_and_a_promise_is_made_up_to() {
+    let plan = written(
+        r#""price":{"model":"per_unit","unit_price":"1"},"commitment":{"micros":10000000000,
+            "discounts":[{"up_to_micros":10000000000,"percent":"5"},{"percent":"15"}]}"#,
+    );
+    assert_eq!(lines(&plan, 30_000), owned(&[("usage", "$30,000.00"), ("committed_use", "−$3,500.00")]));
+    let expected = [("usage", "$8,000.00"), ("committed_use", "−$400.00"), ("commitment", "$2,400.00")];
+    assert_eq!(lines(&plan, 8_000), owned(&expected));
+}
+
+#[test]
+fn a_discount_for_the_first_periods_ends_with_them() {
+    let plan = written(
+        r#""base_fee_micros":10000000,"discounts":[{"name":"Launch","percent":"50","periods":2},{"name":"Ever","percent":"10"}]"#,
+    );
+    let fee = |number| total(&plan.in_period(number), &[]);
+    assert_eq!([fee(0), fee(1), fee(2), fee(900)], ["$4.50", "$4.50", "$9.00", "$9.00"]);
+}
+
+#[test]
+fn prices_and_rules_that_could_not_be_billed_are_refused_with_their_field() {
+    let wrong = |rest: &str| {
+        let text = format!(r#"{{"currency":"USD","products":[{{"product":"payments"}}],{rest}}}"#);
+        let plan: PlanTerms = serde_json::from_str(&text).expect("terms");
+        plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
+    };
+    let price = |model: &str| wrong(&format!(r#""price":{{"model":{model}}}"#));
+    assert_eq!(price(r#""volume","steps":[{"up_to":9,"unit_price":"1"}]"#), ["price.steps"]);
+    assert_eq!(price(r#""package","size":0,"package_price":"-1""#), ["price.package_price", "price.size"]);
+    assert_eq!(
+        price(
+            r#""matrix","otherwise":"-1","cells":[{"product":"payments","unit_price":"1"},{"product":"payments","unit_price":"2"},{"product":"x","unit_price":"1"}]"#
+        ),
+        ["price.otherwise", "price.cells[1]", "price.cells[2].product"]
+    );
+    assert_eq!(price(r#""matrix","otherwise":"0","cells":[]"#), ["price.cells"]);
+    assert_eq!(price(r#""percentage","unit_value":"0.01","percent":"3""#), ["price.model"]);
+    let meter = |model: &str| {
+        wrong(&format!(r#""meters":[{{"product":"payments","meter":"paid","price":{{"model":{model}}}}}]"#))
+    };
+    assert_eq!(
+        meter(r#""percentage","unit_value":"-1","percent":"101","fixed":"0.0000001","cap":"0.005""#),
+        ["percent", "unit_value", "fixed", "cap"].map(|field| format!("meters[0].price.{field}"))
+    );
+    let own_price = r#""matrix","otherwise":"0","cells":[{"product":"payments","unit_price":"1"}]"#;
+    assert_eq!(meter(own_price), ["meters[0].price.model"]);
+    assert_eq!(wrong(r#""minimum_micros":5"#), ["minimum"]);
+    assert_eq!(
+        wrong(
+            r#""discounts":[{"name":" ","percent":"-1","periods":0},{"name":"A","percent":"1"},{"name":"A","percent":"1"}]"#
+        ),
+        ["discounts[0].name", "discounts[0].percent", "discounts[0].periods", "discounts[2].name"]
+    );
+    assert_eq!(
+        wrong(
+            r#""commitment":{"micros":0,"discounts":[{"up_to_micros":20000,"percent":"1"},{"percent":"200"},{"up_to_micros":10000,"percent":"1"}]}"#
+        ),
+        [
+            "commitment.amount",
+            "commitment.discounts[1].up_to",
+            "commitment.discounts[1].percent",
+            "commitment.discounts[2].up_to",
+        ]
+    );
+    let by_stripe = r#""collect":"meter_events","minimum_micros":10000,"discounts":[{"name":"A","percent":"1"}],
+        "commitment":{"micros":10000},"price":{"model":"matrix","otherwise":"0","cells":[{"product":"payments","unit_price":"1"}]}"#;
+    assert_eq!(wrong(by_stripe), ["price.model", "minimum", "discounts", "commitment"]);
+}
+
+#[test]
+fn what_is_hidden_is_named_by_no_price() {
+    let mut plan = written(
+        r#""price":{"model":"matrix","otherwise":"0","cells":[{"product":"payments","unit_price":"1"}]},
+            "meters":[{"product":"payments","meter":"paid","price":{"model":"free"}}]"#,
+    );
+    plan.conceal(|product| product == "reports");
+    assert_eq!(serde_json::to_string(&plan).expect("written").matches("payments").count(), 3);
+    plan.conceal(|product| product == "payments");
+    assert!(!serde_json::to_string(&plan).expect("written").contains("payments"));
+}
+
+#[test]
+fn parts_of_a_period_have_their_part_of_minimum_commitment_and_cap() {
+    let plan = written(
+        r#""minimum_micros":300000000,"commitment":{"micros":90000000,"discounts":[{"up_to_micros":60000000,"percent":"1"},{"percent":"2"}]},
+            "meters":[{"product":"payments","meter":"paid","price":{"model":"percentage","included":100,"unit_value":"1","percent":"1","cap":"10"}}],
+            "price":{"model":"package","included":10,"size":7,"package_price":"1"}"#,
+    );
+    let at = |day: i64| jiff::Timestamp::from_second(day * 86_400).expect("in range");
+    let period = |from, to| crate::period::Period { start: at(from), end: at(to) };
+    let part = proration::for_part(&plan, period(0, 10), period(0, 30)).expect("fits");
+    assert_eq!(part.minimum_micros, 100_000_000);
+    let commitment = part.commitment.expect("there is one");
+    assert_eq!((commitment.micros, commitment.discounts[0].up_to_micros), (30_000_000, Some(20_000_000)));
+    assert_eq!(part.price, price::Price::Package { included: 4, size: 7, package_price: dec("1") });
+    let price::Price::Percentage(percentage) = &part.meters[0].price else { panic!("a percentage") };
+    assert_eq!((percentage.included, percentage.cap), (34, Some(dec("3.33"))));
 }

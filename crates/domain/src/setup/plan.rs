@@ -7,7 +7,11 @@ use crate::{
     plan::{Approval, Collect, Grant, MeterPrice, PlanTerms, Problem},
     policy::Admission,
     quota::Quota,
-    rating::price::Price,
+    rating::{
+        commitment::{Commitment, CommitmentStep},
+        discount::Discount,
+        price::Price,
+    },
 };
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -41,6 +45,14 @@ pub struct PlanSetup {
     /// What meters besides units cost.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub meters: Vec<MeterPrice>,
+    /// What a period's usage costs at the least, in the plan's currency.
+    #[serde(default)]
+    pub minimum: Decimal,
+    /// Promotions, in the order in which they are taken off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discounts: Vec<Discount>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<CommitmentSetup>,
     /// Taken off each period's usage charges, in the plan's currency.
     #[serde(default)]
     pub included_credit: Decimal,
@@ -55,6 +67,27 @@ pub struct PlanSetup {
     pub collect: Collect,
 }
 
+/// What whoever is on the plan promises to use in each period, and what they have off for it: see [`Commitment`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitmentSetup {
+    /// In the plan's currency.
+    pub amount: Decimal,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub discounts: Vec<CommitmentStepSetup>,
+}
+
+/// What a part of the usage charges has off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CommitmentStepSetup {
+    /// Where the part ends, in the plan's currency; the last has no end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub up_to: Option<Decimal>,
+    /// Of a hundred.
+    pub percent: Decimal,
+}
+
 impl PlanSetup {
     /// The terms, or the amounts that are none.
     pub fn terms(&self) -> Result<PlanTerms, Vec<Problem>> {
@@ -62,6 +95,14 @@ impl PlanSetup {
             Money::from_decimal_exact(self.currency, amount).map(|money| money.micros).map_err(|error| {
                 vec![Problem::new(field, format!("{amount} is not an amount of {}: {error}", self.currency))]
             })
+        };
+        let commitment = |own: &CommitmentSetup| {
+            let step = |(index, step): (usize, &CommitmentStepSetup)| {
+                let end = |end| micros(&format!("commitment.discounts[{index}].up_to"), end);
+                Ok(CommitmentStep { up_to_micros: step.up_to.map(end).transpose()?, percent: step.percent })
+            };
+            let discounts = own.discounts.iter().enumerate().map(step).collect::<Result<_, Vec<Problem>>>()?;
+            Ok::<_, Vec<Problem>>(Commitment { micros: micros("commitment.amount", own.amount)?, discounts })
         };
         Ok(PlanTerms {
             currency: self.currency,
@@ -72,6 +113,9 @@ impl PlanSetup {
             base_fee_micros: micros("base_fee", self.base_fee)?,
             price: self.price.clone(),
             meters: self.meters.clone(),
+            minimum_micros: micros("minimum", self.minimum)?,
+            discounts: self.discounts.clone(),
+            commitment: self.commitment.as_ref().map(commitment).transpose()?,
             included_credit_micros: micros("included_credit", self.included_credit)?,
             features: self.features.clone(),
             opens_features: self.opens_features.clone(),

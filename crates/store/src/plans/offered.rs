@@ -24,7 +24,7 @@ pub struct OfferedPlan {
 
 impl Store {
     /// The plans that anybody may choose, in the pricing page's order. The page is for everybody, so products that are
-    /// not public are left out of their terms.
+    /// not public are left out of their terms, and what is priced of them.
     pub async fn offered_plans(&self) -> Result<Vec<OfferedPlan>, StoreError> {
         let rows = sqlx::query(
             "select distinct on (p.position, p.code) p.id, p.code, p.name, p.summary, p.approval, v.id as version_id,
@@ -41,7 +41,7 @@ impl Store {
                 .await?;
         let mut plans = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         for plan in &mut plans {
-            plan.terms.products.retain(|grant| !hidden.contains(&grant.product));
+            plan.terms.conceal(|product| hidden.iter().any(|code| code == product));
         }
         Ok(plans)
     }

@@ -4,6 +4,8 @@ use crate::{Store, StoreError};
 use domain::{
     plan::{PlanTerms, Problem},
     policy::Policy,
+    rating::price::Price,
+    usage::MeterKind,
 };
 use sqlx::{PgConnection, Row as _, types::Json};
 use std::collections::HashMap;
@@ -53,12 +55,28 @@ async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Proble
             }
         }
     }
+    if let Price::Matrix { cells, .. } = &terms.price {
+        for (index, cell) in cells.iter().enumerate() {
+            let operations = there.get(&cell.product);
+            let Some(operation) =
+                cell.operation.as_ref().filter(|code| operations.is_some_and(|all| !all.contains(code)))
+            else {
+                continue;
+            };
+            let message = format!("{} has no operation {operation}", cell.product);
+            problems.push(Problem::new(format!("price.cells[{index}].operation"), message));
+        }
+    }
     for (index, price) in terms.meters.iter().enumerate() {
         let Some(policy) = policies.get(&price.product) else { continue };
-        if !policy.meters.contains_key(&price.meter) {
-            let message = format!("{} has no meter {}", price.product, price.meter);
-            problems.push(Problem::new(format!("meters[{index}].meter"), message));
-        }
+        let message = match policy.meters.get(&price.meter).map(|meter| meter.kind) {
+            None => format!("{} has no meter {}", price.product, price.meter),
+            Some(kind) if kind != MeterKind::Sum && matches!(price.price, Price::Percentage(_)) => {
+                format!("{} adds no amounts up; a percentage needs a meter of kind sum", price.meter)
+            }
+            Some(_) => continue,
+        };
+        problems.push(Problem::new(format!("meters[{index}].meter"), message));
     }
     Ok(problems)
 }

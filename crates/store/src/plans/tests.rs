@@ -11,8 +11,9 @@ use domain::{
     money::Currency,
     plan::{Approval, Collect, Grant, PlanTerms},
     product::Visibility,
-    rating::price::Price,
+    rating::{matrix::Cell, price::Price},
 };
+use rust_decimal::Decimal;
 
 pub(crate) fn terms() -> PlanTerms {
     PlanTerms {
@@ -24,6 +25,9 @@ pub(crate) fn terms() -> PlanTerms {
         base_fee_micros: 49_000_000,
         price: Price::PerUnit { included: 1000, unit_price: "0.005".parse().expect("a decimal") },
         meters: Vec::new(),
+        minimum_micros: 0,
+        discounts: Vec::new(),
+        commitment: None,
         included_credit_micros: 0,
         features: vec!["Support by e-mail".to_owned()],
         opens_features: Vec::new(),
@@ -79,6 +83,21 @@ async fn terms_that_cannot_be_sold_are_refused_with_their_field() {
         ("products[0].product", grant("nothing", None)),
         ("products[0].operations[1]", grant("payments", Some(vec!["create".to_owned(), "refund".to_owned()]))),
         ("base_fee", PlanTerms { base_fee_micros: -1, ..terms() }),
+        (
+            "price.cells[0].operation",
+            PlanTerms {
+                price: Price::Matrix {
+                    included: 0,
+                    cells: vec![Cell {
+                        product: "payments".to_owned(),
+                        operation: Some("refund".to_owned()),
+                        unit_price: Decimal::ONE,
+                    }],
+                    otherwise: Decimal::ZERO,
+                },
+                ..grant("payments", None)
+            },
+        ),
         ("limits[0].calls", PlanTerms { limits: vec![Limit { calls: 0, window: Window::Day }], ..terms() }),
     ];
     for (expected, terms) in cases {
@@ -111,7 +130,10 @@ async fn the_pricing_page_offers_the_newest_terms_of_open_plans_and_names_no_hid
         .await
         .expect("updated");
     store.archive_plan(archived, Actor::System, now()).await.expect("archived");
-    let dearer = PlanTerms { products, base_fee_micros: 99_000_000, ..terms() };
+    let cells =
+        ["open", "paid"].map(|code| Cell { product: code.to_owned(), operation: None, unit_price: Decimal::ONE });
+    let price = Price::Matrix { included: 0, cells: cells.to_vec(), otherwise: Decimal::ZERO };
+    let dearer = PlanTerms { products, base_fee_micros: 99_000_000, price, ..terms() };
     store.add_plan_version(pro, &dearer, Actor::System, now()).await.expect("added");
 
     let offered = store.offered_plans().await.expect("plans");
@@ -119,6 +141,7 @@ async fn the_pricing_page_offers_the_newest_terms_of_open_plans_and_names_no_hid
         offered.iter().map(|plan| (plan.name.as_str(), plan.version, plan.terms.base_fee_micros)).collect();
     assert_eq!(seen, [("Starter", 1, 49_000_000), ("Pro", 2, 99_000_000)]);
     assert_eq!(offered[1].terms.products.iter().map(|grant| grant.product.as_str()).collect::<Vec<_>>(), ["open"]);
+    assert!(!serde_json::to_string(&offered).expect("written").contains("paid"), "nor what is priced of it");
     assert_eq!(store.all_plans().await.expect("plans").len(), 4);
     assert!(store.find_plan_by_code("bespoke").await.expect("answered").expect("a plan").meta.private);
 }

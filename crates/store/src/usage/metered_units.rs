@@ -55,6 +55,7 @@ impl Store {
                     product: row.product_code,
                     meter: row.meter,
                     quantity: u64::try_from(quantity).unwrap_or(0),
+                    calls: row.events,
                 },
             }
         });

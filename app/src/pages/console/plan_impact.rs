@@ -1,0 +1,185 @@
+//! `/console/plans/{plan}/impact`: who is on the plan, and what the last billing period would have cost them by other terms: those that
+//! were typed (`?terms=`), or the newest version's.
+
+use crate::{
+    components::*,
+    drafts,
+    flash::flash,
+    frames::OperatorFrame,
+    page::{PageError, PageTitle, page},
+    pages::{
+        pricing::tier,
+        time_text::{local_zone, period_text},
+    },
+    viewer,
+};
+use billing::{Affected, After, Impact, MOST_RATED};
+use domain::{id::PlanId, money::Money, plan::PlanTerms, role::OperatorRole};
+use leptos::prelude::*;
+use leptos_router::hooks::{use_params_map, use_query_map};
+
+#[component]
+pub fn PlanImpactPage() -> impl IntoView {
+    let cx = viewer::operator();
+    let id = use_params_map().get_untracked().get("plan");
+    let draft = use_query_map().get_untracked().get("terms");
+    let problems = flash().problems;
+    page(async move {
+        let cx = cx?;
+        let id: PlanId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
+        let plan = cx.state.store.plan(id).await?;
+        let newest = plan.newest().map(|newest| newest.terms.clone()).ok_or(PageError::NotFound)?;
+        let terms: PlanTerms = match &draft {
+            Some(name) => kept(name).ok_or(PageError::NotFound)?,
+            None => newest,
+        };
+        let impact = billing::impact(&cx.state.store, id, &terms, cx.now).await.map_err(|error| {
+            tracing::error!(%error, "terms cannot be tried");
+            PageError::Unavailable
+        })?;
+        let back = format!("/console/plans/{id}");
+        let words = words(&terms);
+        let may_save = cx.viewer.role == OperatorRole::Admin;
+        let next = draft.filter(|_| may_save).map(|draft| publish(id, draft, &back));
+        let title = "What other terms would cost";
+        Ok(view! {
+            <PageTitle text=title/>
+            <OperatorFrame cx=cx path="/console/plans">
+                <Breadcrumbs trail=vec![Crumb::new("Plans", "/console/plans"), Crumb::new(plan.meta.name.clone(), back)] current=title/>
+                <PageHeader
+                    title=title
+                    description="Each partner's last billing period that is over, with what was used in it: by the terms that the partner has, and by these. Nobody has them yet by this, and no bill changes."
+                />
+                <ErrorSummary problems=problems/>
+                <Card title="The terms">{words}</Card>
+                <Partners impact=impact/>
+                {next}
+            </OperatorFrame>
+        })
+    })
+}
+
+/// Terms that were typed a while ago.
+pub fn kept(name: &str) -> Option<PlanTerms> {
+    serde_json::from_str(&drafts::find(name)?).ok()
+}
+
+fn words(terms: &PlanTerms) -> impl IntoView + use<> {
+    let price = format!("{} {}", tier::price(terms), tier::price_note(terms));
+    let rows = [("Price", vec![price]), ("Usage", tier::usage_price(terms)), ("Limits", tier::limits(terms))];
+    let quota = ("Quota", tier::quota(terms).into_iter().collect());
+    let rows = rows.into_iter().chain([quota]).filter(|(_, lines): &(_, Vec<String>)| !lines.is_empty());
+    let rows = rows.map(|(term, lines)| view! { <Description label=term>{lines.join("; ")}</Description> });
+    let rows = rows.collect_view();
+    view! { <DescriptionList>{rows}</DescriptionList> }
+}
+
+#[component]
+fn Partners(impact: Impact) -> impl IntoView {
+    if impact.partners.is_empty() {
+        return view! {
+            <Card>
+                <EmptyState title="Nobody is on this plan" text="A partner who chooses it gets the newest version." icon=IconName::Layers/>
+            </Card>
+        }
+        .into_any();
+    }
+    let (before, after, all) = (impact.before, impact.after, impact.partners_in_all);
+    let rest = all.saturating_sub(u64::from(MOST_RATED));
+    let rows = impact.partners.into_iter().map(row).collect_view();
+    let difference = difference(before, after);
+    view! {
+        <Card title="Partners on the plan" flush=true>
+            <DataTable
+                caption="What the last billing period would have cost"
+                caption_hidden=true
+                columns=vec![
+                    Column::text("Partner"),
+                    Column::numeric("Version"),
+                    Column::text("Period"),
+                    Column::numeric("Units"),
+                    Column::numeric("By its terms"),
+                    Column::numeric("By these"),
+                    Column::numeric("Difference"),
+                ]
+                stack=true
+                foot=move || view! {
+                    <tr>
+                        <Cell label="Partner" head=true>"All who can be compared"</Cell>
+                        <Cell numeric=true>{None::<String>}</Cell>
+                        <Cell>{None::<String>}</Cell>
+                        <Cell numeric=true>{None::<String>}</Cell>
+                        <Cell label="By its terms" numeric=true><MoneyText amount=before/></Cell>
+                        <Cell label="By these" numeric=true><MoneyText amount=after/></Cell>
+                        <Cell label="Difference" numeric=true>{difference.clone()}</Cell>
+                    </tr>
+                }
+            >
+                {rows}
+            </DataTable>
+            {(rest > 0).then(|| view! { <p class="invoice-note">{format!("{rest} more partners are on the plan and not in this list or its sums.")}</p> })}
+        </Card>
+    }
+    .into_any()
+}
+
+fn row(affected: Affected) -> impl IntoView {
+    let href = format!("/console/partners/{}", affected.partner);
+    let period = period_text(affected.period, &local_zone("UTC"));
+    let before = affected.before;
+    let (after, differs) = match affected.after {
+        After::Comparable(after) => (after.to_string(), difference(before, after)),
+        After::OtherCurrency(after) => (after.to_string(), "Another currency".to_owned()),
+        After::OtherInterval => ("—".to_owned(), "Another billing period".to_owned()),
+        After::TooLarge => ("—".to_owned(), "Too large".to_owned()),
+    };
+    view! {
+        <tr>
+            <Cell label="Partner" head=true><a href=href>{affected.name}</a></Cell>
+            <Cell label="Version" numeric=true>{affected.version}</Cell>
+            <Cell label="Period">{period}</Cell>
+            <Cell label="Units" numeric=true><Figure value=affected.units/></Cell>
+            <Cell label="By its terms" numeric=true><MoneyText amount=before/></Cell>
+            <Cell label="By these" numeric=true>{after}</Cell>
+            <Cell label="Difference" numeric=true>{differs}</Cell>
+        </tr>
+    }
+}
+
+/// `+$5.00`, `−$3.00` or `None`.
+fn difference(before: Money, after: Money) -> String {
+    let micros = after.micros.saturating_sub(before.micros);
+    let plus = if micros > 0 { "+" } else { "" };
+    match micros {
+        0 => "None".to_owned(),
+        _ => format!("{plus}{}", Money { micros, ..after }),
+    }
+}
+
+fn publish(plan: PlanId, draft: String, back: &str) -> impl IntoView + use<> {
+    let back = back.to_owned();
+    view! {
+        <Card title="Save" description="They become the plan's next version. Partners stay on theirs until you move them.">
+            <Form action="/do/console/plans/publish">
+                <input type="hidden" name="plan" value=plan.to_string()/>
+                <input type="hidden" name="terms" value=draft/>
+                <FormActions cancel=back><Button kind=ButtonKind::Primary>"Save as the next version"</Button></FormActions>
+            </Form>
+        </Card>
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::money::Currency;
+
+    #[test]
+    fn a_difference_has_its_sign() {
+        let of = |before, after| {
+            let money = |micros| Money::new(Currency::Usd, micros);
+            difference(money(before), money(after))
+        };
+        assert_eq!([of(0, 5_000_000), of(5_000_000, 2_000_000), of(7, 7)], ["+$5.00", "−$3.00", "None"]);
+    }
+}

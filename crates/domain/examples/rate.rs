@@ -1,0 +1,82 @@
+//! Rates plans for a judge (`end2end/rating-oracle`): a case is a line of JSON, an empty line asks for the answers so far.
+//!
+//! A case has a plan as the set-up file has it, the period's number since the plan began, the part of the period that is billed and
+//! the whole period (seconds since 1970), and what was used. An answer has the lines and their sum, or says that the plan is refused
+//! or that the amount is too large.
+
+use domain::{
+    period::Period,
+    rating::{self, MeterUsed, Rated, Used, proration},
+    setup::PlanSetup,
+};
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::io::{BufRead as _, Write as _};
+
+#[derive(Deserialize)]
+struct Case {
+    plan: Value,
+    number: u64,
+    part: [i64; 2],
+    whole: [i64; 2],
+    used: Vec<Used>,
+    metered: Vec<MeterUsed>,
+}
+
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let mut out = std::io::stdout().lock();
+    let mut answers = String::new();
+    for line in std::io::stdin().lock().lines() {
+        let line = line?;
+        if line.is_empty() {
+            out.write_all(answers.as_bytes())?;
+            out.flush()?;
+            answers.clear();
+            continue;
+        }
+        answers.push_str(&answer(serde_json::from_str(&line)?)?.to_string());
+        answers.push('\n');
+    }
+    Ok(())
+}
+
+fn answer(case: Case) -> Result<Value, Box<dyn std::error::Error>> {
+    let plan: PlanSetup = match serde_json::from_value(case.plan) {
+        Ok(plan) => plan,
+        Err(error) => return Ok(json!({ "refused": [error.to_string()] })),
+    };
+    let terms = match plan.terms() {
+        Ok(terms) => terms,
+        Err(problems) => return Ok(json!({ "refused": problems })),
+    };
+    let problems = terms.problems();
+    if !problems.is_empty() {
+        return Ok(json!({ "refused": problems }));
+    }
+    let period = |[start, end]: [i64; 2]| {
+        Ok::<_, jiff::Error>(Period { start: Timestamp::from_second(start)?, end: Timestamp::from_second(end)? })
+    };
+    let (part, whole) = (period(case.part)?, period(case.whole)?);
+    let rated = proration::for_part(&terms.in_period(case.number), part, whole)
+        .and_then(|terms| rating::rate_all(&terms, &case.used, &case.metered));
+    Ok(match rated {
+        Ok(rated) => written(&rated),
+        Err(error) => json!({ "error": error.to_string() }),
+    })
+}
+
+fn written(rated: &Rated) -> Value {
+    let line = |charge: &rating::Charge| {
+        json!([
+            charge.kind.code(),
+            charge.product,
+            charge.operation,
+            charge.meter,
+            charge.quantity,
+            charge.free,
+            charge.amount.micros
+        ])
+    };
+    json!({ "lines": rated.charges.iter().map(line).collect::<Vec<_>>(), "total": rated.total.micros })
+}

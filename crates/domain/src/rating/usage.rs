@@ -1,0 +1,62 @@
+//! Units: which of them are free, and what the others cost, a line for each operation.
+//!
+//! Units are put on the price curve in the order of (product, operation), and each operation pays what the curve rises by while
+//! its units are placed. A volume price and a matrix know no such curve.
+
+use super::{Charge, LineKind, Used, matrix, price::Price, volume};
+use crate::{
+    money::{Money, MoneyError},
+    plan::PlanTerms,
+};
+use rust_decimal::Decimal;
+
+/// What the units of one operation came to.
+pub(super) struct Placed {
+    pub free: u64,
+    /// Exact.
+    pub cost: Decimal,
+}
+
+pub(super) fn charges(terms: &PlanTerms, used: &[Used]) -> Result<Vec<Charge>, MoneyError> {
+    let lines = merged(used);
+    let placed = match &terms.price {
+        Price::Volume { steps } => volume::place(&lines, steps)?,
+        Price::Matrix { included, cells, otherwise } => matrix::place(&lines, *included, cells, *otherwise)?,
+        curve => along(curve, &lines)?,
+    };
+    let charge = |(line, placed): (Used, Placed)| {
+        Ok(Charge {
+            product: Some(line.product),
+            operation: Some(line.operation),
+            quantity: line.units,
+            free: placed.free,
+            ..Charge::new(LineKind::Usage, Money::from_decimal_rounded(terms.currency, placed.cost)?)
+        })
+    };
+    lines.into_iter().zip(placed).map(charge).collect()
+}
+
+fn along(curve: &Price, lines: &[Used]) -> Result<Vec<Placed>, MoneyError> {
+    let mut before = 0_u64;
+    let mut placed = Vec::with_capacity(lines.len());
+    for line in lines {
+        let after = before.checked_add(line.units).ok_or(MoneyError::TooLarge)?;
+        let cost = curve.cost(after)?.checked_sub(curve.cost(before)?).ok_or(MoneyError::TooLarge)?;
+        placed.push(Placed { free: curve.free_units().saturating_sub(before).min(line.units), cost });
+        before = after;
+    }
+    Ok(placed)
+}
+
+fn merged(used: &[Used]) -> Vec<Used> {
+    let mut sorted: Vec<Used> = used.iter().filter(|line| line.units > 0).cloned().collect();
+    sorted.sort_by(|a, b| (&a.product, &a.operation).cmp(&(&b.product, &b.operation)));
+    sorted.dedup_by(|next, kept| {
+        let same = next.product == kept.product && next.operation == kept.operation;
+        if same {
+            kept.units = kept.units.saturating_add(next.units);
+        }
+        same
+    });
+    sorted
+}

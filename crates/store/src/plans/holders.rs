@@ -1,0 +1,60 @@
+//! Who is on a plan, and in which version.
+
+use super::PlanVersion;
+use crate::{Store, StoreError, row::ReadRow as _};
+use domain::{
+    id::{PartnerId, PlanId, PlanVersionId},
+    period::Cycle,
+};
+use jiff::Timestamp;
+use sqlx::Row as _;
+
+/// A partner whose active subscription is some version of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlanHolder {
+    pub partner: PartnerId,
+    pub name: String,
+    pub version: PlanVersion,
+    /// Its billing periods.
+    pub cycle: Cycle,
+    /// Since when the partner has the plan, in any version.
+    pub since: Timestamp,
+}
+
+impl Store {
+    /// The partners on a plan, by name: so many of them, and how many there are in all.
+    pub async fn all_partners_on_plan(&self, plan: PlanId, at_most: u32) -> Result<(Vec<PlanHolder>, u64), StoreError> {
+        let versions = self.plan(plan).await?.versions;
+        let rows = sqlx::query(
+            "select s.partner_id, p.name, s.plan_version_id, s.anchor, s.time_zone, count(*) over () as holders,
+                 plan_since(s.partner_id, s.plan_version_id) as since
+             from subscriptions s
+             join plan_versions v on v.id = s.plan_version_id
+             join partners p on p.id = s.partner_id
+             where v.plan_id = $1 and s.status = 'active' order by lower(p.name), p.id limit $2",
+        )
+        .bind(plan.0)
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        let all = rows.first().map(|row| row.count("holders")).transpose()?.unwrap_or_default();
+        let mut holders = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let version = PlanVersionId(row.try_get("plan_version_id")?);
+            // A version that was added since the versions were read: the next look has it.
+            let Some(version) = versions.iter().find(|known| known.id == version).cloned() else { continue };
+            holders.push(PlanHolder {
+                partner: PartnerId(row.try_get("partner_id")?),
+                name: row.try_get("name")?,
+                cycle: Cycle {
+                    anchor: row.at("anchor")?,
+                    interval: version.terms.interval,
+                    time_zone: row.try_get("time_zone")?,
+                },
+                since: row.at("since")?,
+                version,
+            });
+        }
+        Ok((holders, all))
+    }
+}
