@@ -82,7 +82,13 @@ fn the_json_schema_has_the_fields_of_the_file() {
     written["products"]["payments"]["secrets"] = json!({"identity-signing": "env:KEY"});
     let plans = written["plans"].as_object_mut().expect("plans");
     let meter = json!({"product": "payments", "meter": "tokens", "price": {"model": "free"}});
-    plans.values_mut().for_each(|plan| plan["meters"] = json!([meter]));
+    let discount = json!({"name": "Launch offer", "percent": "20", "on": "usage", "periods": 3});
+    let commitment = json!({"amount": "10000", "discounts": [{"up_to": "10000", "percent": "5"}, {"percent": "15"}]});
+    for plan in plans.values_mut() {
+        plan["meters"] = json!([meter]);
+        plan["discounts"] = json!([discount]);
+        plan["commitment"] = commitment.clone();
+    }
     let (first, prices): (Vec<Value>, Vec<Value>) =
         plans.values().map(|plan| (plan.clone(), plan["price"].clone())).unzip();
     let fields = |value: &Value| {
@@ -103,10 +109,16 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&first[0]["meters"][0], &plan["meters"]["items"]["properties"]),
         (&first[0]["limits"][0], &schema["$defs"]["limit"]["properties"]),
         (&first[0]["quota"], &plan["quota"]["properties"]),
+        (&first[0]["discounts"][0], &plan["discounts"]["items"]["properties"]),
+        (&first[0]["commitment"], &plan["commitment"]["properties"]),
+        (
+            &first[0]["commitment"]["discounts"][0],
+            &plan["commitment"]["properties"]["discounts"]["items"]["properties"],
+        ),
         (&prices[0], &plan["price"]["oneOf"][0]["properties"]),
         (&prices[1], &plan["price"]["oneOf"][1]["properties"]),
         (&prices[2], &plan["price"]["oneOf"][2]["properties"]),
-        (&prices[2]["steps"][0], &plan["price"]["oneOf"][2]["properties"]["steps"]["items"]["properties"]),
+        (&prices[2]["steps"][0], &schema["$defs"]["steps"]["items"]["properties"]),
         (partner, of_partner),
         (&partner["members"][0], &of_partner["members"]["items"]["properties"]),
         (app, of_app),
