@@ -1,6 +1,7 @@
 //! Corrections as the partner reads them: on the page of its usage, and of a call.
 
 use crate::{components::*, pages::time_text::local_date};
+use billing::BilledOn;
 use domain::{correction::State, money::group_thousands};
 use jiff::tz::TimeZone;
 use leptos::prelude::*;
@@ -36,11 +37,12 @@ fn correction_text(correction: &Correction, zone: &TimeZone) -> String {
         count => format!("{sign}{} units", group_thousands(count)),
     };
     let reason = correction.new.reason.trim().trim_end_matches('.');
-    let is_closed = dry_run.as_ref().is_some_and(|run| run.bills.iter().any(|bill| bill.is_closed));
-    let place = match (is_closed, dry_run.is_some_and(|run| run.has_final_invoice)) {
-        (true, true) => " A closed invoice stands; the difference is on a final one.",
-        (true, false) => " A closed invoice stands; the difference is on the next one.",
-        (false, _) => "",
+    let on: Vec<BilledOn> = dry_run.iter().flat_map(|run| run.bills.iter().map(|bill| run.billed_on(bill))).collect();
+    let place = match (on.contains(&BilledOn::Final), on.contains(&BilledOn::Next)) {
+        (true, true) => " Closed invoices stand; the differences are on the next one and on a final one, by currency.",
+        (true, false) => " A closed invoice stands; the difference is on a final one.",
+        (false, true) => " A closed invoice stands; the difference is on the next one.",
+        (false, false) => "",
     };
     let undone = match &correction.ended {
         Some((person, why)) => {

@@ -5,7 +5,7 @@ use crate::{
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     pages::{
-        invoices::{InvoiceState, number},
+        invoices::{EARLIER, InvoiceState, number},
         time_text::{local_date, local_zone, period_text},
     },
     viewer,
@@ -25,10 +25,13 @@ pub fn InvoicePage() -> impl IntoView {
         let (invoice, lines) = cx.state.store.invoice(cx.viewer.partner, id).await?;
         let title = format!("Invoice {}", number(&invoice));
         let csv = format!("/invoices/{id}/lines.csv");
-        let mut range = ParamsMap::new();
-        range.insert("from", invoice.period.start.to_string());
-        range.insert("to", invoice.period.end.to_string());
-        let usage = format!("/usage{}", range.to_query_string());
+        // What a final one bills is of periods before its own.
+        let usage = (!invoice.is_final).then(|| {
+            let mut range = ParamsMap::new();
+            range.insert("from", invoice.period.start.to_string());
+            range.insert("to", invoice.period.end.to_string());
+            format!("/usage{}", range.to_query_string())
+        });
         let status = invoice.status;
         let from = cx.state.settings.provider_name.clone();
         Ok(view! {
@@ -36,7 +39,7 @@ pub fn InvoicePage() -> impl IntoView {
             <MemberFrame cx=cx path="/invoices">
                 <Breadcrumbs trail=vec![Crumb::new("Invoices", "/invoices")] current=number(&invoice)/>
                 <PageHeader title=title beside=move || view! { <InvoiceState status=status/> }>
-                    <ButtonLink href=usage icon=IconName::Chart>"Usage of this period"</ButtonLink>
+                    {usage.map(|href| view! { <ButtonLink href=href icon=IconName::Chart>"Usage of this period"</ButtonLink> })}
                     <ButtonLink href=csv icon=IconName::Download>"Download CSV"</ButtonLink>
                 </PageHeader>
                 <InvoiceSheet from=from invoice=invoice lines=lines links=true/>
@@ -57,7 +60,10 @@ pub fn InvoiceSheet(
     links: bool,
 ) -> impl IntoView {
     let zone = local_zone(&invoice.time_zone);
-    let period = format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone);
+    let period = match invoice.is_final {
+        true => EARLIER.to_owned(),
+        false => format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone),
+    };
     let made = local_date(invoice.created_at, &zone);
     let number = number(&invoice);
     let label = format!("Invoice {number}");

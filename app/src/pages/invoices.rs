@@ -7,6 +7,7 @@ use crate::{
     pages::time_text::{local_date, local_zone, period_days},
     viewer,
 };
+use jiff::tz::TimeZone;
 use leptos::prelude::*;
 use store::invoices::{Invoice, InvoiceStatus};
 
@@ -58,7 +59,7 @@ pub fn InvoicesPage() -> impl IntoView {
 fn row(invoice: Invoice) -> impl IntoView {
     let zone = local_zone(&invoice.time_zone);
     let href = format!("/invoices/{}", invoice.id);
-    let period = period_days(invoice.period, &zone);
+    let period = period(&invoice, &zone);
     let made = local_date(invoice.created_at, &zone);
     let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
     view! {
@@ -70,6 +71,14 @@ fn row(invoice: Invoice) -> impl IntoView {
             <Cell label="Total" numeric=true><MoneyText amount=total/></Cell>
         </tr>
     }
+}
+
+/// In place of the period of a final invoice, whose lines say of which earlier one they are.
+pub const EARLIER: &str = "For earlier periods";
+
+/// `21 Nov to 21 Dec 2026`: what the invoice is for.
+pub fn period(invoice: &Invoice, zone: &TimeZone) -> String {
+    if invoice.is_final { EARLIER.to_owned() } else { period_days(invoice.period, zone) }
 }
 
 /// `TP-000042`
@@ -88,4 +97,43 @@ pub fn InvoiceState(status: InvoiceStatus) -> impl IntoView {
         InvoiceStatus::Void => ("Void", Tone::Neutral),
     };
     view! { <Badge text=text tone=tone/> }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{
+        id::{InvoiceId, PartnerId, PlanVersionId, SubscriptionId},
+        money::{Currency, Money},
+        period::Period,
+        plan::Collect,
+    };
+    use uuid::Uuid;
+
+    #[test]
+    fn a_final_invoice_names_no_period_of_its_own() -> Result<(), jiff::Error> {
+        let period_of = Period { start: "2026-11-21T00:00:00Z".parse()?, end: "2026-12-21T00:00:00Z".parse()? };
+        let mut invoice = Invoice {
+            id: InvoiceId(Uuid::nil()),
+            partner: PartnerId(Uuid::nil()),
+            partner_name: String::new(),
+            number: 1,
+            subscription: SubscriptionId(Uuid::nil()),
+            plan_version: PlanVersionId(Uuid::nil()),
+            plan_name: String::new(),
+            period: period_of,
+            time_zone: "UTC".to_owned(),
+            total: Money::zero(Currency::Usd),
+            status: InvoiceStatus::Open,
+            collect: Collect::InvoiceItems,
+            push_problem: None,
+            counting: Vec::new(),
+            is_final: false,
+            created_at: period_of.end,
+        };
+        assert_eq!(period(&invoice, &TimeZone::UTC), "21 Nov to 21 Dec 2026");
+        invoice.is_final = true;
+        assert_eq!(period(&invoice, &TimeZone::UTC), "For earlier periods");
+        Ok(())
+    }
 }

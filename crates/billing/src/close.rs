@@ -9,7 +9,7 @@ mod metered;
 mod stranded;
 
 pub(crate) use late::shifted;
-pub(crate) use metered::metered;
+pub(crate) use metered::{billed_meters, metered};
 
 use crate::BillingError;
 use domain::{
@@ -21,6 +21,7 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use store::{
     Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store,
+    outside::ToldMark,
     reconcile::{Compared, Finding},
     usage::UsedUnits,
 };
@@ -44,8 +45,8 @@ pub struct ClosingReport {
     pub waiting: u32,
     /// Of those, the ones that wait because two places that count usage do not say the same.
     pub doubtful: Vec<(PartnerId, Finding)>,
-    /// Partners whose stretch could not be closed; the others were.
-    pub problems: Vec<(PartnerId, BillingError)>,
+    /// Partners whose stretch could not be closed; the others were. `None` where it is not one partner's.
+    pub problems: Vec<(Option<PartnerId>, BillingError)>,
 }
 
 /// A stretch and the whole period that it is part of.
@@ -62,10 +63,14 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
         let partner = subscription.partner;
         if let Err(error) = close_stretches(store, subscription, closing, now, &mut report).await {
             tracing::error!(%partner, %error, "a billing period could not be closed");
-            report.problems.push((partner, error));
+            report.problems.push((Some(partner), error));
         }
     }
-    stranded::bill(store, now, &mut report).await?;
+    // Of what is closed by now the caller is told all the same.
+    if let Err(error) = stranded::bill(store, now, &mut report).await {
+        tracing::error!(%error, "final invoices could not be made");
+        report.problems.push((None, error));
+    }
     Ok(report)
 }
 
@@ -102,7 +107,7 @@ async fn close_stretches(
                 break;
             }
         }
-        let mark = store.outside_mark(subscription.partner).await?;
+        let mark = mark(store, &subscription, stretch.part).await?;
         let made = (invoice(store, &subscription, stretch).await?, mark);
         match store.close_billing_period(subscription.partner, subscription.id, stretch.part, made, now).await? {
             Closed::Invoiced(id) => {
@@ -120,6 +125,16 @@ async fn close_stretches(
         subscription.billed_until = stretch.part.end;
     }
     Ok(())
+}
+
+/// How far the usage of the stretch is, before it is read.
+async fn mark(store: &Store, subscription: &OpenSubscription, part: Period) -> Result<ToldMark, BillingError> {
+    let mark = store.outside_mark(subscription.partner).await?;
+    // Units tell by themselves whether some came meanwhile.
+    if subscription.terms.meters.is_empty() {
+        return Ok(mark);
+    }
+    Ok(ToldMark { metered: Some(store.metered_calls(subscription.partner, part).await?), ..mark })
 }
 
 /// The first stretch that is not billed; `None` where the subscription is billed to its end.
@@ -167,7 +182,14 @@ async fn invoice(
         let of_meter = metered.iter().find(|line| {
             Some(&line.used.product) == charge.product.as_ref() && Some(&line.used.meter) == charge.meter.as_ref()
         });
+        let calls = || {
+            let of = of_meters.iter().filter(|used| {
+                Some(&used.product) == charge.product.as_ref() && Some(&used.meter) == charge.meter.as_ref()
+            });
+            of.fold(0_u64, |sum, used| sum.saturating_add(used.calls))
+        };
         NewInvoiceLine {
+            calls: (charge.kind == LineKind::Meter).then(calls),
             kind: charge.kind,
             product: of.and_then(|line| line.product).or(of_meter.and_then(|line| line.product)),
             operation: of.and_then(|line| line.operation),

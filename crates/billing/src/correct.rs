@@ -6,13 +6,13 @@
 
 use crate::{
     BillingError,
-    close::{Stretch, metered, next_stretch, rate, shifted},
+    close::{Stretch, billed_meters, metered, next_stretch, rate, shifted},
 };
 use domain::{
     correction::NewCorrection,
     id::{CorrectionId, PartnerId, PlanVersionId, SubscriptionId},
     key_text::Environment,
-    money::Money,
+    money::{Currency, Money},
     period::Period,
     rating::Used,
 };
@@ -47,6 +47,9 @@ pub struct DryRun {
     /// invoice would have it.
     #[serde(default)]
     pub has_final_invoice: bool,
+    /// The currencies in which it is. Dry runs from before this was kept have none.
+    #[serde(default)]
+    pub final_in: Vec<Currency>,
     pub tried_at: Timestamp,
 }
 
@@ -63,6 +66,30 @@ pub struct Bill {
     /// Of an open period: so far.
     pub before: Money,
     pub after: Money,
+}
+
+/// Where a bill's difference is to be found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BilledOn {
+    /// The period is open.
+    ItsOwn,
+    Next,
+    /// Nothing else follows in that currency.
+    Final,
+}
+
+impl DryRun {
+    pub fn billed_on(&self, bill: &Bill) -> BilledOn {
+        let is_final = match self.final_in.as_slice() {
+            [] => self.has_final_invoice,
+            some => some.contains(&bill.before.currency),
+        };
+        match (bill.is_closed, is_final) {
+            (false, _) => BilledOn::ItsOwn,
+            (true, false) => BilledOn::Next,
+            (true, true) => BilledOn::Final,
+        }
+    }
 }
 
 type Codes = (String, String);
@@ -165,9 +192,11 @@ async fn dry_run(store: &Store, partner: PartnerId, effect: &Effect, now: Timest
     bills.extend(open);
     bills.sort_by_key(|bill| (bill.period.start, bill.period.end));
     let units = sum(|hit| hit.delta.units);
-    let mut has_final_invoice = false;
-    for bill in bills.iter().filter(|bill| bill.is_closed) {
-        has_final_invoice |= !store.has_next_invoice(partner, bill.before.currency).await?;
+    let mut final_in = Vec::new();
+    for currency in bills.iter().filter(|bill| bill.is_closed).map(|bill| bill.before.currency) {
+        if !final_in.contains(&currency) && !store.has_next_invoice(partner, currency).await? {
+            final_in.push(currency);
+        }
     }
     Ok(DryRun {
         events: effect.hits.len() as u64,
@@ -179,7 +208,8 @@ async fn dry_run(store: &Store, partner: PartnerId, effect: &Effect, now: Timest
         credit_back: back(|hit| hit.delta.credits),
         unbilled_units: units.saturating_sub(bills.iter().map(|bill| bill.units).sum()),
         bills,
-        has_final_invoice,
+        has_final_invoice: !final_in.is_empty(),
+        final_in,
         tried_at: now,
     })
 }
@@ -203,8 +233,7 @@ async fn closed_bills(store: &Store, partner: PartnerId, effect: &Effect) -> Res
             (codes, moved.billed.saturating_add(moved.waiting))
         });
         let used = shifted(&used, adjusted);
-        let meters = metered(store, &standing.subscription, standing.period, standing.period.end).await?;
-        let meters: Vec<_> = meters.into_iter().map(|line| line.used).collect();
+        let meters = billed_meters(store, &standing.subscription, standing.period).await?;
         bills.push(Bill {
             subscription,
             plan_version: standing.subscription.plan_version,

@@ -18,7 +18,8 @@ mod webhooks;
 
 pub use close::{Closing, ClosingReport, close_due_periods};
 pub use correct::{
-    Bill, DryRun, apply_correction, approve_correction, draft_correction, read_hash, try_correction, write_hash,
+    Bill, BilledOn, DryRun, apply_correction, approve_correction, draft_correction, read_hash, try_correction,
+    write_hash,
 };
 pub use error::BillingError;
 pub use impact::{Affected, After, Impact, MOST_RATED, impact};

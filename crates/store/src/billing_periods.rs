@@ -7,7 +7,7 @@ use crate::{
     ledger::{self, LedgerAccount},
     outside::{self, ToldMark},
     row::{ReadRow as _, unreadable},
-    usage::units_stored,
+    usage::{metered_calls, units_stored},
 };
 use domain::{
     id::{InvoiceId, PartnerId, PlanVersionId, SubscriptionId},
@@ -187,7 +187,11 @@ impl Store {
         // A gateway that was forgotten may have handed calls over since the invoice's usage was read; what it hands over from here on is
         // late.
         let stored = units_stored(&mut tx, partner, period, Environment::Live).await?;
-        if stored != billed_units(invoice.as_ref()) {
+        let measured = match outside.metered {
+            Some(before) => before == metered_calls(&mut tx, partner, period).await?,
+            None => true,
+        };
+        if stored != billed_units(invoice.as_ref()) || !measured {
             tx.rollback().await?;
             return Ok(Closed::Changed);
         }

@@ -54,6 +54,8 @@ pub struct Ingested {
     pub events: u64,
     /// Records that the spool counted between the two positions and that were not handed over: a gap, to be looked into.
     pub missing: u64,
+    /// Calls that measured on meters what no invoice will have: the bill of their period was made.
+    pub late_meters: u64,
 }
 
 /// Why a batch was not taken in.
@@ -245,8 +247,9 @@ impl Batch<'_> {
             tx.rollback().await?;
             return Err(IngestError::Moved { stands_at });
         }
+        let mut late = late::LateCalls::default();
         if !events.is_empty() {
-            let late = late::LateCalls::find(&mut tx, events, now).await?;
+            late = late::LateCalls::find(&mut tx, events, now).await?;
             days::enter(&mut tx).await?;
             let spending = Spending::of(events.iter().map(|(_, event)| event));
             spending.open(&mut tx, node).await?;
@@ -262,7 +265,11 @@ impl Batch<'_> {
         move_position(&mut tx, node, lane, to, now).await?;
         tx.commit().await?;
         let taken = events.len() as u64;
-        Ok(Ingested { events: taken, missing: to.sequence.saturating_sub(from.sequence).saturating_sub(taken) })
+        Ok(Ingested {
+            events: taken,
+            missing: to.sequence.saturating_sub(from.sequence).saturating_sub(taken),
+            late_meters: late.unbilled_meters(),
+        })
     }
 }
 

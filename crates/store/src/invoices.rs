@@ -113,6 +113,8 @@ pub struct NewInvoiceLine {
     pub operation: Option<OperationId>,
     /// The code of the meter that it is for, which is compared later with what was measured.
     pub meter: Option<String>,
+    /// How many calls it counts, for meters.
+    pub calls: Option<u64>,
     pub description: String,
     /// Below zero where an adjustment takes units back.
     pub quantity: i64,
@@ -315,8 +317,8 @@ pub(crate) async fn insert(
     for (position, line) in (0_i32..).zip(&invoice.lines) {
         sqlx::query(
             "insert into invoice_lines (partner_id, invoice_id, position, kind, product_id, operation_id, description,
-                 quantity, free, amount_micros, meter)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+                 quantity, free, amount_micros, meter, calls)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
         )
         .bind(partner.0)
         .bind(id.0)
@@ -329,6 +331,7 @@ pub(crate) async fn insert(
         .bind(i64::try_from(line.free).unwrap_or(i64::MAX))
         .bind(line.amount.micros)
         .bind(&line.meter)
+        .bind(line.calls.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX)))
         .execute(&mut **tx)
         .await?;
     }

@@ -66,6 +66,8 @@ pub struct ToldMark {
     pub accepted: u64,
     /// Corrections and reverts that were ever carried out.
     pub corrected: u64,
+    /// What [`Store::metered_calls`] said of the range, where its meters are billed. No mark that is kept has it.
+    pub metered: Option<u64>,
 }
 
 /// A stretch that is closed.
@@ -197,7 +199,7 @@ pub(crate) async fn share(tx: &mut Transaction<'_, Postgres>, partners: &[Uuid])
 }
 
 fn mark(row: &sqlx::postgres::PgRow) -> Result<ToldMark, sqlx::Error> {
-    Ok(ToldMark { accepted: row.count("accepted")?, corrected: row.count("corrected")? })
+    Ok(ToldMark { accepted: row.count("accepted")?, corrected: row.count("corrected")?, metered: None })
 }
 
 /// Whether one of the events from that number on counts in the range's bill. Others may come without end.

@@ -277,9 +277,11 @@ pub(crate) fn check_zone(name: &str) -> Result<(), StoreError> {
     zone(name).map(drop).map_err(|error| StoreError::invalid("time_zone", format!("{error}")))
 }
 
-/// The partner, held until the transaction ends: what guards something about all of its rows takes this first.
+/// The partner, held until the transaction ends: what guards something about all of its rows takes this first. It keeps nobody from
+/// writing rows that are the partner's: whoever takes usage in has some locked already, which we may need next.
 pub(crate) async fn lock(tx: &mut PgConnection, partner: PartnerId) -> Result<Partner, StoreError> {
-    let row = sqlx::query("select * from partners where id = $1 for update").bind(partner.0).fetch_one(tx).await?;
+    let row =
+        sqlx::query("select * from partners where id = $1 for no key update").bind(partner.0).fetch_one(tx).await?;
     Ok(read(&row)?)
 }
 

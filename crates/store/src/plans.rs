@@ -2,7 +2,7 @@
 
 mod holders;
 mod offered;
-mod terms;
+pub(crate) mod terms;
 
 pub use holders::PlanHolder;
 pub use offered::OfferedPlan;
@@ -176,7 +176,7 @@ impl Store {
         self.set_plan_archived(plan, Some(now), actor, now).await
     }
 
-    /// Puts an archived plan back.
+    /// Puts an archived plan back, if the meters that its newest version has a price for are still there.
     pub async fn restore_plan(&self, plan: PlanId, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
         self.set_plan_archived(plan, None, actor, now).await
     }
@@ -194,6 +194,14 @@ impl Store {
             .bind(at.map(Ts))
             .fetch_one(&mut *tx)
             .await?;
+        if at.is_none() {
+            let newest: Uuid =
+                sqlx::query_scalar("select id from plan_versions where plan_id = $1 order by version desc limit 1")
+                    .bind(plan.0)
+                    .fetch_one(&mut *tx)
+                    .await?;
+            terms::check_meters(&mut tx, PlanVersionId(newest)).await?;
+        }
         let action = if at.is_some() { "plan.archive" } else { "plan.restore" };
         audit::append(&mut tx, Entry::new(actor, None, action, &code), now).await?;
         tx.commit().await?;

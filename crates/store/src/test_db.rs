@@ -115,6 +115,11 @@ impl TestStore {
         self.store.pool().execute("delete from usage_adjustments").await.expect("deleted");
     }
 
+    /// Takes from Postgres what tells for how long late usage has waited.
+    pub async fn hide_when_late_usage_came(&self) {
+        self.store.pool().execute("alter table usage_adjustments rename received_at to hidden").await.expect("renamed");
+    }
+
     /// Deletes the first seal of each lane; whether the database lets that happen.
     pub async fn delete_first_seals(&self) -> bool {
         self.store.pool().execute("delete from spool_seals where first_sequence = 0").await.is_ok()

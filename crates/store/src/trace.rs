@@ -157,7 +157,11 @@ impl Store {
                 sequence: signed(call.sequence),
             };
             let corrections = changed::corrections(&mut tx, &standing).await?;
-            let late = changed::late_call(&mut tx, &standing).await?;
+            let can_be_late = call.environment == Environment::Live && call.units > 0;
+            let late = match can_be_late {
+                true => changed::late_call(&mut tx, &standing, (call.product, call.operation)).await?,
+                false => None,
+            };
             (call.corrections, call.late) = (corrections, late);
         }
         for call in calls.iter_mut().filter(|call| call.environment == Environment::Live) {

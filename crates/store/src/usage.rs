@@ -18,12 +18,13 @@ mod request_log;
 mod source;
 mod totals;
 
-pub use billable::UsedUnits;
 pub(crate) use billable::units_stored;
+pub use billable::{BilledMeter, UsedUnits};
 pub use completeness::{Completeness, Missing, MissingReason};
 pub(crate) use events::stored;
 pub use events::{EventPage, StoredEvent};
 pub use metered_units::MeteredUnits;
+pub(crate) use metered_units::metered_calls;
 pub use meters::{MeterAnswer, MeterQuery, MeterRow};
 pub use operators::PartnerUsage;
 pub use query::{Dimension, Group, MOST_ROWS, UsageAnswer, UsageQuery, UsageRow, Window};

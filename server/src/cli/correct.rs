@@ -4,7 +4,7 @@
 
 use super::{CommandError, reach::with_installation};
 use crate::config::Config;
-use billing::DryRun;
+use billing::{BilledOn, DryRun};
 use clap::{Args, Subcommand};
 use domain::{
     correction::{BackFill, Change, Filter, NewCorrection, State},
@@ -285,10 +285,12 @@ fn effect(tried: &DryRun) -> Vec<String> {
         format!("  units     {units_before} before, {units_after} after"),
     ];
     for bill in &tried.bills {
-        let place = match (bill.is_closed, tried.has_final_invoice) {
-            (true, true) => "closed: the difference is on a final invoice a day later; below zero, pay it out by hand",
-            (true, false) => "closed: the difference is on the next invoice",
-            (false, _) => "open: on its own invoice; amounts so far",
+        let place = match tried.billed_on(bill) {
+            BilledOn::Final => {
+                "closed: the difference is on a final invoice a day later; below zero, pay it out by hand"
+            }
+            BilledOn::Next => "closed: the difference is on the next invoice",
+            BilledOn::ItsOwn => "open: on its own invoice; amounts so far",
         };
         let (before, after) = (bill.before, bill.after);
         lines.push(format!(

@@ -68,7 +68,8 @@ pub async fn run(
     match report.problems.first() {
         None => Ok(()),
         Some((partner, error)) => {
-            Err(format!("{} periods could not be closed; {partner}: {error}", report.problems.len()).into())
+            let of = partner.map_or_else(|| "final invoices".to_owned(), |partner| partner.to_string());
+            Err(format!("{} periods could not be closed; {of}: {error}", report.problems.len()).into())
         }
     }
 }

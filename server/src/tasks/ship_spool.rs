@@ -277,6 +277,9 @@ impl Shipper {
             tracing::error!(lane, missing, "records are missing between two positions of the spool");
         }
         metrics::counter!("turnpike_events_shipped_total").increment(taken.events);
+        if taken.late_meters > 0 {
+            metrics::counter!("turnpike_late_meters_total").increment(taken.late_meters);
+        }
         match unreadable {
             None => Ok(Some(taken.events)),
             Some((at, error)) => Err(Stopped::Lane(format!("record {} is no event: {error}", at.sequence).into())),

@@ -8,7 +8,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     viewer::{self, Cx, OperatorViewer},
 };
-use billing::{Bill, DryRun};
+use billing::{Bill, BilledOn, DryRun};
 use domain::{
     correction::{Change, Filter, State},
     id::CorrectionId,
@@ -79,8 +79,7 @@ fn Effect(dry_run: DryRun, state: State) -> impl IntoView {
         State::Refused => "What it would have done",
     };
     let empty = dry_run.bills.is_empty();
-    let is_final = dry_run.has_final_invoice;
-    let rows = dry_run.bills.into_iter().map(|one| bill(one, is_final)).collect_view();
+    let rows = dry_run.bills.iter().map(|one| bill(one.clone(), dry_run.billed_on(one))).collect_view();
     view! {
         <StatGrid>
             <Stat label="Events that change" figure=group_thousands(dry_run.events)/>
@@ -115,13 +114,13 @@ fn Effect(dry_run: DryRun, state: State) -> impl IntoView {
     }
 }
 
-fn bill(bill: Bill, is_final: bool) -> impl IntoView {
+fn bill(bill: Bill, on: BilledOn) -> impl IntoView {
     let difference = bill.after.micros.saturating_sub(bill.before.micros);
     let difference = domain::money::Money::new(bill.after.currency, difference);
-    let place = match (bill.is_closed, is_final) {
-        (true, true) => "A final invoice a day later: no next one has this currency. Below zero, pay it out by hand",
-        (true, false) => "The next invoice: this one is closed",
-        (false, _) => "This period's own invoice; amounts so far",
+    let place = match on {
+        BilledOn::Final => "A final invoice a day later: no next one has this currency. Below zero, pay it out by hand",
+        BilledOn::Next => "The next invoice: this one is closed",
+        BilledOn::ItsOwn => "This period's own invoice; amounts so far",
     };
     view! {
         <tr>

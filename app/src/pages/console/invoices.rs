@@ -6,8 +6,8 @@ use crate::{
     page::{PageTitle, page},
     pages::{
         console::overview::many,
-        invoices::{InvoiceState, number},
-        time_text::{local_zone, period_days},
+        invoices::{InvoiceState, number, period},
+        time_text::local_zone,
     },
     viewer,
 };
@@ -75,7 +75,7 @@ pub fn AllInvoicesPage() -> impl IntoView {
 fn row(invoice: Invoice) -> impl IntoView {
     let href = format!("/console/partners/{}/invoices/{}", invoice.partner, invoice.id);
     let partner = format!("/console/partners/{}", invoice.partner);
-    let period = period_days(invoice.period, &local_zone(&invoice.time_zone));
+    let period = period(&invoice, &local_zone(&invoice.time_zone));
     let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
     let problem = invoice.push_problem.map(|problem| view! { <p>{problem}</p> });
     view! {

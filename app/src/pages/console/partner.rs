@@ -8,7 +8,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         home::by_day,
-        invoices::{InvoiceState, number},
+        invoices::{InvoiceState, number, period},
         time_text::{local_zone, period_days},
     },
     viewer::{self, Cx, OperatorViewer},
@@ -297,7 +297,7 @@ fn invoices(id: PartnerId, invoices: Vec<Invoice>) -> impl IntoView {
         .into_iter()
         .map(|invoice| {
             let href = format!("/console/partners/{id}/invoices/{}", invoice.id);
-            let period = period_days(invoice.period, &local_zone(&invoice.time_zone));
+            let period = period(&invoice, &local_zone(&invoice.time_zone));
             let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
             view! {
                 <tr>

@@ -4,7 +4,7 @@
 //! them. A closed period's bill stands; all of the difference, by operation and in included credit, is on
 //! the invoice that is made next, whatever period that is of. It is below zero where a correction took units back.
 
-use super::{Stretch, metered, rate};
+use super::{Stretch, billed_meters, rate};
 use crate::BillingError;
 use domain::{
     id::PartnerId,
@@ -26,7 +26,7 @@ pub(super) struct LateLines {
 }
 
 /// The partner's late units as lines in that currency. Those of a period in another one wait for an invoice in theirs, or a final one
-/// ([`super::stranded`]).
+/// ([`super::stranded`]), and those of a period whose usage is in doubt until it is not.
 pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency) -> Result<LateLines, BillingError> {
     let mut all = LateLines::default();
     for late in store.late_units(partner).await? {
@@ -34,13 +34,16 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
             tracing::warn!(%partner, "late units of a period in another currency wait");
             continue;
         }
+        if let Some(finding) = store.doubt(partner, late.period).await? {
+            tracing::warn!(%partner, %finding, "late units wait: two places that count usage then do not say the same");
+            continue;
+        }
         let whole = late.subscription.cycle.period_at(late.period.start)?;
         let stretch = Stretch { part: late.period, whole };
         let units = store.billed_units(partner, late.subscription.id, late.period).await?;
         let used: Vec<Used> = units.into_iter().map(|line| line.used).collect();
-        // What is told late or corrected has no meters; those that there were have their part of the included credit.
-        let metered = metered(store, &late.subscription, late.period, late.period.end).await?;
-        let metered: Vec<_> = metered.into_iter().map(|line| line.used).collect();
+        // What is told late or corrected has no meters; those on the bill have their part of the minimum and the included credit.
+        let metered = billed_meters(store, &late.subscription, late.period).await?;
         let codes = |moved: &store::outside::Moved| (moved.product_code.clone(), moved.operation_code.clone());
         let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), moved.billed)));
         let before = rate(&late.subscription, stretch, &used, &metered)?;
@@ -105,6 +108,7 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
             product: of.and_then(|moved| moved.product),
             operation: of.and_then(|moved| moved.operation),
             meter: None,
+            calls: None,
             description: format!("{} of {when}: {label}", what(late)),
             quantity: if charge.kind == LineKind::Usage { quantity } else { 1 },
             free: free.min(quantity.unsigned_abs()),

@@ -5,7 +5,7 @@
 //! The largest and the latest value are those of the part.
 
 use crate::BillingError;
-use domain::{period::Period, usage::MeterKind};
+use domain::{period::Period, rating::MeterUsed, usage::MeterKind};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use store::{OpenSubscription, Store, usage::MeteredUnits};
@@ -50,6 +50,29 @@ pub(crate) async fn metered(
         }
     }
     Ok(metered)
+}
+
+/// What the closed stretch came to on meters, as its bill has it: what came after the close is on no bill, and nothing is rated with it.
+pub(crate) async fn billed_meters(
+    store: &Store,
+    subscription: &OpenSubscription,
+    part: Period,
+) -> Result<Vec<MeterUsed>, BillingError> {
+    let billed = store.billed_meters(subscription.partner, subscription.id, part).await?;
+    let is_told = |line: &store::usage::BilledMeter| line.meter.is_some() && line.calls.is_some();
+    // Lines of long ago do not say of which meter they are, or of how many calls: then what is stored by now has to do.
+    let measured: Vec<MeterUsed> = match billed.iter().all(is_told) {
+        true => Vec::new(),
+        false => metered(store, subscription, part, part.end).await?.into_iter().map(|line| line.used).collect(),
+    };
+    let used = billed.into_iter().map(|line| {
+        let (product, meter) = (line.product, line.meter?);
+        let is_same = |used: &&MeterUsed| (&used.product, &used.meter) == (&product, &meter);
+        let stored = || measured.iter().filter(is_same).fold(0_u64, |sum, used| sum.saturating_add(used.calls));
+        let calls = line.calls.unwrap_or_else(stored);
+        Some(MeterUsed { product, meter, quantity: line.quantity, calls })
+    });
+    Ok(used.collect::<Option<Vec<_>>>().unwrap_or(measured))
 }
 
 fn prices(subscription: &OpenSubscription, line: &MeteredUnits) -> bool {

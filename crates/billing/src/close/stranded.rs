@@ -24,7 +24,7 @@ pub(super) async fn bill(store: &Store, now: Timestamp, report: &mut ClosingRepo
             Ok(None) => {}
             Err(error) => {
                 tracing::error!(%partner, %error, "a final invoice could not be made");
-                report.problems.push((partner, error));
+                report.problems.push((Some(partner), error));
             }
         }
     }

@@ -1,6 +1,9 @@
 //! Meters besides units that the plan has a price for.
 
-use crate::shop::{Shop, hours, terms};
+use crate::{
+    corrections::{adjusted, no_finding},
+    shop::{Shop, hours, terms},
+};
 use billing::project;
 use domain::{
     id::{AppId, KeyId, PartnerId},
@@ -14,8 +17,9 @@ use domain::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use store::{
-    Actor, NewPlan, PlanMeta,
-    ingest::Position,
+    Actor, Closed, NewPlan, PlanMeta, StoreError,
+    ingest::{Ingested, Position},
+    outside::ToldMark,
     reconcile::{Finding, Kind},
 };
 use uuid::Uuid;
@@ -53,7 +57,13 @@ fn priced(prices: &[(&str, Value)]) -> PlanTerms {
 }
 
 /// One call that counts for that much.
-async fn call(shop: &Shop, partner: PartnerId, when: &str, environment: Environment, meters: &[(&str, i64, u8)]) {
+async fn call(
+    shop: &Shop,
+    partner: PartnerId,
+    when: &str,
+    environment: Environment,
+    meters: &[(&str, i64, u8)],
+) -> Ingested {
     let metered = |(meter, quantity, item): &(&str, i64, u8)| {
         let kind = KINDS.iter().find(|(known, _)| known == meter).expect("it is measured").1;
         Metered { meter: (*meter).to_owned(), kind, quantity: *quantity, item: (*item > 0).then_some([*item; 16]) }
@@ -66,7 +76,7 @@ async fn call(shop: &Shop, partner: PartnerId, when: &str, environment: Environm
     };
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
     let node = Uuid::now_v7().to_string();
-    shop.store.ingest(&node, 0, vec![(0, event)], Position::default(), to, at(when)).await.expect("taken in");
+    shop.store.ingest(&node, 0, vec![(0, event)], Position::default(), to, at(when)).await.expect("taken in")
 }
 
 #[tokio::test]
@@ -212,6 +222,102 @@ async fn the_largest_and_the_latest_value_of_a_period_have_a_price() {
     // The period after it has neither: nothing was said in it.
     let made = shop.close(at("2026-05-10T09:30:00Z")).await.invoices;
     assert_eq!(meter_lines(&shop, partner, &made).await, []);
+    no_finding(&shop, "2026-05-10T10:00:00Z").await;
+    // Come after the close, so that the bill has neither.
+    call(&shop, partner, "2026-03-14T00:00:00Z", Live, &[("depth", 100, 0), ("booked", 3, 0)]).await;
+    let range = Period { start: at("2026-03-01T00:00:00Z"), end: at("2026-06-01T00:00:00Z") };
+    let found = shop.store.reconcile_all(range, &[Kind::Invoice], at("2026-05-10T11:00:00Z")).await.expect("compared");
+    let mut found: Vec<_> =
+        found.findings.iter().map(|found| format!("{} {} -> {}", found.meter, found.expected, found.actual)).collect();
+    found.sort();
+    assert_eq!(found, ["booked 3 -> 9", "depth 100 -> 7"]);
+}
+
+/// Units at a dollar each, and what else.
+fn a_dollar_each(minimum_micros: i64, tokens: &Value) -> PlanTerms {
+    let terms = json!({
+        "currency": "USD", "products": [{ "product": "payments" }], "collect": "invoice_items",
+        "minimum_micros": minimum_micros, "price": { "model": "per_unit", "unit_price": "1" },
+        "meters": [{ "product": "payments", "meter": "tokens", "price": tokens }],
+    });
+    serde_json::from_value(terms).expect("terms")
+}
+
+#[tokio::test]
+async fn late_units_are_rated_beside_the_meters_that_the_bill_has_and_not_beside_those_that_came_since() {
+    let shop = measuring().await;
+    let plan = shop.plan("least", a_dollar_each(50_000_000, &json!({ "model": "per_unit", "unit_price": "1" }))).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T00:00:00Z")).await;
+    shop.live(partner, at("2026-03-11T00:00:00Z"), &[(1, 10)]).await;
+    let first = shop.close(at("2026-04-10T01:00:00Z")).await.invoices;
+    assert_eq!(adjusted(&shop, partner, first[0]).await, (vec![], "$50.00".to_owned()));
+
+    let late = (at("2026-03-12T00:00:00Z"), at("2026-04-11T00:00:00Z"));
+    shop.handed_over(partner, late, Environment::Live, &[(1, 1)]).await;
+    let taken = call(&shop, partner, "2026-03-12T00:00:00Z", Environment::Live, &[("tokens", 60, 0)]).await;
+    assert_eq!(taken.late_meters, 1, "nobody is to believe that it is billed");
+    for unpriced in [("depth", 60, 0), ("users", 1, 1)] {
+        let taken = call(&shop, partner, "2026-03-12T00:00:00Z", Environment::Live, &[unpriced]).await;
+        assert_eq!(taken.late_meters, 0, "the plan has no price for it");
+    }
+    let taken = call(&shop, partner, "2026-03-12T00:00:00Z", Environment::Test, &[("tokens", 60, 0)]).await;
+    assert_eq!(taken.late_meters, 0, "test calls cost nothing");
+    let taken = call(&shop, partner, "2026-04-12T00:00:00Z", Environment::Live, &[("tokens", 2, 0)]).await;
+    assert_eq!(taken.late_meters, 0, "its period is open");
+
+    // 11 units are below the minimum as 10 were.
+    let second = shop.close(at("2026-05-10T01:00:00Z")).await.invoices;
+    let (lines, total) = adjusted(&shop, partner, second[0]).await;
+    let amounts: Vec<_> = lines.iter().map(|line| line.3.as_str()).collect();
+    assert_eq!((amounts, total.as_str()), (vec!["$1.00", "−$1.00"], "$50.00"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn a_percentage_of_a_closed_period_keeps_the_calls_that_its_bill_counted() {
+    let shop = measuring().await;
+    let tokens = json!({ "model": "percentage", "unit_value": "1", "percent": "10", "fixed": "5" });
+    let plan = shop.plan("share", a_dollar_each(35_000_000, &tokens)).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T00:00:00Z")).await;
+    shop.live(partner, at("2026-03-11T00:00:00Z"), &[(1, 3)]).await;
+    for _ in 0..2 {
+        call(&shop, partner, "2026-03-11T00:00:00Z", Environment::Live, &[("tokens", 100, 0)]).await;
+    }
+    // 3 and 20 + 10, and 2 to the minimum.
+    let first = shop.close(at("2026-04-10T01:00:00Z")).await.invoices;
+    assert_eq!(adjusted(&shop, partner, first[0]).await, (vec![], "$35.00".to_owned()));
+    let late = (at("2026-03-12T00:00:00Z"), at("2026-04-11T00:00:00Z"));
+    shop.handed_over(partner, late, Environment::Live, &[(1, 5)]).await;
+    call(&shop, partner, "2026-03-12T00:00:00Z", Environment::Live, &[("tokens", 100, 0)]).await;
+    // 8 and 30, and nothing to the minimum.
+    let second = shop.close(at("2026-05-10T01:00:00Z")).await.invoices;
+    let (lines, total) = adjusted(&shop, partner, second[0]).await;
+    let amounts: Vec<_> = lines.iter().map(|line| line.3.as_str()).collect();
+    assert_eq!((amounts, total.as_str()), (vec!["$5.00", "−$2.00"], "$38.00"), "{lines:?}");
+}
+
+#[tokio::test]
+async fn what_is_measured_between_the_reading_and_the_closing_of_a_period_makes_the_bill_anew() {
+    let shop = measuring().await;
+    let each = json!({ "model": "per_unit", "unit_price": "1" });
+    let plan = shop.plan("measured", priced(&[("tokens", each)])).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T00:30:00Z")).await;
+    let march = Period { start: at("2026-03-10T00:30:00Z"), end: at("2026-04-10T00:30:00Z") };
+    let subscription = shop.store.open_subscription(partner).await.expect("one").expect("a subscription").id;
+    let now = at("2026-04-10T02:00:00Z");
+    // In whole hours, and in the last one, which is cut.
+    for when in ["2026-03-12T00:00:00Z", "2026-04-10T00:29:59Z"] {
+        let metered = shop.store.metered_calls(partner, march).await.expect("a number");
+        let mark = shop.store.outside_mark(partner).await.expect("a mark");
+        let mark = ToldMark { metered: Some(metered), ..mark };
+        call(&shop, partner, "2026-04-10T00:30:00Z", Environment::Live, &[("tokens", 7, 0)]).await;
+        assert_eq!(shop.store.metered_calls(partner, march).await.expect("a number"), metered, "of the next period");
+        call(&shop, partner, when, Environment::Live, &[("tokens", 7, 0)]).await;
+        let closed = shop.store.close_billing_period(partner, subscription, march, (None, mark), now).await;
+        assert_eq!(closed.expect("an answer"), Closed::Changed, "an empty bill would lose the tokens of {when}");
+    }
+    let made = shop.close(now).await.invoices;
+    let line = ("payments, TOKENS".to_owned(), 14, "$14.00".to_owned());
+    assert_eq!(meter_lines(&shop, partner, &made).await, [line]);
 }
 
 #[tokio::test]
@@ -250,6 +356,7 @@ async fn what_is_different_counts_once_in_a_period_whose_plan_changes() {
     seen("2026-04-11T00:00:00Z", 1).await;
     let made = shop.close(at("2026-05-10T01:00:00Z")).await.invoices;
     assert_eq!(meter_lines(&shop, partner, &made).await, [line(1, "$1.00")]);
+    no_finding(&shop, "2026-05-10T02:00:00Z").await;
 }
 
 #[tokio::test]
@@ -294,4 +401,22 @@ async fn a_meter_that_a_plan_prices_stays_as_it_is_while_somebody_is_billed_for_
     shop.close(at("2026-04-10T01:00:00Z")).await;
     set(&otherwise).await.expect("all of it is billed");
     set(&without).await.expect("all of it is billed");
+
+    // Nor comes the price back without its meter.
+    let gone = async |outcome: Result<(), StoreError>| {
+        let message = outcome.expect_err("the meter is gone").to_string();
+        assert!(message.contains("payments has no meter users") && message.contains("a new version"), "{message}");
+    };
+    let later = at("2026-04-11T00:00:00Z");
+    gone(shop.store.assign_plan_version(partner, plan, Actor::System, later).await.map(drop)).await;
+    let sold = shop.store.plan(id).await.expect("a plan");
+    shop.store.archive_plan(id, Actor::System, later).await.expect("archived");
+    shop.store.restore_plan(id, Actor::System, later).await.expect("its newest version prices nothing");
+    set(&held).await.expect("the meter is back");
+    let terms = sold.versions.last().expect("the first").terms.clone();
+    shop.store.add_plan_version(id, &terms, Actor::System, later).await.expect("a version");
+    shop.store.archive_plan(id, Actor::System, later).await.expect("archived");
+    set(&without).await.expect("nobody is billed for it");
+    gone(shop.store.restore_plan(id, Actor::System, later).await).await;
+    assert!(shop.store.plan(id).await.expect("a plan").archived_at.is_some(), "nothing of it is done");
 }

@@ -73,3 +73,18 @@ async fn the_way_of_a_call_tells_how_it_was_corrected_and_which_invoice_has_it_w
     let number = Some(shop.store.invoice(partner, next).await.expect("an invoice").0.number);
     assert_eq!(told().await, (vec![(in_place, -500, true, None), (later, -2_500, false, number)], number));
 }
+
+#[tokio::test]
+async fn only_a_call_whose_units_came_late_is_traced_as_late_and_not_those_with_numbers_between() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T00:00:00Z")).await;
+    shop.close(at("2026-04-10T01:00:00Z")).await;
+    let late = (at("2026-03-11T00:00:00Z"), at("2026-04-20T00:00:00Z"));
+    // Of one operation the first and the last; a call of another one and one that costs nothing are between them.
+    shop.handed_over(partner, late, Environment::Live, &[(1, 5), (2, 0), (1, 0), (0, 2), (1, 5)]).await;
+    let traced = shop.store.all_partners_trace("r").await.expect("traced");
+    let mut is_late: Vec<_> = traced.iter().map(|call| (call.sequence, call.late.is_some())).collect();
+    is_late.sort_unstable();
+    assert_eq!(is_late, [(0, true), (1, false), (2, false), (3, true), (4, true)]);
+}

@@ -1,5 +1,7 @@
 //! Calls that come when the bill of their period is made already.
 //!
+//! Only units do. What such calls measured besides is on no bill, and whoever takes them in says so where the plan had a price for it.
+//!
 //! It happens where a gateway was forgotten and came back. Its calls are in all sums, as what any gateway recorded; and because no
 //! bill has them, they become an adjustment of the closed period, as usage from outside does that comes late.
 //!
@@ -12,10 +14,15 @@ use crate::{
     row::ReadRow as _,
     time::Ts,
 };
-use domain::{id::SubscriptionId, key_text::Environment, period::Period, usage::UsageEvent};
+use domain::{
+    id::{PartnerId, SubscriptionId},
+    key_text::Environment,
+    period::Period,
+    usage::UsageEvent,
+};
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Postgres, Row as _, Transaction};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
 /// No period is closed so soon after a call of it, but where somebody moves the clock: then its end says so.
@@ -35,7 +42,19 @@ struct Late {
 type Of = (Uuid, Timestamp, Option<Uuid>, Option<Uuid>);
 
 /// What of the batch came too late for its bill. To be done before anything else of it is written.
-pub(super) struct LateCalls(BTreeMap<Of, Late>);
+#[derive(Default)]
+pub(super) struct LateCalls {
+    units: BTreeMap<Of, Late>,
+    /// By partner: calls that measured what their plan has a price for, and that no invoice will have.
+    metered: BTreeMap<Uuid, u64>,
+}
+
+/// A stretch that is closed, and what its plan has a price for.
+struct Billed {
+    stretch: ClosedStretch,
+    /// Product and meter.
+    priced: BTreeSet<(Uuid, String)>,
+}
 
 impl LateCalls {
     pub(super) async fn find(
@@ -48,16 +67,16 @@ impl LateCalls {
             sqlx::query_scalar("select max(period_end) from billing_periods").fetch_one(&mut **tx).await?;
         let can_be = |event: &UsageEvent| {
             event.environment == Environment::Live
-                && event.units > 0
+                && (event.units > 0 || !event.meters.is_empty())
                 && (event.at < fresh_from || closed_until.is_some_and(|until| event.at < until.0))
         };
         let mut of_partner: BTreeMap<Uuid, Vec<&(u64, UsageEvent)>> = BTreeMap::new();
         for record in batch.iter().filter(|(_, event)| can_be(event)) {
             of_partner.entry(record.1.partner.0).or_default().push(record);
         }
-        let mut late = BTreeMap::new();
+        let mut all = Self::default();
         if of_partner.is_empty() {
-            return Ok(Self(late));
+            return Ok(all);
         }
         outside::share(tx, &of_partner.keys().copied().collect::<Vec<_>>()).await?;
         let first = of_partner.values().flatten().map(|(_, event)| event.at).min().unwrap_or(now);
@@ -65,11 +84,21 @@ impl LateCalls {
         for (partner, records) in of_partner {
             let Some(closed) = closed.get(&partner) else { continue };
             for (sequence, event) in records {
-                let Some(stretch) = closed.iter().find(|stretch| stretch.period.contains(event.at)) else { continue };
+                let Some(billed) = closed.iter().find(|billed| billed.stretch.period.contains(event.at)) else {
+                    continue;
+                };
+                let stretch = billed.stretch;
+                if billed.prices(event) {
+                    *all.metered.entry(partner).or_default() += 1;
+                }
+                if event.units == 0 {
+                    continue;
+                }
                 let (product, operation) = (event.product.map(|id| id.0), event.operation.map(|id| id.0));
                 let units = super::signed(event.units);
                 let of = (partner, stretch.period.start, product, operation);
-                late.entry(of)
+                all.units
+                    .entry(of)
                     .and_modify(|late: &mut Late| {
                         late.at = late.at.min(event.at);
                         late.units = late.units.saturating_add(units);
@@ -86,7 +115,16 @@ impl LateCalls {
                     });
             }
         }
-        Ok(Self(late))
+        Ok(all)
+    }
+
+    /// How many calls measured what no invoice will have, though their plan has a price for it. To be asked once the batch is stored.
+    pub(super) fn unbilled_meters(&self) -> u64 {
+        for (partner, calls) in &self.metered {
+            let partner = PartnerId(*partner);
+            tracing::warn!(%partner, calls, "calls came after the bill of their period: what they measured is on no invoice");
+        }
+        self.metered.values().sum()
     }
 
     /// Writes them down as adjustments.
@@ -96,7 +134,7 @@ impl LateCalls {
         (node, lane): (&str, u16),
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        for ((partner, period_start, product, operation), late) in &self.0 {
+        for ((partner, period_start, product, operation), late) in &self.units {
             sqlx::query(
                 "insert into usage_adjustments (partner_id, sequence, source, id, subscription_id, period_start, period_end, at,
                      product_id, operation_id, units, received_at, node, lane, first_sequence, last_sequence)
@@ -123,25 +161,44 @@ impl LateCalls {
     }
 }
 
+impl Billed {
+    fn prices(&self, event: &UsageEvent) -> bool {
+        let Some(product) = event.product.filter(|_| !self.priced.is_empty()) else { return false };
+        event.meters.iter().any(|metered| self.priced.contains(&(product.0, metered.meter.clone())))
+    }
+}
+
 /// What is closed and ends after `first`, by partner. To be read when the partners' rows are held.
 async fn closed<T>(
     tx: &mut Transaction<'_, Postgres>,
     partners: &BTreeMap<Uuid, T>,
     first: Timestamp,
-) -> Result<BTreeMap<Uuid, Vec<ClosedStretch>>, StoreError> {
+) -> Result<BTreeMap<Uuid, Vec<Billed>>, StoreError> {
     let rows = sqlx::query(
-        "select partner_id, subscription_id, period_start, period_end from billing_periods
-         where partner_id = any($1) and period_end > $2 order by partner_id, period_start",
+        "select b.partner_id, b.subscription_id, b.period_start, b.period_end, priced.products, priced.meters
+         from billing_periods b
+         join subscriptions s on s.partner_id = b.partner_id and s.id = b.subscription_id
+         join plan_versions v on v.id = s.plan_version_id
+         cross join lateral (
+             select coalesce(array_agg(p.id), '{}') as products, coalesce(array_agg(m.price ->> 'meter'), '{}') as meters
+             from jsonb_array_elements(
+                 case jsonb_typeof(v.terms -> 'meters') when 'array' then v.terms -> 'meters' else '[]' end) as m (price)
+             join products p on p.code = m.price ->> 'product'
+         ) as priced
+         where b.partner_id = any($1) and b.period_end > $2 order by b.partner_id, b.period_start",
     )
     .bind(partners.keys().copied().collect::<Vec<_>>())
     .bind(Ts(first))
     .fetch_all(&mut **tx)
     .await?;
-    let mut closed: BTreeMap<Uuid, Vec<ClosedStretch>> = BTreeMap::new();
+    let mut closed: BTreeMap<Uuid, Vec<Billed>> = BTreeMap::new();
     for row in &rows {
         let period = Period { start: row.at("period_start")?, end: row.at("period_end")? };
         let subscription = SubscriptionId(row.try_get("subscription_id")?);
-        closed.entry(row.try_get("partner_id")?).or_default().push(ClosedStretch { subscription, period });
+        let (products, meters): (Vec<Uuid>, Vec<String>) = (row.try_get("products")?, row.try_get("meters")?);
+        let priced = products.into_iter().zip(meters).collect();
+        let billed = Billed { stretch: ClosedStretch { subscription, period }, priced };
+        closed.entry(row.try_get("partner_id")?).or_default().push(billed);
     }
     Ok(closed)
 }

@@ -73,7 +73,7 @@ async fn a_batch_replayed_counts_once_and_says_where_the_lane_stands() {
     let (from, to) = (Position::default(), Position { segment: 1, byte_offset: 5_000, sequence: 100 });
     let now = at("2026-03-01T11:00:00Z");
     let first = store.ingest("a", 3, numbered(hundred()), from, to, now).await.expect("taken in");
-    assert_eq!(first, Ingested { events: 100, missing: 0 });
+    assert_eq!(first, Ingested { events: 100, missing: 0, late_meters: 0 });
     let again = store.ingest("a", 3, numbered(hundred()), from, to, now).await;
     assert!(matches!(again, Err(IngestError::Moved { stands_at }) if stands_at == to), "{again:?}");
     assert_eq!(counts(&store).await, (100, 100));
@@ -210,7 +210,7 @@ async fn a_gap_in_the_sequence_is_told() {
     let store = test_db::store().await;
     let to = Position { segment: 1, byte_offset: 5_000, sequence: 103 };
     let taken = store.ingest("a", 0, numbered(hundred()), Position::default(), to, at("2026-03-01T11:00:00Z")).await;
-    assert_eq!(taken.expect("taken in"), Ingested { events: 100, missing: 3 });
+    assert_eq!(taken.expect("taken in"), Ingested { events: 100, missing: 3, late_meters: 0 });
 }
 
 #[tokio::test]

@@ -93,3 +93,17 @@ async fn names_and_zones_are_checked() {
     store.set_partner_time_zone(world.partner, "Pacific/Auckland", world.actor(), world.now).await.expect("set");
     assert_eq!(store.partner(world.partner).await.expect("a partner").time_zone, "Pacific/Auckland");
 }
+
+#[tokio::test]
+async fn while_a_partner_is_held_rows_of_it_can_be_written_and_nobody_else_holds_it() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let mut tx = store.begin().await.expect("a transaction");
+    super::lock(&mut tx, world.partner).await.expect("held");
+    // As a foreign key does it.
+    for (how, is_free) in [("for key share", true), ("for no key update", false)] {
+        let statement = format!("select id from partners where id = $1 {how} nowait");
+        let taken = sqlx::query(sqlx::AssertSqlSafe(statement)).bind(world.partner.0).execute(store.pool()).await;
+        assert_eq!(taken.is_ok(), is_free, "{how}: {taken:?}");
+    }
+}

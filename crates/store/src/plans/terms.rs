@@ -2,6 +2,7 @@
 
 use crate::{Store, StoreError};
 use domain::{
+    id::PlanVersionId,
     plan::{PlanTerms, Problem},
     policy::Policy,
     rating::price::Price,
@@ -67,6 +68,41 @@ async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Proble
             problems.push(Problem::new(format!("price.cells[{index}].operation"), message));
         }
     }
+    problems.extend(meter_problems(&policies, terms));
+    Ok(problems)
+}
+
+/// Refuses a version that was sold before where a meter that it has a price for is gone since, or counts otherwise: nothing would be
+/// billed for it, or something else.
+pub(crate) async fn check_meters(tx: &mut PgConnection, version: PlanVersionId) -> Result<(), StoreError> {
+    let Json(terms): Json<PlanTerms> =
+        sqlx::query_scalar("select terms from plan_versions where id = $1").bind(version.0).fetch_one(&mut *tx).await?;
+    if terms.meters.is_empty() {
+        return Ok(());
+    }
+    let codes: Vec<&str> = terms.meters.iter().map(|price| price.product.as_str()).collect();
+    // Whoever takes a meter away waits until we are done, and looks at us then.
+    let rows = sqlx::query("select code, policy from products where code = any($1) order by id for share")
+        .bind(codes)
+        .fetch_all(tx)
+        .await?;
+    let mut policies: HashMap<String, Policy> = HashMap::new();
+    for row in &rows {
+        policies.insert(row.try_get("code")?, row.try_get::<Json<Policy>, _>("policy")?.0);
+    }
+    match meter_problems(&policies, &terms).into_iter().next() {
+        None => Ok(()),
+        Some(Problem { message, .. }) => {
+            let message = format!(
+                "{message}, and this version of the plan has a price for it. Make a new version without that price"
+            );
+            Err(StoreError::conflict("plan", message))
+        }
+    }
+}
+
+fn meter_problems(policies: &HashMap<String, Policy>, terms: &PlanTerms) -> Vec<Problem> {
+    let mut problems = Vec::new();
     for (index, price) in terms.meters.iter().enumerate() {
         let Some(policy) = policies.get(&price.product) else { continue };
         let message = match policy.meters.get(&price.meter).map(|meter| meter.kind) {
@@ -78,5 +114,5 @@ async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Proble
         };
         problems.push(Problem::new(format!("meters[{index}].meter"), message));
     }
-    Ok(problems)
+    problems
 }

@@ -329,12 +329,15 @@ pub(super) const IS_TOLD_MORE: &str = "
             and coalesce(p.sequence, 0) < t.through_sequence and not coalesce(p.forgotten, false)
     )";
 
-/// Units by operation, and what the plan has a price for on meters: sums, how many different values, and levels by the hour. An invoice
-/// with lines of meters that do not say of which is not compared on those.
+/// Units by operation, and what the plan has a price for on meters: sums, how many different values, the largest and the latest, and
+/// levels by the hour. An invoice with lines of meters that do not say of which is not compared on those. Nor is how many values are
+/// different in a part of a period that begins where another plan ended: the bill has what the parts before it have not counted.
 const INVOICE: &str = concat!(
     "with periods as materialized (
          select b.partner_id, b.subscription_id, b.period_start, b.period_end, b.invoice_id,
-             coalesce(i.plan_version_id, s.plan_version_id) as plan_version_id
+             coalesce(i.plan_version_id, s.plan_version_id) as plan_version_id,
+             exists (select from subscriptions o where o.partner_id = b.partner_id and o.id <> b.subscription_id
+                 and o.started_at is not null and o.ended_at = b.period_start) as is_later_part
          from usage_upkeep, billing_periods b
          join subscriptions s on s.partner_id = b.partner_id and s.id = b.subscription_id
          left join invoices i on i.partner_id = b.partner_id and i.id = b.invoice_id
@@ -361,12 +364,24 @@ const INVOICE: &str = concat!(
          ) l
          group by 1, 2, 3, 4, 5, 6, 7
      ), measured as (
-         select p.partner_id, p.subscription_id, p.period_start, p.period_end, p.product_id, p.meter, m.kind, m.quantity, m.item
+         select p.partner_id, p.subscription_id, p.period_start, p.period_end, p.product_id, p.meter, p.is_later_part, e.at,
+             e.node, e.lane, e.sequence, m.kind, m.quantity, m.item
          from priced p cross join lateral (
-             select meters from usage_events e where e.partner_id = p.partner_id and e.at >= p.period_start and e.at < p.period_end
+             select at, node, lane, sequence, meters from usage_events e where e.partner_id = p.partner_id
+                 and e.at >= p.period_start and e.at < p.period_end
                  and e.environment = 'live' and e.product_id = p.product_id and e.meters is not null offset 0
          ) e cross join lateral usage_meters(e.meters) as m
-         where m.meter = p.meter and m.kind in ('sum', 'unique')
+         where m.meter = p.meter and m.kind in ('sum', 'unique', 'maximum', 'latest')
+     ), by_kind as materialized (
+         select partner_id, subscription_id, period_start, period_end, product_id, meter, kind, is_later_part,
+             greatest(case kind when 'sum' then sum(quantity) when 'maximum' then max(quantity)
+                 when 'latest' then (array_agg(quantity order by at desc, node collate \"C\" desc, lane desc, sequence desc,
+                     quantity desc))[1]
+                 else count(distinct item) end, 0) as quantity
+         from measured group by partner_id, subscription_id, period_start, period_end, product_id, meter, kind, is_later_part
+     ), left_out as (
+         select partner_id, subscription_id, period_start, product_id, meter from by_kind
+         where kind = 'unique' and is_later_part
      ), held as (
          select p.partner_id, p.subscription_id, p.period_start, p.period_end, p.product_id, p.meter, l.level,
              extract(epoch from least(l.until, p.period_end) - greatest(l.at, p.period_start)) as seconds
@@ -390,18 +405,17 @@ const INVOICE: &str = concat!(
          select partner_id, subscription_id, period_start, period_end, product_id, '00000000-0000-0000-0000-000000000000'::uuid, meter,
              sum(quantity)
          from (
-             select partner_id, subscription_id, period_start, period_end, product_id, meter,
-                 greatest(case kind when 'sum' then sum(quantity) else count(distinct item) end, 0) as quantity
-             from measured group by partner_id, subscription_id, period_start, period_end, product_id, meter, kind
+             select partner_id, subscription_id, period_start, period_end, product_id, meter, quantity from by_kind
              union all
              select partner_id, subscription_id, period_start, period_end, product_id, meter,
                  div(trunc(sum(level * seconds)), 3600)
              from held group by partner_id, subscription_id, period_start, period_end, product_id, meter
-         ) as by_kind group by 1, 2, 3, 4, 5, 6, 7
+         ) as of_meters group by 1, 2, 3, 4, 5, 6, 7
      ), compared as (
          select partner_id, period_start, period_end, product_id, operation_id, meter, coalesce(used.units, 0) as used,
              coalesce(billed.units, 0) as billed
          from used full join billed using (partner_id, subscription_id, period_start, period_end, product_id, operation_id, meter)
+         where (partner_id, subscription_id, period_start, product_id, meter) not in (select * from left_out)
      ), differing as (
          select partner_id, date_trunc('hour', period_end - interval '1 microsecond', 'UTC') as hour, '' as node, -1 as lane,
              format('period of %s, product %s', to_char(period_start at time zone 'UTC', 'YYYY-MM-DD'), product_id)

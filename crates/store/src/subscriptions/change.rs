@@ -5,6 +5,7 @@ use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     partners::{self, Partner},
+    plans::terms,
     row::ReadRow as _,
 };
 use domain::{
@@ -115,6 +116,7 @@ async fn start(
     actor: Actor,
     now: Timestamp,
 ) -> Result<SubscriptionId, StoreError> {
+    terms::check_meters(tx, version).await?;
     let id = SubscriptionId(Uuid::now_v7());
     let before = end_active(tx, partner.id, now).await?;
     let (anchor, time_zone) = cycle(tx, partner, now).await?;
@@ -143,6 +145,7 @@ pub(super) async fn start_requested(
     actor: Actor,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    terms::check_meters(tx, version).await?;
     let before = end_active(tx, partner.id, now).await?;
     let (anchor, time_zone) = cycle(tx, partner, now).await?;
     sqlx::query(

@@ -1,7 +1,7 @@
 //! What became of a call after it was counted: corrections, and the invoice that has it where it came too late for its own.
 
 use crate::{StoreError, row::ReadRow as _, time::Ts};
-use domain::id::{CorrectionId, PartnerId};
+use domain::id::{CorrectionId, OperationId, PartnerId, ProductId};
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 
@@ -81,22 +81,28 @@ pub(super) async fn corrections(
     Ok(rows.iter().map(one).collect::<Result<_, sqlx::Error>>()?)
 }
 
-/// Whether a gateway handed the call over when its period was closed.
+/// Whether a gateway handed the call over when its period was closed. Only live calls with units ever are late; the numbers between
+/// the first and the last of an adjustment are those of other operations, too.
 pub(super) async fn late_call(
     connection: &mut PgConnection,
     of: &Standing<'_>,
+    (product, operation): (Option<ProductId>, Option<OperationId>),
 ) -> Result<Option<TracedLateCall>, StoreError> {
     let row = sqlx::query(
         "select i.number from usage_adjustments a
          left join invoices i on i.partner_id = a.partner_id and i.id = a.invoice_id
          where a.partner_id = $1 and a.node = $3 and a.lane = $4 and a.first_sequence <= $5 and a.last_sequence >= $5
-             and a.period_start <= $2 and a.period_end > $2 limit 1",
+             and a.period_start <= $2 and a.period_end > $2
+             and a.product_id is not distinct from $6 and a.operation_id is not distinct from $7
+         order by a.sequence limit 1",
     )
     .bind(of.partner.0)
     .bind(Ts(of.at))
     .bind(of.node)
     .bind(of.lane)
     .bind(of.sequence)
+    .bind(product.map(|id| id.0))
+    .bind(operation.map(|id| id.0))
     .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| row.try_get("number")).transpose()?.map(|invoice| TracedLateCall { invoice }))

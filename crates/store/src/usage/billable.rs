@@ -25,6 +25,18 @@ pub struct UsedUnits {
     pub used: Used,
 }
 
+/// What the bill of a closed stretch has of one meter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BilledMeter {
+    /// Product code.
+    pub product: String,
+    /// Meter code; `None` on lines of long ago, which do not say it.
+    pub meter: Option<String>,
+    pub quantity: u64,
+    /// Calls that it counts; `None` on lines from before this was kept.
+    pub calls: Option<u64>,
+}
+
 const BY_OPERATION: &str = from_used!(
     one;
     "select used.product_id, operation_id, coalesce(max(p.code), 'unknown') as product,
@@ -44,6 +56,14 @@ const BILLED: &str = "
     left join operations o on o.id = l.operation_id
     where b.partner_id = $1 and b.subscription_id = $2 and b.period_start = $3
     group by 1, 2, 3, 4, 5 order by product, operation";
+
+const BILLED_METERS: &str = "
+    select coalesce(p.code, '') as product, l.meter, l.quantity, l.calls
+    from billing_periods b
+    join invoice_lines l on l.partner_id = b.partner_id and l.invoice_id = b.invoice_id and l.kind = 'meter'
+    left join products p on p.id = l.product_id
+    where b.partner_id = $1 and b.subscription_id = $2 and b.period_start = $3
+    order by l.position";
 
 const UNITS: &str = from_used!(one; "select coalesce(sum(units), 0)::bigint as units from used");
 
@@ -76,6 +96,31 @@ impl Store {
             .fetch_all(self.pool())
             .await?;
         Ok(rows.iter().map(units).collect::<Result<_, _>>()?)
+    }
+
+    /// Meters of a closed stretch as its bill has them, whatever was stored since; none where nothing was owed.
+    pub async fn billed_meters(
+        &self,
+        partner: PartnerId,
+        subscription: SubscriptionId,
+        period: Period,
+    ) -> Result<Vec<BilledMeter>, StoreError> {
+        let rows = sqlx::query(BILLED_METERS)
+            .bind(partner.0)
+            .bind(subscription.0)
+            .bind(Ts(period.start))
+            .fetch_all(self.pool())
+            .await?;
+        let billed = |row: &PgRow| {
+            let calls: Option<i64> = row.try_get("calls")?;
+            Ok(BilledMeter {
+                product: row.try_get("product")?,
+                meter: row.try_get("meter")?,
+                quantity: row.count("quantity")?,
+                calls: calls.map(|calls| u64::try_from(calls).unwrap_or(0)),
+            })
+        };
+        Ok(rows.iter().map(billed).collect::<Result<_, sqlx::Error>>()?)
     }
 
     /// All units used in the range: what a quota holds against the partner.
