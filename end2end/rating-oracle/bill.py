@@ -31,6 +31,8 @@ MISREADINGS = {
     "promise-before-discount": "the commitment is made up to before its discount",
     "whole-step": "a committed-use discount is the reached step's for everything",
     "one-period-more": "discounts hold for one period more",
+    "volume-in-shares": "every step of a volume price ends earlier in a part of a period",
+    "commitment-in-shares": "every step of a committed-use discount ends earlier in a part of a period",
 }
 
 
@@ -88,9 +90,15 @@ class Bill:
     def steps(self, price):
         """(last unit or None, price) of each step."""
         early = 1 if self.misread == "step-ends" else 0
-        for step in price["steps"]:
+        each = [Fraction(step["unit_price"]) for step in price["steps"]]
+        for step, own, following in zip(price["steps"], each, [*each[1:], None]):
             end = step.get("up_to")
-            yield None if end is None else max(self.units(end) - early, 0), Fraction(step["unit_price"])
+            if end is None:
+                yield None, own
+                continue
+            stays = price["model"] == "volume" and following is not None and following <= own
+            stays = stays and self.misread != "volume-in-shares"
+            yield max((end if stays else self.units(end)) - early, 0), own
 
     def curve(self, price, units):
         """(exact cost, free units) of the first so many units."""
@@ -210,9 +218,14 @@ class Bill:
     def committed(self, commitment, usage):
         """What the discount for a promise takes off."""
         off, begin = Fraction(0), 0
-        for step in commitment.get("discounts", []):
-            end = None if step.get("up_to") is None else self.money("up_to", step)
+        steps = commitment.get("discounts", [])
+        for index, step in enumerate(steps):
             percent = Fraction(step["percent"]) / 100
+            end = None
+            if step.get("up_to") is not None:
+                is_worse_after = Fraction(steps[index + 1]["percent"]) / 100 < percent
+                in_shares = is_worse_after or self.misread == "commitment-in-shares"
+                end = self.money("up_to", step) if in_shares else Fraction(step["up_to"]) * MICROS
             if self.misread == "whole-step":
                 off = usage * percent
                 if end is None or usage <= end:

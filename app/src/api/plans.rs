@@ -7,6 +7,8 @@ use std::collections::HashMap;
 #[cfg(feature = "ssr")]
 mod admission;
 #[cfg(feature = "ssr")]
+pub mod save;
+#[cfg(feature = "ssr")]
 mod terms;
 
 /// The plan form as it is typed; every field may be missing.
@@ -80,42 +82,16 @@ pub struct AdmissionForm {
 /// Adds a plan, or changes one: its name and place at once, its terms as a new version.
 #[server(prefix = "/do", endpoint = "console/plans/save")]
 pub async fn save_plan(#[server(default)] plan: PlanForm) -> Result<(), ServerFnError> {
-    use crate::{
-        form::{self, Done},
-        viewer,
-    };
+    use crate::{form, viewer};
     let back = if plan.id.is_empty() { "/console/plans/new".to_owned() } else { format!("/console/plans/{}", plan.id) };
     let outcome = async {
         let cx = viewer::operator()?;
         let actor = store::Actor::Operator(cx.viewer.id);
-        let (meta, mut terms) = terms::read(&plan)?;
-        if !plan.id.is_empty() {
-            let before = cx.state.store.plan(form::id(&plan.id)?).await?;
-            if let Some(newest) = before.versions.into_iter().next() {
-                terms::keep_unasked(&plan, &mut terms, newest.terms);
-            }
+        let store = &cx.state.store;
+        match plan.preview.is_empty() || plan.id.is_empty() {
+            true => save::save(store, &plan, actor, cx.now).await,
+            false => save::look(store, &plan).await,
         }
-        let problems = cx.state.store.plan_terms_problems(&terms).await?;
-        if !problems.is_empty() {
-            return Err(problems.into());
-        }
-        if plan.id.is_empty() {
-            let new = store::NewPlan { code: plan.code.trim().to_owned(), meta, terms };
-            let id = cx.state.store.create_plan(&new, actor, cx.now).await?;
-            return Ok(Done::go(format!("/console/plans/{id}")).saying("Plan added."));
-        }
-        let id = form::id(&plan.id)?;
-        if !plan.preview.is_empty() {
-            let kept = serde_json::to_string(&terms).map(crate::drafts::keep);
-            let name = kept.map_err(|_| form::Failure::whole("These terms cannot be written down."))?;
-            return Ok(Done::go(format!("/console/plans/{id}/impact?terms={name}")));
-        }
-        cx.state.store.update_plan(id, &meta, actor, cx.now).await?;
-        let notice = match cx.state.store.add_plan_version(id, &terms, actor, cx.now).await? {
-            store::AddedVersion::Added(_) => "Saved as a new version. Partners stay on theirs until you move them.",
-            store::AddedVersion::Unchanged(_) => "Saved. The terms are the same, so there is no new version.",
-        };
-        Ok(Done::go(&back).saying(notice))
     };
     let outcome = outcome.await;
     let typed = terms::typed(&plan);
@@ -123,26 +99,17 @@ pub async fn save_plan(#[server(default)] plan: PlanForm) -> Result<(), ServerFn
     form::answer("plans/save", &back, &typed, outcome)
 }
 
-/// Saves terms whose effect was looked at, as the plan's next version.
+/// Saves the form whose terms' effect was looked at, as if it had been saved at once.
 #[server(prefix = "/do", endpoint = "console/plans/publish")]
 pub async fn publish_terms(plan: String, terms: String) -> Result<(), ServerFnError> {
-    use crate::{
-        form::{self, Done},
-        pages::console::plan_impact,
-        viewer,
-    };
+    use crate::{form, viewer};
     let back = format!("/console/plans/{plan}");
     let outcome = async {
         let cx = viewer::operator()?;
-        let kept = plan_impact::kept(&terms);
-        let terms = kept
+        let kept = save::kept(&plan, &terms);
+        let form = kept
             .ok_or_else(|| form::Failure::whole("These terms were kept for a while only; fill in the form again."))?;
-        let actor = store::Actor::Operator(cx.viewer.id);
-        let notice = match cx.state.store.add_plan_version(form::id(&plan)?, &terms, actor, cx.now).await? {
-            store::AddedVersion::Added(_) => "Saved as a new version. Partners stay on theirs until you move them.",
-            store::AddedVersion::Unchanged(_) => "The terms are the same, so there is no new version.",
-        };
-        Ok(Done::go(&back).saying(notice))
+        save::save(&cx.state.store, &form, store::Actor::Operator(cx.viewer.id), cx.now).await
     };
     form::answer("plans/publish", &back, &[], outcome.await)
 }

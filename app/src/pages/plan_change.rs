@@ -24,7 +24,11 @@ pub fn PlanChangePage() -> impl IntoView {
         let wanted = wanted.ok_or(PageError::NotFound)?;
         let plan =
             store.offered_plans().await?.into_iter().find(|plan| plan.code == wanted).ok_or(PageError::NotFound)?;
-        let current = store.subscription(partner).await?;
+        let mut current = store.subscription(partner).await?;
+        if let Some(own) = &mut current {
+            let known = store.visible_products(partner).await?;
+            own.terms.conceal(|code| known.iter().all(|product| product.line.code != code));
+        }
         let owed = bill::so_far(&cx.state, partner, cx.now).await?.map(|bill| bill.ended_now);
         let queue = plan.approval == Approval::Queue;
         let when = if queue { "When the provider approves it" } else { "At once" };

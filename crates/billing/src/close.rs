@@ -157,7 +157,16 @@ pub(crate) fn rate(
 ) -> Result<Rated, BillingError> {
     let number = subscription.cycle.periods_between(subscription.plan_since, stretch.whole.start)?;
     let terms = proration::for_part(&subscription.terms.in_period(number), stretch.part, stretch.whole)?;
-    Ok(rating::rate_all(&terms, used, metered)?)
+    let mut rated = rating::rate_all(&terms, used, metered)?;
+    if stretch.part != stretch.whole {
+        // Else the amount in the words would seem to be the plan's.
+        let amounts = rated.charges.iter_mut();
+        let amounts = amounts.filter(|charge| matches!(charge.kind, LineKind::Minimum | LineKind::Commitment));
+        for label in amounts.filter_map(|charge| charge.label.as_mut()) {
+            label.push_str(" (part of the period)");
+        }
+    }
+    Ok(rated)
 }
 
 async fn invoice(

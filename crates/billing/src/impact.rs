@@ -41,7 +41,8 @@ pub struct Affected {
     pub period: Period,
     /// Live units of it.
     pub units: u64,
-    pub before: Money,
+    /// `None` where it is more than an invoice can hold.
+    pub before: Option<Money>,
     pub after: After,
 }
 
@@ -53,8 +54,10 @@ pub enum After {
     OtherCurrency(Money),
     /// A billing period of another length costs something else.
     OtherInterval,
-    /// More than an invoice can hold.
+    /// More than an invoice can hold, by these terms or by its own.
     TooLarge,
+    /// The partner had no plan in some of the period, so a bill for all of it says nothing.
+    New,
 }
 
 /// What these terms would do to the partners who are on the plan, if they had them.
@@ -64,9 +67,9 @@ pub async fn impact(store: &Store, plan: PlanId, terms: &PlanTerms, now: Timesta
     let (mut before, mut after) = (Money::zero(terms.currency), Money::zero(terms.currency));
     for holder in holders {
         let affected = affected(store, holder, terms, now).await?;
-        if let After::Comparable(money) = affected.after {
-            before = before.checked_add(affected.before)?;
-            after = after.checked_add(money)?;
+        if let (After::Comparable(money), Some(own)) = (&affected.after, affected.before) {
+            before = before.checked_add(own)?;
+            after = after.checked_add(*money)?;
         }
         partners.push(affected);
     }
@@ -95,8 +98,16 @@ async fn affected(
     let number = holder.cycle.periods_between(holder.since, period.start)?;
     let total =
         |terms: &PlanTerms| rating::rate_all(&terms.in_period(number), &used, &metered).map(|rated| rated.total);
+    let is_new = !store.had_a_plan_throughout(holder.partner, period).await?;
+    let before = match total(own) {
+        Ok(total) => Some(total),
+        Err(MoneyError::TooLarge) => None,
+        Err(error) => return Err(error.into()),
+    };
     let after = match total(terms) {
         _ if terms.interval != own.interval => After::OtherInterval,
+        _ if is_new => After::New,
+        Ok(_) if before.is_none() => After::TooLarge,
         Ok(total) if terms.currency == own.currency => After::Comparable(total),
         Ok(total) => After::OtherCurrency(total),
         Err(MoneyError::TooLarge) => After::TooLarge,
@@ -108,7 +119,7 @@ async fn affected(
         version: holder.version.version,
         period,
         units: used.iter().map(|line| line.units).fold(0, u64::saturating_add),
-        before: total(own)?,
+        before,
         after,
     })
 }

@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 
 /// Far beyond any fee, and small enough that invoices, ledgers and their sums can hold it.
 const LARGEST_AMOUNT_MICROS: i64 = 1_000_000_000 * MICROS;
+const MOST_METER_PRICES: usize = 100;
 
 /// Everything that a plan version promises, as operators write it and as the database keeps it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -213,9 +214,25 @@ impl PlanTerms {
         }
     }
 
+    /// Whether there is more in a list than a plan may have. Such terms are looked at no further.
+    pub fn size_problems(&self) -> Vec<Problem> {
+        if self.meters.len() > MOST_METER_PRICES {
+            return vec![Problem::new("meters", "A plan has prices for at most 100 meters")];
+        }
+        let of_meters = self.meters.iter().enumerate().filter_map(|(index, meter)| {
+            let Problem { field, message } = meter.price.size_problem()?;
+            Some(Problem::new(format!("meters[{index}].{field}"), message))
+        });
+        let of_commitment = self.commitment.iter().filter_map(Commitment::size_problem);
+        self.price.size_problem().into_iter().chain(of_meters).chain(of_commitment).collect()
+    }
+
     /// All that is wrong with the terms by themselves; that products exist is checked where they are kept.
     pub fn problems(&self) -> Vec<Problem> {
-        let mut problems = Vec::new();
+        let mut problems = self.size_problems();
+        if !problems.is_empty() {
+            return problems;
+        }
         let coin = self.currency.micros_per_minor();
         if self.base_fee_micros < 0 || self.base_fee_micros % coin != 0 {
             problems.push(Problem::new("base_fee", "The base fee is zero or more, in whole coins of the currency"));
@@ -270,9 +287,15 @@ impl PlanTerms {
                 problems.push(Problem::new("price.model", message));
             }
             Price::Matrix { cells, .. } => {
-                for (index, cell) in cells.iter().enumerate().filter(|(_, cell)| self.grant(&cell.product).is_none()) {
-                    let message = format!("The plan does not open {}", cell.product);
-                    problems.push(Problem::new(format!("price.cells[{index}].product"), message));
+                for (index, cell) in cells.iter().enumerate() {
+                    let grant = self.grant(&cell.product);
+                    let closed = cell.operation.as_ref().filter(|code| grant.is_some_and(|grant| !grant.opens(code)));
+                    let (field, message) = match (grant, closed) {
+                        (None, _) => ("product", format!("The plan does not open {}", cell.product)),
+                        (_, Some(code)) => ("operation", format!("The plan does not open {code} of {}", cell.product)),
+                        _ => continue,
+                    };
+                    problems.push(Problem::new(format!("price.cells[{index}].{field}"), message));
                 }
             }
             _ => {}
@@ -310,7 +333,29 @@ impl PlanTerms {
             let message = "Stripe would rate without it: choose invoice_items for how invoices reach Stripe";
             problems.push(Problem::new(field, message));
         }
+        if self.collect == Collect::MeterEvents {
+            problems.extend(self.stripe_price_problem());
+        }
         problems
+    }
+
+    /// A price of units that Stripe would rate otherwise than we: it rates the units of each product by themselves.
+    fn stripe_price_problem(&self) -> Option<Problem> {
+        let by_product = "Stripe rates the units of each product by themselves; open one product, or choose invoice_items for how \
+                          invoices reach Stripe";
+        let several = self.products.len() > 1;
+        match &self.price {
+            Price::Package { included: 1.., .. } => {
+                let message = "Stripe has no packages with included units: include none, or choose invoice_items for how \
+                               invoices reach Stripe";
+                Some(Problem::new("price.included", message))
+            }
+            Price::Volume { .. } | Price::Graduated { .. } | Price::Package { .. } if several => {
+                Some(Problem::new("price.model", by_product))
+            }
+            Price::PerUnit { included: 1.., .. } if several => Some(Problem::new("price.included", by_product)),
+            _ => None,
+        }
     }
 }
 

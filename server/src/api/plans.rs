@@ -14,7 +14,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use billing::{Affected, After, BillingError, Impact};
-use domain::plan::PlanTerms;
+use domain::{plan::PlanTerms, scope::Scope};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::Value;
@@ -58,11 +58,11 @@ pub async fn list(call: PartnerOrProvider, _: Params<Whose>) -> Result<Json<List
 /// Who new terms would affect, and what they would have paid.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ImpactOut {
-    /// Those on the plan, by name; at most 500.
+    /// Those on the plan, by name; at most 500. Empty for a token without the scopes `partners:read` and `invoices:read`.
     partners: Vec<AffectedOut>,
     /// How many are on the plan.
     partners_in_all: u64,
-    /// Of those listed who can be compared: what they would have paid by the terms that they have, and by the new ones.
+    /// Of the first 500 those who can be compared: what they would have paid by the terms that they have, and by the new ones.
     before: AmountOut,
     after: AmountOut,
 }
@@ -81,13 +81,16 @@ pub struct AffectedOut {
     /// Live units of that period.
     units: u64,
     /// What the period would have cost by the terms that it has, and by the new ones. Both are for all of the period.
-    before: AmountOut,
+    /// `before` is missing where it is more than an invoice can hold.
+    before: Option<AmountOut>,
     after: Option<AmountOut>,
-    /// `none`; or why `after` cannot be compared with `before`: `currency`, `interval` (of the billing period) or `too_large`.
+    /// `none`; or why `after` cannot be compared with `before`: `currency`, `interval` (of the billing period),
+    /// `too_large`, or `new`: it had no plan in some of that period.
     differs: &'static str,
 }
 
 /// Tries terms: who is on the plan, and what the last billing period would have cost them by these terms. Nothing is changed.
+/// Partners are named, with their amounts, for tokens that have `partners:read` and `invoices:read`, too; others get the sums.
 #[utoipa::path(post, path = "/api/plans/{plan}/versions/preview", operation_id = "previewPlanVersion", tag = "Plans",
     params(("plan" = String, Path, description = "The plan's code")), request_body(content = Object, description = "The terms, whole"),
     responses((status = 200, description = "What they would do", body = ImpactOut),
@@ -98,13 +101,17 @@ pub async fn preview_version(
     Body(body): Body<Value>,
 ) -> Result<Json<ImpactOut>, Problem> {
     let (plan, terms) = asked(&call, &code, body).await?;
-    let impact = billing::impact(&call.state.store, plan.id, &terms, call.now).await.map_err(|error| match error {
-        BillingError::Store(error) => error.into(),
-        other => {
-            tracing::warn!(error = %other, "terms cannot be tried");
-            Problem::invalid("", format!("What this would have cost cannot be said: {other}"))
-        }
-    })?;
+    let mut impact =
+        billing::impact(&call.state.store, plan.id, &terms, call.now).await.map_err(|error| match error {
+            BillingError::Store(error) => error.into(),
+            other => {
+                tracing::warn!(error = %other, "terms cannot be tried");
+                Problem::invalid("", format!("What this would have cost cannot be said: {other}"))
+            }
+        })?;
+    if [Scope::PartnersRead, Scope::InvoicesRead].iter().any(|scope| !call.token.scopes.contains(scope)) {
+        impact.partners.clear();
+    }
     Ok(Json(impact.into()))
 }
 
@@ -170,6 +177,7 @@ impl From<Affected> for AffectedOut {
             After::Comparable(after) => (Some(after.into()), "none"),
             After::OtherCurrency(after) => (Some(after.into()), "currency"),
             After::OtherInterval => (None, "interval"),
+            After::New => (None, "new"),
             After::TooLarge => (None, "too_large"),
         };
         Self {
@@ -179,7 +187,7 @@ impl From<Affected> for AffectedOut {
             period_start: affected.period.start,
             period_end: affected.period.end,
             units: affected.units,
-            before: affected.before.into(),
+            before: affected.before.map(AmountOut::from),
             after,
             differs,
         }

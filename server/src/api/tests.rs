@@ -258,9 +258,16 @@ async fn the_provider_sells_a_product_and_moves_a_partner_to_a_plan() {
     let assigned = app.post(&token, &format!("{partner}/plan"), json!({"plan": "starter"})).await;
     assert_eq!(assigned.status, 204, "{}", assigned.text);
     let cheaper = json!({"currency": "EUR", "products": [{"product": "payments"}], "base_fee_micros": 4_000_000});
-    let tried = app.post(&token, "/api/plans/starter/versions/preview", cheaper).await.json();
+    let tried = app.post(&token, "/api/plans/starter/versions/preview", cheaper.clone()).await.json();
     assert_eq!((&tried["before"]["amount"], &tried["after"]["amount"]), (&json!("9.00"), &json!("4.00")), "{tried}");
     assert_eq!((&tried["partners"][0]["version"], &tried["partners"][0]["differs"]), (&json!(2), &json!("none")));
+    for lacking in [Scope::PartnersRead, Scope::InvoicesRead] {
+        let scopes = [Scope::PlansWrite, Scope::PartnersRead, Scope::InvoicesRead].into_iter();
+        let token = app.token(None, &scopes.filter(|scope| *scope != lacking).collect::<Vec<_>>()).await;
+        let sums = app.post(&token, "/api/plans/starter/versions/preview", cheaper.clone()).await;
+        assert_eq!((sums.status.as_u16(), &sums.json()["partners"]), (200, &json!([])), "{}", sums.text);
+        assert_eq!(sums.json()["before"], tried["before"]);
+    }
     assert_eq!(app.post(&token, &format!("{partner}/plan"), json!({"plan": "none"})).await.status, 422);
     let credit = format!("{partner}/credit");
     for _ in 0..2 {

@@ -87,8 +87,27 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
     typed
 }
 
-/// What the form does not ask for stays as the version before has it.
-pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) {
+/// What the form does not ask for stays as the version before has it. Amounts among it are in the currency of then, so that
+/// stays, too.
+pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) -> Result<(), Failure> {
+    let is_matrix = form.model == "matrix" && matches!(before.price, Price::Matrix { .. });
+    let kept = [
+        (before.minimum_micros != 0, "a minimum"),
+        (!before.discounts.is_empty(), "discounts"),
+        (before.commitment.is_some(), "a commitment"),
+        (!before.meters.is_empty(), "prices of meters"),
+        (is_matrix, "prices by operation"),
+    ];
+    let kept: Vec<&str> = kept.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
+    if terms.currency != before.currency && !kept.is_empty() {
+        let message = format!(
+            "The plan has {} in {}, which this form does not ask for: change the currency in the set-up file or by \
+             POST /api/plans/{{plan}}/versions, with new amounts for them",
+            kept.join(", "),
+            before.currency.code()
+        );
+        return Err(Failure::field("currency", message));
+    }
     terms.meters = before.meters;
     terms.minimum_micros = before.minimum_micros;
     terms.discounts = before.discounts;
@@ -96,6 +115,7 @@ pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) {
     if form.model == "matrix" {
         terms.price = before.price;
     }
+    Ok(())
 }
 
 /// Moves every partner of the plan that is on an older version; gives how many.
@@ -308,7 +328,7 @@ mod tests {
         let opens = [("payments".to_owned(), "all".to_owned())].into();
         let form = PlanForm { name: "Pro".to_owned(), model: "matrix".to_owned(), opens, ..PlanForm::default() };
         let (_, mut terms) = read(&form).expect("it is whole");
-        keep_unasked(&form, &mut terms, before.clone());
+        keep_unasked(&form, &mut terms, before.clone()).expect("kept");
         assert_eq!(terms, before);
         let package = PlanForm {
             model: "package".to_owned(),
@@ -317,9 +337,36 @@ mod tests {
             ..form
         };
         let (_, mut terms) = read(&package).expect("it is whole");
-        keep_unasked(&package, &mut terms, before);
+        keep_unasked(&package, &mut terms, before).expect("kept");
         let package_price = "20.00".parse().expect("a decimal");
         assert_eq!(terms.price, Price::Package { included: 0, size: 10_000, package_price });
+    }
+
+    #[test]
+    fn the_currency_stays_where_amounts_are_kept_that_the_form_does_not_ask_for() {
+        let form = PlanForm { name: "Pro".to_owned(), currency: "EUR".to_owned(), ..PlanForm::default() };
+        let kept = |model: &str, rest: &str| {
+            let text = format!(r#"{{"currency":"USD","products":[]{rest}}}"#);
+            let before: PlanTerms = serde_json::from_str(&text).expect("terms");
+            let form = PlanForm { model: model.to_owned(), ..form.clone() };
+            let (_, mut terms) = read(&form).expect("it is whole");
+            keep_unasked(&form, &mut terms, before).map_err(|Failure(mut problems)| problems.remove(0))
+        };
+        assert_eq!(kept("free", ""), Ok(()));
+        let matrix = r#","price":{"model":"matrix","cells":[{"product":"a","unit_price":"1"}],"otherwise":"0"}"#;
+        assert_eq!(kept("free", matrix), Ok(()), "the new price is the form's");
+        for (model, rest, name) in [
+            ("free", r#","minimum_micros":5000000"#, "a minimum"),
+            ("free", r#","discounts":[{"name":"Launch","percent":"10"}]"#, "discounts"),
+            ("free", r#","commitment":{"micros":1000000}"#, "a commitment"),
+            ("free", r#","meters":[{"product":"a","meter":"paid","price":{"model":"free"}}]"#, "prices of meters"),
+            ("matrix", matrix, "prices by operation"),
+        ] {
+            let (field, message) = kept(model, rest).expect_err(name);
+            assert_eq!(field, "currency");
+            assert!(message.starts_with(&format!("The plan has {name} in USD")), "{message}");
+            assert!(message.contains("set-up file") && message.contains("/api/plans/{plan}/versions"), "{message}");
+        }
     }
 
     #[test]

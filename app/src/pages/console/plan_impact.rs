@@ -2,8 +2,8 @@
 //! were typed (`?terms=`), or the newest version's.
 
 use crate::{
+    api::plans::save,
     components::*,
-    drafts,
     flash::flash,
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
@@ -30,7 +30,10 @@ pub fn PlanImpactPage() -> impl IntoView {
         let plan = cx.state.store.plan(id).await?;
         let newest = plan.newest().map(|newest| newest.terms.clone()).ok_or(PageError::NotFound)?;
         let terms: PlanTerms = match &draft {
-            Some(name) => kept(name).ok_or(PageError::NotFound)?,
+            Some(name) => {
+                let form = save::kept(&id.to_string(), name).ok_or(PageError::NotFound)?;
+                save::whole(&cx.state.store, &form).await.map_err(|_| PageError::NotFound)?.1
+            }
             None => newest,
         };
         let impact = billing::impact(&cx.state.store, id, &terms, cx.now).await.map_err(|error| {
@@ -57,11 +60,6 @@ pub fn PlanImpactPage() -> impl IntoView {
             </OperatorFrame>
         })
     })
-}
-
-/// Terms that were typed a while ago.
-pub fn kept(name: &str) -> Option<PlanTerms> {
-    serde_json::from_str(&drafts::find(name)?).ok()
 }
 
 fn words(terms: &PlanTerms) -> impl IntoView + use<> {
@@ -126,20 +124,23 @@ fn Partners(impact: Impact) -> impl IntoView {
 fn row(affected: Affected) -> impl IntoView {
     let href = format!("/console/partners/{}", affected.partner);
     let period = period_text(affected.period, &local_zone("UTC"));
-    let before = affected.before;
     let (after, differs) = match affected.after {
-        After::Comparable(after) => (after.to_string(), difference(before, after)),
+        After::Comparable(after) => {
+            (after.to_string(), affected.before.map_or("—".to_owned(), |before| difference(before, after)))
+        }
         After::OtherCurrency(after) => (after.to_string(), "Another currency".to_owned()),
         After::OtherInterval => ("—".to_owned(), "Another billing period".to_owned()),
         After::TooLarge => ("—".to_owned(), "Too large".to_owned()),
+        After::New => ("—".to_owned(), "New: no plan in all of the period".to_owned()),
     };
+    let before = affected.before.map_or("—".to_owned(), |before| before.to_string());
     view! {
         <tr>
             <Cell label="Partner" head=true><a href=href>{affected.name}</a></Cell>
             <Cell label="Version" numeric=true>{affected.version}</Cell>
             <Cell label="Period">{period}</Cell>
             <Cell label="Units" numeric=true><Figure value=affected.units/></Cell>
-            <Cell label="By its terms" numeric=true><MoneyText amount=before/></Cell>
+            <Cell label="By its terms" numeric=true>{before}</Cell>
             <Cell label="By these" numeric=true>{after}</Cell>
             <Cell label="Difference" numeric=true>{differs}</Cell>
         </tr>
@@ -159,11 +160,11 @@ fn difference(before: Money, after: Money) -> String {
 fn publish(plan: PlanId, draft: String, back: &str) -> impl IntoView + use<> {
     let back = back.to_owned();
     view! {
-        <Card title="Save" description="They become the plan's next version. Partners stay on theirs until you move them.">
+        <Card title="Save" description="The whole form is saved, and the terms become the plan's next version. Partners stay on theirs until you move them.">
             <Form action="/do/console/plans/publish">
                 <input type="hidden" name="plan" value=plan.to_string()/>
                 <input type="hidden" name="terms" value=draft/>
-                <FormActions cancel=back><Button kind=ButtonKind::Primary>"Save as the next version"</Button></FormActions>
+                <FormActions cancel=back><Button kind=ButtonKind::Primary>"Save"</Button></FormActions>
             </Form>
         </Card>
     }

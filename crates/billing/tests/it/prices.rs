@@ -140,7 +140,8 @@ async fn new_terms_are_tried_on_what_each_partner_used_in_its_last_period_and_ch
         .partners
         .iter()
         .map(|one| {
-            (one.name.as_str(), one.period.start.to_string(), one.units, one.before.to_string(), one.after.clone())
+            let before = one.before.expect("fits").to_string();
+            (one.name.as_str(), one.period.start.to_string(), one.units, before, one.after.clone())
         })
         .collect();
     let cents = |coins: i64| After::Comparable(Money::new(Currency::Usd, coins * 10_000));
@@ -150,12 +151,14 @@ async fn new_terms_are_tried_on_what_each_partner_used_in_its_last_period_and_ch
             // The second period, without the launch offer.
             ("acme", "2026-02-01T00:00:00Z".to_owned(), 1_000, "$20.00".to_owned(), cents(2_900)),
             ("bolt", "2026-01-15T00:00:00Z".to_owned(), 300, "$8.00".to_owned(), cents(1_900)),
-            ("cent", "2026-02-10T00:00:00Z".to_owned(), 0, "$5.00".to_owned(), cents(1_000)),
+            // It came with the period after.
+            ("cent", "2026-02-10T00:00:00Z".to_owned(), 0, "$5.00".to_owned(), After::New),
         ]
     );
     assert_eq!(
         (tried.partners_in_all, tried.before.to_string(), tried.after.to_string()),
-        (3, "$33.00".into(), "$58.00".into())
+        (3, "$28.00".into(), "$48.00".into()),
+        "who is new is in no sum"
     );
 
     // What it said is what a bill by these terms says.
@@ -200,4 +203,45 @@ async fn what_is_told_late_moves_minimum_and_discount_of_its_period_too() {
     // 150 instead of 60, no minimum's 40, and 15 instead of 10 off.
     assert_eq!(amounts, ["$90.00", "−$5.00", "−$40.00"], "{adjusted:?}");
     assert!(adjusted[2].1.ends_with("To the minimum of $100.00 for usage"), "{adjusted:?}");
+}
+
+#[tokio::test]
+async fn a_part_of_a_period_says_that_its_minimum_and_commitment_are_for_the_part() {
+    let shop = Shop::open().await;
+    let rest = json!({ "minimum_micros": 56_000_000, "commitment": { "micros": 112_000_000 },
+        "price": { "model": "per_unit", "unit_price": "1" } });
+    let plan = shop.plan("least", priced(rest)).await;
+    let other = shop.plan("other", priced(json!({}))).await;
+    let partner = shop.partner("acme", plan, at("2026-02-01T00:00:00Z")).await;
+    shop.live(partner, at("2026-02-02T00:00:00Z"), &[(1, 20)]).await;
+    let change = at("2026-02-15T00:00:00Z");
+    shop.store.assign_plan_version(partner, other, Actor::System, change).await.expect("changed");
+    shop.close(at("2026-02-15T01:00:00Z")).await;
+    let lines = newest(&shop, partner).await;
+    assert_eq!(
+        lines,
+        [
+            line(LineKind::Usage, "Payments, POST /create", "$20.00"),
+            line(LineKind::Minimum, "To the minimum of $28.00 for usage (part of the period)", "$8.00"),
+            line(LineKind::Commitment, "To the commitment of $56.00 for usage (part of the period)", "$28.00"),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn one_bill_that_no_invoice_could_hold_is_one_row_and_no_sum() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("tried", priced(json!({ "price": { "model": "per_unit", "unit_price": "1000000" } }))).await;
+    let acme = shop.partner("acme", plan, at("2026-01-01T00:00:00Z")).await;
+    let bolt = shop.partner("bolt", plan, at("2026-01-01T00:00:00Z")).await;
+    // 9.3 millions of millions; an amount holds 9.2 of them.
+    shop.live(acme, at("2026-01-20T00:00:00Z"), &[(1, 9_300_000)]).await;
+    shop.live(bolt, at("2026-01-20T00:00:00Z"), &[(1, 2)]).await;
+    let id = shop.store.find_plan_by_code("tried").await.expect("answered").expect("a plan").id;
+    let new = priced(json!({ "price": { "model": "per_unit", "unit_price": "1" } }));
+    let tried = billing::impact(&shop.store, id, &new, at("2026-02-12T00:00:00Z")).await.expect("tried");
+    let seen: Vec<_> = tried.partners.iter().map(|one| (one.before.is_some(), one.after.clone())).collect();
+    let two = After::Comparable(Money::new(Currency::Usd, 2_000_000));
+    assert_eq!(seen, [(false, After::TooLarge), (true, two)]);
+    assert_eq!((tried.before.to_string(), tried.after.to_string()), ("$2,000,000.00".into(), "$2.00".into()));
 }

@@ -14,6 +14,9 @@ use crate::{
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
+/// Steps of one commitment's discount.
+const MOST_STEPS: usize = 100;
+
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Commitment {
@@ -65,6 +68,12 @@ impl Commitment {
             from = from.max(to);
         }
         Ok(total)
+    }
+
+    /// Whether there are more steps than anybody reads.
+    pub(crate) fn size_problem(&self) -> Option<Problem> {
+        let message = "A commitment's discount has at most 100 steps";
+        (self.discounts.len() > MOST_STEPS).then(|| Problem::new("commitment.discounts", message))
     }
 
     pub(crate) fn problems(&self, currency: Currency, largest: i64) -> Vec<Problem> {

@@ -18,6 +18,9 @@ use serde::{Deserialize, Serialize};
 /// A larger one is a slip of the pen, and with real usage a sum that no invoice can hold.
 const LARGEST_UNIT_PRICE: Decimal = Decimal::from_parts(1_000_000, 0, 0, false, 0);
 
+const MOST_STEPS: usize = 100;
+const MOST_CELLS: usize = 1_000;
+
 /// What units cost, in the plan's currency. Prices are decimal texts in YAML and JSON, as `"0.005"`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(tag = "model", rename_all = "snake_case", deny_unknown_fields)]
@@ -103,15 +106,23 @@ impl Price {
         }
     }
 
-    /// Cuts all that belongs to a whole period to a part of it: included units, the ends of steps, a cap.
+    /// Cuts all that belongs to a whole period to a part of it: included units, ends of steps, a cap. See [`super::proration`].
     pub(super) fn cut(&mut self, share: Share, currency: Currency) -> Result<(), MoneyError> {
         match self {
             Self::Free => {}
             Self::PerUnit { included, .. } | Self::Package { included, .. } | Self::Matrix { included, .. } => {
                 *included = share.of_units(*included);
             }
-            Self::Graduated { steps } | Self::Volume { steps } => {
+            Self::Graduated { steps } => {
                 steps.iter_mut().filter_map(|step| step.up_to.as_mut()).for_each(|end| *end = share.of_units(*end));
+            }
+            Self::Volume { steps } => {
+                let whole = steps.clone();
+                for (step, pair) in steps.iter_mut().zip(whole.windows(2)) {
+                    if let (Some(end), true) = (&mut step.up_to, pair[1].unit_price > pair[0].unit_price) {
+                        *end = share.of_units(*end);
+                    }
+                }
             }
             Self::Percentage(percentage) => {
                 percentage.included = share.of_units(percentage.included);
@@ -121,6 +132,19 @@ impl Price {
             }
         }
         Ok(())
+    }
+
+    /// Whether there are more steps or cells than anybody reads; nothing else is looked at then.
+    pub fn size_problem(&self) -> Option<Problem> {
+        match self {
+            Self::Graduated { steps } | Self::Volume { steps } if steps.len() > MOST_STEPS => {
+                Some(Problem::new("price.steps", "A price has at most 100 steps"))
+            }
+            Self::Matrix { cells, .. } if cells.len() > MOST_CELLS => {
+                Some(Problem::new("price.cells", "A price has at most 1,000 operations and products"))
+            }
+            _ => None,
+        }
     }
 
     /// All that is wrong with the figures.
@@ -167,6 +191,9 @@ fn step_order_problems(steps: &[Step]) -> Vec<Problem> {
     let mut problems = Vec::new();
     if steps.last().is_none_or(|last| last.up_to.is_some()) {
         problems.push(Problem::new("price.steps", "The last step has no end: leave its \"up to\" empty"));
+    }
+    if steps.first().is_some_and(|first| first.up_to == Some(0)) {
+        problems.push(Problem::new("price.steps[0].up_to", "A step holds at least one unit"));
     }
     for (index, pair) in steps.windows(2).enumerate() {
         let rising = matches!((pair[0].up_to, pair[1].up_to), (Some(a), Some(b)) if a < b)

@@ -3,14 +3,17 @@
 //! A plan that changes in the middle of a period closes the part before the change and begins another. Each part has the
 //! share `seconds of the part / seconds of the whole period` of the terms:
 //!
-//! - base fee, minimum, commitment with the ends of its steps, cap and included credit, rounded once to the smallest coin, half
-//!   away from zero;
-//! - included units and the end of every step of units, those of meters too, rounded up to the next unit, in the partner's favour.
+//! - base fee, minimum, commitment, cap and included credit, rounded once to the smallest coin, half away from zero;
+//! - included units and the end of every step of a graduated price, those of meters too, rounded up to the next unit, in the
+//!   partner's favour.
 //!
-//! Prices stay as they are: of a unit, of a package, percentages.
+//! Prices stay as they are: of a unit, of a package, percentages. Of a volume price and of the discount for a commitment a
+//! step's end stays whole where what follows is better for the partner, so that nobody reaches the best step by an hour on
+//! the plan; it is for the part where what follows is worse, so that nobody has the best step once for each part.
 //!
 //! So nobody gains included units by changing the plan back and forth: parts on the same terms have together at most one
-//! unit for each part more than the whole period. The end of the whole period is local time, so a month with a clock
+//! unit for each part more than the whole period. Minimum, commitment and packages are counted for each part by itself, so
+//! parts can cost more than the whole. The end of the whole period is local time, so a month with a clock
 //! change is an hour longer or shorter, and the shares follow.
 //!
 //! $30.00 and 3,000 units for June, changed after ten of thirty days: $10.00 and 1,000 units, then $20.00 and 2,000.
@@ -37,8 +40,11 @@ pub fn for_part(terms: &PlanTerms, part: Period, whole: Period) -> Result<PlanTe
         }
         if let Some(commitment) = &mut prorated.commitment {
             commitment.micros = share.of_micros(terms.currency, commitment.micros)?;
-            for end in commitment.discounts.iter_mut().filter_map(|step| step.up_to_micros.as_mut()) {
-                *end = share.of_micros(terms.currency, *end)?;
+            let whole = commitment.discounts.clone();
+            for (step, pair) in commitment.discounts.iter_mut().zip(whole.windows(2)) {
+                if let (Some(end), true) = (&mut step.up_to_micros, pair[1].percent < pair[0].percent) {
+                    *end = share.of_micros(terms.currency, *end)?;
+                }
             }
         }
     }

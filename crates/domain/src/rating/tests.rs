@@ -428,8 +428,140 @@ fn parts_of_a_period_have_their_part_of_minimum_commitment_and_cap() {
     let part = proration::for_part(&plan, period(0, 10), period(0, 30)).expect("fits");
     assert_eq!(part.minimum_micros, 100_000_000);
     let commitment = part.commitment.expect("there is one");
-    assert_eq!((commitment.micros, commitment.discounts[0].up_to_micros), (30_000_000, Some(20_000_000)));
+    assert_eq!((commitment.micros, commitment.discounts[0].up_to_micros), (30_000_000, Some(60_000_000)));
     assert_eq!(part.price, price::Price::Package { included: 4, size: 7, package_price: dec("1") });
     let price::Price::Percentage(percentage) = &part.meters[0].price else { panic!("a percentage") };
     assert_eq!((percentage.included, percentage.cap), (34, Some(dec("3.33"))));
+}
+
+/// What an hour of June costs by that plan.
+fn hour_of_june(plan: &PlanTerms, units: u64) -> Vec<(&'static str, String)> {
+    let at = |text: &str| text.parse().expect("a timestamp");
+    let whole = crate::period::Period { start: at("2026-06-01T00:00:00Z"), end: at("2026-07-01T00:00:00Z") };
+    let hour = crate::period::Period { end: at("2026-06-01T01:00:00Z"), ..whole };
+    lines(&proration::for_part(plan, hour, whole).expect("fits"), units)
+}
+
+#[test]
+fn an_hour_on_a_plan_reaches_no_step_that_the_whole_period_would_not() {
+    let volume = written(
+        r#""price":{"model":"volume","steps":[{"up_to":100000,"unit_price":"0.01"},{"up_to":500000,"unit_price":"0.008"},
+            {"unit_price":"0.005"}]}"#,
+    );
+    assert_eq!(hour_of_june(&volume, 90_000), owned(&[("usage", "$900.00")]));
+    assert_eq!(hour_of_june(&volume, 500_000), owned(&[("usage", "$4,000.00")]));
+    let committed = written(
+        r#""price":{"model":"per_unit","unit_price":"1"},"commitment":{"micros":7200000000,
+            "discounts":[{"up_to_micros":10000000000,"percent":"5"},{"percent":"15"}]}"#,
+    );
+    // An hour's share of the promise is 10, which is met; all of the usage is in the first step.
+    assert_eq!(hour_of_june(&committed, 5_000), owned(&[("usage", "$5,000.00"), ("committed_use", "−$250.00")]));
+}
+
+#[test]
+fn a_step_that_is_better_than_the_next_is_not_given_once_for_each_part() {
+    let free_first =
+        written(r#""price":{"model":"volume","steps":[{"up_to":7200,"unit_price":"0"},{"unit_price":"1"}]}"#);
+    assert_eq!(hour_of_june(&free_first, 10), owned(&[("usage", "$0.00")]));
+    assert_eq!(hour_of_june(&free_first, 11), owned(&[("usage", "$11.00")]));
+    let best_first = written(
+        r#""price":{"model":"per_unit","unit_price":"1"},"commitment":{"micros":10000,
+            "discounts":[{"up_to_micros":7200000000,"percent":"50"},{"percent":"0"}]}"#,
+    );
+    assert_eq!(hour_of_june(&best_first, 5_000), owned(&[("usage", "$5,000.00"), ("committed_use", "−$5.00")]));
+}
+
+#[test]
+fn a_minimum_counts_for_each_part_by_itself() {
+    let plan = written(r#""minimum_micros":5000000000,"price":{"model":"per_unit","unit_price":"1"}"#);
+    let at = |text: &str| text.parse().expect("a timestamp");
+    let whole = crate::period::Period { start: at("2026-06-01T00:00:00Z"), end: at("2026-07-01T00:00:00Z") };
+    let change = at("2026-06-16T00:00:00Z");
+    let bill = |part, units| lines(&proration::for_part(&plan, part, whole).expect("fits"), units);
+    let before = crate::period::Period { end: change, ..whole };
+    let after = crate::period::Period { start: change, ..whole };
+    assert_eq!(bill(before, 8_000), owned(&[("usage", "$8,000.00")]));
+    assert_eq!(bill(after, 0), owned(&[("minimum", "$2,500.00")]));
+}
+
+#[test]
+fn lists_longer_than_anybody_reads_are_refused_before_anything_else_is_looked_at() {
+    let fields = |plan: &PlanTerms| plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>();
+    let step = |up_to| Step { up_to, unit_price: dec("1") };
+    let steps = |count: u64| (1..count).map(|end| step(Some(end))).chain([step(None)]).collect::<Vec<_>>();
+    let cells = |count: u32| {
+        let product = "payments".to_owned();
+        let cell = |code: u32| matrix::Cell {
+            product: product.clone(),
+            operation: Some(code.to_string()),
+            unit_price: dec("1"),
+        };
+        price::Price::Matrix { included: 0, cells: (0..count).map(cell).collect(), otherwise: dec("1") }
+    };
+    let base = written(r#""base_fee_micros":0"#);
+    let with = |price| PlanTerms { price, ..base.clone() };
+    let negative = |plan: PlanTerms| PlanTerms { base_fee_micros: -1, ..plan };
+    assert_eq!(fields(&with(price::Price::Graduated { steps: steps(100) })), [""; 0]);
+    assert_eq!(fields(&negative(with(price::Price::Graduated { steps: steps(101) }))), ["price.steps"]);
+    assert_eq!(fields(&negative(with(price::Price::Volume { steps: steps(101) }))), ["price.steps"]);
+    assert_eq!(fields(&with(cells(1_000))), [""; 0]);
+    assert_eq!(fields(&negative(with(cells(1_001)))), ["price.cells"]);
+    let meter =
+        |code: u32, price| crate::plan::MeterPrice { product: "payments".to_owned(), meter: code.to_string(), price };
+    let meters = |count: u32| PlanTerms {
+        meters: (0..count).map(|code| meter(code, price::Price::Free)).collect(),
+        ..base.clone()
+    };
+    assert_eq!(fields(&meters(100)), [""; 0]);
+    assert_eq!(fields(&negative(meters(101))), ["meters"]);
+    let long = meter(1, price::Price::Volume { steps: steps(101) });
+    assert_eq!(fields(&negative(PlanTerms { meters: vec![long], ..base.clone() })), ["meters[0].price.steps"]);
+    let promised = |count: i64| {
+        let step = |up_to_micros| commitment::CommitmentStep { up_to_micros, percent: dec("1") };
+        let discounts = (1..count).map(|end| step(Some(end * 10_000))).chain([step(None)]).collect();
+        PlanTerms { commitment: Some(commitment::Commitment { micros: 10_000, discounts }), ..base.clone() }
+    };
+    assert_eq!(fields(&promised(100)), [""; 0]);
+    assert_eq!(fields(&negative(promised(101))), ["commitment.discounts"]);
+    let nothing = vec![step(Some(0)), step(None)];
+    assert_eq!(fields(&with(price::Price::Graduated { steps: nothing })), ["price.steps[0].up_to"]);
+}
+
+#[test]
+fn prices_that_stripe_would_rate_by_product_are_refused_where_it_rates_several() {
+    let fields = |products: &str, price: &str| {
+        let text = format!(
+            r#"{{"currency":"USD","collect":"meter_events","products":[{products}],"price":{{"model":{price}}}}}"#
+        );
+        let plan: PlanTerms = serde_json::from_str(&text).expect("terms");
+        plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
+    };
+    let (one, two) = (r#"{"product":"payments"}"#, r#"{"product":"payments"},{"product":"reports"}"#);
+    for price in [
+        r#""volume","steps":[{"up_to":9,"unit_price":"1"},{"unit_price":"0.5"}]"#,
+        r#""graduated","steps":[{"up_to":9,"unit_price":"1"},{"unit_price":"0.5"}]"#,
+        r#""package","size":10,"package_price":"1""#,
+    ] {
+        assert_eq!(fields(one, price), [""; 0], "{price}");
+        assert_eq!(fields(two, price), ["price.model"], "{price}");
+    }
+    let included = r#""per_unit","included":9,"unit_price":"1""#;
+    assert_eq!((fields(one, included), fields(two, included)), (vec![], vec!["price.included".to_owned()]));
+    assert_eq!(fields(two, r#""per_unit","unit_price":"1""#), [""; 0]);
+    assert_eq!(fields(one, r#""package","included":1,"size":10,"package_price":"1""#), ["price.included"]);
+}
+
+#[test]
+fn a_cell_for_an_operation_that_the_plan_does_not_open_is_refused() {
+    let fields = |operations: &str| {
+        let text = format!(
+            r#"{{"currency":"USD","products":[{{"product":"payments"{operations}}}],"price":{{"model":"matrix",
+                "otherwise":"0","cells":[{{"product":"payments","operation":"refund","unit_price":"1"}}]}}}}"#
+        );
+        let plan: PlanTerms = serde_json::from_str(&text).expect("terms");
+        plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
+    };
+    assert_eq!(fields(""), [""; 0]);
+    assert_eq!(fields(r#","operations":["create","refund"]"#), [""; 0]);
+    assert_eq!(fields(r#","operations":["create"]"#), ["price.cells[0].operation"]);
 }

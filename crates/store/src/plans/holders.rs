@@ -1,10 +1,10 @@
 //! Who is on a plan, and in which version.
 
 use super::PlanVersion;
-use crate::{Store, StoreError, row::ReadRow as _};
+use crate::{Store, StoreError, Ts, row::ReadRow as _};
 use domain::{
     id::{PartnerId, PlanId, PlanVersionId},
-    period::Cycle,
+    period::{Cycle, Period},
 };
 use jiff::Timestamp;
 use sqlx::Row as _;
@@ -56,5 +56,21 @@ impl Store {
             });
         }
         Ok((holders, all))
+    }
+
+    /// Whether the partner had some plan at every moment of the period.
+    pub async fn had_a_plan_throughout(&self, partner: PartnerId, period: Period) -> Result<bool, StoreError> {
+        // A partner has one plan at a time, so the stretches do not overlap.
+        let all = sqlx::query_scalar(
+            "select coalesce(sum(least(coalesce(ended_at, $3), $3) - greatest(started_at, $2)), interval '0') >= $3 - $2
+             from subscriptions
+             where partner_id = $1 and started_at < $3 and (ended_at is null or ended_at > $2)",
+        )
+        .bind(partner.0)
+        .bind(Ts(period.start))
+        .bind(Ts(period.end))
+        .fetch_one(self.pool())
+        .await?;
+        Ok(all)
     }
 }

@@ -28,6 +28,10 @@ pub(super) async fn check(tx: &mut PgConnection, terms: &PlanTerms) -> Result<()
 }
 
 async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Problem>, StoreError> {
+    let too_many = terms.size_problems();
+    if !too_many.is_empty() {
+        return Ok(too_many);
+    }
     let codes: Vec<&str> = terms.products.iter().map(|grant| grant.product.as_str()).collect();
     let rows = sqlx::query(
         "select p.code, p.policy, array(select o.code from operations o where o.product_id = p.id and o.removed_at is null) as operations

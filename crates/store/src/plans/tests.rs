@@ -159,3 +159,49 @@ async fn racing_versions_of_one_plan_number_without_a_gap() {
     let versions: Vec<_> = store.plan(plan).await.expect("a plan").versions.iter().map(|v| v.version).collect();
     assert_eq!(versions, [5, 4, 3, 2, 1]);
 }
+
+#[tokio::test]
+async fn an_operation_that_a_plan_has_a_price_for_stays_in_the_document() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let product = products::tests::create(&store, "cards", Visibility::Public, &["create", "list", "refund"]).await;
+    products::tests::create(&store, "loans", Visibility::Public, &["list"]).await;
+    let cell = |product: &str, operation: &str| Cell {
+        product: product.to_owned(),
+        operation: Some(operation.to_owned()),
+        unit_price: Decimal::ONE,
+    };
+    let with = |cells: Vec<Cell>| PlanTerms {
+        products: ["cards", "loans"].map(|code| Grant { product: code.to_owned(), operations: None }).to_vec(),
+        price: Price::Matrix { included: 0, cells, otherwise: Decimal::ZERO },
+        ..terms()
+    };
+    let plan = create(&store, "starter", with(vec![cell("cards", "refund"), cell("loans", "list")])).await;
+    let becomes = async |operations: &[&str]| {
+        let new = products::tests::new_product("cards", Visibility::Public, operations);
+        store.update_product(product, &new, Actor::System, now()).await
+    };
+    let refused = |answer: Result<(), StoreError>| match answer {
+        Err(StoreError::Conflict { field, message }) => format!("{field}: {message}"),
+        other => panic!("it was not refused: {other:?}"),
+    };
+    // `list` is priced of another product only.
+    becomes(&["create", "refund"]).await.expect("updated");
+    let told = refused(becomes(&["create"]).await);
+    assert!(told.starts_with("document: The plan starter, version 1, has a price for refund"), "{told}");
+    assert_eq!(store.product(product).await.expect("a product").operations.len(), 2, "nothing was changed");
+
+    store.choose_plan(world.partner, plan, world.actor(), now()).await.expect("chosen");
+    let dropped = with(vec![cell("loans", "list")]);
+    store.add_plan_version(plan, &dropped, Actor::System, now()).await.expect("added");
+    let told = refused(becomes(&["create"]).await);
+    assert!(told.contains("version 1") && told.contains("Move the partners of that version"), "{told}");
+    let later = now() + jiff::SignedDuration::from_secs(1);
+    store.move_to_newest_version(world.partner, Actor::System, later).await.expect("moved");
+    assert!(becomes(&["create"]).await.is_err(), "what was used until then is not billed yet");
+    sqlx::query("update subscriptions set started_at = ended_at where status = 'ended'")
+        .execute(store.pool())
+        .await
+        .expect("as if nothing were left to bill");
+    becomes(&["create"]).await.expect("updated");
+}

@@ -75,6 +75,8 @@ impl Store {
             let held: Json<Policy> = row.try_get("policy")?;
             priced::check(&mut tx, &new.code, &held.0, policy, "policy.").await?;
         }
+        let operations: Vec<String> = new.operations.iter().map(|operation| operation.code.clone()).collect();
+        priced::check_operations(&mut tx, (product.0, &new.code), &operations).await?;
         let before = json!({
             "name": row.try_get::<&str, _>("name")?,
             "route": row.try_get::<&str, _>("route")?,
