@@ -51,7 +51,7 @@ pub fn PlanImpactPage() -> impl IntoView {
                 <Breadcrumbs trail=vec![Crumb::new("Plans", "/console/plans"), Crumb::new(plan.meta.name.clone(), back)] current=title/>
                 <PageHeader
                     title=title
-                    description="Each partner's last billing period that is over, with what was used in it: by the terms that the partner has, and by these. Nobody has them yet by this, and no bill changes."
+                    description="Each partner's last billing period that is over, with what was used in it: by the terms that the partner has, and by these. Nothing is saved by looking, and no bill changes."
                 />
                 <ErrorSummary problems=problems/>
                 <Card title="The terms">{words}</Card>
