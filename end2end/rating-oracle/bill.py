@@ -19,6 +19,7 @@ MISREADINGS = {
     "truncated": "amounts are cut off at the coin, and not rounded",
     "step-ends": "a step ends one unit earlier",
     "listed-order": "operations share the curve as they are listed, and not by name",
+    "prepaid-billed": "units that prepaid credit paid are rated as well",
     "floor-units": "included units of a part of a period are rounded down",
     "fee-by-the-day": "the fee of a part of a period is by whole days",
     "credit-for-fee": "included credit pays the base fee too",
@@ -131,11 +132,15 @@ class Bill:
 
     def of_units(self):
         price = self.plan.get("price", {"model": "free"})
-        sums = {}
+        sums, paid = {}, {}
         for used in self.used:
             if used["units"] > 0:
                 key = (used["product"], used["operation"])
                 sums[key] = min(sums.get(key, 0) + used["units"], LARGEST_COUNT)
+                paid[key] = min(paid.get(key, 0) + used.get("prepaid", 0), LARGEST_COUNT)
+        # What prepaid credit paid is on the line and is not rated.
+        paid = {key: 0 if self.misread == "prepaid-billed" else min(paid[key], sums[key]) for key in sums}
+        sums = {key: sums[key] - paid[key] for key in sums}
         order = list(sums) if self.misread == "listed-order" else sorted(sums)
         if price["model"] in ("free", "per_unit", "package", "graduated", "volume") and sum(sums.values()) > LARGEST_COUNT:
             raise TooLarge
@@ -156,7 +161,7 @@ class Bill:
                 (low, free_low), (high, free_high) = self.curve(price, before), self.curve(price, before + units)
                 cost, free = high - low, free_high - free_low
                 before += units
-            lines.append(["usage", product, operation, None, units, free, self.coin(cost)])
+            lines.append(["usage", product, operation, None, units + paid[product, operation], free, self.coin(cost)])
         return sorted(lines, key=lambda line: (line[1], line[2]))
 
     def cell(self, price, product, operation):

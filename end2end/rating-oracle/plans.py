@@ -143,7 +143,10 @@ class Plans:
 
     def used(self):
         product, operation = self.random.choice(PRODUCTS), self.random.choice(OPERATIONS)
-        return {"product": product, "operation": operation, "units": self.near()}
+        use = {"product": product, "operation": operation, "units": self.near()}
+        if self.random.random() < 0.25:
+            use["prepaid"] = self.random.choice([use["units"], self.random.randint(0, use["units"])])
+        return use
 
     def metered(self, priced):
         calls = self.random.choice([0, 1, 40, self.random.randint(0, 100_000)])

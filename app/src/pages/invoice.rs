@@ -10,7 +10,7 @@ use crate::{
     },
     viewer,
 };
-use domain::{id::InvoiceId, period::Period, rating::LineKind};
+use domain::{id::InvoiceId, money::group_thousands, period::Period, rating::LineKind};
 use leptos::prelude::*;
 use leptos_router::{hooks::use_params_map, params::ParamsMap};
 use store::invoices::{CountingNote, Invoice, InvoiceLine};
@@ -143,9 +143,13 @@ fn row(line: InvoiceLine, usage_of: Option<Period>) -> impl IntoView {
         Some(href) => view! { <a href=href>{line.description}</a> }.into_any(),
         None => line.description.into_any(),
     };
+    let prepaid = (line.prepaid > 0).then(|| {
+        let units = group_thousands(line.prepaid);
+        view! { <span class="invoice-prepaid">{format!("{units} units were paid by credit")}</span> }
+    });
     view! {
         <tr>
-            <Cell label="For" head=true>{description}</Cell>
+            <Cell label="For" head=true>{description} {prepaid}</Cell>
             <Cell label="Units" numeric=true>{units}</Cell>
             <Cell label="Of those free" numeric=true>{free}</Cell>
             <Cell label="Amount" numeric=true><MoneyText amount=line.amount/></Cell>

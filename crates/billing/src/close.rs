@@ -8,7 +8,7 @@ mod late;
 mod metered;
 mod stranded;
 
-pub(crate) use late::shifted;
+pub(crate) use late::{Shift, shifted};
 pub(crate) use metered::{billed_meters, metered};
 
 use crate::BillingError;
@@ -209,6 +209,7 @@ async fn invoice(
             },
             quantity: i64::try_from(charge.quantity).unwrap_or(i64::MAX),
             free: charge.free,
+            prepaid: charge.prepaid,
             amount: charge.amount,
         }
     };

@@ -6,7 +6,7 @@
 
 use crate::{
     BillingError,
-    close::{Stretch, billed_meters, metered, next_stretch, rate, shifted},
+    close::{Shift, Stretch, billed_meters, metered, next_stretch, rate, shifted},
 };
 use domain::{
     correction::NewCorrection,
@@ -216,7 +216,7 @@ async fn dry_run(store: &Store, partner: PartnerId, effect: &Effect, now: Timest
 
 /// Each closed stretch beside its bill and what was adjusted of it, with and without.
 async fn closed_bills(store: &Store, partner: PartnerId, effect: &Effect) -> Result<Vec<Bill>, BillingError> {
-    let mut of_stretch: BTreeMap<(SubscriptionId, Timestamp, Timestamp), Vec<(Codes, i64)>> = BTreeMap::new();
+    let mut of_stretch: BTreeMap<(SubscriptionId, Timestamp, Timestamp), Vec<(Codes, Shift)>> = BTreeMap::new();
     for hit in &effect.hits {
         let Some((subscription, period)) = hit.closed else { continue };
         of_stretch.entry((subscription, period.start, period.end)).or_default().push(change(hit));
@@ -230,7 +230,8 @@ async fn closed_bills(store: &Store, partner: PartnerId, effect: &Effect) -> Res
         let used: Vec<Used> = units.into_iter().map(|line| line.used).collect();
         let adjusted = standing.moved.iter().map(|moved| {
             let codes = (moved.product_code.clone(), moved.operation_code.clone());
-            (codes, moved.billed.saturating_add(moved.waiting))
+            let units = moved.billed.saturating_add(moved.waiting);
+            (codes, Shift { units, prepaid: moved.prepaid_billed.saturating_add(moved.prepaid_waiting) })
         });
         let used = shifted(&used, adjusted);
         let meters = billed_meters(store, &standing.subscription, standing.period).await?;
@@ -239,7 +240,7 @@ async fn closed_bills(store: &Store, partner: PartnerId, effect: &Effect) -> Res
             plan_version: standing.subscription.plan_version,
             period: standing.period,
             is_closed: true,
-            units: changes.iter().map(|(_, units)| units).sum(),
+            units: changes.iter().map(|(_, shift)| shift.units).sum(),
             before: rate(&standing.subscription, stretch, &used, &meters)?.total,
             after: rate(&standing.subscription, stretch, &shifted(&used, changes.into_iter()), &meters)?.total,
         });
@@ -263,7 +264,7 @@ async fn open_bills(
     for mut subscription in store.open_subscriptions(partner).await? {
         while let Some(stretch) = next_stretch(&subscription)?.filter(|stretch| stretch.part.start <= now) {
             let within = open.iter().filter(|hit| stretch.part.contains(hit.at));
-            let changes: Vec<(Codes, i64)> = within.map(|hit| change(hit)).collect();
+            let changes: Vec<(Codes, Shift)> = within.map(|hit| change(hit)).collect();
             if !changes.is_empty() {
                 let units = store.units_between(partner, stretch.part, Environment::Live).await?;
                 let used: Vec<Used> = units.into_iter().map(|line| line.used).collect();
@@ -274,7 +275,7 @@ async fn open_bills(
                     plan_version: subscription.plan_version,
                     period: stretch.part,
                     is_closed: false,
-                    units: changes.iter().map(|(_, units)| units).sum(),
+                    units: changes.iter().map(|(_, shift)| shift.units).sum(),
                     before: rate(&subscription, stretch, &used, &meters)?.total,
                     after: rate(&subscription, stretch, &shifted(&used, changes.into_iter()), &meters)?.total,
                 });
@@ -285,6 +286,7 @@ async fn open_bills(
     Ok(bills)
 }
 
-fn change(hit: &Hit) -> (Codes, i64) {
-    ((hit.product_code.clone(), hit.operation_code.clone()), hit.delta.units)
+fn change(hit: &Hit) -> (Codes, Shift) {
+    let shift = Shift { units: hit.delta.units, prepaid: hit.delta.credits };
+    ((hit.product_code.clone(), hit.operation_code.clone()), shift)
 }

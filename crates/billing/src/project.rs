@@ -44,8 +44,7 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     let so_far: Vec<Used> = used.iter().map(|line| line.used.clone()).collect();
     let metered = metered(store, &subscription, part, now).await?;
     let meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
-    let estimate: Vec<Used> =
-        so_far.iter().map(|line| Used { units: at_this_pace(line.units, part, now), ..line.clone() }).collect();
+    let estimate: Vec<Used> = so_far.iter().map(|line| pace_of_units(line, part, now)).collect();
     let pace = |line: &MeteredUnits| match line.grows() {
         true => MeterUsed {
             quantity: at_this_pace(line.used.quantity, part, now),
@@ -64,6 +63,12 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
         ended_now: rate(&subscription, until_now, &so_far, &meters)?,
         used,
     }))
+}
+
+/// Credit is taken to last: it pays the same share.
+fn pace_of_units(line: &Used, part: Period, now: Timestamp) -> Used {
+    let units = at_this_pace(line.units, part, now);
+    Used { units, prepaid: at_this_pace(line.prepaid, part, now).min(units), ..line.clone() }
 }
 
 /// `units × length of the period / time passed`, rounded down, and never less than what was used.

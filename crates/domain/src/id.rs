@@ -74,6 +74,8 @@ ids! {
     AppId = "app";
     /// One API key.
     KeyId = "key";
+    /// Prepaid units that a partner was given or bought.
+    CreditGrantId = "grant";
     /// A person of the provider.
     OperatorId = "operator";
     /// A set of operations sold under one route.

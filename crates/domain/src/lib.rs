@@ -6,6 +6,7 @@
 
 pub mod allowance;
 pub mod correction;
+pub mod credit;
 pub mod directory;
 pub mod id;
 pub mod idempotency;

@@ -6,6 +6,9 @@
 //! Usage charges are units, meters, and what the steps after them add and take off; a base fee is none of them, so neither
 //! a minimum nor a commitment nor included credit looks at it.
 //!
+//! Units that prepaid credit paid are paid: the steps see the others only, so they use up no free units, reach no step, and count
+//! toward no minimum or commitment.
+//!
 //! The invoice, the dashboard's projected bill and the calculator all call [`rate`].
 
 pub mod commitment;
@@ -38,6 +41,9 @@ pub struct Used {
     /// Operation code.
     pub operation: String,
     pub units: u64,
+    /// Of those, how many prepaid credit paid: they are on the line and cost nothing.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub prepaid: u64,
 }
 
 /// What a period came to on one meter of a product besides units: see [`crate::plan::MeterPrice`].
@@ -118,12 +124,25 @@ pub struct Charge {
     pub quantity: u64,
     /// Of those, how many were free.
     pub free: u64,
+    /// Of those, how many prepaid credit paid. None of them is free besides.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub prepaid: u64,
     pub amount: Money,
 }
 
 impl Charge {
     fn new(kind: LineKind, amount: Money) -> Self {
-        Self { kind, product: None, operation: None, meter: None, label: None, quantity: 1, free: 0, amount }
+        Self {
+            kind,
+            product: None,
+            operation: None,
+            meter: None,
+            label: None,
+            quantity: 1,
+            free: 0,
+            prepaid: 0,
+            amount,
+        }
     }
 }
 
@@ -158,6 +177,11 @@ pub fn rate_all(terms: &PlanTerms, used: &[Used], metered: &[MeterUsed]) -> Resu
     charges.extend(credit::charge(terms, usage));
     let total = sum(terms, &charges)?;
     Ok(Rated { charges, total })
+}
+
+/// What most usage has not is not written down.
+fn is_none(units: &u64) -> bool {
+    *units == 0
 }
 
 fn sum(terms: &PlanTerms, charges: &[Charge]) -> Result<Money, MoneyError> {

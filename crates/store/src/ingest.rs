@@ -11,6 +11,7 @@ pub(crate) mod days;
 mod gaps;
 mod late;
 mod meters;
+mod prepaid;
 pub(crate) mod read_back;
 mod rollup;
 mod seals;
@@ -256,6 +257,7 @@ impl Batch<'_> {
             // Events are only ever added, and a crash of Postgres itself takes position and events together.
             copy::events(&mut tx, node, lane, events).await?;
             rollup::merge(&mut tx, events).await?;
+            prepaid::merge(&mut tx, events).await?;
             meters::merge(&mut tx, (node, lane), events).await?;
             spending.spend(&mut tx, node).await?;
             let records = events.iter().map(|(sequence, event)| (*sequence, event.at));

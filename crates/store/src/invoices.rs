@@ -90,6 +90,8 @@ pub struct InvoiceLine {
     pub quantity: i64,
     /// Of those, how many were free.
     pub free: u64,
+    /// Of those, how many prepaid credit paid: they cost nothing here. Zero on lines from before this was kept.
+    pub prepaid: u64,
     /// In whole coins of the currency.
     pub amount: Money,
 }
@@ -119,6 +121,8 @@ pub struct NewInvoiceLine {
     /// Below zero where an adjustment takes units back.
     pub quantity: i64,
     pub free: u64,
+    /// Of the quantity, how many units prepaid credit paid.
+    pub prepaid: u64,
     pub amount: Money,
 }
 
@@ -161,7 +165,8 @@ impl Store {
         let invoice_row = read(&row)?;
         let rows = sqlx::query(
             "select l.position, l.kind, l.product_id, l.operation_id, p.code as product_code, o.code as operation_code,
-                 l.description, l.quantity, l.free, l.amount_micros
+                 l.description, l.quantity, l.free, l.amount_micros,
+                 coalesce(abs(l.prepaid), 0) as prepaid
              from invoice_lines l left join products p on p.id = l.product_id left join operations o on o.id = l.operation_id
              where l.partner_id = $1 and l.invoice_id = $2 order by l.position",
         )
@@ -317,8 +322,8 @@ pub(crate) async fn insert(
     for (position, line) in (0_i32..).zip(&invoice.lines) {
         sqlx::query(
             "insert into invoice_lines (partner_id, invoice_id, position, kind, product_id, operation_id, description,
-                 quantity, free, amount_micros, meter, calls)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                 quantity, free, amount_micros, meter, calls, prepaid)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
         )
         .bind(partner.0)
         .bind(id.0)
@@ -332,6 +337,7 @@ pub(crate) async fn insert(
         .bind(line.amount.micros)
         .bind(&line.meter)
         .bind(line.calls.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX)))
+        .bind(i64::try_from(line.prepaid).unwrap_or(i64::MAX))
         .execute(&mut **tx)
         .await?;
     }
@@ -394,6 +400,7 @@ fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error
         description: row.try_get("description")?,
         quantity: row.try_get("quantity")?,
         free: row.count("free")?,
+        prepaid: row.count("prepaid")?,
         amount: Money::new(currency, row.try_get("amount_micros")?),
     })
 }

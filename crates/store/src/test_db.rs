@@ -110,6 +110,24 @@ impl TestStore {
         self.store.pool().execute(renamed).await.expect("renamed");
     }
 
+    /// Moves a sum of units that credit paid, as a lost write would.
+    pub async fn move_prepaid_sum(&self, by: i64) {
+        let moved =
+            "update usage_credit_hourly set units = units + $1 where ctid in (select ctid from usage_credit_hourly
+             order by partner_id, hour, product_id, operation_id limit 1)";
+        sqlx::query(moved).bind(by).execute(self.store.pool()).await.expect("moved");
+    }
+
+    /// Moves what lines of invoices say of credit, behind the back of the database's own guard.
+    pub async fn move_prepaid_lines(&self, by: i64) {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        tx.execute("alter table invoice_lines disable trigger all").await.expect("disabled");
+        let moved = "update invoice_lines set prepaid = prepaid + $1 where kind = 'usage'";
+        sqlx::query(moved).bind(by).execute(&mut *tx).await.expect("moved");
+        tx.execute("alter table invoice_lines enable trigger all").await.expect("enabled");
+        tx.commit().await.expect("committed");
+    }
+
     /// Forgets what came late, as if a transaction had lost it.
     pub async fn lose_adjustments(&self) {
         self.store.pool().execute("delete from usage_adjustments").await.expect("deleted");

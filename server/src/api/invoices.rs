@@ -78,6 +78,8 @@ pub struct LineOut {
     quantity: i64,
     /// Units among them that cost nothing.
     free: u64,
+    /// Units among them that prepaid credit paid: they cost nothing here.
+    prepaid: u64,
     amount: AmountOut,
 }
 
@@ -148,6 +150,7 @@ impl From<InvoiceLine> for LineOut {
             description: line.description,
             quantity: line.quantity,
             free: line.free,
+            prepaid: line.prepaid,
             amount: line.amount.into(),
         }
     }
@@ -191,6 +194,7 @@ fn lines_csv(lines: &[LineOut]) -> Csv {
         "free",
         "currency",
         "amount",
+        "prepaid",
     ]);
     for line in lines {
         csv.row(&[
@@ -203,6 +207,7 @@ fn lines_csv(lines: &[LineOut]) -> Csv {
             line.free.to_string(),
             line.amount.currency.clone(),
             line.amount.amount.clone(),
+            line.prepaid.to_string(),
         ]);
     }
     csv

@@ -212,8 +212,18 @@ async fn invoice_csv(
 ) -> Result<Response, NoFile> {
     let id: InvoiceId = invoice.parse().map_err(|_| NoFile(StatusCode::NOT_FOUND))?;
     let (invoice, lines) = state.store.invoice(member(viewer)?.partner, id).await?;
-    let mut csv =
-        Csv::new(&["invoice", "kind", "product", "operation", "description", "units", "free", "amount", "currency"]);
+    let mut csv = Csv::new(&[
+        "invoice",
+        "kind",
+        "product",
+        "operation",
+        "description",
+        "units",
+        "free",
+        "amount",
+        "currency",
+        "prepaid",
+    ]);
     for line in lines {
         csv.row(&[
             invoice.number.to_string(),
@@ -225,6 +235,7 @@ async fn invoice_csv(
             line.free.to_string(),
             line.amount.to_decimal().normalize().to_string(),
             line.amount.currency.to_string(),
+            line.prepaid.to_string(),
         ]);
     }
     Ok(as_file(csv, "invoice.csv"))

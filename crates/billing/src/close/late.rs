@@ -45,9 +45,11 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
         // What is told late or corrected has no meters; those on the bill have their part of the minimum and the included credit.
         let metered = billed_meters(store, &late.subscription, late.period).await?;
         let codes = |moved: &store::outside::Moved| (moved.product_code.clone(), moved.operation_code.clone());
-        let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), moved.billed)));
+        let billed = |moved: &store::outside::Moved| Shift { units: moved.billed, prepaid: moved.prepaid_billed };
+        let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), billed(moved))));
         let before = rate(&late.subscription, stretch, &used, &metered)?;
-        let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), moved.units)));
+        let more = |moved: &store::outside::Moved| Shift { units: moved.units, prepaid: moved.prepaid };
+        let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), more(moved))));
         let after = rate(&late.subscription, stretch, &used, &metered)?;
         all.lines.extend(differences(&late, &before, &after)?);
         all.sequences.extend(late.sequences);
@@ -56,15 +58,31 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
     Ok(all)
 }
 
+/// By how much the units of an operation change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Shift {
+    pub units: i64,
+    /// Of those, what prepaid credit paid.
+    pub prepaid: i64,
+}
+
 /// The units with more of some operations, or fewer; by the codes of product and operation. None falls below zero.
-pub(crate) fn shifted(used: &[Used], by: impl Iterator<Item = ((String, String), i64)>) -> Vec<Used> {
-    let mut sums: BTreeMap<(String, String), i128> = BTreeMap::new();
-    let stored = used.iter().map(|used| ((used.product.clone(), used.operation.clone()), i128::from(used.units)));
-    for (codes, units) in stored.chain(by.map(|(codes, units)| (codes, i128::from(units)))) {
-        *sums.entry(codes).or_default() += units;
+pub(crate) fn shifted(used: &[Used], by: impl Iterator<Item = ((String, String), Shift)>) -> Vec<Used> {
+    let mut sums: BTreeMap<(String, String), (i128, i128)> = BTreeMap::new();
+    let stored = used.iter().map(|used| {
+        ((used.product.clone(), used.operation.clone()), (i128::from(used.units), i128::from(used.prepaid)))
+    });
+    let by = by.map(|(codes, Shift { units, prepaid })| (codes, (i128::from(units), i128::from(prepaid))));
+    for (codes, (units, prepaid)) in stored.chain(by) {
+        let sum = sums.entry(codes).or_default();
+        *sum = (sum.0 + units, sum.1 + prepaid);
     }
-    let units = |units: i128| u64::try_from(units.max(0)).unwrap_or(u64::MAX);
-    sums.into_iter().map(|((product, operation), sum)| Used { product, operation, units: units(sum) }).collect()
+    let count = |units: i128| u64::try_from(units.max(0)).unwrap_or(u64::MAX);
+    let used = |((product, operation), (units, prepaid))| {
+        let units = count(units);
+        Used { product, operation, units, prepaid: count(prepaid).min(units) }
+    };
+    sums.into_iter().map(used).collect()
 }
 
 fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<NewInvoiceLine>, BillingError> {
@@ -74,8 +92,13 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
             == (other.kind, &other.product, &other.operation, &other.meter, &other.label)
     };
     // What is there no more is taken back whole.
-    let nothing =
-        |gone: &Charge| Charge { quantity: 0, free: 0, amount: Money::zero(gone.amount.currency), ..gone.clone() };
+    let nothing = |gone: &Charge| Charge {
+        quantity: 0,
+        free: 0,
+        prepaid: 0,
+        amount: Money::zero(gone.amount.currency),
+        ..gone.clone()
+    };
     let gone = before.charges.iter().filter(|old| !after.charges.iter().any(|charge| same(charge, old))).map(nothing);
     let mut lines = Vec::new();
     for charge in after.charges.iter().cloned().chain(gone).filter(|charge| charge.kind != LineKind::BaseFee) {
@@ -112,6 +135,7 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
             description: format!("{} of {when}: {label}", what(late)),
             quantity: if charge.kind == LineKind::Usage { quantity } else { 1 },
             free: free.min(quantity.unsigned_abs()),
+            prepaid: charge.prepaid.abs_diff(old.prepaid).min(quantity.unsigned_abs()),
             amount,
         });
     }

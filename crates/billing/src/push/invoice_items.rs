@@ -155,18 +155,16 @@ fn minor_units(amount: Money) -> Result<i64, BillingError> {
 
 fn description(line: &InvoiceLine) -> String {
     use domain::{money::group_thousands, rating::LineKind};
-    match (line.kind, line.free) {
-        (LineKind::Usage | LineKind::Meter, 0) => {
-            format!("{}: {} units", line.description, group_thousands(line.quantity.unsigned_abs()))
-        }
-        (LineKind::Usage | LineKind::Meter, free) => format!(
-            "{}: {} units, {} of them free",
-            line.description,
-            group_thousands(line.quantity.unsigned_abs()),
-            group_thousands(free)
-        ),
-        _ => line.description.clone(),
+    let mut text = line.description.clone();
+    if matches!(line.kind, LineKind::Usage | LineKind::Meter) {
+        text = format!("{text}: {} units", group_thousands(line.quantity.unsigned_abs()));
     }
+    for (units, of_them) in [(line.free, "free"), (line.prepaid, "paid by credit")] {
+        if units > 0 && matches!(line.kind, LineKind::Usage | LineKind::Meter) {
+            text = format!("{text}, {} of them {of_them}", group_thousands(units));
+        }
+    }
+    text
 }
 
 fn owned(parameters: &[(&str, &str)]) -> Parameters {

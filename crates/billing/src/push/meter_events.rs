@@ -24,6 +24,8 @@ impl Push<'_> {
         let mut of_product: Vec<(&str, i64)> = Vec::new();
         for line in &lines {
             match line.kind {
+                // Stripe would rate what credit has paid.
+                LineKind::Usage if billable(line) == 0 => {}
                 LineKind::Usage => {
                     let product = line.product_code.as_deref().unwrap_or("unknown");
                     let place = match of_product.iter_mut().find(|(known, _)| *known == product) {
@@ -78,7 +80,7 @@ impl Push<'_> {
         let parameters = [
             ("event_name", event_name.clone()),
             ("payload[stripe_customer_id]", customer.to_owned()),
-            ("payload[value]", line.quantity.unsigned_abs().to_string()),
+            ("payload[value]", billable(line).to_string()),
             ("identifier", identifier.clone()),
             ("timestamp", timestamp.to_string()),
         ];
@@ -87,7 +89,7 @@ impl Push<'_> {
             subject,
             path: "/v1/billing/meter_events",
             parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            look: Look::Event { meter: &meter, customer, minute, units: line.quantity.unsigned_abs(), identifier },
+            look: Look::Event { meter: &meter, customer, minute, units: billable(line), identifier },
         };
         self.once(wanted).await?;
         Ok(())
@@ -120,6 +122,11 @@ impl Push<'_> {
             }
         }
     }
+}
+
+/// Units of the line that are for Stripe to rate.
+fn billable(line: &InvoiceLine) -> u64 {
+    line.quantity.unsigned_abs().saturating_sub(line.prepaid)
 }
 
 /// Product codes have hyphens and no underscores, so two products never share a meter.

@@ -6,6 +6,7 @@ mod faults;
 mod forgotten;
 mod late;
 mod meters;
+mod prepaid;
 mod prices;
 mod pushing;
 mod reconciling;

@@ -7,6 +7,7 @@ use billing::{
 use domain::{
     id::{AppId, InvoiceId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId},
     key_text::Environment,
+    period::Period,
     plan::{Approval, PlanTerms},
     product::Visibility,
     role::MemberRole,
@@ -173,7 +174,19 @@ impl Shop {
         environment: Environment,
         calls: &[(usize, u64)],
     ) {
-        let event = |(operation, units): &(usize, u64)| UsageEvent {
+        let calls: Vec<_> = calls.iter().map(|(operation, units)| (*operation, *units, 0)).collect();
+        self.paid_by_credit(partner, (at, taken_in), environment, &calls).await;
+    }
+
+    /// The same, with how many of the units credit paid.
+    pub async fn paid_by_credit(
+        &self,
+        partner: PartnerId,
+        (at, taken_in): (Timestamp, Timestamp),
+        environment: Environment,
+        calls: &[(usize, u64, u64)],
+    ) {
+        let event = |(operation, units, credits): &(usize, u64, u64)| UsageEvent {
             request_id: "r".to_owned(),
             environment,
             product: Some(self.product),
@@ -181,6 +194,8 @@ impl Shop {
             method: "POST".to_owned(),
             path: "/".to_owned(),
             units: *units,
+            credits: *credits,
+            period: Some(Period { start: at, end: at + hours(24) }),
             duration_us: 1,
             upstream_us: 1,
             ..UsageEvent::new(at, partner, AppId(Uuid::from_u128(1)), KeyId(Uuid::from_u128(2)))

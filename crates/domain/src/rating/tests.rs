@@ -31,7 +31,7 @@ fn dec(text: &str) -> Decimal {
 }
 
 fn used(operation: &str, units: u64) -> Used {
-    Used { product: "payments".to_owned(), operation: operation.to_owned(), units }
+    Used { product: "payments".to_owned(), operation: operation.to_owned(), units, prepaid: 0 }
 }
 
 fn total(terms: &PlanTerms, lines: &[Used]) -> String {
@@ -48,6 +48,33 @@ fn three_steps() -> price::Price {
 #[test]
 fn graduated_at_650_000() {
     assert_eq!(total(&terms(three_steps()), &[used("create", 650_000)]), "$4,950.00");
+}
+
+#[test]
+fn what_prepaid_credit_paid_is_on_the_line_and_costs_nothing() {
+    let mut plan = terms(price::Price::PerUnit { included: 100, unit_price: dec("0.01") });
+    plan.minimum_micros = 2_000_000;
+    let lines =
+        [Used { prepaid: 250, ..used("create", 300) }, Used { prepaid: 40, ..used("read", 40) }, used("list", 80)];
+    let rated = rate(&plan, &lines).expect("rates");
+    let shown: Vec<_> = rated
+        .charges
+        .iter()
+        .map(|charge| (charge.kind, charge.quantity, charge.free, charge.prepaid, charge.amount.to_string()))
+        .collect();
+    // 50 and 80 units are the plan's: 100 of them free, 30 × 0.01.
+    assert_eq!(
+        shown,
+        [
+            (LineKind::Usage, 300, 50, 250, "$0.00".to_owned()),
+            (LineKind::Usage, 80, 50, 0, "$0.30".to_owned()),
+            (LineKind::Usage, 40, 0, 40, "$0.00".to_owned()),
+            (LineKind::Minimum, 1, 0, 0, "$1.70".to_owned()),
+        ]
+    );
+    // Told twice or too much, it never pays for more than there is.
+    let split = [Used { prepaid: 9, ..used("create", 5) }, used("create", 2)];
+    assert_eq!(rate(&plan, &split).expect("rates").charges[0].prepaid, 7);
 }
 
 #[test]
@@ -300,7 +327,7 @@ fn a_matrix_prices_an_operation_before_its_product_before_everything() {
         r#""price":{"model":"matrix","included":10,"otherwise":"0.001","cells":[
             {"product":"payments","unit_price":"0.005"},{"product":"payments","operation":"create","unit_price":"0.02"}]}"#,
     );
-    let other = Used { product: "reports".to_owned(), operation: "create".to_owned(), units: 1_000 };
+    let other = Used { product: "reports".to_owned(), operation: "create".to_owned(), units: 1_000, prepaid: 0 };
     let rated = rate(&plan, &[other, used("refund", 1_000), used("create", 1_010)]).expect("rates");
     assert_eq!(
         rated.charges.iter().map(|charge| (charge.free, charge.amount.to_string())).collect::<Vec<_>>(),

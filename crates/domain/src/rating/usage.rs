@@ -1,7 +1,7 @@
 //! Units: which of them are free, and what the others cost, a line for each operation.
 //!
 //! Units are put on the price curve in the order of (product, operation), and each operation pays what the curve rises by while
-//! its units are placed. A volume price and a matrix know no such curve.
+//! its units are placed. A volume price and a matrix know no such curve. Units that prepaid credit paid are not placed.
 
 use super::{Charge, LineKind, Used, matrix, price::Price, volume};
 use crate::{
@@ -19,21 +19,25 @@ pub(super) struct Placed {
 
 pub(super) fn charges(terms: &PlanTerms, used: &[Used]) -> Result<Vec<Charge>, MoneyError> {
     let lines = merged(used);
+    let prepaid: Vec<u64> = lines.iter().map(|line| line.prepaid.min(line.units)).collect();
+    let priced = |(line, prepaid): (Used, &u64)| Used { units: line.units - prepaid, ..line };
+    let lines: Vec<Used> = lines.into_iter().zip(&prepaid).map(priced).collect();
     let placed = match &terms.price {
         Price::Volume { steps } => volume::place(&lines, steps)?,
         Price::Matrix { included, cells, otherwise } => matrix::place(&lines, *included, cells, *otherwise)?,
         curve => along(curve, &lines)?,
     };
-    let charge = |(line, placed): (Used, Placed)| {
+    let charge = |((line, placed), prepaid): ((Used, Placed), u64)| {
         Ok(Charge {
             product: Some(line.product),
             operation: Some(line.operation),
-            quantity: line.units,
+            quantity: line.units + prepaid,
             free: placed.free,
+            prepaid,
             ..Charge::new(LineKind::Usage, Money::from_decimal_rounded(terms.currency, placed.cost)?)
         })
     };
-    lines.into_iter().zip(placed).map(charge).collect()
+    lines.into_iter().zip(placed).zip(prepaid).map(charge).collect()
 }
 
 fn along(curve: &Price, lines: &[Used]) -> Result<Vec<Placed>, MoneyError> {
@@ -55,6 +59,7 @@ fn merged(used: &[Used]) -> Vec<Used> {
         let same = next.product == kept.product && next.operation == kept.operation;
         if same {
             kept.units = kept.units.saturating_add(next.units);
+            kept.prepaid = kept.prepaid.saturating_add(next.prepaid);
         }
         same
     });

@@ -47,6 +47,7 @@ impl Posting<'_> {
             Change::Void | Change::SetUnits { .. } => self.counter_events(tx, &open).await?,
         }
         self.roll_up(tx, &open).await?;
+        self.sum_credits(tx, hits).await?;
         self.adjust(tx, &closed).await?;
         let row = sqlx::query(
             "update outside_usage set corrected = corrected + 1, correction_events = correction_events + $2 where partner_id = $1
@@ -199,19 +200,47 @@ impl Posting<'_> {
         Ok(())
     }
 
+    /// What credit paid, by the hour: for bills that are still to be made, and for the ledger in any case.
+    async fn sum_credits(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit]) -> Result<(), StoreError> {
+        let moved: Vec<&Hit> = hits.iter().filter(|hit| hit.delta.credits != 0).collect();
+        if moved.is_empty() {
+            return Ok(());
+        }
+        sqlx::query(
+            "insert into usage_credit_hourly as held (partner_id, hour, product_id, operation_id, units, closed_units)
+             select $1, date_trunc('hour', at, 'UTC'), product, operation, sum(credits * (not is_closed)::int)::bigint,
+                 sum(credits * is_closed::int)::bigint
+             from unnest($2::timestamptz[], $3::uuid[], $4::uuid[], $5::bigint[], $6::boolean[])
+                 as moved (at, product, operation, credits, is_closed)
+             group by 1, 2, 3, 4 order by 1, 2, 3, 4
+             on conflict (partner_id, hour, product_id, operation_id) do update
+                 set units = held.units + excluded.units, closed_units = held.closed_units + excluded.closed_units",
+        )
+        .bind(self.partner.0)
+        .bind(moved.iter().map(|hit| Ts(hit.at)).collect::<Vec<_>>())
+        .bind(moved.iter().map(|hit| hit.product.map(|id| id.0).unwrap_or_default()).collect::<Vec<_>>())
+        .bind(moved.iter().map(|hit| hit.operation.map(|id| id.0).unwrap_or_default()).collect::<Vec<_>>())
+        .bind(moved.iter().map(|hit| hit.delta.credits).collect::<Vec<_>>())
+        .bind(moved.iter().map(|hit| hit.closed.is_some()).collect::<Vec<_>>())
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+
     /// By operation, as an invoice has it. Numbers below zero are those of corrections.
     async fn adjust(&self, tx: &mut Transaction<'_, Postgres>, hits: &[&Hit]) -> Result<(), StoreError> {
         type Stretch = (SubscriptionId, Timestamp, Timestamp);
         type Of = (Stretch, Option<Uuid>, Option<Uuid>);
-        let mut sums: BTreeMap<Of, (Timestamp, i64)> = BTreeMap::new();
+        let mut sums: BTreeMap<Of, (Timestamp, i64, i64)> = BTreeMap::new();
         for hit in hits {
             let Some((subscription, period)) = hit.closed else { continue };
             let stretch = (subscription, period.start, period.end);
             let of = (stretch, hit.product.map(|id| id.0), hit.operation.map(|id| id.0));
-            let sum = sums.entry(of).or_insert((hit.at, 0));
-            *sum = (sum.0.min(hit.at), sum.1.saturating_add(hit.delta.units));
+            let sum = sums.entry(of).or_insert((hit.at, 0, 0));
+            let credits = sum.2.saturating_add(hit.delta.credits);
+            *sum = (sum.0.min(hit.at), sum.1.saturating_add(hit.delta.units), credits);
         }
-        sums.retain(|_, (_, units)| *units != 0);
+        sums.retain(|_, (_, units, credits)| (*units, *credits) != (0, 0));
         let row = sqlx::query(
             // Those of late calls are lower still.
             "select least(coalesce(min(sequence), 0), 0) as lowest from usage_adjustments
@@ -221,12 +250,12 @@ impl Posting<'_> {
         .fetch_one(&mut **tx)
         .await?;
         let mut sequence: i64 = row.try_get("lowest")?;
-        for (((subscription, start, end), product, operation), (at, units)) in sums {
+        for (((subscription, start, end), product, operation), (at, units, credits)) in sums {
             sequence -= 1;
             sqlx::query(
                 "insert into usage_adjustments (partner_id, sequence, source, id, subscription_id, period_start, period_end, at,
-                     product_id, operation_id, units, received_at, correction_id)
-                 values ($1, $2, 'correction', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+                     product_id, operation_id, units, received_at, correction_id, credits)
+                 values ($1, $2, 'correction', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
             )
             .bind(self.partner.0)
             .bind(sequence)
@@ -240,6 +269,7 @@ impl Posting<'_> {
             .bind(units)
             .bind(Ts(self.now))
             .bind(self.correction.0)
+            .bind(credits)
             .execute(&mut **tx)
             .await?;
         }

@@ -34,6 +34,7 @@ struct Late {
     period_end: Timestamp,
     at: Timestamp,
     units: i64,
+    credits: i64,
     first: u64,
     last: u64,
 }
@@ -96,12 +97,14 @@ impl LateCalls {
                 }
                 let (product, operation) = (event.product.map(|id| id.0), event.operation.map(|id| id.0));
                 let units = super::signed(event.units);
+                let credits = super::signed(event.credits);
                 let of = (partner, stretch.period.start, product, operation);
                 all.units
                     .entry(of)
                     .and_modify(|late: &mut Late| {
                         late.at = late.at.min(event.at);
                         late.units = late.units.saturating_add(units);
+                        late.credits = late.credits.saturating_add(credits);
                         late.first = late.first.min(*sequence);
                         late.last = late.last.max(*sequence);
                     })
@@ -110,6 +113,7 @@ impl LateCalls {
                         period_end: stretch.period.end,
                         at: event.at,
                         units,
+                        credits,
                         first: *sequence,
                         last: *sequence,
                     });
@@ -137,8 +141,9 @@ impl LateCalls {
         for ((partner, period_start, product, operation), late) in &self.units {
             sqlx::query(
                 "insert into usage_adjustments (partner_id, sequence, source, id, subscription_id, period_start, period_end, at,
-                     product_id, operation_id, units, received_at, node, lane, first_sequence, last_sequence)
-                 values ($1, nextval('late_call_numbers'), 'gateway', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+                     product_id, operation_id, units, received_at, node, lane, first_sequence, last_sequence,
+                     credits)
+                 values ($1, nextval('late_call_numbers'), 'gateway', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
             )
             .bind(partner)
             .bind(format!("{node}/{lane}/{}-{}", late.first, late.last))
@@ -154,6 +159,7 @@ impl LateCalls {
             .bind(i32::from(lane))
             .bind(super::signed(late.first))
             .bind(super::signed(late.last))
+            .bind(late.credits)
             .execute(&mut **tx)
             .await?;
         }

@@ -40,6 +40,10 @@ pub struct Moved {
     pub waiting: i64,
     /// That earlier invoices have.
     pub billed: i64,
+    /// Of each of the three, how many prepaid credit paid.
+    pub prepaid: i64,
+    pub prepaid_waiting: i64,
+    pub prepaid_billed: i64,
     /// Whether there is one of either kind among those that were read.
     pub is_late: bool,
     pub is_corrected: bool,
@@ -102,6 +106,9 @@ impl Store {
                  coalesce(sum(units) filter (where sequence = any($4)), 0)::bigint as units,
                  coalesce(sum(units) filter (where invoice_id is null), 0)::bigint as waiting,
                  coalesce(sum(units) filter (where invoice_id is not null), 0)::bigint as billed,
+                 coalesce(sum(credits) filter (where sequence = any($4)), 0)::bigint as prepaid,
+                 coalesce(sum(credits) filter (where invoice_id is null), 0)::bigint as prepaid_waiting,
+                 coalesce(sum(credits) filter (where invoice_id is not null), 0)::bigint as prepaid_billed,
                  coalesce(bool_or(correction_id is null) filter (where sequence = any($4)), false) as is_late,
                  coalesce(bool_or(correction_id is not null) filter (where sequence = any($4)), false) as is_corrected
              from usage_adjustments a
@@ -127,6 +134,9 @@ impl Store {
                 units: row.try_get("units")?,
                 waiting: row.try_get("waiting")?,
                 billed: row.try_get("billed")?,
+                prepaid: row.try_get("prepaid")?,
+                prepaid_waiting: row.try_get("prepaid_waiting")?,
+                prepaid_billed: row.try_get("prepaid_billed")?,
                 is_late: row.try_get("is_late")?,
                 is_corrected: row.try_get("is_corrected")?,
             })

@@ -144,11 +144,19 @@ macro_rules! hourly {
              coalesce(operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, app_id, key_id,
              coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, outcome,
              (status / 100)::smallint as status_class, sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in,
-             sum(bytes_out) as bytes_out, sum(duration_us) as duration_us
+             sum(bytes_out) as bytes_out, sum(duration_us) as duration_us, sum(credits) as credits
          from usage_upkeep, usage_events
          where at >= greatest($1, hourly_from) and at < $2 and at >= case environment when 'live' then live_from else test_from end",
     $of,
     " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+     ), paid as (
+         select partner_id, hour, product_id, operation_id, sum(credits) as credits from events
+         group by 1, 2, 3, 4 having sum(credits) <> 0
+     ), summed as (
+         select partner_id, hour, product_id, operation_id, units from usage_upkeep, usage_credit_hourly
+         where hour >= greatest($1, hourly_from, live_from) and hour < $2 and units <> 0",
+    $of,
+    "
      ), rolled_up as (
          select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
              sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
@@ -158,22 +166,24 @@ macro_rules! hourly {
     $of,
     " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), compared as (
-         select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
+         select partner_id, hour, concat_ws(', ', environment, 'product ' || product_id, 'operation ' || operation_id,
+                 'app ' || app_id, 'key ' || key_id, 'plan version ' || plan_version_id, outcome, status_class || 'xx') as place,
+             array['calls', 'units', 'bytes_in', 'bytes_out', 'duration_us', 'durations'] as meters,
              array[coalesce(e.calls, 0), coalesce(e.units, 0), coalesce(e.bytes_in, 0), coalesce(e.bytes_out, 0),
                  coalesce(e.duration_us, 0), coalesce(e.calls, 0)]::numeric[] as expected,
              array[coalesce(r.calls, 0), coalesce(r.units, 0), coalesce(r.bytes_in, 0), coalesce(r.bytes_out, 0),
                  coalesce(r.duration_us, 0), coalesce(r.durations, 0)]::numeric[] as actual
          from events e full join rolled_up r using (partner_id, hour, environment, product_id, operation_id, app_id, key_id,
              plan_version_id, outcome, status_class)
+         union all
+         select partner_id, hour, format('live, product %s, operation %s', product_id, operation_id), array['prepaid'],
+             array[coalesce(p.credits, 0)]::numeric[], array[coalesce(s.units, 0)]::numeric[]
+         from paid p full join summed s using (partner_id, hour, product_id, operation_id)
      ), differing as (
-         select partner_id, hour, '' as node, -1 as lane,
-             format('%s, product %s, operation %s, app %s, key %s, plan version %s, %s, %sxx', environment, product_id,
-                 operation_id, app_id, key_id, plan_version_id, outcome, status_class) as place,
-             array['calls', 'units', 'bytes_in', 'bytes_out', 'duration_us', 'durations'] as meters,
-             expected::text[] as expected, actual::text[] as actual
+         select partner_id, hour, '' as node, -1 as lane, place, meters, expected::text[] as expected, actual::text[] as actual
          from compared where expected <> actual
      )",
-    answer!("count(*) * 6")
+    answer!("coalesce(sum(cardinality(meters)), 0)::bigint")
     ) };
 }
 const HOURLY: &str = hourly!("");
@@ -358,6 +368,13 @@ const INVOICE: &str = concat!(
              where l.partner_id = p.partner_id and l.invoice_id = p.invoice_id
                  and (l.kind = 'usage' or l.kind = 'meter' and l.meter is not null)
              union all
+             select l.product_id, l.operation_id, 'prepaid', l.prepaid from invoice_lines l
+             where l.partner_id = p.partner_id and l.invoice_id = p.invoice_id and l.kind = 'usage'
+             union all
+             select a.product_id, a.operation_id, 'prepaid', a.credits from usage_adjustments a
+             where a.partner_id = p.partner_id and a.subscription_id = p.subscription_id and a.period_start = p.period_start
+                 and a.node is not null
+             union all
              select a.product_id, a.operation_id, 'units', a.units from usage_adjustments a
              where a.partner_id = p.partner_id and a.subscription_id = p.subscription_id and a.period_start = p.period_start
                  and a.node is not null
@@ -382,6 +399,10 @@ const INVOICE: &str = concat!(
      ), left_out as (
          select partner_id, subscription_id, period_start, product_id, meter from by_kind
          where kind = 'unique' and is_later_part
+     ), untold as (
+         select p.partner_id, p.subscription_id, p.period_start from periods p
+         join invoice_lines l on l.partner_id = p.partner_id and l.invoice_id = p.invoice_id
+         where l.kind = 'usage' and l.prepaid is null
      ), held as (
          select p.partner_id, p.subscription_id, p.period_start, p.period_end, p.product_id, p.meter, l.level,
              extract(epoch from least(l.until, p.period_end) - greatest(l.at, p.period_start)) as seconds
@@ -394,13 +415,12 @@ const INVOICE: &str = concat!(
      ), used as (
          select p.partner_id, p.subscription_id, p.period_start, p.period_end,
              coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') as product_id,
-             coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, 'units' as meter,
-             sum(e.units) as units
+             coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, n.meter, sum(n.units) as units
          from periods p cross join lateral (
-             select product_id, operation_id, units from usage_events e where e.partner_id = p.partner_id
+             select product_id, operation_id, units, credits from usage_events e where e.partner_id = p.partner_id
                  and e.at >= p.period_start and e.at < p.period_end and e.environment = 'live' and e.units <> 0 offset 0
-         ) e
-         group by 1, 2, 3, 4, 5, 6
+         ) e cross join lateral (values ('units', e.units), ('prepaid', e.credits)) as n (meter, units)
+         group by 1, 2, 3, 4, 5, 6, 7
          union all
          select partner_id, subscription_id, period_start, period_end, product_id, '00000000-0000-0000-0000-000000000000'::uuid, meter,
              sum(quantity)
@@ -416,10 +436,11 @@ const INVOICE: &str = concat!(
              coalesce(billed.units, 0) as billed
          from used full join billed using (partner_id, subscription_id, period_start, period_end, product_id, operation_id, meter)
          where (partner_id, subscription_id, period_start, product_id, meter) not in (select * from left_out)
+             and (meter <> 'prepaid' or (partner_id, subscription_id, period_start) not in (select * from untold))
      ), differing as (
          select partner_id, date_trunc('hour', period_end - interval '1 microsecond', 'UTC') as hour, '' as node, -1 as lane,
              format('period of %s, product %s', to_char(period_start at time zone 'UTC', 'YYYY-MM-DD'), product_id)
-                 || case meter when 'units' then format(', operation %s', operation_id) else '' end as place,
+                 || case when meter in ('units', 'prepaid') then format(', operation %s', operation_id) else '' end as place,
              array[meter] as meters, array[used]::text[] as expected, array[billed]::text[] as actual
          from compared where used <> billed
      )",

@@ -1,0 +1,40 @@
+//! Units that prepaid credit paid, summed up by hour and operation: bills leave them out, and the ledger books them.
+
+use super::signed;
+use crate::{give_way, time::Ts};
+use domain::usage::{UsageEvent, whole_micros};
+use jiff::Timestamp;
+use sqlx::{Postgres, Transaction};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+const HOUR_MICROS: i64 = 3_600_000_000;
+
+/// Adds the batch to the sums, in the order of their keys, as everywhere.
+pub(super) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, UsageEvent)]) -> Result<(), sqlx::Error> {
+    let mut sums: BTreeMap<(Uuid, Timestamp, Uuid, Uuid), i64> = BTreeMap::new();
+    for (_, event) in give_way(batch.iter()).filter(|(_, event)| event.credits > 0) {
+        let micros = whole_micros(event.at);
+        let hour = Timestamp::from_microsecond(micros - micros.rem_euclid(HOUR_MICROS)).unwrap_or(event.at);
+        let product = event.product.map(|id| id.0).unwrap_or_default();
+        let operation = event.operation.map(|id| id.0).unwrap_or_default();
+        let sum = sums.entry((event.partner.0, hour, product, operation)).or_default();
+        *sum = sum.saturating_add(signed(event.credits));
+    }
+    if sums.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into usage_credit_hourly as held (partner_id, hour, product_id, operation_id, units)
+         select * from unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::bigint[])
+         on conflict (partner_id, hour, product_id, operation_id) do update set units = held.units + excluded.units",
+    )
+    .bind(sums.keys().map(|(partner, ..)| *partner).collect::<Vec<_>>())
+    .bind(sums.keys().map(|(_, hour, ..)| Ts(*hour)).collect::<Vec<_>>())
+    .bind(sums.keys().map(|(.., product, _)| *product).collect::<Vec<_>>())
+    .bind(sums.keys().map(|(.., operation)| *operation).collect::<Vec<_>>())
+    .bind(sums.values().copied().collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
