@@ -122,12 +122,17 @@ impl TestApp {
     }
 
     pub async fn send(&self, token: Option<&str>, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
+        self.send_bytes(token, method, path, body).await
+    }
+
+    /// A body that need not be JSON, sent as if it were.
+    pub async fn send_bytes(&self, token: Option<&str>, method: &str, path: &str, body: Vec<u8>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
-        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
-        let request = request.header("content-type", "application/json").body(body).expect("a request");
+        let request = request.header("content-type", "application/json").body(Body::from(body)).expect("a request");
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();

@@ -7,7 +7,7 @@ use super::{
     missing::KnownOut,
     problem::Problem,
     rows::{GroupOut, Lines, columns},
-    usage::{MeterParams, RowFormat, dimensions, period_start, range},
+    usage::{CutParams, FilterParams, RangeParams, RowFormat},
 };
 use axum::{
     Json,
@@ -15,9 +15,18 @@ use axum::{
 };
 use domain::period::Period;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use store::usage::{Dimension, MeterQuery, MeterRow, UsageQuery};
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
+
+/// Which meter.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct MeterParams {
+    /// The code of one meter; all of them where it is left out.
+    #[param(pattern = "^[a-z0-9-]{1,64}$")]
+    meter: Option<String>,
+}
 
 /// Meters in windows and groups.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,22 +71,18 @@ pub struct MeterOut {
 
 /// What calls counted for on products' meters besides units, by window, time zone and dimension. Sums of all windows add up to that
 /// of the range; largest and different values, of course, do not.
-#[utoipa::path(get, path = "/api/usage/meters", operation_id = "getMeters", tag = "Usage", params(MeterParams),
+#[utoipa::path(get, path = "/api/usage/meters", operation_id = "getMeters", tag = "Usage", params(RangeParams, FilterParams, CutParams, MeterParams),
     responses((status = 200, description = "Rows", content((MetersOut = "application/json"), (String = "text/csv"), (String = "application/jsonl"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
-pub async fn show(call: PartnerCall, Params(params): Params<MeterParams>) -> Result<Response, Problem> {
-    let end = params.to.unwrap_or(call.now);
-    let start = match params.from {
-        Some(from) => from,
-        None => period_start(&call).await?.min(end),
-    };
+pub async fn show(
+    call: PartnerCall,
+    Params(range): Params<RangeParams>,
+    Params(filter): Params<FilterParams>,
+    Params(cut): Params<CutParams>,
+    Params(params): Params<MeterParams>,
+) -> Result<Response, Problem> {
     let store = &call.state.store;
-    let time_zone = match &params.time_zone {
-        Some(time_zone) => time_zone.clone(),
-        None => store.partner(call.partner).await?.time_zone,
-    };
-    let by = dimensions(params.by.as_deref().unwrap_or_default())?;
-    let (range, window, filter) = (range(start, end)?, params.window, params.filter());
-    let usage = UsageQuery { range, time_zone: &time_zone, window, by: &by, filter };
+    let (time_zone, by, range) = (cut.time_zone(&call).await?, cut.dimensions()?, range.range(&call).await?);
+    let usage = UsageQuery { range, time_zone: &time_zone, window: cut.window, by: &by, filter: filter.filter() };
     let query = MeterQuery { usage, meter: params.meter.as_deref(), now: call.now };
     let known = store.completeness(call.partner, range, call.now).await?;
     let answer = store.metered(call.partner, &query).await?;
@@ -86,7 +91,7 @@ pub async fn show(call: PartnerCall, Params(params): Params<MeterParams>) -> Res
         let complete = window.is_some_and(|window| known.covers(window, Some(call.partner)));
         MeterOut::new(&by, window, complete, row)
     });
-    let (lines, text) = match params.format {
+    let (lines, text) = match cut.format {
         RowFormat::Json => {
             let known = KnownOut::new(&known, range);
             return Ok(Json(MetersOut { known, rows: rows.collect(), time_zone }).into_response());

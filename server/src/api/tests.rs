@@ -2,6 +2,7 @@
 
 mod corrections;
 mod events;
+mod fuzz_events;
 mod hooks;
 mod meters;
 mod reconciliation;

@@ -5,8 +5,9 @@ mod parameters;
 
 pub(super) use answers::SUMS;
 pub use answers::{DayOut, RowsOut, SeriesOut, SliceOut, TotalsOut, UsageOut};
-pub use parameters::{ExportParams, Format, MeterParams, QueryParams, RowFormat, UsageParams, before, range};
-pub(super) use parameters::{dimensions, period_start};
+pub use parameters::{
+    CallParams, CutParams, ExportParams, FilterParams, Format, RangeParams, RowFormat, UsageParams, before, range,
+};
 
 use super::{
     extract::Params,
@@ -25,10 +26,15 @@ use jiff::Timestamp;
 use store::usage::{Dimension, Totals, UsageFilter, UsageQuery, Window};
 
 /// Usage of a range of time, whole and broken down.
-#[utoipa::path(get, path = "/api/usage", operation_id = "getUsage", tag = "Usage", params(UsageParams),
+#[utoipa::path(get, path = "/api/usage", operation_id = "getUsage", tag = "Usage", params(RangeParams, FilterParams, UsageParams),
     responses((status = 200, description = "What was used", content((UsageOut = "application/json"), (String = "text/csv"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
-pub async fn show(call: PartnerCall, Params(params): Params<UsageParams>) -> Result<Response, Problem> {
-    let (range, filter) = (params.range(&call).await?, params.filter());
+pub async fn show(
+    call: PartnerCall,
+    Params(range): Params<RangeParams>,
+    Params(filter): Params<FilterParams>,
+    Params(params): Params<UsageParams>,
+) -> Result<Response, Problem> {
+    let (range, filter) = (range.range(&call).await?, filter.filter());
     let store = &call.state.store;
     let total = store.usage_totals(call.partner, range, &filter).await?;
     let by = match params.by {
@@ -44,10 +50,15 @@ pub async fn show(call: PartnerCall, Params(params): Params<UsageParams>) -> Res
 }
 
 /// Usage day by day in the partner's time zone; days without a call are there with zeros.
-#[utoipa::path(get, path = "/api/usage/series", operation_id = "getUsageSeries", tag = "Usage", params(UsageParams),
+#[utoipa::path(get, path = "/api/usage/series", operation_id = "getUsageSeries", tag = "Usage", params(RangeParams, FilterParams, UsageParams),
     responses((status = 200, description = "One row a day", content((SeriesOut = "application/json"), (String = "text/csv"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
-pub async fn series(call: PartnerCall, Params(params): Params<UsageParams>) -> Result<Response, Problem> {
-    let (range, filter) = (params.range(&call).await?, params.filter());
+pub async fn series(
+    call: PartnerCall,
+    Params(range): Params<RangeParams>,
+    Params(filter): Params<FilterParams>,
+    Params(params): Params<UsageParams>,
+) -> Result<Response, Problem> {
+    let (range, filter) = (range.range(&call).await?, filter.filter());
     let store = &call.state.store;
     let time_zone = store.partner(call.partner).await?.time_zone;
     // Before the figures: what comes in between is in them, and not said to be complete.
@@ -66,31 +77,28 @@ pub async fn series(call: PartnerCall, Params(params): Params<UsageParams>) -> R
 }
 
 /// Usage by any dimension, window and time zone. Rows of all windows add up to the total of the range.
-#[utoipa::path(get, path = "/api/usage/query", operation_id = "queryUsage", tag = "Usage", params(QueryParams),
+#[utoipa::path(get, path = "/api/usage/query", operation_id = "queryUsage", tag = "Usage", params(RangeParams, FilterParams, CutParams, CallParams),
     responses((status = 200, description = "Rows", content((RowsOut = "application/json"), (String = "text/csv"), (String = "application/jsonl"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
-pub async fn query(call: PartnerCall, Params(params): Params<QueryParams>) -> Result<Response, Problem> {
-    let end = params.to.unwrap_or(call.now);
-    let start = match params.from {
-        Some(from) => from,
-        None => period_start(&call).await?.min(end),
-    };
+pub async fn query(
+    call: PartnerCall,
+    Params(range): Params<RangeParams>,
+    Params(filter): Params<FilterParams>,
+    Params(cut): Params<CutParams>,
+    Params(calls): Params<CallParams>,
+) -> Result<Response, Problem> {
     let store = &call.state.store;
-    let time_zone = match &params.time_zone {
-        Some(time_zone) => time_zone.clone(),
-        None => store.partner(call.partner).await?.time_zone,
-    };
-    let by = dimensions(params.by.as_deref().unwrap_or_default())?;
+    let (time_zone, by) = (cut.time_zone(&call).await?, cut.dimensions()?);
     let query = UsageQuery {
-        range: range(start, end)?,
+        range: range.range(&call).await?,
         time_zone: &time_zone,
-        window: params.window,
+        window: cut.window,
         by: &by,
-        filter: params.filter(),
+        filter: calls.narrow(filter.filter()),
     };
     let answer = store.usage(call.partner, &query).await?;
     let known = store.completeness(call.partner, query.range, call.now).await?;
     let whose = Whose { partner: Some(call.partner), known: &known };
-    let lines = match params.format {
+    let lines = match cut.format {
         RowFormat::Json => {
             let known = KnownOut::new(&known, query.range);
             return Ok(Json(RowsOut { time_zone, known, rows: whose.rows(&by, answer) }).into_response());

@@ -1,4 +1,5 @@
-//! Any input for what reads bytes that we did not choose: the usage log, its events, and CSV as another reader finds it.
+//! Any input for what reads bytes that we did not choose: the usage log, its events, events that others tell over HTTP, and CSV as
+//! another reader finds it.
 //!
 //! The same tests are part of `cargo xtask test`, with a few hundred inputs each. Here they run again and again, with other
 //! inputs each time, until the time is over. An input that fails is kept beside its test (`proptest-regressions`) and tried first
@@ -18,11 +19,13 @@ struct Target {
     cases: u64,
 }
 
-const TARGETS: [Target; 3] = [
+const TARGETS: [Target; 4] = [
     // Turned bits of a usage log among them, of which one round has more than 10,000 seeds.
     Target { package: "spool", place: &["--test", "fuzz"], names: "fuzz_", tests: 3, cases: 20_000 },
     Target { package: "domain", place: &["--test", "fuzz"], names: "fuzz_", tests: 4, cases: 20_000 },
     Target { package: "server", place: &["--lib"], names: "api::csv::tests::fuzz_", tests: 1, cases: 20_000 },
+    // Over the router and into Postgres.
+    Target { package: "server", place: &["--lib"], names: "api::tests::fuzz_events::fuzz_", tests: 1, cases: 500 },
 ];
 
 /// Runs each of them for its part of that many seconds.

@@ -13,27 +13,47 @@ use utoipa::{IntoParams, ToSchema};
 
 const LONGEST_DAYS: i64 = 400;
 
-/// Which usage.
+/// From when to when, and whose.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct RangeParams {
+    /// From this instant on (RFC 3339). The begin of the current billing period where it is left out.
+    #[param(value_type = Option<String>, format = DateTime)]
+    from: Option<Timestamp>,
+    /// Up to this instant. Now, where it is left out.
+    #[param(value_type = Option<String>, format = DateTime)]
+    to: Option<Timestamp>,
+    /// For the provider's tokens: whose usage.
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
+    #[serde(rename = "partner")]
+    _partner: Option<String>,
+}
+
+/// Which usage counts; all of it where nothing is named.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct FilterParams {
+    /// `live` or `test`; both where it is left out.
+    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
+    environment: Option<Environment>,
+    #[param(value_type = Option<String>, pattern = "^product_[0-9a-f]{32}$")]
+    product: Option<ProductId>,
+    #[param(value_type = Option<String>, pattern = "^op_[0-9a-f]{32}$")]
+    operation: Option<OperationId>,
+    #[param(value_type = Option<String>, pattern = "^app_[0-9a-f]{32}$")]
+    app: Option<AppId>,
+    #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
+    key: Option<KeyId>,
+    #[param(value_type = Option<String>, pattern = "^team_[0-9a-f]{32}$")]
+    team: Option<TeamId>,
+    #[param(value_type = Option<String>, pattern = "^member_[0-9a-f]{32}$")]
+    member: Option<MemberId>,
+}
+
+/// What the totals are broken down by, and how they are written.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct UsageParams {
-    /// From this instant on (RFC 3339). The begin of the current billing period where it is left out.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(super) from: Option<Timestamp>,
-    /// Up to this instant. Now, where it is left out.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(super) to: Option<Timestamp>,
-    /// `live` or `test`; both where it is left out.
-    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
-    pub(super) environment: Option<Environment>,
-    #[param(value_type = Option<String>, pattern = "^product_[0-9a-f]{32}$")]
-    pub(super) product: Option<ProductId>,
-    #[param(value_type = Option<String>, pattern = "^op_[0-9a-f]{32}$")]
-    pub(super) operation: Option<OperationId>,
-    #[param(value_type = Option<String>, pattern = "^app_[0-9a-f]{32}$")]
-    pub(super) app: Option<AppId>,
-    #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
-    pub(super) key: Option<KeyId>,
     /// What to break the totals down by: `product`, `operation`, `app`, `key`, `team`, `member`, `environment`, `plan_version`,
     /// `outcome` or `status_class`.
     #[param(value_type = Option<String>, pattern = "^(product|operation|app|key|team|member|environment|plan_version|outcome|status_class)$")]
@@ -41,128 +61,42 @@ pub struct UsageParams {
     /// `json` or `csv`.
     #[param(inline)]
     pub(super) format: Option<Format>,
-    /// For the provider's tokens: whose usage.
-    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
-    #[serde(rename = "partner")]
-    _partner: Option<String>,
 }
 
-/// Which usage, cut and broken down how.
+/// What the range is cut into, what each window is broken down by, and how the rows are written.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub struct QueryParams {
-    /// From this instant on (RFC 3339). The begin of the current billing period where it is left out.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(super) from: Option<Timestamp>,
-    /// Up to this instant. Now, where it is left out.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(super) to: Option<Timestamp>,
-    /// What the range is cut into, in local time: `total`, `hour`, `day`, `week` (from Monday on) or `month`; `total` where it
-    /// is left out.
-    #[param(value_type = Option<String>, pattern = "^(total|hour|day|week|month)$")]
-    #[serde(default)]
-    pub(super) window: Window,
-    /// IANA name of the time zone in which windows begin, as `Pacific/Auckland`. The partner's own where it is left out.
-    pub(super) time_zone: Option<String>,
-    /// Up to two of `product`, `operation`, `app`, `key`, `team`, `member`, `environment`, `plan_version`, `outcome` and
-    /// `status_class`, with a comma between them.
-    #[param(pattern = "^[a-z_]+(,[a-z_]+)?$")]
-    pub(super) by: Option<String>,
-    /// `live` or `test`; both where it is left out.
-    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
-    pub(super) environment: Option<Environment>,
-    #[param(value_type = Option<String>, pattern = "^product_[0-9a-f]{32}$")]
-    pub(super) product: Option<ProductId>,
-    #[param(value_type = Option<String>, pattern = "^op_[0-9a-f]{32}$")]
-    pub(super) operation: Option<OperationId>,
-    #[param(value_type = Option<String>, pattern = "^app_[0-9a-f]{32}$")]
-    pub(super) app: Option<AppId>,
-    #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
-    pub(super) key: Option<KeyId>,
-    #[param(value_type = Option<String>, pattern = "^team_[0-9a-f]{32}$")]
-    pub(super) team: Option<TeamId>,
-    #[param(value_type = Option<String>, pattern = "^member_[0-9a-f]{32}$")]
-    pub(super) member: Option<MemberId>,
-    #[param(value_type = Option<String>)]
-    pub(super) plan_version: Option<PlanVersionId>,
-    /// How the calls ended.
-    #[param(value_type = Option<String>, pattern = "^(served|replayed|cached|refused|upstream_failed|client_gone)$")]
-    pub(super) outcome: Option<Ending>,
-    /// First digit of the status.
-    #[param(minimum = 1, maximum = 5)]
-    pub(super) status_class: Option<u8>,
-    /// `json`, `csv` or `jsonl` (one JSON object on each line).
-    #[param(inline)]
-    #[serde(default)]
-    pub(super) format: RowFormat,
-    /// For the provider's tokens: whose usage.
-    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
-    #[serde(rename = "partner")]
-    _partner: Option<String>,
-}
-
-/// What was measured besides units, cut and broken down how.
-#[derive(Debug, Deserialize, IntoParams)]
-#[into_params(parameter_in = Query)]
-pub struct MeterParams {
-    /// From this instant on (RFC 3339). The begin of the current billing period where it is left out.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(in crate::api) from: Option<Timestamp>,
-    /// Up to this instant. Now, where it is left out.
-    #[param(value_type = Option<String>, format = DateTime)]
-    pub(in crate::api) to: Option<Timestamp>,
+pub struct CutParams {
     /// What the range is cut into, in local time: `total`, `hour`, `day`, `week` (from Monday on) or `month`; `total` where it
     /// is left out.
     #[param(value_type = Option<String>, pattern = "^(total|hour|day|week|month)$")]
     #[serde(default)]
     pub(in crate::api) window: Window,
     /// IANA name of the time zone in which windows begin, as `Pacific/Auckland`. The partner's own where it is left out.
-    pub(in crate::api) time_zone: Option<String>,
-    /// Up to two of `product`, `operation`, `app`, `key`, `team`, `member`, `environment` and `plan_version`, with a comma between
-    /// them. Gauges are told by product and environment only, and left out of other breakdowns.
+    time_zone: Option<String>,
+    /// Up to two of `product`, `operation`, `app`, `key`, `team`, `member`, `environment`, `plan_version`, `outcome` and
+    /// `status_class`, with a comma between them. Meters have no outcome and no status class, and gauges among them are told by
+    /// product and environment only, and left out of other breakdowns.
     #[param(pattern = "^[a-z_]+(,[a-z_]+)?$")]
-    pub(in crate::api) by: Option<String>,
-    /// The code of one meter; all of them where it is left out.
-    #[param(pattern = "^[a-z0-9-]{1,64}$")]
-    pub(in crate::api) meter: Option<String>,
-    /// `live` or `test`; both where it is left out.
-    #[param(value_type = Option<String>, pattern = "^(live|test)$")]
-    pub(super) environment: Option<Environment>,
-    #[param(value_type = Option<String>, pattern = "^product_[0-9a-f]{32}$")]
-    pub(super) product: Option<ProductId>,
-    #[param(value_type = Option<String>, pattern = "^op_[0-9a-f]{32}$")]
-    pub(super) operation: Option<OperationId>,
-    #[param(value_type = Option<String>, pattern = "^app_[0-9a-f]{32}$")]
-    pub(super) app: Option<AppId>,
-    #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
-    pub(super) key: Option<KeyId>,
-    #[param(value_type = Option<String>, pattern = "^team_[0-9a-f]{32}$")]
-    pub(super) team: Option<TeamId>,
-    #[param(value_type = Option<String>, pattern = "^member_[0-9a-f]{32}$")]
-    pub(super) member: Option<MemberId>,
+    by: Option<String>,
     /// `json`, `csv` or `jsonl` (one JSON object on each line).
     #[param(inline)]
     #[serde(default)]
     pub(in crate::api) format: RowFormat,
-    /// For the provider's tokens: whose usage.
-    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
-    #[serde(rename = "partner")]
-    _partner: Option<String>,
 }
 
-impl MeterParams {
-    pub(in crate::api) const fn filter(&self) -> UsageFilter {
-        UsageFilter {
-            environment: self.environment,
-            product: self.product,
-            operation: self.operation,
-            app: self.app,
-            key: self.key,
-            team: self.team,
-            member: self.member,
-            ..UsageFilter::EVERYTHING
-        }
-    }
+/// Which calls count, besides what [`FilterParams`] says.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct CallParams {
+    #[param(value_type = Option<String>)]
+    plan_version: Option<PlanVersionId>,
+    /// How the calls ended.
+    #[param(value_type = Option<String>, pattern = "^(served|replayed|cached|refused|upstream_failed|client_gone)$")]
+    outcome: Option<Ending>,
+    /// First digit of the status.
+    #[param(minimum = 1, maximum = 5)]
+    status_class: Option<u8>,
 }
 
 /// Which usage of all partners.
@@ -208,8 +142,19 @@ pub enum Format {
     Csv,
 }
 
-impl QueryParams {
-    pub(super) const fn filter(&self) -> UsageFilter {
+impl RangeParams {
+    pub(in crate::api) async fn range(&self, call: &PartnerCall) -> Result<Period, Problem> {
+        let end = self.to.unwrap_or(call.now);
+        let start = match self.from {
+            Some(from) => from,
+            None => period_start(call).await?.min(end),
+        };
+        range(start, end)
+    }
+}
+
+impl FilterParams {
+    pub(in crate::api) const fn filter(&self) -> UsageFilter {
         UsageFilter {
             environment: self.environment,
             product: self.product,
@@ -218,47 +163,43 @@ impl QueryParams {
             key: self.key,
             team: self.team,
             member: self.member,
-            plan_version: self.plan_version,
-            outcome: self.outcome,
-            status_class: self.status_class,
-        }
-    }
-}
-
-impl UsageParams {
-    pub(super) async fn range(&self, call: &PartnerCall) -> Result<Period, Problem> {
-        let end = self.to.unwrap_or(call.now);
-        let start = match self.from {
-            Some(from) => from,
-            None => period_start(call).await?.min(end),
-        };
-        range(start, end)
-    }
-
-    pub(super) const fn filter(&self) -> UsageFilter {
-        UsageFilter {
-            environment: self.environment,
-            product: self.product,
-            operation: self.operation,
-            app: self.app,
-            key: self.key,
             ..UsageFilter::EVERYTHING
         }
     }
 }
 
-/// Dimensions with commas between them. A partner has no other partners.
-pub(in crate::api) fn dimensions(text: &str) -> Result<Vec<Dimension>, Problem> {
-    let named = text.split(',').map(str::trim).filter(|code| !code.is_empty());
-    let by = named.map(str::parse).collect::<Result<Vec<Dimension>, _>>()?;
-    if by.contains(&Dimension::Partner) {
-        return Err(Problem::invalid("by", "There is no such dimension"));
+impl CallParams {
+    pub(super) const fn narrow(&self, filter: UsageFilter) -> UsageFilter {
+        UsageFilter {
+            plan_version: self.plan_version,
+            outcome: self.outcome,
+            status_class: self.status_class,
+            ..filter
+        }
     }
-    Ok(by)
+}
+
+impl CutParams {
+    pub(in crate::api) async fn time_zone(&self, call: &PartnerCall) -> Result<String, Problem> {
+        match &self.time_zone {
+            Some(time_zone) => Ok(time_zone.clone()),
+            None => Ok(call.state.store.partner(call.partner).await?.time_zone),
+        }
+    }
+
+    /// A partner has no other partners.
+    pub(in crate::api) fn dimensions(&self) -> Result<Vec<Dimension>, Problem> {
+        let named = self.by.as_deref().unwrap_or_default().split(',').map(str::trim).filter(|code| !code.is_empty());
+        let by = named.map(str::parse).collect::<Result<Vec<Dimension>, _>>()?;
+        if by.contains(&Dimension::Partner) {
+            return Err(Problem::invalid("by", "There is no such dimension"));
+        }
+        Ok(by)
+    }
 }
 
 /// The begin of the running billing period, or of the last thirty days where there is no subscription.
-pub(in crate::api) async fn period_start(call: &PartnerCall) -> Result<Timestamp, Problem> {
+async fn period_start(call: &PartnerCall) -> Result<Timestamp, Problem> {
     let subscription = call.state.store.subscription(call.partner).await?;
     let period = subscription.and_then(|subscription| subscription.cycle().period_at(call.now).ok());
     Ok(period.map_or(call.now - SignedDuration::from_hours(30 * 24), |period| period.start))
