@@ -24,5 +24,5 @@ pub use correct::{
 pub use error::BillingError;
 pub use impact::{Affected, After, Impact, MOST_RATED, impact};
 pub use project::{Projection, project};
-pub use push::{PushSettings, Reconciled, reconcile};
+pub use push::{Clock, PushSettings, Reconciled, reconcile};
 pub use webhooks::{Received, WebhookError, apply_pending_webhooks, receive_webhook};

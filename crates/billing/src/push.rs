@@ -5,6 +5,7 @@
 
 mod customer;
 mod invoice_items;
+mod late;
 mod look;
 mod meter_events;
 mod once;
@@ -27,16 +28,22 @@ const ENOUGH_FAILURES: u32 = 5;
 /// How old our knowledge of a sent invoice may become when no webhook arrives.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 
+/// Tells the time. A run may take minutes, and what may still be sent depends on when it is sent.
+pub type Clock<'a> = &'a (dyn Fn() -> Timestamp + Sync);
+
 /// What the provider decides about collecting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PushSettings {
     /// Days that a partner has to pay an invoice.
     pub days_until_due: u16,
+    /// How long after the end of a period its usage may be told to Stripe's meters. Stripe's invoice of the period is a draft for about
+    /// an hour, or for as long as the provider has set there; what comes later would be on no invoice.
+    pub meters_open: SignedDuration,
 }
 
 impl Default for PushSettings {
     fn default() -> Self {
-        Self { days_until_due: 14 }
+        Self { days_until_due: 14, meters_open: SignedDuration::from_mins(45) }
     }
 }
 
@@ -56,7 +63,7 @@ pub(crate) struct Push<'a> {
     store: &'a Store,
     stripe: &'a Stripe,
     settings: PushSettings,
-    now: Timestamp,
+    clock: Clock<'a>,
     /// Stripe's active meters, once they were asked for.
     meters: Option<Vec<Meter>>,
 }
@@ -68,9 +75,9 @@ pub async fn reconcile(
     store: &Store,
     stripe: &Stripe,
     settings: PushSettings,
-    now: Timestamp,
+    clock: Clock<'_>,
 ) -> Result<Reconciled, BillingError> {
-    let mut push = Push { store, stripe, settings, now, meters: None };
+    let mut push = Push { store, stripe, settings, clock, meters: None };
     let mut report = Reconciled::default();
     let target = store.all_partners_invoices_to_push(MOST_AT_ONCE).await?;
     let mut failures = 0;
@@ -93,16 +100,21 @@ pub async fn reconcile(
             }
             Err(error) => {
                 tracing::error!(invoice = %invoice.id, %error, "an invoice could not be pushed to Stripe");
-                store.set_push_problem(invoice.partner, invoice.id, &error.to_string(), now).await?;
+                store.set_push_problem(invoice.partner, invoice.id, &error.to_string(), clock()).await?;
                 report.problems.push((invoice.id, error.to_string()));
             }
         }
     }
+    push.customers_with_meters().await?;
     push.look_again().await?;
     Ok(report)
 }
 
 impl Push<'_> {
+    fn now(&self) -> Timestamp {
+        (self.clock)()
+    }
+
     async fn one(&mut self, invoice: &Invoice) -> Result<(), BillingError> {
         match invoice.collect {
             Collect::InvoiceItems => self.invoice_items(invoice).await,
@@ -112,13 +124,13 @@ impl Push<'_> {
 
     /// Asks after invoices whose webhook may have been lost.
     async fn look_again(&self) -> Result<(), BillingError> {
-        let before = self.now.saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
+        let before = self.now().saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
         for invoice in self.store.all_partners_invoices_to_look_at(before, MOST_AT_ONCE).await? {
             let subject = invoice_items::subject(invoice.id);
             let held = self.store.stripe_object(invoice.partner, &subject).await?.and_then(|object| object.stripe_id);
             let Some(id) = held else { continue };
             match self.stripe.invoice(&id).await {
-                Ok(found) => settle(self.store, invoice.partner, invoice.id, &found, self.now).await?,
+                Ok(found) => settle(self.store, invoice.partner, invoice.id, &found, self.now()).await?,
                 Err(error) => {
                     tracing::warn!(invoice = %invoice.id, %error, "Stripe could not be asked about an invoice");
                     return Ok(());

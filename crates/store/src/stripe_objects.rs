@@ -140,6 +140,22 @@ impl Store {
         Ok(invoice.map(|invoice| Ok::<_, sqlx::Error>((PartnerId(row.try_get("partner_id")?), invoice))).transpose()?)
     }
 
+    /// Partners whose running plan Stripe rates and that are no customers there yet.
+    pub async fn all_partners_with_meters_and_no_customer(&self, at_most: u32) -> Result<Vec<PartnerId>, StoreError> {
+        let partners: Vec<uuid::Uuid> = sqlx::query_scalar(
+            "select distinct s.partner_id
+             from subscriptions s join plan_versions v on v.id = s.plan_version_id
+             where s.status = 'active' and s.ended_at is null and v.terms ->> 'collect' = 'meter_events' and not exists (
+                 select from stripe_objects o
+                 where o.partner_id = s.partner_id and o.subject = 'customer' and o.stripe_id is not null)
+             order by s.partner_id limit $1",
+        )
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(partners.into_iter().map(PartnerId).collect())
+    }
+
     /// Name and address for Stripe's customer.
     pub async fn billing_contact(&self, partner: PartnerId) -> Result<BillingContact, StoreError> {
         let row = sqlx::query(

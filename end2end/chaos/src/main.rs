@@ -36,12 +36,16 @@
 //!
 //! `chaos reconcile` (R15): numbers of usage are changed by SQL, and each change is found and named.
 //!
+//! `chaos stripe` (R11 to R14): Stripe fails, is down, tells things late, and the server is killed while it tells Stripe of invoices.
+//! Promise: each unit is billed exactly once.
+//!
 //! `chaos purge`: kept answers are let go on every gateway within a second.
 
 mod balancer;
 mod client;
 mod clients;
 mod cluster;
+mod console;
 mod credits;
 mod crowd;
 mod deploy;
@@ -67,6 +71,7 @@ mod sizes;
 mod slow_clients;
 mod spool_trial;
 mod stage;
+mod stripe;
 mod upstream;
 mod upstream_trial;
 mod world;
@@ -123,6 +128,8 @@ enum Experiment {
     Restore(restore::Restore),
     /// Cut off and damage the usage log of a killed server; what is whole is stored once, and harm is told.
     Spool(spool_trial::Trial),
+    /// Let Stripe fail, and kill the server while it tells Stripe of invoices; each unit is billed exactly once.
+    Stripe(stripe::Stripe),
     /// Purge kept answers, and time how long every gateway takes to follow.
     Purge(purge::Purge),
 }
@@ -152,6 +159,7 @@ async fn main() -> ExitCode {
         Experiment::Restore(restore) => conclude(restore::run(&restore).await),
         Experiment::Spool(trial) => conclude(spool_trial::run(&trial).await),
         Experiment::Postgres(trial) => conclude(postgres_trial::run(&trial).await),
+        Experiment::Stripe(stripe) => conclude(stripe::run(&stripe).await),
         Experiment::Purge(purge) => conclude(purge::run(&purge).await),
     }
 }

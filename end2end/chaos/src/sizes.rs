@@ -5,12 +5,11 @@
 //! The control run allows bodies of a gigabyte, by the setting that operators have for it; the same check must fail there.
 
 mod body;
-mod console;
 mod http1;
 mod http2;
 
 use crate::{
-    Trouble,
+    Trouble, console,
     findings::Findings,
     process::{Peak, resident},
     upstream::Upstream,
@@ -105,7 +104,7 @@ pub async fn run(sizes: &Sizes) -> Result<bool, Trouble> {
         setup: include_str!("setup.yaml").replace("{upstream}", &format!("http://127.0.0.1:{}", upstream.port())),
     };
     let mut world = World::launch(launch, "/payments/payments").await?;
-    let token = console::make_token(&world).await?;
+    let token = console::make_token(world.portal_port(), &world.command(&["operator-link"])?, "plans:write").await?;
     let authorization = format!("Authorization: Bearer {}\r\n", world.key());
     let mut found = Findings::new(false);
     let (before, mut most) = (resident(world.pid()), 0);

@@ -1,6 +1,8 @@
 //! Everything that the stand-in holds, and its clock.
 
-use crate::{faults::Faults, idempotency::Saved, webhooks::Delivery};
+use crate::{
+    faults::Faults, idempotency::Saved, limits::Limits, subscriptions, subscriptions::Cycle, webhooks::Delivery,
+};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -23,6 +25,11 @@ pub struct Account {
     pub events: Objects,
     pub saved: BTreeMap<String, Saved>,
     pub faults: Faults,
+    pub limits: Limits,
+    /// Periods of subscriptions with a metered price.
+    pub cycles: Vec<Cycle>,
+    /// Events that Stripe tells by a reference only; what they say is asked for.
+    pub thin_events: Objects,
     pub deliveries: Vec<Delivery>,
     /// Each request that was authenticated: method, path, parameters, status.
     pub log: Vec<Value>,
@@ -92,10 +99,16 @@ impl Account {
         format!("{id}{:04}", self.counter)
     }
 
-    /// Moves the clock and does what falls due: drafts that advance by themselves are finalised an hour after creation.
+    /// Moves the clock and does what falls due.
     pub fn advance(&mut self, seconds: i64) {
         self.ahead_seconds += seconds;
-        let due_before = self.now() - 3_600;
+        self.do_what_is_due();
+    }
+
+    /// Drafts that advance by themselves are finalised an hour after their creation, and periods of subscriptions end.
+    pub fn do_what_is_due(&mut self) {
+        subscriptions::advance(self);
+        let due_before = self.now() - subscriptions::DRAFT_SECONDS;
         let due: Vec<String> = self
             .invoices
             .iter()
@@ -115,14 +128,15 @@ impl Account {
             .iter()
             .map(|event| {
                 json!({ "event_name": event.event_name, "identifier": event.identifier, "customer": event.customer,
-                    "value": event.value, "timestamp": event.timestamp })
+                    "value": event.value, "timestamp": event.timestamp, "received": event.received })
             })
             .collect();
         let invoices: Vec<Value> = self.invoices.iter().map(|invoice| crate::invoices::shown(self, invoice)).collect();
         json!({
             "now": self.now(), "customers": self.customers.all(), "invoices": invoices,
             "invoice_items": self.invoice_items.all(), "meters": self.meters.all(), "meter_events": meter_events,
-            "events": self.events.all(),
+            "events": self.events.all(), "thin_events": self.thin_events.all(),
+            "limits": { "most_in_a_second": self.limits.most_begun, "overlapping_meter_events": self.limits.overlapping },
         })
     }
 }

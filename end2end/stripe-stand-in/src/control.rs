@@ -1,9 +1,10 @@
 //! `/_control/…`: what a test does to the stand-in, in JSON.
 //!
-//! `POST clock {"advance_seconds": 3600}`, `POST faults {…}`, `POST webhooks {…}`, `POST webhooks/deliver`, `GET state`,
-//! `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
+//! `POST clock {"advance_seconds": 3600}` or `{"ahead_seconds": 7200}`, `POST faults {…}`, `POST subscriptions {…}`,
+//! `POST webhooks {…}`, `POST webhooks/deliver`, `GET webhooks` (what was posted, and how it was answered), `GET state`,
+//! `POST invoices {…}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
 
-use crate::{failure::Failure, faults::Faults, serve::Shared, webhooks};
+use crate::{failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, subscriptions, webhooks};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -11,7 +12,17 @@ use std::sync::Arc;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Clock {
-    advance_seconds: i64,
+    advance_seconds: Option<i64>,
+    /// How far ahead of the machine's clock, as the installation under test says it.
+    ahead_seconds: Option<i64>,
+}
+
+/// What happens to an invoice without a request of ours: `pay`, `void` or `mark_uncollectible`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Act {
+    invoice: String,
+    step: String,
 }
 
 pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8]) -> Result<Value, Failure> {
@@ -24,11 +35,23 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
     let bad = |error: serde_json::Error| Failure::invalid(error.to_string());
     match (method, path) {
         ("GET", "state") => Ok(shared.account().dump()),
+        ("GET", "count") => Ok(json!({ "requests": shared.account().log.len() })),
+        ("POST", "invoices") => {
+            let act: Act = serde_json::from_value(read(body)?).map_err(bad)?;
+            let (mut account, none) = (shared.account(), Params::default());
+            match act.step.as_str() {
+                "pay" => invoices::pay(&mut account, &act.invoice, &none),
+                "void" => invoices::void(&mut account, &act.invoice, &none),
+                "mark_uncollectible" => invoices::mark_uncollectible(&mut account, &act.invoice, &none),
+                other => Err(Failure::invalid(format!("{other} is no step"))),
+            }
+        }
         ("GET", "requests") => Ok(json!(shared.account().log)),
         ("POST", "clock") => {
             let clock: Clock = serde_json::from_value(read(body)?).map_err(bad)?;
             let mut account = shared.account();
-            account.advance(clock.advance_seconds);
+            let ahead = clock.ahead_seconds.map_or(0, |ahead| ahead - account.ahead_seconds);
+            account.advance(ahead + clock.advance_seconds.unwrap_or(0));
             Ok(json!({ "now": account.now() }))
         }
         ("POST", "faults") => {
@@ -36,6 +59,11 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
             shared.account().faults = faults.clone();
             Ok(json!(faults))
         }
+        ("POST", "subscriptions") => {
+            let new = serde_json::from_value(read(body)?).map_err(bad)?;
+            subscriptions::create(&mut shared.account(), new)
+        }
+        ("GET", "webhooks") => Ok(json!(shared.posted())),
         ("POST", "webhooks") => {
             shared.set_webhooks(serde_json::from_value(read(body)?).map_err(bad)?);
             Ok(json!({}))

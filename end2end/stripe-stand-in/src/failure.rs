@@ -12,6 +12,12 @@ pub struct Failure {
     pub param: Option<String>,
 }
 
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.status, self.message)
+    }
+}
+
 impl Failure {
     pub fn invalid(message: impl Into<String>) -> Self {
         Self { status: 400, kind: "invalid_request_error", code: None, message: message.into(), param: None }

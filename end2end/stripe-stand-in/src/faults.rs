@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// How many of a hundred requests meet each fault.
+/// How many of a hundred requests meet each fault, and what else is hostile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Faults {
@@ -18,9 +18,17 @@ pub struct Faults {
     pub timeout: u64,
     /// The connection breaks in the middle of the answer, though it was done.
     pub reset: u64,
+    /// Of a hundred meter events that were answered 200, so many are not counted and told of by a report afterwards.
+    pub rejected_later: u64,
     /// Every request is refused with 503: Stripe is down.
     pub down: bool,
     pub timeout_ms: u64,
+    /// Requests taken in one second of real time; each more is answered with 429.
+    pub most_per_second: u32,
+    /// How long idempotency keys and identifiers are remembered, in seconds of the account's clock.
+    pub remembered_seconds: i64,
+    /// Lists, searches and summaries show nothing, for control runs: who looks before asking again sees nothing.
+    pub blind: bool,
     /// Where the generator begins.
     pub seed: u64,
 }
@@ -46,8 +54,12 @@ impl Default for Faults {
             rate_limited: 0,
             timeout: 0,
             reset: 0,
+            rejected_later: 0,
             down: false,
             timeout_ms: 60_000,
+            most_per_second: 1_000,
+            remembered_seconds: 24 * 3_600,
+            blind: false,
             seed: 0x9e37_79b9_7f4a_7c15,
         }
     }
@@ -59,11 +71,7 @@ impl Faults {
         if self.down {
             return Some(Fault::Down);
         }
-        self.seed = self.seed.max(1);
-        self.seed ^= self.seed << 13;
-        self.seed ^= self.seed >> 7;
-        self.seed ^= self.seed << 17;
-        let mut drawn = (self.seed >> 16) % 100;
+        let mut drawn = self.below_hundred();
         let shares = [
             (self.error_before, Fault::ErrorBefore),
             (self.error_after, Fault::ErrorAfter),
@@ -79,5 +87,19 @@ impl Faults {
             drawn -= share;
         }
         None
+    }
+
+    /// Whether a meter event that was taken is rejected afterwards.
+    pub fn rejects_later(&mut self) -> bool {
+        self.rejected_later > 0 && self.below_hundred() < self.rejected_later
+    }
+
+    /// The next number of the generator, below a hundred.
+    pub fn below_hundred(&mut self) -> u64 {
+        self.seed = self.seed.max(1);
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        (self.seed >> 16) % 100
     }
 }

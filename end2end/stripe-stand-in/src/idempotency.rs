@@ -6,9 +6,6 @@
 use crate::{account::Account, failure::Failure, params::Params};
 use serde_json::Value;
 
-/// How long a key is remembered, in seconds.
-pub const REMEMBERED_SECONDS: i64 = 24 * 3_600;
-
 /// The first answer to a key.
 pub struct Saved {
     pub path: String,
@@ -23,7 +20,9 @@ pub fn replay(account: &Account, key: &str, path: &str, params: &Params) -> Resu
     if key.len() > 255 {
         return Err(Failure::invalid("Idempotency keys are at most 255 characters long."));
     }
-    let Some(saved) = account.saved.get(key).filter(|saved| account.now() - saved.at < REMEMBERED_SECONDS) else {
+    let Some(saved) =
+        account.saved.get(key).filter(|saved| account.now() - saved.at < account.faults.remembered_seconds)
+    else {
         return Ok(None);
     };
     if saved.path != path || saved.params != *params {

@@ -1,11 +1,12 @@
 //! A stand-in for Stripe: the part of its API that Turnpike uses, stateful, with a clock that can be moved.
 //!
 //! Owns: customers, invoice items, invoices, billing meters and their events, API events and signed webhooks, idempotency
-//! keys and identifiers that are forgotten after 24 hours of its own clock, and faults on demand. Does not own: cards,
-//! taxes, subscriptions, prices. Always true: it answers as Stripe documents, refuses parameters that it does not know, and
+//! keys and identifiers that are forgotten after 24 hours of its own clock, limits, and faults on demand. A test may give a customer
+//! a metered subscription, which is billed at the ends of its periods. Does not own: cards, taxes, prices. Always true: it answers as Stripe documents, refuses parameters that it does not know, and
 //! is checked by Stripe's own client library (see `referee/`). It is test code: nothing is kept when it stops.
 
 mod account;
+mod answers;
 mod control;
 mod customers;
 mod events;
@@ -14,13 +15,16 @@ mod faults;
 mod idempotency;
 mod invoice_items;
 mod invoices;
+mod limits;
 mod list;
 mod meter_events;
 mod meters;
 mod params;
 mod serve;
+mod subscriptions;
 mod webhooks;
 
+pub use events::instant;
 pub use faults::Faults;
 pub use serve::{Options, StandIn};
 pub use webhooks::signature;

@@ -5,7 +5,6 @@ use crate::{
     account::{Account, MeterEvent},
     events,
     failure::Failure,
-    idempotency::REMEMBERED_SECONDS,
     params::Params,
 };
 use serde_json::{Value, json};
@@ -35,7 +34,8 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
         Some(identifier) => identifier.to_owned(),
         None => account.new_id("generated-"),
     };
-    let remembered = |event: &MeterEvent| event.identifier == identifier && now - event.received < REMEMBERED_SECONDS;
+    let seconds = account.faults.remembered_seconds;
+    let remembered = |event: &MeterEvent| event.identifier == identifier && now - event.received < seconds;
     if account.meter_events.iter().any(remembered) {
         return Err(Failure::invalid(format!("An event already exists with identifier {identifier}."))
             .code("duplicate_meter_event")
@@ -48,20 +48,37 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     });
     // What is wrong with the content Stripe tells later, by an event.
     let meter = account.meters.iter().find(|meter| meter["event_name"] == event_name.as_str()).cloned();
+    let report = |code: &str, message: &str| events::MeterProblem {
+        code: code.to_owned(),
+        message: message.to_owned(),
+        identifier: identifier.clone(),
+    };
     let Some(meter) = meter else {
-        events::happened(account, "v1.billing.meter.no_meter_found", &event);
+        let message = format!("No meter found for the event name {event_name}.");
+        events::meter_problem(account, "v1.billing.meter.no_meter_found", None, &report("no_meter", &message));
         return Ok(event);
     };
+    let kind = "v1.billing.meter.error_report_triggered";
     let field = |setting: &str| {
         meter[setting]["event_payload_key"].as_str().and_then(|key| payload[key].as_str()).map(str::to_owned)
     };
     let customer = field("customer_mapping").filter(|id| account.customers.get(id).is_some());
-    let value = field("value_settings").and_then(|value| value.parse().ok());
-    match (customer, value) {
-        (Some(customer), Some(value)) => {
+    // Whole numbers only.
+    let value = field("value_settings").and_then(|value| value.parse::<i64>().ok());
+    let problem = match (&customer, value) {
+        (None, _) => Some(report("meter_event_customer_not_found", "The customer was not found.")),
+        (_, None) => Some(report("meter_event_invalid_value", "The value is not a whole number.")),
+        _ if account.faults.rejects_later() => Some(report("archived_meter", "The meter did not take the event.")),
+        _ => None,
+    };
+    match (customer, value, problem) {
+        (Some(customer), Some(value), None) => {
             account.meter_events.push(MeterEvent { event_name, identifier, customer, value, timestamp, received: now });
         }
-        _ => events::happened(account, "v1.billing.meter.error_report_triggered", &event),
+        (_, _, problem) => {
+            let problem = problem.unwrap_or_else(|| report("unknown", "The event was not taken."));
+            events::meter_problem(account, kind, meter["id"].as_str(), &problem);
+        }
     }
     Ok(event)
 }

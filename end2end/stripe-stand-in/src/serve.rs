@@ -2,22 +2,24 @@
 
 use crate::{
     account::Account,
+    answers::{break_off, respond},
     control, customers, events,
     failure::Failure,
     faults::{Fault, Faults},
-    idempotency, invoice_items, invoices, meter_events, meters,
+    idempotency, invoice_items, invoices,
+    limits::Running,
+    meter_events, meters,
     params::Params,
     webhooks,
 };
 use axum::{
     Router,
-    body::{Body, to_bytes},
+    body::to_bytes,
     extract::{Request, State},
     response::Response,
 };
 use base64::Engine as _;
-use bytes::Bytes;
-use http::{HeaderMap, Method, StatusCode, header};
+use http::{HeaderMap, Method, header};
 use serde_json::{Value, json};
 use std::{
     net::SocketAddr,
@@ -48,6 +50,7 @@ pub struct StandIn {
 pub struct Shared {
     account: Mutex<Account>,
     webhooks: Mutex<webhooks::Settings>,
+    posted: Mutex<webhooks::Posted>,
 }
 
 impl StandIn {
@@ -58,7 +61,8 @@ impl StandIn {
         let settings =
             webhooks::Settings { url: options.webhook, secret: options.webhook_secret, ..Default::default() };
         let account = Account { faults: options.faults, ..Account::default() };
-        let shared = Arc::new(Shared { account: Mutex::new(account), webhooks: Mutex::new(settings) });
+        let shared =
+            Arc::new(Shared { account: Mutex::new(account), webhooks: Mutex::new(settings), posted: Mutex::default() });
         let router = Router::new().fallback(answer).with_state(shared.clone());
         let serve = tokio::spawn(async move {
             let _ = axum::serve(listener, router).await;
@@ -105,6 +109,16 @@ impl Shared {
         self.webhooks.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// What was posted so far.
+    pub fn posted(&self) -> webhooks::Posted {
+        self.posted.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Counts a post.
+    pub fn count_post(&self, count: impl FnOnce(&mut webhooks::Posted)) {
+        count(&mut self.posted.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
     pub fn set_webhooks(&self, settings: webhooks::Settings) {
         *self.webhooks.lock().unwrap_or_else(PoisonError::into_inner) = settings;
     }
@@ -133,6 +147,10 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Err(failure) => return respond(failure.status, &failure.body(), false),
     };
     let key = head.headers.get("idempotency-key").and_then(|key| key.to_str().ok()).map(str::to_owned);
+    let _running = match Running::begin(&shared, &path, &params, key.as_deref()) {
+        Ok(running) => running,
+        Err(failure) => return respond(failure.status, &failure.body(), false),
+    };
     let done = run(&mut shared.account(), &head.method, &path, &params, key.as_deref());
     let timeout = Duration::from_millis(shared.account().faults.timeout_ms);
     match done.fault {
@@ -154,6 +172,7 @@ struct Done {
 
 /// One request under the account's lock: nothing else happens meanwhile.
 fn run(account: &mut Account, method: &Method, path: &str, params: &Params, key: Option<&str>) -> Done {
+    account.do_what_is_due();
     let fault = account.faults.draw();
     let done = |status, body, replayed| Done { status, body, replayed, fault };
     let failed = |failure: Failure| done(failure.status, failure.body(), false);
@@ -191,7 +210,15 @@ fn run(account: &mut Account, method: &Method, path: &str, params: &Params, key:
         _ => route(account, method, path, params),
     };
     let (status, body) = match outcome {
-        Ok(body) => (200, body),
+        Ok(mut body) => {
+            // Meters are still seen: without them nothing could be sent.
+            if account.faults.blind && method == Method::GET && body["data"].is_array() && path != "/v1/billing/meters"
+            {
+                body["data"] = json!([]);
+                body["has_more"] = json!(false);
+            }
+            (200, body)
+        }
         Err(failure) => (failure.status, failure.body()),
     };
     if let Some(key) = key {
@@ -231,6 +258,7 @@ fn route(account: &mut Account, method: &Method, path: &str, params: &Params) ->
         ("POST", ["v1", "billing", "meter_events"]) => meter_events::create(account, params),
         ("GET", ["v1", "events"]) => events::list(account, params),
         ("GET", ["v1", "events", id]) => events::retrieve(account, id),
+        ("GET", ["v2", "core", "events", id]) => events::retrieve_thin(account, id),
         (method, _) => Err(Failure::unknown_address(method, path)),
     }
 }
@@ -249,45 +277,4 @@ fn authenticate(headers: &HeaderMap) -> Result<(), Failure> {
         _ => return refused("The Authorization header is neither Bearer nor Basic."),
     };
     if key.starts_with("sk_test_") { Ok(()) } else { refused("Invalid API Key provided.") }
-}
-
-fn respond(status: u16, body: &Value, replayed: bool) -> Response {
-    let mut response = Response::new(Body::from(body.to_string()));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("application/json"));
-    headers.insert("stripe-version", http::HeaderValue::from_static(events::API_VERSION));
-    headers.insert("request-id", http::HeaderValue::from_static("req_standin"));
-    if replayed {
-        headers.insert("idempotent-replayed", http::HeaderValue::from_static("true"));
-    }
-    response
-}
-
-/// Half of the answer, then the connection breaks.
-fn break_off(status: u16, body: &Value) -> Response {
-    let whole = body.to_string();
-    let half = Bytes::from(whole.as_bytes()[..whole.len() / 2].to_vec());
-    let mut response = Response::new(Body::new(Broken { half: Some(half) }));
-    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
-    response.headers_mut().insert(header::CONTENT_LENGTH, http::HeaderValue::from(whole.len()));
-    response
-}
-
-struct Broken {
-    half: Option<Bytes>,
-}
-
-impl axum::body::HttpBody for Broken {
-    type Data = Bytes;
-    type Error = std::io::Error;
-    fn poll_frame(
-        mut self: std::pin::Pin<&mut Self>,
-        _: &mut std::task::Context<'_>,
-    ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, Self::Error>>> {
-        std::task::Poll::Ready(Some(match self.half.take() {
-            Some(half) => Ok(http_body::Frame::data(half)),
-            None => Err(std::io::Error::other("broken off")),
-        }))
-    }
 }

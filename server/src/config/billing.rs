@@ -1,15 +1,21 @@
 //! The Stripe account.
 
 use super::{Reader, Secret};
+use jiff::SignedDuration;
+use std::time::Duration;
 
 /// How to reach Stripe and believe it.
 #[derive(Debug, Clone)]
 pub struct Stripe {
     pub key: Secret,
-    /// Without one, webhooks are refused and only the periodic look keeps us up to date.
-    pub webhook_secret: Option<Secret>,
+    /// Without one, webhooks are refused and only the periodic look keeps us up to date. While one is rotated there are two.
+    pub webhook_secrets: Vec<String>,
     /// Without a slash at the end.
     pub url: String,
+    /// How long an answer is waited for.
+    pub timeout: Duration,
+    /// How long after the end of a period its usage may still be told to Stripe's meters.
+    pub meters_open: SignedDuration,
 }
 
 impl Stripe {
@@ -20,6 +26,27 @@ impl Stripe {
         if key.is_none() && webhook_secret.is_some() && reader.text("TURNPIKE_STRIPE_KEY").is_none() {
             reader.problem("TURNPIKE_STRIPE_WEBHOOK_SECRET", "does nothing without TURNPIKE_STRIPE_KEY; set both");
         }
-        key.map(|key| Self { key, webhook_secret, url })
+        let webhook_secrets = webhook_secret.as_ref().map(|secrets| several(secrets, reader)).unwrap_or_default();
+        let timeout = reader.number("TURNPIKE_STRIPE_TIMEOUT_MS", 100, 300_000).unwrap_or(30_000);
+        let minutes = reader.number("TURNPIKE_STRIPE_METERS_OPEN", 1, 4_320).unwrap_or(45);
+        key.map(|key| Self {
+            key,
+            webhook_secrets,
+            url,
+            timeout: Duration::from_millis(timeout),
+            meters_open: SignedDuration::from_mins(minutes),
+        })
     }
+}
+
+/// Secrets with commas between them.
+fn several(written: &Secret, reader: &mut Reader) -> Vec<String> {
+    let secrets: Vec<String> = written.expose().split(',').map(|secret| secret.trim().to_owned()).collect();
+    if secrets.iter().any(String::is_empty) {
+        reader.problem(
+            "TURNPIKE_STRIPE_WEBHOOK_SECRET",
+            "holds an empty secret; write one, or several with commas between them",
+        );
+    }
+    secrets
 }

@@ -157,13 +157,25 @@ pub const VARIABLES: &[Variable] = &[
         "TURNPIKE_STRIPE_WEBHOOK_SECRET",
         "stripe.webhook_secret",
         "none: webhooks are refused",
-        "Signing secret of the webhook endpoint <portal>/webhooks/stripe",
+        "Signing secret of the webhook endpoint <portal>/webhooks/stripe; while it is rotated, the old and the new one with a comma between them",
     ),
     plain(
         "TURNPIKE_STRIPE_URL",
         "stripe.url",
         "https://api.stripe.com",
         "Where Stripe's API is; a test stand-in can be put here",
+    ),
+    plain(
+        "TURNPIKE_STRIPE_TIMEOUT_MS",
+        "stripe.timeout_ms",
+        "30000",
+        "Milliseconds that an answer of Stripe's is waited for",
+    ),
+    plain(
+        "TURNPIKE_STRIPE_METERS_OPEN",
+        "stripe.meters_open",
+        "45",
+        "Minutes after the end of a period in which its usage is still told to Stripe's meters; later it becomes items of the next invoice. Stripe finalises an invoice about an hour after its period, or later where you have set a grace period there; stay a quarter of an hour below that",
     ),
     plain(
         "TURNPIKE_GATEWAY_TLS_LISTEN",

@@ -10,7 +10,10 @@ use crate::{
     },
 };
 use app::state::{AppState, Clock};
-use billing::stripe::{SecretKey, Stripe, StripeSettings};
+use billing::{
+    PushSettings,
+    stripe::{SecretKey, Stripe, StripeSettings},
+};
 use std::time::Duration;
 use store::Store;
 
@@ -85,11 +88,13 @@ impl Background<'_> {
         if let Some(account) = &config.stripe {
             let stripe = Stripe::new(StripeSettings {
                 base_url: account.url.clone(),
+                timeout: account.timeout,
                 ..StripeSettings::new(SecretKey::new(account.key.expose()))
             })?;
+            let settings = PushSettings { meters_open: account.meters_open, ..PushSettings::default() };
             let push = with(state, {
                 let stripe = stripe.clone();
-                move |store, clock| push_to_stripe::run(store, clock, stripe.clone())
+                move |store, clock| push_to_stripe::run(store, clock, stripe.clone(), settings)
             });
             tasks.every(push_to_stripe::NAME, push_to_stripe::PERIOD, nudges.push_to_stripe.clone(), push);
             let apply = with(state, move |store, clock| apply_webhooks::run(store, clock, stripe.clone()));

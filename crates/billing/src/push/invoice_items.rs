@@ -11,6 +11,11 @@ pub(super) fn subject(invoice: InvoiceId) -> String {
     format!("invoice:{invoice}")
 }
 
+/// What an item stands for.
+pub(super) fn item_subject(invoice: InvoiceId, line: &InvoiceLine) -> String {
+    format!("item:{invoice}:{}", line.position)
+}
+
 impl Push<'_> {
     pub(super) async fn invoice_items(&self, invoice: &Invoice) -> Result<(), BillingError> {
         if self.store.billing_contact(invoice.partner).await?.email.is_none() {
@@ -27,7 +32,10 @@ impl Push<'_> {
         if observed.status.as_deref() == Some("draft") {
             let mut ids = HashMap::new();
             for line in &lines {
-                ids.insert(line.position.to_string(), self.item(invoice, line, &customer, Some(&draft)).await?);
+                ids.insert(
+                    line.position.to_string(),
+                    self.item(invoice, line, &customer, Some(&draft), description(line)).await?,
+                );
             }
             observed = self.stripe.invoice(&draft).await?;
             if differs(invoice, &observed)? && self.remove_surplus(&draft, invoice.id, &ids).await? {
@@ -63,7 +71,7 @@ impl Push<'_> {
             );
             return Err(BillingError::Differs(message));
         }
-        settle(self.store, invoice.partner, invoice.id, &observed, self.now).await
+        settle(self.store, invoice.partner, invoice.id, &observed, self.now()).await
     }
 
     async fn draft(&self, invoice: &Invoice, customer: &str) -> Result<String, BillingError> {
@@ -96,6 +104,7 @@ impl Push<'_> {
         line: &InvoiceLine,
         customer: &str,
         draft: Option<&str>,
+        description: String,
     ) -> Result<String, BillingError> {
         let (id, position) = (invoice.id.to_string(), line.position.to_string());
         let amount = minor_units(line.amount)?.to_string();
@@ -104,7 +113,7 @@ impl Push<'_> {
             ("customer", customer),
             ("amount", &amount),
             ("currency", &line.amount.currency.code().to_lowercase()),
-            ("description", &description(line)),
+            ("description", &description),
             ("period[start]", &start),
             ("period[end]", &end),
             ("metadata[turnpike_invoice]", &id),
@@ -115,7 +124,7 @@ impl Push<'_> {
         }
         let wanted = Wanted {
             partner: invoice.partner,
-            subject: format!("item:{id}:{position}"),
+            subject: item_subject(invoice.id, line),
             path: "/v1/invoiceitems",
             parameters,
             look: Look::Item { customer, draft, invoice: id, position },
@@ -153,7 +162,7 @@ fn minor_units(amount: Money) -> Result<i64, BillingError> {
     amount.minor_units().ok_or_else(|| BillingError::Differs(format!("{amount} is not a whole number of coins")))
 }
 
-fn description(line: &InvoiceLine) -> String {
+pub(super) fn description(line: &InvoiceLine) -> String {
     use domain::{money::group_thousands, rating::LineKind};
     let mut text = line.description.clone();
     if matches!(line.kind, LineKind::Usage | LineKind::Meter) {

@@ -3,17 +3,15 @@
 //! One meter for each product, one event for each operation and period, with the period's total as its value. Each event
 //! of a meter has a whole minute of the period to itself, counted back from the end, so that Stripe's summary of that minute
 //! says whether this very event arrived, long after Stripe has forgotten its identifier. Included credit, free units and
-//! prices are what the provider set up on Stripe's side; our own invoice shows what they should come to.
+//! prices are what the provider set up on Stripe's side; our own invoice shows what they should come to. What cannot come before
+//! Stripe's invoice of the period is final is an item of the next one ([`super::late`]).
 
-use super::{Push, look::Look, once::Wanted};
+use super::{Push, invoice_items::description, late::Told, look::Look, once::Wanted};
 use crate::BillingError;
 use domain::rating::LineKind;
-use jiff::SignedDuration;
 use sha2::{Digest as _, Sha256};
 use store::{Invoice, InvoiceLine, InvoiceStatus};
 
-/// Stripe takes events of at most 35 days ago; a day is left for clocks and queues.
-const OLDEST: SignedDuration = SignedDuration::from_hours(34 * 24);
 /// Rises only if the meaning of an event changes.
 const REVISION: u32 = 1;
 
@@ -22,6 +20,7 @@ impl Push<'_> {
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
         let customer = self.customer(invoice.partner).await?;
         let mut of_product: Vec<(&str, i64)> = Vec::new();
+        let mut counted = false;
         for line in &lines {
             match line.kind {
                 // Stripe would rate what credit has paid.
@@ -38,7 +37,7 @@ impl Push<'_> {
                             0
                         }
                     };
-                    self.event(invoice, line, product, place, &customer).await?;
+                    counted |= self.usage(invoice, line, (product, place), &customer).await? == Told::ToTheMeter;
                 }
                 // Of these a plan that Stripe rates has the base fee only; the others come of other plans' late usage.
                 LineKind::BaseFee
@@ -48,40 +47,45 @@ impl Push<'_> {
                 | LineKind::CommittedUse
                 | LineKind::Commitment
                 | LineKind::Adjustment => {
-                    self.item(invoice, line, &customer, None).await?;
+                    self.item(invoice, line, &customer, None, description(line)).await?;
                 }
                 LineKind::IncludedCredit => {}
             }
         }
-        self.store.set_invoice_status(invoice.partner, invoice.id, InvoiceStatus::Sent, self.now).await?;
+        // Of what the meters count Stripe takes the included credit off itself.
+        if !counted {
+            for line in lines.iter().filter(|line| line.kind == LineKind::IncludedCredit) {
+                self.item(invoice, line, &customer, None, description(line)).await?;
+            }
+        }
+        self.store.set_invoice_status(invoice.partner, invoice.id, InvoiceStatus::Sent, self.now()).await?;
         Ok(())
     }
 
-    async fn event(
+    /// One operation's units: to the meter as long as Stripe's invoice of the period is open, and afterwards as an item.
+    async fn usage(
         &mut self,
         invoice: &Invoice,
         line: &InvoiceLine,
-        product: &str,
-        place: i64,
+        (product, place): (&str, i64),
         customer: &str,
-    ) -> Result<(), BillingError> {
+    ) -> Result<Told, BillingError> {
         let event_name = event_name(product);
         let meter = self.meter(&event_name, product).await?;
         let minute = own_minute(invoice, place);
         let timestamp = minute.unwrap_or_else(|| invoice.period.end.as_second() - 1);
-        let subject = format!("meter_event:{}:{}", invoice.id, line.position);
-        let known = self.store.stripe_object(invoice.partner, &subject).await?;
-        if known.is_none_or(|object| object.stripe_id.is_none()) && self.now.as_second() - timestamp > OLDEST.as_secs()
-        {
-            let message = "The usage is too old for Stripe's meters, which take 35 days; bill it there by hand.";
-            return Err(BillingError::Differs(message.to_owned()));
-        }
         let identifier = identifier(invoice, line);
+        let units = billable(line);
+        let look = Look::Event { meter: &meter, customer, minute, units, identifier: identifier.clone() };
+        let subject = event_subject(invoice, line);
+        if self.is_late(invoice) {
+            return self.late_usage(invoice, line, &subject, look, customer).await;
+        }
         let parameters = [
-            ("event_name", event_name.clone()),
+            ("event_name", event_name),
             ("payload[stripe_customer_id]", customer.to_owned()),
-            ("payload[value]", billable(line).to_string()),
-            ("identifier", identifier.clone()),
+            ("payload[value]", units.to_string()),
+            ("identifier", identifier),
             ("timestamp", timestamp.to_string()),
         ];
         let wanted = Wanted {
@@ -89,10 +93,10 @@ impl Push<'_> {
             subject,
             path: "/v1/billing/meter_events",
             parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            look: Look::Event { meter: &meter, customer, minute, units: billable(line), identifier },
+            look,
         };
         self.once(wanted).await?;
-        Ok(())
+        Ok(Told::ToTheMeter)
     }
 
     /// The meter's id; it is created where Stripe has none.
@@ -127,6 +131,11 @@ impl Push<'_> {
 /// Units of the line that are for Stripe to rate.
 fn billable(line: &InvoiceLine) -> u64 {
     line.quantity.unsigned_abs().saturating_sub(line.prepaid)
+}
+
+/// What a line's meter event stands for.
+fn event_subject(invoice: &Invoice, line: &InvoiceLine) -> String {
+    format!("meter_event:{}:{}", invoice.id, line.position)
 }
 
 /// Product codes have hyphens and no underscores, so two products never share a meter.

@@ -9,10 +9,17 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use serde::{Deserialize, de::DeserializeOwned};
-use std::{fmt, time::Duration};
+use std::{
+    fmt,
+    time::{Duration, Instant},
+};
 
 /// No answer of ours is near this size.
 const LARGEST_ANSWER: usize = 8 << 20;
+
+/// Between a failure that may pass and the next try, three times as long each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LAST_PAUSE: Duration = Duration::from_millis(900);
 
 /// An API key of Stripe's. It prints masked.
 #[derive(Clone)]
@@ -24,7 +31,7 @@ pub struct StripeSettings {
     pub key: SecretKey,
     /// `https://api.stripe.com`, or a stand-in's address.
     pub base_url: String,
-    /// From the request's first byte to the answer's last.
+    /// From the request's first byte to the answer's last. No request is tried again after it.
     pub timeout: Duration,
 }
 
@@ -113,6 +120,8 @@ impl Stripe {
         self.send(Method::DELETE, path, String::new(), None).await
     }
 
+    /// What may get through by itself is tried a few times, under the same key. Without a key only requests are sent of which two are
+    /// as good as one.
     async fn send<T: DeserializeOwned>(
         &self,
         method: Method,
@@ -120,6 +129,38 @@ impl Stripe {
         body: String,
         idempotency_key: Option<&str>,
     ) -> Result<T, StripeError> {
+        let begin = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let request = self.request(&method, path, &body, idempotency_key)?;
+            let answer = match tokio::time::timeout(self.timeout, self.exchange(request)).await {
+                Ok(answer) => answer.map_err(|error| self.without_key(error)),
+                Err(_) => Err(StripeError::Unreachable(format!("no answer within {} s", self.timeout.as_secs_f32()))),
+            };
+            match answer {
+                // What a key has failed with once it fails with again.
+                Err(error)
+                    if error.is_passing()
+                        && !error.is_remembered_failure()
+                        && !error.is_other_request()
+                        && pause <= LAST_PAUSE
+                        && begin.elapsed() + pause < self.timeout =>
+                {
+                    tokio::time::sleep(pause).await;
+                    pause *= 3;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    fn request(
+        &self,
+        method: &Method,
+        path: &str,
+        body: &str,
+        idempotency_key: Option<&str>,
+    ) -> Result<Request<Full<Bytes>>, StripeError> {
         let mut request = Request::builder()
             .method(method)
             .uri(format!("{}{path}", self.base_url))
@@ -130,13 +171,9 @@ impl Stripe {
         if let Some(key) = idempotency_key {
             request = request.header("idempotency-key", key);
         }
-        let request = request
-            .body(Full::new(Bytes::from(body)))
-            .map_err(|_| StripeError::Settings("the request could not be written".to_owned()))?;
-        match tokio::time::timeout(self.timeout, self.exchange(request)).await {
-            Ok(answer) => answer.map_err(|error| self.without_key(error)),
-            Err(_) => Err(StripeError::Unreachable(format!("no answer within {} s", self.timeout.as_secs()))),
-        }
+        request
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+            .map_err(|_| StripeError::Settings("the request could not be written".to_owned()))
     }
 
     async fn exchange<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T, StripeError> {

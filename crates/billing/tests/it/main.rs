@@ -5,6 +5,7 @@ mod corrections;
 mod faults;
 mod forgotten;
 mod late;
+mod late_at_stripe;
 mod meters;
 mod prepaid;
 mod prices;

@@ -1,6 +1,6 @@
 //! A token of the REST API, made as an operator makes it: by the link that the command line prints and the console's forms.
 
-use crate::{Trouble, world::World};
+use crate::Trouble;
 use std::time::Duration;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -8,14 +8,14 @@ use tokio::{
     time::timeout,
 };
 
-/// Signs the first operator in and makes a token that may change products.
-pub async fn make_token(world: &World) -> Result<String, Trouble> {
-    let link = world.command(&["operator-link"])?;
+/// Signs the first operator in by what `operator-link` printed and makes a token with that scope.
+pub async fn make_token(portal: u16, link: &str, scope: &str) -> Result<String, Trouble> {
     let token = link.trim().split_once("token=").ok_or("the link has no token")?.1.to_owned();
-    let mut browser = Browser { port: world.portal_port(), cookies: Vec::new() };
+    let mut browser = Browser { port: portal, cookies: Vec::new() };
     let welcome = format!("token={token}&name=Chaos&password=correct-horse-battery-staple");
     browser.ask("POST", "/do/console/welcome", &welcome).await?;
-    browser.ask("POST", "/do/console/tokens/create", "name=Sizes&scopes%5B%5D=plans%3Awrite").await?;
+    let form = format!("name=Chaos&scopes%5B%5D={}", scope.replace(':', "%3A"));
+    browser.ask("POST", "/do/console/tokens/create", &form).await?;
     let page = browser.ask("GET", "/console/tokens", "").await?;
     let start = page.find("tp_api_").ok_or("the console shows no token")?;
     let is_of_token = |byte: char| byte.is_ascii_alphanumeric() || byte == '_';

@@ -1,0 +1,113 @@
+//! R11 and R13: every request may meet a fault, and the server is killed between a request and what it makes of the answer.
+
+use super::{
+    Stripe,
+    books::Books,
+    shop::{DAY, SECRET, Shop},
+};
+use crate::{Trouble, findings::Findings};
+use serde_json::json;
+use std::time::{Duration, Instant};
+use tokio::time::sleep;
+
+/// How long Stripe is told in peace at the end of a day. What is not told then is late.
+const PEACE: Duration = Duration::from_secs(8);
+
+/// Kills so far.
+#[derive(Default)]
+struct Kills {
+    done: u32,
+    /// Of them those that left something asked for and not known to be there.
+    between: u32,
+}
+
+pub(super) async fn run(stripe: &Stripe, seed: u64) -> Result<bool, Trouble> {
+    let monthly = stripe.days >= 28;
+    println!(
+        "{} partners for {} days, {} of 100 requests meet each fault, {} kills",
+        stripe.partners, stripe.days, stripe.share, stripe.kills
+    );
+    let mut shop = Shop::open(stripe, seed, stripe.partners, monthly, SECRET).await?;
+    let share = stripe.share;
+    let remembered = if stripe.control { 0 } else { 24 * 3_600 };
+    let faults = json!({ "error_before": share, "error_after": share, "conflict": share, "rate_limited": share, "timeout": share,
+        "reset": share, "timeout_ms": 500, "remembered_seconds": remembered, "seed": seed | 1 });
+    shop.control("faults", faults).await?;
+    shop.control(
+        "webhooks",
+        json!({ "url": format!("http://127.0.0.1:{}/webhooks/stripe", shop.cluster.portal_port()),
+        "secret": SECRET, "copies": 3, "shuffled": true, "seed": seed }),
+    )
+    .await?;
+    let mut kills = Kills::default();
+    let last = if monthly { stripe.days.max(31) } else { stripe.days };
+    for day in 1..=last {
+        let (start, end) = (shop.began + (day - 1) * DAY, shop.began + day * DAY);
+        shop.move_to(end - 120).await?;
+        if day <= stripe.days {
+            shop.use_between(start + 60, end - 180, stripe.units / stripe.days.unsigned_abs()).await?;
+        }
+        if day > 1 && day <= stripe.days {
+            // Some of it comes when its period is closed.
+            shop.use_between(start - DAY / 2, start - 180, shop.partners.len() as u64 * 4).await?;
+        }
+        shop.move_to(end + 600).await?;
+        shop.wait_until_closed(end).await?;
+        // Half of the kills while a day's few invoices are told, the others where there are most.
+        let share_of_day = stripe.kills / 2 / u32::try_from(last)?;
+        let most = if day == last { stripe.kills } else { kills.done + share_of_day.max(1) };
+        kill(&mut shop, &mut kills, most.min(stripe.kills)).await?;
+        shop.wait_until_told(PEACE).await?;
+    }
+    let busy = shop.state().await?["limits"].clone();
+    println!("  {} requests; the most in a second {}", shop.requests().await?, busy["most_in_a_second"]);
+    // A last day without faults: what waits for the next invoice gets onto one.
+    shop.control("faults", json!({ "remembered_seconds": remembered })).await?;
+    let told = shop.wait_until_told(Duration::from_secs(300)).await?;
+    shop.move_to(shop.began + (last + 1) * DAY + 2 * 3_600).await?;
+    sleep(Duration::from_secs(3)).await;
+    shop.wait_until_told(Duration::from_secs(120)).await?;
+    shop.move_to(shop.began + (last + 2) * DAY + 2 * 3_600).await?;
+    let state = shop.state().await?;
+    let books = Books::read(&state, &shop.partners);
+    let mut found = Findings::new(false);
+    found.check(told, "Stripe was told of every invoice within five minutes after the last fault");
+    books.judge(&shop, &mut found)?;
+    found.check(
+        kills.done >= stripe.kills,
+        format!(
+            "{} kills while Stripe was told, of which {} left a request without a known answer",
+            kills.done, kills.between
+        ),
+    );
+    found.check(
+        state["limits"]["overlapping_meter_events"] == 0 || !stripe.control,
+        format!(
+            "{} meter events met another of their customer and meter that was not answered",
+            state["limits"]["overlapping_meter_events"]
+        ),
+    );
+    shop.cluster.end_all().await?;
+    Ok(found.conclude("A Stripe that fails"))
+}
+
+/// Kills the server while it asks Stripe, until so many kills were done or nothing is asked any more.
+async fn kill(shop: &mut Shop, kills: &mut Kills, most: u32) -> Result<(), Trouble> {
+    while kills.done < most {
+        let (before, more) = (shop.requests().await?, 1 + shop.random.below(12));
+        let begin = Instant::now();
+        while shop.requests().await? < before + more {
+            if begin.elapsed() > Duration::from_secs(8) {
+                return Ok(());
+            }
+            sleep(Duration::from_micros(200)).await;
+        }
+        sleep(Duration::from_micros(shop.random.below(5_000))).await;
+        shop.cluster.kill(0)?;
+        kills.done += 1;
+        kills.between += u32::from(shop.count("select count(*) from stripe_objects where stripe_id is null")? > 0);
+        shop.cluster.begin(0)?;
+        shop.cluster.wait_until_open(0).await?;
+    }
+    Ok(())
+}
