@@ -217,6 +217,7 @@ mod tests {
     fn settings() -> Settings {
         Settings {
             provider_name: "Example Bank".to_owned(),
+            provider_address: String::new(),
             portal_url: "https://developers.example".to_owned(),
             gateway_url: "https://api.example".to_owned(),
             gateway_address: "127.0.0.1:8080".to_owned(),

@@ -20,6 +20,7 @@ pub mod invoice;
 pub mod invoices;
 pub mod key;
 pub mod landing;
+pub mod line;
 pub mod missing;
 pub mod operation;
 pub mod plan;

@@ -28,6 +28,8 @@ pub type MintTryCredential = Arc<dyn Fn(KeyId, Option<MemberId>, Timestamp) -> S
 pub struct Settings {
     /// The provider's name, shown beside the logo.
     pub provider_name: String,
+    /// Its postal address and tax number, lines parted by line breaks or semicolons; may be empty.
+    pub provider_address: String,
     /// Scheme, host and port of the portal as people reach it, without a slash at the end.
     pub portal_url: String,
     /// The same for the gateway, as partners' programs reach it.
@@ -44,6 +46,14 @@ pub struct Settings {
     pub four_eyes: bool,
     /// Whether hooks may lead to private networks, by http and to any port.
     pub hooks_may_be_private: bool,
+}
+
+impl Settings {
+    /// The provider's address, line by line.
+    pub fn address_lines(&self) -> Vec<String> {
+        let lines = self.provider_address.split([';', '\n']).map(str::trim);
+        lines.filter(|line| !line.is_empty()).map(str::to_owned).collect()
+    }
 }
 
 /// The clock: real time, plus what an operator of a development install moved it ahead.

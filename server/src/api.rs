@@ -13,7 +13,9 @@ mod extract;
 mod guard;
 mod hooks;
 mod identities;
-mod invoices;
+mod invoice_export;
+mod invoice_lines;
+pub(crate) mod invoices;
 mod keys;
 mod list;
 mod me;
@@ -136,6 +138,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(corrections::refuse))
         .routes(routes!(invoices::list))
         .routes(routes!(invoices::show))
+        .routes(routes!(invoice_export::export))
+        .routes(routes!(invoice_lines::open))
         .routes(routes!(products::list))
         .routes(routes!(products::put))
         .routes(routes!(cache::purge))

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod data_dir;
 pub mod database;
+mod documents;
 pub mod hooks;
 pub mod idempotency;
 mod leases;

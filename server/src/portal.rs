@@ -8,6 +8,7 @@ mod downloads;
 pub mod embedded;
 mod guard;
 mod headers;
+mod invoice_files;
 mod refusals;
 pub mod sessions;
 pub mod site;

@@ -282,6 +282,7 @@ fn app_state(config: &Config, store: Store, secrets: Arc<Secrets>, clock: Clock,
 pub fn settings(config: &Config, gateway_address: String) -> Settings {
     Settings {
         provider_name: config.listen.provider_name.clone(),
+        provider_address: config.listen.provider_address.clone(),
         portal_url: config.listen.portal_url.clone(),
         gateway_url: config.listen.gateway_url.clone(),
         gateway_address,

@@ -39,6 +39,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub text: String,
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -51,6 +52,7 @@ impl Answer {
 pub fn state(store: &TestStore) -> AppState {
     let settings = Settings {
         provider_name: "Test".to_owned(),
+        provider_address: "1 Example Street; 1010 Auckland".to_owned(),
         portal_url: "http://localhost:3000".to_owned(),
         gateway_url: "http://localhost:8080".to_owned(),
         gateway_address: "127.0.0.1:8080".to_owned(),
@@ -136,7 +138,7 @@ impl TestApp {
         let response = self.router.clone().oneshot(request).await.expect("an answer");
         let (parts, body) = response.into_parts();
         let bytes = body.collect().await.expect("a body").to_bytes();
-        let text = String::from_utf8(bytes.to_vec()).expect("a text");
-        Answer { status: parts.status, headers: parts.headers, text }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        Answer { status: parts.status, headers: parts.headers, text, bytes: bytes.to_vec() }
     }
 }

@@ -11,6 +11,7 @@ pub mod identities;
 pub mod invoice;
 pub mod invoices;
 pub mod late_usage;
+pub mod line;
 mod listed;
 pub mod overview;
 pub mod partner;

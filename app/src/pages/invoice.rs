@@ -10,7 +10,7 @@ use crate::{
     },
     viewer,
 };
-use domain::{id::InvoiceId, money::group_thousands, period::Period, rating::LineKind};
+use domain::{id::InvoiceId, money::group_thousands};
 use leptos::prelude::*;
 use leptos_router::{hooks::use_params_map, params::ParamsMap};
 use store::invoices::{CountingNote, Invoice, InvoiceLine};
@@ -24,7 +24,8 @@ pub fn InvoicePage() -> impl IntoView {
         let id: InvoiceId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
         let (invoice, lines) = cx.state.store.invoice(cx.viewer.partner, id).await?;
         let title = format!("Invoice {}", number(&invoice));
-        let csv = format!("/invoices/{id}/lines.csv");
+        let files = format!("/invoices/{id}");
+        let at = files.clone();
         // What a final one bills is of periods before its own.
         let usage = (!invoice.is_final).then(|| {
             let mut range = ParamsMap::new();
@@ -33,19 +34,29 @@ pub fn InvoicePage() -> impl IntoView {
             format!("/usage{}", range.to_query_string())
         });
         let status = invoice.status;
-        let from = cx.state.settings.provider_name.clone();
+        let (from, address) = (cx.state.settings.provider_name.clone(), cx.state.settings.address_lines());
         Ok(view! {
             <PageTitle text=title.clone()/>
             <MemberFrame cx=cx path="/invoices">
                 <Breadcrumbs trail=vec![Crumb::new("Invoices", "/invoices")] current=number(&invoice)/>
                 <PageHeader title=title beside=move || view! { <InvoiceState status=status/> }>
                     {usage.map(|href| view! { <ButtonLink href=href icon=IconName::Chart>"Usage of this period"</ButtonLink> })}
-                    <ButtonLink href=csv icon=IconName::Download>"Download CSV"</ButtonLink>
+                    <InvoiceFiles at=files/>
                 </PageHeader>
-                <InvoiceSheet from=from invoice=invoice lines=lines links=true/>
+                <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
             </MemberFrame>
         })
     })
+}
+
+/// The invoice as files; `at` is what their addresses begin with.
+#[component]
+pub fn InvoiceFiles(#[prop(into)] at: String) -> impl IntoView {
+    view! {
+        <ButtonLink href=format!("{at}/invoice.pdf") icon=IconName::Download>"PDF"</ButtonLink>
+        <ButtonLink href=format!("{at}/lines.csv") icon=IconName::Download>"CSV"</ButtonLink>
+        <ButtonLink href=format!("{at}/invoice.json") icon=IconName::Download>"JSON"</ButtonLink>
+    }
 }
 
 /// The invoice as it is read and printed, the same for the partner and for the operator.
@@ -53,11 +64,13 @@ pub fn InvoicePage() -> impl IntoView {
 pub fn InvoiceSheet(
     /// Who bills.
     from: String,
+    /// Their address, line by line.
+    address: Vec<String>,
     invoice: Invoice,
     lines: Vec<InvoiceLine>,
-    /// Whether lines lead to the usage that they are made of.
-    #[prop(optional)]
-    links: bool,
+    /// What the address of the invoice's page begins with: its lines lead to what they are made of.
+    #[prop(into)]
+    at: String,
 ) -> impl IntoView {
     let zone = local_zone(&invoice.time_zone);
     let period = match invoice.is_final {
@@ -68,12 +81,15 @@ pub fn InvoiceSheet(
     let number = number(&invoice);
     let label = format!("Invoice {number}");
     let (partner, plan, total) = (invoice.partner_name, invoice.plan_name, invoice.total);
-    let rows = lines.into_iter().map(|line| row(line, links.then_some(invoice.period))).collect_view();
+    let rows = lines.into_iter().map(|line| row(line, &at)).collect_view();
     let counting = counting(invoice.counting);
     view! {
         <section class="invoice" aria-label=label>
             <header class="invoice-head">
-                <p class="invoice-from">{from}</p>
+                <div>
+                    <p class="invoice-from">{from}</p>
+                    {address.into_iter().map(|line| view! { <p>{line}</p> }).collect_view()}
+                </div>
                 <p class="invoice-total"><strong><MoneyText amount=total/></strong> <span>{format!("billed on {made}")}</span></p>
             </header>
             <dl class="invoice-facts">
@@ -122,27 +138,12 @@ fn counting(notes: Vec<CountingNote>) -> AnyView {
     notes.collect_view().into_any()
 }
 
-fn row(line: InvoiceLine, usage_of: Option<Period>) -> impl IntoView {
+fn row(line: InvoiceLine, at: &str) -> impl IntoView + use<> {
     let is_usage = line.operation.is_some() || line.product.is_some();
     let units = is_usage.then(|| view! { <SignedFigure value=line.quantity/> });
     let free = is_usage.then(|| view! { <Figure value=line.free/> });
-    // Late units are in no total of this period.
-    let usage = usage_of.filter(|_| line.kind == LineKind::Usage);
-    let usage = usage.zip(line.product).map(|(period, product)| {
-        let mut map = ParamsMap::new();
-        map.insert("from", period.start.to_string());
-        map.insert("to", period.end.to_string());
-        map.insert("product", product.to_string());
-        if let Some(operation) = line.operation {
-            map.insert("operation", operation.to_string());
-        }
-        map.insert("by", "app".to_owned());
-        format!("/usage{}", map.to_query_string())
-    });
-    let description = match usage {
-        Some(href) => view! { <a href=href>{line.description}</a> }.into_any(),
-        None => line.description.into_any(),
-    };
+    let href = format!("{at}/lines/{}", line.position);
+    let description = view! { <a href=href>{line.description}</a> };
     let prepaid = (line.prepaid > 0).then(|| {
         let units = group_thousands(line.prepaid);
         view! { <span class="invoice-prepaid">{format!("{units} units were paid by credit")}</span> }

@@ -18,6 +18,10 @@ pub fn InvoicesPage() -> impl IntoView {
         let cx = cx?;
         let invoices = cx.state.store.invoices(cx.viewer.partner).await?;
         let empty = invoices.is_empty();
+        let zone = local_zone(&cx.viewer.time_zone);
+        let now = cx.state.clock.now();
+        let first = invoices.iter().map(|invoice| invoice.created_at).min().unwrap_or(now);
+        let range = [first, now].map(|at| at.to_zoned(zone.clone()).date().to_string());
         let rows = invoices.into_iter().map(row).collect_view();
         Ok(view! {
             <PageTitle text="Invoices"/>
@@ -51,9 +55,38 @@ pub fn InvoicesPage() -> impl IntoView {
                         .into_any()
                     }}
                 </Card>
+                {(!empty).then(|| view! { <ManyInvoices action="/invoices/download" days="Days in your company's time zone, both included." range=range/> })}
             </MemberFrame>
         })
     })
+}
+
+/// All invoices of some days as one file.
+#[component]
+pub fn ManyInvoices(
+    #[prop(into)] action: String,
+    /// Whose days they are.
+    #[prop(into)]
+    days: String,
+    /// The days that the form begins with, as `2026-11-01`.
+    range: [String; 2],
+) -> impl IntoView {
+    let [from, to] = range;
+    let formats = vec![
+        Choice::new("zip", "ZIP of PDFs and lines"),
+        Choice::new("csv", "CSV, a row for each line"),
+        Choice::new("jsonl", "JSON Lines, one for each line"),
+    ];
+    view! {
+        <Card title="Download many" description=format!("All invoices that were made from one day to another. {days} A ZIP holds 500 at most.")>
+            <form method="get" action=action class="filter-bar">
+                <TextField label="First day" name="from" kind="date" value=from required=true/>
+                <TextField label="Last day" name="to" kind="date" value=to required=true/>
+                <SelectField label="As" name="format" choices=formats value="zip" required=true/>
+                <Button icon=IconName::Download>"Download"</Button>
+            </form>
+        </Card>
+    }
 }
 
 fn row(invoice: Invoice) -> impl IntoView {
@@ -83,7 +116,7 @@ pub fn period(invoice: &Invoice, zone: &TimeZone) -> String {
 
 /// `TP-000042`
 pub fn number(invoice: &Invoice) -> String {
-    format!("TP-{:06}", invoice.number)
+    invoice.code()
 }
 
 /// What became of an invoice, in a word.

@@ -11,6 +11,7 @@ mod close;
 mod correct;
 mod error;
 mod impact;
+mod open_line;
 mod project;
 mod push;
 pub mod stripe;
@@ -23,6 +24,7 @@ pub use correct::{
 };
 pub use error::BillingError;
 pub use impact::{Affected, After, Impact, MOST_RATED, impact};
+pub use open_line::{Behind, OpenBy, Opened, OpenedRow, Opening, open_line};
 pub use project::{Projection, project};
 pub use push::{Clock, PushSettings, Reconciled, reconcile};
 pub use webhooks::{Received, WebhookError, apply_pending_webhooks, receive_webhook};

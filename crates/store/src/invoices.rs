@@ -42,7 +42,7 @@ pub struct Invoice {
     pub id: InvoiceId,
     pub partner: PartnerId,
     pub partner_name: String,
-    /// Counts up over all partners.
+    /// Counts up over all partners, without a hole.
     pub number: i64,
     pub subscription: SubscriptionId,
     pub plan_version: PlanVersionId,
@@ -92,6 +92,8 @@ pub struct InvoiceLine {
     pub free: u64,
     /// Of those, how many prepaid credit paid: they cost nothing here. Zero on lines from before this was kept.
     pub prepaid: u64,
+    /// The meter's code, for meters; `None` on lines of long ago.
+    pub meter: Option<String>,
     /// In whole coins of the currency.
     pub amount: Money,
 }
@@ -127,7 +129,7 @@ pub struct NewInvoiceLine {
 }
 
 macro_rules! invoices {
-    ($rest:literal) => {
+    ($rest:expr) => {
         concat!(
             "select i.id, i.partner_id, p.name as partner_name, i.number, i.subscription_id, i.plan_version_id,
                  plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
@@ -139,6 +141,17 @@ macro_rules! invoices {
             $rest
         )
     };
+}
+
+mod many;
+
+pub use many::WithLines;
+
+impl Invoice {
+    /// `TP-000042`: the number as people write it.
+    pub fn code(&self) -> String {
+        format!("TP-{:06}", self.number)
+    }
 }
 
 impl Store {
@@ -165,7 +178,7 @@ impl Store {
         let invoice_row = read(&row)?;
         let rows = sqlx::query(
             "select l.position, l.kind, l.product_id, l.operation_id, p.code as product_code, o.code as operation_code,
-                 l.description, l.quantity, l.free, l.amount_micros,
+                 l.description, l.quantity, l.free, l.meter, l.amount_micros,
                  coalesce(abs(l.prepaid), 0) as prepaid
              from invoice_lines l left join products p on p.id = l.product_id left join operations o on o.id = l.operation_id
              where l.partner_id = $1 and l.invoice_id = $2 order by l.position",
@@ -401,6 +414,7 @@ fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error
         quantity: row.try_get("quantity")?,
         free: row.count("free")?,
         prepaid: row.count("prepaid")?,
+        meter: row.try_get("meter")?,
         amount: Money::new(currency, row.try_get("amount_micros")?),
     })
 }
@@ -439,3 +453,6 @@ impl FromStr for InvoiceStatus {
             .ok_or_else(|| format!("{text:?} is not the status of an invoice"))
     }
 }
+
+#[cfg(test)]
+mod tests;

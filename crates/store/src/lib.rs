@@ -62,7 +62,7 @@ pub use credits::{CreditGrant, CreditStanding, NewCreditGrant};
 pub use error::StoreError;
 pub use final_invoices::Stranded;
 pub use give_way::give_way;
-pub use invoices::{Invoice, InvoiceLine, InvoiceStatus, NewInvoice, NewInvoiceLine};
+pub use invoices::{Invoice, InvoiceLine, InvoiceStatus, NewInvoice, NewInvoiceLine, WithLines};
 pub use keys::{Key, KeyState, LONGEST_OVERLAP, NewKey, NewSecret};
 pub use ledger::LedgerAccount;
 pub use mails::{Mail, NewMail};

@@ -8,11 +8,13 @@ mod adjust;
 mod catalogue;
 mod keep;
 mod listed;
+mod on_invoice;
 
 pub(crate) use adjust::bill;
 pub use adjust::{LateUnits, Moved};
 pub(crate) use catalogue::Catalogue;
 pub use listed::{Adjustment, AdjustmentFilter, ConflictFilter, OutsideConflict};
+pub use on_invoice::{AdjustedPage, AdjustedUnits};
 
 use crate::{Store, StoreError, Ts, ingest, row::ReadRow as _};
 use domain::{

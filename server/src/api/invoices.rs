@@ -8,8 +8,14 @@ use super::{
     problem::Problem,
     usage::Format,
 };
+use crate::documents::{
+    attachment, invoice_pdf,
+    lines::{self, BilledLine},
+};
+use app::state::AppState;
 use axum::{
     Json,
+    http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
 use domain::{id::InvoiceId, money::Money};
@@ -31,12 +37,38 @@ pub struct InvoiceParams {
     _partner: Option<String>,
 }
 
+/// Whose, and how written.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct OneInvoiceParams {
+    /// `json`, `csv` (its lines) or `pdf`.
+    #[param(inline)]
+    format: Option<InvoiceFormat>,
+    /// For the provider's tokens: the partner's identifier.
+    #[serde(rename = "partner")]
+    #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
+    _partner: Option<String>,
+}
+
+/// How one invoice is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InvoiceFormat {
+    #[default]
+    Json,
+    Csv,
+    Pdf,
+}
+
 /// What is owed for one billing period.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct InvoiceOut {
     #[schema(example = "invoice_0192f0c1a5b27cc3a5b27cc30192f0c1")]
     id: String,
     number: i64,
+    /// The number as on paper.
+    #[schema(example = "TP-000042")]
+    code: String,
     plan: String,
     #[schema(value_type = String, format = DateTime)]
     period_start: Timestamp,
@@ -108,19 +140,43 @@ pub async fn list(call: PartnerCall, Params(params): Params<InvoiceParams>) -> R
 
 /// One invoice with its lines.
 #[utoipa::path(get, path = "/api/invoices/{invoice}", operation_id = "getInvoice", tag = "Invoices",
-    params(("invoice" = String, Path, description = "The invoice's identifier", pattern = "^invoice_[0-9a-f]{32}$"), InvoiceParams),
-    responses((status = 200, description = "The invoice", content((InvoiceWithLinesOut = "application/json"), (String = "text/csv"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+    params(("invoice" = String, Path, description = "The invoice's identifier", pattern = "^invoice_[0-9a-f]{32}$"), OneInvoiceParams),
+    responses((status = 200, description = "The invoice", content((InvoiceWithLinesOut = "application/json"), (String = "text/csv"), (Vec<u8> = "application/pdf"))), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(
     call: PartnerCall,
     Named(invoice): Named<InvoiceId>,
-    Params(params): Params<InvoiceParams>,
+    Params(params): Params<OneInvoiceParams>,
 ) -> Result<Response, Problem> {
     let (invoice, lines) = call.state.store.invoice(call.partner, invoice).await?;
-    let lines: Vec<LineOut> = lines.into_iter().map(LineOut::from).collect();
-    if params.format == Some(Format::Csv) {
-        return Ok(lines_csv(&lines).into_response());
+    file(&call.state, invoice, lines, params.format.unwrap_or_default())
+}
+
+/// One invoice, under its number where it is a file.
+pub fn file(
+    state: &AppState,
+    invoice: Invoice,
+    lines: Vec<InvoiceLine>,
+    format: InvoiceFormat,
+) -> Result<Response, Problem> {
+    let name = invoice.code();
+    match format {
+        InvoiceFormat::Json => {
+            let lines = lines.into_iter().map(LineOut::from).collect();
+            Ok(Json(InvoiceWithLinesOut { invoice: invoice.into(), lines }).into_response())
+        }
+        InvoiceFormat::Csv => {
+            let mut csv = lines::heading();
+            lines::append(&mut csv, &BilledLine::all(&invoice, lines));
+            Ok((attachment(&format!("{name}.csv")), csv).into_response())
+        }
+        InvoiceFormat::Pdf => {
+            let paper = invoice_pdf::write(&state.settings, &invoice, &lines).map_err(|error| {
+                tracing::error!(%error, "an invoice cannot be written");
+                Problem::unavailable("The paper cannot be written.")
+            })?;
+            Ok((attachment(&format!("{name}.pdf")), [(CONTENT_TYPE, "application/pdf")], paper).into_response())
+        }
     }
-    Ok(Json(InvoiceWithLinesOut { invoice: invoice.into(), lines }).into_response())
 }
 
 impl From<Invoice> for InvoiceOut {
@@ -128,6 +184,7 @@ impl From<Invoice> for InvoiceOut {
         Self {
             id: invoice.id.to_string(),
             number: invoice.number,
+            code: invoice.code(),
             plan: invoice.plan_name,
             period_start: invoice.period.start,
             period_end: invoice.period.end,
@@ -158,9 +215,7 @@ impl From<InvoiceLine> for LineOut {
 
 impl From<Money> for AmountOut {
     fn from(money: Money) -> Self {
-        let mut amount = money.to_decimal().normalize();
-        amount.rescale(amount.scale().max(money.currency.decimals()));
-        Self { currency: money.currency.to_string(), amount: amount.to_string() }
+        Self { currency: money.currency.to_string(), amount: lines::amount(money) }
     }
 }
 
@@ -178,36 +233,6 @@ fn invoices_csv(invoices: &[InvoiceOut]) -> Csv {
             &invoice.total.currency,
             &invoice.total.amount,
             &invoice.status,
-        ]);
-    }
-    csv
-}
-
-fn lines_csv(lines: &[LineOut]) -> Csv {
-    let mut csv = Csv::new(&[
-        "position",
-        "kind",
-        "product",
-        "operation",
-        "description",
-        "quantity",
-        "free",
-        "currency",
-        "amount",
-        "prepaid",
-    ]);
-    for line in lines {
-        csv.row(&[
-            line.position.to_string(),
-            line.kind.clone(),
-            line.product.clone().unwrap_or_default(),
-            line.operation.clone().unwrap_or_default(),
-            line.description.clone(),
-            line.quantity.to_string(),
-            line.free.to_string(),
-            line.amount.currency.clone(),
-            line.amount.amount.clone(),
-            line.prepaid.to_string(),
         ]);
     }
     csv

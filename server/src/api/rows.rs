@@ -284,7 +284,8 @@ impl Export {
     }
 }
 
-struct Stream(mpsc::Receiver<Result<Bytes, StoreError>>);
+/// A body of parts as they come.
+pub struct Stream(pub mpsc::Receiver<Result<Bytes, StoreError>>);
 
 impl hyper::body::Body for Stream {
     type Data = Bytes;

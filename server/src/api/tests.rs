@@ -4,6 +4,7 @@ mod corrections;
 mod events;
 mod fuzz_events;
 mod hooks;
+mod invoices;
 mod meters;
 mod reconciliation;
 mod unknown_requests;
@@ -24,6 +25,7 @@ fn filled(path: &str) -> String {
     path.replace("{key}", "key_00000000000000000000000000000001")
         .replace("{app}", "app_00000000000000000000000000000001")
         .replace("{invoice}", "invoice_00000000000000000000000000000001")
+        .replace("{position}", "0")
         .replace("{partner}", "partner_00000000000000000000000000000001")
         .replace("{product}", "payments")
         .replace("{attempt}", "attempt_00000000000000000000000000000001")

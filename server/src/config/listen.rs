@@ -14,6 +14,8 @@ pub struct Listen {
     pub admin: SocketAddr,
     /// What the installation is called.
     pub provider_name: String,
+    /// Its postal address and tax number on invoices, lines parted by line breaks or semicolons; may be empty.
+    pub provider_address: String,
     /// Without a slash at the end.
     pub portal_url: String,
     /// Without a slash at the end.
@@ -43,7 +45,8 @@ impl Listen {
                 .problem("TURNPIKE_GATEWAY_ADDRESS", format!("{gateway_address:?} is not host:port, as gateway:8080"));
         }
         let provider_name = reader.text("TURNPIKE_PROVIDER_NAME").unwrap_or_else(|| "Turnpike".to_owned());
-        Self { portal, gateway, gateway_address, admin, provider_name, portal_url, gateway_url }
+        let provider_address = reader.text("TURNPIKE_PROVIDER_ADDRESS").unwrap_or_default();
+        Self { portal, gateway, gateway_address, admin, provider_name, provider_address, portal_url, gateway_url }
     }
 }
 

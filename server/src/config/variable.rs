@@ -59,7 +59,13 @@ pub const VARIABLES: &[Variable] = &[
         "TURNPIKE_PROVIDER_NAME",
         "listen.provider_name",
         "Turnpike",
-        "Your company's name, shown beside the logo and in mails",
+        "Your company's name, shown beside the logo, in mails and on invoices",
+    ),
+    plain(
+        "TURNPIKE_PROVIDER_ADDRESS",
+        "listen.provider_address",
+        "none",
+        "Your postal address and tax number as they stand on invoices: lines parted by semicolons or line breaks, as 1 Example Street; 1010 Auckland; GST 12-345-678",
     ),
     plain(
         "TURNPIKE_PORTAL_URL",

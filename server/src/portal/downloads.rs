@@ -1,4 +1,4 @@
-//! Files of the portal: a partner's filtered OpenAPI documents, usage and invoice lines as CSV.
+//! Files of the portal: a partner's filtered OpenAPI documents, usage as CSV; those of invoices are in `invoice_files`.
 
 use crate::api::{
     csv::Csv,
@@ -17,7 +17,7 @@ use axum::{
     routing::get,
 };
 use domain::{
-    id::{AppId, InvoiceId, KeyId, MemberId, OperationId, ProductId, TeamId},
+    id::{AppId, KeyId, MemberId, OperationId, ProductId, TeamId},
     key_text::Environment,
     openapi::{to_json_pretty, to_yaml},
     period::{Cycle, Period},
@@ -38,28 +38,39 @@ pub fn router(state: AppState) -> Router {
         .route("/usage.csv", get(usage_csv))
         .route("/console/usage.csv", get(all_usage_csv))
         .route("/console/usage.jsonl", get(all_usage_jsonl))
-        .route("/invoices/{invoice}/lines.csv", get(invoice_csv))
+        .merge(super::invoice_files::router())
         .with_state(state)
 }
 
 /// Why there is no file.
-struct NoFile(StatusCode);
+pub struct NoFile(StatusCode, String);
 
-impl IntoResponse for NoFile {
-    fn into_response(self) -> Response {
-        let text = match self.0 {
+impl NoFile {
+    pub fn status(status: StatusCode) -> Self {
+        let text = match status {
             StatusCode::NOT_FOUND => "There is nothing at this address, or nothing that you may see.",
             _ => "The database did not answer. Try again in a moment.",
         };
-        (self.0, text).into_response()
+        Self(status, text.to_owned())
+    }
+
+    /// What was asked cannot be given.
+    pub fn text(text: impl Into<String>) -> Self {
+        Self(StatusCode::UNPROCESSABLE_ENTITY, text.into())
+    }
+}
+
+impl IntoResponse for NoFile {
+    fn into_response(self) -> Response {
+        (self.0, self.1).into_response()
     }
 }
 
 impl From<PageError> for NoFile {
     fn from(error: PageError) -> Self {
         match error {
-            PageError::NotFound | PageError::NotAllowed => Self(StatusCode::NOT_FOUND),
-            PageError::Unavailable => Self(StatusCode::SERVICE_UNAVAILABLE),
+            PageError::NotFound | PageError::NotAllowed => Self::status(StatusCode::NOT_FOUND),
+            PageError::Unavailable => Self::status(StatusCode::SERVICE_UNAVAILABLE),
         }
     }
 }
@@ -70,10 +81,10 @@ impl From<StoreError> for NoFile {
     }
 }
 
-fn member(viewer: Viewer) -> Result<MemberViewer, NoFile> {
+pub fn member(viewer: Viewer) -> Result<MemberViewer, NoFile> {
     match viewer {
         Viewer::Member(member) => Ok(member),
-        Viewer::Nobody | Viewer::Operator(_) => Err(NoFile(StatusCode::NOT_FOUND)),
+        Viewer::Nobody | Viewer::Operator(_) => Err(NoFile::status(StatusCode::NOT_FOUND)),
     }
 }
 
@@ -122,16 +133,16 @@ async fn usage_csv(
     let now = state.clock.now();
     let cycle = match state.store.subscription(viewer.partner).await? {
         Some(subscription) => subscription.cycle(),
-        None => Cycle::calendar_month(now, &viewer.time_zone).map_err(|_| NoFile(StatusCode::NOT_FOUND))?,
+        None => Cycle::calendar_month(now, &viewer.time_zone).map_err(|_| NoFile::status(StatusCode::NOT_FOUND))?,
     };
     let instant = |text: &Option<String>| text.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
     let period = match (instant(&asked.from), instant(&asked.to)) {
         (Some(start), Some(end)) if start < end && end.duration_since(start) <= LONGEST => Period { start, end },
         (None, None) => {
             let at = instant(&asked.period).unwrap_or(now);
-            cycle.period_at(at).map_err(|_| NoFile(StatusCode::NOT_FOUND))?
+            cycle.period_at(at).map_err(|_| NoFile::status(StatusCode::NOT_FOUND))?
         }
-        _ => return Err(NoFile(StatusCode::NOT_FOUND)),
+        _ => return Err(NoFile::status(StatusCode::NOT_FOUND)),
     };
     let environment = asked.environment.and_then(|code| code.parse().ok()).unwrap_or(Environment::Live);
     let UsageAsked { product, operation, app, key, team, member, .. } = asked;
@@ -203,42 +214,6 @@ fn all_usage(state: &AppState, asked: &AllUsageAsked, lines: Lines, name: &str) 
         filter: UsageFilter { environment, ..UsageFilter::EVERYTHING },
     };
     Ok(export.send(state.store.clone(), lines, name, state.clock.now())?)
-}
-
-async fn invoice_csv(
-    State(state): State<AppState>,
-    Extension(viewer): Extension<Viewer>,
-    Path(invoice): Path<String>,
-) -> Result<Response, NoFile> {
-    let id: InvoiceId = invoice.parse().map_err(|_| NoFile(StatusCode::NOT_FOUND))?;
-    let (invoice, lines) = state.store.invoice(member(viewer)?.partner, id).await?;
-    let mut csv = Csv::new(&[
-        "invoice",
-        "kind",
-        "product",
-        "operation",
-        "description",
-        "units",
-        "free",
-        "amount",
-        "currency",
-        "prepaid",
-    ]);
-    for line in lines {
-        csv.row(&[
-            invoice.number.to_string(),
-            line.kind.code().to_owned(),
-            line.product_code.unwrap_or_default(),
-            line.operation_code.unwrap_or_default(),
-            line.description,
-            line.quantity.to_string(),
-            line.free.to_string(),
-            line.amount.to_decimal().normalize().to_string(),
-            line.amount.currency.to_string(),
-            line.prepaid.to_string(),
-        ]);
-    }
-    Ok(as_file(csv, "invoice.csv"))
 }
 
 fn as_file(csv: Csv, name: &str) -> Response {

@@ -96,7 +96,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /plan/change",
             "GET /invoices",
             "GET /invoices/{invoice}",
+            "GET /invoices/{invoice}/lines/{position}",
             "GET /invoices/{invoice}/lines.csv",
+            "GET /invoices/{invoice}/invoice.json",
+            "GET /invoices/{invoice}/invoice.pdf",
+            "GET /invoices/download",
             "POST /do/plan/choose",
             "POST /do/plan/withdraw",
         ],
@@ -123,6 +127,10 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/partners/{partner}",
             "GET /console/partners/{partner}/identities",
             "GET /console/partners/{partner}/invoices/{invoice}",
+            "GET /console/partners/{partner}/invoices/{invoice}/lines/{position}",
+            "GET /console/partners/{partner}/invoices/{invoice}/lines.csv",
+            "GET /console/partners/{partner}/invoices/{invoice}/invoice.json",
+            "GET /console/partners/{partner}/invoices/{invoice}/invoice.pdf",
             "GET /console/usage",
             "GET /console/usage.csv",
             "GET /console/usage.jsonl",
@@ -143,6 +151,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/plans/{plan}",
             "GET /console/plans/{plan}/impact",
             "GET /console/invoices",
+            "GET /console/invoices/download",
             "GET /console/audit",
         ],
     ),
@@ -199,11 +208,18 @@ const DEVELOPMENT: &[(&str, &[&str])] = &[
 const EVERYBODY: &str = "-oadbvrw";
 
 /// Files that stand beside the pages.
-const DOWNLOADS: [&str; 6] = [
+const DOWNLOADS: [&str; 13] = [
     "GET /products/{product}/openapi.json",
     "GET /products/{product}/openapi.yaml",
     "GET /usage.csv",
     "GET /invoices/{invoice}/lines.csv",
+    "GET /invoices/{invoice}/invoice.json",
+    "GET /invoices/{invoice}/invoice.pdf",
+    "GET /invoices/download",
+    "GET /console/partners/{partner}/invoices/{invoice}/lines.csv",
+    "GET /console/partners/{partner}/invoices/{invoice}/invoice.json",
+    "GET /console/partners/{partner}/invoices/{invoice}/invoice.pdf",
+    "GET /console/invoices/download",
     "GET /console/usage.csv",
     "GET /console/usage.jsonl",
 ];
@@ -343,6 +359,7 @@ pub fn address(line: &str, company: &Company, mail: i64) -> (bool, String) {
         ("{key}", company.key.to_string()),
         ("{place}", company.place.to_string()),
         ("{invoice}", company.invoice.to_string()),
+        ("{position}", "0".to_owned()),
         ("{member}", company.viewer.to_string()),
         ("{partner}", company.id.to_string()),
         ("{plan}", company.plan.to_string()),
@@ -354,6 +371,9 @@ pub fn address(line: &str, company: &Company, mail: i64) -> (bool, String) {
     let mut path = parts.into_iter().fold(path.to_owned(), |path, (name, value)| path.replace(name, &value));
     if path == "/plan/change" {
         path.push_str("?to=starter");
+    }
+    if path.ends_with("/invoices/download") {
+        path.push_str("?from=2026-01-01&to=2026-12-31&format=csv");
     }
     (method == "GET", path)
 }

@@ -116,7 +116,7 @@ impl Browser {
                 flash = Flash::from_cookie(value, &self.secrets, jiff::Timestamp::now()).unwrap_or_default();
             }
         }
-        let text = String::from_utf8(bytes.to_vec()).expect("a text");
+        let text = String::from_utf8_lossy(&bytes).into_owned();
         Answer { status: parts.status, headers: parts.headers, text, flash }
     }
 }

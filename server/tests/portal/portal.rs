@@ -60,6 +60,7 @@ impl Portal {
         let signing_key = secrets.try_signing_key();
         let settings = Settings {
             provider_name: "Toll".to_owned(),
+            provider_address: String::new(),
             portal_url: format!("http://{HOST}"),
             gateway_url: "http://localhost:8080".to_owned(),
             gateway_address: options.gateway.to_string(),

@@ -5,7 +5,7 @@ use crate::{
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
     pages::{
-        invoice::InvoiceSheet,
+        invoice::{InvoiceFiles, InvoiceSheet},
         invoices::{InvoiceState, number},
     },
     viewer,
@@ -29,7 +29,9 @@ pub fn PartnerInvoicePage() -> impl IntoView {
             Crumb::new(invoice.partner_name.clone(), format!("/console/partners/{partner}")),
         ];
         let status = invoice.status;
-        let from = cx.state.settings.provider_name.clone();
+        let (from, address) = (cx.state.settings.provider_name.clone(), cx.state.settings.address_lines());
+        let files = format!("/console/partners/{partner}/invoices/{id}");
+        let at = files.clone();
         let problem = invoice.push_problem.clone();
         let stripe = cx.state.settings.stripe_is_on;
         let pays_out = invoice.is_final && invoice.total.micros < 0;
@@ -37,7 +39,9 @@ pub fn PartnerInvoicePage() -> impl IntoView {
             <PageTitle text=title.clone()/>
             <OperatorFrame cx=cx path="/console/invoices">
                 <Breadcrumbs trail=trail current=number(&invoice)/>
-                <PageHeader title=title beside=move || view! { <InvoiceState status=status/> }/>
+                <PageHeader title=title beside=move || view! { <InvoiceState status=status/> }>
+                    <InvoiceFiles at=files/>
+                </PageHeader>
                 {problem
                     .map(|text| view! { <Notice tone=Tone::Danger title="Stripe does not hold it as it should">{text}</Notice> })}
                 {pays_out.then(|| view! {
@@ -47,7 +51,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                 })}
                 {(!stripe)
                     .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
-                <InvoiceSheet from=from invoice=invoice lines=lines/>
+                <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
             </OperatorFrame>
         })
     })

@@ -6,11 +6,12 @@ use crate::{
     page::{PageTitle, page},
     pages::{
         console::overview::many,
-        invoices::{InvoiceState, number, period},
+        invoices::{InvoiceState, ManyInvoices, number, period},
         time_text::local_zone,
     },
     viewer,
 };
+use jiff::{SignedDuration, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use store::invoices::Invoice;
@@ -28,6 +29,9 @@ pub fn AllInvoicesPage() -> impl IntoView {
         let next = found.next.map(|next| format!("/console/invoices?after={next}"));
         let first = after.map(|_| "/console/invoices".to_owned());
         let empty = found.items.is_empty();
+        let now = cx.state.clock.now();
+        let month_ago = now.checked_sub(SignedDuration::from_hours(30 * 24)).unwrap_or(now);
+        let range = [month_ago, now].map(|at| at.to_zoned(TimeZone::UTC).date().to_string());
         let rows = found.items.into_iter().map(row).collect_view();
         Ok(view! {
             <PageTitle text="Invoices"/>
@@ -67,6 +71,7 @@ pub fn AllInvoicesPage() -> impl IntoView {
                     }}
                 </Card>
                 <Pagination previous=first next=next summary=String::new()/>
+                {(!empty).then(|| view! { <ManyInvoices action="/console/invoices/download" days="Of all partners; days in UTC, both included." range=range/> })}
             </OperatorFrame>
         })
     })

@@ -7,6 +7,7 @@ mod forgotten;
 mod late;
 mod late_at_stripe;
 mod meters;
+mod opening;
 mod prepaid;
 mod prices;
 mod pushing;

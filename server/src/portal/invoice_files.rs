@@ -1,0 +1,154 @@
+//! Invoices as files, for members and for operators. Who may take which is in the access list.
+
+use super::downloads::{NoFile, member};
+use crate::{
+    api::invoices::{InvoiceFormat, file},
+    documents::many::{self, Many, ManyAs},
+};
+use app::{state::AppState, viewer::Viewer};
+use axum::{
+    Extension, Router,
+    extract::{Path, Query, State},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use domain::{
+    id::{InvoiceId, PartnerId},
+    period::Period,
+};
+use http::StatusCode;
+use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
+use serde::Deserialize;
+
+pub fn router() -> Router<AppState> {
+    Router::new()
+        .route("/invoices/download", get(own_many))
+        .route("/invoices/{invoice}/lines.csv", get(own_csv))
+        .route("/invoices/{invoice}/invoice.json", get(own_json))
+        .route("/invoices/{invoice}/invoice.pdf", get(own_pdf))
+        .route("/console/invoices/download", get(all_many))
+        .route("/console/partners/{partner}/invoices/{invoice}/lines.csv", get(csv))
+        .route("/console/partners/{partner}/invoices/{invoice}/invoice.json", get(json))
+        .route("/console/partners/{partner}/invoices/{invoice}/invoice.pdf", get(pdf))
+}
+
+async fn own_csv(state: State<AppState>, viewer: Extension<Viewer>, id: Path<String>) -> Result<Response, NoFile> {
+    own(&state, viewer, &id, InvoiceFormat::Csv).await
+}
+
+async fn own_json(state: State<AppState>, viewer: Extension<Viewer>, id: Path<String>) -> Result<Response, NoFile> {
+    own(&state, viewer, &id, InvoiceFormat::Json).await
+}
+
+async fn own_pdf(state: State<AppState>, viewer: Extension<Viewer>, id: Path<String>) -> Result<Response, NoFile> {
+    own(&state, viewer, &id, InvoiceFormat::Pdf).await
+}
+
+async fn csv(state: State<AppState>, ids: Path<(String, String)>) -> Result<Response, NoFile> {
+    of_partner(&state, &ids, InvoiceFormat::Csv).await
+}
+
+async fn json(state: State<AppState>, ids: Path<(String, String)>) -> Result<Response, NoFile> {
+    of_partner(&state, &ids, InvoiceFormat::Json).await
+}
+
+async fn pdf(state: State<AppState>, ids: Path<(String, String)>) -> Result<Response, NoFile> {
+    of_partner(&state, &ids, InvoiceFormat::Pdf).await
+}
+
+async fn own(
+    state: &AppState,
+    Extension(viewer): Extension<Viewer>,
+    id: &str,
+    format: InvoiceFormat,
+) -> Result<Response, NoFile> {
+    one(state, member(viewer)?.partner, id, format).await
+}
+
+async fn of_partner(state: &AppState, ids: &(String, String), format: InvoiceFormat) -> Result<Response, NoFile> {
+    let (partner, id) = ids;
+    let partner: PartnerId = partner.parse().map_err(|_| NoFile::status(StatusCode::NOT_FOUND))?;
+    one(state, partner, id, format).await
+}
+
+async fn one(state: &AppState, partner: PartnerId, id: &str, format: InvoiceFormat) -> Result<Response, NoFile> {
+    let id: InvoiceId = id.parse().map_err(|_| NoFile::status(StatusCode::NOT_FOUND))?;
+    let (invoice, lines) = state.store.invoice(partner, id).await?;
+    let name = invoice.code();
+    let answer = file(state, invoice, lines, format).map_err(|_| NoFile::status(StatusCode::SERVICE_UNAVAILABLE))?;
+    Ok(match format {
+        InvoiceFormat::Json => (crate::documents::attachment(&format!("{name}.json")), answer).into_response(),
+        InvoiceFormat::Csv | InvoiceFormat::Pdf => answer,
+    })
+}
+
+/// As the form sends it: days, both of them included.
+#[derive(Deserialize)]
+struct Asked {
+    from: String,
+    to: String,
+    format: String,
+}
+
+/// Days of the company's time zone.
+async fn own_many(
+    State(state): State<AppState>,
+    Extension(viewer): Extension<Viewer>,
+    Query(asked): Query<Asked>,
+) -> Result<Response, NoFile> {
+    let viewer = member(viewer)?;
+    let zone = domain::period::zone(&viewer.time_zone).unwrap_or(TimeZone::UTC);
+    asked.send(&state, Some(viewer.partner), &zone).await
+}
+
+/// Days in UTC.
+async fn all_many(State(state): State<AppState>, Query(asked): Query<Asked>) -> Result<Response, NoFile> {
+    asked.send(&state, None, &TimeZone::UTC).await
+}
+
+impl Asked {
+    async fn send(&self, state: &AppState, partner: Option<PartnerId>, zone: &TimeZone) -> Result<Response, NoFile> {
+        let format = match self.format.as_str() {
+            "csv" => ManyAs::Csv,
+            "jsonl" => ManyAs::Jsonl,
+            "zip" => ManyAs::Zip,
+            _ => return Err(NoFile::text("Choose CSV, JSON Lines or ZIP.")),
+        };
+        let made = self.range(zone).ok_or_else(|| {
+            NoFile::text("Give the first and the last day, as 2026-11-01 and 2026-11-30, the earlier one first.")
+        })?;
+        Many { partner, made }.send(state, format).await.map_err(|error| match error {
+            many::NoFile::TooMany(_) => NoFile::text(format!("{error}.")),
+            other => {
+                tracing::error!(error = %other, "invoices cannot be written");
+                NoFile::status(StatusCode::SERVICE_UNAVAILABLE)
+            }
+        })
+    }
+
+    fn range(&self, zone: &TimeZone) -> Option<Period> {
+        let begin = |day: Date| -> Option<Timestamp> { Some(day.to_zoned(zone.clone()).ok()?.timestamp()) };
+        let (from, to): (Date, Date) = (self.from.parse().ok()?, self.to.parse().ok()?);
+        let (start, end) = (begin(from)?, begin(to.checked_add(1.day()).ok()?)?);
+        (start < end).then_some(Period { start, end })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_those_of_the_zone_and_both_are_in() {
+        let range = |from: &str, to: &str| {
+            let asked = Asked { from: from.to_owned(), to: to.to_owned(), format: "csv".to_owned() };
+            let range = asked.range(&domain::period::zone("Pacific/Auckland").expect("a zone"))?;
+            Some((range.start.to_string(), range.end.to_string()))
+        };
+        let november = ("2026-10-31T11:00:00Z".to_owned(), "2026-11-30T11:00:00Z".to_owned());
+        assert_eq!(range("2026-11-01", "2026-11-30"), Some(november));
+        assert_eq!(range("2026-11-02", "2026-11-01"), None);
+        assert_eq!(range("yesterday", "2026-11-01"), None);
+        assert_eq!(range("2026-11-01", "9999-12-31"), None);
+    }
+}
