@@ -42,6 +42,7 @@ export const pages = {
     { name: "requests-nothing", place: "/requests?status=5&outcome=upstream_failed" },
     { name: "plan", place: "/plan" },
     { name: "plan-change", place: "/plan/change?to=pro" },
+    { name: "plan-cancel", place: "/plan/cancel" },
     { name: "plan-request", place: "/plan/change?to=enterprise" },
     { name: "invoices", place: "/invoices" },
     { name: "tokens", place: "/tokens" },

@@ -178,6 +178,19 @@ pub fn operator_welcome(settings: &Settings, to: &str, role: OperatorRole, token
     )
 }
 
+/// News that asks for nothing; the button's link is a path of the portal.
+pub fn notice(
+    settings: &Settings,
+    to: &str,
+    subject: String,
+    paragraphs: Vec<String>,
+    (label, path): (&'static str, &str),
+) -> NewMail {
+    let button = Some(Button { label, link: format!("{}{path}", settings.portal_url) });
+    let closing = "You get this mail because you may change your company's plan.";
+    letter(settings, to, subject.clone(), Letter { heading: subject, paragraphs, button, closing })
+}
+
 fn letter(settings: &Settings, to: &str, subject: String, letter: Letter) -> NewMail {
     let Letter { heading, paragraphs, button, closing } = &letter;
     let (provider, portal_url) = (settings.provider_name.as_str(), settings.portal_url.as_str());
@@ -211,10 +224,10 @@ fn lower_first(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn settings() -> Settings {
+    pub(crate) fn settings() -> Settings {
         Settings {
             provider_name: "Example Bank".to_owned(),
             provider_address: String::new(),

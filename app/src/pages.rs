@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod apps;
+pub mod change_shown;
 pub mod check_mail;
 pub mod console;
 pub mod console_sign_in;

@@ -50,6 +50,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/requests/:place") view=crate::pages::request::RequestPage ssr=SsrMode::Async/>
                 <Route path=path!("/plan") view=crate::pages::plan::PlanPage ssr=SsrMode::Async/>
                 <Route path=path!("/plan/change") view=crate::pages::plan_change::PlanChangePage ssr=SsrMode::Async/>
+                <Route path=path!("/plan/cancel") view=crate::pages::plan_change::PlanCancelPage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices") view=crate::pages::invoices::InvoicesPage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices/:invoice") view=crate::pages::invoice::InvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices/:invoice/lines/:position") view=crate::pages::line::InvoiceLinePage ssr=SsrMode::Async/>
@@ -59,6 +60,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/partners/:partner") view=crate::pages::console::partner::PartnerPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice/lines/:position") view=crate::pages::console::line::PartnerInvoiceLinePage ssr=SsrMode::Async/>
+                <Route path=path!("/console/partners/:partner/plan") view=crate::pages::console::partner_plan::PartnerPlanPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/identities") view=crate::pages::console::identities::IdentitiesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/correct") view=crate::pages::console::correction_new::NewCorrectionPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/corrections") view=crate::pages::console::corrections::CorrectionsPage ssr=SsrMode::Async/>

@@ -22,6 +22,7 @@ mod me;
 mod meters;
 mod missing;
 mod partners;
+mod plan;
 mod plans;
 mod problem;
 mod products;
@@ -143,6 +144,9 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(products::list))
         .routes(routes!(products::put))
         .routes(routes!(cache::purge))
+        .routes(routes!(plan::show))
+        .routes(routes!(plan::preview))
+        .routes(routes!(plan::change, plan::keep))
         .routes(routes!(plans::list))
         .routes(routes!(plans::add_version))
         .routes(routes!(plans::preview_version))

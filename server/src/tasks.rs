@@ -6,6 +6,7 @@
 
 pub mod apply_webhooks;
 pub mod board;
+pub mod change_plans;
 pub mod close_periods;
 pub mod drop_old_usage;
 pub mod follow_clock;

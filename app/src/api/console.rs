@@ -2,22 +2,59 @@
 
 use leptos::prelude::*;
 
-/// Puts a partner on a plan version, private ones too.
+/// Puts a partner on a plan version, private ones too, or ends its plan, as it was shown.
 #[server(prefix = "/do", endpoint = "console/partners/assign")]
-pub async fn assign_plan(partner: String, #[server(default)] version: String) -> Result<(), ServerFnError> {
+pub async fn assign_plan(
+    partner: String,
+    #[server(default)] version: String,
+    #[server(default)] when: String,
+    #[server(default)] preview: String,
+) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Done, Failure},
-        viewer,
+        pages::console::partner_plan::wanted,
+        plan_letters, viewer,
+    };
+    let done = format!("/console/partners/{partner}");
+    let wanted = wanted(&version, &when);
+    let back = match wanted {
+        Some(_) => format!("{done}/plan?version={version}&when={when}"),
+        None => done.clone(),
+    };
+    let outcome = async {
+        let cx = viewer::operator()?;
+        let wanted = wanted.ok_or_else(|| Failure::field("version", "Choose a plan version"))?;
+        let actor = store::Actor::Operator(cx.viewer.id);
+        let letter = |to: &billing::Recipient, news: &billing::News| plan_letters::letter(&cx.state.settings, to, news);
+        let id = form::id(&partner)?;
+        let ordered = billing::order_change(&cx.state.store, id, wanted, &preview, &letter, actor, cx.now).await?.0;
+        let notice = match ordered {
+            store::Ordered::Scheduled(_) => "Planned for the end of the period. Until then nothing changes.",
+            store::Ordered::Done(None) => "The plan has ended. Calls are refused within a second.",
+            _ => "Plan assigned. It is in force within a second.",
+        };
+        Ok(Done::go(&done).saying(notice))
+    };
+    form::answer("partners/assign", &back, &[], outcome.await)
+}
+
+/// Takes back a change of a partner's plan that waits for the period's end.
+#[server(prefix = "/do", endpoint = "console/partners/keep-plan")]
+pub async fn keep_partners_plan(partner: String, #[server(default)] change: String) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        plan_letters, viewer,
     };
     let back = format!("/console/partners/{partner}");
     let outcome = async {
         let cx = viewer::operator()?;
-        let version = version.parse().map_err(|_| Failure::field("version", "Choose a plan version"))?;
         let actor = store::Actor::Operator(cx.viewer.id);
-        cx.state.store.assign_plan_version(form::id(&partner)?, version, actor, cx.now).await?;
-        Ok(Done::go(&back).saying("Plan assigned. It is in force within a second."))
+        let letter = |to: &billing::Recipient, news: &billing::News| plan_letters::letter(&cx.state.settings, to, news);
+        let (id, change) = (form::id(&partner)?, form::id(&change)?);
+        billing::take_change_back(&cx.state.store, id, change, &letter, actor, cx.now).await?;
+        Ok(Done::go(&back).saying("The change was taken back. The plan stays."))
     };
-    form::answer("partners/assign", &back, &[], outcome.await)
+    form::answer("partners/keep-plan", &back, &[], outcome.await)
 }
 
 /// Refuses all calls of a partner.

@@ -54,6 +54,10 @@ pub struct PlanForm {
     pub features: String,
     /// `invoice_items` or `meter_events`.
     pub collect: String,
+    /// `period_end` or `at_once`.
+    pub downgrade: String,
+    /// `whole` or `prorated`.
+    pub quota_on_change: String,
     /// Features that gates of operations ask for, one a line.
     pub opens_features: String,
     pub admission: AdmissionForm,

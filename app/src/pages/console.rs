@@ -15,6 +15,7 @@ pub mod line;
 mod listed;
 pub mod overview;
 pub mod partner;
+pub mod partner_plan;
 pub mod partners;
 pub mod plan;
 pub mod plan_form;

@@ -124,7 +124,7 @@ impl Seen {
         let limits: Vec<String> = terms.limits.iter().map(ToString::to_string).collect();
         let limits = if limits.is_empty() { "None".to_owned() } else { limits.join(", ") };
         let (beyond, takes_credit) = (terms.beyond_quota().unwrap_or_default(), terms.admission.credit.required);
-        let quota = terms.quota.map(|quota| {
+        let quota = subscription.quota_at(bill.period.start).map(|quota| {
             // What is beyond it is under credit.
             let quota_units = if takes_credit { quota_units.min(quota.units) } else { quota_units };
             view! {

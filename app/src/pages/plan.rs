@@ -9,13 +9,13 @@ use crate::{
     pages::{
         credit::Balance,
         pricing::tier,
-        time_text::{local_date, local_zone, period_text},
+        time_text::{local_date, local_zone, moment, period_text},
     },
     viewer,
 };
 use domain::{plan::Approval, rating::LineKind, role::MemberRole};
 use leptos::prelude::*;
-use store::{OfferedPlan, ProductLine, Subscription};
+use store::{OfferedPlan, ProductLine, ScheduledChange, Subscription};
 
 #[component]
 pub fn PlanPage() -> impl IntoView {
@@ -26,6 +26,7 @@ pub fn PlanPage() -> impl IntoView {
         let (store, partner) = (&cx.state.store, cx.viewer.partner);
         let current = store.subscription(partner).await?;
         let requested = store.requested_subscription(partner).await?;
+        let scheduled = store.scheduled_change(partner).await?;
         let offered = store.offered_plans().await?;
         let products = store.all_products().await?;
         let zone = local_zone(&cx.viewer.time_zone);
@@ -33,6 +34,10 @@ pub fn PlanPage() -> impl IntoView {
         let credit = Balance::load(&cx, current.as_ref()).await?.map(Balance::card);
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
+        let cancels = (decides && current.is_some() && scheduled.is_none()).then(|| {
+            view! { <p><a href="/plan/cancel">"Cancel the plan"</a>" at the end of the period"</p> }
+        });
+        let planned = scheduled.map(|change| planned(change, decides, &zone));
         let in_force = current.clone().zip(bill).map(|(subscription, bill)| in_force(subscription, bill, &zone));
         let none_offered = offered.is_empty();
         let cards = offered
@@ -45,8 +50,10 @@ pub fn PlanPage() -> impl IntoView {
                 <PageHeader title="Plan" description="What you may call, how often, and what it costs."/>
                 <ErrorSummary problems=problems/>
                 {waiting}
+                {planned}
                 {in_force}
                 {credit}
+                {cancels}
                 {if none_offered {
                     view! {
                         <Card>
@@ -76,6 +83,30 @@ fn waiting(requested: Subscription, decides: bool) -> impl IntoView {
                     <Form action="/do/plan/withdraw" inline=true>
                         <input type="hidden" name="subscription" value=requested.id.to_string()/>
                         <Button size=Size::Small>"Take the request back"</Button>
+                    </Form>
+                })}
+        </Notice>
+    }
+}
+
+fn planned(change: ScheduledChange, decides: bool, zone: &jiff::tz::TimeZone) -> impl IntoView + use<> {
+    let (from, at) = (change.from_name, moment(change.effective_at, zone));
+    let text = match change.to {
+        Some(to) => {
+            format!("{} takes the place of {from} on {at}. Until then limits and price stay as they are.", to.name)
+        }
+        None => format!(
+            "{from} ends on {at}. From then on calls with your keys are refused; they stay, and work again with the next plan."
+        ),
+    };
+    view! {
+        <Notice tone=Tone::Info title="A change is planned">
+            {text}
+            {decides
+                .then(|| view! {
+                    <Form action="/do/plan/keep" inline=true>
+                        <input type="hidden" name="change" value=change.id.to_string()/>
+                        <Button size=Size::Small>"Take the change back"</Button>
                     </Form>
                 })}
         </Notice>

@@ -1,17 +1,18 @@
-//! `/plan/change?to=`: what a change of plan means, before it is made.
+//! `/plan/change?to=` and `/plan/cancel`: what a change of plan means, before it is made.
 
 use crate::{
-    bill,
+    api::plan::{refused, wanted},
     components::*,
     flash::flash,
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
-    pages::pricing::tier,
-    viewer,
+    pages::change_shown::Shown,
+    viewer::{self, Cx, MemberViewer},
 };
-use domain::plan::{Approval, PlanTerms};
+use domain::plan::PlanTerms;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
+use store::Wish;
 
 #[component]
 pub fn PlanChangePage() -> impl IntoView {
@@ -20,81 +21,120 @@ pub fn PlanChangePage() -> impl IntoView {
     let problems = flash().problems;
     page(async move {
         let cx = cx?;
-        let (store, partner) = (&cx.state.store, cx.viewer.partner);
         let wanted = wanted.ok_or(PageError::NotFound)?;
-        let plan =
-            store.offered_plans().await?.into_iter().find(|plan| plan.code == wanted).ok_or(PageError::NotFound)?;
-        let mut current = store.subscription(partner).await?;
-        if let Some(own) = &mut current {
-            let known = store.visible_products(partner).await?;
-            own.terms.conceal(|code| known.iter().all(|product| product.line.code != code));
-        }
-        let owed = bill::so_far(&cx.state, partner, cx.now).await?.map(|bill| bill.ended_now);
-        let queue = plan.approval == Approval::Queue;
-        let when = if queue { "When the provider approves it" } else { "At once" };
-        let old = current.as_ref().map(|own| &own.terms);
-        let rows = comparison(old, &plan.terms);
-        let settled = match (&current, owed) {
-            (Some(own), Some(owed)) => Some(format!(
-                "{} ends at that moment. What it cost until then is invoiced by itself, {owed} if it ended now: its base fee and what it includes count for the time that it ran.",
-                own.plan_name
-            )),
-            _ => None,
+        let plan = cx
+            .state
+            .store
+            .offered_plans()
+            .await?
+            .into_iter()
+            .find(|plan| plan.code == wanted)
+            .ok_or(PageError::NotFound)?;
+        let shown = match Look::at(&cx, Wish::Plan(plan.id), Some(plan.terms)).await? {
+            Ok(shown) => shown,
+            Err(why) => return Ok(not_now(cx, why).into_any()),
         };
-        let from = current.as_ref().map_or("Nothing".to_owned(), |own| own.plan_name.clone());
-        let title = if queue { format!("Request {}", plan.name) } else { format!("Change to {}", plan.name) };
-        let (name, code) = (plan.name.clone(), plan.code.clone());
-        let button = title.clone();
+        let title = if shown.proposal.needs_approval {
+            format!("Request {}", plan.name)
+        } else {
+            format!("Change to {}", plan.name)
+        };
+        let token = shown.proposal.token.clone();
+        let (terms, facts, button) = (shown.terms(), shown.facts(), title.clone());
         Ok(view! {
             <PageTitle text=title.clone()/>
             <MemberFrame cx=cx path="/plan">
                 <Breadcrumbs trail=vec![Crumb::new("Plan", "/plan")] current=title.clone()/>
                 <PageHeader title=title.clone()/>
                 <ErrorSummary problems=problems/>
-                <Card title="What changes" flush=true>
-                    <DataTable
-                        caption="Before and after"
-                        caption_hidden=true
-                        columns=vec![Column::text("Terms"), Column::text(from), Column::text(name)]
-                        stack=true
-                    >
-                        {rows}
-                    </DataTable>
-                </Card>
+                {terms}
                 <Card title="When and what it costs">
                     <Stack>
-                        <DescriptionList><Description label="In force">{when}</Description></DescriptionList>
-                        {settled.map(|text| view! { <p>{text}</p> })}
+                        {facts}
                         <Form action="/do/plan/choose">
-                            <input type="hidden" name="plan" value=code/>
+                            <input type="hidden" name="plan" value=plan.code/>
+                            <input type="hidden" name="preview" value=token/>
                             <FormActions cancel="/plan"><Button kind=ButtonKind::Primary>{button}</Button></FormActions>
                         </Form>
                     </Stack>
                 </Card>
             </MemberFrame>
-        })
+        }
+        .into_any())
     })
 }
 
-fn comparison(old: Option<&PlanTerms>, new: &PlanTerms) -> impl IntoView + use<> {
-    type Read = fn(&PlanTerms) -> String;
-    let none = |text: String| if text.is_empty() { "None".to_owned() } else { text };
-    let lines: [(&str, Read); 4] = [
-        ("Base fee", |terms| terms.base_fee().to_string()),
-        ("Usage", |terms| tier::usage_price(terms).join(". ")),
-        ("Limits", |terms| tier::limits(terms).join(", ")),
-        ("Quota", |terms| tier::quota(terms).unwrap_or_default()),
-    ];
-    let rows = lines.into_iter().map(move |(label, read)| {
-        let before = old.map_or("—".to_owned(), |terms| none(read(terms)));
-        let after = none(read(new));
-        view! {
-            <tr>
-                <Cell label="" head=true>{label}</Cell>
-                <Cell label="Before">{before}</Cell>
-                <Cell label="After">{after}</Cell>
-            </tr>
+#[component]
+pub fn PlanCancelPage() -> impl IntoView {
+    let cx = viewer::member();
+    let problems = flash().problems;
+    page(async move {
+        let cx = cx?;
+        let shown = match Look::at(&cx, Wish::Nothing, None).await? {
+            Ok(shown) => shown,
+            Err(why) => return Ok(not_now(cx, why).into_any()),
+        };
+        let token = shown.proposal.token.clone();
+        let facts = shown.facts();
+        Ok(view! {
+            <PageTitle text="Cancel the plan"/>
+            <MemberFrame cx=cx path="/plan">
+                <Breadcrumbs trail=vec![Crumb::new("Plan", "/plan")] current="Cancel the plan"/>
+                <PageHeader title="Cancel the plan"/>
+                <ErrorSummary problems=problems/>
+                <Card title="When, and what happens then">
+                    <Stack>
+                        {facts}
+                        <Form action="/do/plan/cancel">
+                            <input type="hidden" name="preview" value=token/>
+                            <FormActions cancel="/plan"><Button kind=ButtonKind::Danger>"Cancel at the period's end"</Button></FormActions>
+                        </Form>
+                    </Stack>
+                </Card>
+            </MemberFrame>
         }
-    });
-    rows.collect_view()
+        .into_any())
+    })
+}
+
+struct Look;
+
+impl Look {
+    /// The preview, or why there is none; with the products that the member may know of.
+    async fn at(cx: &Cx<MemberViewer>, wish: Wish, new: Option<PlanTerms>) -> Result<Result<Shown, String>, PageError> {
+        let (store, partner) = (&cx.state.store, cx.viewer.partner);
+        let proposal = match billing::preview_change(store, partner, wanted(wish), cx.now).await {
+            Ok(proposal) => proposal,
+            Err(error) => return refused(error).map(Err),
+        };
+        let known = store.visible_products(partner).await?;
+        let mut products: Vec<(String, String)> =
+            known.into_iter().map(|product| (product.line.code, product.line.name)).collect();
+        let mut old = proposal.from.as_ref().map(|own| own.terms.clone());
+        if let Some(old) = &mut old {
+            old.conceal(|code| products.iter().all(|(known, _)| known != code));
+        }
+        for line in store.all_products().await? {
+            let offered = new.as_ref().is_some_and(|terms: &PlanTerms| terms.grant(&line.code).is_some());
+            if offered && products.iter().all(|(code, _)| *code != line.code) {
+                products.push((line.code, line.name));
+            }
+        }
+        Ok(Ok(Shown { proposal, old, new, products, own: true }))
+    }
+}
+
+fn not_now(cx: Cx<MemberViewer>, why: String) -> impl IntoView {
+    view! {
+        <PageTitle text="Change of plan"/>
+        <MemberFrame cx=cx path="/plan">
+            <Breadcrumbs trail=vec![Crumb::new("Plan", "/plan")] current="Change of plan"/>
+            <PageHeader title="Change of plan"/>
+            <Card>
+                <EmptyState title="Nothing to change" text=why icon=IconName::Layers>
+                    <ButtonLink href="/plan">"See your plan"</ButtonLink>
+                </EmptyState>
+            </Card>
+        </MemberFrame>
+    }
 }

@@ -18,6 +18,11 @@ pub fn local_date(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%-d %b %Y").to_string()
 }
 
+/// `1 May 2026, 00:00 NZST`
+pub fn moment(at: Timestamp, zone: &TimeZone) -> String {
+    at.to_zoned(zone.clone()).strftime("%-d %b %Y, %H:%M %Z").to_string()
+}
+
 /// `1 Nov to 30 Nov 2026`, both days included; with times where the period does not turn at midnight.
 pub fn period_text(period: Period, zone: &TimeZone) -> String {
     let (start, end) = (period.start.to_zoned(zone.clone()), period.end.to_zoned(zone.clone()));

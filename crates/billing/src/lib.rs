@@ -7,6 +7,7 @@
 //! is told totals under deterministic names and never asked twice for the same thing once it may have forgotten the first.
 //! When it fails: errors are values, an invoice stays `open`, and the next run tries again. No error holds the key.
 
+mod change;
 mod close;
 mod correct;
 mod error;
@@ -17,6 +18,10 @@ mod push;
 pub mod stripe;
 mod webhooks;
 
+pub use change::{
+    ChangeRefused, Letters, News, Proposal, Recipient, Wanted, order_change, preview_change, put_changes_in_force,
+    take_change_back,
+};
 pub use close::{Closing, ClosingReport, close_due_periods};
 pub use correct::{
     Bill, BilledOn, DryRun, apply_correction, approve_correction, draft_correction, read_hash, try_correction,

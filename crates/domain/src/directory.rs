@@ -9,6 +9,7 @@ use crate::{
     period::Cycle,
     plan::PlanTerms,
     product::Product,
+    quota::PeriodQuota,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -76,6 +77,9 @@ pub struct Subscription {
     pub id: SubscriptionId,
     pub plan_version: PlanVersionId,
     pub cycle: Cycle,
+    /// Where a period has another quota than the plan, as its plan changed within it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quota: Option<PeriodQuota>,
 }
 
 /// One key that has not been deleted; a revoked key stays, so that its refusal can say so.

@@ -104,6 +104,8 @@ ids! {
     HookId = "hook";
     /// A correction of usage.
     CorrectionId = "correction";
+    /// A change of plan that waits for the end of a period.
+    PlanChangeId = "change";
 }
 
 #[cfg(test)]

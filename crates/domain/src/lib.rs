@@ -18,6 +18,7 @@ pub mod network;
 pub mod openapi;
 pub mod period;
 pub mod plan;
+pub mod plan_change;
 pub mod policy;
 pub mod product;
 pub mod quota;

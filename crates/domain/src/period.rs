@@ -1,7 +1,8 @@
 //! The billing period: one object for the gateway's quota, the dashboard and the invoice.
 //!
-//! A period starts at the anchor's local date and time in the partner's time zone, every month. An anchor on the 31st
-//! falls on the last day of a shorter month and returns to the 31st after it; a local time that a clock change skips
+//! A period starts at the anchor's local date and time in the partner's time zone, every day, week, month, quarter, half-year
+//! or year. An anchor on the 31st falls on the last day of a shorter month and returns to the 31st after it, and one on 29 February
+//! on the 28th of other years; a local time that a clock change skips
 //! or doubles resolves as RFC 5545 does (the later offset in a gap, the earlier instant in a fold). Each instant is in
 //! exactly one period.
 
@@ -13,9 +14,76 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "snake_case")]
 pub enum Interval {
     Day,
+    Week,
     #[default]
     Month,
+    /// Three months.
+    Quarter,
+    /// Six months.
+    HalfYear,
     Year,
+}
+
+impl Interval {
+    /// All of them, the shortest first.
+    pub const ALL: [Self; 6] = [Self::Day, Self::Week, Self::Month, Self::Quarter, Self::HalfYear, Self::Year];
+
+    /// As the set-up file and the terms have it: `half_year`.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Quarter => "quarter",
+            Self::HalfYear => "half_year",
+            Self::Year => "year",
+        }
+    }
+
+    /// In a sentence: `half-year`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::HalfYear => "half-year",
+            other => other.code(),
+        }
+    }
+
+    /// How many of them make a usual year, for comparing fees: a year has 365 days and 52 weeks.
+    pub const fn in_a_year(self) -> i64 {
+        match self {
+            Self::Day => 365,
+            Self::Week => 52,
+            Self::Month => 12,
+            Self::Quarter => 4,
+            Self::HalfYear => 2,
+            Self::Year => 1,
+        }
+    }
+
+    /// Calendar months, or days.
+    const fn length(self) -> Length {
+        match self {
+            Self::Day => Length::Days(1),
+            Self::Week => Length::Days(7),
+            Self::Month => Length::Months(1),
+            Self::Quarter => Length::Months(3),
+            Self::HalfYear => Length::Months(6),
+            Self::Year => Length::Months(12),
+        }
+    }
+}
+
+impl std::str::FromStr for Interval {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|interval| interval.code() == text);
+        known.ok_or_else(|| format!("{text:?} is not known: day, week, month, quarter, half_year or year"))
+    }
+}
+
+enum Length {
+    Days(i64),
+    Months(i64),
 }
 
 /// A half-open range of time: `start` belongs to it, `end` to the next.
@@ -92,18 +160,18 @@ impl Cycle {
     fn guess(&self, anchor: &Zoned, local: &Zoned) -> i64 {
         let years = i64::from(local.year()) - i64::from(anchor.year());
         let months = i64::from(local.month()) - i64::from(anchor.month());
-        match self.interval {
-            Interval::Day => (local.timestamp().as_second() - anchor.timestamp().as_second()).div_euclid(86_400),
-            Interval::Month => years * 12 + months,
-            Interval::Year => years,
+        match self.interval.length() {
+            Length::Days(days) => {
+                (local.timestamp().as_second() - anchor.timestamp().as_second()).div_euclid(86_400 * days)
+            }
+            Length::Months(each) => (years * 12 + months).div_euclid(each),
         }
     }
 
     fn nth(&self, anchor: &Zoned, index: i64) -> Result<Timestamp, PeriodError> {
-        let span = match self.interval {
-            Interval::Day => Span::new().try_days(index),
-            Interval::Month => Span::new().try_months(index),
-            Interval::Year => Span::new().try_years(index),
+        let span = match self.interval.length() {
+            Length::Days(days) => Span::new().try_days(index.saturating_mul(days)),
+            Length::Months(months) => Span::new().try_months(index.saturating_mul(months)),
         };
         span.and_then(|span| anchor.checked_add(span)).map(|at| at.timestamp()).map_err(|_| PeriodError::OutOfRange)
     }
@@ -218,7 +286,7 @@ mod tests {
             anchor in 0_i64..4_000_000_000, offset in -2_000_000_000_i64..2_000_000_000, zone in 0_usize..5,
         ) {
             let zones = ["UTC", "Europe/Zurich", "Pacific/Auckland", "America/St_Johns", "Australia/Lord_Howe"];
-            for interval in [Interval::Day, Interval::Month, Interval::Year] {
+            for interval in Interval::ALL {
                 let cycle = Cycle {
                     anchor: Timestamp::from_second(anchor).expect("in range"),
                     interval,

@@ -4,6 +4,7 @@ use crate::{
     limit::Limit,
     money::{Currency, MICROS, Money},
     period::Interval,
+    plan_change::ChangeRules,
     policy::{Admission, is_name},
     product::is_code,
     quota::Quota,
@@ -66,6 +67,9 @@ pub struct PlanTerms {
     /// How an invoice reaches Stripe.
     #[serde(default)]
     pub collect: Collect,
+    /// How partners come to the plan within a period, and leave it for a smaller one.
+    #[serde(default, skip_serializing_if = "ChangeRules::is_default")]
+    pub changes: ChangeRules,
 }
 
 /// A product, and which of its operations.

@@ -1,5 +1,6 @@
 //! Quotas: units per billing period, and what happens beyond them.
 
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// Units that a plan holds for each billing period.
@@ -7,6 +8,22 @@ use serde::{Deserialize, Serialize};
 pub struct Quota {
     pub units: u64,
     pub beyond: Beyond,
+}
+
+/// Units that hold for one billing period in place of the plan's, after a change of plan within it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct PeriodQuota {
+    pub units: u64,
+    /// The end of that period.
+    pub until: Timestamp,
+}
+
+impl Quota {
+    /// The quota in a period that ends then.
+    #[must_use]
+    pub fn in_period(self, own: Option<PeriodQuota>, end: Timestamp) -> Self {
+        own.filter(|own| own.until == end).map_or(self, |own| Self { units: own.units, ..self })
+    }
 }
 
 /// What happens to the call that would pass the quota.

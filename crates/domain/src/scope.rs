@@ -21,6 +21,8 @@ pub enum Scope {
     InvoicesRead,
     #[serde(rename = "plans:read")]
     PlansRead,
+    #[serde(rename = "plan:write")]
+    PlanWrite,
     #[serde(rename = "plans:write")]
     PlansWrite,
     #[serde(rename = "partners:read")]
@@ -36,7 +38,7 @@ pub struct UnknownScope(pub String);
 
 impl Scope {
     /// All of them, in the order in which a form offers them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::KeysRead,
         Self::KeysWrite,
         Self::TeamsWrite,
@@ -44,13 +46,14 @@ impl Scope {
         Self::UsageWrite,
         Self::InvoicesRead,
         Self::PlansRead,
+        Self::PlanWrite,
         Self::PlansWrite,
         Self::PartnersRead,
         Self::PartnersWrite,
     ];
 
     /// Those that a partner's own token may hold; the others are the provider's.
-    pub const OF_PARTNERS: [Self; 7] = [
+    pub const OF_PARTNERS: [Self; 8] = [
         Self::KeysRead,
         Self::KeysWrite,
         Self::TeamsWrite,
@@ -58,11 +61,12 @@ impl Scope {
         Self::UsageWrite,
         Self::InvoicesRead,
         Self::PlansRead,
+        Self::PlanWrite,
     ];
 
     /// Whether a member with that role may give it to a token: what a form lets only some do, a token does only for them.
     pub const fn is_for(self, role: MemberRole) -> bool {
-        !matches!(self, Self::TeamsWrite) || matches!(role, MemberRole::Owner | MemberRole::Admin)
+        !matches!(self, Self::TeamsWrite | Self::PlanWrite) || matches!(role, MemberRole::Owner | MemberRole::Admin)
     }
 
     /// `keys:read`: the column's text.
@@ -75,6 +79,7 @@ impl Scope {
             Self::UsageWrite => "usage:write",
             Self::InvoicesRead => "invoices:read",
             Self::PlansRead => "plans:read",
+            Self::PlanWrite => "plan:write",
             Self::PlansWrite => "plans:write",
             Self::PartnersRead => "partners:read",
             Self::PartnersWrite => "partners:write",
@@ -91,6 +96,7 @@ impl Scope {
             Self::UsageWrite => "Report usage from outside the gateway",
             Self::InvoicesRead => "Read invoices",
             Self::PlansRead => "Read plans and products",
+            Self::PlanWrite => "Change and cancel the company's own plan",
             Self::PlansWrite => "Create and update products, create plan versions",
             Self::PartnersRead => "Read partners",
             Self::PartnersWrite => {

@@ -11,8 +11,6 @@ use jiff::{
     tz::{self, TimeZone},
 };
 
-const INTERVALS: [Interval; 3] = [Interval::Day, Interval::Month, Interval::Year];
-
 /// Anchors as local times: the ends of months, a leap day, hours in which many zones change their clocks.
 const ANCHORS: [(i16, i8, i8, i8, i8); 6] = [
     (2024, 1, 1, 0, 0),
@@ -44,12 +42,17 @@ fn expected_date(anchor: DateTime, interval: Interval, index: i64) -> (i64, i64,
     let (mut year, mut month, mut day) = (i64::from(anchor.year()), i64::from(anchor.month()), i64::from(anchor.day()));
     match interval {
         Interval::Year => year += index,
-        Interval::Month => {
-            let months = year * 12 + month - 1 + index;
+        Interval::Month | Interval::Quarter | Interval::HalfYear => {
+            let each = match interval {
+                Interval::Quarter => 3,
+                Interval::HalfYear => 6,
+                _ => 1,
+            };
+            let months = year * 12 + month - 1 + index * each;
             (year, month) = (months.div_euclid(12), months.rem_euclid(12) + 1);
         }
-        Interval::Day => {
-            day += index;
+        Interval::Day | Interval::Week => {
+            day += if interval == Interval::Week { index * 7 } else { index };
             while day > days_in(year, month) {
                 day -= days_in(year, month);
                 (year, month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
@@ -57,6 +60,15 @@ fn expected_date(anchor: DateTime, interval: Interval, index: i64) -> (i64, i64,
         }
     }
     (year, month, day.min(days_in(year, month)))
+}
+
+/// So many that they pass clock changes, ends of months and a leap year.
+fn count(interval: Interval) -> usize {
+    match interval {
+        Interval::Day => 60,
+        Interval::Month | Interval::Year => 26,
+        Interval::Week | Interval::Quarter | Interval::HalfYear => 10,
+    }
 }
 
 /// The periods one after the other, from the anchor's.
@@ -82,13 +94,12 @@ fn edges(zone: &TimeZone, periods: &[Period]) -> Vec<Timestamp> {
 fn each_instant_is_in_exactly_one_period_in_every_zone() {
     let mut instants = 0;
     for (name, zone) in zones() {
-        for interval in INTERVALS {
+        for interval in Interval::ALL {
             for (year, month, day, hour, minute) in ANCHORS {
                 let local = DateTime::new(year, month, day, hour, minute, 0, 0).expect("a local time");
                 let anchor = zone.to_timestamp(local).expect("an instant");
                 let cycle = Cycle { anchor, interval, time_zone: name.clone() };
-                let count = if interval == Interval::Day { 60 } else { 26 };
-                let periods = periods(&cycle, count);
+                let periods = periods(&cycle, count(interval));
                 let what = format!("{name}, {interval:?}, {local}");
                 assert_eq!(periods[0].start, anchor, "{what}");
                 for pair in periods.windows(2) {
@@ -109,7 +120,7 @@ fn each_instant_is_in_exactly_one_period_in_every_zone() {
 #[test]
 fn each_period_begins_at_the_anchors_local_time_of_its_day() {
     for (name, zone) in zones() {
-        for interval in INTERVALS {
+        for interval in Interval::ALL {
             for (year, month, day, hour, minute) in ANCHORS {
                 let local = DateTime::new(year, month, day, hour, minute, 0, 0).expect("a local time");
                 let anchor = zone.to_timestamp(local).expect("an instant");
@@ -119,7 +130,7 @@ fn each_period_begins_at_the_anchors_local_time_of_its_day() {
                 }
                 let cycle = Cycle { anchor, interval, time_zone: name.clone() };
                 let mut index = 0;
-                for period in periods(&cycle, if interval == Interval::Day { 60 } else { 26 }) {
+                for period in periods(&cycle, count(interval)) {
                     let begins = zone.to_datetime(period.start);
                     let found = (i64::from(begins.year()), i64::from(begins.month()), i64::from(begins.day()));
                     // A zone may leave a whole day out; then the next period begins.

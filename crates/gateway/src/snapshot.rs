@@ -24,7 +24,7 @@ use domain::{
     period::{Cycle, Period},
     policy::{FeatureGate, Idempotency, IdempotencyKey},
     product::Visibility,
-    quota::Quota,
+    quota::{PeriodQuota, Quota},
 };
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -109,6 +109,8 @@ pub(crate) struct Partner {
 pub(crate) struct Subscription {
     pub plan: usize,
     cycle: Cycle,
+    /// Where one period has another quota than the plan.
+    own_quota: Option<PeriodQuota>,
     current: ArcSwapOption<CurrentPeriod>,
 }
 
@@ -118,6 +120,8 @@ pub(crate) struct CurrentPeriod {
     pub period: Period,
     /// The RateLimit-Policy field of live calls, quota included.
     pub policy: Option<HeaderValue>,
+    /// How many units the plan holds in it, and what happens beyond.
+    pub limit: Option<Quota>,
     quota: OnceLock<Arc<Account>>,
 }
 
@@ -263,8 +267,9 @@ impl Subscription {
             return Some(current.clone());
         }
         let period = self.cycle.period_at(now).ok()?;
-        let policy = crate::respond::policy(plan.scopes(), plan.quota.map(|quota| (quota, period)));
-        let current = Arc::new(CurrentPeriod { period, policy, quota: OnceLock::new() });
+        let limit = plan.quota.map(|quota| quota.in_period(self.own_quota, period.end));
+        let policy = crate::respond::policy(plan.scopes(), limit.map(|quota| (quota, period)));
+        let current = Arc::new(CurrentPeriod { period, policy, limit, quota: OnceLock::new() });
         self.current.store(Some(current.clone()));
         Some(current)
     }

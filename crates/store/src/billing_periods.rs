@@ -34,7 +34,7 @@ pub struct OpenSubscription {
     pub plan_since: Timestamp,
     /// Until when it is billed: the next stretch begins here.
     pub billed_until: Timestamp,
-    /// Set when it was replaced or ended.
+    /// When it was replaced or ended, or will be by a change that waits.
     pub ended_at: Option<Timestamp>,
 }
 
@@ -53,8 +53,10 @@ pub enum Closed {
 macro_rules! open_subscriptions {
     ($rest:literal) => {
         concat!(
-            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, billed_until,
-                 plan_since(s.partner_id, s.plan_version_id) as plan_since
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone,
+                 coalesce(s.ended_at, (select c.effective_at from plan_changes c
+                     where c.partner_id = s.partner_id and c.subscription_id = s.id and c.status = 'scheduled')) as ended_at,
+                 billed_until, plan_since(s.partner_id, s.plan_version_id) as plan_since
              from subscriptions s
              cross join lateral (
                  select coalesce(max(period_end), s.started_at) as billed_until from billing_periods b

@@ -79,7 +79,10 @@ pub use sessions::{OwnSession, SessionRow};
 pub use sqlx::postgres::PgConnectOptions;
 pub use stripe_events::StripeEvent;
 pub use stripe_objects::{BillingContact, Parameters, StripeObject};
-pub use subscriptions::{Chosen, PlanRequest, Subscription, SubscriptionStatus};
+pub use subscriptions::{
+    ChangeGround, ChangeTarget, Chosen, Ordered, OrderedBy, PlanOrder, PlanRequest, PutInForce, ScheduledChange,
+    ScheduledPlan, Subscription, SubscriptionStatus, Wish,
+};
 pub use teams::Team;
 pub use time::Ts;
 pub use tokens::{Account, NewToken};

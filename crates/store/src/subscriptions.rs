@@ -1,9 +1,13 @@
 //! Subscriptions: which plan version a partner is on, since when, and what it was on before.
 
 mod change;
+mod order;
 mod requests;
+mod scheduled;
 
+pub use order::{ChangeGround, ChangeTarget, Ordered, OrderedBy, PlanOrder, Wish};
 pub use requests::PlanRequest;
+pub use scheduled::{PutInForce, ScheduledChange, ScheduledPlan};
 
 use crate::{
     Store, StoreError,
@@ -13,10 +17,11 @@ use domain::{
     id::{PartnerId, PlanId, PlanVersionId, SubscriptionId},
     period::Cycle,
     plan::PlanTerms,
+    quota::{PeriodQuota, Quota},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{Row as _, postgres::PgRow, types::Json};
+use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
 use std::str::FromStr;
 
 /// A partner's tie to a plan version.
@@ -35,8 +40,10 @@ pub struct Subscription {
     pub terms: PlanTerms,
     /// Where its billing periods begin.
     pub anchor: Timestamp,
-    /// IANA name: the partner's zone when its first subscription began.
+    /// IANA name: the partner's zone when those periods began.
     pub time_zone: String,
+    /// Where a period has another quota than the plan, as its plan changed within it.
+    pub period_quota: Option<PeriodQuota>,
     pub requested_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
@@ -69,6 +76,12 @@ impl Subscription {
     /// Its billing periods.
     pub fn cycle(&self) -> Cycle {
         Cycle { anchor: self.anchor, interval: self.terms.interval, time_zone: self.time_zone.clone() }
+    }
+
+    /// The quota of the billing period that holds `at`.
+    pub fn quota_at(&self, at: Timestamp) -> Option<Quota> {
+        let end = self.cycle().period_at(at).ok().map(|period| period.end);
+        self.terms.quota.map(|quota| end.map_or(quota, |end| quota.in_period(self.period_quota, end)))
     }
 }
 
@@ -115,19 +128,35 @@ impl Store {
         partner: PartnerId,
         status: Option<SubscriptionStatus>,
     ) -> Result<Vec<Subscription>, StoreError> {
-        let rows = sqlx::query(
-            "select s.*, p.id as plan_id, p.code as plan_code, p.name as plan_name, v.version, v.terms,
-                 (select max(n.version) from plan_versions n where n.plan_id = p.id) as newest_version
-             from subscriptions s join plan_versions v on v.id = s.plan_version_id join plans p on p.id = v.plan_id
-             where s.partner_id = $1 and ($2::text is null or s.status = $2)
-             order by coalesce(s.started_at, s.requested_at) desc, s.id desc",
-        )
-        .bind(partner.0)
-        .bind(status.map(SubscriptionStatus::code))
-        .fetch_all(self.pool())
-        .await?;
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+        let mut connection = self.pool().acquire().await?;
+        select(&mut connection, partner, status).await
     }
+}
+
+async fn select(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    status: Option<SubscriptionStatus>,
+) -> Result<Vec<Subscription>, StoreError> {
+    let rows = sqlx::query(
+        "select s.*, p.id as plan_id, p.code as plan_code, p.name as plan_name, v.version, v.terms,
+             (select max(n.version) from plan_versions n where n.plan_id = p.id) as newest_version
+         from subscriptions s join plan_versions v on v.id = s.plan_version_id join plans p on p.id = v.plan_id
+         where s.partner_id = $1 and ($2::text is null or s.status = $2)
+         order by coalesce(s.started_at, s.requested_at) desc, s.id desc",
+    )
+    .bind(partner.0)
+    .bind(status.map(SubscriptionStatus::code))
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+}
+
+/// The quota of one period, of a row with `period_quota_units` and `period_quota_until`.
+pub(crate) fn read_period_quota(row: &PgRow) -> Result<Option<PeriodQuota>, sqlx::Error> {
+    let units: Option<i64> = row.try_get("period_quota_units")?;
+    let units = units.map(u64::try_from).transpose().map_err(|error| unreadable("period_quota_units", error))?;
+    Ok(units.zip(row.at_if_any("period_quota_until")?).map(|(units, until)| PeriodQuota { units, until }))
 }
 
 fn read(row: &PgRow) -> Result<Subscription, sqlx::Error> {
@@ -147,6 +176,7 @@ fn read(row: &PgRow) -> Result<Subscription, sqlx::Error> {
         terms,
         anchor: row.at("anchor")?,
         time_zone: row.try_get("time_zone")?,
+        period_quota: read_period_quota(row)?,
         requested_at: row.at("requested_at")?,
         started_at: row.at_if_any("started_at")?,
         ended_at: row.at_if_any("ended_at")?,

@@ -6,6 +6,7 @@ mod fuzz_events;
 mod hooks;
 mod invoices;
 mod meters;
+mod plan;
 mod reconciliation;
 mod unknown_requests;
 mod usage;

@@ -5,8 +5,8 @@ use crate::{
     config::Config,
     hooks::{Client, PATIENCE, Sender},
     tasks::{
-        Nudge, Tasks, apply_webhooks, board::Board, close_periods, drop_old_usage, follow_clock, make_partitions,
-        make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail, sweep_sessions,
+        Nudge, Tasks, apply_webhooks, board::Board, change_plans, close_periods, drop_old_usage, follow_clock,
+        make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail, sweep_sessions,
     },
 };
 use app::state::{AppState, Clock};
@@ -76,6 +76,10 @@ impl Background<'_> {
         let days = reconcile_usage::Days::default();
         let compare = with(state, move |store, clock| reconcile_usage::run(store, clock, days.clone()));
         tasks.every(reconcile_usage::NAME, reconcile_usage::PERIOD, Nudge::default(), compare);
+
+        let settings = state.settings.clone();
+        let change = with(state, move |store, clock| change_plans::run(store, clock, settings.clone()));
+        tasks.every(change_plans::NAME, change_plans::PERIOD, Nudge::default(), change);
 
         let nudges = Nudges::default();
         let patience = close_periods::Patience::new(state.settings.development, config.gateway.directory_max_age);

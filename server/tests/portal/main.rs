@@ -14,6 +14,7 @@ mod keyed_operations;
 mod markup;
 mod meters;
 mod origin;
+mod plan_changes;
 mod plan_terms;
 mod portal;
 mod reconciliation;

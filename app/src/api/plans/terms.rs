@@ -8,6 +8,7 @@ use domain::{
     money::{Currency, Money},
     period::Interval,
     plan::{Approval, Grant, PlanTerms},
+    plan_change::{ChangeRules, Downgrade, QuotaOnChange},
     quota::{Beyond, Quota},
     rating::price::{Price, Step},
 };
@@ -29,11 +30,7 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
     };
     let terms = PlanTerms {
         currency,
-        interval: match form.interval.as_str() {
-            "day" => Interval::Day,
-            "year" => Interval::Year,
-            _ => Interval::Month,
-        },
+        interval: reader.parsed("interval", &form.interval, Interval::Month),
         products: grants(form),
         limits: reader.limits("limits", &form.limits),
         quota: reader.quota(form),
@@ -49,6 +46,10 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         opens_features: lines(&form.opens_features),
         admission: admission::read(&form.admission, &mut reader),
         collect: reader.parsed("collect", &form.collect, domain::plan::Collect::InvoiceItems),
+        changes: ChangeRules {
+            downgrade: reader.parsed("downgrade", &form.downgrade, Downgrade::PeriodEnd),
+            quota: reader.parsed("quota_on_change", &form.quota_on_change, QuotaOnChange::Whole),
+        },
     };
     if reader.problems.is_empty() { Ok((meta, terms)) } else { Err(Failure(reader.problems)) }
 }
@@ -74,6 +75,8 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
         ("beyond", &form.beyond),
         ("features", &form.features),
         ("collect", &form.collect),
+        ("downgrade", &form.downgrade),
+        ("quota_on_change", &form.quota_on_change),
         ("opens_features", &form.opens_features),
     ]
     .map(|(name, value)| (name.to_owned(), value.clone()))

@@ -9,17 +9,17 @@ use crate::{
     pages::{
         home::by_day,
         invoices::{InvoiceState, number, period},
-        time_text::{local_zone, period_days},
+        time_text::{local_zone, moment, period_days},
     },
     viewer::{self, Cx, OperatorViewer},
 };
-use domain::{id::PartnerId, key_text::Environment, money::group_thousands, period::Period};
+use domain::{id::PartnerId, key_text::Environment, money::group_thousands, period::Period, plan_change::When};
 use jiff::{Timestamp, ToSpan};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::reconcile::Finding;
 use store::{
-    Key, KeyState, Member, Partner, Plan, Subscription,
+    Key, KeyState, Member, Partner, Plan, ScheduledChange, Subscription,
     invoices::Invoice,
     usage::{Totals, UsageFilter},
 };
@@ -44,7 +44,8 @@ pub fn PartnerPage() -> impl IntoView {
         let figures = seen.figures();
         let used = seen.days.iter().any(|(_, totals)| totals.calls > 0);
         let chart = used.then(|| by_day(&seen.days, &local_zone(&seen.partner.time_zone)));
-        let plan = plan_card(id, seen.subscription, seen.requested, seen.plans);
+        let zone = local_zone(&seen.partner.time_zone);
+        let plan = plan_card(id, seen.subscription, (seen.requested, seen.scheduled), seen.plans, &zone);
         let members = members(seen.members, now);
         let keys = keys(seen.keys, now);
         let invoices = invoices(id, seen.invoices);
@@ -93,6 +94,7 @@ struct Seen {
     partner: Partner,
     subscription: Option<Subscription>,
     requested: Option<Subscription>,
+    scheduled: Option<ScheduledChange>,
     bill: Option<bill::BillSoFar>,
     plans: Vec<Plan>,
     members: Vec<Member>,
@@ -116,6 +118,7 @@ impl Seen {
             days: store.usage_days(id, range, &partner.time_zone, &UsageFilter::default()).await?,
             partner,
             requested: store.requested_subscription(id).await?,
+            scheduled: store.scheduled_change(id).await?,
             plans: store.all_plans().await?,
             members: store.members(id).await?,
             keys: store.keys(id).await?,
@@ -148,16 +151,39 @@ impl Seen {
 fn plan_card(
     id: PartnerId,
     current: Option<Subscription>,
-    requested: Option<Subscription>,
+    (requested, scheduled): (Option<Subscription>, Option<ScheduledChange>),
     plans: Vec<Plan>,
-) -> impl IntoView {
+    zone: &jiff::tz::TimeZone,
+) -> impl IntoView + use<> {
     let title =
         current.as_ref().map_or("No plan".to_owned(), |own| format!("{}, version {}", own.plan_name, own.version));
     let on = current.as_ref().map(|own| own.version_id.to_string());
     let newer = current.as_ref().filter(|own| own.version < own.newest_version).map(|own| {
         format!("There is a newer version: {}. Partners stay on theirs until they are moved.", own.newest_version)
     });
-    let choices: Vec<Choice> = plans
+    let scheduled = scheduled.map(|change| {
+        let at = moment(change.effective_at, zone);
+        let text = match &change.to {
+            Some(to) => format!("{}, version {}, begins on {at}. ", to.name, to.version),
+            None => format!("The plan ends on {at}. "),
+        };
+        view! {
+            <Notice tone=Tone::Info title="A change is planned">
+                {text}
+                <Form action="/do/console/partners/keep-plan" inline=true>
+                    <input type="hidden" name="partner" value=id.to_string()/>
+                    <input type="hidden" name="change" value=change.id.to_string()/>
+                    <Button size=Size::Small>"Take it back"</Button>
+                </Form>
+            </Notice>
+        }
+    });
+    let whens = vec![
+        Choice::new(When::Usual.code(), "As usual: up at once, down at the period's end"),
+        Choice::new(When::AtOnce.code(), "At once"),
+        Choice::new(When::PeriodEnd.code(), "When the period ends"),
+    ];
+    let mut choices: Vec<Choice> = plans
         .iter()
         .flat_map(|plan| plan.versions.iter().map(move |version| (plan, version)))
         .map(|(plan, version)| {
@@ -165,6 +191,9 @@ fn plan_card(
             Choice::new(version.id.to_string(), format!("{}, version {}{private}", plan.meta.name, version.version))
         })
         .collect();
+    if current.is_some() {
+        choices.push(Choice::new("none", "No plan: end it"));
+    }
     let waits = requested.map(|own| {
         view! {
             <Notice tone=Tone::Warning title="Waits for approval">
@@ -173,15 +202,16 @@ fn plan_card(
         }
     });
     view! {
-        <Card title=title description="A change is in force at once, on every gateway within a second.">
+        <Card title=title description="What a change means is shown before it is made; then it is on every gateway within a second.">
             <Stack>
                 {waits}
+                {scheduled}
                 {newer.map(|text| view! { <p>{text}</p> })}
-                <Form action="/do/console/partners/assign" inline=true>
-                    <input type="hidden" name="partner" value=id.to_string()/>
+                <form class="form form-inline" method="get" action=format!("/console/partners/{id}/plan")>
                     <SelectField label="Plan version" name="version" choices=choices value=on blank="Choose a version"/>
-                    <Button>"Assign"</Button>
-                </Form>
+                    <SelectField label="When" name="when" choices=whens value="usual"/>
+                    <Button>"See what it means"</Button>
+                </form>
             </Stack>
         </Card>
     }

@@ -6,6 +6,7 @@ use domain::{
     money::{Currency, Money},
     period::Interval,
     plan::{Approval, Collect, PlanTerms},
+    plan_change::{Downgrade, QuotaOnChange},
     quota::Beyond,
     rating::price::Price,
 };
@@ -49,6 +50,7 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
         fields.terms.as_ref().map(|terms| terms.opens_features.join("\n")).unwrap_or_default(),
     );
     let quota = fields.quota();
+    let changes = fields.changes();
     let price = fields.price();
     let features =
         fields.typed("features", fields.terms.as_ref().map(|terms| terms.features.join("\n")).unwrap_or_default());
@@ -93,6 +95,7 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
             <FormSection title="Credit" description="Prepaid units, for calls beyond the quota or for every call where there is none.">{credit}</FormSection>
             <FormSection title="Price" description="In the currency's units, as 49.00. Test calls are never charged.">{price}</FormSection>
             <FormSection title="Stripe" description="Where a Stripe key is configured.">
+                {changes}
                 <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
             </FormSection>
             <FormActions cancel=cancel><Button kind=ButtonKind::Primary>{button}</Button>{try_first}</FormActions>
@@ -215,20 +218,38 @@ impl Fields {
         .into_any()
     }
 
+    fn changes(&self) -> AnyView {
+        let own = self.terms.as_ref().map(|terms| terms.changes).unwrap_or_default();
+        let downgrade = self.typed("downgrade", own.downgrade.code().to_owned());
+        let quota = self.typed("quota_on_change", own.quota.code().to_owned());
+        let downgrades = vec![
+            Choice::new(Downgrade::PeriodEnd.code(), "When the period ends"),
+            Choice::new(Downgrade::AtOnce.code(), "At once"),
+        ];
+        let quotas = vec![
+            Choice::new(QuotaOnChange::Whole.code(), "All of this plan's"),
+            Choice::new(QuotaOnChange::Prorated.code(), "For the rest of the period, to the second"),
+        ];
+        let (downgrade_error, quota_error) = (self.problem("downgrade"), self.problem("quota_on_change"));
+        view! {
+            <FormRow>
+                <SelectField label="Who leaves for a smaller plan" name="plan[downgrade]" id="field-downgrade" choices=downgrades value=downgrade error=downgrade_error/>
+                <SelectField label="Quota of who comes within a period" name="plan[quota_on_change]" id="field-quota_on_change" choices=quotas value=quota error=quota_error/>
+            </FormRow>
+        }
+        .into_any()
+    }
+
     fn price(&self) -> AnyView {
         let terms = self.terms.as_ref();
         let currencies: Vec<Choice> = Currency::ALL.iter().map(|one| Choice::new(one.code(), one.code())).collect();
         let currency = self.typed("currency", terms.map_or(Currency::Usd, |terms| terms.currency).code().to_owned());
-        let intervals = vec![Choice::new("month", "Month"), Choice::new("year", "Year"), Choice::new("day", "Day")];
-        let interval = self.typed(
-            "interval",
-            match terms.map_or(Interval::Month, |terms| terms.interval) {
-                Interval::Day => "day",
-                Interval::Month => "month",
-                Interval::Year => "year",
-            }
-            .to_owned(),
-        );
+        let named = |interval: Interval| {
+            let word = interval.word();
+            Choice::new(interval.code(), format!("{}{}", word[..1].to_uppercase(), &word[1..]))
+        };
+        let intervals: Vec<Choice> = Interval::ALL.into_iter().map(named).collect();
+        let interval = self.typed("interval", terms.map_or(Interval::Month, |terms| terms.interval).code().to_owned());
         let fee = self.amount("base_fee", PlanTerms::base_fee);
         let credit = self.amount("included_credit", PlanTerms::included_credit);
         let mut models = vec![

@@ -266,13 +266,9 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     lines
 }
 
-/// `day`, `month`, `year`.
+/// `day`, `month`, `half-year`.
 pub const fn interval(interval: Interval) -> &'static str {
-    match interval {
-        Interval::Day => "day",
-        Interval::Month => "month",
-        Interval::Year => "year",
-    }
+    interval.word()
 }
 
 fn free_usage(terms: &PlanTerms) -> bool {
@@ -323,6 +319,7 @@ mod tests {
             opens_features: Vec::new(),
             admission: Default::default(),
             collect: Default::default(),
+            changes: Default::default(),
         }
     }
 

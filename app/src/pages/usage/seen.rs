@@ -42,7 +42,11 @@ impl Seen {
         let (store, partner, time_zone) = (&cx.state.store, cx.viewer.partner, &cx.viewer.time_zone);
         let subscription = store.subscription(partner).await?;
         let (cycle, terms) = match subscription {
-            Some(subscription) => (subscription.cycle(), Some(subscription.terms)),
+            // As the period that runs has it.
+            Some(mut subscription) => {
+                subscription.terms.quota = subscription.quota_at(asked.at.unwrap_or(cx.now));
+                (subscription.cycle(), Some(subscription.terms))
+            }
             None => (Cycle::calendar_month(cx.now, time_zone).map_err(|_| PageError::Unavailable)?, None),
         };
         let mut periods = periods_back(&cycle, cx.now);

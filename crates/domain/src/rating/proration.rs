@@ -74,6 +74,17 @@ impl Share {
     }
 }
 
+/// That part of a period's units, rounded up to the next.
+pub fn units_up(units: u64, part: Period, whole: Period) -> u64 {
+    Share { seconds: seconds(part), of: seconds(whole).max(1) }.of_units(units)
+}
+
+/// That part of a period's units, rounded down.
+pub fn units_down(units: u64, part: Period, whole: Period) -> u64 {
+    let part = u128::from(units) * u128::from(seconds(part)) / u128::from(seconds(whole).max(1));
+    u64::try_from(part).unwrap_or(units)
+}
+
 fn seconds(period: Period) -> u64 {
     u64::try_from(period.end.duration_since(period.start).as_secs()).unwrap_or(0)
 }

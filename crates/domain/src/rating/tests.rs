@@ -23,6 +23,7 @@ fn terms(price: price::Price) -> PlanTerms {
         opens_features: Vec::new(),
         admission: Default::default(),
         collect: Collect::InvoiceItems,
+        changes: Default::default(),
     }
 }
 

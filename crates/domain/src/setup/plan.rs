@@ -5,6 +5,7 @@ use crate::{
     money::{Currency, Money},
     period::Interval,
     plan::{Approval, Collect, Grant, MeterPrice, PlanTerms, Problem},
+    plan_change::ChangeRules,
     policy::Admission,
     quota::Quota,
     rating::{
@@ -65,6 +66,8 @@ pub struct PlanSetup {
     pub admission: Admission,
     #[serde(default)]
     pub collect: Collect,
+    #[serde(default, skip_serializing_if = "ChangeRules::is_default")]
+    pub changes: ChangeRules,
 }
 
 /// What whoever is on the plan promises to use in each period, and what they have off for it: see [`Commitment`].
@@ -121,6 +124,7 @@ impl PlanSetup {
             opens_features: self.opens_features.clone(),
             admission: self.admission.clone(),
             collect: self.collect,
+            changes: self.changes,
         })
     }
 

@@ -76,6 +76,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         opens_features: Vec::new(),
         admission: Default::default(),
         collect: Collect::default(),
+        changes: Default::default(),
     };
     let operation = Operation {
         id: OperationId(Uuid::from_u128(2)),
@@ -108,6 +109,7 @@ fn directory(upstream: SocketAddr) -> Directory {
             id: SubscriptionId(Uuid::from_u128(number)),
             plan_version: plan,
             cycle: cycle.clone(),
+            quota: None,
         }),
     };
     let key = |(number, text): (u128, String)| directory::Key {

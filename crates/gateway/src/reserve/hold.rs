@@ -185,14 +185,15 @@ pub(super) fn hold(
     let account = current.quota(partner.id, &core.shared.leases);
     let mut holding =
         Holding { overdraft: asking.overdraft, plan, units: asking.units, since, reset_seconds: reset(&current, now) };
-    let hard = plan.quota.filter(|quota| quota.beyond == Beyond::Block || plan.takes_credit).map(|quota| quota.units);
+    let hard =
+        current.limit.filter(|quota| quota.beyond == Beyond::Block || plan.takes_credit).map(|quota| quota.units);
     let period = current.period;
     let reserved = match plan.takes_credit {
         false => holding.take_quota(account, hard),
         true => holding.take_both(account, partner.credit(&core.shared.leases), hard, standings),
     };
     let show = |used: u64, standings: &mut Standings| {
-        if let Some(quota) = plan.quota {
+        if let Some(quota) = current.limit {
             standings.policy = current.policy.clone();
             standings.quota = Some(QuotaStanding { quota, used, reset_seconds: holding.reset_seconds });
         }

@@ -84,6 +84,7 @@ impl Truth {
                 opens_features: Vec::new(),
                 admission: Default::default(),
                 collect: Default::default(),
+                changes: Default::default(),
             },
         }
     }
@@ -94,6 +95,7 @@ impl Truth {
             id: SubscriptionId(self.id()),
             plan_version: self.plan(choice).id,
             cycle: Cycle { anchor: Timestamp::UNIX_EPOCH, interval: Interval::Month, time_zone: zone.to_owned() },
+            quota: None,
         }
     }
 

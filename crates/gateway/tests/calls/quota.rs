@@ -133,3 +133,28 @@ async fn the_quota_begins_anew_with_the_period_in_the_partners_time_zone_and_see
     world.clock.set("2026-12-01T00:00:00Z");
     assert_eq!(world.get("/payments/items/1").await.status, 200);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_period_within_which_the_plan_changed_has_a_quota_of_its_own() {
+    let own = |directory: &mut domain::directory::Directory, units, periods_later| {
+        quota(&mut directory.plans[0].terms, 1, Beyond::Block);
+        let subscription = directory.partners[0].subscription.as_mut().expect("a subscription");
+        let mut period = subscription.cycle.period_at(jiff::Timestamp::now()).expect("a period");
+        for _ in 0..periods_later {
+            period = subscription.cycle.period_at(period.end).expect("a period");
+        }
+        subscription.quota = Some(domain::quota::PeriodQuota { units, until: period.end });
+    };
+    let mut world = World::with(|directory, _| own(directory, 3, 0)).await;
+    for _ in 0..3 {
+        let answer = world.get("/payments/items/1").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.header("ratelimit-policy").contains("\"quota\";q=3;"), "{}", answer.header("ratelimit-policy"));
+    }
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+    // Of another period, it says nothing about this one.
+    world.change(|directory| own(directory, 100, 1));
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+    world.change(|directory| own(directory, 4, 0));
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+}

@@ -244,6 +244,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
         opens_features: Vec::new(),
         admission: Default::default(),
         collect: domain::plan::Collect::default(),
+        changes: Default::default(),
     };
     let url = format!("http://{upstream}");
     let mut products = vec![
@@ -288,6 +289,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
                     interval: Interval::Month,
                     time_zone: "Europe/Zurich".to_owned(),
                 },
+                quota: None,
             }),
         }],
         keys: (41..)

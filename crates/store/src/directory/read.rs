@@ -3,6 +3,7 @@
 use crate::{
     StoreError,
     row::{ReadRow as _, unreadable},
+    subscriptions::read_period_quota,
 };
 use domain::{
     directory::{Directory, Key, Partner, PlanVersion, ProductSecret, Subscription, UpstreamHeader},
@@ -172,22 +173,34 @@ async fn plans(tx: &mut Tx, partners: Only<'_>, plans: &[Uuid]) -> Result<Vec<Pl
     .bind(plans)
     .fetch_all(&mut **tx)
     .await?;
-    let plan = |row: sqlx::postgres::PgRow| {
-        Ok(PlanVersion {
-            id: PlanVersionId(row.try_get("id")?),
-            plan_code: row.try_get("code")?,
-            plan_name: row.try_get("name")?,
-            version: row.try_get("version")?,
-            terms: row.try_get::<Json<PlanTerms>, _>("terms")?.0,
-        })
-    };
-    rows.into_iter().map(plan).collect()
+    let mut plans = Vec::with_capacity(rows.len());
+    for row in rows {
+        let (id, plan_code): (Uuid, String) = (row.try_get("id")?, row.try_get("code")?);
+        let Json(terms): Json<serde_json::Value> = row.try_get("terms")?;
+        let version = row.try_get("version")?;
+        // Terms of a later version of ours close the calls of those who are on them, and nothing else: what changes for all others,
+        // as a revoked key, is followed all the same.
+        match serde_json::from_value::<PlanTerms>(terms) {
+            Ok(terms) => plans.push(PlanVersion {
+                id: PlanVersionId(id),
+                plan_code,
+                plan_name: row.try_get("name")?,
+                version,
+                terms,
+            }),
+            Err(error) => {
+                tracing::error!(plan = plan_code, version, %error, "this program cannot read the plan's terms: calls of whoever is on it are refused")
+            }
+        }
+    }
+    Ok(plans)
 }
 
 async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<Vec<Partner>, StoreError> {
     let intervals: HashMap<Uuid, _> = plans.iter().map(|plan| (plan.id.0, plan.terms.interval)).collect();
     let rows = select(
-        "select p.id, p.suspended_at is not null as suspended, s.id as subscription_id, s.plan_version_id, s.anchor, s.time_zone
+        "select p.id, p.suspended_at is not null as suspended, s.id as subscription_id, s.plan_version_id, s.anchor, s.time_zone,
+                s.period_quota_units, s.period_quota_until
          from partners p left join subscriptions s on s.partner_id = p.id and s.status = 'active'
          where $1::uuid[] is null or p.id = any($1)",
         only,
@@ -208,6 +221,7 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
                         interval: intervals.get(&plan_version).copied().unwrap_or_default(),
                         time_zone: row.try_get("time_zone")?,
                     },
+                    quota: read_period_quota(&row)?,
                 })
             }
         };

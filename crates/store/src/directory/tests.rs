@@ -127,3 +127,37 @@ async fn ten_thousand_partners_are_read() {
     assert_eq!(open.len(), 10_000);
     assert!(began.elapsed() < Duration::from_secs(60));
 }
+
+/// A gateway of an earlier version meets terms that it cannot read: it closes them, and follows everything else.
+#[tokio::test]
+async fn terms_of_a_later_version_stop_no_other_change() {
+    let store = test_db::store().await;
+    let (world, other) = (World::new(&store).await, World::named(&store, "other").await);
+    let (plan, later) =
+        (plans::create(&store, "starter", plans::terms()).await, plans::create(&store, "later", plans::terms()).await);
+    store.choose_plan(world.partner, plan, world.actor(), now()).await.expect("chosen");
+    sqlx::query(
+        "insert into plan_versions (plan_id, id, version, terms, created_at, created_by)
+         select plan_id, gen_random_uuid(), 2, terms || '{\"interval\": \"fortnight\"}', created_at, created_by
+         from plan_versions where plan_id = $1",
+    )
+    .bind(later.0)
+    .execute(store.pool())
+    .await
+    .expect("added");
+    sqlx::query(
+        "insert into subscriptions (partner_id, id, plan_version_id, status, anchor, time_zone, requested_at, started_at)
+         select $1, gen_random_uuid(), id, 'active', created_at, 'UTC', created_at, created_at
+         from plan_versions where plan_id = $2 and version = 2",
+    )
+    .bind(other.partner.0)
+    .bind(later.0)
+    .execute(store.pool())
+    .await
+    .expect("added");
+    store.suspend_partner(world.partner, "unpaid", Actor::System, now()).await.expect("suspended");
+    let directory = load(&store).await;
+    assert_eq!(directory.plans.iter().map(|plan| plan.plan_code.as_str()).collect::<Vec<_>>(), ["starter"]);
+    assert_eq!(directory.partners.len(), 2);
+    assert!(directory.partners.iter().any(|partner| partner.id == world.partner && partner.suspended));
+}

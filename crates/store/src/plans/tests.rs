@@ -33,6 +33,7 @@ pub(crate) fn terms() -> PlanTerms {
         opens_features: Vec::new(),
         admission: Default::default(),
         collect: Collect::InvoiceItems,
+        changes: Default::default(),
     }
 }
 

@@ -1,16 +1,18 @@
 //! Changing a partner's plan: the old subscription ends and the new one starts in one transaction, at one instant.
 
-use super::{Chosen, requests};
+use super::{Chosen, requests, scheduled};
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     partners::{self, Partner},
     plans::terms,
-    row::ReadRow as _,
+    row::{ReadRow as _, unreadable},
 };
 use domain::{
     id::{PartnerId, PlanId, PlanVersionId, SubscriptionId},
+    period::{Cycle, Interval},
     plan::Approval,
+    quota::PeriodQuota,
 };
 use jiff::Timestamp;
 use serde_json::json;
@@ -93,7 +95,15 @@ impl Store {
     }
 }
 
-async fn check_is_a_change(
+/// Where and when a plan begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start<'a> {
+    pub at: Timestamp,
+    pub cycle: &'a Cycle,
+    pub quota: Option<PeriodQuota>,
+}
+
+pub(super) async fn check_is_a_change(
     tx: &mut PgConnection,
     partner: PartnerId,
     version: PlanVersionId,
@@ -117,23 +127,55 @@ async fn start(
     now: Timestamp,
 ) -> Result<SubscriptionId, StoreError> {
     terms::check_meters(tx, version).await?;
+    let cycle = cycle(tx, partner, version, now).await?;
+    start_at(tx, partner.id, version, Start { at: now, cycle: &cycle, quota: None }, actor, now).await
+}
+
+/// Ends what is in force and what waits, and starts the version there and then. The version can be sold.
+pub(super) async fn start_at(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    version: PlanVersionId,
+    Start { at, cycle, quota }: Start<'_>,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<SubscriptionId, StoreError> {
     let id = SubscriptionId(Uuid::now_v7());
-    let before = end_active(tx, partner.id, now).await?;
-    let (anchor, time_zone) = cycle(tx, partner, now).await?;
+    scheduled::replace(tx, partner, now).await?;
+    let before = end_active(tx, partner, at).await?;
     sqlx::query(
-        "insert into subscriptions (partner_id, id, plan_version_id, status, anchor, time_zone, requested_at, started_at)
-         values ($1, $2, $3, 'active', $4, $5, $6, $6)",
+        "insert into subscriptions (partner_id, id, plan_version_id, status, anchor, time_zone, requested_at, started_at,
+             period_quota_units, period_quota_until)
+         values ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9)",
     )
-    .bind(partner.id.0)
+    .bind(partner.0)
     .bind(id.0)
     .bind(version.0)
-    .bind(Ts(anchor))
-    .bind(time_zone)
+    .bind(Ts(cycle.anchor))
+    .bind(&cycle.time_zone)
     .bind(Ts(now))
+    .bind(Ts(at))
+    .bind(quota.map(|quota| i64::try_from(quota.units).unwrap_or(i64::MAX)))
+    .bind(quota.map(|quota| Ts(quota.until)))
     .execute(&mut *tx)
     .await?;
-    log(tx, partner.id, id, before, version, actor, now).await?;
+    log(tx, partner, id, before, version, actor, now).await?;
     Ok(id)
+}
+
+/// Ends what is in force, and no plan follows.
+pub(super) async fn end(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    at: Timestamp,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    scheduled::replace(tx, partner, now).await?;
+    let before = end_active(tx, partner, at).await?;
+    let subject = partner.to_string();
+    let entry = Entry::new(actor, partner, "subscription.end", &subject).before(json!({"plan_version": before}));
+    audit::append(tx, entry, now).await
 }
 
 /// Starts a subscription that was requested before.
@@ -146,8 +188,9 @@ pub(super) async fn start_requested(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     terms::check_meters(tx, version).await?;
+    let cycle = cycle(tx, partner, version, now).await?;
+    scheduled::replace(tx, partner.id, now).await?;
     let before = end_active(tx, partner.id, now).await?;
-    let (anchor, time_zone) = cycle(tx, partner, now).await?;
     sqlx::query(
         "update subscriptions set status = 'active', started_at = $3, anchor = $4, time_zone = $5
          where partner_id = $1 and id = $2",
@@ -155,8 +198,8 @@ pub(super) async fn start_requested(
     .bind(partner.id.0)
     .bind(requested.0)
     .bind(Ts(now))
-    .bind(Ts(anchor))
-    .bind(time_zone)
+    .bind(Ts(cycle.anchor))
+    .bind(&cycle.time_zone)
     .execute(&mut *tx)
     .await?;
     log(tx, partner.id, requested, before, version, actor, now).await
@@ -178,23 +221,36 @@ async fn end_active(
     Ok(ended.map(PlanVersionId))
 }
 
-/// Where periods begin: as with the partner's first subscription, so that a change of plan moves no period.
+/// Where periods begin if the version starts now: as they do, so that a change of plan moves no period; or now, in the partner's time
+/// zone, where they are of another length or there is no plan.
 pub(super) async fn cycle(
     tx: &mut PgConnection,
     partner: &Partner,
+    version: PlanVersionId,
     now: Timestamp,
-) -> Result<(Timestamp, String), StoreError> {
-    let first = sqlx::query(
-        "select anchor, time_zone from subscriptions where partner_id = $1 and started_at is not null
-         order by started_at, id limit 1",
+) -> Result<Cycle, StoreError> {
+    let interval = interval(&mut *tx, version).await?;
+    let current = sqlx::query(
+        "select anchor, time_zone, plan_version_id from subscriptions where partner_id = $1 and status = 'active'",
     )
     .bind(partner.id.0)
-    .fetch_optional(tx)
+    .fetch_optional(&mut *tx)
     .await?;
-    match first {
-        Some(row) => Ok((row.at("anchor")?, row.try_get("time_zone")?)),
-        None => Ok((now, partner.time_zone.clone())),
+    if let Some(row) = current
+        && self::interval(tx, PlanVersionId(row.try_get("plan_version_id")?)).await? == interval
+    {
+        return Ok(Cycle { anchor: row.at("anchor")?, interval, time_zone: row.try_get("time_zone")? });
     }
+    Ok(Cycle { anchor: now, interval, time_zone: partner.time_zone.clone() })
+}
+
+async fn interval(tx: &mut PgConnection, version: PlanVersionId) -> Result<Interval, StoreError> {
+    let code: Option<String> = sqlx::query_scalar("select terms ->> 'interval' from plan_versions where id = $1")
+        .bind(version.0)
+        .fetch_one(tx)
+        .await?;
+    // Terms that do not say it have the usual one.
+    code.map_or(Ok(Interval::default()), |code| code.parse().map_err(|error: String| unreadable("terms", error).into()))
 }
 
 async fn log(

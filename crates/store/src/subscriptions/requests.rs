@@ -139,7 +139,8 @@ pub(super) async fn insert(
     now: Timestamp,
 ) -> Result<SubscriptionId, StoreError> {
     let id = SubscriptionId(Uuid::now_v7());
-    let (anchor, time_zone) = change::cycle(tx, partner, now).await?;
+    // Where they begin is decided when it starts.
+    let cycle = change::cycle(tx, partner, version, now).await?;
     sqlx::query(
         "insert into subscriptions (partner_id, id, plan_version_id, status, anchor, time_zone, requested_at)
          values ($1, $2, $3, 'requested', $4, $5, $6)",
@@ -147,8 +148,8 @@ pub(super) async fn insert(
     .bind(partner.id.0)
     .bind(id.0)
     .bind(version.0)
-    .bind(Ts(anchor))
-    .bind(time_zone)
+    .bind(Ts(cycle.anchor))
+    .bind(&cycle.time_zone)
     .bind(Ts(now))
     .execute(&mut *tx)
     .await?;

@@ -1,0 +1,152 @@
+//! A change of plan as it is shown before it is made: the terms before and after, when it is in force, and the money.
+
+use crate::{
+    components::*,
+    pages::{
+        pricing::tier,
+        time_text::{local_zone, moment, period_text},
+    },
+};
+use billing::Proposal;
+use domain::{money::group_thousands, plan::PlanTerms, plan_change::Direction};
+use jiff::tz::TimeZone;
+use leptos::prelude::*;
+
+/// A preview, with only what the viewer may know of.
+pub struct Shown {
+    pub proposal: Proposal,
+    pub old: Option<PlanTerms>,
+    pub new: Option<PlanTerms>,
+    /// Code and name of the products that the viewer may know of.
+    pub products: Vec<(String, String)>,
+    /// Whether the partner itself looks.
+    pub own: bool,
+}
+
+impl Shown {
+    fn zone(&self) -> TimeZone {
+        local_zone(&self.proposal.time_zone)
+    }
+
+    fn from(&self) -> String {
+        self.proposal.from.as_ref().map_or_else(|| "No plan".to_owned(), |own| own.plan_name.clone())
+    }
+
+    fn to(&self) -> String {
+        self.proposal.to.as_ref().map_or_else(|| "No plan".to_owned(), |target| target.name.clone())
+    }
+
+    /// The terms beside each other.
+    pub fn terms(&self) -> impl IntoView + use<> {
+        let none = |text: String| if text.is_empty() { "None".to_owned() } else { text };
+        type Read = fn(&PlanTerms) -> String;
+        let lines: [(&'static str, Read); 4] = [
+            ("Base fee", |terms| format!("{} a {}", terms.base_fee(), tier::interval(terms.interval))),
+            ("Usage", |terms| tier::usage_price(terms).join(". ")),
+            ("Limits", |terms| tier::limits(terms).join(", ")),
+            ("Quota", |terms| tier::quota(terms).unwrap_or_default()),
+        ];
+        let read =
+            |terms: &Option<PlanTerms>, read: Read| terms.as_ref().map_or("—".to_owned(), |terms| none(read(terms)));
+        let mut rows: Vec<(&'static str, String, String)> =
+            lines.into_iter().map(|(label, each)| (label, read(&self.old, each), read(&self.new, each))).collect();
+        let opened = |terms: &Option<PlanTerms>| {
+            terms.as_ref().map_or("—".to_owned(), |terms| {
+                let known = |grant: &domain::plan::Grant| {
+                    self.products.iter().find(|(code, _)| *code == grant.product).map(|(_, name)| name.clone())
+                };
+                none(terms.products.iter().filter_map(known).collect::<Vec<_>>().join(", "))
+            })
+        };
+        rows.push(("Products", opened(&self.old), opened(&self.new)));
+        let rows = rows.into_iter().map(|(label, before, after)| {
+            view! {
+                <tr>
+                    <Cell label="" head=true>{label}</Cell>
+                    <Cell label="Before">{before}</Cell>
+                    <Cell label="After">{after}</Cell>
+                </tr>
+            }
+        });
+        let rows = rows.collect_view();
+        let (from, to) = (self.from(), self.to());
+        view! {
+            <Card title="What changes" flush=true>
+                <DataTable
+                    caption="Before and after"
+                    caption_hidden=true
+                    columns=vec![Column::text("Terms"), Column::text(from), Column::text(to)]
+                    stack=true
+                >
+                    {rows}
+                </DataTable>
+            </Card>
+        }
+    }
+
+    /// When it is in force, and what is due.
+    pub fn facts(&self) -> impl IntoView + use<> {
+        let (proposal, zone) = (&self.proposal, self.zone());
+        let preview = &proposal.preview;
+        let when = match (proposal.needs_approval, preview.at_once) {
+            (true, _) => "When the provider approves it; the figures are those of now".to_owned(),
+            (_, true) => format!("At once, from {} on", moment(preview.effective_at, &zone)),
+            (_, false) => format!("On {}, when the period ends", moment(preview.effective_at, &zone)),
+        };
+        let mut facts = vec![("In force", when)];
+        if let (Some(period), false) = (preview.period, preview.direction == Direction::Start) {
+            facts.push(("Billing period", period_text(period, &zone)));
+        }
+        if let (Some(fee), Some(own)) = (preview.old_fee, &proposal.from) {
+            facts.push(("Fee of the old plan until then", format!("{fee} for {}", own.plan_name)));
+        }
+        if let Some(so_far) = proposal.so_far {
+            let what = if preview.at_once { "Invoiced for that part" } else { "Bill of the period so far" };
+            facts.push((what, format!("{so_far} with what was used until now; it grows with usage")));
+        }
+        if let (Some(first), Some(fee)) = (preview.first_fee, preview.fee) {
+            let each = preview.cycle.as_ref().map_or("period", |cycle| cycle.interval.word());
+            let text = if first == fee {
+                format!("{fee} a {each}, at its end")
+            } else {
+                format!("{first} for the first period, at its end; then {fee} a {each}")
+            };
+            facts.push(("Fee of the new plan", text));
+        }
+        if let Some(quota) = preview.quota_first {
+            let text = format!("{} units in all until {}", group_thousands(quota.units), moment(quota.until, &zone));
+            facts.push(("Quota of the running period", text));
+        }
+        for (label, codes) in [("Products gained", &preview.gained), ("Products lost", &preview.lost)] {
+            let known = |code: &String| self.products.iter().find(|(own, _)| own == code).map(|(_, name)| name.clone());
+            let names: Vec<String> = codes.iter().filter_map(known).collect();
+            if !names.is_empty() && preview.direction != Direction::Start {
+                facts.push((label, names.join(", ")));
+            }
+        }
+        let facts = facts
+            .into_iter()
+            .map(|(label, text)| view! { <Description label=label>{text}</Description> })
+            .collect_view();
+        let (whose, they) = if self.own { ("your keys", "they") } else { ("the partner's keys", "they") };
+        let ends = (preview.direction == Direction::Cancel).then(|| {
+            format!(
+                "Until then nothing changes. From then on calls with {whose} are refused with 403; {they} stay, with apps, people, \
+                 usage and invoices, and work again with the next plan. The last invoice follows."
+            )
+        });
+        let kept = (preview.direction == Direction::Downgrade && !preview.at_once)
+            .then_some("Until then limits and price stay as they are, and the change can be taken back.");
+        let replaced = proposal.replaces.as_ref().map(|change| {
+            let what = change
+                .to
+                .as_ref()
+                .map_or_else(|| "the planned end".to_owned(), |to| format!("the planned change to {}", to.name));
+            format!("It takes the place of {what} on {}.", moment(change.effective_at, &zone))
+        });
+        view! {
+            <DescriptionList>{facts}</DescriptionList>
+            {[ends, kept.map(str::to_owned), replaced].into_iter().flatten().map(|text| view! { <p>{text}</p> }).collect_view()}
+        }
+    }
+}

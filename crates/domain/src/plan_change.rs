@@ -1,0 +1,340 @@
+//! A change of plan: which way it goes, when it is in force, and all that follows from it before anybody uses anything.
+//!
+//! - **Upgrade** (or as much): in force at once. The part of the period that ran is settled by the old terms, the rest by the new
+//!   ones, each prorated to the second.
+//! - **Downgrade**, a lower fee or, for the same fee, less of something: in force when the period ends, with the old limits and price
+//!   until then, unless the plan that is left says "at once".
+//! - **Cancel**: in force when the period ends.
+//!
+//! Where periods begin afterwards: as before, if both plans have periods of the same length; else a new cycle begins at the instant of
+//! the change, in the partner's time zone of then. A yearly plan after a monthly one is a year from the change on, not from the first
+//! month; and as the change of a cycle ends a period, nobody pays for two at once.
+//!
+//! A [`Preview`] is a function of the two plans and an instant, so whoever commits to one can be held to it: see [`Preview::digest_of`].
+
+use crate::{
+    limit::Limit,
+    money::{Money, MoneyError},
+    period::{Cycle, Period, PeriodError},
+    plan::PlanTerms,
+    quota::{PeriodQuota, Quota},
+    rating::{self, price::Price, proration},
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How changes of plan go, as the plan's terms have it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeRules {
+    /// When a partner who leaves this plan for a smaller one has that one.
+    #[serde(default)]
+    pub downgrade: Downgrade,
+    /// What quota a partner who comes to this plan within a period has for the rest of it.
+    #[serde(default)]
+    pub quota: QuotaOnChange,
+}
+
+impl ChangeRules {
+    /// Whether it is what most plans have.
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// When a smaller plan is in force.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum Downgrade {
+    #[default]
+    PeriodEnd,
+    AtOnce,
+}
+
+impl Downgrade {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::PeriodEnd => "period_end",
+            Self::AtOnce => "at_once",
+        }
+    }
+}
+
+impl std::str::FromStr for Downgrade {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::PeriodEnd, Self::AtOnce].into_iter().find(|when| when.code() == text);
+        known.ok_or_else(|| format!("{text:?} is not known: period_end or at_once"))
+    }
+}
+
+/// The quota of the period in which a plan begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum QuotaOnChange {
+    /// All of the plan's quota; what was used before in the period counts.
+    #[default]
+    Whole,
+    /// What the old plan's quota gives for the part that ran, and the new one's for the rest, to the second.
+    Prorated,
+}
+
+impl QuotaOnChange {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Prorated => "prorated",
+        }
+    }
+}
+
+impl std::str::FromStr for QuotaOnChange {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Whole, Self::Prorated].into_iter().find(|quota| quota.code() == text);
+        known.ok_or_else(|| format!("{text:?} is not known: whole or prorated"))
+    }
+}
+
+/// Which way a change goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Direction {
+    /// There was no plan.
+    Start,
+    /// As much, or more.
+    Upgrade,
+    Downgrade,
+    /// No plan follows.
+    Cancel,
+}
+
+/// When somebody wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum When {
+    /// As the direction and the plan's rules have it.
+    #[default]
+    Usual,
+    AtOnce,
+    PeriodEnd,
+}
+
+impl When {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Usual => "usual",
+            Self::AtOnce => "at_once",
+            Self::PeriodEnd => "period_end",
+        }
+    }
+}
+
+impl std::str::FromStr for When {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Usual, Self::AtOnce, Self::PeriodEnd].into_iter().find(|when| when.code() == text);
+        known.ok_or_else(|| format!("{text:?} is not known: usual, at_once or period_end"))
+    }
+}
+
+/// A plan that somebody is on.
+#[derive(Debug, Clone, Copy)]
+pub struct Held<'a> {
+    pub terms: &'a PlanTerms,
+    pub cycle: &'a Cycle,
+    /// Since when this version is in force.
+    pub started_at: Timestamp,
+    /// Since when the partner has the plan, in any version.
+    pub since: Timestamp,
+    /// Where the running period has another quota than the plan.
+    pub quota: Option<PeriodQuota>,
+}
+
+/// A plan that somebody wants.
+#[derive(Debug, Clone, Copy)]
+pub struct Wanted<'a> {
+    pub terms: &'a PlanTerms,
+    /// Since when the partner has had the plan before, in any version.
+    pub since: Option<Timestamp>,
+}
+
+/// All of a change that does not depend on usage.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Preview {
+    pub direction: Direction,
+    /// Whether it is in force at the instant that was asked for, and not at the period's end.
+    pub at_once: bool,
+    pub effective_at: Timestamp,
+    /// Where periods begin from then on; missing where no plan follows.
+    pub cycle: Option<Cycle>,
+    /// The first period of the new plan, of which it has the part from `effective_at` on.
+    pub period: Option<Period>,
+    /// The old plan's fee for what is not billed of it until then, less its discounts.
+    pub old_fee: Option<Money>,
+    /// The new plan's fee for the rest of its first period, less discounts, and that of a whole period.
+    pub first_fee: Option<Money>,
+    pub fee: Option<Money>,
+    /// Units: of the old plan in the period that runs, of the new one in the period in which it begins, and in those that follow.
+    /// Missing where there is none.
+    pub quota_before: Option<u64>,
+    pub quota_first: Option<PeriodQuota>,
+    pub quota_after: Option<u64>,
+    pub limits_before: Vec<Limit>,
+    pub limits_after: Vec<Limit>,
+    /// Codes of products that it opens and closes.
+    pub gained: Vec<String>,
+    pub lost: Vec<String>,
+}
+
+/// Why a change cannot be told.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ChangeError {
+    #[error(transparent)]
+    Money(#[from] MoneyError),
+    #[error(transparent)]
+    Period(#[from] PeriodError),
+    /// Neither a plan nor one to come.
+    #[error("there is no plan to end")]
+    Nothing,
+}
+
+/// What a change at `at` means; `billed_until` is until when the old plan is billed, `time_zone` the partner's now.
+pub fn preview(
+    held: Option<Held<'_>>,
+    wanted: Option<Wanted<'_>>,
+    when: When,
+    billed_until: Timestamp,
+    at: Timestamp,
+    time_zone: &str,
+) -> Result<Preview, ChangeError> {
+    let direction = match (held, wanted) {
+        (None, None) => return Err(ChangeError::Nothing),
+        (None, Some(_)) => Direction::Start,
+        (Some(_), None) => Direction::Cancel,
+        (Some(held), Some(wanted)) => direction(held.terms, wanted.terms),
+    };
+    let at_once = match (when, direction, held) {
+        (_, Direction::Start, _) | (When::AtOnce, ..) => true,
+        (When::PeriodEnd, ..) | (_, Direction::Cancel, _) => false,
+        (When::Usual, Direction::Upgrade, _) => true,
+        (When::Usual, Direction::Downgrade, held) => {
+            held.is_some_and(|held| held.terms.changes.downgrade == Downgrade::AtOnce)
+        }
+    };
+    let running = held.map(|held| held.cycle.period_at(at)).transpose()?;
+    let effective_at = running.filter(|_| !at_once).map_or(at, |period| period.end);
+    let cycle = wanted.map(|wanted| cycle_after(held, wanted.terms, effective_at, time_zone));
+    let period = cycle.as_ref().map(|cycle| cycle.period_at(effective_at)).transpose()?;
+    let old_fee = match (held, running) {
+        (Some(held), Some(running)) => {
+            let start = running.start.max(billed_until).max(held.started_at).min(effective_at);
+            let number = held.cycle.periods_between(held.since, running.start)?;
+            Some(fee(held.terms, number, Period { start, end: effective_at }, running)?)
+        }
+        _ => None,
+    };
+    let (first_fee, whole_fee) = match (wanted, &cycle, period) {
+        (Some(wanted), Some(cycle), Some(whole)) => {
+            let number = cycle.periods_between(wanted.since.unwrap_or(effective_at), whole.start)?;
+            let part = Period { start: effective_at, end: whole.end };
+            (Some(fee(wanted.terms, number, part, whole)?), Some(wanted.terms.base_fee()))
+        }
+        _ => (None, None),
+    };
+    let quota_first = match (held, wanted, running, period) {
+        // The period goes on, with what was used of it.
+        (Some(held), Some(wanted), Some(running), Some(period)) if at_once && running == period => {
+            quota_for_the_rest(held, wanted.terms, period, effective_at)
+        }
+        _ => None,
+    };
+    let opened = |terms: Option<&PlanTerms>| -> Vec<String> {
+        terms.map_or(Vec::new(), |terms| terms.products.iter().map(|grant| grant.product.clone()).collect())
+    };
+    let (before, after) = (opened(held.map(|held| held.terms)), opened(wanted.map(|wanted| wanted.terms)));
+    let units = |quota: Option<Quota>| quota.map(|quota| quota.units);
+    Ok(Preview {
+        direction,
+        at_once,
+        effective_at,
+        cycle,
+        period,
+        old_fee,
+        first_fee,
+        fee: whole_fee,
+        quota_before: held.zip(running).and_then(|(held, running)| {
+            let own = held.quota.filter(|quota| quota.until == running.end).map(|quota| quota.units);
+            own.filter(|_| held.terms.quota.is_some()).or(units(held.terms.quota))
+        }),
+        quota_first,
+        quota_after: wanted.and_then(|wanted| units(wanted.terms.quota)),
+        limits_before: held.map_or(Vec::new(), |held| held.terms.limits.clone()),
+        limits_after: wanted.map_or(Vec::new(), |wanted| wanted.terms.limits.clone()),
+        gained: after.iter().filter(|code| !before.contains(code)).cloned().collect(),
+        lost: before.iter().filter(|code| !after.contains(code)).cloned().collect(),
+    })
+}
+
+impl Preview {
+    /// What a commit is held to, as bytes: the plans by their versions, and all of the preview.
+    pub fn digest_of(&self, from: &str, to: &str) -> Vec<u8> {
+        serde_json::to_vec(&(from, to, self)).unwrap_or_default()
+    }
+}
+
+/// Where periods begin after a change.
+fn cycle_after(held: Option<Held<'_>>, wanted: &PlanTerms, at: Timestamp, time_zone: &str) -> Cycle {
+    match held.filter(|held| held.cycle.interval == wanted.interval) {
+        Some(held) => held.cycle.clone(),
+        None => Cycle { anchor: at, interval: wanted.interval, time_zone: time_zone.to_owned() },
+    }
+}
+
+/// A lower fee of a year is a downgrade and a higher one is none; for the same fee it is one if a quota, a limit or a product is lost.
+/// A change of currency ends with the period, too: two currencies cannot be compared, and each period stays in one.
+fn direction(old: &PlanTerms, new: &PlanTerms) -> Direction {
+    let fee = |terms: &PlanTerms| i128::from(terms.base_fee_micros) * i128::from(terms.interval.in_a_year());
+    let less_quota = match (old.quota, new.quota) {
+        (Some(old), Some(new)) => new.units < old.units,
+        (None, Some(_)) => true,
+        (_, None) => false,
+    };
+    let tighter = new.limits.iter().any(|limit| {
+        let same = old.limits.iter().find(|other| other.window == limit.window);
+        same.is_none_or(|same| limit.calls < same.calls)
+    });
+    let closes = old.products.iter().any(|grant| new.grant(&grant.product).is_none());
+    match fee(new).cmp(&fee(old)) {
+        _ if old.currency != new.currency => Direction::Downgrade,
+        std::cmp::Ordering::Less => Direction::Downgrade,
+        std::cmp::Ordering::Equal if less_quota || tighter || closes => Direction::Downgrade,
+        _ => Direction::Upgrade,
+    }
+}
+
+/// The base fee of a part of the plan's period of that number, less the discounts on it.
+fn fee(terms: &PlanTerms, number: u64, part: Period, whole: Period) -> Result<Money, ChangeError> {
+    let mut only = terms.in_period(number);
+    (only.price, only.commitment) = (Price::Free, None);
+    only.meters.clear();
+    (only.minimum_micros, only.included_credit_micros) = (0, 0);
+    Ok(rating::rate(&proration::for_part(&only, part, whole)?, &[])?.total)
+}
+
+/// `None` where the rest of the period has the plan's own quota.
+fn quota_for_the_rest(held: Held<'_>, new: &PlanTerms, period: Period, at: Timestamp) -> Option<PeriodQuota> {
+    let (old, new_quota) = (held.terms.quota?, new.quota?);
+    if new.changes.quota == QuotaOnChange::Whole {
+        return None;
+    }
+    let rest = Period { start: at, end: period.end };
+    // What is left of what the period already has, so that several changes in a period add up.
+    let had = held.quota.filter(|quota| quota.until == period.end).map_or(old.units, |quota| quota.units);
+    let kept = had.saturating_sub(proration::units_down(old.units, rest, period));
+    let units = kept.saturating_add(proration::units_up(new_quota.units, rest, period));
+    Some(PeriodQuota { units, until: period.end })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! Changes of plan that wait for the end of a period. A partner has one at most; whatever changes its plan before takes its place.
+
+use super::{change, order::PlanOrder};
+use crate::{
+    Store, StoreError, Ts,
+    audit::{self, Actor, Entry},
+    mails::{self, NewMail},
+    partners,
+    plans::terms,
+    row::ReadRow as _,
+};
+use domain::{
+    id::{PartnerId, PlanChangeId, PlanVersionId, SubscriptionId},
+    period::Cycle,
+    plan::PlanTerms,
+};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
+use uuid::Uuid;
+
+/// A change that waits.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledChange {
+    pub id: PlanChangeId,
+    pub partner: PartnerId,
+    /// The subscription that ends with it.
+    pub subscription: SubscriptionId,
+    /// The plan that ends.
+    pub from_name: String,
+    /// What begins; `None` where no plan follows.
+    pub to: Option<ScheduledPlan>,
+    pub effective_at: Timestamp,
+    pub requested_at: Timestamp,
+}
+
+/// The plan that begins.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledPlan {
+    pub version_id: PlanVersionId,
+    pub code: String,
+    pub name: String,
+    pub version: i32,
+    /// Where its periods begin.
+    pub cycle: Cycle,
+}
+
+/// What became of a change whose time had come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PutInForce {
+    Done,
+    /// It could not be made, and the old plan goes on; why, for people.
+    Failed(String),
+    /// Somebody else made it or took it back.
+    Gone,
+}
+
+macro_rules! changes {
+    ($rest:literal) => {
+        concat!(
+            "select c.*, fp.name as from_name, p.code, p.name, v.version, v.terms
+             from plan_changes c
+             join subscriptions s on s.partner_id = c.partner_id and s.id = c.subscription_id
+             join plan_versions fv on fv.id = s.plan_version_id join plans fp on fp.id = fv.plan_id
+             left join plan_versions v on v.id = c.plan_version_id left join plans p on p.id = v.plan_id
+             where c.status = 'scheduled' ",
+            $rest
+        )
+    };
+}
+
+impl Store {
+    /// The change of the partner's plan that waits, if there is one.
+    pub async fn scheduled_change(&self, partner: PartnerId) -> Result<Option<ScheduledChange>, StoreError> {
+        let mut connection = self.pool().acquire().await?;
+        find(&mut connection, partner).await
+    }
+
+    /// Every partner's changes whose time has come, the earliest first.
+    pub async fn all_partners_due_changes(&self, now: Timestamp) -> Result<Vec<ScheduledChange>, StoreError> {
+        let rows = sqlx::query(changes!("and c.effective_at <= $1 order by c.effective_at, c.id"))
+            .bind(Ts(now))
+            .fetch_all(self.pool())
+            .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Takes a change back, as long as its time has not come; the plan goes on.
+    pub async fn withdraw_scheduled_change(
+        &self,
+        partner: PartnerId,
+        change: PlanChangeId,
+        mails: &[NewMail],
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        partners::lock(&mut tx, partner).await?;
+        let taken = sqlx::query(
+            "update plan_changes set status = 'withdrawn', closed_at = $3
+             where partner_id = $1 and id = $2 and status = 'scheduled' and effective_at > $3",
+        )
+        .bind(partner.0)
+        .bind(change.0)
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+        if taken.rows_affected() == 0 {
+            return Err(StoreError::conflict("", "This change is in force, was taken back or was replaced by another"));
+        }
+        let subject = change.to_string();
+        audit::append(&mut tx, Entry::new(actor, partner, "subscription.keep", &subject), now).await?;
+        for mail in mails {
+            mails::queue(&mut tx, mail, now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Puts a change in force whose time has come, from the instant on that was planned: the old subscription ends and the new one
+    /// starts in one transaction. What cannot be made is closed, and the old plan goes on.
+    pub async fn put_change_in_force(
+        &self,
+        change: &ScheduledChange,
+        mails: &[NewMail],
+        mails_if_failed: &[NewMail],
+        now: Timestamp,
+    ) -> Result<PutInForce, StoreError> {
+        let partner = change.partner;
+        let mut tx = self.begin().await?;
+        partners::lock(&mut tx, partner).await?;
+        let waits = find(&mut tx, partner).await?;
+        if waits.as_ref() != Some(change) || change.effective_at > now {
+            return Ok(PutInForce::Gone);
+        }
+        let problem = match &change.to {
+            Some(to) => match terms::check_meters(&mut tx, to.version_id).await {
+                Ok(()) => None,
+                Err(StoreError::Conflict { message, .. }) => Some(message),
+                Err(error) => return Err(error),
+            },
+            None => None,
+        };
+        close(&mut tx, partner, if problem.is_some() { "failed" } else { "done" }, problem.as_deref(), now).await?;
+        let subject = change.id.to_string();
+        match (&problem, &change.to) {
+            (Some(problem), _) => {
+                let entry = Entry::new(Actor::System, partner, "subscription.change_failed", &subject);
+                audit::append(&mut tx, entry.after(json!({"problem": problem})), now).await?;
+            }
+            (None, Some(to)) => {
+                let start = change::Start { at: change.effective_at, cycle: &to.cycle, quota: None };
+                change::start_at(&mut tx, partner, to.version_id, start, Actor::System, now).await?;
+            }
+            (None, None) => change::end(&mut tx, partner, change.effective_at, Actor::System, now).await?,
+        }
+        for mail in if problem.is_some() { mails_if_failed } else { mails } {
+            mails::queue(&mut tx, mail, now).await?;
+        }
+        tx.commit().await?;
+        Ok(problem.map_or(PutInForce::Done, PutInForce::Failed))
+    }
+}
+
+pub(super) async fn find(tx: &mut PgConnection, partner: PartnerId) -> Result<Option<ScheduledChange>, StoreError> {
+    let row = sqlx::query(changes!("and c.partner_id = $1")).bind(partner.0).fetch_optional(tx).await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
+pub(super) async fn insert(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    order: &PlanOrder,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<PlanChangeId, StoreError> {
+    let id = PlanChangeId(Uuid::now_v7());
+    let from = order.from.ok_or_else(|| StoreError::conflict("plan", "There is no plan to end"))?;
+    sqlx::query(
+        "insert into plan_changes (partner_id, id, subscription_id, plan_version_id, effective_at, anchor, time_zone, status,
+             requested_at)
+         values ($1, $2, $3, $4, $5, $6, $7, 'scheduled', $8)",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(from.0)
+    .bind(order.to.map(|version| version.0))
+    .bind(Ts(order.effective_at))
+    .bind(order.cycle.as_ref().map(|cycle| Ts(cycle.anchor)))
+    .bind(order.cycle.as_ref().map(|cycle| &cycle.time_zone))
+    .bind(Ts(now))
+    .execute(&mut *tx)
+    .await?;
+    let subject = id.to_string();
+    let entry = Entry::new(actor, partner, "subscription.schedule", &subject)
+        .after(json!({"plan_version": order.to, "effective_at": order.effective_at}));
+    audit::append(tx, entry, now).await?;
+    Ok(id)
+}
+
+/// Another change takes the place of what waits.
+pub(super) async fn replace(tx: &mut PgConnection, partner: PartnerId, now: Timestamp) -> Result<(), StoreError> {
+    close(tx, partner, "replaced", None, now).await
+}
+
+async fn close(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    status: &str,
+    problem: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update plan_changes set status = $2, problem = $3, closed_at = $4 where partner_id = $1 and status = 'scheduled'",
+    )
+    .bind(partner.0)
+    .bind(status)
+    .bind(problem)
+    .bind(Ts(now))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn read(row: &PgRow) -> Result<ScheduledChange, sqlx::Error> {
+    let to = match row.try_get::<Option<Uuid>, _>("plan_version_id")? {
+        None => None,
+        Some(version) => {
+            let Json(terms): Json<PlanTerms> = row.try_get("terms")?;
+            let cycle =
+                Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? };
+            Some(ScheduledPlan {
+                version_id: PlanVersionId(version),
+                code: row.try_get("code")?,
+                name: row.try_get("name")?,
+                version: row.try_get("version")?,
+                cycle,
+            })
+        }
+    };
+    Ok(ScheduledChange {
+        id: PlanChangeId(row.try_get("id")?),
+        partner: PartnerId(row.try_get("partner_id")?),
+        subscription: SubscriptionId(row.try_get("subscription_id")?),
+        from_name: row.try_get("from_name")?,
+        to,
+        effective_at: row.at("effective_at")?,
+        requested_at: row.at("requested_at")?,
+    })
+}
