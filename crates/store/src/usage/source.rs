@@ -35,6 +35,14 @@ macro_rules! filtered {
     };
 }
 
+/// The durations of a summed-up row's served calls. As an array that a row stores, each of its thirteen numbers would be read from a
+/// copy of its own; what `||` gives is copied once.
+macro_rules! served_durations {
+    () => {
+        "case when outcome = 'served' then durations || '{}'::bigint[] end"
+    };
+}
+
 /// Begins a statement: `used` holds one row for each summed-up row or raw event of the partner (`one`) or of all (`all`) in
 /// the asked ranges, with the number of its range as `part`. The totals' columns are summed by [`sums!`].
 ///
@@ -86,7 +94,7 @@ macro_rules! from_used {
                      from made, changed where first < ends and past > starts
              ), used as (
                  select part, partner_id, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
-                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0 as slot
+                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, ", $crate::usage::source::served_durations!(), " as durations, 0 as slot
                  from (
                      select s.part, row_of_day.* from daily s cross join lateral (
                          select * from usage_daily u where $11 = 0 and ",
@@ -100,7 +108,7 @@ macro_rules! from_used {
                  ) as by_day
                  union all
                  select part, partner_id, product_id, operation_id, null, null, null, null, null,
-                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0
+                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, ", $crate::usage::source::served_durations!(), ", 0
                  from (
                      select s.part, row_of_day.* from daily s cross join lateral (
                          select * from usage_operation_daily u where $11 > 0 and ",
@@ -118,7 +126,7 @@ macro_rules! from_used {
                  ) as by_operation
                  union all
                  select part, partner_id, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
-                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0
+                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, ", $crate::usage::source::served_durations!(), ", 0
                  from (
                      select s.part, row_of_hour.* from hourly s cross join lateral (
                          select * from usage_hourly u where ", $crate::usage::source::of_partner!($who, "u.partner_id"), "
@@ -129,7 +137,7 @@ macro_rules! from_used {
                  ) as by_hour
                  union all
                  select part, partner_id, product_id, null, null, null, null, null, null,
-                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, durations, 0
+                     environment, outcome, status_class, calls, units, bytes_in, bytes_out, ", $crate::usage::source::served_durations!(), ", 0
                  from (
                      select s.part, row_of_hour.* from made s cross join lateral (
                          select * from usage_brief u where ", $crate::usage::source::of_partner!($who, "u.partner_id"), "
@@ -151,8 +159,8 @@ macro_rules! from_used {
                      coalesce(member_id, '00000000-0000-0000-0000-000000000000'),
                      coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000'), environment, outcome,
                      (status / 100)::smallint, calls, units, bytes_in, bytes_out, null,
-                     1 + width_bucket(abs(duration_us), array[1001, 2001, 5001, 10001, 20001, 50001, 100001, 200001, 500001,
-                         1000001, 2000001, 5000001]::bigint[])
+                     case when outcome = 'served' then 1 + width_bucket(abs(duration_us), array[1001, 2001, 5001, 10001, 20001,
+                         50001, 100001, 200001, 500001, 1000001, 2000001, 5000001]::bigint[]) else 0 end
                  from (
                      select s.part, event.* from edges s cross join lateral (
                          select * from usage_events e where ", $crate::usage::source::of_partner!($who, "e.partner_id"), "
@@ -186,24 +194,24 @@ macro_rules! sums {
          coalesce(sum(bytes_in), 0)::bigint as bytes_in,
          coalesce(sum(bytes_out), 0)::bigint as bytes_out,
          array[
-             sum(coalesce(durations[1], (slot = 1)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[2], (slot = 2)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[3], (slot = 3)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[4], (slot = 4)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[5], (slot = 5)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[6], (slot = 6)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[7], (slot = 7)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[8], (slot = 8)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[9], (slot = 9)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[10], (slot = 10)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[11], (slot = 11)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[12], (slot = 12)::int * calls)) filter (where outcome = 'served'),
-             sum(coalesce(durations[13], (slot = 13)::int * calls)) filter (where outcome = 'served')
+             sum(coalesce(durations[1], (slot = 1)::int * calls)),
+             sum(coalesce(durations[2], (slot = 2)::int * calls)),
+             sum(coalesce(durations[3], (slot = 3)::int * calls)),
+             sum(coalesce(durations[4], (slot = 4)::int * calls)),
+             sum(coalesce(durations[5], (slot = 5)::int * calls)),
+             sum(coalesce(durations[6], (slot = 6)::int * calls)),
+             sum(coalesce(durations[7], (slot = 7)::int * calls)),
+             sum(coalesce(durations[8], (slot = 8)::int * calls)),
+             sum(coalesce(durations[9], (slot = 9)::int * calls)),
+             sum(coalesce(durations[10], (slot = 10)::int * calls)),
+             sum(coalesce(durations[11], (slot = 11)::int * calls)),
+             sum(coalesce(durations[12], (slot = 12)::int * calls)),
+             sum(coalesce(durations[13], (slot = 13)::int * calls))
          ]::bigint[] as durations "
     };
 }
 
-pub(in crate::usage) use {filtered, from_used, of_partner, sums};
+pub(in crate::usage) use {filtered, from_used, of_partner, served_durations, sums};
 
 /// Ranges of time, taken apart into whole days and hours (UTC) and edges. Each range is one part, counted from zero.
 #[derive(Debug, Default, PartialEq, Eq)]
