@@ -21,6 +21,8 @@ MISREADINGS = {
     "listed-order": "operations share the curve as they are listed, and not by name",
     "prepaid-billed": "units that prepaid credit paid are rated as well",
     "floor-units": "included units of a part of a period are rounded down",
+    "fee-twice": "a fee that was billed in advance is billed at the period's end, too",
+    "back-by-itself": "what is given back of a fee is rounded by itself, and not what is left of it",
     "fee-by-the-day": "the fee of a part of a period is by whole days",
     "credit-for-fee": "included credit pays the base fee too",
     "volume-as-graduated": "a volume price is a graduated one",
@@ -42,8 +44,23 @@ class TooLarge(Exception):
 
 
 def bill(case, misread=None):
-    """Lines as [kind, product, operation, meter, quantity, free, micros], and their sum."""
-    return Bill(case, misread).lines()
+    """Lines as [kind, product, operation, meter, quantity, free, micros], their sum, and what is billed and given back in advance."""
+    lines, total = Bill(case, misread).lines()
+    return lines, total, ahead(case, misread)
+
+
+def ahead(case, misread):
+    """The fee of the whole period when it begins, and what of it is given back where the plan ends with the part."""
+    if case["plan"].get("fee_due") != "advance":
+        return None
+    start, end = case["whole"]
+    until = min(max(case["part"][1], start), end)
+    paid = Bill({**case, "part": case["whole"]}, misread).net_fee()
+    ran = Bill({**case, "part": [start, until]}, misread).net_fee()
+    if misread == "back-by-itself":
+        whole = Bill({**case, "part": case["whole"]}, misread)
+        return [paid, whole.coin(Fraction(paid, MICROS) * Fraction(end - until, max(end - start, 1)))]
+    return [paid, max(paid - ran, 0)]
 
 
 class Bill:
@@ -241,8 +258,14 @@ class Bill:
             begin = begin if end is None else max(begin, end)
         return self.coin(off / MICROS)
 
+    def net_fee(self):
+        """The fee less the discounts on it."""
+        return int(self.discounts(self.fee(), 0)[1])
+
     def lines(self):
         fee = self.fee()
+        if self.plan.get("fee_due") == "advance" and self.misread != "fee-twice":
+            fee = 0
         lines = [["base_fee", None, None, None, 1, 0, fee]] if Fraction(fee) else []
         of_usage = [*self.of_units(), *self.of_meters()]
         usage = self.sum(of_usage)

@@ -26,10 +26,10 @@ def expected(case, is_broken, misread):
     if is_broken:
         return "refused"
     try:
-        lines, total = bill(case, misread)
+        lines, total, ahead = bill(case, misread)
     except TooLarge:
         return "error"
-    return {"lines": lines, "total": total}
+    return {"lines": lines, "total": total, **({"ahead": ahead} if ahead else {})}
 
 
 def differs(answer, wanted):
@@ -80,7 +80,7 @@ def names(case):
     plan = case["plan"]
     yield "units " + plan.get("price", {"model": "free"})["model"]
     yield from ("meters " + priced["price"]["model"] for priced in plan.get("meters", []))
-    yield from (name for name in ("minimum", "discounts", "commitment", "included_credit") if name in plan)
+    yield from (name for name in ("minimum", "discounts", "commitment", "included_credit", "fee_due") if name in plan)
     if case["part"] != case["whole"]:
         yield "parts of a period"
 

@@ -48,6 +48,8 @@ class Plans:
         self.decimals = 0 if plan["currency"] == "JPY" else 2
         if self.chance(0.7):
             plan["base_fee"] = self.amount(1_000)
+        if self.chance(0.25):
+            plan["fee_due"] = self.random.choice(["advance", "advance", "arrears"])
         if self.chance(0.3):
             plan["included_credit"] = self.amount(1_000)
         if self.chance(0.95):
@@ -172,6 +174,7 @@ class Plans:
             lambda: plan.update(base_fee="-1"),
             lambda: plan.update(base_fee="0.001"),
             lambda: plan.update(minimum="-1"),
+            lambda: plan.update(fee_due="sometimes"),
             lambda: plan.update(currency="XXX"),
             lambda: plan.update(surprise=1),
             lambda: plan.update(price={"model": "per_unit", "unit_price": "-0.01"}),

@@ -54,6 +54,8 @@ pub struct PlanForm {
     pub features: String,
     /// `invoice_items` or `meter_events`.
     pub collect: String,
+    /// `arrears` or `advance`.
+    pub fee_due: String,
     /// `period_end` or `at_once`.
     pub downgrade: String,
     /// `whole` or `prorated`.

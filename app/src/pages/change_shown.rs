@@ -8,7 +8,7 @@ use crate::{
     },
 };
 use billing::Proposal;
-use domain::{money::group_thousands, plan::PlanTerms, plan_change::Direction};
+use domain::{money::group_thousands, plan::PlanTerms, plan_change::Direction, rating::FeeDue};
 use jiff::tz::TimeZone;
 use leptos::prelude::*;
 
@@ -104,12 +104,17 @@ impl Shown {
             let what = if preview.at_once { "Invoiced for that part" } else { "Bill of the period so far" };
             facts.push((what, format!("{so_far} with what was used until now; it grows with usage")));
         }
+        if let Some(back) = preview.given_back {
+            facts.push(("Given back", format!("{back} of the fee that was billed in advance, on the next invoice")));
+        }
         if let (Some(first), Some(fee)) = (preview.first_fee, preview.fee) {
             let each = preview.cycle.as_ref().map_or("period", |cycle| cycle.interval.word());
+            let ahead = proposal.to.as_ref().is_some_and(|to| to.terms.fee_due == FeeDue::Advance);
+            let due = if ahead { "when it begins" } else { "at its end" };
             let text = if first == fee {
-                format!("{fee} a {each}, at its end")
+                format!("{fee} a {each}, {due}")
             } else {
-                format!("{first} for the first period, at its end; then {fee} a {each}")
+                format!("{first} for the first period, {due}; then {fee} a {each}")
             };
             facts.push(("Fee of the new plan", text));
         }

@@ -4,6 +4,7 @@
 //! minimum, commitment and included credit are prorated to the second (`domain::rating::proration`); live calls only are rated. A stretch
 //! without fee and usage is closed without an invoice.
 
+mod advance;
 mod late;
 mod metered;
 mod stranded;
@@ -65,6 +66,10 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
             tracing::error!(%partner, %error, "a billing period could not be closed");
             report.problems.push((Some(partner), error));
         }
+    }
+    if let Err(error) = advance::bill(store, now, &mut report).await {
+        tracing::error!(%error, "fees could not be billed in advance");
+        report.problems.push((None, error));
     }
     // Of what is closed by now the caller is told all the same.
     if let Err(error) = stranded::bill(store, now, &mut report).await {
@@ -156,7 +161,7 @@ pub(crate) fn rate(
     metered: &[MeterUsed],
 ) -> Result<Rated, BillingError> {
     let number = subscription.cycle.periods_between(subscription.plan_since, stretch.whole.start)?;
-    let terms = proration::for_part(&subscription.terms.in_period(number), stretch.part, stretch.whole)?;
+    let terms = proration::for_part(&subscription.terms.in_period(number).in_arrears(), stretch.part, stretch.whole)?;
     let mut rated = rating::rate_all(&terms, used, metered)?;
     if stretch.part != stretch.whole {
         // Else the amount in the words would seem to be the plan's.
@@ -180,7 +185,8 @@ async fn invoice(
     let of_meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
     let rated = rate(subscription, stretch, &used, &of_meters)?;
     let late = late::lines(store, subscription.partner, rated.total.currency).await?;
-    if rated.charges.is_empty() && late.sequences.is_empty() {
+    let back = advance::given_back(store, subscription.partner, rated.total.currency).await?;
+    if rated.charges.is_empty() && late.sequences.is_empty() && back.fees.is_empty() {
         return Ok(None);
     }
     let line = |charge: rating::Charge| {
@@ -213,14 +219,17 @@ async fn invoice(
             amount: charge.amount,
         }
     };
-    let total = late.lines.iter().try_fold(rated.total, |sum, line| sum.checked_add(line.amount))?;
+    let extra: Vec<NewInvoiceLine> = late.lines.into_iter().chain(back.lines).collect();
+    let total = extra.iter().try_fold(rated.total, |sum, line| sum.checked_add(line.amount))?;
     Ok(Some(NewInvoice {
         plan_version: subscription.plan_version,
         time_zone: subscription.cycle.time_zone.clone(),
         collect: subscription.terms.collect,
         total,
-        lines: rated.charges.into_iter().map(line).chain(late.lines).collect(),
+        lines: rated.charges.into_iter().map(line).chain(extra).collect(),
         late: late.sequences,
+        in_advance: false,
+        given_back: back.fees,
     }))
 }
 

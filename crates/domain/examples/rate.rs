@@ -5,8 +5,9 @@
 //! or that the amount is too large.
 
 use domain::{
+    money::MoneyError,
     period::Period,
-    rating::{self, MeterUsed, Rated, Used, proration},
+    rating::{self, FeeDue, MeterUsed, Rated, Used, advance, proration},
     setup::PlanSetup,
 };
 use jiff::Timestamp;
@@ -58,15 +59,25 @@ fn answer(case: Case) -> Result<Value, Box<dyn std::error::Error>> {
         Ok::<_, jiff::Error>(Period { start: Timestamp::from_second(start)?, end: Timestamp::from_second(end)? })
     };
     let (part, whole) = (period(case.part)?, period(case.whole)?);
-    let rated = proration::for_part(&terms.in_period(case.number), part, whole)
+    let rated = proration::for_part(&terms.in_period(case.number).in_arrears(), part, whole)
         .and_then(|terms| rating::rate_all(&terms, &case.used, &case.metered));
-    Ok(match rated {
-        Ok(rated) => written(&rated),
+    // A fee in advance is for the whole period, and given back for what is not in the part.
+    let ahead = || match terms.fee_due {
+        FeeDue::Arrears => Ok(None),
+        FeeDue::Advance => {
+            let paid = advance::fee(&terms, case.number, whole, whole)?.total;
+            let ran = Period { start: whole.start, end: part.end.clamp(whole.start, whole.end) };
+            let back = advance::unused(&terms, case.number, paid, ran, whole)?;
+            Ok::<_, MoneyError>(Some([paid.micros, back.micros]))
+        }
+    };
+    Ok(match rated.and_then(|rated| Ok((rated, ahead()?))) {
+        Ok((rated, ahead)) => written(&rated, ahead),
         Err(error) => json!({ "error": error.to_string() }),
     })
 }
 
-fn written(rated: &Rated) -> Value {
+fn written(rated: &Rated, ahead: Option<[i64; 2]>) -> Value {
     let line = |charge: &rating::Charge| {
         json!([
             charge.kind.code(),
@@ -78,5 +89,10 @@ fn written(rated: &Rated) -> Value {
             charge.amount.micros
         ])
     };
-    json!({ "lines": rated.charges.iter().map(line).collect::<Vec<_>>(), "total": rated.total.micros })
+    let mut answer =
+        json!({ "lines": rated.charges.iter().map(line).collect::<Vec<_>>(), "total": rated.total.micros });
+    if let Some([paid, back]) = ahead {
+        answer["ahead"] = json!([paid, back]);
+    }
+    answer
 }

@@ -9,6 +9,7 @@ use crate::{
     product::is_code,
     quota::Quota,
     rating::{
+        FeeDue,
         commitment::Commitment,
         discount::{self, Discount},
         price::Price,
@@ -34,9 +35,12 @@ pub struct PlanTerms {
     pub limits: Vec<Limit>,
     #[serde(default)]
     pub quota: Option<Quota>,
-    /// Billed for each period, in arrears, in micro-units of the currency.
+    /// Billed for each period, in micro-units of the currency.
     #[serde(default)]
     pub base_fee_micros: i64,
+    /// Whether the base fee is billed when its period begins or when it ends.
+    #[serde(default, skip_serializing_if = "FeeDue::is_arrears")]
+    pub fee_due: FeeDue,
     /// What a unit costs.
     #[serde(default)]
     pub price: Price,
@@ -209,6 +213,15 @@ impl PlanTerms {
         terms
     }
 
+    /// The terms of what is billed when a period ends: without a fee that is billed when it begins.
+    #[must_use]
+    pub fn in_arrears(mut self) -> Self {
+        if self.fee_due == FeeDue::Advance {
+            self.base_fee_micros = 0;
+        }
+        self
+    }
+
     /// Leaves out all that names a product that somebody may not know of.
     pub fn conceal(&mut self, is_hidden: impl Fn(&str) -> bool) {
         self.products.retain(|grant| !is_hidden(&grant.product));
@@ -332,6 +345,7 @@ impl PlanTerms {
             ("minimum", self.minimum_micros != 0),
             ("discounts", !self.discounts.is_empty()),
             ("commitment", self.commitment.is_some()),
+            ("fee_due", self.fee_due == FeeDue::Advance),
         ];
         for (field, _) in by_us.into_iter().filter(|(_, is_there)| *is_there && self.collect == Collect::MeterEvents) {
             let message = "Stripe would rate without it: choose invoice_items for how invoices reach Stripe";

@@ -10,6 +10,9 @@
 //! the change, in the partner's time zone of then. A yearly plan after a monthly one is a year from the change on, not from the first
 //! month; and as the change of a cycle ends a period, nobody pays for two at once.
 //!
+//! A new cycle is a new quota, so it begins before a period ends only for a higher fee: else a partner could go to and fro between two
+//! lengths for ever new quotas.
+//!
 //! A [`Preview`] is a function of the two plans and an instant, so whoever commits to one can be held to it: see [`Preview::digest_of`].
 
 use crate::{
@@ -18,7 +21,7 @@ use crate::{
     period::{Cycle, Period, PeriodError},
     plan::PlanTerms,
     quota::{PeriodQuota, Quota},
-    rating::{self, price::Price, proration},
+    rating::{FeeDue, advance, proration},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -172,6 +175,8 @@ pub struct Preview {
     pub period: Option<Period>,
     /// The old plan's fee for what is not billed of it until then, less its discounts.
     pub old_fee: Option<Money>,
+    /// What is given back of the old plan's fee, on the next invoice, where that was billed in advance and the period is cut off.
+    pub given_back: Option<Money>,
     /// The new plan's fee for the rest of its first period, less discounts, and that of a whole period.
     pub first_fee: Option<Money>,
     pub fee: Option<Money>,
@@ -218,9 +223,9 @@ pub fn preview(
         (_, Direction::Start, _) | (When::AtOnce, ..) => true,
         (When::PeriodEnd, ..) | (_, Direction::Cancel, _) => false,
         (When::Usual, Direction::Upgrade, _) => true,
-        (When::Usual, Direction::Downgrade, held) => {
-            held.is_some_and(|held| held.terms.changes.downgrade == Downgrade::AtOnce)
-        }
+        (When::Usual, Direction::Downgrade, held) => held.zip(wanted).is_some_and(|(held, wanted)| {
+            held.terms.changes.downgrade == Downgrade::AtOnce && held.cycle.interval == wanted.terms.interval
+        }),
     };
     let running = held.map(|held| held.cycle.period_at(at)).transpose()?;
     let effective_at = running.filter(|_| !at_once).map_or(at, |period| period.end);
@@ -231,6 +236,15 @@ pub fn preview(
             let start = running.start.max(billed_until).max(held.started_at).min(effective_at);
             let number = held.cycle.periods_between(held.since, running.start)?;
             Some(fee(held.terms, number, Period { start, end: effective_at }, running)?)
+        }
+        _ => None,
+    };
+    let given_back = match (held, running, old_fee) {
+        (Some(held), Some(running), Some(due)) if at_once && held.terms.fee_due == FeeDue::Advance => {
+            let start = running.start.max(held.started_at).min(effective_at);
+            let number = held.cycle.periods_between(held.since, running.start)?;
+            let paid = fee(held.terms, number, Period { start, end: running.end }, running)?;
+            Some(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
         }
         _ => None,
     };
@@ -261,6 +275,7 @@ pub fn preview(
         cycle,
         period,
         old_fee,
+        given_back,
         first_fee,
         fee: whole_fee,
         quota_before: held.zip(running).and_then(|(held, running)| {
@@ -291,7 +306,8 @@ fn cycle_after(held: Option<Held<'_>>, wanted: &PlanTerms, at: Timestamp, time_z
     }
 }
 
-/// A lower fee of a year is a downgrade and a higher one is none; for the same fee it is one if a quota, a limit or a product is lost.
+/// A lower fee of a year is a downgrade and a higher one is none; for the same fee it is one if a quota, a limit or a product is lost, or
+/// periods are of another length.
 /// A change of currency ends with the period, too: two currencies cannot be compared, and each period stays in one.
 fn direction(old: &PlanTerms, new: &PlanTerms) -> Direction {
     let fee = |terms: &PlanTerms| i128::from(terms.base_fee_micros) * i128::from(terms.interval.in_a_year());
@@ -308,18 +324,16 @@ fn direction(old: &PlanTerms, new: &PlanTerms) -> Direction {
     match fee(new).cmp(&fee(old)) {
         _ if old.currency != new.currency => Direction::Downgrade,
         std::cmp::Ordering::Less => Direction::Downgrade,
-        std::cmp::Ordering::Equal if less_quota || tighter || closes => Direction::Downgrade,
+        std::cmp::Ordering::Equal if less_quota || tighter || closes || old.interval != new.interval => {
+            Direction::Downgrade
+        }
         _ => Direction::Upgrade,
     }
 }
 
 /// The base fee of a part of the plan's period of that number, less the discounts on it.
 fn fee(terms: &PlanTerms, number: u64, part: Period, whole: Period) -> Result<Money, ChangeError> {
-    let mut only = terms.in_period(number);
-    (only.price, only.commitment) = (Price::Free, None);
-    only.meters.clear();
-    (only.minimum_micros, only.included_credit_micros) = (0, 0);
-    Ok(rating::rate(&proration::for_part(&only, part, whole)?, &[])?.total)
+    Ok(advance::fee(terms, number, part, whole)?.total)
 }
 
 /// `None` where the rest of the period has the plan's own quota.

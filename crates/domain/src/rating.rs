@@ -11,6 +11,7 @@
 //!
 //! The invoice, the dashboard's projected bill and the calculator all call [`rate`].
 
+pub mod advance;
 pub mod commitment;
 mod credit;
 pub mod discount;
@@ -26,6 +27,8 @@ pub mod price;
 pub mod proration;
 mod usage;
 pub mod volume;
+
+pub use advance::FeeDue;
 
 use crate::{
     money::{Money, MoneyError},

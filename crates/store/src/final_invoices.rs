@@ -46,7 +46,8 @@ impl Store {
                      (select max(b.period_end) from billing_periods b
                       where b.partner_id = w.partner_id and b.subscription_id = w.subscription_id),
                      (select max(i.period_end) from invoices i
-                      where i.partner_id = w.partner_id and i.subscription_id = w.subscription_id)) as since
+                      where i.partner_id = w.partner_id and i.subscription_id = w.subscription_id
+                          and not i.in_advance)) as since
              ) as ends
              where w.first <= $1 and not exists (
                  select from subscriptions s join plan_versions v on v.id = s.plan_version_id

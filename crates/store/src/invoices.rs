@@ -1,7 +1,7 @@
 //! Invoices: ours first. Lines never change; the status follows what happens at Stripe and only moves forward.
 
 use crate::{
-    Store, StoreError, Ts,
+    GivenBack, Store, StoreError, Ts, advance_fees,
     ledger::{self, LedgerAccount},
     outside,
     page::Page,
@@ -108,6 +108,10 @@ pub struct NewInvoice {
     pub lines: Vec<NewInvoiceLine>,
     /// The late units that it bills ([`Store::late_units`]).
     pub late: Vec<i64>,
+    /// For a fee that is billed when its period begins; another of the same period follows for what is used.
+    pub in_advance: bool,
+    /// The fees that it gives back in part ([`Store::unused_fees`]).
+    pub given_back: Vec<GivenBack>,
 }
 
 #[derive(Debug, Clone)]
@@ -315,8 +319,8 @@ pub(crate) async fn insert(
     let id = InvoiceId(Uuid::now_v7());
     sqlx::query(
         "insert into invoices (partner_id, id, subscription_id, plan_version_id, period_start, period_end, time_zone,
-             currency, total_micros, status, collect, created_at, updated_at, counting)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11, $12)",
+             currency, total_micros, status, collect, created_at, updated_at, counting, in_advance)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11, $12, $13)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -330,6 +334,7 @@ pub(crate) async fn insert(
     .bind(invoice.collect.code())
     .bind(Ts(now))
     .bind(Json(counting))
+    .bind(invoice.in_advance)
     .execute(&mut **tx)
     .await?;
     for (position, line) in (0_i32..).zip(&invoice.lines) {
@@ -357,6 +362,7 @@ pub(crate) async fn insert(
     if !invoice.late.is_empty() {
         outside::bill(tx, partner, &invoice.late, id).await?;
     }
+    advance_fees::give_back(tx, partner, &invoice.given_back, id).await?;
     Ok(id)
 }
 

@@ -6,6 +6,7 @@
 //! is one whole transaction; what crosses partners says so in its name.
 //! When it fails: [`StoreError::Unavailable`] is Postgres; everything else is an answer for the person who asked.
 
+mod advance_fees;
 mod api_tokens;
 mod apps;
 mod audit;
@@ -53,6 +54,7 @@ pub mod usage;
 #[cfg(any(test, feature = "test-db"))]
 pub mod test_db;
 
+pub use advance_fees::{FeeInAdvance, GivenBack, UnusedFee};
 pub use api_tokens::{ApiToken, NewApiToken};
 pub use apps::{App, AppWithKeys, NewApp};
 pub use audit::{Actor, AuditEntry};

@@ -65,6 +65,8 @@ pub struct PlanPreviewOut {
     period_end: Option<Timestamp>,
     /// The old plan's fee until then, of what is not billed yet; less discounts.
     old_fee: Option<AmountOut>,
+    /// What is given back of the old plan's fee on the next invoice, where it was billed in advance and the period is cut off.
+    given_back: Option<AmountOut>,
     /// What the running bill is until now, usage included: it grows with usage, and no commit is held to it.
     so_far: Option<AmountOut>,
     /// The new plan's fee for the part of its first period, less discounts, and for a whole one.
@@ -258,6 +260,7 @@ impl From<Proposal> for PlanPreviewOut {
             period_start: preview.period.map(|period| period.start),
             period_end: preview.period.map(|period| period.end),
             old_fee: preview.old_fee.map(Into::into),
+            given_back: preview.given_back.map(Into::into),
             so_far: proposal.so_far.map(Into::into),
             first_fee: preview.first_fee.map(Into::into),
             fee: preview.fee.map(Into::into),

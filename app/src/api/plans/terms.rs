@@ -10,7 +10,10 @@ use domain::{
     plan::{Approval, Grant, PlanTerms},
     plan_change::{ChangeRules, Downgrade, QuotaOnChange},
     quota::{Beyond, Quota},
-    rating::price::{Price, Step},
+    rating::{
+        FeeDue,
+        price::{Price, Step},
+    },
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
@@ -35,6 +38,7 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         limits: reader.limits("limits", &form.limits),
         quota: reader.quota(form),
         base_fee_micros: reader.money("base_fee", &form.base_fee, currency),
+        fee_due: reader.parsed("fee_due", &form.fee_due, FeeDue::Arrears),
         price: reader.price(form),
         // The form has none of these: those of the version before are kept.
         meters: Vec::new(),
@@ -67,6 +71,7 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
         ("interval", &form.interval),
         ("base_fee", &form.base_fee),
         ("included_credit", &form.included_credit),
+        ("fee_due", &form.fee_due),
         ("model", &form.model),
         ("included_units", &form.included_units),
         ("unit_price", &form.unit_price),

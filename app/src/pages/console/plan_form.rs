@@ -8,7 +8,7 @@ use domain::{
     plan::{Approval, Collect, PlanTerms},
     plan_change::{Downgrade, QuotaOnChange},
     quota::Beyond,
-    rating::price::Price,
+    rating::{FeeDue, price::Price},
 };
 use leptos::prelude::*;
 use store::{Plan, Product};
@@ -251,6 +251,12 @@ impl Fields {
         let intervals: Vec<Choice> = Interval::ALL.into_iter().map(named).collect();
         let interval = self.typed("interval", terms.map_or(Interval::Month, |terms| terms.interval).code().to_owned());
         let fee = self.amount("base_fee", PlanTerms::base_fee);
+        let dues = vec![
+            Choice::new(FeeDue::Arrears.code(), "When the period ends"),
+            Choice::new(FeeDue::Advance.code(), "When the period begins"),
+        ];
+        let due = self.typed("fee_due", terms.map_or(FeeDue::Arrears, |terms| terms.fee_due).code().to_owned());
+        let due_error = self.problem("fee_due");
         let credit = self.amount("included_credit", PlanTerms::included_credit);
         let mut models = vec![
             Choice::new("free", "Free").hint("Usage costs nothing"),
@@ -291,6 +297,7 @@ impl Fields {
                 <SelectField label="Currency" name="plan[currency]" id="field-currency" choices=currencies value=currency/>
                 <SelectField label="Billing period" name="plan[interval]" id="field-interval" choices=intervals value=interval/>
                 <TextField label="Base fee" name="plan[base_fee]" id="field-base_fee" value=fee error=fee_error hint="For each period" inputmode="decimal" autocomplete="off"/>
+                <SelectField label="Base fee is billed" name="plan[fee_due]" id="field-fee_due" choices=dues value=due error=due_error/>
                 <TextField label="Included credit" name="plan[included_credit]" id="field-included_credit" value=credit error=credit_error hint="Taken off usage" inputmode="decimal" autocomplete="off"/>
             </FormRow>
             <RadioCards legend="Usage" name="plan[model]" id="field-model" choices=models value=model/>

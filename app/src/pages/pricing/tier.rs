@@ -7,6 +7,7 @@ use domain::{
     product::Visibility,
     quota::Beyond,
     rating::{
+        FeeDue,
         commitment::CommitmentStep,
         discount::DiscountOn,
         percentage::Percentage,
@@ -250,10 +251,13 @@ pub fn products(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
 
 /// All that a card lists.
 pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
+    let ahead = terms.fee_due == FeeDue::Advance && terms.base_fee_micros > 0;
+    let ahead = ahead.then(|| format!("The base fee is billed when each {} begins", interval(terms.interval)));
     let credit = (terms.included_credit_micros > 0)
         .then(|| format!("{} of usage included each {}", terms.included_credit(), interval(terms.interval)));
     let mut lines = products(terms, known);
     lines.extend(included(terms));
+    lines.extend(ahead);
     lines.extend(credit);
     lines.extend(meter_prices(terms));
     lines.extend(rules(terms));
@@ -309,6 +313,7 @@ mod tests {
             limits: vec![Limit { calls: 10_000, window: Window::Minute }],
             quota: Some(Quota { units: 50_000, beyond: Beyond::Bill }),
             base_fee_micros: 49_000_000,
+            fee_due: Default::default(),
             price,
             meters: Vec::new(),
             minimum_micros: 0,

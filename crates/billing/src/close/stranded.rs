@@ -49,6 +49,8 @@ async fn invoice(
         total,
         lines: late.lines,
         late: late.sequences,
+        in_advance: false,
+        given_back: Vec::new(),
     };
     Ok(store.make_final_invoice(stranded, new, now).await?)
 }

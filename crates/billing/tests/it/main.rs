@@ -1,5 +1,6 @@
 //! Billing against a real Postgres and the Stripe stand-in over real TCP.
 
+mod advance;
 mod changes;
 mod closing;
 mod corrections;

@@ -110,6 +110,23 @@ fn another_length_of_periods_begins_a_cycle_at_the_change() {
 }
 
 #[test]
+fn going_to_and_fro_between_lengths_begins_no_new_quota_within_a_period() {
+    let hasty = r#","quota":{"units":1000,"beyond":"block"},"changes":{"downgrade":"at_once"}"#;
+    let month = terms(hasty);
+    let cycle = auckland(Interval::Month);
+    for interval in Interval::ALL.into_iter().filter(|interval| *interval != Interval::Month) {
+        let other = PlanTerms { interval, ..terms(hasty) };
+        let told = change(held(&month, &cycle), &other, When::Usual, "2026-04-17T00:00:00Z");
+        assert!(!told.at_once, "{interval:?}");
+        let other_cycle = auckland(interval);
+        assert!(
+            !change(held(&other, &other_cycle), &month, When::Usual, "2026-04-01T00:00:00Z").at_once,
+            "{interval:?}"
+        );
+    }
+}
+
+#[test]
 fn who_cancels_keeps_all_until_the_period_ends() {
     let plan = terms(r#","base_fee_micros":10000000"#);
     let cycle = auckland(Interval::Month);

@@ -13,6 +13,7 @@ fn terms(price: price::Price) -> PlanTerms {
         limits: Vec::new(),
         quota: None,
         base_fee_micros: 0,
+        fee_due: Default::default(),
         price,
         meters: Vec::new(),
         minimum_micros: 0,

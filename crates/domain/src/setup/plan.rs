@@ -9,6 +9,7 @@ use crate::{
     policy::Admission,
     quota::Quota,
     rating::{
+        FeeDue,
         commitment::{Commitment, CommitmentStep},
         discount::Discount,
         price::Price,
@@ -41,6 +42,9 @@ pub struct PlanSetup {
     /// For each period, in the plan's currency.
     #[serde(default)]
     pub base_fee: Decimal,
+    /// Whether the base fee is billed when its period begins or when it ends.
+    #[serde(default, skip_serializing_if = "FeeDue::is_arrears")]
+    pub fee_due: FeeDue,
     #[serde(default)]
     pub price: Price,
     /// What meters besides units cost.
@@ -114,6 +118,7 @@ impl PlanSetup {
             limits: self.limits.clone(),
             quota: self.quota,
             base_fee_micros: micros("base_fee", self.base_fee)?,
+            fee_due: self.fee_due,
             price: self.price.clone(),
             meters: self.meters.clone(),
             minimum_micros: micros("minimum", self.minimum)?,

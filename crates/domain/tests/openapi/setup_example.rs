@@ -88,6 +88,8 @@ fn the_json_schema_has_the_fields_of_the_file() {
         plan["meters"] = json!([meter]);
         plan["discounts"] = json!([discount]);
         plan["commitment"] = commitment.clone();
+        plan["fee_due"] = json!("advance");
+        plan["changes"] = json!({"downgrade": "at_once", "quota": "prorated"});
     }
     let (first, prices): (Vec<Value>, Vec<Value>) =
         plans.values().map(|plan| (plan.clone(), plan["price"].clone())).unzip();
@@ -110,6 +112,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&first[0]["limits"][0], &schema["$defs"]["limit"]["properties"]),
         (&first[0]["quota"], &plan["quota"]["properties"]),
         (&first[0]["discounts"][0], &plan["discounts"]["items"]["properties"]),
+        (&first[0]["changes"], &plan["changes"]["properties"]),
         (&first[0]["commitment"], &plan["commitment"]["properties"]),
         (
             &first[0]["commitment"]["discounts"][0],

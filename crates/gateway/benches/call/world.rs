@@ -66,6 +66,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         limits: vec![limit(Window::Second), limit(Window::Minute), limit(Window::Day)],
         quota: Some(Quota { units: 1_000_000_000, beyond: Beyond::Block }),
         base_fee_micros: 0,
+        fee_due: Default::default(),
         price: domain::rating::price::Price::default(),
         meters: Vec::new(),
         minimum_micros: 0,

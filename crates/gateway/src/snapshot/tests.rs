@@ -74,6 +74,7 @@ impl Truth {
                 limits: Vec::new(),
                 quota: None,
                 base_fee_micros: 0,
+                fee_due: Default::default(),
                 price: Default::default(),
                 meters: Vec::new(),
                 minimum_micros: 0,

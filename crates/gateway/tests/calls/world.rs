@@ -234,6 +234,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
         limits: Vec::new(),
         quota: None,
         base_fee_micros: 0,
+        fee_due: Default::default(),
         price: domain::rating::price::Price::default(),
         meters: Vec::new(),
         minimum_micros: 0,

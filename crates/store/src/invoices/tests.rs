@@ -73,6 +73,8 @@ async fn close(store: &Store, of: Billed, period: i64, fails: bool) -> Result<Cl
         total,
         lines: vec![line],
         late: if fails { vec![1] } else { Vec::new() },
+        in_advance: false,
+        given_back: Vec::new(),
     };
     let mark = store.outside_mark(of.partner).await?;
     store.close_billing_period(of.partner, of.subscription, range, (Some(invoice), mark), range.end).await

@@ -23,6 +23,7 @@ pub(crate) fn terms() -> PlanTerms {
         limits: vec![Limit { calls: 100, window: Window::Minute }],
         quota: None,
         base_fee_micros: 49_000_000,
+        fee_due: Default::default(),
         price: Price::PerUnit { included: 1000, unit_price: "0.005".parse().expect("a decimal") },
         meters: Vec::new(),
         minimum_micros: 0,

@@ -73,6 +73,8 @@ pub async fn billed(app: &TestApp, partner: PartnerId, code: &str, all: Vec<Vec<
             total,
             lines,
             late: Vec::new(),
+            in_advance: false,
+            given_back: Vec::new(),
         };
         let mark = app.store.outside_mark(partner).await.expect("a mark");
         let closed =

@@ -1,0 +1,115 @@
+//! Base fees in advance: each is an invoice at the start of its period, and what is given back of one is on the next invoice.
+
+use super::ClosingReport;
+use crate::BillingError;
+use domain::{
+    id::PartnerId,
+    money::{Currency, Money},
+    period::Period,
+    rating::{LineKind, advance},
+};
+use jiff::Timestamp;
+use store::{FeeInAdvance, GivenBack, NewInvoice, NewInvoiceLine, Store};
+
+/// Bills every fee whose period has begun.
+pub(super) async fn bill(store: &Store, now: Timestamp, report: &mut ClosingReport) -> Result<(), BillingError> {
+    for due in store.all_partners_fees_due(now).await? {
+        let partner = due.partner;
+        if let Err(error) = bill_one(store, due, now, report).await {
+            tracing::error!(%partner, %error, "a fee could not be billed in advance");
+            report.problems.push((Some(partner), error));
+        }
+    }
+    Ok(())
+}
+
+async fn bill_one(
+    store: &Store,
+    mut due: FeeInAdvance,
+    now: Timestamp,
+    report: &mut ClosingReport,
+) -> Result<(), BillingError> {
+    while due.from <= now && due.ended_at.is_none_or(|end| due.from < end) {
+        let whole = due.cycle.period_at(due.from)?;
+        // What ended before its fee was billed owes for the part alone.
+        let end = due.ended_at.map_or(whole.end, |end| end.min(whole.end));
+        let part = Period { start: due.from, end };
+        let number = due.cycle.periods_between(due.plan_since, whole.start)?;
+        let fee = advance::fee(&due.terms, number, part, whole)?;
+        let back = given_back(store, due.partner, fee.total.currency).await?;
+        let line = |charge: domain::rating::Charge| NewInvoiceLine {
+            description: charge.label.clone().unwrap_or_else(|| match part == whole {
+                true => "Base fee, in advance".to_owned(),
+                false => "Base fee for part of the period, in advance".to_owned(),
+            }),
+            ..line(charge.kind, String::new(), charge.amount)
+        };
+        let lines: Vec<NewInvoiceLine> = fee.charges.into_iter().map(line).chain(back.lines).collect();
+        let total = sum(fee.total.currency, &lines)?;
+        let invoice = (!lines.is_empty()).then(|| NewInvoice {
+            plan_version: due.plan_version,
+            time_zone: due.cycle.time_zone.clone(),
+            collect: due.terms.collect,
+            total,
+            lines,
+            late: Vec::new(),
+            in_advance: true,
+            given_back: back.fees,
+        });
+        if let Some(id) = store.bill_fee_in_advance(&due, part, (fee.total, invoice), now).await? {
+            tracing::info!(partner = %due.partner, invoice = %id, "billed a fee in advance");
+            report.invoices.push(id);
+        }
+        due.from = part.end;
+    }
+    Ok(())
+}
+
+/// Lines that give fees back, and which fees.
+#[derive(Debug, Default)]
+pub(super) struct Back {
+    pub lines: Vec<NewInvoiceLine>,
+    pub fees: Vec<GivenBack>,
+}
+
+/// What the partner's next invoice in that currency gives back of fees that were paid for longer than their plan ran.
+pub(super) async fn given_back(store: &Store, partner: PartnerId, currency: Currency) -> Result<Back, BillingError> {
+    let mut back = Back::default();
+    for unused in store.unused_fees(partner).await? {
+        let of = &unused.of;
+        let (Some(ended_at), true) = (of.ended_at, unused.paid.currency == currency) else { continue };
+        let whole = of.cycle.period_at(unused.period.start)?;
+        let number = of.cycle.periods_between(of.plan_since, whole.start)?;
+        let ran = Period { start: unused.period.start, end: ended_at };
+        let money = advance::unused(&of.terms, number, unused.paid, ran, whole)?;
+        if money.micros == 0 {
+            continue;
+        }
+        let day =
+            |at: Timestamp| at.in_tz(&of.cycle.time_zone).map_or_else(|_| at.to_string(), |at| at.date().to_string());
+        let label =
+            format!("Base fee given back, paid to {} and unused from {} on", day(unused.period.end), day(ended_at));
+        back.lines.push(line(LineKind::BaseFee, label, Money { micros: -money.micros, ..money }));
+        back.fees.push((of.subscription, unused.period.start));
+    }
+    Ok(back)
+}
+
+fn line(kind: LineKind, description: String, amount: Money) -> NewInvoiceLine {
+    NewInvoiceLine {
+        kind,
+        product: None,
+        operation: None,
+        meter: None,
+        calls: None,
+        description,
+        quantity: 1,
+        free: 0,
+        prepaid: 0,
+        amount,
+    }
+}
+
+fn sum(currency: Currency, lines: &[NewInvoiceLine]) -> Result<Money, BillingError> {
+    Ok(lines.iter().try_fold(Money::zero(currency), |sum, line| sum.checked_add(line.amount))?)
+}

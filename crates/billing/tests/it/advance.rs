@@ -1,0 +1,131 @@
+//! Base fees in advance: billed when a period begins, once, and given back for what a change cuts off.
+
+use crate::shop::{Shop, days, hours, terms};
+use billing::{Wanted, order_change, preview_change};
+use domain::{
+    id::{PartnerId, PlanVersionId},
+    plan::PlanTerms,
+    plan_change::When,
+    rating::{FeeDue, LineKind},
+};
+use jiff::Timestamp;
+use store::{Actor, LedgerAccount, OrderedBy, Wish};
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a timestamp")
+}
+
+fn fee(euros: i64, fee_due: FeeDue) -> PlanTerms {
+    PlanTerms { base_fee_micros: euros * 1_000_000, fee_due, included_credit_micros: 0, ..terms("invoice_items") }
+}
+
+/// Totals of the partner's invoices, as they were made.
+async fn totals(shop: &Shop, partner: PartnerId) -> Vec<i64> {
+    let mut invoices = shop.store.invoices(partner).await.expect("invoices");
+    invoices.sort_by_key(|invoice| invoice.number);
+    invoices.iter().map(|invoice| invoice.total.micros).collect()
+}
+
+async fn change(shop: &Shop, partner: PartnerId, to: Option<PlanVersionId>, when: When, now: Timestamp) -> Option<i64> {
+    let wish = to.map_or(Wish::Nothing, Wish::Version);
+    let wanted = Wanted { wish, when, by: OrderedBy::Operator };
+    let shown = preview_change(&shop.store, partner, wanted, now).await.expect("a preview");
+    let letter = |_: &_, _: &_| unreachable!("nobody to write to");
+    order_change(&shop.store, partner, wanted, &shown.token, &letter, Actor::System, now).await.expect("made");
+    shown.preview.given_back.map(|money| money.micros)
+}
+
+#[tokio::test]
+async fn each_period_s_fee_is_billed_when_it_begins_and_its_usage_when_it_ends() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("ahead", fee(30, FeeDue::Advance)).await;
+    let start = at("2026-06-01T00:00:00Z");
+    let partner = shop.partner_without_members("acme", plan, start).await;
+    shop.close(start).await;
+    shop.close(start + hours(1)).await;
+    assert_eq!(totals(&shop, partner).await, [30_000_000]);
+    shop.live(partner, start + days(3), &[(1, 3_000)]).await;
+    let bill = billing::project(&shop.store, partner, start + days(4)).await.expect("rated").expect("a bill");
+    assert_eq!(bill.so_far.total.micros, 10_000_000, "the fee is paid");
+    shop.close(at("2026-07-01T00:00:00Z")).await;
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    assert_eq!(totals(&shop, partner).await, [30_000_000, 30_000_000, 10_000_000]);
+    // Nobody looked for two months.
+    shop.close(at("2026-09-15T00:00:00Z")).await;
+    assert_eq!(totals(&shop, partner).await.len(), 5);
+    let balances = shop.store.ledger_balances(partner).await.expect("balances");
+    let owed = balances.iter().find(|(account, _)| *account == LedgerAccount::Receivable).expect("an account").1;
+    assert_eq!(owed.micros, 130_000_000);
+}
+
+/// Ten of thirty days ran: twenty dollars of thirty are given back, and sixty for twenty of thirty days of ninety are owed.
+#[tokio::test]
+async fn what_an_upgrade_cuts_off_is_given_back_once_on_the_next_invoice() {
+    let shop = Shop::open().await;
+    let (small, big) = (fee(30, FeeDue::Advance), fee(90, FeeDue::Advance));
+    let (small, big) = (shop.plan("small", small).await, shop.plan("big", big).await);
+    let start = at("2026-06-01T00:00:00Z");
+    let partner = shop.partner_without_members("acme", small, start).await;
+    shop.close(start).await;
+    let now = start + days(10);
+    assert_eq!(change(&shop, partner, Some(big), When::Usual, now).await, Some(20_000_000));
+    shop.close(now).await;
+    shop.close(now + hours(1)).await;
+    assert_eq!(totals(&shop, partner).await, [30_000_000, 40_000_000]);
+    let invoices = shop.store.invoices(partner).await.expect("invoices");
+    let next = invoices.iter().find(|invoice| invoice.total.micros == 40_000_000).expect("an invoice");
+    let lines = shop.store.invoice(partner, next.id).await.expect("an invoice").1;
+    let fees: Vec<_> = lines.iter().map(|line| (line.kind, line.amount.micros)).collect();
+    assert_eq!(fees, [(LineKind::BaseFee, 60_000_000), (LineKind::BaseFee, -20_000_000)]);
+    assert!(lines[1].description.contains("given back"), "{}", lines[1].description);
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    assert_eq!(totals(&shop, partner).await, [30_000_000, 40_000_000, 90_000_000]);
+}
+
+#[tokio::test]
+async fn a_plan_that_ends_at_once_gives_the_rest_back_on_its_last_invoice() {
+    let shop = Shop::open().await;
+    let ahead = shop.plan("ahead", fee(30, FeeDue::Advance)).await;
+    let behind = shop.plan("behind", fee(90, FeeDue::Arrears)).await;
+    let start = at("2026-06-01T00:00:00Z");
+    let (leaves, goes_on) = (
+        shop.partner_without_members("leaves", ahead, start).await,
+        shop.partner_without_members("goes-on", ahead, start).await,
+    );
+    shop.close(start).await;
+    let now = start + days(10);
+    shop.live(leaves, start + days(1), &[(1, 1_400)]).await;
+    change(&shop, leaves, None, When::AtOnce, now).await;
+    change(&shop, goes_on, Some(behind), When::Usual, now).await;
+    shop.close(now + hours(1)).await;
+    // A third of 1,000 units is included in ten days: 1,066 at 0.005 are 5.33.
+    assert_eq!(totals(&shop, leaves).await, [30_000_000, 5_330_000 - 20_000_000]);
+    assert_eq!(totals(&shop, goes_on).await, [30_000_000, -20_000_000]);
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    assert_eq!(totals(&shop, goes_on).await, [30_000_000, -20_000_000, 60_000_000]);
+    assert_eq!(totals(&shop, leaves).await.len(), 2);
+}
+
+#[tokio::test]
+async fn who_cancels_is_not_billed_for_a_period_that_will_not_be() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("ahead", fee(30, FeeDue::Advance)).await;
+    let start = at("2026-06-01T00:00:00Z");
+    let partner = shop.partner_without_members("acme", plan, start).await;
+    shop.close(start).await;
+    assert_eq!(change(&shop, partner, None, When::Usual, start + days(3)).await, None, "nothing is cut off");
+    // The end is due, and nobody has put it in force yet.
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    assert_eq!(totals(&shop, partner).await, [30_000_000]);
+}
+
+#[tokio::test]
+async fn runs_at_the_same_time_bill_a_fee_once() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("ahead", fee(30, FeeDue::Advance)).await;
+    let start = at("2026-06-01T00:00:00Z");
+    let partner = shop.partner_without_members("acme", plan, start).await;
+    shop.store.warm().await;
+    tokio::join!(shop.close(start), shop.close(start), shop.close(start));
+    assert_eq!(totals(&shop, partner).await, [30_000_000]);
+}

@@ -1,0 +1,60 @@
+//! A base fee in advance: the fee alone, less its discounts, for a period or a part of it, and what of it is given back where the plan
+//! ends within what is paid.
+//!
+//! $30.00 for June, paid on the 1st, and another plan from the 11th on: $10.00 of it were for the part that ran, $20.00 are given back.
+
+use super::{Rated, price::Price, proration, rate};
+use crate::{
+    money::{Money, MoneyError},
+    period::Period,
+    plan::PlanTerms,
+};
+use serde::{Deserialize, Serialize};
+
+/// When a base fee is billed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
+#[serde(rename_all = "snake_case")]
+pub enum FeeDue {
+    /// At the end of its period, with what was used.
+    #[default]
+    Arrears,
+    /// When its period begins.
+    Advance,
+}
+
+impl FeeDue {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Arrears => "arrears",
+            Self::Advance => "advance",
+        }
+    }
+
+    /// Whether it is what most plans have.
+    pub fn is_arrears(&self) -> bool {
+        *self == Self::Arrears
+    }
+}
+
+impl std::str::FromStr for FeeDue {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Arrears, Self::Advance].into_iter().find(|due| due.code() == text);
+        known.ok_or_else(|| format!("{text:?} is not known: arrears or advance"))
+    }
+}
+
+/// The fee's lines for `part` of the plan's period of that number, and their sum.
+pub fn fee(terms: &PlanTerms, number: u64, part: Period, whole: Period) -> Result<Rated, MoneyError> {
+    let mut only = terms.in_period(number);
+    (only.price, only.commitment) = (Price::Free, None);
+    only.meters.clear();
+    (only.minimum_micros, only.included_credit_micros) = (0, 0);
+    rate(&proration::for_part(&only, part, whole)?, &[])
+}
+
+/// What is given back of `paid`, which was for `part`, where the plan ran `ran` of it. Never below zero.
+pub fn unused(terms: &PlanTerms, number: u64, paid: Money, ran: Period, whole: Period) -> Result<Money, MoneyError> {
+    let due = fee(terms, number, ran, whole)?.total;
+    Ok(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
+}

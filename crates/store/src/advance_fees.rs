@@ -1,0 +1,195 @@
+//! Base fees that are billed in advance: which are due, and which have to be given back in part.
+
+use crate::{
+    Store, StoreError, Ts,
+    invoices::{self, NewInvoice},
+    ledger::{self, LedgerAccount},
+    row::ReadRow as _,
+};
+use domain::{
+    id::{InvoiceId, PartnerId, PlanVersionId, SubscriptionId},
+    money::Money,
+    period::{Cycle, Period},
+    plan::PlanTerms,
+};
+use jiff::Timestamp;
+use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
+
+/// A subscription whose fee is billed in advance.
+#[derive(Debug, Clone)]
+pub struct FeeInAdvance {
+    pub partner: PartnerId,
+    pub subscription: SubscriptionId,
+    pub plan_version: PlanVersionId,
+    pub terms: PlanTerms,
+    pub cycle: Cycle,
+    /// Since when the partner has the plan, in any version.
+    pub plan_since: Timestamp,
+    /// Until when the fee is billed, or where the plan began.
+    pub from: Timestamp,
+    /// When it ended, or will by a change that waits.
+    pub ended_at: Option<Timestamp>,
+}
+
+/// A fee that was billed for longer than the plan ran.
+#[derive(Debug, Clone)]
+pub struct UnusedFee {
+    pub of: FeeInAdvance,
+    /// What it was billed for, until after `of.ended_at`.
+    pub period: Period,
+    pub paid: Money,
+}
+
+/// A fee that an invoice gives back in part, by its subscription and where its period begins.
+pub type GivenBack = (SubscriptionId, Timestamp);
+
+impl Store {
+    /// Every partner's subscriptions with a fee that is due in advance.
+    pub async fn all_partners_fees_due(&self, now: Timestamp) -> Result<Vec<FeeInAdvance>, StoreError> {
+        let rows = sqlx::query(
+            "select * from (
+                 select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, v.terms,
+                     plan_since(s.partner_id, s.plan_version_id) as plan_since,
+                     coalesce((select max(a.period_end) from advance_fees a
+                         where a.partner_id = s.partner_id and a.subscription_id = s.id), s.started_at) as fee_from,
+                     coalesce(s.ended_at, (select c.effective_at from plan_changes c
+                         where c.partner_id = s.partner_id and c.subscription_id = s.id and c.status = 'scheduled')) as ended_at
+                 from subscriptions s join plan_versions v on v.id = s.plan_version_id
+                 where s.status in ('active', 'ended') and s.started_at is not null and v.terms ->> 'fee_due' = 'advance'
+             ) as fees
+             where fee_from <= $1 and (ended_at is null or fee_from < ended_at) order by partner_id, fee_from",
+        )
+        .bind(Ts(now))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// The partner's fees that have to be given back in part.
+    pub async fn unused_fees(&self, partner: PartnerId) -> Result<Vec<UnusedFee>, StoreError> {
+        let rows = sqlx::query(
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, v.terms, s.ended_at,
+                 plan_since(s.partner_id, s.plan_version_id) as plan_since, a.period_start as fee_from,
+                 a.period_start, a.period_end, a.currency, a.fee_micros
+             from advance_fees a
+             join subscriptions s on s.partner_id = a.partner_id and s.id = a.subscription_id
+             join plan_versions v on v.id = s.plan_version_id
+             where a.partner_id = $1 and a.given_back_by is null and s.ended_at < a.period_end and a.fee_micros > 0
+             order by a.period_start",
+        )
+        .bind(partner.0)
+        .fetch_all(self.pool())
+        .await?;
+        let unused = |row: &PgRow| {
+            Ok(UnusedFee {
+                of: read(row)?,
+                period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
+                paid: Money::new(row.parsed("currency")?, row.try_get("fee_micros")?),
+            })
+        };
+        Ok(rows.iter().map(unused).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// Bills a fee in advance, with the ledger; `None` where somebody else did. A fee that comes to nothing, with nothing to give back,
+    /// has no invoice.
+    pub async fn bill_fee_in_advance(
+        &self,
+        due: &FeeInAdvance,
+        period: Period,
+        (fee, invoice): (Money, Option<NewInvoice>),
+        now: Timestamp,
+    ) -> Result<Option<InvoiceId>, StoreError> {
+        let (partner, subscription) = (due.partner, due.subscription);
+        let mut tx = self.begin().await?;
+        // Two runs at once wait here for each other.
+        sqlx::query("select from subscriptions where partner_id = $1 and id = $2 for no key update")
+            .bind(partner.0)
+            .bind(subscription.0)
+            .fetch_one(&mut *tx)
+            .await?;
+        let is_billed: bool = sqlx::query_scalar(
+            "select exists (select from advance_fees where partner_id = $1 and subscription_id = $2 and period_end > $3)",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(period.start))
+        .fetch_one(&mut *tx)
+        .await?;
+        if is_billed {
+            tx.rollback().await?;
+            return Ok(None);
+        }
+        let id = match invoice {
+            None => None,
+            Some(invoice) => {
+                let total = invoice.total;
+                let id = invoices::insert(&mut tx, partner, subscription, period, invoice, now).await?;
+                if total.micros != 0 {
+                    let owed = [
+                        (LedgerAccount::Receivable, total),
+                        (LedgerAccount::Revenue, Money { micros: -total.micros, ..total }),
+                    ];
+                    ledger::post(&mut tx, partner, &id.to_string(), "Fee in advance", &owed, now).await?;
+                }
+                Some(id)
+            }
+        };
+        sqlx::query(
+            "insert into advance_fees (partner_id, subscription_id, period_start, period_end, currency, fee_micros, invoice_id)
+             values ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(period.start))
+        .bind(Ts(period.end))
+        .bind(fee.currency.code())
+        .bind(fee.micros)
+        .bind(id.map(|id| id.0))
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+}
+
+/// Notes that an invoice gives these back. Where another did meanwhile, nothing is written.
+pub(crate) async fn give_back(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    fees: &[GivenBack],
+    invoice: InvoiceId,
+) -> Result<(), StoreError> {
+    for (subscription, start) in fees {
+        let done = sqlx::query(
+            "update advance_fees set given_back_by = $4
+             where partner_id = $1 and subscription_id = $2 and period_start = $3 and given_back_by is null",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(*start))
+        .bind(invoice.0)
+        .execute(&mut *tx)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(StoreError::conflict(
+                "",
+                "Another invoice gives this fee back; the next run makes this one anew",
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn read(row: &PgRow) -> Result<FeeInAdvance, sqlx::Error> {
+    let Json(terms): Json<PlanTerms> = row.try_get("terms")?;
+    Ok(FeeInAdvance {
+        partner: PartnerId(row.try_get("partner_id")?),
+        subscription: SubscriptionId(row.try_get("id")?),
+        plan_version: PlanVersionId(row.try_get("plan_version_id")?),
+        cycle: Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? },
+        terms,
+        plan_since: row.at("plan_since")?,
+        from: row.at("fee_from")?,
+        ended_at: row.at_if_any("ended_at")?,
+    })
+}
