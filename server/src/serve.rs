@@ -173,11 +173,11 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     background.follow_clock(&mut tasks);
     if let Some((site, portal)) = front {
         let nudges = background.start(&mut tasks)?;
-        let webhook_secrets = config.stripe.as_ref().map(|stripe| stripe.webhook_secrets.clone());
+        let webhook_secrets = config.stripe.iter().flat_map(|stripe| &stripe.webhook_secrets);
         let webhooks = webhooks::Receiver {
             store,
             clock: state.clock.clone(),
-            secrets: webhook_secrets.unwrap_or_default().into(),
+            secrets: webhook_secrets.map(|secret| secret.expose().to_owned()).collect(),
             development: config.development,
             apply: nudges.apply_webhooks,
         };

@@ -13,7 +13,7 @@ use crate::{
 };
 use billing::{Behind, OpenBy, Opened, OpenedRow, Opening};
 use domain::{
-    id::{InvoiceId, PartnerId},
+    id::{InvoiceId, OperationId, PartnerId},
     key_text::Environment,
     money::group_thousands,
     period::Period,
@@ -30,6 +30,7 @@ use store::{
     outside::AdjustedPage,
     usage::{Completeness, LoggedRequest, Place, RequestFilter, RequestPage},
 };
+use uuid::Uuid;
 
 /// Single calls of one page.
 const CALLS: u16 = 50;
@@ -95,7 +96,11 @@ impl Seen {
                 let filter = RequestFilter {
                     environment: Some(Environment::Live),
                     product: opened.line.product,
-                    operation: opened.line.operation,
+                    operation: match opened.behind {
+                        // Calls without an operation, and not those of all.
+                        Behind::Usage { .. } => Some(opened.line.operation.unwrap_or(OperationId(Uuid::nil()))),
+                        _ => None,
+                    },
                     ..RequestFilter::default()
                 };
                 let place: Option<Place> = after.as_deref().and_then(|text| text.parse().ok());

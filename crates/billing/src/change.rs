@@ -190,22 +190,37 @@ pub async fn put_changes_in_force(
 ) -> Result<(u32, u32), StoreError> {
     let (mut done, mut failed) = (0, 0);
     for change in store.all_partners_due_changes(now).await? {
-        let (from, to) = (change.from_name.clone(), change.to.as_ref().map(|to| to.name.clone()));
-        let news = News::Changed { from: Some(from.clone()), to: to.clone(), at: change.effective_at };
-        let problem = "a meter that the new plan has a price for is no longer measured".to_owned();
-        let sorry = News::Failed { from, to, problem };
-        let mails_if_failed = mails(store, change.partner, &sorry, letters).await?;
-        let mails = mails(store, change.partner, &news, letters).await?;
-        match store.put_change_in_force(&change, &mails, &mails_if_failed, now).await? {
-            PutInForce::Done => done += 1,
-            PutInForce::Gone => {}
-            PutInForce::Failed(problem) => {
+        match put_in_force(store, &change, letters, now).await {
+            Ok(PutInForce::Done) => done += 1,
+            Ok(PutInForce::Gone) => {}
+            Ok(PutInForce::Failed(problem)) => {
                 tracing::error!(partner = %change.partner, change = %change.id, problem, "a planned change of plan could not be made; the old plan goes on");
+                failed += 1;
+            }
+            Err(error @ StoreError::Unavailable(_)) => return Err(error),
+            // The others' are made all the same; the next run tries this one again.
+            Err(error) => {
+                tracing::error!(partner = %change.partner, change = %change.id, %error, "a planned change of plan could not be made yet");
                 failed += 1;
             }
         }
     }
     Ok((done, failed))
+}
+
+async fn put_in_force(
+    store: &Store,
+    change: &ScheduledChange,
+    letters: Letters<'_>,
+    now: Timestamp,
+) -> Result<PutInForce, StoreError> {
+    let (from, to) = (change.from_name.clone(), change.to.as_ref().map(|to| to.name.clone()));
+    let news = News::Changed { from: Some(from.clone()), to: to.clone(), at: change.effective_at };
+    let problem = "a meter that the new plan has a price for is no longer measured".to_owned();
+    let sorry = News::Failed { from, to, problem };
+    let mails_if_failed = mails(store, change.partner, &sorry, letters).await?;
+    let mails = mails(store, change.partner, &news, letters).await?;
+    store.put_change_in_force(change, &mails, &mails_if_failed, now).await
 }
 
 async fn propose(store: &Store, partner: PartnerId, wanted: Wanted, at: Timestamp) -> Result<Proposal, ChangeRefused> {

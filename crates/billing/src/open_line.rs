@@ -8,7 +8,7 @@
 
 use crate::BillingError;
 use domain::{
-    id::{InvoiceId, PartnerId},
+    id::{InvoiceId, OperationId, PartnerId},
     key_text::Environment,
     period::Period,
     rating::LineKind,
@@ -20,6 +20,7 @@ use store::{
     outside::AdjustedPage,
     usage::{Completeness, Dimension, Group, MeterQuery, UsageFilter, UsageQuery, Window},
 };
+use uuid::Uuid;
 
 /// Late and corrected units of one answer.
 const PAGE: u16 = 100;
@@ -166,8 +167,9 @@ async fn usage(
     now: Timestamp,
 ) -> Result<Behind, BillingError> {
     let environment = Some(Environment::Live);
-    let filter =
-        UsageFilter { environment, product: line.product, operation: line.operation, ..UsageFilter::EVERYTHING };
+    // A line without an operation is of the calls that had none, and not of all.
+    let operation = Some(line.operation.unwrap_or(OperationId(Uuid::nil())));
+    let filter = UsageFilter { environment, product: line.product, operation, ..UsageFilter::EVERYTHING };
     let query = UsageQuery { range, time_zone: &invoice.time_zone, window: by.window(), by: by.dimensions(), filter };
     let answer = store.usage(invoice.partner, &query).await?;
     let row = |row: store::usage::UsageRow| {

@@ -9,7 +9,7 @@ use std::time::Duration;
 pub struct Stripe {
     pub key: Secret,
     /// Without one, webhooks are refused and only the periodic look keeps us up to date. While one is rotated there are two.
-    pub webhook_secrets: Vec<String>,
+    pub webhook_secrets: Vec<Secret>,
     /// Without a slash at the end.
     pub url: String,
     /// How long an answer is waited for.
@@ -26,7 +26,13 @@ impl Stripe {
         if key.is_none() && webhook_secret.is_some() && reader.text("TURNPIKE_STRIPE_KEY").is_none() {
             reader.problem("TURNPIKE_STRIPE_WEBHOOK_SECRET", "does nothing without TURNPIKE_STRIPE_KEY; set both");
         }
-        let webhook_secrets = webhook_secret.as_ref().map(|secrets| several(secrets, reader)).unwrap_or_default();
+        let webhook_secrets = webhook_secret.as_ref().map(Secret::several).unwrap_or_default();
+        if webhook_secrets.iter().any(|secret| secret.expose().is_empty()) {
+            reader.problem(
+                "TURNPIKE_STRIPE_WEBHOOK_SECRET",
+                "holds an empty secret; write one, or several with commas between them",
+            );
+        }
         let timeout = reader.number("TURNPIKE_STRIPE_TIMEOUT_MS", 100, 300_000).unwrap_or(30_000);
         let minutes = reader.number("TURNPIKE_STRIPE_METERS_OPEN", 1, 4_320).unwrap_or(45);
         key.map(|key| Self {
@@ -37,16 +43,4 @@ impl Stripe {
             meters_open: SignedDuration::from_mins(minutes),
         })
     }
-}
-
-/// Secrets with commas between them.
-fn several(written: &Secret, reader: &mut Reader) -> Vec<String> {
-    let secrets: Vec<String> = written.expose().split(',').map(|secret| secret.trim().to_owned()).collect();
-    if secrets.iter().any(String::is_empty) {
-        reader.problem(
-            "TURNPIKE_STRIPE_WEBHOOK_SECRET",
-            "holds an empty secret; write one, or several with commas between them",
-        );
-    }
-    secrets
 }

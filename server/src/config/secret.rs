@@ -9,6 +9,11 @@ use std::fmt;
 pub struct Secret(String);
 
 impl Secret {
+    /// Those that are written with commas between them, without the blanks around them.
+    pub fn several(&self) -> Vec<Self> {
+        self.0.split(',').map(|secret| Self(secret.trim().to_owned())).collect()
+    }
+
     /// The value that a configuration text stands for.
     ///
     /// # Errors

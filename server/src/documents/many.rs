@@ -20,13 +20,15 @@ use paper::PaperError;
 use serde::Deserialize;
 use std::io::{Cursor, Write as _};
 use store::{Store, StoreError, WithLines};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use zip::{CompressionMethod, ZipWriter, result::ZipError, write::SimpleFileOptions};
 
 /// Invoices of one ZIP.
 pub const MOST_IN_ZIP: u64 = 500;
 /// Invoices that are read at once.
 const PAGE: u32 = 100;
+/// ZIPs that are made at once: each is in memory whole, and takes a core.
+static PACKING: Semaphore = Semaphore::const_new(1);
 
 /// How many are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -109,6 +111,7 @@ impl Many {
     }
 
     async fn zip(self, state: &AppState) -> Result<Response, NoFile> {
+        let _one = PACKING.acquire().await;
         let count = state.store.count_invoices_made(self.partner, self.made).await?;
         if count > MOST_IN_ZIP {
             return Err(NoFile::TooMany(count));

@@ -5,7 +5,7 @@ use crate::{
     shop::{Shop, hours, terms},
 };
 use billing::{Behind, OpenBy, Opening, open_line};
-use domain::{id::PartnerId, period::Period, rating::LineKind};
+use domain::{id::PartnerId, period::Period, rating::LineKind, usage::outside::Outside};
 use jiff::Timestamp;
 use store::{Invoice, InvoiceLine};
 
@@ -92,8 +92,35 @@ async fn what_came_after_the_close_is_told_apart_and_opens_on_the_next_invoice()
     let mut units: Vec<i64> = page.rows.iter().map(|row| row.units).collect();
     units.sort_unstable();
     assert_eq!((page.units, units), (730, vec![30, 700]));
+    // Who told of it is said, and not which gateway handed what over.
+    let told: Vec<(i64, bool)> =
+        page.rows.iter().map(|row| (row.units, row.source.is_empty() && row.id.is_empty())).collect();
+    assert!(told.contains(&(30, true)) && told.contains(&(700, false)), "{told:?}");
     let fee = lines.iter().find(|line| line.kind == LineKind::BaseFee).expect("a fee");
     let opened =
         open_line(&shop.store, (partner, next.id, fee.position), Opening::default(), now).await.expect("opens");
     assert!(matches!(opened.behind, Behind::Nothing));
+}
+
+#[tokio::test]
+async fn a_line_without_an_operation_opens_to_the_calls_that_had_none() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner("acme", plan, at("2026-03-10T00:00:00Z")).await;
+    shop.live(partner, at("2026-03-11T10:20:00Z"), &[(1, 900)]).await;
+    let of_none = |mut told: Outside| {
+        told.data.operation = None;
+        told
+    };
+    tell(&shop, partner, &[of_none(event("1", "2026-03-11T10:25:00Z", "create", 8))], "2026-03-12T00:00:00Z").await;
+    let invoice = shop.close(at("2026-04-10T01:00:00Z")).await.invoices[0];
+    let (invoice, lines) = shop.store.invoice(partner, invoice).await.expect("an invoice");
+    let line = lines.iter().find(|line| line.kind == LineKind::Usage && line.operation.is_none()).expect("a line");
+    assert!(line.product.is_some() && line.quantity == 8, "{line:?}");
+    // By the hour's sums, and by the raw events of a part of an hour.
+    let part = Period { start: at("2026-03-11T10:10:00Z"), end: at("2026-03-11T10:50:00Z") };
+    for part in [None, Some(part)] {
+        let (units, late, _) = opened(&shop, partner, (&invoice, line), Opening { part, ..Opening::default() }).await;
+        assert_eq!((units, late), (8, 0), "{part:?}");
+    }
 }

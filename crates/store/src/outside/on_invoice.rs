@@ -69,7 +69,9 @@ impl Store {
             .fetch_one(&mut *tx)
             .await?;
         let rows = sqlx::query(on_invoice!(
-            "sequence, at, period_start, period_end, source, id, units, correction_id",
+            "sequence, at, period_start, period_end, units, correction_id,
+             case when node is null and correction_id is null then source else '' end as source,
+             case when node is null and correction_id is null then id else '' end as id",
             "and ($5::bigint is null or sequence > $5) order by sequence limit $6"
         ))
         .bind(partner.0)

@@ -77,13 +77,16 @@ impl Store {
         find(&mut connection, partner).await
     }
 
-    /// Every partner's changes whose time has come, the earliest first.
+    /// Every partner's changes whose time has come, the earliest first. One that cannot be read keeps nobody else's from being made.
     pub async fn all_partners_due_changes(&self, now: Timestamp) -> Result<Vec<ScheduledChange>, StoreError> {
         let rows = sqlx::query(changes!("and c.effective_at <= $1 order by c.effective_at, c.id"))
             .bind(Ts(now))
             .fetch_all(self.pool())
             .await?;
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+        let readable = |row: &PgRow| {
+            read(row).inspect_err(|error| tracing::error!(%error, "a planned change of plan cannot be read")).ok()
+        };
+        Ok(rows.iter().filter_map(readable).collect())
     }
 
     /// Takes a change back, as long as its time has not come; the plan goes on.

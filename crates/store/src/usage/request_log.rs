@@ -125,7 +125,8 @@ impl Store {
         let rows = sqlx::query(requests!(
             "and e.at >= $2 and e.at < $3
                  and ($4::text is null or e.environment = $4)
-                 and ($5::uuid is null or e.product_id = $5) and ($6::uuid is null or e.operation_id = $6)
+                 and ($5::uuid is null or coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') = $5)
+                 and ($6::uuid is null or coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') = $6)
                  and ($7::uuid is null or e.app_id = $7) and ($8::uuid is null or e.key_id = $8)
                  and ($9::int is null or e.status / 100 = $9)
                  and ($10::text is null or e.method = $10) and ($11::text is null or e.outcome = $11)

@@ -166,7 +166,8 @@ macro_rules! from_used {
                          select * from usage_events e where ", $crate::usage::source::of_partner!($who, "e.partner_id"), "
                              and e.at >= s.first and e.at < s.past
                              and ($12::text is null or e.environment = $12)
-                             and ($13::uuid is null or e.product_id = $13) and ($14::uuid is null or e.operation_id = $14)
+                             and ($13::uuid is null or coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') = $13)
+                             and ($14::uuid is null or coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') = $14)
                              and ($15::uuid is null or e.app_id = $15) and ($16::uuid is null or e.key_id = $16)
                              and ($17::uuid is null or e.team_id = $17) and ($18::uuid is null or e.member_id = $18)
                              and ($19::uuid is null or e.plan_version_id = $19)
