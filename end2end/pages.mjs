@@ -107,6 +107,7 @@ export const pages = {
       withData: true,
     },
     { name: "invoices", place: "/console/invoices" },
+    { name: "credit notes", place: "/console/credit-notes" },
     { name: "tokens", place: "/console/tokens" },
     { name: "audit", place: "/console/audit" },
     { name: "clock", place: "/console/clock" },
@@ -128,6 +129,7 @@ export const pages = {
   memberBilled: [
     { name: "invoices", place: "/invoices" },
     { name: "invoice", from: "/invoices", link: /^\/invoices\/[^/]+$/ },
+    { name: "invoice-line", from: "/invoices", through: [/^\/invoices\/[^/]+$/], link: /^\/invoices\/[^/]+\/lines\/[0-9]+$/ },
     { name: "home-later", place: "/home" },
   ],
   operatorBilled: [

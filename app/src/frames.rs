@@ -105,6 +105,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
             "Money",
             vec![
                 NavItem::new("Invoices", "/console/invoices", IconName::Receipt),
+                NavItem::new("Credit notes", "/console/credit-notes", IconName::Receipt),
                 NavItem::new("Corrections", "/console/corrections", IconName::Check),
             ],
         ),

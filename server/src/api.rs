@@ -7,6 +7,7 @@ pub mod access;
 mod cache;
 mod corrections;
 mod credit;
+pub(crate) mod credit_notes;
 pub(crate) mod csv;
 mod events;
 mod extract;
@@ -141,6 +142,11 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(invoices::show))
         .routes(routes!(invoice_export::export))
         .routes(routes!(invoice_lines::open))
+        .routes(routes!(credit_notes::list))
+        .routes(routes!(credit_notes::show))
+        .routes(routes!(credit_notes::draft))
+        .routes(routes!(credit_notes::issue))
+        .routes(routes!(credit_notes::discard))
         .routes(routes!(products::list))
         .routes(routes!(products::put))
         .routes(routes!(cache::purge))

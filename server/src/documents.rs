@@ -1,5 +1,6 @@
 //! Invoices as files: one as PDF, and many of them as CSV, JSON Lines or a ZIP.
 
+pub mod credit_note;
 pub mod invoice_pdf;
 pub mod lines;
 pub mod many;

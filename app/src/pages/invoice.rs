@@ -5,6 +5,7 @@ use crate::{
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        credit_notes::CreditsOfInvoice,
         invoices::{EARLIER, InvoiceState, number},
         time_text::{local_date, local_zone, period_text},
     },
@@ -23,6 +24,8 @@ pub fn InvoicePage() -> impl IntoView {
         let cx = cx?;
         let id: InvoiceId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
         let (invoice, lines) = cx.state.store.invoice(cx.viewer.partner, id).await?;
+        let credits = cx.state.store.credit_notes_of(cx.viewer.partner, id).await?;
+        let standing = cx.state.store.credit_standing(cx.viewer.partner, id).await?;
         let title = format!("Invoice {}", number(&invoice));
         let files = format!("/invoices/{id}");
         let at = files.clone();
@@ -43,6 +46,7 @@ pub fn InvoicePage() -> impl IntoView {
                     {usage.map(|href| view! { <ButtonLink href=href icon=IconName::Chart>"Usage of this period"</ButtonLink> })}
                     <InvoiceFiles at=files/>
                 </PageHeader>
+                <CreditsOfInvoice notes=credits standing=standing at="/credit-notes"/>
                 <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
             </MemberFrame>
         })

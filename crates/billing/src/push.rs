@@ -3,6 +3,7 @@
 //! A run takes no input, may stop anywhere and be repeated by anybody. The target is our open invoices; what was observed
 //! before is in `stripe_objects`, and what is not known for sure is asked of Stripe ([`once`]).
 
+mod credit_notes;
 mod customer;
 mod invoice_items;
 mod late;
@@ -105,6 +106,7 @@ pub async fn reconcile(
             }
         }
     }
+    push.credit_notes(&mut report).await?;
     push.customers_with_meters().await?;
     push.look_again().await?;
     Ok(report)

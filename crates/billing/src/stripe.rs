@@ -5,6 +5,7 @@
 
 mod connect;
 mod create;
+mod credit_notes;
 mod customers;
 mod error;
 mod form;
@@ -16,6 +17,7 @@ mod meters;
 mod transport;
 pub mod webhook_signature;
 
+pub use credit_notes::StripeCreditNote;
 pub use customers::Customer;
 pub use error::StripeError;
 pub use invoice_items::InvoiceItem;

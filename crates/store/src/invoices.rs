@@ -1,7 +1,7 @@
 //! Invoices: ours first. Lines never change; the status follows what happens at Stripe and only moves forward.
 
 use crate::{
-    GivenBack, Store, StoreError, Ts, advance_fees,
+    GivenBack, Store, StoreError, Ts, advance_fees, credit_notes,
     ledger::{self, LedgerAccount},
     outside,
     page::Page,
@@ -246,13 +246,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let row = sqlx::query(
-            "select status, currency, total_micros from invoices where partner_id = $1 and id = $2 for update",
-        )
-        .bind(partner.0)
-        .bind(invoice.0)
-        .fetch_one(&mut *tx)
-        .await?;
+        let row = sqlx::query("select status from invoices where partner_id = $1 and id = $2 for update")
+            .bind(partner.0)
+            .bind(invoice.0)
+            .fetch_one(&mut *tx)
+            .await?;
         let held: InvoiceStatus = row.parsed("status")?;
         let forward = held.may_become(status);
         sqlx::query(
@@ -266,7 +264,9 @@ impl Store {
         .bind(Ts(now))
         .execute(&mut *tx)
         .await?;
-        let total = Money::new(row.parsed("currency")?, row.try_get("total_micros")?);
+        // What was credited before is owed no more.
+        let owed = credit_notes::standing(&mut tx, partner, invoice).await?;
+        let total = Money::new(owed.total.currency, owed.total.micros - owed.credited_unpaid.micros);
         let back = Money { micros: -total.micros, ..total };
         let entries = match status {
             InvoiceStatus::Paid => Some(("Payment", [(LedgerAccount::Cash, total), (LedgerAccount::Receivable, back)])),
@@ -300,6 +300,30 @@ impl Store {
             .await?;
         Ok(())
     }
+}
+
+/// Makes an invoice void that is held by the transaction, and takes back what is still owed.
+pub(crate) async fn become_void(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let owed = credit_notes::standing(tx, partner, invoice).await?.left();
+    sqlx::query(
+        "update invoices set status = 'void', push_problem = null, updated_at = $3 where partner_id = $1 and id = $2",
+    )
+    .bind(partner.0)
+    .bind(invoice.0)
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    if owed.micros != 0 {
+        let back = Money { micros: -owed.micros, ..owed };
+        let entries = [(LedgerAccount::Revenue, owed), (LedgerAccount::Receivable, back)];
+        ledger::post(tx, partner, &format!("void:{invoice}"), "Voided invoice", &entries, now).await?;
+    }
+    Ok(())
 }
 
 /// Writes invoice and lines, whose sum must be the total.
@@ -461,4 +485,4 @@ impl FromStr for InvoiceStatus {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -14,6 +14,7 @@ mod billing_periods;
 mod cache_purges;
 mod clock;
 pub mod corrections;
+pub mod credit_notes;
 mod credits;
 pub mod directory;
 mod error;

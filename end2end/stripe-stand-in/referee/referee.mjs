@@ -158,6 +158,32 @@ const steps = {
     assert.equal((await stripe.invoices.finalizeInvoice(empty.id)).status, "paid", "nothing to pay");
   },
 
+  "an open invoice is reduced and a paid one is refunded, never by more than it came to": async () => {
+    const finalised = async () => {
+      const draft = await stripe.invoices.create({ customer: customer.id, currency: "usd" });
+      await stripe.invoiceItems.create({ customer: customer.id, invoice: draft.id, amount: 1000, currency: "usd" });
+      await refused(stripe.creditNotes.create({ invoice: draft.id, amount: 1 }), { statusCode: 400, param: "invoice" });
+      return stripe.invoices.finalizeInvoice(draft.id);
+    };
+    const open = await finalised();
+    const note = await stripe.creditNotes.create({ invoice: open.id, amount: 400, memo: "CN-000001", metadata: { turnpike_credit_note: "1" } });
+    assert.deepEqual([note.object, note.type, note.amount, note.status], ["credit_note", "pre_payment", 400, "issued"]);
+    assert.equal((await stripe.creditNotes.retrieve(note.id)).metadata.turnpike_credit_note, "1");
+    const reduced = await stripe.invoices.retrieve(open.id);
+    assert.deepEqual([reduced.amount_remaining, reduced.pre_payment_credit_notes_amount, reduced.total], [600, 400, 1000]);
+    await refused(stripe.creditNotes.create({ invoice: open.id, amount: 601 }), { param: "amount" });
+    await refused(stripe.creditNotes.create({ invoice: open.id, amount: 10, refund_amount: 10 }), { statusCode: 400 });
+    await stripe.creditNotes.create({ invoice: open.id, amount: 600 });
+    assert.equal((await stripe.invoices.retrieve(open.id)).status, "paid");
+    assert.deepEqual((await all(stripe.creditNotes.list({ invoice: open.id }))).map((found) => found.amount), [600, 400]);
+    const paid = await stripe.invoices.pay((await finalised()).id);
+    await refused(stripe.creditNotes.create({ invoice: paid.id, amount: 100 }), { statusCode: 400 });
+    const refund = await stripe.creditNotes.create({ invoice: paid.id, amount: 700, refund_amount: 700 });
+    assert.deepEqual([refund.type, refund.post_payment_amount, refund.refunds[0].amount_refunded], ["post_payment", 700, 700]);
+    await stripe.creditNotes.create({ invoice: paid.id, amount: 300, out_of_band_amount: 300 });
+    await refused(stripe.creditNotes.create({ invoice: paid.id, amount: 1, out_of_band_amount: 1 }), { param: "amount" });
+  },
+
   "a draft that advances by itself is final after an hour": async () => {
     const draft = await stripe.invoices.create({ customer: customer.id, currency: "usd", auto_advance: true });
     await control("clock", { advance_seconds: HOUR + 1 });

@@ -23,6 +23,9 @@ const types = [
   ["GET", /^\/v1\/invoices$/, "Stripe.InvoiceListParams"],
   ["GET", /^\/v1\/invoices\/[^/]+$/, "Stripe.InvoiceRetrieveParams"],
   ["POST", /^\/v1\/invoices\/[^/]+\/finalize$/, "Stripe.InvoiceFinalizeInvoiceParams"],
+  ["POST", /^\/v1\/invoices\/[^/]+\/void$/, "Stripe.InvoiceVoidInvoiceParams"],
+  ["POST", /^\/v1\/credit_notes$/, "Stripe.CreditNoteCreateParams"],
+  ["GET", /^\/v1\/credit_notes$/, "Stripe.CreditNoteListParams"],
   ["POST", /^\/v1\/invoiceitems$/, "Stripe.InvoiceItemCreateParams"],
   ["GET", /^\/v1\/invoiceitems$/, "Stripe.InvoiceItemListParams"],
   ["DELETE", /^\/v1\/invoiceitems\/[^/]+$/, "Stripe.InvoiceItemDeleteParams"],
@@ -32,7 +35,7 @@ const types = [
   ["POST", /^\/v1\/billing\/meter_events$/, "Stripe.Billing.MeterEventCreateParams"],
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
-const numbers = new Set(["amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte"]);
+const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte"]);
 const booleans = new Set(["auto_advance"]);
 
 function nested(params) {

@@ -100,7 +100,8 @@ pub fn shown(account: &Account, invoice: &Value) -> Value {
         .map(|item| line(item, &invoice))
         .collect();
     let total: i64 = lines.iter().filter_map(|line| line["amount"].as_i64()).sum();
-    let due = total.max(0);
+    let (before, after) = crate::credit_notes::sums(account, invoice["id"].as_str().unwrap_or_default());
+    let due = (total - before).max(0);
     let paid = if invoice["status"] == "paid" { due } else { 0 };
     let sums = [
         ("subtotal", total),
@@ -112,8 +113,8 @@ pub fn shown(account: &Account, invoice: &Value) -> Value {
         ("amount_overpaid", 0),
         ("amount_remaining", due - paid),
         ("amount_shipping", 0),
-        ("pre_payment_credit_notes_amount", 0),
-        ("post_payment_credit_notes_amount", 0),
+        ("pre_payment_credit_notes_amount", before),
+        ("post_payment_credit_notes_amount", after),
     ];
     for (name, sum) in sums {
         invoice[name] = json!(sum);
@@ -263,6 +264,11 @@ pub fn void(account: &mut Account, id: &str, params: &Params) -> Result<Value, F
 pub fn mark_uncollectible(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
     params.only(&[])?;
     end(account, id, &["open"], "uncollectible", "marked_uncollectible_at", "invoice.marked_uncollectible")
+}
+
+/// What was credited whole counts as paid.
+pub fn settle_credited(account: &mut Account, id: &str) -> Result<Value, Failure> {
+    become_paid(account, id)
 }
 
 fn become_paid(account: &mut Account, id: &str) -> Result<Value, Failure> {

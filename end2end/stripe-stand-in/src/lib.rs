@@ -8,6 +8,7 @@
 mod account;
 mod answers;
 mod control;
+mod credit_notes;
 mod customers;
 mod events;
 mod failure;

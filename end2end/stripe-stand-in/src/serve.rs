@@ -3,7 +3,7 @@
 use crate::{
     account::Account,
     answers::{break_off, respond},
-    control, customers, events,
+    control, credit_notes, customers, events,
     failure::Failure,
     faults::{Fault, Faults},
     idempotency, invoice_items, invoices,
@@ -251,6 +251,9 @@ fn route(account: &mut Account, method: &Method, path: &str, params: &Params) ->
         ("POST", ["v1", "invoices", id, "pay"]) => invoices::pay(account, id, params),
         ("POST", ["v1", "invoices", id, "void"]) => invoices::void(account, id, params),
         ("POST", ["v1", "invoices", id, "mark_uncollectible"]) => invoices::mark_uncollectible(account, id, params),
+        ("POST", ["v1", "credit_notes"]) => credit_notes::create(account, params),
+        ("GET", ["v1", "credit_notes"]) => credit_notes::list(account, params),
+        ("GET", ["v1", "credit_notes", id]) => credit_notes::retrieve(account, id),
         ("POST", ["v1", "billing", "meters"]) => meters::create(account, params),
         ("GET", ["v1", "billing", "meters"]) => meters::list(account, params),
         ("GET", ["v1", "billing", "meters", id]) => meters::retrieve(account, id),

@@ -27,6 +27,7 @@ fn filled(path: &str) -> String {
         .replace("{app}", "app_00000000000000000000000000000001")
         .replace("{invoice}", "invoice_00000000000000000000000000000001")
         .replace("{position}", "0")
+        .replace("{credit_note}", "credit_note_00000000000000000000000000000001")
         .replace("{partner}", "partner_00000000000000000000000000000001")
         .replace("{product}", "payments")
         .replace("{attempt}", "attempt_00000000000000000000000000000001")

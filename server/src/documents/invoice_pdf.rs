@@ -13,7 +13,7 @@ const FROM: Style = Style::new(12 * POINT, Weight::Bold, 0);
 const TEXT: Style = Style::new(9 * POINT, Weight::Regular, 0);
 const STRONG: Style = Style::new(9 * POINT, Weight::Bold, 0);
 const LABEL: Style = Style::new(8 * POINT, Weight::Regular, 45);
-const NOTE: Style = Style::new(8 * POINT, Weight::Regular, 35);
+pub const NOTE: Style = Style::new(8 * POINT, Weight::Regular, 35);
 const HALF: i32 = BODY_WIDTH / 2;
 const COLUMN_GAP: i32 = 16 * POINT;
 
@@ -56,7 +56,7 @@ pub fn write(settings: &Settings, invoice: &Invoice, lines: &[InvoiceLine]) -> R
 }
 
 /// Who bills on the left, what it is on the right.
-fn head(flow: &mut Flow, settings: &Settings, kind: &str, code: &str) {
+pub fn head(flow: &mut Flow, settings: &Settings, kind: &str, code: &str) {
     let mut from = vec![(FROM, settings.provider_name.clone())];
     from.extend(settings.address_lines().into_iter().map(|line| (TEXT, line)));
     let what = vec![(TITLE, kind.to_owned()), (STRONG, code.to_owned())];
@@ -68,7 +68,7 @@ fn head(flow: &mut Flow, settings: &Settings, kind: &str, code: &str) {
 }
 
 /// Names and values, in two columns.
-fn facts(flow: &mut Flow, left: &[(&str, &String)], right: &[(&str, &str)]) {
+pub fn facts(flow: &mut Flow, left: &[(&str, &String)], right: &[(&str, &str)]) {
     let pair = |(label, value): (&str, &str)| [(LABEL, label.to_owned()), (TEXT, value.to_owned())];
     let left = left.iter().flat_map(|(label, value)| pair((label, value))).collect();
     let right = right.iter().flat_map(|(label, value)| pair((label, value))).collect();

@@ -153,6 +153,6 @@ pub fn amount(money: Money) -> String {
 }
 
 /// `2026-11-01T00:00:00+13:00`
-fn local(at: Timestamp, zone: &TimeZone) -> String {
+pub fn local(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned(zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
 }

@@ -2,23 +2,27 @@
 
 use super::downloads::{NoFile, member};
 use crate::{
-    api::invoices::{InvoiceFormat, file},
+    api::{
+        credit_notes,
+        invoices::{InvoiceFormat, file},
+    },
     documents::many::{self, Many, ManyAs},
 };
 use app::{state::AppState, viewer::Viewer};
 use axum::{
     Extension, Router,
-    extract::{Path, Query, State},
+    extract::{MatchedPath, Path, Query, State},
     response::{IntoResponse as _, Response},
     routing::get,
 };
 use domain::{
-    id::{InvoiceId, PartnerId},
+    id::{CreditNoteId, InvoiceId, PartnerId},
     period::Period,
 };
 use http::StatusCode;
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde::Deserialize;
+use store::credit_notes::CreditState;
 
 pub fn router() -> Router<AppState> {
     Router::new()
@@ -27,6 +31,12 @@ pub fn router() -> Router<AppState> {
         .route("/invoices/{invoice}/invoice.json", get(own_json))
         .route("/invoices/{invoice}/invoice.pdf", get(own_pdf))
         .route("/console/invoices/download", get(all_many))
+        .route("/credit-notes/{note}/credit-note.csv", get(own_credit_note))
+        .route("/credit-notes/{note}/credit-note.json", get(own_credit_note))
+        .route("/credit-notes/{note}/credit-note.pdf", get(own_credit_note))
+        .route("/console/credit-notes/{note}/credit-note.csv", get(credit_note))
+        .route("/console/credit-notes/{note}/credit-note.json", get(credit_note))
+        .route("/console/credit-notes/{note}/credit-note.pdf", get(credit_note))
         .route("/console/partners/{partner}/invoices/{invoice}/lines.csv", get(csv))
         .route("/console/partners/{partner}/invoices/{invoice}/invoice.json", get(json))
         .route("/console/partners/{partner}/invoices/{invoice}/invoice.pdf", get(pdf))
@@ -80,6 +90,42 @@ async fn one(state: &AppState, partner: PartnerId, id: &str, format: InvoiceForm
         InvoiceFormat::Json => (crate::documents::attachment(&format!("{name}.json")), answer).into_response(),
         InvoiceFormat::Csv | InvoiceFormat::Pdf => answer,
     })
+}
+
+/// By how the route ends.
+fn format_of(route: &MatchedPath) -> InvoiceFormat {
+    match route.as_str().rsplit_once('.') {
+        Some((_, "pdf")) => InvoiceFormat::Pdf,
+        Some((_, "csv")) => InvoiceFormat::Csv,
+        _ => InvoiceFormat::Json,
+    }
+}
+
+/// A partner sees what was issued.
+async fn own_credit_note(
+    State(state): State<AppState>,
+    Extension(viewer): Extension<Viewer>,
+    route: MatchedPath,
+    Path(note): Path<String>,
+) -> Result<Response, NoFile> {
+    let missing = || NoFile::status(StatusCode::NOT_FOUND);
+    let id: CreditNoteId = note.parse().map_err(|_| missing())?;
+    let (note, lines) = state.store.credit_note(member(viewer)?.partner, id).await?;
+    if note.state != CreditState::Issued {
+        return Err(missing());
+    }
+    credit_notes::file(&state, note, lines, format_of(&route)).map_err(|_| missing())
+}
+
+async fn credit_note(
+    State(state): State<AppState>,
+    route: MatchedPath,
+    Path(note): Path<String>,
+) -> Result<Response, NoFile> {
+    let missing = || NoFile::status(StatusCode::NOT_FOUND);
+    let id: CreditNoteId = note.parse().map_err(|_| missing())?;
+    let (note, lines) = state.store.credit_note_of_any_partner(id).await?;
+    credit_notes::file(&state, note, lines, format_of(&route)).map_err(|_| missing())
 }
 
 /// As the form sends it: days, both of them included.

@@ -102,6 +102,9 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /invoices/{invoice}/invoice.json",
             "GET /invoices/{invoice}/invoice.pdf",
             "GET /invoices/download",
+            "GET /credit-notes/{note}/credit-note.csv",
+            "GET /credit-notes/{note}/credit-note.json",
+            "GET /credit-notes/{note}/credit-note.pdf",
             "POST /do/plan/choose",
             "POST /do/plan/cancel",
             "POST /do/plan/keep",
@@ -156,6 +159,11 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/plans/{plan}/impact",
             "GET /console/invoices",
             "GET /console/invoices/download",
+            "GET /console/credit-notes",
+            "GET /console/credit-notes/{note}",
+            "GET /console/credit-notes/{note}/credit-note.csv",
+            "GET /console/credit-notes/{note}/credit-note.json",
+            "GET /console/credit-notes/{note}/credit-note.pdf",
             "GET /console/audit",
         ],
     ),
@@ -163,6 +171,7 @@ const TABLE: &[(&str, &[&str])] = &[
         "w",
         &[
             "GET /console/partners/{partner}/correct",
+            "GET /console/partners/{partner}/invoices/{invoice}/credit",
             "GET /console/products/new",
             "GET /console/plans/new",
             "GET /console/tokens",
@@ -184,6 +193,9 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/console/corrections/apply",
             "POST /do/console/corrections/revert",
             "POST /do/console/corrections/refuse",
+            "POST /do/console/credit-notes/draft",
+            "POST /do/console/credit-notes/issue",
+            "POST /do/console/credit-notes/discard",
             "POST /do/console/unknown-requests/resolve",
             "POST /do/console/policies/product",
             "POST /do/console/policies/operation",
@@ -213,7 +225,7 @@ const DEVELOPMENT: &[(&str, &[&str])] = &[
 const EVERYBODY: &str = "-oadbvrw";
 
 /// Files that stand beside the pages.
-const DOWNLOADS: [&str; 13] = [
+const DOWNLOADS: [&str; 19] = [
     "GET /products/{product}/openapi.json",
     "GET /products/{product}/openapi.yaml",
     "GET /usage.csv",
@@ -225,6 +237,12 @@ const DOWNLOADS: [&str; 13] = [
     "GET /console/partners/{partner}/invoices/{invoice}/invoice.json",
     "GET /console/partners/{partner}/invoices/{invoice}/invoice.pdf",
     "GET /console/invoices/download",
+    "GET /credit-notes/{note}/credit-note.csv",
+    "GET /credit-notes/{note}/credit-note.json",
+    "GET /credit-notes/{note}/credit-note.pdf",
+    "GET /console/credit-notes/{note}/credit-note.csv",
+    "GET /console/credit-notes/{note}/credit-note.json",
+    "GET /console/credit-notes/{note}/credit-note.pdf",
     "GET /console/usage.csv",
     "GET /console/usage.jsonl",
 ];
@@ -365,6 +383,7 @@ pub fn address(line: &str, company: &Company, mail: i64) -> (bool, String) {
         ("{place}", company.place.to_string()),
         ("{invoice}", company.invoice.to_string()),
         ("{position}", "0".to_owned()),
+        ("{note}", company.credit_note.to_string()),
         ("{member}", company.viewer.to_string()),
         ("{partner}", company.id.to_string()),
         ("{plan}", company.plan.to_string()),

@@ -2,11 +2,12 @@
 
 use crate::portal::Portal;
 use billing::{Closing, close_due_periods};
+use domain::money::{Currency, Money};
 use domain::{
     correction::{Change, Filter, NewCorrection},
     id::{
-        AppId, AttemptId, CorrectionId, InvoiceId, KeyId, MemberId, PartnerId, PlanId, ProductId, SubscriptionId,
-        TokenId,
+        AppId, AttemptId, CorrectionId, CreditNoteId, InvoiceId, KeyId, MemberId, PartnerId, PlanId, ProductId,
+        SubscriptionId, TokenId,
     },
     idempotency::{self, Slot, Unknown},
     key_text::{Environment, KeyKind, KeyText},
@@ -17,6 +18,7 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
+use store::credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback};
 use store::{
     Actor, Chosen, NewApiToken, NewApp, NewInvitation, NewKey, NewMember, NewOperation, NewPartner, NewPlan,
     NewProduct, NewSecret, NewToken, PlanMeta, Store,
@@ -44,6 +46,8 @@ pub struct Company {
     pub key_text: String,
     pub token: TokenId,
     pub invoice: InvoiceId,
+    /// Of that invoice.
+    pub credit_note: CreditNoteId,
     /// A call in the log.
     pub place: Place,
     pub request_id: String,
@@ -186,6 +190,12 @@ impl Company {
         close_due_periods(&portal.store, closing, now).await.expect("closed");
         let invoice = store.invoices(id).await.expect("invoices").first().expect("an invoice").id;
 
+        let lines = vec![NewCreditLine { invoice_position: None, amount: Money::new(Currency::Eur, 10_000) }];
+        let (payback, reason) = (Payback::Refund, format!("{name} was billed twice"));
+        let new = NewCreditNote { invoice, kind: CreditKind::Credit, lines, payback, reason };
+        let credit_note = store.draft_credit_note(id, &new, false, system, now).await.expect("a draft");
+        let issue = Issue { seen_paid: false, four_eyes: false };
+        store.issue_credit_note(id, credit_note, issue, system, now).await.expect("issued");
         let operation = store.product(product).await.expect("a product").operations[0].id;
         let slot = Slot {
             partner: id,
@@ -235,6 +245,7 @@ impl Company {
             key_text,
             token,
             invoice,
+            credit_note,
             place,
             request_id,
             product,

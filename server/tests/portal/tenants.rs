@@ -64,6 +64,7 @@ async fn what_is_another_partners_is_not_there() {
         ("/invoices/{}/lines.csv", acme.invoice.to_string()),
         ("/invoices/{}/invoice.json", acme.invoice.to_string()),
         ("/invoices/{}/invoice.pdf", acme.invoice.to_string()),
+        ("/credit-notes/{}/credit-note.pdf", acme.credit_note.to_string()),
         ("/team/{}/remove", acme.viewer.to_string()),
         ("/products/{}", acme.product_code.clone()),
         ("/products/{}/openapi.json", acme.product_code.clone()),

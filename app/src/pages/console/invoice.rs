@@ -5,14 +5,19 @@ use crate::{
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        credit_notes::CreditsOfInvoice,
         invoice::{InvoiceFiles, InvoiceSheet},
         invoices::{InvoiceState, number},
     },
     viewer,
 };
-use domain::id::{InvoiceId, PartnerId};
+use domain::{
+    id::{InvoiceId, PartnerId},
+    role::OperatorRole,
+};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
+use store::InvoiceStatus;
 
 #[component]
 pub fn PartnerInvoicePage() -> impl IntoView {
@@ -23,6 +28,12 @@ pub fn PartnerInvoicePage() -> impl IntoView {
         let partner: PartnerId = params.get("partner").and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
         let id: InvoiceId = params.get("invoice").and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
         let (invoice, lines) = cx.state.store.invoice(partner, id).await?;
+        let credits = cx.state.store.credit_notes_of(partner, id).await?;
+        let standing = cx.state.store.credit_standing(partner, id).await?;
+        let may_credit = cx.viewer.role == OperatorRole::Admin
+            && invoice.status != InvoiceStatus::Void
+            && standing.left().micros > 0;
+        let credit = format!("/console/partners/{partner}/invoices/{id}/credit");
         let title = format!("Invoice {}", number(&invoice));
         let trail = vec![
             Crumb::new("Partners", "/console/partners"),
@@ -41,6 +52,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                 <Breadcrumbs trail=trail current=number(&invoice)/>
                 <PageHeader title=title beside=move || view! { <InvoiceState status=status/> }>
                     <InvoiceFiles at=files/>
+                    {may_credit.then(|| view! { <ButtonLink href=credit>"Credit"</ButtonLink> })}
                 </PageHeader>
                 {problem
                     .map(|text| view! { <Notice tone=Tone::Danger title="Stripe does not hold it as it should">{text}</Notice> })}
@@ -51,6 +63,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                 })}
                 {(!stripe)
                     .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
+                <CreditsOfInvoice notes=credits standing=standing at="/console/credit-notes" operator=true/>
                 <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
             </OperatorFrame>
         })

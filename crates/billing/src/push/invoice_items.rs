@@ -176,6 +176,6 @@ pub(super) fn description(line: &InvoiceLine) -> String {
     text
 }
 
-fn owned(parameters: &[(&str, &str)]) -> Parameters {
+pub(super) fn owned(parameters: &[(&str, &str)]) -> Parameters {
     parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
 }

@@ -25,6 +25,11 @@ pub(super) enum Look<'a> {
         invoice: String,
         position: String,
     },
+    CreditNote {
+        /// Stripe's.
+        invoice: &'a str,
+        note: String,
+    },
     /// `minute` is the start of a minute that only this event uses.
     Event {
         meter: &'a str,
@@ -57,6 +62,11 @@ impl Look<'_> {
                         && item.metadata.get("turnpike_line") == Some(position)
                 };
                 Ok(items.into_iter().find(ours).map(|item| item.id))
+            }
+            Self::CreditNote { invoice, note } => {
+                let all = stripe.credit_notes_of(invoice).await?;
+                let found = all.into_iter().find(|held| held.metadata.get("turnpike_credit_note") == Some(note));
+                Ok(found.map(|held| held.id))
             }
             Self::Event { meter, customer, minute, units, identifier } => {
                 let unclear = || {

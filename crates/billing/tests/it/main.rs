@@ -4,6 +4,7 @@ mod advance;
 mod changes;
 mod closing;
 mod corrections;
+mod credit_notes;
 mod faults;
 mod forgotten;
 mod late;

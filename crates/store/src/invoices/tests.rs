@@ -19,13 +19,13 @@ const PARTNERS: usize = 8;
 const PERIODS: i64 = 6;
 
 #[derive(Clone, Copy)]
-struct Billed {
-    partner: PartnerId,
+pub(crate) struct Billed {
+    pub partner: PartnerId,
     version: PlanVersionId,
     subscription: SubscriptionId,
 }
 
-async fn billed(store: &Store) -> Vec<Billed> {
+pub(crate) async fn billed(store: &Store) -> Vec<Billed> {
     let meta = PlanMeta {
         name: "Growth".to_owned(),
         summary: String::new(),
@@ -49,7 +49,7 @@ async fn billed(store: &Store) -> Vec<Billed> {
 }
 
 /// Closes one of its periods; where it `fails`, after the invoice was written: it names late units that there are not.
-async fn close(store: &Store, of: Billed, period: i64, fails: bool) -> Result<Closed, StoreError> {
+pub(crate) async fn close(store: &Store, of: Billed, period: i64, fails: bool) -> Result<Closed, StoreError> {
     let month = SignedDuration::from_hours(30 * 24);
     let start = test_db::world::now() + month * i32::try_from(period).unwrap_or(0);
     let range = Period { start, end: start + month };

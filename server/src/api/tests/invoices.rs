@@ -200,3 +200,39 @@ async fn many_come_as_one_file_of_ones_own_or_for_the_provider_of_all() {
     assert_eq!(strange.status, 404);
     assert_eq!(app.get(&own, "/api/invoices/export?format=csv").await.status, 400);
 }
+
+#[tokio::test]
+async fn a_credit_note_is_drafted_issued_read_by_its_partner_and_written_as_files() {
+    let app = TestApp::start().await;
+    let world = World::new(&app.store).await;
+    let id = billed(&app, world.partner, "growth", vec![some_lines()]).await[0];
+    let provider = app.token(None, &[Scope::PartnersWrite, Scope::InvoicesRead]).await;
+    let own = app.token(Some(world.partner), &[Scope::InvoicesRead]).await;
+    let asked = |amount: &str| {
+        json!({ "partner": world.partner, "kind": "credit", "reason": "Counted twice",
+        "lines": [{ "position": 1, "amount": amount }] })
+    };
+    let path = format!("/api/invoices/{id}/credit-notes");
+    assert_eq!(app.post(&provider, &path, asked("1234.57")).await.status, 409, "more than the line has");
+    assert_eq!(app.post(&provider, &path, asked("0.001")).await.status, 422, "less than a coin");
+    let draft = app.post(&provider, &path, asked("34.56")).await;
+    assert_eq!(draft.status, 201, "{}", draft.text);
+    let note = format!("/api/credit-notes/{}", draft.json()["id"].as_str().expect("an id"));
+    assert_eq!(app.get(&own, &note).await.status, 404, "a draft is not the partner's business");
+    let wrong = app.post(&provider, &format!("{note}/issue"), json!({ "invoice_is_paid": true })).await;
+    assert_eq!(wrong.status, 409);
+    let issued = app.post(&provider, &format!("{note}/issue"), json!({ "invoice_is_paid": false })).await.json();
+    assert_eq!((&issued["code"], &issued["state"]), (&json!("CN-000001"), &json!("issued")));
+    let read = app.get(&own, &note).await.json();
+    assert_eq!((&read["total"]["amount"], &read["lines"][0]["invoice_position"]), (&json!("34.56"), &json!(1)));
+    assert_eq!(app.get(&own, "/api/credit-notes").await.json()["items"].as_array().map(Vec::len), Some(1));
+    let csv = app.get(&own, &format!("{note}?format=csv")).await;
+    assert_eq!(cents(cell(&rows(&csv.text)[0], "amount")), 3_456);
+    let pdf = app.get(&own, &format!("{note}?format=pdf")).await;
+    let document = lopdf::Document::load_mem(&pdf.bytes).expect("a PDF");
+    let paper = document.extract_text(&[1]).expect("text");
+    for part in ["CN-000001", "TP-000001", "$34.56", "Counted twice"] {
+        assert!(paper.contains(part), "{part}: {paper}");
+    }
+    assert_eq!(app.post(&provider, &format!("{note}/discard"), json!({})).await.status, 409);
+}

@@ -1,0 +1,156 @@
+//! Issued credit notes and voids, after the invoices that they are of: what is wanted, what Stripe's invoice says, and the one step
+//! between. A credit note of an unpaid invoice makes less owed; of a paid one Stripe pays back, or notes that the provider did.
+
+use super::{
+    ENOUGH_FAILURES, Push, Reconciled,
+    invoice_items::{self, owned},
+    look::Look,
+    once::Wanted,
+    settle,
+};
+use crate::BillingError;
+use domain::plan::Collect;
+use store::{
+    InvoiceStatus,
+    credit_notes::{CreditKind, CreditNote, Payback},
+};
+
+/// Looked at in one run.
+const MOST_AT_ONCE: u32 = 200;
+
+/// What came of one.
+enum Step {
+    Done,
+    /// Its invoice is not final at Stripe yet.
+    Waits,
+}
+
+impl Push<'_> {
+    /// Brings what was issued to Stripe. What fails for a passing reason goes on with the next run.
+    pub(super) async fn credit_notes(&self, report: &mut Reconciled) -> Result<(), BillingError> {
+        let mut failures = 0;
+        for note in self.store.all_partners_credit_notes_to_push(MOST_AT_ONCE).await? {
+            let step = match note.kind {
+                CreditKind::Credit => self.credit(&note).await,
+                CreditKind::Void => self.void(&note).await,
+            };
+            match step {
+                Ok(Step::Done) => self.store.set_credit_note_pushed(note.partner, note.id, self.now()).await?,
+                Ok(Step::Waits) => self.store.set_credit_note_problem(note.partner, note.id, None, self.now()).await?,
+                Err(BillingError::Stripe(error)) if error.is_unauthorized() => return Err(error.into()),
+                Err(BillingError::Stripe(error)) if error.is_passing() => {
+                    tracing::warn!(credit_note = %note.id, %error, "a credit note waits for Stripe");
+                    self.store.set_credit_note_problem(note.partner, note.id, None, self.now()).await?;
+                    report.waiting += 1;
+                    failures += 1;
+                    if failures >= ENOUGH_FAILURES {
+                        return Ok(());
+                    }
+                }
+                Err(error @ (BillingError::Stripe(_) | BillingError::Differs(_))) => {
+                    tracing::error!(credit_note = %note.id, %error, "a credit note could not be pushed to Stripe");
+                    let problem = error.to_string();
+                    self.store.set_credit_note_problem(note.partner, note.id, Some(&problem), self.now()).await?;
+                    report.problems.push((note.invoice, problem));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn credit(&self, note: &CreditNote) -> Result<Step, BillingError> {
+        let (invoice, _) = self.store.invoice(note.partner, note.invoice).await?;
+        if invoice.collect == Collect::MeterEvents {
+            return Err(rated_there());
+        }
+        let held = self.store.stripe_object(note.partner, &invoice_items::subject(note.invoice)).await?;
+        let Some(id) = held.and_then(|object| object.stripe_id) else { return Ok(Step::Waits) };
+        let observed = self.stripe.invoice(&id).await?;
+        let amount = note.total.minor_units().unwrap_or_default().to_string();
+        let note_id = note.id.to_string();
+        let code = note.code().unwrap_or_default();
+        let mut parameters = owned(&[
+            ("invoice", &id),
+            ("amount", &amount),
+            ("memo", &format!("{code}: {}", note.reason)),
+            ("metadata[turnpike_credit_note]", &note_id),
+        ]);
+        match observed.status.as_deref() {
+            Some("open" | "uncollectible") => {}
+            Some("paid") => {
+                let name = match note.payback {
+                    Payback::Refund => "refund_amount",
+                    Payback::Outside => "out_of_band_amount",
+                };
+                parameters.push((name.to_owned(), amount.clone()));
+            }
+            Some("void") => {
+                let message = format!("Stripe's invoice {id} is void: {code} cannot take anything off it there.");
+                return Err(BillingError::Differs(message));
+            }
+            _ => return Ok(Step::Waits),
+        }
+        let look = Look::CreditNote { invoice: &id, note: note_id.clone() };
+        let wanted = Wanted {
+            partner: note.partner,
+            subject: format!("credit_note:{note_id}"),
+            path: "/v1/credit_notes",
+            parameters,
+            look,
+        };
+        self.once(wanted).await?;
+        // What is credited whole is paid there.
+        let observed = self.stripe.invoice(&id).await?;
+        settle(self.store, note.partner, note.invoice, &observed, self.now()).await?;
+        Ok(Step::Done)
+    }
+
+    async fn void(&self, note: &CreditNote) -> Result<Step, BillingError> {
+        let (invoice, _) = self.store.invoice(note.partner, note.invoice).await?;
+        if invoice.collect == Collect::MeterEvents {
+            return Err(rated_there());
+        }
+        let subject = invoice_items::subject(note.invoice);
+        let Some(held) = self.store.stripe_object(note.partner, &subject).await? else { return Ok(Step::Done) };
+        let id = match held.stripe_id {
+            Some(id) => id,
+            // Its answer was lost: it may be there.
+            None => {
+                let customer = self.customer(note.partner).await?;
+                let look = Look::Draft { customer: &customer, invoice: note.invoice.to_string() };
+                match look.at(self.stripe).await? {
+                    Some(id) => id,
+                    None => return Ok(Step::Done),
+                }
+            }
+        };
+        let observed = match self.stripe.invoice(&id).await {
+            Ok(observed) => observed,
+            Err(error) if error.is_missing() => return Ok(Step::Done),
+            Err(error) => return Err(error.into()),
+        };
+        match observed.status.as_deref() {
+            Some("draft") => self.stripe.delete_draft(&id).await?,
+            Some("void") => {}
+            Some("paid") => {
+                let message = format!(
+                    "Stripe collected invoice {id} before it was made void here. Refund it there: here it is {}.",
+                    InvoiceStatus::Void
+                );
+                return Err(BillingError::Differs(message));
+            }
+            _ => {
+                self.stripe.void_invoice(&id).await?;
+            }
+        }
+        Ok(Step::Done)
+    }
+}
+
+fn rated_there() -> BillingError {
+    BillingError::Differs(
+        "Stripe rates this plan by its meters, and has an invoice of its own: credit that one in Stripe, too."
+            .to_owned(),
+    )
+}

@@ -1,0 +1,111 @@
+//! `/v1/credit_notes`: an open invoice is reduced, a paid one is paid back. Never more is credited than the invoice came to.
+
+use crate::{
+    account::Account,
+    events,
+    failure::Failure,
+    invoices,
+    list::{self, LIST},
+    params::Params,
+};
+use serde_json::{Value, json};
+
+const KNOWN: [&str; 8] =
+    ["invoice", "amount", "credit_amount", "refund_amount", "out_of_band_amount", "memo", "reason", "metadata[]"];
+
+pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> {
+    params.only(&KNOWN)?;
+    let id = params.need("invoice")?.to_owned();
+    let invoice = invoices::retrieve(account, &id)?;
+    let amount =
+        params.integer("amount")?.ok_or_else(|| Failure::invalid("You must pass amount, lines or shipping_cost."))?;
+    let invalid = |message: &str| Err(Failure::invalid(message.to_owned()).param("amount"));
+    if amount <= 0 {
+        return invalid("The amount of a credit note must be greater than zero.");
+    }
+    let reason = params.one_of("reason", &["duplicate", "fraudulent", "order_change", "product_unsatisfactory"])?;
+    let back: Vec<i64> = ["credit_amount", "refund_amount", "out_of_band_amount"]
+        .iter()
+        .map(|name| Ok::<_, Failure>(params.integer(name)?.unwrap_or(0)))
+        .collect::<Result<_, Failure>>()?;
+    let status = invoice["status"].as_str().unwrap_or_default();
+    let before: i64 = of_invoice(account, &id).filter_map(|note| note["amount"].as_i64()).sum();
+    let total = invoice["total"].as_i64().unwrap_or_default();
+    let kind = match status {
+        "open" | "uncollectible" => {
+            if amount > invoice["amount_remaining"].as_i64().unwrap_or_default() {
+                return invalid("The credit note amount exceeds the amount remaining on the invoice.");
+            }
+            "pre_payment"
+        }
+        "paid" => {
+            if before + amount > total {
+                return invalid("The sum of credit note amounts exceeds the amount paid on the invoice.");
+            }
+            if back.iter().sum::<i64>() != amount {
+                return invalid(
+                    "The sum of credit_amount, refund_amount and out_of_band_amount must be the credit note's amount.",
+                );
+            }
+            "post_payment"
+        }
+        _ => {
+            return Err(Failure::invalid("Credit notes can only be issued for open, uncollectible or paid invoices.")
+                .param("invoice"));
+        }
+    };
+    if kind == "pre_payment" && back.iter().any(|part| *part != 0) {
+        return invalid("refund_amount, credit_amount and out_of_band_amount are for paid invoices.");
+    }
+    let now = account.now();
+    let note_id = account.new_id("cn_1");
+    let count = of_invoice(account, &id).count() + 1;
+    let refunds = match back[1] {
+        0 => json!([]),
+        refunded => {
+            json!([{ "amount_refunded": refunded, "payment_record_refund": null, "refund": account.new_id("re_1"), "type": "refund" }])
+        }
+    };
+    let note = json!({
+        "id": note_id, "object": "credit_note", "amount": amount, "amount_shipping": 0, "created": now,
+        "currency": invoice["currency"], "customer": invoice["customer"], "customer_balance_transaction": null,
+        "discount_amount": 0, "discount_amounts": [], "effective_at": now, "invoice": id,
+        "lines": { "object": "list", "data": [], "has_more": false, "url": format!("/v1/credit_notes/{note_id}/lines") },
+        "livemode": false, "memo": params.text("memo"), "metadata": params.merge_metadata(&Value::Null)?,
+        "number": format!("{}-CN-{count:02}", invoice["number"].as_str().unwrap_or_default()),
+        "out_of_band_amount": back[2], "pdf": format!("https://pay.stripe.com/credit_notes/stand-in/{note_id}/pdf"),
+        "post_payment_amount": if kind == "post_payment" { amount } else { 0 },
+        "pre_payment_amount": if kind == "pre_payment" { amount } else { 0 },
+        "pretax_credit_amounts": [], "reason": reason, "refunds": refunds, "shipping_cost": null, "status": "issued",
+        "subtotal": amount, "subtotal_excluding_tax": amount, "total": amount, "total_excluding_tax": amount,
+        "total_taxes": [], "type": kind, "voided_at": null,
+    });
+    account.credit_notes.add(note.clone());
+    events::happened(account, "credit_note.created", &note);
+    if kind == "pre_payment" && invoices::retrieve(account, &id)?["amount_remaining"] == 0 {
+        invoices::settle_credited(account, &id)?;
+    }
+    Ok(note)
+}
+
+pub fn retrieve(account: &Account, id: &str) -> Result<Value, Failure> {
+    account.credit_notes.get(id).cloned().ok_or_else(|| Failure::no_such("credit_note", id))
+}
+
+pub fn list(account: &Account, params: &Params) -> Result<Value, Failure> {
+    params.only(&[LIST.as_slice(), &["invoice", "customer"]].concat())?;
+    let (invoice, customer) = (params.get("invoice"), params.get("customer"));
+    list::page(&account.credit_notes, "/v1/credit_notes", params, |note| {
+        invoice.is_none_or(|id| note["invoice"] == id) && customer.is_none_or(|id| note["customer"] == id)
+    })
+}
+
+/// What was credited before and after the payment.
+pub fn sums(account: &Account, invoice: &str) -> (i64, i64) {
+    let sum = |name: &str| of_invoice(account, invoice).filter_map(|note| note[name].as_i64()).sum();
+    (sum("pre_payment_amount"), sum("post_payment_amount"))
+}
+
+fn of_invoice<'a>(account: &'a Account, invoice: &'a str) -> impl Iterator<Item = &'a Value> {
+    account.credit_notes.iter().filter(move |note| note["invoice"] == invoice && note["status"] == "issued")
+}
