@@ -44,6 +44,7 @@ export const pages = {
     { name: "plan-change", place: "/plan/change?to=pro" },
     { name: "plan-cancel", place: "/plan/cancel" },
     { name: "plan-request", place: "/plan/change?to=enterprise" },
+    { name: "credit", place: "/credit" },
     { name: "invoices", place: "/invoices" },
     { name: "tokens", place: "/tokens" },
     { name: "team", place: "/team" },
@@ -56,6 +57,13 @@ export const pages = {
     { name: "partners", place: "/console/partners" },
     { name: "partners-nobody", place: "/console/partners?q=nobody-is-called-so" },
     { name: "partner", from: "/console/partners", link: /^\/console\/partners\/[^/?]+$/, withData: true },
+    {
+      name: "partner-credit",
+      from: "/console/partners",
+      through: [/^\/console\/partners\/[^/?]+$/],
+      link: /^\/console\/partners\/[^/]+\/credit$/,
+      withData: true,
+    },
     {
       name: "identities",
       from: "/console/partners",

@@ -37,6 +37,7 @@ pub fn MemberFrame(
             "Account",
             vec![
                 NavItem::new("Plan", "/plan", IconName::Layers),
+                NavItem::new("Credit", "/credit", IconName::Check),
                 NavItem::new("Invoices", "/invoices", IconName::Receipt),
                 NavItem::new("Team", "/team", IconName::Users),
                 NavItem::new("API tokens", "/tokens", IconName::Terminal),

@@ -5,7 +5,10 @@
 
 use crate::state::Settings;
 use askama::Template;
-use domain::role::{MemberRole, OperatorRole};
+use domain::{
+    money::group_thousands,
+    role::{MemberRole, OperatorRole},
+};
 use store::NewMail;
 
 /// The one thing that the reader is asked to press.
@@ -189,6 +192,30 @@ pub fn notice(
     let button = Some(Button { label, link: format!("{}{path}", settings.portal_url) });
     let closing = "You get this mail because you may change your company's plan.";
     letter(settings, to, subject.clone(), Letter { heading: subject, paragraphs, button, closing })
+}
+
+/// To those of a partner who may see money: prepaid units are about to expire.
+pub fn credit_expires(settings: &Settings, to: &str, expiring: &store::ExpiringCredit) -> NewMail {
+    let when = match expiring.expires_at.in_tz(&expiring.time_zone) {
+        Ok(local) => local.strftime("%-d %B %Y at %H:%M").to_string(),
+        Err(_) => expiring.expires_at.to_string(),
+    };
+    let units = group_thousands(expiring.left);
+    letter(
+        settings,
+        to,
+        format!("Prepaid units for {} expire on {when}", settings.provider_name),
+        Letter {
+            heading: "Prepaid units expire soon".to_owned(),
+            paragraphs: vec![format!(
+                "About {units} prepaid units of yours expire on {when} ({}). Calls use what expires first, so nothing needs to be \
+                 done for the units that you use until then.",
+                expiring.time_zone
+            )],
+            button: Some(Button { label: "See your credit", link: format!("{}/home", settings.portal_url) }),
+            closing: "You get this mail once for each grant of units, because you may see invoices.",
+        },
+    )
 }
 
 fn letter(settings: &Settings, to: &str, subject: String, letter: Letter) -> NewMail {

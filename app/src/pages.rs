@@ -9,6 +9,7 @@ pub mod console_sign_in;
 pub mod console_welcome;
 pub mod corrected;
 pub mod credit;
+pub mod credit_grants;
 pub mod credit_notes;
 pub mod error_code;
 pub mod error_codes;

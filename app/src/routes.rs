@@ -51,6 +51,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/plan") view=crate::pages::plan::PlanPage ssr=SsrMode::Async/>
                 <Route path=path!("/plan/change") view=crate::pages::plan_change::PlanChangePage ssr=SsrMode::Async/>
                 <Route path=path!("/plan/cancel") view=crate::pages::plan_change::PlanCancelPage ssr=SsrMode::Async/>
+                <Route path=path!("/credit") view=crate::pages::credit_grants::CreditPage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices") view=crate::pages::invoices::InvoicesPage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices/:invoice") view=crate::pages::invoice::InvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices/:invoice/lines/:position") view=crate::pages::line::InvoiceLinePage ssr=SsrMode::Async/>
@@ -58,6 +59,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console") view=crate::pages::console::overview::OverviewPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners") view=crate::pages::console::partners::PartnersPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner") view=crate::pages::console::partner::PartnerPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/partners/:partner/credit") view=crate::pages::console::credit::PartnerCreditPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice/lines/:position") view=crate::pages::console::line::PartnerInvoiceLinePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/plan") view=crate::pages::console::partner_plan::PartnerPlanPage ssr=SsrMode::Async/>

@@ -163,6 +163,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(partners::assign_plan))
         .routes(routes!(credit::show))
         .routes(routes!(credit::grant))
+        .routes(routes!(credit::grants))
+        .routes(routes!(credit::void))
         .routes(routes!(hooks::list, hooks::create))
         .routes(routes!(hooks::delete))
         .routes(routes!(hooks::pause))

@@ -2,6 +2,7 @@
 
 mod apply;
 mod correct;
+mod credit;
 mod nodes;
 mod operator_link;
 mod reach;
@@ -119,6 +120,27 @@ enum Command {
         /// Your own number for it: granting the same reference again changes nothing.
         #[arg(long)]
         reference: Option<String>,
+        /// promotional, compensation or paid.
+        #[arg(long, default_value = "promotional")]
+        kind: domain::credit::GrantKind,
+        /// The lower, the sooner it is used.
+        #[arg(long, default_value_t = domain::credit::USUAL_PRIORITY)]
+        priority: u8,
+        /// From when on it may be used, as 2026-03-01T00:00:00Z. At once where it is left out.
+        #[arg(long)]
+        from: Option<jiff::Timestamp>,
+        /// When what is left expires: at that full hour (UTC), or the next.
+        #[arg(long)]
+        expires: Option<jiff::Timestamp>,
+        /// What a paid grant was sold for, as "8500.00 USD".
+        #[arg(long)]
+        cost: Option<String>,
+    },
+    /// Compare every balance of prepaid credit with the ledger's entries, and fail where any differs.
+    CheckCredit {
+        /// Make what is kept beside the entries from them again. Entries are never changed.
+        #[arg(long)]
+        rebuild: bool,
     },
     /// Look at this node's usage log: the calls that were served and are not in Postgres yet.
     Spool {
@@ -213,9 +235,13 @@ pub fn main() -> ExitCode {
         Command::ForgetNode { node, served_until } => block_on(reach::forget_node(config, node, served_until)),
         Command::Nodes => block_on(nodes::list(config)),
         Command::ReleaseNode { node, force } => block_on(nodes::release(config, node, force)),
-        Command::GrantCredit { partner, units, reason, reference } => {
-            block_on(nodes::grant_credit(config, partner, NewCreditGrant { units, reason, reference }))
+        Command::GrantCredit { partner, units, reason, reference, kind, priority, from, expires, cost } => {
+            let plain = NewCreditGrant::new(units, &reason);
+            let (effective_at, expires_at) = (from, expires);
+            let new = NewCreditGrant { reference, kind, priority, effective_at, expires_at, ..plain };
+            block_on(credit::grant(config, partner, new, cost))
         }
+        Command::CheckCredit { rebuild } => block_on(credit::check(config, rebuild)),
         Command::Spool { action: SpoolAction::List } => block_on(spool::list(config)),
         Command::Spool { action: SpoolAction::SkipDamage { lane, note } } => {
             block_on(spool::skip_damage(config, lane, note))

@@ -69,6 +69,8 @@ pub struct Config {
     pub watch: Watch,
     /// How long stored usage is kept.
     pub kept: store::Kept,
+    /// How many days before prepaid credit expires its partner is told; zero tells nobody.
+    pub credit_notice_days: u32,
     /// How far from the public internet receivers of usage events may be.
     pub hook_reach: ::gateway::Reach,
     /// Whether it takes two operators to correct usage.
@@ -107,6 +109,7 @@ impl Config {
             logs: Logs::read(&mut reader),
             watch: Watch::read(&mut reader),
             kept: usage::read(&mut reader),
+            credit_notice_days: usage::read_credit_notice(&mut reader),
             hook_reach: usage::read_hook_reach(&mut reader),
             four_eyes: reader.flag("TURNPIKE_FOUR_EYES"),
             development,

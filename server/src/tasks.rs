@@ -19,6 +19,7 @@ pub mod push_to_stripe;
 pub mod reconcile_usage;
 pub mod send_hooks;
 pub mod send_mail;
+pub mod settle_credit;
 pub mod ship_spool;
 pub mod sweep_sessions;
 pub mod tell_tallies;

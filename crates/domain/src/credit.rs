@@ -100,14 +100,15 @@ impl GrantLeft {
         self.effective_at < past && self.expires_at.is_none_or(|expires| expires > hour)
     }
 
-    fn place(&self) -> (u8, Timestamp, GrantKindPlace, Timestamp, CreditGrantId) {
+    /// Where it stands in the burn order: the lower, the sooner.
+    pub fn place(&self) -> (u8, Timestamp, GrantKindPlace, Timestamp, CreditGrantId) {
         let expires = self.expires_at.unwrap_or(Timestamp::MAX);
         (self.priority, expires, self.kind.place(), self.effective_at, self.id)
     }
 }
 
 /// Where a kind stands in the burn order.
-type GrantKindPlace = u8;
+pub type GrantKindPlace = u8;
 
 impl GrantKind {
     pub const ALL: [Self; 3] = [Self::Promotional, Self::Compensation, Self::Paid];

@@ -1,17 +1,24 @@
-//! Prepaid units. A grant moves the balance that gateways spend from; issue of grants, their price and their expiry are the
-//! ledger's, which feeds this by the same function.
+//! Prepaid units: grants, the balance that gateways spend, and the ledger that says where each unit went.
 
-use crate::{
-    Store, StoreError, Ts,
-    audit::{self, Actor, Entry},
-    row::ReadRow as _,
+mod check;
+mod expiry;
+mod grant;
+mod post;
+mod settle;
+
+pub use check::CreditDifference;
+pub use expiry::ExpiringCredit;
+pub use grant::Void;
+
+use crate::{Store, StoreError, row::ReadRow as _};
+use domain::{
+    credit::{GrantKind, USUAL_PRIORITY, full_hour},
+    id::{CreditGrantId, PartnerId},
+    money::Money,
 };
-use domain::id::PartnerId;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use sqlx::Row as _;
-use uuid::Uuid;
 
 /// Units to add, or to take back where they are below zero.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,24 +27,81 @@ pub struct NewCreditGrant {
     /// For people, 1 to 200 characters.
     pub reason: String,
     /// A second grant of the partner with the same reference is the first one.
-    #[serde(default)]
     pub reference: Option<String>,
+    pub kind: GrantKind,
+    /// The lower, the sooner it is used.
+    pub priority: u8,
+    /// From when on it is in the balance; `None` is at once.
+    pub effective_at: Option<Timestamp>,
+    /// When what is left of it expires: at that full hour (UTC), or the next.
+    pub expires_at: Option<Timestamp>,
+    /// What it was sold for, paid elsewhere, in whole coins.
+    pub cost: Option<Money>,
 }
 
-/// One grant.
+impl NewCreditGrant {
+    /// Units that are given away from now on, for ever.
+    pub fn new(units: i64, reason: &str) -> Self {
+        Self {
+            units,
+            reason: reason.to_owned(),
+            reference: None,
+            kind: GrantKind::Promotional,
+            priority: USUAL_PRIORITY,
+            effective_at: None,
+            expires_at: None,
+            cost: None,
+        }
+    }
+}
+
+/// What became of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantState {
+    /// Its time has not come.
+    Waiting,
+    Usable,
+    Expired,
+    /// It was taken back, or is what takes others back.
+    Voided,
+}
+
+/// One grant, as it is booked: calls of the hour that runs may be missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CreditGrant {
-    pub id: Uuid,
+    pub id: CreditGrantId,
+    /// Below zero where it takes units back.
     pub units: i64,
     pub reason: String,
     pub reference: Option<String>,
     pub granted_at: Timestamp,
+    pub kind: GrantKind,
+    pub priority: u8,
+    pub effective_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub cost: Option<Money>,
+    pub state: GrantState,
+    pub left: u64,
+    pub used: u64,
+    pub expired: u64,
+    pub voided: u64,
+}
+
+impl CreditGrant {
+    fn is_like(&self, new: &NewCreditGrant) -> bool {
+        let effective = new.effective_at.is_none_or(|effective| effective == self.effective_at);
+        (self.units, &self.reason, self.kind, self.priority, self.cost)
+            == (new.units, &new.reason, new.kind, new.priority, new.cost)
+            && effective
+            && self.expires_at == new.expires_at.map(full_hour)
+    }
 }
 
 /// How the credit stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CreditStanding {
-    /// Units that were ever granted, less what was taken back.
+    /// Units that were ever granted, less what was taken back or expired.
     pub granted: u64,
     /// Units that stored calls have used.
     pub used: u64,
@@ -45,90 +109,23 @@ pub struct CreditStanding {
     pub balance: i64,
 }
 
-impl Store {
-    /// Adds units to the partner's credit, or takes some back that no gateway holds.
-    pub async fn grant_credit(
-        &self,
-        partner: PartnerId,
-        new: &NewCreditGrant,
-        actor: Actor,
-        now: Timestamp,
-    ) -> Result<CreditGrant, StoreError> {
-        if new.units == 0 {
-            return Err(StoreError::invalid("units", "Enter a number of units that is not zero"));
-        }
-        if !(1..=200).contains(&new.reason.chars().count()) {
-            return Err(StoreError::invalid("reason", "Give a reason of 1 to 200 characters"));
-        }
-        if new.reference.as_ref().is_some_and(|reference| !(1..=200).contains(&reference.chars().count())) {
-            return Err(StoreError::invalid("reference", "A reference is 1 to 200 characters"));
-        }
-        let mut tx = self.begin().await?;
-        sqlx::query("select from partners where id = $1 for share").bind(partner.0).fetch_one(&mut *tx).await?;
-        let grant = CreditGrant {
-            id: Uuid::now_v7(),
-            units: new.units,
-            reason: new.reason.clone(),
-            reference: new.reference.clone(),
-            granted_at: now,
-        };
-        let inserted = sqlx::query(
-            "insert into credit_grants (partner_id, id, units, reason, reference, granted_at) values ($1, $2, $3, $4, $5, $6)
-             on conflict (partner_id, reference) where reference is not null do nothing",
-        )
-        .bind(partner.0)
-        .bind(grant.id)
-        .bind(grant.units)
-        .bind(&grant.reason)
-        .bind(&grant.reference)
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        if inserted.rows_affected() == 0 {
-            let row = sqlx::query(
-                "select id, units, reason, reference, granted_at from credit_grants
-                 where partner_id = $1 and reference = $2",
-            )
-            .bind(partner.0)
-            .bind(&grant.reference)
-            .fetch_one(&mut *tx)
-            .await?;
-            let first = read(&row)?;
-            return if (first.units, &first.reason) == (grant.units, &grant.reason) {
-                Ok(first)
-            } else {
-                Err(StoreError::conflict("reference", "Another grant already has this reference"))
-            };
-        }
-        // Gateways take units under this lock, so none are taken back from under one.
-        let taken = sqlx::query_scalar::<_, i64>(
-            "select taken from allowances where partner_id = $1 and kind = 'credit' for update",
-        )
-        .bind(partner.0)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let units = sqlx::query_scalar::<_, i64>(
-            "insert into credit_balances as held (partner_id, units) values ($1, greatest($2, 0))
-             on conflict (partner_id) do update set units = greatest(held.units + $2, 0) returning units",
-        )
-        .bind(partner.0)
-        .bind(grant.units)
-        .fetch_one(&mut *tx)
-        .await?;
-        let sum: i64 = sqlx::query_scalar("select sum(units)::bigint from credit_grants where partner_id = $1")
-            .bind(partner.0)
-            .fetch_one(&mut *tx)
-            .await?;
-        if grant.units < 0 && (sum != units || taken.unwrap_or(0) > units) {
-            return Err(StoreError::conflict("units", "Fewer units than that are left, or gateways hold them"));
-        }
-        let subject = grant.id.to_string();
-        let after = json!({"units": grant.units, "reason": grant.reason, "reference": grant.reference});
-        audit::append(&mut tx, Entry::new(actor, partner, "credit.grant", &subject).after(after), now).await?;
-        tx.commit().await?;
-        Ok(grant)
-    }
+/// How many grants a list has.
+const MOST_GRANTS: i64 = 200;
 
+macro_rules! grants {
+    ($rest:literal) => {
+        concat!(
+            "select id, units, reason, reference, granted_at, kind, priority, coalesce(effective_at, granted_at) as effective_at,
+                 expires_at, cost_micros, currency, usable_since, ended_at, ended_by, left_units, used_units, expired_units,
+                 voided_units
+             from credit_grants ",
+            $rest
+        )
+    };
+}
+use grants;
+
+impl Store {
     /// How the partner's credit stands.
     pub async fn credit(&self, partner: PartnerId) -> Result<CreditStanding, StoreError> {
         let row = sqlx::query(
@@ -147,23 +144,46 @@ impl Store {
 
     /// The partner's grants, the newest first.
     pub async fn credit_grants(&self, partner: PartnerId) -> Result<Vec<CreditGrant>, StoreError> {
-        let rows = sqlx::query(
-            "select id, units, reason, reference, granted_at from credit_grants
-             where partner_id = $1 order by granted_at desc, id desc limit 200",
-        )
-        .bind(partner.0)
-        .fetch_all(self.pool())
-        .await?;
+        let rows = sqlx::query(grants!("where partner_id = $1 order by granted_at desc, id desc limit $2"))
+            .bind(partner.0)
+            .bind(MOST_GRANTS)
+            .fetch_all(self.pool())
+            .await?;
         Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
     }
 }
 
 fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
+    let cost: Option<i64> = row.try_get("cost_micros")?;
+    let cost = match cost {
+        Some(micros) => Some(Money::new(row.parsed("currency")?, micros)),
+        None => None,
+    };
+    let ended: Option<&str> = row.try_get("ended_by")?;
+    let is_usable = row.at_if_any("usable_since")?.is_some();
     Ok(CreditGrant {
-        id: row.try_get("id")?,
+        id: CreditGrantId(row.try_get("id")?),
         units: row.try_get("units")?,
         reason: row.try_get("reason")?,
         reference: row.try_get("reference")?,
         granted_at: row.at("granted_at")?,
+        kind: row.parsed("kind")?,
+        priority: u8::try_from(row.try_get::<i16, _>("priority")?).unwrap_or(u8::MAX),
+        effective_at: row.at("effective_at")?,
+        expires_at: row.at_if_any("expires_at")?,
+        cost,
+        state: match ended {
+            Some("expired") => GrantState::Expired,
+            Some(_) => GrantState::Voided,
+            None if is_usable => GrantState::Usable,
+            None => GrantState::Waiting,
+        },
+        left: row.count("left_units")?,
+        used: row.count("used_units")?,
+        expired: row.count("expired_units")?,
+        voided: row.count("voided_units")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,14 +16,16 @@ pub enum LedgerAccount {
     Receivable,
     /// What was sold; negative, as the other side of what is owed.
     Revenue,
-    /// Prepaid balance.
+    /// Prepaid balance: sold and not used yet; negative, for it is owed to the partner.
     Credits,
     /// What was paid.
     Cash,
+    /// Prepaid balance that nobody will use any more; negative, as revenue is.
+    Breakage,
 }
 
 impl LedgerAccount {
-    pub const ALL: [Self; 4] = [Self::Receivable, Self::Revenue, Self::Credits, Self::Cash];
+    pub const ALL: [Self; 5] = [Self::Receivable, Self::Revenue, Self::Credits, Self::Cash, Self::Breakage];
 
     pub const fn code(self) -> &'static str {
         match self {
@@ -31,6 +33,7 @@ impl LedgerAccount {
             Self::Revenue => "revenue",
             Self::Credits => "credits",
             Self::Cash => "cash",
+            Self::Breakage => "breakage",
         }
     }
 }
@@ -70,7 +73,7 @@ pub(crate) async fn post(
     description: &str,
     entries: &[(LedgerAccount, Money)],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
     sqlx::query(
         "insert into ledger_transactions (partner_id, id, idempotency_key, description, at) values ($1, $2, $3, $4, $5)",
@@ -82,13 +85,24 @@ pub(crate) async fn post(
     .bind(Ts(now))
     .execute(&mut **tx)
     .await?;
+    enter(tx, partner, id, entries).await?;
+    Ok(id)
+}
+
+/// Writes a transaction's entries in money.
+pub(crate) async fn enter(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    transaction: Uuid,
+    entries: &[(LedgerAccount, Money)],
+) -> Result<(), StoreError> {
     for (position, (account, amount)) in (0_i32..).zip(entries) {
         sqlx::query(
             "insert into ledger_entries (partner_id, transaction_id, position, account, currency, amount_micros)
              values ($1, $2, $3, $4, $5, $6)",
         )
         .bind(partner.0)
-        .bind(id)
+        .bind(transaction)
         .bind(position)
         .bind(account.code())
         .bind(amount.currency.code())

@@ -61,7 +61,7 @@ pub use apps::{App, AppWithKeys, NewApp};
 pub use audit::{Actor, AuditEntry};
 pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
-pub use credits::{CreditGrant, CreditStanding, NewCreditGrant};
+pub use credits::{CreditDifference, CreditGrant, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant, Void};
 pub use error::StoreError;
 pub use final_invoices::Stranded;
 pub use give_way::give_way;

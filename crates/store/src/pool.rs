@@ -17,6 +17,11 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
     migrations
 });
 
+/// Takes on the role of migration 0036 where it is there, has its rights in this database, and is ours to take.
+const TAKE_ROLE: &str = "select set_config('role', r.rolname, false) from pg_roles r
+     where r.rolname = 'turnpike_runtime' and pg_has_role(r.oid, 'member')
+         and has_table_privilege(r.oid, to_regclass('ledger_unit_entries'), 'insert')";
+
 /// How long Postgres may take for what is quick where it is well: to take a connection, to answer a ping, to end a transaction.
 const ANSWERING: Duration = Duration::from_secs(5);
 /// How long the end waits for queries that are under way.
@@ -39,6 +44,12 @@ impl Store {
         Ok(Self { pool: pool_options(max_connections).connect_with(connection(options)).await? })
     }
 
+    /// As [`Self::connect_with`], with all the rights of the database's user: tests break things by hand.
+    #[cfg(any(test, feature = "test-db"))]
+    pub async fn connect_as_owner(options: PgConnectOptions, max_connections: u32) -> Result<Self, StoreError> {
+        Ok(Self { pool: owner_options(max_connections).connect_with(connection(options)).await? })
+    }
+
     /// Connects when it is first used, so that a gateway can start while Postgres is down.
     pub fn lazy(options: PgConnectOptions, max_connections: u32) -> Self {
         Self { pool: pool_options(max_connections).connect_lazy_with(connection(options)) }
@@ -52,7 +63,26 @@ impl Store {
         let mut connection = in_time(PgConnection::connect_with(&options)).await?;
         MIGRATIONS.run(&mut connection).await?;
         connection.close().await?;
+        // Those that were open before the role was there go on without it.
+        while let Some(idle) = self.pool.try_acquire() {
+            idle.close().await?;
+        }
+        if !self.may_not_change_the_ledger().await? {
+            tracing::warn!(
+                "the database user works with all of its rights: it could not make or take on the role turnpike_runtime, which has none \
+                 to change the ledger. Triggers refuse changes all the same; see the operator guide, \"Credit\""
+            );
+        }
         Ok(())
+    }
+
+    /// Whether a connection of the pool has no right to change or delete what is in the ledger.
+    pub async fn may_not_change_the_ledger(&self) -> Result<bool, StoreError> {
+        let may = sqlx::query_scalar::<_, bool>(
+            "select has_table_privilege('ledger_entries', 'update, delete, truncate')
+                 or has_table_privilege('ledger_unit_entries', 'update, delete, truncate')",
+        );
+        Ok(!may.fetch_one(&self.pool).await?)
     }
 
     /// Whether Postgres answers.
@@ -96,6 +126,16 @@ fn connection(options: PgConnectOptions) -> PgConnectOptions {
 }
 
 fn pool_options(max_connections: u32) -> PgPoolOptions {
+    owner_options(max_connections).after_connect(|connection, _| {
+        Box::pin(async move {
+            connection.execute(TAKE_ROLE).await?;
+            Ok(())
+        })
+    })
+}
+
+/// With all the rights of the database's user.
+fn owner_options(max_connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ANSWERING)
@@ -121,6 +161,37 @@ mod tests {
     use super::Store;
     use crate::test_db;
     use sqlx::Executor as _;
+
+    #[tokio::test]
+    async fn the_servers_own_role_is_refused_what_would_change_the_ledger_and_makes_partitions_all_the_same() {
+        let test = test_db::store().await;
+        let store = Store::connect_with(test.options(), 2).await.expect("connected");
+        let role: String =
+            sqlx::query_scalar("select current_user::text").fetch_one(store.pool()).await.expect("a role");
+        assert_eq!(role, "turnpike_runtime");
+        assert!(store.may_not_change_the_ledger().await.expect("asked"));
+        for table in ["ledger_transactions", "ledger_entries", "ledger_unit_entries"] {
+            for statement in [
+                format!("update {table} set partner_id = partner_id"),
+                format!("delete from {table}"),
+                format!("truncate {table} cascade"),
+                format!("drop table {table} cascade"),
+                format!("alter table {table} disable trigger all"),
+                format!("select drop_usage_part('{table}')"),
+            ] {
+                let refused = store.pool().execute(sqlx::AssertSqlSafe(statement.clone())).await.expect_err("refused");
+                let code = refused.as_database_error().and_then(|error| error.code().map(String::from));
+                assert_eq!(code.as_deref(), Some("42501"), "{statement}: {refused}");
+            }
+        }
+        let now = test_db::world::now();
+        store.make_partitions(now, 1).await.expect("made");
+        // The control: the owner is refused by the triggers alone.
+        assert!(!test.may_not_change_the_ledger().await.expect("asked"));
+        let refused = test.pool().execute("update ledger_entries set account = account").await.expect_err("refused");
+        let code = refused.as_database_error().and_then(|error| error.code().map(String::from));
+        assert_ne!(code.as_deref(), Some("42501"), "{refused}");
+    }
 
     #[tokio::test]
     async fn a_connection_that_comes_back_inside_a_transaction_is_taken_out_of_it() {

@@ -87,6 +87,8 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/partners/{partner}/plan", Whose::Provider, Scope::PartnersWrite),
     rule(Method::GET, "/api/partners/{partner}/credit", Whose::Provider, Scope::PartnersRead),
     rule(Method::POST, "/api/partners/{partner}/credit", Whose::Provider, Scope::PartnersWrite),
+    rule(Method::GET, "/api/partners/{partner}/credit/grants", Whose::Provider, Scope::PartnersRead),
+    rule(Method::POST, "/api/partners/{partner}/credit/grants/{grant}/void", Whose::Provider, Scope::PartnersWrite),
     rule(Method::GET, "/api/hooks", Whose::Provider, Scope::PartnersRead),
     rule(Method::POST, "/api/hooks", Whose::Provider, Scope::PartnersWrite),
     rule(Method::DELETE, "/api/hooks/{hook}", Whose::Provider, Scope::PartnersWrite),

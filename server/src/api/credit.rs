@@ -5,10 +5,15 @@ use super::{
     guard::ProviderCall,
     problem::Problem,
 };
-use axum::Json;
-use domain::id::PartnerId;
+use axum::{Json, extract::Path, http::StatusCode};
+use domain::{
+    credit::{GrantKind, USUAL_PRIORITY},
+    id::{CreditGrantId, PartnerId},
+    money::Money,
+};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{CreditStanding, NewCreditGrant};
+use store::{CreditGrant, CreditStanding, GrantState, NewCreditGrant, Void};
 use utoipa::ToSchema;
 
 /// How the credit stands, in units.
@@ -35,6 +40,79 @@ pub struct GrantCreditIn {
     /// Your own number for it, as a payment's: granting the same again changes nothing.
     #[serde(default)]
     reference: Option<String>,
+    /// `promotional` (where it is left out), `compensation` or `paid`: units that are given away are used before those that were sold.
+    #[serde(default)]
+    #[schema(value_type = Option<String>)]
+    kind: GrantKind,
+    /// The lower, the sooner it is used, before all else. 100 where it is left out.
+    #[serde(default = "usual_priority")]
+    priority: u8,
+    /// From when on it may be used. At once where it is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    effective_at: Option<Timestamp>,
+    /// When what is left expires: at that full hour (UTC), or the next. Never where it is left out.
+    #[serde(default)]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// What a paid grant was sold for, paid outside of Turnpike.
+    #[serde(default)]
+    cost: Option<CostIn>,
+}
+
+/// An exact amount of money in whole coins.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CostIn {
+    /// ISO 4217.
+    #[schema(example = "USD")]
+    currency: String,
+    /// Decimal text in the currency's unit.
+    #[schema(example = "8500.00")]
+    amount: String,
+}
+
+/// A grant, as it is booked: calls of the hour that runs may be missing.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CreditGrantOut {
+    id: String,
+    /// Below zero where it took units back.
+    units: i64,
+    reason: String,
+    reference: Option<String>,
+    /// `promotional`, `compensation` or `paid`.
+    kind: String,
+    priority: u8,
+    #[schema(value_type = String, format = DateTime)]
+    granted_at: Timestamp,
+    #[schema(value_type = String, format = DateTime)]
+    effective_at: Timestamp,
+    #[schema(value_type = Option<String>, format = DateTime)]
+    expires_at: Option<Timestamp>,
+    /// `waiting`, `usable`, `expired` or `voided`.
+    #[schema(value_type = String)]
+    state: GrantState,
+    left: u64,
+    used: u64,
+    expired: u64,
+    voided: u64,
+    /// What it was sold for.
+    cost: Option<super::invoices::AmountOut>,
+}
+
+/// How to take it back.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VoidGrantIn {
+    /// For the audit log, 1 to 200 characters.
+    reason: String,
+    /// Whether the unused share of what it cost is paid back, outside of Turnpike. Else it is kept.
+    #[serde(default)]
+    refund: bool,
+}
+
+fn usual_priority() -> u8 {
+    USUAL_PRIORITY
 }
 
 /// How the partner's prepaid credit stands.
@@ -55,10 +133,72 @@ pub async fn grant(
     Named(partner): Named<PartnerId>,
     Body(body): Body<GrantCreditIn>,
 ) -> Result<Json<CreditOut>, Problem> {
-    let GrantCreditIn { units, reason, reference } = body;
-    let new = NewCreditGrant { units, reason, reference };
+    let GrantCreditIn { units, reason, reference, kind, priority, effective_at, expires_at, cost } = body;
+    let cost = cost.map(read_cost).transpose()?;
+    let new = NewCreditGrant { units, reason, reference, kind, priority, effective_at, expires_at, cost };
     call.state.store.grant_credit(partner, &new, call.token.actor(), call.now).await?;
     Ok(Json(call.state.store.credit(partner).await?.into()))
+}
+
+/// The partner's grants of prepaid units, the newest 200 first.
+#[utoipa::path(get, path = "/api/partners/{partner}/credit/grants", operation_id = "listCreditGrants", tag = "Partners",
+    params(("partner" = String, Path, description = "The partner's identifier", pattern = "^partner_[0-9a-f]{32}$")),
+    responses((status = 200, description = "The grants", body = [CreditGrantOut]), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn grants(
+    call: ProviderCall,
+    Named(partner): Named<PartnerId>,
+) -> Result<Json<Vec<CreditGrantOut>>, Problem> {
+    call.state.store.partner(partner).await?;
+    let grants = call.state.store.credit_grants(partner).await?;
+    Ok(Json(grants.into_iter().map(CreditGrantOut::from).collect()))
+}
+
+/// Takes back what is left of a grant. A second time changes nothing. 409 while gateways hold some of it: they give back what they do
+/// not use within seconds.
+#[utoipa::path(post, path = "/api/partners/{partner}/credit/grants/{grant}/void", operation_id = "voidCreditGrant", tag = "Partners",
+    params(("partner" = String, Path, description = "The partner's identifier", pattern = "^partner_[0-9a-f]{32}$"),
+        ("grant" = String, Path, description = "The grant's identifier", pattern = "^grant_[0-9a-f]{32}$")), request_body = VoidGrantIn,
+    responses((status = 204, description = "Taken back"), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn void(
+    call: ProviderCall,
+    Path((partner, grant)): Path<(String, String)>,
+    Body(body): Body<VoidGrantIn>,
+) -> Result<StatusCode, Problem> {
+    let partner: PartnerId = partner.parse().map_err(|_| Problem::not_found())?;
+    let grant: CreditGrantId = grant.parse().map_err(|_| Problem::not_found())?;
+    let how = if body.refund { Void::Refunded } else { Void::Kept };
+    call.state.store.void_credit_grant(partner, grant, (how, &body.reason), call.token.actor(), call.now).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn read_cost(cost: CostIn) -> Result<Money, Problem> {
+    let currency =
+        cost.currency.parse().map_err(|_| Problem::invalid("cost.currency", "This currency is not known"))?;
+    let wrong = || Problem::invalid("cost.amount", "Write a number with no more digits than the currency has");
+    let amount = cost.amount.parse().map_err(|_| wrong())?;
+    Money::from_decimal_exact(currency, amount).map_err(|_| wrong())
+}
+
+impl From<CreditGrant> for CreditGrantOut {
+    fn from(grant: CreditGrant) -> Self {
+        Self {
+            id: grant.id.to_string(),
+            units: grant.units,
+            reason: grant.reason,
+            reference: grant.reference,
+            kind: grant.kind.code().to_owned(),
+            priority: grant.priority,
+            granted_at: grant.granted_at,
+            effective_at: grant.effective_at,
+            expires_at: grant.expires_at,
+            state: grant.state,
+            left: grant.left,
+            used: grant.used,
+            expired: grant.expired,
+            voided: grant.voided,
+            cost: grant.cost.map(Into::into),
+        }
+    }
 }
 
 impl From<CreditStanding> for CreditOut {

@@ -4,7 +4,6 @@ use super::{CommandError, reach::with_installation};
 use crate::config::Config;
 use jiff::{SignedDuration, Timestamp};
 use std::process::ExitCode;
-use store::{Actor, NewCreditGrant};
 
 /// A gateway that was heard of within this may still run.
 const MAY_RUN: SignedDuration = SignedDuration::from_mins(1);
@@ -34,19 +33,6 @@ pub async fn release(config: Config, node: String, force: bool) -> Result<ExitCo
             return Err(format!("{node} was heard of within the last minute: stop it first, or use --force").into());
         }
         println!("{} units are given back.", store.release_node(&node).await?);
-        Ok(ExitCode::SUCCESS)
-    })
-    .await
-}
-
-/// Adds units to a partner's credit.
-pub async fn grant_credit(config: Config, partner: String, new: NewCreditGrant) -> Result<ExitCode, CommandError> {
-    with_installation(&config, async |store, _, now| {
-        let Some(found) = store.find_partner_by_code(&partner).await? else {
-            return Err(format!("no partner has the code {partner}").into());
-        };
-        store.grant_credit(found.id, &new, Actor::System, now).await?;
-        println!("{} units of credit are left.", store.credit(found.id).await?.balance);
         Ok(ExitCode::SUCCESS)
     })
     .await

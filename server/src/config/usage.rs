@@ -34,6 +34,20 @@ pub(super) fn read_hook_reach(reader: &mut Reader) -> Reach {
     reader.choice("TURNPIKE_HOOK_ALLOW_PRIVATE", &reach, Reach::Public)
 }
 
+/// Prepaid credit that expires is told of a fortnight before.
+pub(super) fn read_credit_notice(reader: &mut Reader) -> u32 {
+    const FORTNIGHT: u32 = 14;
+    let name = "TURNPIKE_CREDIT_EXPIRY_NOTICE";
+    let Some(written) = reader.text(name) else { return FORTNIGHT };
+    match written.parse() {
+        Ok(days) if days <= 365 => days,
+        _ => {
+            reader.problem(name, format!("{written:?} is not a number of days from 0 to 365"));
+            FORTNIGHT
+        }
+    }
+}
+
 fn days(reader: &mut Reader, name: &'static str, default: Option<u32>) -> Option<u32> {
     let Some(written) = reader.text(name) else { return default };
     match written.as_str() {

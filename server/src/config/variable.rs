@@ -142,6 +142,12 @@ pub const VARIABLES: &[Variable] = &[
         "Days, or forever: how long usage is kept by the day with every dimension, and by the hour with few",
     ),
     plain(
+        "TURNPIKE_CREDIT_EXPIRY_NOTICE",
+        "usage.credit_expiry_notice",
+        "14",
+        "Days before prepaid credit expires at which its partner is told by mail; 0 tells nobody",
+    ),
+    plain(
         "TURNPIKE_HOOK_ALLOW_PRIVATE",
         "usage.hook_allow_private",
         "false",

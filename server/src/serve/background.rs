@@ -6,7 +6,8 @@ use crate::{
     hooks::{Client, PATIENCE, Sender},
     tasks::{
         Nudge, Tasks, apply_webhooks, board::Board, change_plans, close_periods, drop_old_usage, follow_clock,
-        make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail, sweep_sessions,
+        make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail, settle_credit,
+        sweep_sessions,
     },
 };
 use app::state::{AppState, Clock};
@@ -80,6 +81,9 @@ impl Background<'_> {
         let settings = state.settings.clone();
         let change = with(state, move |store, clock| change_plans::run(store, clock, settings.clone()));
         tasks.every(change_plans::NAME, change_plans::PERIOD, Nudge::default(), change);
+        let (settings, notice) = (state.settings.clone(), config.credit_notice_days);
+        let settle = with(state, move |store, clock| settle_credit::run(store, clock, settings.clone(), notice));
+        tasks.every(settle_credit::NAME, settle_credit::PERIOD, Nudge::default(), settle);
 
         let nudges = Nudges::default();
         let patience = close_periods::Patience::new(state.settings.development, config.gateway.directory_max_age);

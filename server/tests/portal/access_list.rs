@@ -95,6 +95,7 @@ const TABLE: &[(&str, &[&str])] = &[
         &[
             "GET /plan/change",
             "GET /plan/cancel",
+            "GET /credit",
             "GET /invoices",
             "GET /invoices/{invoice}",
             "GET /invoices/{invoice}/lines/{position}",
@@ -133,6 +134,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/partners/{partner}",
             "GET /console/partners/{partner}/plan",
             "GET /console/partners/{partner}/identities",
+            "GET /console/partners/{partner}/credit",
             "GET /console/partners/{partner}/invoices/{invoice}",
             "GET /console/partners/{partner}/invoices/{invoice}/lines/{position}",
             "GET /console/partners/{partner}/invoices/{invoice}/lines.csv",
@@ -170,6 +172,8 @@ const TABLE: &[(&str, &[&str])] = &[
     (
         "w",
         &[
+            "POST /do/console/credit/grant",
+            "POST /do/console/credit/void",
             "GET /console/partners/{partner}/correct",
             "GET /console/partners/{partner}/invoices/{invoice}/credit",
             "GET /console/products/new",

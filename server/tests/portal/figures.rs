@@ -58,7 +58,7 @@ async fn members_see_what_credit_is_left_where_their_plan_spends_some() {
     let version = store.plan(plan).await.expect("a plan").versions[0].id;
     store.assign_plan_version(acme.id, version, Actor::System, now).await.expect("changed");
     assert!(owner.get("/home").await.text.contains("there are none yet: ask Toll"));
-    let grant = NewCreditGrant { units: 1_240, reason: "Bought".to_owned(), reference: None };
+    let grant = NewCreditGrant::new(1_240, "Bought");
     store.grant_credit(acme.id, &grant, Actor::System, now).await.expect("granted");
     for page in ["/home", "/plan"] {
         let text = owner.get(page).await.text;

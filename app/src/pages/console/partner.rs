@@ -59,6 +59,7 @@ pub fn PartnerPage() -> impl IntoView {
                     {suspended.then(|| view! { <Badge text="Suspended" tone=Tone::Danger/> })}
                 }>
                     <ButtonLink href=format!("/console/corrections?partner={id}") icon=IconName::Check>"Corrections"</ButtonLink>
+                    <ButtonLink href=format!("/console/partners/{id}/credit") icon=IconName::Layers>"Credit"</ButtonLink>
                     <ButtonLink href=format!("/console/partners/{id}/identities") icon=IconName::Key>"Identities"</ButtonLink>
                     <ButtonLink href=format!("/console/audit?partner={id}") icon=IconName::Shield>"Audit log"</ButtonLink>
                 </PageHeader>

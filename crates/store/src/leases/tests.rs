@@ -160,9 +160,8 @@ async fn credit_is_taken_from_the_balance_and_quota_is_not_charged_with_it() {
     let world = World::new(&store).await;
     let of = Allowance::credit(world.partner);
     let grant = |units, reference: &str| NewCreditGrant {
-        units,
-        reason: "Top-up".to_owned(),
         reference: Some(reference.to_owned()),
+        ..NewCreditGrant::new(units, "Top-up")
     };
     for _ in 0..2 {
         store.grant_credit(world.partner, &grant(100, "pi_1"), Actor::System, world.now).await.expect("granted once");

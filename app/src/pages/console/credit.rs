@@ -1,0 +1,128 @@
+//! `/console/partners/{partner}/credit`: a partner's prepaid units; an operator gives some, or takes some back.
+
+use crate::{
+    components::*,
+    flash::{Flash, flash},
+    frames::OperatorFrame,
+    page::{PageError, PageTitle, page},
+    pages::{
+        credit_grants::grants_card,
+        time_text::{local_date, local_zone},
+    },
+    viewer,
+};
+use domain::{
+    credit::GrantKind,
+    id::PartnerId,
+    money::{Currency, group_thousands},
+    role::OperatorRole,
+};
+use leptos::prelude::*;
+use leptos_router::hooks::use_params_map;
+use store::{CreditGrant, GrantState};
+use uuid::Uuid;
+
+const GRANT: &str = "credit/grant";
+const VOID: &str = "credit/void";
+
+#[component]
+pub fn PartnerCreditPage() -> impl IntoView {
+    let cx = viewer::operator();
+    let id = use_params_map().get_untracked().get("partner");
+    let flash = flash();
+    page(async move {
+        let cx = cx?;
+        let id: PartnerId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
+        let partner = cx.state.store.partner(id).await?;
+        let standing = cx.state.store.credit(id).await?;
+        let grants = cx.state.store.credit_grants(id).await?;
+        let zone = local_zone(&partner.time_zone);
+        let trail = vec![
+            Crumb::new("Partners", "/console/partners"),
+            Crumb::new(partner.name.clone(), format!("/console/partners/{id}")),
+        ];
+        let may_change = cx.viewer.role == OperatorRole::Admin;
+        let problems: Vec<_> = flash.problems.clone();
+        let usable: Vec<_> =
+            grants.iter().filter(|grant| grant.state == GrantState::Usable && grant.left > 0).collect();
+        let choices: Vec<_> =
+            usable.into_iter().map(|grant| Choice::new(grant.id.to_string(), choice_text(grant, &zone))).collect();
+        let forms = may_change.then(|| {
+            view! {
+                <GrantForm partner=id flash=flash.clone()/>
+                {(!choices.is_empty()).then(|| view! { <VoidForm partner=id choices=choices flash=flash/> })}
+            }
+        });
+        let left = match standing.balance {
+            0.. => group_thousands(standing.balance.unsigned_abs()),
+            _ => format!("−{}", group_thousands(standing.balance.unsigned_abs())),
+        };
+        let card = grants_card(grants, &zone, "Give the partner units below, or sell it some.");
+        Ok(view! {
+            <PageTitle text="Credit"/>
+            <OperatorFrame cx=cx path="/console/partners">
+                <Breadcrumbs trail=trail current="Credit"/>
+                <PageHeader title="Credit" description=partner.name/>
+                <ErrorSummary problems=problems/>
+                <StatGrid>
+                    <Stat label="Units left" figure=left/>
+                    <Stat label="Granted" figure=group_thousands(standing.granted)/>
+                    <Stat label="Used" figure=group_thousands(standing.used)/>
+                </StatGrid>
+                {card}
+                {forms}
+            </OperatorFrame>
+        })
+    })
+}
+
+fn choice_text(grant: &CreditGrant, zone: &jiff::tz::TimeZone) -> String {
+    let CreditGrant { reason, left, granted_at, .. } = grant;
+    format!("{reason}, {}: {} left", local_date(*granted_at, zone), group_thousands(*left))
+}
+
+#[component]
+fn GrantForm(partner: PartnerId, flash: Flash) -> impl IntoView {
+    let kinds = [
+        (GrantKind::Promotional, "Promotional: given away"),
+        (GrantKind::Compensation, "Compensation: for something that went wrong"),
+        (GrantKind::Paid, "Paid outside of the portal"),
+    ];
+    let kinds: Vec<_> = kinds.into_iter().map(|(kind, label)| Choice::new(kind.code(), label)).collect();
+    let currencies: Vec<_> = Currency::ALL.into_iter().map(|one| Choice::new(one.code(), one.code())).collect();
+    let said = flash.clone();
+    let typed = move |field: &str| said.typed(GRANT, field, "");
+    let problem = move |field: &str| flash.problem(GRANT, field);
+    view! {
+        <Card title="Grant units" description="They are in the balance at once. A number below zero takes back what nobody holds.">
+            <Form action="/do/console/credit/grant">
+                <input type="hidden" name="grant[partner]" value=partner.to_string()/>
+                <input type="hidden" name="grant[once]" value=format!("form-{}", Uuid::now_v7())/>
+                <TextField label="Units" name="grant[units]" id="field-units" value=typed("units") error=problem("units") required=true inputmode="numeric" narrow=true/>
+                <SelectField label="Kind" name="grant[kind]" id="field-kind" choices=kinds value=typed("kind") error=problem("kind") required=true/>
+                <TextField label="Reason" name="grant[reason]" id="field-reason" value=typed("reason") error=problem("reason") hint="The partner reads it" maxlength=200 required=true/>
+                <TextField label="Expires" name="grant[expires]" id="field-expires_at" kind="date" value=typed("expires") error=problem("expires").or_else(|| problem("expires_at")) hint="At the beginning of that day, UTC; never where it is empty" narrow=true/>
+                <TextField label="Cost" name="grant[cost]" id="field-cost" value=typed("cost") error=problem("cost") hint="What a paid grant was sold for: it becomes revenue as the units are used" inputmode="decimal" narrow=true/>
+                <SelectField label="Currency" name="grant[currency]" id="field-currency" choices=currencies value=typed("currency") error=problem("currency")/>
+                <TextField label="Priority" name="grant[priority]" id="field-priority" value=typed("priority") error=problem("priority") hint="0 to 255, the lower the sooner it is used; 100 where it is empty" inputmode="numeric" narrow=true/>
+                <TextField label="Your number for it" name="grant[reference]" id="field-reference" value=typed("reference") error=problem("reference") hint="Granting the same number again changes nothing" maxlength=200/>
+                <FormActions><Button kind=ButtonKind::Primary>"Grant"</Button></FormActions>
+            </Form>
+        </Card>
+    }
+}
+
+#[component]
+fn VoidForm(partner: PartnerId, choices: Vec<Choice>, flash: Flash) -> impl IntoView {
+    view! {
+        <Card title="Take a grant back" description="What is left of it, once gateways hold none of it. It cannot be undone; grant the units anew if need be.">
+            <Form action="/do/console/credit/void">
+                <input type="hidden" name="partner" value=partner.to_string()/>
+                <SelectField label="Grant" name="grant" choices=choices blank="Choose a grant" value=flash.typed(VOID, "grant", "") error=flash.problem(VOID, "grant").or_else(|| flash.problem(VOID, "units")) required=true/>
+                <TextField label="Reason" name="reason" id="field-void-reason" value=flash.typed(VOID, "reason", "") error=flash.problem(VOID, "reason") hint="For the audit log" maxlength=200 required=true/>
+                <CheckField label="Its unused share is paid back, outside of the portal" name="refund"/>
+                <FormActions><Button kind=ButtonKind::Danger>"Take it back"</Button></FormActions>
+            </Form>
+        </Card>
+    }
+}

@@ -1,0 +1,104 @@
+//! `/credit`: a partner's prepaid units, grant by grant; and the same table for the console.
+
+use super::credit::Balance;
+use crate::{
+    components::*,
+    frames::MemberFrame,
+    page::{PageTitle, page},
+    pages::time_text::{local_date, local_zone},
+    viewer,
+};
+use jiff::tz::TimeZone;
+use leptos::prelude::*;
+use store::{CreditGrant, GrantState};
+
+#[component]
+pub fn CreditPage() -> impl IntoView {
+    let cx = viewer::member();
+    page(async move {
+        let cx = cx?;
+        let store = &cx.state.store;
+        let own = store.subscription(cx.viewer.partner).await?;
+        let balance = Balance::load(&cx, own.as_ref()).await?;
+        let grants = store.credit_grants(cx.viewer.partner).await?;
+        let zone = local_zone(&store.partner(cx.viewer.partner).await?.time_zone);
+        let spends = balance.is_some();
+        let card = balance.map(Balance::card);
+        let grants = grants_card(grants, &zone, "You have no prepaid units yet.");
+        Ok(view! {
+            <PageTitle text="Credit"/>
+            <MemberFrame cx=cx path="/credit">
+                <PageHeader title="Credit" description="Units that were given to you or paid for beforehand, and what became of them."/>
+                {(!spends).then(|| view! { <Notice>"Your plan takes no prepaid units: calls use none of them."</Notice> })}
+                {card}
+                {grants}
+            </MemberFrame>
+        })
+    })
+}
+
+/// The grants, the newest first.
+pub fn grants_card(grants: Vec<CreditGrant>, zone: &TimeZone, none: &'static str) -> AnyView {
+    if grants.is_empty() {
+        return view! {
+            <Card title="Grants"><EmptyState title="No grants" text=none icon=IconName::Layers/></Card>
+        }
+        .into_any();
+    }
+    let rows = grants.into_iter().map(|grant| row(grant, zone)).collect_view();
+    view! {
+        <Card
+            title="Grants"
+            description="Calls use the lowest priority first, then what expires first, then what was given before what was paid for. Each hour is booked when it is over."
+            flush=true
+        >
+            <DataTable
+                caption="Grants"
+                caption_hidden=true
+                columns=vec![
+                    Column::text("For"),
+                    Column::text("State"),
+                    Column::text("Expires"),
+                    Column::numeric("Units"),
+                    Column::numeric("Used"),
+                    Column::numeric("Left"),
+                ]
+                stack=true
+            >
+                {rows}
+            </DataTable>
+        </Card>
+    }
+    .into_any()
+}
+
+fn row(grant: CreditGrant, zone: &TimeZone) -> impl IntoView + use<> {
+    let (state, tone) = match grant.state {
+        GrantState::Waiting => ("Not yet", Tone::Neutral),
+        GrantState::Usable => ("Usable", Tone::Success),
+        GrantState::Expired => ("Expired", Tone::Neutral),
+        GrantState::Voided => ("Taken back", Tone::Neutral),
+    };
+    let expires = grant.expires_at.map_or_else(|| "Never".to_owned(), |at| local_date(at, zone));
+    let kind = kind_text(&grant);
+    view! {
+        <tr>
+            <Cell label="For" head=true>{grant.reason} " " <span class="invoice-prepaid">{kind}</span></Cell>
+            <Cell label="State"><Badge text=state tone=tone/></Cell>
+            <Cell label="Expires">{expires}</Cell>
+            <Cell label="Units" numeric=true><SignedFigure value=grant.units/></Cell>
+            <Cell label="Used" numeric=true><Figure value=grant.used/></Cell>
+            <Cell label="Left" numeric=true><Figure value=grant.left/></Cell>
+        </tr>
+    }
+}
+
+/// `Paid, $8,500.00`.
+fn kind_text(grant: &CreditGrant) -> String {
+    let kind = match grant.kind {
+        domain::credit::GrantKind::Promotional => "Promotional",
+        domain::credit::GrantKind::Compensation => "Compensation",
+        domain::credit::GrantKind::Paid => "Paid",
+    };
+    grant.cost.map_or_else(|| kind.to_owned(), |cost| format!("{kind}, {cost}"))
+}

@@ -1,0 +1,154 @@
+//! Whether every balance of credit is what the entries come to. Nothing here is shared with what writes them: each comparison is a
+//! statement of its own over the entries, the grants, the sums and the events.
+
+use crate::{Store, StoreError};
+use domain::id::PartnerId;
+use serde::{Deserialize, Serialize};
+use sqlx::{Row as _, postgres::PgRow};
+
+/// Two numbers that should be one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreditDifference {
+    pub partner: PartnerId,
+    /// What it is, for people, with the grant or the hour.
+    pub what: String,
+    /// By the entries.
+    pub expected: String,
+    /// As it is kept.
+    pub actual: String,
+}
+
+/// What is left, used, expired and void of each grant, and what it was issued for.
+const GRANTS: &str = "
+    with sums as (
+        select g.partner_id, g.id, g.units, g.usable_since is not null as is_usable,
+            array[g.left_units, g.used_units, g.expired_units, g.voided_units] as kept,
+            array[coalesce(sum(e.units) filter (where e.account = 'available'), 0),
+                coalesce(sum(e.units) filter (where e.account = 'used'), 0),
+                coalesce(sum(e.units) filter (where e.account = 'expired'), 0),
+                coalesce(sum(e.units) filter (where e.account = 'voided'), 0)]::bigint[] as entered,
+            -coalesce(sum(e.units) filter (where e.account = 'issued'), 0) as issued
+        from credit_grants g left join ledger_unit_entries e on e.partner_id = g.partner_id and e.grant_id = g.id
+        where g.units > 0 group by g.partner_id, g.id
+    )
+    select partner_id, format('grant %s: left, used, expired, void', id) as what, entered::text as expected, kept::text as actual
+    from sums where entered <> kept
+    union all
+    select partner_id, format('grant %s: issued', id), issued::text, (case when is_usable then units else 0 end)::text
+    from sums where issued <> case when is_usable then units else 0 end
+    union all
+    select partner_id, format('grant %s: below zero', id), '0', entered::text from sums where 0 > any (entered)";
+
+/// What gateways spend from, and what they and their calls have taken of it.
+const BALANCES: &str = "
+    with entered as (
+        select partner_id, -sum(units) filter (where account in ('issued', 'expired', 'voided')) as balance,
+            coalesce(sum(units) filter (where account = 'used'), 0) as used
+        from ledger_unit_entries group by partner_id
+    ), taken as (
+        select a.partner_id, a.taken - coalesce((select sum(l.granted - l.spent) from allowance_leases l
+            where l.partner_id = a.partner_id and l.kind = 'credit'), 0) as used
+        from allowances a where a.kind = 'credit'
+    ), waiting as (
+        select partner_id, sum(units + closed_units - settled) as units from usage_credit_hourly group by partner_id
+    )
+    select partner_id, 'balance' as what, coalesce(e.balance, 0)::text as expected, coalesce(b.units, 0)::text as actual
+    from entered e full join credit_balances b using (partner_id) where coalesce(e.balance, 0) <> coalesce(b.units, 0)
+    union all
+    select partner_id, 'used, by gateways', (coalesce(e.used, 0) + coalesce(w.units, 0))::text, coalesce(t.used, 0)::text
+    from entered e full join taken t using (partner_id) full join waiting w using (partner_id)
+    where coalesce(e.used, 0) + coalesce(w.units, 0) <> coalesce(t.used, 0)";
+
+/// Used by the hour: entries beside the sums, and what is booked of these.
+const HOURS: &str = "
+    with entered as (
+        select partner_id, hour, sum(units) as used from ledger_unit_entries
+        where account = 'used' and hour is not null group by partner_id, hour
+    ), summed as (
+        select partner_id, hour, sum(settled) as settled from usage_credit_hourly group by partner_id, hour
+    )
+    select partner_id, format('used in the hour from %s', hour) as what, coalesce(e.used, 0)::text as expected,
+        coalesce(s.settled, 0)::text as actual
+    from entered e full join summed s using (partner_id, hour) where coalesce(e.used, 0) <> coalesce(s.settled, 0)";
+
+/// Money: of each paid grant what is owed still is its cost less what of it is gone, rounded down.
+const MONEY: &str = "
+    with owed as (
+        select t.partner_id, t.credit_grant_id as id, -sum(e.amount_micros) as micros
+        from ledger_transactions t join ledger_entries e on e.partner_id = t.partner_id and e.transaction_id = t.id
+        where t.credit_grant_id is not null and e.account = 'credits' group by 1, 2
+    ), wanted as (
+        select partner_id, id, case when usable_since is null then 0
+            else cost_micros - div(cost_micros::numeric * (units - left_units), units) end as micros
+        from credit_grants where cost_micros is not null and units > 0
+    )
+    select partner_id, format('grant %s: money owed, in micro-units', id) as what, w.micros::text as expected,
+        coalesce(o.micros, 0)::text as actual
+    from wanted w left join owed o using (partner_id, id) where w.micros <> coalesce(o.micros, 0)";
+
+/// Transactions that do not sum to zero: the database refuses them, so somebody went around it.
+const ZERO: &str = "
+    select partner_id, format('ledger transaction %s', transaction_id) as what, '0' as expected, sum(units)::text as actual
+    from ledger_unit_entries group by partner_id, transaction_id, grant_id having sum(units) <> 0
+    union all
+    select partner_id, format('ledger transaction %s', transaction_id), '0', sum(amount_micros)::text
+    from ledger_entries group by partner_id, transaction_id, currency having sum(amount_micros) <> 0";
+
+/// What is kept beside the entries, made from them again.
+const REBUILD: [&str; 2] = [
+    "update credit_grants g set left_units = e.available, used_units = e.used, expired_units = e.expired, voided_units = e.voided
+     from (
+         select partner_id, grant_id, coalesce(sum(units) filter (where account = 'available'), 0) as available,
+             coalesce(sum(units) filter (where account = 'used'), 0) as used,
+             coalesce(sum(units) filter (where account = 'expired'), 0) as expired,
+             coalesce(sum(units) filter (where account = 'voided'), 0) as voided
+         from ledger_unit_entries where grant_id is not null group by partner_id, grant_id
+     ) e
+     where e.partner_id = g.partner_id and e.grant_id = g.id
+         and (g.left_units, g.used_units, g.expired_units, g.voided_units) is distinct from
+             (e.available, e.used, e.expired, e.voided)",
+    "update credit_balances b set units = e.balance
+     from (
+         select partner_id, -sum(units) filter (where account in ('issued', 'expired', 'voided')) as balance
+         from ledger_unit_entries group by partner_id
+     ) e
+     where e.partner_id = b.partner_id and b.units <> e.balance",
+];
+
+impl Store {
+    /// All that differs between the entries and what is kept beside them, at one instant.
+    pub async fn check_all_credit(&self) -> Result<Vec<CreditDifference>, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
+        let mut all = Vec::new();
+        for statement in [GRANTS, BALANCES, HOURS, MONEY, ZERO] {
+            let rows = sqlx::query(statement).fetch_all(&mut *tx).await?;
+            for row in &rows {
+                all.push(read(row)?);
+            }
+        }
+        tx.commit().await?;
+        Ok(all)
+    }
+
+    /// Makes what is kept beside the entries from them again; how many rows were wrong. Entries are never touched.
+    pub async fn rebuild_all_credit(&self) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("lock table credit_grants, credit_balances in share row exclusive mode").execute(&mut *tx).await?;
+        let mut wrong = 0;
+        for statement in REBUILD {
+            wrong += sqlx::query(statement).execute(&mut *tx).await?.rows_affected();
+        }
+        tx.commit().await?;
+        Ok(wrong)
+    }
+}
+
+fn read(row: &PgRow) -> Result<CreditDifference, sqlx::Error> {
+    Ok(CreditDifference {
+        partner: PartnerId(row.try_get("partner_id")?),
+        what: row.try_get("what")?,
+        expected: row.try_get("expected")?,
+        actual: row.try_get("actual")?,
+    })
+}

@@ -1,0 +1,361 @@
+//! Grants: given or sold, put into the balance when their time comes, and taken back.
+
+use super::{
+    CreditGrant, NewCreditGrant,
+    post::{self, Held, Movement, UnitAccount},
+    read,
+    settle::{cover, settle},
+};
+use crate::{
+    Store, StoreError, Ts,
+    audit::{self, Actor, Entry},
+    ledger::LedgerAccount,
+};
+use domain::{
+    credit::{GrantKind, full_hour},
+    id::{CreditGrantId, PartnerId},
+    money::Money,
+};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use sqlx::{Postgres, Row as _, Transaction};
+use uuid::Uuid;
+
+/// Units of one grant, so that sums of many fit.
+const MOST_UNITS: i64 = 1_000_000_000_000_000;
+/// Money of one grant: 1,000,000,000 of any currency.
+const MOST_MICROS: i64 = 1_000_000_000_000_000;
+
+/// What becomes of what is left of a grant that is taken back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Void {
+    /// Nothing is paid back; of a paid grant it is breakage.
+    Kept,
+    /// The unused share of its cost, down to the coin, is paid back outside of Turnpike.
+    Refunded,
+}
+
+impl NewCreditGrant {
+    fn check(&self, now: Timestamp) -> Result<(), StoreError> {
+        let text = |field, text: &str, message| match (1..=200).contains(&text.chars().count()) {
+            true => Ok(()),
+            false => Err(StoreError::invalid(field, message)),
+        };
+        text("reason", &self.reason, "Give a reason of 1 to 200 characters")?;
+        if let Some(reference) = &self.reference {
+            text("reference", reference, "A reference is 1 to 200 characters")?;
+        }
+        if self.units == 0 || self.units.abs() > MOST_UNITS {
+            return Err(StoreError::invalid("units", "Enter a number of units that is not zero, of at most 10^15"));
+        }
+        let is_plain = self.effective_at.is_none() && self.expires_at.is_none() && self.cost.is_none();
+        if self.units < 0 && !is_plain {
+            return Err(StoreError::invalid("units", "What is taken back has no beginning, no end and no cost"));
+        }
+        if let Some(cost) = self.cost {
+            if self.kind != GrantKind::Paid {
+                return Err(StoreError::invalid("cost", "Only a paid grant has a cost"));
+            }
+            let is_whole = cost.micros % cost.currency.micros_per_minor() == 0;
+            if !(0..=MOST_MICROS).contains(&cost.micros) || !is_whole {
+                return Err(StoreError::invalid("cost", "A cost is zero or more, in whole coins of the currency"));
+            }
+        }
+        let begins = self.effective_at.unwrap_or(now);
+        if let Some(expires) = self.expires_at
+            && full_hour(expires) <= begins.max(now)
+        {
+            return Err(StoreError::invalid("expires_at", "It expires after it begins, and not before now"));
+        }
+        Ok(())
+    }
+}
+
+impl Store {
+    /// Gives the partner units, from now on or later; or takes some back that no gateway holds, those that would be used last first.
+    /// A second grant with the same reference is the first one.
+    pub async fn grant_credit(
+        &self,
+        partner: PartnerId,
+        new: &NewCreditGrant,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<CreditGrant, StoreError> {
+        new.check(now)?;
+        let mut tx = self.begin().await?;
+        sqlx::query("select from partners where id = $1 for share").bind(partner.0).fetch_one(&mut *tx).await?;
+        let id = CreditGrantId(Uuid::now_v7());
+        if let Some(first) = insert(&mut tx, partner, id, new, now).await? {
+            return match first.is_like(new) {
+                true => Ok(first),
+                false => Err(StoreError::conflict("reference", "Another grant already has this reference")),
+            };
+        }
+        if new.units < 0 {
+            take_back(&mut tx, partner, id, new.units.saturating_neg(), now).await?;
+        } else if new.effective_at.is_none_or(|effective| effective <= now) {
+            post::lock(&mut tx, partner).await?;
+            begin(&mut tx, partner, id, now).await?;
+            cover(&mut tx, partner, now).await?;
+        }
+        let subject = id.to_string();
+        let after = json!({
+            "units": new.units, "reason": new.reason, "reference": new.reference, "kind": new.kind.code(), "priority": new.priority,
+            "effective_at": new.effective_at, "expires_at": new.expires_at.map(full_hour),
+            "cost": new.cost.map(|cost| cost.to_string()),
+        });
+        audit::append(&mut tx, Entry::new(actor, partner, "credit.grant", &subject).after(after), now).await?;
+        let grant = one(&mut tx, partner, id).await?;
+        tx.commit().await?;
+        Ok(grant)
+    }
+
+    /// Takes back what is left of a grant; how much was paid back. False the second time: nothing happens then.
+    ///
+    /// # Errors
+    /// Gateways hold some of it: a moment later they have given back what they do not use.
+    pub async fn void_credit_grant(
+        &self,
+        partner: PartnerId,
+        id: CreditGrantId,
+        (how, reason): (Void, &str),
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        if !(1..=200).contains(&reason.chars().count()) {
+            return Err(StoreError::invalid("reason", "Give a reason of 1 to 200 characters"));
+        }
+        let mut tx = self.begin().await?;
+        let mut grants = settle_all(&mut tx, partner, now).await?;
+        let ended: Option<bool> = sqlx::query_scalar(
+            "select ended_at is not null from credit_grants where partner_id = $1 and id = $2 and units > 0 for update",
+        )
+        .bind(partner.0)
+        .bind(id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        match ended {
+            None => return Err(StoreError::NotFound),
+            Some(true) => return Ok(false),
+            Some(false) => {}
+        }
+        let mut refunded = None;
+        if let Some(grant) = grants.iter_mut().find(|grant| grant.id == id) {
+            not_held(&mut tx, partner, grant.left).await?;
+            refunded = void(&mut tx, partner, grant, grant.left, how, &format!("credit-void:{id}"), now).await?;
+        }
+        sqlx::query("update credit_grants set ended_at = $3, ended_by = 'voided' where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(id.0)
+            .bind(Ts(now))
+            .execute(&mut *tx)
+            .await?;
+        let subject = id.to_string();
+        let after = json!({"reason": reason, "refunded": refunded.map(|money| money.to_string())});
+        audit::append(&mut tx, Entry::new(actor, partner, "credit.void", &subject).after(after), now).await?;
+        tx.commit().await?;
+        Ok(true)
+    }
+}
+
+/// Writes the row; the one that has its reference already, where there is one.
+async fn insert(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    id: CreditGrantId,
+    new: &NewCreditGrant,
+    now: Timestamp,
+) -> Result<Option<CreditGrant>, StoreError> {
+    let inserted = sqlx::query(
+        "insert into credit_grants (partner_id, id, units, reason, reference, granted_at, kind, priority, effective_at, expires_at,
+             cost_micros, currency)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+         on conflict (partner_id, reference) where reference is not null do nothing",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(new.units)
+    .bind(&new.reason)
+    .bind(&new.reference)
+    .bind(Ts(now))
+    .bind(new.kind.code())
+    .bind(i16::from(new.priority))
+    .bind(Ts(new.effective_at.unwrap_or(now)))
+    .bind(new.expires_at.map(full_hour).map(Ts))
+    .bind(new.cost.map(|cost| cost.micros))
+    .bind(new.cost.map(|cost| cost.currency.code()))
+    .execute(&mut **tx)
+    .await?;
+    if inserted.rows_affected() == 1 {
+        return Ok(None);
+    }
+    let row = sqlx::query(super::grants!("where partner_id = $1 and reference = $2"))
+        .bind(partner.0)
+        .bind(&new.reference)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(Some(read(&row)?))
+}
+
+async fn one(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    id: CreditGrantId,
+) -> Result<CreditGrant, StoreError> {
+    let row = sqlx::query(super::grants!("where partner_id = $1 and id = $2"))
+        .bind(partner.0)
+        .bind(id.0)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(read(&row)?)
+}
+
+/// Grants whose time has come. The balance's row is locked.
+pub(super) async fn to_begin(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<Vec<CreditGrantId>, StoreError> {
+    let rows = sqlx::query(
+        "select id from credit_grants where partner_id = $1 and usable_since is null and ended_at is null and effective_at <= $2
+         order by effective_at, id",
+    )
+    .bind(partner.0)
+    .bind(Ts(now))
+    .fetch_all(&mut **tx)
+    .await?;
+    rows.iter().map(|row| Ok(CreditGrantId(row.try_get("id")?))).collect()
+}
+
+/// Puts a grant into the balance that gateways spend.
+pub(super) async fn begin(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    id: CreditGrantId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let begun = sqlx::query(
+        "update credit_grants set usable_since = $3, left_units = units
+         where partner_id = $1 and id = $2 and units > 0 and usable_since is null and ended_at is null",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    if begun.rows_affected() == 0 {
+        return Ok(());
+    }
+    let all = Held::all(tx, partner).await?;
+    let Some(mut grant) = all.into_iter().find(|grant| grant.id == id) else { return Ok(()) };
+    grant.left = 0;
+    let movement = Movement {
+        key: &format!("credit-grant:{id}"),
+        description: "Grant of prepaid credit",
+        hour: None,
+        from: UnitAccount::Issued,
+        to: UnitAccount::Available,
+        units: grant.units,
+        covers: false,
+        money: Some([LedgerAccount::Cash, LedgerAccount::Credits]),
+    };
+    grant.book(tx, partner, &movement, now).await
+}
+
+/// Books all that was used, the hour that runs included.
+async fn settle_all(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<Vec<Held>, StoreError> {
+    settle(tx, partner, now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX), now).await
+}
+
+/// Refuses where gateways hold some of so many units.
+async fn not_held(tx: &mut Transaction<'static, Postgres>, partner: PartnerId, units: i64) -> Result<(), StoreError> {
+    let free: i64 = sqlx::query_scalar(
+        "select b.units - coalesce((select taken from allowances where partner_id = $1 and kind = 'credit'), 0)
+         from credit_balances b where b.partner_id = $1",
+    )
+    .bind(partner.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    if free < units {
+        return Err(StoreError::conflict("units", "Fewer units than that are left, or gateways hold them"));
+    }
+    Ok(())
+}
+
+/// Takes units back from the grants that would be used last. The row `id` says so.
+async fn take_back(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    id: CreditGrantId,
+    mut units: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let mut grants = settle_all(tx, partner, now).await?;
+    not_held(tx, partner, units).await?;
+    grants.sort_by_key(|grant| std::cmp::Reverse(grant.burnable().place()));
+    for grant in grants.iter_mut().filter(|grant| !grant.has_ended && grant.left > 0) {
+        let part = units.min(grant.left);
+        if part == 0 {
+            break;
+        }
+        units -= part;
+        let key = format!("credit-void:{id}:{}", grant.id);
+        void(tx, partner, grant, part, Void::Kept, &key, now).await?;
+    }
+    if units > 0 {
+        return Err(StoreError::conflict("units", "Fewer units than that are left, or gateways hold them"));
+    }
+    sqlx::query(
+        "update credit_grants set usable_since = $3, ended_at = $3, ended_by = 'voided' where partner_id = $1 and id = $2",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Takes so many units of a grant back; what is paid back of its cost.
+async fn void(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    grant: &mut Held,
+    units: i64,
+    how: Void,
+    key: &str,
+    now: Timestamp,
+) -> Result<Option<Money>, StoreError> {
+    if units == 0 {
+        return Ok(None);
+    }
+    let refund = match how {
+        Void::Kept => None,
+        Void::Refunded => grant.worth_of_next(units).map(|worth| {
+            let coin = worth.currency.micros_per_minor();
+            Money { micros: worth.micros - worth.micros % coin, ..worth }
+        }),
+    };
+    let movement = Movement {
+        key,
+        description: "Prepaid credit taken back",
+        hour: None,
+        from: UnitAccount::Available,
+        to: UnitAccount::Voided,
+        units,
+        covers: false,
+        money: Some([LedgerAccount::Credits, LedgerAccount::Breakage]),
+    };
+    grant.book(tx, partner, &movement, now).await?;
+    let refund = refund.filter(|refund| refund.micros > 0);
+    if let Some(refund) = refund {
+        let back = Money { micros: -refund.micros, ..refund };
+        let entries = [(LedgerAccount::Breakage, refund), (LedgerAccount::Cash, back)];
+        crate::ledger::post(tx, partner, &format!("{key}:refund"), "Refund of prepaid credit", &entries, now).await?;
+    }
+    Ok(refund)
+}

@@ -1,0 +1,298 @@
+//! Movements of prepaid units: each is one transaction of the ledger, in units and, where they were sold, in money.
+//!
+//! What was sold is owed (`credits`) until it is used (`revenue`), expires or is taken back (`breakage`), or is paid back (`cash`). The
+//! money of a movement is what the grant's cost is worth up to here less what it was worth before, so all movements add up to the cost.
+
+use crate::{
+    StoreError, Ts,
+    ledger::{self, LedgerAccount},
+    row::ReadRow as _,
+};
+use domain::{
+    credit::{GrantKind, GrantLeft, earned_micros},
+    id::{CreditGrantId, PartnerId},
+    money::Money,
+};
+use jiff::Timestamp;
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
+use uuid::Uuid;
+
+/// Where units are. Those of each grant sum to zero in each transaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UnitAccount {
+    Issued,
+    Available,
+    Used,
+    Expired,
+    Voided,
+    /// Used before there was a grant for it.
+    Owed,
+}
+
+impl UnitAccount {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Issued => "issued",
+            Self::Available => "available",
+            Self::Used => "used",
+            Self::Expired => "expired",
+            Self::Voided => "voided",
+            Self::Owed => "owed",
+        }
+    }
+}
+
+/// A grant that is in the balance, or was, as the entries have it.
+#[derive(Debug, Clone)]
+pub(super) struct Held {
+    pub id: CreditGrantId,
+    pub kind: GrantKind,
+    pub priority: u8,
+    pub effective_at: Timestamp,
+    pub expires_at: Option<Timestamp>,
+    pub units: i64,
+    pub cost: Option<Money>,
+    pub left: i64,
+    pub used: i64,
+    pub expired: i64,
+    pub voided: i64,
+    pub has_ended: bool,
+}
+
+/// One movement: what it is of, and from where to where.
+pub(super) struct Movement<'a> {
+    pub key: &'a str,
+    pub description: &'a str,
+    pub hour: Option<Timestamp>,
+    pub from: UnitAccount,
+    pub to: UnitAccount,
+    pub units: i64,
+    /// Whether the units were owed until now.
+    pub covers: bool,
+    /// Where the money goes that its units stand for.
+    pub money: Option<[LedgerAccount; 2]>,
+}
+
+impl Held {
+    /// All grants of the partner that are in the balance or were. The balance's row is locked.
+    pub(super) async fn all(
+        tx: &mut Transaction<'static, Postgres>,
+        partner: PartnerId,
+    ) -> Result<Vec<Self>, StoreError> {
+        lock(tx, partner).await?;
+        let rows = sqlx::query(
+            "select id, kind, priority, coalesce(effective_at, granted_at) as effective_at, expires_at, units, cost_micros, currency,
+                 left_units, used_units, expired_units, voided_units, ended_at is not null as has_ended
+             from credit_grants where partner_id = $1 and units > 0 and usable_since is not null order by id",
+        )
+        .bind(partner.0)
+        .fetch_all(&mut **tx)
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// As the burn order sees it: what has expired can still have been used in an hour before.
+    pub(super) fn burnable(&self) -> GrantLeft {
+        let Self { id, kind, priority, effective_at, expires_at, left, expired, .. } = *self;
+        let left = u64::try_from(left.saturating_add(expired)).unwrap_or(0);
+        GrantLeft { id, kind, priority, effective_at, expires_at, left }
+    }
+
+    fn gone(&self) -> i64 {
+        self.used + self.expired + self.voided
+    }
+
+    /// What so many units stand for, from what was gone to what is gone then. Below zero where units come back.
+    fn worth(&self, from: i64, to: i64) -> Option<Money> {
+        let cost = self.cost?;
+        let count = |units: i64| u64::try_from(units).unwrap_or(0);
+        let earned = |gone: i64| earned_micros(cost.micros, count(self.units), count(gone));
+        Some(Money { micros: earned(to) - earned(from), ..cost })
+    }
+
+    /// What the next so many units that go are worth.
+    pub(super) fn worth_of_next(&self, units: i64) -> Option<Money> {
+        self.worth(self.gone(), self.gone() + units)
+    }
+
+    fn sum(&mut self, account: UnitAccount) -> Option<&mut i64> {
+        match account {
+            UnitAccount::Available => Some(&mut self.left),
+            UnitAccount::Used => Some(&mut self.used),
+            UnitAccount::Expired => Some(&mut self.expired),
+            UnitAccount::Voided => Some(&mut self.voided),
+            UnitAccount::Issued | UnitAccount::Owed => None,
+        }
+    }
+
+    /// Books it, and moves the balance that gateways spend where it changes: by what is issued, expires, is taken back or comes back.
+    pub(super) async fn book(
+        &mut self,
+        tx: &mut Transaction<'static, Postgres>,
+        partner: PartnerId,
+        movement: &Movement<'_>,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let Movement { key, description, hour, from, to, units, covers, money } = *movement;
+        let before = self.gone();
+        for (account, moved) in [(from, -units), (to, units)] {
+            if let Some(sum) = self.sum(account) {
+                *sum += moved;
+            }
+        }
+        // What only changes its name among what is gone is worth what so many of the first units are.
+        let (first, last) = if before == self.gone() { (0, units) } else { (before, self.gone()) };
+        let worth = match from {
+            UnitAccount::Issued => self.cost,
+            _ => self.worth(first, last),
+        };
+        let entries = match (money, worth.filter(|worth| worth.micros != 0)) {
+            (Some([debit, credit]), Some(worth)) => {
+                vec![(debit, worth), (credit, Money { micros: -worth.micros, ..worth })]
+            }
+            _ => Vec::new(),
+        };
+        let posting = Posting { partner, key, description, grant: Some(self.id), hour };
+        let transaction = posting.begin(tx, now).await?;
+        ledger::enter(tx, partner, transaction, &entries).await?;
+        let mut moved = vec![(from, Some(self.id), -units), (to, Some(self.id), units)];
+        if covers {
+            moved.extend([(UnitAccount::Owed, None, units), (UnitAccount::Used, None, -units)]);
+        }
+        posting.enter(tx, transaction, &moved).await?;
+        self.keep(tx, partner).await?;
+        let in_balance = |account| match account {
+            UnitAccount::Issued | UnitAccount::Expired | UnitAccount::Voided => units,
+            _ => 0,
+        };
+        move_balance(tx, partner, in_balance(from) - in_balance(to)).await
+    }
+
+    /// What the entries come to, beside the grant.
+    async fn keep(&self, tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<(), StoreError> {
+        sqlx::query(
+            "update credit_grants set left_units = $3, used_units = $4, expired_units = $5, voided_units = $6
+             where partner_id = $1 and id = $2",
+        )
+        .bind(partner.0)
+        .bind(self.id.0)
+        .bind(self.left)
+        .bind(self.used)
+        .bind(self.expired)
+        .bind(self.voided)
+        .execute(&mut **tx)
+        .await?;
+        Ok(())
+    }
+}
+
+/// Books units that were used and that no grant had; below zero where some come back.
+pub(super) async fn book_owed(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    (key, hour, units): (&str, Timestamp, i64),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let description = if units > 0 { "Used beyond all grants" } else { "Back from beyond all grants" };
+    let posting = Posting { partner, key, description, grant: None, hour: Some(hour) };
+    let transaction = posting.begin(tx, now).await?;
+    posting.enter(tx, transaction, &[(UnitAccount::Used, None, units), (UnitAccount::Owed, None, -units)]).await
+}
+
+/// Locks the partner's balance; whoever books credit waits here for the others.
+pub(super) async fn lock(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<(), StoreError> {
+    sqlx::query("insert into credit_balances (partner_id, units) values ($1, 0) on conflict do nothing")
+        .bind(partner.0)
+        .execute(&mut **tx)
+        .await?;
+    sqlx::query("select from credit_balances where partner_id = $1 for update")
+        .bind(partner.0)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+async fn move_balance(tx: &mut Transaction<'static, Postgres>, partner: PartnerId, by: i64) -> Result<(), StoreError> {
+    if by != 0 {
+        sqlx::query("update credit_balances set units = units + $2 where partner_id = $1")
+            .bind(partner.0)
+            .bind(by)
+            .execute(&mut **tx)
+            .await?;
+    }
+    Ok(())
+}
+
+/// A transaction that is about units.
+struct Posting<'a> {
+    partner: PartnerId,
+    key: &'a str,
+    description: &'a str,
+    grant: Option<CreditGrantId>,
+    hour: Option<Timestamp>,
+}
+
+impl Posting<'_> {
+    async fn begin(&self, tx: &mut Transaction<'static, Postgres>, now: Timestamp) -> Result<Uuid, StoreError> {
+        let id = Uuid::now_v7();
+        sqlx::query(
+            "insert into ledger_transactions (partner_id, id, idempotency_key, description, at, credit_grant_id)
+             values ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(self.partner.0)
+        .bind(id)
+        .bind(self.key)
+        .bind(self.description)
+        .bind(Ts(now))
+        .bind(self.grant.map(|id| id.0))
+        .execute(&mut **tx)
+        .await?;
+        Ok(id)
+    }
+
+    async fn enter(
+        &self,
+        tx: &mut Transaction<'static, Postgres>,
+        transaction: Uuid,
+        entries: &[(UnitAccount, Option<CreditGrantId>, i64)],
+    ) -> Result<(), StoreError> {
+        for (position, (account, grant, units)) in (0_i32..).zip(entries) {
+            sqlx::query(
+                "insert into ledger_unit_entries (partner_id, transaction_id, position, account, grant_id, hour, units)
+                 values ($1, $2, $3, $4, $5, $6, $7)",
+            )
+            .bind(self.partner.0)
+            .bind(transaction)
+            .bind(position)
+            .bind(account.code())
+            .bind(grant.map(|id| id.0))
+            .bind(self.hour.map(Ts))
+            .bind(*units)
+            .execute(&mut **tx)
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+fn read(row: &PgRow) -> Result<Held, sqlx::Error> {
+    let cost: Option<i64> = row.try_get("cost_micros")?;
+    let cost = match cost {
+        Some(micros) => Some(Money::new(row.parsed("currency")?, micros)),
+        None => None,
+    };
+    Ok(Held {
+        id: CreditGrantId(row.try_get("id")?),
+        kind: row.parsed("kind")?,
+        priority: u8::try_from(row.try_get::<i16, _>("priority")?).unwrap_or(u8::MAX),
+        effective_at: row.at("effective_at")?,
+        expires_at: row.at_if_any("expires_at")?,
+        units: row.try_get("units")?,
+        cost,
+        left: row.try_get("left_units")?,
+        used: row.try_get("used_units")?,
+        expired: row.try_get("expired_units")?,
+        voided: row.try_get("voided_units")?,
+        has_ended: row.try_get("has_ended")?,
+    })
+}

@@ -1,0 +1,281 @@
+//! Which grants the used units came from: booked hour by hour, once the hour is over, from the sums that ingest and corrections keep.
+//!
+//! Each run books what a sum has moved by since the last one, so it may run at any time and again. What comes late burns what is left
+//! by then of the grants of its hour, those too that have expired meanwhile: then less of them expired. What a correction takes back
+//! goes back to the grants it came from. Units that no grant had are owed, and the next grant that is usable pays them.
+
+use super::post::{self, Held, Movement, UnitAccount};
+use crate::{Store, StoreError, Ts, ledger::LedgerAccount, row::ReadRow as _};
+use domain::{
+    credit::{burn, hour_of},
+    id::{CreditGrantId, PartnerId},
+};
+use jiff::Timestamp;
+use sqlx::{Postgres, Row as _, Transaction};
+use std::collections::BTreeMap;
+use uuid::Uuid;
+
+impl Store {
+    /// Partners of whose credit there is something to book at that instant: hours that are over, grants that begin or end.
+    pub async fn all_partners_credit_due(&self, now: Timestamp) -> Result<Vec<PartnerId>, StoreError> {
+        let rows = sqlx::query(
+            "select partner_id from usage_credit_hourly where units + closed_units <> settled and hour < $1
+             union
+             select partner_id from credit_grants where usable_since is null and ended_at is null and effective_at <= $2
+             union
+             select partner_id from credit_grants where expires_at is not null and ended_at is null and expires_at <= $2
+             order by partner_id",
+        )
+        .bind(Ts(hour_of(now)))
+        .bind(Ts(now))
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(|row| Ok(PartnerId(row.try_get("partner_id")?))).collect()
+    }
+
+    /// Books what is due of the partner's credit: what was used in hours that are over, then grants that have expired, then those
+    /// that begin. Nothing is booked twice.
+    pub async fn settle_credit(&self, partner: PartnerId, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let mut grants = settle(&mut tx, partner, hour_of(now), now).await?;
+        super::expiry::expire(&mut tx, partner, &mut grants, now).await?;
+        for grant in super::grant::to_begin(&mut tx, partner, now).await? {
+            super::grant::begin(&mut tx, partner, grant, now).await?;
+        }
+        cover(&mut tx, partner, now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Books what was used in hours that began before `until`; the grants as they are then. Locks the sums, what gateways take from, and
+/// the balance, in this order, as everybody does: so none is lowered under a gateway that takes.
+pub(super) async fn settle(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    until: Timestamp,
+    now: Timestamp,
+) -> Result<Vec<Held>, StoreError> {
+    let due = due_by_hour(tx, partner, until).await?;
+    sqlx::query("select from allowances where partner_id = $1 and kind = 'credit' for update")
+        .bind(partner.0)
+        .execute(&mut **tx)
+        .await?;
+    let mut grants = Held::all(tx, partner).await?;
+    for (hour, units) in due {
+        let mut keys = Keys::of(tx, partner, hour).await?;
+        if units > 0 {
+            use_up(tx, partner, &mut grants, (hour, units), &mut keys, now).await?;
+        } else {
+            give_back(tx, partner, &mut grants, (hour, -units), &mut keys, now).await?;
+        }
+    }
+    Ok(grants)
+}
+
+/// What the sums moved by since they were booked; they count as booked from here on.
+async fn due_by_hour(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    until: Timestamp,
+) -> Result<BTreeMap<Timestamp, i64>, StoreError> {
+    let rows = sqlx::query(
+        "select hour, product_id, operation_id, units + closed_units - settled as due from usage_credit_hourly
+         where partner_id = $1 and hour < $2 and units + closed_units <> settled
+         order by hour, product_id, operation_id for update",
+    )
+    .bind(partner.0)
+    .bind(Ts(until))
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut due = BTreeMap::new();
+    let (mut hours, mut products, mut operations) = (Vec::new(), Vec::new(), Vec::new());
+    for row in &rows {
+        let hour = row.at("hour")?;
+        *due.entry(hour).or_default() += row.try_get::<i64, _>("due")?;
+        hours.push(Ts(hour));
+        products.push(row.try_get::<Uuid, _>("product_id")?);
+        operations.push(row.try_get::<Uuid, _>("operation_id")?);
+    }
+    sqlx::query(
+        "update usage_credit_hourly u set settled = u.units + u.closed_units
+         from unnest($2::timestamptz[], $3::uuid[], $4::uuid[]) as booked (hour, product_id, operation_id)
+         where u.partner_id = $1 and u.hour = booked.hour and u.product_id = booked.product_id
+             and u.operation_id = booked.operation_id",
+    )
+    .bind(partner.0)
+    .bind(hours)
+    .bind(products)
+    .bind(operations)
+    .execute(&mut **tx)
+    .await?;
+    due.retain(|_, units| *units != 0);
+    Ok(due)
+}
+
+async fn use_up(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    grants: &mut [Held],
+    (hour, units): (Timestamp, i64),
+    keys: &mut Keys,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let left: Vec<_> = grants.iter().map(Held::burnable).collect();
+    let burnt = burn(&left, u64::try_from(units).unwrap_or(0), hour);
+    for (id, part) in burnt.parts {
+        let Some(grant) = grants.iter_mut().find(|grant| grant.id == id) else { continue };
+        let part = signed(part);
+        let of_left = part.min(grant.left);
+        for (from, units, debit) in [
+            (UnitAccount::Available, of_left, LedgerAccount::Credits),
+            (UnitAccount::Expired, part - of_left, LedgerAccount::Breakage),
+        ] {
+            if units > 0 {
+                let movement = Movement {
+                    key: &keys.next(),
+                    description: "Use of prepaid credit",
+                    hour: Some(hour),
+                    from,
+                    to: UnitAccount::Used,
+                    units,
+                    covers: false,
+                    money: Some([debit, LedgerAccount::Revenue]),
+                };
+                grant.book(tx, partner, &movement, now).await?;
+            }
+        }
+    }
+    if burnt.short > 0 {
+        post::book_owed(tx, partner, (&keys.next(), hour, signed(burnt.short)), now).await?;
+    }
+    Ok(())
+}
+
+/// Back to where the hour's units came from: first what was owed, then the grants that were burnt last.
+async fn give_back(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    grants: &mut [Held],
+    (hour, mut units): (Timestamp, i64),
+    keys: &mut Keys,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "select grant_id, sum(units)::bigint as used from ledger_unit_entries
+         where partner_id = $1 and hour = $2 and account = 'used' group by grant_id having sum(units) > 0
+         order by grant_id is not null, max(transaction_id) desc",
+    )
+    .bind(partner.0)
+    .bind(Ts(hour))
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in rows {
+        let part = row.try_get::<i64, _>("used")?.min(units);
+        if part <= 0 {
+            break;
+        }
+        units -= part;
+        let id: Option<Uuid> = row.try_get("grant_id")?;
+        let Some(id) = id.map(CreditGrantId) else {
+            post::book_owed(tx, partner, (&keys.next(), hour, -part), now).await?;
+            continue;
+        };
+        let Some(grant) = grants.iter_mut().find(|grant| grant.id == id) else { continue };
+        let (to, money) = match grant.has_ended {
+            true => (UnitAccount::Expired, [LedgerAccount::Revenue, LedgerAccount::Breakage]),
+            // What is gone falls, and so its worth is below zero.
+            false => (UnitAccount::Available, [LedgerAccount::Credits, LedgerAccount::Revenue]),
+        };
+        let movement = Movement {
+            key: &keys.next(),
+            description: "Prepaid credit given back",
+            hour: Some(hour),
+            from: UnitAccount::Used,
+            to,
+            units: part,
+            covers: false,
+            money: Some(money),
+        };
+        grant.book(tx, partner, &movement, now).await?;
+    }
+    if units > 0 {
+        tracing::error!(%partner, %hour, units, "more credit came back than was ever booked");
+    }
+    Ok(())
+}
+
+/// Lets grants that are usable now pay what is owed, the oldest hour first.
+pub(super) async fn cover(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rows = sqlx::query(
+        "select hour, -sum(units)::bigint as owed from ledger_unit_entries where partner_id = $1 and account = 'owed'
+         group by hour having sum(units) < 0 order by hour",
+    )
+    .bind(partner.0)
+    .fetch_all(&mut **tx)
+    .await?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let mut grants = Held::all(tx, partner).await?;
+    for row in rows {
+        let (hour, owed) = (row.at("hour")?, row.try_get::<i64, _>("owed")?);
+        let mut keys = Keys::of(tx, partner, hour).await?;
+        let left: Vec<_> = grants.iter().filter(|grant| !grant.has_ended).map(Held::burnable).collect();
+        let burnt = burn(&left, u64::try_from(owed).unwrap_or(0), hour_of(now));
+        for (id, part) in &burnt.parts {
+            let Some(grant) = grants.iter_mut().find(|grant| grant.id == *id) else { continue };
+            let movement = Movement {
+                key: &keys.next(),
+                description: "Prepaid credit for what was owed",
+                hour: Some(hour),
+                from: UnitAccount::Available,
+                to: UnitAccount::Used,
+                units: signed(*part),
+                covers: true,
+                money: Some([LedgerAccount::Credits, LedgerAccount::Revenue]),
+            };
+            grant.book(tx, partner, &movement, now).await?;
+        }
+        if burnt.short > 0 {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Idempotency keys of an hour's movements, numbered through.
+struct Keys {
+    of: String,
+    next: i64,
+}
+
+impl Keys {
+    async fn of(
+        tx: &mut Transaction<'static, Postgres>,
+        partner: PartnerId,
+        hour: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let booked: i64 = sqlx::query_scalar(
+            "select count(distinct transaction_id) from ledger_unit_entries where partner_id = $1 and hour = $2",
+        )
+        .bind(partner.0)
+        .bind(Ts(hour))
+        .fetch_one(&mut **tx)
+        .await?;
+        Ok(Self { of: format!("credit-use:{partner}:{hour}"), next: booked })
+    }
+
+    fn next(&mut self) -> String {
+        self.next += 1;
+        format!("{}:{}", self.of, self.next)
+    }
+}
+
+pub(super) fn signed(units: u64) -> i64 {
+    i64::try_from(units).unwrap_or(i64::MAX)
+}
