@@ -94,7 +94,7 @@ fn read_grant(fields: &GrantFields) -> Result<store::NewCreditGrant, crate::form
     let cost = match fields.cost.trim() {
         "" => None,
         text => {
-            let wrong = || Failure::field("cost", "Enter an amount with no more digits than the currency has");
+            let wrong = || Failure::field("cost", "Enter an amount, as 85.00");
             let currency = fields.currency.parse().map_err(|_| Failure::field("currency", "Choose a currency"))?;
             Some(Money::from_decimal_exact(currency, text.parse().map_err(|_| wrong())?).map_err(|_| wrong())?)
         }
@@ -134,7 +134,7 @@ mod tests {
             (GrantFields { kind: String::new(), ..typed.clone() }, "kind"),
             (GrantFields { priority: "256".to_owned(), ..typed.clone() }, "priority"),
             (GrantFields { expires: "soon".to_owned(), ..typed.clone() }, "expires"),
-            (GrantFields { cost: "0.001".to_owned(), ..typed.clone() }, "cost"),
+            (GrantFields { cost: "a lot".to_owned(), ..typed.clone() }, "cost"),
             (GrantFields { currency: "XXQ".to_owned(), ..typed }, "currency"),
         ] {
             assert_eq!(read_grant(&wrong).expect_err("refused").0[0].0, field);

@@ -63,7 +63,7 @@ mod tests {
     #[test]
     fn a_cost_is_an_amount_and_a_currency() {
         assert_eq!(read_cost("8500.00 USD").expect("a cost").to_string(), "$8,500.00");
-        for wrong in ["8500", "8500 XXQ", "a USD", "0.001 USD", ""] {
+        for wrong in ["8500", "8500 XXQ", "a USD", "0.0000001 USD", ""] {
             assert!(read_cost(wrong).is_err(), "{wrong}");
         }
     }
