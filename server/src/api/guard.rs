@@ -91,11 +91,9 @@ async fn authorize(state: &AppState, rule: Option<&Rule>, text: Option<KeyText>)
     if rule.whose == Whose::Provider && token.partner.is_some() {
         return Err(Problem::forbidden("This is for the provider's tokens only."));
     }
-    match rule.scope {
-        Some(scope) if !token.scopes.contains(&scope) => {
-            Err(Problem::forbidden(format!("The token lacks the scope {scope}. Make one that has it.")))
-        }
-        _ => Ok(token),
+    match rule.scopes.iter().find(|scope| !token.scopes.contains(scope)) {
+        Some(scope) => Err(Problem::forbidden(format!("The token lacks the scope {scope}. Make one that has it."))),
+        None => Ok(token),
     }
 }
 
