@@ -6,7 +6,7 @@ use crate::{
     state::Settings,
 };
 use billing::{News, Recipient};
-use store::NewMail;
+use store::{NewMail, OrderedBy};
 
 /// The letter about that news.
 pub fn letter(settings: &Settings, to: &Recipient, news: &News) -> NewMail {
@@ -14,6 +14,10 @@ pub fn letter(settings: &Settings, to: &Recipient, news: &News) -> NewMail {
     let none = || "no plan".to_owned();
     let keys = "Without a plan, calls with your keys are refused with 403. Keys, apps, invoices and people stay, and work again \
                 with the next plan.";
+    let back = |by: OrderedBy| match by {
+        OrderedBy::Partner => "The change can be taken back on the page of your plan.".to_owned(),
+        OrderedBy::Operator => format!("It was planned by {}.", settings.provider_name),
+    };
     let (subject, mut paragraphs) = match news {
         News::Changed { from, to: Some(to), at } => (
             format!("Your plan is {to}"),
@@ -26,18 +30,18 @@ pub fn letter(settings: &Settings, to: &Recipient, news: &News) -> NewMail {
             "Your plan has ended".to_owned(),
             vec![format!("{} ended on {}.", from.clone().unwrap_or_else(none), moment(*at, &zone)), keys.to_owned()],
         ),
-        News::Scheduled { from, to: Some(to), at } => (
+        News::Scheduled { from, to: Some(to), at, by } => (
             format!("Your plan becomes {to} on {}", moment(*at, &zone)),
             vec![format!(
-                "On {} your plan changes from {from} to {to}. Until then limits and price are those of {from}, and the change can \
-                 be taken back on the page of your plan.",
-                moment(*at, &zone)
+                "On {} your plan changes from {from} to {to}. Until then limits and price are those of {from}. {}",
+                moment(*at, &zone),
+                back(*by)
             )],
         ),
-        News::Scheduled { from, to: None, at } => (
+        News::Scheduled { from, to: None, at, by } => (
             format!("{from} ends on {}", moment(*at, &zone)),
             vec![
-                format!("{from} ends on {}. Until then nothing changes, and you can take it back.", moment(*at, &zone)),
+                format!("{from} ends on {}. Until then nothing changes. {}", moment(*at, &zone), back(*by)),
                 keys.to_owned(),
             ],
         ),
@@ -48,7 +52,7 @@ pub fn letter(settings: &Settings, to: &Recipient, news: &News) -> NewMail {
         News::Failed { from, to, problem } => (
             format!("Your plan stays {from}"),
             vec![format!(
-                "The planned change from {from} to {} could not be made, as {problem}. Your plan stays {from}; {} has been told.",
+                "The planned change from {from} to {} could not be made: {problem}. Your plan stays {from}; {} has been told.",
                 to.clone().unwrap_or_else(none),
                 settings.provider_name
             )],
@@ -73,7 +77,10 @@ mod tests {
             time_zone: "Pacific/Auckland".to_owned(),
         };
         let at = "2026-04-30T12:00:00Z".parse().expect("a timestamp");
-        let mail = letter(&settings, &to, &News::Scheduled { from: "Pro".to_owned(), to: None, at });
+        let ends = |by| News::Scheduled { from: "Pro".to_owned(), to: None, at, by };
+        let mail = letter(&settings, &to, &ends(OrderedBy::Operator));
+        assert!(!mail.body_text.contains("taken back"), "it is not theirs: {}", mail.body_text);
+        let mail = letter(&settings, &to, &ends(OrderedBy::Partner));
         assert_eq!(mail.subject, "Pro ends on 1 May 2026, 00:00 NZST");
         assert!(mail.body_text.contains("refused with 403") && mail.body_text.contains("/plan"), "{}", mail.body_text);
     }

@@ -51,7 +51,8 @@ pub async fn keep_partners_plan(partner: String, #[server(default)] change: Stri
         let actor = store::Actor::Operator(cx.viewer.id);
         let letter = |to: &billing::Recipient, news: &billing::News| plan_letters::letter(&cx.state.settings, to, news);
         let (id, change) = (form::id(&partner)?, form::id(&change)?);
-        billing::take_change_back(&cx.state.store, id, change, &letter, actor, cx.now).await?;
+        billing::take_change_back(&cx.state.store, id, change, store::OrderedBy::Operator, &letter, actor, cx.now)
+            .await?;
         Ok(Done::go(&back).saying("The change was taken back. The plan stays."))
     };
     form::answer("partners/keep-plan", &back, &[], outcome.await)
@@ -91,7 +92,7 @@ pub async fn reactivate_partner(partner: String) -> Result<(), ServerFnError> {
     form::answer("partners/reactivate", &back, &[], outcome.await)
 }
 
-/// Puts a requested plan in force.
+/// Says yes to a requested plan.
 #[server(prefix = "/do", endpoint = "console/requests/approve")]
 pub async fn approve_plan(partner: String, subscription: String) -> Result<(), ServerFnError> {
     use crate::{
@@ -101,8 +102,12 @@ pub async fn approve_plan(partner: String, subscription: String) -> Result<(), S
     let outcome = async {
         let cx = viewer::operator()?;
         let actor = store::Actor::Operator(cx.viewer.id);
-        cx.state.store.approve_plan_request(form::id(&partner)?, form::id(&subscription)?, actor, cx.now).await?;
-        Ok(Done::go("/console/requests").saying("Approved. The plan is in force within a second."))
+        let (partner, requested) = (form::id(&partner)?, form::id(&subscription)?);
+        let notice = match cx.state.store.approve_plan_request(partner, requested, actor, cx.now).await? {
+            store::Ordered::Scheduled(_) => "Approved. The plan begins when the running period ends.",
+            _ => "Approved. The plan is in force within a second.",
+        };
+        Ok(Done::go("/console/requests").saying(notice))
     };
     form::answer("requests/approve", "/console/requests", &[], outcome.await)
 }

@@ -63,7 +63,9 @@ pub async fn choose_plan(
             billing::order_change(store, cx.viewer.partner, wanted(wish), &preview, &letter, actor, cx.now).await?;
         let notice = match ordered {
             store::Ordered::Done(_) => format!("You are on {}. It is in force within a second.", offer.name),
-            store::Ordered::Requested(_) => format!("{} was requested. You will hear by mail.", offer.name),
+            store::Ordered::Requested(_) => {
+                format!("{} was requested. Until the provider approves it nothing changes.", offer.name)
+            }
             store::Ordered::Scheduled(_) => {
                 let zone = crate::pages::time_text::local_zone(&proposal.time_zone);
                 let at = crate::pages::time_text::moment(proposal.preview.effective_at, &zone);
@@ -107,7 +109,8 @@ pub async fn keep_plan(#[server(default)] change: String) -> Result<(), ServerFn
         let cx = viewer::member()?;
         let letter = |to: &billing::Recipient, news: &billing::News| plan_letters::letter(&cx.state.settings, to, news);
         let (partner, actor) = (cx.viewer.partner, store::Actor::Member(cx.viewer.id));
-        billing::take_change_back(&cx.state.store, partner, form::id(&change)?, &letter, actor, cx.now).await?;
+        let (change, by) = (form::id(&change)?, store::OrderedBy::Partner);
+        billing::take_change_back(&cx.state.store, partner, change, by, &letter, actor, cx.now).await?;
         Ok(Done::go("/plan").saying("The change was taken back. Your plan stays."))
     };
     form::answer("plan/keep", "/plan", &[], outcome.await)

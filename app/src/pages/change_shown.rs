@@ -89,7 +89,10 @@ impl Shown {
         let (proposal, zone) = (&self.proposal, self.zone());
         let preview = &proposal.preview;
         let when = match (proposal.needs_approval, preview.at_once) {
-            (true, _) => "When the provider approves it; the figures are those of now".to_owned(),
+            (true, true) => "When the provider approves it; the figures are those of now".to_owned(),
+            (true, false) => {
+                "When the period ends in which the provider approves it; the figures are those of now".to_owned()
+            }
             (_, true) => format!("At once, from {} on", moment(preview.effective_at, &zone)),
             (_, false) => format!("On {}, when the period ends", moment(preview.effective_at, &zone)),
         };
@@ -140,7 +143,7 @@ impl Shown {
                  usage and invoices, and work again with the next plan. The last invoice follows."
             )
         });
-        let kept = (preview.direction == Direction::Downgrade && !preview.at_once)
+        let kept = (preview.direction == Direction::Downgrade && !preview.at_once && !proposal.needs_approval)
             .then_some("Until then limits and price stay as they are, and the change can be taken back.");
         let replaced = proposal.replaces.as_ref().map(|change| {
             let what = change

@@ -15,7 +15,7 @@ use crate::{
 };
 use domain::{plan::Approval, rating::LineKind, role::MemberRole};
 use leptos::prelude::*;
-use store::{OfferedPlan, ProductLine, ScheduledChange, Subscription};
+use store::{OfferedPlan, OrderedBy, ProductLine, ScheduledChange, Subscription};
 
 #[component]
 pub fn PlanPage() -> impl IntoView {
@@ -102,7 +102,9 @@ fn planned(change: ScheduledChange, decides: bool, zone: &jiff::tz::TimeZone) ->
     view! {
         <Notice tone=Tone::Info title="A change is planned">
             {text}
-            {decides
+            {(change.ordered_by == OrderedBy::Operator)
+                .then_some(" The provider planned it; ask the provider to change it.")}
+            {(decides && change.ordered_by == OrderedBy::Partner)
                 .then(|| view! {
                     <Form action="/do/plan/keep" inline=true>
                         <input type="hidden" name="change" value=change.id.to_string()/>

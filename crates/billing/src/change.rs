@@ -9,7 +9,7 @@ use domain::{
     id::{PartnerId, PlanChangeId},
     money::Money,
     plan::Approval,
-    plan_change::{self, ChangeError, Direction, Held, Preview, When},
+    plan_change::{ChangeError, Direction, Preview, When},
     role::MemberRole,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -77,7 +77,7 @@ pub enum News {
     /// It is in force.
     Changed { from: Option<String>, to: Option<String>, at: Timestamp },
     /// It waits for the end of the period.
-    Scheduled { from: String, to: Option<String>, at: Timestamp },
+    Scheduled { from: String, to: Option<String>, at: Timestamp, by: OrderedBy },
     /// It was taken back.
     Kept { plan: String },
     /// It could not be made.
@@ -111,7 +111,8 @@ pub async fn preview_change(
     Ok(proposal)
 }
 
-/// Makes the change that `token` was shown for, from the instant on at which it was shown.
+/// Makes the change that `token` was shown for, from the instant on at which it was shown. An end at once counts from `now`: calls that
+/// were served since it was shown are on the last invoice.
 pub async fn order_change(
     store: &Store,
     partner: PartnerId,
@@ -130,12 +131,15 @@ pub async fn order_change(
             "What was shown holds for ten minutes, which are over. Look at what the change means now, and confirm again",
         ));
     }
-    let proposal = propose(store, partner, wanted, shown).await?;
+    let mut proposal = propose(store, partner, wanted, shown).await?;
     if proposal.token != token {
         return Err(ChangeRefused::Moved(
             "The plan, its terms or a change that was planned are not as they were when this was shown, so nothing was changed. \
              Look at what it means now, and confirm again",
         ));
+    }
+    if proposal.preview.at_once && proposal.to.is_none() {
+        proposal.preview.effective_at = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
     }
     let preview = &proposal.preview;
     // A period that ended since was not the one that was shown.
@@ -150,7 +154,7 @@ pub async fn order_change(
     );
     let news = match preview.at_once {
         true => News::Changed { from, to, at: preview.effective_at },
-        false => News::Scheduled { from: from.unwrap_or_default(), to, at: preview.effective_at },
+        false => News::Scheduled { from: from.unwrap_or_default(), to, at: preview.effective_at, by: wanted.by },
     };
     let mails = if proposal.needs_approval { Vec::new() } else { mails(store, partner, &news, letters).await? };
     let order = PlanOrder {
@@ -168,18 +172,19 @@ pub async fn order_change(
     Ok((ordered, proposal))
 }
 
-/// Takes back a change that waits.
+/// Takes back a change that waits. Partners take back what is theirs.
 pub async fn take_change_back(
     store: &Store,
     partner: PartnerId,
     change: PlanChangeId,
+    by: OrderedBy,
     letters: Letters<'_>,
     actor: Actor,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let plan = store.subscription(partner).await?.map_or_else(String::new, |own| own.plan_name);
     let mails = mails(store, partner, &News::Kept { plan }, letters).await?;
-    store.withdraw_scheduled_change(partner, change, &mails, actor, now).await
+    store.withdraw_scheduled_change(partner, change, by, &mails, actor, now).await
 }
 
 /// Puts every change in force whose time has come; gives how many were made, and how many could not be.
@@ -193,6 +198,10 @@ pub async fn put_changes_in_force(
         match put_in_force(store, &change, letters, now).await {
             Ok(PutInForce::Done) => done += 1,
             Ok(PutInForce::Gone) => {}
+            Ok(PutInForce::Later(problem)) => {
+                tracing::error!(partner = %change.partner, change = %change.id, problem, "a planned change of plan could not be made yet");
+                failed += 1;
+            }
             Ok(PutInForce::Failed(problem)) => {
                 tracing::error!(partner = %change.partner, change = %change.id, problem, "a planned change of plan could not be made; the old plan goes on");
                 failed += 1;
@@ -216,26 +225,29 @@ async fn put_in_force(
 ) -> Result<PutInForce, StoreError> {
     let (from, to) = (change.from_name.clone(), change.to.as_ref().map(|to| to.name.clone()));
     let news = News::Changed { from: Some(from.clone()), to: to.clone(), at: change.effective_at };
-    let problem = "a meter that the new plan has a price for is no longer measured".to_owned();
-    let sorry = News::Failed { from, to, problem };
-    let mails_if_failed = mails(store, change.partner, &sorry, letters).await?;
-    let mails = mails(store, change.partner, &news, letters).await?;
-    store.put_change_in_force(change, &mails, &mails_if_failed, now).await
+    let hear = recipients(store, change.partner).await?;
+    let mails: Vec<NewMail> = hear.iter().map(|to| letters(to, &news)).collect();
+    let sorry = |problem: &str| -> Vec<NewMail> {
+        let news = News::Failed { from: from.clone(), to: to.clone(), problem: problem.to_owned() };
+        hear.iter().map(|recipient| letters(recipient, &news)).collect()
+    };
+    store.put_change_in_force(change, &mails, &sorry, now).await
 }
 
 async fn propose(store: &Store, partner: PartnerId, wanted: Wanted, at: Timestamp) -> Result<Proposal, ChangeRefused> {
     // As exact as the database and the token keep it.
     let at = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
     let ground = store.change_ground(partner, wanted.wish, wanted.by).await?;
-    if wanted.by == OrderedBy::Partner && ground.suspended {
-        return Err(StoreError::conflict("plan", "The account is suspended; the plan cannot be changed").into());
+    if wanted.by == OrderedBy::Partner {
+        ground.check_partner()?;
     }
     let is_same =
         ground.current.as_ref().zip(ground.target.as_ref()).is_some_and(|(own, to)| own.version_id == to.version_id);
     if is_same {
         return Err(StoreError::conflict("plan", "This is already the plan").into());
     }
-    let preview = preview_of(&ground, wanted.when, at)?;
+    let preview = ground.preview(wanted.when, at)?;
+    debug_assert!(preview.direction != Direction::Start || preview.at_once);
     let needs_approval = wanted.by == OrderedBy::Partner
         && ground.target.as_ref().is_some_and(|target| target.approval == Approval::Queue);
     let token = token(&ground, &preview, needs_approval, at);
@@ -250,24 +262,6 @@ async fn propose(store: &Store, partner: PartnerId, wanted: Wanted, at: Timestam
         so_far: None,
         token,
     })
-}
-
-fn preview_of(ground: &ChangeGround, when: When, at: Timestamp) -> Result<Preview, ChangeError> {
-    let cycle = ground.current.as_ref().map(Subscription::cycle);
-    let started_at = ground.current.as_ref().and_then(|own| own.started_at).unwrap_or(at);
-    let held = ground.current.as_ref().zip(cycle.as_ref()).map(|(own, cycle)| Held {
-        terms: &own.terms,
-        cycle,
-        started_at,
-        since: ground.current_since.unwrap_or(started_at),
-        quota: own.period_quota,
-    });
-    let target = ground.target.as_ref();
-    let wanted = target.map(|target| plan_change::Wanted { terms: &target.terms, since: target.since });
-    let billed_until = ground.billed_until.unwrap_or(started_at);
-    let preview = plan_change::preview(held, wanted, when, billed_until, at, &ground.time_zone)?;
-    debug_assert!(preview.direction != Direction::Start || preview.at_once);
-    Ok(preview)
 }
 
 /// The instant, and a digest of the two versions, of what waits, and of all that is shown.
@@ -288,14 +282,16 @@ async fn mails(
     news: &News,
     letters: Letters<'_>,
 ) -> Result<Vec<NewMail>, StoreError> {
+    Ok(recipients(store, partner).await?.iter().map(|to| letters(to, news)).collect())
+}
+
+async fn recipients(store: &Store, partner: PartnerId) -> Result<Vec<Recipient>, StoreError> {
     let time_zone = store.partner(partner).await?.time_zone;
     let decides = |member: &Member| {
         let role = matches!(member.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
         role && member.disabled_at.is_none() && member.email_verified_at.is_some()
     };
     let members = store.members(partner).await?;
-    let letter = |member: Member| {
-        letters(&Recipient { email: member.email, name: member.name, time_zone: time_zone.clone() }, news)
-    };
-    Ok(members.into_iter().filter(decides).map(letter).collect())
+    let recipient = |member: Member| Recipient { email: member.email, name: member.name, time_zone: time_zone.clone() };
+    Ok(members.into_iter().filter(decides).map(recipient).collect())
 }

@@ -2,7 +2,7 @@
 //!
 //! - **Upgrade** (or as much): in force at once. The part of the period that ran is settled by the old terms, the rest by the new
 //!   ones, each prorated to the second.
-//! - **Downgrade**, a lower fee or, for the same fee, less of something: in force when the period ends, with the old limits and price
+//! - **Downgrade**, less to pay whatever is used (fee, minimum and commitment of a year) or, for as much, less of something: in force when the period ends, with the old limits and price
 //!   until then, unless the plan that is left says "at once".
 //! - **Cancel**: in force when the period ends.
 //!
@@ -19,7 +19,7 @@ use crate::{
     limit::Limit,
     money::{Money, MoneyError},
     period::{Cycle, Period, PeriodError},
-    plan::PlanTerms,
+    plan::{Grant, PlanTerms},
     quota::{PeriodQuota, Quota},
     rating::{FeeDue, advance, proration},
 };
@@ -306,13 +306,18 @@ fn cycle_after(held: Option<Held<'_>>, wanted: &PlanTerms, at: Timestamp, time_z
     }
 }
 
-/// A lower fee of a year is a downgrade and a higher one is none; for the same fee it is one if a quota, a limit or a product is lost, or
-/// periods are of another length.
+/// Less to pay in a year, whatever is used, is a downgrade, and more is none; for as much it is one if there is less of something: quota or
+/// included credit in a year, calls in a limit's window, a product, an operation or a feature; or if periods are of another length.
 /// A change of currency ends with the period, too: two currencies cannot be compared, and each period stays in one.
 fn direction(old: &PlanTerms, new: &PlanTerms) -> Direction {
-    let fee = |terms: &PlanTerms| i128::from(terms.base_fee_micros) * i128::from(terms.interval.in_a_year());
+    let yearly = |terms: &PlanTerms, each: i128| each.saturating_mul(i128::from(terms.interval.in_a_year()));
+    let promised = |terms: &PlanTerms| {
+        let committed = terms.commitment.as_ref().map_or(0, |commitment| commitment.micros);
+        let each = i128::from(terms.base_fee_micros) + i128::from(terms.minimum_micros) + i128::from(committed);
+        yearly(terms, each)
+    };
     let less_quota = match (old.quota, new.quota) {
-        (Some(old), Some(new)) => new.units < old.units,
+        (Some(held), Some(wanted)) => yearly(new, wanted.units.into()) < yearly(old, held.units.into()),
         (None, Some(_)) => true,
         (_, None) => false,
     };
@@ -320,13 +325,19 @@ fn direction(old: &PlanTerms, new: &PlanTerms) -> Direction {
         let same = old.limits.iter().find(|other| other.window == limit.window);
         same.is_none_or(|same| limit.calls < same.calls)
     });
-    let closes = old.products.iter().any(|grant| new.grant(&grant.product).is_none());
-    match fee(new).cmp(&fee(old)) {
+    let less_credit = yearly(new, new.included_credit_micros.into()) < yearly(old, old.included_credit_micros.into());
+    let closes = old.products.iter().any(|held| match (new.grant(&held.product), &held.operations) {
+        (None, _) => true,
+        (Some(Grant { operations: None, .. }), _) => false,
+        (Some(Grant { operations: Some(_), .. }), None) => true,
+        (Some(wanted), Some(codes)) => codes.iter().any(|code| !wanted.opens(code)),
+    });
+    let shuts = old.opens_features.iter().any(|feature| !new.opens_features.contains(feature));
+    let is_less = less_quota || less_credit || tighter || closes || shuts;
+    match promised(new).cmp(&promised(old)) {
         _ if old.currency != new.currency => Direction::Downgrade,
         std::cmp::Ordering::Less => Direction::Downgrade,
-        std::cmp::Ordering::Equal if less_quota || tighter || closes || old.interval != new.interval => {
-            Direction::Downgrade
-        }
+        std::cmp::Ordering::Equal if is_less || old.interval != new.interval => Direction::Downgrade,
         _ => Direction::Upgrade,
     }
 }

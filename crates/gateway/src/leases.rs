@@ -76,10 +76,13 @@ impl Leases {
         let shard = &self.shards[of.partner.0.as_u128() as usize % SHARDS];
         let key = (of.partner, of.kind, of.period.start);
         if let Some(account) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
+            account.reach(of.period.end);
             return account.clone();
         }
         let mut accounts = shard.write().unwrap_or_else(PoisonError::into_inner);
-        accounts.entry(key).or_insert_with(|| Arc::new(Account::new(of, self.desk.clone()))).clone()
+        let account = accounts.entry(key).or_insert_with(|| Arc::new(Account::new(of, self.desk.clone())));
+        account.reach(of.period.end);
+        account.clone()
     }
 
     /// Units of the partner's quota that are used or reserved, as far as this node knows.
@@ -99,7 +102,7 @@ impl Leases {
         for shard in &self.shards {
             shard.write().unwrap_or_else(PoisonError::into_inner).retain(|_, account| {
                 // Nobody can take another reference while the shard is locked.
-                Arc::strong_count(account) > 1 || account.of.period.contains(now) || !account.is_empty()
+                Arc::strong_count(account) > 1 || account.of().period.contains(now) || !account.is_empty()
             });
         }
     }

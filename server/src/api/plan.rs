@@ -10,7 +10,7 @@ use super::{
 use app::{api::plan, plan_letters, state::AppState};
 use axum::Json;
 use billing::{BillingError, ChangeRefused, News, Proposal, Recipient, Wanted};
-use domain::{id::PartnerId, limit::Limit, plan_change::When};
+use domain::{id::PartnerId, limit::Limit, plan_change::When, scope::Scope};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{Ordered, OrderedBy, ScheduledChange, Subscription, Wish};
@@ -128,8 +128,9 @@ pub struct OwnPlanOut {
 pub struct PlanChangedOut {
     /// `in_force`, `requested` or `scheduled`.
     status: &'static str,
-    #[schema(value_type = String, format = DateTime)]
-    effective_at: Timestamp,
+    /// `null` where it was requested: from the approval on, or when the period ends in which that is given.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    effective_at: Option<Timestamp>,
 }
 
 /// The partner's plan, its running period, and a change that waits.
@@ -150,7 +151,8 @@ pub async fn show(call: PartnerCall) -> Result<Json<OwnPlanOut>, Problem> {
     }))
 }
 
-/// Tells what a change of plan means: money, quota, limits and when. Nothing is changed.
+/// Tells what a change of plan means: money, quota, limits and when. Nothing is changed. A provider's token is told of the partner's
+/// bills with `partners:read` and `invoices:read` only.
 #[utoipa::path(post, path = "/api/plan/preview", operation_id = "previewPlanChange", tag = "Plans", params(Whose),
     request_body = PlanWishIn,
     responses((status = 200, description = "What it means", body = PlanPreviewOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
@@ -158,6 +160,10 @@ pub async fn preview(call: PartnerCall, Body(wish): Body<PlanWishIn>) -> Result<
     let wanted = wanted(&call, wish.plan.as_deref(), wish.when.as_deref()).await?;
     let proposal = billing::preview_change(&call.state.store, call.partner, wanted, call.now).await?;
     let mut out = PlanPreviewOut::from(proposal);
+    let reads_bills = [Scope::PartnersRead, Scope::InvoicesRead].iter().all(|scope| call.token.scopes.contains(scope));
+    if call.token.partner.is_none() && !reads_bills {
+        (out.so_far, out.old_fee, out.given_back) = (None, None, None);
+    }
     if call.token.partner.is_some() {
         let (store, partner) = (&call.state.store, call.partner);
         let known: Vec<String> =
@@ -170,30 +176,35 @@ pub async fn preview(call: PartnerCall, Body(wish): Body<PlanWishIn>) -> Result<
     Ok(Json(out))
 }
 
-/// Changes the plan as the preview told, from the preview's instant on; refuses with 409 where anything of it is otherwise by now.
+/// Changes the plan as the preview told, from the preview's instant on; refuses with 409 where anything of it is otherwise by now. A
+/// provider's token has to have `partners:write` as well.
 #[utoipa::path(post, path = "/api/plan/change", operation_id = "changePlan", tag = "Plans", params(Whose),
     request_body = PlanChangeIn,
     responses((status = 200, description = "Changed, requested or scheduled", body = PlanChangedOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn change(call: PartnerCall, Body(wish): Body<PlanChangeIn>) -> Result<Json<PlanChangedOut>, Problem> {
+    check_writes_partners(&call.token)?;
     let wanted = wanted(&call, wish.plan.as_deref(), wish.when.as_deref()).await?;
     let state = &call.state;
     let letter = |to: &Recipient, news: &News| plan_letters::letter(&state.settings, to, news);
     let (ordered, proposal) =
         billing::order_change(&state.store, call.partner, wanted, &wish.preview, &letter, call.token.actor(), call.now)
             .await?;
-    let status = match ordered {
-        Ordered::Done(_) => "in_force",
-        Ordered::Requested(_) => "requested",
-        Ordered::Scheduled(_) => "scheduled",
+    let at = proposal.preview.effective_at;
+    let (status, effective_at) = match ordered {
+        Ordered::Done(_) => ("in_force", Some(at)),
+        Ordered::Requested(_) => ("requested", None),
+        Ordered::Scheduled(_) => ("scheduled", Some(at)),
     };
-    Ok(Json(PlanChangedOut { status, effective_at: proposal.preview.effective_at }))
+    Ok(Json(PlanChangedOut { status, effective_at }))
 }
 
-/// Takes back a change that waits for the end of a period; the plan stays.
+/// Takes back a change that waits for the end of a period; the plan stays. What the provider planned only the provider takes back, whose
+/// token has to have `partners:write` as well.
 #[utoipa::path(delete, path = "/api/plan/change", operation_id = "keepPlan", tag = "Plans", params(Whose),
     responses((status = 204, description = "Taken back"), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn keep(call: PartnerCall) -> Result<axum::http::StatusCode, Problem> {
     let PartnerCall { state, partner, token, now } = call;
+    check_writes_partners(&token)?;
     let waits = state.store.scheduled_change(partner).await?.ok_or_else(Problem::not_found)?;
     take_back(&state, partner, &token, &waits, now).await?;
     Ok(axum::http::StatusCode::NO_CONTENT)
@@ -207,8 +218,20 @@ async fn take_back(
     now: Timestamp,
 ) -> Result<(), Problem> {
     let letter = |to: &Recipient, news: &News| plan_letters::letter(&state.settings, to, news);
-    billing::take_change_back(&state.store, partner, waits.id, &letter, token.actor(), now).await?;
+    let by = if token.partner.is_some() { OrderedBy::Partner } else { OrderedBy::Operator };
+    billing::take_change_back(&state.store, partner, waits.id, by, &letter, token.actor(), now).await?;
     Ok(())
+}
+
+/// The provider changes partners' plans with tokens that may change partners.
+fn check_writes_partners(token: &Token) -> Result<(), Problem> {
+    match token.partner.is_none() && !token.scopes.contains(&Scope::PartnersWrite) {
+        true => Err(Problem::forbidden(format!(
+            "The token lacks the scope {}. Make one that has it.",
+            Scope::PartnersWrite
+        ))),
+        false => Ok(()),
+    }
 }
 
 async fn wanted(call: &PartnerCall, code: Option<&str>, when: Option<&str>) -> Result<Wanted, Problem> {

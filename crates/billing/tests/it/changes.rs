@@ -192,17 +192,27 @@ async fn who_cancels_is_billed_to_the_end_and_may_take_it_back_until_then() {
     let partner = shop.partner("acme", plan, start).await;
     made(&shop, partner, END, start + days(9)).await;
     let waits = shop.store.scheduled_change(partner).await.expect("answered").expect("a change");
-    take_change_back(&shop.store, partner, waits.id, &letter, Actor::System, start + days(10))
+    take_change_back(&shop.store, partner, waits.id, OrderedBy::Partner, &letter, Actor::System, start + days(10))
         .await
         .expect("taken back");
-    let again = take_change_back(&shop.store, partner, waits.id, &letter, Actor::System, start + days(10)).await;
+    let again =
+        take_change_back(&shop.store, partner, waits.id, OrderedBy::Partner, &letter, Actor::System, start + days(10))
+            .await;
     assert!(matches!(again, Err(StoreError::Conflict { .. })));
     assert_eq!(put_changes_in_force(&shop.store, &letter, start + days(40)).await.expect("ran"), (0, 0));
     shop.close(at("2026-04-01T01:00:00Z")).await;
     made(&shop, partner, END, at("2026-04-05T00:00:00Z")).await;
     let waits = shop.store.scheduled_change(partner).await.expect("answered").expect("a change");
-    let late =
-        take_change_back(&shop.store, partner, waits.id, &letter, Actor::System, at("2026-05-01T00:00:00Z")).await;
+    let late = take_change_back(
+        &shop.store,
+        partner,
+        waits.id,
+        OrderedBy::Partner,
+        &letter,
+        Actor::System,
+        at("2026-05-01T00:00:00Z"),
+    )
+    .await;
     assert!(late.is_err(), "its time has come");
     assert_eq!(put_changes_in_force(&shop.store, &letter, at("2026-05-02T00:00:00Z")).await.expect("ran"), (1, 0));
     shop.close(at("2026-07-01T00:00:00Z")).await;

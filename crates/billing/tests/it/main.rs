@@ -7,6 +7,7 @@ mod corrections;
 mod credit_notes;
 mod faults;
 mod forgotten;
+mod guarded_changes;
 mod late;
 mod late_at_stripe;
 mod meters;

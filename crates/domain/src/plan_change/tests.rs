@@ -82,6 +82,27 @@ fn what_is_less_for_the_same_fee_is_a_downgrade() {
             "{new:?}"
         );
     }
+    let rich = terms(
+        r#","minimum_micros":5000000,"commitment":{"micros":7000000},"included_credit_micros":1000000,"opens_features":["bulk"]"#,
+    );
+    let only = |code: &str| Grant { product: "payments".to_owned(), operations: Some(vec![code.to_owned()]) };
+    for (old, new, expected) in [
+        (&rich, PlanTerms { minimum_micros: 0, ..rich.clone() }, Direction::Downgrade),
+        (&rich, PlanTerms { commitment: None, ..rich.clone() }, Direction::Downgrade),
+        (&rich, PlanTerms { included_credit_micros: 0, ..rich.clone() }, Direction::Downgrade),
+        (&rich, PlanTerms { opens_features: Vec::new(), ..rich.clone() }, Direction::Downgrade),
+        (&rich, PlanTerms { products: vec![only("pay")], ..rich.clone() }, Direction::Downgrade),
+        (&PlanTerms { products: vec![only("pay")], ..rich.clone() }, rich.clone(), Direction::Upgrade),
+        (&PlanTerms { minimum_micros: 0, ..rich.clone() }, rich.clone(), Direction::Upgrade),
+        (
+            &PlanTerms { products: vec![only("pay")], ..rich.clone() },
+            PlanTerms { products: vec![only("refund")], ..rich.clone() },
+            Direction::Downgrade,
+        ),
+    ] {
+        let told = change(held(old, &cycle), &new, When::Usual, "2026-04-17T00:00:00Z").direction;
+        assert_eq!(told, expected, "{new:?}");
+    }
     let (year, month) = (
         PlanTerms { interval: Interval::Year, ..terms(r#","base_fee_micros":100000000"#) },
         terms(r#","base_fee_micros":10000000"#),

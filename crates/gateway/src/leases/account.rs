@@ -6,7 +6,8 @@
 
 use super::desk::{Desk, PATIENCE};
 use crate::ports::{Ask, Granted};
-use domain::allowance::Allowance;
+use domain::{allowance::Allowance, period::Period};
+use jiff::Timestamp;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -31,7 +32,9 @@ const NO_LIMIT: u64 = u64::MAX;
 /// Units of one allowance.
 #[derive(Debug)]
 pub struct Account {
-    pub(super) of: Allowance,
+    of: Allowance,
+    /// When its period is over, in microseconds: where a plan of longer periods begins as one of shorter ones did, later than it seemed.
+    ends: AtomicI64,
     used: AtomicI64,
     granted: AtomicI64,
     elsewhere: AtomicI64,
@@ -98,6 +101,7 @@ impl Account {
         };
         Self {
             of,
+            ends: AtomicI64::new(of.period.end.as_microsecond()),
             used: AtomicI64::new(0),
             granted: AtomicI64::new(0),
             elsewhere: AtomicI64::new(0),
@@ -107,6 +111,20 @@ impl Account {
             cold: Mutex::new(cold),
             answers: watch::Sender::new(0),
             desk,
+        }
+    }
+
+    /// What it counts, with the longest period that anybody asked for it with.
+    pub(super) fn of(&self) -> Allowance {
+        let end = Timestamp::from_microsecond(self.ends.load(Relaxed)).unwrap_or(self.of.period.end);
+        Allowance { period: Period { end: end.max(self.of.period.end), ..self.of.period }, ..self.of }
+    }
+
+    /// It is not over before then.
+    pub(super) fn reach(&self, end: Timestamp) {
+        let end = end.as_microsecond();
+        if end > self.ends.load(Relaxed) {
+            self.ends.fetch_max(end, Relaxed);
         }
     }
 
@@ -273,7 +291,7 @@ impl Account {
         let want = block.saturating_sub(held.max(0)).max(need);
         cold.last = (used, Instant::now());
         let ask = Ask {
-            of: self.of,
+            of: self.of(),
             limit: (limit != NO_LIMIT).then_some(limit),
             need: unsigned(need),
             want: unsigned(want),

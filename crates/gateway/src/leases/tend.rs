@@ -63,7 +63,7 @@ impl Leases {
 
     async fn read(&self, turns: &[Turn], only_node: bool) -> Result<(), ExchangeDown> {
         let questions: Vec<(Allowance, Option<u64>)> =
-            turns.iter().map(|Turn(account)| (account.of, account.under())).collect();
+            turns.iter().map(|Turn(account)| (account.of(), account.under())).collect();
         let answers = self.asked(self.desk.exchange.read(questions)).await?;
         let mut idle = Vec::new();
         for (Turn(account), answer) in turns.iter().zip(answers) {
@@ -91,7 +91,7 @@ impl Leases {
             let mut cold = account.cold();
             let returned = unsigned(account.withhold(&mut cold));
             let turn = Account::turn(&cold);
-            Ask { of: account.of, limit: account.under(), need: 0, want: 0, returned, turn }
+            Ask { of: account.of(), limit: account.under(), need: 0, want: 0, returned, turn }
         };
         let asks: Vec<Ask> = accounts.iter().map(ask).collect();
         if asks.is_empty() {
@@ -120,7 +120,7 @@ impl Account {
             cold.seen = (used, Instant::now());
             return true;
         }
-        let followed = self.of.kind == Kind::Credit && used > 0 && cold.seen.1.elapsed() < FOLLOW_CREDIT;
+        let followed = self.of().kind == Kind::Credit && used > 0 && cold.seen.1.elapsed() < FOLLOW_CREDIT;
         followed || (!only_node && self.held() > 0)
     }
 }

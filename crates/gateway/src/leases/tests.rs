@@ -128,3 +128,19 @@ async fn accounts_of_periods_that_are_over_are_forgotten_once_they_hold_nothing(
     leases.tend(period(1).start, true).await.expect("tended");
     assert_eq!(leases.all().len(), 1);
 }
+
+#[tokio::test]
+async fn what_was_used_is_not_forgotten_where_the_period_turns_out_to_be_longer() {
+    let leases = Leases::new(Arc::new(InProcess::default()));
+    leases.begin(Vec::new());
+    let account = leases.account(Allowance::quota(PARTNER, period(0)));
+    assert!(take(&account, 10).await);
+    drop(account);
+    let long = Period { end: period(2).end, ..period(0) };
+    assert_eq!(leases.used(PARTNER, long), 1);
+    leases.close().await.expect("given back");
+    leases.tend(period(1).start, true).await.expect("tended");
+    assert_eq!(leases.used(PARTNER, long), 1);
+    leases.tend(long.end, true).await.expect("tended");
+    assert_eq!(leases.used(PARTNER, long), 0, "it is over");
+}

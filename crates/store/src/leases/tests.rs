@@ -240,3 +240,22 @@ async fn ingests_and_exchanges_that_race_agree_in_the_end() {
             .collect();
     assert!(by_node.values().all(|units| *units == spent / 3), "{by_node:?}");
 }
+
+/// A gateway that had not heard of the change counted the first calls of a quarter for a month.
+#[tokio::test]
+async fn a_period_that_turns_out_to_be_longer_is_not_forgotten_when_the_shorter_is_over() {
+    let long = Allowance::quota(partner(), Period { end: at("2026-06-01T00:00:00Z"), ..period() });
+    let second_month = at("2026-04-10T00:00:00Z");
+    for by_exchange in [true, false] {
+        let store = test_db::store().await;
+        store.exchange_units("a", ask(quota(), 100, 40, 40), now()).await.expect("an answer");
+        let used = UsageEvent { period: Some(if by_exchange { period() } else { long.period }), ..spent(7, 0) };
+        take_in(&store, "a", vec![used]).await;
+        if by_exchange {
+            store.exchange_units("a", LeaseAsk { turn: 1, ..ask(long, 100, 0, 0) }, now()).await.expect("an answer");
+        }
+        store.prune_allowances(second_month).await.expect("pruned");
+        let known = store.begin_leases("a", second_month, Earlier::Stored).await.expect("begun");
+        assert_eq!(known, [Known { of: long, base: 7, elsewhere: 0, limit: 0 }], "by an exchange: {by_exchange}");
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     row::{ReadRow as _, unreadable},
 };
 use domain::{
-    id::{PartnerId, PlanId, PlanVersionId, SubscriptionId},
+    id::{PartnerId, PlanChangeId, PlanId, PlanVersionId, SubscriptionId},
     period::{Cycle, Interval},
     plan::Approval,
     quota::PeriodQuota,
@@ -101,6 +101,8 @@ pub(super) struct Start<'a> {
     pub at: Timestamp,
     pub cycle: &'a Cycle,
     pub quota: Option<PeriodQuota>,
+    /// The planned change that it is.
+    pub change: Option<PlanChangeId>,
 }
 
 pub(super) async fn check_is_a_change(
@@ -118,7 +120,8 @@ pub(super) async fn check_is_a_change(
     if same { Err(StoreError::conflict("plan", "This is already the plan")) } else { Ok(()) }
 }
 
-/// Ends what is in force and starts the version, as a new subscription.
+/// Ends what is in force and starts the version, as a new subscription. Another version of the same plan with periods of the same
+/// length leaves what was planned for their end, and the quota of the one that runs.
 async fn start(
     tx: &mut PgConnection,
     partner: &Partner,
@@ -128,7 +131,30 @@ async fn start(
 ) -> Result<SubscriptionId, StoreError> {
     terms::check_meters(tx, version).await?;
     let cycle = cycle(tx, partner, version, now).await?;
-    start_at(tx, partner.id, version, Start { at: now, cycle: &cycle, quota: None }, actor, now).await
+    let same = sqlx::query(
+        "select s.period_quota_units, s.period_quota_until from subscriptions s
+         join plan_versions v on v.id = s.plan_version_id join plan_versions n on n.plan_id = v.plan_id
+         where s.partner_id = $1 and s.status = 'active' and n.id = $2
+             and coalesce(v.terms ->> 'interval', $3) = coalesce(n.terms ->> 'interval', $3)",
+    )
+    .bind(partner.id.0)
+    .bind(version.0)
+    .bind(Interval::default().code())
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(same) = same else {
+        let start = Start { at: now, cycle: &cycle, quota: None, change: None };
+        return start_at(tx, partner.id, version, start, actor, now).await;
+    };
+    let start = Start { at: now, cycle: &cycle, quota: super::read_period_quota(&same)?, change: None };
+    match scheduled::find(tx, partner.id).await? {
+        Some(waits) if waits.to.as_ref().is_none_or(|to| to.version_id != version) => {
+            let id = begin(tx, partner.id, version, start, actor, now).await?;
+            scheduled::carry_over(tx, partner.id, id).await?;
+            Ok(id)
+        }
+        _ => start_at(tx, partner.id, version, start, actor, now).await,
+    }
 }
 
 /// Ends what is in force and what waits, and starts the version there and then. The version can be sold.
@@ -136,12 +162,23 @@ pub(super) async fn start_at(
     tx: &mut PgConnection,
     partner: PartnerId,
     version: PlanVersionId,
-    Start { at, cycle, quota }: Start<'_>,
+    start: Start<'_>,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<SubscriptionId, StoreError> {
+    scheduled::replace(tx, partner, actor, now).await?;
+    begin(tx, partner, version, start, actor, now).await
+}
+
+async fn begin(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    version: PlanVersionId,
+    Start { at, cycle, quota, change }: Start<'_>,
     actor: Actor,
     now: Timestamp,
 ) -> Result<SubscriptionId, StoreError> {
     let id = SubscriptionId(Uuid::now_v7());
-    scheduled::replace(tx, partner, now).await?;
     let before = end_active(tx, partner, at).await?;
     sqlx::query(
         "insert into subscriptions (partner_id, id, plan_version_id, status, anchor, time_zone, requested_at, started_at,
@@ -159,7 +196,8 @@ pub(super) async fn start_at(
     .bind(quota.map(|quota| Ts(quota.until)))
     .execute(&mut *tx)
     .await?;
-    log(tx, partner, id, before, version, actor, now).await?;
+    let started = Started { subscription: id, before, after: version, change };
+    log(tx, partner, started, actor, now).await?;
     Ok(id)
 }
 
@@ -168,41 +206,49 @@ pub(super) async fn end(
     tx: &mut PgConnection,
     partner: PartnerId,
     at: Timestamp,
+    change: Option<PlanChangeId>,
     actor: Actor,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    scheduled::replace(tx, partner, now).await?;
+    scheduled::replace(tx, partner, actor, now).await?;
     let before = end_active(tx, partner, at).await?;
     let subject = partner.to_string();
     let entry = Entry::new(actor, partner, "subscription.end", &subject).before(json!({"plan_version": before}));
+    let entry = match change {
+        Some(change) => entry.after(json!({"change": change})),
+        None => entry,
+    };
     audit::append(tx, entry, now).await
 }
 
 /// Starts a subscription that was requested before.
 pub(super) async fn start_requested(
     tx: &mut PgConnection,
-    partner: &Partner,
+    partner: PartnerId,
     requested: SubscriptionId,
     version: PlanVersionId,
+    Start { at, cycle, quota, change }: Start<'_>,
     actor: Actor,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    terms::check_meters(tx, version).await?;
-    let cycle = cycle(tx, partner, version, now).await?;
-    scheduled::replace(tx, partner.id, now).await?;
-    let before = end_active(tx, partner.id, now).await?;
+    scheduled::replace(tx, partner, actor, now).await?;
+    let before = end_active(tx, partner, at).await?;
     sqlx::query(
-        "update subscriptions set status = 'active', started_at = $3, anchor = $4, time_zone = $5
+        "update subscriptions set status = 'active', started_at = $3, anchor = $4, time_zone = $5,
+             period_quota_units = $6, period_quota_until = $7
          where partner_id = $1 and id = $2",
     )
-    .bind(partner.id.0)
+    .bind(partner.0)
     .bind(requested.0)
-    .bind(Ts(now))
+    .bind(Ts(at))
     .bind(Ts(cycle.anchor))
     .bind(&cycle.time_zone)
+    .bind(quota.map(|quota| i64::try_from(quota.units).unwrap_or(i64::MAX)))
+    .bind(quota.map(|quota| Ts(quota.until)))
     .execute(&mut *tx)
     .await?;
-    log(tx, partner.id, requested, before, version, actor, now).await
+    let started = Started { subscription: requested, before, after: version, change };
+    log(tx, partner, started, actor, now).await
 }
 
 async fn end_active(
@@ -253,18 +299,26 @@ async fn interval(tx: &mut PgConnection, version: PlanVersionId) -> Result<Inter
     code.map_or(Ok(Interval::default()), |code| code.parse().map_err(|error: String| unreadable("terms", error).into()))
 }
 
-async fn log(
-    tx: &mut PgConnection,
-    partner: PartnerId,
+struct Started {
     subscription: SubscriptionId,
     before: Option<PlanVersionId>,
     after: PlanVersionId,
+    change: Option<PlanChangeId>,
+}
+
+async fn log(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    Started { subscription, before, after, change }: Started,
     actor: Actor,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let subject = subscription.to_string();
-    let entry = Entry::new(actor, partner, "subscription.start", &subject)
-        .before(json!({"plan_version": before}))
-        .after(json!({"plan_version": after}));
+    let after = match change {
+        Some(change) => json!({"plan_version": after, "change": change}),
+        None => json!({"plan_version": after}),
+    };
+    let entry =
+        Entry::new(actor, partner, "subscription.start", &subject).before(json!({"plan_version": before})).after(after);
     audit::append(tx, entry, now).await
 }

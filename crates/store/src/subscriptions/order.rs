@@ -13,14 +13,18 @@ use domain::{
     id::{PartnerId, PlanChangeId, PlanId, PlanVersionId, SubscriptionId},
     period::Cycle,
     plan::{Approval, PlanTerms},
+    plan_change::{self, ChangeError, Held, Preview, Wanted, When},
     quota::PeriodQuota,
 };
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row as _, types::Json};
 
 /// Told wherever something of a preview is not as it was.
 const MOVED: &str = "The plan, its terms or a change that was planned are not as they were when this was shown, so nothing was \
                      changed. Look at what it means now, and confirm again";
+
+const SUSPENDED: &str = "The account is suspended; the plan cannot be changed";
 
 /// All that a preview is made of, read at one moment.
 #[derive(Debug, Clone)]
@@ -52,10 +56,62 @@ pub struct ChangeTarget {
 }
 
 /// Who orders: partners have what is offered, in its newest version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OrderedBy {
     Partner,
     Operator,
+}
+
+impl OrderedBy {
+    /// As the table has it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Partner => "partner",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+impl std::str::FromStr for OrderedBy {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = [Self::Partner, Self::Operator].into_iter().find(|by| by.code() == text);
+        known.ok_or_else(|| format!("{text:?} is not known: partner or operator"))
+    }
+}
+
+impl ChangeGround {
+    /// What the change at `at` means.
+    ///
+    /// # Errors
+    /// There is no plan and none is wanted, or an amount or a period is beyond what can be held.
+    pub fn preview(&self, when: When, at: Timestamp) -> Result<Preview, ChangeError> {
+        let cycle = self.current.as_ref().map(Subscription::cycle);
+        let started_at = self.current.as_ref().and_then(|own| own.started_at).unwrap_or(at);
+        let held = self.current.as_ref().zip(cycle.as_ref()).map(|(own, cycle)| Held {
+            terms: &own.terms,
+            cycle,
+            started_at,
+            since: self.current_since.unwrap_or(started_at),
+            quota: own.period_quota,
+        });
+        let wanted = self.target.as_ref().map(|target| Wanted { terms: &target.terms, since: target.since });
+        let billed_until = self.billed_until.unwrap_or(started_at);
+        plan_change::preview(held, wanted, when, billed_until, at, &self.time_zone)
+    }
+
+    /// Refuses a partner what is not its to decide: a plan while the account is suspended, and what takes the place of a change that an
+    /// operator planned. Ending the plan is always its own to decide, otherwise.
+    ///
+    /// # Errors
+    /// A conflict that says so.
+    pub fn check_partner(&self) -> Result<(), StoreError> {
+        if self.suspended && self.target.is_some() {
+            return Err(StoreError::conflict("plan", SUSPENDED));
+        }
+        scheduled::check_is_partners(self.scheduled.as_ref())
+    }
 }
 
 /// What somebody wants.
@@ -107,36 +163,9 @@ impl Store {
     ) -> Result<ChangeGround, StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
-        let own = sqlx::query("select time_zone, suspended_at is not null as suspended from partners where id = $1")
-            .bind(partner.0)
-            .fetch_one(&mut *tx)
-            .await?;
-        let current = super::select(&mut tx, partner, Some(SubscriptionStatus::Active)).await?.pop();
-        let (mut current_since, mut billed_until) = (None, None);
-        if let Some(current) = &current {
-            let row = sqlx::query(
-                "select plan_since($1, $2) as since,
-                     (select max(period_end) from billing_periods where partner_id = $1 and subscription_id = $3) as billed_until",
-            )
-            .bind(partner.0)
-            .bind(current.version_id.0)
-            .bind(current.id.0)
-            .fetch_one(&mut *tx)
-            .await?;
-            (current_since, billed_until) = (row.at_if_any("since")?, row.at_if_any("billed_until")?);
-        }
-        let target = target(&mut tx, partner, wish, by).await?;
-        let scheduled = scheduled::find(&mut tx, partner).await?;
+        let ground = ground(&mut tx, partner, wish, by).await?;
         tx.commit().await?;
-        Ok(ChangeGround {
-            time_zone: own.try_get("time_zone")?,
-            suspended: own.try_get("suspended")?,
-            current,
-            current_since,
-            billed_until,
-            scheduled,
-            target,
-        })
+        Ok(ground)
     }
 
     /// Makes the change as it was shown, with its mails, in one transaction; refuses it where something moved meanwhile. A plan that
@@ -150,8 +179,11 @@ impl Store {
     ) -> Result<Ordered, StoreError> {
         let mut tx = self.begin().await?;
         let held = partners::lock(&mut tx, partner).await?;
-        if order.by == OrderedBy::Partner && held.suspended_at.is_some() {
-            return Err(StoreError::conflict("plan", "The account is suspended; the plan cannot be changed"));
+        if order.by == OrderedBy::Partner {
+            if held.suspended_at.is_some() && order.to.is_some() {
+                return Err(StoreError::conflict("plan", SUSPENDED));
+            }
+            scheduled::check_is_partners(scheduled::find(&mut tx, partner).await?.as_ref())?;
         }
         check_ground(&mut tx, partner, &order).await?;
         let mut approval = Approval::Automatic;
@@ -180,17 +212,17 @@ impl Store {
             }
             _ if !order.at_once => {
                 requests::withdraw(&mut tx, partner, now).await?;
-                scheduled::replace(&mut tx, partner, now).await?;
+                scheduled::replace(&mut tx, partner, actor, now).await?;
                 Ordered::Scheduled(scheduled::insert(&mut tx, partner, &order, actor, now).await?)
             }
             (Some(version), Some(cycle)) => {
                 requests::withdraw(&mut tx, partner, now).await?;
-                let start = change::Start { at: order.effective_at, cycle, quota: order.quota };
+                let start = change::Start { at: order.effective_at, cycle, quota: order.quota, change: None };
                 Ordered::Done(Some(change::start_at(&mut tx, partner, version, start, actor, now).await?))
             }
             _ => {
                 requests::withdraw(&mut tx, partner, now).await?;
-                change::end(&mut tx, partner, order.effective_at, actor, now).await?;
+                change::end(&mut tx, partner, order.effective_at, None, actor, now).await?;
                 Ordered::Done(None)
             }
         };
@@ -200,6 +232,44 @@ impl Store {
         tx.commit().await?;
         Ok(ordered)
     }
+}
+
+/// All that a preview is made of. The transaction sees one moment, or holds the partner.
+pub(super) async fn ground(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    wish: Wish,
+    by: OrderedBy,
+) -> Result<ChangeGround, StoreError> {
+    let own = sqlx::query("select time_zone, suspended_at is not null as suspended from partners where id = $1")
+        .bind(partner.0)
+        .fetch_one(&mut *tx)
+        .await?;
+    let current = super::select(tx, partner, Some(SubscriptionStatus::Active)).await?.pop();
+    let (mut current_since, mut billed_until) = (None, None);
+    if let Some(current) = &current {
+        let row = sqlx::query(
+            "select plan_since($1, $2) as since,
+                 (select max(period_end) from billing_periods where partner_id = $1 and subscription_id = $3) as billed_until",
+        )
+        .bind(partner.0)
+        .bind(current.version_id.0)
+        .bind(current.id.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        (current_since, billed_until) = (row.at_if_any("since")?, row.at_if_any("billed_until")?);
+    }
+    let target = target(tx, partner, wish, by).await?;
+    let scheduled = scheduled::find(tx, partner).await?;
+    Ok(ChangeGround {
+        time_zone: own.try_get("time_zone")?,
+        suspended: own.try_get("suspended")?,
+        current,
+        current_since,
+        billed_until,
+        scheduled,
+        target,
+    })
 }
 
 /// Refuses what was shown for another plan, or for a time that is billed by now.

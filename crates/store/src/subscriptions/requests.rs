@@ -1,12 +1,20 @@
 //! Plans that wait for an operator's yes.
 
-use super::{Subscription, change, read};
+use super::{
+    Subscription, change,
+    order::{self, Ordered, OrderedBy, PlanOrder, Wish},
+    read, scheduled,
+};
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     partners::{self, Partner},
+    plans::terms,
 };
-use domain::id::{PartnerId, PlanVersionId, SubscriptionId};
+use domain::{
+    id::{PartnerId, PlanVersionId, SubscriptionId},
+    plan_change::{ChangeError, When},
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{PgConnection, Row as _};
@@ -47,16 +55,19 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// Puts a requested plan in force, from now.
+    /// Says yes to a requested plan: it is in force from now on, or when the period ends, as it would be if the partner chose it now
+    /// and nobody had to be asked. It takes the place of a change that waits.
     pub async fn approve_plan_request(
         &self,
         partner: PartnerId,
         requested: SubscriptionId,
         actor: Actor,
         now: Timestamp,
-    ) -> Result<(), StoreError> {
+    ) -> Result<Ordered, StoreError> {
+        // As exact as the database keeps it.
+        let now = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
         let mut tx = self.begin().await?;
-        let held = partners::lock(&mut tx, partner).await?;
+        partners::lock(&mut tx, partner).await?;
         let version: Uuid = sqlx::query_scalar(
             "select plan_version_id from subscriptions where partner_id = $1 and id = $2 and status = 'requested'",
         )
@@ -64,9 +75,43 @@ impl Store {
         .bind(requested.0)
         .fetch_one(&mut *tx)
         .await?;
-        change::start_requested(&mut tx, &held, requested, PlanVersionId(version), actor, now).await?;
+        let version = PlanVersionId(version);
+        change::check_is_a_change(&mut tx, partner, version).await?;
+        terms::check_meters(&mut tx, version).await?;
+        let ground = order::ground(&mut tx, partner, Wish::Version(version), OrderedBy::Operator).await?;
+        let told = |error: ChangeError| StoreError::conflict("plan", format!("What it means cannot be said: {error}"));
+        let preview = ground.preview(When::Usual, now).map_err(told)?;
+        let cycle = preview.cycle.ok_or(StoreError::NotFound)?;
+        let ordered = if preview.at_once {
+            let start =
+                change::Start { at: preview.effective_at, cycle: &cycle, quota: preview.quota_first, change: None };
+            change::start_requested(&mut tx, partner, requested, version, start, actor, now).await?;
+            Ordered::Done(Some(requested))
+        } else {
+            scheduled::replace(&mut tx, partner, actor, now).await?;
+            // The planned change is what is left of the request.
+            sqlx::query("delete from subscriptions where partner_id = $1 and id = $2 and status = 'requested'")
+                .bind(partner.0)
+                .bind(requested.0)
+                .execute(&mut *tx)
+                .await?;
+            audit::append(&mut tx, Entry::new(actor, partner, "subscription.approve", &requested.to_string()), now)
+                .await?;
+            let order = PlanOrder {
+                by: OrderedBy::Partner,
+                from: ground.current.map(|own| own.id),
+                replaces: ground.scheduled.map(|change| change.id),
+                to: Some(version),
+                at_once: false,
+                effective_at: preview.effective_at,
+                cycle: Some(cycle),
+                quota: None,
+                mails: Vec::new(),
+            };
+            Ordered::Scheduled(scheduled::insert(&mut tx, partner, &order, actor, now).await?)
+        };
         tx.commit().await?;
-        Ok(())
+        Ok(ordered)
     }
 
     /// An operator says no; the plan in force stays.

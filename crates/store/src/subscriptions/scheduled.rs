@@ -1,6 +1,6 @@
 //! Changes of plan that wait for the end of a period. A partner has one at most; whatever changes its plan before takes its place.
 
-use super::{change, order::PlanOrder};
+use super::{OrderedBy, change, order::PlanOrder};
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
@@ -14,11 +14,19 @@ use domain::{
     period::Cycle,
     plan::PlanTerms,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
 use uuid::Uuid;
+
+/// What could not be made at its time is tried again after so long, and given up that long after its time.
+const RETRY: SignedDuration = SignedDuration::from_mins(5);
+const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
+
+/// Told to a partner where the change that waits is the provider's.
+pub(super) const OF_OPERATOR: &str =
+    "The provider planned a change of this plan. Ask the provider to take it back or to change it";
 
 /// A change that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +41,10 @@ pub struct ScheduledChange {
     pub to: Option<ScheduledPlan>,
     pub effective_at: Timestamp,
     pub requested_at: Timestamp,
+    /// What an operator planned is not the partner's to take back.
+    pub ordered_by: OrderedBy,
+    /// Not before then again, where it could not be made at its time.
+    pub retry_at: Option<Timestamp>,
 }
 
 /// The plan that begins.
@@ -50,6 +62,8 @@ pub struct ScheduledPlan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PutInForce {
     Done,
+    /// It could not be made yet, and is tried again; why, for people.
+    Later(String),
     /// It could not be made, and the old plan goes on; why, for people.
     Failed(String),
     /// Somebody else made it or took it back.
@@ -79,27 +93,36 @@ impl Store {
 
     /// Every partner's changes whose time has come, the earliest first. One that cannot be read keeps nobody else's from being made.
     pub async fn all_partners_due_changes(&self, now: Timestamp) -> Result<Vec<ScheduledChange>, StoreError> {
-        let rows = sqlx::query(changes!("and c.effective_at <= $1 order by c.effective_at, c.id"))
-            .bind(Ts(now))
-            .fetch_all(self.pool())
-            .await?;
+        let rows = sqlx::query(changes!(
+            "and c.effective_at <= $1 and coalesce(c.retry_at, c.effective_at) <= $1 order by c.effective_at, c.id"
+        ))
+        .bind(Ts(now))
+        .fetch_all(self.pool())
+        .await?;
         let readable = |row: &PgRow| {
             read(row).inspect_err(|error| tracing::error!(%error, "a planned change of plan cannot be read")).ok()
         };
         Ok(rows.iter().filter_map(readable).collect())
     }
 
-    /// Takes a change back, as long as its time has not come; the plan goes on.
+    /// Takes a change back, as long as its time has not come; the plan goes on. Partners take back what is theirs.
     pub async fn withdraw_scheduled_change(
         &self,
         partner: PartnerId,
         change: PlanChangeId,
+        by: OrderedBy,
         mails: &[NewMail],
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        partners::lock(&mut tx, partner).await?;
+        let held = partners::lock(&mut tx, partner).await?;
+        if by == OrderedBy::Partner {
+            if held.suspended_at.is_some() {
+                return Err(StoreError::conflict("", "The account is suspended; the plan cannot be changed"));
+            }
+            check_is_partners(find(&mut tx, partner).await?.as_ref())?;
+        }
         let taken = sqlx::query(
             "update plan_changes set status = 'withdrawn', closed_at = $3
              where partner_id = $1 and id = $2 and status = 'scheduled' and effective_at > $3",
@@ -122,12 +145,13 @@ impl Store {
     }
 
     /// Puts a change in force whose time has come, from the instant on that was planned: the old subscription ends and the new one
-    /// starts in one transaction. What cannot be made is closed, and the old plan goes on.
+    /// starts in one transaction. What cannot be made is tried again for a day, and then closed, and the old plan goes on; at once
+    /// where it is not the plan's change any more, or its time is billed.
     pub async fn put_change_in_force(
         &self,
         change: &ScheduledChange,
         mails: &[NewMail],
-        mails_if_failed: &[NewMail],
+        mails_if_failed: &(dyn Fn(&str) -> Vec<NewMail> + Sync),
         now: Timestamp,
     ) -> Result<PutInForce, StoreError> {
         let partner = change.partner;
@@ -137,14 +161,22 @@ impl Store {
         if waits.as_ref() != Some(change) || change.effective_at > now {
             return Ok(PutInForce::Gone);
         }
-        let problem = match &change.to {
-            Some(to) => match terms::check_meters(&mut tx, to.version_id).await {
+        let mut problem = overtaken(&mut tx, change).await?;
+        if let (None, Some(to)) = (&problem, &change.to) {
+            problem = match terms::check_meters(&mut tx, to.version_id).await {
                 Ok(()) => None,
-                Err(StoreError::Conflict { message, .. }) => Some(message),
+                Err(StoreError::Conflict { message, .. }) => {
+                    let is_over = change.retry_at.is_some() && now.duration_since(change.effective_at) >= GIVE_UP;
+                    if !is_over {
+                        try_later(&mut tx, change, &message, now + RETRY).await?;
+                        tx.commit().await?;
+                        return Ok(PutInForce::Later(message));
+                    }
+                    Some(message)
+                }
                 Err(error) => return Err(error),
-            },
-            None => None,
-        };
+            };
+        }
         close(&mut tx, partner, if problem.is_some() { "failed" } else { "done" }, problem.as_deref(), now).await?;
         let subject = change.id.to_string();
         match (&problem, &change.to) {
@@ -153,12 +185,16 @@ impl Store {
                 audit::append(&mut tx, entry.after(json!({"problem": problem})), now).await?;
             }
             (None, Some(to)) => {
-                let start = change::Start { at: change.effective_at, cycle: &to.cycle, quota: None };
+                let start =
+                    change::Start { at: change.effective_at, cycle: &to.cycle, quota: None, change: Some(change.id) };
                 change::start_at(&mut tx, partner, to.version_id, start, Actor::System, now).await?;
             }
-            (None, None) => change::end(&mut tx, partner, change.effective_at, Actor::System, now).await?,
+            (None, None) => {
+                change::end(&mut tx, partner, change.effective_at, Some(change.id), Actor::System, now).await?;
+            }
         }
-        for mail in if problem.is_some() { mails_if_failed } else { mails } {
+        let sorry = problem.as_deref().map(mails_if_failed);
+        for mail in sorry.as_deref().unwrap_or(mails) {
             mails::queue(&mut tx, mail, now).await?;
         }
         tx.commit().await?;
@@ -169,6 +205,50 @@ impl Store {
 pub(super) async fn find(tx: &mut PgConnection, partner: PartnerId) -> Result<Option<ScheduledChange>, StoreError> {
     let row = sqlx::query(changes!("and c.partner_id = $1")).bind(partner.0).fetch_optional(tx).await?;
     Ok(row.as_ref().map(read).transpose()?)
+}
+
+/// Why the change can never be made.
+async fn overtaken(tx: &mut PgConnection, change: &ScheduledChange) -> Result<Option<String>, StoreError> {
+    let row = sqlx::query(
+        "select exists (select from subscriptions where partner_id = $1 and id = $2 and status = 'active') as is_on,
+             exists (select from billing_periods where partner_id = $1 and period_end > $3) as is_billed",
+    )
+    .bind(change.partner.0)
+    .bind(change.subscription.0)
+    .bind(Ts(change.effective_at))
+    .fetch_one(tx)
+    .await?;
+    let (is_on, is_billed): (bool, bool) = (row.try_get("is_on")?, row.try_get("is_billed")?);
+    let why = match (is_on, is_billed) {
+        (false, _) => Some("The plan that it was planned for is no longer in force"),
+        (true, true) => Some("The time from which on it was to hold is billed"),
+        (true, false) => None,
+    };
+    Ok(why.map(str::to_owned))
+}
+
+async fn try_later(
+    tx: &mut PgConnection,
+    change: &ScheduledChange,
+    problem: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("update plan_changes set retry_at = $3, problem = $4 where partner_id = $1 and id = $2")
+        .bind(change.partner.0)
+        .bind(change.id.0)
+        .bind(Ts(at))
+        .bind(problem)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Refuses a partner what an operator planned.
+pub(super) fn check_is_partners(waits: Option<&ScheduledChange>) -> Result<(), StoreError> {
+    match waits.is_some_and(|waits| waits.ordered_by == OrderedBy::Operator) {
+        true => Err(StoreError::conflict("", OF_OPERATOR)),
+        false => Ok(()),
+    }
 }
 
 pub(super) async fn insert(
@@ -182,8 +262,8 @@ pub(super) async fn insert(
     let from = order.from.ok_or_else(|| StoreError::conflict("plan", "There is no plan to end"))?;
     sqlx::query(
         "insert into plan_changes (partner_id, id, subscription_id, plan_version_id, effective_at, anchor, time_zone, status,
-             requested_at)
-         values ($1, $2, $3, $4, $5, $6, $7, 'scheduled', $8)",
+             requested_at, ordered_by)
+         values ($1, $2, $3, $4, $5, $6, $7, 'scheduled', $8, $9)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -193,6 +273,7 @@ pub(super) async fn insert(
     .bind(order.cycle.as_ref().map(|cycle| Ts(cycle.anchor)))
     .bind(order.cycle.as_ref().map(|cycle| &cycle.time_zone))
     .bind(Ts(now))
+    .bind(order.by.code())
     .execute(&mut *tx)
     .await?;
     let subject = id.to_string();
@@ -203,8 +284,40 @@ pub(super) async fn insert(
 }
 
 /// Another change takes the place of what waits.
-pub(super) async fn replace(tx: &mut PgConnection, partner: PartnerId, now: Timestamp) -> Result<(), StoreError> {
-    close(tx, partner, "replaced", None, now).await
+pub(super) async fn replace(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let replaced = sqlx::query(
+        "update plan_changes set status = 'replaced', closed_at = $2 where partner_id = $1 and status = 'scheduled'
+         returning id, plan_version_id, effective_at",
+    )
+    .bind(partner.0)
+    .bind(Ts(now))
+    .fetch_optional(&mut *tx)
+    .await?;
+    let Some(row) = replaced else { return Ok(()) };
+    let subject = PlanChangeId(row.try_get("id")?).to_string();
+    let to: Option<Uuid> = row.try_get("plan_version_id")?;
+    let planned = json!({"plan_version": to.map(PlanVersionId), "effective_at": row.at("effective_at")?});
+    let entry = Entry::new(actor, partner, "subscription.replace_planned", &subject).before(planned);
+    audit::append(tx, entry, now).await
+}
+
+/// What waits ends this subscription instead: it is the same plan, with the same periods.
+pub(super) async fn carry_over(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    subscription: SubscriptionId,
+) -> Result<(), StoreError> {
+    sqlx::query("update plan_changes set subscription_id = $2 where partner_id = $1 and status = 'scheduled'")
+        .bind(partner.0)
+        .bind(subscription.0)
+        .execute(tx)
+        .await?;
+    Ok(())
 }
 
 async fn close(
@@ -250,5 +363,7 @@ fn read(row: &PgRow) -> Result<ScheduledChange, sqlx::Error> {
         to,
         effective_at: row.at("effective_at")?,
         requested_at: row.at("requested_at")?,
+        ordered_by: row.parsed("ordered_by")?,
+        retry_at: row.at_if_any("retry_at")?,
     })
 }

@@ -1,6 +1,6 @@
 //! Subscriptions: choice, approval, change, on a real Postgres.
 
-use super::{Chosen, SubscriptionStatus};
+use super::{Chosen, OrderedBy, PlanOrder, PutInForce, SubscriptionStatus, Wish};
 use crate::{
     Actor, PlanMeta, Store, StoreError,
     plans::tests as plans,
@@ -8,10 +8,14 @@ use crate::{
     test_db::world::{World, now},
 };
 use domain::{
-    id::PlanId,
-    plan::{Approval, PlanTerms},
+    id::{PartnerId, PlanId},
+    plan::{Approval, Grant, PlanTerms},
+    plan_change::When,
+    policy::{Meter, MeterValue, Policy},
+    product::Visibility,
+    usage::MeterKind,
 };
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 async fn plan(store: &Store, code: &str) -> PlanId {
     plans::create(store, code, plans::terms()).await
@@ -160,4 +164,96 @@ async fn racing_choices_leave_one_active_plan_and_a_suspended_partner_chooses_no
     store.suspend_partner(world.partner, "Unpaid", Actor::System, now()).await.expect("suspended");
     let refused = store.choose_plan(world.partner, starter, world.actor(), now()).await;
     assert!(matches!(refused, Err(StoreError::Conflict { field, .. }) if field == "plan"));
+}
+
+/// Plans the change to that plan for the end of the running period, and gives when that is.
+async fn planned(store: &Store, partner: PartnerId, plan: PlanId) -> Timestamp {
+    let ground = store.change_ground(partner, Wish::Plan(plan), OrderedBy::Operator).await.expect("a ground");
+    let preview = ground.preview(When::PeriodEnd, now()).expect("a preview");
+    let order = PlanOrder {
+        by: OrderedBy::Operator,
+        from: ground.current.map(|own| own.id),
+        replaces: None,
+        to: ground.target.map(|target| target.version_id),
+        at_once: false,
+        effective_at: preview.effective_at,
+        cycle: preview.cycle,
+        quota: None,
+        mails: Vec::new(),
+    };
+    store.order_plan(partner, order, Actor::System, now()).await.expect("planned");
+    preview.effective_at
+}
+
+async fn due(store: &Store, at: Timestamp) -> Option<PutInForce> {
+    let change = store.all_partners_due_changes(at).await.expect("changes").pop()?;
+    Some(store.put_change_in_force(&change, &[], &|_| Vec::new(), at).await.expect("an answer"))
+}
+
+#[tokio::test]
+async fn a_planned_change_that_was_overtaken_is_closed_and_moves_nothing() {
+    let store = test_db::store().await;
+    let (starter, pro) = (plan(&store, "starter").await, plan(&store, "pro").await);
+    // As older servers would, which know of no planned change.
+    for (name, overtake, why) in [
+        (
+            "billed",
+            "insert into billing_periods (partner_id, subscription_id, period_start, period_end, closed_at)
+                 select partner_id, id, started_at, $2 + interval '1 day', $2 from subscriptions
+                 where partner_id = $1 and status = 'active'",
+            "is billed",
+        ),
+        (
+            "moved",
+            "update plan_changes set subscription_id = (select id from subscriptions where partner_id = $1
+                 and status = 'ended') where partner_id = $1 and $2 is not null",
+            "no longer in force",
+        ),
+    ] {
+        let partner = World::named(&store, name).await.partner;
+        store.choose_plan(partner, pro, Actor::System, now()).await.expect("chosen");
+        store.choose_plan(partner, starter, Actor::System, now()).await.expect("chosen");
+        let at = planned(&store, partner, pro).await;
+        sqlx::query(overtake).bind(partner.0).bind(crate::Ts(at)).execute(store.pool()).await.expect("overtaken");
+        let answer = due(&store, at).await;
+        assert!(matches!(&answer, Some(PutInForce::Failed(problem)) if problem.contains(why)), "{name}: {answer:?}");
+        let own = store.subscription(partner).await.expect("answered").expect("one");
+        assert_eq!((own.plan_code.as_str(), own.started_at), ("starter", Some(now())), "{name}");
+        assert!(store.scheduled_change(partner).await.expect("answered").is_none());
+    }
+}
+
+#[tokio::test]
+async fn a_planned_change_that_cannot_be_made_is_tried_for_a_day() {
+    let store = test_db::store().await;
+    let world = World::new(&store).await;
+    let starter = plan(&store, "starter").await;
+    store.choose_plan(world.partner, starter, world.actor(), now()).await.expect("chosen");
+    let maps = crate::products::tests::create(&store, "maps", Visibility::Public, &["read"]).await;
+    let value = MeterValue::Header { name: "X-Tiles".to_owned() };
+    let (unit, operations) = (String::new(), Default::default());
+    let tiles = Meter { name: "Tiles".to_owned(), unit, kind: MeterKind::Sum, value, resource: None, operations };
+    let policy = Policy { meters: [("tiles".to_owned(), tiles)].into(), ..Policy::default() };
+    store.set_product_policy(maps, &policy, Actor::System, now()).await.expect("a policy");
+    let price =
+        serde_json::json!([{"product": "maps", "meter": "tiles", "price": {"model": "per_unit", "unit_price": "1"}}]);
+    let grant = Grant { product: "maps".to_owned(), operations: None };
+    let meters = serde_json::from_value(price).expect("a price");
+    let metered = PlanTerms { products: vec![grant], meters, ..plans::terms() };
+    let pro = plans::create(&store, "pro", metered).await;
+    let at = planned(&store, world.partner, pro).await;
+    sqlx::query("update products set policy = jsonb_set(policy, '{meters}', '{}') where id = $1")
+        .bind(maps.0)
+        .execute(store.pool())
+        .await
+        .expect("the meter is gone");
+    let later = at + SignedDuration::from_mins(5);
+    let first = due(&store, at).await;
+    assert!(matches!(&first, Some(PutInForce::Later(problem)) if problem.contains("has no meter tiles")), "{first:?}");
+    assert_eq!(due(&store, later - SignedDuration::from_secs(1)).await, None);
+    assert!(matches!(due(&store, later).await, Some(PutInForce::Later(_))));
+    assert!(store.scheduled_change(world.partner).await.expect("answered").is_some());
+    let last = due(&store, at + SignedDuration::from_hours(24)).await;
+    assert!(matches!(&last, Some(PutInForce::Failed(problem)) if problem.contains("has no meter tiles")), "{last:?}");
+    assert!(store.scheduled_change(world.partner).await.expect("answered").is_none());
 }

@@ -56,12 +56,35 @@ async fn a_change_carries_its_preview_and_is_refused_where_it_no_longer_holds() 
     assert_eq!(app.send(Some(&token), "DELETE", "/api/plan/change", None).await.status, 404);
     assert_eq!(order(json!(null), &end["preview"]).await.status, 409, "what it took the place of is gone");
 
-    let provider = app.token(None, &[Scope::PlansRead, Scope::PlanWrite]).await;
     let partner = world.partner;
+    let narrow = app.token(None, &[Scope::PlansRead, Scope::PlanWrite]).await;
+    let provider = app
+        .token(
+            None,
+            &[Scope::PlansRead, Scope::PlanWrite, Scope::PartnersWrite, Scope::PartnersRead, Scope::InvoicesRead],
+        )
+        .await;
     let wish = json!({"plan": "secret", "when": "at_once"});
     let shown = app.post(&provider, &format!("/api/plan/preview?partner={partner}"), wish).await.json();
+    assert!(shown["so_far"].is_object() && shown["old_fee"].is_object(), "{shown}");
+    let wish = json!({"plan": "secret", "when": "at_once"});
+    let blind = app.post(&narrow, &format!("/api/plan/preview?partner={partner}"), wish).await.json();
+    assert_eq!((&blind["so_far"], &blind["old_fee"], &blind["fee"]), (&Value::Null, &Value::Null, &shown["fee"]));
     let order = json!({"plan": "secret", "when": "at_once", "preview": shown["preview"]});
-    let made = app.post(&provider, &format!("/api/plan/change?partner={partner}"), order).await;
+    let change = format!("/api/plan/change?partner={partner}");
+    assert_eq!(app.post(&narrow, &change, order.clone()).await.status, 403);
+    assert_eq!(app.send(Some(&narrow), "DELETE", &change, None).await.status, 403);
+    let made = app.post(&provider, &change, order).await;
     assert_eq!(made.status, 200, "{}", made.text);
     assert_eq!(app.get(&token, "/api/plan").await.json()["plan"]["code"], "secret");
+
+    // What the provider planned is the provider's.
+    let wish = json!({"plan": "small", "when": "period_end"});
+    let shown = app.post(&provider, &format!("/api/plan/preview?partner={partner}"), wish).await.json();
+    let order = json!({"plan": "small", "when": "period_end", "preview": shown["preview"]});
+    assert_eq!(app.post(&provider, &change, order).await.json()["status"], "scheduled");
+    let refused = app.send(Some(&token), "DELETE", "/api/plan/change", None).await;
+    assert!(refused.status == 409 && refused.text.contains("provider planned"), "{}", refused.text);
+    assert_eq!(look(json!({"plan": "large"})).await.status, 409);
+    assert_eq!(app.send(Some(&provider), "DELETE", &change, None).await.status, 204);
 }
