@@ -9,7 +9,7 @@ mod late;
 mod metered;
 mod stranded;
 
-pub(crate) use late::{Shift, shifted};
+pub(crate) use late::{Shift, shifted, when};
 pub(crate) use metered::{billed_meters, metered};
 
 use crate::BillingError;

@@ -15,6 +15,9 @@ pub enum BillingError {
     Money(#[from] MoneyError),
     #[error(transparent)]
     Period(#[from] PeriodError),
+    /// Nothing is wrong, and nothing can be done before this is known.
+    #[error("{0} is waited for")]
+    TooSoon(&'static str),
     /// Stripe and we differ in a way that a person has to look at.
     #[error("{0}")]
     Differs(String),

@@ -99,6 +99,10 @@ pub async fn reconcile(
                     return Ok(report);
                 }
             }
+            Err(BillingError::TooSoon(what)) => {
+                tracing::info!(invoice = %invoice.id, what, "an invoice waits");
+                report.waiting += 1;
+            }
             Err(error) => {
                 tracing::error!(invoice = %invoice.id, %error, "an invoice could not be pushed to Stripe");
                 store.set_push_problem(invoice.partner, invoice.id, &error.to_string(), clock()).await?;

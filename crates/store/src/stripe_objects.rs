@@ -21,6 +21,8 @@ pub struct StripeObject {
     /// Part of the idempotency key.
     pub attempt: i32,
     pub attempted_at: Timestamp,
+    /// When the attempt was sent last.
+    pub sent_at: Timestamp,
     pub parameters: Parameters,
 }
 
@@ -37,7 +39,7 @@ impl Store {
     /// What is known of one subject.
     pub async fn stripe_object(&self, partner: PartnerId, subject: &str) -> Result<Option<StripeObject>, StoreError> {
         let row = sqlx::query(
-            "select subject, stripe_id, attempt, attempted_at, parameters from stripe_objects
+            "select subject, stripe_id, attempt, attempted_at, coalesce(sent_at, attempted_at) as sent_at, parameters from stripe_objects
              where partner_id = $1 and subject = $2",
         )
         .bind(partner.0)
@@ -73,7 +75,7 @@ impl Store {
         .execute(&mut *tx)
         .await?;
         let row = sqlx::query(
-            "select subject, stripe_id, attempt, attempted_at, parameters from stripe_objects
+            "select subject, stripe_id, attempt, attempted_at, coalesce(sent_at, attempted_at) as sent_at, parameters from stripe_objects
              where partner_id = $1 and subject = $2",
         )
         .bind(partner.0)
@@ -82,6 +84,22 @@ impl Store {
         .await?;
         tx.commit().await?;
         Ok(read(&row)?)
+    }
+
+    /// Notes that the attempt is sent now, once more.
+    pub async fn send_stripe_object(
+        &self,
+        partner: PartnerId,
+        subject: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update stripe_objects set sent_at = $3 where partner_id = $1 and subject = $2")
+            .bind(partner.0)
+            .bind(subject)
+            .bind(Ts(now))
+            .execute(self.pool())
+            .await?;
+        Ok(())
     }
 
     /// Notes what Stripe calls it.
@@ -180,6 +198,7 @@ fn read(row: &PgRow) -> Result<StripeObject, sqlx::Error> {
         stripe_id: row.try_get("stripe_id")?,
         attempt: row.try_get("attempt")?,
         attempted_at: row.at("attempted_at")?,
+        sent_at: row.at("sent_at")?,
         parameters: row.try_get::<Json<Parameters>, _>("parameters")?.0,
     })
 }

@@ -156,7 +156,7 @@ fn signed(count: u64) -> i64 {
 }
 
 /// `2026-02-10 to 2026-03-10`, by the partner's days.
-fn when(period: Period, time_zone: &str) -> String {
+pub(crate) fn when(period: Period, time_zone: &str) -> String {
     let day = |at: Timestamp| at.in_tz(time_zone).map_or_else(|_| at.to_string(), |at| at.date().to_string());
     format!("{} to {}", day(period.start), day(period.end))
 }

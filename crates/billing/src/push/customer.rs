@@ -19,7 +19,10 @@ impl Push<'_> {
                 Err(BillingError::Store(error)) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(%partner, %error, "a partner is not yet a customer at Stripe");
-                    return Ok(());
+                    // What Stripe refuses of one partner keeps no other from becoming a customer.
+                    if matches!(&error, BillingError::Stripe(error) if error.is_passing() || error.is_unauthorized()) {
+                        return Ok(());
+                    }
                 }
             }
         }

@@ -8,7 +8,8 @@ use super::{
     invoice_items::{description, item_subject},
     look::Look,
 };
-use crate::{BillingError, stripe::StripeError};
+use crate::BillingError;
+use crate::close::when;
 use jiff::SignedDuration;
 use store::{Invoice, InvoiceLine};
 
@@ -43,17 +44,16 @@ impl Push<'_> {
             if sent.stripe_id.is_some() {
                 return Ok(Told::ToTheMeter);
             }
-            if self.now().duration_since(sent.attempted_at) < SUMMED_UP {
-                let message = "the meter's summary is waited for, which tells whether an event arrived";
-                return Err(StripeError::Unreachable(message.to_owned()).into());
+            if self.now().duration_since(sent.sent_at) < SUMMED_UP {
+                return Err(BillingError::TooSoon("the meter's summary, which tells whether an event arrived"));
             }
             if let Some(identifier) = look.at(self.stripe).await? {
                 self.store.finish_stripe_object(invoice.partner, event, &identifier, self.now()).await?;
                 return Ok(Told::ToTheMeter);
             }
         }
-        let (start, end) = (invoice.period.start.strftime("%F"), invoice.period.end.strftime("%F"));
-        let text = format!("Previous period, {start} to {end}: {}", description(line));
+        let when = when(invoice.period, &invoice.time_zone);
+        let text = format!("Previous period, {when}: {}", description(line));
         self.item(invoice, line, customer, None, text).await?;
         Ok(Told::AsAnItem)
     }

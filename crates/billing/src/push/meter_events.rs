@@ -6,9 +6,15 @@
 //! prices are what the provider set up on Stripe's side; our own invoice shows what they should come to. What cannot come before
 //! Stripe's invoice of the period is final is an item of the next one ([`super::late`]).
 
-use super::{Push, invoice_items::description, late::Told, look::Look, once::Wanted};
+use super::{
+    Push,
+    invoice_items::{description, item_subject},
+    late::Told,
+    look::Look,
+    once::Wanted,
+};
 use crate::BillingError;
-use domain::rating::LineKind;
+use domain::{money::Money, rating::LineKind};
 use sha2::{Digest as _, Sha256};
 use store::{Invoice, InvoiceLine, InvoiceStatus};
 
@@ -20,7 +26,7 @@ impl Push<'_> {
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
         let customer = self.customer(invoice.partner).await?;
         let mut of_product: Vec<(&str, i64)> = Vec::new();
-        let mut counted = false;
+        let mut counted = Money::zero(invoice.total.currency);
         for line in &lines {
             match line.kind {
                 // Stripe would rate what credit has paid.
@@ -37,7 +43,9 @@ impl Push<'_> {
                             0
                         }
                     };
-                    counted |= self.usage(invoice, line, (product, place), &customer).await? == Told::ToTheMeter;
+                    if self.usage(invoice, line, (product, place), &customer).await? == Told::ToTheMeter {
+                        counted = counted.checked_add(line.amount)?;
+                    }
                 }
                 // Of these a plan that Stripe rates has the base fee only; the others come of other plans' late usage.
                 LineKind::BaseFee
@@ -52,10 +60,12 @@ impl Push<'_> {
                 LineKind::IncludedCredit => {}
             }
         }
-        // Of what the meters count Stripe takes the included credit off itself.
-        if !counted {
-            for line in lines.iter().filter(|line| line.kind == LineKind::IncludedCredit) {
-                self.item(invoice, line, &customer, None, description(line)).await?;
+        // Of what the meters count Stripe takes the included credit off itself; what is left of it is for the items.
+        for line in lines.iter().filter(|line| line.kind == LineKind::IncludedCredit) {
+            let left = line.amount.checked_add(counted)?;
+            if left.micros < 0 {
+                let line = InvoiceLine { amount: left, ..line.clone() };
+                self.item(invoice, &line, &customer, None, description(&line)).await?;
             }
         }
         self.store.set_invoice_status(invoice.partner, invoice.id, InvoiceStatus::Sent, self.now()).await?;
@@ -78,7 +88,9 @@ impl Push<'_> {
         let units = billable(line);
         let look = Look::Event { meter: &meter, customer, minute, units, identifier: identifier.clone() };
         let subject = event_subject(invoice, line);
-        if self.is_late(invoice) {
+        // What once became an item stays one, whatever the clock and the settings say by now.
+        let has_item = self.store.stripe_object(invoice.partner, &item_subject(invoice.id, line)).await?.is_some();
+        if has_item || self.is_late(invoice) {
             return self.late_usage(invoice, line, &subject, look, customer).await;
         }
         let parameters = [

@@ -35,7 +35,8 @@ impl Push<'_> {
         let Wanted { partner, subject, path, parameters, look } = wanted;
         let begin =
             async |attempt| self.store.begin_stripe_object(partner, &subject, attempt, &parameters, self.now()).await;
-        let remembered = if matches!(look, Look::Event { .. }) { SUMMED_UP } else { REMEMBERED };
+        let is_event = matches!(look, Look::Event { .. });
+        let remembered = if is_event { SUMMED_UP } else { REMEMBERED };
         let mut held = match self.store.stripe_object(partner, &subject).await? {
             None => begin(1).await?,
             Some(held) if held.stripe_id.is_some() => held,
@@ -49,6 +50,9 @@ impl Push<'_> {
         loop {
             if let Some(id) = held.stripe_id {
                 return Ok(id);
+            }
+            if is_event {
+                self.store.send_stripe_object(partner, &subject, self.now()).await?;
             }
             let error = match self.stripe.create(path, &held.parameters, &key(partner, &subject, held.attempt)).await {
                 Ok(id) => return self.found(partner, &subject, id).await,

@@ -2,7 +2,10 @@
 
 use crate::shop::{Shop, days, hours, list, terms};
 use billing::{PushSettings, Reconciled};
-use domain::id::{InvoiceId, PartnerId};
+use domain::{
+    id::{InvoiceId, PartnerId},
+    rating::LineKind,
+};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 
@@ -96,4 +99,30 @@ async fn an_event_that_came_before_the_outage_is_no_item_after_it() {
     let of_items = items.iter().filter(|amount| [0, 1_101].contains(*amount)).count();
     assert_eq!(counted.len() + of_items, 2, "each operation once: {counted:?} {items:?}");
     assert!(shop.store.all_partners_invoices_to_push(1).await.expect("asked").is_empty());
+}
+
+#[tokio::test]
+async fn an_event_that_was_sent_again_just_before_it_was_late_is_waited_for() {
+    let shop = Shop::open().await;
+    let (partner, invoice) = billed(&shop, SignedDuration::from_mins(34)).await;
+    let (_, lines) = shop.store.invoice(partner, invoice).await.expect("an invoice");
+    let of_usage = lines.iter().filter(|line| line.kind == LineKind::Usage);
+    let events: Vec<String> = of_usage.map(|line| format!("meter_event:{invoice}:{}", line.position)).collect();
+    for event in &events {
+        let parameters = vec![("identifier".to_owned(), event.clone())];
+        shop.store.begin_stripe_object(partner, event, 1, &parameters, shop.now().await).await.expect("begun");
+    }
+    // The first try is old enough to be summed up, and the last one is not: its answer was lost.
+    shop.advance(SignedDuration::from_mins(10)).await;
+    for event in &events {
+        shop.store.send_stripe_object(partner, event, shop.now().await).await.expect("noted");
+    }
+    shop.advance(SignedDuration::from_mins(2)).await;
+    let report = push(&shop).await;
+    assert_eq!((report.pushed, report.waiting), (vec![], 1));
+    let usage = [0, 350, 1_101];
+    assert!(!at_stripe(&shop).await.1.iter().any(|amount| usage.contains(amount)));
+    shop.advance(SignedDuration::from_mins(10)).await;
+    assert_eq!(push(&shop).await.pushed, [invoice]);
+    assert_eq!(at_stripe(&shop).await.0, Vec::<i64>::new());
 }
