@@ -84,6 +84,8 @@ export const pages = {
     { name: "reconciliation-nothing", place: "/console/reconciliation?state=resolved&kind=daily" },
     { name: "conflicts", place: "/console/conflicts" },
     { name: "late-usage", place: "/console/late-usage" },
+    { name: "stripe-events", place: "/console/stripe-events" },
+    { name: "stripe-events-failed", place: "/console/stripe-events?state=failed" },
     { name: "hooks", place: "/console/hooks" },
     { name: "requests", place: "/console/requests" },
     { name: "unknown-requests", place: "/console/unknown-requests" },

@@ -214,6 +214,8 @@ pub const RULES: &[Rule] = &[
     page("/console/conflicts", Who::Operators),
     form("/do/console/conflicts/resolve", Who::OperatorAdmins),
     page("/console/late-usage", Who::Operators),
+    page("/console/stripe-events", Who::Operators),
+    form("/do/console/stripe-events/replay", Who::OperatorAdmins),
     page("/console/requests", Who::Operators),
     form("/do/console/requests/approve", Who::OperatorAdmins),
     form("/do/console/requests/decline", Who::OperatorAdmins),

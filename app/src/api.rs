@@ -20,6 +20,7 @@ pub mod policies;
 pub mod products;
 pub mod reconciliation;
 pub mod settings;
+pub mod stripe_events;
 pub mod theme;
 pub mod tokens;
 pub mod try_it;

@@ -30,6 +30,7 @@ mod products;
 mod reconciliation;
 mod requests;
 pub(crate) mod rows;
+mod stripe_events;
 mod teams;
 mod unknown_requests;
 mod usage;
@@ -175,6 +176,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reconciliation::findings))
         .routes(routes!(reconciliation::accept))
         .routes(routes!(reconciliation::run))
+        .routes(routes!(stripe_events::list))
+        .routes(routes!(stripe_events::replay))
         .routes(routes!(unknown_requests::list))
         .routes(routes!(unknown_requests::resolve))
 }

@@ -14,6 +14,7 @@ mod reconcile;
 mod referees;
 mod retries;
 mod rust;
+mod stripe;
 mod tally;
 mod upstream;
 mod walls;
@@ -51,6 +52,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     exhaustion::check(&mut tally);
     outage::check(&mut tally);
     reconcile::check(&mut tally);
+    stripe::check(&mut tally);
     metering::check(&mut tally);
     floods::check(&mut tally);
     if !fast {

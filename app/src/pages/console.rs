@@ -33,6 +33,7 @@ pub mod product_form;
 pub mod product_new;
 pub mod products;
 pub mod reconciliation;
+pub mod stripe_events;
 pub mod tokens;
 pub mod unknown_request;
 pub mod unknown_requests;

@@ -92,6 +92,7 @@ pub async fn reconcile(
             Err(BillingError::Stripe(error)) if error.is_unauthorized() => return Err(error.into()),
             Err(BillingError::Stripe(error)) if error.is_passing() => {
                 tracing::warn!(invoice = %invoice.id, %error, "an invoice waits for Stripe");
+                store.note_push_try(invoice.partner, invoice.id, clock()).await?;
                 report.waiting += 1;
                 failures += 1;
                 if failures >= ENOUGH_FAILURES {

@@ -22,7 +22,7 @@ pub use customers::Customer;
 pub use error::StripeError;
 pub use invoice_items::InvoiceItem;
 pub use invoices::StripeInvoice;
-pub use meters::Meter;
+pub use meters::{Meter, MeterProblem, MeterReport};
 pub use transport::{SecretKey, Stripe, StripeSettings};
 
 /// The API version of every request.

@@ -3,6 +3,8 @@
 //! An event is only a reason to look: what it says happened is asked of Stripe again, and a status never goes back. So
 //! order, repeats and delay change nothing.
 
+mod rejected_usage;
+
 use crate::{
     BillingError,
     push::settle,
@@ -90,8 +92,7 @@ async fn apply(store: &Store, stripe: &Stripe, event: &StripeEvent, now: Timesta
         ));
     }
     if event.kind.starts_with("v1.billing.meter.") {
-        // A rejected meter event: units that Stripe does not bill.
-        return Err(BillingError::Differs(format!("Stripe rejected metered usage: {}", event.kind)));
+        return rejected_usage::apply(store, stripe, &event.id, now).await;
     }
     let object = &event.payload["data"]["object"];
     let id = object["id"].as_str().filter(|_| object["object"] == "invoice");

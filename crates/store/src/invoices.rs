@@ -283,6 +283,22 @@ impl Store {
         Ok(forward)
     }
 
+    /// Notes that Stripe was told of the invoice and could not take it now: the others come before it the next time.
+    pub async fn note_push_try(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update invoices set updated_at = greatest(updated_at, $3) where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(invoice.0)
+            .bind(Ts(now))
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
     /// Notes why Stripe does not hold the invoice as it should.
     pub async fn set_push_problem(
         &self,

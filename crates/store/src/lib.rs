@@ -42,7 +42,7 @@ pub mod reconcile;
 mod row;
 mod sessions;
 mod sign_in;
-mod stripe_events;
+pub mod stripe_events;
 mod stripe_objects;
 mod subscriptions;
 mod teams;

@@ -158,6 +158,30 @@ impl Store {
         Ok(invoice.map(|invoice| Ok::<_, sqlx::Error>((PartnerId(row.try_get("partner_id")?), invoice))).transpose()?)
     }
 
+    /// Whose meter event an identifier is, and on which invoice and line its units are; also by the idempotency key of its request,
+    /// as `turnpike:<partner>:meter_event:<invoice>:<line>:<attempt>`.
+    pub async fn all_partners_meter_event(
+        &self,
+        identifier: &str,
+    ) -> Result<Option<(PartnerId, InvoiceId, u32)>, StoreError> {
+        let row = sqlx::query(
+            "select partner_id, subject from stripe_objects
+             where starts_with(subject, 'meter_event:') and (stripe_id = $1 or exists (
+                 select from jsonb_array_elements(parameters) pair where pair ->> 0 = 'identifier' and pair ->> 1 = $1)
+                 or starts_with($1, 'turnpike:partner_' || replace(partner_id::text, '-', '') || ':' || subject || ':'))",
+        )
+        .bind(identifier)
+        .fetch_optional(self.pool())
+        .await?;
+        let Some(row) = row else { return Ok(None) };
+        let subject: &str = row.try_get("subject")?;
+        let mut parts = subject.split(':').skip(1);
+        let (invoice, line) =
+            (parts.next().and_then(|id| id.parse().ok()), parts.next().and_then(|at| at.parse().ok()));
+        let partner = PartnerId(row.try_get("partner_id")?);
+        Ok(invoice.zip(line).map(|(invoice, line)| (partner, invoice, line)))
+    }
+
     /// Partners whose running plan Stripe rates and that are no customers there yet.
     pub async fn all_partners_with_meters_and_no_customer(&self, at_most: u32) -> Result<Vec<PartnerId>, StoreError> {
         let partners: Vec<uuid::Uuid> = sqlx::query_scalar(

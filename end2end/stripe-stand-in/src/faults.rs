@@ -20,6 +20,8 @@ pub struct Faults {
     pub reset: u64,
     /// Of a hundred meter events that were answered 200, so many are not counted and told of by a report afterwards.
     pub rejected_later: u64,
+    /// Only requests that change something meet faults.
+    pub only_changes: bool,
     /// Every request is refused with 503: Stripe is down.
     pub down: bool,
     pub timeout_ms: u64,
@@ -55,6 +57,7 @@ impl Default for Faults {
             timeout: 0,
             reset: 0,
             rejected_later: 0,
+            only_changes: false,
             down: false,
             timeout_ms: 60_000,
             most_per_second: 1_000,
@@ -67,9 +70,12 @@ impl Default for Faults {
 
 impl Faults {
     /// The next request's fault, if any.
-    pub fn draw(&mut self) -> Option<Fault> {
+    pub fn draw(&mut self, is_change: bool) -> Option<Fault> {
         if self.down {
             return Some(Fault::Down);
+        }
+        if self.only_changes && !is_change {
+            return None;
         }
         let mut drawn = self.below_hundred();
         let shares = [

@@ -105,6 +105,8 @@ pub const RULES: &[Rule] = &[
     rule(Method::GET, "/api/reconciliation/findings", Whose::Provider, &[Scope::PartnersRead]),
     rule(Method::POST, "/api/reconciliation/findings/{finding}/accept", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::POST, "/api/reconciliation/run", Whose::Provider, &[Scope::PartnersWrite]),
+    rule(Method::GET, "/api/stripe/events", Whose::Provider, &[Scope::PartnersRead]),
+    rule(Method::POST, "/api/stripe/events/{event}/replay", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::GET, "/api/unknown-requests", Whose::Provider, &[Scope::PartnersRead]),
     rule(Method::POST, "/api/unknown-requests/{attempt}/resolve", Whose::Provider, &[Scope::PartnersWrite]),
 ];

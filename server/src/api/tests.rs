@@ -8,6 +8,7 @@ mod invoices;
 mod meters;
 mod plan;
 mod reconciliation;
+mod stripe_events;
 mod unknown_requests;
 mod usage;
 

@@ -31,9 +31,12 @@ impl Stripe {
         self.list("/v1/invoiceitems", &[("customer", customer)]).await
     }
 
-    /// Takes an item off a draft.
+    /// Takes an item off a draft. One that is gone was taken off by a request whose answer was lost.
     pub async fn delete_item(&self, id: &str) -> Result<(), StripeError> {
-        let _: serde_json::Value = self.delete(&format!("/v1/invoiceitems/{id}")).await?;
-        Ok(())
+        let answer: Result<serde_json::Value, _> = self.delete(&format!("/v1/invoiceitems/{id}")).await;
+        match answer {
+            Err(error) if !error.is_missing() => Err(error),
+            _ => Ok(()),
+        }
     }
 }

@@ -61,3 +61,69 @@ impl Stripe {
         Ok(sum)
     }
 }
+
+/// Meter events that Stripe took and did not count.
+#[derive(Debug, Clone, Default)]
+pub struct MeterReport {
+    /// All of them; only some are named.
+    pub count: u64,
+    pub problems: Vec<MeterProblem>,
+}
+
+/// One of them.
+#[derive(Debug, Clone)]
+pub struct MeterProblem {
+    /// Of the meter event, or of its request.
+    pub identifier: String,
+    pub message: String,
+}
+
+#[derive(Deserialize)]
+struct Reported {
+    data: ReportData,
+}
+
+#[derive(Deserialize)]
+struct ReportData {
+    reason: Reason,
+}
+
+#[derive(Deserialize)]
+struct Reason {
+    #[serde(default)]
+    error_count: u64,
+    #[serde(default)]
+    error_types: Vec<ErrorType>,
+}
+
+#[derive(Deserialize)]
+struct ErrorType {
+    #[serde(default)]
+    sample_errors: Vec<SampleError>,
+}
+
+#[derive(Deserialize)]
+struct SampleError {
+    #[serde(default)]
+    error_message: String,
+    request: Request,
+}
+
+#[derive(Deserialize)]
+struct Request {
+    #[serde(default)]
+    identifier: String,
+}
+
+impl Stripe {
+    /// What a report says; the webhook names it only.
+    pub async fn meter_report(&self, event: &str) -> Result<MeterReport, StripeError> {
+        let Reported { data: ReportData { reason } } = self.get(&format!("/v2/core/events/{event}"), &[]).await?;
+        let problem = |sample: SampleError| MeterProblem {
+            identifier: sample.request.identifier,
+            message: sample.error_message.trim_end_matches('.').to_owned(),
+        };
+        let samples = reason.error_types.into_iter().flat_map(|kind| kind.sample_errors);
+        Ok(MeterReport { count: reason.error_count, problems: samples.map(problem).collect() })
+    }
+}

@@ -16,6 +16,7 @@ mod prepaid;
 mod prices;
 mod pushing;
 mod reconciling;
+mod rejected_usage;
 mod shop;
 mod stranded;
 mod tracing;

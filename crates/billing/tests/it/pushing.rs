@@ -187,6 +187,24 @@ async fn nothing_is_lost_while_stripe_is_down_or_the_key_is_wrong() {
 }
 
 #[tokio::test]
+async fn invoices_that_stripe_cannot_take_do_not_hold_up_the_others() {
+    let shop = Shop::open().await;
+    for name in ["one", "two", "three", "four", "five", "six"] {
+        billed(&shop, name, "invoice_items").await;
+    }
+    let order = async || {
+        let waiting = shop.store.all_partners_invoices_to_push(10).await.expect("asked");
+        waiting.iter().map(|invoice| invoice.id).collect::<Vec<_>>()
+    };
+    let before = order().await;
+    shop.advance(hours(1)).await;
+    shop.control("faults", json!({ "down": true })).await;
+    assert_eq!(shop.reconcile().await.waiting, 6, "after five failures the run ends");
+    let after = order().await;
+    assert_eq!(after[0], before[5], "what was not reached comes first");
+}
+
+#[tokio::test]
 async fn without_an_address_the_operator_is_told_and_the_invoice_goes_out_once_there_is_one() {
     let shop = Shop::open().await;
     let now = shop.now().await;

@@ -32,7 +32,7 @@ pub(super) async fn run(stripe: &Stripe, seed: u64) -> Result<bool, Trouble> {
         let today = shop.began + (day - 1) * DAY;
         shop.use_between(today + 60, today + DAY - 180, UNITS * partners as u64).await?;
         // It is done, and nobody is told: answers break off.
-        shop.control("faults", json!({ "reset": 100, "blind": stripe.control })).await?;
+        shop.control("faults", json!({ "reset": 100, "only_changes": true, "blind": stripe.control })).await?;
         shop.move_to(shop.began + day * DAY + 600).await?;
         shop.wait_until_closed(shop.began + day * DAY).await?;
         sleep(LOST).await;
