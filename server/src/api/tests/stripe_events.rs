@@ -29,9 +29,8 @@ async fn the_provider_lists_stripes_events_and_has_one_applied_again() {
     let first = app.get(&reader, "/api/stripe/events?limit=2").await.json();
     let next = format!("/api/stripe/events?limit=2&cursor={}", first["next"].as_str().expect("another page"));
     assert_eq!(ids(&next).await, ["evt_1"]);
-    for wrong in ["/api/stripe/events?state=strange", "/api/stripe/events?cursor=strange"] {
-        assert_eq!(app.get(&reader, wrong).await.status, 422, "{wrong}");
-    }
+    assert_eq!(app.get(&reader, "/api/stripe/events?state=strange").await.status, 422);
+    assert_eq!(app.get(&reader, "/api/stripe/events?cursor=strange").await.status, 400);
 
     let replay = "/api/stripe/events/evt_2/replay";
     assert_eq!(app.post(&reader, replay, json!({})).await.status, 403);
