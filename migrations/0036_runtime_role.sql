@@ -1,4 +1,4 @@
--- What is booked stays booked: triggers refuse to change the ledger, and the role that the server works as has no right to try.
+-- What is booked stays booked: triggers refuse to change the ledger, and the role that the server works as has no right to.
 --
 -- The user that migrates owns the tables; connections of the pool then take on the role turnpike_runtime, which may do everything here but
 -- change or delete what is in the ledger. Roles are the whole cluster's: where this user may not make one, the operator's own user
@@ -20,9 +20,16 @@ begin
     if not exists (select from pg_roles where rolname = 'turnpike_runtime') then
         return;
     end if;
-    if not pg_has_role('turnpike_runtime', 'member') then
+    begin
+        -- From version 16 on, whoever makes a role is a member that cannot take it on.
         execute format('grant turnpike_runtime to %I', current_user);
-    end if;
+    exception
+        when insufficient_privilege then
+            if not pg_has_role('turnpike_runtime', 'member') then
+                raise notice 'the role turnpike_runtime cannot be taken on: %', sqlerrm;
+                return;
+            end if;
+    end;
     execute format('grant usage on schema %I to turnpike_runtime', current_schema());
     execute format('grant select, insert, update, delete on all tables in schema %I to turnpike_runtime', current_schema());
     execute format('grant usage, select on all sequences in schema %I to turnpike_runtime', current_schema());
@@ -52,4 +59,14 @@ begin
         raise exception '% is no part of what is kept of usage', part using errcode = 'insufficient_privilege';
     end if;
     execute format('drop table %s', dropped);
+end $$;
+
+-- Their names are looked up here and nowhere else: who may make a temporary table could put another one in front.
+do $$
+declare
+    called text;
+begin
+    foreach called in array array['make_usage_partition(date)', 'make_usage_month(text, date)', 'drop_usage_part(text)'] loop
+        execute format('alter function %s set search_path = %I, pg_temp', called, current_schema());
+    end loop;
 end $$;

@@ -38,10 +38,31 @@ pub struct UnusedFee {
     /// What it was billed for, until after `of.ended_at`.
     pub period: Period,
     pub paid: Money,
+    /// What credit notes have left of it; nothing where its invoice is void.
+    pub left: Money,
 }
 
-/// A fee that an invoice gives back in part, by its subscription and where its period begins.
-pub type GivenBack = (SubscriptionId, Timestamp);
+/// What an invoice gives back of a fee.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GivenBack {
+    pub subscription: SubscriptionId,
+    /// Where the fee's period begins.
+    pub period_start: Timestamp,
+    /// Above zero.
+    pub amount: Money,
+}
+
+/// What is left of the fee `a` in its invoice.
+macro_rules! left {
+    () => {
+        "greatest(0, a.fee_micros - coalesce((
+             select case when i.status = 'void' then a.fee_micros else sum(c.total_micros) end
+             from invoices i
+             left join credit_notes c on c.partner_id = i.partner_id and c.invoice_id = i.id and c.state = 'issued'
+                 and c.kind = 'credit'
+             where i.partner_id = a.partner_id and i.id = a.invoice_id group by i.status), 0))"
+    };
+}
 
 impl Store {
     /// Every partner's subscriptions with a fee that is due in advance.
@@ -67,16 +88,18 @@ impl Store {
 
     /// The partner's fees that have to be given back in part.
     pub async fn unused_fees(&self, partner: PartnerId) -> Result<Vec<UnusedFee>, StoreError> {
-        let rows = sqlx::query(
+        let rows = sqlx::query(concat!(
             "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, v.terms, s.ended_at,
                  plan_since(s.partner_id, s.plan_version_id) as plan_since, a.period_start as fee_from,
-                 a.period_start, a.period_end, a.currency, a.fee_micros
+                 a.period_start, a.period_end, a.currency, a.fee_micros, ",
+            left!(),
+            "::bigint as left_micros
              from advance_fees a
              join subscriptions s on s.partner_id = a.partner_id and s.id = a.subscription_id
              join plan_versions v on v.id = s.plan_version_id
              where a.partner_id = $1 and a.given_back_by is null and s.ended_at < a.period_end and a.fee_micros > 0
-             order by a.period_start",
-        )
+             order by a.period_start"
+        ))
         .bind(partner.0)
         .fetch_all(self.pool())
         .await?;
@@ -85,6 +108,7 @@ impl Store {
                 of: read(row)?,
                 period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
                 paid: Money::new(row.parsed("currency")?, row.try_get("fee_micros")?),
+                left: Money::new(row.parsed("currency")?, row.try_get("left_micros")?),
             })
         };
         Ok(rows.iter().map(unused).collect::<Result<_, sqlx::Error>>()?)
@@ -152,28 +176,56 @@ impl Store {
     }
 }
 
-/// Notes that an invoice gives these back. Where another did meanwhile, nothing is written.
+/// An invoice is void that gave fees back: the next one does.
+pub(crate) async fn keep_unused(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    invoice: InvoiceId,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update advance_fees set given_back_by = null, given_back_micros = 0 where partner_id = $1 and given_back_by = $2",
+    )
+    .bind(partner.0)
+    .bind(invoice.0)
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Notes that an invoice gives these back. Where another document did meanwhile, nothing is written.
 pub(crate) async fn give_back(
     tx: &mut PgConnection,
     partner: PartnerId,
     fees: &[GivenBack],
     invoice: InvoiceId,
 ) -> Result<(), StoreError> {
-    for (subscription, start) in fees {
-        let done = sqlx::query(
-            "update advance_fees set given_back_by = $4
-             where partner_id = $1 and subscription_id = $2 and period_start = $3 and given_back_by is null",
+    for GivenBack { subscription, period_start, amount } in fees {
+        // Whoever credits the fee's own invoice holds it, too.
+        sqlx::query(
+            "select from invoices i join advance_fees a on a.partner_id = i.partner_id and a.invoice_id = i.id
+             where a.partner_id = $1 and a.subscription_id = $2 and a.period_start = $3 for update of i",
         )
         .bind(partner.0)
         .bind(subscription.0)
-        .bind(Ts(*start))
+        .bind(Ts(*period_start))
+        .fetch_optional(&mut *tx)
+        .await?;
+        let done = sqlx::query(concat!(
+            "update advance_fees a set given_back_by = $4, given_back_micros = $5
+             where a.partner_id = $1 and a.subscription_id = $2 and a.period_start = $3 and a.given_back_by is null and $5 <= ",
+            left!()
+        ))
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(*period_start))
         .bind(invoice.0)
+        .bind(amount.micros)
         .execute(&mut *tx)
         .await?;
         if done.rows_affected() == 0 {
             return Err(StoreError::conflict(
                 "",
-                "Another invoice gives this fee back; the next run makes this one anew",
+                "Another document gives this fee back meanwhile; the next run makes this one anew",
             ));
         }
     }

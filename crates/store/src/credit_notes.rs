@@ -118,6 +118,8 @@ pub struct CreditStanding {
     pub credited: Money,
     /// Of that, what made less owed; the rest was paid back.
     pub credited_unpaid: Money,
+    /// Of a fee in advance, by a later invoice, because its plan ended before.
+    pub given_back: Money,
     /// Issued credits by line.
     pub by_line: Vec<(i32, Money)>,
 }
@@ -125,7 +127,8 @@ pub struct CreditStanding {
 impl CreditStanding {
     /// What can be credited yet.
     pub fn left(&self) -> Money {
-        Money::new(self.total.currency, self.total.micros.saturating_sub(self.credited.micros).max(0))
+        let taken = self.credited.micros.saturating_add(self.given_back.micros);
+        Money::new(self.total.currency, self.total.micros.saturating_sub(taken).max(0))
     }
 }
 

@@ -90,7 +90,7 @@ pub struct CreditGrant {
 
 impl CreditGrant {
     fn is_like(&self, new: &NewCreditGrant) -> bool {
-        let effective = new.effective_at.is_none_or(|effective| effective == self.effective_at);
+        let effective = new.effective_at.is_none_or(|at| at.as_microsecond() == self.effective_at.as_microsecond());
         (self.units, &self.reason, self.kind, self.priority, self.cost)
             == (new.units, &new.reason, new.kind, new.priority, new.cost)
             && effective

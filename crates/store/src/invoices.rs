@@ -264,6 +264,9 @@ impl Store {
         .bind(Ts(now))
         .execute(&mut *tx)
         .await?;
+        if forward && status == InvoiceStatus::Void {
+            advance_fees::keep_unused(&mut tx, partner, invoice).await?;
+        }
         // What was credited before is owed no more.
         let owed = credit_notes::standing(&mut tx, partner, invoice).await?;
         let total = Money::new(owed.total.currency, owed.total.micros - owed.credited_unpaid.micros);
@@ -334,6 +337,7 @@ pub(crate) async fn become_void(
     .bind(Ts(now))
     .execute(&mut **tx)
     .await?;
+    advance_fees::keep_unused(tx, partner, invoice).await?;
     if owed.micros != 0 {
         let back = Money { micros: -owed.micros, ..owed };
         let entries = [(LedgerAccount::Revenue, owed), (LedgerAccount::Receivable, back)];

@@ -19,7 +19,10 @@ pub(crate) static MIGRATIONS: LazyLock<Migrator> = LazyLock::new(|| {
 
 /// Takes on the role of migration 0036 where it is there, has its rights in this database, and is ours to take.
 const TAKE_ROLE: &str = "select set_config('role', r.rolname, false) from pg_roles r
-     where r.rolname = 'turnpike_runtime' and pg_has_role(r.oid, 'member')
+     where r.rolname = 'turnpike_runtime'
+         -- From 16 on a member may be one that cannot take the role on.
+         and case when current_setting('server_version_num')::int >= 160000 then pg_has_role(r.oid, 'set')
+             else pg_has_role(r.oid, 'member') end
          and has_table_privilege(r.oid, to_regclass('ledger_unit_entries'), 'insert')";
 
 /// How long Postgres may take for what is quick where it is well: to take a connection, to answer a ping, to end a transaction.

@@ -23,15 +23,25 @@ pub struct Rule {
     pub whose: Whose,
     /// What the token must hold, all of it; none where any token will do.
     pub scopes: &'static [Scope],
+    /// What a token of the provider's must hold besides.
+    pub of_provider: &'static [Scope],
 }
 
 const fn rule(method: Method, path: &'static str, whose: Whose, scopes: &'static [Scope]) -> Rule {
-    Rule { method, path, whose, scopes }
+    Rule { method, path, whose, scopes, of_provider: &[] }
+}
+
+impl Rule {
+    /// What a token must hold, all of it.
+    pub fn wanted(&self, of_provider: bool) -> impl Iterator<Item = Scope> {
+        let besides = if of_provider { self.of_provider } else { &[] };
+        self.scopes.iter().chain(besides).copied()
+    }
 }
 
 /// The list.
 pub const RULES: &[Rule] = &[
-    Rule { method: Method::GET, path: "/api/me", whose: Whose::Anyone, scopes: &[] },
+    Rule { method: Method::GET, path: "/api/me", whose: Whose::Anyone, scopes: &[], of_provider: &[] },
     rule(Method::GET, "/api/apps", Whose::Partner, &[Scope::KeysRead]),
     rule(Method::POST, "/api/apps", Whose::Partner, &[Scope::KeysWrite]),
     rule(Method::GET, "/api/keys", Whose::Partner, &[Scope::KeysRead]),
@@ -81,8 +91,20 @@ pub const RULES: &[Rule] = &[
     rule(Method::GET, "/api/plans", Whose::Partner, &[Scope::PlansRead]),
     rule(Method::GET, "/api/plan", Whose::Partner, &[Scope::PlansRead]),
     rule(Method::POST, "/api/plan/preview", Whose::Partner, &[Scope::PlansRead]),
-    rule(Method::POST, "/api/plan/change", Whose::Partner, &[Scope::PlanWrite]),
-    rule(Method::DELETE, "/api/plan/change", Whose::Partner, &[Scope::PlanWrite]),
+    Rule {
+        method: Method::POST,
+        path: "/api/plan/change",
+        whose: Whose::Partner,
+        scopes: &[Scope::PlanWrite],
+        of_provider: &[Scope::PartnersWrite],
+    },
+    Rule {
+        method: Method::DELETE,
+        path: "/api/plan/change",
+        whose: Whose::Partner,
+        scopes: &[Scope::PlanWrite],
+        of_provider: &[Scope::PartnersWrite],
+    },
     rule(Method::POST, "/api/plans/{plan}/versions", Whose::Provider, &[Scope::PlansWrite]),
     rule(Method::POST, "/api/plans/{plan}/versions/preview", Whose::Provider, &[Scope::PlansWrite]),
     rule(Method::GET, "/api/partners", Whose::Provider, &[Scope::PartnersRead]),

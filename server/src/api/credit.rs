@@ -34,7 +34,7 @@ pub struct GrantCreditIn {
     /// Below zero to take some back that are not used.
     #[schema(example = 1000)]
     units: i64,
-    /// For the audit log, 1 to 200 characters.
+    /// 1 to 200 characters. The partner reads it, and it is in the audit log.
     #[schema(example = "Invoice 2026-11")]
     reason: String,
     /// Your own number for it, as a payment's: granting the same again changes nothing.

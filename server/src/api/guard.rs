@@ -91,7 +91,7 @@ async fn authorize(state: &AppState, rule: Option<&Rule>, text: Option<KeyText>)
     if rule.whose == Whose::Provider && token.partner.is_some() {
         return Err(Problem::forbidden("This is for the provider's tokens only."));
     }
-    match rule.scopes.iter().find(|scope| !token.scopes.contains(scope)) {
+    match rule.wanted(token.partner.is_none()).find(|scope| !token.scopes.contains(scope)) {
         Some(scope) => Err(Problem::forbidden(format!("The token lacks the scope {scope}. Make one that has it."))),
         None => Ok(token),
     }

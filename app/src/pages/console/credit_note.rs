@@ -83,6 +83,7 @@ pub fn CreditNotePage() -> impl IntoView {
         });
         let problem = note.push_problem.clone();
         let left = standing.left();
+        let given_back = (standing.given_back.micros > 0).then(|| standing.given_back.to_string());
         let (total, reason, made_at) = (note.total, note.reason.clone(), note.made_at);
         let (ended_at, pushed_at) = (note.ended_at, note.pushed_at);
         let partner = format!("/console/partners/{}", note.partner);
@@ -98,6 +99,7 @@ pub fn CreditNotePage() -> impl IntoView {
                 <StatGrid>
                     <Stat label="Billed" figure=standing.total.to_string()/>
                     <Stat label="Credited so far" figure=standing.credited.to_string()/>
+                    {given_back.map(|figure| view! { <Stat label="Given back by a change of plan" figure=figure/> })}
                     <Stat label="Left to credit" figure=left.to_string()/>
                 </StatGrid>
                 <Card title=heading description=effect flush=true>

@@ -82,6 +82,8 @@ pub(super) async fn given_back(store: &Store, partner: PartnerId, currency: Curr
         let number = of.cycle.periods_between(of.plan_since, whole.start)?;
         let ran = Period { start: unused.period.start, end: ended_at };
         let money = advance::unused(&of.terms, number, unused.paid, ran, whole)?;
+        // What a credit note gave back is not given back again.
+        let money = Money { micros: money.micros.min(unused.left.micros), ..money };
         if money.micros == 0 {
             continue;
         }
@@ -90,7 +92,8 @@ pub(super) async fn given_back(store: &Store, partner: PartnerId, currency: Curr
         let label =
             format!("Base fee given back, paid to {} and unused from {} on", day(unused.period.end), day(ended_at));
         back.lines.push(line(LineKind::BaseFee, label, Money { micros: -money.micros, ..money }));
-        back.fees.push((of.subscription, unused.period.start));
+        let (subscription, period_start) = (of.subscription, unused.period.start);
+        back.fees.push(GivenBack { subscription, period_start, amount: money });
     }
     Ok(back)
 }

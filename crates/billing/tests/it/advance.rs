@@ -3,13 +3,17 @@
 use crate::shop::{Shop, days, hours, terms};
 use billing::{Wanted, order_change, preview_change};
 use domain::{
-    id::{PartnerId, PlanVersionId},
+    id::{InvoiceId, PartnerId, PlanVersionId},
+    money::{Currency, Money},
     plan::PlanTerms,
     plan_change::When,
     rating::{FeeDue, LineKind},
 };
 use jiff::Timestamp;
-use store::{Actor, LedgerAccount, OrderedBy, Wish};
+use store::{
+    Actor, LedgerAccount, OrderedBy, StoreError, Wish,
+    credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
+};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a timestamp")
@@ -80,6 +84,39 @@ async fn what_an_upgrade_cuts_off_is_given_back_once_on_the_next_invoice() {
     assert!(lines[1].description.contains("given back"), "{}", lines[1].description);
     shop.close(at("2026-07-01T01:00:00Z")).await;
     assert_eq!(totals(&shop, partner).await, [30_000_000, 40_000_000, 90_000_000]);
+}
+
+/// A credit note of that many dollars on the invoice, or why there is none.
+async fn credit(shop: &Shop, partner: PartnerId, invoice: InvoiceId, dollars: i64) -> Result<(), StoreError> {
+    let amount = Money::new(Currency::Usd, dollars * 1_000_000);
+    let lines = vec![NewCreditLine { invoice_position: Some(0), amount }];
+    let (kind, payback, reason) = (CreditKind::Credit, Payback::Refund, "Our mistake".to_owned());
+    let new = NewCreditNote { invoice, kind, lines, payback, reason };
+    let now = at("2026-06-20T00:00:00Z");
+    let id = shop.store.draft_credit_note(partner, &new, false, Actor::System, now).await?;
+    let issue = Issue { seen_paid: false, four_eyes: false };
+    shop.store.issue_credit_note(partner, id, issue, Actor::System, now).await.map(drop)
+}
+
+#[tokio::test]
+async fn what_a_credit_note_took_off_a_fee_is_not_given_back_again_nor_the_other_way_round() {
+    for (credited, given_back, left) in [(25, 5, 0), (4, 20, 6)] {
+        let shop = Shop::open().await;
+        let (small, big) = (fee(30, FeeDue::Advance), fee(90, FeeDue::Arrears));
+        let (small, big) = (shop.plan("small", small).await, shop.plan("big", big).await);
+        let start = at("2026-06-01T00:00:00Z");
+        let partner = shop.partner_without_members("acme", small, start).await;
+        let invoice = shop.close(start).await.invoices[0];
+        credit(&shop, partner, invoice, credited).await.expect("credited");
+        let now = start + days(10);
+        change(&shop, partner, Some(big), When::Usual, now).await;
+        shop.close(now + hours(1)).await;
+        assert_eq!(totals(&shop, partner).await, [30_000_000, -given_back * 1_000_000]);
+        credit(&shop, partner, invoice, left + 1).await.expect_err("more than was billed");
+        if left > 0 {
+            credit(&shop, partner, invoice, left).await.expect("credited");
+        }
+    }
 }
 
 #[tokio::test]

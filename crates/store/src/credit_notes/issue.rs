@@ -1,6 +1,6 @@
 //! The way of a credit note: draft, then issued or discarded. Each step is on record.
 
-use super::{CreditKind, CreditNote, CreditState, NewCreditLine, NewCreditNote, read, standing};
+use super::{CreditKind, CreditNote, CreditState, NewCreditLine, NewCreditNote, Payback, read, standing};
 use crate::{
     InvoiceStatus, Store, StoreError, Ts,
     audit::{self, Actor, Entry},
@@ -58,6 +58,10 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         let held = hold(&mut tx, partner, new.invoice).await?;
+        if new.payback == Payback::Outside && held.status != InvoiceStatus::Paid {
+            let message = "The invoice is not paid: so much less of it is owed, and nothing is paid back";
+            return Err(StoreError::invalid("payback", message));
+        }
         let lines = match new.kind {
             CreditKind::Credit => new.lines.clone(),
             CreditKind::Void => {

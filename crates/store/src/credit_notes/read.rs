@@ -121,7 +121,9 @@ pub(crate) async fn standing(
 ) -> Result<CreditStanding, StoreError> {
     let row = sqlx::query(
         "select i.currency, i.total_micros, coalesce(sum(c.total_micros), 0)::bigint as credited,
-             coalesce(sum(c.total_micros) filter (where not c.was_paid), 0)::bigint as unpaid
+             coalesce(sum(c.total_micros) filter (where not c.was_paid), 0)::bigint as unpaid,
+             (select coalesce(sum(a.given_back_micros), 0)::bigint from advance_fees a
+                 where a.partner_id = $1 and a.invoice_id = $2) as given_back
          from invoices i
          left join credit_notes c on c.partner_id = i.partner_id and c.invoice_id = i.id and c.state = 'issued' and c.kind = 'credit'
          where i.partner_id = $1 and i.id = $2 group by i.currency, i.total_micros",
@@ -150,6 +152,7 @@ pub(crate) async fn standing(
         total: money("total_micros")?,
         credited: money("credited")?,
         credited_unpaid: money("unpaid")?,
+        given_back: money("given_back")?,
         by_line: lines.iter().map(by_line).collect::<Result<_, _>>()?,
     })
 }

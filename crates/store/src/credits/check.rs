@@ -134,6 +134,10 @@ impl Store {
     /// Makes what is kept beside the entries from them again; how many rows were wrong. Entries are never touched.
     pub async fn rebuild_all_credit(&self) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
+        // Whoever lowers a balance holds what gateways take from it.
+        sqlx::query("select from allowances where kind = 'credit' order by partner_id for update")
+            .execute(&mut *tx)
+            .await?;
         sqlx::query("lock table credit_grants, credit_balances in share row exclusive mode").execute(&mut *tx).await?;
         let mut wrong = 0;
         for statement in REBUILD {

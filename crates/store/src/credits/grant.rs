@@ -110,7 +110,7 @@ impl Store {
         Ok(grant)
     }
 
-    /// Takes back what is left of a grant; how much was paid back. False the second time: nothing happens then.
+    /// Takes back what is left of a grant; the audit log says how much was paid back. False the second time: nothing happens then.
     ///
     /// # Errors
     /// Gateways hold some of it: a moment later they have given back what they do not use.
@@ -126,7 +126,7 @@ impl Store {
             return Err(StoreError::invalid("reason", "Give a reason of 1 to 200 characters"));
         }
         let mut tx = self.begin().await?;
-        let mut grants = settle_all(&mut tx, partner, now).await?;
+        settle_all(&mut tx, partner, now).await?;
         let ended: Option<bool> = sqlx::query_scalar(
             "select ended_at is not null from credit_grants where partner_id = $1 and id = $2 and units > 0 for update",
         )
@@ -139,6 +139,9 @@ impl Store {
             Some(true) => return Ok(false),
             Some(false) => {}
         }
+        // What waits for its time has been paid for all the same.
+        begin(&mut tx, partner, id, now).await?;
+        let mut grants = Held::all(&mut tx, partner).await?;
         let mut refunded = None;
         if let Some(grant) = grants.iter_mut().find(|grant| grant.id == id) {
             not_held(&mut tx, partner, grant.left).await?;
@@ -268,7 +271,8 @@ async fn settle_all(
     partner: PartnerId,
     now: Timestamp,
 ) -> Result<Vec<Held>, StoreError> {
-    settle(tx, partner, now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX), now).await
+    let until = now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX);
+    Ok(settle(tx, partner, (until, i64::MAX), now).await?.grants)
 }
 
 /// Refuses where gateways hold some of so many units.

@@ -15,6 +15,17 @@ use sqlx::{Postgres, Row as _, Transaction};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
+/// Sums that are booked in one transaction.
+const MOST_AT_ONCE: i64 = 200;
+
+/// What was booked.
+pub(super) struct Booked {
+    /// How many sums had moved.
+    pub sums: i64,
+    /// The grants as they are then.
+    pub grants: Vec<Held>,
+}
+
 impl Store {
     /// Partners of whose credit there is something to book at that instant: hours that are over, grants that begin or end.
     pub async fn all_partners_credit_due(&self, now: Timestamp) -> Result<Vec<PartnerId>, StoreError> {
@@ -36,27 +47,35 @@ impl Store {
     /// Books what is due of the partner's credit: what was used in hours that are over, then grants that have expired, then those
     /// that begin. Nothing is booked twice.
     pub async fn settle_credit(&self, partner: PartnerId, now: Timestamp) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        let mut grants = settle(&mut tx, partner, hour_of(now), now).await?;
-        super::expiry::expire(&mut tx, partner, &mut grants, now).await?;
-        for grant in super::grant::to_begin(&mut tx, partner, now).await? {
-            super::grant::begin(&mut tx, partner, grant, now).await?;
+        // A long backlog is booked part by part: gateways that take units of the partner wait for each.
+        loop {
+            let mut tx = self.begin().await?;
+            let booked = settle(&mut tx, partner, (hour_of(now), MOST_AT_ONCE), now).await?;
+            if booked.sums < MOST_AT_ONCE {
+                // What began and ended since the last run did both, one after the other.
+                for grant in super::grant::to_begin(&mut tx, partner, now).await? {
+                    super::grant::begin(&mut tx, partner, grant, now).await?;
+                }
+                let mut grants = Held::all(&mut tx, partner).await?;
+                super::expiry::expire(&mut tx, partner, &mut grants, now).await?;
+                cover(&mut tx, partner, now).await?;
+                tx.commit().await?;
+                return Ok(());
+            }
+            tx.commit().await?;
         }
-        cover(&mut tx, partner, now).await?;
-        tx.commit().await?;
-        Ok(())
     }
 }
 
-/// Books what was used in hours that began before `until`; the grants as they are then. Locks the sums, what gateways take from, and
+/// Books what was used in hours that began before `until`, so many sums at most. Locks the sums, what gateways take from, and
 /// the balance, in this order, as everybody does: so none is lowered under a gateway that takes.
 pub(super) async fn settle(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
-    until: Timestamp,
+    (until, most): (Timestamp, i64),
     now: Timestamp,
-) -> Result<Vec<Held>, StoreError> {
-    let due = due_by_hour(tx, partner, until).await?;
+) -> Result<Booked, StoreError> {
+    let (sums, due) = due_by_hour(tx, partner, until, most).await?;
     sqlx::query("select from allowances where partner_id = $1 and kind = 'credit' for update")
         .bind(partner.0)
         .execute(&mut **tx)
@@ -70,22 +89,24 @@ pub(super) async fn settle(
             give_back(tx, partner, &mut grants, (hour, -units), &mut keys, now).await?;
         }
     }
-    Ok(grants)
+    Ok(Booked { sums, grants })
 }
 
-/// What the sums moved by since they were booked; they count as booked from here on.
+/// How many sums moved since they were booked, and by how much in each hour; they count as booked from here on.
 async fn due_by_hour(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     until: Timestamp,
-) -> Result<BTreeMap<Timestamp, i64>, StoreError> {
+    most: i64,
+) -> Result<(i64, BTreeMap<Timestamp, i64>), StoreError> {
     let rows = sqlx::query(
         "select hour, product_id, operation_id, units + closed_units - settled as due from usage_credit_hourly
          where partner_id = $1 and hour < $2 and units + closed_units <> settled
-         order by hour, product_id, operation_id for update",
+         order by hour, product_id, operation_id limit $3 for update",
     )
     .bind(partner.0)
     .bind(Ts(until))
+    .bind(most)
     .fetch_all(&mut **tx)
     .await?;
     let mut due = BTreeMap::new();
@@ -110,7 +131,7 @@ async fn due_by_hour(
     .execute(&mut **tx)
     .await?;
     due.retain(|_, units| *units != 0);
-    Ok(due)
+    Ok((i64::try_from(rows.len()).unwrap_or(i64::MAX), due))
 }
 
 async fn use_up(
@@ -164,7 +185,7 @@ async fn give_back(
     let rows = sqlx::query(
         "select grant_id, sum(units)::bigint as used from ledger_unit_entries
          where partner_id = $1 and hour = $2 and account = 'used' group by grant_id having sum(units) > 0
-         order by grant_id is not null, max(transaction_id) desc",
+         order by grant_id is not null, max(transaction_id::text) desc",
     )
     .bind(partner.0)
     .bind(Ts(hour))

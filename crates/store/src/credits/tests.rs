@@ -139,6 +139,62 @@ async fn what_comes_late_was_used_before_it_expired_and_what_comes_after_is_owed
 }
 
 #[tokio::test]
+async fn what_a_correction_takes_back_goes_where_it_came_from() {
+    let world = Credited::new().await;
+    let over = world.grant(paid(20, 200, Some("2026-03-02T00:00:00Z")), "2026-03-01T00:00:00Z").await;
+    let live = world.grant(paid(20, 200, None), "2026-03-01T00:00:00Z").await;
+    // 20 of the first, 20 of the second, and 5 of none.
+    world.call("a", "2026-03-01T10:00:00Z", 45).await;
+    world.settle("2026-03-03T00:00:00Z").await;
+    assert_eq!(
+        (world.stands(over).await, world.stands(live).await, world.balance().await),
+        ([0, 20, 0, 0], [0, 20, 0, 0], -5)
+    );
+    for (less, of_over, of_live) in
+        [(3, [0, 20, 0, 0], [0, 20, 0, 0]), (9, [0, 20, 0, 0], [7, 13, 0, 0]), (20, [0, 13, 7, 0], [20, 0, 0, 0])]
+    {
+        let statement = format!("update usage_credit_hourly set units = units - {less}");
+        sqlx::query(sqlx::AssertSqlSafe(statement)).execute(world.store.pool()).await.expect("corrected");
+        world.store.settle_credit(world.partner, at("2026-03-04T00:00:00Z")).await.expect("settled");
+        assert_eq!((world.stands(over).await, world.stands(live).await), (of_over, of_live), "{less}");
+        let due = world.store.all_partners_credit_due(at("2026-03-04T00:00:00Z")).await.expect("asked");
+        assert_eq!(due, []);
+    }
+    assert_eq!(
+        world.money().await,
+        [
+            (LedgerAccount::Breakage, "−$0.70".to_owned()),
+            (LedgerAccount::Cash, "$4.00".to_owned()),
+            (LedgerAccount::Credits, "−$2.00".to_owned()),
+            (LedgerAccount::Revenue, "−$1.30".to_owned()),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn what_is_paid_for_and_has_not_begun_is_in_the_ledger_when_it_ends() {
+    let world = Credited::new().await;
+    let later = |expires| NewCreditGrant { effective_at: Some(at("2026-04-01T00:00:00Z")), ..paid(20, 200, expires) };
+    let waits = world.grant(later(None), "2026-03-01T00:00:00Z").await;
+    let how = (Void::Refunded, "They changed their mind");
+    assert!(
+        world
+            .store
+            .void_credit_grant(world.partner, waits, how, Actor::System, at("2026-03-02T00:00:00Z"))
+            .await
+            .expect("void")
+    );
+    assert_eq!((world.stands(waits).await, world.balance().await), ([0, 0, 0, 20], 0));
+    assert!(world.money().await.iter().all(|(_, money)| money == "$0.00"), "{:?}", world.money().await);
+    // Nobody settled while it was usable.
+    let missed = world.grant(later(Some("2026-04-02T00:00:00Z")), "2026-03-01T00:00:00Z").await;
+    world.settle("2026-05-01T00:00:00Z").await;
+    assert_eq!((world.stands(missed).await, world.balance().await), ([0, 0, 20, 0], 0));
+    let breakage = world.money().await.into_iter().find(|(account, _)| *account == LedgerAccount::Breakage);
+    assert_eq!(breakage, Some((LedgerAccount::Breakage, "−$2.00".to_owned())));
+}
+
+#[tokio::test]
 async fn grants_begin_when_their_time_comes_and_burn_in_their_order() {
     let world = Credited::new().await;
     let plain = world.grant(NewCreditGrant::new(10, "Welcome"), "2026-03-01T00:00:00Z").await;
