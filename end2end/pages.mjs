@@ -1,5 +1,5 @@
 // Every page that is photographed, by who sees it. `place` is an address; `from` and `link` find one with an id in it: the
-// first link on the page `from` that matches `link`.
+// first link on the page `from` that matches `link`, and `then` goes on behind it.
 
 export const pages = {
   // Nobody is signed in.
@@ -64,6 +64,7 @@ export const pages = {
       link: /^\/console\/partners\/[^/]+\/credit$/,
       withData: true,
     },
+    { name: "partner-plan", from: "/console/partners", link: /^\/console\/partners\/[^/?]+$/, then: "/plan?version=none", withData: true },
     {
       name: "identities",
       from: "/console/partners",
@@ -117,7 +118,7 @@ export const pages = {
       withData: true,
     },
     { name: "invoices", place: "/console/invoices" },
-    { name: "credit notes", place: "/console/credit-notes" },
+    { name: "credit-notes", place: "/console/credit-notes" },
     { name: "tokens", place: "/console/tokens" },
     { name: "audit", place: "/console/audit" },
     { name: "clock", place: "/console/clock" },
@@ -139,12 +140,26 @@ export const pages = {
   memberBilled: [
     { name: "invoices", place: "/invoices" },
     { name: "invoice", from: "/invoices", link: /^\/invoices\/[^/]+$/ },
-    { name: "invoice-line", from: "/invoices", through: [/^\/invoices\/[^/]+$/], link: /^\/invoices\/[^/]+\/lines\/[0-9]+$/ },
+    { name: "invoice-line", from: "/invoices", through: [/^\/invoices\/[^/]+$/], link: /^\/invoices\/[^/]+\/lines\/[^/?]+$/ },
     { name: "home-later", place: "/home" },
   ],
   operatorBilled: [
     { name: "invoices", place: "/console/invoices" },
     { name: "invoice", from: "/console/invoices", link: /^\/console\/partners\/[^/]+\/invoices\/[^/]+$/ },
+    {
+      name: "invoice-line",
+      from: "/console/invoices",
+      through: [/^\/console\/partners\/[^/]+\/invoices\/[^/]+$/],
+      link: /^\/console\/partners\/[^/]+\/invoices\/[^/]+\/lines\/[^/?]+$/,
+    },
+    {
+      name: "credit-new",
+      from: "/console/invoices",
+      through: [/^\/console\/partners\/[^/]+\/invoices\/[^/]+$/],
+      link: /^\/console\/partners\/[^/]+\/invoices\/[^/]+\/credit$/,
+    },
+    { name: "credit-notes", place: "/console/credit-notes" },
+    { name: "credit-note", from: "/console/credit-notes", link: /^\/console\/credit-notes\/[^/?]+$/ },
     { name: "corrections", place: "/console/corrections" },
     { name: "correction", from: "/console/corrections", link: /^\/console\/corrections\/[^/?]+$/ },
   ],
