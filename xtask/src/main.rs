@@ -30,7 +30,7 @@ Usage: cargo xtask <command>
   test    Pass every test; ends with `N passed, N failed`
             --fast                   leave the browser out
   bench   Measure, and print: wasm, page, start, cold, limits, all,
-            gateway, gateway-flood, gateway-idle, gateway-bodies, usage-query
+            gateway, gateway-flood, gateway-idle, gateway-large, gateway-bodies, metering, usage-query
   chaos   Break a running server under load, and check what was promised
             kill --rounds N          with SIGKILL, N times; --nodes 2: two gateways
             credits --nodes N        while calls race for the last units of credit, on N gateways
@@ -44,6 +44,7 @@ Usage: cargo xtask <command>
             restore --seconds N      by a Postgres that is put back to N seconds ago
             disk --case CASE         by full disks of the usage log and of Postgres, and by one that fails
             spool --flips N          by a usage log that is cut at every byte, and by N with turned bits
+            stripe --case CASE       while a stand-in for Stripe fails, is away for days or sends forged events; --partners, --units, --kills
             purge --nodes N          of kept answers, timed on N gateways
             deploy --rounds N        by N restarts of gateways, changed policies, and Postgres away
             slow-clients             by 10,000 clients that hold connections and hardly use them
