@@ -3,8 +3,8 @@
 use crate::{
     Store, StoreError, Ts,
     invoices::{self, NewInvoice},
-    ledger::{self, LedgerAccount},
     row::ReadRow as _,
+    subscriptions,
 };
 use domain::{
     id::{InvoiceId, PartnerId, PlanVersionId, SubscriptionId},
@@ -125,12 +125,7 @@ impl Store {
     ) -> Result<Option<InvoiceId>, StoreError> {
         let (partner, subscription) = (due.partner, due.subscription);
         let mut tx = self.begin().await?;
-        // Two runs at once wait here for each other.
-        sqlx::query("select from subscriptions where partner_id = $1 and id = $2 for no key update")
-            .bind(partner.0)
-            .bind(subscription.0)
-            .fetch_one(&mut *tx)
-            .await?;
+        subscriptions::hold(&mut tx, partner, subscription).await?;
         let is_billed: bool = sqlx::query_scalar(
             "select exists (select from advance_fees where partner_id = $1 and subscription_id = $2 and period_end > $3)",
         )
@@ -146,15 +141,8 @@ impl Store {
         let id = match invoice {
             None => None,
             Some(invoice) => {
-                let total = invoice.total;
-                let id = invoices::insert(&mut tx, partner, subscription, period, invoice, now).await?;
-                if total.micros != 0 {
-                    let owed = [
-                        (LedgerAccount::Receivable, total),
-                        (LedgerAccount::Revenue, Money { micros: -total.micros, ..total }),
-                    ];
-                    ledger::post(&mut tx, partner, &id.to_string(), "Fee in advance", &owed, now).await?;
-                }
+                let id =
+                    invoices::bill(&mut tx, partner, subscription, (period, "Fee in advance"), invoice, now).await?;
                 Some(id)
             }
         };

@@ -4,15 +4,14 @@
 use crate::{
     Store, StoreError, Ts,
     invoices::{self, NewInvoice},
-    ledger::{self, LedgerAccount},
     outside::{self, ToldMark},
     row::{ReadRow as _, unreadable},
+    subscriptions,
     usage::{metered_calls, units_stored},
 };
 use domain::{
     id::{InvoiceId, PartnerId, PlanVersionId, SubscriptionId},
     key_text::Environment,
-    money::Money,
     period::{Cycle, Period},
     plan::PlanTerms,
     rating::LineKind,
@@ -157,12 +156,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<Closed, StoreError> {
         let mut tx = self.begin().await?;
-        // Two runs at once wait here for each other, and the later one finds the stretch closed.
-        sqlx::query("select from subscriptions where partner_id = $1 and id = $2 for no key update")
-            .bind(partner.0)
-            .bind(subscription.0)
-            .fetch_one(&mut *tx)
-            .await?;
+        // Of two runs at once the later one finds the stretch closed.
+        subscriptions::hold(&mut tx, partner, subscription).await?;
         let overlaps: bool = sqlx::query_scalar(
             "select exists (select from billing_periods
                  where partner_id = $1 and subscription_id = $2 and period_start < $4 and period_end > $3)",
@@ -200,15 +195,7 @@ impl Store {
         let closed = match invoice {
             None => Closed::Empty,
             Some(invoice) => {
-                let total = invoice.total;
-                let id = invoices::insert(&mut tx, partner, subscription, period, invoice, now).await?;
-                if total.micros != 0 {
-                    let owed = [
-                        (LedgerAccount::Receivable, total),
-                        (LedgerAccount::Revenue, Money { micros: -total.micros, ..total }),
-                    ];
-                    ledger::post(&mut tx, partner, &id.to_string(), "Invoice", &owed, now).await?;
-                }
+                let id = invoices::bill(&mut tx, partner, subscription, (period, "Invoice"), invoice, now).await?;
                 Closed::Invoiced(id)
             }
         };

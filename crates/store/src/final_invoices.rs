@@ -3,12 +3,12 @@
 use crate::{
     Store, StoreError, Ts,
     invoices::{self, NewInvoice},
-    ledger::{self, LedgerAccount},
     row::ReadRow as _,
+    subscriptions,
 };
 use domain::{
     id::{InvoiceId, PartnerId, SubscriptionId},
-    money::{Currency, Money},
+    money::Currency,
     period::Period,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -87,12 +87,7 @@ impl Store {
     ) -> Result<Option<InvoiceId>, StoreError> {
         let Stranded { partner, subscription, since, .. } = stranded;
         let mut tx = self.begin().await?;
-        // Two runs at once wait here for each other.
-        sqlx::query("select from subscriptions where partner_id = $1 and id = $2 for no key update")
-            .bind(partner.0)
-            .bind(subscription.0)
-            .fetch_one(&mut *tx)
-            .await?;
+        subscriptions::hold(&mut tx, partner, subscription).await?;
         let is_made: bool = sqlx::query_scalar(
             "select exists (select from usage_adjustments
                  where partner_id = $1 and sequence = any($2) and invoice_id is not null)",
@@ -105,22 +100,14 @@ impl Store {
             tx.rollback().await?;
             return Ok(None);
         }
-        let total = invoice.total;
         // The next one begins where this one ends, and two never begin together.
         let period = Period { start: since, end: now.max(since + SignedDuration::from_secs(1)) };
-        let id = invoices::insert(&mut tx, partner, subscription, period, invoice, now).await?;
+        let id = invoices::bill(&mut tx, partner, subscription, (period, "Final invoice"), invoice, now).await?;
         sqlx::query("update invoices set is_final = true where partner_id = $1 and id = $2")
             .bind(partner.0)
             .bind(id.0)
             .execute(&mut *tx)
             .await?;
-        if total.micros != 0 {
-            let owed = [
-                (LedgerAccount::Receivable, total),
-                (LedgerAccount::Revenue, Money { micros: -total.micros, ..total }),
-            ];
-            ledger::post(&mut tx, partner, &id.to_string(), "Final invoice", &owed, now).await?;
-        }
         tx.commit().await?;
         Ok(Some(id))
     }

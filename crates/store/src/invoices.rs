@@ -1,7 +1,7 @@
 //! Invoices: ours first. Lines never change; the status follows what happens at Stripe and only moves forward.
 
 use crate::{
-    GivenBack, Store, StoreError, Ts, advance_fees, credit_notes,
+    GivenBack, Store, StoreError, Ts, advance_fees,
     ledger::{self, LedgerAccount},
     outside,
     page::Page,
@@ -18,23 +18,8 @@ use domain::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
-use std::{collections::BTreeSet, fmt, str::FromStr};
+use std::collections::BTreeSet;
 use uuid::Uuid;
-
-/// What became of an invoice, in the order in which it can: it never goes back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InvoiceStatus {
-    /// Closed by us, not at Stripe or still a draft there.
-    Open,
-    /// Stripe collects it.
-    Sent,
-    /// Given up, and it may still be paid.
-    Uncollectible,
-    /// It counts no more.
-    Void,
-    Paid,
-}
 
 /// What is owed for one stretch of a subscription.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -148,8 +133,11 @@ macro_rules! invoices {
 }
 
 mod many;
+mod status;
 
 pub use many::WithLines;
+pub use status::InvoiceStatus;
+pub(crate) use status::become_void;
 
 impl Invoice {
     /// `TP-000042`: the number as people write it.
@@ -235,119 +223,28 @@ impl Store {
         .await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
-
-    /// Moves the status forward; a status that it has passed changes nothing. Payment and voiding are posted to the ledger
-    /// in the same transaction, once. Says whether anything changed.
-    pub async fn set_invoice_status(
-        &self,
-        partner: PartnerId,
-        invoice: InvoiceId,
-        status: InvoiceStatus,
-        now: Timestamp,
-    ) -> Result<bool, StoreError> {
-        let mut tx = self.begin().await?;
-        let row = sqlx::query("select status from invoices where partner_id = $1 and id = $2 for update")
-            .bind(partner.0)
-            .bind(invoice.0)
-            .fetch_one(&mut *tx)
-            .await?;
-        let held: InvoiceStatus = row.parsed("status")?;
-        let forward = held.may_become(status);
-        sqlx::query(
-            "update invoices set status = case when $4 then $3 else status end, push_problem = null, updated_at = $5
-             where partner_id = $1 and id = $2",
-        )
-        .bind(partner.0)
-        .bind(invoice.0)
-        .bind(status.code())
-        .bind(forward)
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        if forward && status == InvoiceStatus::Void {
-            advance_fees::keep_unused(&mut tx, partner, invoice).await?;
-        }
-        // What was credited before is owed no more.
-        let owed = credit_notes::standing(&mut tx, partner, invoice).await?;
-        let total = Money::new(owed.total.currency, owed.total.micros - owed.credited_unpaid.micros);
-        let back = Money { micros: -total.micros, ..total };
-        let entries = match status {
-            InvoiceStatus::Paid => Some(("Payment", [(LedgerAccount::Cash, total), (LedgerAccount::Receivable, back)])),
-            InvoiceStatus::Void => {
-                Some(("Voided invoice", [(LedgerAccount::Revenue, total), (LedgerAccount::Receivable, back)]))
-            }
-            _ => None,
-        };
-        if let Some((description, entries)) = entries.filter(|_| forward && total.micros != 0) {
-            let key = format!("{}:{invoice}", status.code());
-            ledger::post(&mut tx, partner, &key, description, &entries, now).await?;
-        }
-        tx.commit().await?;
-        Ok(forward)
-    }
-
-    /// Notes that Stripe was told of the invoice and could not take it now: the others come before it the next time.
-    pub async fn note_push_try(
-        &self,
-        partner: PartnerId,
-        invoice: InvoiceId,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        sqlx::query("update invoices set updated_at = greatest(updated_at, $3) where partner_id = $1 and id = $2")
-            .bind(partner.0)
-            .bind(invoice.0)
-            .bind(Ts(now))
-            .execute(self.pool())
-            .await?;
-        Ok(())
-    }
-
-    /// Notes why Stripe does not hold the invoice as it should.
-    pub async fn set_push_problem(
-        &self,
-        partner: PartnerId,
-        invoice: InvoiceId,
-        problem: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        sqlx::query("update invoices set push_problem = $3, updated_at = $4 where partner_id = $1 and id = $2")
-            .bind(partner.0)
-            .bind(invoice.0)
-            .bind(problem)
-            .bind(Ts(now))
-            .execute(self.pool())
-            .await?;
-        Ok(())
-    }
 }
 
-/// Makes an invoice void that is held by the transaction, and takes back what is still owed.
-pub(crate) async fn become_void(
+/// Writes invoice and lines, whose sum must be the total, and posts what is owed; `what` says in the ledger what it is.
+pub(crate) async fn bill(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
-    invoice: InvoiceId,
+    subscription: SubscriptionId,
+    (period, what): (Period, &str),
+    invoice: NewInvoice,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let owed = credit_notes::standing(tx, partner, invoice).await?.left();
-    sqlx::query(
-        "update invoices set status = 'void', push_problem = null, updated_at = $3 where partner_id = $1 and id = $2",
-    )
-    .bind(partner.0)
-    .bind(invoice.0)
-    .bind(Ts(now))
-    .execute(&mut **tx)
-    .await?;
-    advance_fees::keep_unused(tx, partner, invoice).await?;
-    if owed.micros != 0 {
-        let back = Money { micros: -owed.micros, ..owed };
-        let entries = [(LedgerAccount::Revenue, owed), (LedgerAccount::Receivable, back)];
-        ledger::post(tx, partner, &format!("void:{invoice}"), "Voided invoice", &entries, now).await?;
+) -> Result<InvoiceId, StoreError> {
+    let total = invoice.total;
+    let id = insert(tx, partner, subscription, period, invoice, now).await?;
+    if total.micros != 0 {
+        let owed =
+            [(LedgerAccount::Receivable, total), (LedgerAccount::Revenue, Money { micros: -total.micros, ..total })];
+        ledger::post(tx, partner, &id.to_string(), what, &owed, now).await?;
     }
-    Ok(())
+    Ok(id)
 }
 
-/// Writes invoice and lines, whose sum must be the total.
-pub(crate) async fn insert(
+async fn insert(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     subscription: SubscriptionId,
@@ -467,41 +364,6 @@ fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error
         meter: row.try_get("meter")?,
         amount: Money::new(currency, row.try_get("amount_micros")?),
     })
-}
-
-impl InvoiceStatus {
-    pub const ALL: [Self; 5] = [Self::Open, Self::Sent, Self::Uncollectible, Self::Void, Self::Paid];
-
-    pub const fn code(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Sent => "sent",
-            Self::Uncollectible => "uncollectible",
-            Self::Void => "void",
-            Self::Paid => "paid",
-        }
-    }
-
-    /// Whether news of `next` is news: paid and void are final, and nothing goes back.
-    pub fn may_become(self, next: Self) -> bool {
-        !matches!(self, Self::Paid | Self::Void) && next > self
-    }
-}
-
-impl fmt::Display for InvoiceStatus {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.code())
-    }
-}
-
-impl FromStr for InvoiceStatus {
-    type Err = String;
-    fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL
-            .into_iter()
-            .find(|status| status.code() == text)
-            .ok_or_else(|| format!("{text:?} is not the status of an invoice"))
-    }
 }
 
 #[cfg(test)]

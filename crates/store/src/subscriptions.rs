@@ -152,6 +152,20 @@ async fn select(
     Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
 }
 
+/// Holds the subscription: two runs that bill it at once wait here for each other.
+pub(crate) async fn hold(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    subscription: SubscriptionId,
+) -> Result<(), StoreError> {
+    sqlx::query("select from subscriptions where partner_id = $1 and id = $2 for no key update")
+        .bind(partner.0)
+        .bind(subscription.0)
+        .fetch_one(tx)
+        .await?;
+    Ok(())
+}
+
 /// The quota of one period, of a row with `period_quota_units` and `period_quota_until`.
 pub(crate) fn read_period_quota(row: &PgRow) -> Result<Option<PeriodQuota>, sqlx::Error> {
     let units: Option<i64> = row.try_get("period_quota_units")?;
