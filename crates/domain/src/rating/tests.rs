@@ -1,5 +1,8 @@
 //! Worked examples, to the cent.
 
+mod parts;
+mod refused;
+
 use super::{price::Step, *};
 use crate::{money::Currency, plan::Collect};
 use proptest::prelude::*;
@@ -104,18 +107,6 @@ fn free_units_go_to_the_first_operations_by_name() {
     assert_eq!(rated.total.to_string(), "$20.00");
 }
 
-#[test]
-fn amounts_that_no_invoice_could_hold_are_refused_with_the_plan() {
-    let fields = |plan: &PlanTerms| plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>();
-    let mut plan = terms(price::Price::PerUnit { included: 0, unit_price: dec("1000000") });
-    (plan.base_fee_micros, plan.included_credit_micros) = (1_000_000_000_000_000, 1_000_000_000_000_000);
-    assert!(fields(&plan).is_empty());
-    plan.price = price::Price::PerUnit { included: 0, unit_price: dec("79228162514264337593543950335") };
-    plan.base_fee_micros = i64::MAX - i64::MAX % 10_000;
-    plan.included_credit_micros += 10_000;
-    assert_eq!(fields(&plan), ["base_fee", "included_credit", "price.unit_price"]);
-}
-
 proptest! {
     #[test]
     fn lines_add_up_and_order_does_not_matter(units in proptest::collection::vec(0_u64..300_000, 1..12)) {
@@ -180,31 +171,6 @@ fn a_priced_meter_is_a_line_by_itself_and_credit_pays_for_it_too() {
     assert_eq!(only.total.to_string(), "$0.00", "credit pays for what there is");
 }
 
-#[test]
-fn prices_of_meters_that_could_not_be_billed_are_refused() {
-    let mut plan = terms(price::Price::Free);
-    let priced = crate::plan::MeterPrice {
-        product: "payments".to_owned(),
-        meter: "tokens".to_owned(),
-        price: price::Price::PerUnit { included: 0, unit_price: dec("-1") },
-    };
-    plan.meters = vec![priced.clone(), priced];
-    plan.collect = Collect::MeterEvents;
-    let fields: Vec<String> = plan.problems().into_iter().map(|problem| problem.field).collect();
-    assert_eq!(
-        fields,
-        [
-            "meters[0].product",
-            "meters[0]",
-            "meters[0].price.unit_price",
-            "meters[1].product",
-            "meters[1]",
-            "meters[1]",
-            "meters[1].price.unit_price",
-        ]
-    );
-}
-
 /// The terms that this JSON is the rest of, in US dollars.
 fn written(rest: &str) -> PlanTerms {
     let text = format!(r#"{{"currency":"USD","products":[{{"product":"payments"}}],{rest}}}"#);
@@ -243,36 +209,6 @@ fn a_minimum_of_5_000_is_made_up_to_and_never_passed_twice() {
     assert_eq!(lines(&plan, 0), owned(&[("minimum", "$5,000.00")]));
     assert_eq!(lines(&plan, 1_000_000), owned(&[("usage", "$5,000.00")]));
     assert_eq!(lines(&plan, 1_000_001), owned(&[("usage", "$5,000.01")]));
-}
-
-#[test]
-fn a_plan_from_the_17th_at_14_05_in_auckland_costs_its_seconds_of_the_month() {
-    // November 2026: thirty days of daylight saving time, 2,592,000 seconds.
-    let at = |text: &str| text.parse().expect("a timestamp");
-    let anchor = at("2026-11-01T00:00:00+13:00");
-    let interval = crate::period::Interval::Month;
-    let cycle = crate::period::Cycle { anchor, interval, time_zone: "Pacific/Auckland".to_owned() };
-    let change = at("2026-11-17T14:05:00+13:00");
-    let whole = cycle.period_at(change).expect("a period");
-    assert_eq!(
-        (change.as_second() - whole.start.as_second(), whole.end.as_second() - change.as_second()),
-        (1_433_100, 1_158_900)
-    );
-    let before =
-        written(r#""base_fee_micros":49000000,"price":{"model":"per_unit","included":100000,"unit_price":"0.005"}"#);
-    let after =
-        written(r#""base_fee_micros":499000000,"price":{"model":"per_unit","included":1000000,"unit_price":"0.002"}"#);
-    let bill = |terms: &PlanTerms, part: crate::period::Period, units| {
-        total(&proration::for_part(terms, part, whole).expect("fits"), &[used("create", units)])
-    };
-    // 49 x 1,433,100 / 2,592,000 = 27.0917..., and 55,290 units (55,289.35... rounded up) are included.
-    let first = crate::period::Period { end: change, ..whole };
-    assert_eq!(bill(&before, first, 55_290), "$27.09");
-    assert_eq!(bill(&before, first, 60_000), "$50.64");
-    // 499 x 1,158,900 / 2,592,000 = 223.1059..., and 447,107 units are included.
-    let second = crate::period::Period { start: change, ..whole };
-    assert_eq!(bill(&after, second, 447_107), "$223.11");
-    assert_eq!(bill(&after, second, 500_000), "$328.90");
 }
 
 #[test]
@@ -381,216 +317,4 @@ fn a_discount_for_the_first_periods_ends_with_them() {
     );
     let fee = |number| total(&plan.in_period(number), &[]);
     assert_eq!([fee(0), fee(1), fee(2), fee(900)], ["$4.50", "$4.50", "$9.00", "$9.00"]);
-}
-
-#[test]
-fn prices_and_rules_that_could_not_be_billed_are_refused_with_their_field() {
-    let wrong = |rest: &str| {
-        let text = format!(r#"{{"currency":"USD","products":[{{"product":"payments"}}],{rest}}}"#);
-        let plan: PlanTerms = serde_json::from_str(&text).expect("terms");
-        plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
-    };
-    let price = |model: &str| wrong(&format!(r#""price":{{"model":{model}}}"#));
-    assert_eq!(price(r#""volume","steps":[{"up_to":9,"unit_price":"1"}]"#), ["price.steps"]);
-    assert_eq!(price(r#""package","size":0,"package_price":"-1""#), ["price.package_price", "price.size"]);
-    assert_eq!(
-        price(
-            r#""matrix","otherwise":"-1","cells":[{"product":"payments","unit_price":"1"},{"product":"payments","unit_price":"2"},{"product":"x","unit_price":"1"}]"#
-        ),
-        ["price.otherwise", "price.cells[1]", "price.cells[2].product"]
-    );
-    assert_eq!(price(r#""matrix","otherwise":"0","cells":[]"#), ["price.cells"]);
-    assert_eq!(price(r#""percentage","unit_value":"0.01","percent":"3""#), ["price.model"]);
-    let meter = |model: &str| {
-        wrong(&format!(r#""meters":[{{"product":"payments","meter":"paid","price":{{"model":{model}}}}}]"#))
-    };
-    assert_eq!(
-        meter(r#""percentage","unit_value":"-1","percent":"101","fixed":"0.0000001","cap":"0.005""#),
-        ["percent", "unit_value", "fixed", "cap"].map(|field| format!("meters[0].price.{field}"))
-    );
-    let own_price = r#""matrix","otherwise":"0","cells":[{"product":"payments","unit_price":"1"}]"#;
-    assert_eq!(meter(own_price), ["meters[0].price.model"]);
-    assert_eq!(wrong(r#""minimum_micros":5"#), ["minimum"]);
-    assert_eq!(
-        wrong(
-            r#""discounts":[{"name":" ","percent":"-1","periods":0},{"name":"A","percent":"1"},{"name":"A","percent":"1"}]"#
-        ),
-        ["discounts[0].name", "discounts[0].percent", "discounts[0].periods", "discounts[2].name"]
-    );
-    assert_eq!(
-        wrong(
-            r#""commitment":{"micros":0,"discounts":[{"up_to_micros":20000,"percent":"1"},{"percent":"200"},{"up_to_micros":10000,"percent":"1"}]}"#
-        ),
-        [
-            "commitment.amount",
-            "commitment.discounts[1].up_to",
-            "commitment.discounts[1].percent",
-            "commitment.discounts[2].up_to",
-        ]
-    );
-    let by_stripe = r#""collect":"meter_events","minimum_micros":10000,"discounts":[{"name":"A","percent":"1"}],
-        "commitment":{"micros":10000},"price":{"model":"matrix","otherwise":"0","cells":[{"product":"payments","unit_price":"1"}]}"#;
-    assert_eq!(wrong(by_stripe), ["price.model", "minimum", "discounts", "commitment"]);
-}
-
-#[test]
-fn what_is_hidden_is_named_by_no_price() {
-    let mut plan = written(
-        r#""price":{"model":"matrix","otherwise":"0","cells":[{"product":"payments","unit_price":"1"}]},
-            "meters":[{"product":"payments","meter":"paid","price":{"model":"free"}}]"#,
-    );
-    plan.conceal(|product| product == "reports");
-    assert_eq!(serde_json::to_string(&plan).expect("written").matches("payments").count(), 3);
-    plan.conceal(|product| product == "payments");
-    assert!(!serde_json::to_string(&plan).expect("written").contains("payments"));
-}
-
-#[test]
-fn parts_of_a_period_have_their_part_of_minimum_commitment_and_cap() {
-    let plan = written(
-        r#""minimum_micros":300000000,"commitment":{"micros":90000000,"discounts":[{"up_to_micros":60000000,"percent":"1"},{"percent":"2"}]},
-            "meters":[{"product":"payments","meter":"paid","price":{"model":"percentage","included":100,"unit_value":"1","percent":"1","cap":"10"}}],
-            "price":{"model":"package","included":10,"size":7,"package_price":"1"}"#,
-    );
-    let at = |day: i64| jiff::Timestamp::from_second(day * 86_400).expect("in range");
-    let period = |from, to| crate::period::Period { start: at(from), end: at(to) };
-    let part = proration::for_part(&plan, period(0, 10), period(0, 30)).expect("fits");
-    assert_eq!(part.minimum_micros, 100_000_000);
-    let commitment = part.commitment.expect("there is one");
-    assert_eq!((commitment.micros, commitment.discounts[0].up_to_micros), (30_000_000, Some(60_000_000)));
-    assert_eq!(part.price, price::Price::Package { included: 4, size: 7, package_price: dec("1") });
-    let price::Price::Percentage(percentage) = &part.meters[0].price else { panic!("a percentage") };
-    assert_eq!((percentage.included, percentage.cap), (34, Some(dec("3.33"))));
-}
-
-/// What an hour of June costs by that plan.
-fn hour_of_june(plan: &PlanTerms, units: u64) -> Vec<(&'static str, String)> {
-    let at = |text: &str| text.parse().expect("a timestamp");
-    let whole = crate::period::Period { start: at("2026-06-01T00:00:00Z"), end: at("2026-07-01T00:00:00Z") };
-    let hour = crate::period::Period { end: at("2026-06-01T01:00:00Z"), ..whole };
-    lines(&proration::for_part(plan, hour, whole).expect("fits"), units)
-}
-
-#[test]
-fn an_hour_on_a_plan_reaches_no_step_that_the_whole_period_would_not() {
-    let volume = written(
-        r#""price":{"model":"volume","steps":[{"up_to":100000,"unit_price":"0.01"},{"up_to":500000,"unit_price":"0.008"},
-            {"unit_price":"0.005"}]}"#,
-    );
-    assert_eq!(hour_of_june(&volume, 90_000), owned(&[("usage", "$900.00")]));
-    assert_eq!(hour_of_june(&volume, 500_000), owned(&[("usage", "$4,000.00")]));
-    let committed = written(
-        r#""price":{"model":"per_unit","unit_price":"1"},"commitment":{"micros":7200000000,
-            "discounts":[{"up_to_micros":10000000000,"percent":"5"},{"percent":"15"}]}"#,
-    );
-    // An hour's share of the promise is 10, which is met; all of the usage is in the first step.
-    assert_eq!(hour_of_june(&committed, 5_000), owned(&[("usage", "$5,000.00"), ("committed_use", "−$250.00")]));
-}
-
-#[test]
-fn a_step_that_is_better_than_the_next_is_not_given_once_for_each_part() {
-    let free_first =
-        written(r#""price":{"model":"volume","steps":[{"up_to":7200,"unit_price":"0"},{"unit_price":"1"}]}"#);
-    assert_eq!(hour_of_june(&free_first, 10), owned(&[("usage", "$0.00")]));
-    assert_eq!(hour_of_june(&free_first, 11), owned(&[("usage", "$11.00")]));
-    let best_first = written(
-        r#""price":{"model":"per_unit","unit_price":"1"},"commitment":{"micros":10000,
-            "discounts":[{"up_to_micros":7200000000,"percent":"50"},{"percent":"0"}]}"#,
-    );
-    assert_eq!(hour_of_june(&best_first, 5_000), owned(&[("usage", "$5,000.00"), ("committed_use", "−$5.00")]));
-}
-
-#[test]
-fn a_minimum_counts_for_each_part_by_itself() {
-    let plan = written(r#""minimum_micros":5000000000,"price":{"model":"per_unit","unit_price":"1"}"#);
-    let at = |text: &str| text.parse().expect("a timestamp");
-    let whole = crate::period::Period { start: at("2026-06-01T00:00:00Z"), end: at("2026-07-01T00:00:00Z") };
-    let change = at("2026-06-16T00:00:00Z");
-    let bill = |part, units| lines(&proration::for_part(&plan, part, whole).expect("fits"), units);
-    let before = crate::period::Period { end: change, ..whole };
-    let after = crate::period::Period { start: change, ..whole };
-    assert_eq!(bill(before, 8_000), owned(&[("usage", "$8,000.00")]));
-    assert_eq!(bill(after, 0), owned(&[("minimum", "$2,500.00")]));
-}
-
-#[test]
-fn lists_longer_than_anybody_reads_are_refused_before_anything_else_is_looked_at() {
-    let fields = |plan: &PlanTerms| plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>();
-    let step = |up_to| Step { up_to, unit_price: dec("1") };
-    let steps = |count: u64| (1..count).map(|end| step(Some(end))).chain([step(None)]).collect::<Vec<_>>();
-    let cells = |count: u32| {
-        let product = "payments".to_owned();
-        let cell = |code: u32| matrix::Cell {
-            product: product.clone(),
-            operation: Some(code.to_string()),
-            unit_price: dec("1"),
-        };
-        price::Price::Matrix { included: 0, cells: (0..count).map(cell).collect(), otherwise: dec("1") }
-    };
-    let base = written(r#""base_fee_micros":0"#);
-    let with = |price| PlanTerms { price, ..base.clone() };
-    let negative = |plan: PlanTerms| PlanTerms { base_fee_micros: -1, ..plan };
-    assert_eq!(fields(&with(price::Price::Graduated { steps: steps(100) })), [""; 0]);
-    assert_eq!(fields(&negative(with(price::Price::Graduated { steps: steps(101) }))), ["price.steps"]);
-    assert_eq!(fields(&negative(with(price::Price::Volume { steps: steps(101) }))), ["price.steps"]);
-    assert_eq!(fields(&with(cells(1_000))), [""; 0]);
-    assert_eq!(fields(&negative(with(cells(1_001)))), ["price.cells"]);
-    let meter =
-        |code: u32, price| crate::plan::MeterPrice { product: "payments".to_owned(), meter: code.to_string(), price };
-    let meters = |count: u32| PlanTerms {
-        meters: (0..count).map(|code| meter(code, price::Price::Free)).collect(),
-        ..base.clone()
-    };
-    assert_eq!(fields(&meters(100)), [""; 0]);
-    assert_eq!(fields(&negative(meters(101))), ["meters"]);
-    let long = meter(1, price::Price::Volume { steps: steps(101) });
-    assert_eq!(fields(&negative(PlanTerms { meters: vec![long], ..base.clone() })), ["meters[0].price.steps"]);
-    let promised = |count: i64| {
-        let step = |up_to_micros| commitment::CommitmentStep { up_to_micros, percent: dec("1") };
-        let discounts = (1..count).map(|end| step(Some(end * 10_000))).chain([step(None)]).collect();
-        PlanTerms { commitment: Some(commitment::Commitment { micros: 10_000, discounts }), ..base.clone() }
-    };
-    assert_eq!(fields(&promised(100)), [""; 0]);
-    assert_eq!(fields(&negative(promised(101))), ["commitment.discounts"]);
-    let nothing = vec![step(Some(0)), step(None)];
-    assert_eq!(fields(&with(price::Price::Graduated { steps: nothing })), ["price.steps[0].up_to"]);
-}
-
-#[test]
-fn prices_that_stripe_would_rate_by_product_are_refused_where_it_rates_several() {
-    let fields = |products: &str, price: &str| {
-        let text = format!(
-            r#"{{"currency":"USD","collect":"meter_events","products":[{products}],"price":{{"model":{price}}}}}"#
-        );
-        let plan: PlanTerms = serde_json::from_str(&text).expect("terms");
-        plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
-    };
-    let (one, two) = (r#"{"product":"payments"}"#, r#"{"product":"payments"},{"product":"reports"}"#);
-    for price in [
-        r#""volume","steps":[{"up_to":9,"unit_price":"1"},{"unit_price":"0.5"}]"#,
-        r#""graduated","steps":[{"up_to":9,"unit_price":"1"},{"unit_price":"0.5"}]"#,
-        r#""package","size":10,"package_price":"1""#,
-    ] {
-        assert_eq!(fields(one, price), [""; 0], "{price}");
-        assert_eq!(fields(two, price), ["price.model"], "{price}");
-    }
-    let included = r#""per_unit","included":9,"unit_price":"1""#;
-    assert_eq!((fields(one, included), fields(two, included)), (vec![], vec!["price.included".to_owned()]));
-    assert_eq!(fields(two, r#""per_unit","unit_price":"1""#), [""; 0]);
-    assert_eq!(fields(one, r#""package","included":1,"size":10,"package_price":"1""#), ["price.included"]);
-}
-
-#[test]
-fn a_cell_for_an_operation_that_the_plan_does_not_open_is_refused() {
-    let fields = |operations: &str| {
-        let text = format!(
-            r#"{{"currency":"USD","products":[{{"product":"payments"{operations}}}],"price":{{"model":"matrix",
-                "otherwise":"0","cells":[{{"product":"payments","operation":"refund","unit_price":"1"}}]}}}}"#
-        );
-        let plan: PlanTerms = serde_json::from_str(&text).expect("terms");
-        plan.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
-    };
-    assert_eq!(fields(""), [""; 0]);
-    assert_eq!(fields(r#","operations":["create","refund"]"#), [""; 0]);
-    assert_eq!(fields(r#","operations":["create"]"#), ["price.cells[0].operation"]);
 }
