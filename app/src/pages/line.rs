@@ -142,7 +142,10 @@ pub fn OpenedLine(
     let line = &seen.opened.line;
     let title = seen.title();
     let description = period_text(seen.opened.range, &zone);
-    let (quantity, free, amount) = (line.quantity, line.free, line.amount);
+    let amount = line.amount;
+    // A fee or a discount counts nothing.
+    let units = matches!(line.kind, LineKind::Usage | LineKind::Meter | LineKind::Adjustment)
+        .then_some((line.quantity, line.free));
     let choices = seen.opening.by;
     let tabs = match seen.opened.behind {
         Behind::Usage { .. } | Behind::Meter { .. } => Some(choose(&seen, &at, choices)),
@@ -156,8 +159,10 @@ pub fn OpenedLine(
             {whole.map(|href| view! { <ButtonLink href=href>"The whole period"</ButtonLink> })}
         </PageHeader>
         <StatGrid>
-            <Stat label="Quantity on the line" figure=signed(quantity)/>
-            <Stat label="Of those free" figure=group_thousands(free)/>
+            {units.map(|(quantity, free)| view! {
+                <Stat label="Quantity on the line" figure=signed(quantity)/>
+                <Stat label="Of those free" figure=group_thousands(free)/>
+            })}
             <Stat label="Amount" figure=amount.to_string()/>
         </StatGrid>
         {tabs}

@@ -1,5 +1,6 @@
 //! `/console/credit-notes`: all credit notes and voids, newest first.
 
+use super::listed::{Listed, PAGE_SIZE};
 use crate::{
     components::*,
     frames::OperatorFrame,
@@ -11,7 +12,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use store::credit_notes::CreditNote;
 
-const PAGE_SIZE: u32 = 50;
+const PATH: &str = "/console/credit-notes";
 
 #[component]
 pub fn AllCreditNotesPage() -> impl IntoView {
@@ -20,42 +21,35 @@ pub fn AllCreditNotesPage() -> impl IntoView {
     page(async move {
         let cx = cx?;
         let found = cx.state.store.all_partners_credit_notes(after.as_deref(), PAGE_SIZE).await?;
-        let next = found.next.map(|next| format!("/console/credit-notes?after={next}"));
-        let first = after.map(|_| "/console/credit-notes".to_owned());
-        let empty = found.items.is_empty();
-        let rows = found.items.into_iter().map(row).collect_view();
+        let address =
+            |after: Option<&str>| after.map_or_else(|| PATH.to_owned(), |after| format!("{PATH}?after={after}"));
+        let columns = vec![
+            Column::text("Credit note"),
+            Column::text("Partner"),
+            Column::text("Invoice"),
+            Column::text("Why"),
+            Column::text("State"),
+            Column::numeric("Amount"),
+        ];
+        let found = Listed::new(found, after.as_deref(), address);
+        let list = found.view(("Credit notes, newest first", columns), row, nothing);
         Ok(view! {
             <PageTitle text="Credit notes"/>
-            <OperatorFrame cx=cx path="/console/credit-notes">
+            <OperatorFrame cx=cx path=PATH>
                 <PageHeader title="Credit notes" description="What was taken off invoices, of all partners, newest first."/>
-                <Card flush=true>
-                    {if empty {
-                        view! { <EmptyState title="No credit notes yet" text="Open an invoice and choose Credit." icon=IconName::Receipt/> }.into_any()
-                    } else {
-                        view! {
-                            <DataTable
-                                caption="Credit notes, newest first"
-                                caption_hidden=true
-                                columns=vec![
-                                    Column::text("Credit note"),
-                                    Column::text("Partner"),
-                                    Column::text("Invoice"),
-                                    Column::text("Why"),
-                                    Column::text("State"),
-                                    Column::numeric("Amount"),
-                                ]
-                                stack=true
-                            >
-                                {rows}
-                            </DataTable>
-                        }
-                        .into_any()
-                    }}
-                </Card>
-                <Pagination previous=first next=next summary=String::new()/>
+                {list}
             </OperatorFrame>
         })
     })
+}
+
+fn nothing() -> AnyView {
+    view! {
+        <EmptyState title="No credit notes yet" text="Open an invoice and choose Credit." icon=IconName::Receipt>
+            <ButtonLink href="/console/invoices">"Invoices"</ButtonLink>
+        </EmptyState>
+    }
+    .into_any()
 }
 
 fn row(note: CreditNote) -> impl IntoView {
