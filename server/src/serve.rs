@@ -43,7 +43,7 @@ use directory_file::{DirectoryFile, Freshness, Kept, Place};
 use gateway::try_credential;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
-use signals::HangUp;
+use signals::{HangUp, Signals};
 use std::{
     future::ready,
     path::PathBuf,
@@ -186,6 +186,8 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     }
     tasks.spawn(listener::serve(admin, admin_router, shares.admin, stop));
 
+    // Before "ready" is said: who waits for it may send the next signal right away.
+    let signals = Signals::catch(hang_up)?;
     let settings = &config.listen;
     tracing::info!(
         role = config.role.name(),
@@ -195,7 +197,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         took_ms = started.elapsed().as_millis(),
         "ready"
     );
-    signals::end(hang_up).await?;
+    signals.end().await;
     tracing::info!("stopping: calls in flight end, usage is stored");
     leaving.store(true, Relaxed);
     let drained = match ending {

@@ -1,6 +1,6 @@
 //! The signals that end a server.
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// What SIGHUP means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,26 +11,42 @@ pub enum HangUp {
     Reloads,
 }
 
-/// Returns at SIGTERM, Ctrl-C or, where it ends, SIGHUP; a second one ends the process at once.
-pub async fn end(hang_up: HangUp) -> std::io::Result<()> {
-    next(hang_up).await?;
-    tokio::spawn(async move {
-        if next(hang_up).await.is_ok() {
-            tracing::warn!("ended at once; what was in flight is lost, what was recorded is not");
-            std::process::exit(130);
-        }
-    });
-    Ok(())
+/// Catches the signals from the moment it is made: one that comes before anybody waits for it is not lost, and does not end
+/// the process the way an uncaught one does.
+pub struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+    meaning: HangUp,
 }
 
-async fn next(meaning: HangUp) -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut hang_up = signal(SignalKind::hangup())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        _ = hang_up.recv(), if meaning == HangUp::Ends => {}
+impl Signals {
+    /// # Errors
+    /// The system lets no handler be put in.
+    pub fn catch(meaning: HangUp) -> std::io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hang_up: signal(SignalKind::hangup())?,
+            meaning,
+        })
     }
-    Ok(())
+
+    /// Returns at SIGTERM, Ctrl-C or, where it ends, SIGHUP; a second one ends the process at once.
+    pub async fn end(mut self) {
+        self.next().await;
+        tokio::spawn(async move {
+            self.next().await;
+            tracing::warn!("ended at once; what was in flight is lost, what was recorded is not");
+            std::process::exit(130);
+        });
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.hang_up.recv(), if self.meaning == HangUp::Ends => {}
+        }
+    }
 }
