@@ -8,6 +8,7 @@ mod floods;
 mod kill;
 mod licences;
 mod metering;
+mod month;
 mod outage;
 mod rating;
 mod reconcile;
@@ -53,6 +54,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
     outage::check(&mut tally);
     reconcile::check(&mut tally);
     stripe::check(&mut tally);
+    month::check(&mut tally);
     metering::check(&mut tally);
     floods::check(&mut tally);
     if !fast {

@@ -39,6 +39,9 @@
 //! `chaos stripe` (R11 to R14): Stripe fails, is down, tells things late, and the server is killed while it tells Stripe of invoices.
 //! Promise: each unit is billed exactly once.
 //!
+//! `chaos month` (R16): a partner-month of a million events in either mode of collecting: pages, REST, files, invoices and Stripe say
+//! the same, to the unit and to the cent.
+//!
 //! `chaos purge`: kept answers are let go on every gateway within a second.
 
 mod balancer;
@@ -57,8 +60,10 @@ mod frames;
 mod http2_floods;
 mod kill;
 mod ledgers;
+mod month;
 mod outage;
 mod paced;
+mod portal;
 mod postgres;
 mod postgres_trial;
 mod process;
@@ -130,6 +135,8 @@ enum Experiment {
     Spool(spool_trial::Trial),
     /// Let Stripe fail, and kill the server while it tells Stripe of invoices; each unit is billed exactly once.
     Stripe(stripe::Stripe),
+    /// Live through a partner's month of a million events, and compare what every door of the product says of it.
+    Month(month::Month),
     /// Purge kept answers, and time how long every gateway takes to follow.
     Purge(purge::Purge),
 }
@@ -160,6 +167,7 @@ async fn main() -> ExitCode {
         Experiment::Spool(trial) => conclude(spool_trial::run(&trial).await),
         Experiment::Postgres(trial) => conclude(postgres_trial::run(&trial).await),
         Experiment::Stripe(stripe) => conclude(stripe::run(&stripe).await),
+        Experiment::Month(month) => conclude(month::run(&month).await),
         Experiment::Purge(purge) => conclude(purge::run(&purge).await),
     }
 }
