@@ -13,7 +13,7 @@ use crate::{
     console::make_token,
     portal::{Browser, Rest},
     upstream::Upstream,
-    world::{Random, write_document},
+    world::{Random, get_text, write_document},
 };
 use serde_json::{Value, json};
 use std::{
@@ -215,6 +215,14 @@ impl Installation {
         self.cluster.kill(0)?;
         self.cluster.begin(0)?;
         self.cluster.wait_until_open(0).await
+    }
+
+    /// Whether the gateway decides by the newest plans, keys and partners; `/ready` ends with their version.
+    pub async fn gateway_knows_all(&self) -> Result<bool, Trouble> {
+        let ready = get_text(self.cluster.admin_ports()[0], "/ready").await.unwrap_or_default();
+        let known = ready.trim().rsplit(' ').next().and_then(|version| version.parse::<u64>().ok());
+        let newest: u64 = self.cluster.psql("select version from directory_version")?.trim().parse()?;
+        Ok(known.is_some_and(|known| known >= newest))
     }
 
     /// Looks again and again until it is so.

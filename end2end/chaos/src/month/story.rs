@@ -12,8 +12,6 @@ use super::{
 };
 use crate::{Trouble, findings::Findings};
 use serde_json::json;
-use std::time::Duration;
-use tokio::time::sleep;
 
 /// Every so many events is a call through the gateway; no more than so many are.
 const CALLS_EACH: u64 = 200;
@@ -73,8 +71,7 @@ pub(super) async fn tell_all(
                 upgrade(own, partner).await?;
             }
             own.wait_until_billed(partners, 1).await?;
-            // The new plan is in force on every gateway.
-            sleep(Duration::from_secs(2)).await;
+            own.wait_for("the new plan at the gateway", async |own| own.gateway_knows_all().await).await?;
         }
         from = stretch.to;
     }
