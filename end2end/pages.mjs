@@ -118,6 +118,7 @@ export const pages = {
       withData: true,
     },
     { name: "invoices", place: "/console/invoices" },
+    { name: "credit-packages", place: "/console/credit-packages" },
     { name: "credit-notes", place: "/console/credit-notes" },
     { name: "tokens", place: "/console/tokens" },
     { name: "audit", place: "/console/audit" },

@@ -9,6 +9,7 @@ pub mod console;
 pub mod corrections;
 pub mod credit;
 pub mod credit_notes;
+pub mod credit_packages;
 pub mod hooks;
 pub mod identities;
 pub mod keys;

@@ -91,6 +91,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
             vec![
                 NavItem::new("Products", "/console/products", IconName::Box),
                 NavItem::new("Plans", "/console/plans", IconName::Layers),
+                NavItem::new("Credit packages", "/console/credit-packages", IconName::Check),
             ],
         ),
         NavGroup::headed(

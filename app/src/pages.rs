@@ -11,6 +11,7 @@ pub mod corrected;
 pub mod credit;
 pub mod credit_grants;
 pub mod credit_notes;
+pub mod credit_offer;
 pub mod error_code;
 pub mod error_codes;
 pub mod form_problems;

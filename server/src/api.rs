@@ -8,6 +8,7 @@ mod cache;
 mod corrections;
 mod credit;
 pub(crate) mod credit_notes;
+mod credit_packages;
 pub(crate) mod csv;
 mod events;
 mod extract;
@@ -166,6 +167,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(credit::grant))
         .routes(routes!(credit::grants))
         .routes(routes!(credit::void))
+        .routes(routes!(credit_packages::list))
+        .routes(routes!(credit_packages::put))
+        .routes(routes!(credit_packages::buy, credit_packages::purchases))
+        .routes(routes!(credit_packages::paid))
         .routes(routes!(hooks::list, hooks::create))
         .routes(routes!(hooks::delete))
         .routes(routes!(hooks::pause))

@@ -4,6 +4,7 @@
 //! and, when it applies, makes the difference go away. So a plan cannot say other than what apply then does, and applying
 //! twice finds nothing to do. What the file does not name is left alone. A walk that fails half way is simply run again.
 
+mod credit_packages;
 mod desired;
 mod partners;
 mod plans;
@@ -89,6 +90,7 @@ pub async fn walk(
     // Plans name products, partners name plans, and products by invitation name partners.
     walk.products(desired).await?;
     walk.plans(desired).await?;
+    walk.credit_packages(desired).await?;
     walk.partners(desired).await?;
     walk.invitations(desired).await?;
     Ok(walk.report)

@@ -10,6 +10,7 @@ pub mod credit;
 pub mod credit_new;
 pub mod credit_note;
 pub mod credit_notes;
+pub mod credit_packages;
 pub mod hooks;
 pub mod identities;
 pub mod invoice;

@@ -1,8 +1,12 @@
 //! `/credit`: a partner's prepaid units, grant by grant; and the same table for the console.
 
-use super::credit::Balance;
+use super::{
+    credit::Balance,
+    credit_offer::{offer, purchases_card, sold_to},
+};
 use crate::{
     components::*,
+    flash::flash,
     frames::MemberFrame,
     page::{PageTitle, page},
     pages::time_text::{local_date, local_zone},
@@ -11,6 +15,8 @@ use crate::{
 use jiff::tz::TimeZone;
 use leptos::prelude::*;
 use store::{CreditGrant, GrantState};
+
+const BUY: &str = "credit/buy";
 
 #[component]
 pub fn CreditPage() -> impl IntoView {
@@ -22,16 +28,24 @@ pub fn CreditPage() -> impl IntoView {
         let balance = Balance::load(&cx, own.as_ref()).await?;
         let grants = store.credit_grants(cx.viewer.partner).await?;
         let zone = local_zone(&store.partner(cx.viewer.partner).await?.time_zone);
+        let packages = sold_to(store.credit_packages().await?, own.as_ref());
+        let purchases = store.credit_purchases(cx.viewer.partner).await?;
         let spends = balance.is_some();
         let card = balance.map(Balance::card);
         let grants = grants_card(grants, &zone, "You have no prepaid units yet.");
+        let flash = flash();
+        let offer = offer(packages, (BUY, "/do/credit/buy"), None, &flash);
+        let purchases = purchases_card(purchases, &zone, "/invoices");
         Ok(view! {
             <PageTitle text="Credit"/>
             <MemberFrame cx=cx path="/credit">
                 <PageHeader title="Credit" description="Units that were given to you or paid for beforehand, and what became of them."/>
                 {(!spends).then(|| view! { <Notice>"Your plan takes no prepaid units: calls use none of them."</Notice> })}
+                <ErrorSummary problems=flash.problems_of(BUY)/>
                 {card}
+                {offer}
                 {grants}
+                {purchases}
             </MemberFrame>
         })
     })

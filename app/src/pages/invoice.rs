@@ -6,12 +6,12 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         credit_notes::CreditsOfInvoice,
-        invoices::{EARLIER, InvoiceState, number},
+        invoices::{InvoiceState, instead_of_period, number},
         time_text::{local_date, local_zone, period_text},
     },
     viewer,
 };
-use domain::{id::InvoiceId, money::group_thousands};
+use domain::{id::InvoiceId, money::group_thousands, rating::LineKind};
 use leptos::prelude::*;
 use leptos_router::{hooks::use_params_map, params::ParamsMap};
 use store::invoices::{CountingNote, Invoice, InvoiceLine};
@@ -30,7 +30,7 @@ pub fn InvoicePage() -> impl IntoView {
         let files = format!("/invoices/{id}");
         let at = files.clone();
         // What a final one bills is of periods before its own.
-        let usage = (!invoice.is_final).then(|| {
+        let usage = instead_of_period(&invoice).is_none().then(|| {
             let mut range = ParamsMap::new();
             range.insert("from", invoice.period.start.to_string());
             range.insert("to", invoice.period.end.to_string());
@@ -77,9 +77,9 @@ pub fn InvoiceSheet(
     at: String,
 ) -> impl IntoView {
     let zone = local_zone(&invoice.time_zone);
-    let period = match invoice.is_final {
-        true => EARLIER.to_owned(),
-        false => format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone),
+    let period = match instead_of_period(&invoice) {
+        Some(words) => words.to_owned(),
+        None => format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone),
     };
     let made = local_date(invoice.created_at, &zone);
     let number = number(&invoice);
@@ -143,7 +143,7 @@ fn counting(notes: Vec<CountingNote>) -> AnyView {
 }
 
 fn row(line: InvoiceLine, at: &str) -> impl IntoView + use<> {
-    let is_usage = line.operation.is_some() || line.product.is_some();
+    let is_usage = line.operation.is_some() || line.product.is_some() || line.kind == LineKind::CreditPackage;
     let units = is_usage.then(|| view! { <SignedFigure value=line.quantity/> });
     let free = is_usage.then(|| view! { <Figure value=line.free/> });
     let href = format!("{at}/lines/{}", line.position);

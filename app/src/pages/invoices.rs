@@ -26,7 +26,7 @@ pub fn InvoicesPage() -> impl IntoView {
         Ok(view! {
             <PageTitle text="Invoices"/>
             <MemberFrame cx=cx path="/invoices">
-                <PageHeader title="Invoices" description="One for each billing period, a little after it ends."/>
+                <PageHeader title="Invoices" description="One for each billing period, a little after it ends, and one for each purchase of credit."/>
                 <Card flush=true>
                     {if empty {
                         view! {
@@ -109,9 +109,21 @@ fn row(invoice: Invoice) -> impl IntoView {
 /// In place of the period of a final invoice, whose lines say of which earlier one they are.
 pub const EARLIER: &str = "For earlier periods";
 
+/// In place of the period of an invoice for what was bought by itself.
+pub const BOUGHT: &str = "Bought by itself";
+
+/// What stands in place of a period, where the invoice is for none of its own.
+pub fn instead_of_period(invoice: &Invoice) -> Option<&'static str> {
+    match (invoice.is_final, invoice.stands_alone) {
+        (true, _) => Some(EARLIER),
+        (false, true) => Some(BOUGHT),
+        (false, false) => None,
+    }
+}
+
 /// `21 Nov to 21 Dec 2026`: what the invoice is for.
 pub fn period(invoice: &Invoice, zone: &TimeZone) -> String {
-    if invoice.is_final { EARLIER.to_owned() } else { period_days(invoice.period, zone) }
+    instead_of_period(invoice).map_or_else(|| period_days(invoice.period, zone), str::to_owned)
 }
 
 /// `TP-000042`
@@ -144,7 +156,7 @@ mod tests {
     use uuid::Uuid;
 
     #[test]
-    fn a_final_invoice_names_no_period_of_its_own() -> Result<(), jiff::Error> {
+    fn an_invoice_that_is_for_no_period_of_its_own_names_none() -> Result<(), jiff::Error> {
         let period_of = Period { start: "2026-11-21T00:00:00Z".parse()?, end: "2026-12-21T00:00:00Z".parse()? };
         let mut invoice = Invoice {
             id: InvoiceId(Uuid::nil()),
@@ -162,11 +174,14 @@ mod tests {
             push_problem: None,
             counting: Vec::new(),
             is_final: false,
+            stands_alone: false,
             created_at: period_of.end,
         };
         assert_eq!(period(&invoice, &TimeZone::UTC), "21 Nov to 21 Dec 2026");
         invoice.is_final = true;
         assert_eq!(period(&invoice, &TimeZone::UTC), "For earlier periods");
+        (invoice.is_final, invoice.stands_alone) = (false, true);
+        assert_eq!(period(&invoice, &TimeZone::UTC), "Bought by itself");
         Ok(())
     }
 }

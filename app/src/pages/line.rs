@@ -144,7 +144,7 @@ pub fn OpenedLine(
     let description = period_text(seen.opened.range, &zone);
     let amount = line.amount;
     // A fee or a discount counts nothing.
-    let units = matches!(line.kind, LineKind::Usage | LineKind::Meter | LineKind::Adjustment)
+    let units = matches!(line.kind, LineKind::Usage | LineKind::Meter | LineKind::Adjustment | LineKind::CreditPackage)
         .then_some((line.quantity, line.free));
     let choices = seen.opening.by;
     let tabs = match seen.opened.behind {
@@ -281,6 +281,9 @@ const fn nothing(kind: LineKind) -> &'static str {
         LineKind::Minimum => "This is what was missing to the plan's minimum. It follows from the other lines.",
         LineKind::Discount | LineKind::CommittedUse => "This is a discount. It follows from the other lines.",
         LineKind::Commitment => "This is what was missing to the commitment. It follows from the other lines.",
+        LineKind::CreditPackage => {
+            "These are prepaid units. They can be used once the invoice is paid, and calls that use them cost nothing more."
+        }
         LineKind::IncludedCredit => "This is the credit that the plan includes. It follows from the other lines.",
         _ => "The invoice does not say of this line what it was counted from.",
     }

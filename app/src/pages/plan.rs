@@ -137,7 +137,8 @@ fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZo
                 | LineKind::Discount
                 | LineKind::CommittedUse
                 | LineKind::Commitment
-                | LineKind::Adjustment => {
+                | LineKind::Adjustment
+                | LineKind::CreditPackage => {
                     format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
                 }
             };

@@ -248,5 +248,6 @@ fn describe(kind: LineKind, of: Option<&UsedUnits>, stretch: Stretch) -> String 
         (LineKind::CommittedUse, _) => "Committed-use discount".to_owned(),
         (LineKind::Commitment, _) => "Commitment".to_owned(),
         (LineKind::Adjustment, _) => "Adjustment".to_owned(),
+        (LineKind::CreditPackage, _) => "Prepaid credit".to_owned(),
     }
 }

@@ -81,10 +81,12 @@ pub enum LineKind {
     IncludedCredit,
     /// What an earlier period costs more since late units of it came.
     Adjustment,
+    /// Prepaid units, on an invoice of their own.
+    CreditPackage,
 }
 
 impl LineKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::BaseFee,
         Self::Usage,
         Self::Meter,
@@ -94,6 +96,7 @@ impl LineKind {
         Self::Commitment,
         Self::IncludedCredit,
         Self::Adjustment,
+        Self::CreditPackage,
     ];
 
     pub const fn code(self) -> &'static str {
@@ -107,6 +110,7 @@ impl LineKind {
             Self::Commitment => "commitment",
             Self::IncludedCredit => "included_credit",
             Self::Adjustment => "adjustment",
+            Self::CreditPackage => "credit_package",
         }
     }
 }

@@ -15,7 +15,7 @@ pub use plan::{CommitmentSetup, CommitmentStepSetup, PlanSetup};
 pub use product::ProductSetup;
 pub use secret::SecretSource;
 
-use crate::plan::Problem;
+use crate::{credit::package::CreditPackage, plan::Problem};
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "openapi")]
 use serde_norway::with::singleton_map_recursive;
@@ -32,6 +32,9 @@ pub struct Setup {
     /// In the order of the pricing page.
     #[serde(default)]
     pub plans: Coded<PlanSetup>,
+    /// Packages of prepaid units, in the order in which they are offered.
+    #[serde(default)]
+    pub credit_packages: Coded<CreditPackage>,
     #[serde(default)]
     pub partners: Coded<PartnerSetup>,
 }
@@ -61,6 +64,7 @@ impl Setup {
         problems.extend(self.products.code_problems("products"));
         problems.extend(self.plans.code_problems("plans"));
         problems.extend(self.partners.code_problems("partners"));
+        problems.extend(self.package_problems());
         for (code, product) in &self.products {
             problems.extend(product.problems(&format!("products.{code}")));
             let earlier = self.products.iter().take_while(|(other, _)| *other != code);
@@ -100,6 +104,20 @@ impl Setup {
                     let message = format!("There is no partner {partner:?} in this file");
                     problems.push(Problem::new(format!("products.{code}.invited[{index}]"), message));
                 }
+            }
+        }
+        problems
+    }
+
+    fn package_problems(&self) -> Vec<Problem> {
+        let mut problems = self.credit_packages.code_problems("credit_packages");
+        for (code, package) in &self.credit_packages {
+            let place = format!("credit_packages.{code}");
+            let own = package.problems().into_iter();
+            problems.extend(own.map(|one| Problem::new(format!("{place}.{}", one.field), one.message)));
+            for (index, plan) in package.plans.iter().enumerate().filter(|(_, plan)| self.plans.get(plan).is_none()) {
+                let message = format!("There is no plan {plan:?} in this file");
+                problems.push(Problem::new(format!("{place}.plans[{index}]"), message));
             }
         }
         problems

@@ -3,12 +3,16 @@
 mod check;
 mod expiry;
 mod grant;
+mod packages;
 mod post;
+mod purchases;
 mod settle;
+pub(crate) mod sold;
 
 pub use check::CreditDifference;
 pub use expiry::ExpiringCredit;
 pub use grant::Void;
+pub use purchases::{CreditPurchase, NewCreditPurchase};
 
 use crate::{Store, StoreError, row::ReadRow as _};
 use domain::{
@@ -185,5 +189,7 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
     })
 }
 
+#[cfg(test)]
+mod purchase_tests;
 #[cfg(test)]
 mod tests;

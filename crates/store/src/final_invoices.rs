@@ -47,7 +47,7 @@ impl Store {
                       where b.partner_id = w.partner_id and b.subscription_id = w.subscription_id),
                      (select max(i.period_end) from invoices i
                       where i.partner_id = w.partner_id and i.subscription_id = w.subscription_id
-                          and not i.in_advance)) as since
+                          and not i.in_advance and not i.stands_alone)) as since
              ) as ends
              where w.first <= $1 and not exists (
                  select from subscriptions s join plan_versions v on v.id = s.plan_version_id

@@ -46,6 +46,8 @@ pub struct Invoice {
     /// Made after the last period of the subscription, for usage of closed periods that came or was corrected later: no other
     /// follows it by itself.
     pub is_final: bool,
+    /// For no period: what it bills was bought by itself, as prepaid units are.
+    pub stands_alone: bool,
     pub created_at: Timestamp,
 }
 
@@ -122,7 +124,7 @@ macro_rules! invoices {
         concat!(
             "select i.id, i.partner_id, p.name as partner_name, i.number, i.subscription_id, i.plan_version_id,
                  plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
-                 i.collect, i.push_problem, i.counting, i.is_final, i.created_at
+                 i.collect, i.push_problem, i.counting, i.is_final, i.stands_alone, i.created_at
              from invoices i
              join partners p on p.id = i.partner_id
              join plan_versions v on v.id = i.plan_version_id
@@ -235,7 +237,7 @@ pub(crate) async fn bill(
     now: Timestamp,
 ) -> Result<InvoiceId, StoreError> {
     let total = invoice.total;
-    let id = insert(tx, partner, subscription, period, invoice, now).await?;
+    let id = insert(tx, partner, subscription, (period, false), invoice, now).await?;
     if total.micros != 0 {
         let owed =
             [(LedgerAccount::Receivable, total), (LedgerAccount::Revenue, Money { micros: -total.micros, ..total })];
@@ -244,11 +246,23 @@ pub(crate) async fn bill(
     Ok(id)
 }
 
+/// Writes an invoice for no period, and posts nothing.
+pub(crate) async fn stand_alone(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    subscription: SubscriptionId,
+    at: Period,
+    invoice: NewInvoice,
+    now: Timestamp,
+) -> Result<InvoiceId, StoreError> {
+    insert(tx, partner, subscription, (at, true), invoice, now).await
+}
+
 async fn insert(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     subscription: SubscriptionId,
-    period: Period,
+    (period, stands_alone): (Period, bool),
     invoice: NewInvoice,
     now: Timestamp,
 ) -> Result<InvoiceId, StoreError> {
@@ -260,8 +274,8 @@ async fn insert(
     let id = InvoiceId(Uuid::now_v7());
     sqlx::query(
         "insert into invoices (partner_id, id, subscription_id, plan_version_id, period_start, period_end, time_zone,
-             currency, total_micros, status, collect, created_at, updated_at, counting, in_advance)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11, $12, $13)",
+             currency, total_micros, status, collect, created_at, updated_at, counting, in_advance, stands_alone)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11, $12, $13, $14)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -276,6 +290,7 @@ async fn insert(
     .bind(Ts(now))
     .bind(Json(counting))
     .bind(invoice.in_advance)
+    .bind(stands_alone)
     .execute(&mut **tx)
     .await?;
     for (position, line) in (0_i32..).zip(&invoice.lines) {
@@ -341,6 +356,7 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
         push_problem: row.try_get("push_problem")?,
         counting: row.try_get::<Json<Vec<CountingNote>>, _>("counting")?.0,
         is_final: row.try_get("is_final")?,
+        stands_alone: row.try_get("stands_alone")?,
         created_at: row.at("created_at")?,
     })
 }

@@ -61,7 +61,10 @@ pub use apps::{App, AppWithKeys, NewApp};
 pub use audit::{Actor, AuditEntry};
 pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
-pub use credits::{CreditDifference, CreditGrant, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant, Void};
+pub use credits::{
+    CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
+    NewCreditPurchase, Void,
+};
 pub use error::StoreError;
 pub use final_invoices::Stranded;
 pub use give_way::give_way;

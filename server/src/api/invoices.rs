@@ -82,6 +82,8 @@ pub struct InvoiceOut {
     /// Made after the last period of the subscription, for usage of closed periods that came or was corrected later. No other follows
     /// it by itself: below zero it has to be paid out.
     is_final: bool,
+    /// For no period: what it bills was bought by itself, as prepaid units are.
+    stands_alone: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -98,8 +100,8 @@ pub struct InvoiceWithLinesOut {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LineOut {
     position: i32,
-    /// `base_fee`, `usage`, `meter`, `minimum`, `discount`, `committed_use`, `commitment`, `included_credit`, or `adjustment` for late
-    /// or corrected units of an earlier period.
+    /// `base_fee`, `usage`, `meter`, `minimum`, `discount`, `committed_use`, `commitment`, `included_credit`, `adjustment` for late
+    /// or corrected units of an earlier period, or `credit_package` for prepaid units.
     kind: String,
     /// The product's code, for usage.
     product: Option<String>,
@@ -192,6 +194,7 @@ impl From<Invoice> for InvoiceOut {
             total: invoice.total.into(),
             status: invoice.status.code().to_owned(),
             is_final: invoice.is_final,
+            stands_alone: invoice.stands_alone,
             created_at: invoice.created_at,
         }
     }

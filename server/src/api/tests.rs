@@ -1,6 +1,7 @@
 //! The REST API as a whole, on a real Postgres.
 
 mod corrections;
+mod credit_packages;
 mod events;
 mod fuzz_events;
 mod hooks;
@@ -37,6 +38,7 @@ fn filled(path: &str) -> String {
         .replace("{finding}", "finding_00000000000000000000000000000001")
         .replace("{correction}", "correction_00000000000000000000000000000001")
         .replace("{plan}", "starter")
+        .replace("{package}", "million")
 }
 
 async fn call(app: &TestApp, rule: &Rule, token: Option<&str>, partner: Option<&str>) -> Answer {

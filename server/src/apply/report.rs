@@ -21,7 +21,7 @@ pub struct Report {
 /// One thing that differs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// `product`, `plan`, `partner`, `member`, `app` or `key`.
+    /// `product`, `plan`, `credit package`, `partner`, `member`, `app` or `key`.
     pub kind: &'static str,
     /// Its code; of what belongs to a partner with the partner's before it.
     pub code: String,

@@ -116,6 +116,35 @@ async fn applying_twice_changes_nothing_the_second_time() {
 }
 
 #[tokio::test]
+async fn packages_of_credit_are_sold_in_the_order_of_the_file() {
+    let package = |code: &str, price: &str| {
+        format!("  {code}: {{ name: {code}, units: 1000, currency: EUR, price: \"{price}\", plans: [starter] }}\n")
+    };
+    let installation = Installation::new().await;
+    for (packages, changed) in [
+        (vec![("small", "10.00")], vec!["credit package small"]),
+        (vec![("small", "10.00"), ("large", "90.00")], vec!["credit package large"]),
+        (vec![("small", "10.00"), ("large", "80.00")], vec!["credit package large"]),
+        (
+            vec![("tiny", "2.00"), ("small", "10.00"), ("large", "80.00")],
+            vec!["credit package tiny", "credit package small", "credit package large"],
+        ),
+    ] {
+        let list: String = packages.iter().map(|(code, price)| package(code, price)).collect();
+        installation.write("turnpike.yaml", &format!("{SETUP}credit_packages:\n{list}"));
+        let planned = installation.walk(Mode::Plan).await;
+        let applied = installation.walk(Mode::Apply).await;
+        assert_eq!(named(&planned), named(&applied));
+        let of_packages: Vec<_> = named(&applied).into_iter().filter(|one| one.starts_with("credit package")).collect();
+        assert_eq!(of_packages, changed);
+        assert_eq!(installation.walk(Mode::Plan).await.changes, []);
+        let held = installation.store.credit_packages().await.expect("packages");
+        let held: Vec<_> = held.iter().map(|(code, _)| code.as_str()).collect();
+        assert_eq!(held, packages.iter().map(|(code, _)| *code).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test]
 async fn each_difference_is_named_and_only_that_is_changed() {
     let installation = Installation::new().await;
     installation.walk(Mode::Apply).await;

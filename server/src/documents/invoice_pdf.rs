@@ -1,7 +1,10 @@
 //! An invoice on paper: who bills whom, for when, its lines and its total.
 
 use app::{
-    pages::time_text::{local_date, local_zone, period_text},
+    pages::{
+        invoices::instead_of_period,
+        time_text::{local_date, local_zone, period_text},
+    },
     state::Settings,
 };
 use domain::{money::group_thousands, rating::LineKind};
@@ -27,9 +30,9 @@ pub fn write(settings: &Settings, invoice: &Invoice, lines: &[InvoiceLine]) -> R
     let title = format!("Invoice {code}");
     let mut flow = Flow::new(&format!("{title} of {} for {}", settings.provider_name, invoice.partner_name));
     head(&mut flow, settings, if invoice.status == InvoiceStatus::Void { "Invoice (void)" } else { "Invoice" }, &code);
-    let period = match invoice.is_final {
-        true => "For earlier periods".to_owned(),
-        false => format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone),
+    let period = match instead_of_period(invoice) {
+        Some(words) => words.to_owned(),
+        None => format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone),
     };
     facts(
         &mut flow,
@@ -90,7 +93,7 @@ fn columns() -> Vec<Column> {
 }
 
 fn row(line: &InvoiceLine) -> Row {
-    let is_counted = matches!(line.kind, LineKind::Usage | LineKind::Meter)
+    let is_counted = matches!(line.kind, LineKind::Usage | LineKind::Meter | LineKind::CreditPackage)
         || line.kind == LineKind::Adjustment && line.quantity != 1;
     let has_units = is_counted || line.product.is_some() || line.operation.is_some();
     let units = if has_units { signed(line.quantity) } else { String::new() };

@@ -7,6 +7,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         credit_grants::grants_card,
+        credit_offer::{offer, purchases_card, sold_to},
         time_text::{local_date, local_zone},
     },
     viewer,
@@ -24,6 +25,7 @@ use uuid::Uuid;
 
 const GRANT: &str = "credit/grant";
 const VOID: &str = "credit/void";
+const SELL: &str = "credit/sell";
 
 #[component]
 pub fn PartnerCreditPage() -> impl IntoView {
@@ -36,6 +38,9 @@ pub fn PartnerCreditPage() -> impl IntoView {
         let partner = cx.state.store.partner(id).await?;
         let standing = cx.state.store.credit(id).await?;
         let grants = cx.state.store.credit_grants(id).await?;
+        let purchases = cx.state.store.credit_purchases(id).await?;
+        let own = cx.state.store.subscription(id).await?;
+        let packages = sold_to(cx.state.store.credit_packages().await?, own.as_ref());
         let zone = local_zone(&partner.time_zone);
         let trail = vec![
             Crumb::new("Partners", "/console/partners"),
@@ -47,6 +52,9 @@ pub fn PartnerCreditPage() -> impl IntoView {
             grants.iter().filter(|grant| grant.state == GrantState::Usable && grant.left > 0).collect();
         let choices: Vec<_> =
             usable.into_iter().map(|grant| Choice::new(grant.id.to_string(), choice_text(grant, &zone))).collect();
+        let purchases = purchases_card(purchases, &zone, &format!("/console/partners/{id}/invoices"));
+        let to_sell = (SELL, "/do/console/credit/sell");
+        let offer = may_change.then(|| offer(packages, to_sell, Some(id.to_string()), &flash)).flatten();
         let forms = may_change.then(|| {
             view! {
                 <GrantForm partner=id flash=flash.clone()/>
@@ -70,6 +78,8 @@ pub fn PartnerCreditPage() -> impl IntoView {
                     <Stat label="Used" figure=group_thousands(standing.used)/>
                 </StatGrid>
                 {card}
+                {purchases}
+                {offer}
                 {forms}
             </OperatorFrame>
         })
@@ -120,7 +130,7 @@ fn VoidForm(partner: PartnerId, choices: Vec<Choice>, flash: Flash) -> impl Into
                 <input type="hidden" name="partner" value=partner.to_string()/>
                 <SelectField label="Grant" name="grant" choices=choices blank="Choose a grant" value=flash.typed(VOID, "grant", "") error=flash.problem(VOID, "grant").or_else(|| flash.problem(VOID, "units")) required=true/>
                 <TextField label="Reason" name="reason" id="field-void-reason" value=flash.typed(VOID, "reason", "") error=flash.problem(VOID, "reason") hint="For the audit log" maxlength=200 required=true/>
-                <CheckField label="Its unused share is paid back, outside of the portal" name="refund"/>
+                <CheckField label="Its unused share is paid back, outside of the portal" name="refund" hint="What was bought by an invoice is paid back by a credit note over that" error=flash.problem(VOID, "refund")/>
                 <FormActions><Button kind=ButtonKind::Danger>"Take it back"</Button></FormActions>
             </Form>
         </Card>

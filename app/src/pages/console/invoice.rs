@@ -2,6 +2,7 @@
 
 use crate::{
     components::*,
+    flash::flash,
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
     pages::{
@@ -23,6 +24,7 @@ use store::InvoiceStatus;
 pub fn PartnerInvoicePage() -> impl IntoView {
     let cx = viewer::operator();
     let params = use_params_map().get_untracked();
+    let flash = flash();
     page(async move {
         let cx = cx?;
         let partner: PartnerId = params.get("partner").and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
@@ -45,6 +47,8 @@ pub fn PartnerInvoicePage() -> impl IntoView {
         let at = files.clone();
         let problem = invoice.push_problem.clone();
         let stripe = cx.state.settings.stripe_is_on;
+        let is_owed = !matches!(status, InvoiceStatus::Paid | InvoiceStatus::Void);
+        let may_mark = !stripe && is_owed && cx.viewer.role == OperatorRole::Admin;
         let pays_out = invoice.is_final && invoice.total.micros < 0;
         Ok(view! {
             <PageTitle text=title.clone()/>
@@ -63,6 +67,15 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                 })}
                 {(!stripe)
                     .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
+                {may_mark
+                    .then(|| view! {
+                        <Form action="/do/console/invoices/paid" inline=true>
+                            <input type="hidden" name="partner" value=partner.to_string()/>
+                            <input type="hidden" name="invoice" value=id.to_string()/>
+                            <Button>"It was paid"</Button>
+                        </Form>
+                    })}
+                <ErrorSummary problems=flash.problems_of("invoices/paid")/>
                 <CreditsOfInvoice notes=credits standing=standing at="/console/credit-notes" operator=true/>
                 <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
             </OperatorFrame>

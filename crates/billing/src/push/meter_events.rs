@@ -54,7 +54,8 @@ impl Push<'_> {
                 | LineKind::Discount
                 | LineKind::CommittedUse
                 | LineKind::Commitment
-                | LineKind::Adjustment => {
+                | LineKind::Adjustment
+                | LineKind::CreditPackage => {
                     self.item(invoice, line, &customer, None, description(line)).await?;
                 }
                 LineKind::IncludedCredit => {}

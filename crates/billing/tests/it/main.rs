@@ -5,6 +5,7 @@ mod changes;
 mod closing;
 mod corrections;
 mod credit_notes;
+mod credit_packages;
 mod faults;
 mod forgotten;
 mod guarded_changes;

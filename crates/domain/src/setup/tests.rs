@@ -75,6 +75,27 @@ fn each_mistake_is_named_with_its_place() {
 }
 
 #[test]
+fn packages_of_credit_read_with_their_mistakes() {
+    let package = r#"
+credit_packages:
+  million:
+    name: One million
+    units: 1000000
+    currency: USD
+    price: "1000.00"
+    discounts: [{ from: 10, percent: "15" }]
+    valid_days: 365
+    plans: [pro]
+"#;
+    let text = format!("{GOOD}{package}");
+    let setup = Setup::read(&text).expect("reads");
+    let package = setup.credit_packages.get("million").expect("a package");
+    assert_eq!(package.cost(10).map(|cost| cost.to_string()), Ok("$8,500.00".to_owned()));
+    let wrong = text.replace("plans: [pro]", "plans: [gold]").replace("units: 1000000", "units: 0");
+    assert_eq!(fields(&wrong), ["credit_packages.million.units", "credit_packages.million.plans[0]"]);
+}
+
+#[test]
 fn operations_that_the_document_lacks_are_named() {
     let setup = Setup::read(GOOD).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let product = setup.products.get("payments").expect("is there");

@@ -4,6 +4,7 @@ use super::{CreditKind, CreditNote, CreditState, NewCreditLine, NewCreditNote, P
 use crate::{
     InvoiceStatus, Store, StoreError, Ts,
     audit::{self, Actor, Entry},
+    credits::sold,
     invoices,
     ledger::{self, LedgerAccount},
     row::ReadRow as _,
@@ -70,6 +71,11 @@ impl Store {
             }
         };
         fits(&mut tx, partner, new.invoice, (new.kind, &lines), &held).await?;
+        let sells_units = sold::of_invoice(&mut tx, partner, new.invoice).await?.is_some();
+        if sells_units && new.kind == CreditKind::Credit && held.status != InvoiceStatus::Paid {
+            let message = "Prepaid units are sold whole: make the invoice void, and let them buy what they want";
+            return Err(StoreError::conflict("", message));
+        }
         let total: i64 = lines.iter().map(|line| line.amount.micros).sum();
         let id = CreditNoteId(Uuid::now_v7());
         sqlx::query(
@@ -148,9 +154,15 @@ impl Store {
         let back = Money::new(note.total.currency, -note.total.micros);
         let number: Option<i64> = match note.kind {
             CreditKind::Credit => {
+                let sold = sold::of_invoice(&mut tx, partner, note.invoice).await?;
+                if let Some(sold) = &sold {
+                    sold.take_back(&mut tx, partner, (note.total, &format!("credit_note:{id}:units")), now).await?;
+                }
+                // The units' money has gone to breakage.
+                let from = if sold.is_some() { LedgerAccount::Breakage } else { LedgerAccount::Revenue };
                 // What is not owed any more, or goes back.
                 let account = if was_paid { LedgerAccount::Cash } else { LedgerAccount::Receivable };
-                let entries = [(LedgerAccount::Revenue, note.total), (account, back)];
+                let entries = [(from, note.total), (account, back)];
                 ledger::post(&mut tx, partner, &format!("credit_note:{id}"), "Credit note", &entries, now).await?;
                 sqlx::query_scalar("select next_document_number('credit_note')").fetch_one(&mut *tx).await?
             }

@@ -81,10 +81,22 @@ const MONEY: &str = "
         select partner_id, id, case when usable_since is null then 0
             else cost_micros - div(cost_micros::numeric * (units - left_units), units) end as micros
         from credit_grants where cost_micros is not null and units > 0
+        union all
+        select p.partner_id, p.grant_id, case when i.status = 'void' then 0 else p.cost_micros end
+        from credit_purchases p join invoices i on i.partner_id = p.partner_id and i.id = p.invoice_id
+        where not exists (select from credit_grants g where g.partner_id = p.partner_id and g.id = p.grant_id)
     )
     select partner_id, format('grant %s: money owed, in micro-units', id) as what, w.micros::text as expected,
         coalesce(o.micros, 0)::text as actual
     from wanted w left join owed o using (partner_id, id) where w.micros <> coalesce(o.micros, 0)";
+
+/// Units that were bought: there is a grant of them if, and only if, their invoice is paid.
+const PURCHASES: &str = "
+    select p.partner_id, format('grant %s, of an invoice that is %s: units', p.grant_id, i.status) as what,
+        (case when i.status = 'paid' then p.units else 0 end)::text as expected, coalesce(g.units, 0)::text as actual
+    from credit_purchases p join invoices i on i.partner_id = p.partner_id and i.id = p.invoice_id
+    left join credit_grants g on g.partner_id = p.partner_id and g.id = p.grant_id
+    where case when i.status = 'paid' then p.units else 0 end <> coalesce(g.units, 0)";
 
 /// Transactions that do not sum to zero: the database refuses them, so somebody went around it.
 const ZERO: &str = "
@@ -121,7 +133,7 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let mut all = Vec::new();
-        for statement in [GRANTS, BALANCES, HOURS, MONEY, ZERO] {
+        for statement in [GRANTS, BALANCES, HOURS, MONEY, PURCHASES, ZERO] {
             let rows = sqlx::query(statement).fetch_all(&mut *tx).await?;
             for row in &rows {
                 all.push(read(row)?);

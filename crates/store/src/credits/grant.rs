@@ -144,6 +144,10 @@ impl Store {
         let mut grants = Held::all(&mut tx, partner).await?;
         let mut refunded = None;
         if let Some(grant) = grants.iter_mut().find(|grant| grant.id == id) {
+            if grant.is_invoiced && how == Void::Refunded {
+                let message = "It was sold by an invoice: issue a credit note over that, which takes the units back";
+                return Err(StoreError::conflict("refund", message));
+            }
             not_held(&mut tx, partner, grant.left).await?;
             refunded = void(&mut tx, partner, grant, grant.left, how, &format!("credit-void:{id}"), now).await?;
         }
@@ -260,13 +264,13 @@ pub(super) async fn begin(
         to: UnitAccount::Available,
         units: grant.units,
         covers: false,
-        money: Some([LedgerAccount::Cash, LedgerAccount::Credits]),
+        money: (!grant.is_invoiced).then_some([LedgerAccount::Cash, LedgerAccount::Credits]),
     };
     grant.book(tx, partner, &movement, now).await
 }
 
 /// Books all that was used, the hour that runs included.
-async fn settle_all(
+pub(super) async fn settle_all(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     now: Timestamp,
@@ -276,7 +280,11 @@ async fn settle_all(
 }
 
 /// Refuses where gateways hold some of so many units.
-async fn not_held(tx: &mut Transaction<'static, Postgres>, partner: PartnerId, units: i64) -> Result<(), StoreError> {
+pub(super) async fn not_held(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    units: i64,
+) -> Result<(), StoreError> {
     let free: i64 = sqlx::query_scalar(
         "select b.units - coalesce((select taken from allowances where partner_id = $1 and kind = 'credit'), 0)
          from credit_balances b where b.partner_id = $1",
@@ -325,7 +333,7 @@ async fn take_back(
 }
 
 /// Takes so many units of a grant back; what is paid back of its cost.
-async fn void(
+pub(super) async fn void(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     grant: &mut Held,

@@ -52,6 +52,8 @@ pub(super) struct Held {
     pub expires_at: Option<Timestamp>,
     pub units: i64,
     pub cost: Option<Money>,
+    /// Its money came with an invoice.
+    pub is_invoiced: bool,
     pub left: i64,
     pub used: i64,
     pub expired: i64,
@@ -82,7 +84,7 @@ impl Held {
         lock(tx, partner).await?;
         let rows = sqlx::query(
             "select id, kind, priority, coalesce(effective_at, granted_at) as effective_at, expires_at, units, cost_micros, currency,
-                 left_units, used_units, expired_units, voided_units, ended_at is not null as has_ended
+                 left_units, used_units, expired_units, voided_units, ended_at is not null as has_ended, is_invoiced
              from credit_grants where partner_id = $1 and units > 0 and usable_since is not null order by id",
         )
         .bind(partner.0)
@@ -184,6 +186,19 @@ impl Held {
         .await?;
         Ok(())
     }
+}
+
+/// Books money that is about a grant and moves none of its units.
+pub(super) async fn book_money(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    (key, description, grant): (&str, &str, CreditGrantId),
+    entries: &[(LedgerAccount, Money)],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let posting = Posting { partner, key, description, grant: Some(grant), hour: None };
+    let transaction = posting.begin(tx, now).await?;
+    ledger::enter(tx, partner, transaction, entries).await
 }
 
 /// Books units that were used and that no grant had; below zero where some come back.
@@ -289,6 +304,7 @@ fn read(row: &PgRow) -> Result<Held, sqlx::Error> {
         expires_at: row.at_if_any("expires_at")?,
         units: row.try_get("units")?,
         cost,
+        is_invoiced: row.try_get("is_invoiced")?,
         left: row.try_get("left_units")?,
         used: row.try_get("used_units")?,
         expired: row.try_get("expired_units")?,

@@ -11,24 +11,24 @@ use domain::{allowance::Allowance, money::Currency, period::Period, usage::Usage
 use jiff::SignedDuration;
 use sqlx::Executor as _;
 
-struct Credited {
-    store: TestStore,
-    partner: PartnerId,
+pub(super) struct Credited {
+    pub(super) store: TestStore,
+    pub(super) partner: PartnerId,
 }
 
 impl Credited {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let store = test_db::store().await;
         let partner = World::new(&store).await.partner;
         Self { store, partner }
     }
 
-    async fn grant(&self, new: NewCreditGrant, now: &str) -> CreditGrantId {
+    pub(super) async fn grant(&self, new: NewCreditGrant, now: &str) -> CreditGrantId {
         self.store.grant_credit(self.partner, &new, Actor::System, at(now)).await.expect("granted").id
     }
 
     /// A call that credit paid, taken in by a node of its own.
-    async fn call(&self, node: &str, when: &str, units: u64) {
+    pub(super) async fn call(&self, node: &str, when: &str, units: u64) {
         let when = at(when);
         let period = Period { start: when, end: when + SignedDuration::from_hours(24) };
         let call =
@@ -36,7 +36,7 @@ impl Credited {
         take_in(&self.store, node, vec![call]).await;
     }
 
-    async fn settle(&self, now: &str) {
+    pub(super) async fn settle(&self, now: &str) {
         assert_eq!(self.store.all_partners_credit_due(at(now)).await.expect("asked"), [self.partner]);
         for _ in 0..2 {
             self.store.settle_credit(self.partner, at(now)).await.expect("settled");
@@ -45,22 +45,22 @@ impl Credited {
         self.agrees().await;
     }
 
-    async fn agrees(&self) {
+    pub(super) async fn agrees(&self) {
         assert_eq!(self.store.check_all_credit().await.expect("checked"), []);
     }
 
     /// Left, used, expired and void of a grant.
-    async fn stands(&self, id: CreditGrantId) -> [u64; 4] {
+    pub(super) async fn stands(&self, id: CreditGrantId) -> [u64; 4] {
         let grants = self.store.credit_grants(self.partner).await.expect("grants");
         let grant = grants.iter().find(|grant| grant.id == id).expect("the grant");
         [grant.left, grant.used, grant.expired, grant.voided]
     }
 
-    async fn balance(&self) -> i64 {
+    pub(super) async fn balance(&self) -> i64 {
         self.store.credit(self.partner).await.expect("a standing").balance
     }
 
-    async fn money(&self) -> Vec<(LedgerAccount, String)> {
+    pub(super) async fn money(&self) -> Vec<(LedgerAccount, String)> {
         let balances = self.store.ledger_balances(self.partner).await.expect("balances");
         balances.into_iter().map(|(account, money)| (account, money.to_string())).collect()
     }

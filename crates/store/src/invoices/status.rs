@@ -1,7 +1,10 @@
 //! What becomes of an invoice: sent, paid, given up or void. It only moves forward, and the ledger follows in the same transaction.
 
 use crate::{
-    Store, StoreError, Ts, advance_fees, credit_notes,
+    Store, StoreError, Ts, advance_fees,
+    audit::{self, Actor, Entry},
+    credit_notes,
+    credits::sold,
     ledger::{self, LedgerAccount},
     row::ReadRow as _,
 };
@@ -75,44 +78,24 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let row = sqlx::query("select status from invoices where partner_id = $1 and id = $2 for update")
-            .bind(partner.0)
-            .bind(invoice.0)
-            .fetch_one(&mut *tx)
-            .await?;
-        let held: InvoiceStatus = row.parsed("status")?;
-        let forward = held.may_become(status);
-        sqlx::query(
-            "update invoices set status = case when $4 then $3 else status end, push_problem = null, updated_at = $5
-             where partner_id = $1 and id = $2",
-        )
-        .bind(partner.0)
-        .bind(invoice.0)
-        .bind(status.code())
-        .bind(forward)
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        if forward && status == InvoiceStatus::Void {
-            advance_fees::keep_unused(&mut tx, partner, invoice).await?;
-        }
-        // What was credited before is owed no more.
-        let owed = credit_notes::standing(&mut tx, partner, invoice).await?;
-        let total = match status {
-            InvoiceStatus::Void => owed.left(),
-            _ => Money::new(owed.total.currency, owed.total.micros - owed.credited_unpaid.micros),
-        };
-        let back = Money { micros: -total.micros, ..total };
-        let entries = match status {
-            InvoiceStatus::Paid => Some(("Payment", [(LedgerAccount::Cash, total), (LedgerAccount::Receivable, back)])),
-            InvoiceStatus::Void => {
-                Some(("Voided invoice", [(LedgerAccount::Revenue, total), (LedgerAccount::Receivable, back)]))
-            }
-            _ => None,
-        };
-        if let Some((description, entries)) = entries.filter(|_| forward && total.micros != 0) {
-            let key = format!("{}:{invoice}", status.code());
-            ledger::post(&mut tx, partner, &key, description, &entries, now).await?;
+        let forward = move_to(&mut tx, partner, invoice, status, now).await?;
+        tx.commit().await?;
+        Ok(forward)
+    }
+
+    /// Says that the invoice was paid elsewhere, where no Stripe collects it; false where it was already, or counts no more.
+    pub async fn mark_invoice_paid(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut tx = self.begin().await?;
+        let forward = move_to(&mut tx, partner, invoice, InvoiceStatus::Paid, now).await?;
+        if forward {
+            let subject = invoice.to_string();
+            audit::append(&mut tx, Entry::new(actor, partner, "invoice.paid", &subject), now).await?;
         }
         tx.commit().await?;
         Ok(forward)
@@ -153,6 +136,61 @@ impl Store {
     }
 }
 
+/// Moves the status forward, in the ledger as well; whether it moved. What prepaid units are paid can be used from here on.
+async fn move_to(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    status: InvoiceStatus,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let row = sqlx::query("select status from invoices where partner_id = $1 and id = $2 for update")
+        .bind(partner.0)
+        .bind(invoice.0)
+        .fetch_one(&mut **tx)
+        .await?;
+    let held: InvoiceStatus = row.parsed("status")?;
+    let forward = held.may_become(status);
+    sqlx::query(
+        "update invoices set status = case when $4 then $3 else status end, push_problem = null, updated_at = $5
+         where partner_id = $1 and id = $2",
+    )
+    .bind(partner.0)
+    .bind(invoice.0)
+    .bind(status.code())
+    .bind(forward)
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    if !forward {
+        return Ok(false);
+    }
+    // What was credited before is owed no more.
+    let owed = credit_notes::standing(tx, partner, invoice).await?;
+    match status {
+        InvoiceStatus::Void => {
+            advance_fees::keep_unused(tx, partner, invoice).await?;
+            let left = owed.left();
+            if left.micros != 0 {
+                sold::post_void(tx, partner, invoice, left, now).await?;
+            }
+        }
+        InvoiceStatus::Paid => {
+            let paid = Money::new(owed.total.currency, owed.total.micros - owed.credited_unpaid.micros);
+            let back = Money { micros: -paid.micros, ..paid };
+            if paid.micros != 0 {
+                let entries = [(LedgerAccount::Cash, paid), (LedgerAccount::Receivable, back)];
+                ledger::post(tx, partner, &format!("paid:{invoice}"), "Payment", &entries, now).await?;
+            }
+            if let Some(sold) = sold::of_invoice(tx, partner, invoice).await? {
+                sold.open(tx, partner, now).await?;
+            }
+        }
+        InvoiceStatus::Open | InvoiceStatus::Sent | InvoiceStatus::Uncollectible => {}
+    }
+    Ok(true)
+}
+
 /// Makes an invoice void that is held by the transaction, and takes back what is still owed.
 pub(crate) async fn become_void(
     tx: &mut Transaction<'static, Postgres>,
@@ -171,9 +209,7 @@ pub(crate) async fn become_void(
     .await?;
     advance_fees::keep_unused(tx, partner, invoice).await?;
     if owed.micros != 0 {
-        let back = Money { micros: -owed.micros, ..owed };
-        let entries = [(LedgerAccount::Revenue, owed), (LedgerAccount::Receivable, back)];
-        ledger::post(tx, partner, &format!("void:{invoice}"), "Voided invoice", &entries, now).await?;
+        sold::post_void(tx, partner, invoice, owed, now).await?;
     }
     Ok(())
 }

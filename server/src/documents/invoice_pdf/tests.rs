@@ -68,6 +68,7 @@ fn invoice(currency: Currency, lines: &[InvoiceLine]) -> Invoice {
             rule: "Calls count that were answered.".to_owned(),
         }],
         is_final: false,
+        stands_alone: false,
         created_at: period.end,
     }
 }

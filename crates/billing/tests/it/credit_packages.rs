@@ -1,0 +1,68 @@
+//! A purchase of credit is one invoice at Stripe, whatever mode the plan has, and its units come when Stripe says that it is paid.
+
+use crate::shop::{Shop, days, list, terms};
+use billing::{apply_pending_webhooks, receive_webhook};
+use domain::credit::package::CreditPackage;
+use serde_json::json;
+use store::{Actor, InvoiceStatus, NewCreditPurchase};
+use stripe_stand_in::signature;
+
+#[tokio::test]
+async fn stripe_collects_it_once_and_its_webhook_opens_the_grant_once() {
+    for mode in ["invoice_items", "meter_events"] {
+        let shop = Shop::open().await;
+        let now = shop.now().await;
+        let plan = shop.plan("starter", terms(mode)).await;
+        let partner = shop.partner("acme", plan, now - days(3)).await;
+        let package: CreditPackage = serde_json::from_value(json!({
+            "name": "Thousand", "units": 1000, "currency": "USD", "price": "12.34",
+        }))
+        .expect("a package");
+        shop.store.put_credit_package(("thousand", None), &package, Actor::System, now).await.expect("sold");
+        let new = NewCreditPurchase { code: "thousand".to_owned(), quantity: 2, reference: "a".to_owned() };
+        let invoice = shop.store.buy_credit(partner, &new, Actor::System, now).await.expect("bought").invoice;
+        for _ in 0..2 {
+            shop.reconcile().await;
+        }
+        let (held, count) = shop.at_stripe(invoice).await;
+        assert_eq!((count, &held["total"], &held["status"]), (1, &json!(2468), &json!("open")), "{mode}");
+        assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 0);
+        let id = held["id"].as_str().expect("an id");
+        shop.stripe.create(&format!("/v1/invoices/{id}/pay"), &Vec::new(), "pay").await.expect("paid");
+        let secrets = ["whsec_a".to_owned()];
+        let events = list(&shop.state().await, "events").to_vec();
+        for _ in 0..2 {
+            for event in &events {
+                let body = event.to_string();
+                let header = signature("whsec_a", now.as_second(), body.as_bytes());
+                receive_webhook(&shop.store, &secrets, body.as_bytes(), &header, now).await.expect("taken");
+            }
+            apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+        }
+        assert_eq!(shop.store.invoice(partner, invoice).await.expect("ours").0.status, InvoiceStatus::Paid);
+        assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 2000);
+        assert_eq!(shop.store.credit_grants(partner).await.expect("grants").len(), 1);
+        assert_eq!(shop.store.check_all_credit().await.expect("checked"), []);
+    }
+}
+
+#[tokio::test]
+async fn a_purchase_at_the_instant_at_which_a_period_begins_stands_in_no_invoices_way() {
+    let shop = Shop::open().await;
+    let now = shop.now().await;
+    let since = now - days(32);
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner("acme", plan, since).await;
+    let package: CreditPackage =
+        serde_json::from_value(json!({ "name": "Thousand", "units": 1000, "currency": "USD", "price": "10.00" }))
+            .expect("a package");
+    shop.store.put_credit_package(("thousand", None), &package, Actor::System, since).await.expect("sold");
+    for reference in ["a", "b", "c"] {
+        let new = NewCreditPurchase { code: "thousand".to_owned(), quantity: 1, reference: reference.to_owned() };
+        shop.store.buy_credit(partner, &new, Actor::System, since).await.expect("bought");
+    }
+    let closed = shop.close(now).await.invoices.len();
+    let invoices = shop.store.invoices(partner).await.expect("invoices");
+    assert_eq!((closed, invoices.len()), (1, 4));
+    assert_eq!(invoices.iter().filter(|invoice| invoice.stands_alone).count(), 3);
+}

@@ -1,0 +1,63 @@
+//! Packages over REST: the provider sells, a partner buys once, and the units are there when the invoice is paid.
+
+use super::invoices::billed;
+use crate::test_app::TestApp;
+use domain::scope::Scope;
+use serde_json::{Value, json};
+use store::test_db::world::World;
+
+fn million() -> Value {
+    json!({ "name": "One million", "units": 1_000_000, "currency": "USD", "price": "1000.00", "valid_days": 365,
+        "discounts": [{ "from": 10, "percent": "15" }], "plans": ["growth"] })
+}
+
+#[tokio::test]
+async fn a_partner_buys_once_what_the_provider_sells_and_spends_it_when_it_is_paid() {
+    let app = TestApp::start().await;
+    let world = World::new(&app.store).await;
+    let own = app.token(Some(world.partner), &Scope::ALL).await;
+    let provider = app.token(None, &Scope::ALL).await;
+    let put = async |body: Value| app.send(Some(&provider), "PUT", "/api/credit-packages/million", Some(body)).await;
+    assert_eq!(put(million()).await.status, 422, "there is no such plan");
+    billed(&app, world.partner, "growth", Vec::new()).await;
+    let wrong = json!({ "name": "", "units": 0, "currency": "USD", "price": "0" });
+    assert_eq!(put(wrong).await.json()["errors"].as_array().map(Vec::len), Some(3));
+    for _ in 0..2 {
+        assert_eq!(put(million()).await.status, 200);
+    }
+    let offered = app.get(&own, "/api/credit-packages").await.json();
+    assert_eq!(
+        (&offered["items"][0]["code"], &offered["items"][0]["discounts"][0]["percent"]),
+        (&json!("million"), &json!("15"))
+    );
+    let order = json!({ "package": "million", "quantity": 10, "reference": "order-7" });
+    let bought = app.post(&own, "/api/credit/purchases", order.clone()).await;
+    assert_eq!(bought.status, 200, "{}", bought.text);
+    assert_eq!(app.post(&own, "/api/credit/purchases", order).await.json(), bought.json());
+    let other = json!({ "package": "million", "quantity": 1, "reference": "order-7" });
+    assert_eq!(app.post(&own, "/api/credit/purchases", other).await.status, 409);
+    let list = app.get(&own, "/api/credit/purchases").await.json();
+    assert_eq!(list["items"], json!([bought.json()]));
+    assert_eq!((&bought.json()["cost"]["amount"], &bought.json()["status"]), (&json!("8500.00"), &json!("open")));
+    let credit = format!("/api/partners/{}/credit", world.partner);
+    assert_eq!(app.get(&provider, &credit).await.json()["balance"], 0);
+    let invoice = bought.json()["invoice"].as_str().expect("an id").to_owned();
+    let seen = app.get(&own, &format!("/api/invoices/{invoice}")).await.json();
+    assert_eq!((&seen["stands_alone"], &seen["lines"][0]["kind"]), (&json!(true), &json!("credit_package")));
+    let paid = format!("/api/invoices/{invoice}/paid");
+    assert_eq!(app.post(&own, &paid, json!({ "partner": world.partner })).await.status, 403);
+    for _ in 0..2 {
+        assert_eq!(app.post(&provider, &paid, json!({ "partner": world.partner })).await.status, 204);
+    }
+    assert_eq!(app.get(&provider, &credit).await.json()["balance"], 10_000_000);
+    assert_eq!(app.get(&own, "/api/credit/purchases").await.json()["items"][0]["status"], "paid");
+}
+
+#[tokio::test]
+async fn where_stripe_collects_nobody_else_says_that_an_invoice_is_paid() {
+    let app = TestApp::start_with(|settings| settings.stripe_is_on = true).await;
+    let world = World::new(&app.store).await;
+    let provider = app.token(None, &Scope::ALL).await;
+    let paid = "/api/invoices/invoice_00000000000000000000000000000001/paid";
+    assert_eq!(app.post(&provider, paid, json!({ "partner": world.partner })).await.status, 422);
+}
