@@ -152,6 +152,11 @@ pub(super) async fn pay_and_refund(own: &mut Installation, partners: &mut [Partn
         let notes = state["credit_notes"].as_array().into_iter().flatten();
         Ok(notes.into_iter().any(|note| note["customer"].as_str() == customer.as_deref()))
     })
+    .await?;
+    own.wait_for("word that Stripe's own invoice has to be credited there", async |own| {
+        let told = "select count(*) from credit_notes where push_problem like '%credit that one in Stripe%'";
+        Ok(own.cluster.psql(told)?.trim() == "1")
+    })
     .await
 }
 
