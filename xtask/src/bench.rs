@@ -8,13 +8,14 @@ mod page;
 mod start;
 mod usage_query;
 mod wasm;
+mod year;
 
 use crate::Outcome;
 
 type Measure = fn() -> Outcome;
 
 /// What can be measured, and by what.
-const WHAT: [(&str, Measure); 12] = [
+const WHAT: [(&str, Measure); 13] = [
     ("wasm", wasm::measure),
     ("page", page::measure),
     ("start", start::measure),
@@ -27,6 +28,7 @@ const WHAT: [(&str, Measure); 12] = [
     ("limits", limits::measure),
     ("usage-query", usage_query::measure),
     ("metering", metering::measure),
+    ("year", year::measure),
 ];
 
 /// Runs one measurement, or `all`.

@@ -30,7 +30,7 @@ Usage: cargo xtask <command>
   test    Pass every test; ends with `N passed, N failed`
             --fast                   leave the browser out
   bench   Measure, and print: wasm, page, start, cold, limits, all,
-            gateway, gateway-flood, gateway-idle, gateway-large, gateway-bodies, metering, usage-query
+            gateway, gateway-flood, gateway-idle, gateway-large, gateway-bodies, metering, usage-query, year
   chaos   Break a running server under load, and check what was promised
             kill --rounds N          with SIGKILL, N times; --nodes 2: two gateways
             credits --nodes N        while calls race for the last units of credit, on N gateways

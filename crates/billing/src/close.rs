@@ -26,6 +26,10 @@ use store::{
     reconcile::{Compared, Finding},
     usage::UsedUnits,
 };
+use tokio::task::JoinSet;
+
+/// Partners whose stretches are closed at once: the first of a month is the end of most periods.
+const AT_ONCE: usize = 4;
 
 /// When a stretch may be closed.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +54,16 @@ pub struct ClosingReport {
     pub problems: Vec<(Option<PartnerId>, BillingError)>,
 }
 
+impl ClosingReport {
+    fn add(&mut self, other: Self) {
+        self.invoices.extend(other.invoices);
+        self.empty += other.empty;
+        self.waiting += other.waiting;
+        self.doubtful.extend(other.doubtful);
+        self.problems.extend(other.problems);
+    }
+}
+
 /// A stretch and the whole period that it is part of.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stretch {
@@ -60,12 +74,17 @@ pub(crate) struct Stretch {
 /// Closes every stretch that has ended and whose usage is complete, and bills what no next invoice would.
 pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) -> Result<ClosingReport, BillingError> {
     let mut report = ClosingReport::default();
-    for subscription in store.all_partners_open_subscriptions().await? {
-        let partner = subscription.partner;
-        if let Err(error) = close_stretches(store, subscription, closing, now, &mut report).await {
-            tracing::error!(%partner, %error, "a billing period could not be closed");
-            report.problems.push((Some(partner), error));
+    let mut running = JoinSet::new();
+    let open = store.all_partners_open_subscriptions().await?;
+    for own in open.chunk_by(|one, next| one.partner == next.partner) {
+        if running.len() >= AT_ONCE {
+            join_next(&mut running, &mut report).await;
         }
+        let (store, own) = (store.clone(), own.to_vec());
+        running.spawn(async move { close_subscriptions(&store, own, closing, now).await });
+    }
+    while !running.is_empty() {
+        join_next(&mut running, &mut report).await;
     }
     if let Err(error) = advance::bill(store, now, &mut report).await {
         tracing::error!(%error, "fees could not be billed in advance");
@@ -77,6 +96,33 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
         report.problems.push((None, error));
     }
     Ok(report)
+}
+
+async fn join_next(running: &mut JoinSet<ClosingReport>, report: &mut ClosingReport) {
+    match running.join_next().await {
+        Some(Ok(of_partner)) => report.add(of_partner),
+        // It is nowhere aborted, so it has panicked: as it would have done here.
+        Some(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
+        None => {}
+    }
+}
+
+/// One partner's, the oldest first: an invoice takes what the one before it has left.
+async fn close_subscriptions(
+    store: &Store,
+    own: Vec<OpenSubscription>,
+    closing: Closing,
+    now: Timestamp,
+) -> ClosingReport {
+    let mut report = ClosingReport::default();
+    for subscription in own {
+        let partner = subscription.partner;
+        if let Err(error) = close_stretches(store, subscription, closing, now, &mut report).await {
+            tracing::error!(%partner, %error, "a billing period could not be closed");
+            report.problems.push((Some(partner), error));
+        }
+    }
+    report
 }
 
 async fn close_stretches(

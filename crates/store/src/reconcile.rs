@@ -12,6 +12,7 @@ mod again;
 mod findings;
 pub(crate) mod listed;
 mod on_demand;
+mod parts;
 mod statements;
 mod tallies;
 
@@ -152,7 +153,7 @@ impl Store {
     /// Compares what the partner used in that time, with all that was stored until now; what is found is kept, and the first that
     /// was not accepted is given. An invoice is made after this and from the same numbers.
     ///
-    /// Day by day, so that no statement takes long however much the partner used.
+    /// Part by part ([`Store::parts_to_compare`]), so that no statement takes long however much the partner used.
     pub async fn compare_partner(
         &self,
         partner: PartnerId,
@@ -160,7 +161,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<Compared, StoreError> {
         let mut found = Vec::new();
-        for range in days_of(whole_hours(part)) {
+        for range in self.parts_to_compare(partner, whole_hours(part)).await? {
             let mut tx = self.begin().await?;
             sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
             sqlx::query("set local statement_timeout = '10min'").execute(&mut *tx).await?;
