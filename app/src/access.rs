@@ -170,6 +170,8 @@ pub const RULES: &[Rule] = &[
     form("/do/plan/withdraw", Who::Billing),
     page("/credit", Who::Billing),
     form("/do/credit/buy", Who::Billing),
+    form("/do/credit/top-up/save", Who::Billing),
+    form("/do/credit/top-up/stop", Who::Billing),
     page("/invoices", Who::Billing),
     page("/invoices/{invoice}", Who::Billing),
     page("/invoices/{invoice}/lines/{position}", Who::Billing),

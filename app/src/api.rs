@@ -10,6 +10,7 @@ pub mod corrections;
 pub mod credit;
 pub mod credit_notes;
 pub mod credit_packages;
+pub mod credit_top_up;
 pub mod hooks;
 pub mod identities;
 pub mod keys;

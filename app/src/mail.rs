@@ -218,6 +218,51 @@ pub fn credit_expires(settings: &Settings, to: &str, expiring: &store::ExpiringC
     )
 }
 
+/// To those of a partner who may see money: what its standing order for credit did. Nothing where it did nothing.
+pub fn topped_up(settings: &Settings, to: &str, news: &store::ToppedUp) -> Option<NewMail> {
+    use store::ToppedUp;
+    let (subject, heading, paragraph) = match news {
+        ToppedUp::Nothing => return None,
+        ToppedUp::Bought(purchase) => (
+            format!("Prepaid units were bought for {}", purchase.cost),
+            "Your credit was topped up",
+            format!(
+                "Your balance was low, so {} × {} were bought: {} units for {}. They can be used once invoice TP-{:06} is paid.",
+                purchase.quantity,
+                purchase.package.name,
+                group_thousands(purchase.units),
+                purchase.cost,
+                purchase.number
+            ),
+        ),
+        ToppedUp::Capped { top_up, spent } => (
+            "Your credit is low and was not topped up".to_owned(),
+            "The month's cap is reached",
+            format!(
+                "Fewer than {} units are left. Top-ups of this month cost {spent}, and another one would go beyond the {} that you \
+                 allow in a month. Buy units yourself or raise the cap; else calls are refused when nothing is left.",
+                group_thousands(top_up.below),
+                top_up.monthly_cap
+            ),
+        ),
+        ToppedUp::Failed(why) => (
+            "Your credit is low and was not topped up".to_owned(),
+            "Nothing could be bought",
+            format!(
+                "Your balance is low, and your standing order cannot be carried out: {}.",
+                why.trim_end_matches('.')
+            ),
+        ),
+    };
+    let letter_of = Letter {
+        heading: heading.to_owned(),
+        paragraphs: vec![paragraph],
+        button: Some(Button { label: "See your credit", link: format!("{}/credit", settings.portal_url) }),
+        closing: "You get this mail because you may see invoices. You can stop the standing order on that page.",
+    };
+    Some(letter(settings, to, subject, letter_of))
+}
+
 fn letter(settings: &Settings, to: &str, subject: String, letter: Letter) -> NewMail {
     let Letter { heading, paragraphs, button, closing } = &letter;
     let (provider, portal_url) = (settings.provider_name.as_str(), settings.portal_url.as_str());

@@ -9,6 +9,7 @@ mod corrections;
 mod credit;
 pub(crate) mod credit_notes;
 mod credit_packages;
+mod credit_top_up;
 pub(crate) mod csv;
 mod events;
 mod extract;
@@ -171,6 +172,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(credit_packages::put))
         .routes(routes!(credit_packages::buy, credit_packages::purchases))
         .routes(routes!(credit_packages::paid))
+        .routes(routes!(credit_top_up::show, credit_top_up::put, credit_top_up::stop))
         .routes(routes!(hooks::list, hooks::create))
         .routes(routes!(hooks::delete))
         .routes(routes!(hooks::pause))

@@ -24,6 +24,7 @@ pub mod ship_spool;
 pub mod sweep_sessions;
 pub mod tell_tallies;
 pub mod tend_leases;
+pub mod top_up_credit;
 pub mod watch_spool;
 
 use crate::logs;

@@ -3,6 +3,7 @@
 use super::{
     credit::Balance,
     credit_offer::{offer, purchases_card, sold_to},
+    credit_top_up::{TOP_UP, top_up_card},
 };
 use crate::{
     components::*,
@@ -34,16 +35,25 @@ pub fn CreditPage() -> impl IntoView {
         let card = balance.map(Balance::card);
         let grants = grants_card(grants, &zone, "You have no prepaid units yet.");
         let flash = flash();
+        let standing = store.credit_top_up(cx.viewer.partner, cx.now).await?;
+        let top_up = top_up_card(&packages, standing.as_ref(), &flash);
         let offer = offer(packages, (BUY, "/do/credit/buy"), None, &flash);
         let purchases = purchases_card(purchases, &zone, "/invoices");
+        // Both forms have a package and a number.
+        let of_order = flash.problems_of(TOP_UP).into_iter().map(|(field, message)| match field.as_str() {
+            "package" | "quantity" => (format!("top-up-{field}"), message),
+            _ => (field, message),
+        });
+        let problems: Vec<_> = flash.problems_of(BUY).into_iter().chain(of_order).collect();
         Ok(view! {
             <PageTitle text="Credit"/>
             <MemberFrame cx=cx path="/credit">
                 <PageHeader title="Credit" description="Units that were given to you or paid for beforehand, and what became of them."/>
                 {(!spends).then(|| view! { <Notice>"Your plan takes no prepaid units: calls use none of them."</Notice> })}
-                <ErrorSummary problems=flash.problems_of(BUY)/>
+                <ErrorSummary problems=problems/>
                 {card}
                 {offer}
+                {top_up}
                 {grants}
                 {purchases}
             </MemberFrame>

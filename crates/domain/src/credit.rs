@@ -13,6 +13,7 @@
 //! full hours. Gateways spend one balance; which grant it was is settled afterwards, by the hour.
 
 pub mod package;
+pub mod top_up;
 
 use crate::id::CreditGrantId;
 use jiff::{SignedDuration, Timestamp};

@@ -8,11 +8,13 @@ mod post;
 mod purchases;
 mod settle;
 pub(crate) mod sold;
+mod top_ups;
 
 pub use check::CreditDifference;
 pub use expiry::ExpiringCredit;
 pub use grant::Void;
 pub use purchases::{CreditPurchase, NewCreditPurchase};
+pub use top_ups::{TopUpStanding, ToppedUp};
 
 use crate::{Store, StoreError, row::ReadRow as _};
 use domain::{
@@ -193,3 +195,5 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
 mod purchase_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod top_up_tests;

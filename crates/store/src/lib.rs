@@ -63,7 +63,7 @@ pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
 pub use credits::{
     CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
-    NewCreditPurchase, Void,
+    NewCreditPurchase, TopUpStanding, ToppedUp, Void,
 };
 pub use error::StoreError;
 pub use final_invoices::Stranded;

@@ -7,7 +7,7 @@ use crate::{
     tasks::{
         Nudge, Tasks, apply_webhooks, board::Board, change_plans, close_periods, drop_old_usage, follow_clock,
         make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail, settle_credit,
-        sweep_sessions,
+        sweep_sessions, top_up_credit,
     },
 };
 use app::state::{AppState, Clock};
@@ -84,6 +84,9 @@ impl Background<'_> {
         let (settings, notice) = (state.settings.clone(), config.credit_notice_days);
         let settle = with(state, move |store, clock| settle_credit::run(store, clock, settings.clone(), notice));
         tasks.every(settle_credit::NAME, settle_credit::PERIOD, Nudge::default(), settle);
+        let settings = state.settings.clone();
+        let top_up = with(state, move |store, clock| top_up_credit::run(store, clock, settings.clone()));
+        tasks.every(top_up_credit::NAME, top_up_credit::PERIOD, Nudge::default(), top_up);
 
         let nudges = Nudges::default();
         let patience = close_periods::Patience::new(state.settings.development, config.gateway.directory_max_age);

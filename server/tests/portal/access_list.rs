@@ -97,6 +97,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /plan/cancel",
             "GET /credit",
             "POST /do/credit/buy",
+            "POST /do/credit/top-up/save",
+            "POST /do/credit/top-up/stop",
             "GET /invoices",
             "GET /invoices/{invoice}",
             "GET /invoices/{invoice}/lines/{position}",

@@ -8,6 +8,7 @@ use crate::{
     pages::{
         credit_grants::grants_card,
         credit_offer::{offer, purchases_card, sold_to},
+        credit_top_up::top_up_told,
         time_text::{local_date, local_zone},
     },
     viewer,
@@ -53,6 +54,8 @@ pub fn PartnerCreditPage() -> impl IntoView {
         let choices: Vec<_> =
             usable.into_iter().map(|grant| Choice::new(grant.id.to_string(), choice_text(grant, &zone))).collect();
         let purchases = purchases_card(purchases, &zone, &format!("/console/partners/{id}/invoices"));
+        let order = cx.state.store.credit_top_up(id, cx.now).await?;
+        let top_up = top_up_told(order.as_ref());
         let to_sell = (SELL, "/do/console/credit/sell");
         let offer = may_change.then(|| offer(packages, to_sell, Some(id.to_string()), &flash)).flatten();
         let forms = may_change.then(|| {
@@ -78,6 +81,7 @@ pub fn PartnerCreditPage() -> impl IntoView {
                     <Stat label="Used" figure=group_thousands(standing.used)/>
                 </StatGrid>
                 {card}
+                {top_up}
                 {purchases}
                 {offer}
                 {forms}

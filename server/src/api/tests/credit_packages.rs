@@ -61,3 +61,30 @@ async fn where_stripe_collects_nobody_else_says_that_an_invoice_is_paid() {
     let paid = "/api/invoices/invoice_00000000000000000000000000000001/paid";
     assert_eq!(app.post(&provider, paid, json!({ "partner": world.partner })).await.status, 422);
 }
+
+#[tokio::test]
+async fn a_standing_order_is_set_read_and_ended() {
+    let app = TestApp::start().await;
+    let world = World::new(&app.store).await;
+    let own = app.token(Some(world.partner), &[Scope::PlanWrite, Scope::InvoicesRead]).await;
+    let provider = app.token(None, &Scope::ALL).await;
+    billed(&app, world.partner, "growth", Vec::new()).await;
+    assert_eq!(app.send(Some(&provider), "PUT", "/api/credit-packages/million", Some(million())).await.status, 200);
+    let put = async |body: Value| app.send(Some(&own), "PUT", "/api/credit/top-up", Some(body)).await;
+    let order = json!({ "below": 100_000, "package": "million", "quantity": 1, "monthly_cap": "5000.00" });
+    assert_eq!(app.get(&own, "/api/credit/top-up").await.status, 404);
+    let mut little = order.clone();
+    little["monthly_cap"] = json!("999.99");
+    assert_eq!(put(little).await.json()["errors"][0]["pointer"], "/monthly_cap");
+    let set = put(order).await;
+    assert_eq!(set.status, 200, "{}", set.text);
+    assert_eq!(app.get(&own, "/api/credit/top-up").await.json(), set.json());
+    assert_eq!(
+        (&set.json()["monthly_cap"]["amount"], &set.json()["spent"]["amount"]),
+        (&json!("5000.00"), &json!("0.00"))
+    );
+    for _ in 0..2 {
+        assert_eq!(app.send(Some(&own), "DELETE", "/api/credit/top-up", None).await.status, 204);
+    }
+    assert_eq!(app.get(&own, "/api/credit/top-up").await.status, 404);
+}

@@ -1,0 +1,185 @@
+//! What a standing order buys. The balance's falling below the threshold is answered by one purchase: the next one is made when the balance
+//! was no longer low in between, or when what was bought is paid and it is low again. An invoice that is void or given up is not followed
+//! by another.
+
+use super::{Held, sold};
+use crate::{
+    NewMail, Store, StoreError, Ts,
+    audit::Actor,
+    credits::{
+        purchases::{CreditPurchase, NewCreditPurchase, sell},
+        settle::signed,
+    },
+    invoices::InvoiceStatus,
+    mails,
+};
+use domain::{
+    credit::top_up::TopUp,
+    id::{InvoiceId, PartnerId},
+    money::Money,
+};
+use jiff::Timestamp;
+use sqlx::{Postgres, Row as _, Transaction};
+use uuid::Uuid;
+
+/// Units that are left of a partner's credit.
+macro_rules! left {
+    ($partner:literal) => {
+        concat!(
+            "coalesce((select units from credit_balances where partner_id = ",
+            $partner,
+            "), 0) - coalesce((select a.taken - (select coalesce(sum(l.granted - l.spent), 0)::bigint from allowance_leases l
+                 where l.partner_id = a.partner_id and l.kind = 'credit')
+             from allowances a where a.partner_id = ",
+            $partner,
+            " and a.kind = 'credit'), 0)"
+        )
+    };
+}
+
+/// What a run did about a partner.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ToppedUp {
+    /// Nothing was to be done.
+    Nothing,
+    Bought(CreditPurchase),
+    /// Another purchase would cost more than is left of the month's cap.
+    Capped {
+        top_up: TopUp,
+        spent: Money,
+    },
+    /// It cannot be bought, for a person to look at.
+    Failed(String),
+}
+
+impl Store {
+    /// Partners with a standing order that may have something to do: the balance is low, or was when it last bought.
+    pub async fn all_partners_to_top_up(&self) -> Result<Vec<PartnerId>, StoreError> {
+        let rows = sqlx::query(concat!(
+            "select t.partner_id from credit_top_ups t where t.answered_by is not null or ",
+            left!("t.partner_id"),
+            " < t.below_units order by t.partner_id"
+        ))
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(|row| Ok(PartnerId(row.try_get("partner_id")?))).collect()
+    }
+
+    /// Buys what the partner's standing order says, if the balance is low and nothing was bought for that yet. `letters` are the mails about
+    /// it, each to one of those who may see money.
+    pub async fn top_up_credit(
+        &self,
+        partner: PartnerId,
+        letters: impl Fn(&ToppedUp, &str) -> Option<NewMail>,
+        now: Timestamp,
+    ) -> Result<ToppedUp, StoreError> {
+        let mut tx = self.begin().await?;
+        // Whoever buys for the partner at once waits here, and then sees what was bought.
+        sqlx::query("select from partners where id = $1 for no key update").bind(partner.0).fetch_one(&mut *tx).await?;
+        let Some(held) = Held::of(&mut tx, partner).await? else { return Ok(ToppedUp::Nothing) };
+        let left: i64 = sqlx::query_scalar(concat!("select ", left!("$1"))).bind(partner.0).fetch_one(&mut *tx).await?;
+        if left >= signed(held.top_up.below) {
+            note(&mut tx, partner, (None, None), now).await?;
+            tx.commit().await?;
+            return Ok(ToppedUp::Nothing);
+        }
+        if held.answered_by.is_some_and(|(_, status)| status != InvoiceStatus::Paid) {
+            return Ok(ToppedUp::Nothing);
+        }
+        let (done, is_news) = held.buy(&mut tx, partner, now).await?;
+        if is_news {
+            for recipient in recipients(&mut tx, partner).await? {
+                if let Some(mail) = letters(&done, &recipient) {
+                    mails::queue(&mut tx, &mail, now).await?;
+                }
+            }
+        }
+        tx.commit().await?;
+        Ok(done)
+    }
+}
+
+impl Held {
+    /// Buys, or says why not; and whether that is news.
+    async fn buy(
+        &self,
+        tx: &mut Transaction<'static, Postgres>,
+        partner: PartnerId,
+        now: Timestamp,
+    ) -> Result<(ToppedUp, bool), StoreError> {
+        let top_up = &self.top_up;
+        let failed = |message: String| {
+            let is_news = self.problem.as_ref() != Some(&message);
+            (ToppedUp::Failed(message), is_news)
+        };
+        let cost = match sold(tx, partner, &top_up.package).await {
+            Ok(package) => package.cost(top_up.quantity),
+            Err(StoreError::Conflict { message, .. } | StoreError::Invalid { message, .. }) => {
+                note(tx, partner, (None, Some(&message)), now).await?;
+                return Ok(failed(message));
+            }
+            Err(error) => return Err(error),
+        };
+        let spent = self.spent(tx, partner, now).await?;
+        let would = cost.ok().and_then(|cost| spent.checked_add(cost).ok());
+        if would.is_none_or(|would| would.micros > top_up.monthly_cap.micros) {
+            let month = self.month(now)?.start;
+            note(tx, partner, (None, Some("The month's cap is reached")), now).await?;
+            let is_news = self.told_capped != Some(month);
+            if is_news {
+                sqlx::query("update credit_top_ups set told_capped = $2 where partner_id = $1")
+                    .bind(partner.0)
+                    .bind(Ts(month))
+                    .execute(&mut **tx)
+                    .await?;
+            }
+            return Ok((ToppedUp::Capped { top_up: top_up.clone(), spent }, is_news));
+        }
+        let new = NewCreditPurchase {
+            code: top_up.package.clone(),
+            quantity: top_up.quantity,
+            reference: format!("top-up-{}", Uuid::now_v7()),
+        };
+        let purchase = sell(tx, partner, &new, Actor::System, now).await?;
+        sqlx::query("insert into credit_top_up_purchases (partner_id, invoice_id, bought_at) values ($1, $2, $3)")
+            .bind(partner.0)
+            .bind(purchase.invoice.0)
+            .bind(Ts(now))
+            .execute(&mut **tx)
+            .await?;
+        note(tx, partner, (Some(purchase.invoice), None), now).await?;
+        Ok((ToppedUp::Bought(purchase), true))
+    }
+}
+
+/// Notes what answers the low balance, and why nothing was bought.
+async fn note(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    (answered_by, problem): (Option<InvoiceId>, Option<&str>),
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update credit_top_ups set answered_by = $2, problem = $3, updated_at = $4
+         where partner_id = $1 and (answered_by, problem) is distinct from ($2, $3)",
+    )
+    .bind(partner.0)
+    .bind(answered_by.map(|id| id.0))
+    .bind(problem)
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
+}
+
+/// Members who may see money, verified.
+async fn recipients(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<Vec<String>, StoreError> {
+    let emails = sqlx::query_scalar(
+        "select email from members where partner_id = $1 and role in ('owner', 'admin', 'billing')
+             and email_verified_at is not null and disabled_at is null order by email",
+    )
+    .bind(partner.0)
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(emails)
+}
