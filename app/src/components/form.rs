@@ -81,15 +81,18 @@ pub fn FormRow(children: Children) -> impl IntoView {
 /// The buttons at a form's end: the primary one first, then the way back.
 #[component]
 pub fn FormActions(
-    /// Where "Cancel" goes; no cancel link without it.
+    /// Where the way back goes; there is none without it.
     #[prop(optional, into)]
     cancel: MaybeText,
+    /// What the way back is called: another word where the form itself cancels something.
+    #[prop(default = "Cancel".to_owned(), into)]
+    cancel_label: String,
     children: Children,
 ) -> impl IntoView {
     view! {
         <div class="form-actions">
             {children()}
-            {cancel.map(|href| view! { <ButtonLink href kind=ButtonKind::Quiet>"Cancel"</ButtonLink> })}
+            {cancel.map(|href| view! { <ButtonLink href kind=ButtonKind::Quiet>{cancel_label}</ButtonLink> })}
         </div>
     }
 }

@@ -53,31 +53,41 @@ impl Shown {
         let opened = |terms: &Option<PlanTerms>| {
             terms.as_ref().map_or("—".to_owned(), |terms| {
                 let known = |grant: &domain::plan::Grant| {
-                    self.products.iter().find(|(code, _)| *code == grant.product).map(|(_, name)| name.clone())
+                    let (_, name) = self.products.iter().find(|(code, _)| *code == grant.product)?;
+                    Some(match grant.operations.as_ref().map(Vec::len) {
+                        None => format!("{name}: all operations"),
+                        Some(1) => format!("{name}: 1 operation"),
+                        Some(some) => format!("{name}: {some} operations"),
+                    })
                 };
                 none(terms.products.iter().filter_map(known).collect::<Vec<_>>().join(", "))
             })
         };
         rows.push(("Products", opened(&self.old), opened(&self.new)));
+        // Beside no plan there is nothing to compare, and two versions of one plan have the same name.
+        let compares = self.old.is_some();
+        let (from, to) = match (self.from(), self.to()) {
+            (from, to) if from == to => ("Before".to_owned(), "After".to_owned()),
+            names => names,
+        };
         let rows = rows.into_iter().map(|(label, before, after)| {
+            let before = compares.then(|| view! { <Cell label=from.clone()>{before}</Cell> });
             view! {
                 <tr>
                     <Cell label="" head=true>{label}</Cell>
-                    <Cell label="Before">{before}</Cell>
-                    <Cell label="After">{after}</Cell>
+                    {before}
+                    <Cell label=to.clone()>{after}</Cell>
                 </tr>
             }
         });
         let rows = rows.collect_view();
-        let (from, to) = (self.from(), self.to());
+        let mut columns = vec![Column::text("Terms"), Column::text(from), Column::text(to)];
+        if !compares {
+            columns.remove(1);
+        }
         view! {
-            <Card title="What changes" flush=true>
-                <DataTable
-                    caption="Before and after"
-                    caption_hidden=true
-                    columns=vec![Column::text("Terms"), Column::text(from), Column::text(to)]
-                    stack=true
-                >
+            <Card title=if compares { "What changes" } else { "The terms" } flush=true>
+                <DataTable caption="The terms" caption_hidden=true columns=columns stack=true>
                     {rows}
                 </DataTable>
             </Card>
@@ -93,19 +103,19 @@ impl Shown {
             (true, false) => {
                 "When the period ends in which the provider approves it; the figures are those of now".to_owned()
             }
-            (_, true) => format!("At once, from {} on", moment(preview.effective_at, &zone)),
+            (_, true) => format!("At once, from {}", moment(preview.effective_at, &zone)),
             (_, false) => format!("On {}, when the period ends", moment(preview.effective_at, &zone)),
         };
-        let mut facts = vec![("In force", when)];
+        let mut facts = vec![("Takes effect", when)];
         if let (Some(period), false) = (preview.period, preview.direction == Direction::Start) {
             facts.push(("Billing period", period_text(period, &zone)));
         }
         if let (Some(fee), Some(own)) = (preview.old_fee, &proposal.from) {
-            facts.push(("Fee of the old plan until then", format!("{fee} for {}", own.plan_name)));
+            facts.push(("Base fee until then", format!("{fee} for {}", own.plan_name)));
         }
         if let Some(so_far) = proposal.so_far {
-            let what = if preview.at_once { "Invoiced for that part" } else { "Bill of the period so far" };
-            facts.push((what, format!("{so_far} with what was used until now; it grows with usage")));
+            let what = if preview.at_once { "Invoice up to the change" } else { "Bill so far" };
+            facts.push((what, format!("{so_far}, fees and usage until now; it grows with usage")));
         }
         if let Some(back) = preview.given_back {
             facts.push(("Given back", format!("{back} of the fee that was billed in advance, on the next invoice")));
@@ -113,7 +123,7 @@ impl Shown {
         if let (Some(first), Some(fee)) = (preview.first_fee, preview.fee) {
             let each = preview.cycle.as_ref().map_or("period", |cycle| cycle.interval.word());
             let ahead = proposal.to.as_ref().is_some_and(|to| to.terms.fee_due == FeeDue::Advance);
-            let due = if ahead { "when it begins" } else { "at its end" };
+            let due = format!("billed when the {each} {}", if ahead { "begins" } else { "ends" });
             let text = if first == fee {
                 format!("{fee} a {each}, {due}")
             } else {
@@ -136,11 +146,11 @@ impl Shown {
             .into_iter()
             .map(|(label, text)| view! { <Description label=label>{text}</Description> })
             .collect_view();
-        let (whose, they) = if self.own { ("your keys", "they") } else { ("the partner's keys", "they") };
+        let whose = if self.own { "your keys" } else { "the partner's keys" };
         let ends = (preview.direction == Direction::Cancel).then(|| {
             format!(
-                "Until then nothing changes. From then on calls with {whose} are refused with 403; {they} stay, with apps, people, \
-                 usage and invoices, and work again with the next plan. The last invoice follows."
+                "Until then nothing changes. After that, calls with {whose} are refused with 403. Keys, apps, people, \
+                 usage and invoices are kept, and the keys work again with the next plan. A last invoice follows."
             )
         });
         let kept = (preview.direction == Direction::Downgrade && !preview.at_once && !proposal.needs_approval)

@@ -34,10 +34,10 @@ pub fn PlanChangePage() -> impl IntoView {
             Ok(shown) => shown,
             Err(why) => return Ok(not_now(cx, why).into_any()),
         };
-        let title = if shown.proposal.needs_approval {
-            format!("Request {}", plan.name)
-        } else {
-            format!("Change to {}", plan.name)
+        let title = match (shown.proposal.needs_approval, &shown.old) {
+            (true, _) => format!("Request {}", plan.name),
+            (false, None) => format!("Choose {}", plan.name),
+            (false, Some(_)) => format!("Change to {}", plan.name),
         };
         let token = shown.proposal.token.clone();
         let (terms, facts, button) = (shown.terms(), shown.facts(), title.clone());
@@ -87,7 +87,9 @@ pub fn PlanCancelPage() -> impl IntoView {
                         {facts}
                         <Form action="/do/plan/cancel">
                             <input type="hidden" name="preview" value=token/>
-                            <FormActions cancel="/plan"><Button kind=ButtonKind::Danger>"Cancel at the period's end"</Button></FormActions>
+                            <FormActions cancel="/plan" cancel_label="Keep the plan">
+                                <Button kind=ButtonKind::Danger>"Cancel the plan"</Button>
+                            </FormActions>
                         </Form>
                     </Stack>
                 </Card>

@@ -10,7 +10,10 @@ use crate::{
     viewer,
 };
 use billing::Wanted;
-use domain::{id::PartnerId, plan_change::When};
+use domain::{
+    id::PartnerId,
+    plan_change::{Direction, When},
+};
 use leptos::prelude::*;
 use leptos_router::hooks::{use_params_map, use_query_map};
 use store::{OrderedBy, Wish};
@@ -46,6 +49,7 @@ pub fn PartnerPlanPage() -> impl IntoView {
                 Err(error) => Err(refused(error)?),
             },
         };
+        let ends = matches!(&looked, Ok(proposal) if proposal.preview.direction == Direction::Cancel);
         let body = match looked {
             Err(why) => view! {
                 <Card>
@@ -63,10 +67,16 @@ pub fn PartnerPlanPage() -> impl IntoView {
                 );
                 let token = proposal.token.clone();
                 let shown = Shown { proposal, old, new, products, own: false };
-                let (terms, facts) = (shown.terms(), shown.facts());
+                // Beside no plan there is nothing to compare.
+                let terms = (!ends).then(|| shown.terms());
+                let facts = shown.facts();
+                let (button, kind, keep) = match ends {
+                    true => ("End the plan", ButtonKind::Danger, "Keep the plan"),
+                    false => ("Change the plan", ButtonKind::Primary, "Cancel"),
+                };
                 view! {
                     {terms}
-                    <Card title="When and what it costs" description="Owners, admins and billing members of the partner get a mail.">
+                    <Card title="When and what it costs" description="The partner's owners, admins and billing members get an e-mail.">
                         <Stack>
                             {facts}
                             <Form action="/do/console/partners/assign">
@@ -74,7 +84,7 @@ pub fn PartnerPlanPage() -> impl IntoView {
                                 <input type="hidden" name="version" value=version/>
                                 <input type="hidden" name="when" value=when/>
                                 <input type="hidden" name="preview" value=token/>
-                                <FormActions cancel=back><Button kind=ButtonKind::Primary>"Confirm the change"</Button></FormActions>
+                                <FormActions cancel=back cancel_label=keep><Button kind=kind>{button}</Button></FormActions>
                             </Form>
                         </Stack>
                     </Card>
@@ -82,7 +92,7 @@ pub fn PartnerPlanPage() -> impl IntoView {
                 .into_any()
             }
         };
-        let title = format!("Plan of {}", partner.name);
+        let title = format!("{} the plan of {}", if ends { "End" } else { "Change" }, partner.name);
         Ok(view! {
             <PageTitle text=title.clone()/>
             <OperatorFrame cx=cx path="/console/partners">
