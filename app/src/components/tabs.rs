@@ -52,7 +52,7 @@ pub fn Tabs(
     }
 }
 
-/// Earlier and later by keyset: a link each, where there is more.
+/// Earlier and later by keyset: a link each, where there is more. Nothing where all is on one page.
 #[component]
 pub fn Pagination(
     /// The address of the page before; nothing at the start.
@@ -68,13 +68,18 @@ pub fn Pagination(
     #[prop(default = "Pages".to_owned(), into)]
     label: String,
 ) -> impl IntoView {
-    let step = |href: MaybeText, word: &'static str, rel: &'static str, forward: bool| {
+    let (previous, next) = (previous.into_option(), next.into_option());
+    let more = previous.is_some() || next.is_some();
+    if !more && !summary.is_some() {
+        return None;
+    }
+    let step = |href: Option<String>, word: &'static str, rel: &'static str, forward: bool| {
         let arrow = if forward { IconName::ChevronRight } else { IconName::ChevronLeft };
         let face = move || {
             let icon = view! { <Icon name=arrow /> };
             if forward { (word, icon).into_any() } else { (icon, word).into_any() }
         };
-        match href.into_option() {
+        match href {
             Some(href) => {
                 view! { <a class="button button-secondary button-small" href=href rel=rel>{face()}</a> }.into_any()
             }
@@ -82,12 +87,17 @@ pub fn Pagination(
                 .into_any(),
         }
     };
-    view! {
-        <nav class="pagination" aria-label=label>
-            {summary.map(|text| view! { <p>{text}</p> })}
+    let steps = more.then(|| {
+        view! {
             <div class="pagination-steps">
                 {step(previous, "Previous", "prev", false)} {step(next, "Next", "next", true)}
             </div>
+        }
+    });
+    Some(view! {
+        <nav class="pagination" aria-label=label>
+            {summary.map(|text| view! { <p>{text}</p> })}
+            {steps}
         </nav>
-    }
+    })
 }
