@@ -83,8 +83,8 @@ fn row(note: CreditNote, at: &str, operator: bool) -> impl IntoView + use<> {
 pub fn name(note: &CreditNote) -> String {
     match (note.kind, note.code()) {
         (_, Some(code)) => code,
-        (CreditKind::Void, None) => "Void".to_owned(),
-        (CreditKind::Credit, None) => "Credit note".to_owned(),
+        (CreditKind::Void, None) => format!("Void of {}", note.invoice_code()),
+        (CreditKind::Credit, None) => format!("Credit of {}", note.total),
     }
 }
 

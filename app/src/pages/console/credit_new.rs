@@ -62,33 +62,33 @@ pub fn NewCreditNotePage() -> impl IntoView {
                 <Breadcrumbs trail=trail current="Credit"/>
                 <PageHeader title=format!("Credit {}", invoice.code()) description=format!("{left} of {} is left to credit. {effect}", standing.total)/>
                 <ErrorSummary problems=problems/>
-                <Card title="Credit an amount" description="You see what it does before it counts.">
+                <Card title="Credit an amount" description="Nothing counts yet: you see what it does first.">
                     <Form action="/do/console/credit-notes/draft">
                         <input type="hidden" name="partner" value=partner.to_string()/>
                         <input type="hidden" name="invoice" value=id.to_string()/>
                         <input type="hidden" name="kind" value="credit"/>
                         <FormRow>
-                            <SelectField label="Of" name="line" choices=choices value=line error=line_error blank="The whole invoice"/>
+                            <SelectField label="What is credited" name="line" choices=choices value=line error=line_error blank="The whole invoice"/>
                             <TextField label="Amount" name="amount" value=amount error=amount_error required=true narrow=true inputmode="decimal" suffix=code/>
                         </FormRow>
                         {paid.then(|| view! { <SelectField label="How it goes back" name="payback" choices=paybacks value="refund" required=true/> })}
                         <TextArea label="Why" name="reason" rows=3 value=reason error=reason_error required=true
-                            hint="The partner reads this. Up to 500 characters"/>
+                            hint="The partner reads this; up to 500 characters"/>
                         <FormActions cancel=back.clone()>
-                            <Button kind=ButtonKind::Primary>"Look at it"</Button>
+                            <Button kind=ButtonKind::Primary>"Preview the credit"</Button>
                         </FormActions>
                     </Form>
                 </Card>
                 {may_void.then(|| view! {
-                    <Card title="Make the invoice void" description="Nothing of it is owed any more. Its period stays closed: what was used in it is not billed again.">
+                    <Card title="Make the invoice void" description="Nothing of it is owed any more. Its period stays closed: what was used in it is not billed again. You see what it does first.">
                         <Form action="/do/console/credit-notes/draft">
                             <input type="hidden" name="partner" value=partner.to_string()/>
                             <input type="hidden" name="invoice" value=id.to_string()/>
                             <input type="hidden" name="kind" value="void"/>
                             <TextArea label="Why" name="reason" id="void-reason" rows=3 value=void_reason error=void_error required=true
-                                hint="The partner reads this. Up to 500 characters"/>
+                                hint="The partner reads this; up to 500 characters"/>
                             <FormActions>
-                                <Button kind=ButtonKind::Danger>"Look at it"</Button>
+                                <Button>"Preview the void"</Button>
                             </FormActions>
                         </Form>
                     </Card>

@@ -59,23 +59,23 @@ pub fn CreditNotePage() -> impl IntoView {
                 let issue = match waits {
                     true => view! { <Notice title="Another operator has to agree">"You have made this draft. Somebody else issues it."</Notice> }.into_any(),
                     false => view! {
-                        <Card title="Issue" description="It counts at once and is never changed.">
-                            <Form action="/do/console/credit-notes/issue">
-                                <input type="hidden" name="credit_note" value=id.to_string()/>
-                                <input type="hidden" name="paid" value=is_paid.to_string()/>
-                                <FormActions><Button kind=ButtonKind::Primary>"Issue"</Button></FormActions>
-                            </Form>
-                        </Card>
+                        <Form action="/do/console/credit-notes/issue" inline=true>
+                            <input type="hidden" name="credit_note" value=id.to_string()/>
+                            <input type="hidden" name="paid" value=is_paid.to_string()/>
+                            <Button kind=ButtonKind::Primary>"Issue"</Button>
+                        </Form>
                     }
                     .into_any(),
                 };
                 view! {
-                    {issue}
-                    <Card title="Discard" description="It will never count.">
-                        <Form action="/do/console/credit-notes/discard">
-                            <input type="hidden" name="credit_note" value=id.to_string()/>
-                            <FormActions><Button kind=ButtonKind::Danger>"Discard"</Button></FormActions>
-                        </Form>
+                    <Card title="Next step" description="Issued, it counts at once and is never changed. Discarded, it never counts.">
+                        <Cluster>
+                            {issue}
+                            <Form action="/do/console/credit-notes/discard" inline=true>
+                                <input type="hidden" name="credit_note" value=id.to_string()/>
+                                <Button>"Discard"</Button>
+                            </Form>
+                        </Cluster>
                     </Card>
                 }
                 .into_any()

@@ -55,12 +55,13 @@ fn nothing() -> AnyView {
 fn row(note: CreditNote) -> impl IntoView {
     let href = format!("/console/credit-notes/{}", note.id);
     let invoice = format!("/console/partners/{}/invoices/{}", note.partner, note.invoice);
+    let partner = format!("/console/partners/{}", note.partner);
     let (state, total, name, code) = (note.state, note.total, name(&note), note.invoice_code());
     let problem = note.push_problem.map(|problem| view! { <p>{problem}</p> });
     view! {
         <tr>
             <Cell label="Credit note" head=true><a href=href>{name}</a></Cell>
-            <Cell label="Partner">{note.partner_name}</Cell>
+            <Cell label="Partner"><a href=partner>{note.partner_name}</a></Cell>
             <Cell label="Invoice"><a href=invoice>{code}</a></Cell>
             <Cell label="Why">{note.reason}</Cell>
             <Cell label="State"><CreditBadge state=state/> {problem}</Cell>
