@@ -44,7 +44,7 @@ pub fn CorrectionsPage() -> impl IntoView {
         let rows = found.items.into_iter().map(row).collect_view();
         let description = match &name {
             Some(name) => format!("Of {name}, newest first."),
-            None => "Usage that was counted wrongly and is put right, newest first.".to_owned(),
+            None => "Usage that was counted wrongly and is put right. A new one begins with its partner.".to_owned(),
         };
         let make = partner.map_or("/console/partners".to_owned(), |id| format!("/console/partners/{id}/correct"));
         let choices = State::ALL.into_iter().map(|state| Choice::new(state.code(), text(state))).collect();
@@ -52,9 +52,10 @@ pub fn CorrectionsPage() -> impl IntoView {
             <PageTitle text="Corrections"/>
             <OperatorFrame cx=cx path=PATH>
                 <PageHeader title="Corrections" description=description>
-                    <ButtonLink href=make.clone() icon=IconName::Plus kind=ButtonKind::Primary>
-                        {if partner.is_some() { "New correction" } else { "Choose a partner" }}
-                    </ButtonLink>
+                    {match partner {
+                        Some(_) => view! { <ButtonLink href=make icon=IconName::Plus kind=ButtonKind::Primary>"New correction"</ButtonLink> }.into_any(),
+                        None => view! { <ButtonLink href=make icon=IconName::Building>"Choose a partner"</ButtonLink> }.into_any(),
+                    }}
                 </PageHeader>
                 <FilterBar action=PATH label="Filter corrections">
                     {partner.map(|id| view! { <input type="hidden" name="partner" value=id.to_string()/> })}

@@ -48,7 +48,7 @@ pub fn HooksPage() -> impl IntoView {
             <OperatorFrame cx=cx path="/console/hooks">
                 <PageHeader
                     title="Usage hooks"
-                    description="Each usage event is sent to an address of yours as it is taken in: signed, at least once, and again until it is taken."
+                    description="Send each usage event to a system of your own as it comes in: signed, at least once, and again until it is accepted."
                 >
                     <ButtonLink href="/api/usage-event.schema.json" icon=IconName::Download>"Schema of an event"</ButtonLink>
                 </PageHeader>
@@ -65,7 +65,7 @@ pub fn HooksPage() -> impl IntoView {
                         view! {
                             <EmptyState
                                 title="No hook yet"
-                                text="Add an address that takes usage events, as a data warehouse or a billing system does."
+                                text="Add the address of a data warehouse or a billing system below; usage events are sent there."
                                 icon=IconName::External
                             />
                         }
@@ -164,7 +164,7 @@ fn New(flash: Flash, partners: Vec<PartnerLine>) -> impl IntoView {
     view! {
         <Card
             title="New hook"
-            description="Messages are those of Standard Webhooks; their body is a batch of CloudEvents. Take each event once, by its source and id."
+            description="Messages follow Standard Webhooks, and each carries a batch of CloudEvents. Count an event once, by its source and id."
         >
             <Form action="/do/console/hooks/create">
                 <ErrorSummary problems=flash.problems_of(FORM)/>
@@ -174,7 +174,7 @@ fn New(flash: Flash, partners: Vec<PartnerLine>) -> impl IntoView {
                     kind="url"
                     value=flash.typed(FORM, "url", "")
                     error=flash.problem(FORM, "url")
-                    hint="https://; http:// only where receivers may be in private networks"
+                    hint="Begins with https://, or with http:// where private networks are allowed"
                     placeholder="https://receiver.example/turnpike"
                     mono=true
                     required=true

@@ -41,7 +41,11 @@ pub fn OverviewPage() -> impl IntoView {
         let calls: u64 = busiest.iter().map(|partner| partner.calls).sum();
         let errors: u64 = busiest.iter().map(|partner| partner.errors).sum();
         busiest.truncate(BUSIEST);
-        let behind = lag.map_or("No usage yet".to_owned(), |lag| format!("{} s behind the gateway", lag.as_secs()));
+        let behind = match lag.map(|lag| u64::try_from(lag.as_secs()).unwrap_or(0)) {
+            None => "No usage yet".to_owned(),
+            Some(0..10) => "Usage is up to date".to_owned(),
+            Some(seconds) => format!("Usage is {} behind", many(seconds, "second", "seconds")),
+        };
         let steps = vec![
             ChecklistStep::new(
                 "Add a product",
@@ -100,7 +104,7 @@ pub fn OverviewPage() -> impl IntoView {
                     })}
                 <StatGrid>
                     <Stat label="Calls" figure=group_thousands(calls) hint=behind/>
-                    <Stat label="Errors" figure=group_thousands(errors) hint="Answers of 400 and more"/>
+                    <Stat label="Errors" figure=group_thousands(errors) hint="Status 400 and above"/>
                     <Stat label="Partners with calls" figure=group_thousands(partners)/>
                     <Stat label="Stripe" figure=if stripe { "On" } else { "Off" } hint=if stripe { "Invoices are pushed" } else { "Billing stops at the invoice" }/>
                 </StatGrid>
@@ -168,7 +172,7 @@ async fn week(store: &Store, now: Timestamp) -> Result<impl IntoView + use<>, Pa
         good.push(calls.saturating_sub(errors));
         bad.push(errors);
     }
-    let series = vec![Series::new("Answered well", Tone::Info, good), Series::new("Errors", Tone::Warning, bad)];
+    let series = vec![Series::new("Successful", Tone::Info, good), Series::new("Errors", Tone::Warning, bad)];
     Ok(view! {
         <BarChart
             title="The last 7 days"

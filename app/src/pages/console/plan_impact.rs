@@ -51,7 +51,7 @@ pub fn PlanImpactPage() -> impl IntoView {
                 <Breadcrumbs trail=vec![Crumb::new("Plans", "/console/plans"), Crumb::new(plan.meta.name.clone(), back)] current=title/>
                 <PageHeader
                     title=title
-                    description="Each partner's last billing period that is over, with what was used in it: by the terms that the partner has, and by these. Nothing is saved by looking, and no bill changes."
+                    description="The last full billing period of each partner, priced with its own terms and with these. Looking saves nothing and changes no bill."
                 />
                 <ErrorSummary problems=problems/>
                 <Card title="The terms">{words}</Card>
@@ -96,8 +96,8 @@ fn Partners(impact: Impact) -> impl IntoView {
                     Column::numeric("Version"),
                     Column::text("Period"),
                     Column::numeric("Units"),
-                    Column::numeric("By its terms"),
-                    Column::numeric("By these"),
+                    Column::numeric("Now"),
+                    Column::numeric("With these terms"),
                     Column::numeric("Difference"),
                 ]
                 stack=true
@@ -107,8 +107,8 @@ fn Partners(impact: Impact) -> impl IntoView {
                         <Cell numeric=true>{None::<String>}</Cell>
                         <Cell>{None::<String>}</Cell>
                         <Cell numeric=true>{None::<String>}</Cell>
-                        <Cell label="By its terms" numeric=true><MoneyText amount=before/></Cell>
-                        <Cell label="By these" numeric=true><MoneyText amount=after/></Cell>
+                        <Cell label="Now" numeric=true><MoneyText amount=before/></Cell>
+                        <Cell label="With these terms" numeric=true><MoneyText amount=after/></Cell>
                         <Cell label="Difference" numeric=true>{difference.clone()}</Cell>
                     </tr>
                 }
@@ -131,7 +131,7 @@ fn row(affected: Affected) -> impl IntoView {
         After::OtherCurrency(after) => (after.to_string(), "Another currency".to_owned()),
         After::OtherInterval => ("—".to_owned(), "Another billing period".to_owned()),
         After::TooLarge => ("—".to_owned(), "Too large".to_owned()),
-        After::New => ("—".to_owned(), "New: no plan in all of the period".to_owned()),
+        After::New => ("—".to_owned(), "No full period yet".to_owned()),
     };
     let before = affected.before.map_or("—".to_owned(), |before| before.to_string());
     view! {
@@ -140,8 +140,8 @@ fn row(affected: Affected) -> impl IntoView {
             <Cell label="Version" numeric=true>{affected.version}</Cell>
             <Cell label="Period">{period}</Cell>
             <Cell label="Units" numeric=true><Figure value=affected.units/></Cell>
-            <Cell label="By its terms" numeric=true>{before}</Cell>
-            <Cell label="By these" numeric=true>{after}</Cell>
+            <Cell label="Now" numeric=true>{before}</Cell>
+            <Cell label="With these terms" numeric=true>{after}</Cell>
             <Cell label="Difference" numeric=true>{differs}</Cell>
         </tr>
     }

@@ -90,17 +90,15 @@ fn address(filter: &FindingFilter, after: Option<&str>) -> String {
 
 #[component]
 fn Standing(sources: FindingSources, last: Option<(Timestamp, Timestamp)>, now: Timestamp) -> impl IntoView {
-    let compared = match last {
-        Some((at, _)) => view! { <RelativeTime at=at now=now/> }.into_any(),
-        None => "not yet".into_any(),
-    };
+    let compared = last.map_or_else(|| "Not yet".to_owned(), |(at, _)| relative_text(at, now));
+    let holding = (sources.open > 0).then_some("They hold invoices back");
     view! {
-        <DescriptionList>
-            <Description label="Compared last">{compared}</Description>
-            <Description label="Open"><Figure value=sources.open/></Description>
-            <Description label="Accepted, and still different"><Figure value=sources.accepted/></Description>
-            <Description label="Resolved"><Figure value=sources.resolved/></Description>
-        </DescriptionList>
+        <StatGrid>
+            <Stat label="Open" figure=group_thousands(sources.open) hint=holding/>
+            <Stat label="Accepted" figure=group_thousands(sources.accepted) hint="Still different"/>
+            <Stat label="Resolved" figure=group_thousands(sources.resolved)/>
+            <Stat label="Last compared" figure=compared/>
+        </StatGrid>
     }
 }
 
@@ -131,7 +129,7 @@ fn Nothing(filter: FindingFilter, compared: bool) -> impl IntoView {
     let (title, text, icon) = match (is_usual, compared) {
         (true, true) => (
             "All places say the same",
-            "Gateways, events, sums and invoices agree wherever they were compared. A number that differs appears here.",
+            "Gateways, events, sums and invoices agree wherever they were compared. Numbers that differ appear here.",
             IconName::Success,
         ),
         (true, false) => {

@@ -38,7 +38,7 @@ pub fn StripeEventsPage() -> impl IntoView {
             <OperatorFrame cx=cx path=PATH>
                 <PageHeader
                     title="Stripe events"
-                    description="Each is kept once, and is a reason to ask Stripe how things stand. Applying one again does no harm."
+                    description="What Stripe told the portal. Each event is kept once, and applying one again does no harm."
                 />
                 <ErrorSummary problems=problems/>
                 <FilterBar action=PATH label="Filter events">
@@ -74,7 +74,10 @@ fn nothing(is_on: bool, is_filtered: bool) -> AnyView {
             "No events yet",
             "Set a webhook endpoint at Stripe to /webhooks/stripe of this portal, and its signing secret here.",
         ),
-        (false, _) => ("Stripe is not set up", "Set TURNPIKE_STRIPE_KEY and TURNPIKE_STRIPE_WEBHOOK_SECRET."),
+        (false, _) => (
+            "Stripe is not set up",
+            "Set TURNPIKE_STRIPE_KEY and TURNPIKE_STRIPE_WEBHOOK_SECRET and start anew. Until then billing ends with the invoice.",
+        ),
     };
     view! {
         <EmptyState title=title text=text icon=IconName::Inbox>
