@@ -70,32 +70,32 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
         <Form action="/do/console/plans/save" wide=true>
             <ErrorSummary problems=flash.problems_of(FORM)/>
             <input type="hidden" name="plan[id]" value=id/>
-            <FormSection title="Name" description="How it stands on the pricing page.">
+            <FormSection title="Name" description="How the pricing page shows it.">
                 <FormRow>
                     <TextField label="Name" name="plan[name]" id="field-name" value=name error=name_error required=true maxlength=100 autocomplete="off"/>
                     <TextField label="Code" name="plan[code]" id="field-code" value=code error=code_error hint="Never changes" required=true maxlength=64 mono=true readonly=!is_new autocomplete="off"/>
                 </FormRow>
                 <TextField label="Summary" name="plan[summary]" id="field-summary" value=summary hint="One sentence for the pricing page" maxlength=300 autocomplete="off"/>
-                <TextArea label="Features" name="plan[features]" id="field-features" value=features rows=4 hint="One a line. What it opens, its limits and its quota are listed without you"/>
-                <TextField label="Place on the pricing page" name="plan[position]" id="field-position" value=position error=position_error hint="Lower numbers stand first" inputmode="numeric" narrow=true autocomplete="off"/>
+                <TextArea label="Features" name="plan[features]" id="field-features" value=features rows=4 hint="One per line. Products, limits and quota are added automatically"/>
+                <TextField label="Place on the pricing page" name="plan[position]" id="field-position" value=position error=position_error hint="Lower numbers come first" inputmode="numeric" narrow=true autocomplete="off"/>
             </FormSection>
             <FormSection title="Who gets it" description="And from when on.">
                 <RadioCards legend="In force" name="plan[approval]" id="field-approval" choices=approvals value=approval/>
                 <CheckField label="Private: assigned by operators, shown to nobody else" name="plan[private]" id="field-private" checked=private/>
             </FormSection>
-            <FormSection title="What it opens" description="A product that is closed is not seen, unless everybody may see it.">
+            <FormSection title="What it opens" description="Partners do not see a closed product, unless it is public.">
                 {opens}
                 <TextArea label="Gated features" name="plan[opens_features]" id="field-opens_features" value=opened rows=2 mono=true hint="Names that gates of operations ask for, one a line"/>
             </FormSection>
-            <FormSection title="Limits" description="Calls in any sliding window, for each partner and environment. Empty: no limit.">
+            <FormSection title="Limits" description="Calls in any second, minute, hour or day, for each partner; live and test apart. Empty: no limit.">
                 {limits}
                 {admission}
             </FormSection>
             <FormSection title="Quota" description="Units in a billing period. Empty: no quota.">{quota}</FormSection>
             <FormSection title="Credit" description="Prepaid units, for calls beyond the quota or for every call where there is none.">{credit}</FormSection>
-            <FormSection title="Price" description="In the currency's units, as 49.00. Test calls are never charged.">{price}</FormSection>
+            <FormSection title="Price" description="Amounts as 49.00. Test calls are never charged.">{price}</FormSection>
+            <FormSection title="Changes of plan" description="When partners come to this plan, or leave it for a smaller one.">{changes}</FormSection>
             <FormSection title="Stripe" description="Where a Stripe key is configured.">
-                {changes}
                 <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
             </FormSection>
             <FormActions cancel=cancel><Button kind=ButtonKind::Primary>{button}</Button>{try_first}</FormActions>
@@ -227,14 +227,14 @@ impl Fields {
             Choice::new(Downgrade::AtOnce.code(), "At once"),
         ];
         let quotas = vec![
-            Choice::new(QuotaOnChange::Whole.code(), "All of this plan's"),
+            Choice::new(QuotaOnChange::Whole.code(), "The whole quota"),
             Choice::new(QuotaOnChange::Prorated.code(), "For the rest of the period, to the second"),
         ];
         let (downgrade_error, quota_error) = (self.problem("downgrade"), self.problem("quota_on_change"));
         view! {
             <FormRow>
-                <SelectField label="Who leaves for a smaller plan" name="plan[downgrade]" id="field-downgrade" choices=downgrades value=downgrade error=downgrade_error/>
-                <SelectField label="Quota of who comes within a period" name="plan[quota_on_change]" id="field-quota_on_change" choices=quotas value=quota error=quota_error/>
+                <SelectField label="A move to a smaller plan takes effect" name="plan[downgrade]" id="field-downgrade" choices=downgrades value=downgrade error=downgrade_error/>
+                <SelectField label="Quota for those who join within a period" name="plan[quota_on_change]" id="field-quota_on_change" choices=quotas value=quota error=quota_error/>
             </FormRow>
         }
         .into_any()
@@ -303,7 +303,7 @@ impl Fields {
             <RadioCards legend="Usage" name="plan[model]" id="field-model" choices=models value=model/>
             <FormRow>
                 <TextField label="Included units" name="plan[included_units]" id="field-included_units" value=included error=included_error hint="Per unit and package" inputmode="numeric" autocomplete="off"/>
-                <TextField label="Price of a unit or package" name="plan[unit_price]" id="field-unit_price" value=unit error=unit_error hint="Per unit, as 0.005, and package" inputmode="decimal" autocomplete="off"/>
+                <TextField label="Unit or package price" name="plan[unit_price]" id="field-unit_price" value=unit error=unit_error hint="As 0.005" inputmode="decimal" autocomplete="off"/>
                 <TextField label="Units in a package" name="plan[package_size]" id="field-package_size" value=package_size error=size_error hint="Package only" inputmode="numeric" autocomplete="off"/>
             </FormRow>
             <details class="chosen-operations" open=open>
