@@ -15,7 +15,7 @@ use crate::{
 };
 use domain::{plan::Approval, rating::LineKind, role::MemberRole};
 use leptos::prelude::*;
-use store::{OfferedPlan, OrderedBy, ProductLine, ScheduledChange, Subscription};
+use store::{OfferedPlan, OrderedBy, ProductLine, ScheduledChange, Subscription, VisibleProduct};
 
 #[component]
 pub fn PlanPage() -> impl IntoView {
@@ -34,11 +34,13 @@ pub fn PlanPage() -> impl IntoView {
         let credit = Balance::load(&cx, current.as_ref()).await?.map(Balance::card);
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
-        let cancels = (decides && current.is_some() && scheduled.is_none()).then(|| {
-            view! { <p><a href="/plan/cancel">"Cancel the plan"</a>" at the end of the period"</p> }
-        });
+        let may_cancel = decides && scheduled.is_none();
+        let names = Names(store.visible_products(partner).await?);
         let planned = scheduled.map(|change| planned(change, decides, &zone));
-        let in_force = current.clone().zip(bill).map(|(subscription, bill)| in_force(subscription, bill, &zone));
+        let in_force = current
+            .clone()
+            .zip(bill)
+            .map(|(subscription, bill)| in_force(subscription, bill, &names, may_cancel, &zone));
         let none_offered = offered.is_empty();
         let cards = offered
             .into_iter()
@@ -53,7 +55,6 @@ pub fn PlanPage() -> impl IntoView {
                 {planned}
                 {in_force}
                 {credit}
-                {cancels}
                 {if none_offered {
                     view! {
                         <Card>
@@ -115,7 +116,28 @@ fn planned(change: ScheduledChange, decides: bool, zone: &jiff::tz::TimeZone) ->
     }
 }
 
-fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZone) -> impl IntoView + use<> {
+/// What the partner may know of, for lines that hold codes.
+struct Names(Vec<VisibleProduct>);
+
+impl Names {
+    /// As an invoice's line names them; the code where there is no more.
+    fn of(&self, product: &str, operation: &str) -> (String, String) {
+        let product_of = self.0.iter().find(|one| one.line.code == product);
+        let operation_of = product_of.and_then(|one| one.operations.iter().find(|one| one.code == operation));
+        (
+            product_of.map_or_else(|| product.to_owned(), |one| one.line.name.clone()),
+            operation_of.map_or_else(|| operation.to_owned(), |one| format!("{} {}", one.method, one.path)),
+        )
+    }
+}
+
+fn in_force(
+    subscription: Subscription,
+    bill: BillSoFar,
+    names: &Names,
+    may_cancel: bool,
+    zone: &jiff::tz::TimeZone,
+) -> impl IntoView + use<> {
     let since = subscription.started_at.map(|at| local_date(at, zone)).unwrap_or_default();
     let title = format!("{}, since {since}", subscription.plan_name);
     let period = period_text(bill.period, zone);
@@ -124,7 +146,10 @@ fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZo
         .rated
         .charges
         .into_iter()
-        .map(|charge| {
+        .map(|mut charge| {
+            let codes = (charge.product.take().unwrap_or_default(), charge.operation.take().unwrap_or_default());
+            let (product, operation) = names.of(&codes.0, &codes.1);
+            (charge.product, charge.operation) = (Some(product), Some(operation));
             let name = match charge.kind {
                 _ if charge.label.is_some() => charge.label.unwrap_or_default(),
                 LineKind::BaseFee => "Base fee, if the plan stays to the end of the period".to_owned(),
@@ -154,8 +179,9 @@ fn in_force(subscription: Subscription, bill: BillSoFar, zone: &jiff::tz::TimeZo
             }
         })
         .collect_view();
+    let cancel = move || may_cancel.then(|| view! { <a href="/plan/cancel">"Cancel the plan"</a> });
     view! {
-        <Card title=title description=format!("Bill so far for {period}") flush=true>
+        <Card title=title description=format!("Bill so far for {period}") actions=cancel flush=true>
             <DataTable
                 caption="Bill so far"
                 caption_hidden=true
@@ -197,7 +223,9 @@ fn card(
     } else if is_current && !newer {
         view! { <p class="plan-state">"You are on this plan"</p> }.into_any()
     } else if decides {
-        view! { <ButtonLink href=href kind=ButtonKind::Primary>{label}</ButtonLink> }.into_any()
+        // Who has a plan compares; who has none is to choose one.
+        let kind = if current.is_none() { ButtonKind::Primary } else { ButtonKind::Secondary };
+        view! { <ButtonLink href=href kind=kind>{label}</ButtonLink> }.into_any()
     } else {
         view! { <p class="plan-state">"An owner, admin or billing member can change the plan."</p> }.into_any()
     };
