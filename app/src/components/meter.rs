@@ -13,7 +13,7 @@ fn thousandths(used: u64, limit: u64) -> u64 {
     u64::try_from(share.min(1000)).unwrap_or(1000)
 }
 
-/// Use against a limit, with the figures in words. Turns to a warning at 80 % and to danger at the limit.
+/// Use against a limit, with the figures in words. Turns to a warning at 80 % and to danger at the limit; not where it is `soft`.
 #[component]
 pub fn Meter(
     /// What is used: `Calls this month`.
@@ -26,6 +26,9 @@ pub fn Meter(
     /// After the figures: `calls`.
     #[prop(optional, into)]
     unit: String,
+    /// Calls beyond it are served: reaching it is nothing to be alarmed at.
+    #[prop(optional)]
+    soft: bool,
     /// Below: when it starts anew, what happens beyond it.
     #[prop(optional, into)]
     hint: MaybeText,
@@ -39,9 +42,9 @@ pub fn Meter(
     let bar = limit.map(|limit| {
         let share = thousandths(used, limit);
         let tone = match share {
-            0..800 => Tone::Info,
-            800..1000 => Tone::Warning,
-            _ => Tone::Danger,
+            1000.. if !soft => Tone::Danger,
+            800..1000 if !soft => Tone::Warning,
+            _ => Tone::Info,
         };
         view! {
             <svg

@@ -11,7 +11,7 @@ use crate::{
     },
     viewer::{self, Cx, MemberViewer},
 };
-use domain::{key_text::Environment, money::group_thousands, period::Period};
+use domain::{key_text::Environment, money::group_thousands, period::Period, quota::Beyond};
 use jiff::{Timestamp, ToSpan};
 use leptos::prelude::*;
 use store::{
@@ -122,14 +122,15 @@ impl Seen {
         let estimate = format!("About {} by the end of the period at this pace", bill.estimate);
         let (label, units, quota_units) = (bill.units_label(), bill.units, bill.quota_units);
         let limits: Vec<String> = terms.limits.iter().map(ToString::to_string).collect();
-        let limits = if limits.is_empty() { "None".to_owned() } else { limits.join(", ") };
+        let limits = if limits.is_empty() { "No limits".to_owned() } else { limits.join(", ") };
         let (beyond, takes_credit) = (terms.beyond_quota().unwrap_or_default(), terms.admission.credit.required);
         let quota = subscription.quota_at(bill.period.start).map(|quota| {
             // What is beyond it is under credit.
             let quota_units = if takes_credit { quota_units.min(quota.units) } else { quota_units };
+            let soft = takes_credit || quota.beyond != Beyond::Block;
             view! {
                 <Card title="Quota" actions=move || view! { <a href="/plan">"Compare plans"</a> }>
-                    <Meter label="Units this period" used=quota_units limit=Some(quota.units) unit="units" hint=beyond/>
+                    <Meter label="Units this period" used=quota_units limit=Some(quota.units) unit="units" soft=soft hint=beyond/>
                 </Card>
             }
         });

@@ -24,7 +24,7 @@ use asked::Asked;
 use breakdown::Breakdown;
 use choose::{DaysAround, Narrowed, Picker};
 use dimensions::DIMENSIONS;
-use domain::{key_text::Environment, money::group_thousands};
+use domain::{key_text::Environment, money::group_thousands, quota::Beyond};
 use jiff::{Timestamp, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -114,6 +114,7 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
     let beyond = terms.and_then(|terms| terms.beyond_quota()).unwrap_or_default();
     // What is beyond it is paid with credit.
     let capped = quota.filter(|_| terms.is_some_and(|terms| terms.admission.credit.required));
+    let soft = capped.is_some() || quota.is_some_and(|quota| quota.beyond != Beyond::Block);
     let of_quota = capped.map_or(totals.units, |quota| totals.units.min(quota.units));
     let labels: Vec<String> =
         seen.windows.iter().map(|(window, _)| window_label(window.start, asked.window, &seen.zone)).collect();
@@ -148,7 +149,7 @@ fn Figures(asked: Asked, seen: Seen) -> impl IntoView {
         {quota
             .map(|quota| view! {
                 <Card title="Quota">
-                    <Meter label="Units this period" used=of_quota limit=Some(quota.units) unit="units" hint=beyond/>
+                    <Meter label="Units this period" used=of_quota limit=Some(quota.units) unit="units" soft=soft hint=beyond/>
                 </Card>
             })}
         <Card>
