@@ -37,10 +37,10 @@ pub fn MemberFrame(
             "Account",
             vec![
                 NavItem::new("Plan", "/plan", IconName::Layers),
-                NavItem::new("Credit", "/credit", IconName::Check),
+                NavItem::new("Credit", "/credit", IconName::Card),
                 NavItem::new("Invoices", "/invoices", IconName::Receipt),
                 NavItem::new("Team", "/team", IconName::Users),
-                NavItem::new("API tokens", "/tokens", IconName::Terminal),
+                NavItem::new("API tokens", "/tokens", IconName::Lock),
                 NavItem::new("Settings", "/settings", IconName::Settings),
             ],
         ),
@@ -115,7 +115,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
         NavGroup::headed(
             "Installation",
             vec![
-                NavItem::new("API tokens", "/console/tokens", IconName::Terminal),
+                NavItem::new("API tokens", "/console/tokens", IconName::Lock),
                 NavItem::new("Audit log", "/console/audit", IconName::Shield),
             ],
         ),

@@ -53,7 +53,7 @@ impl Balance {
         let hint = self.words();
         let CreditStanding { granted, used, .. } = self.standing;
         view! {
-            <Card title="Credit" actions=move || view! { <a href="/docs/errors/credit-exhausted">"When it is used up"</a> }>
+            <Card title="Credit" actions=move || view! { <a href="/docs/errors/credit-exhausted">"What happens when it runs out"</a> }>
                 <Meter label="Prepaid units used" used=used limit=Some(granted) unit="units" hint=hint/>
             </Card>
         }

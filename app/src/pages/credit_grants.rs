@@ -65,7 +65,7 @@ pub fn CreditPage() -> impl IntoView {
 pub fn grants_card(grants: Vec<CreditGrant>, zone: &TimeZone, none: &'static str) -> AnyView {
     if grants.is_empty() {
         return view! {
-            <Card title="Grants"><EmptyState title="No grants" text=none icon=IconName::Layers/></Card>
+            <Card flush=true><EmptyState title="No prepaid credit" text=none icon=IconName::Card/></Card>
         }
         .into_any();
     }

@@ -78,11 +78,11 @@ pub fn ManyInvoices(
         Choice::new("jsonl", "JSON Lines, one for each line"),
     ];
     view! {
-        <Card title="Download many" description=format!("All invoices that were made from one day to another. {days} A ZIP holds 500 at most.")>
+        <Card title="Download many" description=format!("Every invoice made between two days. {days} A ZIP holds 500 at most.")>
             <form method="get" action=action class="filter-bar">
                 <TextField label="First day" name="from" kind="date" value=from required=true/>
                 <TextField label="Last day" name="to" kind="date" value=to required=true/>
-                <SelectField label="As" name="format" choices=formats value="zip" required=true/>
+                <SelectField label="Format" name="format" choices=formats value="zip" required=true/>
                 <Button icon=IconName::Download>"Download"</Button>
             </form>
         </Card>
