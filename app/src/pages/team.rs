@@ -47,7 +47,7 @@ fn grantable(role: MemberRole) -> Vec<MemberRole> {
 }
 
 /// `Owner`, as it stands in a list.
-fn title(role: MemberRole) -> &'static str {
+pub fn title(role: MemberRole) -> &'static str {
     match role {
         MemberRole::Owner => "Owner",
         MemberRole::Admin => "Admin",

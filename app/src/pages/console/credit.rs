@@ -107,19 +107,31 @@ fn GrantForm(partner: PartnerId, flash: Flash) -> impl IntoView {
     let said = flash.clone();
     let typed = move |field: &str| said.typed(GRANT, field, "");
     let problem = move |field: &str| flash.problem(GRANT, field);
+    let ((units, units_error), (kind, kind_error)) =
+        ((typed("units"), problem("units")), (typed("kind"), problem("kind")));
+    let ((cost, cost_error), (currency, currency_error)) =
+        ((typed("cost"), problem("cost")), (typed("currency"), problem("currency")));
+    let (expires, expires_error) = (typed("expires"), problem("expires").or_else(|| problem("expires_at")));
+    let (priority, priority_error) = (typed("priority"), problem("priority"));
     view! {
-        <Card title="Grant units" description="They are in the balance at once. A number below zero takes back what nobody holds.">
+        <Card title="Grant units" description="They can be used at once. A number below zero takes back what no gateway holds.">
             <Form action="/do/console/credit/grant">
                 <input type="hidden" name="grant[partner]" value=partner.to_string()/>
                 <input type="hidden" name="grant[once]" value=format!("form-{}", Uuid::now_v7())/>
-                <TextField label="Units" name="grant[units]" id="field-units" value=typed("units") error=problem("units") required=true inputmode="numeric" narrow=true/>
-                <SelectField label="Kind" name="grant[kind]" id="field-kind" choices=kinds value=typed("kind") error=problem("kind") required=true/>
+                <FormRow>
+                    <TextField label="Units" name="grant[units]" id="field-units" value=units error=units_error required=true inputmode="numeric"/>
+                    <SelectField label="Kind" name="grant[kind]" id="field-kind" choices=kinds value=kind error=kind_error required=true/>
+                </FormRow>
                 <TextField label="Reason" name="grant[reason]" id="field-reason" value=typed("reason") error=problem("reason") hint="The partner reads it" maxlength=200 required=true/>
-                <TextField label="Expires" name="grant[expires]" id="field-expires_at" kind="date" value=typed("expires") error=problem("expires").or_else(|| problem("expires_at")) hint="At the beginning of that day, UTC; never where it is empty" narrow=true/>
-                <TextField label="Cost" name="grant[cost]" id="field-cost" value=typed("cost") error=problem("cost") hint="What a paid grant was sold for: it becomes revenue as the units are used" inputmode="decimal" narrow=true/>
-                <SelectField label="Currency" name="grant[currency]" id="field-currency" choices=currencies value=typed("currency") error=problem("currency")/>
-                <TextField label="Priority" name="grant[priority]" id="field-priority" value=typed("priority") error=problem("priority") hint="0 to 255, the lower the sooner it is used; 100 where it is empty" inputmode="numeric" narrow=true/>
-                <TextField label="Your number for it" name="grant[reference]" id="field-reference" value=typed("reference") error=problem("reference") hint="Granting the same number again changes nothing" maxlength=200/>
+                <FormRow>
+                    <TextField label="Cost" name="grant[cost]" id="field-cost" value=cost error=cost_error hint="What a paid grant was sold for" inputmode="decimal"/>
+                    <SelectField label="Currency" name="grant[currency]" id="field-currency" choices=currencies value=currency error=currency_error/>
+                </FormRow>
+                <FormRow>
+                    <TextField label="Expires" name="grant[expires]" id="field-expires_at" kind="date" value=expires error=expires_error hint="When that day begins in UTC; empty: never"/>
+                    <TextField label="Priority" name="grant[priority]" id="field-priority" value=priority error=priority_error hint="0 to 255, lower is used sooner; empty: 100" inputmode="numeric"/>
+                </FormRow>
+                <TextField label="Your reference" name="grant[reference]" id="field-reference" value=typed("reference") error=problem("reference") hint="Granting the same reference again changes nothing" maxlength=200/>
                 <FormActions><Button kind=ButtonKind::Primary>"Grant"</Button></FormActions>
             </Form>
         </Card>

@@ -9,6 +9,7 @@ use crate::{
     pages::{
         home::by_day,
         invoices::{InvoiceState, number, period},
+        team::title,
         time_text::{local_zone, moment, period_days},
     },
     viewer::{self, Cx, OperatorViewer},
@@ -132,9 +133,8 @@ impl Seen {
     fn figures(&self) -> AnyView {
         let Some(bill) = &self.bill else { return ().into_any() };
         let zone = local_zone(&self.partner.time_zone);
-        let (period, units, total) =
-            (period_days(bill.period, &zone), group_thousands(bill.units), bill.total().to_string());
-        let time_zone = self.partner.time_zone.clone();
+        let period = format!("{}, {} time", period_days(bill.period, &zone), self.partner.time_zone);
+        let (units, total) = (group_thousands(bill.units), bill.total().to_string());
         let label = if bill.changed { "Live units since the change of plan" } else { "Live units this period" };
         let keys = group_thousands(self.keys.len() as u64);
         view! {
@@ -142,7 +142,6 @@ impl Seen {
                 <Stat label=label figure=units hint=period/>
                 <Stat label="Bill so far" figure=total/>
                 <Stat label="Keys" figure=keys/>
-                <Stat label="Time zone" figure=time_zone/>
             </StatGrid>
         }
         .into_any()
@@ -180,7 +179,7 @@ fn plan_card(
         }
     });
     let whens = vec![
-        Choice::new(When::Usual.code(), "As usual: up at once, down at the period's end"),
+        Choice::new(When::Usual.code(), "Upgrade at once, downgrade at the period's end"),
         Choice::new(When::AtOnce.code(), "At once"),
         Choice::new(When::PeriodEnd.code(), "When the period ends"),
     ];
@@ -203,7 +202,7 @@ fn plan_card(
         }
     });
     view! {
-        <Card title=title description="What a change means is shown before it is made; then it is on every gateway within a second.">
+        <Card title=title description="You see what a change means before you make it; gateways have it within a second.">
             <Stack>
                 {waits}
                 {scheduled}
@@ -211,7 +210,7 @@ fn plan_card(
                 <form class="form form-inline" method="get" action=format!("/console/partners/{id}/plan")>
                     <SelectField label="Plan version" name="version" choices=choices value=on blank="Choose a version"/>
                     <SelectField label="When" name="when" choices=whens value="usual"/>
-                    <Button>"See what it means"</Button>
+                    <Button>"Preview the change"</Button>
                 </form>
             </Stack>
         </Card>
@@ -232,7 +231,7 @@ fn members(members: Vec<Member>, now: Timestamp) -> impl IntoView {
                 <tr>
                     <Cell label="E-mail" head=true>{member.email}</Cell>
                     <Cell label="Name">{Some(member.name).filter(|name| !name.is_empty())}</Cell>
-                    <Cell label="Role">{member.role.to_string()}</Cell>
+                    <Cell label="Role">{title(member.role)}</Cell>
                     <Cell label="State">{state}</Cell>
                     <Cell label="Since"><RelativeTime at=member.created_at now=now/></Cell>
                 </tr>
