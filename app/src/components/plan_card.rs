@@ -46,7 +46,7 @@ pub fn PlanCard(
                 <h2>{name}</h2>
                 {current.then(|| view! { <Badge text="Your plan" tone=Tone::Success /> })}
             </header>
-            {description.map(|text| view! { <p class="plan-description">{text}</p> })}
+            <p class="plan-description">{description.into_option()}</p>
             <p class="plan-price">
                 <strong>{price}</strong>
                 {price_note.map(|note| view! { <span>{note}</span> })}
