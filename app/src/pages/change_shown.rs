@@ -99,9 +99,9 @@ impl Shown {
         let (proposal, zone) = (&self.proposal, self.zone());
         let preview = &proposal.preview;
         let when = match (proposal.needs_approval, preview.at_once) {
-            (true, true) => "When the provider approves it; the figures are those of now".to_owned(),
+            (true, true) => "When the provider approves it; these figures are as of now".to_owned(),
             (true, false) => {
-                "When the period ends in which the provider approves it; the figures are those of now".to_owned()
+                "When the period ends in which the provider approves it; these figures are as of now".to_owned()
             }
             (_, true) => format!("At once, from {}", moment(preview.effective_at, &zone)),
             (_, false) => format!("On {}, when the period ends", moment(preview.effective_at, &zone)),

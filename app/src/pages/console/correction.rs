@@ -15,6 +15,7 @@ use domain::{
     money::group_thousands,
     role::OperatorRole,
 };
+use jiff::{Timestamp, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::corrections::{Correction, Person};
@@ -180,9 +181,9 @@ fn which(change: &Change, filter: &Filter) -> Vec<(&'static str, String)> {
     };
     let filled = fill.as_ref();
     let all = [
-        ("At", filled.map(|fill| fill.at.to_string())),
-        ("From", filter.from.map(|at| at.to_string())),
-        ("To", filter.to.map(|at| at.to_string())),
+        ("At", filled.map(|fill| second(fill.at))),
+        ("From", filter.from.map(second)),
+        ("To", filter.to.map(second)),
         ("Environment", filled.map(|fill| fill.environment).or(filter.environment).map(|of| of.to_string())),
         ("Product", filled.and_then(|fill| fill.product.clone()).or_else(|| filter.product.clone())),
         ("Operation", filled.and_then(|fill| fill.operation.clone()).or_else(|| filter.operation.clone())),
@@ -192,6 +193,11 @@ fn which(change: &Change, filter: &Filter) -> Vec<(&'static str, String)> {
         ("Told by", filter.source.clone()),
     ];
     all.into_iter().filter_map(|(label, text)| Some((label, text?))).collect()
+}
+
+/// `22 Nov 2026, 03:20:00 UTC`
+fn second(at: Timestamp) -> String {
+    at.to_zoned(TimeZone::UTC).strftime("%-d %b %Y, %H:%M:%S UTC").to_string()
 }
 
 /// The forms of the next step, for whom may take it.
