@@ -28,7 +28,7 @@
 //!             <PasswordField new=true/>  <TextArea label name value rows=8 mono=true/>
 //!             <SelectField label name choices=vec![Choice::new("eur", "Euro")] value blank="Any"/>
 //!             <CheckField label name checked=true/>  <RadioCards legend name choices=vec![Choice::new(..).hint("").aside("$49")] value/>
-//!             <FormActions cancel="/keys"> buttons </FormActions>
+//!             <FormActions cancel="/keys" cancel_label="Keep it"> buttons </FormActions>
 //!           <FilterBar action="/requests" label="Filter requests"> fields, button </FilterBar>          a GET form
 //!           a field's id is field_id(name), "field-" and the name, unless id= says otherwise
 //! TABLES    <DataTable caption="" caption_hidden=true columns=vec![Column::text("Name"), Column::numeric("Calls"), Column::actions()]
@@ -44,7 +44,7 @@
 //! CODE      <CodeBlock code language="json" title="" short=true/>  <CodeTabs id label samples=vec![CodeSample::new("Python", "python", code)]/>
 //!           <CopyButton text=".."/> or <CopyButton target="id-of-element"/>        (in the server's HTML either way; hidden without script)
 //! FIGURES   <StatGrid> <Stat label figure delta tone hint> <Sparkline label values/> </Stat> </StatGrid>
-//!           <Meter label used limit=Some(10_000) unit="calls" hint/>  <ProgressBar label done total/>
+//!           <Meter label used limit=Some(10_000) unit="calls" soft hint/>  <ProgressBar label done total/>
 //!           <BarChart title description unit labels series=vec![Series::new("Served", Tone::Info, [1, 2])]
 //!               threshold=Threshold { label, value }/>  <LineChart ..same/>           missing values: Series::with_gaps, and incomplete=vec![..] on bars
 //!           <PlanGrid> <PlanCard name price price_note features=vec![..] highlighted=true current=true> action </PlanCard> </PlanGrid>

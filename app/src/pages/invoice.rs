@@ -137,7 +137,7 @@ fn counting(notes: Vec<CountingNote>) -> AnyView {
             .into_any();
     }
     let notes = notes.into_iter().map(|CountingNote { product, rule }| {
-        view! { <p class="invoice-note"><strong>{product}</strong> " " {rule}</p> }
+        view! { <p class="invoice-note"><strong>{product} ":"</strong> " " {rule}</p> }
     });
     notes.collect_view().into_any()
 }

@@ -37,6 +37,14 @@ pub fn Figures() -> impl IntoView {
                         unit="calls"
                         hint="Beyond the quota. Further calls are billed at $0.002 each."
                     />
+                    <Meter
+                        label="Included"
+                        used=5_000
+                        limit=5_000
+                        unit="units"
+                        soft=true
+                        hint="Further calls are served and billed."
+                    />
                     <Meter label="Reports" used=318 limit=None unit="calls" />
                     <ProgressBar label="Import of operations" done=31 total=44 />
                 </Stack>
