@@ -99,7 +99,7 @@ fn choice_text(grant: &CreditGrant, zone: &jiff::tz::TimeZone) -> String {
 fn GrantForm(partner: PartnerId, flash: Flash) -> impl IntoView {
     let kinds = [
         (GrantKind::Promotional, "Promotional: given away"),
-        (GrantKind::Compensation, "Compensation: for something that went wrong"),
+        (GrantKind::Compensation, "Compensation: something went wrong"),
         (GrantKind::Paid, "Paid outside of the portal"),
     ];
     let kinds: Vec<_> = kinds.into_iter().map(|(kind, label)| Choice::new(kind.code(), label)).collect();
