@@ -9,7 +9,6 @@ use crate::{
     pages::{
         home::by_day,
         invoices::{InvoiceState, number, period},
-        team::title,
         time_text::{local_zone, moment, period_days},
     },
     viewer::{self, Cx, OperatorViewer},
@@ -231,7 +230,7 @@ fn members(members: Vec<Member>, now: Timestamp) -> impl IntoView {
                 <tr>
                     <Cell label="E-mail" head=true>{member.email}</Cell>
                     <Cell label="Name">{Some(member.name).filter(|name| !name.is_empty())}</Cell>
-                    <Cell label="Role">{title(member.role)}</Cell>
+                    <Cell label="Role">{crate::pages::team::title(member.role)}</Cell>
                     <Cell label="State">{state}</Cell>
                     <Cell label="Since"><RelativeTime at=member.created_at now=now/></Cell>
                 </tr>

@@ -93,11 +93,11 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
             </FormSection>
             <FormSection title="Quota" description="Units in a billing period. Empty: no quota.">{quota}</FormSection>
             <FormSection title="Credit" description="Prepaid units, for calls beyond the quota or for every call where there is none.">{credit}</FormSection>
-            <FormSection title="Price" description="Amounts as 49.00. Test calls are never charged.">{price}</FormSection>
-            <FormSection title="Changes of plan" description="When partners come to this plan, or leave it for a smaller one.">{changes}</FormSection>
+            <FormSection title="Price" description="In the currency's units, as 49.00. Test calls are never charged.">{price}</FormSection>
             <FormSection title="Stripe" description="Where a Stripe key is configured.">
                 <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
             </FormSection>
+            <FormSection title="Changes of plan" description="When partners come to this plan, or leave it for a smaller one.">{changes}</FormSection>
             <FormActions cancel=cancel><Button kind=ButtonKind::Primary>{button}</Button>{try_first}</FormActions>
         </Form>
     }
