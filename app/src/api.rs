@@ -22,6 +22,7 @@ pub mod policies;
 pub mod products;
 pub mod reconciliation;
 pub mod settings;
+pub mod stripe_drift;
 pub mod stripe_events;
 pub mod theme;
 pub mod tokens;

@@ -110,6 +110,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Credit notes", "/console/credit-notes", IconName::Receipt),
                 NavItem::new("Corrections", "/console/corrections", IconName::Check),
                 NavItem::new("Stripe events", "/console/stripe-events", IconName::Inbox),
+                NavItem::new("Stripe drift", "/console/stripe-drift", IconName::Rotate),
             ],
         ),
         NavGroup::headed(

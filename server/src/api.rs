@@ -32,6 +32,7 @@ mod products;
 mod reconciliation;
 mod requests;
 pub(crate) mod rows;
+mod stripe_drift;
 mod stripe_events;
 mod teams;
 mod unknown_requests;
@@ -183,6 +184,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reconciliation::findings))
         .routes(routes!(reconciliation::accept))
         .routes(routes!(reconciliation::run))
+        .routes(routes!(stripe_drift::show, stripe_drift::compare))
+        .routes(routes!(stripe_drift::list))
+        .routes(routes!(stripe_drift::write))
+        .routes(routes!(stripe_drift::accept))
         .routes(routes!(stripe_events::list))
         .routes(routes!(stripe_events::replay))
         .routes(routes!(unknown_requests::list))

@@ -8,6 +8,7 @@ pub mod apply_webhooks;
 pub mod board;
 pub mod change_plans;
 pub mod close_periods;
+pub mod compare_with_stripe;
 pub mod drop_old_usage;
 pub mod follow_clock;
 pub mod follow_directory;

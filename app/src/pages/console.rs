@@ -34,6 +34,7 @@ pub mod product_form;
 pub mod product_new;
 pub mod products;
 pub mod reconciliation;
+pub mod stripe_drift;
 pub mod stripe_events;
 pub mod tokens;
 pub mod unknown_request;

@@ -10,6 +10,7 @@
 mod change;
 mod close;
 mod correct;
+pub mod drift;
 mod error;
 mod impact;
 mod open_line;

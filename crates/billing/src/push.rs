@@ -4,11 +4,11 @@
 //! before is in `stripe_objects`, and what is not known for sure is asked of Stripe ([`once`]).
 
 mod credit_notes;
-mod customer;
+pub(crate) mod customer;
 mod invoice_items;
 mod late;
 mod look;
-mod meter_events;
+pub(crate) mod meter_events;
 mod once;
 
 use crate::{
@@ -78,7 +78,7 @@ pub async fn reconcile(
     settings: PushSettings,
     clock: Clock<'_>,
 ) -> Result<Reconciled, BillingError> {
-    let mut push = Push { store, stripe, settings, clock, meters: None };
+    let mut push = Push::new(store, stripe, settings, clock);
     let mut report = Reconciled::default();
     let target = store.all_partners_invoices_to_push(MOST_AT_ONCE).await?;
     let mut failures = 0;
@@ -115,6 +115,12 @@ pub async fn reconcile(
     push.customers_with_meters().await?;
     push.look_again().await?;
     Ok(report)
+}
+
+impl<'a> Push<'a> {
+    pub(crate) const fn new(store: &'a Store, stripe: &'a Stripe, settings: PushSettings, clock: Clock<'a>) -> Self {
+        Self { store, stripe, settings, clock, meters: None }
+    }
 }
 
 impl Push<'_> {

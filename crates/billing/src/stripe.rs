@@ -14,6 +14,8 @@ mod invoices;
 mod list;
 
 mod meters;
+mod prices;
+mod products;
 mod transport;
 pub mod webhook_signature;
 
@@ -23,6 +25,8 @@ pub use error::StripeError;
 pub use invoice_items::InvoiceItem;
 pub use invoices::StripeInvoice;
 pub use meters::{Meter, MeterProblem, MeterReport};
+pub use prices::{Price, Recurring, Tier, TransformQuantity};
+pub use products::Product;
 pub use transport::{SecretKey, Stripe, StripeSettings};
 
 /// The API version of every request.

@@ -108,6 +108,8 @@ ids! {
     CorrectionId = "correction";
     /// A change of plan that waits for the end of a period.
     PlanChangeId = "change";
+    /// A field that Stripe holds otherwise than we, with both its values.
+    DriftId = "drift";
 }
 
 #[cfg(test)]

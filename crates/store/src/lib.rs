@@ -42,6 +42,7 @@ pub mod reconcile;
 mod row;
 mod sessions;
 mod sign_in;
+pub mod stripe_drift;
 pub mod stripe_events;
 mod stripe_objects;
 mod subscriptions;

@@ -35,6 +35,17 @@ pub struct BillingContact {
     pub email: Option<String>,
 }
 
+/// The address of a [`BillingContact`], of the partner `p`.
+macro_rules! contact_email {
+    () => {
+        "(select m.email from members m
+          where m.partner_id = p.id and m.disabled_at is null and m.role in ('billing', 'owner', 'admin')
+          order by m.email_verified_at is null, array_position(array['billing', 'owner', 'admin'], m.role), m.created_at, m.id
+          limit 1)"
+    };
+}
+pub(crate) use contact_email;
+
 impl Store {
     /// What is known of one subject.
     pub async fn stripe_object(&self, partner: PartnerId, subject: &str) -> Result<Option<StripeObject>, StoreError> {
@@ -141,6 +152,27 @@ impl Store {
         Ok(())
     }
 
+    /// Lets go of what Stripe calls it, because Stripe has it no more: the next attempt makes another one.
+    pub async fn forget_stripe_object(
+        &self,
+        partner: PartnerId,
+        subject: &str,
+        stripe_id: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "update stripe_objects set stripe_id = null, attempt = attempt + 1, attempted_at = $4
+             where partner_id = $1 and subject = $2 and stripe_id = $3",
+        )
+        .bind(partner.0)
+        .bind(subject)
+        .bind(stripe_id)
+        .bind(Ts(now))
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
     /// Whose invoice a Stripe invoice is; before that is known there is no partner to ask by.
     pub async fn all_partners_invoice_by_stripe_id(
         &self,
@@ -201,13 +233,7 @@ impl Store {
     /// Name and address for Stripe's customer.
     pub async fn billing_contact(&self, partner: PartnerId) -> Result<BillingContact, StoreError> {
         let row = sqlx::query(
-            "select p.name, (
-                 select m.email from members m
-                 where m.partner_id = p.id and m.disabled_at is null and m.role in ('billing', 'owner', 'admin')
-                 order by m.email_verified_at is null, array_position(array['billing', 'owner', 'admin'], m.role), m.created_at, m.id
-                 limit 1
-             ) as email
-             from partners p where p.id = $1",
+            concat!("select p.name, ", contact_email!(), " as email from partners p where p.id = $1"),
         )
         .bind(partner.0)
         .fetch_one(self.pool())

@@ -186,6 +186,50 @@ const steps = {
     await refused(stripe.creditNotes.create({ invoice: paid.id, amount: 1, out_of_band_amount: 1 }), { param: "amount" });
   },
 
+  "a deleted customer says only that it was there": async () => {
+    const gone = await stripe.customers.create({ name: "Gone" });
+    assert.equal((await stripe.customers.del(gone.id)).deleted, true);
+    assert.equal((await stripe.customers.retrieve(gone.id)).deleted, true);
+    await refused(stripe.customers.update(gone.id, { name: "Back" }), { statusCode: 404 });
+    assert.ok((await all(stripe.customers.list({ limit: 100 }))).every((found) => found.id !== gone.id));
+  },
+
+  "products and prices are kept, an amount never changes, and a lookup key belongs to one price": async () => {
+    const id = "turnpike_catalogue";
+    const product = await stripe.products.create({ id, name: "Catalogue", metadata: { turnpike_product: "catalogue" } });
+    assert.deepEqual([product.id, product.active], [id, true]);
+    await refused(stripe.products.create({ id, name: "Again" }), { code: "resource_already_exists" });
+    assert.equal((await stripe.products.update(id, { active: false, name: "Other" })).active, false);
+    const own = await stripe.billing.meters.create({
+      display_name: "Units of catalogue", event_name: "turnpike_units_catalogue", default_aggregation: { formula: "sum" },
+    });
+    const recurring = { interval: "month", usage_type: "metered", meter: own.id };
+    const tiers = [
+      { up_to: 1000, unit_amount_decimal: Stripe.Decimal.from("0") }, { up_to: "inf", unit_amount_decimal: Stripe.Decimal.from("0.5") },
+    ];
+    const tiered = { currency: "usd", product: id, recurring, billing_scheme: "tiered", tiers_mode: "graduated", tiers, lookup_key: "key" };
+    const first = await stripe.prices.create(tiered);
+    assert.equal(first.tiers, undefined, "tiers come only where they are asked for");
+    await refused(stripe.prices.create(tiered), { code: "resource_already_exists" });
+    await refused(stripe.prices.create({ ...tiered, tiers: tiers.slice(0, 1) }), { param: "tiers" });
+    const second = await stripe.prices.create({ ...tiered, transfer_lookup_key: true, expand: ["tiers"] });
+    assert.deepEqual(second.tiers.map((tier) => String(tier.unit_amount_decimal)), ["0", "0.5"]);
+    assert.equal((await stripe.prices.retrieve(first.id)).lookup_key, null);
+    const listed = await all(stripe.prices.list({ lookup_keys: ["key"], expand: ["data.tiers"] }));
+    assert.deepEqual(listed.map((found) => [found.id, found.tiers.length]), [[second.id, 2]]);
+    assert.equal((await stripe.prices.update(second.id, { active: false, nickname: "old" })).active, false);
+    await refused(stripe.prices.update(second.id, { currency: "eur" }), { code: "parameter_unknown" });
+    await refused(stripe.products.del(id), { statusCode: 400 });
+    const packages = await stripe.prices.create({
+      currency: "usd", product: id, recurring, unit_amount_decimal: Stripe.Decimal.from("250.5"), transform_quantity: { divide_by: 100, round: "up" },
+    });
+    assert.deepEqual([String(packages.unit_amount_decimal), packages.unit_amount], ["250.5", null]);
+    assert.equal((await stripe.billing.meters.update(own.id, { display_name: "Calls" })).display_name, "Calls");
+    await refused(stripe.billing.meters.reactivate(own.id), { statusCode: 400 });
+    assert.equal((await stripe.billing.meters.deactivate(own.id)).status, "inactive");
+    assert.equal((await stripe.billing.meters.reactivate(own.id)).status, "active");
+  },
+
   "a draft that advances by itself is final after an hour": async () => {
     const draft = await stripe.invoices.create({ customer: customer.id, currency: "usd", auto_advance: true });
     await control("clock", { advance_seconds: HOUR + 1 });

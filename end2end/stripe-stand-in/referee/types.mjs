@@ -19,6 +19,13 @@ const types = [
   ["POST", /^\/v1\/customers\/[^/]+$/, "Stripe.CustomerUpdateParams"],
   ["GET", /^\/v1\/customers$/, "Stripe.CustomerListParams"],
   ["GET", /^\/v1\/customers\/search$/, "Stripe.CustomerSearchParams"],
+  ["GET", /^\/v1\/customers\/[^/]+$/, "Stripe.CustomerRetrieveParams"],
+  ["POST", /^\/v1\/products$/, "Stripe.ProductCreateParams"],
+  ["GET", /^\/v1\/products\/[^/]+$/, "Stripe.ProductRetrieveParams"],
+  ["POST", /^\/v1\/products\/[^/]+$/, "Stripe.ProductUpdateParams"],
+  ["POST", /^\/v1\/prices$/, "Stripe.PriceCreateParams"],
+  ["GET", /^\/v1\/prices$/, "Stripe.PriceListParams"],
+  ["POST", /^\/v1\/prices\/[^/]+$/, "Stripe.PriceUpdateParams"],
   ["POST", /^\/v1\/invoices$/, "Stripe.InvoiceCreateParams"],
   ["GET", /^\/v1\/invoices$/, "Stripe.InvoiceListParams"],
   ["GET", /^\/v1\/invoices\/[^/]+$/, "Stripe.InvoiceRetrieveParams"],
@@ -31,23 +38,39 @@ const types = [
   ["DELETE", /^\/v1\/invoiceitems\/[^/]+$/, "Stripe.InvoiceItemDeleteParams"],
   ["POST", /^\/v1\/billing\/meters$/, "Stripe.Billing.MeterCreateParams"],
   ["GET", /^\/v1\/billing\/meters$/, "Stripe.Billing.MeterListParams"],
+  ["POST", /^\/v1\/billing\/meters\/[^/]+$/, "Stripe.Billing.MeterUpdateParams"],
+  ["POST", /^\/v1\/billing\/meters\/[^/]+\/reactivate$/, "Stripe.Billing.MeterReactivateParams"],
   ["GET", /^\/v1\/billing\/meters\/[^/]+\/event_summaries$/, "Stripe.Billing.MeterListEventSummariesParams"],
   ["POST", /^\/v1\/billing\/meter_events$/, "Stripe.Billing.MeterEventCreateParams"],
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
-const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte"]);
-const booleans = new Set(["auto_advance"]);
+const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by"]);
+const booleans = new Set(["auto_advance", "active", "transfer_lookup_key"]);
 
+function typed(name, text) {
+  if (name.endsWith("_decimal")) return { decimal: text };
+  if (numbers.has(name) && text !== "inf") return Number(text);
+  return booleans.has(name) ? text === "true" : text;
+}
+
+// `tiers[0][up_to]` and `expand[]` are lists.
 function nested(params) {
   const object = {};
   for (const [name, text] of Object.entries(params)) {
-    const path = name.split(/[[\]]+/).filter((part) => part !== "");
-    const last = path.pop();
-    const value = numbers.has(last) ? Number(text) : booleans.has(last) ? text === "true" : text;
-    path.reduce((at, part) => (at[part] ??= {}), object)[last] = value;
+    const path = name.replaceAll("]", "").split("[");
+    let at = object;
+    path.forEach((part, place) => {
+      const next = path[place + 1];
+      const key = part === "" ? at.length : part;
+      if (next === undefined) at[key] = typed(part === "" ? path[place - 1] : part, text);
+      else at = at[key] ??= next === "" || /^\d+$/.test(next) ? [] : {};
+    });
   }
   return object;
 }
+
+// The library takes an amount with decimals as a value of its own.
+const written = (params) => JSON.stringify(nested(params)).replaceAll(/\{"decimal":("[^"]*")\}/g, "decimal($1)");
 
 const seen = new Map();
 const covered = new Set();
@@ -58,7 +81,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
     if (!type) unknown.add(`${method} ${path}`);
     else {
       covered.add(type);
-      seen.set(`${type} ${Object.keys(params).sort()}`, `({ ${JSON.stringify(nested(params)).slice(1, -1)} }) satisfies ${type};`);
+      seen.set(`${type} ${Object.keys(params).sort()}`, `({ ${written(params).slice(1, -1)} }) satisfies ${type};`);
     }
   }
 }
@@ -69,7 +92,7 @@ if (unknown.size > 0 || seen.size === 0) {
 
 const scratch = mkdtempSync(join(dirname(fileURLToPath(import.meta.url)), "types-"));
 const source = join(scratch, "requests.ts");
-writeFileSync(source, `import Stripe from "stripe";\n${[...seen.values()].map((line) => `;${line}`).join("\n")}\n`);
+writeFileSync(source, `import Stripe from "stripe";\ndeclare function decimal(text: string): Stripe.Decimal;\n${[...seen.values()].map((line) => `;${line}`).join("\n")}\n`);
 const compiler = join(import.meta.dirname, "node_modules", "typescript", "bin", "tsc");
 const options = ["--noEmit", "--strict", "--skipLibCheck", "--target", "es2022", "--module", "nodenext", "--moduleResolution", "nodenext"];
 const run = spawnSync(process.execPath, [compiler, ...options, source], { encoding: "utf8" });

@@ -22,6 +22,8 @@ pub struct Account {
     pub invoices: Objects,
     pub credit_notes: Objects,
     pub meters: Objects,
+    pub products: Objects,
+    pub prices: Objects,
     pub meter_events: Vec<MeterEvent>,
     pub events: Objects,
     pub saved: BTreeMap<String, Saved>,
@@ -135,7 +137,8 @@ impl Account {
         let invoices: Vec<Value> = self.invoices.iter().map(|invoice| crate::invoices::shown(self, invoice)).collect();
         json!({
             "now": self.now(), "customers": self.customers.all(), "invoices": invoices, "credit_notes": self.credit_notes.all(),
-            "invoice_items": self.invoice_items.all(), "meters": self.meters.all(), "meter_events": meter_events,
+            "invoice_items": self.invoice_items.all(), "meters": self.meters.all(),
+            "products": self.products.all(), "prices": self.prices.all(), "meter_events": meter_events,
             "events": self.events.all(), "thin_events": self.thin_events.all(),
             "limits": { "most_in_a_second": self.limits.most_begun, "overlapping_meter_events": self.limits.overlapping },
         })

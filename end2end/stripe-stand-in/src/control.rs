@@ -2,11 +2,11 @@
 //!
 //! `POST clock {"advance_seconds": 3600}` or `{"ahead_seconds": 7200}`, `POST faults {…}`, `POST subscriptions {…}`,
 //! `POST webhooks {…}`, `POST webhooks/deliver`, `GET webhooks` (what was posted, and how it was answered), `GET state`,
-//! `POST invoices {…}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
+//! `POST invoices {…}`, `POST change {…}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
 
 use crate::{failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, subscriptions, webhooks};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 #[derive(Deserialize)]
@@ -15,6 +15,16 @@ struct Clock {
     advance_seconds: Option<i64>,
     /// How far ahead of the machine's clock, as the installation under test says it.
     ahead_seconds: Option<i64>,
+}
+
+/// What somebody does in Stripe's own pages, or it does by itself: fields of an object are set, whatever the API would say.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Change {
+    /// `customers`, `products`, `prices` or `meters`.
+    kind: String,
+    id: String,
+    set: Map<String, Value>,
 }
 
 /// What happens to an invoice without a request of ours: `pay`, `void` or `mark_uncollectible`.
@@ -45,6 +55,22 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
                 "mark_uncollectible" => invoices::mark_uncollectible(&mut account, &act.invoice, &none),
                 other => Err(Failure::invalid(format!("{other} is no step"))),
             }
+        }
+        ("POST", "change") => {
+            let Change { kind, id, set } = serde_json::from_value(read(body)?).map_err(bad)?;
+            let mut account = shared.account();
+            let objects = match kind.as_str() {
+                "customers" => &mut account.customers,
+                "products" => &mut account.products,
+                "prices" => &mut account.prices,
+                "meters" => &mut account.meters,
+                other => return Err(Failure::invalid(format!("{other} cannot be changed"))),
+            };
+            let object = objects.get_mut(&id).ok_or_else(|| Failure::no_such(&kind, &id))?;
+            for (name, value) in set {
+                object[name] = value;
+            }
+            Ok(object.clone())
         }
         ("GET", "requests") => Ok(json!(shared.account().log)),
         ("POST", "clock") => {

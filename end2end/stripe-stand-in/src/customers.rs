@@ -29,7 +29,7 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
 
 pub fn update(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
     params.only(&KNOWN)?;
-    let customer = account.customers.get_mut(id).ok_or_else(|| Failure::no_such("customer", id))?;
+    let customer = account.customers.get_mut(id).filter(|held| held["deleted"] != true).ok_or_else(|| Failure::no_such("customer", id))?;
     let metadata = params.merge_metadata(&customer["metadata"])?;
     for name in ["name", "email", "description", "phone"] {
         if params.get(name).is_some() {
@@ -46,11 +46,21 @@ pub fn retrieve(account: &Account, id: &str) -> Result<Value, Failure> {
     account.customers.get(id).cloned().ok_or_else(|| Failure::no_such("customer", id))
 }
 
+/// What is left of it says only that it was there.
+pub fn delete(account: &mut Account, id: &str) -> Result<Value, Failure> {
+    let customer = account.customers.get_mut(id).filter(|held| held["deleted"] != true);
+    let customer = customer.ok_or_else(|| Failure::no_such("customer", id))?;
+    *customer = json!({ "id": id, "object": "customer", "deleted": true });
+    let gone = customer.clone();
+    crate::events::happened(account, "customer.deleted", &gone);
+    Ok(gone)
+}
+
 pub fn list(account: &Account, params: &Params) -> Result<Value, Failure> {
     params.only(&[LIST.as_slice(), &["email"]].concat())?;
     let email = params.get("email");
     list::page(&account.customers, "/v1/customers", params, |customer| {
-        email.is_none_or(|email| customer["email"] == email)
+        customer["deleted"] != true && email.is_none_or(|email| customer["email"] == email)
     })
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: customers, invoice items, invoices, billing meters and their events, API events and signed webhooks, idempotency
 //! keys and identifiers that are forgotten after 24 hours of its own clock, limits, and faults on demand. A test may give a customer
-//! a metered subscription, which is billed at the ends of its periods. Does not own: cards, taxes, prices. Always true: it answers as Stripe documents, refuses parameters that it does not know, and
+//! a metered subscription, which is billed at the ends of its periods. Does not own: cards and taxes; it keeps prices and rates nothing by them. Always true: it answers as Stripe documents, refuses parameters that it does not know, and
 //! is checked by Stripe's own client library (see `referee/`). It is test code: nothing is kept when it stops.
 
 mod account;
@@ -21,6 +21,8 @@ mod list;
 mod meter_events;
 mod meters;
 mod params;
+mod prices;
+mod products;
 mod serve;
 mod subscriptions;
 mod webhooks;

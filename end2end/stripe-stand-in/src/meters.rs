@@ -43,6 +43,34 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     Ok(account.meters.add(meter))
 }
 
+/// Only the name that is shown can be changed.
+pub fn update(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
+    params.only(&["display_name"])?;
+    let now = account.now();
+    let meter = account.meters.get_mut(id).ok_or_else(|| Failure::no_such("billing.meter", id))?;
+    if params.get("display_name").is_some() {
+        meter["display_name"] = json!(params.need("display_name")?);
+    }
+    meter["updated"] = json!(now);
+    Ok(meter.clone())
+}
+
+/// Switches one off or on again; refused where it is so already, or another with its event name is on.
+pub fn switch(account: &mut Account, id: &str, status: &str) -> Result<Value, Failure> {
+    let now = account.now();
+    let held = retrieve(account, id)?;
+    let other_is_on = account.meters.iter().any(|meter| {
+        meter["event_name"] == held["event_name"] && meter["id"] != held["id"] && meter["status"] == "active"
+    });
+    if held["status"] == status || (status == "active" && other_is_on) {
+        return Err(Failure::invalid(format!("The meter is {status} already, or another one of its event name is.")));
+    }
+    let meter = account.meters.get_mut(id).ok_or_else(|| Failure::no_such("billing.meter", id))?;
+    meter["status"] = json!(status);
+    meter["status_transitions"]["deactivated_at"] = if status == "active" { Value::Null } else { json!(now) };
+    Ok(meter.clone())
+}
+
 pub fn retrieve(account: &Account, id: &str) -> Result<Value, Failure> {
     account.meters.get(id).cloned().ok_or_else(|| Failure::no_such("billing.meter", id))
 }

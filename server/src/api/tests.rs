@@ -9,6 +9,7 @@ mod invoices;
 mod meters;
 mod plan;
 mod reconciliation;
+mod stripe_drift;
 mod stripe_events;
 mod unknown_requests;
 mod usage;

@@ -16,6 +16,8 @@ pub struct Stripe {
     pub timeout: Duration,
     /// How long after the end of a period its usage may still be told to Stripe's meters.
     pub meters_open: SignedDuration,
+    /// How often what Stripe holds is compared with ours.
+    pub compare_every: SignedDuration,
 }
 
 impl Stripe {
@@ -35,12 +37,14 @@ impl Stripe {
         }
         let timeout = reader.number("TURNPIKE_STRIPE_TIMEOUT_MS", 100, 300_000).unwrap_or(30_000);
         let minutes = reader.number("TURNPIKE_STRIPE_METERS_OPEN", 1, 4_320).unwrap_or(45);
+        let hours = reader.number("TURNPIKE_STRIPE_COMPARE_HOURS", 1, 168).unwrap_or(6);
         key.map(|key| Self {
             key,
             webhook_secrets,
             url,
             timeout: Duration::from_millis(timeout),
             meters_open: SignedDuration::from_mins(minutes),
+            compare_every: SignedDuration::from_hours(hours),
         })
     }
 }

@@ -190,6 +190,12 @@ pub const VARIABLES: &[Variable] = &[
         "Minutes after the end of a period in which its usage is still told to Stripe's meters; later it becomes items of the next invoice. Stripe finalises an invoice about an hour after its period, or later where you have set a grace period there; stay a quarter of an hour below that",
     ),
     plain(
+        "TURNPIKE_STRIPE_COMPARE_HOURS",
+        "stripe.compare_hours",
+        "6",
+        "Hours between two comparisons of the customers, products, prices and meters at Stripe with ours; see the console's list of Stripe drift",
+    ),
+    plain(
         "TURNPIKE_GATEWAY_TLS_LISTEN",
         "gateway.tls_listen",
         "none: the gateway speaks plain HTTP",

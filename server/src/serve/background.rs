@@ -5,9 +5,9 @@ use crate::{
     config::Config,
     hooks::{Client, PATIENCE, Sender},
     tasks::{
-        Nudge, Tasks, apply_webhooks, board::Board, change_plans, close_periods, drop_old_usage, follow_clock,
-        make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail, settle_credit,
-        sweep_sessions, top_up_credit,
+        Nudge, Tasks, apply_webhooks, board::Board, change_plans, close_periods, compare_with_stripe, drop_old_usage,
+        follow_clock, make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail,
+        settle_credit, sweep_sessions, top_up_credit,
     },
 };
 use app::state::{AppState, Clock};
@@ -108,6 +108,12 @@ impl Background<'_> {
                 move |store, clock| push_to_stripe::run(store, clock, stripe.clone(), settings)
             });
             tasks.every(push_to_stripe::NAME, push_to_stripe::PERIOD, nudges.push_to_stripe.clone(), push);
+            let every = account.compare_every;
+            let compare = with(state, {
+                let stripe = stripe.clone();
+                move |store, clock| compare_with_stripe::run(store, clock, stripe.clone(), every)
+            });
+            tasks.every(compare_with_stripe::NAME, compare_with_stripe::PERIOD, Nudge::default(), compare);
             let apply = with(state, move |store, clock| apply_webhooks::run(store, clock, stripe.clone()));
             tasks.every(apply_webhooks::NAME, apply_webhooks::PERIOD, nudges.apply_webhooks.clone(), apply);
         }

@@ -21,6 +21,7 @@ mod reconciliation;
 mod same_answers;
 mod sessions;
 mod sign_up;
+mod stripe_drift;
 mod tenants;
 mod two_products;
 mod unknown_requests;

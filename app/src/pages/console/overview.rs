@@ -35,6 +35,7 @@ pub fn OverviewPage() -> impl IntoView {
         let unknown = store.all_unknown_sources().await?.requests;
         let findings = store.all_finding_sources().await?.open;
         let conflicts = store.all_open_outside_conflicts().await?;
+        let drift = store.stripe_comparison().await?.open;
         let lag = store.usage_lag(cx.now).await?;
         let products = store.all_products().await?.len();
         let plans = store.all_plans().await?.iter().filter(|plan| plan.archived_at.is_none()).count();
@@ -100,6 +101,13 @@ pub fn OverviewPage() -> impl IntoView {
                         <Notice title="Events contradict others">
                             {format!("{} that nobody has looked at. ", many(conflicts, "event", "events"))}
                             <a href="/console/conflicts">"Look at them"</a>
+                        </Notice>
+                    })}
+                {(drift > 0)
+                    .then(|| view! {
+                        <Notice title="Stripe holds other values than we">
+                            {format!("{} that nobody has decided about. ", many(drift, "field", "fields"))}
+                            <a href="/console/stripe-drift">"Look at them"</a>
                         </Notice>
                     })}
                 <StatGrid>

@@ -121,7 +121,7 @@ impl Push<'_> {
         if let Some(meter) = meters.iter().find(|meter| meter.event_name == event_name) {
             return Ok(meter.id.clone());
         }
-        match self.stripe.create_meter(event_name, &format!("Units of {product}")).await {
+        match self.stripe.create_meter(event_name, &display_name(product)).await {
             Ok(meter) => {
                 let id = meter.id.clone();
                 meters.push(meter);
@@ -151,8 +151,13 @@ fn event_subject(invoice: &Invoice, line: &InvoiceLine) -> String {
     format!("meter_event:{}:{}", invoice.id, line.position)
 }
 
+/// What a product's meter is called for people.
+pub(crate) fn display_name(product: &str) -> String {
+    format!("Units of {product}")
+}
+
 /// Product codes have hyphens and no underscores, so two products never share a meter.
-fn event_name(product: &str) -> String {
+pub(crate) fn event_name(product: &str) -> String {
     format!("turnpike_units_{}", product.replace('-', "_"))
 }
 

@@ -9,6 +9,11 @@ use store::Parameters;
 #[derive(Debug, Clone, Deserialize)]
 pub struct Customer {
     pub id: String,
+    /// Stripe still knows its name and holds nothing more of it.
+    #[serde(default)]
+    pub deleted: bool,
+    pub name: Option<String>,
+    pub email: Option<String>,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
 }
@@ -41,6 +46,16 @@ impl Stripe {
         }
         let found = self.search("/v1/customers/search", &format!("metadata['{key}']:'{value}'")).await?;
         Ok(found.into_iter().next())
+    }
+
+    /// All that are not deleted.
+    pub async fn all_customers(&self) -> Result<Vec<Customer>, StripeError> {
+        self.list("/v1/customers", &[]).await
+    }
+
+    /// One by its id, deleted or not.
+    pub async fn customer(&self, id: &str) -> Result<Customer, StripeError> {
+        self.get(&format!("/v1/customers/{id}"), &[]).await
     }
 
     /// Changes what is given and leaves the rest.

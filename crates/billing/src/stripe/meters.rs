@@ -9,6 +9,40 @@ use serde::Deserialize;
 pub struct Meter {
     pub id: String,
     pub event_name: String,
+    #[serde(default)]
+    pub display_name: String,
+    /// `active` or `inactive`.
+    #[serde(default)]
+    pub status: String,
+    #[serde(default)]
+    pub default_aggregation: Aggregation,
+    #[serde(default)]
+    pub customer_mapping: CustomerMapping,
+    #[serde(default)]
+    pub value_settings: ValueSettings,
+}
+
+/// How a meter puts events together.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct Aggregation {
+    #[serde(default)]
+    pub formula: String,
+}
+
+/// Where an event says whose it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct CustomerMapping {
+    #[serde(default, rename = "type")]
+    pub kind: String,
+    #[serde(default)]
+    pub event_payload_key: String,
+}
+
+/// Where an event says how much it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct ValueSettings {
+    #[serde(default)]
+    pub event_payload_key: String,
 }
 
 #[derive(Deserialize)]
@@ -30,6 +64,22 @@ impl Listed for Meter {
 impl Stripe {
     pub async fn active_meters(&self) -> Result<Vec<Meter>, StripeError> {
         self.list("/v1/billing/meters", &[("status", "active")]).await
+    }
+
+    /// All of them, also those that are switched off.
+    pub async fn all_meters(&self) -> Result<Vec<Meter>, StripeError> {
+        self.list("/v1/billing/meters", &[]).await
+    }
+
+    /// Gives a meter another name to show; nothing else of one can be changed.
+    pub async fn rename_meter(&self, id: &str, display_name: &str) -> Result<Meter, StripeError> {
+        let parameters = [("display_name".to_owned(), display_name.to_owned())];
+        self.post(&format!("/v1/billing/meters/{id}"), &parameters, None).await
+    }
+
+    /// Switches a meter on again. Stripe refuses it of one that is on.
+    pub async fn reactivate_meter(&self, id: &str) -> Result<Meter, StripeError> {
+        self.post(&format!("/v1/billing/meters/{id}/reactivate"), &[], None).await
     }
 
     /// A meter that sums whole units by customer. Stripe refuses a second active one with the same event name.

@@ -6,6 +6,8 @@ mod closing;
 mod corrections;
 mod credit_notes;
 mod credit_packages;
+mod drift;
+mod drift_written;
 mod faults;
 mod forgotten;
 mod guarded_changes;

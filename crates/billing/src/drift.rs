@@ -1,0 +1,117 @@
+//! What Stripe holds otherwise than we: customers, products, prices and meters, field by field.
+//!
+//! Reconcile with the words of [`crate::push`]: a *target* is what an object should say, *observed* is what Stripe says, the *difference*
+//! of both is kept as a list, and is *applied* only where an operator asks for it. Comparing changes nothing at Stripe.
+//!
+//! Customers follow us without being asked as long as nobody changed them over there: a value of ours that was not told yet is no
+//! difference. Products and prices are those of plans that Stripe rates; those of other plans are nothing to Stripe.
+
+mod amounts;
+pub(crate) mod observed;
+mod target;
+mod write;
+
+pub use write::{can_write, makes_another, write_asked};
+
+use crate::{BillingError, stripe::Stripe};
+use jiff::Timestamp;
+use observed::Observed;
+use std::collections::{BTreeMap, HashMap};
+use store::{
+    Store,
+    stripe_drift::{Drift, DriftKind},
+};
+use target::Target;
+
+/// The field of an object that is not there at all.
+const OBJECT: &str = "object";
+/// The field of a customer that is there more than once.
+const ONLY: &str = "only";
+
+/// Compares everything, and keeps what differs in place of what was found before. Says how many fields differ.
+///
+/// # Errors
+/// Stripe or Postgres does not answer; what was found before stays.
+pub async fn compare(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u64, BillingError> {
+    let targets = target::all(store).await?;
+    let mut customers = HashMap::new();
+    let mut found = Vec::new();
+    if targets.iter().any(|target| target.kind == DriftKind::Customer) {
+        let all = stripe.all_customers().await?;
+        found.extend(twins(&targets, &all));
+        customers.extend(all.into_iter().map(|customer| (customer.id.clone(), customer)));
+    }
+    let meters = observed::meters(stripe, &targets).await?;
+    let mut compared = 0;
+    for target in &targets {
+        let known = target.stripe_id.as_ref().and_then(|id| customers.remove(id));
+        let observed = match known {
+            Some(customer) => observed::customer(&customer),
+            None => observed::of(stripe, target, &meters).await?,
+        };
+        found.extend(differences(target, &observed));
+        compared += target.fields.len() as u64;
+    }
+    store.keep_stripe_drift(&found, compared, now, now).await?;
+    Ok(found.len() as u64)
+}
+
+/// What differs between what an object should say and what it says.
+fn differences(target: &Target, observed: &Observed) -> Vec<Drift> {
+    let drift = |field: &str, stripe_id: &str, ours: &str, theirs: &str| Drift {
+        kind: target.kind,
+        object: target.object.clone(),
+        field: field.to_owned(),
+        partner: target.partner,
+        stripe_id: stripe_id.to_owned(),
+        ours: ours.to_owned(),
+        theirs: theirs.to_owned(),
+    };
+    match observed {
+        Observed::Missing => vec![drift(OBJECT, "", "there", "not there")],
+        Observed::Deleted { id } => vec![drift(OBJECT, id, "there", "deleted")],
+        Observed::There { id, fields } => {
+            let differing = target.fields.iter().filter_map(|field| {
+                let theirs = fields.get(field.name).map(String::as_str).unwrap_or_default();
+                let agrees = theirs == field.ours || field.told.as_deref() == Some(theirs);
+                (!agrees).then(|| drift(field.name, id, &field.ours, theirs))
+            });
+            differing.collect()
+        }
+    }
+}
+
+/// Customers that carry a partner's identifier and are not the one that it has.
+fn twins(targets: &[Target], all: &[crate::stripe::Customer]) -> Vec<Drift> {
+    let ours: HashMap<&str, &Target> = targets
+        .iter()
+        .filter(|target| target.kind == DriftKind::Customer)
+        .map(|target| (target.object.as_str(), target))
+        .collect();
+    let mut others: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for customer in all {
+        let Some(partner) = customer.metadata.get("turnpike_partner") else { continue };
+        let Some(target) = ours.get(partner.as_str()) else { continue };
+        if target.stripe_id.as_deref() != Some(customer.id.as_str()) {
+            others.entry(target.object.as_str()).or_default().push(&customer.id);
+        }
+    }
+    let twin = |(object, mut ids): (&str, Vec<&str>)| {
+        ids.sort_unstable();
+        let target = ours[object];
+        let id = target.stripe_id.clone().unwrap_or_default();
+        Drift {
+            kind: DriftKind::Customer,
+            object: object.to_owned(),
+            field: ONLY.to_owned(),
+            partner: target.partner,
+            ours: id.clone(),
+            stripe_id: id,
+            theirs: format!("also {}", ids.join(", ")),
+        }
+    };
+    others.into_iter().map(twin).collect()
+}
+
+#[cfg(test)]
+mod tests;

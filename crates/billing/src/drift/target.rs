@@ -1,0 +1,161 @@
+//! What Stripe should say: of each partner that is a customer there, and of what the plans sell that Stripe rates.
+
+use super::amounts;
+use crate::{
+    BillingError,
+    push::{
+        customer,
+        meter_events::{display_name, event_name},
+    },
+};
+use domain::{
+    id::PartnerId,
+    period::Interval,
+    plan::{Collect, PlanTerms},
+};
+use std::collections::BTreeMap;
+use store::{
+    Store,
+    stripe_drift::{DriftKind, HeldCustomer},
+};
+
+/// What one object should say.
+#[derive(Debug, Clone)]
+pub struct Target {
+    pub kind: DriftKind,
+    /// Our name of it.
+    pub object: String,
+    pub partner: Option<PartnerId>,
+    /// Where Stripe chose the name of it.
+    pub stripe_id: Option<String>,
+    pub fields: Vec<Field>,
+}
+
+/// One thing that it should say.
+#[derive(Debug, Clone)]
+pub struct Field {
+    /// As Stripe's parameter is called.
+    pub name: &'static str,
+    pub ours: String,
+    /// What was told before, where ours is told without being asked.
+    pub told: Option<String>,
+}
+
+/// Everything that is compared.
+pub async fn all(store: &Store) -> Result<Vec<Target>, BillingError> {
+    let mut targets: Vec<Target> =
+        store.all_partners_stripe_customers().await?.into_iter().map(of_customer).collect();
+    let names: BTreeMap<String, String> =
+        store.all_products().await?.into_iter().map(|product| (product.code, product.name)).collect();
+    let mut products = BTreeMap::new();
+    let mut prices = Vec::new();
+    for plan in store.all_plans().await? {
+        for (place, version) in plan.versions.iter().enumerate() {
+            let is_offered = place == 0 && plan.archived_at.is_none();
+            if version.terms.collect != Collect::MeterEvents || !(is_offered || version.partners > 0) {
+                continue;
+            }
+            for grant in &version.terms.products {
+                let name = names.get(&grant.product).unwrap_or(&grant.product);
+                products.insert(grant.product.clone(), name.clone());
+                prices.push(of_price(&plan.code, version.version, &version.terms, &grant.product));
+            }
+        }
+    }
+    targets.extend(products.keys().map(|code| of_meter(code)));
+    targets.extend(products.iter().map(|(code, name)| of_product(code, name)));
+    targets.extend(prices);
+    Ok(targets)
+}
+
+fn field(name: &'static str, ours: impl Into<String>) -> Field {
+    Field { name, ours: ours.into(), told: None }
+}
+
+fn of_customer(held: HeldCustomer) -> Target {
+    let told = |name: &str| held.told.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+    let named = ["name", "email", "metadata[turnpike_partner]"];
+    let ours = customer::parameters(held.partner, &held.name, held.email.as_deref());
+    let fields = named.into_iter().filter_map(|name| {
+        let (_, value) = ours.iter().find(|(known, _)| known == name)?;
+        Some(Field { name, ours: value.clone(), told: Some(told(name).unwrap_or_default()) })
+    });
+    Target {
+        kind: DriftKind::Customer,
+        object: held.partner.to_string(),
+        partner: Some(held.partner),
+        fields: fields.collect(),
+        stripe_id: Some(held.stripe_id),
+    }
+}
+
+fn of_meter(product: &str) -> Target {
+    Target {
+        kind: DriftKind::Meter,
+        object: event_name(product),
+        partner: None,
+        stripe_id: None,
+        fields: vec![
+            field("status", "active"),
+            field("display_name", display_name(product)),
+            field("default_aggregation[formula]", "sum"),
+            field("customer_mapping[type]", "by_id"),
+            field("customer_mapping[event_payload_key]", "stripe_customer_id"),
+            field("value_settings[event_payload_key]", "value"),
+        ],
+    }
+}
+
+/// Stripe's name of one of our products, which is ours to choose.
+fn product_id(code: &str) -> String {
+    format!("turnpike_{}", code.replace('-', "_"))
+}
+
+fn of_product(code: &str, name: &str) -> Target {
+    let id = product_id(code);
+    Target {
+        kind: DriftKind::Product,
+        object: id.clone(),
+        partner: None,
+        stripe_id: Some(id),
+        fields: vec![field("name", name), field("active", "true"), field("metadata[turnpike_product]", code)],
+    }
+}
+
+fn of_price(plan: &str, version: i32, terms: &PlanTerms, product: &str) -> Target {
+    let (interval, count) = interval(terms.interval);
+    let amount = amounts::of(&terms.price, terms.currency);
+    Target {
+        kind: DriftKind::Price,
+        object: format!("turnpike_{plan}_{version}_{product}").replace('-', "_"),
+        partner: None,
+        stripe_id: None,
+        fields: vec![
+            field("active", "true"),
+            field("nickname", format!("{plan} {version}: {product}")),
+            field("currency", terms.currency.code().to_lowercase()),
+            field("product", product_id(product)),
+            field("recurring[interval]", interval),
+            field("recurring[interval_count]", count),
+            field("recurring[usage_type]", "metered"),
+            field("recurring[meter]", event_name(product)),
+            field("billing_scheme", amount.billing_scheme),
+            field("unit_amount_decimal", amount.unit_amount),
+            field("tiers_mode", amount.tiers_mode),
+            field("tiers", amounts::text(&amount.tiers)),
+            field("transform_quantity", amount.transform_quantity),
+            field("metadata[turnpike_plan]", format!("{plan} {version}")),
+        ],
+    }
+}
+
+const fn interval(interval: Interval) -> (&'static str, &'static str) {
+    match interval {
+        Interval::Day => ("day", "1"),
+        Interval::Week => ("week", "1"),
+        Interval::Month => ("month", "1"),
+        Interval::Quarter => ("month", "3"),
+        Interval::HalfYear => ("month", "6"),
+        Interval::Year => ("year", "1"),
+    }
+}
