@@ -85,6 +85,7 @@ export const pages = {
     { name: "reconciliation-nothing", place: "/console/reconciliation?state=resolved&kind=daily" },
     { name: "conflicts", place: "/console/conflicts" },
     { name: "late-usage", place: "/console/late-usage" },
+    { name: "deliveries", place: "/console/deliveries" },
     { name: "stripe-drift", place: "/console/stripe-drift" },
     { name: "stripe-drift-accepted", place: "/console/stripe-drift?state=accepted" },
     { name: "stripe-events", place: "/console/stripe-events" },

@@ -221,6 +221,8 @@ pub const RULES: &[Rule] = &[
     page("/console/conflicts", Who::Operators),
     form("/do/console/conflicts/resolve", Who::OperatorAdmins),
     page("/console/late-usage", Who::Operators),
+    page("/console/deliveries", Who::Operators),
+    form("/do/console/deliveries/replay", Who::OperatorAdmins),
     page("/console/stripe-drift", Who::Operators),
     form("/do/console/stripe-drift/compare", Who::OperatorAdmins),
     form("/do/console/stripe-drift/write", Who::OperatorAdmins),

@@ -109,6 +109,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Invoices", "/console/invoices", IconName::Receipt),
                 NavItem::new("Credit notes", "/console/credit-notes", IconName::Receipt),
                 NavItem::new("Corrections", "/console/corrections", IconName::Check),
+                NavItem::new("Deliveries", "/console/deliveries", IconName::External),
                 NavItem::new("Stripe events", "/console/stripe-events", IconName::Inbox),
                 NavItem::new("Stripe drift", "/console/stripe-drift", IconName::Rotate),
             ],

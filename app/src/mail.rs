@@ -309,6 +309,7 @@ pub(crate) mod tests {
             development: true,
             mail_is_sent: false,
             stripe_is_on: false,
+            invoice_sink: crate::state::InvoiceSink::default(),
             four_eyes: false,
             hooks_may_be_private: false,
         }

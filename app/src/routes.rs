@@ -71,6 +71,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/hooks") view=crate::pages::console::hooks::HooksPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/reconciliation") view=crate::pages::console::reconciliation::ReconciliationPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/conflicts") view=crate::pages::console::conflicts::ConflictsPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/deliveries") view=crate::pages::console::deliveries::DeliveriesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/stripe-drift") view=crate::pages::console::stripe_drift::StripeDriftPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/stripe-events") view=crate::pages::console::stripe_events::StripeEventsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/late-usage") view=crate::pages::console::late_usage::LateUsagePage ssr=SsrMode::Async/>

@@ -23,6 +23,17 @@ pub struct AppState {
 /// Key, the member who tries, and when the credential ends; gives the text for the Authorization header.
 pub type MintTryCredential = Arc<dyn Fn(KeyId, Option<MemberId>, Timestamp) -> String + Send + Sync>;
 
+/// Where invoices, credit notes and voids go once they are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum InvoiceSink {
+    /// Nowhere: they are files to be fetched.
+    #[default]
+    Files,
+    Stripe,
+    /// To a receiver of the provider's own.
+    Webhook,
+}
+
 /// What the installation is called and where it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -42,6 +53,7 @@ pub struct Settings {
     pub mail_is_sent: bool,
     /// Whether invoices go on to Stripe.
     pub stripe_is_on: bool,
+    pub invoice_sink: InvoiceSink,
     /// Whether it takes two operators to correct usage.
     pub four_eyes: bool,
     /// Whether hooks may lead to private networks, by http and to any port.

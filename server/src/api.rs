@@ -11,6 +11,7 @@ pub(crate) mod credit_notes;
 mod credit_packages;
 mod credit_top_up;
 pub(crate) mod csv;
+mod deliveries;
 mod events;
 mod extract;
 mod guard;
@@ -184,6 +185,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(reconciliation::findings))
         .routes(routes!(reconciliation::accept))
         .routes(routes!(reconciliation::run))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(deliveries::replay))
         .routes(routes!(stripe_drift::show, stripe_drift::compare))
         .routes(routes!(stripe_drift::list))
         .routes(routes!(stripe_drift::write))
@@ -195,4 +198,4 @@ fn routes() -> OpenApiRouter<AppState> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,7 @@ pub mod usage;
 pub mod variable;
 pub mod watch;
 
-pub use billing::Stripe;
+pub use billing::{InvoiceWebhook, Stripe};
 pub use database::Database;
 pub use gateway::{Durability, Gateway, LeaseCheck, SpoolFull};
 pub use listen::Listen;
@@ -25,6 +25,7 @@ pub use read::{Problem, Reader};
 pub use secret::Secret;
 pub use watch::{CallLog, Watch};
 
+use app::state::InvoiceSink;
 use std::path::{Path, PathBuf};
 
 /// What a process does.
@@ -62,8 +63,12 @@ pub struct Config {
     /// The installation's master secret; `None` in development, where one is made in the data directory.
     pub master: Option<[u8; 32]>,
     pub mail: Mail,
-    /// `None` where no Stripe key is set: billing then stops at the invoice.
+    /// Where invoices go.
+    pub invoice_sink: InvoiceSink,
+    /// Only where they go there.
     pub stripe: Option<Stripe>,
+    /// Only where they go there.
+    pub invoice_webhook: Option<InvoiceWebhook>,
     pub gateway: Gateway,
     pub logs: Logs,
     pub watch: Watch,
@@ -97,6 +102,8 @@ impl Config {
     pub fn read(mut reader: Reader) -> Result<Self, Vec<Problem>> {
         let development = reader.flag("TURNPIKE_DEVELOPMENT");
         let role = reader.choice("TURNPIKE_ROLE", &Role::NAMES, Role::All);
+        let billing::Billing { sink: invoice_sink, stripe, webhook: invoice_webhook } =
+            billing::Billing::read(&mut reader);
         let config = Self {
             role,
             listen: Listen::read(&mut reader),
@@ -104,7 +111,9 @@ impl Config {
             data_dir: reader.path("TURNPIKE_DATA_DIR").unwrap_or_else(|| default_data_dir(&reader)),
             master: secret::read_master(&mut reader, development),
             mail: Mail::read(&mut reader),
-            stripe: Stripe::read(&mut reader),
+            invoice_sink,
+            stripe,
+            invoice_webhook,
             gateway: Gateway::read(&mut reader, development),
             logs: Logs::read(&mut reader),
             watch: Watch::read(&mut reader),

@@ -2,6 +2,7 @@
 //! a batch of CloudEvents. The same events have the same ids whenever they are sent, so that a receiver counts each once.
 
 mod client;
+pub mod documents;
 mod later;
 mod message;
 
@@ -158,7 +159,8 @@ impl Sender {
             return Err(Undelivered::new("its secret does not open with this installation's key: rotate it"));
         }
         let body = serde_json::to_vec(events).map_err(|_| Undelivered::new("the events could not be written"))?;
-        let message = Message { id, sent_at: Timestamp::now(), body: &body };
+        let content_type = "application/cloudevents-batch+json; charset=utf-8";
+        let message = Message { id, content_type, sent_at: Timestamp::now(), body: &body };
         let signature = message.signature(&keys);
         self.client.post(&url, &message, &signature).await
     }

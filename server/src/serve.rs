@@ -291,6 +291,7 @@ pub fn settings(config: &Config, gateway_address: String) -> Settings {
         development: config.development,
         mail_is_sent: config.mail.smtp.is_some(),
         stripe_is_on: config.stripe.is_some(),
+        invoice_sink: config.invoice_sink,
         four_eyes: config.four_eyes,
         hooks_may_be_private: config.hook_reach >= gateway::Reach::Private,
     }

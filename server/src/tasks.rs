@@ -18,6 +18,7 @@ pub mod make_usage_days;
 pub mod purge_caches;
 pub mod push_to_stripe;
 pub mod reconcile_usage;
+pub mod send_documents;
 pub mod send_hooks;
 pub mod send_mail;
 pub mod settle_credit;

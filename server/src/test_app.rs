@@ -59,6 +59,7 @@ pub fn state(store: &TestStore) -> AppState {
         development: true,
         mail_is_sent: false,
         stripe_is_on: false,
+        invoice_sink: app::state::InvoiceSink::default(),
         four_eyes: false,
         hooks_may_be_private: false,
     };

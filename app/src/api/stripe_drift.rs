@@ -16,7 +16,8 @@ pub async fn compare_with_stripe() -> Result<(), ServerFnError> {
             return Err(Failure::whole("Stripe is not set up: there is nothing to compare with."));
         }
         cx.state.store.ask_to_compare_with_stripe(cx.now).await?;
-        Ok(Done::go(LIST).saying("Comparing begins within seconds. Open this page again in a moment to see what it found."))
+        Ok(Done::go(LIST)
+            .saying("Comparing begins within seconds. Open this page again in a moment to see what it found."))
     }
     .await;
     form::answer("stripe-drift/compare", LIST, &[], outcome)
@@ -36,7 +37,8 @@ pub async fn write_to_stripe(#[server(default)] drift: String) -> Result<(), Ser
         let cx = viewer::operator()?;
         let id: DriftId = form::id(&drift)?;
         match cx.state.store.ask_to_write_stripe_drift(id, Actor::Operator(cx.viewer.id), cx.now).await {
-            Ok(()) => Ok(Done::go(LIST).saying("It is written within seconds. Open this page again in a moment to see that it is gone.")),
+            Ok(()) => Ok(Done::go(LIST)
+                .saying("It is written within seconds. Open this page again in a moment to see that it is gone.")),
             Err(StoreError::NotFound) => {
                 Err(Failure::whole("Nothing was written: the values are others by now, or somebody was faster."))
             }

@@ -11,6 +11,7 @@ pub mod credit_new;
 pub mod credit_note;
 pub mod credit_notes;
 pub mod credit_packages;
+pub mod deliveries;
 pub mod hooks;
 pub mod identities;
 pub mod invoice;

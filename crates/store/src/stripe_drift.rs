@@ -163,12 +163,7 @@ impl Store {
     }
 
     /// Has ours written to Stripe by the next run. `NotFound` where the two values are others by now, or it was asked before.
-    pub async fn ask_to_write_stripe_drift(
-        &self,
-        id: DriftId,
-        actor: Actor,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
+    pub async fn ask_to_write_stripe_drift(&self, id: DriftId, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let drift = lock(&mut tx, id).await?;
         let done = sqlx::query(

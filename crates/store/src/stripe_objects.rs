@@ -232,12 +232,11 @@ impl Store {
 
     /// Name and address for Stripe's customer.
     pub async fn billing_contact(&self, partner: PartnerId) -> Result<BillingContact, StoreError> {
-        let row = sqlx::query(
-            concat!("select p.name, ", contact_email!(), " as email from partners p where p.id = $1"),
-        )
-        .bind(partner.0)
-        .fetch_one(self.pool())
-        .await?;
+        let row =
+            sqlx::query(concat!("select p.name, ", contact_email!(), " as email from partners p where p.id = $1"))
+                .bind(partner.0)
+                .fetch_one(self.pool())
+                .await?;
         Ok(BillingContact { name: row.try_get("name")?, email: row.try_get("email")? })
     }
 }

@@ -29,7 +29,11 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
 
 pub fn update(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
     params.only(&KNOWN)?;
-    let customer = account.customers.get_mut(id).filter(|held| held["deleted"] != true).ok_or_else(|| Failure::no_such("customer", id))?;
+    let customer = account
+        .customers
+        .get_mut(id)
+        .filter(|held| held["deleted"] != true)
+        .ok_or_else(|| Failure::no_such("customer", id))?;
     let metadata = params.merge_metadata(&customer["metadata"])?;
     for name in ["name", "email", "description", "phone"] {
         if params.get(name).is_some() {

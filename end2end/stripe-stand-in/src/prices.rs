@@ -150,7 +150,9 @@ fn recurring(account: &Account, params: &Params) -> Result<Value, Failure> {
         return Ok(Value::Null);
     }
     if let Some((name, _)) = given.iter().find(|(name, _)| !OF_RECURRING.contains(name)) {
-        return Err(Failure::invalid(format!("Received unknown parameter: recurring[{name}]")).code("parameter_unknown"));
+        return Err(
+            Failure::invalid(format!("Received unknown parameter: recurring[{name}]")).code("parameter_unknown")
+        );
     }
     let interval = params.one_of("recurring[interval]", &["day", "week", "month", "year"])?;
     let interval = interval.ok_or_else(|| Failure::missing("recurring[interval]"))?;
@@ -165,7 +167,9 @@ fn recurring(account: &Account, params: &Params) -> Result<Value, Failure> {
         return Err(Failure::invalid("A metered price needs a meter.").param("recurring[meter]"));
     }
     let count = params.integer("recurring[interval_count]")?.unwrap_or(1);
-    Ok(json!({ "interval": interval, "interval_count": count, "meter": meter, "trial_period_days": null, "usage_type": usage_type }))
+    Ok(
+        json!({ "interval": interval, "interval_count": count, "meter": meter, "trial_period_days": null, "usage_type": usage_type }),
+    )
 }
 
 /// Amounts of the smallest coin have up to twelve decimals and are written without zeros at their end.

@@ -153,6 +153,8 @@ pub const RULES: &[Rule] = &[
     rule(Method::GET, "/api/reconciliation/findings", Whose::Provider, &[Scope::PartnersRead]),
     rule(Method::POST, "/api/reconciliation/findings/{finding}/accept", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::POST, "/api/reconciliation/run", Whose::Provider, &[Scope::PartnersWrite]),
+    rule(Method::GET, "/api/deliveries", Whose::Provider, &[Scope::PartnersRead]),
+    rule(Method::POST, "/api/deliveries/{document}/replay", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::GET, "/api/stripe/comparison", Whose::Provider, &[Scope::PartnersRead]),
     rule(Method::POST, "/api/stripe/comparison", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::GET, "/api/stripe/drift", Whose::Provider, &[Scope::PartnersRead]),

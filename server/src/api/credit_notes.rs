@@ -228,7 +228,7 @@ impl CreditLineIn {
 }
 
 impl CreditNoteOut {
-    fn with_lines(note: CreditNote, lines: Vec<CreditLine>) -> Self {
+    pub fn with_lines(note: CreditNote, lines: Vec<CreditLine>) -> Self {
         let line = |line: CreditLine| CreditLineOut {
             position: line.position,
             invoice_position: line.invoice_position,

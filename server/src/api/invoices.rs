@@ -96,6 +96,12 @@ pub struct InvoiceWithLinesOut {
     lines: Vec<LineOut>,
 }
 
+impl InvoiceWithLinesOut {
+    pub fn new(invoice: Invoice, lines: Vec<InvoiceLine>) -> Self {
+        Self { invoice: invoice.into(), lines: lines.into_iter().map(LineOut::from).collect() }
+    }
+}
+
 /// One line.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct LineOut {
@@ -162,10 +168,7 @@ pub fn file(
 ) -> Result<Response, Problem> {
     let name = invoice.code();
     match format {
-        InvoiceFormat::Json => {
-            let lines = lines.into_iter().map(LineOut::from).collect();
-            Ok(Json(InvoiceWithLinesOut { invoice: invoice.into(), lines }).into_response())
-        }
+        InvoiceFormat::Json => Ok(Json(InvoiceWithLinesOut::new(invoice, lines)).into_response()),
         InvoiceFormat::Csv => {
             let mut csv = lines::heading();
             lines::append(&mut csv, &BilledLine::all(&invoice, lines));

@@ -115,7 +115,12 @@ pub async fn show(call: ProviderCall) -> Result<Json<StripeComparisonOut>, Probl
     responses((status = 202, description = "It begins within seconds"), (status = "4XX", description = "Refused; 409 where Stripe is not set up", body = Problem, content_type = "application/problem+json")))]
 pub async fn compare(call: ProviderCall) -> Result<StatusCode, Problem> {
     if !call.state.settings.stripe_is_on {
-        return Err(Problem::new(StatusCode::CONFLICT, "conflict", "Conflict", "Stripe is not set up: there is nothing to compare with."));
+        return Err(Problem::new(
+            StatusCode::CONFLICT,
+            "conflict",
+            "Conflict",
+            "Stripe is not set up: there is nothing to compare with.",
+        ));
     }
     call.state.store.ask_to_compare_with_stripe(call.now).await?;
     Ok(StatusCode::ACCEPTED)

@@ -2,10 +2,11 @@
 
 mod corrections;
 mod credit_packages;
+mod deliveries;
 mod events;
 mod fuzz_events;
 mod hooks;
-mod invoices;
+pub(crate) mod invoices;
 mod meters;
 mod plan;
 mod reconciliation;

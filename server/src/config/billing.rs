@@ -1,8 +1,83 @@
-//! The Stripe account.
+//! Where invoices go, and the Stripe account.
 
 use super::{Reader, Secret};
+use app::state::InvoiceSink;
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::SignedDuration;
-use std::time::Duration;
+use std::{fmt, time::Duration};
+
+/// Where invoices go, with what it takes.
+pub(super) struct Billing {
+    pub sink: InvoiceSink,
+    pub stripe: Option<Stripe>,
+    pub webhook: Option<InvoiceWebhook>,
+}
+
+/// The provider's own receiver of invoices, credit notes and voids.
+#[derive(Clone, PartialEq, Eq)]
+pub struct InvoiceWebhook {
+    pub url: String,
+    /// Messages are signed with each of them.
+    pub keys: Vec<Vec<u8>>,
+}
+
+impl fmt::Debug for InvoiceWebhook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("InvoiceWebhook").finish_non_exhaustive()
+    }
+}
+
+impl Billing {
+    pub fn read(reader: &mut Reader) -> Self {
+        const SINKS: [(&str, InvoiceSink); 3] =
+            [("none", InvoiceSink::Files), ("stripe", InvoiceSink::Stripe), ("webhook", InvoiceSink::Webhook)];
+        let stripe = Stripe::read(reader);
+        let usual = if stripe.is_some() { InvoiceSink::Stripe } else { InvoiceSink::Files };
+        let sink = reader.choice("TURNPIKE_INVOICE_SINK", &SINKS, usual);
+        let webhook = InvoiceWebhook::read(reader, sink == InvoiceSink::Webhook);
+        if sink == InvoiceSink::Stripe && stripe.is_none() && reader.text("TURNPIKE_STRIPE_KEY").is_none() {
+            reader.problem("TURNPIKE_INVOICE_SINK", "says stripe, and there is no TURNPIKE_STRIPE_KEY");
+        }
+        Self { sink, stripe: stripe.filter(|_| sink == InvoiceSink::Stripe), webhook }
+    }
+}
+
+impl InvoiceWebhook {
+    fn read(reader: &mut Reader, is_used: bool) -> Option<Self> {
+        const URL: &str = "TURNPIKE_INVOICE_WEBHOOK_URL";
+        const SECRET: &str = "TURNPIKE_INVOICE_WEBHOOK_SECRET";
+        let (url, secret) = (reader.text(URL), reader.secret(SECRET));
+        if !is_used {
+            if url.is_some() || secret.is_some() {
+                reader.problem(URL, "does nothing without TURNPIKE_INVOICE_SINK=webhook; set both");
+            }
+            return None;
+        }
+        let Some(url) = url else {
+            reader.problem(URL, "is where invoices go, and is not set");
+            return None;
+        };
+        if let Err(wrong) = app::hooks::read_url(&url) {
+            reader.problem(URL, wrong);
+        }
+        let Some(secret) = secret else {
+            if reader.text(SECRET).is_none() {
+                reader.problem(SECRET, "is what invoices are signed with, and is not set: whsec_ and the output of openssl rand -base64 32");
+            }
+            return None;
+        };
+        let key = |secret: &Secret| {
+            let key = STANDARD.decode(secret.expose().strip_prefix("whsec_")?).ok()?;
+            (24..=64).contains(&key.len()).then_some(key)
+        };
+        let keys: Option<Vec<_>> = secret.several().iter().map(key).collect();
+        if keys.is_none() {
+            reader
+                .problem(SECRET, "is not whsec_ and 24 to 64 bytes in base64; make one with: openssl rand -base64 32");
+        }
+        Some(Self { url: url.trim().to_owned(), keys: keys? })
+    }
+}
 
 /// How to reach Stripe and believe it.
 #[derive(Debug, Clone)]

@@ -111,6 +111,37 @@ fn secrets_come_from_files_and_other_variables() {
 }
 
 #[test]
+fn invoices_go_to_stripe_to_a_receiver_or_nowhere() {
+    let (secret, key) = (("TURNPIKE_SECRET", SECRET), ("TURNPIKE_STRIPE_KEY", "sk_test_1"));
+    let sink = |name| ("TURNPIKE_INVOICE_SINK", name);
+    let url = ("TURNPIKE_INVOICE_WEBHOOK_URL", "https://books.example/in");
+    let signed = ("TURNPIKE_INVOICE_WEBHOOK_SECRET", "whsec_AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=");
+    let of = |set: &[(&str, &str)]| {
+        let config = read(&[&[secret], set].concat()).expect("a configuration");
+        (config.invoice_sink, config.stripe.is_some(), config.invoice_webhook.is_some())
+    };
+    assert_eq!(of(&[]), (InvoiceSink::Files, false, false));
+    assert_eq!(of(&[key]), (InvoiceSink::Stripe, true, false));
+    assert_eq!(of(&[key, sink("none")]), (InvoiceSink::Files, false, false), "said, it goes nowhere");
+    assert_eq!(of(&[key, sink("webhook"), url, signed]), (InvoiceSink::Webhook, false, true));
+    let config = read(&[secret, sink("webhook"), url, signed]).expect("a configuration");
+    assert!(!format!("{config:?}").contains("AQEB") && !format!("{config:?}").contains("whsec"));
+    for wrong in [
+        &[sink("stripe")][..],
+        &[sink("paper")],
+        &[sink("webhook"), url],
+        &[sink("webhook"), signed],
+        &[url, signed],
+        &[sink("webhook"), ("TURNPIKE_INVOICE_WEBHOOK_URL", "books.example"), signed],
+        &[sink("webhook"), url, ("TURNPIKE_INVOICE_WEBHOOK_SECRET", "whsec_short")],
+    ] {
+        let problems = problems_of(&[&[secret], wrong].concat());
+        assert_eq!(problems.len(), 1, "{wrong:?}: {problems:?}");
+        assert!(problems[0].starts_with("TURNPIKE_INVOICE_"), "{problems:?}");
+    }
+}
+
+#[test]
 fn usage_can_be_left_unrecorded_in_development_only() {
     let off = ("TURNPIKE_DURABILITY", "off");
     assert!(problems_of(&[("TURNPIKE_SECRET", SECRET), off])[0].contains("development"));

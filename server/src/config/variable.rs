@@ -159,6 +159,24 @@ pub const VARIABLES: &[Variable] = &[
     plain("TURNPIKE_SMTP_USER", "mail.user", "none", "User name, where the server asks for one"),
     secret("TURNPIKE_SMTP_PASSWORD", "mail.password", "none", "Its password"),
     plain("TURNPIKE_MAIL_FROM", "mail.from", "Turnpike <turnpike@localhost>", "Sender of mails, as Name <address>"),
+    plain(
+        "TURNPIKE_INVOICE_SINK",
+        "billing.invoice_sink",
+        "stripe where a Stripe key is set, else none",
+        "Where invoices, credit notes and voids go: stripe, webhook (to TURNPIKE_INVOICE_WEBHOOK_URL), or none (files to be fetched)",
+    ),
+    plain(
+        "TURNPIKE_INVOICE_WEBHOOK_URL",
+        "billing.invoice_webhook_url",
+        "none",
+        "Receiver of invoices, credit notes and voids, as https://books.example/turnpike; in private networks and by http:// only where TURNPIKE_HOOK_ALLOW_PRIVATE says so",
+    ),
+    secret(
+        "TURNPIKE_INVOICE_WEBHOOK_SECRET",
+        "billing.invoice_webhook_secret",
+        "none",
+        "What those messages are signed with, as Standard Webhooks has it: whsec_ and 24 to 64 bytes in base64; while it is rotated, the new and the old one with a comma between them",
+    ),
     secret(
         "TURNPIKE_STRIPE_KEY",
         "stripe.key",

@@ -129,7 +129,7 @@ fn request(url: &Uri, message: &Message<'_>, signature: &str) -> Result<Request<
     let host = url.authority().map_or("", http::uri::Authority::as_str);
     Request::post(path)
         .header(header::HOST, host)
-        .header(header::CONTENT_TYPE, "application/cloudevents-batch+json; charset=utf-8")
+        .header(header::CONTENT_TYPE, message.content_type)
         .header(header::USER_AGENT, concat!("turnpike/", env!("CARGO_PKG_VERSION")))
         .header(header::CONNECTION, "close")
         .header("webhook-id", message.id)

@@ -10,6 +10,8 @@ use sha2::{Digest as _, Sha256};
 /// What is sent.
 pub struct Message<'a> {
     pub id: &'a str,
+    /// Of the body.
+    pub content_type: &'static str,
     pub sent_at: Timestamp,
     pub body: &'a [u8],
 }

@@ -29,7 +29,7 @@ use tokio_rustls::TlsAcceptor;
 
 /// What a receiver does with a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Answer {
+pub(super) enum Answer {
     Takes,
     Says(u16),
     /// Takes it, and dies before it says so.
@@ -44,13 +44,13 @@ enum Answer {
 
 /// A message that was taken.
 #[derive(Debug, Clone)]
-struct Got {
-    headers: HeaderMap,
-    body: String,
+pub(super) struct Got {
+    pub headers: HeaderMap,
+    pub body: String,
 }
 
 impl Got {
-    fn header(&self, name: &str) -> &str {
+    pub fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
@@ -70,14 +70,14 @@ trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// A receiver at a port of its own.
-struct Receiver {
-    url: String,
+pub(super) struct Receiver {
+    pub url: String,
     desk: Arc<Mutex<Desk>>,
     serving: JoinHandle<()>,
 }
 
 impl Receiver {
-    async fn start() -> Self {
+    pub async fn start() -> Self {
         Self::secured(None).await
     }
 
@@ -152,11 +152,11 @@ impl Receiver {
         Self { url, desk, serving }
     }
 
-    fn will(&self, answers: &[Answer]) {
+    pub fn will(&self, answers: &[Answer]) {
         lock(&self.desk).answers.extend(answers);
     }
 
-    fn taken(&self) -> Vec<Got> {
+    pub fn taken(&self) -> Vec<Got> {
         lock(&self.desk).taken.clone()
     }
 }

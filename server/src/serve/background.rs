@@ -3,11 +3,11 @@
 use crate::{
     cli::CommandError,
     config::Config,
-    hooks::{Client, PATIENCE, Sender},
+    hooks::{Client, PATIENCE, Sender, documents::Courier},
     tasks::{
         Nudge, Tasks, apply_webhooks, board::Board, change_plans, close_periods, compare_with_stripe, drop_old_usage,
-        follow_clock, make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_hooks, send_mail,
-        settle_credit, sweep_sessions, top_up_credit,
+        follow_clock, make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_documents, send_hooks,
+        send_mail, settle_credit, sweep_sessions, top_up_credit,
     },
 };
 use app::state::{AppState, Clock};
@@ -96,6 +96,16 @@ impl Background<'_> {
             with(state, move |store, clock| close_periods::run(store, clock, patience, push.clone(), told.clone()));
         let period = if state.settings.development { Duration::from_millis(500) } else { close_periods::PERIOD };
         tasks.every_at_leisure(close_periods::NAME, period, close_periods::LONGEST, Nudge::default(), close);
+        if let Some(receiver) = &config.invoice_webhook {
+            let courier = Courier {
+                store: state.store.clone(),
+                clock: state.clock.clone(),
+                client: Client::new(config.hook_reach, PATIENCE)?,
+                receiver: receiver.clone(),
+            };
+            let send = move || send_documents::run(courier.clone());
+            tasks.every(send_documents::NAME, send_documents::PERIOD, nudges.push_to_stripe.clone(), send);
+        }
         if let Some(account) = &config.stripe {
             let stripe = Stripe::new(StripeSettings {
                 base_url: account.url.clone(),

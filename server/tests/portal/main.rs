@@ -7,6 +7,7 @@ mod browser;
 mod company;
 mod corrections;
 mod counting;
+mod deliveries;
 mod figures;
 mod headers;
 mod hooks;

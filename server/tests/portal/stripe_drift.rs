@@ -1,6 +1,10 @@
 //! What an operator sees and does of what Stripe holds otherwise than we.
 
-use crate::{browser::Browser, company::{Company, open_catalogue}, portal::Portal};
+use crate::{
+    browser::Browser,
+    company::{Company, open_catalogue},
+    portal::Portal,
+};
 use axum::http::StatusCode;
 use domain::role::OperatorRole;
 use store::stripe_drift::{Drift, DriftKind};
@@ -27,7 +31,10 @@ async fn console(portal: &Portal, role: OperatorRole) -> Browser {
 /// The differences that a page lets somebody accept.
 fn open(text: &str) -> Vec<String> {
     let forms = text.split("action=\"/do/console/stripe-drift/accept\"").skip(1);
-    forms.filter_map(|form| form.split("name=\"drift\" value=\"").nth(1)?.split('"').next()).map(str::to_owned).collect()
+    forms
+        .filter_map(|form| form.split("name=\"drift\" value=\"").nth(1)?.split('"').next())
+        .map(str::to_owned)
+        .collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -61,7 +68,8 @@ async fn an_operator_sees_both_values_and_accepts_one_and_has_the_other_written(
     let id = open(&admin.get(&format!("{LIST}?kind=price")).await.text).remove(0);
     let answer = admin.post("/do/console/stripe-drift/accept", &[("drift", id.as_str()), ("note", "  ")]).await;
     assert!(answer.problems().starts_with("note: "), "{}", answer.problems());
-    let answer = admin.post("/do/console/stripe-drift/accept", &[("drift", id.as_str()), ("note", "By contract")]).await;
+    let answer =
+        admin.post("/do/console/stripe-drift/accept", &[("drift", id.as_str()), ("note", "By contract")]).await;
     assert!(answer.flash.notice.is_some(), "{}", answer.problems());
     assert!(admin.get(&format!("{LIST}?state=accepted")).await.text.contains("By contract"));
     let fields = [("drift", id.as_str())];

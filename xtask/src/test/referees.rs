@@ -31,7 +31,11 @@ pub fn check(tally: &mut Tally) {
         judge(&openapi, "events.mjs", vec![made_events().join("events.jsonl")])
     });
     tally.many("Referee: the library of Standard Webhooks believes our messages, and no changed one", || {
-        judge(&end2end.join("hook-referee"), "verify.mjs", vec![made_messages().join("messages.jsonl")])
+        judge(
+            &end2end.join("hook-referee"),
+            "verify.mjs",
+            vec![made_messages().join("messages.jsonl"), made_messages().join("documents.jsonl")],
+        )
     });
     tally.many("Referee: Stripe's library understands the stand-in", || {
         judge(&stripe, "referee.mjs", vec![workspace::program("stripe-stand-in", false)])

@@ -4,6 +4,7 @@ use crate::{
     components::*,
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
+    state::InvoiceSink,
     viewer,
 };
 use domain::{money::group_thousands, period::Period};
@@ -68,7 +69,7 @@ pub fn OverviewPage() -> impl IntoView {
             ),
         ];
         let started = steps.iter().all(|step| step.done);
-        let stripe = cx.state.settings.stripe_is_on;
+        let (sink, sink_hint) = sink(cx.state.settings.invoice_sink);
         let empty = busiest.is_empty();
         let rows = busiest.into_iter().map(row).collect_view();
         Ok(view! {
@@ -114,7 +115,7 @@ pub fn OverviewPage() -> impl IntoView {
                     <Stat label="Calls" figure=group_thousands(calls) hint=behind/>
                     <Stat label="Errors" figure=group_thousands(errors) hint="Status 400 and above"/>
                     <Stat label="Partners with calls" figure=group_thousands(partners)/>
-                    <Stat label="Stripe" figure=if stripe { "On" } else { "Off" } hint=if stripe { "Invoices are pushed" } else { "Billing stops at the invoice" }/>
+                    <Stat label="Invoices go to" figure=sink hint=sink_hint/>
                 </StatGrid>
                 {(calls > 0).then(|| view! { <Card>{week}</Card> })}
                 <Card title="Busiest partners" flush=true actions=move || view! { <a href="/console/partners">"All partners"</a> }>
@@ -201,6 +202,15 @@ fn change(entry: AuditEntry) -> impl IntoView {
             <Cell label="What"><code>{entry.action}</code></Cell>
             <Cell label="To what"><span class="clip">{entry.subject}</span></Cell>
         </tr>
+    }
+}
+
+/// Where invoices go, and what that means.
+const fn sink(sink: InvoiceSink) -> (&'static str, &'static str) {
+    match sink {
+        InvoiceSink::Files => ("Files", "Billing stops at the invoice"),
+        InvoiceSink::Stripe => ("Stripe", "Stripe collects them"),
+        InvoiceSink::Webhook => ("A webhook", "Your own receiver takes them"),
     }
 }
 

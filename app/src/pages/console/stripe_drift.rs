@@ -120,9 +120,13 @@ fn Filter(filter: DriftFilter) -> impl IntoView {
 fn Nothing(filter: DriftFilter, standing: StripeComparison, is_on: bool) -> impl IntoView {
     let is_usual = filter == DriftFilter::default();
     let (title, text, icon) = match (is_on, is_usual, standing.compared_at) {
-        (false, ..) => ("Stripe is not set up", "Set TURNPIKE_STRIPE_KEY; there is nothing to compare with.", IconName::Inbox),
+        (false, ..) => {
+            ("Stripe is not set up", "Set TURNPIKE_STRIPE_KEY; there is nothing to compare with.", IconName::Inbox)
+        }
         (true, false, _) => ("Nothing matches", "Nothing that differs fits the filter.", IconName::Search),
-        (true, true, None) => ("Nothing was compared yet", "The first comparison runs within seconds of the start.", IconName::Clock),
+        (true, true, None) => {
+            ("Nothing was compared yet", "The first comparison runs within seconds of the start.", IconName::Clock)
+        }
         (true, true, Some(_)) => (
             "Stripe holds what we hold",
             "Every field of every customer, product, price and meter of ours agrees. One that does not appears here.",

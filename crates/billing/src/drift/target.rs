@@ -43,8 +43,7 @@ pub struct Field {
 
 /// Everything that is compared.
 pub async fn all(store: &Store) -> Result<Vec<Target>, BillingError> {
-    let mut targets: Vec<Target> =
-        store.all_partners_stripe_customers().await?.into_iter().map(of_customer).collect();
+    let mut targets: Vec<Target> = store.all_partners_stripe_customers().await?.into_iter().map(of_customer).collect();
     let names: BTreeMap<String, String> =
         store.all_products().await?.into_iter().map(|product| (product.code, product.name)).collect();
     let mut products = BTreeMap::new();

@@ -40,8 +40,8 @@ pub async fn write_asked(store: &Store, stripe: &Stripe, now: Timestamp) -> Resu
         return Ok(0);
     }
     let (mut written, mut failure) = (0, None);
-    for drift in asked {
-        match one(store, stripe, &drift, now).await {
+    for (drift, asked_at) in asked {
+        match one(store, stripe, (&drift, asked_at), now).await {
             Ok(()) => written += 1,
             Err(BillingError::Stripe(error)) if error.is_unauthorized() => return Err(error.into()),
             Err(BillingError::Stripe(error)) if error.is_passing() => failure = Some(error),
@@ -52,7 +52,12 @@ pub async fn write_asked(store: &Store, stripe: &Stripe, now: Timestamp) -> Resu
     failure.map_or(Ok(written), |error| Err(error.into()))
 }
 
-async fn one(store: &Store, stripe: &Stripe, drift: &Drift, now: Timestamp) -> Result<(), BillingError> {
+async fn one(
+    store: &Store,
+    stripe: &Stripe,
+    (drift, asked_at): (&Drift, Timestamp),
+    now: Timestamp,
+) -> Result<(), BillingError> {
     let targets = target::all(store).await?;
     let Some(target) = targets.iter().find(|target| (target.kind, &target.object) == (drift.kind, &drift.object))
     else {
@@ -67,7 +72,16 @@ async fn one(store: &Store, stripe: &Stripe, drift: &Drift, now: Timestamp) -> R
         store.keep_stripe_drift_of(drift, &found, ONLY, now).await?;
         return Ok(());
     }
-    write(store, stripe, target, drift, &meters, now).await?;
+    if !can_write(drift.kind, &drift.field) {
+        let message = "Stripe lets nobody change this. Put it right there by hand, or accept it.";
+        return Err(BillingError::Differs(message.to_owned()));
+    }
+    match drift.kind {
+        DriftKind::Customer => write_customer(store, stripe, target, drift, now).await?,
+        DriftKind::Product => write_product(stripe, target, drift).await?,
+        DriftKind::Price => write_price(stripe, target, (drift, asked_at), &meters).await?,
+        DriftKind::Meter => write_meter(stripe, target, drift).await?,
+    }
     let targets = target::all(store).await?;
     let target = targets.into_iter().find(|after| (after.kind, &after.object) == (drift.kind, &drift.object));
     let Some(target) = target else { return Ok(()) };
@@ -81,67 +95,76 @@ async fn one(store: &Store, stripe: &Stripe, drift: &Drift, now: Timestamp) -> R
     Ok(())
 }
 
-async fn write(
+/// A deleted customer is made anew; of one that is there a field is changed, and kept as told.
+async fn write_customer(
     store: &Store,
     stripe: &Stripe,
     target: &Target,
     drift: &Drift,
-    meters: &[Meter],
     now: Timestamp,
 ) -> Result<(), BillingError> {
-    let one = |name: &str, value: &str| vec![(name.to_owned(), value.to_owned())];
-    let changed = one(&drift.field, &drift.ours);
-    if !can_write(drift.kind, &drift.field) {
-        let message = "Stripe lets nobody change this. Put it right there by hand, or accept it.";
-        return Err(BillingError::Differs(message.to_owned()));
+    let (Some(partner), Some(id)) = (target.partner, &target.stripe_id) else { return Ok(()) };
+    if drift.field == OBJECT {
+        store.forget_stripe_object(partner, customer::SUBJECT, id, now).await?;
+        Push::new(store, stripe, PushSettings::default(), &|| now).customer(partner).await?;
+        return Ok(());
     }
-    match (drift.kind, drift.field.as_str()) {
-        (DriftKind::Customer, OBJECT) => {
-            let (Some(partner), Some(id)) = (target.partner, &target.stripe_id) else { return Ok(()) };
-            store.forget_stripe_object(partner, customer::SUBJECT, id, now).await?;
-            Push::new(store, stripe, PushSettings::default(), &|| now).customer(partner).await?;
-        }
-        (DriftKind::Customer, field) => {
-            stripe.update_customer(&drift.stripe_id, &changed).await?;
-            let Some(partner) = target.partner else { return Ok(()) };
-            let held = store.stripe_object(partner, customer::SUBJECT).await?;
-            let mut told = held.map(|held| held.parameters).unwrap_or_default();
-            match told.iter_mut().find(|(name, _)| name == field) {
-                Some((_, value)) => value.clone_from(&drift.ours),
-                None => told.extend(changed),
-            }
-            store.change_stripe_object(partner, customer::SUBJECT, &told, now).await?;
-        }
-        (DriftKind::Product, OBJECT) => {
-            let mut parameters = one("id", &target.object);
-            parameters.extend(target.fields.iter().map(|field| (field.name.to_owned(), field.ours.clone())));
-            stripe.create_product(&parameters).await?;
-        }
-        (DriftKind::Product, _) => {
-            stripe.update_product(&drift.stripe_id, &changed).await?;
-        }
-        (DriftKind::Price, field) if OF_A_PRICE.contains(&field) => {
-            stripe.update_price(&drift.stripe_id, &changed).await?;
-        }
-        (DriftKind::Price, _) => make_price(stripe, target, drift, meters).await?,
-        (DriftKind::Meter, OBJECT) => {
+    stripe.update_customer(id, &changed(drift)).await?;
+    let held = store.stripe_object(partner, customer::SUBJECT).await?;
+    let mut told = held.map(|held| held.parameters).unwrap_or_default();
+    match told.iter_mut().find(|(name, _)| *name == drift.field) {
+        Some((_, value)) => value.clone_from(&drift.ours),
+        None => told.extend(changed(drift)),
+    }
+    store.change_stripe_object(partner, customer::SUBJECT, &told, now).await?;
+    Ok(())
+}
+
+async fn write_product(stripe: &Stripe, target: &Target, drift: &Drift) -> Result<(), StripeError> {
+    if drift.field == OBJECT {
+        let mut parameters = vec![("id".to_owned(), target.object.clone())];
+        parameters.extend(target.fields.iter().map(|field| (field.name.to_owned(), field.ours.clone())));
+        stripe.create_product(&parameters).await?;
+    } else {
+        stripe.update_product(&drift.stripe_id, &changed(drift)).await?;
+    }
+    Ok(())
+}
+
+async fn write_meter(stripe: &Stripe, target: &Target, drift: &Drift) -> Result<(), StripeError> {
+    match drift.field.as_str() {
+        OBJECT => {
             let named = target.fields.iter().find(|field| field.name == "display_name");
             let display_name = named.map(|field| field.ours.as_str()).unwrap_or_default();
             stripe.create_meter(&target.object, display_name).await?;
         }
-        (DriftKind::Meter, "status") => {
+        "status" => {
             stripe.reactivate_meter(&drift.stripe_id).await?;
         }
-        (DriftKind::Meter, _) => {
+        _ => {
             stripe.rename_meter(&drift.stripe_id, &drift.ours).await?;
         }
     }
     Ok(())
 }
 
-/// A price as ours says it, in place of the one that has its lookup key. The same request has the same key, so that a lost answer makes no
-/// second one.
-async fn make_price(stripe: &Stripe, target: &Target, drift: &Drift, meters: &[Meter]) -> Result<(), BillingError> {
+/// The one field, as a request has it.
+fn changed(drift: &Drift) -> Parameters {
+    vec![(drift.field.clone(), drift.ours.clone())]
+}
+
+/// What can be changed of a price, or a price as ours says it in place of the one that has its lookup key. As long as it is asked for by
+/// the same click the request has the same key, so that a lost answer makes no second price.
+async fn write_price(
+    stripe: &Stripe,
+    target: &Target,
+    (drift, asked_at): (&Drift, Timestamp),
+    meters: &[Meter],
+) -> Result<(), BillingError> {
+    if OF_A_PRICE.contains(&drift.field.as_str()) {
+        stripe.update_price(&drift.stripe_id, &changed(drift)).await?;
+        return Ok(());
+    }
     let mut parameters: Parameters = vec![("lookup_key".to_owned(), target.object.clone())];
     for field in &target.fields {
         let name = field.name.to_owned();
@@ -171,12 +194,10 @@ async fn make_price(stripe: &Stripe, target: &Target, drift: &Drift, meters: &[M
     if !drift.stripe_id.is_empty() {
         parameters.push(("transfer_lookup_key".to_owned(), "true".to_owned()));
     }
-    let text = format!("{}\n{parameters:?}", drift.stripe_id);
+    let text = format!("{}\n{}\n{parameters:?}", drift.stripe_id, asked_at.as_microsecond());
     let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
     match stripe.create_price(&parameters, &format!("turnpike:price:{digest}")).await {
-        Err(error) if is_no_product(&error) => {
-            Err(BillingError::Differs(format!("{error} Write the product first.")))
-        }
+        Err(error) if is_no_product(&error) => Err(BillingError::Differs(format!("{error} Write the product first."))),
         Err(error) => Err(error.into()),
         Ok(_) => Ok(()),
     }

@@ -54,7 +54,8 @@ impl Push<'_> {
         ours: &Parameters,
     ) -> Result<(), BillingError> {
         let observed::Observed::There { fields, .. } = observed::customer(&self.stripe.customer(id).await?) else {
-            let message = format!("Stripe's customer {id} was deleted there. Have another one made under \"Stripe drift\".");
+            let message =
+                format!("Stripe's customer {id} was deleted there. Have another one made under \"Stripe drift\".");
             return Err(BillingError::Differs(message));
         };
         let (mut changed, mut is_told) = (Parameters::new(), false);

@@ -75,7 +75,11 @@ async fn an_amount_takes_another_price_with_the_lookup_key_and_a_lost_answer_mak
     let state = shop.state().await;
     let prices = list(&state, "prices");
     assert_eq!(prices.len(), 2);
-    assert_eq!((&prices[0]["lookup_key"], &prices[0]["active"]), (&json!(null), &json!(true)), "subscriptions stay on it");
+    assert_eq!(
+        (&prices[0]["lookup_key"], &prices[0]["active"]),
+        (&json!(null), &json!(true)),
+        "subscriptions stay on it"
+    );
     assert_eq!(prices[1]["lookup_key"], old["lookup_key"]);
     assert!(makes_another(DriftKind::Price, "tiers") && !makes_another(DriftKind::Price, "nickname"));
 }
@@ -162,6 +166,7 @@ async fn a_push_tells_what_changed_here_and_leaves_what_somebody_changed_there()
 async fn a_price_waits_for_its_product() {
     let shop = Shop::open().await;
     agreeing(&shop).await;
+    shop.advance(days(1)).await;
     let price = held(&shop, "prices").await;
     let product = held(&shop, "products").await;
     change(&shop, "prices", &price["id"], &json!({ "lookup_key": null })).await;

@@ -135,15 +135,13 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let fields: Vec<&str> = found.iter().map(|one| one.field.as_str()).collect();
-        sqlx::query(
-            "delete from stripe_drift where kind = $1 and object = $2 and field <> all($3) and field <> $4",
-        )
-        .bind(one.kind.code())
-        .bind(&one.object)
-        .bind(fields)
-        .bind(except)
-        .execute(&mut *tx)
-        .await?;
+        sqlx::query("delete from stripe_drift where kind = $1 and object = $2 and field <> all($3) and field <> $4")
+            .bind(one.kind.code())
+            .bind(&one.object)
+            .bind(fields)
+            .bind(except)
+            .execute(&mut *tx)
+            .await?;
         for drift in found {
             keep(&mut tx, drift, now).await?;
         }
@@ -151,12 +149,14 @@ impl Store {
         Ok(())
     }
 
-    /// What is to be written, in the order in which it was asked for.
-    pub async fn asked_stripe_drift(&self) -> Result<Vec<Drift>, StoreError> {
-        let rows = sqlx::query("select * from stripe_drift where asked_at is not null order by asked_at, kind, object, field")
-            .fetch_all(self.pool())
-            .await?;
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    /// What is to be written and since when, in the order in which it was asked for.
+    pub async fn asked_stripe_drift(&self) -> Result<Vec<(Drift, Timestamp)>, StoreError> {
+        let rows =
+            sqlx::query("select * from stripe_drift where asked_at is not null order by asked_at, kind, object, field")
+                .fetch_all(self.pool())
+                .await?;
+        let asked = |row: &PgRow| Ok((read(row)?, row.at("asked_at")?));
+        Ok(rows.iter().map(asked).collect::<Result<_, sqlx::Error>>()?)
     }
 
     /// It was not written and will not be before somebody asks again.

@@ -87,7 +87,7 @@ async fn ours_is_asked_for_once_and_the_audit_log_has_both_values() {
     let ask = |id: DriftId| store.ask_to_write_stripe_drift(id, OPERATOR, at(1));
     let (one, two) = tokio::join!(ask(id), ask(id));
     assert_eq!([one, two].iter().filter(|done| done.is_ok()).count(), 1, "two clicks are one");
-    assert_eq!(store.asked_stripe_drift().await.expect("asked"), [name(partner, "Akme")]);
+    assert_eq!(store.asked_stripe_drift().await.expect("asked"), [(name(partner, "Akme"), at(1))]);
     keep(&store, &[name(partner, "Akme")], 2).await;
     let asked = DriftFilter { state: Some(DriftState::Asked), partner: Some(partner), ..DriftFilter::default() };
     assert_eq!(all(&store, asked).await.len(), 1, "a comparison in between takes nothing back");
@@ -116,8 +116,7 @@ async fn the_list_goes_on_where_a_page_ended() {
     keep(&store, &found, 0).await;
     let (mut after, mut seen) = (None, Vec::new());
     loop {
-        let page =
-            store.all_partners_stripe_drift(&DriftFilter::default(), after.as_deref(), 3).await.expect("a page");
+        let page = store.all_partners_stripe_drift(&DriftFilter::default(), after.as_deref(), 3).await.expect("a page");
         seen.extend(page.items.into_iter().map(|one| one.drift.object));
         after = page.next;
         if after.is_none() {

@@ -21,6 +21,7 @@ fn settings() -> Settings {
         development: false,
         mail_is_sent: false,
         stripe_is_on: false,
+        invoice_sink: app::state::InvoiceSink::default(),
         four_eyes: false,
         hooks_may_be_private: false,
     }
