@@ -17,6 +17,7 @@ pub mod identities;
 pub mod keys;
 pub mod members;
 pub mod operators;
+pub mod payment;
 pub mod plan;
 pub mod plans;
 pub mod policies;

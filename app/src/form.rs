@@ -1,6 +1,7 @@
 //! How a server function answers a form: it always redirects (303), and leaves a [`Flash`] for the page that follows.
 
 use crate::{flash::Flash, viewer::NotAllowed};
+use billing::payment::StripePage;
 use domain::plan::Problem;
 use http::{HeaderValue, StatusCode, header};
 use leptos::prelude::{ServerFnError, expect_context, use_context};
@@ -103,6 +104,17 @@ pub fn answer(
     Ok(())
 }
 
+/// Sends people to a page of Stripe's, or back with why not.
+pub fn leave(form: &str, back: &str, outcome: Result<StripePage, Failure>) -> Result<(), ServerFnError> {
+    match outcome {
+        Ok(page) => {
+            redirect(page.url());
+            Ok(())
+        }
+        Err(failure) => answer(form, back, &[], Err(failure)),
+    }
+}
+
 /// Reads an identifier from a hidden field. One that does not read was not written by our page.
 pub fn id<T: std::str::FromStr>(text: &str) -> Result<T, Failure> {
     text.parse().map_err(|_| Failure::whole("This no longer exists. Load the page again."))
@@ -117,7 +129,10 @@ pub fn set_cookie(cookie: &str) {
 
 /// Answers 303 to a path of ours. Anything else becomes the front page, so that no address can send people away.
 pub fn see_other(to: &str) {
-    let to = if is_local_path(to) { to } else { "/" };
+    redirect(if is_local_path(to) { to } else { "/" });
+}
+
+fn redirect(to: &str) {
     if let (Some(response), Ok(value)) = (use_context::<ResponseOptions>(), HeaderValue::from_str(to)) {
         response.insert_header(header::LOCATION, value);
         response.set_status(StatusCode::SEE_OTHER);

@@ -37,6 +37,8 @@ pub mod pages;
 #[cfg(feature = "ssr")]
 pub mod passwords;
 #[cfg(feature = "ssr")]
+pub mod payment;
+#[cfg(feature = "ssr")]
 pub mod plan_letters;
 #[cfg(feature = "ssr")]
 pub mod reconciliation;

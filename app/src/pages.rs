@@ -28,6 +28,7 @@ pub mod landing;
 pub mod line;
 pub mod missing;
 pub mod operation;
+pub mod payment;
 pub mod plan;
 pub mod plan_change;
 pub mod pricing;

@@ -6,8 +6,9 @@ use crate::{
     form::set_cookie,
     page::{Refusal, RefusalPage},
     routes::App,
+    state::AppState,
 };
-use http::{HeaderValue, header};
+use http::{HeaderValue, header, request::Parts};
 use leptos::{config::LeptosOptions, nonce::use_nonce, prelude::*};
 use leptos_axum::ResponseOptions;
 use leptos_meta::MetaTags;
@@ -51,11 +52,27 @@ pub fn shell(options: LeptosOptions, files: SiteFiles) -> impl IntoView {
     }
 }
 
+/// Pages with a form that ends at Stripe: browsers follow a form only to where its page says.
+const STRIPE_FORMS: [&str; 3] = ["/plan", "/plan/change", "/invoices"];
+
+/// Where forms of this page may end besides here.
+fn form_targets() -> String {
+    let path = use_context::<Parts>().map(|parts| parts.uri.path().trim_end_matches('/').to_owned());
+    let access = use_context::<AppState>().and_then(|state| state.stripe);
+    match (path, access) {
+        (Some(path), Some(access)) if STRIPE_FORMS.contains(&path.as_str()) => {
+            access.pages.origins().iter().map(|origin| format!(" {origin}")).collect()
+        }
+        _ => String::new(),
+    }
+}
+
 fn set_policy() {
+    let elsewhere = form_targets();
     let nonce = use_nonce().map(|nonce| format!("'nonce-{nonce}' 'strict-dynamic'")).unwrap_or_default();
     let policy = format!(
         "default-src 'none'; script-src {nonce} 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data:; font-src 'self'; \
-         connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
+         connect-src 'self'; form-action 'self'{elsewhere}; base-uri 'none'; frame-ancestors 'none'; object-src 'none'"
     );
     if let (Some(response), Ok(value)) = (use_context::<ResponseOptions>(), HeaderValue::from_str(&policy)) {
         response.insert_header(header::CONTENT_SECURITY_POLICY, value);

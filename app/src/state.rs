@@ -1,6 +1,7 @@
 //! What every page and server function may reach, built once by the server.
 
 use crate::secrets::Secrets;
+use billing::{payment::StripePages, stripe::Stripe};
 use domain::id::{KeyId, MemberId};
 use jiff::Timestamp;
 use std::sync::{
@@ -16,8 +17,17 @@ pub struct AppState {
     pub secrets: Arc<Secrets>,
     pub settings: Arc<Settings>,
     pub clock: Clock,
+    /// Only where invoices go to Stripe.
+    pub stripe: Option<StripeAccess>,
     /// Makes the short-lived credential with which the portal tries a call as a key that it does not know the text of.
     pub mint_try_credential: MintTryCredential,
+}
+
+/// The Stripe account, and where people may be sent to leave or change payment methods.
+#[derive(Clone)]
+pub struct StripeAccess {
+    pub stripe: Stripe,
+    pub pages: StripePages,
 }
 
 /// Key, the member who tries, and when the credential ends; gives the text for the Authorization header.

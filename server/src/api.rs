@@ -26,6 +26,7 @@ mod me;
 mod meters;
 mod missing;
 mod partners;
+mod payment;
 mod plan;
 mod plans;
 mod problem;
@@ -158,6 +159,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(plan::show))
         .routes(routes!(plan::preview))
         .routes(routes!(plan::change, plan::keep))
+        .routes(routes!(payment::show))
+        .routes(routes!(payment::portal))
+        .routes(routes!(payment::checkout))
+        .routes(routes!(payment::ask))
         .routes(routes!(plans::list))
         .routes(routes!(plans::add_version))
         .routes(routes!(plans::preview_version))

@@ -25,7 +25,7 @@ mod signals;
 
 use crate::{
     cli::CommandError,
-    config::{Config, Role},
+    config::{self, Config, Role},
     data_dir::DataDir,
     database::Database,
     logs,
@@ -36,7 +36,7 @@ use crate::{
 use admin::Admin;
 use app::{
     secrets::Secrets,
-    state::{AppState, Clock, Settings},
+    state::{AppState, Clock, Settings, StripeAccess},
 };
 use calls::{Calls, House, LAST_SHIPMENT};
 use directory_file::{DirectoryFile, Freshness, Kept, Place};
@@ -147,7 +147,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         Some(calls) => calls.gateway.address().to_string(),
         None => config.listen.gateway_address.clone(),
     };
-    let state = app_state(&config, store.clone(), secrets.clone(), clock.clone(), gateway_address);
+    let state = app_state(&config, store.clone(), secrets.clone(), clock.clone(), gateway_address)?;
     let upkeep = metrics.clone();
     tasks.every("tend_metrics", METRICS_UPKEEP, Nudge::default(), move || {
         upkeep.run_upkeep();
@@ -267,17 +267,28 @@ async fn bring_up_to_date(store: &Store, clock: &Clock) -> Result<(), CommandErr
     Ok(())
 }
 
-fn app_state(config: &Config, store: Store, secrets: Arc<Secrets>, clock: Clock, gateway_address: String) -> AppState {
+fn app_state(
+    config: &Config,
+    store: Store,
+    secrets: Arc<Secrets>,
+    clock: Clock,
+    gateway_address: String,
+) -> Result<AppState, CommandError> {
     let signing_key = secrets.try_signing_key();
-    AppState {
+    let access = |account: &config::Stripe| {
+        let stripe = background::stripe(account)?;
+        Ok::<_, CommandError>(StripeAccess { stripe, pages: account.pages.clone() })
+    };
+    Ok(AppState {
         store,
         secrets,
         settings: Arc::new(settings(config, gateway_address)),
         clock,
+        stripe: config.stripe.as_ref().map(access).transpose()?,
         mint_try_credential: Arc::new(move |key, member, expires_at| {
             try_credential::mint(&signing_key, &try_credential::Claims { key, member, expires_at })
         }),
-    }
+    })
 }
 
 /// What pages and mails say about the installation.

@@ -68,6 +68,7 @@ pub fn state(store: &TestStore) -> AppState {
         secrets: Arc::new(Secrets::from_master([7; 32])),
         settings: Arc::new(settings),
         clock: Clock::default(),
+        stripe: None,
         mint_try_credential: Arc::new(|_, _, _| String::new()),
     }
 }

@@ -57,6 +57,9 @@ pub async fn choose_plan(
         let offered = store.offered_plans().await?;
         let offer = offered.into_iter().find(|offer| offer.code == plan);
         let offer = offer.ok_or_else(|| Failure::field("plan", "This plan is no longer offered. Choose another."))?;
+        if crate::payment::is_missing(&cx.state, cx.viewer.partner, offer.id).await? {
+            return Err(Failure::whole(crate::payment::METHOD_FIRST));
+        }
         let letter = |to: &billing::Recipient, news: &billing::News| plan_letters::letter(&cx.state.settings, to, news);
         let (wish, actor) = (store::Wish::Plan(offer.id), store::Actor::Member(cx.viewer.id));
         let (ordered, proposal) =

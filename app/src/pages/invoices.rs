@@ -4,6 +4,7 @@ use crate::{
     components::*,
     frames::MemberFrame,
     page::{PageTitle, page},
+    pages::payment::portal_button,
     pages::time_text::{local_date, local_zone, period_days},
     viewer,
 };
@@ -17,6 +18,7 @@ pub fn InvoicesPage() -> impl IntoView {
     page(async move {
         let cx = cx?;
         let invoices = cx.state.store.invoices(cx.viewer.partner).await?;
+        let cards = portal_button(&cx);
         let empty = invoices.is_empty();
         let zone = local_zone(&cx.viewer.time_zone);
         let now = cx.state.clock.now();
@@ -26,7 +28,9 @@ pub fn InvoicesPage() -> impl IntoView {
         Ok(view! {
             <PageTitle text="Invoices"/>
             <MemberFrame cx=cx path="/invoices">
-                <PageHeader title="Invoices" description="One for each billing period, a little after it ends, and one for each purchase of credit."/>
+                <PageHeader title="Invoices" description="One for each billing period, a little after it ends, and one for each purchase of credit.">
+                    {cards}
+                </PageHeader>
                 <Card flush=true>
                     {if empty {
                         view! {

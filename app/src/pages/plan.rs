@@ -8,6 +8,7 @@ use crate::{
     page::{PageTitle, page},
     pages::{
         credit::Balance,
+        payment,
         pricing::tier,
         time_text::{local_date, local_zone, moment, period_text},
     },
@@ -15,12 +16,14 @@ use crate::{
 };
 use domain::{plan::Approval, rating::LineKind, role::MemberRole};
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 use store::{OfferedPlan, OrderedBy, ProductLine, ScheduledChange, Subscription, VisibleProduct};
 
 #[component]
 pub fn PlanPage() -> impl IntoView {
     let cx = viewer::member();
     let problems = flash().problems;
+    let checkout = use_query_map().get_untracked().get("checkout");
     page(async move {
         let cx = cx?;
         let (store, partner) = (&cx.state.store, cx.viewer.partner);
@@ -33,6 +36,7 @@ pub fn PlanPage() -> impl IntoView {
         let bill = bill::so_far(&cx.state, partner, cx.now).await?;
         let credit = Balance::load(&cx, current.as_ref()).await?.map(Balance::card);
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
+        let method = payment::standing(&cx, decides, checkout).await?;
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
         let may_cancel = decides && scheduled.is_none();
         let names = Names(store.visible_products(partner).await?);
@@ -51,6 +55,7 @@ pub fn PlanPage() -> impl IntoView {
             <MemberFrame cx=cx path="/plan">
                 <PageHeader title="Plan" description="What you may call, how often, and what it costs."/>
                 <ErrorSummary problems=problems/>
+                {method}
                 {waiting}
                 {planned}
                 {in_force}

@@ -6,7 +6,8 @@ use crate::{
     flash::flash,
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
-    pages::change_shown::Shown,
+    pages::{change_shown::Shown, payment::MethodFirst},
+    payment,
     viewer::{self, Cx, MemberViewer},
 };
 use domain::plan::PlanTerms;
@@ -41,6 +42,18 @@ pub fn PlanChangePage() -> impl IntoView {
         };
         let token = shown.proposal.token.clone();
         let (terms, facts, button) = (shown.terms(), shown.facts(), title.clone());
+        let decision = if payment::is_missing(&cx.state, cx.viewer.partner, plan.id).await? {
+            view! { <MethodFirst plan=plan.code/> }.into_any()
+        } else {
+            view! {
+                <Form action="/do/plan/choose">
+                    <input type="hidden" name="plan" value=plan.code/>
+                    <input type="hidden" name="preview" value=token/>
+                    <FormActions cancel="/plan"><Button kind=ButtonKind::Primary>{button}</Button></FormActions>
+                </Form>
+            }
+            .into_any()
+        };
         Ok(view! {
             <PageTitle text=title.clone()/>
             <MemberFrame cx=cx path="/plan">
@@ -51,11 +64,7 @@ pub fn PlanChangePage() -> impl IntoView {
                 <Card title="When and what it costs">
                     <Stack>
                         {facts}
-                        <Form action="/do/plan/choose">
-                            <input type="hidden" name="plan" value=plan.code/>
-                            <input type="hidden" name="preview" value=token/>
-                            <FormActions cancel="/plan"><Button kind=ButtonKind::Primary>{button}</Button></FormActions>
-                        </Form>
+                        {decision}
                     </Stack>
                 </Card>
             </MemberFrame>

@@ -14,6 +14,7 @@ pub mod drift;
 mod error;
 mod impact;
 mod open_line;
+pub mod payment;
 mod project;
 mod push;
 pub mod stripe;

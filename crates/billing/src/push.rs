@@ -12,7 +12,7 @@ pub(crate) mod meter_events;
 mod once;
 
 use crate::{
-    BillingError,
+    BillingError, payment,
     stripe::{Meter, Stripe, StripeInvoice},
 };
 use domain::{
@@ -135,8 +135,14 @@ impl Push<'_> {
         }
     }
 
-    /// Asks after invoices whose webhook may have been lost.
+    /// Asks after invoices and payment methods whose webhook may have been lost.
     async fn look_again(&self) -> Result<(), BillingError> {
+        match payment::look_again(self.store, self.stripe, self.now()).await {
+            Err(BillingError::Stripe(error)) => {
+                tracing::warn!(%error, "Stripe could not be asked about a payment method")
+            }
+            done => done?,
+        }
         let before = self.now().saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
         for invoice in self.store.all_partners_invoices_to_look_at(before, MOST_AT_ONCE).await? {
             let subject = invoice_items::subject(invoice.id);

@@ -16,6 +16,7 @@ mod list;
 mod meters;
 mod prices;
 mod products;
+mod sessions;
 mod transport;
 pub mod webhook_signature;
 
@@ -27,6 +28,7 @@ pub use invoices::StripeInvoice;
 pub use meters::{Meter, MeterProblem, MeterReport};
 pub use prices::{Price, Recurring, Tier, TransformQuantity};
 pub use products::Product;
+pub use sessions::{CheckoutSession, PaymentMethod, PortalSession};
 pub use transport::{SecretKey, Stripe, StripeSettings};
 
 /// The API version of every request.

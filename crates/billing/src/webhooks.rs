@@ -6,7 +6,7 @@
 mod rejected_usage;
 
 use crate::{
-    BillingError,
+    BillingError, payment,
     push::settle,
     stripe::{
         Stripe,
@@ -93,6 +93,9 @@ async fn apply(store: &Store, stripe: &Stripe, event: &StripeEvent, now: Timesta
     }
     if event.kind.starts_with("v1.billing.meter.") {
         return rejected_usage::apply(store, stripe, &event.id, now).await;
+    }
+    if payment::apply(store, stripe, &event.payload["data"], now).await? {
+        return Ok(());
     }
     let object = &event.payload["data"]["object"];
     let id = object["id"].as_str().filter(|_| object["object"] == "invoice");

@@ -110,6 +110,8 @@ ids! {
     PlanChangeId = "change";
     /// A field that Stripe holds otherwise than we, with both its values.
     DriftId = "drift";
+    /// A page of Stripe's on which a partner leaves a payment method.
+    CheckoutId = "checkout";
 }
 
 #[cfg(test)]

@@ -36,6 +36,7 @@ mod page;
 mod partitions;
 mod partners;
 mod passwords;
+pub mod payment_methods;
 mod plans;
 mod pool;
 mod products;

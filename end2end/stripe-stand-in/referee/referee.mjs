@@ -230,6 +230,27 @@ const steps = {
     assert.equal((await stripe.billing.meters.reactivate(own.id)).status, "active");
   },
 
+  "a page of Checkout leaves a payment method, and the portal lets a customer in": async () => {
+    const own = await stripe.customers.create({ name: "Pays" });
+    const portal = await stripe.billingPortal.sessions.create({ customer: own.id, return_url: "https://portal.example/plan" });
+    assert.match(portal.url, /^https:\/\/billing\.stripe\.com\//);
+    await refused(stripe.billingPortal.sessions.create({ customer: "cus_none", return_url: "https://portal.example/" }), { code: "resource_missing" });
+    const page = { mode: "setup", customer: own.id, currency: "usd", success_url: "https://portal.example/plan?checkout=1", cancel_url: "https://portal.example/plan", metadata: { turnpike_checkout: "1" } };
+    const session = await stripe.checkout.sessions.create(page);
+    assert.deepEqual([session.status, session.mode, new URL(session.url).host], ["open", "setup", "checkout.stripe.com"]);
+    assert.equal((await all(stripe.customers.listPaymentMethods(own.id))).length, 0);
+    await control("checkout", { session: session.id, step: "complete" });
+    assert.deepEqual([(await stripe.checkout.sessions.retrieve(session.id)).status, (await stripe.checkout.sessions.retrieve(session.id)).url], ["complete", null]);
+    const [method] = await all(stripe.customers.listPaymentMethods(own.id));
+    assert.equal(method.card.last4, "4242");
+    assert.equal((await stripe.customers.retrieve(own.id)).invoice_settings.default_payment_method, null, "Checkout chooses none");
+    const chosen = await stripe.customers.update(own.id, { invoice_settings: { default_payment_method: method.id } });
+    assert.equal(chosen.invoice_settings.default_payment_method, method.id);
+    await refused(stripe.customers.update(customer.id, { invoice_settings: { default_payment_method: method.id } }), { code: "resource_missing" });
+    assert.equal((await stripe.paymentMethods.detach(method.id)).customer, null);
+    assert.equal((await stripe.customers.retrieve(own.id)).invoice_settings.default_payment_method, null);
+  },
+
   "a draft that advances by itself is final after an hour": async () => {
     const draft = await stripe.invoices.create({ customer: customer.id, currency: "usd", auto_advance: true });
     await control("clock", { advance_seconds: HOUR + 1 });

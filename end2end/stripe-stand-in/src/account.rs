@@ -23,6 +23,8 @@ pub struct Account {
     pub credit_notes: Objects,
     pub meters: Objects,
     pub products: Objects,
+    pub checkout_sessions: Objects,
+    pub payment_methods: Objects,
     pub prices: Objects,
     pub meter_events: Vec<MeterEvent>,
     pub events: Objects,
@@ -138,6 +140,7 @@ impl Account {
         json!({
             "now": self.now(), "customers": self.customers.all(), "invoices": invoices, "credit_notes": self.credit_notes.all(),
             "invoice_items": self.invoice_items.all(), "meters": self.meters.all(),
+            "checkout_sessions": self.checkout_sessions.all(), "payment_methods": self.payment_methods.all(),
             "products": self.products.all(), "prices": self.prices.all(), "meter_events": meter_events,
             "events": self.events.all(), "thin_events": self.thin_events.all(),
             "limits": { "most_in_a_second": self.limits.most_begun, "overlapping_meter_events": self.limits.overlapping },

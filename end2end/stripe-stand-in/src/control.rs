@@ -2,9 +2,11 @@
 //!
 //! `POST clock {"advance_seconds": 3600}` or `{"ahead_seconds": 7200}`, `POST faults {…}`, `POST subscriptions {…}`,
 //! `POST webhooks {…}`, `POST webhooks/deliver`, `GET webhooks` (what was posted, and how it was answered), `GET state`,
-//! `POST invoices {…}`, `POST change {…}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
+//! `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
 
-use crate::{failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, subscriptions, webhooks};
+use crate::{
+    failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, sessions, subscriptions, webhooks,
+};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -15,6 +17,14 @@ struct Clock {
     advance_seconds: Option<i64>,
     /// How far ahead of the machine's clock, as the installation under test says it.
     ahead_seconds: Option<i64>,
+}
+
+/// What a person does on a page of Checkout: `complete` or `expire`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Left {
+    session: String,
+    step: String,
 }
 
 /// What somebody does in Stripe's own pages, or it does by itself: fields of an object are set, whatever the API would say.
@@ -55,6 +65,10 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
                 "mark_uncollectible" => invoices::mark_uncollectible(&mut account, &act.invoice, &none),
                 other => Err(Failure::invalid(format!("{other} is no step"))),
             }
+        }
+        ("POST", "checkout") => {
+            let act: Left = serde_json::from_value(read(body)?).map_err(bad)?;
+            sessions::leave(&mut shared.account(), &act.session, &act.step)
         }
         ("POST", "change") => {
             let Change { kind, id, set } = serde_json::from_value(read(body)?).map_err(bad)?;

@@ -35,6 +35,21 @@ pub fn update(account: &mut Account, id: &str, params: &Params) -> Result<Value,
         .filter(|held| held["deleted"] != true)
         .ok_or_else(|| Failure::no_such("customer", id))?;
     let metadata = params.merge_metadata(&customer["metadata"])?;
+    if params.get("invoice_settings[default_payment_method]").is_some() {
+        let method = params.need("invoice_settings[default_payment_method]")?.to_owned();
+        let is_own = account.payment_methods.get(&method).is_some_and(|held| held["customer"] == id);
+        if !is_own {
+            let message = "The customer does not have a payment method with that ID.";
+            return Err(Failure::invalid(message)
+                .code("resource_missing")
+                .param("invoice_settings[default_payment_method]"));
+        }
+    }
+    let customer = account.customers.get_mut(id).ok_or_else(|| Failure::no_such("customer", id))?;
+    if params.get("invoice_settings[default_payment_method]").is_some() {
+        customer["invoice_settings"]["default_payment_method"] =
+            params.text("invoice_settings[default_payment_method]");
+    }
     for name in ["name", "email", "description", "phone"] {
         if params.get(name).is_some() {
             customer[name] = params.text(name);

@@ -14,9 +14,18 @@ pub const API_VERSION: &str = "2026-10-28.endive";
 
 /// Records an event about an object as it is now, and queues it for the webhook.
 pub fn happened(account: &mut Account, kind: &str, object: &Value) {
+    record(account, kind, &json!({ "object": object }));
+}
+
+/// The same, with what was before.
+pub fn changed(account: &mut Account, kind: &str, object: &Value, before: &Value) {
+    record(account, kind, &json!({ "object": object, "previous_attributes": before }));
+}
+
+fn record(account: &mut Account, kind: &str, data: &Value) {
     let event = json!({
         "id": account.new_id("evt_1"), "object": "event", "api_version": API_VERSION, "created": account.now(),
-        "data": { "object": object }, "livemode": false, "pending_webhooks": 1,
+        "data": data, "livemode": false, "pending_webhooks": 1,
         "request": { "id": null, "idempotency_key": null }, "type": kind,
     });
     let event = account.events.add(event);

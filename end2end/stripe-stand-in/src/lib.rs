@@ -24,6 +24,7 @@ mod params;
 mod prices;
 mod products;
 mod serve;
+mod sessions;
 mod subscriptions;
 mod webhooks;
 

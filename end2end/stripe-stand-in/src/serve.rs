@@ -10,7 +10,7 @@ use crate::{
     limits::Running,
     meter_events, meters,
     params::Params,
-    prices, products, webhooks,
+    prices, products, sessions, webhooks,
 };
 use axum::{
     Router,
@@ -237,6 +237,11 @@ fn route(account: &mut Account, method: &Method, path: &str, params: &Params) ->
         ("GET", ["v1", "customers", id]) => customers::retrieve(account, id),
         ("POST", ["v1", "customers", id]) => customers::update(account, id, params),
         ("DELETE", ["v1", "customers", id]) => customers::delete(account, id),
+        ("GET", ["v1", "customers", id, "payment_methods"]) => sessions::payment_methods(account, id, params),
+        ("POST", ["v1", "payment_methods", id, "detach"]) => sessions::detach(account, id),
+        ("POST", ["v1", "billing_portal", "sessions"]) => sessions::open_portal(account, params),
+        ("POST", ["v1", "checkout", "sessions"]) => sessions::open_checkout(account, params),
+        ("GET", ["v1", "checkout", "sessions", id]) => sessions::retrieve(account, id),
         ("POST", ["v1", "products"]) => products::create(account, params),
         ("GET", ["v1", "products"]) => products::list(account, params),
         ("GET", ["v1", "products", id]) => products::retrieve(account, id),

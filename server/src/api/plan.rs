@@ -7,8 +7,8 @@ use super::{
     keys::Whose,
     problem::Problem,
 };
-use app::{api::plan, plan_letters, state::AppState};
-use axum::Json;
+use app::{api::plan, payment, plan_letters, state::AppState};
+use axum::{Json, http::StatusCode};
 use billing::{BillingError, ChangeRefused, News, Proposal, Recipient, Wanted};
 use domain::{id::PartnerId, limit::Limit, plan_change::When, scope::Scope};
 use jiff::Timestamp;
@@ -184,6 +184,11 @@ pub async fn preview(call: PartnerCall, Body(wish): Body<PlanWishIn>) -> Result<
 pub async fn change(call: PartnerCall, Body(wish): Body<PlanChangeIn>) -> Result<Json<PlanChangedOut>, Problem> {
     let wanted = wanted(&call, wish.plan.as_deref(), wish.when.as_deref()).await?;
     let state = &call.state;
+    if let (true, Wish::Plan(plan)) = (call.token.partner.is_some(), &wanted.wish)
+        && payment::is_missing(state, call.partner, *plan).await?
+    {
+        return Err(Problem::new(StatusCode::CONFLICT, "conflict", "Conflict", payment::METHOD_FIRST));
+    }
     let letter = |to: &Recipient, news: &News| plan_letters::letter(&state.settings, to, news);
     let (ordered, proposal) =
         billing::order_change(&state.store, call.partner, wanted, &wish.preview, &letter, call.token.actor(), call.now)
@@ -205,7 +210,7 @@ pub async fn keep(call: PartnerCall) -> Result<axum::http::StatusCode, Problem> 
     let PartnerCall { state, partner, token, now } = call;
     let waits = state.store.scheduled_change(partner).await?.ok_or_else(Problem::not_found)?;
     take_back(&state, partner, &token, &waits, now).await?;
-    Ok(axum::http::StatusCode::NO_CONTENT)
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn take_back(

@@ -1,6 +1,7 @@
 //! Where invoices go, and the Stripe account.
 
 use super::{Reader, Secret};
+use ::billing::payment::StripePages;
 use app::state::InvoiceSink;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::SignedDuration;
@@ -79,6 +80,18 @@ impl InvoiceWebhook {
     }
 }
 
+fn read_pages(reader: &mut Reader) -> StripePages {
+    const NAME: &str = "TURNPIKE_STRIPE_PAGES";
+    let Some(written) = reader.text(NAME) else { return StripePages::usual() };
+    match StripePages::new(written.split(',').map(|origin| origin.trim().to_owned())) {
+        Ok(pages) => pages,
+        Err(wrong) => {
+            reader.problem(NAME, format!("{wrong:?} is not scheme and host alone, as https://pay.example.com"));
+            StripePages::usual()
+        }
+    }
+}
+
 /// How to reach Stripe and believe it.
 #[derive(Debug, Clone)]
 pub struct Stripe {
@@ -93,6 +106,8 @@ pub struct Stripe {
     pub meters_open: SignedDuration,
     /// How often what Stripe holds is compared with ours.
     pub compare_every: SignedDuration,
+    /// Where people may be sent.
+    pub pages: StripePages,
 }
 
 impl Stripe {
@@ -113,6 +128,7 @@ impl Stripe {
         let timeout = reader.number("TURNPIKE_STRIPE_TIMEOUT_MS", 100, 300_000).unwrap_or(30_000);
         let minutes = reader.number("TURNPIKE_STRIPE_METERS_OPEN", 1, 4_320).unwrap_or(45);
         let hours = reader.number("TURNPIKE_STRIPE_COMPARE_HOURS", 1, 168).unwrap_or(6);
+        let pages = read_pages(reader);
         key.map(|key| Self {
             key,
             webhook_secrets,
@@ -120,6 +136,7 @@ impl Stripe {
             timeout: Duration::from_millis(timeout),
             meters_open: SignedDuration::from_mins(minutes),
             compare_every: SignedDuration::from_hours(hours),
+            pages,
         })
     }
 }

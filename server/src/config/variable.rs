@@ -208,6 +208,12 @@ pub const VARIABLES: &[Variable] = &[
         "Minutes after the end of a period in which its usage is still told to Stripe's meters; later it becomes items of the next invoice. Stripe finalises an invoice about an hour after its period, or later where you have set a grace period there; stay a quarter of an hour below that",
     ),
     plain(
+        "TURNPIKE_STRIPE_PAGES",
+        "stripe.pages",
+        "https://billing.stripe.com,https://checkout.stripe.com",
+        "Where members may be sent to leave or change a payment method: scheme and host of Stripe's own pages, and of domains that you have set up there for them; several with commas between them",
+    ),
+    plain(
         "TURNPIKE_STRIPE_COMPARE_HOURS",
         "stripe.compare_hours",
         "6",

@@ -2,7 +2,7 @@
 
 use crate::{
     cli::CommandError,
-    config::Config,
+    config::{self, Config},
     hooks::{Client, PATIENCE, Sender, documents::Courier},
     tasks::{
         Nudge, Tasks, apply_webhooks, board::Board, change_plans, close_periods, compare_with_stripe, drop_old_usage,
@@ -107,11 +107,7 @@ impl Background<'_> {
             tasks.every(send_documents::NAME, send_documents::PERIOD, nudges.push_to_stripe.clone(), send);
         }
         if let Some(account) = &config.stripe {
-            let stripe = Stripe::new(StripeSettings {
-                base_url: account.url.clone(),
-                timeout: account.timeout,
-                ..StripeSettings::new(SecretKey::new(account.key.expose()))
-            })?;
+            let stripe = stripe(account)?;
             let settings = PushSettings { meters_open: account.meters_open, ..PushSettings::default() };
             let push = with(state, {
                 let stripe = stripe.clone();
@@ -129,6 +125,14 @@ impl Background<'_> {
         }
         Ok(nudges)
     }
+}
+
+/// A handle on the account.
+pub fn stripe(account: &config::Stripe) -> Result<Stripe, CommandError> {
+    let key = SecretKey::new(account.key.expose());
+    let settings =
+        StripeSettings { base_url: account.url.clone(), timeout: account.timeout, ..StripeSettings::new(key) };
+    Ok(Stripe::new(settings)?)
 }
 
 /// Gives each run its own handles.

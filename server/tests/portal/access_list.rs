@@ -113,6 +113,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/plan/cancel",
             "POST /do/plan/keep",
             "POST /do/plan/withdraw",
+            "POST /do/payment/portal",
+            "POST /do/payment/checkout",
         ],
     ),
     (
@@ -229,6 +231,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/console/plans/publish",
             "POST /do/console/plans/move",
             "POST /do/console/plans/archive",
+            "POST /do/console/plans/payment-method",
             "POST /do/console/tokens/create",
             "POST /do/console/tokens/revoke",
         ],

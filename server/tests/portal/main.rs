@@ -15,6 +15,7 @@ mod keyed_operations;
 mod markup;
 mod meters;
 mod origin;
+mod payment;
 mod plan_changes;
 mod plan_terms;
 mod portal;

@@ -4,7 +4,7 @@ use crate::browser::Browser;
 use app::{
     secrets::Secrets,
     session::{MEMBER, OPERATOR, id_hash},
-    state::{AppState, Clock, Settings},
+    state::{AppState, Clock, Settings, StripeAccess},
 };
 use axum::Router;
 use domain::{
@@ -37,11 +37,13 @@ pub struct Portal {
 pub struct Options {
     pub development: bool,
     pub gateway: SocketAddr,
+    /// `None` where invoices do not go there.
+    pub stripe: Option<StripeAccess>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { development: true, gateway: ([127, 0, 0, 1], 1).into() }
+        Self { development: true, gateway: ([127, 0, 0, 1], 1).into(), stripe: None }
     }
 }
 
@@ -76,6 +78,7 @@ impl Portal {
             secrets,
             settings: Arc::new(settings),
             clock: Clock::default(),
+            stripe: options.stripe,
             mint_try_credential: Arc::new(move |key, member, expires_at| {
                 try_credential::mint(&signing_key, &try_credential::Claims { key, member, expires_at })
             }),

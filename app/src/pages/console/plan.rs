@@ -29,6 +29,8 @@ pub fn OnePlanPage() -> impl IntoView {
         let mark = if archived { Some("Archived") } else { plan.meta.private.then_some("Private") };
         let versions = versions(&plan);
         let impact = format!("/console/plans/{id}/impact");
+        let asks = cx.state.store.asks_for_payment_method(id).await?;
+        let method = method(id, asks, cx.state.stripe.is_some());
         let archive = archive(id, archived);
         Ok(view! {
             <PageTitle text=name.clone()/>
@@ -43,6 +45,7 @@ pub fn OnePlanPage() -> impl IntoView {
                 <Card title="Next version" description="Name, summary, place and approval change at once. Terms make a new version.">
                     <PlanTermsForm there=Some(plan) products=products flash=flash/>
                 </Card>
+                {method}
                 {archive}
             </OperatorFrame>
         })
@@ -106,6 +109,26 @@ fn version_row(version: PlanVersion) -> impl IntoView {
             <Cell label="Made"><TimeText at=version.created_at date=true/> {made}</Cell>
             <Cell label="Partners" numeric=true><Figure value=version.partners/></Cell>
         </tr>
+    }
+}
+
+fn method(id: PlanId, asks: bool, is_on: bool) -> impl IntoView {
+    let hint = if is_on {
+        "Who is on the plan already stays."
+    } else {
+        "Holds where invoices go to Stripe, which they do not in this installation."
+    };
+    view! {
+        <Card
+            title="Payment method"
+            description="Partners leave one on a page of Stripe's before they choose the plan, and Stripe charges their invoices by itself."
+        >
+            <Form action="/do/console/plans/payment-method">
+                <input type="hidden" name="plan" value=id.to_string()/>
+                <CheckField label="Ask for a payment method first" name="asks" checked=asks hint=hint/>
+                <FormActions><Button>"Save"</Button></FormActions>
+            </Form>
+        </Card>
     }
 }
 

@@ -76,22 +76,26 @@ impl Push<'_> {
 
     async fn draft(&self, invoice: &Invoice, customer: &str) -> Result<String, BillingError> {
         let id = invoice.id.to_string();
+        let is_charged = self.store.is_charged_by_itself(invoice.partner, invoice.id).await?;
         let parameters = [
             ("customer", customer),
             ("currency", &invoice.total.currency.code().to_lowercase()),
-            ("collection_method", "send_invoice"),
-            ("days_until_due", &self.settings.days_until_due.to_string()),
+            ("collection_method", if is_charged { "charge_automatically" } else { "send_invoice" }),
             // A draft that advances by itself would be final after an hour, whatever is on it by then.
             ("auto_advance", "false"),
             ("pending_invoice_items_behavior", "exclude"),
             ("description", &format!("{} plan, invoice {}", invoice.plan_name, invoice.number)),
             ("metadata[turnpike_invoice]", &id),
         ];
+        let mut parameters = owned(&parameters);
+        if !is_charged {
+            parameters.push(("days_until_due".to_owned(), self.settings.days_until_due.to_string()));
+        }
         let wanted = Wanted {
             partner: invoice.partner,
             subject: subject(invoice.id),
             path: "/v1/invoices",
-            parameters: owned(&parameters),
+            parameters,
             look: Look::Draft { customer, invoice: id.clone() },
         };
         self.once(wanted).await

@@ -15,7 +15,15 @@ pub struct Customer {
     pub name: Option<String>,
     pub email: Option<String>,
     #[serde(default)]
+    pub invoice_settings: InvoiceSettings,
+    #[serde(default)]
     pub metadata: HashMap<String, String>,
+}
+
+/// What a customer's invoices are paid by.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct InvoiceSettings {
+    pub default_payment_method: Option<String>,
 }
 
 impl Listed for Customer {

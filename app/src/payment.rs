@@ -1,0 +1,64 @@
+//! Payment methods: what pages and the REST API share. Only Stripe's own pages ask for cards; nothing of one passes here.
+
+use crate::{form::Failure, state::AppState};
+use billing::{
+    BillingError,
+    payment::{StripePage, open_checkout, open_portal},
+};
+use domain::{
+    id::{PartnerId, PlanId},
+    money::Currency,
+};
+use jiff::Timestamp;
+use store::{Actor, StoreError};
+
+const NOT_SET_UP: &str = "This provider takes no payment methods here.";
+
+/// Why a plan is not begun.
+pub const METHOD_FIRST: &str = "This plan asks for a payment method first. Leave one, and choose the plan then.";
+
+/// Stripe's customer portal, from which people come back to their plan.
+///
+/// # Errors
+/// Why there is none, for people.
+pub async fn portal(state: &AppState, partner: PartnerId, now: Timestamp) -> Result<StripePage, Failure> {
+    let access = state.stripe.as_ref().ok_or_else(|| Failure::whole(NOT_SET_UP))?;
+    let back = format!("{}/plan", state.settings.portal_url);
+    Ok(open_portal(&state.store, &access.stripe, &access.pages, partner, &back, now).await?)
+}
+
+/// A page on which a payment method is left and nothing is charged.
+///
+/// # Errors
+/// Why there is none, for people.
+pub async fn checkout(
+    state: &AppState,
+    who: (PartnerId, Actor),
+    currency: Currency,
+    now: Timestamp,
+) -> Result<StripePage, Failure> {
+    let access = state.stripe.as_ref().ok_or_else(|| Failure::whole(NOT_SET_UP))?;
+    let back = format!("{}/plan", state.settings.portal_url);
+    Ok(open_checkout(&state.store, &access.stripe, &access.pages, who, (currency, &back), now).await?)
+}
+
+/// Whether the partner has to leave a payment method before the plan. Where invoices do not go to Stripe nobody can, and none is asked for.
+///
+/// # Errors
+/// Postgres does not answer.
+pub async fn is_missing(state: &AppState, partner: PartnerId, plan: PlanId) -> Result<bool, StoreError> {
+    let asks = state.stripe.is_some() && state.store.asks_for_payment_method(plan).await?;
+    Ok(asks && state.store.payment_method(partner).await?.is_none())
+}
+
+impl From<BillingError> for Failure {
+    fn from(error: BillingError) -> Self {
+        match error {
+            BillingError::Store(error) => error.into(),
+            error => {
+                tracing::error!(%error, "a page of Stripe's could not be opened");
+                Self::whole("Stripe did not open its page, and nothing was changed. Try again in a moment.")
+            }
+        }
+    }
+}

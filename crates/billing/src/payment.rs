@@ -1,0 +1,253 @@
+//! Payment methods: people are sent to pages of Stripe's to leave one, and what came of it is asked of Stripe.
+//!
+//! Nothing that a browser brings back is believed. A webhook is a reason to ask, and so is an hour without one; what Stripe says is kept with
+//! the instant at which it was asked, so that order, repeats and delay change nothing.
+
+use crate::{
+    BillingError,
+    push::{Push, PushSettings, customer},
+    stripe::Stripe,
+};
+use domain::{
+    id::{CheckoutId, PartnerId},
+    money::Currency,
+};
+use http::Uri;
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use store::{
+    Actor, Store,
+    payment_methods::{Checkout, CheckoutState},
+};
+
+/// How long a webhook is waited for.
+const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
+const MOST_AT_ONCE: u32 = 100;
+
+/// Where people may be sent: scheme, host and port of Stripe's own pages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripePages(Vec<String>);
+
+/// An address of one of them: the proof that people may be sent there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripePage(String);
+
+impl StripePage {
+    /// The whole address.
+    pub fn url(&self) -> &str {
+        &self.0
+    }
+}
+
+impl StripePages {
+    /// Of Stripe itself.
+    pub fn usual() -> Self {
+        Self(["https://billing.stripe.com", "https://checkout.stripe.com"].map(str::to_owned).to_vec())
+    }
+
+    /// Others, as of a stand-in or of a domain that the provider has set up at Stripe.
+    ///
+    /// # Errors
+    /// The one that is not scheme and host alone.
+    pub fn new(origins: impl IntoIterator<Item = String>) -> Result<Self, String> {
+        let origins: Vec<String> = origins.into_iter().collect();
+        match origins.iter().find(|origin| self::origin(origin).as_ref() != Some(*origin)) {
+            Some(wrong) => Err(wrong.clone()),
+            None => Ok(Self(origins)),
+        }
+    }
+
+    /// All of them.
+    pub fn origins(&self) -> &[String] {
+        &self.0
+    }
+
+    /// The address, if people may be sent there.
+    ///
+    /// # Errors
+    /// It leads elsewhere.
+    pub fn check(&self, url: String) -> Result<StripePage, BillingError> {
+        let is_known = origin(&url).is_some_and(|origin| self.0.contains(&origin));
+        if is_known && url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
+            return Ok(StripePage(url));
+        }
+        let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
+        Err(BillingError::Differs(format!("Stripe's page is at {host:?}, which TURNPIKE_STRIPE_PAGES does not name")))
+    }
+}
+
+/// Scheme, host and port.
+fn origin(url: &str) -> Option<String> {
+    let uri: Uri = url.parse().ok()?;
+    let authority = uri.authority()?.as_str();
+    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "https" | "http"))?;
+    (!authority.contains('@')).then(|| format!("{scheme}://{authority}"))
+}
+
+/// The address of Stripe's customer portal for the partner, from which people come back to `back`.
+///
+/// # Errors
+/// Stripe or Postgres does not answer, or Stripe refuses.
+pub async fn open_portal(
+    store: &Store,
+    stripe: &Stripe,
+    pages: &StripePages,
+    partner: PartnerId,
+    back: &str,
+    now: Timestamp,
+) -> Result<StripePage, BillingError> {
+    let customer = Push::new(store, stripe, PushSettings::default(), &|| now).customer(partner).await?;
+    pages.check(stripe.create_portal_session(&customer, back).await?.url)
+}
+
+/// The address of a page of Checkout's on which the partner leaves a payment method, and is charged nothing. `back` gets
+/// `?checkout=<id>` where people come back from it, and nothing where they gave up.
+///
+/// # Errors
+/// Stripe or Postgres does not answer, or Stripe refuses.
+pub async fn open_checkout(
+    store: &Store,
+    stripe: &Stripe,
+    pages: &StripePages,
+    (partner, actor): (PartnerId, Actor),
+    (currency, back): (Currency, &str),
+    now: Timestamp,
+) -> Result<StripePage, BillingError> {
+    let customer = Push::new(store, stripe, PushSettings::default(), &|| now).customer(partner).await?;
+    let id = store.open_checkout(partner, actor, now).await?;
+    let (own, of) = (id.to_string(), partner.to_string());
+    let done = format!("{back}?checkout={own}");
+    let parameters = [
+        ("mode", "setup"),
+        ("customer", &customer),
+        ("currency", &currency.code().to_lowercase()),
+        ("success_url", &done),
+        ("cancel_url", back),
+        ("metadata[turnpike_checkout]", &own),
+        ("metadata[turnpike_partner]", &of),
+    ];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let session = stripe.create_checkout(&parameters, &format!("turnpike:{partner}:{id}")).await?;
+    store.note_checkout_session(partner, id, &session.id).await?;
+    pages.check(session.url.unwrap_or_default())
+}
+
+/// Whether an event is about such things; then what it is a reason to ask for was asked.
+pub(crate) async fn apply(store: &Store, stripe: &Stripe, data: &Value, now: Timestamp) -> Result<bool, BillingError> {
+    let object = &data["object"];
+    match object["object"].as_str() {
+        Some("checkout.session") => {
+            let own = object["metadata"]["turnpike_checkout"].as_str().and_then(|id| id.parse::<CheckoutId>().ok());
+            let Some(own) = own else { return Ok(true) };
+            let Some(checkout) = store.checkout_of_any_partner(own).await? else { return Ok(true) };
+            let id = object["id"].as_str().unwrap_or_default();
+            settle(store, stripe, &checkout, id, now).await?;
+        }
+        Some("payment_method") => {
+            // One that was taken away is nobody's any more.
+            let customer = object["customer"].as_str().or(data["previous_attributes"]["customer"].as_str());
+            let Some(customer) = customer else { return Ok(true) };
+            if let Some(partner) = store.all_partners_partner_of_customer(customer).await? {
+                ask_for_method(store, stripe, partner, now).await?;
+            }
+        }
+        _ => return Ok(false),
+    }
+    Ok(true)
+}
+
+/// Asks after pages whose webhook may have been lost.
+pub(crate) async fn look_again(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<(), BillingError> {
+    let before = now.saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
+    for checkout in store.all_partners_open_checkouts(before, MOST_AT_ONCE).await? {
+        let Some(id) = checkout.session.clone() else { continue };
+        settle(store, stripe, &checkout, &id, now).await?;
+    }
+    Ok(())
+}
+
+/// Takes over what became of a page. One that carries another's name is not ours.
+async fn settle(
+    store: &Store,
+    stripe: &Stripe,
+    checkout: &Checkout,
+    session: &str,
+    now: Timestamp,
+) -> Result<(), BillingError> {
+    let held = match stripe.checkout_session(session).await {
+        Err(error) if error.is_missing() => return Ok(()),
+        held => held?,
+    };
+    if held.metadata.get("turnpike_checkout") != Some(&checkout.id.to_string()) {
+        return Ok(());
+    }
+    let state = match held.status.as_deref() {
+        Some("complete") => CheckoutState::Complete,
+        Some("expired") => CheckoutState::Expired,
+        _ => return Ok(()),
+    };
+    // First what came of it, so that whoever sees that it is complete has the payment method, too.
+    if state == CheckoutState::Complete {
+        ask_for_method(store, stripe, checkout.partner, now).await?;
+    }
+    store.note_checkout_session(checkout.partner, checkout.id, &held.id).await?;
+    store.end_checkout(checkout.partner, checkout.id, state, now).await?;
+    Ok(())
+}
+
+/// Asks Stripe for what it charges, and has it charge the newest where it has not been told.
+async fn ask_for_method(
+    store: &Store,
+    stripe: &Stripe,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<(), BillingError> {
+    let Some(id) = store.stripe_object(partner, customer::SUBJECT).await?.and_then(|held| held.stripe_id) else {
+        return Ok(());
+    };
+    let methods = stripe.payment_methods_of(&id).await?;
+    let chosen = stripe.customer(&id).await?.invoice_settings.default_payment_method;
+    let chosen = chosen.filter(|chosen| methods.iter().any(|method| method.id == *chosen));
+    let charged = match (chosen, methods.first()) {
+        (Some(chosen), _) => Some(chosen),
+        (None, Some(newest)) => {
+            let name = "invoice_settings[default_payment_method]".to_owned();
+            stripe.update_customer(&id, &vec![(name, newest.id.clone())]).await?;
+            Some(newest.id.clone())
+        }
+        (None, None) => None,
+    };
+    store.note_payment_method(partner, charged.as_deref(), now).await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StripePages;
+
+    #[test]
+    fn people_are_sent_to_stripes_own_pages_and_nowhere_else() {
+        let pages = StripePages::usual();
+        for good in ["https://billing.stripe.com/p/session/x", "https://checkout.stripe.com/c/pay/cs_test_1#fid"] {
+            assert!(pages.check(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "/plan",
+            "http://billing.stripe.com/p",
+            "https://billing.stripe.com.evil.example/p",
+            "https://billing.stripe.com:444/p",
+            "https://billing.stripe.com@evil.example/p",
+            "https://user@billing.stripe.com/p",
+            "https://evil.example/?https://billing.stripe.com",
+            "javascript:alert(1)",
+            "https://billing.stripe.com/a\r\nset-cookie: x",
+        ] {
+            assert!(pages.check(bad.to_owned()).is_err(), "{bad}");
+        }
+        assert!(StripePages::new(["https://pay.acme.example".to_owned()]).is_ok());
+        for wrong in ["https://pay.acme.example/", "pay.acme.example", "ftp://pay.acme.example", "*"] {
+            assert!(StripePages::new([wrong.to_owned()]).is_err(), "{wrong}");
+        }
+    }
+}

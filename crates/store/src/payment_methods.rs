@@ -1,0 +1,244 @@
+//! Payment methods at Stripe: whether a partner has one, what was opened there to leave one, and plans that ask for one first.
+
+use crate::{
+    Store, StoreError, Ts,
+    audit::{self, Actor, Entry},
+    row::unreadable,
+};
+use domain::id::{CheckoutId, InvoiceId, PartnerId, PlanId};
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{Row as _, postgres::PgRow};
+use uuid::Uuid;
+
+/// What became of a page of Stripe's that was opened to leave a payment method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CheckoutState {
+    /// Stripe has not said yet what became of it.
+    Open,
+    Complete,
+    Expired,
+}
+
+/// Such a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkout {
+    pub id: CheckoutId,
+    pub partner: PartnerId,
+    /// Stripe's name of it, once its answer is known.
+    pub session: Option<String>,
+    pub state: CheckoutState,
+}
+
+impl CheckoutState {
+    /// As the table has it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Complete => "complete",
+            Self::Expired => "expired",
+        }
+    }
+}
+
+impl Store {
+    /// The payment method that Stripe charges, as far as it was asked.
+    pub async fn payment_method(&self, partner: PartnerId) -> Result<Option<String>, StoreError> {
+        let found =
+            sqlx::query_scalar::<_, Option<String>>("select stripe_id from payment_methods where partner_id = $1")
+                .bind(partner.0)
+                .fetch_optional(self.pool())
+                .await?;
+        Ok(found.flatten())
+    }
+
+    /// Keeps what Stripe said at `asked_at`; what was asked later stays. The audit log has changes.
+    pub async fn note_payment_method(
+        &self,
+        partner: PartnerId,
+        stripe_id: Option<&str>,
+        asked_at: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        sqlx::query("select from partners where id = $1 for update").bind(partner.0).fetch_one(&mut *tx).await?;
+        let before: Option<Option<String>> =
+            sqlx::query_scalar("select stripe_id from payment_methods where partner_id = $1")
+                .bind(partner.0)
+                .fetch_optional(&mut *tx)
+                .await?;
+        let noted = sqlx::query(
+            "insert into payment_methods as held (partner_id, stripe_id, asked_at) values ($1, $2, $3)
+             on conflict (partner_id) do update set stripe_id = excluded.stripe_id, asked_at = excluded.asked_at
+                 where held.asked_at <= excluded.asked_at",
+        )
+        .bind(partner.0)
+        .bind(stripe_id)
+        .bind(Ts(asked_at))
+        .execute(&mut *tx)
+        .await?;
+        let before = before.flatten();
+        if noted.rows_affected() == 1 && before.as_deref() != stripe_id {
+            let action = if stripe_id.is_some() { "payment_method.note" } else { "payment_method.gone" };
+            let entry = Entry::new(Actor::System, partner, action, stripe_id.or(before.as_deref()).unwrap_or_default())
+                .before(json!(before))
+                .after(json!(stripe_id));
+            audit::append(&mut tx, entry, asked_at).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Notes that a page is about to be opened.
+    pub async fn open_checkout(
+        &self,
+        partner: PartnerId,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<CheckoutId, StoreError> {
+        let id = CheckoutId(Uuid::now_v7());
+        let mut tx = self.begin().await?;
+        sqlx::query("insert into checkouts (partner_id, id, state, opened_at) values ($1, $2, 'open', $3)")
+            .bind(partner.0)
+            .bind(id.0)
+            .bind(Ts(now))
+            .execute(&mut *tx)
+            .await?;
+        audit::append(&mut tx, Entry::new(actor, partner, "checkout.open", &id.to_string()), now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// Notes what Stripe calls it.
+    pub async fn note_checkout_session(
+        &self,
+        partner: PartnerId,
+        id: CheckoutId,
+        session: &str,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update checkouts set session_id = $3 where partner_id = $1 and id = $2 and session_id is null")
+            .bind(partner.0)
+            .bind(id.0)
+            .bind(session)
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// One of the partner's.
+    pub async fn checkout(&self, partner: PartnerId, id: CheckoutId) -> Result<Checkout, StoreError> {
+        let row = sqlx::query("select * from checkouts where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(id.0)
+            .fetch_one(self.pool())
+            .await?;
+        Ok(read(&row)?)
+    }
+
+    /// Whose it is; before that is known there is no partner to ask by.
+    pub async fn checkout_of_any_partner(&self, id: CheckoutId) -> Result<Option<Checkout>, StoreError> {
+        let row = sqlx::query("select * from checkouts where id = $1").bind(id.0).fetch_optional(self.pool()).await?;
+        Ok(row.as_ref().map(read).transpose()?)
+    }
+
+    /// What was opened before then and has not come back, and has a name at Stripe.
+    pub async fn all_partners_open_checkouts(
+        &self,
+        before: Timestamp,
+        at_most: u32,
+    ) -> Result<Vec<Checkout>, StoreError> {
+        let rows = sqlx::query(
+            "select * from checkouts where state = 'open' and session_id is not null and opened_at < $1 order by opened_at limit $2",
+        )
+        .bind(Ts(before))
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// It came back, once: what it became first it stays.
+    pub async fn end_checkout(
+        &self,
+        partner: PartnerId,
+        id: CheckoutId,
+        state: CheckoutState,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "update checkouts set state = $3, ended_at = $4 where partner_id = $1 and id = $2 and state = 'open'",
+        )
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(state.code())
+        .bind(Ts(now))
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Whose customer that is at Stripe.
+    pub async fn all_partners_partner_of_customer(&self, stripe_id: &str) -> Result<Option<PartnerId>, StoreError> {
+        let partner: Option<Uuid> =
+            sqlx::query_scalar("select partner_id from stripe_objects where stripe_id = $1 and subject = 'customer'")
+                .bind(stripe_id)
+                .fetch_optional(self.pool())
+                .await?;
+        Ok(partner.map(PartnerId))
+    }
+
+    /// Whether a plan begins only for who has left a payment method.
+    pub async fn asks_for_payment_method(&self, plan: PlanId) -> Result<bool, StoreError> {
+        let asks = sqlx::query_scalar("select asks_for_payment_method from plans where id = $1");
+        Ok(asks.bind(plan.0).fetch_one(self.pool()).await?)
+    }
+
+    /// Has a plan ask for one, or not. Who is on it already stays.
+    pub async fn set_asks_for_payment_method(
+        &self,
+        plan: PlanId,
+        asks: bool,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let row = sqlx::query(
+            "update plans p set asks_for_payment_method = $2 from (select id, asks_for_payment_method from plans where id = $1 for update) o
+             where p.id = o.id returning p.code, o.asks_for_payment_method as before",
+        )
+        .bind(plan.0)
+        .bind(asks)
+        .fetch_optional(&mut *tx)
+        .await?
+        .ok_or(StoreError::NotFound)?;
+        let (code, before): (String, bool) = (row.try_get("code")?, row.try_get("before")?);
+        if before != asks {
+            let entry = Entry::new(actor, None, "plan.payment_method", &code).before(json!(before)).after(json!(asks));
+            audit::append(&mut tx, entry, now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// Whether Stripe charges an invoice by itself: its plan asks for a payment method, and there is one.
+    pub async fn is_charged_by_itself(&self, partner: PartnerId, invoice: InvoiceId) -> Result<bool, StoreError> {
+        let charged = sqlx::query_scalar(
+            "select exists (
+                 select from invoices i join plan_versions v on v.id = i.plan_version_id join plans p on p.id = v.plan_id
+                 join payment_methods m on m.partner_id = i.partner_id and m.stripe_id is not null
+                 where i.partner_id = $1 and i.id = $2 and p.asks_for_payment_method)",
+        );
+        Ok(charged.bind(partner.0).bind(invoice.0).fetch_one(self.pool()).await?)
+    }
+}
+
+fn read(row: &PgRow) -> Result<Checkout, sqlx::Error> {
+    let code: &str = row.try_get("state")?;
+    let known = [CheckoutState::Open, CheckoutState::Complete, CheckoutState::Expired];
+    let state = known.into_iter().find(|state| state.code() == code);
+    Ok(Checkout {
+        id: CheckoutId(row.try_get("id")?),
+        partner: PartnerId(row.try_get("partner_id")?),
+        session: row.try_get("session_id")?,
+        state: state.ok_or_else(|| unreadable("state", format!("{code} is not known")))?,
+    })
+}

@@ -1,0 +1,96 @@
+//! Payment methods at Stripe: whether there is one, and the pages on which it is left or changed. Nothing of a card passes here.
+
+use super::{
+    extract::{Body, Named},
+    guard::{PartnerCall, ProviderCall},
+    keys::Whose,
+    problem::Problem,
+};
+use app::{form::Failure, payment};
+use axum::{Json, http::StatusCode};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+
+/// Whether there is a payment method.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct PaymentMethodOut {
+    /// As Stripe has told us.
+    on_file: bool,
+}
+
+/// A page of Stripe's.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct StripePageOut {
+    /// To be opened in a browser; it lets in whoever has it, for a while.
+    #[schema(example = "https://billing.stripe.com/p/session/…")]
+    url: String,
+}
+
+/// What a payment method is left for.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct CheckoutIn {
+    /// The code of a plan that is offered.
+    #[schema(example = "growth")]
+    plan: String,
+}
+
+/// Whether a plan asks for a payment method.
+#[derive(Debug, Deserialize, Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AsksIn {
+    /// Who chooses the plan leaves one first; who is on it stays.
+    asks: bool,
+}
+
+/// Whether the partner has a payment method on file.
+#[utoipa::path(get, path = "/api/payment-method", operation_id = "getPaymentMethod", tag = "Plans", params(Whose),
+    responses((status = 200, description = "Whether there is one", body = PaymentMethodOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn show(call: PartnerCall) -> Result<Json<PaymentMethodOut>, Problem> {
+    let on_file = call.state.store.payment_method(call.partner).await?.is_some();
+    Ok(Json(PaymentMethodOut { on_file }))
+}
+
+/// Opens Stripe's customer portal for the partner, where cards are changed.
+#[utoipa::path(post, path = "/api/payment-method/portal", operation_id = "openPaymentPortal", tag = "Plans", params(Whose),
+    responses((status = 201, description = "The page", body = StripePageOut), (status = "4XX", description = "Refused; 409 where invoices do not go to Stripe, or it does not answer", body = Problem, content_type = "application/problem+json")))]
+pub async fn portal(call: PartnerCall) -> Result<(StatusCode, Json<StripePageOut>), Problem> {
+    let page = payment::portal(&call.state, call.partner, call.now).await.map_err(refused)?;
+    Ok((StatusCode::CREATED, Json(StripePageOut { url: page.url().to_owned() })))
+}
+
+/// Opens a page of Stripe's on which a payment method is left for a plan; nothing is charged. It is on file once Stripe has said so.
+#[utoipa::path(post, path = "/api/payment-method/checkout", operation_id = "openPaymentCheckout", tag = "Plans", params(Whose),
+    request_body = CheckoutIn,
+    responses((status = 201, description = "The page", body = StripePageOut), (status = "4XX", description = "Refused; 409 where invoices do not go to Stripe, or it does not answer", body = Problem, content_type = "application/problem+json")))]
+pub async fn checkout(
+    call: PartnerCall,
+    Body(wanted): Body<CheckoutIn>,
+) -> Result<(StatusCode, Json<StripePageOut>), Problem> {
+    let offered = call.state.store.offered_plans().await?;
+    let offer = offered.into_iter().find(|offer| offer.code == wanted.plan);
+    let offer = offer.ok_or_else(|| Problem::invalid("plan", "There is no such plan to choose"))?;
+    let who = (call.partner, call.token.actor());
+    let page = payment::checkout(&call.state, who, offer.terms.currency, call.now).await.map_err(refused)?;
+    Ok((StatusCode::CREATED, Json(StripePageOut { url: page.url().to_owned() })))
+}
+
+/// Has a plan ask for a payment method before it begins, or not.
+#[utoipa::path(put, path = "/api/plans/{plan}/payment-method", operation_id = "setPlanPaymentMethod", tag = "Plans",
+    params(("plan" = String, Path, description = "The plan's code")), request_body = AsksIn,
+    responses((status = 200, description = "Set", body = AsksIn), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
+pub async fn ask(
+    call: ProviderCall,
+    Named(code): Named<String>,
+    Body(wanted): Body<AsksIn>,
+) -> Result<Json<AsksIn>, Problem> {
+    let plan = call.state.store.find_plan_by_code(&code).await?.ok_or_else(Problem::not_found)?;
+    call.state.store.set_asks_for_payment_method(plan.id, wanted.asks, call.token.actor(), call.now).await?;
+    Ok(Json(wanted))
+}
+
+fn refused(failure: Failure) -> Problem {
+    let Failure(problems) = failure;
+    let detail = problems.into_iter().next().map(|(_, detail)| detail).unwrap_or_default();
+    Problem::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)
+}

@@ -1,0 +1,128 @@
+//! The ways to pages of Stripe's, and what a member is told who comes back: never more than Stripe has said.
+
+use crate::{
+    browser::Answer,
+    company::{Company, new_plan, open_catalogue},
+    portal::{Options, Portal},
+};
+use app::state::StripeAccess;
+use axum::http::StatusCode;
+use billing::{
+    payment::StripePages,
+    stripe::{SecretKey, Stripe, StripeSettings},
+};
+use domain::{plan::Approval, role::OperatorRole};
+use serde_json::{Value, json};
+use store::Actor;
+use stripe_stand_in::StandIn;
+
+const STRIPE: &str = "https://billing.stripe.com https://checkout.stripe.com";
+
+async fn with_stripe() -> (Portal, StandIn) {
+    let stand_in = StandIn::start(stripe_stand_in::Options::default()).await.expect("starts");
+    let settings =
+        StripeSettings { base_url: stand_in.url(), ..StripeSettings::new(SecretKey::new("sk_test_the_secret")) };
+    let stripe = Stripe::new(settings).expect("settings");
+    let access = StripeAccess { stripe, pages: StripePages::usual() };
+    let portal = Portal::with(Options { stripe: Some(access), ..Options::default() }).await;
+    open_catalogue(&portal).await;
+    (portal, stand_in)
+}
+
+fn preview(page: &Answer) -> String {
+    let field = page.text.split("name=\"preview\"").nth(1).unwrap_or_else(|| panic!("no preview: {}", page.text));
+    field.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_is_sent_to_stripes_portal_and_nowhere_else() {
+    let (portal, _stand_in) = with_stripe().await;
+    let acme = Company::found(&portal, "acme").await;
+    let mut owner = portal.as_member(acme.owner).await;
+    for page in ["/plan", "/invoices"] {
+        let answer = owner.get(page).await;
+        assert!(answer.text.contains("action=\"/do/payment/portal\""), "{page}");
+        let policy = answer.header("content-security-policy");
+        assert!(policy.contains(&format!("form-action 'self' {STRIPE};")), "{page}: {policy}");
+    }
+    for page in ["/home", "/settings", "/team"] {
+        let answer = owner.get(page).await;
+        assert!(
+            answer.header("content-security-policy").contains("form-action 'self';"),
+            "only where a form leads there"
+        );
+    }
+    let answer = owner.post("/do/payment/portal", &[]).await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER);
+    assert!(answer.location().starts_with("https://billing.stripe.com/p/session/"), "{}", answer.location());
+    let answer = portal.as_member(acme.developer).await.post("/do/payment/portal", &[]).await;
+    assert_eq!(answer.status, StatusCode::FORBIDDEN);
+    assert!(!portal.as_member(acme.developer).await.get("/plan").await.text.contains("/do/payment/portal"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_that_asks_waits_for_what_stripe_says_and_not_for_who_comes_back() {
+    let (portal, stand_in) = with_stripe().await;
+    let acme = Company::found(&portal, "acme").await;
+    let (store, now) = (&portal.store, portal.now());
+    let plan = new_plan("careful", "open-ledger", false, Approval::Automatic);
+    let id = store.create_plan(&plan, Actor::System, now).await.expect("a plan");
+    let mut admin = portal.as_operator(portal.operator(OperatorRole::Admin).await).await;
+    let fields = [("plan", id.to_string()), ("asks", "true".to_owned())];
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let answer = admin.post("/do/console/plans/payment-method", &fields).await;
+    assert!(answer.flash.notice.is_some(), "{}", answer.problems());
+    assert!(admin.get(&format!("/console/plans/{id}")).await.text.contains("Ask for a payment method first"));
+
+    let mut owner = portal.as_member(acme.owner).await;
+    let shown = owner.get("/plan/change?to=careful").await;
+    assert!(shown.text.contains("asks for a payment method first") && !shown.text.contains("/do/plan/choose"));
+    let refused = owner.post("/do/plan/choose", &[("plan", "careful"), ("preview", "x")]).await;
+    assert!(refused.problems().contains("asks for a payment method first"), "{}", refused.problems());
+
+    let answer = owner.post("/do/payment/checkout", &[("plan", "careful")]).await;
+    assert!(answer.location().starts_with("https://checkout.stripe.com/"), "{}", answer.location());
+    let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
+    let session = state["checkout_sessions"][0].clone();
+    let back = session["success_url"].as_str().expect("an address").replace("http://localhost:3000", "");
+    assert!(back.starts_with("/plan?checkout=checkout_"), "{back}");
+    let early = owner.get(&back).await.text;
+    assert!(
+        early.contains("Stripe has not confirmed it yet") && !early.contains("Your payment method is on file"),
+        "{early}"
+    );
+    let theirs = Company::found(&portal, "bolt").await;
+    let other = portal.as_member(theirs.owner).await.get(&back).await.text;
+    assert!(!other.contains("Stripe has not confirmed"), "another partner learns nothing of it");
+
+    stand_in.control("POST", "checkout", json!({ "session": session["id"], "step": "complete" })).await.expect("left");
+    assert!(owner.get(&back).await.text.contains("Stripe has not confirmed it yet"), "not before the webhook");
+    let access = portal.state.stripe.clone().expect("there");
+    let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
+    for event in state["events"].as_array().expect("events") {
+        let (id, kind) = (event["id"].as_str().expect("an id"), event["type"].as_str().expect("a type"));
+        store.keep_stripe_event(id, kind, event, now).await.expect("kept");
+    }
+    billing::apply_pending_webhooks(store, &access.stripe, now).await.expect("applied");
+    assert!(owner.get(&back).await.text.contains("Your payment method is on file"));
+    let shown = owner.get("/plan/change?to=careful").await;
+    let done = owner.post("/do/plan/choose", &[("plan", "careful"), ("preview", &preview(&shown))]).await;
+    assert!(done.problems().is_empty() && done.location() == "/plan", "{}", done.problems());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn where_invoices_do_not_go_to_stripe_nothing_is_asked_for() {
+    let portal = Portal::open().await;
+    open_catalogue(&portal).await;
+    let acme = Company::found(&portal, "acme").await;
+    let plan = new_plan("careful", "open-ledger", false, Approval::Automatic);
+    let id = portal.store.create_plan(&plan, Actor::System, portal.now()).await.expect("a plan");
+    portal.store.set_asks_for_payment_method(id, true, Actor::System, portal.now()).await.expect("set");
+    let mut owner = portal.as_member(acme.owner).await;
+    let plan = owner.get("/plan").await;
+    assert!(!plan.text.contains("/do/payment/portal"));
+    assert!(plan.header("content-security-policy").contains("form-action 'self';"));
+    assert!(owner.get("/plan/change?to=careful").await.text.contains("/do/plan/choose"));
+    let answer = owner.post("/do/payment/portal", &[]).await;
+    assert!(answer.problems().contains("no payment methods here"), "{}", answer.problems());
+}
