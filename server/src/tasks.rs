@@ -4,6 +4,7 @@
 //! killed half way, and the next run makes it good. It runs on a period and on a nudge, which only makes it sooner. It
 //! does not retry, because it will run again, after a failure within seconds. A failure is logged when it begins and when it ends, not each time.
 
+pub mod allot_credit;
 pub mod apply_webhooks;
 pub mod board;
 pub mod change_plans;

@@ -83,6 +83,10 @@ pub struct AdmissionForm {
     /// As `pace`.
     pub credit_pace: String,
     pub credit_per_minute: String,
+    pub allotment: String,
+    pub rollover_percent: String,
+    pub rollover_cap: String,
+    pub rollover_periods: String,
 }
 
 /// Adds a plan, or changes one: its name and place at once, its terms as a new version.

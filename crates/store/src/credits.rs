@@ -1,5 +1,6 @@
 //! Prepaid units: grants, the balance that gateways spend, and the ledger that says where each unit went.
 
+mod allotments;
 mod check;
 mod expiry;
 mod grant;
@@ -191,6 +192,8 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
     })
 }
 
+#[cfg(test)]
+mod allotment_tests;
 #[cfg(test)]
 mod purchase_tests;
 #[cfg(test)]

@@ -5,9 +5,9 @@ use crate::{
     config::{self, Config},
     hooks::{Client, PATIENCE, Sender, documents::Courier},
     tasks::{
-        Nudge, Tasks, apply_webhooks, board::Board, change_plans, close_periods, compare_with_stripe, drop_old_usage,
-        follow_clock, make_partitions, make_usage_days, push_to_stripe, reconcile_usage, send_documents, send_hooks,
-        send_mail, settle_credit, sweep_sessions, top_up_credit,
+        Nudge, Tasks, allot_credit, apply_webhooks, board::Board, change_plans, close_periods, compare_with_stripe,
+        drop_old_usage, follow_clock, make_partitions, make_usage_days, push_to_stripe, reconcile_usage,
+        send_documents, send_hooks, send_mail, settle_credit, sweep_sessions, top_up_credit,
     },
 };
 use app::state::{AppState, Clock};
@@ -84,6 +84,8 @@ impl Background<'_> {
         let (settings, notice) = (state.settings.clone(), config.credit_notice_days);
         let settle = with(state, move |store, clock| settle_credit::run(store, clock, settings.clone(), notice));
         tasks.every(settle_credit::NAME, settle_credit::PERIOD, Nudge::default(), settle);
+        let allot = with(state, allot_credit::run);
+        tasks.every(allot_credit::NAME, allot_credit::PERIOD, Nudge::default(), allot);
         let settings = state.settings.clone();
         let top_up = with(state, move |store, clock| top_up_credit::run(store, clock, settings.clone()));
         tasks.every(top_up_credit::NAME, top_up_credit::PERIOD, Nudge::default(), top_up);

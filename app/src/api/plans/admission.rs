@@ -1,6 +1,7 @@
 //! What the plan form says of admission beyond the partner's limits.
 
 use super::{AdmissionForm, terms::Reader};
+use domain::credit::allotment::{Allotment, Rollover};
 use domain::policy::{Admission, Concurrency, Credit, Pace, Preset, Throttle};
 
 /// Reads the part; mistakes are told beside their fields.
@@ -28,8 +29,24 @@ pub(super) fn read(form: &AdmissionForm, reader: &mut Reader) -> Admission {
             required: form.credit == "true",
             preset: reader.parsed("admission[credit_pace]", &form.credit_pace, Preset::default()),
             units_per_minute: reader.number("admission[credit_per_minute]", &form.credit_per_minute),
+            allotment: allotment(form, reader),
         },
     }
+}
+
+fn allotment(form: &AdmissionForm, reader: &mut Reader) -> Option<Allotment> {
+    let units = reader.number("admission[allotment]", &form.allotment);
+    let percent = reader.number("admission[rollover_percent]", &form.rollover_percent);
+    let cap = reader.number("admission[rollover_cap]", &form.rollover_cap);
+    let periods = reader.number("admission[rollover_periods]", &form.rollover_periods);
+    if units.is_none() && percent.is_some() {
+        reader.told("admission[allotment]", "Enter how many units, or nothing to carry over");
+    }
+    if percent.is_none() && (cap.is_some() || periods.is_some()) {
+        reader.told("admission[rollover_percent]", "Enter what share is carried over, or leave the two others empty");
+    }
+    let rollover = percent.map(|percent| Rollover { percent, cap, periods: periods.unwrap_or(1) });
+    units.map(|units| Allotment { units, rollover })
 }
 
 /// The part's fields, to be typed back where the form failed.
@@ -43,6 +60,10 @@ pub(super) fn typed(form: &AdmissionForm) -> Vec<(String, String)> {
         ("credit", &form.credit),
         ("credit_pace", &form.credit_pace),
         ("credit_per_minute", &form.credit_per_minute),
+        ("allotment", &form.allotment),
+        ("rollover_percent", &form.rollover_percent),
+        ("rollover_cap", &form.rollover_cap),
+        ("rollover_periods", &form.rollover_periods),
     ]
     .map(|(name, value)| (format!("admission[{name}]"), value.clone()))
     .to_vec();
@@ -67,6 +88,8 @@ mod tests {
             throttle_from: "80".to_owned(),
             throttle_delay_ms: "500".to_owned(),
             credit: "true".to_owned(),
+            allotment: "1,000".to_owned(),
+            rollover_percent: "50".to_owned(),
             ..AdmissionForm::default()
         };
         let admission = read(&form, &mut reader);
@@ -74,7 +97,12 @@ mod tests {
         assert_eq!(admission.key_limits, [Limit { calls: 1_000, window: Window::Minute }]);
         assert_eq!(admission.limits.throttle, Some(Throttle { from_percent: 80, max_delay_ms: 500 }));
         assert_eq!((admission.limits.preset, admission.credit.required), (Preset::Hybrid, true));
+        let rollover = Some(Rollover { percent: 50, cap: None, periods: 1 });
+        assert_eq!(admission.credit.allotment, Some(Allotment { units: 1_000, rollover }));
         read(&AdmissionForm { throttle_delay_ms: String::new(), ..form }, &mut reader);
         assert_eq!(reader.problems.len(), 1);
+        let cap = AdmissionForm { rollover_cap: "9".to_owned(), ..AdmissionForm::default() };
+        read(&cap, &mut reader);
+        assert_eq!(reader.problems.len(), 2, "a cap of nothing");
     }
 }

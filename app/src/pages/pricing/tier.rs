@@ -249,6 +249,23 @@ pub fn products(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     words.collect()
 }
 
+/// Units of credit that each period begins with, and what is carried over.
+pub fn allotment(terms: &PlanTerms) -> Option<String> {
+    let allotment = terms.admission.credit.allotment?;
+    let mut words = format!("{} prepaid units each {}", group_thousands(allotment.units), interval(terms.interval));
+    if let Some(rollover) = allotment.rollover {
+        words.push_str(&format!("; {} % of what is left is carried over", rollover.percent));
+        match rollover.periods {
+            1 => words.push_str(" to the next"),
+            periods => words.push_str(&format!(" for {periods} more")),
+        }
+        if let Some(cap) = rollover.cap {
+            words.push_str(&format!(", up to {}", group_thousands(cap)));
+        }
+    }
+    Some(words)
+}
+
 /// All that a card lists.
 pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     let ahead = terms.fee_due == FeeDue::Advance && terms.base_fee_micros > 0;
@@ -259,6 +276,7 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     lines.extend(included(terms));
     lines.extend(ahead);
     lines.extend(credit);
+    lines.extend(allotment(terms));
     lines.extend(meter_prices(terms));
     lines.extend(rules(terms));
     lines.extend(limits(terms));

@@ -1,6 +1,6 @@
 //! What a plan admits beyond its limits for the whole partner: limits for each app and key, concurrency, pace, credit.
 
-use crate::{limit::Limit, plan::Problem};
+use crate::{credit::allotment::Allotment, limit::Limit, plan::Problem};
 use serde::{Deserialize, Serialize};
 
 /// A plan's admission; all defaults together change nothing.
@@ -107,6 +107,9 @@ pub struct Credit {
     /// The most units of credit in any minute, which [`Preset::Spread`] and [`Preset::Hybrid`] pace; `None` does not pace.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub units_per_minute: Option<u32>,
+    /// Units that each period begins with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allotment: Option<Allotment>,
 }
 
 impl Admission {
@@ -137,6 +140,13 @@ impl Admission {
         }
         if self.credit.units_per_minute == Some(0) {
             problems.push(Problem::new("admission.credit.units_per_minute", "At least one unit a minute"));
+        }
+        if let Some(allotment) = self.credit.allotment {
+            allotment.problems(problems);
+            if !self.credit.required {
+                let message = "Calls of this plan spend no credit; let them, or leave the allotment out";
+                problems.push(Problem::new("admission.credit.allotment.units", message));
+            }
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use super::reading;
 use domain::{
+    credit::package::CreditPackage,
     openapi::{Document, filter, to_yaml},
     plan::Approval,
     policy::{Admission, Policy},
@@ -80,6 +81,11 @@ fn the_json_schema_has_the_fields_of_the_file() {
     key["scopes"] = json!(["payments"]);
     key["expires_at"] = json!("2027-01-31T00:00:00Z");
     written["products"]["payments"]["secrets"] = json!({"identity-signing": "env:KEY"});
+    written["credit_packages"]["million"] = json!({
+        "name": "One million", "units": 1, "currency": "USD", "price": "1", "valid_days": 1, "plans": ["pro"], "withdrawn": true,
+        "discounts": [{"from": 2, "percent": "1"}],
+    });
+    serde_json::from_value::<CreditPackage>(written["credit_packages"]["million"].clone()).expect("a package");
     let plans = written["plans"].as_object_mut().expect("plans");
     let meter = json!({"product": "payments", "meter": "tokens", "price": {"model": "free"}});
     let discount = json!({"name": "Launch offer", "percent": "20", "on": "usage", "periods": 3});
@@ -102,6 +108,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
     let app = &partner["apps"]["web-shop"];
     let plan = &schema["$defs"]["plan"]["properties"];
     let of_partner = &schema["$defs"]["partner"]["properties"];
+    let package = &schema["$defs"]["credit_package"]["properties"];
     let of_app = &of_partner["apps"]["additionalProperties"]["properties"];
     for (written, described) in [
         (&written, &schema["properties"]),
@@ -122,6 +129,8 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&prices[1], &plan["price"]["oneOf"][1]["properties"]),
         (&prices[2], &plan["price"]["oneOf"][2]["properties"]),
         (&prices[2]["steps"][0], &schema["$defs"]["steps"]["items"]["properties"]),
+        (&written["credit_packages"]["million"], package),
+        (&written["credit_packages"]["million"]["discounts"][0], &package["discounts"]["items"]["properties"]),
         (partner, of_partner),
         (&partner["members"][0], &of_partner["members"]["items"]["properties"]),
         (app, of_app),
@@ -172,7 +181,8 @@ fn everything() -> (Value, Value) {
     let admission = json!({
         "app_limits": [limit], "key_limits": [limit], "concurrency": {"calls": 1},
         "limits": {"preset": "spread", "throttle": {"from_percent": 1, "max_delay_ms": 2}, "soft": true},
-        "credit": {"required": true, "preset": "hybrid", "units_per_minute": 1},
+        "credit": {"required": true, "preset": "hybrid", "units_per_minute": 1,
+            "allotment": {"units": 1, "rollover": {"percent": 50, "cap": 1, "periods": 2}}},
     });
     (policy, admission)
 }

@@ -151,7 +151,8 @@ async fn only_so_many_calls_of_a_partner_wait() {
 async fn credit_is_spent_no_faster_than_the_plan_says_and_what_was_not_spent_makes_room() {
     let world = World::with(|directory, _| {
         let terms = &mut directory.plans[0].terms;
-        terms.admission.credit = Credit { required: true, preset: Preset::BurstThrough, units_per_minute: Some(7) };
+        terms.admission.credit =
+            Credit { required: true, preset: Preset::BurstThrough, units_per_minute: Some(7), ..Credit::default() };
         limits(terms, &[(100, Window::Hour)]);
     })
     .await;

@@ -10,7 +10,7 @@ impl Fields {
         self.terms.as_ref().map(|terms| terms.admission.clone()).unwrap_or_default()
     }
 
-    fn number(&self, field: &str, own: Option<u32>) -> String {
+    fn number(&self, field: &str, own: Option<impl ToString>) -> String {
         self.typed(field, own.map_or(String::new(), |number| number.to_string()))
     }
 
@@ -58,11 +58,29 @@ impl Fields {
         let pace = self.pace("admission[credit_pace]", "How credit is spent", own.preset);
         let a_minute = self.number("admission[credit_per_minute]", own.units_per_minute);
         let error = self.problem("admission[credit_per_minute]");
+        let rollover = own.allotment.and_then(|allotment| allotment.rollover);
+        let allotment = self.number("admission[allotment]", own.allotment.map(|allotment| allotment.units));
+        let percent = self.number("admission[rollover_percent]", rollover.map(|rollover| rollover.percent));
+        let cap = self.number("admission[rollover_cap]", rollover.and_then(|rollover| rollover.cap));
+        let periods = self.number("admission[rollover_periods]", rollover.map(|rollover| rollover.periods));
+        let wrong = |typed: &str, terms: &str| self.problem(typed).or_else(|| self.problem(terms));
+        let wrong_units = wrong("admission[allotment]", "admission.credit.allotment.units");
+        let wrong_percent = wrong("admission[rollover_percent]", "admission.credit.allotment.rollover.percent");
+        let wrong_cap = wrong("admission[rollover_cap]", "admission.credit.allotment.rollover.cap");
+        let wrong_periods = wrong("admission[rollover_periods]", "admission.credit.allotment.rollover.periods");
         view! {
             <CheckField label="Calls spend credit, and are refused when it is used up" name="plan[admission][credit]" id="field-credit" checked=required/>
             <FormRow>
                 <TextField label="At most" name="plan[admission][credit_per_minute]" id="field-credit_per_minute" value=a_minute error=error suffix="units a minute" hint="Empty: as fast as calls come" inputmode="numeric" autocomplete="off"/>
                 {pace}
+            </FormRow>
+            <FormRow>
+                <TextField label="Each period gives" name="plan[admission][allotment]" id="field-allotment" value=allotment error=wrong_units suffix="units" hint="Once at its beginning; they expire with it" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Of the rest is carried over" name="plan[admission][rollover_percent]" id="field-rollover_percent" value=percent error=wrong_percent suffix="percent" hint="Empty: nothing" inputmode="numeric" autocomplete="off"/>
+            </FormRow>
+            <FormRow>
+                <TextField label="At most" name="plan[admission][rollover_cap]" id="field-rollover_cap" value=cap error=wrong_cap suffix="units" hint="That are carried over at a time" inputmode="numeric" autocomplete="off"/>
+                <TextField label="For" name="plan[admission][rollover_periods]" id="field-rollover_periods" value=periods error=wrong_periods suffix="periods" hint="Empty: for one" inputmode="numeric" autocomplete="off"/>
             </FormRow>
         }
         .into_any()

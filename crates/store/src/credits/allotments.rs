@@ -1,0 +1,213 @@
+//! Allotments: units at the beginning of each period of a plan, once, and what is carried over of them.
+
+mod roll_over;
+
+use super::{grant, post, settle::signed};
+use crate::{
+    Store, StoreError, Ts,
+    audit::{self, Actor, Entry},
+    row::{ReadRow as _, unreadable},
+};
+use domain::{
+    credit::{
+        GrantKind, USUAL_PRIORITY,
+        allotment::{Allotment, earned},
+        full_hour,
+    },
+    id::{CreditGrantId, PartnerId, SubscriptionId},
+    period::{Cycle, Period},
+    plan::PlanTerms,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
+use uuid::Uuid;
+
+/// Periods that are made up for in one run, where nothing ran for long.
+const MOST_PERIODS: usize = 400;
+
+/// A subscription as allotments see it.
+struct OnPlan {
+    subscription: SubscriptionId,
+    plan: String,
+    allotment: Option<Allotment>,
+    cycle: Cycle,
+    started_at: Timestamp,
+    ended_at: Option<Timestamp>,
+    is_active: bool,
+}
+
+impl Store {
+    /// Partners with a period that is not allotted yet, or units to carry over.
+    pub async fn all_partners_to_allot(&self, now: Timestamp) -> Result<Vec<PartnerId>, StoreError> {
+        let rows = sqlx::query(
+            "select s.partner_id from subscriptions s join plan_versions v on v.id = s.plan_version_id
+             where s.status = 'active' and s.started_at <= $1 and v.terms #> '{admission,credit,allotment}' is not null
+                 and not exists (select from credit_allotments a
+                     where a.partner_id = s.partner_id and a.subscription_id = s.id and a.period_end > $1)
+             union
+             select partner_id from credit_allotments where rolled_at is null and expires_at <= $1
+             order by partner_id",
+        )
+        .bind(Ts(now))
+        .fetch_all(self.pool())
+        .await?;
+        rows.iter().map(|row| Ok(PartnerId(row.try_get("partner_id")?))).collect()
+    }
+
+    /// Gives what is due of the partner's plan, for each period once. How many units.
+    pub async fn allot_credit(&self, partner: PartnerId, now: Timestamp) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        // Of two runs at once the later one finds the periods allotted.
+        sqlx::query("select from partners where id = $1 for no key update").bind(partner.0).fetch_one(&mut *tx).await?;
+        let all = subscriptions(&mut tx, partner, now).await?;
+        let active = all.iter().find(|one| one.is_active);
+        let mut given = 0;
+        if let Some((one, allotment)) = active.and_then(|one| Some((one, one.allotment?))) {
+            for period in missing(&mut tx, partner, one, now).await? {
+                given += allot(&mut tx, partner, (one, allotment), (period, &all), now).await?;
+            }
+        }
+        tx.commit().await?;
+        Ok(given)
+    }
+}
+
+/// Periods of the subscription that have begun and are not allotted, the oldest first.
+async fn missing(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    one: &OnPlan,
+    now: Timestamp,
+) -> Result<Vec<Period>, StoreError> {
+    let until: Option<Ts> = sqlx::query_scalar(
+        "select max(period_end) from credit_allotments where partner_id = $1 and subscription_id = $2",
+    )
+    .bind(partner.0)
+    .bind(one.subscription.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    let mut from = until.map_or(one.started_at, |Ts(until)| until);
+    let mut periods = Vec::new();
+    while from <= now && periods.len() < MOST_PERIODS {
+        let period = one.cycle.period_at(from).map_err(|error| unreadable("anchor", error))?;
+        from = period.end;
+        periods.push(period);
+    }
+    Ok(periods)
+}
+
+/// Gives one period's units; what plans before it gave in the same period counts.
+async fn allot(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    (one, allotment): (&OnPlan, Allotment),
+    (period, all): (Period, &[OnPlan]),
+    now: Timestamp,
+) -> Result<u64, StoreError> {
+    let begins = period.start.max(one.started_at);
+    let mut parts = vec![(allotment.units, Period { start: begins, end: period.end })];
+    for before in all.iter().filter(|other| other.subscription != one.subscription) {
+        let ended_at = before.ended_at.unwrap_or(begins).min(begins);
+        let is_same = before.cycle.period_at(period.start).is_ok_and(|other| other == period);
+        if let Some(own) =
+            before.allotment.filter(|_| is_same && ended_at > period.start && before.started_at < ended_at)
+        {
+            parts.push((own.units, Period { start: before.started_at.max(period.start), end: ended_at }));
+        }
+    }
+    let before: i64 = sqlx::query_scalar(
+        "select coalesce(sum(units), 0)::bigint from credit_allotments
+         where partner_id = $1 and period_start = $2 and period_end = $3",
+    )
+    .bind(partner.0)
+    .bind(Ts(period.start))
+    .bind(Ts(period.end))
+    .fetch_one(&mut **tx)
+    .await?;
+    let units = signed(earned(&parts, period)).saturating_sub(before).max(0);
+    let expires_at = full_hour(period.end);
+    let words = format!("Allotment of {}", one.plan);
+    let grant = match units {
+        0 => None,
+        _ => Some(give(tx, partner, (units, &words), (begins, expires_at), now).await?),
+    };
+    sqlx::query(
+        "insert into credit_allotments (partner_id, subscription_id, period_start, period_end, expires_at, units, grant_id, allotted_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(partner.0)
+    .bind(one.subscription.0)
+    .bind(Ts(period.start))
+    .bind(Ts(period.end))
+    .bind(Ts(expires_at))
+    .bind(units)
+    .bind(grant.map(|id| id.0))
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    let subject = one.subscription.to_string();
+    let after = json!({"units": units, "period_start": period.start, "period_end": period.end});
+    audit::append(tx, Entry::new(Actor::System, partner, "credit.allot", &subject).after(after), now).await?;
+    Ok(units.unsigned_abs())
+}
+
+/// A grant that nobody pays for, in the balance at once.
+async fn give(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    (units, reason): (i64, &str),
+    (from, until): (Timestamp, Timestamp),
+    now: Timestamp,
+) -> Result<CreditGrantId, StoreError> {
+    let id = CreditGrantId(Uuid::now_v7());
+    sqlx::query(
+        "insert into credit_grants (partner_id, id, units, reason, granted_at, kind, priority, effective_at, expires_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(units)
+    .bind(reason.chars().take(200).collect::<String>())
+    .bind(Ts(now))
+    .bind(GrantKind::Promotional.code())
+    .bind(i16::from(USUAL_PRIORITY))
+    .bind(Ts(from))
+    .bind(Ts(until))
+    .execute(&mut **tx)
+    .await?;
+    post::lock(tx, partner).await?;
+    grant::begin(tx, partner, id, now).await?;
+    Ok(id)
+}
+
+/// All that ever began, the oldest first.
+async fn subscriptions(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<Vec<OnPlan>, StoreError> {
+    let rows = sqlx::query(
+        "select s.id, plans.name, v.terms, s.anchor, s.time_zone, s.started_at, s.ended_at, s.status = 'active' as is_active
+         from subscriptions s join plan_versions v on v.id = s.plan_version_id join plans on plans.id = v.plan_id
+         where s.partner_id = $1 and s.started_at <= $2 order by s.started_at, s.id",
+    )
+    .bind(partner.0)
+    .bind(Ts(now))
+    .fetch_all(&mut **tx)
+    .await?;
+    Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+}
+
+fn read(row: &PgRow) -> Result<OnPlan, sqlx::Error> {
+    let Json(terms): Json<PlanTerms> = row.try_get("terms")?;
+    Ok(OnPlan {
+        subscription: SubscriptionId(row.try_get("id")?),
+        plan: row.try_get("name")?,
+        allotment: terms.admission.credit.allotment,
+        cycle: Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? },
+        started_at: row.at("started_at")?,
+        ended_at: row.at_if_any("ended_at")?,
+        is_active: row.try_get("is_active")?,
+    })
+}

@@ -1,0 +1,31 @@
+//! Gives partners the units that their plans have for each period, and carries over what is left of the last one.
+
+use super::TaskError;
+use app::state::Clock;
+use std::time::Duration;
+use store::Store;
+
+pub const NAME: &str = "allot_credit";
+pub const PERIOD: Duration = Duration::from_secs(5);
+
+/// # Errors
+/// Postgres does not answer, or one partner's units could not be given; the others' are.
+pub async fn run(store: Store, clock: Clock) -> Result<(), TaskError> {
+    let now = clock.now();
+    let mut failed = None;
+    for partner in store.all_partners_to_allot(now).await? {
+        let given = store.allot_credit(partner, now).await;
+        let done = match given {
+            Ok(given) => store.carry_over_credit(partner, now).await.map(|carried| (given, carried)),
+            Err(error) => Err(error),
+        };
+        match done {
+            Ok((given, carried)) => tracing::info!(%partner, given, carried, "credit of the plan was given"),
+            Err(error) => {
+                tracing::error!(%partner, %error, "credit of the plan could not be given");
+                failed = Some(error);
+            }
+        }
+    }
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
