@@ -228,6 +228,7 @@ const steps = {
     await refused(stripe.billing.meters.reactivate(own.id), { statusCode: 400 });
     assert.equal((await stripe.billing.meters.deactivate(own.id)).status, "inactive");
     assert.equal((await stripe.billing.meters.reactivate(own.id)).status, "active");
+    await stripe.billing.meters.deactivate(own.id);
   },
 
   "a page of Checkout leaves a payment method, and the portal lets a customer in": async () => {
