@@ -20,6 +20,7 @@ mod html;
 mod installation;
 mod invoice_doors;
 mod ledger;
+mod partner;
 mod rows;
 mod story;
 mod stripe_books;
@@ -29,7 +30,8 @@ mod usage_doors;
 
 use crate::{Trouble, findings::Findings, world::seed_of_now};
 use clap::Parser;
-use installation::{Installation, Partner};
+use installation::Installation;
+use partner::Partner;
 use std::{path::PathBuf, time::Instant};
 use table::Table;
 

@@ -3,8 +3,9 @@
 use super::{
     calendar::{HOUR, SECOND, text},
     calling::call,
-    installation::{Installation, Partner},
+    installation::Installation,
     ledger::{Adjusted, Operation, Stretch},
+    partner::Partner,
     telling::{SOURCE, Told, tell},
 };
 use crate::{Trouble, findings::Findings};

@@ -1,8 +1,8 @@
 //! Calls through the gateway, one after the other on one connection.
 
 use super::{
-    installation::Partner,
     ledger::{Operation, Use},
+    partner::Partner,
 };
 use crate::Trouble;
 use bytes::Bytes;

@@ -1,10 +1,7 @@
 //! The control: a number is changed by one behind everybody's back, at one place after the other, with Postgres' own safeguards off. The
 //! same look must find each change, at the doors that read that place and at no others, and nothing once it is taken back.
 
-use super::{
-    installation::{Installation, Partner},
-    look,
-};
+use super::{installation::Installation, look, partner::Partner};
 use crate::{Trouble, findings::Findings};
 use std::collections::BTreeSet;
 

@@ -3,9 +3,9 @@
 
 use super::{
     Month,
-    calendar::{self, Calendar, SECOND, ZONE},
-    ledger::{Ledger, Prices, Stretch},
-    telling::Told,
+    calendar::{self, Calendar, SECOND},
+    ledger::Ledger,
+    partner::{Partner, partners, plans},
 };
 use crate::{
     Trouble,
@@ -29,35 +29,10 @@ const SECRET: &str = "whsec_chaos";
 const SCOPES: &str = "usage:read,usage:write,invoices:read,plans:read,plan:write,partners:read,partners:write";
 /// The longest wait for what has to happen; a million events are compared before a period is closed.
 const PATIENCE: Duration = Duration::from_secs(900);
+/// How often the server is started to have days summed up, and how long that is waited for each time.
+const STARTS: u32 = 4;
+const AT_START: Duration = Duration::from_secs(4);
 const BETWEEN_LOOKS: Duration = Duration::from_millis(100);
-
-/// What both partners begin on; its calls take prepaid credit.
-pub(super) const SMALL: Prices = Prices { fee: 4_900, unit: 2 };
-/// What they change to.
-pub(super) const LARGE: Prices = Prices { fee: 49_900, unit: 1 };
-
-/// A partner, its member at the portal, and what it has used.
-pub(super) struct Partner {
-    pub code: &'static str,
-    /// As `partner_0192…`.
-    pub id: String,
-    pub is_metered: bool,
-    pub key: String,
-    pub browser: Browser,
-    pub ledger: Ledger,
-    pub random: Random,
-    /// Events that were told so far; the next one's name.
-    pub told: u64,
-    /// An event that has more units than it should have.
-    pub too_many: Option<Told>,
-    /// When its first plan began, and its second.
-    pub start: i64,
-    pub change: i64,
-    /// Invoices that it has: what comes late is on the next one.
-    pub bills: usize,
-    /// What was credited of its invoice, in cents.
-    pub credited: i64,
-}
 
 pub(super) struct Installation {
     pub cluster: Cluster,
@@ -66,6 +41,7 @@ pub(super) struct Installation {
     pub calendar: Calendar,
     /// How far the clocks are ahead, in seconds.
     ahead: i64,
+    began: Instant,
     _upstream: Upstream,
     _folder: TempDir,
 }
@@ -104,6 +80,7 @@ impl Installation {
             rest: Rest { port, token },
             calendar,
             ahead: 0,
+            began: Instant::now(),
             _upstream: upstream,
             _folder: folder,
         };
@@ -217,12 +194,40 @@ impl Installation {
         self.cluster.wait_until_open(0).await
     }
 
+    /// Says how far the story is.
+    pub fn say(&self, what: &str) {
+        println!("  {:>4} s {what}", self.began.elapsed().as_secs());
+    }
+
     /// Whether the gateway decides by the newest plans, keys and partners; `/ready` ends with their version.
     pub async fn gateway_knows_all(&self) -> Result<bool, Trouble> {
         let ready = get_text(self.cluster.admin_ports()[0], "/ready").await.unwrap_or_default();
         let known = ready.trim().rsplit(' ').next().and_then(|version| version.parse::<u64>().ok());
         let newest: u64 = self.cluster.psql("select version from directory_version")?.trim().parse()?;
         Ok(known.is_some_and(|known| known >= newest))
+    }
+
+    /// Has all days that are over summed up. The server does so at its start, or a minute later where it is dropping old usage just then.
+    pub async fn sum_up_days(&mut self) -> Result<(), Trouble> {
+        for _ in 0..STARTS {
+            self.restart().await?;
+            let begin = Instant::now();
+            while begin.elapsed() < AT_START {
+                if self.has_days().await? {
+                    return Ok(());
+                }
+                sleep(BETWEEN_LOOKS).await;
+            }
+        }
+        self.wait_for("sums of all days", Self::has_days).await
+    }
+
+    async fn has_days(&self) -> Result<bool, Trouble> {
+        let said = self.cluster.psql(
+            "select made_before + interval '26 hours' > now() + ahead_seconds * interval '1 second'
+                 and not exists (select from usage_days_changed) from usage_upkeep, clock",
+        )?;
+        Ok(said.trim() == "t")
     }
 
     /// Looks again and again until it is so.
@@ -261,46 +266,4 @@ impl Installation {
         }
         Ok(())
     }
-}
-
-impl Partner {
-    /// The part before the change of plan, the one after it, the month, and the month that follows.
-    pub const fn stretches(&self, calendar: &Calendar) -> [Stretch; 4] {
-        let end = calendar.end_of_month(self.start);
-        [
-            Stretch { from: self.start, to: self.change },
-            Stretch { from: self.change, to: end },
-            Stretch { from: self.start, to: end },
-            Stretch { from: end, to: calendar.end_of_next(self.start) },
-        ]
-    }
-}
-
-/// The same prices for either way to Stripe.
-fn plans() -> String {
-    let plan = |collect: &str, name: &str, prices: Prices, rest: &str| {
-        let Prices { fee, unit } = prices;
-        format!(
-            "  {name}-{}:\n    name: {name}\n    currency: USD\n    interval: month\n    collect: {collect}\n    \
-             products: [{{ product: payments }}]\n    base_fee: \"{}.{:02}\"\n    price: {{ model: per_unit, unit_price: \"0.{unit:02}\" }}\n{rest}",
-            collect.replace('_', "-"),
-            fee / 100,
-            fee % 100,
-        )
-    };
-    let prepaid = "    admission: { credit: { required: true } }\n";
-    let both = ["invoice_items", "meter_events"]
-        .map(|collect| plan(collect, "small", SMALL, prepaid) + &plan(collect, "large", LARGE, ""));
-    format!("plans:\n{}", both.concat())
-}
-
-fn partners() -> String {
-    let partner = |code: &str, plan: &str| {
-        format!(
-            "  {code}:\n    name: Partner {code}\n    time_zone: {ZONE}\n    plan: small-{plan}\n    \
-             members: [{{ email: {code}@example.com, name: Chaos, role: owner }}]\n    \
-             apps: {{ {code}: {{ name: App, keys: {{ {code}: {{ name: Live, environment: live }} }} }} }}\n"
-        )
-    };
-    format!("partners:\n{}{}", partner("items", "invoice-items"), partner("metered", "meter-events"))
 }

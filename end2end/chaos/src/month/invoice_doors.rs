@@ -4,8 +4,9 @@
 use super::{
     calendar::{self, DAY},
     html::{self, cents},
-    installation::{Installation, LARGE, Partner, SMALL},
+    installation::Installation,
     ledger::{Bill, Operation, Stretch},
+    partner::{LARGE, Partner, SMALL},
     rows,
     table::Table,
     usage_doors::NAMES,

@@ -6,8 +6,9 @@ use super::{
     calendar::{HOUR, MINUTE, SECOND},
     calling::call,
     html,
-    installation::{Installation, LARGE, Partner, SMALL},
+    installation::Installation,
     ledger::Stretch,
+    partner::{LARGE, Partner, SMALL},
     telling::{SOURCE, Told, tell},
 };
 use crate::{Trouble, findings::Findings};
@@ -41,6 +42,7 @@ pub(super) async fn tell_all(
         let grant = json!({ "units": before * calls * 2 * 9 / 10, "reason": "Paid by bank transfer", "kind": "paid" });
         own.rest.post(&format!("/api/partners/{}/credit", partner.id), &grant).await?;
     }
+    own.say("the month begins");
     let mut from = start;
     for stop in stops {
         own.move_to(stop).await?;
@@ -70,7 +72,9 @@ pub(super) async fn tell_all(
                 tell_twice_and_void(own, partner, found).await?;
                 upgrade(own, partner).await?;
             }
+            own.say("the plans were changed");
             own.wait_until_billed(partners, 1).await?;
+            own.say("the part before that is billed");
             own.wait_for("the new plan at the gateway", async |own| own.gateway_knows_all().await).await?;
         }
         from = stretch.to;
@@ -79,14 +83,17 @@ pub(super) async fn tell_all(
     for partner in &mut *partners {
         bill_so_far(own, partner, found).await?;
     }
+    own.say("the month ends");
     own.move_to(end + 20 * SECOND).await?;
     own.wait_until_billed(partners, 2).await?;
+    own.say("it is billed");
     // Stripe finalises its own invoices after an hour.
     own.move_to(end + 2 * HOUR).await?;
     for partner in &mut *partners {
         come_late(own, partner).await?;
     }
     pay_and_refund(own, partners).await?;
+    own.say("late events came, and an invoice was refunded in part");
     let after = own.calendar.end_of_next(start);
     own.move_to(end + 14 * 24 * HOUR).await?;
     for partner in &mut *partners {
@@ -95,17 +102,10 @@ pub(super) async fn tell_all(
     }
     own.move_to(after + 20 * SECOND).await?;
     own.wait_until_billed(partners, 3).await?;
+    own.say("the month after it is billed");
     own.move_to(after + 2 * HOUR).await?;
-    // Days are summed up, so that totals are read from every kind of row that there is.
-    own.restart().await?;
-    own.wait_for("sums of all days", async |own| {
-        let said = own.cluster.psql(
-            "select made_before + interval '26 hours' > now() + ahead_seconds * interval '1 second'
-                 and not exists (select from usage_days_changed) from usage_upkeep, clock",
-        )?;
-        Ok(said.trim() == "t")
-    })
-    .await
+    // Totals are to be read from every kind of row that there is.
+    own.sum_up_days().await
 }
 
 /// Events at the first and last instants of the month, of a local day, and of the hour that comes twice; those that must not count.

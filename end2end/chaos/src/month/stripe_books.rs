@@ -1,13 +1,7 @@
 //! What the stand-in for Stripe holds of a partner. Where we rate, each of our invoices is one there; where Stripe rates, it has the units
 //! of each part by the meter, and all else as items.
 
-use super::{
-    calendar::SECOND,
-    html,
-    installation::{Installation, Partner},
-    table::Table,
-    usage_doors::NAMES,
-};
+use super::{calendar::SECOND, html, installation::Installation, partner::Partner, table::Table, usage_doors::NAMES};
 use crate::Trouble;
 use serde_json::Value;
 

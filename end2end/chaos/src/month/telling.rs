@@ -2,8 +2,8 @@
 
 use super::{
     calendar,
-    installation::Partner,
     ledger::{Adjusted, Operation, Stretch, Use},
+    partner::Partner,
 };
 use crate::{Trouble, portal::Rest};
 use serde_json::{Value, json};

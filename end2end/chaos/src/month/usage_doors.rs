@@ -3,8 +3,9 @@
 use super::{
     calendar::{self, HOUR, MINUTE, ZONE},
     html,
-    installation::{Installation, Partner},
+    installation::Installation,
     ledger::{Operation, Stretch},
+    partner::Partner,
     rows,
     table::Table,
 };
