@@ -7,6 +7,7 @@ mod browser;
 mod company;
 mod corrections;
 mod counting;
+mod credit_packages;
 mod deliveries;
 mod figures;
 mod headers;
