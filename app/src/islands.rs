@@ -1,3 +1,4 @@
 //! What runs in the browser: one file per island. Everything else is rendered on the server.
 
+pub mod calculator;
 pub mod try_it;

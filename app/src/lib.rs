@@ -41,6 +41,8 @@ pub mod payment;
 #[cfg(feature = "ssr")]
 pub mod plan_letters;
 #[cfg(feature = "ssr")]
+pub mod quotes;
+#[cfg(feature = "ssr")]
 pub mod reconciliation;
 #[cfg(feature = "ssr")]
 pub mod routes;

@@ -31,6 +31,7 @@ mod plan;
 mod plans;
 mod problem;
 mod products;
+mod quotes;
 mod reconciliation;
 mod requests;
 pub(crate) mod rows;
@@ -164,6 +165,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(payment::checkout))
         .routes(routes!(payment::ask))
         .routes(routes!(plans::list))
+        .routes(routes!(quotes::quote))
         .routes(routes!(plans::add_version))
         .routes(routes!(plans::preview_version))
         .routes(routes!(partners::list))

@@ -24,7 +24,7 @@ pub async fn open_payment_checkout(#[server(default)] plan: String) -> Result<()
     let back = if domain::product::is_code(&plan) { format!("/plan/change?to={plan}") } else { "/plan".to_owned() };
     let outcome = async {
         let cx = viewer::member()?;
-        let offered = cx.state.store.offered_plans().await?;
+        let offered = cx.state.store.offered_plans(Some(cx.viewer.partner)).await?;
         let offer = offered.into_iter().find(|offer| offer.code == plan);
         let offer = offer.ok_or_else(|| Failure::whole("This plan is no longer offered. Choose another."))?;
         let actor = store::Actor::Member(cx.viewer.id);

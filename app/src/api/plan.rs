@@ -54,7 +54,7 @@ pub async fn choose_plan(
     let outcome = async {
         let cx = viewer::member()?;
         let store = &cx.state.store;
-        let offered = store.offered_plans().await?;
+        let offered = store.offered_plans(Some(cx.viewer.partner)).await?;
         let offer = offered.into_iter().find(|offer| offer.code == plan);
         let offer = offer.ok_or_else(|| Failure::field("plan", "This plan is no longer offered. Choose another."))?;
         if crate::payment::is_missing(&cx.state, cx.viewer.partner, offer.id).await? {

@@ -29,7 +29,7 @@ pub fn LandingPage() -> impl IntoView {
             Viewer::Operator(_) => see_other("/console"),
         }
         let all = cx.state.store.all_products().await?;
-        let tiers = tiers(&cx.state).await?;
+        let tiers = tiers(&cx.state, None).await?;
         let public = all.iter().filter(|one| one.visibility == Visibility::Public && one.archived_at.is_none());
         let mut shown = Vec::new();
         for product in public.take(MOST_PRODUCTS) {

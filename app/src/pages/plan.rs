@@ -30,7 +30,7 @@ pub fn PlanPage() -> impl IntoView {
         let current = store.subscription(partner).await?;
         let requested = store.requested_subscription(partner).await?;
         let scheduled = store.scheduled_change(partner).await?;
-        let offered = store.offered_plans().await?;
+        let offered = store.offered_plans(Some(partner)).await?;
         let products = store.all_products().await?;
         let zone = local_zone(&cx.viewer.time_zone);
         let bill = bill::so_far(&cx.state, partner, cx.now).await?;

@@ -26,7 +26,7 @@ pub fn PlanChangePage() -> impl IntoView {
         let plan = cx
             .state
             .store
-            .offered_plans()
+            .offered_plans(Some(cx.viewer.partner))
             .await?
             .into_iter()
             .find(|plan| plan.code == wanted)

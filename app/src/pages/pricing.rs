@@ -1,5 +1,6 @@
-//! `/pricing`: the tiers as they are sold now, from the live catalogue.
+//! `/pricing`: the tiers as they are sold now, from the live catalogue, and what they would cost.
 
+mod calculator;
 mod compare;
 pub mod tier;
 
@@ -11,19 +12,21 @@ use crate::{
     viewer::{self, Viewer},
 };
 use domain::{
+    id::PartnerId,
     plan::{Approval, PlanTerms},
-    product::Visibility,
     role::MemberRole,
 };
 use leptos::prelude::*;
-use store::{Plan, ProductLine};
+use leptos_router::hooks::use_query_map;
+use store::{OfferedPlan, ProductLine};
 
 #[component]
 pub fn PricingPage() -> impl IntoView {
     let cx = viewer::anyone();
+    let query = use_query_map().get_untracked();
     page(async move {
         let cx = cx?;
-        let tiers = tiers(&cx.state).await?;
+        let tiers = tiers(&cx.state, partner_of(&cx.viewer)).await?;
         let products = cx.state.store.all_products().await?;
         let chosen = chosen_plan(&cx.state, &cx.viewer).await?;
         let viewer = cx.viewer.clone();
@@ -35,9 +38,11 @@ pub fn PricingPage() -> impl IntoView {
             }
             .into_any()
         } else {
+            let calculator = calculator::load(&cx, &query).await?;
             view! {
                 <h2 class="visually-hidden">"Plans"</h2>
                 <Tiers tiers=tiers.clone() products=products.clone() viewer chosen/>
+                {calculator}
                 <compare::Comparison tiers products/>
                 <Questions/>
             }
@@ -58,7 +63,7 @@ pub fn PricingPage() -> impl IntoView {
     })
 }
 
-/// A plan that everybody may choose, as it is sold now.
+/// A plan that the viewer may choose, as it is sold now.
 #[derive(Debug, Clone)]
 pub struct Tier {
     pub code: String,
@@ -68,28 +73,23 @@ pub struct Tier {
     pub terms: PlanTerms,
 }
 
-impl Tier {
-    /// The page is for everybody: what is not public is not named.
-    fn of(plan: Plan, is_hidden: impl Fn(&str) -> bool) -> Option<Self> {
-        if plan.meta.private || plan.archived_at.is_some() {
-            return None;
-        }
-        let mut terms = plan.newest()?.terms.clone();
-        terms.conceal(is_hidden);
-        let meta = plan.meta;
-        Some(Self { code: plan.code, name: meta.name, summary: meta.summary, approval: meta.approval, terms })
+impl From<OfferedPlan> for Tier {
+    fn from(plan: OfferedPlan) -> Self {
+        let OfferedPlan { code, name, summary, approval, terms, .. } = plan;
+        Self { code, name, summary, approval, terms }
     }
 }
 
-/// The tiers on sale, in the order in which the operators put them.
-pub async fn tiers(state: &AppState) -> Result<Vec<Tier>, PageError> {
-    let products = state.store.all_products().await?;
-    let is_public = |code: &str| {
-        let of = |product: &&ProductLine| product.visibility == Visibility::Public && product.archived_at.is_none();
-        products.iter().filter(of).any(|product| product.code == code)
-    };
-    let plans = state.store.all_plans().await?.into_iter();
-    Ok(plans.filter_map(|plan| Tier::of(plan, |code| !is_public(code))).collect())
+/// The tiers that the partner may choose, or everybody, in the order in which the operators put them.
+pub async fn tiers(state: &AppState, partner: Option<PartnerId>) -> Result<Vec<Tier>, PageError> {
+    Ok(state.store.offered_plans(partner).await?.into_iter().map(Tier::from).collect())
+}
+
+fn partner_of(viewer: &Viewer) -> Option<PartnerId> {
+    match viewer {
+        Viewer::Member(member) => Some(member.partner),
+        Viewer::Nobody | Viewer::Operator(_) => None,
+    }
 }
 
 async fn chosen_plan(state: &AppState, viewer: &Viewer) -> Result<Option<String>, PageError> {

@@ -25,6 +25,7 @@ pub mod per_unit;
 pub mod percentage;
 pub mod price;
 pub mod proration;
+pub mod quote;
 mod usage;
 pub mod volume;
 

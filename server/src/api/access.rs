@@ -89,6 +89,7 @@ pub const RULES: &[Rule] = &[
     rule(Method::PUT, "/api/products/{product}", Whose::Provider, &[Scope::PlansWrite]),
     rule(Method::POST, "/api/products/{product}/purge-cache", Whose::Provider, &[Scope::PlansWrite]),
     rule(Method::GET, "/api/plans", Whose::Partner, &[Scope::PlansRead]),
+    rule(Method::POST, "/api/plans/quotes", Whose::Partner, &[Scope::PlansRead]),
     rule(Method::GET, "/api/plan", Whose::Partner, &[Scope::PlansRead]),
     rule(Method::POST, "/api/plan/preview", Whose::Partner, &[Scope::PlansRead]),
     Rule {

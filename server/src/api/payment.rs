@@ -67,7 +67,7 @@ pub async fn checkout(
     call: PartnerCall,
     Body(wanted): Body<CheckoutIn>,
 ) -> Result<(StatusCode, Json<StripePageOut>), Problem> {
-    let offered = call.state.store.offered_plans().await?;
+    let offered = call.state.store.offered_plans(Some(call.partner)).await?;
     let offer = offered.into_iter().find(|offer| offer.code == wanted.plan);
     let offer = offer.ok_or_else(|| Problem::invalid("plan", "There is no such plan to choose"))?;
     let who = (call.partner, call.token.actor());

@@ -168,7 +168,7 @@ pub async fn preview(call: PartnerCall, Body(wish): Body<PlanWishIn>) -> Result<
         let (store, partner) = (&call.state.store, call.partner);
         let known: Vec<String> =
             store.visible_products(partner).await?.into_iter().map(|product| product.line.code).collect();
-        let offered = store.offered_plans().await?;
+        let offered = store.offered_plans(Some(partner)).await?;
         let public = |code: &String| offered.iter().any(|plan| plan.terms.grant(code).is_some());
         out.gained.retain(|code| known.contains(code) || public(code));
         out.lost.retain(|code| known.contains(code));
@@ -233,7 +233,7 @@ async fn wanted(call: &PartnerCall, code: Option<&str>, when: Option<&str>) -> R
     let wish = match code {
         None => Wish::Nothing,
         Some(code) if is_partner => {
-            let offered = store.offered_plans().await?.into_iter().find(|plan| plan.code == code);
+            let offered = store.offered_plans(Some(call.partner)).await?.into_iter().find(|plan| plan.code == code);
             Wish::Plan(offered.ok_or_else(no_plan)?.id)
         }
         Some(code) => Wish::Plan(store.find_plan_by_code(code).await?.ok_or_else(no_plan)?.id),

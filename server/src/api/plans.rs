@@ -46,7 +46,7 @@ pub struct PlanOut {
 pub async fn list(call: PartnerOrProvider, _: Params<Whose>) -> Result<Json<List<PlanOut>>, Problem> {
     let store = &call.state.store;
     let plans = match call.partner {
-        Some(_) => store.offered_plans().await?.into_iter().map(PlanOut::from).collect(),
+        Some(partner) => store.offered_plans(Some(partner)).await?.into_iter().map(PlanOut::from).collect(),
         None => {
             let plans = store.all_plans().await?.into_iter().filter(|plan| plan.archived_at.is_none());
             plans.filter_map(PlanOut::newest_of).collect()

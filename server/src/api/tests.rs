@@ -9,6 +9,7 @@ mod hooks;
 pub(crate) mod invoices;
 mod meters;
 mod plan;
+mod quotes;
 mod reconciliation;
 mod stripe_drift;
 mod stripe_events;

@@ -4,6 +4,7 @@
 mod access_list;
 mod bad_requests;
 mod browser;
+mod calculator;
 mod company;
 mod corrections;
 mod counting;

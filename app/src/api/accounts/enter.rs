@@ -167,7 +167,7 @@ pub async fn verify(token: &str, password: &str, plan: &str) -> Result<Done, Not
         other => other.map_err(|error| NotVerified::Password(error.into()))?,
     };
     enter_as_member(member.id).await.map_err(link)?;
-    let offered = cx.state.store.offered_plans().await.map_err(|error| link(error.into()))?;
+    let offered = cx.state.store.offered_plans(Some(member.partner)).await.map_err(|error| link(error.into()))?;
     if offered.iter().any(|offered| offered.code == plan) {
         let to = format!("/plan/change?to={plan}");
         return Ok(Done::go(to).saying("Welcome. Your address is confirmed; choose the plan that you came for."));

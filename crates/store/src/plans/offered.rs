@@ -2,7 +2,7 @@
 
 use crate::{Store, StoreError, row::ReadRow as _};
 use domain::{
-    id::{PlanId, PlanVersionId},
+    id::{PartnerId, PlanId, PlanVersionId},
     plan::{Approval, PlanTerms},
 };
 use serde::{Deserialize, Serialize};
@@ -23,9 +23,9 @@ pub struct OfferedPlan {
 }
 
 impl Store {
-    /// The plans that anybody may choose, in the pricing page's order. The page is for everybody, so products that are
-    /// not public are left out of their terms, and what is priced of them.
-    pub async fn offered_plans(&self) -> Result<Vec<OfferedPlan>, StoreError> {
+    /// The plans that the partner may choose, or anybody where there is no partner, in the pricing page's order. Products that
+    /// the partner may not know of are left out of their terms, and what is priced of them.
+    pub async fn offered_plans(&self, partner: Option<PartnerId>) -> Result<Vec<OfferedPlan>, StoreError> {
         let rows = sqlx::query(
             "select distinct on (p.position, p.code) p.id, p.code, p.name, p.summary, p.approval, v.id as version_id,
                  v.version, v.terms
@@ -35,13 +35,10 @@ impl Store {
         )
         .fetch_all(self.pool())
         .await?;
-        let hidden: Vec<String> =
-            sqlx::query_scalar("select code from products where visibility <> 'public' or archived_at is not null")
-                .fetch_all(self.pool())
-                .await?;
+        let known = self.visible_codes(partner).await?;
         let mut plans = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
         for plan in &mut plans {
-            plan.terms.conceal(|product| hidden.iter().any(|code| code == product));
+            plan.terms.conceal(|product| known.iter().all(|code| code != product));
         }
         Ok(plans)
     }

@@ -138,7 +138,7 @@ async fn the_pricing_page_offers_the_newest_terms_of_open_plans_and_names_no_hid
     let dearer = PlanTerms { products, base_fee_micros: 99_000_000, price, ..terms() };
     store.add_plan_version(pro, &dearer, Actor::System, now()).await.expect("added");
 
-    let offered = store.offered_plans().await.expect("plans");
+    let offered = store.offered_plans(None).await.expect("plans");
     let seen: Vec<_> =
         offered.iter().map(|plan| (plan.name.as_str(), plan.version, plan.terms.base_fee_micros)).collect();
     assert_eq!(seen, [("Starter", 1, 49_000_000), ("Pro", 2, 99_000_000)]);

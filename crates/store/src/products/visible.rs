@@ -7,6 +7,7 @@ use domain::{
     plan::{Grant, PlanTerms},
     policy::{IdempotencyKey, Policy},
     product::{Operation, Visibility},
+    usage::MeterKind,
 };
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -41,6 +42,7 @@ pub struct VisibleMeter {
     pub unit: String,
     /// What it measures.
     pub sentence: String,
+    pub kind: MeterKind,
 }
 
 /// What an operation says of Idempotency-Keys.
@@ -67,12 +69,17 @@ impl Store {
     /// The products that the partner may know of, by name: public ones, and those that its active plan opens and, for
     /// products by invitation, to which it was invited.
     pub async fn visible_products(&self, partner: PartnerId) -> Result<Vec<VisibleProduct>, StoreError> {
-        self.visible(partner, None).await
+        self.visible(Some(partner), None).await
+    }
+
+    /// The products that everybody may know of, by name, with all of their operations, as somebody without a plan sees them.
+    pub async fn public_products(&self) -> Result<Vec<VisibleProduct>, StoreError> {
+        self.visible(None, None).await
     }
 
     /// One product that the partner may know of. `NotFound` where it may not, as where there is none.
     pub async fn visible_product(&self, partner: PartnerId, code: &str) -> Result<VisibleProduct, StoreError> {
-        self.visible(partner, Some(code)).await?.pop().ok_or(StoreError::NotFound)
+        self.visible(Some(partner), Some(code)).await?.pop().ok_or(StoreError::NotFound)
     }
 
     /// The product and its whole document, which the caller filters to `operations` before anybody sees it.
@@ -86,28 +93,8 @@ impl Store {
         Ok((product, document))
     }
 
-    async fn visible(&self, partner: PartnerId, code: Option<&str>) -> Result<Vec<VisibleProduct>, StoreError> {
-        let terms: Option<Json<PlanTerms>> = sqlx::query_scalar(
-            "select v.terms from subscriptions s join plan_versions v on v.id = s.plan_version_id
-             where s.partner_id = $1 and s.status = 'active'",
-        )
-        .bind(partner.0)
-        .fetch_optional(self.pool())
-        .await?;
-        let rows = sqlx::query(
-            "select p.id, p.code, p.name, p.summary, p.route, '' as upstream_url, p.timeout_ms, p.visibility,
-                 p.created_at, p.updated_at, p.archived_at, p.policy,
-                 0::bigint as operations,
-                 exists (select from product_invitations i where i.product_id = p.id and i.partner_id = $1) as invited
-             from products p
-             where p.archived_at is null and ($2::text is null or p.code = $2) order by lower(p.name), p.id",
-        )
-        .bind(partner.0)
-        .bind(code)
-        .fetch_all(self.pool())
-        .await?;
-        let terms = terms.as_ref().map(|Json(terms)| terms);
-        let mut visible = rows.iter().filter_map(|row| look(row, terms).transpose()).collect::<Result<Vec<_>, _>>()?;
+    async fn visible(&self, partner: Option<PartnerId>, code: Option<&str>) -> Result<Vec<VisibleProduct>, StoreError> {
+        let mut visible = self.without_operations(partner, code).await?;
         let ids: Vec<Uuid> = visible.iter().map(|product| product.line.id.0).collect();
         let operations = sqlx::query(
             "select * from operations where product_id = any($1) and removed_at is null order by product_id, position",
@@ -123,6 +110,40 @@ impl Store {
             product.line.operations += 1;
         }
         Ok(visible)
+    }
+
+    /// The codes of the products that the partner may know of; of everybody, where there is no partner.
+    pub(crate) async fn visible_codes(&self, partner: Option<PartnerId>) -> Result<Vec<String>, StoreError> {
+        let visible = self.without_operations(partner, None).await?;
+        Ok(visible.into_iter().map(|product| product.line.code).collect())
+    }
+
+    async fn without_operations(
+        &self,
+        partner: Option<PartnerId>,
+        code: Option<&str>,
+    ) -> Result<Vec<VisibleProduct>, StoreError> {
+        let terms: Option<Json<PlanTerms>> = sqlx::query_scalar(
+            "select v.terms from subscriptions s join plan_versions v on v.id = s.plan_version_id
+             where s.partner_id = $1 and s.status = 'active'",
+        )
+        .bind(partner.map(|partner| partner.0))
+        .fetch_optional(self.pool())
+        .await?;
+        let rows = sqlx::query(
+            "select p.id, p.code, p.name, p.summary, p.route, '' as upstream_url, p.timeout_ms, p.visibility,
+                 p.created_at, p.updated_at, p.archived_at, p.policy,
+                 0::bigint as operations,
+                 exists (select from product_invitations i where i.product_id = p.id and i.partner_id = $1) as invited
+             from products p
+             where p.archived_at is null and ($2::text is null or p.code = $2) order by lower(p.name), p.id",
+        )
+        .bind(partner.map(|partner| partner.0))
+        .bind(code)
+        .fetch_all(self.pool())
+        .await?;
+        let terms = terms.as_ref().map(|Json(terms)| terms);
+        rows.iter().filter_map(|row| look(row, terms).transpose()).map(|product| Ok(product?)).collect()
     }
 }
 
@@ -144,7 +165,7 @@ fn look(row: &PgRow, terms: Option<&PlanTerms>) -> Result<Option<VisibleProduct>
     for (code, meter) in policy.meters {
         if meter.operations.is_empty() || meter.operations.iter().any(|operation| product.may_know_of(operation)) {
             let sentence = meter.sentence();
-            product.meters.push(VisibleMeter { code, name: meter.name, unit: meter.unit, sentence });
+            product.meters.push(VisibleMeter { code, name: meter.name, unit: meter.unit, sentence, kind: meter.kind });
         }
     }
     for (code, operation) in policy.operations {
