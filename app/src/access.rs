@@ -268,6 +268,8 @@ pub const RULES: &[Rule] = &[
     form("/do/console/plans/publish", Who::OperatorAdmins),
     form("/do/console/plans/move", Who::OperatorAdmins),
     form("/do/console/plans/archive", Who::OperatorAdmins),
+    form("/do/console/plans/name", Who::OperatorAdmins),
+    form("/do/console/plans/unname", Who::OperatorAdmins),
     page("/console/invoices", Who::Operators),
     page("/console/invoices/download", Who::Operators),
     page("/console/partners/{partner}/invoices/{invoice}/credit", Who::OperatorAdmins),

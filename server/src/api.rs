@@ -25,6 +25,7 @@ mod list;
 mod me;
 mod meters;
 mod missing;
+mod named_partners;
 mod partners;
 mod payment;
 mod plan;
@@ -173,6 +174,9 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(partners::suspend))
         .routes(routes!(partners::reactivate))
         .routes(routes!(partners::assign_plan))
+        .routes(routes!(named_partners::list))
+        .routes(routes!(named_partners::name, named_partners::unname))
+        .routes(routes!(named_partners::derive))
         .routes(routes!(credit::show))
         .routes(routes!(credit::grant))
         .routes(routes!(credit::grants))

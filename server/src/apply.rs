@@ -93,6 +93,7 @@ pub async fn walk(
     walk.credit_packages(desired).await?;
     walk.partners(desired).await?;
     walk.invitations(desired).await?;
+    walk.named_partners(desired).await?;
     Ok(walk.report)
 }
 

@@ -17,6 +17,9 @@ mod terms;
 pub struct PlanForm {
     /// The plan that is changed; empty for a new one.
     pub id: String,
+    /// The partner whose own plan a new one is, and the version that it was derived from; both empty for any other.
+    pub partner: String,
+    pub from: String,
     /// Whether to show what the terms would do, and save nothing.
     pub preview: String,
     pub code: String,
@@ -93,7 +96,11 @@ pub struct AdmissionForm {
 #[server(prefix = "/do", endpoint = "console/plans/save")]
 pub async fn save_plan(#[server(default)] plan: PlanForm) -> Result<(), ServerFnError> {
     use crate::{form, viewer};
-    let back = if plan.id.is_empty() { "/console/plans/new".to_owned() } else { format!("/console/plans/{}", plan.id) };
+    let back = match (plan.id.is_empty(), save::derived(&plan)) {
+        (false, _) => format!("/console/plans/{}", plan.id),
+        (true, Some((partner, from))) => format!("/console/plans/new?for={partner}&from={from}"),
+        (true, None) => "/console/plans/new".to_owned(),
+    };
     let outcome = async {
         let cx = viewer::operator()?;
         let actor = store::Actor::Operator(cx.viewer.id);
@@ -143,6 +150,41 @@ pub async fn move_partners(plan: String) -> Result<(), ServerFnError> {
         Ok(Done::go(&back).saying(notice))
     };
     form::answer("plans/move", &back, &[], outcome.await)
+}
+
+/// Lets a partner see and choose a private plan.
+#[server(prefix = "/do", endpoint = "console/plans/name")]
+pub async fn name_partner(plan: String, #[server(default)] partner: String) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done, Failure},
+        viewer,
+    };
+    let back = format!("/console/plans/{plan}");
+    let outcome = async {
+        let cx = viewer::operator()?;
+        let partner = partner.parse().map_err(|_| Failure::field("partner", "Choose a partner"))?;
+        let actor = store::Actor::Operator(cx.viewer.id);
+        cx.state.store.name_partner_for_plan(partner, form::id(&plan)?, actor, cx.now).await?;
+        Ok(Done::go(&back).saying("The partner sees the plan and may choose it."))
+    };
+    form::answer("plans/name", &back, &[], outcome.await)
+}
+
+/// Takes back that a partner may choose a private plan.
+#[server(prefix = "/do", endpoint = "console/plans/unname")]
+pub async fn unname_partner(plan: String, partner: String) -> Result<(), ServerFnError> {
+    use crate::{
+        form::{self, Done},
+        viewer,
+    };
+    let back = format!("/console/plans/{plan}");
+    let outcome = async {
+        let cx = viewer::operator()?;
+        let actor = store::Actor::Operator(cx.viewer.id);
+        cx.state.store.unname_partner_for_plan(form::id(&partner)?, form::id(&plan)?, actor, cx.now).await?;
+        Ok(Done::go(&back).saying("The partner no longer sees the plan. Where it is on it, it stays."))
+    };
+    form::answer("plans/unname", &back, &[], outcome.await)
 }
 
 /// Takes a plan off the pricing page, or puts it back.

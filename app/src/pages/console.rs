@@ -19,6 +19,7 @@ pub mod invoices;
 pub mod late_usage;
 pub mod line;
 mod listed;
+mod named_partners;
 pub mod overview;
 pub mod partner;
 pub mod partner_plan;

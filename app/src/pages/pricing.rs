@@ -2,6 +2,7 @@
 
 mod calculator;
 mod compare;
+pub mod difference;
 pub mod tier;
 
 use crate::{

@@ -98,6 +98,19 @@ impl Setup {
                 addresses.push(address);
             }
         }
+        for (code, plan) in &self.plans {
+            for (index, partner) in plan.partners.iter().enumerate() {
+                if self.partners.get(partner).is_none() {
+                    let message = format!("There is no partner {partner:?} in this file");
+                    problems.push(Problem::new(format!("plans.{code}.partners[{index}]"), message));
+                }
+            }
+            let base = plan.derived_from.as_ref().filter(|base| *base == code || self.plans.get(base).is_none());
+            if let Some(base) = base {
+                let message = format!("There is no other plan {base:?} in this file");
+                problems.push(Problem::new(format!("plans.{code}.derived_from"), message));
+            }
+        }
         for (code, product) in &self.products {
             for (index, partner) in product.invited.iter().enumerate() {
                 if self.partners.get(partner).is_none() {

@@ -79,7 +79,7 @@ pub use members::{Invitation, Member, MemberOfPartner, MemberSignIn, NewInvitati
 pub use operators::{NewOperator, Operator, OperatorSignIn};
 pub use page::Page;
 pub use partners::{NewPartner, NewSignUp, Partner, PartnerLine, SignedUp};
-pub use plans::{AddedVersion, NewPlan, OfferedPlan, Plan, PlanHolder, PlanMeta, PlanVersion};
+pub use plans::{AddedVersion, NamedPlan, NewPlan, OfferedPlan, Plan, PlanHolder, PlanMeta, PlanOrigin, PlanVersion};
 pub use pool::Store;
 pub use products::{
     KeyedOperation, NewOperation, NewProduct, Product, ProductLine, SealedSecret, VisibleMeter, VisibleProduct,

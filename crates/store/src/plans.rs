@@ -1,11 +1,15 @@
 //! Plans: what tiers there are. A plan's terms are in versions that never change; editing adds one.
 
 mod holders;
+pub(crate) mod named;
 mod offered;
+mod own;
 pub(crate) mod terms;
 
 pub use holders::PlanHolder;
+pub use named::NamedPlan;
 pub use offered::OfferedPlan;
+pub use own::PlanOrigin;
 
 use crate::{
     Store, StoreError, Ts,
@@ -30,7 +34,7 @@ pub struct PlanMeta {
     pub summary: String,
     /// Order on the pricing page.
     pub position: i32,
-    /// Assigned by an operator, and shown to nobody else.
+    /// Assigned by an operator, or chosen by partners who are named for it; shown to nobody else.
     pub private: bool,
     pub approval: Approval,
 }
@@ -84,30 +88,8 @@ pub enum AddedVersion {
 impl Store {
     /// Adds a plan with its first version.
     pub async fn create_plan(&self, new: &NewPlan, actor: Actor, now: Timestamp) -> Result<PlanId, StoreError> {
-        if !is_code(&new.code) {
-            return Err(StoreError::invalid("code", "A code is 1 to 64 lower-case letters, digits and inner hyphens"));
-        }
         let mut tx = self.begin().await?;
-        terms::check(&mut tx, &new.terms).await?;
-        let id = PlanId(Uuid::now_v7());
-        sqlx::query(
-            "insert into plans (id, code, name, summary, position, private, approval, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(id.0)
-        .bind(&new.code)
-        .bind(new.meta.name.trim())
-        .bind(new.meta.summary.trim())
-        .bind(new.meta.position)
-        .bind(new.meta.private)
-        .bind(new.meta.approval.code())
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        insert_version(&mut tx, id, 1, &new.terms, actor, now).await?;
-        let entry =
-            Entry::new(actor, None, "plan.create", &new.code).after(json!({"meta": new.meta, "terms": new.terms}));
-        audit::append(&mut tx, entry, now).await?;
+        let id = insert(&mut tx, new, actor, now).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -122,6 +104,9 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         let row = lock(&mut tx, plan).await?;
+        if !meta.private && row.try_get::<Option<Uuid>, _>("own_of")?.is_some() {
+            return Err(StoreError::conflict("private", "The plan is one partner's own, so it stays private"));
+        }
         sqlx::query(
             "update plans set name = $2, summary = $3, position = $4, private = $5, approval = $6 where id = $1",
         )
@@ -255,6 +240,33 @@ impl Store {
     }
 }
 
+/// A plan with its first version.
+async fn insert(tx: &mut PgConnection, new: &NewPlan, actor: Actor, now: Timestamp) -> Result<PlanId, StoreError> {
+    if !is_code(&new.code) {
+        return Err(StoreError::invalid("code", "A code is 1 to 64 lower-case letters, digits and inner hyphens"));
+    }
+    terms::check(tx, &new.terms).await?;
+    let id = PlanId(Uuid::now_v7());
+    sqlx::query(
+        "insert into plans (id, code, name, summary, position, private, approval, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(id.0)
+    .bind(&new.code)
+    .bind(new.meta.name.trim())
+    .bind(new.meta.summary.trim())
+    .bind(new.meta.position)
+    .bind(new.meta.private)
+    .bind(new.meta.approval.code())
+    .bind(Ts(now))
+    .execute(&mut *tx)
+    .await?;
+    insert_version(tx, id, 1, &new.terms, actor, now).await?;
+    let entry = Entry::new(actor, None, "plan.create", &new.code).after(json!({"meta": new.meta, "terms": new.terms}));
+    audit::append(tx, entry, now).await?;
+    Ok(id)
+}
+
 async fn lock(tx: &mut PgConnection, plan: PlanId) -> Result<PgRow, StoreError> {
     Ok(sqlx::query("select * from plans where id = $1 for update").bind(plan.0).fetch_one(tx).await?)
 }
@@ -307,5 +319,7 @@ fn read_version(row: &PgRow) -> Result<PlanVersion, sqlx::Error> {
     })
 }
 
+#[cfg(test)]
+mod named_tests;
 #[cfg(test)]
 pub(crate) mod tests;

@@ -148,7 +148,7 @@ pub async fn add_version(
 }
 
 impl PlanOut {
-    fn newest_of(plan: Plan) -> Option<Self> {
+    pub(super) fn newest_of(plan: Plan) -> Option<Self> {
         let newest = plan.newest()?;
         Some(Self {
             id: plan.id.to_string(),
@@ -202,7 +202,7 @@ impl From<OfferedPlan> for PlanOut {
             name: plan.name,
             summary: plan.summary,
             approval: plan.approval.code().to_owned(),
-            private: false,
+            private: plan.private,
             version: plan.version,
             terms: plan.terms,
         }

@@ -8,6 +8,7 @@ mod fuzz_events;
 mod hooks;
 pub(crate) mod invoices;
 mod meters;
+mod named_partners;
 mod plan;
 mod quotes;
 mod reconciliation;

@@ -5,6 +5,58 @@ use domain::{plan::PlanTerms, setup::PlanSetup};
 use store::{NewPlan, PlanMeta, StoreError};
 
 impl Walk<'_> {
+    /// Who may choose private plans, and whose own some are; it comes when the partners are there.
+    pub(super) async fn named_partners(&mut self, desired: &Desired) -> Result<(), ApplyError> {
+        for (code, setup) in &desired.setup.plans {
+            for partner in &setup.partners {
+                self.named_partner(code, partner).await.map_err(at(format!("plans.{code}.partners")))?;
+            }
+            if let (Some(base), Some(partner)) = (&setup.derived_from, setup.partners.first()) {
+                self.own_plan(code, base, partner).await.map_err(at(format!("plans.{code}.derived_from")))?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn named_partner(&mut self, code: &str, partner: &str) -> Result<(), StoreError> {
+        let plan = self.store.find_plan_by_code(code).await?;
+        let there = self.store.find_partner_by_code(partner).await?;
+        let subject = format!("{partner} for {code}");
+        let (Some(plan), Some(there)) = (plan, there) else {
+            self.report.created("partner of a private plan", subject);
+            return Ok(());
+        };
+        if self.store.partners_named_for_plan(plan.id).await?.iter().any(|(named, _)| *named == there.id) {
+            self.report.compared("partner of a private plan", subject, Vec::new());
+            return Ok(());
+        }
+        self.report.created("partner of a private plan", subject);
+        if self.applies() {
+            self.store.name_partner_for_plan(there.id, plan.id, ACTOR, self.now).await?;
+        }
+        Ok(())
+    }
+
+    async fn own_plan(&mut self, code: &str, base: &str, partner: &str) -> Result<(), StoreError> {
+        let (plan, base_plan) = (self.store.find_plan_by_code(code).await?, self.store.find_plan_by_code(base).await?);
+        let there = self.store.find_partner_by_code(partner).await?;
+        let subject = format!("{code}, {partner}'s own");
+        let (Some(plan), Some(newest), Some(there)) = (plan, base_plan.as_ref().and_then(|plan| plan.newest()), there)
+        else {
+            self.report.created("own plan", subject);
+            return Ok(());
+        };
+        if self.store.plan_origin(plan.id).await?.is_some_and(|origin| origin.partner == there.id) {
+            self.report.compared("own plan", subject, Vec::new());
+            return Ok(());
+        }
+        self.report.created("own plan", subject);
+        if self.applies() {
+            self.store.make_plan_own(there.id, plan.id, newest.id, ACTOR, self.now).await?;
+        }
+        Ok(())
+    }
+
     pub(super) async fn plans(&mut self, desired: &Desired) -> Result<(), ApplyError> {
         for (position, (code, setup)) in (1..).zip(&desired.setup.plans) {
             let terms = setup.terms().map_err(ApplyError::Problems)?;

@@ -242,3 +242,44 @@ async fn a_keys_bounds_follow_the_file_and_an_identity_stays_what_it_is() {
     let refused = walk(&desired, &installation.store, &state.secrets, &state.settings, Mode::Apply, now).await;
     assert!(refused.is_err(), "another identity is another key");
 }
+
+#[tokio::test]
+async fn a_partners_own_plan_comes_from_the_file_and_a_second_walk_changes_nothing() {
+    let installation = Installation::new().await;
+    let own = r#"plans:
+  special:
+    name: Starter
+    private: true
+    partners: [acme]
+    derived_from: starter
+    currency: EUR
+    base_fee: "5.00"
+    products: [{ product: payments }]"#;
+    let setup = SETUP.replacen("plans:", own, 1).replace("plan: starter", "plan: special");
+    installation.write("turnpike.yaml", &setup);
+    let planned = installation.walk(Mode::Plan).await;
+    let applied = installation.walk(Mode::Apply).await;
+    assert_eq!(named(&planned), named(&applied));
+    assert!(named(&applied).contains(&"own plan special, acme's own".to_owned()), "{:?}", named(&applied));
+    let store = &installation.store;
+    let plan = store.find_plan_by_code("special").await.expect("answered").expect("a plan").id;
+    let origin = store.plan_origin(plan).await.expect("answered").expect("derived");
+    assert_eq!((origin.partner_name.as_str(), origin.plan_code.as_str(), origin.version), ("Acme", "starter", 1));
+    let offered = store.offered_plans(Some(origin.partner)).await.expect("plans");
+    assert!(offered.iter().any(|plan| plan.code == "special" && plan.private));
+    assert!(store.offered_plans(None).await.expect("plans").iter().all(|plan| plan.code != "special"));
+    assert_eq!(installation.walk(Mode::Apply).await.changes, []);
+
+    for (old, new, field) in [
+        ("    private: true\n", "", "plans.special.partners"),
+        ("partners: [acme]", "partners: []", "plans.special.derived_from"),
+        ("derived_from: starter", "derived_from: special", "plans.special.derived_from"),
+        ("partners: [acme]", "partners: [nobody]", "plans.special.partners[0]"),
+    ] {
+        installation.write("turnpike.yaml", &setup.replacen(old, new, 1));
+        let Err(ApplyError::Problems(problems)) = Desired::read(&installation.path("turnpike.yaml")) else {
+            panic!("{new} was taken");
+        };
+        assert!(problems.iter().any(|problem| problem.field == field), "{problems:?}");
+    }
+}

@@ -232,6 +232,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/console/plans/move",
             "POST /do/console/plans/archive",
             "POST /do/console/plans/payment-method",
+            "POST /do/console/plans/name",
+            "POST /do/console/plans/unname",
             "POST /do/console/tokens/create",
             "POST /do/console/tokens/revoke",
         ],

@@ -16,6 +16,7 @@ mod hooks;
 mod keyed_operations;
 mod markup;
 mod meters;
+mod named_plans;
 mod origin;
 mod payment;
 mod plan_changes;

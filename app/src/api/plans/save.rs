@@ -2,18 +2,30 @@
 
 use super::{PlanForm, terms};
 use crate::form::{self, Done, Failure};
-use domain::plan::PlanTerms;
+use domain::{
+    id::{PartnerId, PlanVersionId},
+    plan::PlanTerms,
+};
 use jiff::Timestamp;
 use store::{Actor, AddedVersion, NewPlan, PlanMeta, Store};
+
+/// Whose own plan a new one is, and the version that it begins with.
+pub fn derived(form: &PlanForm) -> Option<(PartnerId, PlanVersionId)> {
+    Some((form.partner.parse().ok()?, form.from.parse().ok()?))
+}
 
 /// The plan that the form means: what it does not ask for is as in the plan's newest version.
 pub async fn whole(store: &Store, form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
     let (meta, mut terms) = terms::read(form)?;
-    if !form.id.is_empty() {
-        let plan = store.plan(form::id(&form.id)?).await?;
-        if let Some(newest) = plan.versions.into_iter().next() {
-            terms::keep_unasked(form, &mut terms, newest.terms)?;
+    let before = match derived(form) {
+        _ if !form.id.is_empty() => {
+            store.plan(form::id(&form.id)?).await?.versions.into_iter().next().map(|newest| newest.terms)
         }
+        Some((_, from)) => Some(store.plan_version_terms(from).await?),
+        None => None,
+    };
+    if let Some(before) = before {
+        terms::keep_unasked(form, &mut terms, before)?;
     }
     let problems = store.plan_terms_problems(&terms).await?;
     if problems.is_empty() { Ok((meta, terms)) } else { Err(problems.into()) }
@@ -39,6 +51,14 @@ pub async fn save(store: &Store, form: &PlanForm, actor: Actor, now: Timestamp) 
     let (meta, terms) = whole(store, form).await?;
     if form.id.is_empty() {
         let new = NewPlan { code: form.code.trim().to_owned(), meta, terms };
+        if let Some((partner, from)) = derived(form) {
+            let id = store.derive_plan(partner, from, &new, actor, now).await?;
+            let version = store.plan(id).await?.newest().map(|newest| newest.id.to_string()).unwrap_or_default();
+            let next = format!("/console/partners/{partner}/plan?version={version}&when=usual");
+            return Ok(
+                Done::go(next).saying("Added. The partner may choose it; confirm here to put it on it yourself.")
+            );
+        }
         let id = store.create_plan(&new, actor, now).await?;
         return Ok(Done::go(format!("/console/plans/{id}")).saying("Plan added."));
     }

@@ -1,5 +1,6 @@
 //! `/console/partners/{partner}`: everything about one partner, and what an operator may do for it.
 
+use super::named_partners::own_terms;
 use crate::{
     bill,
     components::*,
@@ -19,7 +20,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::reconcile::Finding;
 use store::{
-    Key, KeyState, Member, Partner, Plan, ScheduledChange, Subscription,
+    Key, KeyState, Member, NamedPlan, Partner, Plan, ScheduledChange, Subscription,
     invoices::Invoice,
     usage::{Totals, UsageFilter},
 };
@@ -45,6 +46,7 @@ pub fn PartnerPage() -> impl IntoView {
         let used = seen.days.iter().any(|(_, totals)| totals.calls > 0);
         let chart = used.then(|| by_day(&seen.days, &local_zone(&seen.partner.time_zone)));
         let zone = local_zone(&seen.partner.time_zone);
+        let own_terms = own_terms(id, seen.named, &seen.plans);
         let plan = plan_card(id, seen.subscription, (seen.requested, seen.scheduled), seen.plans, &zone);
         let members = members(seen.members, now);
         let keys = keys(seen.keys, now);
@@ -81,6 +83,7 @@ pub fn PartnerPage() -> impl IntoView {
                 {figures}
                 {chart}
                 {plan}
+                {own_terms}
                 {members}
                 {keys}
                 {invoices}
@@ -100,6 +103,7 @@ struct Seen {
     plans: Vec<Plan>,
     members: Vec<Member>,
     keys: Vec<Key>,
+    named: Vec<NamedPlan>,
     invoices: Vec<Invoice>,
     days: Vec<(Timestamp, Totals)>,
     /// What holds its invoices back.
@@ -123,6 +127,7 @@ impl Seen {
             plans: store.all_plans().await?,
             members: store.members(id).await?,
             keys: store.keys(id).await?,
+            named: store.plans_naming(id).await?,
             invoices: store.invoices(id).await?,
             subscription,
             bill,

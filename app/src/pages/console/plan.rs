@@ -1,6 +1,10 @@
 //! `/console/plans/{plan}`: one tier: its versions and who is on which, and the form that makes the next.
 
-use super::{plan_form::PlanTermsForm, plan_new::sellable};
+use super::{
+    named_partners::{named, origin},
+    plan_form::PlanTermsForm,
+    plan_new::sellable,
+};
 use crate::{
     components::*,
     flash::flash,
@@ -13,6 +17,9 @@ use domain::id::PlanId;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::{Plan, PlanVersion};
+
+/// Partners that the list offers at once.
+const MOST_PARTNERS: u32 = 200;
 
 #[component]
 pub fn OnePlanPage() -> impl IntoView {
@@ -28,6 +35,20 @@ pub fn OnePlanPage() -> impl IntoView {
         let archived = plan.archived_at.is_some();
         let mark = if archived { Some("Archived") } else { plan.meta.private.then_some("Private") };
         let versions = versions(&plan);
+        let derived = cx.state.store.plan_origin(id).await?;
+        let named = match plan.meta.private {
+            true => {
+                let partners =
+                    cx.state.store.all_partners_page("", None, MOST_PARTNERS, cx.now).await?.items.into_iter();
+                let choices =
+                    partners.map(|line| Choice::new(line.partner.id.to_string(), line.partner.name)).collect();
+                let there = cx.state.store.partners_named_for_plan(id).await?;
+                Some(named(id, there, choices, derived.is_some()))
+            }
+            false => None,
+        };
+        let derived = derived.map(|from| origin(&plan, from));
+        let problems = if flash.form == "plans/save" { Vec::new() } else { flash.problems.clone() };
         let impact = format!("/console/plans/{id}/impact");
         let asks = cx.state.store.asks_for_payment_method(id).await?;
         let method = method(id, asks, cx.state.stripe.is_some());
@@ -41,7 +62,10 @@ pub fn OnePlanPage() -> impl IntoView {
                 }>
                     <ButtonLink href=impact icon=IconName::Chart>"What the newest version costs"</ButtonLink>
                 </PageHeader>
+                <ErrorSummary problems=problems/>
+                {derived}
                 {versions}
+                {named}
                 <Card title="Next version" description="Name, summary, place and approval change at once. Terms make a new version.">
                     <PlanTermsForm there=Some(plan) products=products flash=flash/>
                 </Card>

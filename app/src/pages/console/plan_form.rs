@@ -2,6 +2,7 @@
 
 use crate::{components::*, flash::Flash};
 use domain::{
+    id::{PartnerId, PlanVersionId},
     limit::{Limit, Window},
     money::{Currency, Money},
     period::Interval,
@@ -11,7 +12,7 @@ use domain::{
     rating::{FeeDue, price::Price},
 };
 use leptos::prelude::*;
-use store::{Plan, Product};
+use store::{Plan, PlanMeta, Product};
 
 mod admission;
 
@@ -20,15 +21,36 @@ const FORM: &str = "plans/save";
 /// Steps of a graduated price that the form offers.
 const STEPS: usize = 5;
 
-/// All fields; `there` is the plan whose next version is made.
+/// What a partner's own plan begins with.
+#[derive(Debug, Clone)]
+pub struct Basis {
+    pub partner: PartnerId,
+    pub partner_name: String,
+    pub from: PlanVersionId,
+    /// `Pro, version 3`.
+    pub version_name: String,
+    /// The code that is proposed; may be empty.
+    pub code: String,
+    pub meta: PlanMeta,
+    pub terms: PlanTerms,
+}
+
+/// All fields; `there` is the plan whose next version is made, `basis` what a partner's own plan begins with.
 #[component]
-pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) -> impl IntoView {
-    let terms = there.as_ref().and_then(|plan| plan.newest()).map(|newest| newest.terms.clone());
+pub fn PlanTermsForm(
+    there: Option<Plan>,
+    #[prop(optional_no_strip)] basis: Option<Basis>,
+    products: Vec<Product>,
+    flash: Flash,
+) -> impl IntoView {
+    let newest = there.as_ref().and_then(|plan| plan.newest()).map(|newest| newest.terms.clone());
+    let terms = newest.or_else(|| basis.as_ref().map(|basis| basis.terms.clone()));
     let fields = Fields { flash: flash.clone(), terms };
-    let meta = there.as_ref().map(|plan| plan.meta.clone());
+    let meta = there.as_ref().map(|plan| plan.meta.clone()).or_else(|| basis.as_ref().map(|basis| basis.meta.clone()));
     let is_new = there.is_none();
     let id = there.as_ref().map(|plan| plan.id.to_string()).unwrap_or_default();
-    let code = fields.typed("code", there.as_ref().map(|plan| plan.code.clone()).unwrap_or_default());
+    let proposed = basis.as_ref().map(|basis| basis.code.clone()).unwrap_or_default();
+    let code = fields.typed("code", there.as_ref().map_or(proposed, |plan| plan.code.clone()));
     let name = fields.typed("name", meta.as_ref().map(|meta| meta.name.clone()).unwrap_or_default());
     let summary = fields.typed("summary", meta.as_ref().map(|meta| meta.summary.clone()).unwrap_or_default());
     let position = fields.typed("position", meta.as_ref().map_or("0".to_owned(), |meta| meta.position.to_string()));
@@ -60,9 +82,23 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
     ];
     let collect = fields
         .typed("collect", fields.terms.as_ref().map_or(Collect::InvoiceItems, |terms| terms.collect).code().to_owned());
-    let (cancel, button) = match &there {
-        None => ("/console/plans".to_owned(), "Add plan"),
-        Some(plan) => (format!("/console/plans/{}", plan.id), "Save as the next version"),
+    let (cancel, button) = match (&there, &basis) {
+        (None, None) => ("/console/plans".to_owned(), "Add plan"),
+        (None, Some(basis)) => (format!("/console/partners/{}", basis.partner), "Add the partner's own plan"),
+        (Some(plan), _) => (format!("/console/plans/{}", plan.id), "Save as the next version"),
+    };
+    let whose = match basis {
+        None => view! {
+            <CheckField label="Private: only for partners whom operators name or assign it to" name="plan[private]" id="field-private" checked=private/>
+        }
+        .into_any(),
+        Some(basis) => view! {
+            <input type="hidden" name="plan[private]" value="true"/>
+            <input type="hidden" name="plan[partner]" value=basis.partner.to_string()/>
+            <input type="hidden" name="plan[from]" value=basis.from.to_string()/>
+            <p class="field-hint">{format!("Private: only {} sees it and may choose it.", basis.partner_name)}</p>
+        }
+        .into_any(),
     };
     let try_first =
         (!is_new).then(|| view! { <Button name="plan[preview]" value="true">"See what the terms would cost"</Button> });
@@ -81,7 +117,7 @@ pub fn PlanTermsForm(there: Option<Plan>, products: Vec<Product>, flash: Flash) 
             </FormSection>
             <FormSection title="Who gets it" description="And from when on.">
                 <RadioCards legend="In force" name="plan[approval]" id="field-approval" choices=approvals value=approval/>
-                <CheckField label="Private: assigned by operators, shown to nobody else" name="plan[private]" id="field-private" checked=private/>
+                {whose}
             </FormSection>
             <FormSection title="What it opens" description="Partners do not see a closed product, unless it is public.">
                 {opens}

@@ -26,9 +26,15 @@ pub struct PlanSetup {
     /// One or two sentences for the pricing page.
     #[serde(default)]
     pub summary: String,
-    /// Assigned by an operator and shown to nobody else.
+    /// Assigned by an operator or chosen by `partners`, and shown to nobody else.
     #[serde(default)]
     pub private: bool,
+    /// Codes of partners who may choose it, where it is private.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub partners: Vec<String>,
+    /// The code of the plan whose newest version it was derived from, where it is the own plan of its one partner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub derived_from: Option<String>,
     #[serde(default)]
     pub approval: Approval,
     pub currency: Currency,
@@ -140,6 +146,15 @@ impl PlanSetup {
         };
         if !(1..=100).contains(&self.name.trim().chars().count()) {
             problems.push(Problem::new("name", "The name is 1 to 100 characters long"));
+        }
+        if !self.partners.is_empty() && !self.private {
+            problems.push(Problem::new("partners", "Partners are named for private plans: say `private: true`"));
+        }
+        if self.derived_from.is_some() && self.partners.len() != 1 {
+            problems.push(Problem::new(
+                "derived_from",
+                "A derived plan is one partner's own: name that one under `partners`",
+            ));
         }
         for problem in &mut problems {
             problem.field = format!("{place}.{}", problem.field);

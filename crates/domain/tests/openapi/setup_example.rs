@@ -95,6 +95,8 @@ fn the_json_schema_has_the_fields_of_the_file() {
         plan["discounts"] = json!([discount]);
         plan["commitment"] = commitment.clone();
         plan["fee_due"] = json!("advance");
+        plan["partners"] = json!(["acme"]);
+        plan["derived_from"] = json!("pro");
         plan["changes"] = json!({"downgrade": "at_once", "quota": "prorated"});
     }
     let (first, prices): (Vec<Value>, Vec<Value>) =

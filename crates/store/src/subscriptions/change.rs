@@ -5,7 +5,7 @@ use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     partners::{self, Partner},
-    plans::terms,
+    plans::{named::may_choose, terms},
     row::{ReadRow as _, unreadable},
 };
 use domain::{
@@ -20,7 +20,7 @@ use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 impl Store {
-    /// The partner's own choice of a plan that is offered to everybody, in its newest version. Where the plan takes
+    /// The partner's own choice of a plan that it is offered, in its newest version. Where the plan takes
     /// approval it waits for an operator, and takes the place of a request that waited before.
     pub async fn choose_plan(
         &self,
@@ -34,10 +34,13 @@ impl Store {
         if held.suspended_at.is_some() {
             return Err(StoreError::conflict("plan", "The account is suspended; the plan cannot be changed"));
         }
-        let row = sqlx::query(
+        let row = sqlx::query(concat!(
             "select p.approval, v.id from plans p join plan_versions v on v.plan_id = p.id
-             where p.id = $1 and not p.private and p.archived_at is null order by v.version desc limit 1",
-        )
+             where p.id = $2 and ",
+            may_choose!(),
+            " order by v.version desc limit 1",
+        ))
+        .bind(partner.0)
         .bind(plan.0)
         .fetch_one(&mut *tx)
         .await?;

@@ -6,7 +6,7 @@ use crate::{
     audit::Actor,
     mails::{self, NewMail},
     partners,
-    plans::terms,
+    plans::{named::may_choose, terms},
     row::ReadRow as _,
 };
 use domain::{
@@ -305,13 +305,14 @@ async fn target(
         Wish::Plan(plan) => (Some(plan.0), None),
         Wish::Version(version) => (None, Some(version.0)),
     };
-    let row = sqlx::query(
+    let row = sqlx::query(concat!(
         "select p.id as plan_id, p.code, p.name, p.approval, v.id, v.version, v.terms, plan_since($1, v.id) as since
          from plans p join plan_versions v on v.plan_id = p.id
          where ($2::uuid is null or p.id = $2) and ($3::uuid is null or v.id = $3)
-             and ($4 or not p.private and p.archived_at is null)
-         order by v.version desc limit 1",
-    )
+             and ($4 or ",
+        may_choose!(),
+        ") order by v.version desc limit 1",
+    ))
     .bind(partner.0)
     .bind(plan)
     .bind(version)
