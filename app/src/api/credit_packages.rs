@@ -63,6 +63,7 @@ pub async fn buy_credit(
     #[server(default)] package: String,
     #[server(default)] quantity: String,
     #[server(default)] once: String,
+    #[server(default)] shown: String,
 ) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Done},
@@ -72,6 +73,7 @@ pub async fn buy_credit(
         let cx = viewer::member()?;
         let new = read_purchase(&package, &quantity, once)?;
         let actor = store::Actor::Member(cx.viewer.id);
+        let new = as_shown(&cx.state.store, cx.viewer.partner, new, &shown).await?;
         let invoice = cx.state.store.buy_credit(cx.viewer.partner, &new, actor, cx.now).await?.invoice;
         Ok(Done::go(format!("/invoices/{invoice}")).saying("Bought. The units can be used once this invoice is paid."))
     };
@@ -85,6 +87,7 @@ pub async fn sell_credit(
     #[server(default)] package: String,
     #[server(default)] quantity: String,
     #[server(default)] once: String,
+    #[server(default)] shown: String,
 ) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Done},
@@ -95,6 +98,7 @@ pub async fn sell_credit(
         let cx = viewer::operator()?;
         let new = read_purchase(&package, &quantity, once)?;
         let (of, actor) = (form::id(&partner)?, store::Actor::Operator(cx.viewer.id));
+        let new = as_shown(&cx.state.store, of, new, &shown).await?;
         let invoice = cx.state.store.buy_credit(of, &new, actor, cx.now).await?.invoice;
         let to = format!("/console/partners/{partner}/invoices/{invoice}");
         Ok(Done::go(to).saying("Sold. The units can be used once this invoice is paid."))
@@ -139,7 +143,28 @@ fn read_purchase(
     let number = quantity.replace([',', ' ', '_'], "");
     let quantity =
         number.parse().map_err(|_| Failure::field("quantity", "Enter how many packages, as a whole number"))?;
-    Ok(store::NewCreditPurchase { code: package.to_owned(), quantity, reference: once })
+    Ok(store::NewCreditPurchase { code: package.to_owned(), quantity, reference: once, cost: None })
+}
+
+/// The purchase at the price of the offer that its buyer saw.
+#[cfg(feature = "ssr")]
+async fn as_shown(
+    store: &store::Store,
+    partner: domain::id::PartnerId,
+    new: store::NewCreditPurchase,
+    shown: &str,
+) -> Result<store::NewCreditPurchase, crate::form::Failure> {
+    use crate::{form::Failure, pages::credit_offer};
+    let own = store.subscription(partner).await?;
+    let offer = credit_offer::sold_to(store.credit_packages().await?, own.as_ref());
+    if credit_offer::as_text(&offer) != shown {
+        return Err(Failure::field(
+            "package",
+            "The offer has changed since this page was opened: look at it, then buy",
+        ));
+    }
+    let cost = offer.iter().find(|(code, _)| *code == new.code).map(|(_, package)| package.cost(new.quantity));
+    Ok(store::NewCreditPurchase { cost: cost.and_then(Result::ok), ..new })
 }
 
 #[cfg(feature = "ssr")]

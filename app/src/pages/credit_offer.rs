@@ -14,7 +14,15 @@ use uuid::Uuid;
 /// The packages that a partner with this plan may buy.
 pub fn sold_to(packages: Vec<(String, CreditPackage)>, own: Option<&Subscription>) -> Vec<(String, CreditPackage)> {
     let Some(own) = own else { return Vec::new() };
+    if !own.terms.admission.credit.required {
+        return Vec::new();
+    }
     packages.into_iter().filter(|(_, package)| package.is_sold_to(&own.plan_code, own.terms.currency)).collect()
+}
+
+/// The offer as it is shown: what somebody buys is compared with it.
+pub fn as_text(packages: &[(String, CreditPackage)]) -> String {
+    packages.iter().map(|(code, package)| format!("{code}: {} ", words(package))).collect()
 }
 
 /// `1,000,000 units for $1,000.00, 10 % off from 5, 15 % off from 10. They expire 365 days after they are paid.`
@@ -46,6 +54,7 @@ pub fn offer(
     if packages.is_empty() {
         return None;
     }
+    let shown = as_text(&packages);
     let lines: Vec<_> = packages.iter().map(|(_, package)| (package.name.clone(), words(package))).collect();
     let lines =
         lines.into_iter().map(|(name, words)| view! { <li><strong>{name}</strong> ": " {words}</li> }).collect_view();
@@ -62,6 +71,7 @@ pub fn offer(
                 <Form action=action label="Buy units">
                     {partner.map(|partner| view! { <input type="hidden" name="partner" value=partner/> })}
                     <input type="hidden" name="once" value=once/>
+                    <input type="hidden" name="shown" value=shown/>
                     <SelectField label="Package" name="package" choices=choices value=package error=wrong_package required=true/>
                     <TextField label="How many" name="quantity" value=quantity error=wrong_quantity inputmode="numeric" narrow=true required=true/>
                     <FormActions><Button kind=ButtonKind::Primary>"Buy"</Button></FormActions>

@@ -20,16 +20,18 @@ use domain::{
     rating::{self, LineKind, MeterUsed, Rated, Used, proration},
 };
 use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
 use store::{
     Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store,
     outside::ToldMark,
     reconcile::{Compared, Finding},
     usage::UsedUnits,
 };
-use tokio::task::JoinSet;
+use tokio::task::{self, JoinSet};
 
-/// Partners whose stretches are closed at once: the first of a month is the end of most periods.
-const AT_ONCE: usize = 4;
+/// Partners whose stretches are closed at once: the first of a month is the end of most periods. Each holds a connection to Postgres,
+/// and others need some as well.
+const AT_ONCE: usize = 3;
 
 /// When a stretch may be closed.
 #[derive(Debug, Clone, Copy)]
@@ -74,17 +76,18 @@ pub(crate) struct Stretch {
 /// Closes every stretch that has ended and whose usage is complete, and bills what no next invoice would.
 pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) -> Result<ClosingReport, BillingError> {
     let mut report = ClosingReport::default();
-    let mut running = JoinSet::new();
+    let (mut running, mut partners) = (JoinSet::new(), HashMap::new());
     let open = store.all_partners_open_subscriptions().await?;
     for own in open.chunk_by(|one, next| one.partner == next.partner) {
         if running.len() >= AT_ONCE {
-            join_next(&mut running, &mut report).await;
+            join_next(&mut running, &partners, &mut report).await;
         }
-        let (store, own) = (store.clone(), own.to_vec());
-        running.spawn(async move { close_subscriptions(&store, own, closing, now).await });
+        let (store, own, partner) = (store.clone(), own.to_vec(), own.first().map(|own| own.partner));
+        let closing = running.spawn(async move { close_subscriptions(&store, own, closing, now).await });
+        partners.insert(closing.id(), partner);
     }
     while !running.is_empty() {
-        join_next(&mut running, &mut report).await;
+        join_next(&mut running, &partners, &mut report).await;
     }
     if let Err(error) = advance::bill(store, now, &mut report).await {
         tracing::error!(%error, "fees could not be billed in advance");
@@ -98,11 +101,19 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
     Ok(report)
 }
 
-async fn join_next(running: &mut JoinSet<ClosingReport>, report: &mut ClosingReport) {
+async fn join_next(
+    running: &mut JoinSet<ClosingReport>,
+    partners: &HashMap<task::Id, Option<PartnerId>>,
+    report: &mut ClosingReport,
+) {
     match running.join_next().await {
         Some(Ok(of_partner)) => report.add(of_partner),
-        // It is nowhere aborted, so it has panicked: as it would have done here.
-        Some(Err(ended)) => std::panic::resume_unwind(ended.into_panic()),
+        // A panic. The other partners are closed all the same.
+        Some(Err(ended)) => {
+            let partner = partners.get(&ended.id()).copied().flatten();
+            tracing::error!(?partner, %ended, "a billing period could not be closed");
+            report.problems.push((partner, BillingError::Ended(ended.to_string())));
+        }
         None => {}
     }
 }

@@ -18,6 +18,9 @@ pub enum BillingError {
     /// Nothing is wrong, and nothing can be done before this is known.
     #[error("{0} is waited for")]
     TooSoon(&'static str),
+    /// The step ended in the middle, by a defect of ours.
+    #[error("{0}")]
+    Ended(String),
     /// Stripe and we differ in a way that a person has to look at.
     #[error("{0}")]
     Differs(String),

@@ -12,11 +12,12 @@ use axum::{Json, http::StatusCode};
 use domain::{
     credit::package::{CreditPackage, VolumeDiscount},
     id::{InvoiceId, PartnerId},
+    money::Money,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
-use store::{CreditPurchase, NewCreditPurchase};
+use store::{CreditPurchase, InvoiceStatus, NewCreditPurchase, StoreError};
 use utoipa::ToSchema;
 
 /// A package of prepaid units.
@@ -32,7 +33,7 @@ pub struct CreditPackageOut {
     discounts: Vec<VolumeDiscountBody>,
     /// How many days after they are paid the units expire.
     valid_days: Option<u32>,
-    /// Codes of the plans that it is sold to; none is all in its currency.
+    /// Codes of the plans that it is sold to; none is all in its currency. A partner is told of none.
     plans: Vec<String>,
     /// No longer sold.
     withdrawn: bool,
@@ -83,6 +84,10 @@ pub struct BuyCreditIn {
     /// Your own number for it, 1 to 200 characters: the same one again is the same purchase, whenever it comes.
     #[schema(example = "order-2026-11-07")]
     reference: String,
+    /// What it should cost, as decimal text in the package's currency: 409 where it costs something else by now.
+    #[schema(example = "8500.00")]
+    #[serde(default)]
+    cost: Option<String>,
 }
 
 /// A purchase, and how its invoice stands.
@@ -109,6 +114,8 @@ pub async fn list(call: PartnerOrProvider, _: Params<Whose>) -> Result<Json<List
     if let Some(partner) = call.partner {
         let own = store.subscription(partner).await?;
         packages = app::pages::credit_offer::sold_to(packages, own.as_ref());
+        // Plans that others have are not its business.
+        packages.iter_mut().for_each(|(_, package)| package.plans.clear());
     }
     let out: Result<Vec<_>, Problem> = packages.into_iter().map(package_out).collect();
     Ok(Json(List::whole(out?)))
@@ -143,7 +150,17 @@ pub async fn put(
     responses((status = 200, description = "The purchase", body = CreditPurchaseOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn buy(call: PartnerCall, Body(body): Body<BuyCreditIn>) -> Result<Json<CreditPurchaseOut>, Problem> {
     let store = &call.state.store;
-    let new = NewCreditPurchase { code: body.package, quantity: body.quantity, reference: body.reference };
+    let cost = match &body.cost {
+        None => None,
+        Some(cost) => {
+            let amount = decimal("cost", cost)?;
+            let held = store.credit_packages().await?.into_iter().find(|(code, _)| *code == body.package);
+            let in_currency = held.map(|(_, package)| Money::from_decimal_exact(package.currency, amount));
+            let exact = in_currency.transpose();
+            exact.map_err(|_| Problem::invalid("cost", "This is no amount of the package's currency"))?
+        }
+    };
+    let new = NewCreditPurchase { code: body.package, quantity: body.quantity, reference: body.reference, cost };
     let purchase = store.buy_credit(call.partner, &new, call.token.actor(), call.now).await?;
     Ok(Json(purchase.into()))
 }
@@ -176,7 +193,11 @@ pub async fn paid(
     if call.state.settings.stripe_is_on {
         return Err(Problem::invalid("", "Stripe collects invoices and says when one is paid"));
     }
-    call.state.store.mark_invoice_paid(body.partner, invoice, call.token.actor(), call.now).await?;
+    let store = &call.state.store;
+    let moved = store.mark_invoice_paid(body.partner, invoice, call.token.actor(), call.now).await?;
+    if !moved && store.invoice(body.partner, invoice).await?.0.status != InvoiceStatus::Paid {
+        return Err(StoreError::conflict("invoice", "The invoice is void: nothing is owed for it").into());
+    }
     Ok(StatusCode::NO_CONTENT)
 }
 

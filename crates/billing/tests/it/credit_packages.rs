@@ -1,11 +1,18 @@
 //! A purchase of credit is one invoice at Stripe, whatever mode the plan has, and its units come when Stripe says that it is paid.
 
-use crate::shop::{Shop, days, list, terms};
+use crate::shop::{Shop, days, list};
 use billing::{apply_pending_webhooks, receive_webhook};
-use domain::credit::package::CreditPackage;
+use domain::{credit::package::CreditPackage, plan::PlanTerms};
 use serde_json::json;
 use store::{Actor, InvoiceStatus, NewCreditPurchase};
 use stripe_stand_in::signature;
+
+/// With calls that spend credit.
+fn terms(collect: &str) -> PlanTerms {
+    let mut terms = crate::shop::terms(collect);
+    terms.admission.credit.required = true;
+    terms
+}
 
 #[tokio::test]
 async fn stripe_collects_it_once_and_its_webhook_opens_the_grant_once() {
@@ -19,7 +26,7 @@ async fn stripe_collects_it_once_and_its_webhook_opens_the_grant_once() {
         }))
         .expect("a package");
         shop.store.put_credit_package(("thousand", None), &package, Actor::System, now).await.expect("sold");
-        let new = NewCreditPurchase { code: "thousand".to_owned(), quantity: 2, reference: "a".to_owned() };
+        let new = NewCreditPurchase { code: "thousand".to_owned(), quantity: 2, reference: "a".to_owned(), cost: None };
         let invoice = shop.store.buy_credit(partner, &new, Actor::System, now).await.expect("bought").invoice;
         for _ in 0..2 {
             shop.reconcile().await;
@@ -58,7 +65,8 @@ async fn a_purchase_at_the_instant_at_which_a_period_begins_stands_in_no_invoice
             .expect("a package");
     shop.store.put_credit_package(("thousand", None), &package, Actor::System, since).await.expect("sold");
     for reference in ["a", "b", "c"] {
-        let new = NewCreditPurchase { code: "thousand".to_owned(), quantity: 1, reference: reference.to_owned() };
+        let new =
+            NewCreditPurchase { code: "thousand".to_owned(), quantity: 1, reference: reference.to_owned(), cost: None };
         shop.store.buy_credit(partner, &new, Actor::System, since).await.expect("bought");
     }
     let closed = shop.close(now).await.invoices.len();

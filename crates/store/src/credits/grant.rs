@@ -285,17 +285,37 @@ pub(super) async fn not_held(
     partner: PartnerId,
     units: i64,
 ) -> Result<(), StoreError> {
-    let free: i64 = sqlx::query_scalar(
-        "select b.units - coalesce((select taken from allowances where partner_id = $1 and kind = 'credit'), 0)
-         from credit_balances b where b.partner_id = $1",
-    )
-    .bind(partner.0)
-    .fetch_one(&mut **tx)
-    .await?;
-    if free < units {
+    if free_units(tx, partner).await? < units {
         return Err(StoreError::conflict("units", "Fewer units than that are left, or gateways hold them"));
     }
     Ok(())
+}
+
+/// How many units of the grants `grants[place]` still has when all that gateways have taken, or hold, is booked.
+pub(super) async fn left_of(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    (grants, place): (&[Held], usize),
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let Some(own) = grants.get(place) else { return Ok(0) };
+    let has_begun = |grant: &&Held| !grant.has_ended && grant.effective_at <= now;
+    let left =
+        |grants: &mut dyn Iterator<Item = &Held>| grants.fold(0_i64, |sum, grant| sum.saturating_add(grant.left));
+    let all = left(&mut grants.iter().filter(has_begun));
+    let not_booked = all.saturating_sub(free_units(tx, partner).await?).max(0);
+    let is_sooner = |grant: &&Held| grant.burnable().place() < own.burnable().place();
+    let sooner = left(&mut grants.iter().filter(has_begun).filter(is_sooner));
+    Ok(own.left.saturating_sub(not_booked.saturating_sub(sooner).max(0)).max(0))
+}
+
+/// What of the balance no gateway has taken.
+async fn free_units(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<i64, StoreError> {
+    let free = sqlx::query_scalar(
+        "select b.units - coalesce((select taken from allowances where partner_id = $1 and kind = 'credit'), 0)
+         from credit_balances b where b.partner_id = $1",
+    );
+    Ok(free.bind(partner.0).fetch_one(&mut **tx).await?)
 }
 
 /// Takes units back from the grants that would be used last. The row `id` says so.

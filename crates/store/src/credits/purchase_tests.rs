@@ -30,7 +30,10 @@ pub(super) async fn shop() -> Credited {
         private: false,
         approval: Approval::Automatic,
     };
-    let terms = serde_json::from_value(json!({ "currency": "USD", "products": [] })).expect("terms");
+    let terms = serde_json::from_value(json!({
+        "currency": "USD", "products": [], "admission": { "credit": { "required": true } },
+    }))
+    .expect("terms");
     let now = at(BOUGHT);
     let new = NewPlan { code: "prepaid".to_owned(), meta, terms };
     let plan = world.store.create_plan(&new, Actor::System, now).await.expect("a plan");
@@ -42,7 +45,8 @@ pub(super) async fn shop() -> Credited {
 
 impl Credited {
     async fn buy(&self, reference: &str, quantity: u32) -> Result<CreditPurchase, StoreError> {
-        let new = NewCreditPurchase { code: "million".to_owned(), quantity, reference: reference.to_owned() };
+        let new =
+            NewCreditPurchase { code: "million".to_owned(), quantity, reference: reference.to_owned(), cost: None };
         self.store.buy_credit(self.partner, &new, Actor::System, at(BOUGHT)).await
     }
 
@@ -105,6 +109,53 @@ async fn ten_million_at_15_percent_off_are_usable_when_they_are_paid_and_half_of
             (LedgerAccount::Revenue, owned("−$4,250.00")),
         ]
     );
+}
+
+#[tokio::test]
+async fn what_was_used_and_is_not_booked_yet_is_not_paid_back_out_of_another_grant() {
+    let world = shop().await;
+    let purchase = world.buy("a", 1).await.expect("bought");
+    assert!(world.pay(purchase.invoice).await);
+    // It never expires, so the purchase burns first.
+    world.grant(NewCreditGrant::new(1_000_000, "Welcome"), BOUGHT).await;
+    sqlx::query(
+        "insert into allowances (partner_id, kind, period_start, period_end, taken) values ($1, 'credit', 'epoch', 'infinity', 500000)
+         on conflict (partner_id, kind, period_start) do update set taken = 500000",
+    )
+    .bind(world.partner.0)
+    .execute(world.store.pool())
+    .await
+    .expect("a gateway took them");
+    assert!(matches!(world.credit(purchase.invoice, 100_000, true).await, Err(StoreError::Conflict { .. })));
+    assert!(world.credit(purchase.invoice, 50_000, true).await.expect("the other half"));
+}
+
+#[tokio::test]
+async fn who_buys_says_what_it_costs_has_a_plan_that_spends_it_and_pays_before_it_buys_on_and_on() {
+    let world = shop().await;
+    let buy = async |reference: &str, cents: i64| {
+        let cost = Some(Money::new(Currency::Usd, cents * 10_000));
+        let new = NewCreditPurchase { code: "million".to_owned(), quantity: 1, reference: reference.to_owned(), cost };
+        world.store.buy_credit(world.partner, &new, Actor::System, at(BOUGHT)).await
+    };
+    assert!(matches!(buy("a", 99_999).await, Err(StoreError::Conflict { .. })), "not at another price");
+    buy("a", 100_000).await.expect("at its price");
+    for more in 1..20 {
+        world.buy(&format!("b{more}"), 1).await.expect("bought");
+    }
+    assert!(matches!(world.buy("one more", 1).await, Err(StoreError::Conflict { .. })), "20 wait to be paid");
+    let first = buy("a", 100_000).await.expect("the first one again");
+    assert!(world.pay(first.invoice).await);
+    world.buy("one more", 1).await.expect("one of them is paid");
+    sqlx::query("update partners set suspended_at = now()").execute(world.store.pool()).await.expect("suspended");
+    assert!(matches!(buy("c", 100_000).await, Err(StoreError::Conflict { .. })));
+    sqlx::query("update partners set suspended_at = null").execute(world.store.pool()).await.expect("not any more");
+    sqlx::query("alter table plan_versions disable trigger user").execute(world.store.pool()).await.expect("changed");
+    sqlx::query("update plan_versions set terms = terms - 'admission'")
+        .execute(world.store.pool())
+        .await
+        .expect("changed");
+    assert!(matches!(buy("c", 100_000).await, Err(StoreError::Conflict { .. })), "its plan spends no credit");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use crate::{
     audit::{self, Actor, Entry},
     invoices::{self, NewInvoice, NewInvoiceLine},
     ledger::LedgerAccount,
+    partners,
     row::ReadRow as _,
 };
 use domain::{
@@ -26,6 +27,8 @@ use uuid::Uuid;
 
 /// How long the time is that an invoice for no period tells.
 const A_MOMENT: SignedDuration = SignedDuration::from_secs(1);
+/// Purchases of a partner that may wait to be paid.
+const MOST_UNPAID: i64 = 20;
 /// How many purchases a list has.
 const MOST_PURCHASES: i64 = 200;
 
@@ -37,6 +40,8 @@ pub struct NewCreditPurchase {
     pub quantity: u32,
     /// 1 to 200 characters of the buyer's own: the same one again buys nothing more.
     pub reference: String,
+    /// What the buyer takes it to cost, where it says so.
+    pub cost: Option<Money>,
 }
 
 /// A purchase, and how its invoice stands.
@@ -60,7 +65,8 @@ impl Store {
     /// Buys packages: an invoice, which is open. The same reference again is the same purchase.
     ///
     /// # Errors
-    /// There is no such package for the partner's plan and currency, or the reference stands for another purchase.
+    /// There is no such package for the partner's plan and currency, it costs something else, too many purchases wait to be paid, the
+    /// account is suspended, or the reference stands for another purchase.
     pub async fn buy_credit(
         &self,
         partner: PartnerId,
@@ -70,7 +76,13 @@ impl Store {
     ) -> Result<CreditPurchase, StoreError> {
         let mut tx = self.begin().await?;
         // Who buys twice at once waits here.
-        sqlx::query("select from partners where id = $1 for no key update").bind(partner.0).fetch_one(&mut *tx).await?;
+        let held = partners::lock(&mut tx, partner).await?;
+        if held.suspended_at.is_some() && !matches!(actor, Actor::Operator(_)) {
+            return Err(StoreError::conflict("package", "The account is suspended; nothing can be bought"));
+        }
+        if bought(&mut tx, partner, &new.reference).await?.is_none() {
+            check_unpaid(&mut tx, partner).await?;
+        }
         let purchase = sell(&mut tx, partner, new, actor, now).await?;
         tx.commit().await?;
         Ok(purchase)
@@ -100,7 +112,7 @@ pub(super) async fn sell(
     actor: Actor,
     now: Timestamp,
 ) -> Result<CreditPurchase, StoreError> {
-    let NewCreditPurchase { code, quantity, reference } = new;
+    let NewCreditPurchase { code, quantity, reference, cost: expected } = new;
     if !(1..=MOST_PACKAGES).contains(quantity) {
         return Err(StoreError::invalid("quantity", "Buy 1 to 10,000 packages"));
     }
@@ -118,7 +130,6 @@ pub(super) async fn sell(
         .fetch_optional(&mut **tx)
         .await?;
     let package = terms.map(|Json(package)| package).filter(|package| !package.withdrawn);
-    let package = package.ok_or_else(|| StoreError::invalid("package", "No such package is sold"))?;
     let subscription = sqlx::query(
         "select s.id, s.plan_version_id, s.time_zone, s.anchor, s.started_at, v.terms, plans.code
          from subscriptions s join plan_versions v on v.id = s.plan_version_id join plans on plans.id = v.plan_id
@@ -129,14 +140,24 @@ pub(super) async fn sell(
     .await?;
     let subscription = subscription.ok_or_else(|| StoreError::conflict("package", "Choose a plan first"))?;
     let Json(terms): Json<PlanTerms> = subscription.try_get("terms")?;
-    if !package.is_sold_to(subscription.try_get("code")?, terms.currency) {
-        return Err(StoreError::conflict("package", "This package is not sold with this plan, or not in its currency"));
+    if !terms.admission.credit.required {
+        return Err(StoreError::conflict(
+            "package",
+            "The plan takes no prepaid units: calls would be billed all the same",
+        ));
     }
+    // One answer: what is sold with other plans is nobody's business.
+    let plan: &str = subscription.try_get("code")?;
+    let package = package.filter(|package| package.is_sold_to(plan, terms.currency));
+    let package = package.ok_or_else(|| StoreError::conflict("package", "No such package is sold with this plan"))?;
     let too_large = |_| StoreError::invalid("quantity", "Buy fewer at once");
     let cost = package.cost(*quantity).map_err(too_large)?;
     let units = signed(package.units_of(*quantity).map_err(too_large)?);
     if !(1..=MOST_MICROS).contains(&cost.micros) {
         return Err(StoreError::invalid("quantity", format!("So many cost {cost}: buy another number of them")));
+    }
+    if expected.is_some_and(|expected| expected != cost) {
+        return Err(StoreError::conflict("cost", format!("It costs {cost}: the offer is another one by now")));
     }
     let time_zone: String = subscription.try_get("time_zone")?;
     let cycle = Cycle { anchor: subscription.at("anchor")?, interval: terms.interval, time_zone: time_zone.clone() };
@@ -183,6 +204,22 @@ pub(super) async fn sell(
     });
     audit::append(tx, Entry::new(actor, partner, "credit.buy", &subject).after(after), now).await?;
     bought(tx, partner, reference).await?.ok_or(StoreError::NotFound)
+}
+
+/// What is not paid waits at the price that it was sold for, and each is an invoice that somebody is sent.
+async fn check_unpaid(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<(), StoreError> {
+    let unpaid: i64 = sqlx::query_scalar(
+        "select count(*) from credit_purchases p join invoices i on i.partner_id = p.partner_id and i.id = p.invoice_id
+         where p.partner_id = $1 and i.status in ('open', 'sent')",
+    )
+    .bind(partner.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    if unpaid >= MOST_UNPAID {
+        let message = format!("{unpaid} purchases wait to be paid: pay one of them first, or ask for one to be voided");
+        return Err(StoreError::conflict("package", message));
+    }
+    Ok(())
 }
 
 /// From now on the first instant at which neither a period of the subscription nor another invoice of it begins: there is one invoice from

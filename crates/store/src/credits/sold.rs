@@ -97,15 +97,22 @@ impl Sold {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut grants = grant::settle_all(tx, partner, now).await?;
-        let grant = grants.iter_mut().find(|grant| grant.id == self.grant && !grant.has_ended);
-        let grant = grant.ok_or_else(|| StoreError::conflict("amount", "Nothing of the units that it sold is left"))?;
+        let is_over = |grant: &Held| grant.has_ended || grant.expires_at.is_some_and(|end| end <= now);
+        let place = grants.iter().position(|grant| grant.id == self.grant && !is_over(grant));
+        let nothing = || StoreError::conflict("amount", "Nothing of the units that it sold is left");
+        let left = grant::left_of(tx, partner, (&grants, place.ok_or_else(nothing)?), now).await?;
+        let grant = place.and_then(|place| grants.get_mut(place)).ok_or_else(nothing)?;
         let units = grant.units_worth(amount).ok_or_else(|| {
             let unused = grant.worth_of_next(grant.left).unwrap_or(Money::zero(amount.currency));
             let coin = unused.currency.micros_per_minor();
             let whole = Money { micros: unused.micros - unused.micros % coin, ..unused };
             StoreError::conflict("amount", format!("The units that are unused are worth {whole}: credit at most that"))
         })?;
-        grant::not_held(tx, partner, units).await?;
+        // What was served and is not booked yet would else be paid back, and burn another grant.
+        if left < units {
+            let message = "Gateways have used or hold some of those units: credit less, or try again in a moment";
+            return Err(StoreError::conflict("amount", message));
+        }
         grant::void(tx, partner, grant, units, Void::Kept, key, now).await?;
         if grant.left == 0 {
             sqlx::query(

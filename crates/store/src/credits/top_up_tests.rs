@@ -80,7 +80,8 @@ async fn it_buys_once_each_time_that_the_balance_is_low_and_tells_them() {
     world.set(&second, InvoiceStatus::Void, "2026-03-12T00:00:00Z").await;
     assert_eq!(world.run("2026-03-12T00:00:05Z").await, ToppedUp::Nothing, "somebody did not want it");
     // The balance was not low in between.
-    let by_hand = NewCreditPurchase { code: "million".to_owned(), quantity: 1, reference: "by hand".to_owned() };
+    let by_hand =
+        NewCreditPurchase { code: "million".to_owned(), quantity: 1, reference: "by hand".to_owned(), cost: None };
     let now = at("2026-03-13T00:00:00Z");
     let by_hand = world.store.buy_credit(world.partner, &by_hand, Actor::System, now).await.expect("bought");
     world.set(&by_hand, InvoiceStatus::Paid, "2026-03-13T00:00:00Z").await;

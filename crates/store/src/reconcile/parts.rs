@@ -4,18 +4,20 @@
 use super::days_of;
 use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
 use domain::{id::PartnerId, period::Period};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use std::collections::BTreeMap;
 
 /// Calls that are compared at once, unless a single day has more.
 const CALLS: i64 = 50_000;
+/// What is compared at once at the longest, however quiet it seems: roll-ups that lack a busy partner's rows are what is looked for.
+const LONGEST: SignedDuration = SignedDuration::from_hours(10 * 24);
 
 impl Store {
     /// Parts of the range, one after the other. What the roll-ups say of its calls decides about their sizes, and about nothing else.
     pub(super) async fn parts_to_compare(&self, partner: PartnerId, range: Period) -> Result<Vec<Period>, StoreError> {
         let rows = sqlx::query(
-            "select date_trunc('day', hour, 'UTC') as day, sum(calls)::bigint as calls from usage_hourly
+            "select date_trunc('day', hour, 'UTC') as day, sum(greatest(calls, 0))::bigint as calls from usage_hourly
              where partner_id = $1 and hour >= $2 and hour < $3 group by 1",
         )
         .bind(partner.0)
@@ -36,7 +38,7 @@ fn cut(range: Period, calls: &BTreeMap<Timestamp, i64>) -> Vec<Period> {
         let own = calls.range(crate::ingest::days::midnight(day.start)..day.end).map(|(_, calls)| *calls).sum();
         within = within.saturating_add(own);
         match parts.last_mut() {
-            Some(part) if within <= CALLS => part.end = day.end,
+            Some(part) if within <= CALLS && day.end.duration_since(part.start) <= LONGEST => part.end = day.end,
             _ => {
                 parts.push(day);
                 within = own;
@@ -62,6 +64,13 @@ mod tests {
     fn quiet_days_go_together_and_a_busy_one_stands_alone() {
         let range = Period { start: at("2026-03-01T11:00:00Z"), end: at("2026-03-06T02:00:00Z") };
         assert_eq!(shown(&cut(range, &BTreeMap::new())), ["2026-03-01T11:00:00Z/2026-03-06T02:00:00Z"]);
+        let month = Period { start: at("2026-03-01T11:00:00Z"), end: at("2026-03-22T00:00:00Z") };
+        let expected = [
+            "2026-03-01T11:00:00Z/2026-03-11T00:00:00Z",
+            "2026-03-11T00:00:00Z/2026-03-21T00:00:00Z",
+            "2026-03-21T00:00:00Z/2026-03-22T00:00:00Z",
+        ];
+        assert_eq!(shown(&cut(month, &BTreeMap::new())), expected);
         let calls = [("2026-03-01", 20_000), ("2026-03-02", 30_000), ("2026-03-03", 1), ("2026-03-04", 900_000)];
         let calls = calls.into_iter().map(|(day, calls)| (at(&format!("{day}T00:00:00Z")), calls)).collect();
         let expected = [

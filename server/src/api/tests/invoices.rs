@@ -46,7 +46,8 @@ pub fn some_lines() -> Vec<NewInvoiceLine> {
 
 /// A subscription of the partner's to a plan of its own; the periods of 30 days since [`began`] are closed with these lines.
 pub async fn billed(app: &TestApp, partner: PartnerId, code: &str, all: Vec<Vec<NewInvoiceLine>>) -> Vec<InvoiceId> {
-    let terms: PlanTerms = serde_json::from_value(json!({ "currency": "USD", "products": [] })).expect("terms");
+    let terms = json!({ "currency": "USD", "products": [], "admission": { "credit": { "required": true } } });
+    let terms: PlanTerms = serde_json::from_value(terms).expect("terms");
     let meta = PlanMeta {
         name: "Growth".to_owned(),
         summary: String::new(),

@@ -139,6 +139,7 @@ impl Held {
             code: top_up.package.clone(),
             quantity: top_up.quantity,
             reference: format!("top-up-{}", Uuid::now_v7()),
+            cost: None,
         };
         let purchase = sell(tx, partner, &new, Actor::System, now).await?;
         sqlx::query("insert into credit_top_up_purchases (partner_id, invoice_id, bought_at) values ($1, $2, $3)")
