@@ -70,7 +70,10 @@ pub async fn apply_pending_webhooks(store: &Store, stripe: &Stripe, now: Timesta
         for event in events {
             let problem = match apply(store, stripe, &event, now).await {
                 Ok(()) => None,
-                Err(BillingError::Stripe(error)) if error.is_passing() || error.is_unauthorized() => {
+                // What the key may not read concerns this event; the ones behind it may be of another kind.
+                Err(BillingError::Stripe(error))
+                    if error.is_passing() || error.is_unauthorized() && !error.is_forbidden() =>
+                {
                     return Err(error.into());
                 }
                 Err(BillingError::Store(error @ StoreError::Unavailable(_))) => return Err(error.into()),

@@ -84,14 +84,14 @@ impl Background<'_> {
         let (settings, notice) = (state.settings.clone(), config.credit_notice_days);
         let settle = with(state, move |store, clock| settle_credit::run(store, clock, settings.clone(), notice));
         tasks.every(settle_credit::NAME, settle_credit::PERIOD, Nudge::default(), settle);
-        let allot = with(state, allot_credit::run);
+        let patience = close_periods::Patience::new(state.settings.development, config.gateway.directory_max_age);
+        let allot = with(state, move |store, clock| allot_credit::run(store, clock, patience));
         tasks.every(allot_credit::NAME, allot_credit::PERIOD, Nudge::default(), allot);
         let settings = state.settings.clone();
         let top_up = with(state, move |store, clock| top_up_credit::run(store, clock, settings.clone()));
         tasks.every(top_up_credit::NAME, top_up_credit::PERIOD, Nudge::default(), top_up);
 
         let nudges = Nudges::default();
-        let patience = close_periods::Patience::new(state.settings.development, config.gateway.directory_max_age);
         let push = nudges.push_to_stripe.clone();
         let told = board.clone();
         let close =
@@ -118,8 +118,8 @@ impl Background<'_> {
             tasks.every(push_to_stripe::NAME, push_to_stripe::PERIOD, nudges.push_to_stripe.clone(), push);
             let every = account.compare_every;
             let compare = with(state, {
-                let stripe = stripe.clone();
-                move |store, clock| compare_with_stripe::run(store, clock, stripe.clone(), every)
+                let (stripe, failed) = (stripe.clone(), compare_with_stripe::Failed::default());
+                move |store, clock| compare_with_stripe::run(store, clock, stripe.clone(), every, failed.clone())
             });
             tasks.every(compare_with_stripe::NAME, compare_with_stripe::PERIOD, Nudge::default(), compare);
             let apply = with(state, move |store, clock| apply_webhooks::run(store, clock, stripe.clone()));

@@ -1,7 +1,8 @@
 //! Gives partners the units that their plans have for each period, and carries over what is left of the last one.
 
-use super::TaskError;
+use super::{TaskError, close_periods::Patience};
 use app::state::Clock;
+use jiff::Timestamp;
 use std::time::Duration;
 use store::Store;
 
@@ -10,16 +11,24 @@ pub const PERIOD: Duration = Duration::from_secs(5);
 
 /// # Errors
 /// Postgres does not answer, or one partner's units could not be given; the others' are.
-pub async fn run(store: Store, clock: Clock) -> Result<(), TaskError> {
+pub async fn run(store: Store, clock: Clock, Patience { grace, unseen }: Patience) -> Result<(), TaskError> {
     let now = clock.now();
+    let partners = store.all_partners_to_allot(now).await?;
+    if partners.is_empty() {
+        return Ok(());
+    }
+    let ended_before = now.checked_sub(unseen).unwrap_or(Timestamp::UNIX_EPOCH);
+    let through = store.ingested_through(ended_before).await?.unwrap_or(Timestamp::UNIX_EPOCH);
+    let complete = through.min(now).checked_sub(grace).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut failed = None;
-    for partner in store.all_partners_to_allot(now).await? {
+    for partner in partners {
         let given = store.allot_credit(partner, now).await;
         let done = match given {
-            Ok(given) => store.carry_over_credit(partner, now).await.map(|carried| (given, carried)),
+            Ok(given) => store.carry_over_credit(partner, complete, now).await.map(|carried| (given, carried)),
             Err(error) => Err(error),
         };
         match done {
+            Ok((0, 0)) => {}
             Ok((given, carried)) => tracing::info!(%partner, given, carried, "credit of the plan was given"),
             Err(error) => {
                 tracing::error!(%partner, %error, "credit of the plan could not be given");

@@ -44,7 +44,13 @@ async fn what_an_operator_offers_a_member_buys_once_and_can_use_when_it_is_paid(
 
     let page = owner.get("/credit").await.text;
     assert!(page.contains("Buy units") && page.contains("Automatic top-up"), "{page}");
-    let buy = |quantity| [("package", "million"), ("quantity", quantity), ("once", "form-1")];
+    let shown =
+        page.split_once("name=\"shown\" value=\"").and_then(|(_, rest)| rest.split_once('"')).expect("the offer").0;
+    let buy = |quantity| [("package", "million"), ("quantity", quantity), ("once", "form-1"), ("shown", shown)];
+    let other =
+        [("package", "million"), ("quantity", "10"), ("once", "form-0"), ("shown", "million: 1 unit for €1.00")];
+    let back = owner.post("/do/credit/buy", &other).await;
+    assert!(owner.get(back.location()).await.text.contains("The offer has changed"), "not at another price");
     let back = owner.post("/do/credit/buy", &buy("none")).await;
     assert!(owner.get(back.location()).await.text.contains("Enter how many packages"));
     let bought = owner.post("/do/credit/buy", &buy("10")).await.location().to_owned();

@@ -62,6 +62,11 @@ impl StripeError {
         matches!(self, Self::Refused { status: 401 | 403, .. })
     }
 
+    /// The key is accepted, and may not do this: others of its rights hold.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Refused { status: 403, .. })
+    }
+
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }

@@ -34,7 +34,7 @@ impl Credited {
         }
         assert_eq!(due, [self.partner]);
         let given = self.store.allot_credit(self.partner, at(now)).await.expect("allotted");
-        let carried = self.store.carry_over_credit(self.partner, at(now)).await.expect("carried over");
+        let carried = self.store.carry_over_credit(self.partner, at(now), at(now)).await.expect("carried over");
         assert_eq!(self.store.all_partners_to_allot(at(now)).await.expect("asked"), []);
         self.agrees().await;
         [given, carried]
@@ -67,6 +67,42 @@ async fn each_period_gives_once_and_what_is_left_expires_with_it() {
 }
 
 #[tokio::test]
+async fn what_was_used_and_is_handed_over_late_is_not_carried_over() {
+    let world = Credited::new().await;
+    let plan = world.plan("pro", json!({ "units": 1000, "rollover": { "percent": 100 } })).await;
+    world.on(plan, "2026-03-01T00:00:00Z").await;
+    assert_eq!(world.renew("2026-03-01T00:00:00Z").await, [1000, 0]);
+    let carry = async |complete| {
+        let now = at("2026-04-01T00:00:10Z");
+        world.store.carry_over_credit(world.partner, at(complete), now).await.expect("an answer")
+    };
+    assert_eq!(carry("2026-03-31T23:59:00Z").await, 0, "a node has not handed over its last minute");
+    world.call("late", "2026-03-31T23:30:00Z", 800).await;
+    assert_eq!(carry("2026-04-01T00:00:00Z").await, 200);
+    world.agrees().await;
+}
+
+#[tokio::test]
+async fn a_plan_that_is_over_gives_nothing_before_its_change_is_made() {
+    let world = Credited::new().await;
+    let plan = world.plan("pro", json!({ "units": 1000 })).await;
+    world.on(plan, "2026-03-01T00:00:00Z").await;
+    assert_eq!(world.renew("2026-03-01T00:00:00Z").await, [1000, 0]);
+    sqlx::query(
+        "insert into plan_changes (partner_id, id, subscription_id, effective_at, status, requested_at)
+         select partner_id, gen_random_uuid(), id, '2026-04-01T00:00:00Z', 'scheduled', now() from subscriptions where partner_id = $1",
+    )
+    .bind(world.partner.0)
+    .execute(world.store.pool())
+    .await
+    .expect("a change waits");
+    let now = at("2026-04-01T00:00:01Z");
+    assert_eq!(world.store.allot_credit(world.partner, now).await.expect("an answer"), 0);
+    sqlx::query("delete from plan_changes").execute(world.store.pool()).await.expect("it is withdrawn");
+    assert_eq!(world.store.allot_credit(world.partner, now).await.expect("an answer"), 1000);
+}
+
+#[tokio::test]
 async fn runs_at_once_give_and_carry_over_once() {
     let world = Credited::new().await;
     let plan = world.plan("pro", json!({ "units": 1000, "rollover": { "percent": 50 } })).await;
@@ -77,7 +113,7 @@ async fn runs_at_once_give_and_carry_over_once() {
             let (store, partner) = (world.store.handle(), world.partner);
             work.push(tokio::spawn(async move {
                 let given = store.allot_credit(partner, at(now)).await.expect("allotted");
-                [given, store.carry_over_credit(partner, at(now)).await.expect("carried over")]
+                [given, store.carry_over_credit(partner, at(now), at(now)).await.expect("carried over")]
             }));
         }
         let mut sums = [0, 0];

@@ -45,6 +45,8 @@ impl Store {
              where s.status = 'active' and s.started_at <= $1 and v.terms #> '{admission,credit,allotment}' is not null
                  and not exists (select from credit_allotments a
                      where a.partner_id = s.partner_id and a.subscription_id = s.id and a.period_end > $1)
+                 and not exists (select from plan_changes c
+                     where c.partner_id = s.partner_id and c.status = 'scheduled' and c.effective_at <= $1)
              union
              select partner_id from credit_allotments where rolled_at is null and expires_at <= $1
              order by partner_id",
@@ -61,7 +63,15 @@ impl Store {
         // Of two runs at once the later one finds the periods allotted.
         sqlx::query("select from partners where id = $1 for no key update").bind(partner.0).fetch_one(&mut *tx).await?;
         let all = subscriptions(&mut tx, partner, now).await?;
-        let active = all.iter().find(|one| one.is_active);
+        // A plan that is over and only waits for its end gives nothing more.
+        let is_over: bool = sqlx::query_scalar(
+            "select exists (select from plan_changes where partner_id = $1 and status = 'scheduled' and effective_at <= $2)",
+        )
+        .bind(partner.0)
+        .bind(Ts(now))
+        .fetch_one(&mut *tx)
+        .await?;
+        let active = all.iter().find(|one| one.is_active && !is_over);
         let mut given = 0;
         if let Some((one, allotment)) = active.and_then(|one| Some((one, one.allotment?))) {
             for period in missing(&mut tx, partner, one, now).await? {

@@ -162,6 +162,9 @@ impl Held {
     }
 }
 
+/// One answer: what is sold with other plans is nobody's business.
+const NOT_SOLD: &str = "No such package is sold with this plan";
+
 /// The package, where it is sold to the partner now.
 async fn sold(
     tx: &mut Transaction<'static, Postgres>,
@@ -169,7 +172,8 @@ async fn sold(
     code: &str,
 ) -> Result<CreditPackage, StoreError> {
     let row = sqlx::query(
-        "select c.terms, plans.code, v.terms ->> 'currency' as currency
+        "select c.terms, plans.code, v.terms ->> 'currency' as currency,
+             coalesce((v.terms #>> '{admission,credit,required}')::boolean, false) as spends
          from credit_packages c
          left join subscriptions s on s.partner_id = $1 and s.status = 'active'
          left join plan_versions v on v.id = s.plan_version_id
@@ -180,15 +184,16 @@ async fn sold(
     .bind(code)
     .fetch_optional(&mut **tx)
     .await?;
-    let row = row.ok_or_else(|| StoreError::invalid("package", "No such package is sold"))?;
+    let row = row.ok_or_else(|| StoreError::invalid("package", NOT_SOLD))?;
     let Json(package): Json<CreditPackage> = row.try_get("terms")?;
     let plan: Option<&str> = row.try_get("code")?;
     let plan = plan.ok_or_else(|| StoreError::conflict("package", "Choose a plan first"))?;
+    if !row.try_get::<bool, _>("spends")? {
+        return Err(StoreError::conflict("package", "The plan takes no prepaid units"));
+    }
     match package.is_sold_to(plan, row.parsed("currency")?) {
         true => Ok(package),
-        false => {
-            Err(StoreError::conflict("package", "This package is not sold with this plan, or not in its currency"))
-        }
+        false => Err(StoreError::invalid("package", NOT_SOLD)),
     }
 }
 

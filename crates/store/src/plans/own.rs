@@ -142,12 +142,16 @@ async fn derive(
         return Err(StoreError::conflict("from", "A plan cannot be derived from itself"));
     }
     named::name(tx, partner, plan, code, actor, now).await?;
-    sqlx::query("update plans set own_of = $2, derived_from = $3 where id = $1")
-        .bind(plan.0)
-        .bind(partner.0)
-        .bind(from.0)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query(
+        "update plans p set own_of = $2, derived_from = $3,
+             asks_for_payment_method = p.asks_for_payment_method or b.asks_for_payment_method
+         from plan_versions v join plans b on b.id = v.plan_id where p.id = $1 and v.id = $3",
+    )
+    .bind(plan.0)
+    .bind(partner.0)
+    .bind(from.0)
+    .execute(&mut *tx)
+    .await?;
     let entry = Entry::new(actor, partner, "plan.make_own", code);
     audit::append(tx, entry.after(json!({"from": from.to_string()})), now).await?;
     Ok(())

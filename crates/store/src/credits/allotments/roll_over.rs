@@ -20,25 +20,37 @@ use sqlx::{Postgres, Row as _, Transaction};
 use uuid::Uuid;
 
 impl Store {
-    /// Carries over what is left of the partner's allotments that have expired, the oldest period first; nothing where no plan is in force
-    /// any more. How many units.
-    pub async fn carry_over_credit(&self, partner: PartnerId, now: Timestamp) -> Result<u64, StoreError> {
+    /// Carries over what is left of the partner's allotments that have expired by `complete`, the oldest period first; nothing where no
+    /// plan is in force any more. How many units.
+    ///
+    /// `complete` is until when all usage of all nodes is taken in: what was used and is not known yet would else be carried over, too.
+    pub async fn carry_over_credit(
+        &self,
+        partner: PartnerId,
+        complete: Timestamp,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         // Of two runs at once the later one finds it carried over.
         sqlx::query("select from partners where id = $1 for no key update").bind(partner.0).fetch_one(&mut *tx).await?;
-        let carried = all(&mut tx, partner, now).await?;
+        let carried = all(&mut tx, partner, complete.min(now), now).await?;
         tx.commit().await?;
         Ok(carried)
     }
 }
 
-async fn all(tx: &mut Transaction<'static, Postgres>, partner: PartnerId, now: Timestamp) -> Result<u64, StoreError> {
+async fn all(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    complete: Timestamp,
+    now: Timestamp,
+) -> Result<u64, StoreError> {
     let rows = sqlx::query(
         "select subscription_id, period_start, period_end, expires_at, grant_id from credit_allotments
          where partner_id = $1 and rolled_at is null and expires_at <= $2 order by period_end, period_start",
     )
     .bind(partner.0)
-    .bind(Ts(now))
+    .bind(Ts(complete))
     .fetch_all(&mut **tx)
     .await?;
     if rows.is_empty() {

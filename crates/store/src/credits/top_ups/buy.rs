@@ -1,6 +1,6 @@
 //! What a standing order buys. The balance's falling below the threshold is answered by one purchase: the next one is made when the balance
-//! was no longer low in between, or when what was bought is paid and it is low again. An invoice that is void or given up is not followed
-//! by another.
+//! was no longer low in between, or when it is low again, and what was bought is paid. An invoice that is void or given up is not followed
+//! by another while the balance stays low.
 
 use super::{Held, sold};
 use crate::{
@@ -11,7 +11,7 @@ use crate::{
         settle::signed,
     },
     invoices::InvoiceStatus,
-    mails,
+    mails, partners,
 };
 use domain::{
     credit::top_up::TopUp,
@@ -75,7 +75,9 @@ impl Store {
     ) -> Result<ToppedUp, StoreError> {
         let mut tx = self.begin().await?;
         // Whoever buys for the partner at once waits here, and then sees what was bought.
-        sqlx::query("select from partners where id = $1 for no key update").bind(partner.0).fetch_one(&mut *tx).await?;
+        if partners::lock(&mut tx, partner).await?.suspended_at.is_some() {
+            return Ok(ToppedUp::Nothing);
+        }
         let Some(held) = Held::of(&mut tx, partner).await? else { return Ok(ToppedUp::Nothing) };
         let left: i64 = sqlx::query_scalar(concat!("select ", left!("$1"))).bind(partner.0).fetch_one(&mut *tx).await?;
         if left >= signed(held.top_up.below) {
@@ -83,7 +85,8 @@ impl Store {
             tx.commit().await?;
             return Ok(ToppedUp::Nothing);
         }
-        if held.answered_by.is_some_and(|(_, status)| status != InvoiceStatus::Paid) {
+        let waits = held.answered_by.is_some_and(|(_, status)| status != InvoiceStatus::Paid);
+        if waits || is_unpaid(&mut tx, partner).await? {
             return Ok(ToppedUp::Nothing);
         }
         let (done, is_news) = held.buy(&mut tx, partner, now).await?;
@@ -151,6 +154,16 @@ impl Held {
         note(tx, partner, (Some(purchase.invoice), None), now).await?;
         Ok((ToppedUp::Bought(purchase), true))
     }
+}
+
+/// Whether something that was bought by an order of the partner, this one or one before it, waits to be paid.
+async fn is_unpaid(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<bool, StoreError> {
+    let unpaid = sqlx::query_scalar(
+        "select exists (select from credit_top_up_purchases t
+             join invoices i on i.partner_id = t.partner_id and i.id = t.invoice_id
+             where t.partner_id = $1 and i.status in ('open', 'sent'))",
+    );
+    Ok(unpaid.bind(partner.0).fetch_one(&mut **tx).await?)
 }
 
 /// Notes what answers the low balance, and why nothing was bought.
