@@ -123,6 +123,7 @@ export const pages = {
     { name: "invoices", place: "/console/invoices" },
     { name: "credit-packages", place: "/console/credit-packages" },
     { name: "credit-notes", place: "/console/credit-notes" },
+    { name: "unpaid", place: "/console/unpaid" },
     { name: "tokens", place: "/console/tokens" },
     { name: "audit", place: "/console/audit" },
     { name: "clock", place: "/console/clock" },

@@ -3,6 +3,7 @@
 use crate::{
     components::*,
     flash::flash,
+    pages::unpaid::unpaid_notice,
     viewer::{Cx, MemberViewer, OperatorViewer, Viewer},
 };
 use leptos::prelude::*;
@@ -46,6 +47,7 @@ pub fn MemberFrame(
         ),
     ];
     let suspended = cx.viewer.suspended.clone();
+    let unpaid = unpaid_notice(&cx.viewer);
     let notice = flash().notice;
     view! {
         <PortalShell
@@ -66,6 +68,7 @@ pub fn MemberFrame(
                             </Notice>
                         }
                     })}
+                {unpaid}
                 {notice.map(|text| view! { <Notice tone=Tone::Success>{text}</Notice> })}
             }
         >
@@ -107,6 +110,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
             "Money",
             vec![
                 NavItem::new("Invoices", "/console/invoices", IconName::Receipt),
+                NavItem::new("Unpaid", "/console/unpaid", IconName::Warning),
                 NavItem::new("Credit notes", "/console/credit-notes", IconName::Receipt),
                 NavItem::new("Corrections", "/console/corrections", IconName::Check),
                 NavItem::new("Deliveries", "/console/deliveries", IconName::External),

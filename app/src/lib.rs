@@ -61,4 +61,6 @@ pub mod throttle;
 #[cfg(feature = "ssr")]
 pub mod try_it;
 #[cfg(feature = "ssr")]
+pub mod unpaid_letters;
+#[cfg(feature = "ssr")]
 pub mod viewer;

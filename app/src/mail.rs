@@ -263,6 +263,20 @@ pub fn topped_up(settings: &Settings, to: &str, news: &store::ToppedUp) -> Optio
     Some(letter(settings, to, subject, letter_of))
 }
 
+/// About an invoice that is not paid; the button leads to it.
+pub fn unpaid(
+    settings: &Settings,
+    to: &str,
+    subject: String,
+    paragraphs: Vec<String>,
+    invoice: domain::id::InvoiceId,
+) -> NewMail {
+    let button =
+        Some(Button { label: "See and pay the invoice", link: format!("{}/invoices/{invoice}", settings.portal_url) });
+    let closing = "You get this mail because you may see your company's invoices. If it was paid in the last days, there is nothing to do.";
+    letter(settings, to, subject.clone(), Letter { heading: subject, paragraphs, button, closing })
+}
+
 fn letter(settings: &Settings, to: &str, subject: String, letter: Letter) -> NewMail {
     let Letter { heading, paragraphs, button, closing } = &letter;
     let (provider, portal_url) = (settings.provider_name.as_str(), settings.portal_url.as_str());

@@ -46,5 +46,6 @@ pub mod team;
 pub mod team_remove;
 pub mod time_text;
 pub mod tokens;
+pub mod unpaid;
 pub mod usage;
 pub mod verify;

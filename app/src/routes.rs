@@ -59,6 +59,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console") view=crate::pages::console::overview::OverviewPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners") view=crate::pages::console::partners::PartnersPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner") view=crate::pages::console::partner::PartnerPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/unpaid") view=crate::pages::console::unpaid::AllUnpaidPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/partners/:partner/unpaid") view=crate::pages::console::partner_unpaid::PartnerUnpaidPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/credit") view=crate::pages::console::credit::PartnerCreditPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice") view=crate::pages::console::invoice::PartnerInvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice/lines/:position") view=crate::pages::console::line::PartnerInvoiceLinePage ssr=SsrMode::Async/>

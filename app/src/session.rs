@@ -52,6 +52,7 @@ pub async fn member_viewer(state: &AppState, id: MemberId) -> Result<Option<Memb
         partner: partner.id,
         partner_name: partner.name,
         time_zone: partner.time_zone,
+        unpaid: state.store.unpaid_stage(partner.id).await?.map(Box::new),
         suspended: partner.suspended_at.map(|_| partner.suspended_reason.unwrap_or_default()),
         name: member.name,
         email: member.email,

@@ -11,6 +11,7 @@ use domain::{
 use http::request::Parts;
 use jiff::Timestamp;
 use leptos::prelude::{provide_context, use_context};
+use store::DunningLine;
 
 /// Who sent the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct MemberViewer {
     pub time_zone: String,
     /// Why the provider refuses the partner's calls, which may be empty; `None` where it serves them.
     pub suspended: Option<String>,
+    /// What an unpaid invoice has made of the partner; `None` in good standing.
+    pub unpaid: Option<Box<DunningLine>>,
     pub name: String,
     pub email: String,
     pub role: MemberRole,

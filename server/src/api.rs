@@ -12,6 +12,7 @@ mod credit_packages;
 mod credit_top_up;
 pub(crate) mod csv;
 mod deliveries;
+mod dunning;
 mod events;
 mod extract;
 mod guard;
@@ -150,6 +151,12 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(invoices::show))
         .routes(routes!(invoice_export::export))
         .routes(routes!(invoice_lines::open))
+        .routes(routes!(dunning::show))
+        .routes(routes!(dunning::list))
+        .routes(routes!(dunning::set_days))
+        .routes(routes!(dunning::pause))
+        .routes(routes!(dunning::resume))
+        .routes(routes!(dunning::dispute))
         .routes(routes!(credit_notes::list))
         .routes(routes!(credit_notes::show))
         .routes(routes!(credit_notes::draft))

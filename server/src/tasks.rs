@@ -11,6 +11,7 @@ pub mod change_plans;
 pub mod close_periods;
 pub mod compare_with_stripe;
 pub mod drop_old_usage;
+pub mod dun_partners;
 pub mod follow_clock;
 pub mod follow_directory;
 pub mod keep_keys;

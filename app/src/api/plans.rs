@@ -10,6 +10,8 @@ mod admission;
 pub mod save;
 #[cfg(feature = "ssr")]
 mod terms;
+#[cfg(feature = "ssr")]
+mod unpaid;
 
 /// The plan form as it is typed; every field may be missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -66,6 +68,21 @@ pub struct PlanForm {
     /// Features that gates of operations ask for, one a line.
     pub opens_features: String,
     pub admission: AdmissionForm,
+    pub unpaid: UnpaidForm,
+}
+
+/// The part of the form about invoices that stay unpaid.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct UnpaidForm {
+    pub grace_days: String,
+    pub limited_days: String,
+    /// Of a hundred.
+    pub limited_percent: String,
+    /// Calls by window code.
+    pub limited_limits: HashMap<String, String>,
+    /// Decimal text.
+    pub minimum: String,
 }
 
 /// The part of the form about admission beyond the partner's limits.

@@ -99,6 +99,7 @@ fn NextSteps(code: Code, member: bool) -> impl IntoView {
         }
         Code::ConflictingCredentials => &[("Your apps and keys", "/apps")],
         Code::NotFound | Code::MethodNotAllowed => &[("The reference of your products", "/products")],
+        Code::InvoiceUnpaid => &[("Your invoices", "/invoices")],
         Code::PartnerSuspended => &[("Your account", "/home")],
         _ => &[],
     };

@@ -8,13 +8,17 @@ use crate::{
         credit_notes::CreditsOfInvoice,
         invoices::{InvoiceState, instead_of_period, number},
         time_text::{local_date, local_zone, period_text},
+        unpaid::payment_notice,
     },
     viewer,
 };
 use domain::{id::InvoiceId, money::group_thousands, rating::LineKind};
 use leptos::prelude::*;
 use leptos_router::{hooks::use_params_map, params::ParamsMap};
-use store::invoices::{CountingNote, Invoice, InvoiceLine};
+use store::{
+    InvoiceStatus,
+    invoices::{CountingNote, Invoice, InvoiceLine},
+};
 
 #[component]
 pub fn InvoicePage() -> impl IntoView {
@@ -37,6 +41,7 @@ pub fn InvoicePage() -> impl IntoView {
             format!("/usage{}", range.to_query_string())
         });
         let status = invoice.status;
+        let payment = payment_notice(&invoice, standing.left(), cx.now);
         let (from, address) = (cx.state.settings.provider_name.clone(), cx.state.settings.address_lines());
         Ok(view! {
             <PageTitle text=title.clone()/>
@@ -46,6 +51,7 @@ pub fn InvoicePage() -> impl IntoView {
                     {usage.map(|href| view! { <ButtonLink href=href icon=IconName::Chart>"Usage of this period"</ButtonLink> })}
                     <InvoiceFiles at=files/>
                 </PageHeader>
+                {payment}
                 <CreditsOfInvoice notes=credits standing=standing at="/credit-notes"/>
                 <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
             </MemberFrame>
@@ -82,6 +88,7 @@ pub fn InvoiceSheet(
         None => format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone),
     };
     let made = local_date(invoice.created_at, &zone);
+    let due = invoice.due_at.filter(|_| total_is_owed(&invoice)).map(|at| local_date(at, &zone));
     let number = number(&invoice);
     let label = format!("Invoice {number}");
     let (partner, plan, total) = (invoice.partner_name, invoice.plan_name, invoice.total);
@@ -101,6 +108,7 @@ pub fn InvoiceSheet(
                 <div><dt>"Invoice number"</dt><dd>{number}</dd></div>
                 <div><dt>"Plan"</dt><dd>{plan}</dd></div>
                 <div><dt>"Period"</dt><dd>{period}</dd></div>
+                {due.map(|due| view! { <div><dt>"Due"</dt><dd>{due}</dd></div> })}
             </dl>
             <div class="card-flush">
                 <DataTable
@@ -128,6 +136,11 @@ pub fn InvoiceSheet(
             {counting}
         </section>
     }
+}
+
+/// Whether a day to pay it by says something.
+fn total_is_owed(invoice: &Invoice) -> bool {
+    invoice.total.micros > 0 && !matches!(invoice.status, InvoiceStatus::Paid | InvoiceStatus::Void)
 }
 
 /// What counted, for each product.

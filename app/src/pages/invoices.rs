@@ -179,6 +179,11 @@ mod tests {
             counting: Vec::new(),
             is_final: false,
             stands_alone: false,
+            due_at: None,
+            pay_url: None,
+            failed_payments: 0,
+            next_payment_at: None,
+            dispute_reason: None,
             created_at: period_of.end,
         };
         assert_eq!(period(&invoice, &TimeZone::UTC), "21 Nov to 21 Dec 2026");

@@ -16,11 +16,12 @@ use crate::{
     stripe::{Meter, Stripe, StripeInvoice},
 };
 use domain::{
+    dunning::DAYS_UNTIL_DUE,
     id::{InvoiceId, PartnerId},
     plan::Collect,
 };
 use jiff::{SignedDuration, Timestamp};
-use store::{Invoice, InvoiceStatus, Store, StoreError};
+use store::{Collection, Invoice, InvoiceStatus, Store, StoreError};
 
 /// Invoices looked at in one run.
 const MOST_AT_ONCE: u32 = 500;
@@ -44,7 +45,7 @@ pub struct PushSettings {
 
 impl Default for PushSettings {
     fn default() -> Self {
-        Self { days_until_due: 14, meters_open: SignedDuration::from_mins(45) }
+        Self { days_until_due: DAYS_UNTIL_DUE, meters_open: SignedDuration::from_mins(45) }
     }
 }
 
@@ -160,6 +161,21 @@ impl Push<'_> {
     }
 }
 
+/// How Stripe collects it. An invoice that it charges by itself is due when it is final.
+fn collection(found: &StripeInvoice, status: InvoiceStatus) -> Collection {
+    let at = |seconds: Option<i64>| seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+    let failed_payments = if status == InvoiceStatus::Paid { 0 } else { found.attempt_count };
+    Collection {
+        due_at: at(found.due_date.or(found.status_transitions.finalized_at)),
+        pay_url: found
+            .hosted_invoice_url
+            .clone()
+            .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
+        failed_payments,
+        next_payment_at: at(found.next_payment_attempt),
+    }
+}
+
 /// Takes over the status that Stripe's invoice has.
 pub(crate) async fn settle(
     store: &Store,
@@ -175,6 +191,7 @@ pub(crate) async fn settle(
         Some("void") => InvoiceStatus::Void,
         _ => return Ok(()),
     };
+    store.note_collection(partner, invoice, &collection(found, status)).await?;
     store.set_invoice_status(partner, invoice, status, now).await?;
     Ok(())
 }

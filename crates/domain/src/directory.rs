@@ -4,7 +4,8 @@
 //! a gateway can start while Postgres is down. It holds no secret: keys are keyed hashes, header values are sealed.
 
 use crate::{
-    id::{AppId, KeyId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
+    dunning::Stage,
+    id::{AppId, InvoiceId, KeyId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
     key_text::Environment,
     period::Cycle,
     plan::PlanTerms,
@@ -69,6 +70,25 @@ pub struct Partner {
     pub id: PartnerId,
     pub suspended: bool,
     pub subscription: Option<Subscription>,
+    /// What an unpaid invoice has made of it; `None` where that changes nothing here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpaid: Option<Unpaid>,
+}
+
+/// The invoice that a partner did not pay, and what follows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unpaid {
+    pub stage: Stage,
+    pub invoice: InvoiceId,
+    /// As [`Self::invoice`]'s document has it.
+    pub number: i64,
+}
+
+impl Unpaid {
+    /// `TP-000042`: the number as people write it.
+    pub fn code(&self) -> String {
+        format!("TP-{:06}", self.number)
+    }
 }
 
 /// The active subscription.

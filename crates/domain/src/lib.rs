@@ -8,6 +8,7 @@ pub mod allowance;
 pub mod correction;
 pub mod credit;
 pub mod directory;
+pub mod dunning;
 pub mod id;
 pub mod idempotency;
 pub mod key_bounds;

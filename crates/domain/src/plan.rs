@@ -1,6 +1,7 @@
 //! What a tier is. A plan has immutable versions; the terms below are one version's whole content.
 
 use crate::{
+    dunning::UnpaidRules,
     limit::Limit,
     money::{Currency, MICROS, Money},
     period::Interval,
@@ -74,6 +75,9 @@ pub struct PlanTerms {
     /// How partners come to the plan within a period, and leave it for a smaller one.
     #[serde(default, skip_serializing_if = "ChangeRules::is_default")]
     pub changes: ChangeRules,
+    /// What follows when an invoice stays unpaid; nothing where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpaid: Option<UnpaidRules>,
 }
 
 /// A product, and which of its operations.
@@ -292,8 +296,21 @@ impl PlanTerms {
             let message = format!("{feature:?} is not a name: 1 to 64 letters, digits, and : . - _");
             problems.push(Problem::new(format!("opens_features[{index}]"), message));
         }
+        problems.extend(self.unpaid_problems());
         problems.extend(self.price_problems());
         problems
+    }
+
+    fn unpaid_problems(&self) -> Vec<Problem> {
+        let Some(rules) = &self.unpaid else { return Vec::new() };
+        if self.collect == Collect::MeterEvents {
+            let message = "Stripe bills by invoices of its own there, whose payment is not followed: choose invoice_items for how \
+                           invoices reach Stripe";
+            return vec![Problem::new("unpaid", message)];
+        }
+        let own = &self.admission;
+        let has_limits = !(self.limits.is_empty() && own.app_limits.is_empty() && own.key_limits.is_empty());
+        rules.problems(self.currency, LARGEST_AMOUNT_MICROS, has_limits)
     }
 
     fn price_problems(&self) -> Vec<Problem> {

@@ -50,6 +50,7 @@ pub enum Code {
     MisdirectedRequest,
     TooManyGuesses,
     IssuerUnavailable,
+    InvoiceUnpaid,
 }
 
 /// One row of the table of refusals.
@@ -69,7 +70,7 @@ pub struct Description {
 
 impl Code {
     /// In the order in which the docs list them.
-    pub const ALL: [Self; 44] = [
+    pub const ALL: [Self; 45] = [
         Self::MissingKey,
         Self::MalformedKey,
         Self::UnknownKey,
@@ -114,6 +115,7 @@ impl Code {
         Self::MisdirectedRequest,
         Self::TooManyGuesses,
         Self::IssuerUnavailable,
+        Self::InvoiceUnpaid,
     ];
 
     /// The table.
@@ -426,6 +428,13 @@ impl Code {
                 "Issuer unavailable",
                 "The keys of the token's issuer have not been fetched yet, so that the token cannot be checked.",
                 "Try again after the number of seconds in Retry-After; if it stays, contact the provider.",
+            ),
+            Self::InvoiceUnpaid => (
+                "invoice-unpaid",
+                402,
+                "Invoice unpaid",
+                "An invoice of the account has stayed unpaid for too long after its due date.",
+                "Pay it where pay_url leads; calls are served again within a second of the payment.",
             ),
         };
         Description { code, status, title, meaning, remedy }

@@ -64,8 +64,9 @@ impl Target {
 
 /// The caller's subscription and plan.
 pub(crate) fn terms(caller: &Caller) -> Option<(&Subscription, &Plan)> {
-    let subscription = caller.partner().subscription.as_ref()?;
-    Some((subscription, caller.snapshot().plans.get(subscription.plan)?))
+    let partner = caller.partner();
+    let subscription = partner.subscription.as_ref()?;
+    Some((subscription, partner.own(caller.snapshot().plans.get(subscription.plan)?)))
 }
 
 /// The product whose route the path lies under, whoever asks.
@@ -98,6 +99,9 @@ fn find_for(
     }
     if caller.partner().suspended {
         return Err(Refusal::of(Code::PartnerSuspended));
+    }
+    if let Some(unpaid) = caller.partner().refused_for() {
+        return Err(Refusal::unpaid(unpaid));
     }
     let (_, plan) = terms(caller).ok_or_else(|| Refusal::of(Code::NoSubscription))?;
     let path = path::canonical(uri.path()).map_err(|problem| Refusal::new(Code::BadRequest, format!("{problem}.")))?;

@@ -11,6 +11,7 @@ use crate::{
     request_id::RequestText,
 };
 use domain::{
+    directory::Unpaid,
     limit::{Limit, caller::Scope, sliding::Standing},
     period::Period,
     quota::{Beyond, Quota},
@@ -29,6 +30,8 @@ pub(crate) struct Refusal {
     detail: Cow<'static, str>,
     allow: Option<String>,
     retry_after: Option<u32>,
+    /// The invoice for which calls are refused.
+    unpaid: Option<Box<Unpaid>>,
     /// Whether the upstream may have been sent a byte of the request.
     sent: bool,
 }
@@ -36,12 +39,25 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// With the table's own words.
     pub(crate) const fn of(code: Code) -> Self {
-        Self { code, detail: Cow::Borrowed(code.describe().meaning), allow: None, retry_after: None, sent: false }
+        Self {
+            code,
+            detail: Cow::Borrowed(code.describe().meaning),
+            allow: None,
+            retry_after: None,
+            unpaid: None,
+            sent: false,
+        }
     }
 
     /// With a sentence about this very call.
     pub(crate) fn new(code: Code, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { code, detail: detail.into(), allow: None, retry_after: None, sent: false }
+        Self { code, detail: detail.into(), allow: None, retry_after: None, unpaid: None, sent: false }
+    }
+
+    /// Because of that invoice.
+    pub(crate) fn unpaid(unpaid: Unpaid) -> Self {
+        let detail = format!("The invoice {} is unpaid, too long after its due date.", unpaid.code());
+        Self { unpaid: Some(Box::new(unpaid)), ..Self::new(Code::InvoiceUnpaid, detail) }
     }
 
     pub(crate) fn allow(self, methods: String) -> Self {
@@ -63,7 +79,7 @@ impl Refusal {
     /// The answer, without the headers about limits.
     pub(crate) fn answer(self, portal_url: &str, request_id: &str) -> Response<Reply> {
         let table = self.code.describe();
-        let problem = serde_json::json!({
+        let mut problem = serde_json::json!({
             "type": format!("{portal_url}/docs/errors/{}", table.code),
             "title": table.title,
             "status": table.status,
@@ -71,6 +87,11 @@ impl Refusal {
             "code": table.code,
             "request_id": request_id,
         });
+        if let Some(unpaid) = &self.unpaid {
+            problem["invoice"] = unpaid.code().into();
+            // The page asks who looks: a provider's payment link would open to whoever has a key.
+            problem["pay_url"] = format!("{portal_url}/invoices/{}", unpaid.invoice).into();
+        }
         let mut response = Response::new(Reply::text(problem.to_string()));
         response.extensions_mut().insert(Ours { code: self.code, sent: self.sent });
         *response.status_mut() = StatusCode::from_u16(table.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

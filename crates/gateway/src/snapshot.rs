@@ -17,7 +17,8 @@ use crate::{
 use arc_swap::ArcSwapOption;
 use domain::{
     allowance::Allowance,
-    directory::{Directory, KeyKind, ProductSecret, Touched, UpstreamHeader},
+    directory::{Directory, KeyKind, ProductSecret, Touched, Unpaid, UpstreamHeader},
+    dunning::Stage,
     id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     limit::{Limit, spending::SpendingRule},
@@ -101,6 +102,8 @@ pub(crate) struct Key {
 pub(crate) struct Partner {
     pub id: PartnerId,
     pub suspended: bool,
+    /// What an unpaid invoice has made of it.
+    pub unpaid: Option<Unpaid>,
     pub subscription: Option<Subscription>,
     credit: OnceLock<Arc<Account>>,
 }
@@ -142,6 +145,8 @@ pub(crate) struct Plan {
     pub credit_pace: Option<SpendingRule>,
     /// The RateLimit-Policy field of test calls, which use no quota.
     pub limits_policy: Option<HeaderValue>,
+    /// The same with lowered limits, for partners that did not pay; `None` where the plan lowers none.
+    lowered: Option<Box<Self>>,
     /// By product; `None` where the plan does not open it.
     grants: Vec<Option<Grant>>,
     pub metrics: PlanMetrics,
@@ -283,6 +288,17 @@ impl CurrentPeriod {
 }
 
 impl Partner {
+    /// The plan as it is for this partner.
+    pub(crate) fn own<'a>(&self, plan: &'a Plan) -> &'a Plan {
+        let limited = self.unpaid.is_some_and(|unpaid| unpaid.stage == Stage::Limited);
+        plan.lowered.as_deref().filter(|_| limited).unwrap_or(plan)
+    }
+
+    /// The invoice for which its calls are refused.
+    pub(crate) fn refused_for(&self) -> Option<Unpaid> {
+        self.unpaid.filter(|unpaid| unpaid.stage == Stage::Suspended)
+    }
+
     /// Where the partner's credit is counted.
     pub(crate) fn credit(&self, leases: &Leases) -> &Arc<Account> {
         self.credit.get_or_init(|| leases.account(Allowance::credit(self.id)))

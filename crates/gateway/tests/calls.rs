@@ -53,5 +53,6 @@ mod calls {
     mod targets;
     mod tls;
     mod tokens;
+    mod unpaid;
     mod websocket;
 }

@@ -48,6 +48,16 @@ pub struct Invoice {
     pub is_final: bool,
     /// For no period: what it bills was bought by itself, as prepaid units are.
     pub stands_alone: bool,
+    /// When it is due; `None` until somebody collects it.
+    pub due_at: Option<Timestamp>,
+    /// Stripe's page on which it is paid.
+    pub pay_url: Option<String>,
+    /// How often Stripe tried to collect it in vain.
+    pub failed_payments: u64,
+    /// When Stripe tries again.
+    pub next_payment_at: Option<Timestamp>,
+    /// Why it is disputed, while it is: it has no consequence meanwhile.
+    pub dispute_reason: Option<String>,
     pub created_at: Timestamp,
 }
 
@@ -124,7 +134,8 @@ macro_rules! invoices {
         concat!(
             "select i.id, i.partner_id, p.name as partner_name, i.number, i.subscription_id, i.plan_version_id,
                  plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
-                 i.collect, i.push_problem, i.counting, i.is_final, i.stands_alone, i.created_at
+                 i.collect, i.push_problem, i.counting, i.is_final, i.stands_alone, i.created_at, i.due_at, i.pay_url, i.failed_payments::bigint,
+                 i.next_payment_at, i.dispute_reason
              from invoices i
              join partners p on p.id = i.partner_id
              join plan_versions v on v.id = i.plan_version_id
@@ -140,6 +151,8 @@ mod status;
 pub use many::WithLines;
 pub use status::InvoiceStatus;
 pub(crate) use status::become_void;
+#[cfg(test)]
+pub(crate) use status::move_to;
 
 impl Invoice {
     /// `TP-000042`: the number as people write it.
@@ -357,6 +370,11 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
         counting: row.try_get::<Json<Vec<CountingNote>>, _>("counting")?.0,
         is_final: row.try_get("is_final")?,
         stands_alone: row.try_get("stands_alone")?,
+        due_at: row.at_if_any("due_at")?,
+        pay_url: row.try_get("pay_url")?,
+        failed_payments: row.count("failed_payments")?,
+        next_payment_at: row.at_if_any("next_payment_at")?,
+        dispute_reason: row.try_get("dispute_reason")?,
         created_at: row.at("created_at")?,
     })
 }

@@ -18,6 +18,7 @@ pub mod credit_notes;
 mod credits;
 pub mod directory;
 pub mod document_deliveries;
+mod dunning;
 mod error;
 mod final_invoices;
 mod give_way;
@@ -68,6 +69,7 @@ pub use credits::{
     CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
     NewCreditPurchase, TopUpStanding, ToppedUp, Void,
 };
+pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidInvoice};
 pub use error::StoreError;
 pub use final_invoices::Stranded;
 pub use give_way::give_way;

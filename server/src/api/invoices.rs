@@ -84,6 +84,13 @@ pub struct InvoiceOut {
     is_final: bool,
     /// For no period: what it bills was bought by itself, as prepaid units are.
     stands_alone: bool,
+    /// Null until somebody collects it.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    due_at: Option<Timestamp>,
+    /// Stripe's page on which it is paid.
+    pay_url: Option<String>,
+    /// Whether it is disputed: nothing follows meanwhile if it is not paid.
+    disputed: bool,
     #[schema(value_type = String, format = DateTime)]
     created_at: Timestamp,
 }
@@ -198,6 +205,9 @@ impl From<Invoice> for InvoiceOut {
             status: invoice.status.code().to_owned(),
             is_final: invoice.is_final,
             stands_alone: invoice.stands_alone,
+            due_at: invoice.due_at,
+            pay_url: invoice.pay_url,
+            disputed: invoice.dispute_reason.is_some(),
             created_at: invoice.created_at,
         }
     }

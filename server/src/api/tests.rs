@@ -3,6 +3,7 @@
 mod corrections;
 mod credit_packages;
 mod deliveries;
+mod dunning;
 mod events;
 mod fuzz_events;
 mod hooks;

@@ -6,7 +6,7 @@ use crate::{
     hooks::{Client, PATIENCE, Sender, documents::Courier},
     tasks::{
         Nudge, Tasks, allot_credit, apply_webhooks, board::Board, change_plans, close_periods, compare_with_stripe,
-        drop_old_usage, follow_clock, make_partitions, make_usage_days, push_to_stripe, reconcile_usage,
+        drop_old_usage, dun_partners, follow_clock, make_partitions, make_usage_days, push_to_stripe, reconcile_usage,
         send_documents, send_hooks, send_mail, settle_credit, sweep_sessions, top_up_credit,
     },
 };
@@ -90,6 +90,11 @@ impl Background<'_> {
         let settings = state.settings.clone();
         let top_up = with(state, move |store, clock| top_up_credit::run(store, clock, settings.clone()));
         tasks.every(top_up_credit::NAME, top_up_credit::PERIOD, Nudge::default(), top_up);
+
+        let settings = state.settings.clone();
+        let dun = with(state, move |store, clock| dun_partners::run(store, clock, settings.clone()));
+        let period = if state.settings.development { Duration::from_secs(1) } else { dun_partners::PERIOD };
+        tasks.every(dun_partners::NAME, period, Nudge::default(), dun);
 
         let nudges = Nudges::default();
         let push = nudges.push_to_stripe.clone();

@@ -1,6 +1,6 @@
 //! What the plan form means: texts become terms, and every mistake is told beside its field.
 
-use super::{PlanForm, admission};
+use super::{PlanForm, admission, unpaid};
 use crate::form::Failure;
 use domain::{
     id::PlanId,
@@ -54,6 +54,7 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
             downgrade: reader.parsed("downgrade", &form.downgrade, Downgrade::PeriodEnd),
             quota: reader.parsed("quota_on_change", &form.quota_on_change, QuotaOnChange::Whole),
         },
+        unpaid: unpaid::read(&form.unpaid, currency, &mut reader),
     };
     if reader.problems.is_empty() { Ok((meta, terms)) } else { Err(Failure(reader.problems)) }
 }
@@ -89,6 +90,7 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
     typed.extend(form.limits.iter().map(|(window, calls)| (format!("limits[{window}]"), calls.clone())));
     typed.extend(form.opens.iter().map(|(product, what)| (format!("opens[{product}]"), what.clone())));
     typed.extend(admission::typed(&form.admission));
+    typed.extend(unpaid::typed(&form.unpaid));
     typed.push(("operations".to_owned(), form.operations.join(" ")));
     typed.push(("step_up_to".to_owned(), form.step_up_to.join(";")));
     typed.push(("step_price".to_owned(), form.step_price.join(";")));
@@ -221,7 +223,7 @@ impl Reader {
         read
     }
 
-    fn money(&mut self, field: &str, text: &str, currency: Currency) -> i64 {
+    pub(super) fn money(&mut self, field: &str, text: &str, currency: Currency) -> i64 {
         let Some(amount) = self.decimal(field, text) else { return 0 };
         match Money::from_decimal_exact(currency, amount) {
             Ok(money) => money.micros,

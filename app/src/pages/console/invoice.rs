@@ -9,6 +9,7 @@ use crate::{
         credit_notes::CreditsOfInvoice,
         invoice::{InvoiceFiles, InvoiceSheet},
         invoices::{InvoiceState, number},
+        unpaid::collecting,
     },
     viewer,
 };
@@ -47,9 +48,10 @@ pub fn PartnerInvoicePage() -> impl IntoView {
         let at = files.clone();
         let problem = invoice.push_problem.clone();
         let stripe = cx.state.settings.stripe_is_on;
-        let is_owed = !matches!(status, InvoiceStatus::Paid | InvoiceStatus::Void);
-        let may_mark = !stripe && is_owed && cx.viewer.role == OperatorRole::Admin;
+        let may_collect = cx.viewer.role == OperatorRole::Admin;
+        let payment = collecting(&invoice, standing.left(), (stripe, may_collect), &flash, cx.now);
         let pays_out = invoice.is_final && invoice.total.micros < 0;
+        let problems = flash.problems.clone();
         Ok(view! {
             <PageTitle text=title.clone()/>
             <OperatorFrame cx=cx path="/console/invoices">
@@ -58,6 +60,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                     <InvoiceFiles at=files/>
                     {may_credit.then(|| view! { <ButtonLink href=credit>"Credit"</ButtonLink> })}
                 </PageHeader>
+                <ErrorSummary problems=problems/>
                 {problem
                     .map(|text| view! { <Notice tone=Tone::Danger title="Stripe does not hold it as it should">{text}</Notice> })}
                 {pays_out.then(|| view! {
@@ -67,15 +70,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                 })}
                 {(!stripe)
                     .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
-                {may_mark
-                    .then(|| view! {
-                        <Form action="/do/console/invoices/paid" inline=true>
-                            <input type="hidden" name="partner" value=partner.to_string()/>
-                            <input type="hidden" name="invoice" value=id.to_string()/>
-                            <Button>"It was paid"</Button>
-                        </Form>
-                    })}
-                <ErrorSummary problems=flash.problems_of("invoices/paid")/>
+                {payment}
                 <CreditsOfInvoice notes=credits standing=standing at="/console/credit-notes" operator=true/>
                 <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
             </OperatorFrame>

@@ -11,10 +11,13 @@ use crate::{
         home::by_day,
         invoices::{InvoiceState, number, period},
         time_text::{local_zone, moment, period_days},
+        unpaid::StageBadge,
     },
     viewer::{self, Cx, OperatorViewer},
 };
-use domain::{id::PartnerId, key_text::Environment, money::group_thousands, period::Period, plan_change::When};
+use domain::{
+    dunning::Stage, id::PartnerId, key_text::Environment, money::group_thousands, period::Period, plan_change::When,
+};
 use jiff::{Timestamp, ToSpan};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
@@ -53,14 +56,17 @@ pub fn PartnerPage() -> impl IntoView {
         let invoices = invoices(id, seen.invoices);
         let state = state_card(seen.partner);
         let doubt = seen.doubt.is_some();
+        let stage = seen.stage;
         Ok(view! {
             <PageTitle text=name.clone()/>
             <OperatorFrame cx=cx path="/console/partners">
                 <Breadcrumbs trail=vec![Crumb::new("Partners", "/console/partners")] current=name.clone()/>
                 <PageHeader title=name description=code beside=move || view! {
                     {suspended.then(|| view! { <Badge text="Suspended" tone=Tone::Danger/> })}
+                    {stage.map(|stage| view! { <StageBadge stage=stage/> })}
                 }>
                     <ButtonLink href=format!("/console/corrections?partner={id}") icon=IconName::Check>"Corrections"</ButtonLink>
+                    <ButtonLink href=format!("/console/partners/{id}/unpaid") icon=IconName::Receipt>"Payment"</ButtonLink>
                     <ButtonLink href=format!("/console/partners/{id}/credit") icon=IconName::Layers>"Credit"</ButtonLink>
                     <ButtonLink href=format!("/console/partners/{id}/identities") icon=IconName::Key>"Identities"</ButtonLink>
                     <ButtonLink href=format!("/console/audit?partner={id}") icon=IconName::Shield>"Audit log"</ButtonLink>
@@ -106,6 +112,8 @@ struct Seen {
     named: Vec<NamedPlan>,
     invoices: Vec<Invoice>,
     days: Vec<(Timestamp, Totals)>,
+    /// What an unpaid invoice has made of it.
+    stage: Option<Stage>,
     /// What holds its invoices back.
     doubt: Option<Finding>,
 }
@@ -120,6 +128,7 @@ impl Seen {
         let range = Period { start, end: cx.now.checked_add(1.minute()).unwrap_or(cx.now) };
         Ok(Self {
             doubt: store.doubt(id, Period { start: partner.created_at.min(start), end: range.end }).await?,
+            stage: store.unpaid_stage(id).await?.map(|line| line.stage),
             days: store.usage_days(id, range, &partner.time_zone, &UsageFilter::default()).await?,
             partner,
             requested: store.requested_subscription(id).await?,

@@ -15,6 +15,7 @@ use leptos::prelude::*;
 use store::{Plan, PlanMeta, Product};
 
 mod admission;
+mod unpaid;
 
 const FORM: &str = "plans/save";
 
@@ -66,7 +67,7 @@ pub fn PlanTermsForm(
         (fields.problem("name"), fields.problem("code"), fields.problem("position"));
     let opens = fields.opens(products);
     let limits = fields.limits("limits", fields.terms.as_ref().map_or(&[], |terms| &terms.limits));
-    let (admission, credit) = (fields.admission(), fields.credit());
+    let (admission, credit, unpaid) = (fields.admission(), fields.credit(), fields.unpaid());
     let opened = fields.typed(
         "opens_features",
         fields.terms.as_ref().map(|terms| terms.opens_features.join("\n")).unwrap_or_default(),
@@ -130,6 +131,7 @@ pub fn PlanTermsForm(
             <FormSection title="Quota" description="Units in a billing period. Empty: no quota.">{quota}</FormSection>
             <FormSection title="Credit" description="Prepaid units, for calls beyond the quota or for every call where there is none.">{credit}</FormSection>
             <FormSection title="Price" description="In the currency's units, as 49.00. Test calls are never charged.">{price}</FormSection>
+            <FormSection title="Unpaid invoices" description="Empty: nothing follows.">{unpaid}</FormSection>
             <FormSection title="Stripe" description="Where a Stripe key is configured.">
                 <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
             </FormSection>

@@ -343,6 +343,7 @@ mod tests {
             admission: Default::default(),
             collect: Default::default(),
             changes: Default::default(),
+            unpaid: None,
         }
     }
 

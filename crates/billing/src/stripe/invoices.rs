@@ -16,6 +16,28 @@ pub struct StripeInvoice {
     pub currency: String,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
+    /// Seconds since 1970; none where Stripe charges by itself.
+    #[serde(default)]
+    pub due_date: Option<i64>,
+    /// Where it is paid, once it is final.
+    #[serde(default)]
+    pub hosted_invoice_url: Option<String>,
+    /// Payments that were tried.
+    #[serde(default)]
+    pub attempt_count: u32,
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub next_payment_attempt: Option<i64>,
+    #[serde(default)]
+    pub status_transitions: StatusTransitions,
+}
+
+/// When an invoice became what it is.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct StatusTransitions {
+    /// Seconds since 1970.
+    #[serde(default)]
+    pub finalized_at: Option<i64>,
 }
 
 impl Listed for StripeInvoice {

@@ -24,4 +24,5 @@ mod rejected_usage;
 mod shop;
 mod stranded;
 mod tracing;
+mod unpaid;
 mod webhooks;

@@ -28,6 +28,7 @@ fn terms(price: price::Price) -> PlanTerms {
         admission: Default::default(),
         collect: Collect::InvoiceItems,
         changes: Default::default(),
+        unpaid: None,
     }
 }
 

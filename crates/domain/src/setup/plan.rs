@@ -1,6 +1,7 @@
 //! A plan of the set-up: how the tier is sold, and its terms with amounts as people write them.
 
 use crate::{
+    dunning::UnpaidRules,
     limit::Limit,
     money::{Currency, Money},
     period::Interval,
@@ -78,6 +79,31 @@ pub struct PlanSetup {
     pub collect: Collect,
     #[serde(default, skip_serializing_if = "ChangeRules::is_default")]
     pub changes: ChangeRules,
+    /// What follows when an invoice stays unpaid.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unpaid: Option<UnpaidSetup>,
+}
+
+/// What follows when an invoice stays unpaid: see [`UnpaidRules`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UnpaidSetup {
+    #[serde(default = "two_weeks")]
+    pub grace_days: u16,
+    #[serde(default = "two_weeks")]
+    pub limited_days: u16,
+    /// Of a hundred.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limited_percent: Option<u8>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limited_limits: Vec<Limit>,
+    /// In the plan's currency.
+    #[serde(default)]
+    pub minimum: Decimal,
+}
+
+fn two_weeks() -> u16 {
+    14
 }
 
 /// What whoever is on the plan promises to use in each period, and what they have off for it: see [`Commitment`].
@@ -117,6 +143,15 @@ impl PlanSetup {
             let discounts = own.discounts.iter().enumerate().map(step).collect::<Result<_, Vec<Problem>>>()?;
             Ok::<_, Vec<Problem>>(Commitment { micros: micros("commitment.amount", own.amount)?, discounts })
         };
+        let unpaid = |own: &UnpaidSetup| {
+            Ok::<_, Vec<Problem>>(UnpaidRules {
+                grace_days: own.grace_days,
+                limited_days: own.limited_days,
+                limited_percent: own.limited_percent,
+                limited_limits: own.limited_limits.clone(),
+                minimum_micros: micros("unpaid.minimum", own.minimum)?,
+            })
+        };
         Ok(PlanTerms {
             currency: self.currency,
             interval: self.interval,
@@ -136,6 +171,7 @@ impl PlanSetup {
             admission: self.admission.clone(),
             collect: self.collect,
             changes: self.changes,
+            unpaid: self.unpaid.as_ref().map(unpaid).transpose()?,
         })
     }
 

@@ -67,7 +67,7 @@ const CACHED: u8 = 4;
 const REFUSED: u8 = 16;
 
 /// Only ever appended to.
-const REFUSALS: [Code; 44] = [
+const REFUSALS: [Code; 45] = [
     Code::MissingKey,
     Code::MalformedKey,
     Code::UnknownKey,
@@ -112,6 +112,7 @@ const REFUSALS: [Code; 44] = [
     Code::MisdirectedRequest,
     Code::TooManyGuesses,
     Code::IssuerUnavailable,
+    Code::InvoiceUnpaid,
 ];
 
 /// Appends the event to `out`.

@@ -90,6 +90,8 @@ fn the_json_schema_has_the_fields_of_the_file() {
     let meter = json!({"product": "payments", "meter": "tokens", "price": {"model": "free"}});
     let discount = json!({"name": "Launch offer", "percent": "20", "on": "usage", "periods": 3});
     let commitment = json!({"amount": "10000", "discounts": [{"up_to": "10000", "percent": "5"}, {"percent": "15"}]});
+    let unpaid = json!({"grace_days": 7, "limited_days": 7, "limited_percent": 10, "minimum": "5",
+        "limited_limits": [{"calls": 60, "window": "minute"}]});
     for plan in plans.values_mut() {
         plan["meters"] = json!([meter]);
         plan["discounts"] = json!([discount]);
@@ -98,6 +100,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         plan["partners"] = json!(["acme"]);
         plan["derived_from"] = json!("pro");
         plan["changes"] = json!({"downgrade": "at_once", "quota": "prorated"});
+        plan["unpaid"] = unpaid.clone();
     }
     let (first, prices): (Vec<Value>, Vec<Value>) =
         plans.values().map(|plan| (plan.clone(), plan["price"].clone())).unzip();
@@ -133,6 +136,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&prices[2]["steps"][0], &schema["$defs"]["steps"]["items"]["properties"]),
         (&written["credit_packages"]["million"], package),
         (&written["credit_packages"]["million"]["discounts"][0], &package["discounts"]["items"]["properties"]),
+        (&first[0]["unpaid"], &plan["unpaid"]["properties"]),
         (partner, of_partner),
         (&partner["members"][0], &of_partner["members"]["items"]["properties"]),
         (app, of_app),

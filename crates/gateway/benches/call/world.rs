@@ -78,6 +78,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         admission: Default::default(),
         collect: Collect::default(),
         changes: Default::default(),
+        unpaid: None,
     };
     let operation = Operation {
         id: OperationId(Uuid::from_u128(2)),
@@ -106,6 +107,7 @@ fn directory(upstream: SocketAddr) -> Directory {
     let partner = |number| directory::Partner {
         id: PartnerId(Uuid::from_u128(number)),
         suspended: false,
+        unpaid: None,
         subscription: Some(directory::Subscription {
             id: SubscriptionId(Uuid::from_u128(number)),
             plan_version: plan,

@@ -17,6 +17,7 @@ use crate::{
 use domain::{
     directory::{self, Directory},
     id::ProductId,
+    plan::PlanTerms,
     policy::{self, AllowanceOutage, Policy},
     product::{self, route_problem},
 };
@@ -171,6 +172,10 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
             Some(_) => Grant::Some(product.operations.iter().map(|operation| grant.opens(&operation.code)).collect()),
         })
     };
+    let lowered = from.terms.unpaid.as_ref().map(|unpaid| {
+        let terms = PlanTerms { unpaid: None, ..unpaid.lowered(&from.terms) };
+        Box::new(plan(&directory::PlanVersion { terms, ..from.clone() }, products))
+    });
     let mut plan = Plan {
         id: from.id,
         code: from.plan_code.clone(),
@@ -182,6 +187,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
         takes_credit: from.terms.admission.credit.required,
         credit_pace: admit::credit_pace(&from.terms.admission.credit),
         limits_policy: None,
+        lowered,
         grants: products.iter().map(grant).collect(),
         metrics: PlanMetrics::new(&from.plan_code),
     };

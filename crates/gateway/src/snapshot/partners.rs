@@ -93,7 +93,7 @@ fn compile(from: &directory::Partner, plans: &HashMap<PlanVersionId, usize>, pro
         let compiled = subscribe(subscription, plans.get(&subscription.plan_version).copied());
         compiled.map_err(|message| problems.push(Problem { subject: from.id.to_string(), message })).ok()
     });
-    Partner { id: from.id, suspended: from.suspended, subscription, credit: Default::default() }
+    Partner { id: from.id, suspended: from.suspended, unpaid: from.unpaid, subscription, credit: Default::default() }
 }
 
 fn subscribe(from: &directory::Subscription, plan: Option<usize>) -> Result<Subscription, String> {

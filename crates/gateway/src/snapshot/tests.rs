@@ -3,7 +3,9 @@
 use super::*;
 use domain::{
     directory::{self, Changes, PlanVersion, Subscription as Subscribed},
-    id::SubscriptionId,
+    dunning::UnpaidRules,
+    id::{InvoiceId, SubscriptionId},
+    limit::Window,
     money::Currency,
     period::Interval,
     plan::{Grant as Opened, PlanTerms},
@@ -86,6 +88,13 @@ impl Truth {
                 admission: Default::default(),
                 collect: Default::default(),
                 changes: Default::default(),
+                unpaid: number.is_multiple_of(2).then(|| UnpaidRules {
+                    grace_days: 14,
+                    limited_days: 14,
+                    limited_percent: None,
+                    limited_limits: vec![Limit { calls: 1, window: Window::Hour }],
+                    minimum_micros: 0,
+                }),
             },
         }
     }
@@ -164,7 +173,7 @@ impl Truth {
             1 => {
                 let id = PartnerId(self.id());
                 let subscription = (choice % 6 > 0).then(|| self.subscription(choice));
-                self.directory.partners.push(directory::Partner { id, suspended: false, subscription });
+                self.directory.partners.push(directory::Partner { id, suspended: false, subscription, unpaid: None });
                 noted.partners.insert(id);
                 self.directory.sort();
             }
@@ -186,6 +195,11 @@ impl Truth {
                 let Some(at) = place(partners, choice) else { return };
                 let partner = &mut self.directory.partners[at];
                 partner.suspended = !partner.suspended;
+                partner.unpaid = (choice % 4 > 0).then(|| Unpaid {
+                    stage: Stage::ALL[usize::try_from(choice % 4).unwrap_or(0)],
+                    invoice: InvoiceId(Uuid::from_u128(1)),
+                    number: 1,
+                });
                 noted.partners.insert(partner.id);
             }
             10 | 11 => {
@@ -298,9 +312,11 @@ fn answers(snapshot: &Snapshot, truth: &Truth) -> Vec<String> {
             let Key { id, partner: _, app, team, environment, kind, bounds, expires_at, revoked_at } = key;
             let partner = snapshot.partner_of(key);
             let on = partner.subscription.as_ref().map(|on| (&on.cycle, snapshot.plans.get(on.plan)));
-            let on = on.map(|(cycle, plan)| (cycle, plan.map(|plan| (plan.id, &plan.code, &plan.name))));
+            let on = on.map(|(cycle, plan)| {
+                (cycle, plan.map(|plan| (plan.id, &plan.code, &plan.name, &partner.own(plan).limits)))
+            });
             let own = (id, app, team, environment, kind, bounds, expires_at, revoked_at);
-            format!("{own:?} of {:?} {} on {on:?}", partner.id, partner.suspended)
+            format!("{own:?} of {:?} {:?} on {on:?}", partner.id, (partner.suspended, partner.unpaid))
         });
         lines.push(format!("key {id} {by_id:?}, by hash {by_hash:?}"));
     }

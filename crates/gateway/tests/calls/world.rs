@@ -246,6 +246,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
         admission: Default::default(),
         collect: domain::plan::Collect::default(),
         changes: Default::default(),
+        unpaid: None,
     };
     let url = format!("http://{upstream}");
     let mut products = vec![
@@ -282,6 +283,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
         partners: vec![directory::Partner {
             id: partner,
             suspended: false,
+            unpaid: None,
             subscription: Some(directory::Subscription {
                 id: SubscriptionId(Uuid::from_u128(31)),
                 plan_version: plan,

@@ -5,8 +5,9 @@ use crate::{
     InvoiceStatus, Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     credits::sold,
-    invoices,
+    dunning, invoices,
     ledger::{self, LedgerAccount},
+    partners,
     row::ReadRow as _,
 };
 use domain::{
@@ -133,6 +134,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        partners::lock(&mut tx, partner).await?;
         let (note, lines) = locked(&mut tx, partner, id).await?;
         match note.state {
             CreditState::Draft => {}
@@ -190,6 +192,7 @@ impl Store {
             json!({"invoice": note.invoice, "number": number, "total_micros": note.total.micros, "was_paid": was_paid});
         let action = if note.kind == CreditKind::Void { "invoice.void" } else { "credit_note.issue" };
         audit::append(&mut tx, Entry::new(actor, partner, action, &subject).after(after), now).await?;
+        dunning::settle(&mut tx, partner, actor, now).await?;
         tx.commit().await?;
         Ok(true)
     }

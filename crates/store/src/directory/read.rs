@@ -6,14 +6,19 @@ use crate::{
     subscriptions::read_period_quota,
 };
 use domain::{
-    directory::{Directory, Key, Partner, PlanVersion, ProductSecret, Subscription, UpstreamHeader},
-    id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
+    directory::{Directory, Key, Partner, PlanVersion, ProductSecret, Subscription, Unpaid, UpstreamHeader},
+    id::{AppId, InvoiceId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
     period::Cycle,
     plan::PlanTerms,
     policy::Policy,
     product::{Operation, Product},
 };
-use sqlx::{Postgres, Row as _, Transaction, postgres::PgArguments, query::Query, types::Json};
+use sqlx::{
+    Postgres, Row as _, Transaction,
+    postgres::{PgArguments, PgRow},
+    query::Query,
+    types::Json,
+};
 use std::collections::HashMap;
 use uuid::Uuid;
 
@@ -200,8 +205,11 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
     let intervals: HashMap<Uuid, _> = plans.iter().map(|plan| (plan.id.0, plan.terms.interval)).collect();
     let rows = select(
         "select p.id, p.suspended_at is not null as suspended, s.id as subscription_id, s.plan_version_id, s.anchor, s.time_zone,
-                s.period_quota_units, s.period_quota_until
-         from partners p left join subscriptions s on s.partner_id = p.id and s.status = 'active'
+                s.period_quota_units, s.period_quota_until, d.stage, i.id as unpaid_invoice, i.number as unpaid_number
+         from partners p
+         left join dunning d on d.partner_id = p.id and d.stage in ('limited', 'suspended')
+         left join invoices i on i.partner_id = d.partner_id and i.id = d.invoice_id
+         left join subscriptions s on s.partner_id = p.id and s.status = 'active'
          where $1::uuid[] is null or p.id = any($1)",
         only,
     )
@@ -229,9 +237,15 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
             id: PartnerId(row.try_get("id")?),
             suspended: row.try_get("suspended")?,
             subscription,
+            unpaid: read_unpaid(&row)?,
         });
     }
     Ok(partners)
+}
+
+fn read_unpaid(row: &PgRow) -> Result<Option<Unpaid>, sqlx::Error> {
+    let Some(invoice) = row.try_get("unpaid_invoice")? else { return Ok(None) };
+    Ok(Some(Unpaid { stage: row.parsed("stage")?, invoice: InvoiceId(invoice), number: row.try_get("unpaid_number")? }))
 }
 
 async fn keys(tx: &mut Tx, only: Only<'_>) -> Result<Vec<Key>, StoreError> {

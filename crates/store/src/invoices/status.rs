@@ -5,7 +5,9 @@ use crate::{
     audit::{self, Actor, Entry},
     credit_notes,
     credits::sold,
+    dunning,
     ledger::{self, LedgerAccount},
+    partners,
     row::ReadRow as _,
 };
 use domain::{
@@ -69,7 +71,7 @@ impl FromStr for InvoiceStatus {
 
 impl Store {
     /// Moves the status forward; a status that it has passed changes nothing. Payment and voiding are posted to the ledger
-    /// in the same transaction, once. Says whether anything changed.
+    /// in the same transaction, once, and bring a partner back that did not pay before. Says whether anything changed.
     pub async fn set_invoice_status(
         &self,
         partner: PartnerId,
@@ -78,7 +80,11 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        partners::lock(&mut tx, partner).await?;
         let forward = move_to(&mut tx, partner, invoice, status, now).await?;
+        if forward {
+            dunning::settle(&mut tx, partner, Actor::System, now).await?;
+        }
         tx.commit().await?;
         Ok(forward)
     }
@@ -92,10 +98,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
+        partners::lock(&mut tx, partner).await?;
         let forward = move_to(&mut tx, partner, invoice, InvoiceStatus::Paid, now).await?;
         if forward {
             let subject = invoice.to_string();
             audit::append(&mut tx, Entry::new(actor, partner, "invoice.paid", &subject), now).await?;
+            dunning::settle(&mut tx, partner, actor, now).await?;
         }
         tx.commit().await?;
         Ok(forward)
@@ -137,7 +145,7 @@ impl Store {
 }
 
 /// Moves the status forward, in the ledger as well; whether it moved. What prepaid units are paid can be used from here on.
-async fn move_to(
+pub(crate) async fn move_to(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     invoice: InvoiceId,

@@ -26,6 +26,11 @@ pub(crate) struct Billed {
 }
 
 pub(crate) async fn billed(store: &Store) -> Vec<Billed> {
+    billed_on(store, json!({ "currency": "USD", "products": [] })).await
+}
+
+/// Partners on a plan with these terms.
+pub(crate) async fn billed_on(store: &Store, terms: serde_json::Value) -> Vec<Billed> {
     let meta = PlanMeta {
         name: "Growth".to_owned(),
         summary: String::new(),
@@ -33,7 +38,7 @@ pub(crate) async fn billed(store: &Store) -> Vec<Billed> {
         private: false,
         approval: Approval::Automatic,
     };
-    let terms = serde_json::from_value(json!({ "currency": "USD", "products": [] })).expect("terms");
+    let terms = serde_json::from_value(terms).expect("terms");
     let now = test_db::world::now();
     let new = NewPlan { code: "growth".to_owned(), meta, terms };
     let plan = store.create_plan(&new, Actor::System, now).await.expect("a plan");

@@ -35,6 +35,7 @@ pub(crate) fn terms() -> PlanTerms {
         admission: Default::default(),
         collect: Collect::InvoiceItems,
         changes: Default::default(),
+        unpaid: None,
     }
 }
 

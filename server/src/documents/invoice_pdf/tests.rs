@@ -70,6 +70,11 @@ fn invoice(currency: Currency, lines: &[InvoiceLine]) -> Invoice {
         }],
         is_final: false,
         stands_alone: false,
+        due_at: None,
+        pay_url: None,
+        failed_payments: 0,
+        next_payment_at: None,
+        dispute_reason: None,
         created_at: period.end,
     }
 }
