@@ -170,7 +170,7 @@ fn read_held(row: &PgRow) -> Result<Held, sqlx::Error> {
 }
 
 /// Which invoices have a consequence: due ones that somebody collects, neither paid nor void, of which more than nothing is owed. A
-/// disputed one has none.
+/// disputed one has none, nor one for prepaid units, which cannot be used before they are paid.
 async fn oldest(
     tx: &mut PgConnection,
     partner: PartnerId,

@@ -220,7 +220,7 @@ async fn without_rules_or_a_day_that_it_is_due_on_nothing_follows() {
     assert_eq!(run(&store, of.partner, later).await, 0, "the plan says nothing");
 }
 
-/// Twenty rounds of eight partners, each of which pays while the task suspends it.
+/// Each pays in a transaction that is open while the task goes to suspend it. Without the lock of the partner's row this fails.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn whoever_pays_while_the_task_suspends_is_never_left_suspended() {
     let (store, owing, due) = owing().await;
