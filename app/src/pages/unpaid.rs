@@ -120,7 +120,7 @@ pub fn collecting(
             <Form action="/do/console/invoices/paid" inline=true>
                 <input type="hidden" name="partner" value=partner/>
                 <input type="hidden" name="invoice" value=id/>
-                <Button kind=ButtonKind::Primary>"Mark as paid"</Button>
+                <Button kind=ButtonKind::Primary>"It was paid"</Button>
             </Form>
         }
     });
