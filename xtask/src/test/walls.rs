@@ -24,7 +24,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("xtask", &[]),
     ("payments-api", &[]),
     ("stripe-stand-in", &[]),
-    ("chaos", &[]),
+    ("chaos", &["stripe-stand-in"]),
     ("smuggling", &[]),
 ];
 

@@ -1,3 +1,5 @@
+//! The burn order and what follows from it, for any grants and any use.
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
