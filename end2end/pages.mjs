@@ -65,6 +65,7 @@ export const pages = {
       withData: true,
     },
     { name: "partner-plan", from: "/console/partners", link: /^\/console\/partners\/[^/?]+$/, then: "/plan?version=none", withData: true },
+    { name: "partner-unpaid", from: "/console/partners", link: /^\/console\/partners\/[^/?]+$/, then: "/unpaid", withData: true },
     {
       name: "identities",
       from: "/console/partners",
