@@ -13,7 +13,7 @@ use crate::{
 use domain::{
     limit::{
         caller::{Caller, Counts, Rules, Scope},
-        sliding::Reached,
+        sliding::{Reached, Standing},
     },
     policy::Pace,
     refusal::Code,
@@ -99,7 +99,10 @@ fn count(
     standings: &mut Standings,
 ) -> Result<u64, (Scope, Reached)> {
     let counted = counts.admit(rules, caller, now);
-    stand(counts, rules, caller, now, standings);
+    match counted {
+        Ok(at) if rules.app.is_empty() && rules.key.is_empty() => put(counts.standings_after(rules, at), standings),
+        _ => stand(counts, rules, caller, now, standings),
+    }
     counted
 }
 
@@ -125,12 +128,15 @@ fn tell(
 }
 
 fn stand(counts: &mut Counts, rules: &Rules<'_>, caller: Caller, now: u64, standings: &mut Standings) {
-    standings.limits = [None; 4];
-    let partners = counts.standings(rules, now);
-    standings.limits.iter_mut().zip(partners).for_each(|(slot, standing)| *slot = Some(standing));
+    put(counts.standings(rules, now), standings);
     if !rules.app.is_empty() || !rules.key.is_empty() {
         standings.own = counts.own_standings(rules, caller, now);
     }
+}
+
+fn put(partners: impl Iterator<Item = Standing>, standings: &mut Standings) {
+    standings.limits = [None; 4];
+    standings.limits.iter_mut().zip(partners).for_each(|(slot, standing)| *slot = Some(standing));
 }
 
 fn refusal((scope, reached): (Scope, Reached), rules: &Rules<'_>) -> Refusal {

@@ -80,8 +80,16 @@ impl Counts {
     /// # Errors
     /// As [`Self::check`].
     pub fn admit(&mut self, rules: &Rules<'_>, caller: Caller, now: u64) -> Result<u64, (Scope, Reached)> {
+        if rules.app.is_empty() && rules.key.is_empty() {
+            return self.partner.admit(rules.partner(), now).map_err(|reached| (Scope::Partner, reached));
+        }
         self.check(rules, caller, now)?;
         Ok(self.count(rules, caller, now))
+    }
+
+    /// How each limit of the partner stands right after a call was counted at that time, in the limits' order.
+    pub fn standings_after<'a>(&self, rules: &Rules<'a>, at: u64) -> impl Iterator<Item = Standing> + use<'_, 'a> {
+        self.partner.standings_now(rules.partner(), at)
     }
 
     /// Counts the call whatever the limits say: where they only tell. Returns the time at which it counts.

@@ -60,22 +60,15 @@ impl Reached {
 impl Windows {
     /// Whether one more call fits every limit at `now`, in nanoseconds of a clock that does not go back. Counts nothing.
     pub fn check(&mut self, rule: Rule<'_>, now: u64) -> Result<(), Reached> {
-        match self.longest_wait(rule, now) {
-            Some((wait, limit)) => Err(Reached { limit, wait }),
-            None => Ok(()),
-        }
+        let now = self.advance(rule, now);
+        self.room(rule, now)
     }
 
     /// Counts one call in every window, and returns the time at which it counts. A limit that only tells is passed by
     /// counting after [`Self::check`] said no.
     pub fn count(&mut self, rule: Rule<'_>, now: u64) -> u64 {
         let now = self.advance(rule, now);
-        for limit in own(rule) {
-            if let Some(counter) = &mut self.counters[limit.window as usize] {
-                counter.add(limit.window, now);
-                self.pacers[limit.window as usize].add(limit, rule.preset, now);
-            }
-        }
+        self.add(rule, now);
         now
     }
 
@@ -91,13 +84,20 @@ impl Windows {
 
     /// Checks and counts: one call in every window, or in none.
     pub fn admit(&mut self, rule: Rule<'_>, now: u64) -> Result<u64, Reached> {
-        self.check(rule, now)?;
-        Ok(self.count(rule, now))
+        let now = self.advance(rule, now);
+        self.room(rule, now)?;
+        self.add(rule, now);
+        Ok(now)
     }
 
     /// How each limit stands at `now`, in the limits' order.
     pub fn standings<'a>(&mut self, rule: Rule<'a>, now: u64) -> impl Iterator<Item = Standing> + use<'_, 'a> {
         let now = self.advance(rule, now);
+        self.standings_now(rule, now)
+    }
+
+    /// The same right after another look at this time.
+    pub(super) fn standings_now<'a>(&self, rule: Rule<'a>, now: u64) -> impl Iterator<Item = Standing> + use<'_, 'a> {
         rule.limits.iter().zip(own(rule)).map(move |(whole, limit)| {
             let counter = self.counters[limit.window as usize].as_ref();
             let pacer = self.pacers[limit.window as usize];
@@ -136,18 +136,27 @@ impl Windows {
         now.saturating_sub(self.latest) > longest.unwrap_or(0) * 2
     }
 
-    /// The limit that keeps a call waiting for the longest time, in nanoseconds; `None` where all admit it.
-    fn longest_wait(&mut self, rule: Rule<'_>, now: u64) -> Option<(u64, Limit)> {
-        let now = self.advance(rule, now);
+    /// Whether all admit a call, right after [`Self::advance`] to `now`; else the limit that keeps it waiting for the longest time.
+    fn room(&self, rule: Rule<'_>, now: u64) -> Result<(), Reached> {
         let reached = rule.limits.iter().zip(own(rule)).filter_map(|(whole, limit)| {
             let counter = self.counters[limit.window as usize].as_ref()?;
             let full = counter.calls().checked_sub(limit.calls);
             let full = full.map(|over| counter.wait(limit.window, over, now).max(1));
             let paced = self.pacers[limit.window as usize].wait(limit, rule.preset, now);
             let wait = full.unwrap_or(0).max(paced);
-            (wait > 0).then_some((wait, *whole))
+            (wait > 0).then_some(Reached { wait, limit: *whole })
         });
-        reached.max_by_key(|(wait, _)| *wait)
+        reached.max_by_key(|reached| reached.wait).map_or(Ok(()), Err)
+    }
+
+    /// Counts a call in every window, right after [`Self::advance`] to `now`.
+    fn add(&mut self, rule: Rule<'_>, now: u64) {
+        for limit in own(rule) {
+            if let Some(counter) = &mut self.counters[limit.window as usize] {
+                counter.add(limit.window, now);
+                self.pacers[limit.window as usize].add(limit, rule.preset, now);
+            }
+        }
     }
 
     /// Cores read the clock before they take turns here, so a time may be a little older than the latest one.
