@@ -23,13 +23,13 @@ use spool::{Home, Options, SealKey, SpoolError};
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    sync::Arc,
+    sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
 };
 use tokio::{
+    runtime::{Builder, LocalOptions},
     sync::{oneshot, watch},
-    task::LocalSet,
 };
 
 /// Connections that wait to be accepted, for each core.
@@ -205,7 +205,7 @@ fn start_core(
     })
 }
 
-/// Runs it on a thread and a runtime of its own. What it returns is told once all of it has ended.
+/// Runs it on a thread and a runtime of its own, whose tasks stay there. What it returns is told once all of it has ended.
 fn start_thread<F>(
     name: String,
     run: impl FnOnce() -> F + Send + 'static,
@@ -214,9 +214,14 @@ where
     F: Future<Output = io::Result<usize>>,
 {
     let (done, ended) = oneshot::channel();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::Thread)?;
+    let (begun, has_begun) = mpsc::channel();
     let serve = move || {
-        let served = LocalSet::new().block_on(&runtime, async { run().await });
+        let runtime = match Builder::new_current_thread().enable_all().build_local(LocalOptions::default()) {
+            Ok(runtime) => runtime,
+            Err(error) => return drop(begun.send(Err(error))),
+        };
+        let _ = begun.send(Ok(()));
+        let served = runtime.block_on(async { run().await });
         // Connections that are left end here, and record what became of their calls, before anybody hears of the end. A
         // look-up of a name that hangs is not waited for.
         runtime.shutdown_background();
@@ -226,7 +231,8 @@ where
         }
     };
     thread::Builder::new().name(name).spawn(serve).map_err(StartError::Thread)?;
-    Ok(ended)
+    let begun = has_begun.recv().unwrap_or_else(|gone| Err(io::Error::other(gone)));
+    begun.map(|()| ended).map_err(StartError::Thread)
 }
 
 /// The recorder, what happens where it is full, and which start of the node it is.
