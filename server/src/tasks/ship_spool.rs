@@ -33,6 +33,10 @@ use tokio::{
 pub const NAME: &str = "ship_spool";
 /// Between two looks at an empty spool.
 const PERIOD: Duration = Duration::from_millis(250);
+/// Between two runs while there is much to ship: each merges a row for every key and operation that was called, and waits for the
+/// disk, however little time has passed. Balances are to be a second old at most.
+const BUSY_PERIOD: Duration = Duration::from_millis(600);
+const BUSY_EVENTS: u64 = 1_000;
 /// How long one run may take, so that a connection that went silent for ever does not keep usage for ever.
 const LONGEST: Duration = Duration::from_secs(300);
 /// Fewer and larger transactions: each of them merges a row for every key and operation that was called.
@@ -311,9 +315,10 @@ pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: D
             shipper.ask_for_seals();
             Err("it took too long and was given up".into())
         });
+        let is_busy = matches!(outcome, Ok(BUSY_EVENTS..));
         report(&board, NAME, outcome.map(drop));
         tokio::select! {
-            () = sleep(PERIOD) => {}
+            () = sleep(if is_busy { BUSY_PERIOD } else { PERIOD }) => {}
             () = stop.requested() => {}
         }
     }

@@ -58,7 +58,7 @@ pub(super) async fn merge(
 ) -> Result<(), sqlx::Error> {
     let mut merged: HashMap<Group, Merged> = HashMap::new();
     let mut levels: BTreeMap<Said, i64> = BTreeMap::new();
-    for (sequence, event) in give_way(batch.iter()) {
+    for (sequence, event) in give_way(batch.iter().filter(|(_, event)| !event.meters.is_empty())) {
         for metered in &event.meters {
             let (sequence, quantity) = (signed(*sequence), metered.quantity);
             let value = (micros(event.at), sequence, quantity);

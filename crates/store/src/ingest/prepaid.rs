@@ -13,7 +13,7 @@ const HOUR_MICROS: i64 = 3_600_000_000;
 /// Adds the batch to the sums, in the order of their keys, as everywhere.
 pub(super) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, UsageEvent)]) -> Result<(), sqlx::Error> {
     let mut sums: BTreeMap<(Uuid, Timestamp, Uuid, Uuid), i64> = BTreeMap::new();
-    for (_, event) in give_way(batch.iter()).filter(|(_, event)| event.credits > 0) {
+    for (_, event) in give_way(batch.iter().filter(|(_, event)| event.credits > 0)) {
         let micros = whole_micros(event.at);
         let hour = Timestamp::from_microsecond(micros - micros.rem_euclid(HOUR_MICROS)).unwrap_or(event.at);
         let product = event.product.map(|id| id.0).unwrap_or_default();
