@@ -206,6 +206,11 @@ impl Consulted {
         })
     }
 
+    /// Whether the cache has nothing to do with the call.
+    pub(crate) const fn is_off(&self) -> bool {
+        matches!(self, Self::Off)
+    }
+
     /// Whether the call needs no upstream.
     pub(crate) const fn is_hit(&self) -> bool {
         matches!(self, Self::Hit(..))

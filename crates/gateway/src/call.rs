@@ -7,7 +7,8 @@ use crate::{
     cache::{self, Consulted},
     cost,
     forward::{self, Journey},
-    headers, idempotency, identity,
+    headers::{self, Outward},
+    idempotency, identity,
     matching::{self, Reached, Target},
     meter::{Metered, Reply, Source, Upload, UploadState},
     reserve::{self, Draft, Ending, Permit, Reservation},
@@ -167,7 +168,10 @@ pub(crate) async fn carry_out(
     let (mut forwarded, outcome) = match kept.before_forward(core, connection, &mut permit, &mut head).await {
         Some(answer) => (Ok(answer), Outcome::Cached),
         None => {
-            let forwarded = forward_to(core, connection, &mut permit, head, body, &upload).await;
+            // Lines are for those who look at an answer no more: not at its fields, nor for another client.
+            let is_seen = !kept.is_off() || permit.target().operation().reads_answer;
+            let as_lines = (connection.takes_lines() && !is_seen).then(|| standings.policy.is_some());
+            let forwarded = forward_to(core, connection, &mut permit, head, body, &upload, as_lines).await;
             kept.after_forward(core, &mut permit, forwarded)
         }
     };
@@ -176,14 +180,20 @@ pub(crate) async fn carry_out(
     {
         forwarded = Box::pin(cost::measure(core, &mut permit, answer, &mut standings)).await;
     }
-    let Answer { mut head, body } = match forwarded {
+    let Answer { mut head, body, lines } = match forwarded {
         Ok(answer) => answer,
         Err(refusal) => return give_up(core, permit, refusal.sent(upload.sent.get()), &standings),
     };
-    headers::to_client(&mut head.headers, standings.policy.is_some());
+    if lines.is_none() {
+        headers::to_client(&mut head.headers, standings.policy.is_some());
+    }
     let status = head.status.as_u16();
-    let cost = permit.announced(status, body.size_hint().exact());
-    let mut fields = Some(standings.fields(&permit.draft().request_id, cost.into()));
+    let cost = permit.announced(status, body.size_hint().exact()).into();
+    let request_id = &permit.draft().request_id;
+    let mut fields = Some(match lines {
+        Some(lines) => standings.behind(lines, request_id, cost),
+        None => standings.fields(request_id, cost),
+    });
     if !(matches!(body, AnswerBody::Full(_)) && connection.takes_lines()) {
         fields.take().into_iter().for_each(|fields| fields.put(&mut head.headers));
     }
@@ -201,7 +211,8 @@ pub(crate) async fn carry_out(
     };
     // The answer is here as a whole, so its head waits for the record too.
     let request_id = permit.draft().request_id.clone();
-    match permit.settle_in_turn(Ending { status, outcome, bytes_out: whole.len() as u64 }).await {
+    let settled = permit.settle_in_turn(Ending { status, outcome, bytes_out: whole.len() as u64 }).await;
+    match settled {
         Ok(()) => match fields {
             Some(fields) => Response::from_parts(head, Reply::Ready(whole, fields)),
             None => Response::from_parts(head, Reply::Whole(whole)),
@@ -246,6 +257,7 @@ async fn forward_to(
     mut head: http::request::Parts,
     body: Source,
     upload: &Rc<UploadState>,
+    as_lines: Option<bool>,
 ) -> Result<Answer, Refusal> {
     let target = permit.target();
     let Some(upstream) = &target.product().upstream else {
@@ -253,25 +265,35 @@ async fn forward_to(
     };
     let environment = target.caller.key().environment;
     let opens_websocket = websocket::is_asked_for(&head) && body.is_empty();
-    headers::to_upstream(&mut head.headers, core, connection, permit.draft(), environment, upstream, head.version);
-    if opens_websocket {
-        websocket::put_upgrade(&mut head.headers);
-    }
-    if target.operation().reads_json {
-        cost::ask_for_plain(&mut head.headers);
-    }
+    let reads_json = target.operation().reads_json;
+    let outward = Outward::new(&head.headers, core, connection, permit.draft(), environment, upstream, head.version);
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
-    let mut request = forward::readdress(head, upstream, &target.path_below, body)?;
     let draft = permit.draft();
     let tell = |request: &mut Request<Upload>| {
         if target.product().entry.is_some() {
             identity::tell(target, connection, draft, request);
         }
     };
-    tell(&mut request);
+    let is_seen = opens_websocket || reads_json || target.product().entry.is_some();
+    let target_0 = &upstream.targets[0];
+    let (request, outward) = if is_seen || !target_0.origin.speaks_http1() {
+        outward.put(&mut head.headers, &target_0.host);
+        if opens_websocket {
+            websocket::put_upgrade(&mut head.headers);
+        }
+        if reads_json {
+            cost::ask_for_plain(&mut head.headers);
+        }
+        let mut request = forward::readdress(head, upstream, &target.path_below, body)?;
+        tell(&mut request);
+        (request, None)
+    } else {
+        (Request::from_parts(head, body), Some(&outward))
+    };
     let began = Instant::now();
     let (operation, path_below, arrived) = (target.operation(), &*target.path_below, draft.arrived);
-    let journey = Journey { core, upstream, operation, path_below, upload, arrived, began, tell: &tell };
+    let journey =
+        Journey { core, upstream, operation, path_below, upload, arrived, began, tell: &tell, outward, as_lines };
     let sent = forward::send(&journey, request).await;
     permit.upstream = began.elapsed();
     let (answer, sent) = sent?;

@@ -1,5 +1,5 @@
-//! The fields that the gateway adds to an answer, as lines of HTTP/1.1. A header map would hash each name, to find out that
-//! nobody else has said the same; for most answers that is more work than all they say.
+//! The fields that the gateway adds to an answer, and those of the upstream that need no look, as lines of HTTP/1.1. A header map
+//! would hash each name, to find out that nobody else has said the same; for most answers that is more work than all they say.
 
 use crate::decimal::Decimal;
 use bytes::Bytes;
@@ -33,41 +33,64 @@ pub(crate) fn is_ours(name: &str, limited: bool) -> bool {
 
 /// Lines, each with its end.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Fields(Vec<u8>);
+pub(crate) struct Fields {
+    text: Vec<u8>,
+    is_dated: bool,
+}
 
 impl Fields {
     pub(crate) fn with_capacity(bytes: usize) -> Self {
-        Self(Vec::with_capacity(bytes))
+        Self { text: Vec::with_capacity(bytes), is_dated: false }
+    }
+
+    /// Whether the answer's date is among them.
+    pub(crate) const fn is_dated(&self) -> bool {
+        self.is_dated
+    }
+
+    /// Adds a field as it was read, where `keeps` says so of its name in lower case.
+    pub(crate) fn add_read(&mut self, name: &str, value: &[u8], keeps: impl FnOnce(&str) -> bool) {
+        let start = self.text.len();
+        self.text.extend(name.bytes().map(|byte| byte.to_ascii_lowercase()));
+        let name = str::from_utf8(self.text.get(start..).unwrap_or_default()).unwrap_or_default();
+        if keeps(name) {
+            self.is_dated |= name == "date";
+            self.text.extend_from_slice(b": ");
+            self.text.extend_from_slice(value);
+            self.end();
+        } else {
+            self.text.truncate(start);
+        }
     }
 
     /// Adds a field. The value is a header's already, so that it holds no line end.
     pub(crate) fn add(&mut self, name: &str, value: &HeaderValue) {
         self.begin(name);
-        self.0.extend_from_slice(value.as_bytes());
+        self.text.extend_from_slice(value.as_bytes());
         self.end();
     }
 
     pub(crate) fn add_number(&mut self, name: &str, number: u64) {
         self.begin(name);
-        self.0.extend_from_slice(Decimal::of(number).as_bytes());
+        self.text.extend_from_slice(Decimal::of(number).as_bytes());
         self.end();
     }
 
     /// Adds a field whose value is written by `write`, which writes no line end.
     pub(crate) fn add_written(&mut self, name: &str, write: impl FnOnce(&mut Vec<u8>)) {
         self.begin(name);
-        write(&mut self.0);
+        write(&mut self.text);
         self.end();
     }
 
     /// The lines.
     pub(crate) fn as_bytes(&self) -> &[u8] {
-        &self.0
+        &self.text
     }
 
     /// Puts them into a header map, in place of what it says by the same names.
     pub(crate) fn put(self, headers: &mut HeaderMap) {
-        let text = Bytes::from(self.0);
+        let text = Bytes::from(self.text);
         let mut start = 0;
         for line in text.split_inclusive(|byte| *byte == b'\n') {
             let (from, until) = (start, start + line.len());
@@ -82,11 +105,11 @@ impl Fields {
     }
 
     fn begin(&mut self, name: &str) {
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b": ");
+        self.text.extend_from_slice(name.as_bytes());
+        self.text.extend_from_slice(b": ");
     }
 
     fn end(&mut self) {
-        self.0.extend_from_slice(b"\r\n");
+        self.text.extend_from_slice(b"\r\n");
     }
 }

@@ -6,11 +6,13 @@
 
 use crate::{
     accept::Core,
+    headers::Outward,
     meter::{Upload, UploadState},
     respond::Refusal,
     snapshot::{Operation, Target, Upstream},
     upstream::{
-        Answer, AnswerBody, ExchangeError, Failure, LiveUpstream, SendFailed, Sent, Stage, Tried, balance, report,
+        Answer, AnswerBody, ExchangeError, Failure, LiveUpstream, Manner, SendFailed, Sent, Stage, Tried, Written,
+        balance, report,
     },
     websocket,
 };
@@ -37,6 +39,10 @@ pub(crate) struct Journey<'a> {
     pub began: Instant,
     /// Says who calls, over the address that the request has by then.
     pub tell: &'a dyn Fn(&mut Request<Upload>),
+    /// What is sent in place of the request's header map and address.
+    pub outward: Option<&'a Outward<'a>>,
+    /// As in [`Manner`].
+    pub as_lines: Option<bool>,
 }
 
 /// An attempt that brought no answer.
@@ -75,7 +81,7 @@ pub(crate) async fn send(journey: &Journey<'_>, request: Request<Upload>) -> Res
         return Err(Refusal::new(Code::BadRequest, "The request's body broke off."));
     }
     match (sent, at.get()) {
-        (Ok(Ok(Answer { head, body: AnswerBody::Switched(_) })), _) if !websocket::is_granted(&head.headers) => {
+        (Ok(Ok(Answer { head, body: AnswerBody::Switched(_), .. })), _) if !websocket::is_granted(&head.headers) => {
             Err(Refusal::new(Code::UpstreamUnreachable, "The API switched to a protocol that it was not asked for."))
         }
         (Ok(Ok(answer)), target) => Ok((answer, Sent::to(target.unwrap_or(0)))),
@@ -130,7 +136,7 @@ async fn attempts(
             Err(nobody) => return Err(last.unwrap_or_else(|| unavailable(nobody))),
         };
         let target = &upstream.targets[index];
-        if at.replace(Some(index)).unwrap_or(0) != index {
+        if at.replace(Some(index)).unwrap_or(0) != index && journey.outward.is_none() {
             request.headers_mut().insert(HOST, target.host.clone());
             *request.uri_mut() = address(target, journey.path_below, request.uri())?;
             (journey.tell)(&mut request);
@@ -174,7 +180,9 @@ async fn exchange(journey: &Journey<'_>, target: &Target, mut request: Request<U
         };
         let reused = lease.reused;
         let sent_before = journey.upload.sent.replace(true);
-        let failed = match lease.send(request, &|interim| journey.upload.connection.inform(interim)).await {
+        let written = journey.outward.map(|outward| Written { outward, target, path_below: journey.path_below });
+        let manner = Manner { written, as_lines: journey.as_lines };
+        let failed = match lease.send(request, manner, &|interim| journey.upload.connection.inform(interim)).await {
             Ok(answer) => return Ok(answer),
             Err(failed) => failed,
         };

@@ -10,7 +10,7 @@ mod framing;
 mod inbox;
 mod outbox;
 
-pub(crate) use fields::{MAX_FIELDS, Places, has_end, keeps_alive, length};
+pub(crate) use fields::{MAX_FIELDS, Places, digits, has_end, keeps_alive, length};
 pub(crate) use framing::{Framing, Piece};
 pub(crate) use inbox::{Inbox, SMALL_READ};
 pub(crate) use outbox::Outbox;

@@ -212,7 +212,7 @@ impl Body for Upload {
 pub(crate) enum Reply {
     /// Our own words, or an answer that is here as a whole and recorded.
     Whole(Bytes),
-    /// The same, with what the gateway says of it, for a client of HTTP/1.
+    /// The same, with fields that are in no header map, for a client of HTTP/1.
     Ready(Bytes, Fields),
     Streaming(Box<Metered>),
     /// Read before, in part or as a whole.
@@ -230,6 +230,11 @@ impl Reply {
             Self::Ready(_, fields) => fields.as_bytes(),
             _ => &[],
         }
+    }
+
+    /// Whether its date is among them.
+    pub(crate) const fn is_dated(&self) -> bool {
+        matches!(self, Self::Ready(_, fields) if fields.is_dated())
     }
 }
 

@@ -156,7 +156,11 @@ impl Standings {
     /// What every answer says: the call's id, RateLimit-Policy and RateLimit (draft-ietf-httpapi-ratelimit-headers), the
     /// older X-RateLimit fields, which show the limit that has the fewest calls left, and what the call cost.
     pub(crate) fn fields(&self, request_id: &RequestText, cost: SaidCost) -> Fields {
-        let mut fields = Fields::with_capacity(512);
+        self.behind(Fields::with_capacity(512), request_id, cost)
+    }
+
+    /// The same, behind the upstream's fields.
+    pub(crate) fn behind(&self, mut fields: Fields, request_id: &RequestText, cost: SaidCost) -> Fields {
         fields.add(fields::REQUEST_ID, request_id.value());
         self.add_limits(&mut fields);
         if let SaidCost::Units(units) = cost {

@@ -44,7 +44,7 @@ pub(crate) mod report;
 mod resolve;
 mod retry;
 
-use crate::{cache::Collecting, meter::Upload};
+use crate::{cache::Collecting, fields::Fields, headers::Outward, meter::Upload, snapshot::Target};
 pub use address::Reach;
 pub(crate) use balance::{MAX_TARGETS, Tried};
 pub(crate) use breaker::Stage;
@@ -65,6 +65,33 @@ pub(crate) struct Answer {
     /// Of the answer that counts; 101 only where the request asked to upgrade.
     pub head: response::Parts,
     pub body: AnswerBody,
+    /// What the client is told of the head, where [`Manner::as_lines`] asked for it: the head's own header map is empty then.
+    pub lines: Option<Fields>,
+}
+
+impl Answer {
+    /// One whose header map is all there is to its head.
+    pub(crate) const fn new(head: response::Parts, body: AnswerBody) -> Self {
+        Self { head, body, lines: None }
+    }
+}
+
+/// How an exchange in HTTP/1.1 goes about its heads, where nobody but the two ends looks at them.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Manner<'a> {
+    /// What is sent in place of the request's address and header map.
+    pub written: Option<Written<'a>>,
+    /// Whether the head of an answer that is here as a whole may be lines; then, whether the gateway says how limits stand.
+    pub as_lines: Option<bool>,
+}
+
+/// A request's head as it goes to one target: of the request only method, query and the client's headers count.
+#[derive(Clone, Copy)]
+pub(crate) struct Written<'a> {
+    pub outward: &'a Outward<'a>,
+    pub target: &'a Target,
+    /// The path below the target's base path.
+    pub path_below: &'a str,
 }
 
 /// An answer's body from wherever it comes.

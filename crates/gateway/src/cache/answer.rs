@@ -76,7 +76,7 @@ pub(super) fn give(stored: &Stored, asked: &Asked, now: u64, shown: Shown) -> An
     }
     let (mut head, ()) = Response::new(()).into_parts();
     (head.status, head.headers) = (status, headers);
-    Answer { head, body: AnswerBody::Full(body) }
+    Answer::new(head, AnswerBody::Full(body))
 }
 
 /// Says why the upstream was asked (RFC 9211).

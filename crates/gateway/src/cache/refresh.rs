@@ -5,7 +5,8 @@ use crate::{
     accept::{Connection, Core},
     cost,
     forward::{self, Journey},
-    headers, identity,
+    headers::Outward,
+    identity,
     matching::Target,
     meter::{Upload, UploadState},
     reserve::Draft,
@@ -69,7 +70,8 @@ async fn fetch(
     if target.operation().reads_json {
         cost::ask_for_plain(&mut headers);
     }
-    headers::to_upstream(&mut headers, core, &connection, &draft, environment, upstream, Version::HTTP_11);
+    let outward = Outward::new(&headers, core, &connection, &draft, environment, upstream, Version::HTTP_11);
+    outward.put(&mut headers, &upstream.targets[0].host);
     let (mut head, ()) = Request::new(()).into_parts();
     head.headers = headers;
     head.uri = match &asked.address.query {
@@ -87,8 +89,18 @@ async fn fetch(
     };
     tell(&mut request);
     let (operation, path_below, arrived) = (target.operation(), &*target.path_below, draft.arrived);
-    let journey =
-        Journey { core, upstream, operation, path_below, upload: &upload, arrived, began: arrived, tell: &tell };
+    let journey = Journey {
+        core,
+        upstream,
+        operation,
+        path_below,
+        upload: &upload,
+        arrived,
+        began: arrived,
+        tell: &tell,
+        outward: None,
+        as_lines: None,
+    };
     let (answer, _) = forward::send(&journey, request).await.ok()?;
     if answer.head.status.is_server_error() {
         return None;

@@ -72,11 +72,18 @@ pub(crate) fn length(headers: &HeaderMap) -> Result<Option<u64>, &'static str> {
     if lengths.next().is_some() {
         return Err("it has more than one length");
     }
-    let digits = first.as_bytes();
-    if digits.is_empty() || digits.len() > 19 || !digits.iter().all(u8::is_ascii_digit) {
+    digits(first.as_bytes()).map(Some)
+}
+
+/// A length in bytes that one field says.
+///
+/// # Errors
+/// It is not plain digits; in these words.
+pub(crate) fn digits(text: &[u8]) -> Result<u64, &'static str> {
+    if text.is_empty() || text.len() > 19 || !text.iter().all(u8::is_ascii_digit) {
         return Err("its length is no number");
     }
-    Ok(Some(digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'))))
+    Ok(text.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0')))
 }
 
 /// Whether the connection may carry another message.

@@ -69,6 +69,11 @@ impl Origin {
         Self { allow_private, identity, connect, protocol, ..self }
     }
 
+    /// Whether it is spoken to in HTTP/1.1.
+    pub(crate) const fn speaks_http1(&self) -> bool {
+        matches!(self.protocol, Protocol::Http1)
+    }
+
     pub(super) const fn has_tls(&self) -> bool {
         self.tls.is_some()
     }

@@ -4,13 +4,13 @@
 //! [`crate::http1`] is strict about. The answer's head and framing are written anew for the client, so that nothing of the
 //! upstream's framing is passed on.
 
-use super::{Answer, AnswerBody, ExchangeError, SendFailed, connect::Io, pool::Pool};
+use super::{Answer, AnswerBody, ExchangeError, Manner, SendFailed, connect::Io, pool::Pool};
 use crate::{
     http1::{Framing, Inbox, Piece, SMALL_READ},
     meter::Upload,
 };
 use bytes::Bytes;
-use http::{Request, StatusCode, header::UPGRADE, response};
+use http::{Request, StatusCode, response};
 use std::{
     future::poll_fn,
     io,
@@ -19,6 +19,7 @@ use std::{
 };
 
 mod head;
+mod lines;
 mod sending;
 mod stream;
 mod switched;
@@ -61,9 +62,10 @@ pub(super) async fn exchange(
     connection: Connection,
     home: Rc<Pool>,
     request: Request<Upload>,
+    manner: Manner<'_>,
     inform: &dyn Fn(response::Parts),
 ) -> Result<Answer, SendFailed> {
-    let mut exchange = Exchange::begin(connection, request);
+    let mut exchange = Exchange::begin(connection, request, manner);
     match poll_fn(|cx| exchange.poll_head(inform, cx)).await {
         Ok(head) => Ok(exchange.into_answer(head, home)),
         Err(error) => Err(exchange.into_failure(error)),
@@ -79,13 +81,16 @@ struct Exchange {
     answered: bool,
     /// Bytes of the head that were looked at in vain.
     looked_at: usize,
+    /// As in [`Manner`].
+    as_lines: Option<bool>,
     informational: usize,
 }
 
 impl Exchange {
-    fn begin(mut connection: Connection, request: Request<Upload>) -> Self {
-        let sending = Sending::new(request, std::mem::take(&mut connection.scratch.buffer));
-        Self { connection, sending, unwritable: None, answered: false, looked_at: 0, informational: 0 }
+    fn begin(mut connection: Connection, request: Request<Upload>, manner: Manner<'_>) -> Self {
+        let sending = Sending::new(request, manner.written, std::mem::take(&mut connection.scratch.buffer));
+        let (looked_at, informational, as_lines) = (0, 0, manner.as_lines);
+        Self { connection, sending, unwritable: None, answered: false, looked_at, as_lines, informational }
     }
 
     fn poll_head(
@@ -102,7 +107,8 @@ impl Exchange {
         }
         loop {
             let Connection { inbox, scratch, .. } = &mut self.connection;
-            match head::take(&mut inbox.bytes, &mut self.looked_at, self.sending.method(), &mut scratch.headers) {
+            let asked = head::Asked { method: self.sending.method(), as_lines: self.as_lines };
+            match head::take(&mut inbox.bytes, &mut self.looked_at, asked, &mut scratch.headers) {
                 Err(malformed) => return Poll::Ready(Err(ExchangeError::Malformed(malformed))),
                 Ok(Some(head)) => match self.pass(head, inform) {
                     Ok(None) => continue,
@@ -128,7 +134,7 @@ impl Exchange {
         inform: &dyn Fn(response::Parts),
     ) -> Result<Option<AnswerHead>, ExchangeError> {
         match head.parts.status {
-            StatusCode::SWITCHING_PROTOCOLS if !self.sending.head().headers.contains_key(UPGRADE) => {
+            StatusCode::SWITCHING_PROTOCOLS if !self.sending.asks_to_upgrade() => {
                 Err(ExchangeError::Malformed("it switches protocols without being asked to"))
             }
             status if status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS => {
@@ -144,10 +150,10 @@ impl Exchange {
     }
 
     fn into_answer(mut self, head: AnswerHead, home: Rc<Pool>) -> Answer {
-        let AnswerHead { parts, mut framing, keep_alive } = head;
+        let AnswerHead { mut parts, mut framing, keep_alive, lines } = head;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
             let switched = Switched::new(self.connection.io, self.connection.inbox.bytes.freeze());
-            return Answer { head: parts, body: AnswerBody::Switched(Box::new(switched)) };
+            return Answer::new(parts, AnswerBody::Switched(Box::new(switched)));
         }
         let sent = self.sending.is_done();
         let whole = match framing {
@@ -162,6 +168,10 @@ impl Exchange {
         };
         let sending = if sent {
             self.connection.scratch = self.sending.into_scratch();
+            if lines.is_some() {
+                // The request's map is the next one's on the client's side.
+                parts.headers = std::mem::take(&mut self.connection.scratch.headers);
+            }
             None
         } else {
             Some(self.sending)
@@ -172,11 +182,11 @@ impl Exchange {
                 if reusable && sending.is_none() {
                     self.connection.rest(&home);
                 }
-                Answer { head: parts, body: AnswerBody::Full(bytes) }
+                Answer { head: parts, body: AnswerBody::Full(bytes), lines }
             }
             None => {
                 let stream = AnswerStream::new(self.connection, framing, sending, reusable, home);
-                Answer { head: parts, body: AnswerBody::Http1(Box::new(stream)) }
+                Answer { head: parts, body: AnswerBody::Http1(Box::new(stream)), lines }
             }
         }
     }

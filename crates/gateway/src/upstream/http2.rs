@@ -153,7 +153,7 @@ pub(super) async fn exchange(slot: Slot, tls: bool, request: Request<Upload>) ->
                 true => AnswerBody::Full(Bytes::new()),
                 false => AnswerBody::Http2(Box::new(AnswerStream { body, _slot: slot })),
             };
-            return Ok(Answer { head, body });
+            return Ok(Answer::new(head, body));
         }
         Err(failed) => failed,
     };

@@ -1,7 +1,7 @@
 //! Unused connections: one pool for each core and origin, never shared between threads.
 
 use super::{
-    Answer, SendFailed,
+    Answer, Manner, SendFailed,
     connect::{Dialer, Io, Origin},
     http1::{self, Connection},
     http2,
@@ -65,14 +65,15 @@ enum Line {
 
 impl Lease {
     /// Writes the request and waits for the answer's head, while the request's body goes on being sent. Answers before the
-    /// answer are handed to `inform`; those of HTTP/2 are not.
+    /// answer are handed to `inform`; those of HTTP/2 are not. HTTP/2 knows one manner only, that of header maps.
     pub(crate) async fn send(
         self,
         request: Request<Upload>,
+        manner: Manner<'_>,
         inform: &dyn Fn(response::Parts),
     ) -> Result<Answer, SendFailed> {
         match self.line {
-            Line::Http1(connection) => http1::exchange(connection, self.pool, request, inform).await,
+            Line::Http1(connection) => http1::exchange(connection, self.pool, request, manner, inform).await,
             Line::Http2(slot, tls) => Box::pin(http2::exchange(slot, tls, request)).await,
         }
     }

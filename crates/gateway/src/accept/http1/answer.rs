@@ -45,7 +45,7 @@ pub(super) fn write(
 ) {
     write_status(head.status, asked.version, out);
     let switches = head.status == StatusCode::SWITCHING_PROTOCOLS;
-    let mut is_dated = false;
+    let mut is_dated = reply.is_dated();
     for (name, value) in &head.headers {
         match *name {
             CONTENT_LENGTH | TRANSFER_ENCODING => continue,

@@ -1,11 +1,13 @@
 //! Heads: a request's is written straight from its header map, an answer's is read into one.
 
+use super::{super::Written, lines};
 use crate::{
     decimal::Decimal,
+    fields::Fields,
     http1::{Framing, MAX_FIELDS, Places, has_end, keeps_alive, length},
     meter::Upload,
 };
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use http::{
     HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
@@ -37,10 +39,20 @@ pub(super) struct AnswerHead {
     pub framing: Framing,
     /// Whether the connection may carry another request after the answer.
     pub keep_alive: bool,
+    /// In place of the header map, where they were asked for and nothing speaks against it.
+    pub lines: Option<Fields>,
+}
+
+/// What an answer's head has to know of its request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub method: &'a Method,
+    /// As in [`super::super::Manner`].
+    pub as_lines: Option<bool>,
 }
 
 /// Writes the request's head, with the framing that its body needs.
-pub(super) fn write(head: &request::Parts, body: &Upload, out: &mut Vec<u8>) -> Frames {
+pub(super) fn write(head: &request::Parts, instead: Option<Written<'_>>, body: &Upload, out: &mut Vec<u8>) -> Frames {
     let frames = match (body.is_end_stream(), body.size_hint().exact()) {
         (true, _) => Frames::None,
         (false, Some(length)) => Frames::Length(length),
@@ -48,16 +60,22 @@ pub(super) fn write(head: &request::Parts, body: &Upload, out: &mut Vec<u8>) -> 
     };
     out.extend_from_slice(head.method.as_str().as_bytes());
     out.push(b' ');
-    out.extend_from_slice(head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
-    out.extend_from_slice(b" HTTP/1.1\r\n");
-    for (name, value) in &head.headers {
-        if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
-            continue;
+    match instead {
+        Some(Written { outward, target, path_below }) => {
+            out.extend_from_slice(target.base_path.as_bytes());
+            out.extend_from_slice(path_below.as_bytes());
+            if let Some(query) = head.uri.query() {
+                out.push(b'?');
+                out.extend_from_slice(query.as_bytes());
+            }
+            out.extend_from_slice(b" HTTP/1.1\r\n");
+            outward.write(&head.headers, &target.host, out);
         }
-        out.extend_from_slice(name.as_str().as_bytes());
-        out.extend_from_slice(b": ");
-        out.extend_from_slice(value.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        None => {
+            out.extend_from_slice(head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+            out.extend_from_slice(b" HTTP/1.1\r\n");
+            write_map(&head.headers, out);
+        }
     }
     match frames {
         Frames::Length(length) => write_length(length, out),
@@ -70,6 +88,18 @@ pub(super) fn write(head: &request::Parts, body: &Upload, out: &mut Vec<u8>) -> 
     frames
 }
 
+fn write_map(headers: &HeaderMap, out: &mut Vec<u8>) {
+    for (name, value) in headers {
+        if *name == CONTENT_LENGTH || *name == TRANSFER_ENCODING {
+            continue;
+        }
+        out.extend_from_slice(name.as_str().as_bytes());
+        out.extend_from_slice(b": ");
+        out.extend_from_slice(value.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+}
+
 fn write_length(length: u64, out: &mut Vec<u8>) {
     out.extend_from_slice(b"content-length: ");
     out.extend_from_slice(Decimal::of(length).as_bytes());
@@ -78,11 +108,11 @@ fn write_length(length: u64, out: &mut Vec<u8>) {
 
 /// Takes an answer's head from the start of what was read, or nothing if its end has not come. `looked_at` is what was looked
 /// at before in vain, so that a head that comes byte by byte is not parsed as often. The fields are put into the spare header
-/// map, which is empty.
+/// map, which is empty; or they are lines, where they may be.
 pub(super) fn take(
     read: &mut BytesMut,
     looked_at: &mut usize,
-    asked: &Method,
+    asked: Asked<'_>,
     spare: &mut HeaderMap,
 ) -> Result<Option<AnswerHead>, &'static str> {
     if read.is_empty() || (*looked_at > 0 && !has_end(read.get(looked_at.saturating_sub(3)..).unwrap_or_default())) {
@@ -106,17 +136,28 @@ pub(super) fn take(
     };
     let version = if answer.version == Some(0) { Version::HTTP_10 } else { Version::HTTP_11 };
     let status = answer.code.and_then(|code| StatusCode::from_u16(code).ok()).ok_or("its status is no number")?;
+    let (mut parts, ()) = Response::new(()).into_parts();
+    (parts.status, parts.version) = (status, version);
+    *looked_at = 0;
+    if let Some(limited) = asked.as_lines
+        && version == Version::HTTP_11
+        && *asked.method != Method::HEAD
+        && !is_bodiless(status)
+        && let Some((fields, body)) = lines::of(answer.headers, limited, read.len() - length)
+    {
+        read.advance(length);
+        let framing = if body == 0 { Framing::Done } else { Framing::Length(body) };
+        return Ok(Some(AnswerHead { parts, framing, keep_alive: true, lines: Some(fields) }));
+    }
     let places = Places::of(read, answer.headers);
     let bytes = read.split_to(length).freeze();
-    *looked_at = 0;
     let mut headers = std::mem::take(spare);
     headers.reserve(places.count() + ADDED_FIELDS);
     places.cut(&bytes, &mut headers, |_| {}).map_err(|_| "a field of its head is malformed")?;
-    let framing = framing(&headers, status, version, asked)?;
+    let framing = framing(&headers, status, version, asked.method)?;
     let keep_alive = keeps_alive(&headers, version) && !matches!(framing, Framing::UntilClose);
-    let (mut parts, ()) = Response::new(()).into_parts();
-    (parts.status, parts.version, parts.headers) = (status, version, headers);
-    Ok(Some(AnswerHead { parts, framing, keep_alive }))
+    parts.headers = headers;
+    Ok(Some(AnswerHead { parts, framing, keep_alive, lines: None }))
 }
 
 /// Whether it begins as a server's part of an HTTP/2 connection does: with SETTINGS, or GOAWAY where it takes offence at once.
@@ -143,13 +184,16 @@ fn framing(headers: &HeaderMap, status: StatusCode, version: Version, asked: &Me
             return Err("it has a transfer coding in HTTP/1.0");
         }
     }
-    let bodiless = status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
-    Ok(match (bodiless || asked == Method::HEAD, coded, length) {
+    Ok(match (is_bodiless(status) || asked == Method::HEAD, coded, length) {
         (true, ..) | (false, false, Some(0)) => Framing::Done,
         (false, true, _) => Framing::chunked(),
         (false, false, Some(length)) => Framing::Length(length),
         (false, false, None) => Framing::UntilClose,
     })
+}
+
+fn is_bodiless(status: StatusCode) -> bool {
+    status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
 }
 
 /// One token that nobody takes for a coding, as the `identity` of old: the body ends with the connection, for every reader.

@@ -1,12 +1,12 @@
 //! A request on its way to the upstream: its head and the first bytes of its body leave in one write.
 
 use super::{
-    super::connect::Io,
+    super::{Written, connect::Io},
     head::{self, Frames},
 };
 use crate::{http1::Outbox, meter::Upload};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, request};
+use http::{HeaderMap, Method, Request, header::UPGRADE, request};
 use http_body::Body;
 use std::{
     io,
@@ -27,6 +27,7 @@ pub(super) struct Sending {
     ended: bool,
     written: bool,
     done: bool,
+    asks_to_upgrade: bool,
 }
 
 /// Memory that one request after another uses.
@@ -45,15 +46,18 @@ pub(super) enum SendingError {
 
 impl Sending {
     /// Writes the head into the buffer, which is cleared.
-    pub(super) fn new(request: Request<Upload>, buffer: Vec<u8>) -> Self {
+    pub(super) fn new(request: Request<Upload>, instead: Option<Written<'_>>, buffer: Vec<u8>) -> Self {
         let (head, body) = request.into_parts();
         let mut outbox = Outbox::reusing(buffer);
-        let frames = head::write(&head, &body, outbox.text());
-        Self { head, body, ended: frames == Frames::None, frames, outbox, first: None, written: false, done: false }
+        let frames = head::write(&head, instead, &body, outbox.text());
+        let asks_to_upgrade = instead.is_none() && head.headers.contains_key(UPGRADE);
+        let (ended, first) = (frames == Frames::None, None);
+        Self { head, body, ended, frames, outbox, first, written: false, done: false, asks_to_upgrade }
     }
 
-    pub(super) const fn head(&self) -> &request::Parts {
-        &self.head
+    /// Whether the upstream was asked to switch protocols.
+    pub(super) const fn asks_to_upgrade(&self) -> bool {
+        self.asks_to_upgrade
     }
 
     pub(super) const fn method(&self) -> &Method {

@@ -1,9 +1,12 @@
 //! Bytes of answers, in whatever portions they arrive.
 
 use super::head;
-use crate::http1::{Framing, Piece};
+use crate::{
+    headers,
+    http1::{Framing, Piece},
+};
 use bytes::BytesMut;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, header::CONTENT_LENGTH};
 use proptest::prelude::*;
 
 /// An answer as a client of this module sees it.
@@ -23,7 +26,7 @@ fn read<'a>(method: &Method, portions: impl IntoIterator<Item = &'a [u8]>) -> Re
     let mut portions = portions.into_iter().filter(|portion| !portion.is_empty());
     let (mut buffer, mut looked_at, mut spare) = (BytesMut::new(), 0, HeaderMap::new());
     let head = loop {
-        match head::take(&mut buffer, &mut looked_at, method, &mut spare)? {
+        match head::take(&mut buffer, &mut looked_at, head::Asked { method, as_lines: None }, &mut spare)? {
             Some(head) => break head,
             None => buffer.extend_from_slice(portions.next().ok_or("closed")?),
         }
@@ -255,4 +258,78 @@ proptest! {
             }
         }
     }
+}
+
+/// Head and body of an answer as the client is told of it, by either way; `None` where it is not whole.
+type Told = (u16, Vec<(String, Vec<u8>)>, Vec<u8>);
+
+fn told(answer: &[u8], as_lines: Option<bool>, limited: bool) -> Result<Option<Told>, &'static str> {
+    let (mut buffer, mut looked_at, mut spare) = (BytesMut::from(answer), 0, HeaderMap::new());
+    let asked = head::Asked { method: &Method::GET, as_lines };
+    let Some(mut head) = head::take(&mut buffer, &mut looked_at, asked, &mut spare)? else { return Ok(None) };
+    let mut fields: Vec<(String, Vec<u8>)> = match &head.lines {
+        Some(lines) => {
+            assert!(head.parts.headers.is_empty());
+            let text = lines.as_bytes().split_inclusive(|byte| *byte == b'\n').map(|line| {
+                let line = line.strip_suffix(b"\r\n").expect("a line's end");
+                let colon = line.windows(2).position(|two| two == b": ").expect("a colon");
+                (String::from_utf8(line[..colon].to_vec()).expect("a name"), line[colon + 2..].to_vec())
+            });
+            let text: Vec<_> = text.collect();
+            assert_eq!(lines.is_dated(), text.iter().any(|(name, _)| name == "date"));
+            text
+        }
+        None => {
+            headers::to_client(&mut head.parts.headers, limited);
+            head.parts.headers.remove(CONTENT_LENGTH);
+            let fields = head.parts.headers.iter();
+            fields.map(|(name, value)| (name.as_str().to_owned(), value.as_bytes().to_vec())).collect()
+        }
+    };
+    fields.sort();
+    let mut body = Vec::new();
+    loop {
+        match head.framing.next(&mut buffer)? {
+            Piece::Data(bytes) => body.extend_from_slice(&bytes),
+            Piece::Trailers(_) => {}
+            Piece::End => return Ok(Some((head.parts.status.as_u16(), fields, body))),
+            Piece::More => return Ok(None),
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #[test]
+    fn lines_say_what_the_header_map_says(
+        status in prop::sample::select(vec![200_u16, 204, 206, 304, 404, 500, 101, 103]),
+        names in prop::collection::vec(
+            prop::sample::select(vec![
+                "Content-Type", "content-length", "Connection", "Keep-Alive", "Transfer-Encoding", "Trailer", "upgrade",
+                "Set-Cookie", "Date", "x-request-id", "RateLimit", "X-RateLimit-Limit", "Server", "X-Other", "te", "bad name",
+            ]), 0..6),
+        values in prop::collection::vec(
+            prop::sample::select(vec![
+                "", "a", "2", "7", "keep-alive", "Keep-Alive", "close", "x-other, date", "chunked", "__Host-session=1; path=/",
+                "a=b; __Host-session", "\t b \t", "\u{e9}", "\u{7f}", "Sun, 22 Nov 2026 07:15:11 GMT",
+            ]), 6),
+        length in prop::option::of(0..5_usize),
+        limited: bool,
+    ) {
+        let fields = names.iter().zip(&values).map(|(name, value)| format!("{name}: {value}\r\n"));
+        let framing = length.map(|length| format!("Content-Length: {length}\r\n"));
+        let text = format!("HTTP/1.1 {status} x\r\n{}{}\r\nbody", fields.collect::<String>(), framing.unwrap_or_default());
+        prop_assert_eq!(told(text.as_bytes(), Some(limited), limited), told(text.as_bytes(), None, limited));
+    }
+}
+
+#[test]
+fn the_plainest_answer_needs_no_header_map() {
+    let text =
+        b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nConnection: keep-alive\r\ncontent-length: 4\r\n\r\nbody";
+    let (mut buffer, mut spare) = (BytesMut::from(&text[..]), HeaderMap::new());
+    let asked = head::Asked { method: &Method::GET, as_lines: Some(false) };
+    let head = head::take(&mut buffer, &mut 0, asked, &mut spare).expect("an answer").expect("whole");
+    assert_eq!(head.lines.expect("lines").as_bytes(), b"content-type: text/plain\r\n");
+    assert_eq!((&buffer[..], head.keep_alive), (&b"body"[..], true));
 }
