@@ -211,7 +211,9 @@ pub(crate) async fn carry_out(
     };
     // The answer is here as a whole, so its head waits for the record too.
     let request_id = permit.draft().request_id.clone();
+    connection.settle(true);
     let settled = permit.settle_in_turn(Ending { status, outcome, bytes_out: whole.len() as u64 }).await;
+    connection.settle(false);
     match settled {
         Ok(()) => match fields {
             Some(fields) => Response::from_parts(head, Reply::Ready(whole, fields)),

@@ -42,6 +42,8 @@ pub(crate) struct Connection {
     /// The client has not taken all that was written.
     unwritten: Cell<bool>,
     cut_off: Cell<bool>,
+    /// Its answer waits for nothing but the write of this turn.
+    settles: Cell<bool>,
     told: Cell<bool>,
     /// Who waits to be told.
     listener: RefCell<Option<Waker>>,
@@ -114,6 +116,7 @@ impl Connection {
             between_requests: Cell::new(false),
             unwritten: Cell::new(false),
             cut_off: Cell::new(false),
+            settles: Cell::new(false),
             told: Cell::new(false),
             listener: RefCell::default(),
             takes_lines: Cell::new(false),
@@ -166,10 +169,21 @@ impl Connection {
     /// `whole` says that the request has no body.
     pub(super) fn begin_call(self: &Rc<Self>, whole: bool) -> Busy {
         self.between_requests.set(whole);
+        self.settles.set(false);
         self.phase.set(Phase::Call);
         self.greeted.set(true);
         self.head_since.set(None);
         Busy(self.clone())
+    }
+
+    /// Its call has ended, and the answer follows within this turn of the core's loop: whether the client has left meanwhile is seen
+    /// when it is sent.
+    pub(crate) fn settle(&self, settles: bool) {
+        self.settles.set(settles);
+    }
+
+    pub(super) const fn settles(&self) -> bool {
+        self.settles.get()
     }
 
     pub(crate) fn begin_answer(&self) {

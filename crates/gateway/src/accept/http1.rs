@@ -188,6 +188,9 @@ async fn carry_out(
         if let Poll::Ready(response) = answered {
             return Poll::Ready(Some(response));
         }
+        if connection.settles() {
+            return Poll::Pending;
+        }
         if wire.borrow_mut().poll_left(cx).is_ready() || is_doomed(connection, cx) {
             return Poll::Ready(None);
         }
