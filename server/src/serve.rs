@@ -229,8 +229,10 @@ pub struct Ready {
 async fn prepare(store: &Store, place: &Place, clock: &Clock) -> Result<Ready, CommandError> {
     let (mut file, now) = (DirectoryFile::new(place.clone()), Timestamp::now());
     let with_postgres = async {
-        bring_up_to_date(store, clock).await?;
-        Ok::<_, CommandError>(store.load_directory().await?)
+        store.migrate().await?;
+        let (ready, directory) = tokio::join!(follow_time(store, clock), store.load_directory());
+        ready?;
+        Ok::<_, CommandError>(directory?)
     };
     let failure = match with_postgres.await {
         Ok(directory) => {
@@ -262,6 +264,11 @@ async fn prepare(store: &Store, place: &Place, clock: &Clock) -> Result<Ready, C
 /// Schema and clock.
 async fn bring_up_to_date(store: &Store, clock: &Clock) -> Result<(), CommandError> {
     store.migrate().await?;
+    follow_time(store, clock).await
+}
+
+/// The clock, and the partitions of its day.
+async fn follow_time(store: &Store, clock: &Clock) -> Result<(), CommandError> {
     follow_clock::run(store.clone(), clock.clone()).await?;
     store.make_partitions(clock.now(), 1).await?;
     Ok(())

@@ -42,9 +42,7 @@ impl Store {
 
     /// A transaction that only reads, all of it as it was at one instant.
     async fn one_instant(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        let mut tx = self.begin().await?;
-        sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
-        Ok(tx)
+        Ok(self.pool().begin_with("begin isolation level repeatable read read only").await?)
     }
 
     /// The version alone, to see whether [`Self::load_directory`] would bring anything new.

@@ -2,11 +2,11 @@
 
 use crate::error::StoreError;
 use sqlx::{
-    Connection as _, Executor as _, PgPool, Postgres, Transaction,
+    Connection as _, Executor as _, PgPool, Postgres, Row as _, Transaction,
     migrate::Migrator,
     postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
 };
-use std::{io, str::FromStr as _, sync::LazyLock, time::Duration};
+use std::{collections::HashMap, io, str::FromStr as _, sync::LazyLock, time::Duration};
 use tokio::time::timeout;
 
 /// Every migration, compiled in. Those that only a newer binary knows are nothing to stop for: while nodes are brought up to date
@@ -60,6 +60,39 @@ impl Store {
 
     /// Brings the schema up to date. Several servers may do so at once: an advisory lock lets one through.
     pub async fn migrate(&self) -> Result<(), StoreError> {
+        if !self.is_up_to_date().await? {
+            self.run_migrations().await?;
+        }
+        if !self.may_not_change_the_ledger().await? {
+            tracing::warn!(
+                "the database user works with all of its rights: it could not make or take on the role turnpike_runtime, which has none \
+                 to change the ledger. Triggers refuse changes all the same; see the operator guide, \"Credit\""
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether every migration is there as it is compiled in. Most starts find that: one question then does for the dozen that a run
+    /// of migrations asks, with a connection of its own.
+    async fn is_up_to_date(&self) -> Result<bool, StoreError> {
+        let listed = sqlx::query("select version, checksum, success from _sqlx_migrations").fetch_all(&self.pool);
+        let rows = match in_time(listed).await {
+            Ok(rows) => rows,
+            // There is no such list yet, or this connection may not read it.
+            Err(sqlx::Error::Database(_)) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        };
+        let mut there = HashMap::with_capacity(rows.len());
+        for row in &rows {
+            if !row.try_get::<bool, _>("success")? {
+                return Ok(false);
+            }
+            there.insert(row.try_get::<i64, _>("version")?, row.try_get::<Vec<u8>, _>("checksum")?);
+        }
+        Ok(MIGRATIONS.iter().all(|ours| there.get(&ours.version).is_some_and(|checksum| *checksum == *ours.checksum)))
+    }
+
+    async fn run_migrations(&self) -> Result<(), StoreError> {
         // A migration may take longer than a query may, so it gets a connection without our time limits.
         let options =
             self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
@@ -69,12 +102,6 @@ impl Store {
         // Those that were open before the role was there go on without it.
         while let Some(idle) = self.pool.try_acquire() {
             idle.close().await?;
-        }
-        if !self.may_not_change_the_ledger().await? {
-            tracing::warn!(
-                "the database user works with all of its rights: it could not make or take on the role turnpike_runtime, which has none \
-                 to change the ledger. Triggers refuse changes all the same; see the operator guide, \"Credit\""
-            );
         }
         Ok(())
     }

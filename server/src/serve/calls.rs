@@ -77,7 +77,9 @@ impl Calls {
         let home = Arc::new(Home::open(data.spool())?);
         let node = home.node().to_owned();
         let place = Place::new(data.clone(), secrets.clone(), config.gateway.directory_max_age);
+        let begun = Instant::now();
         let ready = prepare(store, &place, clock).await?;
+        let prepared = Instant::now();
         let keep = data_plane::keep(&config.gateway);
         let shipper = Shipper::new(store.clone(), clock.clone(), data.spool(), node.clone(), keep);
         let progress = shipper.progress();
@@ -104,6 +106,7 @@ impl Calls {
                 tracing::warn!(%error, "units are leased later");
             }
         }
+        let leased = Instant::now();
         let directory = gateway::directory(data_plane::compile(&ready.directory.directory, secrets));
         let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
         let (watcher, exporter) = watch::start(&config.watch);
@@ -126,6 +129,12 @@ impl Calls {
             leases,
             Arc::new(data_plane::clock(clock.clone())),
         )?;
+        tracing::info!(
+            directory_ms = (prepared - begun).as_millis(),
+            units_ms = (leased - prepared).as_millis(),
+            port_ms = leased.elapsed().as_millis(),
+            "the gateway's port is open"
+        );
         Ok(Self { gateway, node, directory, place, tender, watch, keys, certificates, exporter, ready, tallies })
     }
 

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 /// Calls that are compared at once, unless a single day has more.
 const CALLS: i64 = 50_000;
 /// What is compared at once at the longest, however quiet it seems: roll-ups that lack a busy partner's rows are what is looked for.
-const LONGEST: SignedDuration = SignedDuration::from_hours(10 * 24);
+const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 impl Store {
     /// Parts of the range, one after the other. What the roll-ups say of its calls decides about their sizes, and about nothing else.

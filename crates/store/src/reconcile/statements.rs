@@ -1,5 +1,8 @@
 //! The comparisons. Each is one statement over `[$1, $2)`, and answers with a row that says how many numbers were compared and
 //! one for each place where they differ. What is not kept whole any more is not compared.
+//!
+//! Bounds stand by themselves, without `greatest`: Postgres leaves partitions out by what it knows before it plans, and to plan for a year
+//! of them takes longer than to compare.
 
 use super::Kind;
 
@@ -94,7 +97,7 @@ const GATEWAY: &str = gateway!("", "");
 const SEQUENCE: &str = concat!(
     "with bounds as materialized (
          select node, lane, min(sequence) as first, max(sequence) as last from usage_upkeep, usage_events
-         where at >= greatest($1, live_from, test_from) and at < $2 and kind = 0 and node <> 'outside' group by node, lane
+         where at >= $1 and at < $2 and at >= greatest(live_from, test_from) and kind = 0 and node <> 'outside' group by node, lane
      ), seen as (
          select b.node, b.lane, e.partner_id, e.at, e.sequence,
              lag(e.sequence) over (partition by b.node, b.lane order by e.sequence) as before
@@ -109,7 +112,7 @@ const SEQUENCE: &str = concat!(
          from usage_upkeep, bounds b left join spool_positions p on p.node = b.node and p.lane = b.lane
          cross join lateral (
              select partner_id, at, sequence from usage_events e where e.node = b.node and e.lane = b.lane
-                 and e.at >= greatest($1, live_from, test_from) and e.at < $2 and e.sequence >= coalesce(p.sequence, 0)
+                 and e.at >= $1 and e.at < $2 and e.at >= greatest(live_from, test_from) and e.sequence >= coalesce(p.sequence, 0)
          ) e
          where p.sequence is null or b.last >= p.sequence group by 1, 2, 3, 4
      ), compared as (
@@ -146,7 +149,7 @@ macro_rules! hourly {
              (status / 100)::smallint as status_class, sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in,
              sum(bytes_out) as bytes_out, sum(duration_us) as duration_us, sum(credits) as credits
          from usage_upkeep, usage_events
-         where at >= greatest($1, hourly_from) and at < $2 and at >= case environment when 'live' then live_from else test_from end",
+         where at >= $1 and at < $2 and at >= hourly_from and at >= case environment when 'live' then live_from else test_from end",
     $of,
     " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), paid as (
@@ -154,7 +157,7 @@ macro_rules! hourly {
          group by 1, 2, 3, 4 having sum(credits) <> 0
      ), summed as (
          select partner_id, hour, product_id, operation_id, units from usage_upkeep, usage_credit_hourly
-         where hour >= greatest($1, hourly_from, live_from) and hour < $2 and units <> 0",
+         where hour >= $1 and hour < $2 and hour >= greatest(hourly_from, live_from) and units <> 0",
     $of,
     "
      ), rolled_up as (
@@ -162,7 +165,7 @@ macro_rules! hourly {
              sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
              sum(duration_us) as duration_us, sum((select sum(slot) from unnest(durations) as slots (slot))) as durations
          from usage_upkeep, usage_hourly
-         where hour >= greatest($1, hourly_from) and hour < $2 and hour >= case environment when 'live' then live_from else test_from end",
+         where hour >= $1 and hour < $2 and hour >= hourly_from and hour >= case environment when 'live' then live_from else test_from end",
     $of,
     " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), compared as (
@@ -197,7 +200,7 @@ macro_rules! daily {
          from usage_upkeep
      ), hours as (
          select h.*, (h.hour at time zone 'UTC')::date as day
-         from days, usage_hourly h where h.hour >= first and h.hour < past and h.hour >= kept",
+         from days, usage_hourly h where h.hour >= $1 and h.hour < $2 and h.hour >= first and h.hour < past and h.hour >= kept",
     $of,
     "
      ), both_sides as (
@@ -210,7 +213,8 @@ macro_rules! daily {
          select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, app_id, key_id, team_id,
              member_id, plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, false
          from days, usage_daily d where d.day >= (first at time zone 'UTC')::date and d.day < (past at time zone 'UTC')::date
-             and d.day >= (kept at time zone 'UTC')::date",
+             and d.day >= (kept at time zone 'UTC')::date
+             and d.day >= ($1 at time zone 'UTC')::date and d.day < ($2 at time zone 'UTC')::date",
     $of,
     "
          union all
@@ -221,7 +225,8 @@ macro_rules! daily {
          select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, null, null, null, null, null,
              outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, false
          from days, usage_operation_daily d where d.day >= (first at time zone 'UTC')::date
-             and d.day < (past at time zone 'UTC')::date and d.day >= (kept at time zone 'UTC')::date",
+             and d.day < (past at time zone 'UTC')::date and d.day >= (kept at time zone 'UTC')::date
+             and d.day >= ($1 at time zone 'UTC')::date and d.day < ($2 at time zone 'UTC')::date",
     $of,
     "
          union all
@@ -231,7 +236,7 @@ macro_rules! daily {
          union all
          select partner_id, hour, environment, product_id, null, null, null, null, null, null, outcome, status_class, calls, units,
              bytes_in, bytes_out, duration_us, false
-         from days, usage_brief b where b.hour >= first and b.hour < past and b.hour >= kept",
+         from days, usage_brief b where b.hour >= $1 and b.hour < $2 and b.hour >= first and b.hour < past and b.hour >= kept",
     $of,
     "
      ), compared as (
@@ -271,7 +276,7 @@ macro_rules! meters {
              coalesce(e.plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, m.item, m.quantity, e.at,
              e.node, e.lane, e.sequence
          from usage_upkeep, usage_events e cross join lateral usage_meters(e.meters) as m
-         where e.meters is not null and e.at >= greatest($1, daily_from) and e.at < $2
+         where e.meters is not null and e.at >= $1 and e.at < $2 and e.at >= daily_from
              and e.at >= case e.environment when 'live' then live_from else test_from end",
     $of_events,
     "), events as (
@@ -283,7 +288,7 @@ macro_rules! meters {
          select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
              plan_version_id, item, array[events, total, maximum, latest]::numeric[] as numbers
          from usage_upkeep, usage_meter_hourly
-         where hour >= greatest($1, daily_from) and hour < $2
+         where hour >= $1 and hour < $2 and hour >= daily_from
              and hour >= case environment when 'live' then live_from else test_from end",
     $of_sums,
     "), levels_said as (
@@ -293,7 +298,7 @@ macro_rules! meters {
      ), levels_kept as (
          select partner_id, product_id, meter, environment, item, at, node, lane, sequence, level
          from usage_upkeep, usage_gauge_levels
-         where at >= greatest($1, daily_from) and at < $2 and at >= case environment when 'live' then live_from else test_from end",
+         where at >= $1 and at < $2 and at >= daily_from and at >= case environment when 'live' then live_from else test_from end",
     $of_sums,
     "), compared as (
          select partner_id, hour, '' as node, -1 as lane,

@@ -40,7 +40,7 @@ pub struct BilledMeter {
 const BY_OPERATION: &str = from_used!(
     one;
     ", paid as materialized (
-         select * from units_prepaid($1, $22, $23) where $12 = 'live'
+         select * from units_prepaid($1, $28, $29) where $12 = 'live'
      )
      select used.product_id, operation_id, coalesce(max(p.code), 'unknown') as product,
          coalesce(max(o.code), 'unknown') as operation,

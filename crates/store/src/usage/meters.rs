@@ -89,14 +89,14 @@ const SUMMED: &str = concat!(
          from (
              select s.part, row_of_hour.* from hours s cross join lateral (
                  select * from usage_meter_hourly u
-                 where u.partner_id = $1 and u.hour >= s.first and u.hour < s.past
+                 where u.partner_id = $1 and u.hour >= s.first and u.hour < s.past and u.hour >= $22 and u.hour < $23
                      and (s.environment is null or u.environment = s.environment)
                      and ($12::text is null or u.environment = $12)
                      and ($13::uuid is null or u.product_id = $13) and ($14::uuid is null or u.operation_id = $14)
                      and ($15::uuid is null or u.app_id = $15) and ($16::uuid is null or u.key_id = $16)
                      and ($17::uuid is null or u.team_id = $17) and ($18::uuid is null or u.member_id = $18)
                      and ($19::uuid is null or u.plan_version_id = $19)
-                     and ($25::text is null or u.meter = $25) and u.kind <> 'gauge'
+                     and ($31::text is null or u.meter = $31) and u.kind <> 'gauge'
                  offset 0
              ) as row_of_hour
          ) as by_hour
@@ -111,6 +111,7 @@ const SUMMED: &str = concat!(
              select s.part, event.* from edges s cross join lateral (
                  select * from usage_events e
                  where e.partner_id = $1 and e.at >= s.first and e.at < s.past and e.meters is not null
+                     and (e.at >= $24 and e.at < $25 or e.at >= $26 and e.at < $27)
                      and ($12::text is null or e.environment = $12)
                      and ($13::uuid is null or e.product_id = $13) and ($14::uuid is null or e.operation_id = $14)
                      and ($15::uuid is null or e.app_id = $15) and ($16::uuid is null or e.key_id = $16)
@@ -120,22 +121,22 @@ const SUMMED: &str = concat!(
              ) as event
          ) as raw cross join lateral usage_meters(raw.meters) as said
          where at >= case environment when 'live' then live_from else test_from end
-             and ($25::text is null or said.meter = $25) and said.kind <> 'gauge'
+             and ($31::text is null or said.meter = $31) and said.kind <> 'gauge'
      )
      select grouped.*, coalesce(p.code, '') as product_code, coalesce(p.policy -> 'meters' -> meter ->> 'name', meter) as name,
          coalesce(p.policy -> 'meters' -> meter ->> 'unit', '') as unit, ",
-    name_of!("$22", "1"),
+    name_of!("$28", "1"),
     ", ",
-    name_of!("$23", "2"),
+    name_of!("$29", "2"),
     " from (
          select part, product_id, meter, kind, ",
-    id_of!("$22"),
+    id_of!("$28"),
     " as id_1, ",
-    code_of!("$22"),
+    code_of!("$28"),
     " as code_1, ",
-    id_of!("$23"),
+    id_of!("$29"),
     " as id_2, ",
-    code_of!("$23"),
+    code_of!("$29"),
     " as code_2, sum(events)::bigint as events,
              greatest(least(case kind
                  when 'sum' then sum(total)
@@ -145,7 +146,7 @@ const SUMMED: &str = concat!(
                  else count(distinct item) filter (where kind = 'unique')
              end, 9223372036854775807), -9223372036854775808)::bigint as quantity
          from used group by part, product_id, meter, kind, id_1, code_1, id_2, code_2
-         order by part, product_id, meter, kind, events desc, id_1, code_1, id_2, code_2 limit $24
+         order by part, product_id, meter, kind, events desc, id_1, code_1, id_2, code_2 limit $30
      ) as grouped left join products p on p.id = grouped.product_id",
 );
 

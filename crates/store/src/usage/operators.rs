@@ -25,7 +25,7 @@ const BY_PARTNER: &str = from_used!(
     "select p.id, p.name, sum(calls)::bigint as calls, coalesce(sum(calls) filter (where status_class >= 4), 0)::bigint as errors,
          sum(units)::bigint as units
      from used join partners p on p.id = used.partner_id
-     group by p.id order by calls desc, p.name limit $22"
+     group by p.id order by calls desc, p.name limit $28"
 );
 
 impl Store {

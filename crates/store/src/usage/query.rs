@@ -258,12 +258,12 @@ macro_rules! usage {
     ($who:ident) => {
         from_used!(
             $who;
-            "select grouped.*, ", name_of!("$22", "1"), ", ", name_of!("$23", "2"), "
+            "select grouped.*, ", name_of!("$28", "1"), ", ", name_of!("$29", "2"), "
              from (
-                 select part, ", id_of!("$22"), " as id_1, ", code_of!("$22"), " as code_1, ",
-            id_of!("$23"), " as id_2, ", code_of!("$23"), " as code_2, ", sums!(), "
+                 select part, ", id_of!("$28"), " as id_1, ", code_of!("$28"), " as code_1, ",
+            id_of!("$29"), " as id_2, ", code_of!("$29"), " as code_2, ", sums!(), "
                  from used group by part, id_1, code_1, id_2, code_2
-                 order by part, calls desc, id_1, code_1, id_2, code_2 limit $24 offset $25
+                 order by part, calls desc, id_1, code_1, id_2, code_2 limit $30 offset $31
              ) as grouped order by part, calls desc, id_1, code_1, id_2, code_2"
         )
     };

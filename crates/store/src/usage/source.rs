@@ -52,7 +52,9 @@ macro_rules! served_durations {
 /// - Where raw events are no longer kept, an hour counts where it begins; where hours are not, a day does.
 ///
 /// `offset 0` keeps Postgres from turning the ranges into a join over all that the partner ever did: each range is an index
-/// scan of its own, of the partitions that it touches.
+/// scan of its own, of the partitions that it touches. `$22` and `$23` are where the first range starts and the last ends, `$24` to `$27`
+/// where the edges are: by them Postgres leaves out the other partitions before it plans, which takes longer than the query where a year
+/// of them is kept.
 macro_rules! from_used {
     ($who:ident; $($rest:expr),+ $(,)?) => {
         concat!(
@@ -101,6 +103,7 @@ macro_rules! from_used {
             $crate::usage::source::of_partner!($who, "u.partner_id"), "
                              and u.day >= ((s.first + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
                              and u.day < ((s.past + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
+                             and u.day >= ($22 at time zone 'UTC')::date and u.day <= ($23 at time zone 'UTC')::date
                              and not exists (select from changed c where c.partner_id = u.partner_id and c.day = u.day)",
             $crate::usage::source::filtered!(),
             "            offset 0
@@ -115,6 +118,7 @@ macro_rules! from_used {
             $crate::usage::source::of_partner!($who, "u.partner_id"), "
                              and u.day >= ((s.first + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
                              and u.day < ((s.past + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date
+                             and u.day >= ($22 at time zone 'UTC')::date and u.day <= ($23 at time zone 'UTC')::date
                              and not exists (select from changed c where c.partner_id = u.partner_id and c.day = u.day)
                              and (s.environment is null or u.environment = s.environment)
                              and ($12::text is null or u.environment = $12)
@@ -130,7 +134,8 @@ macro_rules! from_used {
                  from (
                      select s.part, row_of_hour.* from hourly s cross join lateral (
                          select * from usage_hourly u where ", $crate::usage::source::of_partner!($who, "u.partner_id"), "
-                             and (s.partner is null or u.partner_id = s.partner) and u.hour >= s.first and u.hour < s.past",
+                             and (s.partner is null or u.partner_id = s.partner) and u.hour >= s.first and u.hour < s.past
+                             and u.hour >= $22 and u.hour < $23",
             $crate::usage::source::filtered!(),
             "            offset 0
                      ) as row_of_hour
@@ -141,7 +146,7 @@ macro_rules! from_used {
                  from (
                      select s.part, row_of_hour.* from made s cross join lateral (
                          select * from usage_brief u where ", $crate::usage::source::of_partner!($who, "u.partner_id"), "
-                             and u.hour >= s.first and u.hour < s.past
+                             and u.hour >= s.first and u.hour < s.past and u.hour >= $22 and u.hour < $23
                              and not exists (select from changed c
                                  where c.partner_id = u.partner_id and u.hour >= c.starts and u.hour < c.ends)
                              and (s.environment is null or u.environment = s.environment)
@@ -165,6 +170,7 @@ macro_rules! from_used {
                      select s.part, event.* from edges s cross join lateral (
                          select * from usage_events e where ", $crate::usage::source::of_partner!($who, "e.partner_id"), "
                              and e.at >= s.first and e.at < s.past
+                             and (e.at >= $24 and e.at < $25 or e.at >= $26 and e.at < $27)
                              and ($12::text is null or e.environment = $12)
                              and ($13::uuid is null or coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') = $13)
                              and ($14::uuid is null or coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') = $14)
@@ -222,6 +228,9 @@ pub(super) struct Ranges {
     edges: Spans,
 }
 
+/// From when until when; `None` where there is nothing.
+type Bounds = (Option<Ts>, Option<Ts>);
+
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Spans {
     parts: Vec<i32>,
@@ -246,6 +255,27 @@ impl Ranges {
             taken_apart.add(part, *range);
         }
         taken_apart
+    }
+
+    /// Where the first of them starts and the last ends; `None` where there is none.
+    fn bounds(&self) -> Bounds {
+        let spans = [&self.days, &self.hours, &self.edges];
+        let first = spans.iter().flat_map(|spans| &spans.starts).map(|start| start.0).min();
+        let past = spans.iter().flat_map(|spans| &spans.ends).map(|end| end.0).max();
+        (first.map(Ts), past.map(Ts))
+    }
+
+    /// The edges as two groups, those before and after the longest time without any: the edges of one range are its first hour and its last.
+    fn edge_bounds(&self) -> [Bounds; 2] {
+        let mut edges: Vec<_> =
+            self.edges.starts.iter().map(|at| at.0).zip(self.edges.ends.iter().map(|at| at.0)).collect();
+        edges.sort_unstable();
+        let gap = |index: &usize| edges[*index].0.duration_since(edges[*index - 1].1);
+        let (early, late) = edges.split_at((1..edges.len()).max_by_key(gap).unwrap_or(edges.len()));
+        let bounds = |group: &[(Timestamp, Timestamp)]| {
+            (group.iter().map(|edge| Ts(edge.0)).min(), group.iter().map(|edge| Ts(edge.1)).max())
+        };
+        [bounds(early), bounds(late)]
     }
 
     fn add(&mut self, part: i32, Period { start, end }: Period) {
@@ -286,7 +316,7 @@ pub(super) enum Detail {
     Brief = 2,
 }
 
-/// A statement that begins with [`from_used!`]. What it binds itself begins with `$22`.
+/// A statement that begins with [`from_used!`]. What it binds itself begins with `$28`.
 pub(super) fn used<'a>(
     statement: &'static str,
     partner: Option<PartnerId>,
@@ -294,6 +324,7 @@ pub(super) fn used<'a>(
     filter: &UsageFilter,
     detail: Detail,
 ) -> Query<'a, Postgres, PgArguments> {
+    let ((first, past), [early, late]) = (ranges.bounds(), ranges.edge_bounds());
     let Ranges { days, hours, edges } = ranges;
     sqlx::query(statement)
         .bind(partner.map(|id| id.0))
@@ -317,6 +348,12 @@ pub(super) fn used<'a>(
         .bind(filter.plan_version.map(|id| id.0))
         .bind(filter.outcome.map(|ending| ending.code()))
         .bind(filter.status_class.map(i16::from))
+        .bind(first)
+        .bind(past)
+        .bind(early.0)
+        .bind(early.1)
+        .bind(late.0)
+        .bind(late.1)
 }
 
 /// Reads the columns of [`sums!`].
