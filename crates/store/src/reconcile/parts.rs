@@ -64,11 +64,11 @@ mod tests {
     fn quiet_days_go_together_and_a_busy_one_stands_alone() {
         let range = Period { start: at("2026-03-01T11:00:00Z"), end: at("2026-03-06T02:00:00Z") };
         assert_eq!(shown(&cut(range, &BTreeMap::new())), ["2026-03-01T11:00:00Z/2026-03-06T02:00:00Z"]);
-        let month = Period { start: at("2026-03-01T11:00:00Z"), end: at("2026-03-22T00:00:00Z") };
+        let month = Period { start: at("2026-03-01T11:00:00Z"), end: at("2026-05-03T00:00:00Z") };
         let expected = [
-            "2026-03-01T11:00:00Z/2026-03-11T00:00:00Z",
-            "2026-03-11T00:00:00Z/2026-03-21T00:00:00Z",
-            "2026-03-21T00:00:00Z/2026-03-22T00:00:00Z",
+            "2026-03-01T11:00:00Z/2026-04-01T00:00:00Z",
+            "2026-04-01T00:00:00Z/2026-05-02T00:00:00Z",
+            "2026-05-02T00:00:00Z/2026-05-03T00:00:00Z",
         ];
         assert_eq!(shown(&cut(month, &BTreeMap::new())), expected);
         let calls = [("2026-03-01", 20_000), ("2026-03-02", 30_000), ("2026-03-03", 1), ("2026-03-04", 900_000)];
