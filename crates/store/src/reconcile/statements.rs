@@ -55,6 +55,18 @@ pub(super) const fn of(kind: Kind) -> &'static str {
     }
 }
 
+/// From when on the events of the row's environment are kept. As a value of its own, which a plan is made for more quickly than for a
+/// join with each partition.
+macro_rules! kept_from {
+    ($row:literal) => {
+        concat!(
+            "case ",
+            $row,
+            "environment when 'live' then (select live_from from usage_upkeep) else (select test_from from usage_upkeep) end"
+        )
+    };
+}
+
 /// Only lanes of which all is stored that they have told: the others are compared a moment later. Two lives of a node may have
 /// given the same numbers, where a loss of power took some back.
 macro_rules! gateway {
@@ -72,11 +84,14 @@ macro_rules! gateway {
      ), stored as (
          select e.partner_id, date_trunc('hour', e.at, 'UTC') as hour, e.node, e.lane, count(*) as calls,
              sum(e.units)::bigint as units
-         from usage_upkeep, usage_events e join lanes l on l.node = e.node and l.epoch = e.epoch and l.lane = e.lane
-             and e.sequence >= l.first_sequence and e.sequence < l.through_sequence
-         where e.at >= $1 and e.at < $2 and e.at >= case e.environment when 'live' then live_from else test_from end",
+         from (
+             select e.partner_id, e.at, e.node, e.epoch, e.lane, e.sequence, e.units from usage_events e
+             where e.at >= $1 and e.at < $2 and e.at >= ", kept_from!("e."),
     $stored,
-    " group by 1, 2, 3, 4
+    "  offset 0
+         ) e join lanes l on l.node = e.node and l.epoch = e.epoch and l.lane = e.lane
+             and e.sequence >= l.first_sequence and e.sequence < l.through_sequence
+         group by 1, 2, 3, 4
      ), compared as (
          select partner_id, hour, node, lane, coalesce(told.calls, 0) as told_calls, coalesce(stored.calls, 0) as stored_calls,
              coalesce(told.units, 0) as told_units, coalesce(stored.units, 0) as stored_units
@@ -148,8 +163,9 @@ macro_rules! hourly {
              coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, outcome,
              (status / 100)::smallint as status_class, sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in,
              sum(bytes_out) as bytes_out, sum(duration_us) as duration_us, sum(credits) as credits
-         from usage_upkeep, usage_events
-         where at >= $1 and at < $2 and at >= hourly_from and at >= case environment when 'live' then live_from else test_from end",
+         from usage_events
+         where at >= $1 and at < $2 and at >= (select hourly_from from usage_upkeep)
+             and at >= ", kept_from!(""),
     $of,
     " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), paid as (
@@ -164,8 +180,9 @@ macro_rules! hourly {
          select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
              sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
              sum(duration_us) as duration_us, sum((select sum(slot) from unnest(durations) as slots (slot))) as durations
-         from usage_upkeep, usage_hourly
-         where hour >= $1 and hour < $2 and hour >= hourly_from and hour >= case environment when 'live' then live_from else test_from end",
+         from usage_hourly
+         where hour >= $1 and hour < $2 and hour >= (select hourly_from from usage_upkeep)
+             and hour >= ", kept_from!(""),
     $of,
     " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), compared as (
@@ -200,7 +217,8 @@ macro_rules! daily {
          from usage_upkeep
      ), hours as (
          select h.*, (h.hour at time zone 'UTC')::date as day
-         from days, usage_hourly h where h.hour >= $1 and h.hour < $2 and h.hour >= first and h.hour < past and h.hour >= kept",
+         from usage_hourly h where h.hour >= $1 and h.hour < $2 and h.hour >= (select first from days)
+             and h.hour < (select past from days) and h.hour >= (select kept from days)",
     $of,
     "
      ), both_sides as (
@@ -212,8 +230,8 @@ macro_rules! daily {
          union all
          select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, app_id, key_id, team_id,
              member_id, plan_version_id, outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, false
-         from days, usage_daily d where d.day >= (first at time zone 'UTC')::date and d.day < (past at time zone 'UTC')::date
-             and d.day >= (kept at time zone 'UTC')::date
+         from usage_daily d where d.day >= ((select first from days) at time zone 'UTC')::date
+             and d.day < ((select past from days) at time zone 'UTC')::date and d.day >= ((select kept from days) at time zone 'UTC')::date
              and d.day >= ($1 at time zone 'UTC')::date and d.day < ($2 at time zone 'UTC')::date",
     $of,
     "
@@ -224,8 +242,8 @@ macro_rules! daily {
          union all
          select partner_id, day::timestamp at time zone 'UTC', environment, product_id, operation_id, null, null, null, null, null,
              outcome, status_class, calls, units, bytes_in, bytes_out, duration_us, false
-         from days, usage_operation_daily d where d.day >= (first at time zone 'UTC')::date
-             and d.day < (past at time zone 'UTC')::date and d.day >= (kept at time zone 'UTC')::date
+         from usage_operation_daily d where d.day >= ((select first from days) at time zone 'UTC')::date
+             and d.day < ((select past from days) at time zone 'UTC')::date and d.day >= ((select kept from days) at time zone 'UTC')::date
              and d.day >= ($1 at time zone 'UTC')::date and d.day < ($2 at time zone 'UTC')::date",
     $of,
     "
@@ -236,7 +254,8 @@ macro_rules! daily {
          union all
          select partner_id, hour, environment, product_id, null, null, null, null, null, null, outcome, status_class, calls, units,
              bytes_in, bytes_out, duration_us, false
-         from days, usage_brief b where b.hour >= $1 and b.hour < $2 and b.hour >= first and b.hour < past and b.hour >= kept",
+         from usage_brief b where b.hour >= $1 and b.hour < $2 and b.hour >= (select first from days)
+             and b.hour < (select past from days) and b.hour >= (select kept from days)",
     $of,
     "
      ), compared as (
@@ -275,9 +294,9 @@ macro_rules! meters {
              coalesce(e.member_id, '00000000-0000-0000-0000-000000000000') as member_id,
              coalesce(e.plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, m.item, m.quantity, e.at,
              e.node, e.lane, e.sequence
-         from usage_upkeep, usage_events e cross join lateral usage_meters(e.meters) as m
-         where e.meters is not null and e.at >= $1 and e.at < $2 and e.at >= daily_from
-             and e.at >= case e.environment when 'live' then live_from else test_from end",
+         from usage_events e cross join lateral usage_meters(e.meters) as m
+         where e.meters is not null and e.at >= $1 and e.at < $2 and e.at >= (select daily_from from usage_upkeep)
+             and e.at >= ", kept_from!("e."),
     $of_events,
     "), events as (
          select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
@@ -287,9 +306,9 @@ macro_rules! meters {
      ), rolled_up as (
          select partner_id, hour, product_id, meter, kind, environment, operation_id, app_id, key_id, team_id, member_id,
              plan_version_id, item, array[events, total, maximum, latest]::numeric[] as numbers
-         from usage_upkeep, usage_meter_hourly
-         where hour >= $1 and hour < $2 and hour >= daily_from
-             and hour >= case environment when 'live' then live_from else test_from end",
+         from usage_meter_hourly
+         where hour >= $1 and hour < $2 and hour >= (select daily_from from usage_upkeep)
+             and hour >= ", kept_from!(""),
     $of_sums,
     "), levels_said as (
          select partner_id, product_id, meter, environment, item, at, node collate \"C\" as node, lane, sequence,
