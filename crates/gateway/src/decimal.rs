@@ -2,6 +2,16 @@
 
 const MAX_DIGITS: usize = 20;
 
+const PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[0; 2]; 100];
+    let mut number = 0;
+    while number < 100 {
+        pairs[number] = [b'0' + (number / 10) as u8, b'0' + (number % 10) as u8];
+        number += 1;
+    }
+    pairs
+};
+
 /// A number's digits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Decimal {
@@ -13,12 +23,21 @@ impl Decimal {
     pub(crate) fn of(number: u64) -> Self {
         let mut decimal = Self { digits: [b'0'; MAX_DIGITS], start: MAX_DIGITS };
         let mut left = number;
-        for digit in decimal.digits.iter_mut().rev() {
-            *digit = b'0' + (left % 10) as u8;
-            left /= 10;
+        while left >= 10 {
+            // Two digits at a time: half the divisions, each of which waits for the one before.
+            let pair = (left % 100) as usize;
+            left /= 100;
+            decimal.start -= 2;
+            if let (Some(place), Some(digits)) =
+                (decimal.digits.get_mut(decimal.start..decimal.start + 2), PAIRS.get(pair))
+            {
+                place.copy_from_slice(digits);
+            }
+        }
+        if left > 0 || number == 0 {
             decimal.start -= 1;
-            if left == 0 {
-                break;
+            if let Some(place) = decimal.digits.get_mut(decimal.start) {
+                *place = b'0' + left as u8;
             }
         }
         decimal
