@@ -107,7 +107,7 @@ pub(crate) async fn answer(
         }
     };
     let permit = spent.permit(core.clone(), target, draft);
-    carry_out(&core, &connection, permit, head, Source::Client(body), kept, standings).await
+    carry_out(&core, &connection, permit, &mut head, Source::Client(body), kept, &mut standings).await
 }
 
 /// What an admitted call takes: its places and its units.
@@ -117,8 +117,8 @@ pub(crate) struct Spent {
 }
 
 impl Spent {
-    pub(crate) fn permit(self, core: Rc<Core>, target: Target, draft: Draft) -> Permit {
-        let mut permit = Permit::new(core, target, draft, self.reservation);
+    pub(crate) fn permit(self, core: Rc<Core>, target: Target, draft: Draft) -> Box<Permit> {
+        let mut permit = Box::new(Permit::new(core, target, draft, self.reservation));
         permit.places = self.places;
         permit
     }
@@ -158,14 +158,14 @@ pub(crate) async fn spend(
 pub(crate) async fn carry_out(
     core: &Rc<Core>,
     connection: &Rc<Connection>,
-    mut permit: Permit,
-    mut head: http::request::Parts,
+    mut permit: Box<Permit>,
+    head: &mut http::request::Parts,
     body: Source,
     mut kept: Consulted,
-    mut standings: Standings,
+    standings: &mut Standings,
 ) -> Response<Reply> {
     let upload = Rc::new(UploadState::new(connection.clone(), permit.bytes_in.clone()));
-    let (mut forwarded, outcome) = match kept.before_forward(core, connection, &mut permit, &mut head).await {
+    let (mut forwarded, outcome) = match kept.before_forward(core, connection, &mut permit, head).await {
         Some(answer) => (Ok(answer), Outcome::Cached),
         None => {
             // Lines are for those who look at an answer no more: not at its fields, nor for another client.
@@ -178,11 +178,11 @@ pub(crate) async fn carry_out(
     if permit.target().operation().reads_answer
         && let Ok(answer) = forwarded
     {
-        forwarded = Box::pin(cost::measure(core, &mut permit, answer, &mut standings)).await;
+        forwarded = Box::pin(cost::measure(core, &mut permit, answer, standings)).await;
     }
     let Answer { mut head, body, lines } = match forwarded {
         Ok(answer) => answer,
-        Err(refusal) => return give_up(core, permit, refusal.sent(upload.sent.get()), &standings),
+        Err(refusal) => return give_up(core, permit, refusal.sent(upload.sent.get()), standings),
     };
     if lines.is_none() {
         headers::to_client(&mut head.headers, standings.policy.is_some());
@@ -256,7 +256,7 @@ async fn forward_to(
     core: &Rc<Core>,
     connection: &Connection,
     permit: &mut Permit,
-    mut head: http::request::Parts,
+    head: &mut http::request::Parts,
     body: Source,
     upload: &Rc<UploadState>,
     as_lines: Option<bool>,
@@ -266,7 +266,7 @@ async fn forward_to(
         return Err(Refusal::new(Code::UpstreamUnreachable, "The product's set-up is incomplete."));
     };
     let environment = target.caller.key().environment;
-    let opens_websocket = websocket::is_asked_for(&head) && body.is_empty();
+    let opens_websocket = websocket::is_asked_for(head) && body.is_empty();
     let reads_json = target.operation().reads_json;
     let outward = Outward::new(&head.headers, core, connection, permit.draft(), environment, upstream, head.version);
     let body = Upload::new(body, upload.clone(), core.shared.body_limit);
@@ -286,11 +286,11 @@ async fn forward_to(
         if reads_json {
             cost::ask_for_plain(&mut head.headers);
         }
-        let mut request = forward::readdress(head, upstream, &target.path_below, body)?;
+        let mut request = forward::readdress(take(head), upstream, &target.path_below, body)?;
         tell(&mut request);
         (request, None)
     } else {
-        (Request::from_parts(head, body), Some(&outward))
+        (Box::new(Request::from_parts(take(head), body)), Some(&outward))
     };
     let began = Instant::now();
     let (operation, path_below, arrived) = (target.operation(), &*target.path_below, draft.arrived);
@@ -303,8 +303,13 @@ async fn forward_to(
     Ok(answer)
 }
 
+/// The head, whose place is not looked at any more.
+fn take(head: &mut http::request::Parts) -> http::request::Parts {
+    std::mem::replace(head, Request::new(()).into_parts().0)
+}
+
 /// The upstream gave no answer: the call is settled with ours.
-fn give_up(core: &Rc<Core>, permit: Permit, refusal: Refusal, standings: &Standings) -> Response<Reply> {
+fn give_up(core: &Rc<Core>, permit: Box<Permit>, refusal: Refusal, standings: &Standings) -> Response<Reply> {
     let outcome = match refusal.code {
         Code::UpstreamUnreachable | Code::UpstreamTimeout => Outcome::UpstreamFailed,
         code => Outcome::Refused(code),

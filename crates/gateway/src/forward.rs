@@ -50,7 +50,7 @@ struct Failed {
     failure: Option<Failure>,
     error: String,
     /// The request, where sending it again does no harm.
-    again: Option<Request<Upload>>,
+    again: Option<Box<Request<Upload>>>,
 }
 
 /// Whether some target can take a call now; asked before anything is spent on it.
@@ -67,7 +67,7 @@ pub(crate) fn check(core: &Core, upstream: Option<&Upstream>) -> Result<(), Refu
 }
 
 /// Sends the request and waits for the answer's head.
-pub(crate) async fn send(journey: &Journey<'_>, request: Request<Upload>) -> Result<(Answer, Sent), Refusal> {
+pub(crate) async fn send(journey: &Journey<'_>, request: Box<Request<Upload>>) -> Result<(Answer, Sent), Refusal> {
     let Journey { core, upstream, upload, .. } = *journey;
     let live = upstream.live(&core.shared);
     let at = Cell::new(None);
@@ -119,7 +119,7 @@ impl Journey<'_> {
 async fn attempts(
     journey: &Journey<'_>,
     live: &LiveUpstream,
-    mut request: Request<Upload>,
+    mut request: Box<Request<Upload>>,
     at: &Cell<Option<usize>>,
 ) -> Result<Answer, Refusal> {
     let Journey { core, upstream, .. } = *journey;
@@ -168,7 +168,7 @@ async fn attempts(
 
 /// One attempt on one target. A request that found a pooled connection closed is sent once more on a new one, which is no
 /// retry: the upstream had every right to close it.
-async fn exchange(journey: &Journey<'_>, target: &Target, mut request: Request<Upload>) -> Result<Answer, Failed> {
+async fn exchange(journey: &Journey<'_>, target: &Target, mut request: Box<Request<Upload>>) -> Result<Answer, Failed> {
     let mut reuse = true;
     loop {
         let lease = match journey.core.pools.lease(&target.origin, reuse).await {
@@ -212,7 +212,7 @@ fn may_repeat(failed: &SendFailed, careful: bool) -> bool {
         let method = matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS);
         method && matches!(request.body(), Upload::Empty)
     };
-    !failed.written || (!careful && !failed.answered && failed.request.as_ref().is_some_and(safe))
+    !failed.written || (!careful && !failed.answered && failed.request.as_deref().is_some_and(safe))
 }
 
 /// The first target's request from the client's: another address, the same method, headers and body.
@@ -221,11 +221,11 @@ pub(crate) fn readdress(
     upstream: &Upstream,
     path_below: &str,
     body: Upload,
-) -> Result<Request<Upload>, Refusal> {
+) -> Result<Box<Request<Upload>>, Refusal> {
     head.uri = address(&upstream.targets[0], path_below, &head.uri)?;
     head.version = http::Version::HTTP_11;
     head.extensions.clear();
-    Ok(Request::from_parts(head, body))
+    Ok(Box::new(Request::from_parts(head, body)))
 }
 
 /// The target's base path, the path below it, and the query of the address before.

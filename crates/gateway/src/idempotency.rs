@@ -166,7 +166,7 @@ async fn carry_out(
     core: &Rc<Core>,
     connection: &Rc<Connection>,
     mut entered: Entered,
-    head: Parts,
+    mut head: Parts,
     body: RequestBody,
     mut cached: Consulted,
 ) -> Response<Reply> {
@@ -183,7 +183,7 @@ async fn carry_out(
     let Some((target, draft)) = entered.parts.take() else { return Response::new(Reply::Whole(Bytes::new())) };
     let own = Rc::new(connection.detached());
     let permit = spent.permit(core.clone(), target, draft);
-    let call = call::carry_out(core, &own, permit, head, Source::Whole(body), cached, standings);
+    let call = call::carry_out(core, &own, permit, &mut head, Source::Whole(body), cached, &mut standings);
     let answered = answer::keep(core, connection, &store, &attempt, rule, call);
     let answered = timeout(longest(patience, core), answered).await;
     drop(held);

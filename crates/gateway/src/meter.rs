@@ -242,7 +242,7 @@ impl Reply {
 #[derive(Debug)]
 pub(crate) struct Metered {
     body: AnswerBody,
-    permit: Option<Permit>,
+    permit: Option<Box<Permit>>,
     connection: Rc<Connection>,
     /// Deadlines of this answer alone.
     patience: Option<Box<Patience>>,
@@ -253,7 +253,7 @@ pub(crate) struct Metered {
 }
 
 impl Metered {
-    pub(crate) fn new(body: AnswerBody, permit: Permit, upload: Rc<UploadState>, status: u16) -> Self {
+    pub(crate) fn new(body: AnswerBody, permit: Box<Permit>, upload: Rc<UploadState>, status: u16) -> Self {
         let connection = upload.connection.clone();
         connection.begin_answer();
         let patience = permit.patience();

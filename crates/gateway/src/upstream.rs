@@ -149,7 +149,7 @@ pub(crate) struct SendFailed {
     /// Whether a byte of an answer came.
     pub answered: bool,
     /// The request as it was given, unless a part of its body is gone.
-    pub request: Option<Request<Upload>>,
+    pub request: Option<Box<Request<Upload>>>,
 }
 
 impl Body for AnswerBody {

@@ -49,7 +49,7 @@ pub(crate) fn is_granted(headers: &HeaderMap) -> bool {
 }
 
 /// Leaves the tunnel to the connection, which begins it when the 101 is on its way to the client.
-pub(crate) fn switch(connection: &Connection, upstream: Box<Switched>, permit: Permit) {
+pub(crate) fn switch(connection: &Connection, upstream: Box<Switched>, permit: Box<Permit>) {
     connection.begin_answer();
     connection.leave_tunnel(Box::new(Tunnel::new(upstream, permit)));
 }

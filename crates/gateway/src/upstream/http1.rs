@@ -59,9 +59,9 @@ impl Connection {
 
 /// Sends the request on the connection and waits for the answer's head.
 pub(super) async fn exchange(
-    connection: Connection,
+    connection: Box<Connection>,
     home: Rc<Pool>,
-    request: Request<Upload>,
+    request: Box<Request<Upload>>,
     manner: Manner<'_>,
     inform: &dyn Fn(response::Parts),
 ) -> Result<Answer, SendFailed> {
@@ -74,7 +74,7 @@ pub(super) async fn exchange(
 
 /// A request on its way, before the answer's head.
 struct Exchange {
-    connection: Connection,
+    connection: Box<Connection>,
     sending: Sending,
     /// How sending failed; an answer may have come all the same, from an upstream that read no further.
     unwritable: Option<io::Error>,
@@ -87,7 +87,7 @@ struct Exchange {
 }
 
 impl Exchange {
-    fn begin(mut connection: Connection, request: Request<Upload>, manner: Manner<'_>) -> Self {
+    fn begin(mut connection: Box<Connection>, request: Box<Request<Upload>>, manner: Manner<'_>) -> Self {
         let sending = Sending::new(request, manner.written, std::mem::take(&mut connection.scratch.buffer));
         let (looked_at, informational, as_lines) = (0, 0, manner.as_lines);
         Self { connection, sending, unwritable: None, answered: false, looked_at, as_lines, informational }
@@ -106,7 +106,7 @@ impl Exchange {
             }
         }
         loop {
-            let Connection { inbox, scratch, .. } = &mut self.connection;
+            let Connection { inbox, scratch, .. } = &mut *self.connection;
             let asked = head::Asked { method: self.sending.method(), as_lines: self.as_lines };
             match head::take(&mut inbox.bytes, &mut self.looked_at, asked, &mut scratch.headers) {
                 Err(malformed) => return Poll::Ready(Err(ExchangeError::Malformed(malformed))),
@@ -152,7 +152,8 @@ impl Exchange {
     fn into_answer(mut self, head: AnswerHead, home: Rc<Pool>) -> Answer {
         let AnswerHead { mut parts, mut framing, keep_alive, lines } = head;
         if parts.status == StatusCode::SWITCHING_PROTOCOLS {
-            let switched = Switched::new(self.connection.io, self.connection.inbox.bytes.freeze());
+            let Connection { io, inbox, .. } = *self.connection;
+            let switched = Switched::new(io, inbox.bytes.freeze());
             return Answer::new(parts, AnswerBody::Switched(Box::new(switched)));
         }
         let sent = self.sending.is_done();
@@ -199,7 +200,7 @@ impl Exchange {
 
 impl Connection {
     /// Goes back to its pool, unless the upstream has said more than was asked.
-    fn rest(mut self, home: &Pool) {
+    fn rest(mut self: Box<Self>, home: &Pool) {
         if !self.inbox.bytes.is_empty() {
             return;
         }

@@ -160,7 +160,7 @@ pub(super) async fn exchange(slot: Slot, tls: bool, request: Request<Upload>) ->
     let unsent = failed.take_message();
     let error = failed.into_error();
     let written = unsent.is_none() && !is_unprocessed(&error);
-    let request = unsent.map(in_origin_form).or(spare);
+    let request = unsent.map(in_origin_form).or(spare).map(Box::new);
     Err(SendFailed { error: ExchangeError::Http2(error), written, answered: false, request })
 }
 

@@ -43,7 +43,7 @@ pub(super) struct Pool {
 
 #[derive(Debug)]
 struct Idle {
-    connection: Connection,
+    connection: Box<Connection>,
     since: Instant,
 }
 
@@ -58,7 +58,7 @@ pub(crate) struct Lease {
 
 #[derive(Debug)]
 enum Line {
-    Http1(Connection),
+    Http1(Box<Connection>),
     /// One stream, and whether TLS is below it.
     Http2(http2::Slot, bool),
 }
@@ -68,13 +68,13 @@ impl Lease {
     /// answer are handed to `inform`; those of HTTP/2 are not. HTTP/2 knows one manner only, that of header maps.
     pub(crate) async fn send(
         self,
-        request: Request<Upload>,
+        request: Box<Request<Upload>>,
         manner: Manner<'_>,
         inform: &dyn Fn(response::Parts),
     ) -> Result<Answer, SendFailed> {
         match self.line {
             Line::Http1(connection) => http1::exchange(connection, self.pool, request, manner, inform).await,
-            Line::Http2(slot, tls) => Box::pin(http2::exchange(slot, tls, request)).await,
+            Line::Http2(slot, tls) => Box::pin(http2::exchange(slot, tls, *request)).await,
         }
     }
 }
@@ -101,7 +101,7 @@ impl Pools {
         }
         // Boxed, so that calls on pooled connections do not carry the room for a handshake.
         let io = Box::pin(self.open(origin)).await?;
-        Ok(Lease { line: Line::Http1(Connection::new(io)), reused: false, pool })
+        Ok(Lease { line: Line::Http1(Box::new(Connection::new(io))), reused: false, pool })
     }
 
     async fn open(&self, origin: &Origin) -> io::Result<Io> {
@@ -169,14 +169,14 @@ impl Pools {
 
 impl Pool {
     /// Keeps the connection for the next call.
-    pub(super) fn give_back(&self, connection: Connection) {
+    pub(super) fn give_back(&self, connection: Box<Connection>) {
         let mut idle = self.idle.borrow_mut();
         if idle.len() < MAX_IDLE {
             idle.push(Idle { connection, since: self.now.get() });
         }
     }
 
-    fn take(&self, max_age: Duration) -> Option<Connection> {
+    fn take(&self, max_age: Duration) -> Option<Box<Connection>> {
         let mut idle = self.idle.borrow_mut();
         while let Some(mut last) = idle.pop() {
             if self.now.get().duration_since(last.since) >= max_age {

@@ -40,7 +40,7 @@ const READ_BYTES: usize = 8 << 10;
 #[derive(Debug)]
 pub(crate) struct Tunnel {
     upstream: Box<Switched>,
-    permit: Option<Permit>,
+    permit: Option<Box<Permit>>,
     /// The client's, once it runs.
     connection: Option<Rc<Connection>>,
     /// From the client.
@@ -51,7 +51,7 @@ pub(crate) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn new(upstream: Box<Switched>, permit: Permit) -> Self {
+    pub(super) fn new(upstream: Box<Switched>, permit: Box<Permit>) -> Self {
         let (up, down) = (Half::default(), Half::default());
         Self { upstream, permit: Some(permit), connection: None, up, down, one_ended_at: None }
     }

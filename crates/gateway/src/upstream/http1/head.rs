@@ -9,9 +9,9 @@ use crate::{
 };
 use bytes::{Buf, BytesMut};
 use http::{
-    HeaderMap, HeaderValue, Method, Response, StatusCode, Version,
+    HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Version,
     header::{CONTENT_LENGTH, TRANSFER_ENCODING},
-    request, response,
+    response,
 };
 use http_body::Body;
 use httparse::{ParserConfig, Status};
@@ -52,36 +52,37 @@ pub(super) struct Asked<'a> {
 }
 
 /// Writes the request's head, with the framing that its body needs.
-pub(super) fn write(head: &request::Parts, instead: Option<Written<'_>>, body: &Upload, out: &mut Vec<u8>) -> Frames {
+pub(super) fn write(request: &Request<Upload>, instead: Option<Written<'_>>, out: &mut Vec<u8>) -> Frames {
+    let (method, body) = (request.method(), request.body());
     let frames = match (body.is_end_stream(), body.size_hint().exact()) {
         (true, _) => Frames::None,
         (false, Some(length)) => Frames::Length(length),
         (false, None) => Frames::Chunked,
     };
-    out.extend_from_slice(head.method.as_str().as_bytes());
+    out.extend_from_slice(method.as_str().as_bytes());
     out.push(b' ');
     match instead {
         Some(Written { outward, target, path_below }) => {
             out.extend_from_slice(target.base_path.as_bytes());
             out.extend_from_slice(path_below.as_bytes());
-            if let Some(query) = head.uri.query() {
+            if let Some(query) = request.uri().query() {
                 out.push(b'?');
                 out.extend_from_slice(query.as_bytes());
             }
             out.extend_from_slice(b" HTTP/1.1\r\n");
-            outward.write(&head.headers, &target.host, out);
+            outward.write(request.headers(), &target.host, out);
         }
         None => {
-            out.extend_from_slice(head.uri.path_and_query().map_or("/", |target| target.as_str()).as_bytes());
+            out.extend_from_slice(request.uri().path_and_query().map_or("/", |target| target.as_str()).as_bytes());
             out.extend_from_slice(b" HTTP/1.1\r\n");
-            write_map(&head.headers, out);
+            write_map(request.headers(), out);
         }
     }
     match frames {
         Frames::Length(length) => write_length(length, out),
         Frames::Chunked => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         // Some upstreams want to hear that there is no body where there could be one.
-        Frames::None if matches!(head.method, Method::POST | Method::PUT | Method::PATCH) => write_length(0, out),
+        Frames::None if matches!(*method, Method::POST | Method::PUT | Method::PATCH) => write_length(0, out),
         Frames::None => {}
     }
     out.extend_from_slice(b"\r\n");

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{http1::Outbox, meter::Upload};
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request, header::UPGRADE, request};
+use http::{HeaderMap, Method, Request, header::UPGRADE};
 use http_body::Body;
 use std::{
     io,
@@ -18,8 +18,7 @@ use tokio::io::AsyncWrite;
 /// What is left to be sent.
 #[derive(Debug)]
 pub(super) struct Sending {
-    head: request::Parts,
-    body: Upload,
+    request: Box<Request<Upload>>,
     frames: Frames,
     outbox: Outbox,
     /// The first frame, until a byte is written.
@@ -46,13 +45,12 @@ pub(super) enum SendingError {
 
 impl Sending {
     /// Writes the head into the buffer, which is cleared.
-    pub(super) fn new(request: Request<Upload>, instead: Option<Written<'_>>, buffer: Vec<u8>) -> Self {
-        let (head, body) = request.into_parts();
+    pub(super) fn new(request: Box<Request<Upload>>, instead: Option<Written<'_>>, buffer: Vec<u8>) -> Self {
         let mut outbox = Outbox::reusing(buffer);
-        let frames = head::write(&head, instead, &body, outbox.text());
-        let asks_to_upgrade = instead.is_none() && head.headers.contains_key(UPGRADE);
+        let frames = head::write(&request, instead, outbox.text());
+        let asks_to_upgrade = instead.is_none() && request.headers().contains_key(UPGRADE);
         let (ended, first) = (frames == Frames::None, None);
-        Self { head, body, ended, frames, outbox, first, written: false, done: false, asks_to_upgrade }
+        Self { request, ended, frames, outbox, first, written: false, done: false, asks_to_upgrade }
     }
 
     /// Whether the upstream was asked to switch protocols.
@@ -60,8 +58,8 @@ impl Sending {
         self.asks_to_upgrade
     }
 
-    pub(super) const fn method(&self) -> &Method {
-        &self.head.method
+    pub(super) fn method(&self) -> &Method {
+        self.request.method()
     }
 
     /// Whether all of it is written.
@@ -75,17 +73,18 @@ impl Sending {
 
     /// The memory, for the next request and its answer.
     pub(super) fn into_scratch(mut self) -> Scratch {
-        self.head.headers.clear();
-        Scratch { buffer: self.outbox.into_buffer(), headers: self.head.headers }
+        let mut headers = std::mem::take(self.request.headers_mut());
+        headers.clear();
+        Scratch { buffer: self.outbox.into_buffer(), headers }
     }
 
     /// The request as it was, unless a part of its body is gone.
-    pub(super) fn into_request(mut self) -> Option<Request<Upload>> {
+    pub(super) fn into_request(mut self) -> Option<Box<Request<Upload>>> {
         let whole = match self.first.take() {
-            Some(frame) => self.body.put_back(frame),
+            Some(frame) => self.request.body_mut().put_back(frame),
             None => !self.written || self.frames == Frames::None,
         };
-        whole.then(|| Request::from_parts(self.head, self.body))
+        whole.then_some(self.request)
     }
 
     /// Sends what can be sent now; ready when all of it is written.
@@ -113,7 +112,7 @@ impl Sending {
         if self.first.is_some() || !self.outbox.has_room() {
             return Ok(false);
         }
-        let frame = match Pin::new(&mut self.body).poll_frame(cx) {
+        let frame = match Pin::new(self.request.body_mut()).poll_frame(cx) {
             Poll::Pending => return Ok(true),
             Poll::Ready(frame) => frame,
         };
@@ -125,7 +124,7 @@ impl Sending {
                     self.first = Some(data.clone());
                 }
                 self.push(data)?;
-                if self.body.is_end_stream() { self.end().map(|()| false) } else { Ok(false) }
+                if self.request.body().is_end_stream() { self.end().map(|()| false) } else { Ok(false) }
             }
             None => self.end().map(|()| false),
         }

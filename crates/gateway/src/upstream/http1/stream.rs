@@ -17,7 +17,7 @@ use std::{
 #[derive(Debug)]
 pub(crate) struct AnswerStream {
     /// `None` once it is given back or closed.
-    connection: Option<Connection>,
+    connection: Option<Box<Connection>>,
     framing: Framing,
     sending: Option<Sending>,
     reusable: bool,
@@ -26,7 +26,7 @@ pub(crate) struct AnswerStream {
 
 impl AnswerStream {
     pub(super) const fn new(
-        connection: Connection,
+        connection: Box<Connection>,
         framing: Framing,
         sending: Option<Sending>,
         reusable: bool,
