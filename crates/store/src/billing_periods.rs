@@ -155,7 +155,7 @@ impl Store {
         (invoice, outside): (Option<NewInvoice>, ToldMark),
         now: Timestamp,
     ) -> Result<Closed, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.begin_planned().await?;
         // Of two runs at once the later one finds the stretch closed.
         subscriptions::hold(&mut tx, partner, subscription).await?;
         let overlaps: bool = sqlx::query_scalar(

@@ -140,6 +140,18 @@ impl Store {
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         Ok(self.pool.begin().await?)
     }
+
+    /// A transaction whose statements are planned for the values that they are given. A plan for any values has all partitions in it,
+    /// and is made again, for each connection, whenever one of them comes or goes.
+    pub(crate) async fn begin_planned(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin_with("begin; set local plan_cache_mode = force_custom_plan").await?)
+    }
+
+    /// As [`Self::begin_planned`], to read what was there at one instant.
+    pub(crate) async fn one_planned_instant(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let begin = "begin isolation level repeatable read read only; set local plan_cache_mode = force_custom_plan";
+        Ok(self.pool.begin_with(begin).await?)
+    }
 }
 
 fn connection(options: PgConnectOptions) -> PgConnectOptions {

@@ -162,7 +162,7 @@ impl Store {
     ) -> Result<Compared, StoreError> {
         let mut found = Vec::new();
         for range in self.parts_to_compare(partner, whole_hours(part)).await? {
-            let mut tx = self.pool().begin_with("begin isolation level repeatable read read only").await?;
+            let mut tx = self.one_planned_instant().await?;
             sqlx::query("set local statement_timeout = '10min'").execute(&mut *tx).await?;
             let bound = |statement| sqlx::query(statement).bind(Ts(range.start)).bind(Ts(range.end)).bind(partner.0);
             let told: bool = bound(statements::IS_TOLD_MORE).fetch_one(&mut *tx).await?.try_get(0)?;

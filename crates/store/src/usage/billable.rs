@@ -82,11 +82,13 @@ impl Store {
         environment: Environment,
     ) -> Result<Vec<UsedUnits>, StoreError> {
         let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
+        let mut tx = self.one_planned_instant().await?;
         let rows = used(BY_OPERATION, Some(partner), Ranges::new(&[range]), &filter, Detail::Operations)
             .bind(Ts(range.start))
             .bind(Ts(range.end))
-            .fetch_all(self.pool())
+            .fetch_all(&mut *tx)
             .await?;
+        tx.commit().await?;
         Ok(rows.iter().map(units).collect::<Result<_, _>>()?)
     }
 
@@ -138,8 +140,10 @@ impl Store {
         range: Period,
         environment: Environment,
     ) -> Result<u64, StoreError> {
-        let mut connection = self.pool().acquire().await?;
-        units_stored(&mut connection, partner, range, environment).await
+        let mut tx = self.one_planned_instant().await?;
+        let units = units_stored(&mut tx, partner, range, environment).await?;
+        tx.commit().await?;
+        Ok(units)
     }
 }
 

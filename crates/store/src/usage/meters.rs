@@ -241,13 +241,15 @@ impl Store {
         };
         let windows = windows(usage)?;
         let most = MOST_ROWS as i64 + 1;
+        let mut tx = self.one_planned_instant().await?;
         let summed = used(SUMMED, Some(partner), Ranges::new(&windows), &usage.filter, Detail::Full)
             .bind(first.map(Dimension::code))
             .bind(second.map(Dimension::code))
             .bind(most)
             .bind(query.meter)
-            .fetch_all(self.pool())
+            .fetch_all(&mut *tx)
             .await?;
+        tx.commit().await?;
         let mut rows = summed.iter().map(|row| read(row, first, second)).collect::<Result<Vec<_>, _>>()?;
         rows.extend(self.levels(partner, query, &windows, most).await?);
         if rows.len() > MOST_ROWS {

@@ -37,10 +37,12 @@ impl Store {
         at_most: u32,
     ) -> Result<Vec<PartnerUsage>, StoreError> {
         let filter = UsageFilter { environment, ..UsageFilter::default() };
+        let mut tx = self.one_planned_instant().await?;
         let rows = used(BY_PARTNER, None, Ranges::new(&[range]), &filter, Detail::Brief)
             .bind(i64::from(at_most))
-            .fetch_all(self.pool())
+            .fetch_all(&mut *tx)
             .await?;
+        tx.commit().await?;
         let usage = |row: sqlx::postgres::PgRow| {
             Ok(PartnerUsage {
                 partner: PartnerId(row.try_get("id")?),

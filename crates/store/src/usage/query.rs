@@ -319,13 +319,15 @@ impl Store {
         };
         let windows = windows(query)?;
         let detail = query.by.iter().map(|dimension| dimension.detail()).fold(query.filter.detail(), Detail::min);
+        let mut tx = self.one_planned_instant().await?;
         let rows = used(statement, partner, Ranges::new(&windows), &query.filter, detail)
             .bind(first.map(Dimension::code))
             .bind(second.map(Dimension::code))
             .bind(i64::try_from(most).unwrap_or(i64::MAX))
             .bind(i64::try_from(behind).unwrap_or(i64::MAX))
-            .fetch_all(self.pool())
+            .fetch_all(&mut *tx)
             .await?;
+        tx.commit().await?;
         let read_rows = rows.len();
         let rows = rows.iter().map(|row| read(row, first, second)).collect::<Result<Vec<_>, _>>()?;
         let rows = rows.into_iter().filter(|row| row.totals.calls > 0).collect();
