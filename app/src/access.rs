@@ -279,6 +279,8 @@ pub const RULES: &[Rule] = &[
     page("/console/invoices", Who::Operators),
     page("/console/invoices/download", Who::Operators),
     page("/console/partners/{partner}/invoices/{invoice}/credit", Who::OperatorAdmins),
+    page("/console/revenue", Who::Operators),
+    page("/console/revenue/download", Who::Operators),
     page("/console/credit-notes", Who::Operators),
     page("/console/credit-notes/{note}", Who::Operators),
     page("/console/credit-notes/{note}/credit-note.csv", Who::Operators),

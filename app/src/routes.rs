@@ -82,6 +82,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/unknown-requests/:attempt") view=crate::pages::console::unknown_request::UnknownRequestPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice/credit") view=crate::pages::console::credit_new::NewCreditNotePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/credit-packages") view=crate::pages::console::credit_packages::CreditPackagesPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/revenue") view=crate::pages::console::revenue::RevenuePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/credit-notes") view=crate::pages::console::credit_notes::AllCreditNotesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/credit-notes/:note") view=crate::pages::console::credit_note::CreditNotePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/invoices") view=crate::pages::console::invoices::AllInvoicesPage ssr=SsrMode::Async/>

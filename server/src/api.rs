@@ -21,6 +21,7 @@ mod identities;
 mod invoice_export;
 mod invoice_lines;
 pub(crate) mod invoices;
+mod journal;
 mod keys;
 mod list;
 mod me;
@@ -151,6 +152,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(invoices::show))
         .routes(routes!(invoice_export::export))
         .routes(routes!(invoice_lines::open))
+        .routes(routes!(journal::show))
+        .routes(routes!(journal::export))
         .routes(routes!(dunning::show))
         .routes(routes!(dunning::list))
         .routes(routes!(dunning::set_days))

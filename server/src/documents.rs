@@ -2,6 +2,7 @@
 
 pub mod credit_note;
 pub mod invoice_pdf;
+pub mod journal;
 pub mod lines;
 pub mod many;
 

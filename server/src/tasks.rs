@@ -8,6 +8,7 @@ pub mod allot_credit;
 pub mod apply_webhooks;
 pub mod board;
 pub mod change_plans;
+pub mod close_journal;
 pub mod close_periods;
 pub mod compare_with_stripe;
 pub mod drop_old_usage;

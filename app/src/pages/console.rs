@@ -37,6 +37,7 @@ pub mod product_form;
 pub mod product_new;
 pub mod products;
 pub mod reconciliation;
+pub mod revenue;
 pub mod stripe_drift;
 pub mod stripe_events;
 pub mod tokens;

@@ -25,6 +25,7 @@ pub mod product;
 pub mod quota;
 pub mod rating;
 pub mod refusal;
+pub mod revenue;
 pub mod role;
 pub mod scope;
 pub mod setup;

@@ -130,6 +130,11 @@ impl CreditStanding {
         let taken = self.credited.micros.saturating_add(self.given_back.micros);
         Money::new(self.total.currency, self.total.micros.saturating_sub(taken).max(0))
     }
+
+    /// What a void takes out of the ledger: what is left, or all of an invoice that gives money back.
+    pub(crate) fn to_void(&self) -> Money {
+        if self.total.micros < 0 { self.total } else { self.left() }
+    }
 }
 
 impl CreditNote {

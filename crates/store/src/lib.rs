@@ -26,6 +26,7 @@ pub mod hooks;
 pub mod idempotency;
 pub mod ingest;
 pub mod invoices;
+pub mod journal;
 mod keys;
 pub mod leases;
 mod ledger;

@@ -4,6 +4,7 @@
 //! one in a temporary directory, the other tests of the same runner find it there, and it stops when the runner does.
 
 mod server;
+pub mod revenue;
 pub mod world;
 
 use crate::{Store, pool::MIGRATIONS};

@@ -85,6 +85,8 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/invoices/{invoice}/credit-notes", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::POST, "/api/credit-notes/{credit_note}/issue", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::POST, "/api/credit-notes/{credit_note}/discard", Whose::Provider, &[Scope::PartnersWrite]),
+    rule(Method::GET, "/api/journal", Whose::Provider, &[Scope::InvoicesRead]),
+    rule(Method::GET, "/api/journal/export", Whose::Provider, &[Scope::InvoicesRead]),
     rule(Method::GET, "/api/dunning", Whose::Partner, &[Scope::InvoicesRead]),
     rule(Method::GET, "/api/unpaid", Whose::Provider, &[Scope::PartnersRead]),
     rule(Method::PUT, "/api/partners/{partner}/dunning", Whose::Provider, &[Scope::PartnersWrite]),

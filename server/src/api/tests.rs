@@ -8,6 +8,7 @@ mod events;
 mod fuzz_events;
 mod hooks;
 pub(crate) mod invoices;
+mod journal;
 mod meters;
 mod named_partners;
 mod plan;

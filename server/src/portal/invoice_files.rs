@@ -5,8 +5,12 @@ use crate::{
     api::{
         credit_notes,
         invoices::{InvoiceFormat, file},
+        rows::Lines,
     },
-    documents::many::{self, Many, ManyAs},
+    documents::{
+        self,
+        many::{self, Many, ManyAs},
+    },
 };
 use app::{state::AppState, viewer::Viewer};
 use axum::{
@@ -22,7 +26,7 @@ use domain::{
 use http::StatusCode;
 use jiff::{Timestamp, ToSpan as _, civil::Date, tz::TimeZone};
 use serde::Deserialize;
-use store::credit_notes::CreditState;
+use store::{credit_notes::CreditState, journal::JournalDays};
 
 pub fn router() -> Router<AppState> {
     Router::new()
@@ -34,6 +38,7 @@ pub fn router() -> Router<AppState> {
         .route("/credit-notes/{note}/credit-note.csv", get(own_credit_note))
         .route("/credit-notes/{note}/credit-note.json", get(own_credit_note))
         .route("/credit-notes/{note}/credit-note.pdf", get(own_credit_note))
+        .route("/console/revenue/download", get(journal))
         .route("/console/credit-notes/{note}/credit-note.csv", get(credit_note))
         .route("/console/credit-notes/{note}/credit-note.json", get(credit_note))
         .route("/console/credit-notes/{note}/credit-note.pdf", get(credit_note))
@@ -152,6 +157,19 @@ async fn all_many(State(state): State<AppState>, Query(asked): Query<Asked>) -> 
     asked.send(&state, None, &TimeZone::UTC).await
 }
 
+/// Days in UTC.
+async fn journal(State(state): State<AppState>, Query(asked): Query<Asked>) -> Result<Response, NoFile> {
+    let lines = match asked.format.as_str() {
+        "csv" => Lines::Csv,
+        "jsonl" => Lines::Jsonl,
+        _ => return Err(NoFile::text("Choose CSV or JSON Lines.")),
+    };
+    let (first, last) = asked.days().ok_or_else(|| NoFile::text(NO_DAYS))?;
+    Ok(documents::journal::send(state.store.clone(), JournalDays { first, last, partner: None }, lines))
+}
+
+const NO_DAYS: &str = "Give the first and the last day, as 2026-11-01 and 2026-11-30, the earlier one first.";
+
 impl Asked {
     async fn send(&self, state: &AppState, partner: Option<PartnerId>, zone: &TimeZone) -> Result<Response, NoFile> {
         let format = match self.format.as_str() {
@@ -160,9 +178,7 @@ impl Asked {
             "zip" => ManyAs::Zip,
             _ => return Err(NoFile::text("Choose CSV, JSON Lines or ZIP.")),
         };
-        let made = self.range(zone).ok_or_else(|| {
-            NoFile::text("Give the first and the last day, as 2026-11-01 and 2026-11-30, the earlier one first.")
-        })?;
+        let made = self.range(zone).ok_or_else(|| NoFile::text(NO_DAYS))?;
         Many { partner, made }.send(state, format).await.map_err(|error| match error {
             many::NoFile::TooMany(_) => NoFile::text(format!("{error}.")),
             other => {
@@ -174,9 +190,14 @@ impl Asked {
 
     fn range(&self, zone: &TimeZone) -> Option<Period> {
         let begin = |day: Date| -> Option<Timestamp> { Some(day.to_zoned(zone.clone()).ok()?.timestamp()) };
-        let (from, to): (Date, Date) = (self.from.parse().ok()?, self.to.parse().ok()?);
+        let (from, to) = self.days()?;
         let (start, end) = (begin(from)?, begin(to.checked_add(1.day()).ok()?)?);
         (start < end).then_some(Period { start, end })
+    }
+
+    fn days(&self) -> Option<(Date, Date)> {
+        let (from, to): (Date, Date) = (self.from.parse().ok()?, self.to.parse().ok()?);
+        (from <= to).then_some((from, to))
     }
 }
 

@@ -5,9 +5,10 @@ use crate::{
     config::{self, Config},
     hooks::{Client, PATIENCE, Sender, documents::Courier},
     tasks::{
-        Nudge, Tasks, allot_credit, apply_webhooks, board::Board, change_plans, close_periods, compare_with_stripe,
-        drop_old_usage, dun_partners, follow_clock, make_partitions, make_usage_days, push_to_stripe, reconcile_usage,
-        send_documents, send_hooks, send_mail, settle_credit, sweep_sessions, top_up_credit,
+        Nudge, Tasks, allot_credit, apply_webhooks, board::Board, change_plans, close_journal, close_periods,
+        compare_with_stripe, drop_old_usage, dun_partners, follow_clock, make_partitions, make_usage_days,
+        push_to_stripe, reconcile_usage, send_documents, send_hooks, send_mail, settle_credit, sweep_sessions,
+        top_up_credit,
     },
 };
 use app::state::{AppState, Clock};
@@ -95,6 +96,10 @@ impl Background<'_> {
         let dun = with(state, move |store, clock| dun_partners::run(store, clock, settings.clone()));
         let period = if state.settings.development { Duration::from_secs(1) } else { dun_partners::PERIOD };
         tasks.every(dun_partners::NAME, period, Nudge::default(), dun);
+
+        let journal = with(state, close_journal::run);
+        let period = if state.settings.development { Duration::from_secs(1) } else { close_journal::PERIOD };
+        tasks.every(close_journal::NAME, period, Nudge::default(), journal);
 
         let nudges = Nudges::default();
         let push = nudges.push_to_stripe.clone();

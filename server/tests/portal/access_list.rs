@@ -172,6 +172,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/credit-packages",
             "GET /console/unpaid",
             "GET /console/partners/{partner}/unpaid",
+            "GET /console/revenue",
+            "GET /console/revenue/download",
             "GET /console/credit-notes",
             "GET /console/credit-notes/{note}",
             "GET /console/credit-notes/{note}/credit-note.csv",
@@ -255,7 +257,7 @@ const DEVELOPMENT: &[(&str, &[&str])] = &[
 const EVERYBODY: &str = "-oadbvrw";
 
 /// Files that stand beside the pages.
-const DOWNLOADS: [&str; 19] = [
+const DOWNLOADS: [&str; 20] = [
     "GET /products/{product}/openapi.json",
     "GET /products/{product}/openapi.yaml",
     "GET /usage.csv",
@@ -273,6 +275,7 @@ const DOWNLOADS: [&str; 19] = [
     "GET /console/credit-notes/{note}/credit-note.csv",
     "GET /console/credit-notes/{note}/credit-note.json",
     "GET /console/credit-notes/{note}/credit-note.pdf",
+    "GET /console/revenue/download",
     "GET /console/usage.csv",
     "GET /console/usage.jsonl",
 ];
@@ -426,7 +429,7 @@ pub fn address(line: &str, company: &Company, mail: i64) -> (bool, String) {
     if path == "/plan/change" {
         path.push_str("?to=starter");
     }
-    if path.ends_with("/invoices/download") {
+    if path.ends_with("/invoices/download") || path.ends_with("/revenue/download") {
         path.push_str("?from=2026-01-01&to=2026-12-31&format=csv");
     }
     (method == "GET", path)

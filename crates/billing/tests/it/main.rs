@@ -21,6 +21,7 @@ mod prices;
 mod pushing;
 mod reconciling;
 mod rejected_usage;
+mod revenue;
 mod shop;
 mod stranded;
 mod tracing;

@@ -178,7 +178,7 @@ pub(crate) async fn move_to(
     match status {
         InvoiceStatus::Void => {
             advance_fees::keep_unused(tx, partner, invoice).await?;
-            let left = owed.left();
+            let left = owed.to_void();
             if left.micros != 0 {
                 sold::post_void(tx, partner, invoice, left, now).await?;
             }
@@ -206,7 +206,7 @@ pub(crate) async fn become_void(
     invoice: InvoiceId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let owed = credit_notes::standing(tx, partner, invoice).await?.left();
+    let owed = credit_notes::standing(tx, partner, invoice).await?.to_void();
     sqlx::query(
         "update invoices set status = 'void', push_problem = null, updated_at = $3 where partner_id = $1 and id = $2",
     )
