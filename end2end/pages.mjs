@@ -126,6 +126,7 @@ export const pages = {
     { name: "credit-notes", place: "/console/credit-notes" },
     { name: "unpaid", place: "/console/unpaid" },
     { name: "revenue", place: "/console/revenue" },
+    { name: "disputes", place: "/console/disputes" },
     { name: "tokens", place: "/console/tokens" },
     { name: "audit", place: "/console/audit" },
     { name: "clock", place: "/console/clock" },
@@ -148,6 +149,7 @@ export const pages = {
     { name: "invoices", place: "/invoices" },
     { name: "invoice", from: "/invoices", link: /^\/invoices\/[^/]+$/ },
     { name: "invoice-line", from: "/invoices", through: [/^\/invoices\/[^/]+$/], link: /^\/invoices\/[^/]+\/lines\/[^/?]+$/ },
+    { name: "disputes", place: "/disputes" },
     { name: "home-later", place: "/home" },
   ],
   operatorBilled: [

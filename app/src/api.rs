@@ -12,6 +12,7 @@ pub mod credit_notes;
 pub mod credit_packages;
 pub mod credit_top_up;
 pub mod deliveries;
+pub mod disputes;
 pub mod dunning;
 pub mod hooks;
 pub mod identities;

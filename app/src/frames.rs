@@ -112,6 +112,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Invoices", "/console/invoices", IconName::Receipt),
                 NavItem::new("Unpaid", "/console/unpaid", IconName::Warning),
                 NavItem::new("Credit notes", "/console/credit-notes", IconName::Receipt),
+                NavItem::new("Disputes", "/console/disputes", IconName::Warning),
                 NavItem::new("Revenue", "/console/revenue", IconName::Chart),
                 NavItem::new("Corrections", "/console/corrections", IconName::Check),
                 NavItem::new("Deliveries", "/console/deliveries", IconName::External),

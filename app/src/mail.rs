@@ -277,6 +277,18 @@ pub fn unpaid(
     letter(settings, to, subject.clone(), Letter { heading: subject, paragraphs, button, closing })
 }
 
+/// About a dispute; the button leads to its page, which is a path of the portal.
+pub fn dispute(
+    settings: &Settings,
+    to: &str,
+    subject: &str,
+    paragraphs: Vec<String>,
+    (page, closing): (&str, &'static str),
+) -> NewMail {
+    let button = Some(Button { label: "See the dispute", link: format!("{}{page}", settings.portal_url) });
+    letter(settings, to, subject.to_owned(), Letter { heading: subject.to_owned(), paragraphs, button, closing })
+}
+
 fn letter(settings: &Settings, to: &str, subject: String, letter: Letter) -> NewMail {
     let Letter { heading, paragraphs, button, closing } = &letter;
     let (provider, portal_url) = (settings.provider_name.as_str(), settings.portal_url.as_str());

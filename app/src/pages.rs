@@ -13,6 +13,8 @@ pub mod credit_grants;
 pub mod credit_notes;
 pub mod credit_offer;
 pub mod credit_top_up;
+pub mod dispute;
+pub mod disputes;
 pub mod error_code;
 pub mod error_codes;
 pub mod form_problems;

@@ -53,6 +53,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/plan/cancel") view=crate::pages::plan_change::PlanCancelPage ssr=SsrMode::Async/>
                 <Route path=path!("/credit") view=crate::pages::credit_grants::CreditPage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices") view=crate::pages::invoices::InvoicesPage ssr=SsrMode::Async/>
+                <Route path=path!("/disputes") view=crate::pages::disputes::DisputesPage ssr=SsrMode::Async/>
+                <Route path=path!("/disputes/:dispute") view=crate::pages::dispute::DisputePage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices/:invoice") view=crate::pages::invoice::InvoicePage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices/:invoice/lines/:position") view=crate::pages::line::InvoiceLinePage ssr=SsrMode::Async/>
                 <Route path=path!("/tokens") view=crate::pages::tokens::MemberTokensPage ssr=SsrMode::Async/>
@@ -82,6 +84,8 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/unknown-requests/:attempt") view=crate::pages::console::unknown_request::UnknownRequestPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice/credit") view=crate::pages::console::credit_new::NewCreditNotePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/credit-packages") view=crate::pages::console::credit_packages::CreditPackagesPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/disputes") view=crate::pages::console::disputes::AllDisputesPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/disputes/:dispute") view=crate::pages::console::dispute::PartnerDisputePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/revenue") view=crate::pages::console::revenue::RevenuePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/credit-notes") view=crate::pages::console::credit_notes::AllCreditNotesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/credit-notes/:note") view=crate::pages::console::credit_note::CreditNotePage ssr=SsrMode::Async/>

@@ -12,6 +12,7 @@ mod credit_packages;
 mod credit_top_up;
 pub(crate) mod csv;
 mod deliveries;
+mod disputes;
 mod dunning;
 mod events;
 mod extract;
@@ -152,6 +153,12 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(invoices::show))
         .routes(routes!(invoice_export::export))
         .routes(routes!(invoice_lines::open))
+        .routes(routes!(disputes::list))
+        .routes(routes!(disputes::show))
+        .routes(routes!(disputes::open))
+        .routes(routes!(disputes::withdraw))
+        .routes(routes!(disputes::accept))
+        .routes(routes!(disputes::refuse))
         .routes(routes!(journal::show))
         .routes(routes!(journal::export))
         .routes(routes!(dunning::show))

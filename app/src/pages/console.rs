@@ -12,6 +12,8 @@ pub mod credit_note;
 pub mod credit_notes;
 pub mod credit_packages;
 pub mod deliveries;
+pub mod dispute;
+pub mod disputes;
 pub mod hooks;
 pub mod identities;
 pub mod invoice;

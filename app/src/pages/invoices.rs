@@ -29,6 +29,7 @@ pub fn InvoicesPage() -> impl IntoView {
             <PageTitle text="Invoices"/>
             <MemberFrame cx=cx path="/invoices">
                 <PageHeader title="Invoices" description="One for each billing period, a little after it ends, and one for each purchase of credit.">
+                    <ButtonLink href="/disputes">"Disputes"</ButtonLink>
                     {cards}
                 </PageHeader>
                 <Card flush=true>

@@ -3,9 +3,11 @@
 
 use crate::{
     components::*,
+    flash::flash,
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        dispute,
         missing::{MissingNotice, Reader},
         time_text::{local_date, local_time, local_zone, period_text},
     },
@@ -39,9 +41,14 @@ const CALLS: u16 = 50;
 pub fn InvoiceLinePage() -> impl IntoView {
     let cx = viewer::member();
     let (params, query) = (use_params_map().get_untracked(), use_query_map().get_untracked());
+    let flash = flash();
     page(async move {
         let cx = cx?;
         let seen = Seen::load(&cx.state.store, cx.viewer.partner, &params, &query, cx.now).await?;
+        let (invoice, position) = (seen.opened.invoice.id, seen.opened.line.position);
+        let disputes = cx.state.store.disputes_of_line(cx.viewer.partner, invoice, position).await?;
+        let disputed = dispute::of_line(&seen.opened, disputes, cx.viewer.role, &flash);
+        let problems = flash.problems.clone();
         let (title, code, back) =
             (seen.title(), seen.opened.invoice.code(), format!("/invoices/{}", seen.opened.invoice.id));
         let trail = vec![Crumb::new("Invoices", "/invoices"), Crumb::new(code, back.clone())];
@@ -50,7 +57,9 @@ pub fn InvoiceLinePage() -> impl IntoView {
             <PageTitle text=title.clone()/>
             <MemberFrame cx=cx path="/invoices">
                 <Breadcrumbs trail=trail current="Line"/>
+                <ErrorSummary problems=problems/>
                 <OpenedLine seen=seen at=at reader=Reader::Partner/>
+                {disputed}
             </MemberFrame>
         })
     })

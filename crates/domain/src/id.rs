@@ -90,6 +90,8 @@ ids! {
     SubscriptionId = "sub";
     /// What a partner owes for one billing period.
     InvoiceId = "invoice";
+    /// What a partner holds against a line of an invoice.
+    DisputeId = "dispute";
     /// What is taken off an invoice.
     CreditNoteId = "credit_note";
     /// A call, from the client's or our own `X-Request-Id`.

@@ -18,7 +18,8 @@ use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
 pub use issue::Issue;
-pub(crate) use read::standing;
+pub(crate) use issue::{discard, draft, issue};
+pub(crate) use read::{standing, state_of};
 
 /// What it does to the invoice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -169,8 +169,9 @@ fn read_held(row: &PgRow) -> Result<Held, sqlx::Error> {
     ))
 }
 
-/// Which invoices have a consequence: due ones that somebody collects, neither paid nor void, of which more than nothing is owed. A
-/// disputed one has none, nor one for prepaid units, which cannot be used before they are paid.
+/// Which invoices have a consequence: due ones that somebody collects, neither paid nor void, of which more than nothing is owed, what
+/// open disputes are about aside. One that an operator holds back has none, nor one for prepaid units, which cannot be used before they
+/// are paid.
 async fn oldest(
     tx: &mut PgConnection,
     partner: PartnerId,
@@ -182,6 +183,10 @@ async fn oldest(
          cross join lateral (
              select i.total_micros - coalesce(sum(c.total_micros), 0)::bigint as micros from credit_notes c
              where c.partner_id = i.partner_id and c.invoice_id = i.id and c.state = 'issued' and c.kind = 'credit' and not c.was_paid
+         ) as unpaid
+         cross join lateral (
+             select unpaid.micros - coalesce(sum(d.amount_micros), 0)::bigint as micros from disputes d
+             where d.partner_id = i.partner_id and d.invoice_id = i.id and d.state = 'open'
          ) as owed
          where i.partner_id = $1 and i.status in ('open', 'sent', 'uncollectible') and i.due_at is not null
              and i.collect = 'invoice_items' and i.disputed_at is null and not i.stands_alone

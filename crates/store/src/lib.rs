@@ -17,6 +17,7 @@ pub mod corrections;
 pub mod credit_notes;
 mod credits;
 pub mod directory;
+pub mod disputes;
 pub mod document_deliveries;
 mod dunning;
 mod error;

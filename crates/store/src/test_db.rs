@@ -3,8 +3,8 @@
 //! With `TURNPIKE_TEST_DATABASE_URL` set (by `cargo xtask test`) that server is used. Otherwise the first test starts
 //! one in a temporary directory, the other tests of the same runner find it there, and it stops when the runner does.
 
-mod server;
 pub mod revenue;
+mod server;
 pub mod world;
 
 use crate::{Store, pool::MIGRATIONS};

@@ -3,6 +3,7 @@
 mod corrections;
 mod credit_packages;
 mod deliveries;
+mod disputes;
 mod dunning;
 mod events;
 mod fuzz_events;
@@ -35,6 +36,7 @@ fn filled(path: &str) -> String {
         .replace("{app}", "app_00000000000000000000000000000001")
         .replace("{invoice}", "invoice_00000000000000000000000000000001")
         .replace("{position}", "0")
+        .replace("{dispute}", "dispute_00000000000000000000000000000001")
         .replace("{credit_note}", "credit_note_00000000000000000000000000000001")
         .replace("{partner}", "partner_00000000000000000000000000000001")
         .replace("{product}", "payments")

@@ -6,8 +6,8 @@ use domain::money::{Currency, Money};
 use domain::{
     correction::{Change, Filter, NewCorrection},
     id::{
-        AppId, AttemptId, CorrectionId, CreditNoteId, InvoiceId, KeyId, MemberId, PartnerId, PlanId, ProductId,
-        SubscriptionId, TokenId,
+        AppId, AttemptId, CorrectionId, CreditNoteId, DisputeId, InvoiceId, KeyId, MemberId, PartnerId, PlanId,
+        ProductId, SubscriptionId, TokenId,
     },
     idempotency::{self, Slot, Unknown},
     key_text::{Environment, KeyKind, KeyText},
@@ -19,6 +19,7 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use store::credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback};
+use store::disputes::NewDispute;
 use store::{
     Actor, Chosen, NewApiToken, NewApp, NewInvitation, NewKey, NewMember, NewOperation, NewPartner, NewPlan,
     NewProduct, NewSecret, NewToken, PlanMeta, Store,
@@ -48,6 +49,8 @@ pub struct Company {
     pub invoice: InvoiceId,
     /// Of that invoice.
     pub credit_note: CreditNoteId,
+    /// About its first line.
+    pub dispute: DisputeId,
     /// A call in the log.
     pub place: Place,
     pub request_id: String,
@@ -196,6 +199,9 @@ impl Company {
         let credit_note = store.draft_credit_note(id, &new, false, system, now).await.expect("a draft");
         let issue = Issue { seen_paid: false, four_eyes: false };
         store.issue_credit_note(id, credit_note, issue, system, now).await.expect("issued");
+        let (amount, reason) = (Money::new(Currency::Eur, 10_000), format!("{name} never called that"));
+        let new = NewDispute { invoice, position: 0, amount, reason };
+        let dispute = store.open_dispute(id, &new, &|_| Vec::new(), system, now).await.expect("opened").id;
         let operation = store.product(product).await.expect("a product").operations[0].id;
         let slot = Slot {
             partner: id,
@@ -246,6 +252,7 @@ impl Company {
             token,
             invoice,
             credit_note,
+            dispute,
             place,
             request_id,
             product,

@@ -5,7 +5,7 @@ use crate::{
     InvoiceStatus, Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     credits::sold,
-    dunning, invoices,
+    disputes, dunning, invoices,
     ledger::{self, LedgerAccount},
     partners,
     row::ReadRow as _,
@@ -51,71 +51,8 @@ impl Store {
         actor: Actor,
         now: Timestamp,
     ) -> Result<CreditNoteId, StoreError> {
-        if four_eyes && !matches!(actor, Actor::Operator(_)) {
-            return Err(of_people());
-        }
-        let reason = new.reason.trim();
-        if reason.is_empty() || reason.chars().count() > 500 {
-            return Err(StoreError::invalid("reason", "Say why, in at most 500 characters"));
-        }
         let mut tx = self.begin().await?;
-        let held = hold(&mut tx, partner, new.invoice).await?;
-        if new.payback == Payback::Outside && held.status != InvoiceStatus::Paid {
-            let message = "The invoice is not paid: so much less of it is owed, and nothing is paid back";
-            return Err(StoreError::invalid("payback", message));
-        }
-        let lines = match new.kind {
-            CreditKind::Credit => new.lines.clone(),
-            CreditKind::Void => {
-                let amount = standing(&mut tx, partner, new.invoice).await?.left();
-                vec![NewCreditLine { invoice_position: None, amount }]
-            }
-        };
-        fits(&mut tx, partner, new.invoice, (new.kind, &lines), &held).await?;
-        let sells_units = sold::of_invoice(&mut tx, partner, new.invoice).await?.is_some();
-        if sells_units && new.kind == CreditKind::Credit && held.status != InvoiceStatus::Paid {
-            let message = "Prepaid units are sold whole: make the invoice void, and let them buy what they want";
-            return Err(StoreError::conflict("", message));
-        }
-        let total: i64 = lines.iter().map(|line| line.amount.micros).sum();
-        let id = CreditNoteId(Uuid::now_v7());
-        sqlx::query(
-            "insert into credit_notes (partner_id, id, invoice_id, kind, state, currency, total_micros, payback, reason,
-                 made_by_kind, made_by, made_at, updated_at)
-             values ($1, $2, $3, $4, 'draft', $5, $6, $7, $8, $9, $10, $11, $11)",
-        )
-        .bind(partner.0)
-        .bind(id.0)
-        .bind(new.invoice.0)
-        .bind(new.kind.code())
-        .bind(held.currency.code())
-        .bind(total)
-        .bind(new.payback.code())
-        .bind(reason)
-        .bind(actor.kind())
-        .bind(actor.id())
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        for (position, line) in (0_i32..).zip(&lines) {
-            let of = line.invoice_position.and_then(|position| held.lines.get(&position));
-            let description = of.map_or("Amount of the invoice", |(text, _)| text.as_str());
-            sqlx::query(
-                "insert into credit_note_lines (partner_id, credit_note_id, position, invoice_position, description, amount_micros)
-                 values ($1, $2, $3, $4, $5, $6)",
-            )
-            .bind(partner.0)
-            .bind(id.0)
-            .bind(position)
-            .bind(line.invoice_position)
-            .bind(description)
-            .bind(line.amount.micros)
-            .execute(&mut *tx)
-            .await?;
-        }
-        let subject = id.to_string();
-        let after = json!({"invoice": new.invoice, "kind": new.kind, "total_micros": total, "payback": new.payback, "reason": reason});
-        audit::append(&mut tx, Entry::new(actor, partner, "credit_note.draft", &subject).after(after), now).await?;
+        let id = draft(&mut tx, partner, new, four_eyes, actor, now).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -135,66 +72,10 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         partners::lock(&mut tx, partner).await?;
-        let (note, lines) = locked(&mut tx, partner, id).await?;
-        match note.state {
-            CreditState::Draft => {}
-            CreditState::Issued => return Ok(false),
-            CreditState::Discarded => return Err(StoreError::conflict("", "This credit note was discarded")),
-        }
-        if issue.four_eyes {
-            by_another(&note, actor)?;
-        }
-        let held = hold(&mut tx, partner, note.invoice).await?;
-        let was_paid = held.status == InvoiceStatus::Paid;
-        if was_paid != issue.seen_paid {
-            return Err(StoreError::conflict(
-                "",
-                "The invoice was paid in the meantime, or was not when you looked. Look again at what would happen",
-            ));
-        }
-        fits(&mut tx, partner, note.invoice, (note.kind, &lines), &held).await?;
-        let back = Money::new(note.total.currency, -note.total.micros);
-        let number: Option<i64> = match note.kind {
-            CreditKind::Credit => {
-                let sold = sold::of_invoice(&mut tx, partner, note.invoice).await?;
-                if let Some(sold) = &sold {
-                    sold.take_back(&mut tx, partner, (note.total, &format!("credit_note:{id}:units")), now).await?;
-                }
-                // The units' money has gone to breakage.
-                let from = if sold.is_some() { LedgerAccount::Breakage } else { LedgerAccount::Revenue };
-                // What is not owed any more, or goes back.
-                let account = if was_paid { LedgerAccount::Cash } else { LedgerAccount::Receivable };
-                let entries = [(from, note.total), (account, back)];
-                ledger::post(&mut tx, partner, &format!("credit_note:{id}"), "Credit note", &entries, now).await?;
-                sqlx::query_scalar("select next_document_number('credit_note')").fetch_one(&mut *tx).await?
-            }
-            CreditKind::Void => {
-                invoices::become_void(&mut tx, partner, note.invoice, now).await?;
-                None
-            }
-        };
-        sqlx::query(
-            "update credit_notes set state = 'issued', number = $3, was_paid = $4, ended_by_kind = $5, ended_by = $6, ended_at = $7,
-                 updated_at = $7
-             where partner_id = $1 and id = $2",
-        )
-        .bind(partner.0)
-        .bind(id.0)
-        .bind(number)
-        .bind(was_paid)
-        .bind(actor.kind())
-        .bind(actor.id())
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        let subject = id.to_string();
-        let after =
-            json!({"invoice": note.invoice, "number": number, "total_micros": note.total.micros, "was_paid": was_paid});
-        let action = if note.kind == CreditKind::Void { "invoice.void" } else { "credit_note.issue" };
-        audit::append(&mut tx, Entry::new(actor, partner, action, &subject).after(after), now).await?;
-        dunning::settle(&mut tx, partner, actor, now).await?;
+        disputes::answers_none(&mut tx, partner, id).await?;
+        let issued = self::issue(&mut tx, partner, id, issue, actor, now).await?;
         tx.commit().await?;
-        Ok(true)
+        Ok(issued)
     }
 
     /// Gives a draft up.
@@ -209,29 +90,184 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        let (note, _) = locked(&mut tx, partner, id).await?;
-        if note.state != CreditState::Draft {
-            return Err(StoreError::conflict(
-                "",
-                format!("This credit note is {}; only a draft is discarded", note.state),
-            ));
-        }
-        sqlx::query(
-            "update credit_notes set state = 'discarded', ended_by_kind = $3, ended_by = $4, ended_at = $5, updated_at = $5
-             where partner_id = $1 and id = $2",
-        )
-        .bind(partner.0)
-        .bind(id.0)
-        .bind(actor.kind())
-        .bind(actor.id())
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        let subject = id.to_string();
-        audit::append(&mut tx, Entry::new(actor, partner, "credit_note.discard", &subject), now).await?;
+        discard(&mut tx, partner, id, actor, now).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Keeps one in the caller's transaction.
+pub(crate) async fn draft(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    new: &NewCreditNote,
+    four_eyes: bool,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<CreditNoteId, StoreError> {
+    if four_eyes && !matches!(actor, Actor::Operator(_)) {
+        return Err(of_people());
+    }
+    let reason = new.reason.trim();
+    if reason.is_empty() || reason.chars().count() > 500 {
+        return Err(StoreError::invalid("reason", "Say why, in at most 500 characters"));
+    }
+    let held = hold(tx, partner, new.invoice).await?;
+    if new.payback == Payback::Outside && held.status != InvoiceStatus::Paid {
+        let message = "The invoice is not paid: so much less of it is owed, and nothing is paid back";
+        return Err(StoreError::invalid("payback", message));
+    }
+    let lines = match new.kind {
+        CreditKind::Credit => new.lines.clone(),
+        CreditKind::Void => {
+            let amount = standing(tx, partner, new.invoice).await?.left();
+            vec![NewCreditLine { invoice_position: None, amount }]
+        }
+    };
+    fits(tx, partner, new.invoice, (new.kind, &lines), &held).await?;
+    let sells_units = sold::of_invoice(tx, partner, new.invoice).await?.is_some();
+    if sells_units && new.kind == CreditKind::Credit && held.status != InvoiceStatus::Paid {
+        let message = "Prepaid units are sold whole: make the invoice void, and let them buy what they want";
+        return Err(StoreError::conflict("", message));
+    }
+    let total: i64 = lines.iter().map(|line| line.amount.micros).sum();
+    let id = CreditNoteId(Uuid::now_v7());
+    sqlx::query(
+        "insert into credit_notes (partner_id, id, invoice_id, kind, state, currency, total_micros, payback, reason,
+             made_by_kind, made_by, made_at, updated_at)
+         values ($1, $2, $3, $4, 'draft', $5, $6, $7, $8, $9, $10, $11, $11)",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(new.invoice.0)
+    .bind(new.kind.code())
+    .bind(held.currency.code())
+    .bind(total)
+    .bind(new.payback.code())
+    .bind(reason)
+    .bind(actor.kind())
+    .bind(actor.id())
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    for (position, line) in (0_i32..).zip(&lines) {
+        let of = line.invoice_position.and_then(|position| held.lines.get(&position));
+        let description = of.map_or("Amount of the invoice", |(text, _)| text.as_str());
+        sqlx::query(
+            "insert into credit_note_lines (partner_id, credit_note_id, position, invoice_position, description, amount_micros)
+             values ($1, $2, $3, $4, $5, $6)",
+        )
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(position)
+        .bind(line.invoice_position)
+        .bind(description)
+        .bind(line.amount.micros)
+        .execute(&mut **tx)
+        .await?;
+    }
+    let subject = id.to_string();
+    let after = json!({"invoice": new.invoice, "kind": new.kind, "total_micros": total, "payback": new.payback, "reason": reason});
+    audit::append(tx, Entry::new(actor, partner, "credit_note.draft", &subject).after(after), now).await?;
+    Ok(id)
+}
+
+/// Issues one for a partner whose row is held.
+pub(crate) async fn issue(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    id: CreditNoteId,
+    issue: Issue,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<bool, StoreError> {
+    let (note, lines) = locked(tx, partner, id).await?;
+    match note.state {
+        CreditState::Draft => {}
+        CreditState::Issued => return Ok(false),
+        CreditState::Discarded => return Err(StoreError::conflict("", "This credit note was discarded")),
+    }
+    if issue.four_eyes {
+        by_another(&note, actor)?;
+    }
+    let held = hold(tx, partner, note.invoice).await?;
+    let was_paid = held.status == InvoiceStatus::Paid;
+    if was_paid != issue.seen_paid {
+        return Err(StoreError::conflict(
+            "",
+            "The invoice was paid in the meantime, or was not when you looked. Look again at what would happen",
+        ));
+    }
+    fits(tx, partner, note.invoice, (note.kind, &lines), &held).await?;
+    let back = Money::new(note.total.currency, -note.total.micros);
+    let number: Option<i64> = match note.kind {
+        CreditKind::Credit => {
+            let sold = sold::of_invoice(tx, partner, note.invoice).await?;
+            if let Some(sold) = &sold {
+                sold.take_back(tx, partner, (note.total, &format!("credit_note:{id}:units")), now).await?;
+            }
+            // The units' money has gone to breakage.
+            let from = if sold.is_some() { LedgerAccount::Breakage } else { LedgerAccount::Revenue };
+            // What is not owed any more, or goes back.
+            let account = if was_paid { LedgerAccount::Cash } else { LedgerAccount::Receivable };
+            let entries = [(from, note.total), (account, back)];
+            ledger::post(tx, partner, &format!("credit_note:{id}"), "Credit note", &entries, now).await?;
+            sqlx::query_scalar("select next_document_number('credit_note')").fetch_one(&mut **tx).await?
+        }
+        CreditKind::Void => {
+            invoices::become_void(tx, partner, note.invoice, now).await?;
+            None
+        }
+    };
+    sqlx::query(
+        "update credit_notes set state = 'issued', number = $3, was_paid = $4, ended_by_kind = $5, ended_by = $6, ended_at = $7,
+             updated_at = $7
+         where partner_id = $1 and id = $2",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(number)
+    .bind(was_paid)
+    .bind(actor.kind())
+    .bind(actor.id())
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    let subject = id.to_string();
+    let after =
+        json!({"invoice": note.invoice, "number": number, "total_micros": note.total.micros, "was_paid": was_paid});
+    let action = if note.kind == CreditKind::Void { "invoice.void" } else { "credit_note.issue" };
+    audit::append(tx, Entry::new(actor, partner, action, &subject).after(after), now).await?;
+    dunning::settle(tx, partner, actor, now).await?;
+    Ok(true)
+}
+
+/// Gives a draft up in the caller's transaction.
+pub(crate) async fn discard(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    id: CreditNoteId,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (note, _) = locked(tx, partner, id).await?;
+    if note.state != CreditState::Draft {
+        return Err(StoreError::conflict("", format!("This credit note is {}; only a draft is discarded", note.state)));
+    }
+    sqlx::query(
+        "update credit_notes set state = 'discarded', ended_by_kind = $3, ended_by = $4, ended_at = $5, updated_at = $5
+         where partner_id = $1 and id = $2",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(actor.kind())
+    .bind(actor.id())
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    let subject = id.to_string();
+    audit::append(tx, Entry::new(actor, partner, "credit_note.discard", &subject), now).await?;
+    Ok(())
 }
 
 /// Whoever credits the same invoice at once waits here.

@@ -1,6 +1,6 @@
 //! Credit notes as they are.
 
-use super::{CreditLine, CreditNote, CreditStanding};
+use super::{CreditLine, CreditNote, CreditStanding, CreditState};
 use crate::{Store, StoreError, page::Page, row::ReadRow as _};
 use domain::{
     id::{CreditNoteId, InvoiceId, PartnerId},
@@ -111,6 +111,20 @@ impl Store {
         let mut connection = self.pool().acquire().await?;
         standing(&mut connection, partner, invoice).await
     }
+}
+
+/// How far one is.
+pub(crate) async fn state_of(
+    connection: &mut PgConnection,
+    partner: PartnerId,
+    id: CreditNoteId,
+) -> Result<CreditState, StoreError> {
+    let row = sqlx::query("select state from credit_notes where partner_id = $1 and id = $2")
+        .bind(partner.0)
+        .bind(id.0)
+        .fetch_one(connection)
+        .await?;
+    Ok(row.parsed("state")?)
 }
 
 /// The same as a transaction sees it.

@@ -1,0 +1,139 @@
+//! Opening a dispute.
+
+use super::{Dispute, Letters, end, read, told};
+use crate::{
+    InvoiceStatus, Store, StoreError, Ts,
+    audit::{self, Actor, Entry},
+    credit_notes, dunning, partners,
+    row::ReadRow as _,
+};
+use domain::{
+    id::{DisputeId, InvoiceId, PartnerId},
+    money::{Currency, Money},
+};
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
+
+/// Disputes of a partner that may be open at once.
+const MOST_OPEN: i64 = 100;
+
+/// What somebody disputes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDispute {
+    pub invoice: InvoiceId,
+    /// The line's.
+    pub position: i32,
+    /// Above zero, in whole coins, at most what is left of the line.
+    pub amount: Money,
+    /// 1 to 2,000 characters.
+    pub reason: String,
+}
+
+impl Store {
+    /// Opens a dispute about a line of the partner's own invoice, and tells both sides.
+    ///
+    /// # Errors
+    /// There is no such line, it has one already, it is about more than is left of the line, the invoice is void, or too many are open.
+    pub async fn open_dispute(
+        &self,
+        partner: PartnerId,
+        new: &NewDispute,
+        letters: Letters<'_>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Dispute, StoreError> {
+        let reason = told("reason", &new.reason, "Say what is wrong")?;
+        let mut tx = self.begin().await?;
+        partners::lock(&mut tx, partner).await?;
+        check(&mut tx, partner, new).await?;
+        let id = DisputeId(Uuid::now_v7());
+        sqlx::query(
+            "insert into disputes (partner_id, id, invoice_id, invoice_position, currency, amount_micros, reason, opened_by_kind,
+                 opened_by, opened_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(new.invoice.0)
+        .bind(new.position)
+        .bind(new.amount.currency.code())
+        .bind(new.amount.micros)
+        .bind(reason)
+        .bind(actor.kind())
+        .bind(actor.id())
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+        let subject = id.to_string();
+        let after = json!({
+            "invoice": new.invoice, "position": new.position, "amount": new.amount.to_string(), "reason": reason,
+        });
+        audit::append(&mut tx, Entry::new(actor, partner, "dispute.open", &subject).after(after), now).await?;
+        dunning::settle(&mut tx, partner, actor, now).await?;
+        let dispute = read::one(&mut tx, partner, id).await?;
+        end::tell(&mut tx, &dispute, letters, now).await?;
+        tx.commit().await?;
+        Ok(dispute)
+    }
+}
+
+async fn check(tx: &mut PgConnection, partner: PartnerId, new: &NewDispute) -> Result<(), StoreError> {
+    // Whoever credits the invoice waits, or has.
+    let row = sqlx::query(
+        "select i.status, i.currency, i.stands_alone, l.amount_micros from invoices i
+         join invoice_lines l on l.partner_id = i.partner_id and l.invoice_id = i.id
+         where i.partner_id = $1 and i.id = $2 and l.position = $3 for update of i",
+    )
+    .bind(partner.0)
+    .bind(new.invoice.0)
+    .bind(new.position)
+    .fetch_one(&mut *tx)
+    .await?;
+    let (status, currency): (InvoiceStatus, Currency) = (row.parsed("status")?, row.parsed("currency")?);
+    if status == InvoiceStatus::Void {
+        return Err(StoreError::conflict("", "The invoice is void: nothing of it is owed"));
+    }
+    if row.try_get("stands_alone")? && status != InvoiceStatus::Paid {
+        return Err(StoreError::conflict(
+            "",
+            "These units are not paid, and cannot be used: ask for the invoice to be made void",
+        ));
+    }
+    if new.amount.currency != currency {
+        return Err(StoreError::invalid("amount", format!("The invoice is in {currency}")));
+    }
+    if new.amount.micros <= 0 || new.amount.minor_units().is_none() {
+        return Err(StoreError::invalid("amount", "Write an amount above zero, in whole coins"));
+    }
+    let standing = credit_notes::standing(tx, partner, new.invoice).await?;
+    let credited = standing.by_line.iter().find(|(line, _)| *line == new.position).map_or(0, |(_, money)| money.micros);
+    let billed: i64 = row.try_get("amount_micros")?;
+    let left = Money::new(currency, billed.saturating_sub(credited).min(standing.left().micros).max(0));
+    if new.amount.micros > left.micros {
+        return Err(StoreError::conflict("amount", format!("Of this line {left} is left to dispute")));
+    }
+    let row = sqlx::query(
+        "select count(*) as open, count(*) filter (where invoice_id = $2 and invoice_position = $3) as here from disputes
+         where partner_id = $1 and state = 'open'",
+    )
+    .bind(partner.0)
+    .bind(new.invoice.0)
+    .bind(new.position)
+    .fetch_one(tx)
+    .await?;
+    if row.try_get::<i64, _>("here")? > 0 {
+        return Err(StoreError::conflict(
+            "",
+            "This line has an open dispute already; withdraw it to say something else",
+        ));
+    }
+    if row.try_get::<i64, _>("open")? >= MOST_OPEN {
+        return Err(StoreError::conflict(
+            "",
+            format!("{MOST_OPEN} disputes are open; wait for an answer to one of them"),
+        ));
+    }
+    Ok(())
+}
