@@ -1,7 +1,7 @@
 //! The calls of one window, exactly for a small limit and in 128 sub-windows for a large one.
 
 use super::Window;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, ops::Range};
 
 /// The largest limit that is counted call by call.
 pub(super) const EXACT_CALLS: u32 = 256;
@@ -114,16 +114,31 @@ impl Parts {
             return;
         }
         let steps = latest.saturating_sub(self.latest).min(KEPT as u64);
-        for step in 0..steps {
-            let slot = slot(latest - step);
-            self.total = self.total.saturating_sub(self.calls[slot]);
-            self.calls[slot] = 0;
+        if steps > 0 {
+            // What is to be forgotten lies in a row, or at the array's end and its beginning.
+            match (slot(latest + 1 - steps), slot(latest)) {
+                (first, last) if first <= last => self.forget(first..last + 1),
+                (first, last) => {
+                    self.forget(first..KEPT);
+                    self.forget(0..last + 1);
+                }
+            }
         }
         self.latest = self.latest.max(latest);
         self.oldest = self.oldest.max(self.latest.saturating_sub(PARTS));
+        if self.total == 0 {
+            self.oldest = self.latest;
+        }
         while self.oldest < self.latest && self.calls[slot(self.oldest)] == 0 {
             self.oldest += 1;
         }
+    }
+
+    fn forget(&mut self, slots: Range<usize>) {
+        let Some(calls) = self.calls.get_mut(slots) else { return };
+        let forgotten: u64 = calls.iter().map(|calls| u64::from(*calls)).sum();
+        calls.fill(0);
+        self.total = self.total.saturating_sub(u32::try_from(forgotten).unwrap_or(u32::MAX));
     }
 
     pub(super) const fn total(&self) -> u32 {
