@@ -33,6 +33,7 @@ mod fields;
 mod forward;
 mod grpc;
 mod headers;
+mod hexadecimal;
 mod http1;
 mod idempotency;
 mod identity;

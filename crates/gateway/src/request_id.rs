@@ -1,5 +1,6 @@
 //! The request id: the client's if it is well-formed, else one of ours.
 
+use crate::hexadecimal;
 use bytes::Bytes;
 use domain::id::RequestId;
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -78,8 +79,14 @@ impl RequestIds {
 /// The id's text, as its `Display` writes it.
 fn text(id: RequestId) -> RequestText {
     let mut text = *b"req_00000000000000000000000000000000";
+    let (high, low) = id.0.as_u64_pair();
     if let Some(digits) = text.last_chunk_mut::<32>() {
-        id.0.simple().encode_lower(digits);
+        let (first, last) = digits.split_at_mut(16);
+        for (number, digits) in [(high, first), (low, last)] {
+            if let Some(digits) = digits.first_chunk_mut() {
+                hexadecimal::write(number, digits);
+            }
+        }
     }
     let value = HeaderValue::from_maybe_shared(Bytes::copy_from_slice(&text));
     RequestText(value.unwrap_or(HeaderValue::from_static("req_")))

@@ -6,6 +6,7 @@
 use super::{drop_portals_cookies, has_portals, is_hop_by_hop, is_ours, is_twin, strip, without_portals};
 use crate::{
     accept::{Connection, Core},
+    hexadecimal,
     request_id::{RequestIds, RequestText, X_REQUEST_ID},
     reserve::Draft,
     snapshot::Upstream,
@@ -217,21 +218,11 @@ fn new_traceparent(random: impl Fn() -> u64) -> [u8; 55] {
     let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
     for at in [3, 19, 36] {
         // Neither id may be zero.
-        let number = random() | 1;
-        text[at..at + 8].copy_from_slice(&hexadecimal((number >> 32) as u32));
-        text[at + 8..at + 16].copy_from_slice(&hexadecimal(number as u32));
+        if let Some(digits) = text.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
+            hexadecimal::write(random() | 1, digits);
+        }
     }
     text
-}
-
-/// All eight digits at once: each is spread to a byte of its own.
-const fn hexadecimal(number: u32) -> [u8; 8] {
-    let spread = number as u64;
-    let spread = (spread << 16 | spread) & 0x0000_ffff_0000_ffff;
-    let spread = (spread << 8 | spread) & 0x00ff_00ff_00ff_00ff;
-    let digits = (spread << 4 | spread) & 0x0f0f_0f0f_0f0f_0f0f;
-    let letters = ((digits + 0x0606_0606_0606_0606) >> 4) & 0x0101_0101_0101_0101;
-    (digits + 0x3030_3030_3030_3030 + letters * 0x27).to_be_bytes()
 }
 
 /// W3C Trace Context, version 00 and what later versions may add after it.

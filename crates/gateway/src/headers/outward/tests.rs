@@ -145,9 +145,4 @@ proptest! {
         outward.put(&mut map, &host);
         prop_assert_eq!(of_text(&text), of_map(&map));
     }
-
-    #[test]
-    fn digits_are_those_of_the_standard_library(number: u32) {
-        prop_assert_eq!(hexadecimal(number).to_vec(), format!("{number:08x}").into_bytes());
-    }
 }
