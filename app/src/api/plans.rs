@@ -107,6 +107,8 @@ pub struct AdmissionForm {
     pub rollover_percent: String,
     pub rollover_cap: String,
     pub rollover_periods: String,
+    pub overdraft: String,
+    pub overdraft_price: String,
 }
 
 /// Adds a plan, or changes one: its name and place at once, its terms as a new version.

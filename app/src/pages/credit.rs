@@ -13,6 +13,8 @@ use store::{CreditStanding, Subscription};
 pub struct Balance {
     standing: CreditStanding,
     beyond_quota: bool,
+    /// What a unit below zero costs, where the plan bills it.
+    overdraft_price: Option<String>,
     provider: String,
 }
 
@@ -23,14 +25,23 @@ impl Balance {
         Ok(Some(Self {
             standing: cx.state.store.credit(cx.viewer.partner).await?,
             beyond_quota: own.terms.quota.is_some(),
+            overdraft_price: own
+                .terms
+                .admission
+                .credit
+                .overdraft
+                .map(|overdraft| format!("{}{}", own.terms.currency.sign(), overdraft.unit_price.normalize())),
             provider: cx.state.settings.provider_name.clone(),
         }))
     }
 
     /// What is left, and what happens when nothing is.
     fn words(&self) -> String {
-        let Self { standing, beyond_quota, provider } = self;
+        let Self { standing, beyond_quota, overdraft_price, provider } = self;
         let beyond = if *beyond_quota { " beyond the quota" } else { "" };
+        if let Some(price) = overdraft_price {
+            return self.overdraft_words(beyond, price);
+        }
         match standing.balance {
             _ if standing.granted == 0 => {
                 format!("Live calls{beyond} take prepaid units, and there are none yet: ask {provider} for some.")
@@ -44,6 +55,31 @@ impl Balance {
             left => format!(
                 "{} left. Live calls{beyond} take one for each unit that they cost; with too few left they are refused.",
                 units(left.unsigned_abs())
+            ),
+        }
+    }
+
+    fn overdraft_words(&self, beyond: &str, price: &str) -> String {
+        let CreditStanding { balance, overdraft, .. } = self.standing;
+        let most = units(overdraft);
+        let left = balance.saturating_add_unsigned(overdraft);
+        match balance {
+            0.. => format!(
+                "{} left. Live calls{beyond} take one for each unit that they cost; when none is left they may take {most} more, \
+                 which are billed at {price} each.",
+                units(balance.unsigned_abs())
+            ),
+            _ if left > 0 => format!(
+                "Used beyond the prepaid units: {}, billed with this period at {price} each. Live calls{beyond} may take {} more before they \
+                 are refused.",
+                units(balance.unsigned_abs()),
+                units(left.unsigned_abs())
+            ),
+            _ => format!(
+                "Used beyond the prepaid units: {}, billed with this period at {price} each. Live calls{beyond} are refused until that is \
+                 billed, or {} adds more.",
+                units(balance.unsigned_abs()),
+                self.provider
             ),
         }
     }
@@ -72,8 +108,8 @@ mod tests {
     fn the_words_say_what_is_left_and_what_happens_then() {
         let words = |granted: u64, used: u64| {
             let balance = i64::try_from(granted).expect("fits") - i64::try_from(used).expect("fits");
-            let standing = CreditStanding { granted, used, balance };
-            Balance { standing, beyond_quota: true, provider: "Toll".to_owned() }.words()
+            let standing = CreditStanding { granted, used, balance, overdraft: 0 };
+            Balance { standing, beyond_quota: true, overdraft_price: None, provider: "Toll".to_owned() }.words()
         };
         for (granted, used, expected) in [
             (0, 0, "there are none yet: ask Toll for some"),
@@ -84,6 +120,25 @@ mod tests {
         ] {
             let said = words(granted, used);
             assert!(said.contains(expected), "{granted} {used}: {said}");
+        }
+    }
+
+    #[test]
+    fn the_words_about_an_overdraft_say_what_it_costs_and_where_it_ends() {
+        for (balance, expected) in [
+            (
+                7,
+                "7 units left. Live calls take one for each unit that they cost; when none is left they may take 100 units more",
+            ),
+            (-1, "Used beyond the prepaid units: 1 unit, billed with this period at $0.02 each."),
+            (-60, "Live calls may take 40 units more before they are refused."),
+            (-100, "Live calls are refused until that is billed, or Toll adds more."),
+        ] {
+            let standing = CreditStanding { granted: 0, used: 0, balance, overdraft: 100 };
+            let price = Some("$0.02".to_owned());
+            let said =
+                Balance { standing, beyond_quota: false, overdraft_price: price, provider: "Toll".to_owned() }.words();
+            assert!(said.contains(expected), "{balance}: {said}");
         }
     }
 }

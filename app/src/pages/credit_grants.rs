@@ -13,9 +13,10 @@ use crate::{
     pages::time_text::{local_date, local_zone},
     viewer,
 };
+use domain::{credit::package::CreditPackage, money::group_thousands};
 use jiff::tz::TimeZone;
 use leptos::prelude::*;
-use store::{CreditGrant, GrantState};
+use store::{CreditGrant, GrantState, Subscription};
 
 const BUY: &str = "credit/buy";
 
@@ -31,9 +32,13 @@ pub fn CreditPage() -> impl IntoView {
         let zone = local_zone(&store.partner(cx.viewer.partner).await?.time_zone);
         let packages = sold_to(store.credit_packages().await?, own.as_ref());
         let purchases = store.credit_purchases(cx.viewer.partner).await?;
-        let spends = balance.is_some();
+        let takes_none = own.is_some() && balance.is_none();
         let card = balance.map(Balance::card);
-        let grants = grants_card(grants, &zone, "You have no prepaid units yet.");
+        let begin = Begin::of(own.as_ref(), &packages, &cx.state.settings.provider_name);
+        let grants = match grants.is_empty() {
+            true => begin.card(),
+            false => grants_card(grants, &zone, ""),
+        };
         let flash = flash();
         let standing = store.credit_top_up(cx.viewer.partner, cx.now).await?;
         let top_up = top_up_card(&packages, standing.as_ref(), &flash);
@@ -49,7 +54,7 @@ pub fn CreditPage() -> impl IntoView {
             <PageTitle text="Credit"/>
             <MemberFrame cx=cx path="/credit">
                 <PageHeader title="Credit" description="Units that were given to you or paid for beforehand, and what became of them."/>
-                {(!spends).then(|| view! { <Notice>"Your plan takes no prepaid units: calls use none of them."</Notice> })}
+                {takes_none.then(|| view! { <Notice>"Your plan takes no prepaid units: calls use none of them."</Notice> })}
                 <ErrorSummary problems=problems/>
                 {card}
                 {offer}
@@ -59,6 +64,54 @@ pub fn CreditPage() -> impl IntoView {
             </MemberFrame>
         })
     })
+}
+
+/// What somebody does who has no prepaid units yet.
+struct Begin {
+    title: &'static str,
+    text: String,
+    /// Where, and what the button says.
+    next: Option<(&'static str, &'static str)>,
+}
+
+impl Begin {
+    fn of(own: Option<&Subscription>, packages: &[(String, CreditPackage)], provider: &str) -> Self {
+        let Some(own) = own else {
+            let text =
+                "Prepaid units are for plans whose calls take them. Choose a plan first; it says whether it does."
+                    .to_owned();
+            return Self { title: "Choose a plan first", text, next: Some(("/plan", "See the plans")) };
+        };
+        let credit = own.terms.admission.credit;
+        if !credit.required {
+            let text = format!("{} bills calls without them, so there is nothing to do here.", own.plan_name);
+            return Self { title: "Your plan needs no prepaid units", text, next: Some(("/plan", "See your plan")) };
+        }
+        let text = match (credit.allotment, packages.is_empty()) {
+            (Some(allotment), _) => format!(
+                "{} gives {} units when each period begins, within seconds of it. They will be listed here.",
+                own.plan_name,
+                group_thousands(allotment.units)
+            ),
+            (None, false) => "Buy a package above. Once its invoice is paid its units are listed here, and calls can use them at once.".to_owned(),
+            (None, true) => format!("Calls take prepaid units. Ask {provider} for some; they will be listed here."),
+        };
+        Self { title: "No prepaid units yet", text, next: None }
+    }
+
+    fn card(self) -> AnyView {
+        let Self { title, text, next } = self;
+        let state = match next {
+            None => view! { <EmptyState title=title text=text icon=IconName::Card/> }.into_any(),
+            Some((href, label)) => view! {
+                <EmptyState title=title text=text icon=IconName::Card>
+                    <ButtonLink href=href kind=ButtonKind::Primary>{label}</ButtonLink>
+                </EmptyState>
+            }
+            .into_any(),
+        };
+        view! { <Card flush=true>{state}</Card> }.into_any()
+    }
 }
 
 /// The grants, the newest first.

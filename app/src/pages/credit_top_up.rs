@@ -8,11 +8,13 @@ use store::TopUpStanding;
 /// The form's name in a flash.
 pub const TOP_UP: &str = "credit/top-up";
 
-/// `Below 1,000,000 units 1 × million is bought, for at most $5,000.00 in a month; $1,000.00 in this one so far.`
+/// `Below 1,000,000 units 1 × million is bought for $1,000.00, and never for more, up to $5,000.00 in a month; $1,000.00 in this one so
+/// far.`
 pub fn words(standing: &TopUpStanding) -> String {
     let top_up = &standing.top_up;
+    let agreed = standing.agreed.map_or_else(String::new, |agreed| format!(" for {agreed}, and never for more,"));
     format!(
-        "Below {} units {} × {} is bought, for at most {} in a calendar month; {} in this one so far.",
+        "Below {} units {} × {} is bought{agreed} up to {} in a calendar month; {} in this one so far.",
         group_thousands(top_up.below),
         group_thousands(top_up.quantity.into()),
         top_up.package,

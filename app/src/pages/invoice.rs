@@ -156,7 +156,9 @@ fn counting(notes: Vec<CountingNote>) -> AnyView {
 }
 
 fn row(line: InvoiceLine, at: &str) -> impl IntoView + use<> {
-    let is_usage = line.operation.is_some() || line.product.is_some() || line.kind == LineKind::CreditPackage;
+    let is_usage = line.operation.is_some()
+        || line.product.is_some()
+        || matches!(line.kind, LineKind::CreditPackage | LineKind::CreditOverdraft);
     let units = is_usage.then(|| view! { <SignedFigure value=line.quantity/> });
     let free = is_usage.then(|| view! { <Figure value=line.free/> });
     let href = format!("{at}/lines/{}", line.position);

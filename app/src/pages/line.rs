@@ -153,8 +153,16 @@ pub fn OpenedLine(
     let description = period_text(seen.opened.range, &zone);
     let amount = line.amount;
     // A fee or a discount counts nothing.
-    let units = matches!(line.kind, LineKind::Usage | LineKind::Meter | LineKind::Adjustment | LineKind::CreditPackage)
-        .then_some((line.quantity, line.free));
+    let counts = !matches!(
+        line.kind,
+        LineKind::BaseFee
+            | LineKind::Minimum
+            | LineKind::Discount
+            | LineKind::CommittedUse
+            | LineKind::Commitment
+            | LineKind::IncludedCredit
+    );
+    let units = counts.then_some((line.quantity, line.free));
     let choices = seen.opening.by;
     let tabs = match seen.opened.behind {
         Behind::Usage { .. } | Behind::Meter { .. } => Some(choose(&seen, &at, choices)),
@@ -292,6 +300,10 @@ const fn nothing(kind: LineKind) -> &'static str {
         LineKind::Commitment => "This is what was missing to the commitment. It follows from the other lines.",
         LineKind::CreditPackage => {
             "These are prepaid units. They can be used once the invoice is paid, and calls that use them cost nothing more."
+        }
+        LineKind::CreditOverdraft => {
+            "These units were used when no prepaid unit was left. The plan bills them; the calls are on the lines of their operations, as units \
+             that were paid by credit."
         }
         LineKind::IncludedCredit => "This is the credit that the plan includes. It follows from the other lines.",
         _ => "The invoice does not say of this line what it was counted from.",

@@ -168,13 +168,14 @@ fn in_force(
                 | LineKind::CommittedUse
                 | LineKind::Commitment
                 | LineKind::Adjustment
-                | LineKind::CreditPackage => {
+                | LineKind::CreditPackage
+                | LineKind::CreditOverdraft => {
                     format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
                 }
             };
             let quantity = charge.quantity;
-            let units =
-                matches!(charge.kind, LineKind::Usage | LineKind::Meter).then(|| view! { <Figure value=quantity/> });
+            let units = matches!(charge.kind, LineKind::Usage | LineKind::Meter | LineKind::CreditOverdraft)
+                .then(|| view! { <Figure value=quantity/> });
             view! {
                 <tr>
                     <Cell label="For" head=true>{name}</Cell>

@@ -7,10 +7,12 @@
 mod advance;
 mod late;
 mod metered;
+mod overdraft;
 mod stranded;
 
 pub(crate) use late::{Shift, shifted, when};
 pub(crate) use metered::{billed_meters, metered};
+pub(crate) use overdraft::charges as overdraft_charges;
 
 use crate::BillingError;
 use domain::{
@@ -170,7 +172,7 @@ async fn close_stretches(
             }
         }
         let mark = mark(store, &subscription, stretch.part).await?;
-        let made = (invoice(store, &subscription, stretch).await?, mark);
+        let made = (invoice(store, &subscription, stretch, now).await?, mark);
         match store.close_billing_period(subscription.partner, subscription.id, stretch.part, made, now).await? {
             Closed::Invoiced(id) => {
                 tracing::info!(partner = %subscription.partner, invoice = %id, "closed a billing period");
@@ -235,6 +237,7 @@ async fn invoice(
     store: &Store,
     subscription: &OpenSubscription,
     stretch: Stretch,
+    now: Timestamp,
 ) -> Result<Option<NewInvoice>, BillingError> {
     let units = store.units_between(subscription.partner, stretch.part, Environment::Live).await?;
     let used: Vec<Used> = units.iter().map(|line| line.used.clone()).collect();
@@ -243,7 +246,9 @@ async fn invoice(
     let rated = rate(subscription, stretch, &used, &of_meters)?;
     let late = late::lines(store, subscription.partner, rated.total.currency).await?;
     let back = advance::given_back(store, subscription.partner, rated.total.currency).await?;
-    if rated.charges.is_empty() && late.sequences.is_empty() && back.fees.is_empty() {
+    let overdrawn = store.overdrawn_credit(subscription.partner, subscription.id, stretch.part.end, now).await?;
+    let beyond = overdraft::lines(&overdrawn, rated.total.currency)?;
+    if rated.charges.is_empty() && late.sequences.is_empty() && back.fees.is_empty() && beyond.is_empty() {
         return Ok(None);
     }
     let line = |charge: rating::Charge| {
@@ -276,7 +281,7 @@ async fn invoice(
             amount: charge.amount,
         }
     };
-    let extra: Vec<NewInvoiceLine> = late.lines.into_iter().chain(back.lines).collect();
+    let extra: Vec<NewInvoiceLine> = beyond.into_iter().chain(late.lines).chain(back.lines).collect();
     let total = extra.iter().try_fold(rated.total, |sum, line| sum.checked_add(line.amount))?;
     Ok(Some(NewInvoice {
         plan_version: subscription.plan_version,
@@ -287,6 +292,7 @@ async fn invoice(
         late: late.sequences,
         in_advance: false,
         given_back: back.fees,
+        overdrawn,
     }))
 }
 
@@ -306,5 +312,6 @@ fn describe(kind: LineKind, of: Option<&UsedUnits>, stretch: Stretch) -> String 
         (LineKind::Commitment, _) => "Commitment".to_owned(),
         (LineKind::Adjustment, _) => "Adjustment".to_owned(),
         (LineKind::CreditPackage, _) => "Prepaid credit".to_owned(),
+        (LineKind::CreditOverdraft, _) => "Overdraft".to_owned(),
     }
 }

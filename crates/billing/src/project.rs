@@ -2,9 +2,10 @@
 
 use crate::{
     BillingError,
-    close::{Stretch, metered, rate},
+    close::{Stretch, metered, overdraft_charges, rate},
 };
 use domain::{
+    credit::hour_of,
     id::{PartnerId, PlanVersionId},
     key_text::Environment,
     period::Period,
@@ -12,7 +13,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use store::{
-    Store,
+    Overdrawn, Store,
     usage::{MeteredUnits, UsedUnits},
 };
 
@@ -27,7 +28,7 @@ pub struct Projection {
     pub used: Vec<UsedUnits>,
     /// If nothing more were used.
     pub so_far: Rated,
-    /// If the rest of the period were used as the part before `now` was.
+    /// If the rest of the period were used as the part before `now` was. An overdraft does not grow: a grant may come before.
     pub estimate: Rated,
     /// If the plan ended at `now`: fee and what is included for the time that it ran.
     pub ended_now: Rated,
@@ -54,13 +55,23 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
         false => line.used.clone(),
     };
     let estimated_meters: Vec<MeterUsed> = metered.iter().map(pace).collect();
+    let overdrawn = store.overdrawn_credit_so_far(partner, subscription.id, part.end, now).await?;
+    // The hour that runs is the next plan's, where one begins in it.
+    let whole_hours: Vec<_> = overdrawn.iter().filter(|one| one.hour < hour_of(now)).copied().collect();
+    let with_overdraft = |mut rated: Rated, overdrawn: &[Overdrawn]| {
+        for charge in overdraft_charges(overdrawn, rated.total.currency)? {
+            rated.total = rated.total.checked_add(charge.amount)?;
+            rated.charges.push(charge);
+        }
+        Ok::<_, BillingError>(rated)
+    };
     Ok(Some(Projection {
         plan_version: subscription.plan_version,
         period: part,
         whole,
-        so_far: rate(&subscription, stretch, &so_far, &meters)?,
-        estimate: rate(&subscription, stretch, &estimate, &estimated_meters)?,
-        ended_now: rate(&subscription, until_now, &so_far, &meters)?,
+        so_far: with_overdraft(rate(&subscription, stretch, &so_far, &meters)?, &overdrawn)?,
+        estimate: with_overdraft(rate(&subscription, stretch, &estimate, &estimated_meters)?, &overdrawn)?,
+        ended_now: with_overdraft(rate(&subscription, until_now, &so_far, &meters)?, &whole_hours)?,
         used,
     }))
 }

@@ -4,6 +4,7 @@
 //! before is in `stripe_objects`, and what is not known for sure is asked of Stripe ([`once`]).
 
 mod credit_notes;
+mod credited_elsewhere;
 pub(crate) mod customer;
 mod invoice_items;
 mod late;
@@ -15,6 +16,7 @@ use crate::{
     BillingError, payment,
     stripe::{Meter, Stripe, StripeInvoice},
 };
+use credited_elsewhere::Credited;
 use domain::{
     dunning::DAYS_UNTIL_DUE,
     id::{InvoiceId, PartnerId},
@@ -191,7 +193,13 @@ pub(crate) async fn settle(
         Some("void") => InvoiceStatus::Void,
         _ => return Ok(()),
     };
+    let credited = credited_elsewhere::look(store, partner, invoice, found).await?;
+    let status = if credited == Credited::Unpaid { InvoiceStatus::Void } else { status };
     store.note_collection(partner, invoice, &collection(found, status)).await?;
     store.set_invoice_status(partner, invoice, status, now).await?;
+    if let Some(problem) = credited.problem() {
+        tracing::warn!(%partner, %invoice, problem, "prepaid units were credited at Stripe");
+        store.set_push_problem(partner, invoice, &problem, now).await?;
+    }
     Ok(())
 }

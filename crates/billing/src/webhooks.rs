@@ -101,7 +101,11 @@ async fn apply(store: &Store, stripe: &Stripe, event: &StripeEvent, now: Timesta
         return Ok(());
     }
     let object = &event.payload["data"]["object"];
-    let id = object["id"].as_str().filter(|_| object["object"] == "invoice");
+    let id = match object["object"].as_str() {
+        Some("invoice") => object["id"].as_str(),
+        Some("credit_note") => object["invoice"].as_str(),
+        _ => None,
+    };
     let Some(id) = id else { return Ok(()) };
     let Some((partner, invoice)) = store.all_partners_invoice_by_stripe_id(id).await? else { return Ok(()) };
     match stripe.invoice(id).await {

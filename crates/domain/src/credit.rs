@@ -13,6 +13,7 @@
 //! full hours. Gateways spend one balance; which grant it was is settled afterwards, by the hour.
 
 pub mod allotment;
+pub mod overdraft;
 pub mod package;
 pub mod top_up;
 

@@ -84,10 +84,12 @@ pub enum LineKind {
     Adjustment,
     /// Prepaid units, on an invoice of their own.
     CreditPackage,
+    /// Units that were used beyond the prepaid ones.
+    CreditOverdraft,
 }
 
 impl LineKind {
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::BaseFee,
         Self::Usage,
         Self::Meter,
@@ -98,6 +100,7 @@ impl LineKind {
         Self::IncludedCredit,
         Self::Adjustment,
         Self::CreditPackage,
+        Self::CreditOverdraft,
     ];
 
     pub const fn code(self) -> &'static str {
@@ -112,6 +115,7 @@ impl LineKind {
             Self::IncludedCredit => "included_credit",
             Self::Adjustment => "adjustment",
             Self::CreditPackage => "credit_package",
+            Self::CreditOverdraft => "credit_overdraft",
         }
     }
 }

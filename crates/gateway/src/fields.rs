@@ -16,13 +16,16 @@ pub(crate) const X_RATELIMIT_WARNING: &str = "x-ratelimit-warning";
 pub(crate) const X_QUOTA_WARNING: &str = "x-quota-warning";
 pub(crate) const X_TURNPIKE_UNITS: &str = "x-turnpike-units";
 pub(crate) const X_TURNPIKE_CREDIT_REMAINING: &str = "x-turnpike-credit-remaining";
+pub(crate) const X_TURNPIKE_CREDIT_FLOOR: &str = "x-turnpike-credit-floor";
 
 /// Whether nobody but the gateway says this to a client, or, where it says how limits stand (`limited`), only then. Names
 /// are in lower case, as in a header map.
 pub(crate) fn is_ours(name: &str, limited: bool) -> bool {
     match name.as_bytes().first() {
         Some(b'x') => match name {
-            REQUEST_ID | X_QUOTA_WARNING | X_TURNPIKE_UNITS | X_TURNPIKE_CREDIT_REMAINING => true,
+            REQUEST_ID | X_QUOTA_WARNING | X_TURNPIKE_UNITS | X_TURNPIKE_CREDIT_REMAINING | X_TURNPIKE_CREDIT_FLOOR => {
+                true
+            }
             X_RATELIMIT_LIMIT | X_RATELIMIT_REMAINING | X_RATELIMIT_RESET | X_RATELIMIT_WARNING => limited,
             _ => false,
         },
@@ -73,6 +76,16 @@ impl Fields {
     pub(crate) fn add_number(&mut self, name: &str, number: u64) {
         self.begin(name);
         self.text.extend_from_slice(Decimal::of(number).as_bytes());
+        self.end();
+    }
+
+    /// The same of one that may be below zero.
+    pub(crate) fn add_signed(&mut self, name: &str, number: i64) {
+        self.begin(name);
+        if number < 0 {
+            self.text.push(b'-');
+        }
+        self.text.extend_from_slice(Decimal::of(number.unsigned_abs()).as_bytes());
         self.end();
     }
 

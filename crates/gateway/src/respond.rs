@@ -139,8 +139,17 @@ pub(crate) struct Standings {
     /// A limit that only tells is passed.
     pub warning: Option<String>,
     pub quota: Option<QuotaStanding>,
-    /// Units of credit that are left, where the plan takes credit.
-    pub credit: Option<u64>,
+    /// Where the plan takes credit.
+    pub credit: Option<CreditLeft>,
+}
+
+/// How the credit stands after this call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CreditLeft {
+    /// Units; below zero where the plan lets it be.
+    pub balance: i64,
+    /// Units below zero that the plan lets the balance go to.
+    pub overdraft: u64,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -210,8 +219,11 @@ impl Standings {
 
     /// The credit that is left, and that a quota is passed where the plan only warns of it.
     fn add_rest(&self, fields: &mut Fields) {
-        if let Some(left) = self.credit {
-            fields.add_number(fields::X_TURNPIKE_CREDIT_REMAINING, left);
+        if let Some(CreditLeft { balance, overdraft }) = self.credit {
+            fields.add_signed(fields::X_TURNPIKE_CREDIT_REMAINING, balance);
+            if overdraft > 0 {
+                fields.add_signed(fields::X_TURNPIKE_CREDIT_FLOOR, 0_i64.saturating_sub_unsigned(overdraft));
+            }
         }
         if let Some(of) = self.quota.filter(|of| of.quota.beyond == Beyond::Warn && of.used > of.quota.units) {
             fields.add_written(fields::X_QUOTA_WARNING, |text| {
@@ -275,7 +287,7 @@ mod tests {
             own: Vec::new(),
             warning: None,
             quota: Some(QuotaStanding { quota, used: 1003, reset_seconds: 7 }),
-            credit: Some(12),
+            credit: Some(CreditLeft { balance: -12, overdraft: 40 }),
         };
         let mut headers = HeaderMap::new();
         headers.insert("ratelimit", HeaderValue::from_static("another's"));
@@ -284,9 +296,9 @@ mod tests {
         let lines = String::from_utf8(fields.as_bytes().to_vec()).expect("text");
         assert_eq!(
             lines.lines().filter(|line| line.split(':').next().is_some_and(|name| fields::is_ours(name, true))).count(),
-            9
+            10
         );
-        assert_eq!((lines.lines().count(), lines.matches("\r\n").count()), (9, 9));
+        assert_eq!((lines.lines().count(), lines.matches("\r\n").count()), (10, 10));
         fields.put(&mut headers);
         let text = |name: &str| headers[name].to_str().expect("text").to_owned();
         assert_eq!(
@@ -296,7 +308,10 @@ mod tests {
         assert_eq!(text("ratelimit"), "\"second\";r=9;t=1, \"minute\";r=4;t=31, \"quota\";r=0;t=7");
         assert_eq!((text("x-ratelimit-limit"), text("x-ratelimit-remaining")), ("100".to_owned(), "4".to_owned()));
         assert_eq!((text("x-ratelimit-reset"), text("x-turnpike-units")), ("31".to_owned(), "3".to_owned()));
-        assert_eq!(text("x-turnpike-credit-remaining"), "12");
+        assert_eq!(
+            (text("x-turnpike-credit-remaining"), text("x-turnpike-credit-floor")),
+            ("-12".to_owned(), "-40".to_owned())
+        );
         assert_eq!(text("x-quota-warning"), "1003 of 1000 units used");
     }
 }

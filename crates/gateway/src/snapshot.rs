@@ -141,6 +141,8 @@ pub(crate) struct Plan {
     pub features: HashSet<String>,
     /// Units beyond the quota, or all where there is none, take credit.
     pub takes_credit: bool,
+    /// Units below zero that its balance may go to.
+    pub credit_overdraft: u64,
     /// How fast; `None` as fast as it is used.
     pub credit_pace: Option<SpendingRule>,
     /// The RateLimit-Policy field of test calls, which use no quota.

@@ -3,6 +3,7 @@
 
 use crate::{
     Store, StoreError, Ts,
+    credits::overdraft,
     invoices::{self, NewInvoice},
     outside::{self, ToldMark},
     row::{ReadRow as _, unreadable},
@@ -45,7 +46,8 @@ pub enum Closed {
     Empty,
     /// Somebody else had closed it.
     Already,
-    /// Usage was told from outside, handed over late or corrected since the invoice was made: make it anew.
+    /// Usage was told from outside, handed over late or corrected, or other units went beyond all credit, since the invoice was made: make it
+    /// anew.
     Changed,
 }
 
@@ -192,10 +194,16 @@ impl Store {
             tx.rollback().await?;
             return Ok(Closed::Changed);
         }
+        let overdrawn = overdraft::due(&mut tx, partner, (subscription, period.end), now).await?;
+        if overdrawn != invoice.as_ref().map_or(&[][..], |invoice| &invoice.overdrawn) {
+            tx.rollback().await?;
+            return Ok(Closed::Changed);
+        }
         let closed = match invoice {
             None => Closed::Empty,
             Some(invoice) => {
                 let id = invoices::bill(&mut tx, partner, subscription, (period, "Invoice"), invoice, now).await?;
+                overdraft::bill(&mut tx, partner, (id, &overdrawn), now).await?;
                 Closed::Invoiced(id)
             }
         };

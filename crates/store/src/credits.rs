@@ -4,6 +4,7 @@ mod allotments;
 mod check;
 mod expiry;
 mod grant;
+pub(crate) mod overdraft;
 mod packages;
 mod post;
 mod purchases;
@@ -14,6 +15,7 @@ mod top_ups;
 pub use check::CreditDifference;
 pub use expiry::ExpiringCredit;
 pub use grant::Void;
+pub use overdraft::Overdrawn;
 pub use purchases::{CreditPurchase, NewCreditPurchase};
 pub use top_ups::{TopUpStanding, ToppedUp};
 
@@ -114,6 +116,8 @@ pub struct CreditStanding {
     pub used: u64,
     /// What is left; below zero after overdraft. Calls of the last second may be missing in it.
     pub balance: i64,
+    /// Units below zero that the plan lets the balance go to.
+    pub overdraft: u64,
 }
 
 /// How many grants a list has.
@@ -139,14 +143,16 @@ impl Store {
             "select coalesce((select units from credit_balances where partner_id = $1), 0) as granted,
                  coalesce((select a.taken - (select coalesce(sum(l.granted - l.spent), 0)::bigint from allowance_leases l
                      where l.partner_id = $1 and l.kind = 'credit')
-                     from allowances a where a.partner_id = $1 and a.kind = 'credit'), 0) as used",
+                     from allowances a where a.partner_id = $1 and a.kind = 'credit'), 0) as used,
+                 credit_overdraft_of($1) as overdraft",
         )
         .bind(partner.0)
         .fetch_one(self.pool())
         .await?;
         let (granted, used) = (row.count("granted")?, row.count("used")?);
         let signed = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
-        Ok(CreditStanding { granted, used, balance: signed(granted).saturating_sub(signed(used)) })
+        let balance = signed(granted).saturating_sub(signed(used));
+        Ok(CreditStanding { granted, used, balance, overdraft: row.count("overdraft")? })
     }
 
     /// The partner's grants, the newest first.
@@ -194,6 +200,8 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
 
 #[cfg(test)]
 mod allotment_tests;
+#[cfg(test)]
+mod overdraft_tests;
 #[cfg(test)]
 mod purchase_tests;
 #[cfg(test)]

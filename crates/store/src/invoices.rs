@@ -1,7 +1,7 @@
 //! Invoices: ours first. Lines never change; the status follows what happens at Stripe and only moves forward.
 
 use crate::{
-    GivenBack, Store, StoreError, Ts, advance_fees,
+    GivenBack, Overdrawn, Store, StoreError, Ts, advance_fees,
     ledger::{self, LedgerAccount},
     outside,
     page::Page,
@@ -109,6 +109,8 @@ pub struct NewInvoice {
     pub in_advance: bool,
     /// The fees that it gives back in part ([`Store::unused_fees`]).
     pub given_back: Vec<GivenBack>,
+    /// Units beyond all credit that it bills ([`Store::overdrawn_credit`]).
+    pub overdrawn: Vec<Overdrawn>,
 }
 
 #[derive(Debug, Clone)]

@@ -24,7 +24,7 @@ const ALIVE: SignedDuration = SignedDuration::from_secs(15);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseAsk {
     pub of: Allowance,
-    /// `None` takes the partner's balance of credit.
+    /// `None` takes the partner's balance of credit, with what the plan lets it go below zero.
     pub limit: Option<u64>,
     pub need: u64,
     pub want: u64,
@@ -50,7 +50,7 @@ pub struct Known {
     pub base: u64,
     /// Used or held by all others.
     pub elsewhere: u64,
-    /// The balance of credit; zero for a quota.
+    /// The balance of credit, with what the plan lets it go below zero; zero for a quota.
     pub limit: u64,
 }
 
@@ -112,7 +112,8 @@ impl Store {
     ) -> Result<Vec<Option<Leased>>, StoreError> {
         let rows = sqlx::query(
             "select a.taken, coalesce(l.granted, 0) as granted, coalesce(l.turn, 0) as turn,
-                 coalesce(most, b.units, 0) as allowed, a.short_at > $6 - interval '3 seconds' as is_wanted
+                 coalesce(most, case asked_kind when 'credit' then coalesce(b.units, 0) + credit_overdraft_of(partner) end, 0) as allowed,
+                 a.short_at > $6 - interval '3 seconds' as is_wanted
              from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[]) with ordinality
                  as asked (partner, asked_kind, first, most, place)
              left join allowances a on a.partner_id = partner and a.kind = asked_kind and a.period_start = first
@@ -152,7 +153,8 @@ impl Store {
         // What this life has already used is not part of what was used before it.
         let rows = sqlx::query(
             "select a.partner_id, a.kind, a.period_start, a.period_end, a.taken, coalesce(l.granted, 0) as spent,
-                 coalesce(b.units, 0) as bought, coalesce(mine.units, 0)::bigint as mine
+                 case a.kind when 'credit' then coalesce(b.units, 0) + credit_overdraft_of(a.partner_id) else 0 end as bought,
+                 coalesce(mine.units, 0)::bigint as mine
              from allowances a
              left join allowance_leases l on l.partner_id = a.partner_id and l.kind = a.kind
                  and l.period_start = a.period_start and l.node = $1

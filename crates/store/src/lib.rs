@@ -69,7 +69,7 @@ pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
 pub use credits::{
     CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
-    NewCreditPurchase, TopUpStanding, ToppedUp, Void,
+    NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,
 };
 pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidInvoice};
 pub use error::StoreError;

@@ -35,6 +35,8 @@ const LAST_CALLS: Duration = Duration::from_secs(6);
 #[derive(Debug, Clone, Copy, ValueEnum)]
 pub enum Limit {
     Credit,
+    /// Credit with a balance that may go below zero: the last two fifths of the units.
+    Overdraft,
     Quota,
 }
 
@@ -104,8 +106,8 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
     let mut random = Random::new(seed);
     let upstream = Upstream::after(Duration::from_millis(15)).await?;
     let mut cluster = Cluster::start(plan(credits, upstream.port())).await?;
-    if matches!(credits.limit, Limit::Credit) {
-        let units = credits.units.to_string();
+    if matches!(credits.limit, Limit::Credit | Limit::Overdraft) {
+        let units = (credits.units - overdraft(credits)).to_string();
         cluster.command(&["grant-credit", "--partner", "load", "--units", &units, "--reason", "Race"])?;
     }
     let watcher = Watcher::start(cluster.postgres().address());
@@ -137,7 +139,7 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
     cluster.wait_until_ingested().await?;
     let lowest = watcher.stop().await;
     let kind = match credits.limit {
-        Limit::Credit => "credit",
+        Limit::Credit | Limit::Overdraft => "credit",
         Limit::Quota => "quota",
     };
     cluster.end_all().await?;
@@ -146,6 +148,7 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
         seed,
         units: credits.units as i64,
         nodes: credits.nodes,
+        overdraft: overdraft(credits) as i64,
         kind,
         control: credits.without_check,
         seen,
@@ -156,6 +159,11 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
         kills: victims.len(),
         connections: credits.connections,
     })
+}
+
+/// Of the units, those below zero.
+fn overdraft(credits: &Credits) -> usize {
+    if matches!(credits.limit, Limit::Overdraft) { credits.units * 2 / 5 } else { 0 }
 }
 
 /// Every gateway once, in any order, or the one that was asked for.
@@ -174,6 +182,10 @@ fn victims(credits: &Credits, random: &mut Random) -> Result<Vec<usize>, Trouble
 fn plan(credits: &Credits, upstream_port: u16) -> Plan {
     let terms = match credits.limit {
         Limit::Credit => "    admission: { credit: { required: true } }".to_owned(),
+        Limit::Overdraft => format!(
+            "    admission: {{ credit: {{ required: true, overdraft: {{ units: {}, unit_price: \"0.01\" }} }} }}",
+            overdraft(credits)
+        ),
         Limit::Quota => format!("    quota: {{ units: {}, beyond: block }}", credits.units),
     };
     let setup = include_str!("credits.yaml")
@@ -356,6 +368,8 @@ impl Books {
 struct Findings {
     seed: u64,
     units: i64,
+    /// Of those, the ones below zero.
+    overdraft: i64,
     nodes: usize,
     kind: &'static str,
     control: bool,
@@ -378,7 +392,7 @@ impl Findings {
         metered == self.units
             && (0..=(self.connections * self.kills) as i64).contains(&in_flight)
             && [of_kind, taken, granted, spent].iter().all(|sum| *sum == self.units)
-            && self.lowest.unwrap_or(0) >= 0
+            && self.lowest.unwrap_or(0) >= -self.overdraft
             && self.seen.statuses.keys().any(|status| matches!(status, 402 | 429))
     }
 
@@ -390,7 +404,7 @@ impl Findings {
     fn to_json(&self) -> String {
         let Books { metered, credits, taken, granted, spent } = self.books;
         serde_json::json!({
-            "experiment": "credits", "seed": self.seed, "nodes": self.nodes, "kills": self.kills, "kind": self.kind, "units": self.units,
+            "experiment": "credits", "seed": self.seed, "nodes": self.nodes, "kills": self.kills, "kind": self.kind, "units": self.units, "overdraft": self.overdraft,
             "control": self.control, "answered": self.seen.served.len(), "reached_upstream": self.reached,
             "metered": metered, "credits": credits, "taken": taken, "granted": granted, "spent": spent,
             "lowest_balance": self.lowest, "restart_ms": self.restart.as_millis() as u64, "holds": self.holds(),

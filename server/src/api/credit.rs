@@ -25,6 +25,8 @@ pub struct CreditOut {
     used: u64,
     /// What is left; below zero after overdraft.
     balance: i64,
+    /// Units below zero that the plan lets the balance go to; they are billed with the period in which they are used.
+    overdraft: u64,
 }
 
 /// Units to add.
@@ -203,7 +205,7 @@ impl From<CreditGrant> for CreditGrantOut {
 
 impl From<CreditStanding> for CreditOut {
     fn from(standing: CreditStanding) -> Self {
-        let CreditStanding { granted, used, balance } = standing;
-        Self { granted, used, balance }
+        let CreditStanding { granted, used, balance, overdraft } = standing;
+        Self { granted, used, balance, overdraft }
     }
 }

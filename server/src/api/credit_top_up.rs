@@ -37,6 +37,8 @@ pub struct TopUpOut {
     package: String,
     quantity: u32,
     monthly_cap: AmountOut,
+    /// What one purchase cost when it was ordered. Where it costs more by now, or has fewer units, nothing is bought.
+    agreed: Option<AmountOut>,
     /// What it has bought in the running month.
     spent: AmountOut,
     /// Why the last try bought nothing.
@@ -78,12 +80,13 @@ pub async fn stop(call: PartnerCall, _: Params<Whose>) -> Result<StatusCode, Pro
 
 impl From<TopUpStanding> for TopUpOut {
     fn from(standing: TopUpStanding) -> Self {
-        let TopUpStanding { top_up, spent, problem } = standing;
+        let TopUpStanding { top_up, agreed, spent, problem } = standing;
         Self {
             below: top_up.below,
             package: top_up.package,
             quantity: top_up.quantity,
             monthly_cap: top_up.monthly_cap.into(),
+            agreed: agreed.map(Into::into),
             spent: spent.into(),
             problem,
         }

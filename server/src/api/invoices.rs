@@ -114,7 +114,8 @@ impl InvoiceWithLinesOut {
 pub struct LineOut {
     position: i32,
     /// `base_fee`, `usage`, `meter`, `minimum`, `discount`, `committed_use`, `commitment`, `included_credit`, `adjustment` for late
-    /// or corrected units of an earlier period, or `credit_package` for prepaid units.
+    /// or corrected units of an earlier period, `credit_package` for prepaid units, or
+    /// `credit_overdraft` for units that were used beyond them.
     kind: String,
     /// The product's code, for usage.
     product: Option<String>,

@@ -305,7 +305,10 @@ async fn the_provider_sells_a_product_and_moves_a_partner_to_a_plan() {
     }
     let too_much = app.post(&token, &credit, json!({"units": -251, "reason": "Back"})).await;
     assert_eq!(too_much.status, 409);
-    assert_eq!(app.get(&token, &credit).await.json(), json!({"granted": 250, "used": 0, "balance": 250}));
+    assert_eq!(
+        app.get(&token, &credit).await.json(),
+        json!({"granted": 250, "used": 0, "balance": 250, "overdraft": 0})
+    );
     let line = app.get(&token, "/api/partners?search=acme").await.json()["items"][0].clone();
     assert_eq!((line["plan"].clone(), line["plan_version"].clone()), (json!("Starter"), json!(2)));
     assert_eq!(app.post(&token, &format!("{partner}/suspend"), json!({"reason": "unpaid"})).await.status, 204);

@@ -93,8 +93,9 @@ fn columns() -> Vec<Column> {
 }
 
 fn row(line: &InvoiceLine) -> Row {
-    let is_counted = matches!(line.kind, LineKind::Usage | LineKind::Meter | LineKind::CreditPackage)
-        || line.kind == LineKind::Adjustment && line.quantity != 1;
+    let is_counted =
+        matches!(line.kind, LineKind::Usage | LineKind::Meter | LineKind::CreditPackage | LineKind::CreditOverdraft)
+            || line.kind == LineKind::Adjustment && line.quantity != 1;
     let has_units = is_counted || line.product.is_some() || line.operation.is_some();
     let units = if has_units { signed(line.quantity) } else { String::new() };
     let free = if has_units { group_thousands(line.free) } else { String::new() };

@@ -21,7 +21,9 @@ async fn what_an_operator_offers_a_member_buys_once_and_can_use_when_it_is_paid(
     let operator = portal.operator(OperatorRole::Admin).await;
     let mut console = portal.as_operator(operator).await;
     let mut owner = portal.as_member(acme.owner).await;
-    assert!(!owner.get("/credit").await.text.contains("Buy units"), "nothing is for sale");
+    let page = owner.get("/credit").await.text;
+    assert!(!page.contains("Buy units"), "nothing is for sale");
+    assert!(page.contains("No prepaid units yet") && page.contains("Ask "), "{page}");
 
     let mut package = vec![
         ("package[code]", "million"),
@@ -44,6 +46,7 @@ async fn what_an_operator_offers_a_member_buys_once_and_can_use_when_it_is_paid(
 
     let page = owner.get("/credit").await.text;
     assert!(page.contains("Buy units") && page.contains("Automatic top-up"), "{page}");
+    assert!(page.contains("Buy a package above"), "{page}");
     let shown =
         page.split_once("name=\"shown\" value=\"").and_then(|(_, rest)| rest.split_once('"')).expect("the offer").0;
     let buy = |quantity| [("package", "million"), ("quantity", quantity), ("once", "form-1"), ("shown", shown)];
@@ -76,7 +79,7 @@ async fn what_an_operator_offers_a_member_buys_once_and_can_use_when_it_is_paid(
     assert!(owner.get(back.location()).await.text.contains("One purchase costs €1,000.00"));
     let order = [("below", "100,000"), ("package", "million"), ("quantity", "1"), ("monthly_cap", "5000.00")];
     owner.post("/do/credit/top-up/save", &order).await;
-    let told = "Below 100,000 units 1 × million is bought, for at most €5,000.00 in a calendar month";
+    let told = "Below 100,000 units 1 × million is bought for €1,000.00, and never for more, up to €5,000.00 in a calendar month";
     assert!(owner.get("/credit").await.text.contains(told));
     let page = console.get(&format!("/console/partners/{}/credit", acme.id)).await.text;
     assert!(page.contains(told) && page.contains("€8,500.00"), "{page}");

@@ -10,6 +10,9 @@ pub fn check(tally: &mut Tally) {
     tally.one("The same on three gateways", || {
         attack(&["credits", "--calls", "4000", "--connections", "200", "--nodes", "3"])
     });
+    tally.one("The same with a balance that may go 40 below zero, on three gateways", || {
+        attack(&["credits", "--calls", "4000", "--connections", "200", "--nodes", "3", "--limit", "overdraft"])
+    });
     tally.one("The same of a hard quota on three gateways", || {
         attack(&["credits", "--calls", "4000", "--connections", "200", "--nodes", "3", "--limit", "quota"])
     });

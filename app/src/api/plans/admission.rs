@@ -1,7 +1,10 @@
 //! What the plan form says of admission beyond the partner's limits.
 
 use super::{AdmissionForm, terms::Reader};
-use domain::credit::allotment::{Allotment, Rollover};
+use domain::credit::{
+    allotment::{Allotment, Rollover},
+    overdraft::Overdraft,
+};
 use domain::policy::{Admission, Concurrency, Credit, Pace, Preset, Throttle};
 
 /// Reads the part; mistakes are told beside their fields.
@@ -30,6 +33,7 @@ pub(super) fn read(form: &AdmissionForm, reader: &mut Reader) -> Admission {
             preset: reader.parsed("admission[credit_pace]", &form.credit_pace, Preset::default()),
             units_per_minute: reader.number("admission[credit_per_minute]", &form.credit_per_minute),
             allotment: allotment(form, reader),
+            overdraft: overdraft(form, reader),
         },
     }
 }
@@ -49,6 +53,24 @@ fn allotment(form: &AdmissionForm, reader: &mut Reader) -> Option<Allotment> {
     units.map(|units| Allotment { units, rollover })
 }
 
+fn overdraft(form: &AdmissionForm, reader: &mut Reader) -> Option<Overdraft> {
+    let units = reader.number("admission[overdraft]", &form.overdraft);
+    let told = reader.problems.len();
+    let unit_price = reader.decimal("admission[overdraft_price]", &form.overdraft_price);
+    match (units, unit_price) {
+        (Some(units), Some(unit_price)) => return Some(Overdraft { units, unit_price }),
+        // What is no number was told.
+        (Some(_), None) if reader.problems.len() == told => {
+            reader.told("admission[overdraft_price]", "Enter what a unit costs, as 0.01");
+        }
+        (None, Some(_)) => {
+            reader.told("admission[overdraft]", "Enter how many units, 0 for none, or leave the price empty, too");
+        }
+        _ => {}
+    }
+    None
+}
+
 /// The part's fields, to be typed back where the form failed.
 pub(super) fn typed(form: &AdmissionForm) -> Vec<(String, String)> {
     let mut typed: Vec<(String, String)> = [
@@ -64,6 +86,8 @@ pub(super) fn typed(form: &AdmissionForm) -> Vec<(String, String)> {
         ("rollover_percent", &form.rollover_percent),
         ("rollover_cap", &form.rollover_cap),
         ("rollover_periods", &form.rollover_periods),
+        ("overdraft", &form.overdraft),
+        ("overdraft_price", &form.overdraft_price),
     ]
     .map(|(name, value)| (format!("admission[{name}]"), value.clone()))
     .to_vec();
@@ -90,6 +114,8 @@ mod tests {
             credit: "true".to_owned(),
             allotment: "1,000".to_owned(),
             rollover_percent: "50".to_owned(),
+            overdraft: "100".to_owned(),
+            overdraft_price: "0.02".to_owned(),
             ..AdmissionForm::default()
         };
         let admission = read(&form, &mut reader);
@@ -99,10 +125,14 @@ mod tests {
         assert_eq!((admission.limits.preset, admission.credit.required), (Preset::Hybrid, true));
         let rollover = Some(Rollover { percent: 50, cap: None, periods: 1 });
         assert_eq!(admission.credit.allotment, Some(Allotment { units: 1_000, rollover }));
+        let unit_price = "0.02".parse().expect("a decimal");
+        assert_eq!(admission.credit.overdraft, Some(Overdraft { units: 100, unit_price }));
         read(&AdmissionForm { throttle_delay_ms: String::new(), ..form }, &mut reader);
         assert_eq!(reader.problems.len(), 1);
         let cap = AdmissionForm { rollover_cap: "9".to_owned(), ..AdmissionForm::default() };
         read(&cap, &mut reader);
         assert_eq!(reader.problems.len(), 2, "a cap of nothing");
+        let half = AdmissionForm { overdraft: "9".to_owned(), ..AdmissionForm::default() };
+        assert_eq!((read(&half, &mut reader).credit.overdraft, reader.problems.len()), (None, 3), "for what price?");
     }
 }

@@ -211,7 +211,7 @@ impl Reader {
         read
     }
 
-    fn decimal(&mut self, field: &str, text: &str) -> Option<Decimal> {
+    pub(super) fn decimal(&mut self, field: &str, text: &str) -> Option<Decimal> {
         let plain: String = text.chars().filter(|letter| !matches!(letter, ',' | ' ' | '_')).collect();
         if plain.is_empty() {
             return None;

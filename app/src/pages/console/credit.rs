@@ -68,6 +68,10 @@ pub fn PartnerCreditPage() -> impl IntoView {
             0.. => group_thousands(standing.balance.unsigned_abs()),
             _ => format!("−{}", group_thousands(standing.balance.unsigned_abs())),
         };
+        let overdraft = (standing.overdraft > 0).then(|| {
+            let told = format!("{} units", group_thousands(standing.overdraft));
+            view! { <Stat label="May go below zero" figure=told/> }
+        });
         let card = grants_card(grants, &zone, "Give the partner units below, or sell it some.");
         Ok(view! {
             <PageTitle text="Credit"/>
@@ -79,6 +83,7 @@ pub fn PartnerCreditPage() -> impl IntoView {
                     <Stat label="Units left" figure=left/>
                     <Stat label="Granted" figure=group_thousands(standing.granted)/>
                     <Stat label="Used" figure=group_thousands(standing.used)/>
+                    {overdraft}
                 </StatGrid>
                 {card}
                 {top_up}

@@ -266,6 +266,13 @@ pub fn allotment(terms: &PlanTerms) -> Option<String> {
     Some(words)
 }
 
+/// What happens when no prepaid unit is left, where the plan goes on.
+pub fn overdraft(terms: &PlanTerms) -> Option<String> {
+    let overdraft = terms.admission.credit.overdraft.filter(|overdraft| overdraft.units > 0)?;
+    let price = format!("{}{}", terms.currency.sign(), overdraft.unit_price.normalize());
+    Some(format!("{} units beyond prepaid ones, billed at {price} each", group_thousands(overdraft.units)))
+}
+
 /// All that a card lists.
 pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     let ahead = terms.fee_due == FeeDue::Advance && terms.base_fee_micros > 0;
@@ -277,6 +284,7 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     lines.extend(ahead);
     lines.extend(credit);
     lines.extend(allotment(terms));
+    lines.extend(overdraft(terms));
     lines.extend(meter_prices(terms));
     lines.extend(rules(terms));
     lines.extend(limits(terms));

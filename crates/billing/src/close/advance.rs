@@ -55,6 +55,7 @@ async fn bill_one(
             late: Vec::new(),
             in_advance: true,
             given_back: back.fees,
+            overdrawn: Vec::new(),
         });
         if let Some(id) = store.bill_fee_in_advance(&due, part, (fee.total, invoice), now).await? {
             tracing::info!(partner = %due.partner, invoice = %id, "billed a fee in advance");

@@ -51,6 +51,7 @@ async fn invoice(
         late: late.sequences,
         in_advance: false,
         given_back: Vec::new(),
+        overdrawn: Vec::new(),
     };
     Ok(store.make_final_invoice(stranded, new, now).await?)
 }

@@ -55,7 +55,8 @@ impl Push<'_> {
                 | LineKind::CommittedUse
                 | LineKind::Commitment
                 | LineKind::Adjustment
-                | LineKind::CreditPackage => {
+                | LineKind::CreditPackage
+                | LineKind::CreditOverdraft => {
                     self.item(invoice, line, &customer, None, description(line)).await?;
                 }
                 LineKind::IncludedCredit => {}

@@ -28,6 +28,12 @@ pub struct StripeInvoice {
     /// Seconds since 1970.
     #[serde(default)]
     pub next_payment_attempt: Option<i64>,
+    /// What credit notes took off before it was paid, in the smallest coin.
+    #[serde(default)]
+    pub pre_payment_credit_notes_amount: i64,
+    /// What credit notes took off afterwards, in the smallest coin.
+    #[serde(default)]
+    pub post_payment_credit_notes_amount: i64,
     #[serde(default)]
     pub status_transitions: StatusTransitions,
 }

@@ -2,7 +2,7 @@
 
 use crate::shop::{Shop, days, list};
 use billing::{apply_pending_webhooks, receive_webhook};
-use domain::{credit::package::CreditPackage, plan::PlanTerms};
+use domain::{credit::package::CreditPackage, id::InvoiceId, plan::PlanTerms};
 use serde_json::json;
 use store::{Actor, InvoiceStatus, NewCreditPurchase};
 use stripe_stand_in::signature;
@@ -73,4 +73,67 @@ async fn a_purchase_at_the_instant_at_which_a_period_begins_stands_in_no_invoice
     let invoices = shop.store.invoices(partner).await.expect("invoices");
     assert_eq!((closed, invoices.len()), (1, 4));
     assert_eq!(invoices.iter().filter(|invoice| invoice.stands_alone).count(), 3);
+}
+
+/// What somebody takes off in Stripe's dashboard, in cents, with how it is paid back.
+async fn credited_at_stripe(shop: &Shop, invoice: InvoiceId, cents: u64, back: bool) {
+    let (held, _) = shop.at_stripe(invoice).await;
+    let id = held["id"].as_str().expect("an id").to_owned();
+    let mut note = vec![("invoice".to_owned(), id), ("amount".to_owned(), cents.to_string())];
+    if back {
+        note.push(("out_of_band_amount".to_owned(), cents.to_string()));
+    }
+    shop.stripe.create("/v1/credit_notes", &note, &format!("{invoice}-{cents}")).await.expect("credited");
+}
+
+async fn hear(shop: &Shop) {
+    let (secrets, now) = (["whsec_a".to_owned()], shop.now().await);
+    for event in list(&shop.state().await, "events") {
+        let body = event.to_string();
+        let header = signature("whsec_a", now.as_second(), body.as_bytes());
+        receive_webhook(&shop.store, &secrets, body.as_bytes(), &header, now).await.expect("taken");
+    }
+    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+}
+
+#[tokio::test]
+async fn units_that_somebody_credited_at_stripe_before_they_were_paid_are_not_given_and_later_a_person_is_told() {
+    let shop = Shop::open().await;
+    let now = shop.now().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner("acme", plan, now - days(3)).await;
+    let package: CreditPackage =
+        serde_json::from_value(json!({ "name": "Thousand", "units": 1000, "currency": "USD", "price": "12.34" }))
+            .expect("a package");
+    shop.store.put_credit_package(("thousand", None), &package, Actor::System, now).await.expect("sold");
+    let buy = async |reference: &str| {
+        let new =
+            NewCreditPurchase { code: "thousand".to_owned(), quantity: 1, reference: reference.to_owned(), cost: None };
+        let invoice = shop.store.buy_credit(partner, &new, Actor::System, now).await.expect("bought").invoice;
+        shop.reconcile().await;
+        invoice
+    };
+    let told = async |invoice| {
+        let (held, _) = shop.store.invoice(partner, invoice).await.expect("ours");
+        (held.status, held.push_problem.unwrap_or_default())
+    };
+    let unpaid = buy("a").await;
+    credited_at_stripe(&shop, unpaid, 1234, false).await;
+    assert_eq!(shop.at_stripe(unpaid).await.0["status"], "paid", "as Stripe calls it");
+    hear(&shop).await;
+    let (status, problem) = told(unpaid).await;
+    assert!(status == InvoiceStatus::Void && problem.contains("its units were not given"), "{status} {problem}");
+    assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 0);
+    let paid = buy("b").await;
+    let (held, _) = shop.at_stripe(paid).await;
+    let id = held["id"].as_str().expect("an id");
+    shop.stripe.create(&format!("/v1/invoices/{id}/pay"), &Vec::new(), "pay").await.expect("paid");
+    hear(&shop).await;
+    assert_eq!(told(paid).await, (InvoiceStatus::Paid, String::new()));
+    credited_at_stripe(&shop, paid, 1000, true).await;
+    hear(&shop).await;
+    let (status, problem) = told(paid).await;
+    assert!(status == InvoiceStatus::Paid && problem.contains("$10.00"), "{status} {problem}");
+    assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 1000, "a person takes them back");
+    assert_eq!(shop.store.check_all_credit().await.expect("checked"), []);
 }

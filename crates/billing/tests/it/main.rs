@@ -15,6 +15,7 @@ mod late;
 mod late_at_stripe;
 mod meters;
 mod opening;
+mod overdraft;
 mod payment;
 mod prepaid;
 mod prices;

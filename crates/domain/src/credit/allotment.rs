@@ -1,7 +1,8 @@
 //! Allotments: units that a plan gives at the beginning of each period, and what of them is carried over.
 //!
 //! A period in which the plan changes gives each plan's units for its part, by the second, together rounded up once: whoever changes there
-//! and back gets nothing twice, because what was given before counts.
+//! and back gets nothing twice, because what was given before counts; and of what was given for a part that another plan has now, what is unused
+//! is taken back.
 //!
 //! What is left when a period's units expire may be carried over: a share of it, rounded down, and no more than the cap less what is left of
 //! what was carried over before. What was carried over is not carried over again.

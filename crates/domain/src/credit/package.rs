@@ -4,7 +4,7 @@
 //! and its price is rounded once, to the coin, half away from zero.
 
 use crate::{
-    money::{Currency, Money, MoneyError},
+    money::{Currency, Money, MoneyError, group_thousands},
     plan::Problem,
     product::is_code,
 };
@@ -78,6 +78,28 @@ impl CreditPackage {
     pub fn units_of(&self, quantity: u32) -> Result<u64, MoneyError> {
         let units = self.units.checked_mul(u64::from(quantity)).filter(|units| *units <= MOST_UNITS);
         units.ok_or(MoneyError::TooLarge)
+    }
+
+    /// Why so many of it are a worse offer than they were when they were agreed on; `None` where they are as good, or better.
+    pub fn worse_than(&self, agreed: &Self, quantity: u32) -> Option<String> {
+        if self.currency != agreed.currency {
+            return Some(format!("It is sold in {} by now, and {} was agreed", self.currency, agreed.currency));
+        }
+        let (cost, agreed_cost) = (self.cost(quantity).ok(), agreed.cost(quantity).ok()?);
+        if let Some(cost) = cost.filter(|cost| cost.micros > agreed_cost.micros) {
+            return Some(format!("It costs {cost} by now, and {agreed_cost} was agreed"));
+        }
+        if self.units < agreed.units {
+            return Some(format!(
+                "One has {} units by now, and {} were agreed",
+                group_thousands(self.units),
+                group_thousands(agreed.units)
+            ));
+        }
+        let days = |package: &Self| package.valid_days.unwrap_or(u32::MAX);
+        let valid = self.valid_days.filter(|_| days(self) < days(agreed))?;
+        let before = agreed.valid_days.map_or_else(|| "for ever".to_owned(), |days| format!("{days} days"));
+        Some(format!("Its units are valid {valid} days by now, and {before} was agreed"))
     }
 
     /// Whether somebody on that plan may buy it.
@@ -189,5 +211,30 @@ mod tests {
             fields,
             ["name", "units", "price", "plans", "valid_days", "discounts[0].percent", "discounts[1].from"]
         );
+    }
+
+    #[test]
+    fn an_offer_is_worse_where_it_costs_more_holds_less_or_expires_sooner() {
+        let agreed = million();
+        type Change = fn(&mut CreditPackage);
+        let now = |change: Change| {
+            let mut package = million();
+            change(&mut package);
+            package.worse_than(&agreed, 5)
+        };
+        assert_eq!(now(|_| {}), None);
+        assert_eq!(now(|package| package.price = "1.00".parse().expect("a decimal")), None, "cheaper");
+        assert_eq!(now(|package| package.name = "Other".to_owned()), None);
+        let worse: [(Change, &str); 5] = [
+            (|package| package.price = "1000.01".parse().expect("a decimal"), "costs"),
+            (|package| package.discounts.clear(), "costs"),
+            (|package| package.units -= 1, "999,999 units"),
+            (|package| package.valid_days = Some(1), "valid 1 days"),
+            (|package| package.currency = Currency::Eur, "EUR"),
+        ];
+        for (change, word) in worse {
+            let told = now(change).expect("worse");
+            assert!(told.contains(word), "{told}");
+        }
     }
 }

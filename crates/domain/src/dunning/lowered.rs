@@ -4,7 +4,8 @@ use super::UnpaidRules;
 use crate::{limit::Limit, plan::PlanTerms};
 
 impl UnpaidRules {
-    /// The plan's terms with lowered limits. A limit that only tells becomes one that counts.
+    /// The plan's terms with lowered limits. A limit that only tells becomes one that counts, and nothing more is lent: whoever does
+    /// not pay for what was used below zero uses no more there.
     pub fn lowered(&self, terms: &PlanTerms) -> PlanTerms {
         let mut lowered = terms.clone();
         let admission = &mut lowered.admission;
@@ -17,6 +18,9 @@ impl UnpaidRules {
             }
         }
         admission.limits.soft = false;
+        if let Some(overdraft) = &mut admission.credit.overdraft {
+            overdraft.units = 0;
+        }
         for fixed in &self.limited_limits {
             match lowered.limits.iter_mut().find(|own| own.window == fixed.window) {
                 Some(own) => own.calls = own.calls.min(fixed.calls),

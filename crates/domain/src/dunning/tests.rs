@@ -89,7 +89,8 @@ fn limits_fall_to_the_share_or_the_fixed_limit_and_are_never_none() {
     let terms: PlanTerms = serde_json::from_value(serde_json::json!({
         "currency": "USD", "products": [],
         "limits": [{"calls": 1000, "window": "minute"}, {"calls": 5, "window": "second"}],
-        "admission": {"key_limits": [{"calls": 30, "window": "minute"}], "concurrency": {"calls": 4}, "limits": {"soft": true}},
+        "admission": {"key_limits": [{"calls": 30, "window": "minute"}], "concurrency": {"calls": 4}, "limits": {"soft": true},
+            "credit": {"required": true, "overdraft": {"units": 9, "unit_price": "1"}}},
     }))
     .expect("terms");
     let rules: UnpaidRules = serde_json::from_value(serde_json::json!({
@@ -102,6 +103,7 @@ fn limits_fall_to_the_share_or_the_fixed_limit_and_are_never_none() {
     assert_eq!(lowered.limits, wanted);
     assert_eq!(lowered.admission.key_limits, [limit(3, Window::Minute)]);
     assert_eq!(lowered.admission.concurrency.map(|own| own.calls), Some(1));
+    assert_eq!(lowered.admission.credit.overdraft.map(|own| own.units), Some(0), "nothing more is lent");
     assert!(!lowered.admission.limits.soft, "a limit that only tells would lower nothing");
     assert_eq!(rules.describe(&terms), "60 calls a minute and 1 calls a second and 500 calls a hour");
 }

@@ -1,6 +1,10 @@
 //! What a plan admits beyond its limits for the whole partner: limits for each app and key, concurrency, pace, credit.
 
-use crate::{credit::allotment::Allotment, limit::Limit, plan::Problem};
+use crate::{
+    credit::{allotment::Allotment, overdraft::Overdraft},
+    limit::Limit,
+    plan::Problem,
+};
 use serde::{Deserialize, Serialize};
 
 /// A plan's admission; all defaults together change nothing.
@@ -110,6 +114,9 @@ pub struct Credit {
     /// Units that each period begins with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allotment: Option<Allotment>,
+    /// How far below zero the balance may go, and what that costs; `None` refuses at zero.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdraft: Option<Overdraft>,
 }
 
 impl Admission {
@@ -146,6 +153,13 @@ impl Admission {
             if !self.credit.required {
                 let message = "Calls of this plan spend no credit; let them, or leave the allotment out";
                 problems.push(Problem::new("admission.credit.allotment.units", message));
+            }
+        }
+        if let Some(overdraft) = self.credit.overdraft {
+            overdraft.problems(problems);
+            if !self.credit.required {
+                let message = "Calls of this plan spend no credit; let them, or leave the overdraft out";
+                problems.push(Problem::new("admission.credit.overdraft.units", message));
             }
         }
     }

@@ -188,7 +188,8 @@ fn everything() -> (Value, Value) {
         "app_limits": [limit], "key_limits": [limit], "concurrency": {"calls": 1},
         "limits": {"preset": "spread", "throttle": {"from_percent": 1, "max_delay_ms": 2}, "soft": true},
         "credit": {"required": true, "preset": "hybrid", "units_per_minute": 1,
-            "allotment": {"units": 1, "rollover": {"percent": 50, "cap": 1, "periods": 2}}},
+            "allotment": {"units": 1, "rollover": {"percent": 50, "cap": 1, "periods": 2}},
+            "overdraft": {"units": 1, "unit_price": "0.01"}},
     });
     (policy, admission)
 }

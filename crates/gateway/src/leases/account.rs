@@ -143,13 +143,14 @@ impl Account {
         unsigned(self.elsewhere.load(Relaxed).saturating_add(self.used.load(Relaxed)))
     }
 
-    /// Units that are left, as far as it is known here; where nothing is known, it is asked for.
-    pub(crate) fn left(self: &Arc<Self>) -> Option<u64> {
-        let limit = u64::try_from(self.limit.load(Relaxed)).ok();
-        if limit.is_none() {
+    /// Units that are left, as far as it is known here; below zero after overdraft. Where nothing is known, it is asked for.
+    pub(crate) fn left(self: &Arc<Self>) -> Option<i64> {
+        let limit = self.limit.load(Relaxed);
+        if limit < 0 {
             self.fetch_ahead();
+            return None;
         }
-        limit.map(|limit| limit.saturating_sub(self.used()))
+        Some(limit.saturating_sub_unsigned(self.used()))
     }
 
     /// Takes the units if this node holds them. `limit` is the plan's, or `None` where the exchange knows it. Returns the

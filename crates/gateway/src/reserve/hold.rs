@@ -9,7 +9,7 @@ use crate::{
     authenticate::Caller,
     leases::{Account, Short, answered},
     matching::{self, Target},
-    respond::{QuotaStanding, Refusal, Standings},
+    respond::{CreditLeft, QuotaStanding, Refusal, Standings},
     snapshot::{CurrentPeriod, Plan},
 };
 use domain::{period::Period, quota::Beyond, refusal::Code};
@@ -261,7 +261,7 @@ impl Holding<'_> {
         let part = |account: &Arc<Account>, units, overdrawn| Part { account: account.clone(), units, overdrawn };
         let taken = hard.and_then(|_| quota.take(self.units, hard));
         if let Some(used) = taken {
-            standings.credit = credit.left();
+            standings.credit = self.credit_left(credit);
             return Ok((used, part(quota, self.units, 0), Some(part(credit, 0, 0))));
         }
         let mut within = part(quota, 0, 0);
@@ -279,7 +279,7 @@ impl Holding<'_> {
                 Left::Overdraft(_) => Ok(part(credit, beyond, beyond)),
             }),
         };
-        standings.credit = credit.left();
+        standings.credit = self.credit_left(credit);
         match taken {
             Ok(from_credit) => Ok((quota.used(), within, Some(from_credit))),
             Err(no) => {
@@ -310,10 +310,26 @@ impl Holding<'_> {
         No::Refused(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait))
     }
 
+    /// What an exchange calls left has the plan's overdraft in it.
+    fn credit_left(&self, credit: &Arc<Account>) -> Option<CreditLeft> {
+        let overdraft = self.plan.credit_overdraft;
+        let balance = |left: i64| match overdraft {
+            // Below zero it is by no plan's will: nothing is left.
+            0 => left.max(0),
+            _ => left.saturating_sub_unsigned(overdraft),
+        };
+        credit.left().map(|left| CreditLeft { balance: balance(left), overdraft })
+    }
+
     fn credit_exhausted(&self, credit: &Arc<Account>, units: u64) -> Refusal {
         let beyond = if self.plan.quota.is_some() { " beyond the quota" } else { "" };
-        let left = credit.left().unwrap_or(0);
-        let detail = format!("The call needs {units} units of credit{beyond}, and {left} are left.");
+        let left = credit.left().unwrap_or(0).max(0);
+        let detail = match self.plan.credit_overdraft {
+            0 => format!("The call needs {units} units of credit{beyond}, and {left} are left."),
+            most => format!(
+                "The call needs {units} units of credit{beyond}, and {left} are left before the balance is {most} below zero."
+            ),
+        };
         Refusal::new(Code::CreditExhausted, detail)
     }
 }

@@ -185,6 +185,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
         admission: PlanAdmission::new(&from.terms, &from.plan_code),
         features: from.terms.opens_features.iter().cloned().collect(),
         takes_credit: from.terms.admission.credit.required,
+        credit_overdraft: from.terms.admission.credit.overdraft.map_or(0, |overdraft| overdraft.units),
         credit_pace: admit::credit_pace(&from.terms.admission.credit),
         limits_policy: None,
         lowered,

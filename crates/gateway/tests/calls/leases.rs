@@ -5,7 +5,8 @@ use super::{
     world::{PATIENCE, PEPPER, TRY_KEY, World, compile, events_once_in, limits, quota},
 };
 use domain::{
-    allowance::Allowance, limit::Window, policy::AllowanceOutage, quota::Beyond, refusal::Code, usage::Outcome,
+    allowance::Allowance, credit::overdraft::Overdraft, limit::Window, policy::AllowanceOutage, quota::Beyond,
+    refusal::Code, usage::Outcome,
 };
 use gateway::{Answer, Ask, Exchange, Gateway, GatewayConfig, Granted, Leases, Running, Secret, Spool};
 use http::Method;
@@ -197,6 +198,29 @@ async fn credit_pays_each_unit_and_nothing_is_served_without() {
     assert_eq!((test.status, test.header("x-turnpike-credit-remaining")), (200, ""), "a test call uses none");
     let credits: u64 = world.events().iter().map(|event| event.credits).sum();
     assert_eq!(credits, 6);
+}
+
+#[tokio::test]
+async fn a_balance_may_go_below_zero_as_far_as_the_plan_says_and_the_headers_tell_it() {
+    let world = World::with(|directory, _| {
+        let credit = &mut directory.plans[0].terms.admission.credit;
+        credit.required = true;
+        credit.overdraft = Some(Overdraft { units: 6, unit_price: "0.01".parse().expect("a decimal") });
+    })
+    .await;
+    // The exchange knows the plan's overdraft: four units were bought.
+    world.exchange.add_credit(world.partner(), 4 + 6);
+    let said = |answer: &super::client::Answer| {
+        let header = |name| answer.header(name).to_owned();
+        (answer.status, header("x-turnpike-credit-remaining"), header("x-turnpike-credit-floor"))
+    };
+    let first = world.get("/payments/heavy").await;
+    assert_eq!(said(&first), (200, "-1".to_owned(), "-6".to_owned()));
+    let last = world.get("/payments/heavy").await;
+    assert_eq!(said(&last), (200, "-6".to_owned(), "-6".to_owned()));
+    let refused = world.get("/payments/items/1").await;
+    assert_eq!((refused.status, refused.code()), (402, "credit-exhausted".to_owned()));
+    assert!(refused.body.contains("0 are left before the balance is 6 below zero"), "{}", refused.body);
 }
 
 #[tokio::test]

@@ -7,6 +7,11 @@ use serde_json::{Value, json};
 
 impl Credited {
     async fn plan(&self, code: &str, allotment: Value) -> PlanVersionId {
+        self.plan_with(code, json!({ "required": true, "allotment": allotment })).await
+    }
+
+    /// A plan with these rules about credit.
+    pub(super) async fn plan_with(&self, code: &str, credit: Value) -> PlanVersionId {
         let meta = PlanMeta {
             name: code.to_owned(),
             summary: String::new(),
@@ -14,7 +19,6 @@ impl Credited {
             private: false,
             approval: Approval::Automatic,
         };
-        let credit = json!({ "required": true, "allotment": allotment });
         let terms = json!({ "currency": "USD", "products": [], "admission": { "credit": credit } });
         let terms = serde_json::from_value(terms).expect("terms");
         let new = NewPlan { code: code.to_owned(), meta, terms };
@@ -22,7 +26,7 @@ impl Credited {
         self.store.plan(plan).await.expect("a plan").versions[0].id
     }
 
-    async fn on(&self, plan: PlanVersionId, since: &str) {
+    pub(super) async fn on(&self, plan: PlanVersionId, since: &str) {
         self.store.assign_plan_version(self.partner, plan, Actor::System, at(since)).await.expect("on it");
     }
 
@@ -162,12 +166,37 @@ async fn a_change_of_plan_gives_the_difference_and_going_back_and_forth_gives_no
     // Half of April: 500 + 2,500, of which 1,000 were given.
     world.on(big, "2026-04-16T00:00:00Z").await;
     assert_eq!(world.renew("2026-04-16T00:00:00Z").await, [2000, 0]);
-    for plan in [small, big, small, big] {
+    // Down again at once: of what was given for the rest of April nothing stays, but for the second that it was in force.
+    for (plan, given, balance) in [(small, 0, 1001), (big, 1999, 3000), (small, 0, 1001), (big, 1999, 3000)] {
         world.on(plan, "2026-04-16T00:00:01Z").await;
-        assert_eq!(world.renew("2026-04-16T00:00:01Z").await, [0, 0]);
+        assert_eq!(world.renew("2026-04-16T00:00:01Z").await, [given, 0]);
+        assert_eq!(world.balance().await, balance);
     }
-    assert_eq!(world.balance().await, 3000);
     assert_eq!(world.renew("2026-05-01T00:00:00Z").await, [5000, 0]);
+}
+
+#[tokio::test]
+async fn a_smaller_plan_takes_back_what_is_unused_and_neither_what_calls_used_nor_what_gateways_hold() {
+    let world = Credited::new().await;
+    let big = world.plan("big", json!({ "units": 6000 })).await;
+    let none = world.plan("none", Value::Null).await;
+    world.on(big, "2026-04-01T00:00:00Z").await;
+    assert_eq!(world.renew("2026-04-01T00:00:00Z").await, [6000, 0]);
+    world.call("a", "2026-04-05T10:00:00Z", 3500).await;
+    let now = at("2026-04-11T00:00:00Z");
+    let of = domain::allowance::Allowance::credit(world.partner);
+    let ask = crate::leases::LeaseAsk { of, limit: None, need: 500, want: 500, returned: 0, turn: 0 };
+    world.store.exchange_units("b", ask, now).await.expect("an answer");
+    // A third of April is 2,000: of the other 4,000 are 2,000 unused and at no gateway.
+    world.on(none, "2026-04-11T00:00:00Z").await;
+    assert_eq!(world.renew("2026-04-11T00:00:00Z").await, [0, 0]);
+    assert_eq!(world.balance().await, 500);
+    let grants = world.store.credit_grants(world.partner).await.expect("grants");
+    assert_eq!((grants.len(), grants[0].voided), (1, 2000));
+    // Up again gives what the plan has for the rest, less what was kept.
+    world.on(big, "2026-04-21T00:00:00Z").await;
+    assert_eq!(world.renew("2026-04-21T00:00:00Z").await, [0, 0]);
+    assert_eq!(world.renew("2026-05-01T00:00:00Z").await, [6000, 0]);
 }
 
 #[tokio::test]

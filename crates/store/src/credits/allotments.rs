@@ -1,5 +1,6 @@
 //! Allotments: units at the beginning of each period of a plan, once, and what is carried over of them.
 
+mod back;
 mod roll_over;
 
 use super::{grant, post, settle::signed};
@@ -42,7 +43,10 @@ impl Store {
     pub async fn all_partners_to_allot(&self, now: Timestamp) -> Result<Vec<PartnerId>, StoreError> {
         let rows = sqlx::query(
             "select s.partner_id from subscriptions s join plan_versions v on v.id = s.plan_version_id
-             where s.status = 'active' and s.started_at <= $1 and v.terms #> '{admission,credit,allotment}' is not null
+             where s.status = 'active' and s.started_at <= $1
+                 and (v.terms #> '{admission,credit,allotment}' is not null
+                     or exists (select from credit_allotments a
+                         where a.partner_id = s.partner_id and a.period_start < s.started_at and a.period_end > $1))
                  and not exists (select from credit_allotments a
                      where a.partner_id = s.partner_id and a.subscription_id = s.id and a.period_end > $1)
                  and not exists (select from plan_changes c
@@ -57,7 +61,8 @@ impl Store {
         rows.iter().map(|row| Ok(PartnerId(row.try_get("partner_id")?))).collect()
     }
 
-    /// Gives what is due of the partner's plan, for each period once. How many units.
+    /// Gives what is due of the partner's plan, for each period once; and where a smaller plan began within one, takes back what is unused of
+    /// what was given for its part. How many units were given.
     pub async fn allot_credit(&self, partner: PartnerId, now: Timestamp) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         // Of two runs at once the later one finds the periods allotted.
@@ -73,9 +78,13 @@ impl Store {
         .await?;
         let active = all.iter().find(|one| one.is_active && !is_over);
         let mut given = 0;
-        if let Some((one, allotment)) = active.and_then(|one| Some((one, one.allotment?))) {
+        if let Some(one) = active {
             for period in missing(&mut tx, partner, one, now).await? {
-                given += allot(&mut tx, partner, (one, allotment), (period, &all), now).await?;
+                // Where the plan gives nothing, what was given for its part of its first period is taken back.
+                let begins_within = period.start < one.started_at && period.end > now;
+                if one.allotment.is_some() || begins_within && allotted(&mut tx, partner, period).await? > 0 {
+                    given += allot(&mut tx, partner, one, (period, &all), now).await?;
+                }
             }
         }
         tx.commit().await?;
@@ -107,16 +116,30 @@ async fn missing(
     Ok(periods)
 }
 
-/// Gives one period's units; what plans before it gave in the same period counts.
+/// Units that plans gave in the period, less what was taken back of them.
+async fn allotted(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    period: Period,
+) -> Result<i64, StoreError> {
+    let units = sqlx::query_scalar(
+        "select coalesce(sum(units - taken_back_units), 0)::bigint from credit_allotments
+         where partner_id = $1 and period_start = $2 and period_end = $3",
+    );
+    Ok(units.bind(partner.0).bind(Ts(period.start)).bind(Ts(period.end)).fetch_one(&mut **tx).await?)
+}
+
+/// Gives one period's units, or takes some back; what plans before it gave in the same period counts.
 async fn allot(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
-    (one, allotment): (&OnPlan, Allotment),
+    one: &OnPlan,
     (period, all): (Period, &[OnPlan]),
     now: Timestamp,
 ) -> Result<u64, StoreError> {
     let begins = period.start.max(one.started_at);
-    let mut parts = vec![(allotment.units, Period { start: begins, end: period.end })];
+    let own = one.allotment.map_or(0, |allotment| allotment.units);
+    let mut parts = vec![(own, Period { start: begins, end: period.end })];
     for before in all.iter().filter(|other| other.subscription != one.subscription) {
         let ended_at = before.ended_at.unwrap_or(begins).min(begins);
         let is_same = before.cycle.period_at(period.start).is_ok_and(|other| other == period);
@@ -126,16 +149,12 @@ async fn allot(
             parts.push((own.units, Period { start: before.started_at.max(period.start), end: ended_at }));
         }
     }
-    let before: i64 = sqlx::query_scalar(
-        "select coalesce(sum(units), 0)::bigint from credit_allotments
-         where partner_id = $1 and period_start = $2 and period_end = $3",
-    )
-    .bind(partner.0)
-    .bind(Ts(period.start))
-    .bind(Ts(period.end))
-    .fetch_one(&mut **tx)
-    .await?;
-    let units = signed(earned(&parts, period)).saturating_sub(before).max(0);
+    let difference = signed(earned(&parts, period)).saturating_sub(allotted(tx, partner, period).await?);
+    let units = difference.max(0);
+    let taken_back = match difference {
+        0.. => 0,
+        less => back::take_back(tx, partner, (one.subscription, period), less.saturating_neg(), now).await?,
+    };
     let expires_at = full_hour(period.end);
     let words = format!("Allotment of {}", one.plan);
     let grant = match units {
@@ -143,8 +162,9 @@ async fn allot(
         _ => Some(give(tx, partner, (units, &words), (begins, expires_at), now).await?),
     };
     sqlx::query(
-        "insert into credit_allotments (partner_id, subscription_id, period_start, period_end, expires_at, units, grant_id, allotted_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        "insert into credit_allotments (partner_id, subscription_id, period_start, period_end, expires_at, units, grant_id, allotted_at,
+             taken_back_units)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
     )
     .bind(partner.0)
     .bind(one.subscription.0)
@@ -154,10 +174,12 @@ async fn allot(
     .bind(units)
     .bind(grant.map(|id| id.0))
     .bind(Ts(now))
+    .bind(taken_back)
     .execute(&mut **tx)
     .await?;
     let subject = one.subscription.to_string();
-    let after = json!({"units": units, "period_start": period.start, "period_end": period.end});
+    let after =
+        json!({"units": units, "taken_back": taken_back, "period_start": period.start, "period_end": period.end});
     audit::append(tx, Entry::new(Actor::System, partner, "credit.allot", &subject).after(after), now).await?;
     Ok(units.unsigned_abs())
 }

@@ -98,6 +98,20 @@ const PURCHASES: &str = "
     left join credit_grants g on g.partner_id = p.partner_id and g.id = p.grant_id
     where case when i.status = 'paid' then p.units else 0 end <> coalesce(g.units, 0)";
 
+/// Units that were billed after they were used: their grants, and the lines of their invoices.
+const OVERDRAFT: &str = "
+    with billed as (
+        select partner_id, invoice_id, sum(units) as units from credit_overdraft_bills group by 1, 2
+    ), lined as (
+        select partner_id, invoice_id, sum(quantity) as units from invoice_lines where kind = 'credit_overdraft' group by 1, 2
+    )
+    select partner_id, format('invoice %s: units beyond all credit', invoice_id) as what, coalesce(b.units, 0)::text as expected,
+        coalesce(l.units, 0)::text as actual
+    from billed b full join lined l using (partner_id, invoice_id) where coalesce(b.units, 0) <> coalesce(l.units, 0)
+    union all
+    select b.partner_id, format('grant %s, of an overdraft: units', b.grant_id), b.units::text, g.units::text
+    from credit_overdraft_bills b join credit_grants g on g.partner_id = b.partner_id and g.id = b.grant_id where b.units <> g.units";
+
 /// Transactions that do not sum to zero: the database refuses them, so somebody went around it.
 const ZERO: &str = "
     select partner_id, format('ledger transaction %s', transaction_id) as what, '0' as expected, sum(units)::text as actual
@@ -133,7 +147,7 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let mut all = Vec::new();
-        for statement in [GRANTS, BALANCES, HOURS, MONEY, PURCHASES, ZERO] {
+        for statement in [GRANTS, BALANCES, HOURS, MONEY, PURCHASES, OVERDRAFT, ZERO] {
             let rows = sqlx::query(statement).fetch_all(&mut *tx).await?;
             for row in &rows {
                 all.push(read(row)?);

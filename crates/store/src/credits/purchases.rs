@@ -88,6 +88,14 @@ impl Store {
         Ok(purchase)
     }
 
+    /// Whether the invoice is one for prepaid units.
+    pub async fn sold_credit(&self, partner: PartnerId, invoice: InvoiceId) -> Result<bool, StoreError> {
+        let sold = sqlx::query_scalar(
+            "select exists (select from credit_purchases where partner_id = $1 and invoice_id = $2)",
+        );
+        Ok(sold.bind(partner.0).bind(invoice.0).fetch_one(self.pool()).await?)
+    }
+
     /// The partner's purchases, the newest first.
     pub async fn credit_purchases(&self, partner: PartnerId) -> Result<Vec<CreditPurchase>, StoreError> {
         let rows = sqlx::query(
@@ -170,6 +178,7 @@ pub(super) async fn sell(
         late: Vec::new(),
         in_advance: false,
         given_back: Vec::new(),
+        overdrawn: Vec::new(),
     };
     let started_at = subscription.at_if_any("started_at")?;
     let subscription = SubscriptionId(subscription.try_get("id")?);

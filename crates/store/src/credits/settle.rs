@@ -2,7 +2,8 @@
 //!
 //! Each run books what a sum has moved by since the last one, so it may run at any time and again. What comes late burns what is left
 //! by then of the grants of its hour, those too that have expired meanwhile: then less of them expired. What a correction takes back
-//! goes back to the grants it came from. Units that no grant had are owed, and the next grant that is usable pays them.
+//! goes back to the grants it came from. Units that no grant had are owed, and the next grant that is usable pays them, or the invoice of
+//! their period where the plan has an overdraft ([`super::overdraft`]).
 
 use super::post::{self, Held, Movement, UnitAccount};
 use crate::{Store, StoreError, Ts, ledger::LedgerAccount, row::ReadRow as _};
@@ -226,15 +227,18 @@ async fn give_back(
     Ok(())
 }
 
-/// Lets grants that are usable now pay what is owed, the oldest hour first.
+/// Lets grants that are usable now pay what is owed, the oldest hour first; not what an invoice will bill.
 pub(super) async fn cover(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let rows = sqlx::query(
-        "select hour, -sum(units)::bigint as owed from ledger_unit_entries where partner_id = $1 and account = 'owed'
-         group by hour having sum(units) < 0 order by hour",
+        "select hour, owed from (
+             select hour, -sum(units)::bigint as owed from ledger_unit_entries where partner_id = $1 and account = 'owed'
+             group by hour having sum(units) < 0
+         ) as o
+         where not exists (select from credit_overdraft_in($1, o.hour) as p where p.unit_price is not null) order by hour",
     )
     .bind(partner.0)
     .fetch_all(&mut **tx)
@@ -270,13 +274,13 @@ pub(super) async fn cover(
 }
 
 /// Idempotency keys of an hour's movements, numbered through.
-struct Keys {
+pub(super) struct Keys {
     of: String,
     next: i64,
 }
 
 impl Keys {
-    async fn of(
+    pub(super) async fn of(
         tx: &mut Transaction<'static, Postgres>,
         partner: PartnerId,
         hour: Timestamp,
@@ -291,7 +295,7 @@ impl Keys {
         Ok(Self { of: format!("credit-use:{partner}:{hour}"), next: booked })
     }
 
-    fn next(&mut self) -> String {
+    pub(super) fn next(&mut self) -> String {
         self.next += 1;
         format!("{}:{}", self.of, self.next)
     }

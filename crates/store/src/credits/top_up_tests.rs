@@ -177,3 +177,50 @@ async fn an_order_that_cannot_be_carried_out_is_told_once_and_one_that_never_cou
     assert!(!world.store.stop_credit_top_up(world.partner, Actor::System, now).await.expect("it was"));
     assert_eq!(world.run("2026-04-01T10:00:00Z").await, ToppedUp::Nothing);
 }
+
+#[tokio::test]
+async fn it_buys_for_what_was_agreed_or_less_and_stops_and_tells_once_where_it_would_be_more() {
+    let world = shop().await;
+    world.order(&order(10_000_000)).await.expect("ordered");
+    let sell = async |change: fn(&mut domain::credit::package::CreditPackage)| {
+        let mut package = million();
+        change(&mut package);
+        let now = at("2026-03-01T01:00:00Z");
+        world.store.put_credit_package(("million", None), &package, Actor::System, now).await.expect("sold");
+    };
+    sell(|package| package.price = "1000.01".parse().expect("a decimal")).await;
+    let dearer = "It costs $1,000.01 by now, and $1,000.00 was agreed: order it again to go on".to_owned();
+    for now in ["2026-03-01T10:00:00Z", "2026-03-01T10:00:05Z"] {
+        assert_eq!(world.run(now).await, ToppedUp::Failed(dearer.clone()));
+    }
+    let standing = async || {
+        let now = at("2026-03-02T00:00:00Z");
+        world.store.credit_top_up(world.partner, now).await.expect("an answer").expect("an order")
+    };
+    assert_eq!((standing().await.problem, standing().await.spent.micros), (Some(dearer.clone()), 0));
+    sell(|package| package.units -= 1).await;
+    let ToppedUp::Failed(fewer) = world.run("2026-03-02T00:00:00Z").await else { panic!("not stopped") };
+    assert!(fewer.starts_with("One has 999,999 units"), "{fewer}");
+    sell(|package| package.price = "900".parse().expect("a decimal")).await;
+    let cheaper = world.buys("2026-03-03T00:00:00Z").await;
+    assert_eq!(cheaper.cost.to_string(), "$900.00");
+    world.set(&cheaper, InvoiceStatus::Paid, "2026-03-03T01:00:00Z").await;
+    world.call("a", "2026-03-03T02:00:00Z", 1).await;
+    // What was agreed still is.
+    sell(|_| {}).await;
+    let again = world.buys("2026-03-03T03:00:00Z").await;
+    assert_eq!(
+        (again.cost.to_string(), standing().await.agreed.map(|money| money.to_string())),
+        ("$1,000.00".to_owned(), Some("$1,000.00".to_owned()))
+    );
+    assert_eq!(world.told().await, [dearer, fewer, "bought".to_owned(), "bought".to_owned()]);
+    // Ordered again, it is agreed anew; and an order of before prices were kept agrees with what it buys next.
+    sell(|package| package.price = "1200".parse().expect("a decimal")).await;
+    world.order(&order(10_000_000)).await.expect("ordered");
+    assert_eq!(standing().await.agreed.map(|money| money.to_string()), Some("$1,200.00".to_owned()));
+    sqlx::query("update credit_top_ups set agreed = null").execute(world.store.pool()).await.expect("as before");
+    world.set(&again, InvoiceStatus::Paid, "2026-03-04T00:00:00Z").await;
+    world.call("b", "2026-03-04T01:00:00Z", 1_000_000).await;
+    world.buys("2026-03-04T02:00:00Z").await;
+    assert_eq!(standing().await.agreed.map(|money| money.to_string()), Some("$1,200.00".to_owned()));
+}

@@ -28,6 +28,8 @@ use uuid::Uuid;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopUpStanding {
     pub top_up: TopUp,
+    /// What one purchase cost when it was ordered: for more nothing is bought. `None` for orders of before this was kept.
+    pub agreed: Option<Money>,
     /// What it has bought in the running month, less what was made void.
     pub spent: Money,
     /// Why the last try bought nothing.
@@ -41,10 +43,11 @@ impl Store {
         let Some(held) = Held::of(&mut tx, partner).await? else { return Ok(None) };
         let spent = held.spent(&mut tx, partner, now).await?;
         tx.commit().await?;
-        Ok(Some(TopUpStanding { top_up: held.top_up, spent, problem: held.problem }))
+        let agreed = held.agreed.and_then(|package| package.cost(held.top_up.quantity).ok());
+        Ok(Some(TopUpStanding { top_up: held.top_up, agreed, spent, problem: held.problem }))
     }
 
-    /// Buys by itself from now on, or as that says from now on.
+    /// Buys by itself from now on, or as that says from now on; the package as it is sold now is what is agreed.
     ///
     /// # Errors
     /// There is no such package for the partner's plan, or a month's cap is less than one purchase.
@@ -66,13 +69,13 @@ impl Store {
         }
         let before = Held::of(&mut tx, partner).await?;
         sqlx::query(
-            "insert into credit_top_ups (partner_id, below_units, package, quantity, cap_micros, currency, updated_at)
-             values ($1, $2, $3, $4, $5, $6, $7)
+            "insert into credit_top_ups (partner_id, below_units, package, quantity, cap_micros, currency, updated_at, agreed)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)
              on conflict (partner_id) do update set below_units = excluded.below_units, package = excluded.package,
                  quantity = excluded.quantity, cap_micros = excluded.cap_micros, currency = excluded.currency,
                  answered_by = (select id from invoices i where i.partner_id = credit_top_ups.partner_id
                      and i.id = credit_top_ups.answered_by and i.status in ('open', 'sent')),
-                 told_capped = null, problem = null, updated_at = excluded.updated_at",
+                 told_capped = null, problem = null, agreed = excluded.agreed, updated_at = excluded.updated_at",
         )
         .bind(partner.0)
         .bind(super::settle::signed(top_up.below))
@@ -81,6 +84,7 @@ impl Store {
         .bind(top_up.monthly_cap.micros)
         .bind(top_up.monthly_cap.currency.code())
         .bind(Ts(now))
+        .bind(Json(&package))
         .execute(&mut *tx)
         .await?;
         let subject = partner.to_string();
@@ -113,6 +117,7 @@ impl Store {
 /// A standing order as it is kept.
 struct Held {
     top_up: TopUp,
+    agreed: Option<CreditPackage>,
     answered_by: Option<(InvoiceId, InvoiceStatus)>,
     told_capped: Option<Timestamp>,
     problem: Option<String>,
@@ -122,7 +127,7 @@ struct Held {
 impl Held {
     async fn of(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<Option<Self>, StoreError> {
         let row = sqlx::query(
-            "select t.below_units, t.package, t.quantity, t.cap_micros, t.currency, t.told_capped, t.problem, p.time_zone,
+            "select t.below_units, t.package, t.quantity, t.cap_micros, t.currency, t.told_capped, t.problem, t.agreed, p.time_zone,
                  i.id as invoice_id, i.status
              from credit_top_ups t join partners p on p.id = t.partner_id
              left join invoices i on i.partner_id = t.partner_id and i.id = t.answered_by
@@ -204,6 +209,7 @@ fn read(row: &PgRow) -> Result<Held, sqlx::Error> {
         None => None,
     };
     Ok(Held {
+        agreed: row.try_get::<Option<Json<CreditPackage>>, _>("agreed")?.map(|Json(agreed)| agreed),
         top_up: TopUp {
             below: row.count("below_units")?,
             package: row.try_get("package")?,

@@ -80,6 +80,7 @@ pub(crate) async fn close(store: &Store, of: Billed, period: i64, fails: bool) -
         late: if fails { vec![1] } else { Vec::new() },
         in_advance: false,
         given_back: Vec::new(),
+        overdrawn: Vec::new(),
     };
     let mark = store.outside_mark(of.partner).await?;
     store.close_billing_period(of.partner, of.subscription, range, (Some(invoice), mark), range.end).await

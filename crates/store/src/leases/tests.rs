@@ -2,13 +2,14 @@
 
 use super::*;
 use crate::{
-    Actor, NewCreditGrant,
+    Actor, NewCreditGrant, NewPlan, PlanMeta,
     ingest::{
         Position,
         tests::{at, event, partner, take_in},
     },
     test_db::{self, TestStore, world::World},
 };
+use domain::{id::PlanVersionId, plan::Approval};
 use std::collections::HashMap;
 
 fn period() -> Period {
@@ -257,5 +258,108 @@ async fn a_period_that_turns_out_to_be_longer_is_not_forgotten_when_the_shorter_
         store.prune_allowances(second_month).await.expect("pruned");
         let known = store.begin_leases("a", second_month, Earlier::Stored).await.expect("begun");
         assert_eq!(known, [Known { of: long, base: 7, elsewhere: 0, limit: 0 }], "by an exchange: {by_exchange}");
+    }
+}
+
+async fn plan(store: &TestStore, code: &str, terms: serde_json::Value) -> PlanVersionId {
+    let meta = PlanMeta {
+        name: code.to_owned(),
+        summary: String::new(),
+        position: 0,
+        private: false,
+        approval: Approval::Automatic,
+    };
+    let new = NewPlan { code: code.to_owned(), meta, terms: serde_json::from_value(terms).expect("terms") };
+    let plan = store.create_plan(&new, Actor::System, now()).await.expect("a plan");
+    store.plan(plan).await.expect("a plan").versions[0].id
+}
+
+/// On a plan that lets the balance go so far below zero.
+async fn with_overdraft(store: &TestStore, units: u64) -> PartnerId {
+    let partner = World::new(store).await.partner;
+    let terms = serde_json::json!({
+        "currency": "USD", "products": [],
+        "admission": { "credit": { "required": true, "overdraft": { "units": units, "unit_price": "0.01" } } },
+    });
+    let version = plan(store, "overdraft", terms).await;
+    store.assign_plan_version(partner, version, Actor::System, now()).await.expect("a subscription");
+    partner
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 3)]
+async fn a_balance_goes_below_zero_to_the_last_unit_that_the_plan_lets_it_and_no_further() {
+    let store = test_db::store().await;
+    let partner = with_overdraft(&store, 40).await;
+    store.grant_credit(partner, &NewCreditGrant::new(60, "Race"), Actor::System, now()).await.expect("granted");
+    let of = Allowance::credit(partner);
+    let mut nodes = Vec::new();
+    for (number, node) in (1_u64..).zip(["a", "b", "c"]) {
+        let store = store.handle();
+        nodes.push(tokio::spawn(async move {
+            let (mut granted, mut turn) = (0, 0);
+            for step in 0..80_u64 {
+                // Every third gives something back, and asks again later.
+                let returned = if step % 3 == 2 { (step * number) % 4 } else { 0 };
+                let ask = LeaseAsk { of, limit: None, need: step % 3, want: 1 + (step * number) % 9, returned, turn };
+                let answer = store.exchange_units(node, ask, now()).await.expect("an answer");
+                assert!(answer.taken <= 100 && answer.limit == 100, "{answer:?}");
+                (granted, turn) = (answer.granted, answer.turn);
+            }
+            granted
+        }));
+    }
+    let mut granted = 0;
+    for node in nodes {
+        granted += node.await.expect("no panic");
+    }
+    let standing = store.credit(partner).await.expect("a standing");
+    assert_eq!((standing.balance, standing.overdraft), (60, 40));
+    let rest = LeaseAsk { of, limit: None, need: 100, want: 100, returned: 0, turn: 0 };
+    let last = store.exchange_units("d", rest, now()).await.expect("an answer");
+    assert_eq!((last.granted + granted, last.taken), (100, 100), "the last unit is reached");
+    let more = store.exchange_units("d", LeaseAsk { turn: last.turn, ..rest }, now()).await.expect("an answer");
+    assert_eq!((more.granted, more.taken), (last.granted, 100));
+    let seen = store.read_leases("d", &[(of, None)], now()).await.expect("an answer")[0].expect("known");
+    let known = store.begin_leases("e", now(), Earlier::Stored).await.expect("begun");
+    assert_eq!((seen.limit, known[0].limit), (100, 100));
+}
+
+#[tokio::test]
+async fn a_plan_without_overdraft_ends_at_zero_at_once_when_it_follows_one_with() {
+    let store = test_db::store().await;
+    let partner = with_overdraft(&store, 40).await;
+    let of = Allowance::credit(partner);
+    let ask = LeaseAsk { of, limit: None, need: 5, want: 5, returned: 0, turn: 0 };
+    let first = store.exchange_units("a", ask, now()).await.expect("an answer");
+    assert_eq!((first.granted, first.limit), (5, 40));
+    let terms =
+        serde_json::json!({ "currency": "USD", "products": [], "admission": { "credit": { "required": true } } });
+    let plain = plan(&store, "plain", terms).await;
+    let later = at("2026-03-02T12:00:00Z");
+    store.assign_plan_version(partner, plain, Actor::System, later).await.expect("a subscription");
+    let next = store.exchange_units("a", LeaseAsk { turn: first.turn, ..ask }, later).await.expect("an answer");
+    assert_eq!((next.granted, next.limit), (5, 0), "nothing more, and what is held was granted under the plan before");
+}
+
+#[tokio::test]
+async fn nothing_is_lent_to_whoever_is_limited_for_an_unpaid_invoice() {
+    let store = test_db::store().await;
+    let terms = serde_json::json!({
+        "currency": "USD", "products": [],
+        "admission": { "credit": { "required": true, "overdraft": { "units": 40, "unit_price": "0.01" } } },
+    });
+    let owing = crate::invoices::tests::billed_on(&store, terms).await[0];
+    crate::invoices::tests::close(&store, owing, 0, false).await.expect("an invoice");
+    for (stage, units) in [("grace", 40), ("limited", 0), ("suspended", 0), ("grace", 40)] {
+        sqlx::query(
+            "insert into dunning (partner_id, stage, since, invoice_id) select partner_id, $2, now(), id from invoices where partner_id = $1
+             on conflict (partner_id) do update set stage = excluded.stage",
+        )
+        .bind(owing.partner.0)
+        .bind(stage)
+        .execute(store.pool())
+        .await
+        .expect("in that stage");
+        assert_eq!(store.credit(owing.partner).await.expect("a standing").overdraft, units, "{stage}");
     }
 }

@@ -76,6 +76,7 @@ pub async fn billed(app: &TestApp, partner: PartnerId, code: &str, all: Vec<Vec<
             late: Vec::new(),
             in_advance: false,
             given_back: Vec::new(),
+            overdrawn: Vec::new(),
         };
         let mark = app.store.outside_mark(partner).await.expect("a mark");
         let closed =

@@ -68,6 +68,11 @@ impl Fields {
         let wrong_percent = wrong("admission[rollover_percent]", "admission.credit.allotment.rollover.percent");
         let wrong_cap = wrong("admission[rollover_cap]", "admission.credit.allotment.rollover.cap");
         let wrong_periods = wrong("admission[rollover_periods]", "admission.credit.allotment.rollover.periods");
+        let overdraft = self.number("admission[overdraft]", own.overdraft.map(|overdraft| overdraft.units));
+        let price = own.overdraft.map(|overdraft| overdraft.unit_price.normalize());
+        let overdraft_price = self.number("admission[overdraft_price]", price);
+        let wrong_overdraft = wrong("admission[overdraft]", "admission.credit.overdraft.units");
+        let wrong_price = wrong("admission[overdraft_price]", "admission.credit.overdraft.unit_price");
         view! {
             <CheckField label="Calls spend credit, and are refused when it is used up" name="plan[admission][credit]" id="field-credit" checked=required/>
             <FormRow>
@@ -81,6 +86,10 @@ impl Fields {
             <FormRow>
                 <TextField label="At most" name="plan[admission][rollover_cap]" id="field-rollover_cap" value=cap error=wrong_cap suffix="units" hint="That are carried over at a time" inputmode="numeric" autocomplete="off"/>
                 <TextField label="For" name="plan[admission][rollover_periods]" id="field-rollover_periods" value=periods error=wrong_periods suffix="periods" hint="Empty: for one" inputmode="numeric" autocomplete="off"/>
+            </FormRow>
+            <FormRow>
+                <TextField label="Below zero, calls may take" name="plan[admission][overdraft]" id="field-overdraft" value=overdraft error=wrong_overdraft suffix="units" hint="Empty: never; what goes below zero all the same is owed to the next grant" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Each of them costs" name="plan[admission][overdraft_price]" id="field-overdraft_price" value=overdraft_price error=wrong_price hint="In the plan\u{2019}s currency, on the invoice of the period" inputmode="decimal" autocomplete="off"/>
             </FormRow>
         }
         .into_any()

@@ -1,6 +1,6 @@
 //! What a standing order buys. The balance's falling below the threshold is answered by one purchase: the next one is made when the balance
 //! was no longer low in between, or when it is low again, and what was bought is paid. An invoice that is void or given up is not followed
-//! by another while the balance stays low.
+//! by another while the balance stays low. It is bought as it was agreed on, or for less: never for more, and never fewer units.
 
 use super::{Held, sold};
 use crate::{
@@ -19,7 +19,7 @@ use domain::{
     money::Money,
 };
 use jiff::Timestamp;
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::{Postgres, Row as _, Transaction, types::Json};
 use uuid::Uuid;
 
 /// Units that are left of a partner's credit.
@@ -115,16 +115,23 @@ impl Held {
             let is_news = self.problem.as_ref() != Some(&message);
             (ToppedUp::Failed(message), is_news)
         };
-        let cost = match sold(tx, partner, &top_up.package).await {
-            Ok(package) => package.cost(top_up.quantity),
+        let package = match sold(tx, partner, &top_up.package).await {
+            Ok(package) => package,
             Err(StoreError::Conflict { message, .. } | StoreError::Invalid { message, .. }) => {
                 note(tx, partner, (None, Some(&message)), now).await?;
                 return Ok(failed(message));
             }
             Err(error) => return Err(error),
         };
+        let worse = self.agreed.as_ref().and_then(|agreed| package.worse_than(agreed, top_up.quantity));
+        if let Some(worse) = worse {
+            let message = format!("{worse}: order it again to go on");
+            note(tx, partner, (None, Some(&message)), now).await?;
+            return Ok(failed(message));
+        }
+        let cost = package.cost(top_up.quantity);
         let spent = self.spent(tx, partner, now).await?;
-        let would = cost.ok().and_then(|cost| spent.checked_add(cost).ok());
+        let would = cost.as_ref().ok().and_then(|cost| spent.checked_add(*cost).ok());
         if would.is_none_or(|would| would.micros > top_up.monthly_cap.micros) {
             let month = self.month(now)?.start;
             note(tx, partner, (None, Some("The month's cap is reached")), now).await?;
@@ -142,8 +149,15 @@ impl Held {
             code: top_up.package.clone(),
             quantity: top_up.quantity,
             reference: format!("top-up-{}", Uuid::now_v7()),
-            cost: None,
+            cost: cost.ok(),
         };
+        if self.agreed.is_none() {
+            sqlx::query("update credit_top_ups set agreed = $2 where partner_id = $1 and agreed is null")
+                .bind(partner.0)
+                .bind(Json(&package))
+                .execute(&mut **tx)
+                .await?;
+        }
         let purchase = sell(tx, partner, &new, Actor::System, now).await?;
         sqlx::query("insert into credit_top_up_purchases (partner_id, invoice_id, bought_at) values ($1, $2, $3)")
             .bind(partner.0)
