@@ -113,6 +113,9 @@ fn is_ours(name: &str) -> bool {
     let spelled;
     let name = if name.contains('_') {
         spelled = name.replace('_', "-");
+        if is_hop_by_hop(&spelled) || matches!(spelled.as_str(), "trailer" | "x-request-id") {
+            return true;
+        }
         &spelled
     } else {
         name
@@ -186,6 +189,9 @@ mod tests {
             "x_api_key",
             "x-forwarded-for",
             "x_forwarded_for",
+            "transfer_encoding",
+            "proxy_authorization",
+            "x_request_id",
             "forwarded",
             "x-turnpike-partner",
             "x-ssl-client",

@@ -27,16 +27,18 @@ use store::{
 };
 use tokio::{
     task::{JoinError, spawn_blocking},
-    time::{Instant, sleep, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
 pub const NAME: &str = "ship_spool";
 /// Between two looks at an empty spool.
 const PERIOD: Duration = Duration::from_millis(250);
-/// Between two runs while there is much to ship: each merges a row for every key and operation that was called, and waits for the
+/// From the beginning of one run to that of the next while there is much to ship: each merges a row for every key and operation that was called, and waits for the
 /// disk, however little time has passed. Balances are to be a second old at most.
 const BUSY_PERIOD: Duration = Duration::from_millis(600);
 const BUSY_EVENTS: u64 = 1_000;
+/// After a run that took longer than that.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(50);
 /// How long one run may take, so that a connection that went silent for ever does not keep usage for ever.
 const LONGEST: Duration = Duration::from_secs(300);
 /// Fewer and larger transactions: each of them merges a row for every key and operation that was called.
@@ -306,9 +308,18 @@ fn decode(batch: &Batch) -> (Vec<(u64, UsageEvent)>, Option<Unreadable>) {
     (events, None)
 }
 
+async fn pause(is_busy: bool, begun: Instant) {
+    if is_busy {
+        sleep_until((begun + BUSY_PERIOD).max(Instant::now() + SHORTEST_PAUSE)).await;
+    } else {
+        sleep(PERIOD).await;
+    }
+}
+
 /// Ships until the end, then once more: by then the gateway has recorded its last call.
 pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: Duration) {
     while !stop.is_requested() {
+        let begun = Instant::now();
         // Cut off, it goes on where Postgres says that the lane stands.
         let outcome = timeout(LONGEST, shipper.ship()).await;
         let outcome = outcome.unwrap_or_else(|_| {
@@ -318,7 +329,7 @@ pub async fn run(mut shipper: Shipper, board: Board, mut stop: Stop, last_try: D
         let is_busy = matches!(outcome, Ok(BUSY_EVENTS..));
         report(&board, NAME, outcome.map(drop));
         tokio::select! {
-            () = sleep(if is_busy { BUSY_PERIOD } else { PERIOD }) => {}
+            () = pause(is_busy, begun) => {}
             () = stop.requested() => {}
         }
     }
