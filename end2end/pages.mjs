@@ -6,6 +6,7 @@ export const pages = {
   anyone: [
     { name: "landing", place: "/" },
     { name: "pricing", place: "/pricing" },
+    { name: "pricing-quoted", place: "/pricing?calls[payments/createPayment]=250000&calls[payments/searchPayments]=many" },
     { name: "errors", place: "/docs/errors" },
     { name: "error", from: "/docs/errors", link: /^\/docs\/errors\/.+/ },
     { name: "sign-up", place: "/sign-up" },

@@ -49,6 +49,22 @@ pub fn letter(settings: &Settings, to: &Recipient, news: &News) -> NewMail {
             format!("Your plan stays {plan}"),
             vec![format!("The planned change was taken back. Your plan stays {plan}.")],
         ),
+        News::TrialEnds { plan, at, then, is_left } => (
+            format!("Your trial of {plan} ends on {}", moment(*at, &zone)),
+            vec![
+                format!("Your trial of {plan} ends on {}.", moment(*at, &zone)),
+                match is_left {
+                    true => {
+                        "The plan ends or changes by then, as planned, so nothing of it is charged after the trial."
+                            .to_owned()
+                    }
+                    false => format!(
+                        "From then on its normal terms are in force: {then}. Keys and apps go on without a break. \
+                         If you would rather have another plan or none, change or cancel it before then."
+                    ),
+                },
+            ],
+        ),
         News::Failed { from, to, problem } => (
             format!("Your plan stays {from}"),
             vec![format!(

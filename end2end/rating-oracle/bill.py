@@ -34,6 +34,9 @@ MISREADINGS = {
     "promise-before-discount": "the commitment is made up to before its discount",
     "whole-step": "a committed-use discount is the reached step's for everything",
     "one-period-more": "discounts hold for one period more",
+    "trial-fee": "the fee is owed in a trial, too",
+    "trial-usage": "usage costs what it always does in a trial",
+    "trial-minimum": "the minimum and the commitment are owed in a trial whose usage is free",
     "volume-in-shares": "every step of a volume price ends earlier in a part of a period",
     "commitment-in-shares": "every step of a committed-use discount ends earlier in a part of a period",
 }
@@ -72,6 +75,10 @@ class Bill:
         first, past = max(case["part"][0], start), min(case["part"][1], end)
         self.share = Fraction(1) if (first, past) == (start, end) else Fraction(max(past - first, 0), max(end - start, 1))
         self.number = case["number"]
+        trial = self.plan.get("trial") if case.get("in_trial") else None
+        gives = trial.get("free", "everything") if trial else None
+        self.fee_is_free = gives in ("everything", "base_fee") and misread != "trial-fee"
+        self.usage_is_free = gives in ("everything", "usage") and misread != "trial-usage"
         self.used = case["used"]
         self.metered = case["metered"]
 
@@ -101,6 +108,8 @@ class Bill:
         return ceil(count * self.share)
 
     def fee(self):
+        if self.fee_is_free:
+            return 0
         if self.misread == "fee-by-the-day" and self.share != 1:
             return self.coin(Fraction(self.plan.get("base_fee", "0")) * floor(self.share * 30) / 30)
         return self.money("base_fee")
@@ -148,7 +157,7 @@ class Bill:
         return next(each for end, each in self.steps(price) if end is None or units <= end)
 
     def of_units(self):
-        price = self.plan.get("price", {"model": "free"})
+        price = {"model": "free"} if self.usage_is_free else self.plan.get("price", {"model": "free"})
         sums, paid = {}, {}
         for used in self.used:
             if used["units"] > 0:
@@ -197,7 +206,7 @@ class Bill:
             own = [used for used in self.metered if (used["product"], used["meter"]) == key]
             quantity = min(sum(used["quantity"] for used in own), LARGEST_COUNT)
             calls = min(sum(used["calls"] for used in own), LARGEST_COUNT)
-            price = priced["price"]
+            price = {"model": "free"} if self.usage_is_free else priced["price"]
             if price["model"] == "percentage":
                 if quantity == 0 and calls == 0:
                     continue
@@ -269,7 +278,8 @@ class Bill:
         lines = [["base_fee", None, None, None, 1, 0, fee]] if Fraction(fee) else []
         of_usage = [*self.of_units(), *self.of_meters()]
         usage = self.sum(of_usage)
-        minimum = self.money("minimum")
+        owes_nothing = self.usage_is_free and self.misread != "trial-minimum"
+        minimum = 0 if owes_nothing else self.money("minimum")
         early = self.misread == "discount-before-minimum"
         missing = max(minimum - usage, 0)
         if missing and not early:
@@ -281,7 +291,7 @@ class Bill:
         if early and minimum > usage:
             lines.append(["minimum", None, None, None, 1, 0, minimum - usage])
             usage = minimum
-        commitment = self.plan.get("commitment")
+        commitment = None if owes_nothing else self.plan.get("commitment")
         if commitment:
             promised, back = self.money("amount", commitment), self.committed(commitment, usage)
             if back:

@@ -81,6 +81,8 @@ def names(case):
     yield "units " + plan.get("price", {"model": "free"})["model"]
     yield from ("meters " + priced["price"]["model"] for priced in plan.get("meters", []))
     yield from (name for name in ("minimum", "discounts", "commitment", "included_credit", "fee_due") if name in plan)
+    if case["in_trial"]:
+        yield "trials"
     if case["part"] != case["whole"]:
         yield "parts of a period"
 

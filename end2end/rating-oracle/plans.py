@@ -31,7 +31,8 @@ class Plans:
                 use["units"] = self.random.choice([2**64 - 1, 2**63, 10**15])
         whole, part = self.periods()
         number = self.random.choice([0, 0, 1, 2, 3, 11, 12, 60])
-        case = {"plan": plan, "number": number, "whole": whole, "part": part, "used": used, "metered": metered}
+        in_trial = "trial" in plan and self.chance(0.7)
+        case = {"plan": plan, "number": number, "in_trial": in_trial, "whole": whole, "part": part, "used": used, "metered": metered}
         return self.broken(case) if self.random.random() < 0.01 else (case, False)
 
     def chance(self, of):
@@ -64,6 +65,12 @@ class Plans:
             plan["discounts"] = [self.discount(index) for index in range(random.randint(1, 3))]
         if self.chance(0.25):
             plan["commitment"] = self.commitment()
+        if self.chance(0.3):
+            plan["trial"] = {"days": random.choice([1, 7, 14, 30, 366])}
+            if self.chance(0.7):
+                plan["trial"]["free"] = random.choice(["everything", "base_fee", "usage"])
+            if self.chance(0.3):
+                plan["trial"]["quota"] = {"units": self.count(), "beyond": random.choice(["block", "bill", "warn"])}
         return plan
 
     def amount(self, most, least=0):
@@ -190,6 +197,9 @@ class Plans:
             lambda: plan.update(discounts=[{"name": "Too much", "percent": "100.1"}]),
             lambda: plan.update(discounts=[{"name": "Never", "percent": "1", "periods": 0}]),
             lambda: plan.update(commitment={"amount": "0"}),
+            lambda: plan.update(trial={"days": 0}),
+            lambda: plan.update(trial={"days": 367}),
+            lambda: plan.update(trial={"days": 14, "free": "nothing"}),
             lambda: plan.update(commitment={"amount": "10", "discounts": [{"up_to": "5", "percent": "1"}]}),
         ]
         self.random.choice(breaks)()

@@ -47,6 +47,14 @@ pub struct PlanForm {
     /// Decimal texts; an empty one is no step.
     pub step_price: Vec<String>,
     pub quota_units: String,
+    /// Empty for no trial.
+    pub trial_days: String,
+    /// `everything`, `base_fee` or `usage`.
+    pub trial_free: String,
+    /// Empty for the plan's quota.
+    pub trial_units: String,
+    /// As `beyond`.
+    pub trial_beyond: String,
     /// `block`, `bill` or `warn`.
     pub beyond: String,
     /// Calls by window code.

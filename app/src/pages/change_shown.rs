@@ -120,6 +120,15 @@ impl Shown {
         if let Some(back) = preview.given_back {
             facts.push(("Given back", format!("{back} of the fee that was billed in advance, on the next invoice")));
         }
+        if let (Some(until), Some(to)) = (preview.trial_until, &proposal.to) {
+            let what = tier::trial(&to.terms).unwrap_or_default();
+            let text = format!(
+                "{what}, until {}. The first {} that is paid begins then.",
+                moment(until, &zone),
+                to.terms.interval.word()
+            );
+            facts.push(("Trial", text));
+        }
         if let (Some(first), Some(fee)) = (preview.first_fee, preview.fee) {
             let each = preview.cycle.as_ref().map_or("period", |cycle| cycle.interval.word());
             let ahead = proposal.to.as_ref().is_some_and(|to| to.terms.fee_due == FeeDue::Advance);

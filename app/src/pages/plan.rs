@@ -146,6 +146,15 @@ fn in_force(
     let since = subscription.started_at.map(|at| local_date(at, zone)).unwrap_or_default();
     let title = format!("{}, since {since}", subscription.plan_name);
     let period = period_text(bill.period, zone);
+    let tried = subscription.trial_until.filter(|until| bill.period.end <= *until).map(|until| {
+        let text = format!(
+            "Your trial ends on {}. From then on: {} {}.",
+            moment(until, zone),
+            tier::price(&subscription.terms),
+            tier::price_note(&subscription.terms)
+        );
+        view! { <Notice tone=Tone::Info title="You are trying this plan">{text}</Notice> }
+    });
     let total = bill.total();
     let rows = bill
         .rated
@@ -187,6 +196,7 @@ fn in_force(
         .collect_view();
     let cancel = move || may_cancel.then(|| view! { <a href="/plan/cancel">"Cancel the plan"</a> });
     view! {
+        {tried}
         <Card title=title description=format!("Bill so far for {period}") actions=cancel flush=true>
             <DataTable
                 caption="Bill so far"

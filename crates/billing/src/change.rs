@@ -80,6 +80,8 @@ pub enum News {
     Scheduled { from: String, to: Option<String>, at: Timestamp, by: OrderedBy },
     /// It was taken back.
     Kept { plan: String },
+    /// A trial ends; `then` says what the plan costs from then on, and `is_left` that it ends or changes by itself.
+    TrialEnds { plan: String, at: Timestamp, then: String, is_left: bool },
     /// It could not be made.
     Failed { from: String, to: Option<String>, problem: String },
 }
@@ -285,7 +287,7 @@ async fn mails(
     Ok(recipients(store, partner).await?.iter().map(|to| letters(to, news)).collect())
 }
 
-async fn recipients(store: &Store, partner: PartnerId) -> Result<Vec<Recipient>, StoreError> {
+pub(crate) async fn recipients(store: &Store, partner: PartnerId) -> Result<Vec<Recipient>, StoreError> {
     let time_zone = store.partner(partner).await?.time_zone;
     let decides = |member: &Member| {
         let role = matches!(member.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);

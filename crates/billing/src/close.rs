@@ -220,7 +220,8 @@ pub(crate) fn rate(
     metered: &[MeterUsed],
 ) -> Result<Rated, BillingError> {
     let number = subscription.cycle.periods_between(subscription.plan_since, stretch.whole.start)?;
-    let terms = proration::for_part(&subscription.terms.in_period(number).in_arrears(), stretch.part, stretch.whole)?;
+    let terms = subscription.terms.in_force(number, subscription.trial_until, stretch.whole).in_arrears();
+    let terms = proration::for_part(&terms, stretch.part, stretch.whole)?;
     let mut rated = rating::rate_all(&terms, used, metered)?;
     if stretch.part != stretch.whole {
         // Else the amount in the words would seem to be the plan's.

@@ -18,6 +18,7 @@ pub mod payment;
 mod project;
 mod push;
 pub mod stripe;
+mod trial;
 mod webhooks;
 
 pub use change::{
@@ -34,4 +35,5 @@ pub use impact::{Affected, After, Impact, MOST_RATED, impact};
 pub use open_line::{Behind, OpenBy, Opened, OpenedRow, Opening, open_line};
 pub use project::{Projection, project};
 pub use push::{Clock, PushSettings, Reconciled, reconcile};
+pub use trial::tell_of_ending_trials;
 pub use webhooks::{Received, WebhookError, apply_pending_webhooks, receive_webhook};

@@ -1,6 +1,6 @@
 //! Rates plans for a judge (`end2end/rating-oracle`): a case is a line of JSON, an empty line asks for the answers so far.
 //!
-//! A case has a plan as the set-up file has it, the period's number since the plan began, the part of the period that is billed and
+//! A case has a plan as the set-up file has it, the period's number since the plan began, whether it is in the plan's trial, the part of the period that is billed and
 //! the whole period (seconds since 1970), and what was used. An answer has the lines and their sum, or says that the plan is refused
 //! or that the amount is too large.
 
@@ -19,6 +19,9 @@ use std::io::{BufRead as _, Write as _};
 struct Case {
     plan: Value,
     number: u64,
+    /// Whether the period is one of the plan's trial.
+    #[serde(default)]
+    in_trial: bool,
     part: [i64; 2],
     whole: [i64; 2],
     used: Vec<Used>,
@@ -59,15 +62,17 @@ fn answer(case: Case) -> Result<Value, Box<dyn std::error::Error>> {
         Ok::<_, jiff::Error>(Period { start: Timestamp::from_second(start)?, end: Timestamp::from_second(end)? })
     };
     let (part, whole) = (period(case.part)?, period(case.whole)?);
-    let rated = proration::for_part(&terms.in_period(case.number).in_arrears(), part, whole)
+    let trial_until = case.in_trial.then_some(whole.end);
+    let in_force = terms.in_force(case.number, trial_until, whole);
+    let rated = proration::for_part(&in_force.in_arrears(), part, whole)
         .and_then(|terms| rating::rate_all(&terms, &case.used, &case.metered));
     // A fee in advance is for the whole period, and given back for what is not in the part.
     let ahead = || match terms.fee_due {
         FeeDue::Arrears => Ok(None),
         FeeDue::Advance => {
-            let paid = advance::fee(&terms, case.number, whole, whole)?.total;
+            let paid = advance::fee(&terms, case.number, trial_until, whole, whole)?.total;
             let ran = Period { start: whole.start, end: part.end.clamp(whole.start, whole.end) };
-            let back = advance::unused(&terms, case.number, paid, ran, whole)?;
+            let back = advance::unused(&terms, case.number, trial_until, paid, ran, whole)?;
             Ok::<_, MoneyError>(Some([paid.micros, back.micros]))
         }
     };

@@ -100,6 +100,9 @@ pub struct Subscription {
     /// Where a period has another quota than the plan, as its plan changed within it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<PeriodQuota>,
+    /// Until when the plan is tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_until: Option<Timestamp>,
 }
 
 /// One key that has not been deleted; a revoked key stays, so that its refusal can say so.

@@ -10,7 +10,7 @@ use crate::{
     product::is_code,
     quota::Quota,
     rating::{
-        FeeDue,
+        FeeDue, Trial,
         commitment::Commitment,
         discount::{self, Discount},
         price::Price,
@@ -57,6 +57,9 @@ pub struct PlanTerms {
     /// What whoever is on the plan promises to use in each period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commitment: Option<Commitment>,
+    /// The first days, for whoever comes to the plan for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// Taken off each period's usage charges, in micro-units of the currency; what is left of it expires with the period.
     #[serde(default)]
     pub included_credit_micros: i64,
@@ -356,12 +359,14 @@ impl PlanTerms {
             }
         }
         problems.extend(discount::problems(&self.discounts));
+        problems.extend(self.trial.iter().flat_map(Trial::problems));
         problems.extend(self.commitment.iter().flat_map(|own| own.problems(self.currency, LARGEST_AMOUNT_MICROS)));
         let by_us = [
             ("price.model", matches!(self.price, Price::Matrix { .. })),
             ("minimum", self.minimum_micros != 0),
             ("discounts", !self.discounts.is_empty()),
             ("commitment", self.commitment.is_some()),
+            ("trial", self.trial.is_some()),
             ("fee_due", self.fee_due == FeeDue::Advance),
         ];
         for (field, _) in by_us.into_iter().filter(|(_, is_there)| *is_there && self.collect == Collect::MeterEvents) {

@@ -13,6 +13,9 @@
 //! A new cycle is a new quota, so it begins before a period ends only for a higher fee: else a partner could go to and fro between two
 //! lengths for ever new quotas.
 //!
+//! A plan that the partner never had may begin with a trial: its periods begin where that ends, so what is planned for the end of the period
+//! that runs in a trial is planned for the trial's end. See [`crate::rating::trial`].
+//!
 //! A [`Preview`] is a function of the two plans and an instant, so whoever commits to one can be held to it: see [`Preview::digest_of`].
 
 use crate::{
@@ -152,6 +155,8 @@ pub struct Held<'a> {
     pub since: Timestamp,
     /// Where the running period has another quota than the plan.
     pub quota: Option<PeriodQuota>,
+    /// Until when it is tried.
+    pub trial_until: Option<Timestamp>,
 }
 
 /// A plan that somebody wants.
@@ -160,6 +165,8 @@ pub struct Wanted<'a> {
     pub terms: &'a PlanTerms,
     /// Since when the partner has had the plan before, in any version.
     pub since: Option<Timestamp>,
+    /// Whether the partner may try it: it never had the plan.
+    pub may_try: bool,
 }
 
 /// All of a change that does not depend on usage.
@@ -171,6 +178,9 @@ pub struct Preview {
     pub effective_at: Timestamp,
     /// Where periods begin from then on; missing where no plan follows.
     pub cycle: Option<Cycle>,
+    /// Until when the new plan is tried; missing where it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_until: Option<Timestamp>,
     /// The first period of the new plan, of which it has the part from `effective_at` on.
     pub period: Option<Period>,
     /// The old plan's fee for what is not billed of it until then, less its discounts.
@@ -229,13 +239,21 @@ pub fn preview(
     };
     let running = held.map(|held| held.cycle.period_at(at)).transpose()?;
     let effective_at = running.filter(|_| !at_once).map_or(at, |period| period.end);
-    let cycle = wanted.map(|wanted| cycle_after(held, wanted.terms, effective_at, time_zone));
+    let trial_until = match wanted.filter(|wanted| wanted.may_try).and_then(|wanted| wanted.terms.trial) {
+        Some(trial) => Some(trial.end(effective_at, time_zone)?),
+        None => None,
+    };
+    let cycle = wanted.map(|wanted| match trial_until {
+        // The first period that is paid is a whole one.
+        Some(anchor) => Cycle { anchor, interval: wanted.terms.interval, time_zone: time_zone.to_owned() },
+        None => cycle_after(held, wanted.terms, effective_at, time_zone),
+    });
     let period = cycle.as_ref().map(|cycle| cycle.period_at(effective_at)).transpose()?;
     let old_fee = match (held, running) {
         (Some(held), Some(running)) => {
             let start = running.start.max(billed_until).max(held.started_at).min(effective_at);
             let number = held.cycle.periods_between(held.since, running.start)?;
-            Some(fee(held.terms, number, Period { start, end: effective_at }, running)?)
+            Some(fee(held.terms, number, held.trial_until, Period { start, end: effective_at }, running)?)
         }
         _ => None,
     };
@@ -243,7 +261,7 @@ pub fn preview(
         (Some(held), Some(running), Some(due)) if at_once && held.terms.fee_due == FeeDue::Advance => {
             let start = running.start.max(held.started_at).min(effective_at);
             let number = held.cycle.periods_between(held.since, running.start)?;
-            let paid = fee(held.terms, number, Period { start, end: running.end }, running)?;
+            let paid = fee(held.terms, number, held.trial_until, Period { start, end: running.end }, running)?;
             Some(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
         }
         _ => None,
@@ -252,7 +270,7 @@ pub fn preview(
         (Some(wanted), Some(cycle), Some(whole)) => {
             let number = cycle.periods_between(wanted.since.unwrap_or(effective_at), whole.start)?;
             let part = Period { start: effective_at, end: whole.end };
-            (Some(fee(wanted.terms, number, part, whole)?), Some(wanted.terms.base_fee()))
+            (Some(fee(wanted.terms, number, trial_until, part, whole)?), Some(wanted.terms.base_fee()))
         }
         _ => (None, None),
     };
@@ -273,15 +291,15 @@ pub fn preview(
         at_once,
         effective_at,
         cycle,
+        trial_until,
         period,
         old_fee,
         given_back,
         first_fee,
         fee: whole_fee,
-        quota_before: held.zip(running).and_then(|(held, running)| {
-            let own = held.quota.filter(|quota| quota.until == running.end).map(|quota| quota.units);
-            own.filter(|_| held.terms.quota.is_some()).or(units(held.terms.quota))
-        }),
+        quota_before: held
+            .zip(running)
+            .and_then(|(held, running)| units(held.terms.quota_in(held.quota, held.trial_until, running.end))),
         quota_first,
         quota_after: wanted.and_then(|wanted| units(wanted.terms.quota)),
         limits_before: held.map_or(Vec::new(), |held| held.terms.limits.clone()),
@@ -343,8 +361,14 @@ fn direction(old: &PlanTerms, new: &PlanTerms) -> Direction {
 }
 
 /// The base fee of a part of the plan's period of that number, less the discounts on it.
-fn fee(terms: &PlanTerms, number: u64, part: Period, whole: Period) -> Result<Money, ChangeError> {
-    Ok(advance::fee(terms, number, part, whole)?.total)
+fn fee(
+    terms: &PlanTerms,
+    number: u64,
+    trial_until: Option<Timestamp>,
+    part: Period,
+    whole: Period,
+) -> Result<Money, ChangeError> {
+    Ok(advance::fee(terms, number, trial_until, part, whole)?.total)
 }
 
 /// `None` where the rest of the period has the plan's own quota.

@@ -1,6 +1,6 @@
 //! Rating: usage becomes money, in exact decimals.
 //!
-//! Steps, in this order, one file each: base fee ([`flat`]), free units and the price of the others ([`usage`], and [`meters`] for
+//! Steps, in this order, one file each: what a [`trial`] makes free goes first; then base fee ([`flat`]), free units and the price of the others ([`usage`], and [`meters`] for
 //! what is measured besides), [`minimum`], [`discount`], [`commitment`], included [`credit`]. Each line is rounded once, to the
 //! smallest coin, half away from zero; the total is the sum of the rounded lines, so what the invoice shows always adds up.
 //! Usage charges are units, meters, and what the steps after them add and take off; a base fee is none of them, so neither
@@ -26,10 +26,12 @@ pub mod percentage;
 pub mod price;
 pub mod proration;
 pub mod quote;
+pub mod trial;
 mod usage;
 pub mod volume;
 
 pub use advance::FeeDue;
+pub use trial::Trial;
 
 use crate::{
     money::{Money, MoneyError},

@@ -26,6 +26,7 @@ use domain::{
     policy::{FeatureGate, Idempotency, IdempotencyKey},
     product::Visibility,
     quota::{PeriodQuota, Quota},
+    rating::trial,
 };
 use http::HeaderValue;
 use jiff::Timestamp;
@@ -114,6 +115,7 @@ pub(crate) struct Subscription {
     cycle: Cycle,
     /// Where one period has another quota than the plan.
     own_quota: Option<PeriodQuota>,
+    trial_until: Option<Timestamp>,
     current: ArcSwapOption<CurrentPeriod>,
 }
 
@@ -135,6 +137,8 @@ pub(crate) struct Plan {
     pub name: String,
     pub limits: Vec<Limit>,
     pub quota: Option<Quota>,
+    /// In place of it while the plan is tried.
+    pub trial_quota: Option<Quota>,
     /// What is admitted beyond the partner's limits; `None` for most.
     pub admission: Option<Box<PlanAdmission>>,
     /// What gates of operations ask for.
@@ -274,7 +278,8 @@ impl Subscription {
             return Some(current.clone());
         }
         let period = self.cycle.period_at(now).ok()?;
-        let limit = plan.quota.map(|quota| quota.in_period(self.own_quota, period.end));
+        let of_trial = plan.trial_quota.filter(|_| trial::is_in(self.trial_until, period));
+        let limit = of_trial.or_else(|| plan.quota.map(|quota| quota.in_period(self.own_quota, period.end)));
         let policy = crate::respond::policy(plan.scopes(), limit.map(|quota| (quota, period)));
         let current = Arc::new(CurrentPeriod { period, policy, limit, quota: OnceLock::new() });
         self.current.store(Some(current.clone()));

@@ -25,6 +25,8 @@ pub struct FeeInAdvance {
     pub cycle: Cycle,
     /// Since when the partner has the plan, in any version.
     pub plan_since: Timestamp,
+    /// Until when it is tried.
+    pub trial_until: Option<Timestamp>,
     /// Until when the fee is billed, or where the plan began.
     pub from: Timestamp,
     /// When it ended, or will by a change that waits.
@@ -69,7 +71,7 @@ impl Store {
     pub async fn all_partners_fees_due(&self, now: Timestamp) -> Result<Vec<FeeInAdvance>, StoreError> {
         let rows = sqlx::query(
             "select * from (
-                 select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, v.terms,
+                 select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.trial_until, v.terms,
                      plan_since(s.partner_id, s.plan_version_id) as plan_since,
                      coalesce((select max(a.period_end) from advance_fees a
                          where a.partner_id = s.partner_id and a.subscription_id = s.id), s.started_at) as fee_from,
@@ -89,7 +91,7 @@ impl Store {
     /// The partner's fees that have to be given back in part.
     pub async fn unused_fees(&self, partner: PartnerId) -> Result<Vec<UnusedFee>, StoreError> {
         let rows = sqlx::query(concat!(
-            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, v.terms, s.ended_at,
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.trial_until, v.terms, s.ended_at,
                  plan_since(s.partner_id, s.plan_version_id) as plan_since, a.period_start as fee_from,
                  a.period_start, a.period_end, a.currency, a.fee_micros, ",
             left!(),
@@ -229,6 +231,7 @@ fn read(row: &PgRow) -> Result<FeeInAdvance, sqlx::Error> {
         cycle: Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? },
         terms,
         plan_since: row.at("plan_since")?,
+        trial_until: row.at_if_any("trial_until")?,
         from: row.at("fee_from")?,
         ended_at: row.at_if_any("ended_at")?,
     })

@@ -32,6 +32,8 @@ pub struct OpenSubscription {
     pub cycle: Cycle,
     /// Since when the partner first had this plan, in any of its versions: discounts count their periods from there.
     pub plan_since: Timestamp,
+    /// Until when it is tried: its periods begin then.
+    pub trial_until: Option<Timestamp>,
     /// Until when it is billed: the next stretch begins here.
     pub billed_until: Timestamp,
     /// When it was replaced or ended, or will be by a change that waits.
@@ -54,7 +56,7 @@ pub enum Closed {
 macro_rules! open_subscriptions {
     ($rest:literal) => {
         concat!(
-            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone,
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.trial_until,
                  coalesce(s.ended_at, (select c.effective_at from plan_changes c
                      where c.partner_id = s.partner_id and c.subscription_id = s.id and c.status = 'scheduled')) as ended_at,
                  billed_until, plan_since(s.partner_id, s.plan_version_id) as plan_since
@@ -129,7 +131,8 @@ impl Store {
         after: Timestamp,
     ) -> Result<Vec<OpenSubscription>, StoreError> {
         let rows = sqlx::query(
-            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, s.started_at as billed_until, v.terms,
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.ended_at, s.trial_until,
+                 s.started_at as billed_until, v.terms,
                  plan_since(s.partner_id, s.plan_version_id) as plan_since
              from subscriptions s join plan_versions v on v.id = s.plan_version_id
              where s.partner_id = $1 and s.started_at is not null and s.ended_at > $2 and s.ended_at <= $3
@@ -241,6 +244,7 @@ fn read(row: &PgRow, of_version: &HashMap<Uuid, Arc<PlanTerms>>) -> Result<OpenS
         cycle: Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? },
         terms,
         plan_since: row.at("plan_since")?,
+        trial_until: row.at_if_any("trial_until")?,
         billed_until: row.at("billed_until")?,
         ended_at: row.at_if_any("ended_at")?,
     })

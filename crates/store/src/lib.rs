@@ -93,8 +93,8 @@ pub use sqlx::postgres::PgConnectOptions;
 pub use stripe_events::StripeEvent;
 pub use stripe_objects::{BillingContact, Parameters, StripeObject};
 pub use subscriptions::{
-    ChangeGround, ChangeTarget, Chosen, Ordered, OrderedBy, PlanOrder, PlanRequest, PutInForce, ScheduledChange,
-    ScheduledPlan, Subscription, SubscriptionStatus, Wish,
+    ChangeGround, ChangeTarget, Chosen, EndingTrial, Ordered, OrderedBy, PlanOrder, PlanRequest, PutInForce,
+    ScheduledChange, ScheduledPlan, Subscription, SubscriptionStatus, Wish,
 };
 pub use teams::Team;
 pub use time::Ts;

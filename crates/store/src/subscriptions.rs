@@ -4,10 +4,12 @@ mod change;
 mod order;
 mod requests;
 mod scheduled;
+mod trials;
 
 pub use order::{ChangeGround, ChangeTarget, Ordered, OrderedBy, PlanOrder, Wish};
 pub use requests::PlanRequest;
 pub use scheduled::{PutInForce, ScheduledChange, ScheduledPlan};
+pub use trials::EndingTrial;
 
 use crate::{
     Store, StoreError,
@@ -44,6 +46,8 @@ pub struct Subscription {
     pub time_zone: String,
     /// Where a period has another quota than the plan, as its plan changed within it.
     pub period_quota: Option<PeriodQuota>,
+    /// Until when the plan is tried, or was.
+    pub trial_until: Option<Timestamp>,
     pub requested_at: Timestamp,
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
@@ -81,7 +85,7 @@ impl Subscription {
     /// The quota of the billing period that holds `at`.
     pub fn quota_at(&self, at: Timestamp) -> Option<Quota> {
         let end = self.cycle().period_at(at).ok().map(|period| period.end);
-        self.terms.quota.map(|quota| end.map_or(quota, |end| quota.in_period(self.period_quota, end)))
+        end.map_or(self.terms.quota, |end| self.terms.quota_in(self.period_quota, self.trial_until, end))
     }
 }
 
@@ -191,6 +195,7 @@ fn read(row: &PgRow) -> Result<Subscription, sqlx::Error> {
         anchor: row.at("anchor")?,
         time_zone: row.try_get("time_zone")?,
         period_quota: read_period_quota(row)?,
+        trial_until: row.at_if_any("trial_until")?,
         requested_at: row.at("requested_at")?,
         started_at: row.at_if_any("started_at")?,
         ended_at: row.at_if_any("ended_at")?,

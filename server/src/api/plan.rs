@@ -56,6 +56,9 @@ pub struct PlanPreviewOut {
     at_once: bool,
     #[schema(value_type = String, format = DateTime)]
     effective_at: Timestamp,
+    /// Until when the new plan is tried; its first period that is paid begins then.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    trial_until: Option<Timestamp>,
     /// IANA name: the partner's.
     time_zone: String,
     /// The new plan's first billing period, of which it has the part from `effective_at` on.
@@ -112,6 +115,9 @@ pub struct OwnPlanOut {
     plan: Option<PlanNameOut>,
     #[schema(value_type = Option<String>, format = DateTime)]
     started_at: Option<Timestamp>,
+    /// Until when it is tried, or was.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    trial_until: Option<Timestamp>,
     /// The running billing period.
     #[schema(value_type = Option<String>, format = DateTime)]
     period_start: Option<Timestamp>,
@@ -144,6 +150,7 @@ pub async fn show(call: PartnerCall) -> Result<Json<OwnPlanOut>, Problem> {
     Ok(Json(OwnPlanOut {
         quota: own.as_ref().and_then(|own| own.quota_at(call.now)).map(|quota| quota.units),
         started_at: own.as_ref().and_then(|own| own.started_at),
+        trial_until: own.as_ref().and_then(|own| own.trial_until),
         plan: own.as_ref().map(named),
         period_start: period.map(|period| period.start),
         period_end: period.map(|period| period.end),
@@ -271,6 +278,7 @@ impl From<Proposal> for PlanPreviewOut {
             needs_approval: proposal.needs_approval,
             at_once: preview.at_once,
             effective_at: preview.effective_at,
+            trial_until: preview.trial_until,
             time_zone: proposal.time_zone,
             period_start: preview.period.map(|period| period.start),
             period_end: preview.period.map(|period| period.end),

@@ -28,5 +28,6 @@ mod sessions;
 mod sign_up;
 mod stripe_drift;
 mod tenants;
+mod trials;
 mod two_products;
 mod unknown_requests;

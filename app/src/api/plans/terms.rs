@@ -11,7 +11,8 @@ use domain::{
     plan_change::{ChangeRules, Downgrade, QuotaOnChange},
     quota::{Beyond, Quota},
     rating::{
-        FeeDue,
+        FeeDue, Trial,
+        discount::DiscountOn,
         price::{Price, Step},
     },
 };
@@ -45,6 +46,7 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         minimum_micros: 0,
         discounts: Vec::new(),
         commitment: None,
+        trial: reader.trial(form),
         included_credit_micros: reader.money("included_credit", &form.included_credit, currency),
         features: lines(&form.features),
         opens_features: lines(&form.opens_features),
@@ -78,6 +80,10 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
         ("unit_price", &form.unit_price),
         ("package_size", &form.package_size),
         ("quota_units", &form.quota_units),
+        ("trial_days", &form.trial_days),
+        ("trial_free", &form.trial_free),
+        ("trial_units", &form.trial_units),
+        ("trial_beyond", &form.trial_beyond),
         ("beyond", &form.beyond),
         ("features", &form.features),
         ("collect", &form.collect),
@@ -257,6 +263,14 @@ impl Reader {
         let beyond = self.parsed("beyond", &form.beyond, Beyond::Block);
         let units = self.number("quota_units", &form.quota_units)?;
         Some(Quota { units, beyond })
+    }
+
+    fn trial(&mut self, form: &PlanForm) -> Option<Trial> {
+        let free = self.parsed("trial_free", &form.trial_free, DiscountOn::Everything);
+        let beyond = self.parsed("trial_beyond", &form.trial_beyond, Beyond::Block);
+        let units = self.number("trial_units", &form.trial_units);
+        let days = self.number("trial_days", &form.trial_days)?;
+        Some(Trial { days, free, quota: units.map(|units| Quota { units, beyond }) })
     }
 
     fn price(&mut self, form: &PlanForm) -> Price {

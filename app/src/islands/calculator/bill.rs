@@ -115,6 +115,10 @@ fn named(groups: &[CalculatorGroup], product: &str, code: &str, is: impl Fn(Fiel
 fn notes(plan: &QuotedPlan, quoted: &Quote, groups: &[CalculatorGroup]) -> Vec<String> {
     let every = plan.terms.interval.word();
     let mut notes = Vec::new();
+    if let Some(trial) = plan.terms.trial.filter(|_| !plan.own) {
+        let days = if trial.days == 1 { "1 day".to_owned() } else { format!("{} days", trial.days) };
+        notes.push(format!("Who never had the plan tries it for {days} first; this is the first bill after that"));
+    }
     if let Some(later) = quoted.later {
         notes.push(format!("{later} a {every} once the offers of the first periods are over"));
     }

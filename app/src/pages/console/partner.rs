@@ -174,6 +174,10 @@ fn plan_card(
     let newer = current.as_ref().filter(|own| own.version < own.newest_version).map(|own| {
         format!("There is a newer version: {}. Partners stay on theirs until they are moved.", own.newest_version)
     });
+    let tried = current
+        .as_ref()
+        .and_then(|own| own.trial_until)
+        .map(|until| format!("Its trial is until {}.", moment(until, zone)));
     let scheduled = scheduled.map(|change| {
         let at = moment(change.effective_at, zone);
         let text = match &change.to {
@@ -219,6 +223,7 @@ fn plan_card(
             <Stack>
                 {waits}
                 {scheduled}
+                {tried.map(|text| view! { <p>{text}</p> })}
                 {newer.map(|text| view! { <p>{text}</p> })}
                 <form class="form form-inline" method="get" action=format!("/console/partners/{id}/plan")>
                     <SelectField label="Plan version" name="version" choices=choices value=on blank="Choose a version"/>

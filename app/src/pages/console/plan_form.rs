@@ -9,7 +9,7 @@ use domain::{
     plan::{Approval, Collect, PlanTerms},
     plan_change::{Downgrade, QuotaOnChange},
     quota::Beyond,
-    rating::{FeeDue, price::Price},
+    rating::{FeeDue, discount::DiscountOn, price::Price},
 };
 use leptos::prelude::*;
 use store::{Plan, PlanMeta, Product};
@@ -73,6 +73,7 @@ pub fn PlanTermsForm(
         fields.terms.as_ref().map(|terms| terms.opens_features.join("\n")).unwrap_or_default(),
     );
     let quota = fields.quota();
+    let trial = fields.trial();
     let changes = fields.changes();
     let price = fields.price();
     let features =
@@ -129,6 +130,7 @@ pub fn PlanTermsForm(
                 {admission}
             </FormSection>
             <FormSection title="Quota" description="Units in a billing period. Empty: no quota.">{quota}</FormSection>
+            <FormSection title="Trial" description="For a partner who never had the plan. Its first period that is paid begins where the trial ends.">{trial}</FormSection>
             <FormSection title="Credit" description="Prepaid units, for calls beyond the quota or for every call where there is none.">{credit}</FormSection>
             <FormSection title="Price" description="In the currency's units, as 49.00. Test calls are never charged.">{price}</FormSection>
             <FormSection title="Unpaid invoices" description="Empty: nothing follows.">{unpaid}</FormSection>
@@ -251,6 +253,35 @@ impl Fields {
             <FormRow>
                 <TextField label="Units" name="plan[quota_units]" id="field-quota_units" value=units error=error inputmode="numeric" autocomplete="off"/>
                 <SelectField label="Beyond it" name="plan[beyond]" id="field-beyond" choices=choices value=beyond/>
+            </FormRow>
+        }
+        .into_any()
+    }
+
+    fn trial(&self) -> AnyView {
+        let own = self.terms.as_ref().and_then(|terms| terms.trial);
+        let quota = own.and_then(|trial| trial.quota);
+        let days = self.typed("trial_days", own.map_or(String::new(), |trial| trial.days.to_string()));
+        let free = self.typed("trial_free", own.map_or(DiscountOn::Everything, |trial| trial.free).code().to_owned());
+        let units = self.typed("trial_units", quota.map_or(String::new(), |quota| quota.units.to_string()));
+        let beyond = self.typed("trial_beyond", quota.map_or(Beyond::Block, |quota| quota.beyond).code().to_owned());
+        let frees = vec![
+            Choice::new(DiscountOn::Everything.code(), "Base fee and usage"),
+            Choice::new(DiscountOn::BaseFee.code(), "The base fee"),
+            Choice::new(DiscountOn::Usage.code(), "Usage"),
+        ];
+        let beyonds: Vec<Choice> = Beyond::ALL.iter().map(|one| Choice::new(one.code(), one.describe())).collect();
+        let days_error = self.problem("trial_days").or_else(|| self.problem("trial.days"));
+        let (units_error, trial_error) = (self.problem("trial_units"), self.problem("trial"));
+        view! {
+            {trial_error.map(|text| view! { <p class="field-error" id="field-trial">{text}</p> })}
+            <FormRow>
+                <TextField label="Days" name="plan[trial_days]" id="field-trial_days" value=days error=days_error hint="Empty: no trial" inputmode="numeric" autocomplete="off"/>
+                <SelectField label="What is free" name="plan[trial_free]" id="field-trial_free" choices=frees value=free/>
+            </FormRow>
+            <FormRow>
+                <TextField label="Units in a trial" name="plan[trial_units]" id="field-trial_units" value=units error=units_error hint="For each billing period that it touches. Empty: the plan's quota" inputmode="numeric" autocomplete="off"/>
+                <SelectField label="Beyond them" name="plan[trial_beyond]" id="field-trial_beyond" choices=beyonds value=beyond/>
             </FormRow>
         }
         .into_any()

@@ -17,6 +17,7 @@ pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>) -> impl IntoView
     columns.extend(tiers.iter().map(|tier| Column::text(tier.name.clone())));
     let aspects: Vec<(&str, Words)> = vec![
         ("Base fee", Box::new(|tier| vec![tier::price(&tier.terms)])),
+        ("Trial", Box::new(|tier| tier::trial(&tier.terms).into_iter().collect())),
         ("Usage", Box::new(|tier| tier::usage_price(&tier.terms))),
         (
             "Included credit",

@@ -17,8 +17,9 @@ pub struct Difference {
 /// Every aspect that is otherwise; none where the terms are the same.
 pub fn differences(before: &PlanTerms, after: &PlanTerms) -> Vec<Difference> {
     type Read = fn(&PlanTerms) -> String;
-    let aspects: [(&'static str, Read); 9] = [
+    let aspects: [(&'static str, Read); 10] = [
         ("Base fee", base_fee),
+        ("Trial", |terms| tier::trial(terms).unwrap_or_default()),
         ("Usage", |terms| tier::usage_price(terms).join("; ")),
         ("Included credit", |terms| match terms.included_credit_micros {
             0 => String::new(),
@@ -92,7 +93,7 @@ mod tests {
             r#"{"currency":"EUR","interval":"year","products":[{"product":"payments","operations":["pay"]}],
                 "limits":[{"calls":1,"window":"day"}],"quota":{"units":5,"beyond":"warn"},"base_fee_micros":1000000,
                 "fee_due":"advance","price":{"model":"per_unit","unit_price":"1"},"minimum_micros":7000000,
-                "discounts":[{"name":"Launch","percent":"5"}],"commitment":{"micros":9000000,"discounts":[]},
+                "discounts":[{"name":"Launch","percent":"5"}],"trial":{"days":14},"commitment":{"micros":9000000,"discounts":[]},
                 "included_credit_micros":3000000,"features":["A"],"opens_features":["b"],
                 "admission":{"concurrency":{"calls":3}},"collect":"meter_events","changes":{"downgrade":"at_once"}}"#,
         );

@@ -158,6 +158,20 @@ pub fn rules(terms: &PlanTerms) -> Vec<String> {
     lines
 }
 
+/// The first days: `14 days free to begin with, with 1,000 units`.
+pub fn trial(terms: &PlanTerms) -> Option<String> {
+    let trial = terms.trial?;
+    let days = if trial.days == 1 { "1 day".to_owned() } else { format!("{} days", trial.days) };
+    let free = match trial.free {
+        DiscountOn::Everything => "free",
+        DiscountOn::BaseFee => "without base fee",
+        DiscountOn::Usage => "with free usage",
+    };
+    let units =
+        trial.quota.map(|quota| format!(", {} units a {}", group_thousands(quota.units), interval(terms.interval)));
+    Some(format!("{days} {free} to begin with{}", units.unwrap_or_default()))
+}
+
 /// What meters besides units cost, a line for each.
 pub fn meter_prices(terms: &PlanTerms) -> Vec<String> {
     let of = |price: &MeterPrice| {
@@ -280,6 +294,7 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     let credit = (terms.included_credit_micros > 0)
         .then(|| format!("{} of usage included each {}", terms.included_credit(), interval(terms.interval)));
     let mut lines = products(terms, known);
+    lines.extend(trial(terms));
     lines.extend(included(terms));
     lines.extend(ahead);
     lines.extend(credit);
@@ -345,6 +360,7 @@ mod tests {
             minimum_micros: 0,
             discounts: Vec::new(),
             commitment: None,
+            trial: None,
             included_credit_micros: 0,
             features: vec!["Support by mail".to_owned()],
             opens_features: Vec::new(),

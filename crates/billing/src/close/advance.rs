@@ -35,7 +35,7 @@ async fn bill_one(
         let end = due.ended_at.map_or(whole.end, |end| end.min(whole.end));
         let part = Period { start: due.from, end };
         let number = due.cycle.periods_between(due.plan_since, whole.start)?;
-        let fee = advance::fee(&due.terms, number, part, whole)?;
+        let fee = advance::fee(&due.terms, number, due.trial_until, part, whole)?;
         let back = given_back(store, due.partner, fee.total.currency).await?;
         let line = |charge: domain::rating::Charge| NewInvoiceLine {
             description: charge.label.clone().unwrap_or_else(|| match part == whole {
@@ -82,7 +82,7 @@ pub(super) async fn given_back(store: &Store, partner: PartnerId, currency: Curr
         let whole = of.cycle.period_at(unused.period.start)?;
         let number = of.cycle.periods_between(of.plan_since, whole.start)?;
         let ran = Period { start: unused.period.start, end: ended_at };
-        let money = advance::unused(&of.terms, number, unused.paid, ran, whole)?;
+        let money = advance::unused(&of.terms, number, of.trial_until, unused.paid, ran, whole)?;
         // What a credit note gave back is not given back again.
         let money = Money { micros: money.micros.min(unused.left.micros), ..money };
         if money.micros == 0 {

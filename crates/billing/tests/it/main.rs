@@ -26,5 +26,6 @@ mod revenue;
 mod shop;
 mod stranded;
 mod tracing;
+mod trials;
 mod unpaid;
 mod webhooks;

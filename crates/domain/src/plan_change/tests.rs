@@ -19,11 +19,11 @@ fn auckland(interval: Interval) -> Cycle {
 }
 
 fn held<'a>(terms: &'a PlanTerms, cycle: &'a Cycle) -> Held<'a> {
-    Held { terms, cycle, started_at: cycle.anchor, since: cycle.anchor, quota: None }
+    Held { terms, cycle, started_at: cycle.anchor, since: cycle.anchor, quota: None, trial_until: None }
 }
 
 fn change(old: Held<'_>, new: &PlanTerms, when: When, now: &str) -> Preview {
-    let wanted = Wanted { terms: new, since: None };
+    let wanted = Wanted { terms: new, since: None, may_try: false };
     preview(Some(old), Some(wanted), when, old.started_at, at(now), "Pacific/Auckland").expect("a preview")
 }
 
@@ -170,7 +170,7 @@ fn a_discount_of_the_first_periods_is_in_the_fees() {
     let cycle = auckland(Interval::Month);
     let told = change(held(&small, &cycle), &big, When::PeriodEnd, "2026-04-17T00:00:00Z");
     assert_eq!(told.first_fee, Some(Money::new(Currency::Nzd, 50_000_000)));
-    let again = Wanted { terms: &big, since: Some(at("2026-01-01T00:00:00Z")) };
+    let again = Wanted { terms: &big, since: Some(at("2026-01-01T00:00:00Z")), may_try: false };
     let held = held(&small, &cycle);
     let told = preview(Some(held), Some(again), When::PeriodEnd, cycle.anchor, at("2026-04-17T00:00:00Z"), "UTC");
     assert_eq!(told.expect("a preview").first_fee, Some(Money::new(Currency::Nzd, 100_000_000)), "it is over");
@@ -194,7 +194,7 @@ proptest! {
             from = *cut;
             let own = Held { quota, ..held(&pair[0], &cycle) };
             let now = period.start + jiff::SignedDuration::from_secs(*cut);
-            let wanted = Wanted { terms: &pair[1], since: None };
+            let wanted = Wanted { terms: &pair[1], since: None, may_try: false };
             let told = preview(Some(own), Some(wanted), When::AtOnce, period.start, now, "UTC").expect("a preview");
             quota = told.quota_first;
         }
@@ -204,4 +204,35 @@ proptest! {
         let (least, most) = (exact / 2_595_600, exact / 2_595_600 + 2 * quotas.len() as u128);
         prop_assert!((least.saturating_sub(1)..=most).contains(&units), "{units} in {least} to {most}");
     }
+}
+
+/// A trial begins at once and ends by the partner's calendar; what is planned for the period's end is planned for its end.
+#[test]
+fn a_plan_that_is_new_to_the_partner_begins_with_its_trial() {
+    let free = terms("");
+    let pro = terms(r#","base_fee_micros":90000000,"trial":{"days":14,"quota":{"units":500,"beyond":"block"}}"#);
+    let cycle = auckland(Interval::Month);
+    let now = "2026-04-04T12:00:00+13:00";
+    let look = |may_try| {
+        let wanted = Wanted { terms: &pro, since: None, may_try };
+        preview(Some(held(&free, &cycle)), Some(wanted), When::Usual, cycle.anchor, at(now), "Pacific/Auckland")
+            .expect("a preview")
+    };
+    let told = look(true);
+    // Clocks go back on the 5th: 14 days by the calendar.
+    let until = at("2026-04-18T12:00:00+12:00");
+    assert_eq!((told.at_once, told.trial_until), (true, Some(until)));
+    assert_eq!(told.cycle.as_ref().map(|cycle| cycle.anchor), Some(until));
+    assert_eq!(told.first_fee, Some(Money::zero(Currency::Nzd)));
+    assert_eq!(told.fee, Some(Money::new(Currency::Nzd, 90_000_000)));
+    let again = look(false);
+    assert_eq!((again.trial_until, again.cycle.as_ref()), (None, Some(&cycle)), "a second time there is none");
+    assert!(again.first_fee.is_some_and(|fee| fee.micros > 0));
+
+    let tried = told.cycle.expect("periods");
+    let own = Held { started_at: at(now), since: until, trial_until: Some(until), ..held(&pro, &tried) };
+    let end = preview(Some(own), None, When::Usual, at(now), at("2026-04-10T00:00:00Z"), "Pacific/Auckland");
+    let end = end.expect("a preview");
+    assert_eq!((end.effective_at, end.old_fee), (until, Some(Money::zero(Currency::Nzd))), "it is left without a cent");
+    assert_eq!(end.quota_before, Some(500));
 }

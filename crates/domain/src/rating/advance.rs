@@ -9,6 +9,7 @@ use crate::{
     period::Period,
     plan::PlanTerms,
 };
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// When a base fee is billed.
@@ -44,9 +45,15 @@ impl std::str::FromStr for FeeDue {
     }
 }
 
-/// The fee's lines for `part` of the plan's period of that number, and their sum.
-pub fn fee(terms: &PlanTerms, number: u64, part: Period, whole: Period) -> Result<Rated, MoneyError> {
-    let mut only = terms.in_period(number);
+/// The fee's lines for `part` of the plan's period of that number, and their sum; `trial_until` is when a trial of the plan ends.
+pub fn fee(
+    terms: &PlanTerms,
+    number: u64,
+    trial_until: Option<Timestamp>,
+    part: Period,
+    whole: Period,
+) -> Result<Rated, MoneyError> {
+    let mut only = terms.in_force(number, trial_until, whole);
     (only.price, only.commitment) = (Price::Free, None);
     only.meters.clear();
     (only.minimum_micros, only.included_credit_micros) = (0, 0);
@@ -54,7 +61,14 @@ pub fn fee(terms: &PlanTerms, number: u64, part: Period, whole: Period) -> Resul
 }
 
 /// What is given back of `paid`, which was for `part`, where the plan ran `ran` of it. Never below zero.
-pub fn unused(terms: &PlanTerms, number: u64, paid: Money, ran: Period, whole: Period) -> Result<Money, MoneyError> {
-    let due = fee(terms, number, ran, whole)?.total;
+pub fn unused(
+    terms: &PlanTerms,
+    number: u64,
+    trial_until: Option<Timestamp>,
+    paid: Money,
+    ran: Period,
+    whole: Period,
+) -> Result<Money, MoneyError> {
+    let due = fee(terms, number, trial_until, ran, whole)?.total;
     Ok(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
 }

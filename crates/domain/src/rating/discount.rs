@@ -41,6 +41,27 @@ pub enum DiscountOn {
     Usage,
 }
 
+impl DiscountOn {
+    pub const ALL: [Self; 3] = [Self::Everything, Self::BaseFee, Self::Usage];
+
+    /// As the set-up file has it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Everything => "everything",
+            Self::BaseFee => "base_fee",
+            Self::Usage => "usage",
+        }
+    }
+}
+
+impl std::str::FromStr for DiscountOn {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = Self::ALL.into_iter().find(|on| on.code() == text);
+        known.ok_or_else(|| format!("{text:?} is not known: everything, base_fee or usage"))
+    }
+}
+
 impl Discount {
     /// Whether it counts in the plan's period of that number; the first is 0.
     pub fn is_in_force(&self, period: u64) -> bool {

@@ -22,6 +22,7 @@ fn terms(price: price::Price) -> PlanTerms {
         minimum_micros: 0,
         discounts: Vec::new(),
         commitment: None,
+        trial: None,
         included_credit_micros: 0,
         features: Vec::new(),
         opens_features: Vec::new(),

@@ -10,7 +10,7 @@ use crate::{
     policy::Admission,
     quota::Quota,
     rating::{
-        FeeDue,
+        FeeDue, Trial,
         commitment::{Commitment, CommitmentStep},
         discount::Discount,
         price::Price,
@@ -65,6 +65,9 @@ pub struct PlanSetup {
     pub discounts: Vec<Discount>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commitment: Option<CommitmentSetup>,
+    /// The first days, for whoever comes to the plan for the first time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial: Option<Trial>,
     /// Taken off each period's usage charges, in the plan's currency.
     #[serde(default)]
     pub included_credit: Decimal,
@@ -165,6 +168,7 @@ impl PlanSetup {
             minimum_micros: micros("minimum", self.minimum)?,
             discounts: self.discounts.clone(),
             commitment: self.commitment.as_ref().map(commitment).transpose()?,
+            trial: self.trial,
             included_credit_micros: micros("included_credit", self.included_credit)?,
             features: self.features.clone(),
             opens_features: self.opens_features.clone(),

@@ -97,6 +97,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         plan["discounts"] = json!([discount]);
         plan["commitment"] = commitment.clone();
         plan["fee_due"] = json!("advance");
+        plan["trial"] = json!({"days": 14, "free": "everything", "quota": {"units": 1000, "beyond": "block"}});
         plan["partners"] = json!(["acme"]);
         plan["derived_from"] = json!("pro");
         plan["changes"] = json!({"downgrade": "at_once", "quota": "prorated"});
@@ -126,6 +127,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&first[0]["discounts"][0], &plan["discounts"]["items"]["properties"]),
         (&first[0]["changes"], &plan["changes"]["properties"]),
         (&first[0]["commitment"], &plan["commitment"]["properties"]),
+        (&first[0]["trial"], &plan["trial"]["properties"]),
         (
             &first[0]["commitment"]["discounts"][0],
             &plan["commitment"]["properties"]["discounts"]["items"]["properties"],

@@ -72,6 +72,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         minimum_micros: 0,
         discounts: Vec::new(),
         commitment: None,
+        trial: None,
         included_credit_micros: 0,
         features: Vec::new(),
         opens_features: Vec::new(),
@@ -113,6 +114,7 @@ fn directory(upstream: SocketAddr) -> Directory {
             plan_version: plan,
             cycle: cycle.clone(),
             quota: None,
+            trial_until: None,
         }),
     };
     let key = |(number, text): (u128, String)| directory::Key {

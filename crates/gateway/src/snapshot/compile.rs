@@ -182,6 +182,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
         name: from.plan_name.clone(),
         limits: from.terms.limits.clone(),
         quota: from.terms.quota,
+        trial_quota: from.terms.trial.and_then(|trial| trial.quota),
         admission: PlanAdmission::new(&from.terms, &from.plan_code),
         features: from.terms.opens_features.iter().cloned().collect(),
         takes_credit: from.terms.admission.credit.required,

@@ -99,5 +99,11 @@ fn compile(from: &directory::Partner, plans: &HashMap<PlanVersionId, usize>, pro
 fn subscribe(from: &directory::Subscription, plan: Option<usize>) -> Result<Subscription, String> {
     let plan = plan.ok_or("The partner's plan version is not in the directory")?;
     period::zone(&from.cycle.time_zone).map_err(|error| error.to_string())?;
-    Ok(Subscription { plan, cycle: from.cycle.clone(), own_quota: from.quota, current: ArcSwapOption::empty() })
+    Ok(Subscription {
+        plan,
+        cycle: from.cycle.clone(),
+        own_quota: from.quota,
+        trial_until: from.trial_until,
+        current: ArcSwapOption::empty(),
+    })
 }

@@ -82,6 +82,7 @@ impl Truth {
                 minimum_micros: 0,
                 discounts: Vec::new(),
                 commitment: None,
+                trial: None,
                 included_credit_micros: 0,
                 features: Vec::new(),
                 opens_features: Vec::new(),
@@ -106,6 +107,7 @@ impl Truth {
             plan_version: self.plan(choice).id,
             cycle: Cycle { anchor: Timestamp::UNIX_EPOCH, interval: Interval::Month, time_zone: zone.to_owned() },
             quota: None,
+            trial_until: None,
         }
     }
 

@@ -158,3 +158,29 @@ async fn a_period_within_which_the_plan_changed_has_a_quota_of_its_own() {
     world.change(|directory| own(directory, 4, 0));
     assert_eq!(world.get("/payments/items/1").await.status, 200);
 }
+
+/// A trial's end is the end of a period: the gateway's own clock ends it, with no change of the directory and no call in between.
+#[tokio::test]
+async fn a_trial_has_a_quota_of_its_own_until_the_instant_that_it_ends() {
+    let world = World::with(|directory, _| {
+        let terms = &mut directory.plans[0].terms;
+        quota(terms, 3, Beyond::Block);
+        terms.trial = serde_json::from_str(r#"{"days":14,"quota":{"units":1,"beyond":"block"}}"#).expect("a trial");
+        let subscription = directory.partners[0].subscription.as_mut().expect("a subscription");
+        let until = "2026-11-25T09:30:00Z".parse().expect("a time");
+        subscription.trial_until = Some(until);
+        subscription.cycle.anchor = until;
+    })
+    .await;
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    let refused = world.get("/payments/items/1").await;
+    assert_eq!(refused.code(), "quota-exceeded");
+    assert!(refused.header("ratelimit-policy").contains("\"quota\";q=1;"), "{}", refused.header("ratelimit-policy"));
+    world.clock.set("2026-11-25T09:29:59Z");
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+    world.clock.set("2026-11-25T09:30:00Z");
+    for _ in 0..3 {
+        assert_eq!(world.get("/payments/items/1").await.status, 200);
+    }
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+}

@@ -240,6 +240,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
         minimum_micros: 0,
         discounts: Vec::new(),
         commitment: None,
+        trial: None,
         included_credit_micros: 0,
         features: Vec::new(),
         opens_features: Vec::new(),
@@ -293,6 +294,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
                     time_zone: "Europe/Zurich".to_owned(),
                 },
                 quota: None,
+                trial_until: None,
             }),
         }],
         keys: (41..)

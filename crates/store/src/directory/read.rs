@@ -205,7 +205,7 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
     let intervals: HashMap<Uuid, _> = plans.iter().map(|plan| (plan.id.0, plan.terms.interval)).collect();
     let rows = select(
         "select p.id, p.suspended_at is not null as suspended, s.id as subscription_id, s.plan_version_id, s.anchor, s.time_zone,
-                s.period_quota_units, s.period_quota_until, d.stage, i.id as unpaid_invoice, i.number as unpaid_number
+                s.period_quota_units, s.period_quota_until, s.trial_until, d.stage, i.id as unpaid_invoice, i.number as unpaid_number
          from partners p
          left join dunning d on d.partner_id = p.id and d.stage in ('limited', 'suspended')
          left join invoices i on i.partner_id = d.partner_id and i.id = d.invoice_id
@@ -230,6 +230,7 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
                         time_zone: row.try_get("time_zone")?,
                     },
                     quota: read_period_quota(&row)?,
+                    trial_until: row.at_if_any("trial_until")?,
                 })
             }
         };

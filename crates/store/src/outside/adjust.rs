@@ -54,13 +54,13 @@ impl Store {
     pub async fn late_units(&self, partner: PartnerId) -> Result<Vec<LateUnits>, StoreError> {
         let stretches = sqlx::query(
             "select a.subscription_id, a.period_start, a.period_end, s.plan_version_id, s.anchor, s.time_zone, s.ended_at,
-                 v.terms, plan_since($1, s.plan_version_id) as plan_since, array_agg(a.sequence order by a.sequence) as sequences
+                 s.trial_until, v.terms, plan_since($1, s.plan_version_id) as plan_since, array_agg(a.sequence order by a.sequence) as sequences
              from usage_adjustments a
              join subscriptions s on s.partner_id = a.partner_id and s.id = a.subscription_id
              join plan_versions v on v.id = s.plan_version_id
              where a.partner_id = $1 and a.invoice_id is null
              group by a.subscription_id, a.period_start, a.period_end, s.plan_version_id, s.anchor, s.time_zone, s.ended_at,
-                 v.terms
+                 s.trial_until, v.terms
              order by a.period_start, a.subscription_id",
         )
         .bind(partner.0)
@@ -84,7 +84,7 @@ impl Store {
     ) -> Result<LateUnits, StoreError> {
         let row = sqlx::query(
             "select s.id as subscription_id, $3 as period_start, $4 as period_end, s.plan_version_id, s.anchor, s.time_zone,
-                 s.ended_at, v.terms, plan_since($1, s.plan_version_id) as plan_since, array[]::bigint[] as sequences
+                 s.ended_at, s.trial_until, v.terms, plan_since($1, s.plan_version_id) as plan_since, array[]::bigint[] as sequences
              from subscriptions s join plan_versions v on v.id = s.plan_version_id
              where s.partner_id = $1 and s.id = $2",
         )
@@ -177,6 +177,7 @@ fn stretch(partner: PartnerId, row: &PgRow) -> Result<LateUnits, sqlx::Error> {
         cycle: Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? },
         terms: Arc::new(terms.0),
         plan_since: row.at("plan_since")?,
+        trial_until: row.at_if_any("trial_until")?,
         billed_until: period.start,
         ended_at: row.at_if_any("ended_at")?,
     };

@@ -29,6 +29,7 @@ pub(crate) fn terms() -> PlanTerms {
         minimum_micros: 0,
         discounts: Vec::new(),
         commitment: None,
+        trial: None,
         included_credit_micros: 0,
         features: vec!["Support by e-mail".to_owned()],
         opens_features: Vec::new(),

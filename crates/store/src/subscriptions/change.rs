@@ -1,6 +1,6 @@
 //! Changing a partner's plan: the old subscription ends and the new one starts in one transaction, at one instant.
 
-use super::{Chosen, requests, scheduled};
+use super::{Chosen, requests, scheduled, trials};
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
@@ -182,11 +182,12 @@ async fn begin(
     now: Timestamp,
 ) -> Result<SubscriptionId, StoreError> {
     let id = SubscriptionId(Uuid::now_v7());
+    let trial_until = trials::granted(tx, partner, version, at, cycle).await?;
     let before = end_active(tx, partner, at).await?;
     sqlx::query(
         "insert into subscriptions (partner_id, id, plan_version_id, status, anchor, time_zone, requested_at, started_at,
-             period_quota_units, period_quota_until)
-         values ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9)",
+             period_quota_units, period_quota_until, trial_until)
+         values ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9, $10)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -197,6 +198,7 @@ async fn begin(
     .bind(Ts(at))
     .bind(quota.map(|quota| i64::try_from(quota.units).unwrap_or(i64::MAX)))
     .bind(quota.map(|quota| Ts(quota.until)))
+    .bind(trial_until.map(Ts))
     .execute(&mut *tx)
     .await?;
     let started = Started { subscription: id, before, after: version, change };
@@ -235,10 +237,11 @@ pub(super) async fn start_requested(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     scheduled::replace(tx, partner, actor, now).await?;
+    let trial_until = trials::granted(tx, partner, version, at, cycle).await?;
     let before = end_active(tx, partner, at).await?;
     sqlx::query(
         "update subscriptions set status = 'active', started_at = $3, anchor = $4, time_zone = $5,
-             period_quota_units = $6, period_quota_until = $7
+             period_quota_units = $6, period_quota_until = $7, trial_until = $8
          where partner_id = $1 and id = $2",
     )
     .bind(partner.0)
@@ -248,6 +251,7 @@ pub(super) async fn start_requested(
     .bind(&cycle.time_zone)
     .bind(quota.map(|quota| i64::try_from(quota.units).unwrap_or(i64::MAX)))
     .bind(quota.map(|quota| Ts(quota.until)))
+    .bind(trial_until.map(Ts))
     .execute(&mut *tx)
     .await?;
     let started = Started { subscription: requested, before, after: version, change };
@@ -270,7 +274,7 @@ async fn end_active(
     Ok(ended.map(PlanVersionId))
 }
 
-/// Where periods begin if the version starts now: as they do, so that a change of plan moves no period; or now, in the partner's time
+/// Where periods begin if the version starts now: where a trial ends that is open to the partner; or as they do, so that a change of plan moves no period; or now, in the partner's time
 /// zone, where they are of another length or there is no plan.
 pub(super) async fn cycle(
     tx: &mut PgConnection,
@@ -279,6 +283,10 @@ pub(super) async fn cycle(
     now: Timestamp,
 ) -> Result<Cycle, StoreError> {
     let interval = interval(&mut *tx, version).await?;
+    // The first period that is paid is a whole one.
+    if let Some(anchor) = trials::open_to(tx, partner.id, version, now, &partner.time_zone).await? {
+        return Ok(Cycle { anchor, interval, time_zone: partner.time_zone.clone() });
+    }
     let current = sqlx::query(
         "select anchor, time_zone, plan_version_id from subscriptions where partner_id = $1 and status = 'active'",
     )

@@ -1,6 +1,6 @@
 //! A change of plan as it was shown before: made as it was shown, or refused because something moved meanwhile.
 
-use super::{Chosen, Subscription, SubscriptionStatus, change, requests, scheduled};
+use super::{Chosen, Subscription, SubscriptionStatus, change, requests, scheduled, trials};
 use crate::{
     Store, StoreError, Ts,
     audit::Actor,
@@ -53,6 +53,8 @@ pub struct ChangeTarget {
     pub approval: Approval,
     /// Since when the partner has had it before, in any version.
     pub since: Option<Timestamp>,
+    /// Whether the partner never had it, and so may try it.
+    pub may_try: bool,
 }
 
 /// Who orders: partners have what is offered, in its newest version.
@@ -95,8 +97,13 @@ impl ChangeGround {
             started_at,
             since: self.current_since.unwrap_or(started_at),
             quota: own.period_quota,
+            trial_until: own.trial_until,
         });
-        let wanted = self.target.as_ref().map(|target| Wanted { terms: &target.terms, since: target.since });
+        let wanted = self.target.as_ref().map(|target| Wanted {
+            terms: &target.terms,
+            since: target.since,
+            may_try: target.may_try,
+        });
         let billed_until = self.billed_until.unwrap_or(started_at);
         plan_change::preview(held, wanted, when, billed_until, at, &self.time_zone)
     }
@@ -306,7 +313,9 @@ async fn target(
         Wish::Version(version) => (None, Some(version.0)),
     };
     let row = sqlx::query(concat!(
-        "select p.id as plan_id, p.code, p.name, p.approval, v.id, v.version, v.terms, plan_since($1, v.id) as since
+        "select p.id as plan_id, p.code, p.name, p.approval, v.id, v.version, v.terms, plan_since($1, v.id) as since, ",
+        trials::may_try!(),
+        " as may_try
          from plans p join plan_versions v on v.plan_id = p.id
          where ($2::uuid is null or p.id = $2) and ($3::uuid is null or v.id = $3)
              and ($4 or ",
@@ -329,6 +338,7 @@ async fn target(
         terms,
         approval: row.parsed("approval")?,
         since: row.at_if_any("since")?,
+        may_try: row.try_get("may_try")?,
     }))
 }
 
