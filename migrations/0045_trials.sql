@@ -14,3 +14,13 @@ create or replace function plan_since(of_partner uuid, of_version uuid) returns 
         join subscriptions s on s.plan_version_id = v.id
     where own.id = of_version and s.partner_id = of_partner
 $$;
+
+-- The plan itself, or for terms of one partner's own the plan that they come from: a trial of the one is a trial of the other.
+create function base_plan(of_plan uuid) returns uuid language sql stable as $$
+    with recursive up (id) as (
+        select of_plan
+        union
+        select v.plan_id from up join plans p on p.id = up.id join plan_versions v on v.id = p.derived_from
+    )
+    select coalesce((select up.id from up join plans p on p.id = up.id where p.derived_from is null limit 1), of_plan)
+$$;

@@ -24,7 +24,7 @@ use crate::{
     period::{Cycle, Period, PeriodError},
     plan::{Grant, PlanTerms},
     quota::{PeriodQuota, Quota},
-    rating::{FeeDue, advance, proration},
+    rating::{FeeDue, advance, proration, trial},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -165,8 +165,10 @@ pub struct Wanted<'a> {
     pub terms: &'a PlanTerms,
     /// Since when the partner has had the plan before, in any version.
     pub since: Option<Timestamp>,
-    /// Whether the partner may try it: it never had the plan.
+    /// Whether the partner may try it: it never had the plan, nor a trial.
     pub may_try: bool,
+    /// Whether it is the plan that is held, in another version or on terms of the partner's own: a trial goes on.
+    pub goes_on: bool,
 }
 
 /// All of a change that does not depend on usage.
@@ -239,11 +241,12 @@ pub fn preview(
     };
     let running = held.map(|held| held.cycle.period_at(at)).transpose()?;
     let effective_at = running.filter(|_| !at_once).map_or(at, |period| period.end);
-    let trial_until = match wanted.filter(|wanted| wanted.may_try).and_then(|wanted| wanted.terms.trial) {
+    let begins = match wanted.filter(|wanted| wanted.may_try).and_then(|wanted| wanted.terms.trial) {
         Some(trial) => Some(trial.end(effective_at, time_zone)?),
         None => None,
     };
-    let cycle = wanted.map(|wanted| match trial_until {
+    let trial_until = begins.or_else(|| trial_that_goes_on(held, wanted, effective_at));
+    let cycle = wanted.map(|wanted| match begins {
         // The first period that is paid is a whole one.
         Some(anchor) => Cycle { anchor, interval: wanted.terms.interval, time_zone: time_zone.to_owned() },
         None => cycle_after(held, wanted.terms, effective_at, time_zone),
@@ -316,6 +319,13 @@ impl Preview {
     }
 }
 
+/// Until when the trial is that runs, where the change leaves it.
+fn trial_that_goes_on(held: Option<Held<'_>>, wanted: Option<Wanted<'_>>, at: Timestamp) -> Option<Timestamp> {
+    let (held, wanted) = held.zip(wanted)?;
+    let stays = wanted.goes_on && wanted.terms.trial.is_some() && wanted.terms.interval == held.cycle.interval;
+    held.trial_until.filter(|until| stays && *until > at && *until == held.cycle.anchor)
+}
+
 /// Where periods begin after a change.
 fn cycle_after(held: Option<Held<'_>>, wanted: &PlanTerms, at: Timestamp, time_zone: &str) -> Cycle {
     match held.filter(|held| held.cycle.interval == wanted.interval) {
@@ -373,13 +383,15 @@ fn fee(
 
 /// `None` where the rest of the period has the plan's own quota.
 fn quota_for_the_rest(held: Held<'_>, new: &PlanTerms, period: Period, at: Timestamp) -> Option<PeriodQuota> {
-    let (old, new_quota) = (held.terms.quota?, new.quota?);
+    let tried = held.terms.trial.and_then(|trial| trial.quota).filter(|_| trial::is_in(held.trial_until, period));
+    let (old, new_quota) = (tried.or(held.terms.quota)?, new.quota?);
     if new.changes.quota == QuotaOnChange::Whole {
         return None;
     }
     let rest = Period { start: at, end: period.end };
     // What is left of what the period already has, so that several changes in a period add up.
-    let had = held.quota.filter(|quota| quota.until == period.end).map_or(old.units, |quota| quota.units);
+    let had =
+        held.quota.filter(|quota| tried.is_none() && quota.until == period.end).map_or(old.units, |quota| quota.units);
     let kept = had.saturating_sub(proration::units_down(old.units, rest, period));
     let units = kept.saturating_add(proration::units_up(new_quota.units, rest, period));
     Some(PeriodQuota { units, until: period.end })

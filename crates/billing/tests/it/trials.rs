@@ -5,12 +5,12 @@ use billing::{News, Recipient, project, tell_of_ending_trials};
 use domain::{
     id::PartnerId,
     period::Period,
-    plan::PlanTerms,
+    plan::{Approval, PlanTerms},
     rating::{LineKind, Trial, discount::DiscountOn},
 };
 use jiff::Timestamp;
 use serde_json::json;
-use store::{Actor, NewMail};
+use store::{Actor, NewMail, NewPlan, PlanMeta};
 
 fn at(text: &str) -> Timestamp {
     text.parse().expect("a timestamp")
@@ -84,6 +84,41 @@ async fn a_second_trial_of_the_same_plan_is_refused() {
     let bolt = shop.partner("bolt", plan, at("2026-01-12T00:00:00Z")).await;
     let own = shop.store.subscription(bolt).await.expect("answered").expect("a plan");
     assert_eq!(own.trial_until, Some(at("2026-01-26T00:00:00Z")));
+}
+
+#[tokio::test]
+async fn neither_another_plan_nor_terms_of_its_own_give_a_second_trial() {
+    let shop = Shop::open().await;
+    let pro = shop.plan("pro", tried("arrears")).await;
+    let max = shop.plan("max", tried("arrears")).await;
+    let trial_after = async |partner, version, when| {
+        shop.store.assign_plan_version(partner, version, Actor::System, at(when)).await.expect("changed");
+        shop.store.subscription(partner).await.expect("answered").expect("a plan").trial_until
+    };
+    let own_terms = async |partner, code: &str, when| {
+        let meta = PlanMeta {
+            name: code.to_owned(),
+            summary: String::new(),
+            position: 0,
+            private: true,
+            approval: Approval::Automatic,
+        };
+        let new = NewPlan { code: code.to_owned(), meta, terms: tried("arrears") };
+        let own = shop.store.derive_plan(partner, pro, &new, Actor::System, at(when)).await.expect("derived");
+        shop.store.plan(own).await.expect("a plan").versions[0].id
+    };
+    let acme = shop.partner("acme", pro, at("2026-01-05T00:00:00Z")).await;
+    let own = own_terms(acme, "acme-own", "2026-01-07T00:00:00Z").await;
+    assert_eq!(trial_after(acme, own, "2026-01-07T00:00:00Z").await, Some(at("2026-01-19T00:00:00Z")), "it goes on");
+    assert_eq!(trial_after(acme, max, "2026-01-10T00:00:00Z").await, None, "one trial for a partner");
+
+    let free = PlanTerms { trial: None, ..tried("arrears") };
+    let id = shop.store.find_plan_by_code("pro").await.expect("answered").expect("a plan").id;
+    shop.store.add_plan_version(id, &free, Actor::System, at("2026-01-05T00:00:00Z")).await.expect("added");
+    let paying = shop.store.plan(id).await.expect("a plan").versions[0].id;
+    let bolt = shop.partner("bolt", paying, at("2026-01-05T00:00:00Z")).await;
+    let own = own_terms(bolt, "bolt-own", "2026-03-07T00:00:00Z").await;
+    assert_eq!(trial_after(bolt, own, "2026-03-07T00:00:00Z").await, None, "it has paid for the plan");
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ fn held<'a>(terms: &'a PlanTerms, cycle: &'a Cycle) -> Held<'a> {
 }
 
 fn change(old: Held<'_>, new: &PlanTerms, when: When, now: &str) -> Preview {
-    let wanted = Wanted { terms: new, since: None, may_try: false };
+    let wanted = Wanted { terms: new, since: None, may_try: false, goes_on: false };
     preview(Some(old), Some(wanted), when, old.started_at, at(now), "Pacific/Auckland").expect("a preview")
 }
 
@@ -170,7 +170,7 @@ fn a_discount_of_the_first_periods_is_in_the_fees() {
     let cycle = auckland(Interval::Month);
     let told = change(held(&small, &cycle), &big, When::PeriodEnd, "2026-04-17T00:00:00Z");
     assert_eq!(told.first_fee, Some(Money::new(Currency::Nzd, 50_000_000)));
-    let again = Wanted { terms: &big, since: Some(at("2026-01-01T00:00:00Z")), may_try: false };
+    let again = Wanted { terms: &big, since: Some(at("2026-01-01T00:00:00Z")), may_try: false, goes_on: false };
     let held = held(&small, &cycle);
     let told = preview(Some(held), Some(again), When::PeriodEnd, cycle.anchor, at("2026-04-17T00:00:00Z"), "UTC");
     assert_eq!(told.expect("a preview").first_fee, Some(Money::new(Currency::Nzd, 100_000_000)), "it is over");
@@ -194,7 +194,7 @@ proptest! {
             from = *cut;
             let own = Held { quota, ..held(&pair[0], &cycle) };
             let now = period.start + jiff::SignedDuration::from_secs(*cut);
-            let wanted = Wanted { terms: &pair[1], since: None, may_try: false };
+            let wanted = Wanted { terms: &pair[1], since: None, may_try: false, goes_on: false };
             let told = preview(Some(own), Some(wanted), When::AtOnce, period.start, now, "UTC").expect("a preview");
             quota = told.quota_first;
         }
@@ -214,7 +214,7 @@ fn a_plan_that_is_new_to_the_partner_begins_with_its_trial() {
     let cycle = auckland(Interval::Month);
     let now = "2026-04-04T12:00:00+13:00";
     let look = |may_try| {
-        let wanted = Wanted { terms: &pro, since: None, may_try };
+        let wanted = Wanted { terms: &pro, since: None, may_try, goes_on: false };
         preview(Some(held(&free, &cycle)), Some(wanted), When::Usual, cycle.anchor, at(now), "Pacific/Auckland")
             .expect("a preview")
     };
@@ -235,4 +235,19 @@ fn a_plan_that_is_new_to_the_partner_begins_with_its_trial() {
     let end = end.expect("a preview");
     assert_eq!((end.effective_at, end.old_fee), (until, Some(Money::zero(Currency::Nzd))), "it is left without a cent");
     assert_eq!(end.quota_before, Some(500));
+
+    // Terms of its own within the trial: it goes on. Another plan ends it, and gives no more quota than the trial had.
+    let swap = |terms: &PlanTerms, goes_on| {
+        let wanted = Wanted { terms, since: None, may_try: false, goes_on };
+        preview(Some(own), Some(wanted), When::AtOnce, at(now), at("2026-04-11T12:00:00+12:00"), "Pacific/Auckland")
+            .expect("a preview")
+    };
+    let dearer = PlanTerms { base_fee_micros: 95_000_000, ..pro.clone() };
+    let kept = swap(&dearer, true);
+    assert_eq!((kept.trial_until, kept.first_fee), (Some(until), Some(Money::zero(Currency::Nzd))));
+    let shares = terms(r#","quota":{"units":10000,"beyond":"block"},"changes":{"quota":"prorated"}"#);
+    let left = swap(&shares, false);
+    let most = 500 + 10_000 * 7 / 28;
+    assert_eq!(left.trial_until, None);
+    assert!(left.quota_first.is_some_and(|quota| quota.units < most), "{:?} of {most}", left.quota_first);
 }

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 const LONGEST_DAYS: u32 = 366;
 
-/// What a partner has who comes to the plan for the first time.
+/// What a partner has who comes to the plan for the first time, and had no trial before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Trial {

@@ -53,8 +53,10 @@ pub struct ChangeTarget {
     pub approval: Approval,
     /// Since when the partner has had it before, in any version.
     pub since: Option<Timestamp>,
-    /// Whether the partner never had it, and so may try it.
+    /// Whether the partner never had it, nor a trial, and so may try it.
     pub may_try: bool,
+    /// Whether it is the plan that the partner has, in another version or on terms of its own.
+    pub goes_on: bool,
 }
 
 /// Who orders: partners have what is offered, in its newest version.
@@ -103,6 +105,7 @@ impl ChangeGround {
             terms: &target.terms,
             since: target.since,
             may_try: target.may_try,
+            goes_on: target.goes_on,
         });
         let billed_until = self.billed_until.unwrap_or(started_at);
         plan_change::preview(held, wanted, when, billed_until, at, &self.time_zone)
@@ -315,7 +318,9 @@ async fn target(
     let row = sqlx::query(concat!(
         "select p.id as plan_id, p.code, p.name, p.approval, v.id, v.version, v.terms, plan_since($1, v.id) as since, ",
         trials::may_try!(),
-        " as may_try
+        " as may_try,
+             exists (select from subscriptions own join plan_versions held on held.id = own.plan_version_id
+                 where own.partner_id = $1 and own.status = 'active' and base_plan(held.plan_id) = base_plan(p.id)) as goes_on
          from plans p join plan_versions v on v.plan_id = p.id
          where ($2::uuid is null or p.id = $2) and ($3::uuid is null or v.id = $3)
              and ($4 or ",
@@ -339,6 +344,7 @@ async fn target(
         approval: row.parsed("approval")?,
         since: row.at_if_any("since")?,
         may_try: row.try_get("may_try")?,
+        goes_on: row.try_get("goes_on")?,
     }))
 }
 

@@ -1,4 +1,5 @@
-//! Trials: who has one, and who has to be told that one ends. A partner tries a plan once: it has to be one that it never had.
+//! Trials: who has one, and who has to be told that one ends. A partner has one trial, of a
+//! plan that it never had: neither another plan, nor terms of its own, nor leaving and coming back gives a second.
 
 use crate::{
     Store, StoreError, Ts,
@@ -18,11 +19,12 @@ use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
 /// How long before its end a trial is spoken of.
 const TOLD_BEFORE: SignedDuration = SignedDuration::from_hours(72);
 
-/// Whether partner `$1` never had the plan `p`, in any version.
+/// Whether partner `$1` never had a trial, nor the plan `p`, in any version or on terms of its own.
 macro_rules! may_try {
     () => {
         "not exists (select from subscriptions had join plan_versions of_plan on of_plan.id = had.plan_version_id
-             where had.partner_id = $1 and of_plan.plan_id = p.id and had.started_at is not null)"
+             where had.partner_id = $1 and had.started_at is not null
+                 and (had.trial_until is not null or base_plan(of_plan.plan_id) = base_plan(p.id)))"
     };
 }
 pub(super) use may_try;
@@ -122,7 +124,8 @@ pub(super) async fn open_to(
 }
 
 /// Until when the version is tried that begins then with these periods: from now on, where its periods begin with the end of a trial that
-/// is open to the partner; or as long as before, where it is another version of a plan that is tried, has a trial itself and keeps the periods.
+/// is open to the partner; or as long as before, where it is another version of a plan that is tried, or that plan on terms of the partner's
+/// own, has a trial itself and keeps the periods.
 pub(super) async fn granted(
     tx: &mut PgConnection,
     partner: PartnerId,
@@ -136,9 +139,9 @@ pub(super) async fn granted(
     }
     let row = sqlx::query(
         "select s.trial_until from subscriptions s
-         join plan_versions v on v.id = s.plan_version_id join plan_versions n on n.plan_id = v.plan_id
-         where s.partner_id = $1 and s.status = 'active' and n.id = $2 and n.terms ? 'trial' and s.trial_until > $3
-             and s.anchor = $4",
+         join plan_versions v on v.id = s.plan_version_id join plan_versions n on n.id = $2
+         where s.partner_id = $1 and s.status = 'active' and base_plan(n.plan_id) = base_plan(v.plan_id)
+             and n.terms ? 'trial' and s.trial_until > $3 and s.anchor = $4 and s.trial_until = s.anchor",
     )
     .bind(partner.0)
     .bind(version.0)
