@@ -124,6 +124,7 @@ export const pages = {
     },
     { name: "invoices", place: "/console/invoices" },
     { name: "credit-packages", place: "/console/credit-packages" },
+    { name: "coupons", place: "/console/coupons" },
     { name: "credit-notes", place: "/console/credit-notes" },
     { name: "unpaid", place: "/console/unpaid" },
     { name: "revenue", place: "/console/revenue" },

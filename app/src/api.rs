@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod apps;
 pub mod console;
 pub mod corrections;
+pub mod coupons;
 pub mod credit;
 pub mod credit_notes;
 pub mod credit_packages;

@@ -95,6 +95,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Products", "/console/products", IconName::Box),
                 NavItem::new("Plans", "/console/plans", IconName::Layers),
                 NavItem::new("Credit packages", "/console/credit-packages", IconName::Check),
+                NavItem::new("Coupons", "/console/coupons", IconName::Receipt),
             ],
         ),
         NavGroup::headed(

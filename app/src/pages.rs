@@ -8,6 +8,7 @@ pub mod console;
 pub mod console_sign_in;
 pub mod console_welcome;
 pub mod corrected;
+pub mod coupons;
 pub mod credit;
 pub mod credit_grants;
 pub mod credit_notes;

@@ -87,6 +87,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/disputes") view=crate::pages::console::disputes::AllDisputesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/disputes/:dispute") view=crate::pages::console::dispute::PartnerDisputePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/revenue") view=crate::pages::console::revenue::RevenuePage ssr=SsrMode::Async/>
+                <Route path=path!("/console/coupons") view=crate::pages::console::coupons::CouponsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/credit-notes") view=crate::pages::console::credit_notes::AllCreditNotesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/credit-notes/:note") view=crate::pages::console::credit_note::CreditNotePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/invoices") view=crate::pages::console::invoices::AllInvoicesPage ssr=SsrMode::Async/>

@@ -58,6 +58,12 @@ impl Throttle {
         Self { allowances: vec![Allowance { subject, tries: 50, window: HOUR }], cleared: None }
     }
 
+    /// Codes of coupons that one partner tries.
+    pub fn coupons(partner: domain::id::PartnerId) -> Self {
+        let subject = format!("coupons:{partner}");
+        Self { allowances: vec![Allowance { subject, tries: 20, window: HOUR }], cleared: None }
+    }
+
     /// Takes one try, or says that there is none left. What is refused is not counted, so waiting always helps.
     pub async fn take(&self, state: &AppState, now: Timestamp) -> Result<bool, StoreError> {
         if self.most_used(state, now).await? >= 0 {

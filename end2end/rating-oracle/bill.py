@@ -37,6 +37,12 @@ MISREADINGS = {
     "trial-fee": "the fee is owed in a trial, too",
     "trial-usage": "usage costs what it always does in a trial",
     "trial-minimum": "the minimum and the commitment are owed in a trial whose usage is free",
+    "coupon-before-credit": "a coupon is taken off before included credit is",
+    "coupons-added": "coupons are added up, and not taken one after the other",
+    "coupon-below-zero": "the amount of a coupon is taken off whole, whatever is left",
+    "coupon-each-bill": "each bill of a period has the whole amount of a coupon",
+    "coupon-period-more": "a coupon holds for one period more",
+    "coupon-back-whole": "of a fee that a coupon lowered as much is given back as of a whole one",
     "volume-in-shares": "every step of a volume price ends earlier in a part of a period",
     "commitment-in-shares": "every step of a committed-use discount ends earlier in a part of a period",
 }
@@ -58,12 +64,17 @@ def ahead(case, misread):
         return None
     start, end = case["whole"]
     until = min(max(case["part"][1], start), end)
-    paid = Bill({**case, "part": case["whole"]}, misread).net_fee()
+    full = Bill({**case, "part": case["whole"]}, misread)
+    fee = full.net_fee()
+    paid = fee + sum(full.coupons(fee))
     ran = Bill({**case, "part": [start, until]}, misread).net_fee()
     if misread == "back-by-itself":
         whole = Bill({**case, "part": case["whole"]}, misread)
         return [paid, whole.coin(Fraction(paid, MICROS) * Fraction(end - until, max(end - start, 1)))]
-    return [paid, max(paid - ran, 0)]
+    back = max(fee - ran, 0)
+    if paid != fee and fee > 0 and misread != "coupon-back-whole":
+        back = full.coin(Fraction(back, MICROS) * Fraction(paid, fee))
+    return [paid, back]
 
 
 class Bill:
@@ -79,6 +90,7 @@ class Bill:
         gives = trial.get("free", "everything") if trial else None
         self.fee_is_free = gives in ("everything", "base_fee") and misread != "trial-fee"
         self.usage_is_free = gives in ("everything", "usage") and misread != "trial-usage"
+        self.redeemed = [] if case.get("in_trial") else case.get("coupons", [])
         self.used = case["used"]
         self.metered = case["metered"]
 
@@ -267,6 +279,28 @@ class Bill:
             begin = begin if end is None else max(begin, end)
         return self.coin(off / MICROS)
 
+    def coupons(self, total):
+        """What each takes off so much, below zero; nothing of those that take nothing."""
+        first, lines = total, []
+        late = 1 if self.misread == "coupon-period-more" else 0
+        for own in self.redeemed:
+            coupon, most = own["coupon"], own["coupon"].get("periods")
+            if most is not None and (own["number"] >= most + late or own["others"] >= most + late):
+                continue
+            base = first if self.misread == "coupons-added" else total
+            if "percent" in coupon:
+                off = self.coin(Fraction(base, MICROS) * Fraction(coupon["percent"]) / 100)
+            elif coupon["currency"] != self.plan["currency"]:
+                continue
+            else:
+                off = Fraction(coupon["amount"]) * MICROS
+                off = off if self.misread == "coupon-each-bill" else max(off - own["taken"], 0)
+                off = off if self.misread == "coupon-below-zero" else min(off, base)
+            if off != 0 and (base > 0 or self.misread == "coupon-below-zero"):
+                total -= int(off)
+                lines.append(-int(off))
+        return lines
+
     def net_fee(self):
         """The fee less the discounts on it."""
         return int(self.discounts(self.fee(), 0)[1])
@@ -303,8 +337,11 @@ class Bill:
             usage = usage - back + missing
         payable = usage + left_fee if self.misread == "credit-for-fee" else usage
         credit = min(self.money("included_credit"), payable)
+        before = int(self.sum(lines)) if self.misread == "coupon-before-credit" else None
         if credit > 0:
             lines.append(["included_credit", None, None, None, 1, 0, -credit])
+        left = int(self.sum(lines)) if before is None else before
+        lines += [["discount", None, None, None, 1, 0, off] for off in self.coupons(left)]
         total = self.sum(lines)
         return [[*line[:6], int(line[6])] for line in lines], int(total)
 

@@ -83,6 +83,8 @@ def names(case):
     yield from (name for name in ("minimum", "discounts", "commitment", "included_credit", "fee_due") if name in plan)
     if case["in_trial"]:
         yield "trials"
+    if case["coupons"]:
+        yield "coupons"
     if case["part"] != case["whole"]:
         yield "parts of a period"
 

@@ -32,7 +32,8 @@ class Plans:
         whole, part = self.periods()
         number = self.random.choice([0, 0, 1, 2, 3, 11, 12, 60])
         in_trial = "trial" in plan and self.chance(0.7)
-        case = {"plan": plan, "number": number, "in_trial": in_trial, "whole": whole, "part": part, "used": used, "metered": metered}
+        coupons = [self.coupon(plan) for _ in range(self.random.choice([0, 0, 1, 1, 2, 3]))]
+        case = {"plan": plan, "number": number, "in_trial": in_trial, "coupons": coupons, "whole": whole, "part": part, "used": used, "metered": metered}
         return self.broken(case) if self.random.random() < 0.01 else (case, False)
 
     def chance(self, of):
@@ -136,6 +137,26 @@ class Plans:
             discount["periods"] = self.random.choice([1, 2, 3, 12])
         return discount
 
+    def coupon(self, plan):
+        """A coupon as a bill of its partner sees it."""
+        random, coupon = self.random, {"name": "Thanks"}
+        taken = 0
+        if self.chance(0.5):
+            coupon["percent"] = next(percent for percent in iter(self.percent, None) if Decimal(percent) > 0)
+        else:
+            coupon["amount"] = self.amount(random.choice([5, 100, 2_000]), least=1)
+            coupon["currency"] = plan["currency"] if self.chance(0.95) else random.choice(CURRENCIES)
+            if coupon["currency"] == "JPY":
+                coupon["amount"] = str(int(Decimal(coupon["amount"])) + 1)
+            if self.chance(0.3):
+                coin = 10 ** (6 if coupon["currency"] == "JPY" else 4)
+                taken = random.choice([coin, int(Decimal(coupon["amount"]) * 10**6), int(Decimal(coupon["amount"]) * 10**6) // 2 // coin * coin])
+        if self.chance(0.6):
+            coupon["periods"] = random.choice([1, 2, 3, 12])
+        if self.chance(0.2):
+            coupon["plans"] = ["pro"]
+        return {"coupon": coupon, "number": random.choice([0, 0, 1, 2, 3, 12]), "taken": taken, "others": random.choice([0, 0, 0, 1, 2])}
+
     def commitment(self):
         commitment = {"amount": self.amount(8_000, least=1)}
         if self.chance(0.8):
@@ -197,6 +218,9 @@ class Plans:
             lambda: plan.update(discounts=[{"name": "Too much", "percent": "100.1"}]),
             lambda: plan.update(discounts=[{"name": "Never", "percent": "1", "periods": 0}]),
             lambda: plan.update(commitment={"amount": "0"}),
+            lambda: case.update(coupons=[{"coupon": {"name": "Both", "percent": "5", "amount": "5", "currency": "USD"}, "number": 0, "taken": 0, "others": 0}]),
+            lambda: case.update(coupons=[{"coupon": {"name": "Neither"}, "number": 0, "taken": 0, "others": 0}]),
+            lambda: case.update(coupons=[{"coupon": {"name": "Never", "percent": "5", "periods": 0}, "number": 0, "taken": 0, "others": 0}]),
             lambda: plan.update(trial={"days": 0}),
             lambda: plan.update(trial={"days": 367}),
             lambda: plan.update(trial={"days": 14, "free": "nothing"}),

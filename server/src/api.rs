@@ -6,6 +6,7 @@
 pub mod access;
 mod cache;
 mod corrections;
+mod coupons;
 mod credit;
 pub(crate) mod credit_notes;
 mod credit_packages;
@@ -198,6 +199,10 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(credit::grant))
         .routes(routes!(credit::grants))
         .routes(routes!(credit::void))
+        .routes(routes!(coupons::list))
+        .routes(routes!(coupons::put))
+        .routes(routes!(coupons::own, coupons::redeem))
+        .routes(routes!(coupons::take_back))
         .routes(routes!(credit_packages::list))
         .routes(routes!(credit_packages::put))
         .routes(routes!(credit_packages::buy, credit_packages::purchases))

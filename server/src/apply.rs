@@ -4,6 +4,7 @@
 //! and, when it applies, makes the difference go away. So a plan cannot say other than what apply then does, and applying
 //! twice finds nothing to do. What the file does not name is left alone. A walk that fails half way is simply run again.
 
+mod coupons;
 mod credit_packages;
 mod desired;
 mod partners;
@@ -91,6 +92,7 @@ pub async fn walk(
     walk.products(desired).await?;
     walk.plans(desired).await?;
     walk.credit_packages(desired).await?;
+    walk.coupons(desired).await?;
     walk.partners(desired).await?;
     walk.invitations(desired).await?;
     walk.named_partners(desired).await?;

@@ -6,6 +6,7 @@ pub mod conflicts;
 pub mod correction;
 pub mod correction_new;
 pub mod corrections;
+pub mod coupons;
 pub mod credit;
 pub mod credit_new;
 pub mod credit_note;

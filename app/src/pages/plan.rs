@@ -7,6 +7,7 @@ use crate::{
     frames::MemberFrame,
     page::{PageTitle, page},
     pages::{
+        coupons,
         credit::Balance,
         payment,
         pricing::tier,
@@ -22,7 +23,8 @@ use store::{OfferedPlan, OrderedBy, ProductLine, ScheduledChange, Subscription, 
 #[component]
 pub fn PlanPage() -> impl IntoView {
     let cx = viewer::member();
-    let problems = flash().problems;
+    let flash = flash();
+    let problems = flash.problems.clone();
     let checkout = use_query_map().get_untracked().get("checkout");
     page(async move {
         let cx = cx?;
@@ -37,6 +39,7 @@ pub fn PlanPage() -> impl IntoView {
         let credit = Balance::load(&cx, current.as_ref()).await?.map(Balance::card);
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
         let method = payment::standing(&cx, decides, checkout).await?;
+        let coupons = coupons::of_plan(store.redeemed_coupons(partner).await?, decides, &flash, &zone);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
         let may_cancel = decides && scheduled.is_none();
         let names = Names(store.visible_products(partner).await?);
@@ -60,6 +63,7 @@ pub fn PlanPage() -> impl IntoView {
                 {planned}
                 {in_force}
                 {credit}
+                {coupons}
                 {if none_offered {
                     view! {
                         <Card>

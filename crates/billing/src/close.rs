@@ -5,16 +5,19 @@
 //! without fee and usage is closed without an invoice.
 
 mod advance;
+mod coupons;
 mod late;
 mod metered;
 mod overdraft;
 mod stranded;
 
+pub(crate) use coupons::{less, open_coupons};
 pub(crate) use late::{Shift, shifted, when};
 pub(crate) use metered::{billed_meters, metered};
 pub(crate) use overdraft::charges as overdraft_charges;
 
 use crate::BillingError;
+use coupons::CouponsOf;
 use domain::{
     id::{InvoiceId, PartnerId},
     key_text::Environment,
@@ -212,7 +215,7 @@ pub(crate) fn next_stretch(subscription: &OpenSubscription) -> Result<Option<Str
     Ok(Some(Stretch { part: Period { start, end }, whole }))
 }
 
-/// What the stretch costs with these units.
+/// What the stretch costs with these units, before coupons.
 pub(crate) fn rate(
     subscription: &OpenSubscription,
     stretch: Stretch,
@@ -244,7 +247,9 @@ async fn invoice(
     let used: Vec<Used> = units.iter().map(|line| line.used.clone()).collect();
     let metered = metered(store, subscription, stretch.part, stretch.part.end).await?;
     let of_meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
-    let rated = rate(subscription, stretch, &used, &of_meters)?;
+    let mut rated = rate(subscription, stretch, &used, &of_meters)?;
+    let of = CouponsOf { partner: subscription.partner, subscription: subscription.id };
+    let coupons = of.take_off(store, coupons::billed(subscription, stretch), &mut rated).await?;
     let late = late::lines(store, subscription.partner, rated.total.currency).await?;
     let back = advance::given_back(store, subscription.partner, rated.total.currency).await?;
     let overdrawn = store.overdrawn_credit(subscription.partner, subscription.id, stretch.part.end, now).await?;
@@ -294,6 +299,7 @@ async fn invoice(
         in_advance: false,
         given_back: back.fees,
         overdrawn,
+        coupons: Some(coupons),
     }))
 }
 

@@ -6,7 +6,7 @@
 
 use crate::{
     BillingError,
-    close::{Shift, Stretch, billed_meters, metered, next_stretch, rate, shifted},
+    close::{Shift, Stretch, billed_meters, less, metered, next_stretch, open_coupons, rate, shifted},
 };
 use domain::{
     correction::NewCorrection,
@@ -235,14 +235,18 @@ async fn closed_bills(store: &Store, partner: PartnerId, effect: &Effect) -> Res
         });
         let used = shifted(&used, adjusted);
         let meters = billed_meters(store, &standing.subscription, standing.period).await?;
+        let coupons = store.coupons_of_closed_bill(partner, subscription, standing.period.start).await?;
+        let total = |used: &[Used]| -> Result<Money, BillingError> {
+            Ok(less(rate(&standing.subscription, stretch, used, &meters)?, &coupons)?.total)
+        };
         bills.push(Bill {
             subscription,
             plan_version: standing.subscription.plan_version,
             period: standing.period,
             is_closed: true,
             units: changes.iter().map(|(_, shift)| shift.units).sum(),
-            before: rate(&standing.subscription, stretch, &used, &meters)?.total,
-            after: rate(&standing.subscription, stretch, &shifted(&used, changes.into_iter()), &meters)?.total,
+            before: total(&used)?,
+            after: total(&shifted(&used, changes.into_iter()))?,
         });
     }
     Ok(bills)
@@ -270,14 +274,18 @@ async fn open_bills(
                 let used: Vec<Used> = units.into_iter().map(|line| line.used).collect();
                 let meters = metered(store, &subscription, stretch.part, now).await?;
                 let meters: Vec<_> = meters.into_iter().map(|line| line.used).collect();
+                let coupons = open_coupons(store, &subscription, stretch).await?;
+                let total = |used: &[Used]| -> Result<Money, BillingError> {
+                    Ok(less(rate(&subscription, stretch, used, &meters)?, &coupons)?.total)
+                };
                 bills.push(Bill {
                     subscription: subscription.id,
                     plan_version: subscription.plan_version,
                     period: stretch.part,
                     is_closed: false,
                     units: changes.iter().map(|(_, shift)| shift.units).sum(),
-                    before: rate(&subscription, stretch, &used, &meters)?.total,
-                    after: rate(&subscription, stretch, &shifted(&used, changes.into_iter()), &meters)?.total,
+                    before: total(&used)?,
+                    after: total(&shifted(&used, changes.into_iter()))?,
                 });
             }
             subscription.billed_until = stretch.part.end;

@@ -2,7 +2,7 @@
 
 use crate::{
     BillingError,
-    close::{Stretch, metered, overdraft_charges, rate},
+    close::{Stretch, less, metered, open_coupons, overdraft_charges, rate},
 };
 use domain::{
     credit::hour_of,
@@ -65,13 +65,16 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
         }
         Ok::<_, BillingError>(rated)
     };
+    let coupons = open_coupons(store, &subscription, stretch).await?;
+    let bill =
+        |stretch, used: &[Used], meters: &[MeterUsed]| less(rate(&subscription, stretch, used, meters)?, &coupons);
     Ok(Some(Projection {
         plan_version: subscription.plan_version,
         period: part,
         whole,
-        so_far: with_overdraft(rate(&subscription, stretch, &so_far, &meters)?, &overdrawn)?,
-        estimate: with_overdraft(rate(&subscription, stretch, &estimate, &estimated_meters)?, &overdrawn)?,
-        ended_now: with_overdraft(rate(&subscription, until_now, &so_far, &meters)?, &whole_hours)?,
+        so_far: with_overdraft(bill(stretch, &so_far, &meters)?, &overdrawn)?,
+        estimate: with_overdraft(bill(stretch, &estimate, &estimated_meters)?, &overdrawn)?,
+        ended_now: with_overdraft(bill(until_now, &so_far, &meters)?, &whole_hours)?,
         used,
     }))
 }

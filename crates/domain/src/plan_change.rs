@@ -157,6 +157,8 @@ pub struct Held<'a> {
     pub quota: Option<PeriodQuota>,
     /// Until when it is tried.
     pub trial_until: Option<Timestamp>,
+    /// What was billed in advance for the period that runs, before coupons, and of that what coupons took off.
+    pub billed: Option<(Money, Money)>,
 }
 
 /// A plan that somebody wants.
@@ -265,7 +267,11 @@ pub fn preview(
             let start = running.start.max(held.started_at).min(effective_at);
             let number = held.cycle.periods_between(held.since, running.start)?;
             let paid = fee(held.terms, number, held.trial_until, Period { start, end: running.end }, running)?;
-            Some(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
+            let back = Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid };
+            Some(match held.billed {
+                Some((fee, coupons)) => advance::less_coupons(back, fee, coupons)?,
+                None => back,
+            })
         }
         _ => None,
     };

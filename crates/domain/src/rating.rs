@@ -1,7 +1,7 @@
 //! Rating: usage becomes money, in exact decimals.
 //!
 //! Steps, in this order, one file each: what a [`trial`] makes free goes first; then base fee ([`flat`]), free units and the price of the others ([`usage`], and [`meters`] for
-//! what is measured besides), [`minimum`], [`discount`], [`commitment`], included [`credit`]. Each line is rounded once, to the
+//! what is measured besides), [`minimum`], [`discount`], [`commitment`], included [`credit`], and last a partner's own [`coupon`]s. Each line is rounded once, to the
 //! smallest coin, half away from zero; the total is the sum of the rounded lines, so what the invoice shows always adds up.
 //! Usage charges are units, meters, and what the steps after them add and take off; a base fee is none of them, so neither
 //! a minimum nor a commitment nor included credit looks at it.
@@ -13,6 +13,7 @@
 
 pub mod advance;
 pub mod commitment;
+pub mod coupon;
 mod credit;
 pub mod discount;
 pub mod flat;

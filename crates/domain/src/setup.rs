@@ -15,7 +15,7 @@ pub use plan::{CommitmentSetup, CommitmentStepSetup, PlanSetup};
 pub use product::ProductSetup;
 pub use secret::SecretSource;
 
-use crate::{credit::package::CreditPackage, plan::Problem};
+use crate::{credit::package::CreditPackage, plan::Problem, rating::coupon::Coupon};
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "openapi")]
 use serde_norway::with::singleton_map_recursive;
@@ -35,6 +35,9 @@ pub struct Setup {
     /// Packages of prepaid units, in the order in which they are offered.
     #[serde(default)]
     pub credit_packages: Coded<CreditPackage>,
+    /// What partners redeem to have something off their bills, by the code that they type.
+    #[serde(default)]
+    pub coupons: Coded<Coupon>,
     #[serde(default)]
     pub partners: Coded<PartnerSetup>,
 }
@@ -65,6 +68,7 @@ impl Setup {
         problems.extend(self.plans.code_problems("plans"));
         problems.extend(self.partners.code_problems("partners"));
         problems.extend(self.package_problems());
+        problems.extend(self.coupon_problems());
         for (code, product) in &self.products {
             problems.extend(product.problems(&format!("products.{code}")));
             let earlier = self.products.iter().take_while(|(other, _)| *other != code);
@@ -129,6 +133,21 @@ impl Setup {
             let own = package.problems().into_iter();
             problems.extend(own.map(|one| Problem::new(format!("{place}.{}", one.field), one.message)));
             for (index, plan) in package.plans.iter().enumerate().filter(|(_, plan)| self.plans.get(plan).is_none()) {
+                let message = format!("There is no plan {plan:?} in this file");
+                problems.push(Problem::new(format!("{place}.plans[{index}]"), message));
+            }
+        }
+        problems
+    }
+
+    fn coupon_problems(&self) -> Vec<Problem> {
+        let mut problems = self.coupons.code_problems("coupons");
+        for (code, coupon) in &self.coupons {
+            let place = format!("coupons.{code}");
+            problems.extend(
+                coupon.problems().into_iter().map(|one| Problem::new(format!("{place}.{}", one.field), one.message)),
+            );
+            for (index, plan) in coupon.plans.iter().enumerate().filter(|(_, plan)| self.plans.get(plan).is_none()) {
                 let message = format!("There is no plan {plan:?} in this file");
                 problems.push(Problem::new(format!("{place}.plans[{index}]"), message));
             }

@@ -39,7 +39,10 @@ pub struct UnusedFee {
     pub of: FeeInAdvance,
     /// What it was billed for, until after `of.ended_at`.
     pub period: Period,
+    /// Before coupons.
     pub paid: Money,
+    /// Of that, what coupons took off.
+    pub coupons: Money,
     /// What credit notes have left of it; nothing where its invoice is void.
     pub left: Money,
 }
@@ -57,7 +60,7 @@ pub struct GivenBack {
 /// What is left of the fee `a` in its invoice.
 macro_rules! left {
     () => {
-        "greatest(0, a.fee_micros - coalesce((
+        "greatest(0, a.fee_micros - a.coupon_micros - coalesce((
              select case when i.status = 'void' then a.fee_micros else sum(c.total_micros) end
              from invoices i
              left join credit_notes c on c.partner_id = i.partner_id and c.invoice_id = i.id and c.state = 'issued'
@@ -93,7 +96,7 @@ impl Store {
         let rows = sqlx::query(concat!(
             "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.trial_until, v.terms, s.ended_at,
                  plan_since(s.partner_id, s.plan_version_id) as plan_since, a.period_start as fee_from,
-                 a.period_start, a.period_end, a.currency, a.fee_micros, ",
+                 a.period_start, a.period_end, a.currency, a.fee_micros, a.coupon_micros, ",
             left!(),
             "::bigint as left_micros
              from advance_fees a
@@ -110,13 +113,14 @@ impl Store {
                 of: read(row)?,
                 period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
                 paid: Money::new(row.parsed("currency")?, row.try_get("fee_micros")?),
+                coupons: Money::new(row.parsed("currency")?, row.try_get("coupon_micros")?),
                 left: Money::new(row.parsed("currency")?, row.try_get("left_micros")?),
             })
         };
         Ok(rows.iter().map(unused).collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// Bills a fee in advance, with the ledger; `None` where somebody else did. A fee that comes to nothing, with nothing to give back,
+    /// Bills a fee in advance, before coupons `fee`, with the ledger; `None` where somebody else did. A fee that comes to nothing, with nothing to give back,
     /// has no invoice.
     pub async fn bill_fee_in_advance(
         &self,
@@ -140,6 +144,8 @@ impl Store {
             tx.rollback().await?;
             return Ok(None);
         }
+        let coupons = invoice.as_ref().and_then(|invoice| invoice.coupons.as_ref());
+        let coupons: i64 = coupons.map_or(0, |coupons| coupons.taken.iter().map(|(_, taken)| taken.micros).sum());
         let id = match invoice {
             None => None,
             Some(invoice) => {
@@ -149,8 +155,9 @@ impl Store {
             }
         };
         sqlx::query(
-            "insert into advance_fees (partner_id, subscription_id, period_start, period_end, currency, fee_micros, invoice_id)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into advance_fees (partner_id, subscription_id, period_start, period_end, currency, fee_micros, invoice_id,
+                 coupon_micros)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(partner.0)
         .bind(subscription.0)
@@ -159,6 +166,7 @@ impl Store {
         .bind(fee.currency.code())
         .bind(fee.micros)
         .bind(id.map(|id| id.0))
+        .bind(coupons)
         .execute(&mut *tx)
         .await?;
         tx.commit().await?;

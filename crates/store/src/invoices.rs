@@ -1,7 +1,7 @@
 //! Invoices: ours first. Lines never change; the status follows what happens at Stripe and only moves forward.
 
 use crate::{
-    GivenBack, Overdrawn, Store, StoreError, Ts, advance_fees,
+    CouponsTaken, GivenBack, Overdrawn, Store, StoreError, Ts, advance_fees, coupons,
     ledger::{self, LedgerAccount},
     outside,
     page::Page,
@@ -111,6 +111,8 @@ pub struct NewInvoice {
     pub given_back: Vec<GivenBack>,
     /// Units beyond all credit that it bills ([`Store::overdrawn_credit`]).
     pub overdrawn: Vec<Overdrawn>,
+    /// What coupons take off it ([`Store::coupons_of_bill`]); `None` where none can count.
+    pub coupons: Option<CouponsTaken>,
 }
 
 #[derive(Debug, Clone)]
@@ -334,6 +336,9 @@ async fn insert(
         outside::bill(tx, partner, &invoice.late, id).await?;
     }
     advance_fees::give_back(tx, partner, &invoice.given_back, id).await?;
+    if let Some(taken) = &invoice.coupons {
+        coupons::note(tx, partner, (subscription, id, invoice.in_advance), taken).await?;
+    }
     Ok(id)
 }
 

@@ -14,6 +14,7 @@ mod billing_periods;
 mod cache_purges;
 mod clock;
 pub mod corrections;
+mod coupons;
 pub mod credit_notes;
 mod credits;
 pub mod directory;
@@ -67,6 +68,7 @@ pub use apps::{App, AppWithKeys, NewApp};
 pub use audit::{Actor, AuditEntry};
 pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
+pub use coupons::{CouponLine, CouponsOfBill, CouponsTaken, RedeemedCoupon};
 pub use credits::{
     CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
     NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,

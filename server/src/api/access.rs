@@ -161,6 +161,17 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/partners/{partner}/plan", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::GET, "/api/partners/{partner}/credit", Whose::Provider, &[Scope::PartnersRead]),
     rule(Method::POST, "/api/partners/{partner}/credit", Whose::Provider, &[Scope::PartnersWrite]),
+    rule(Method::GET, "/api/coupons", Whose::Provider, &[Scope::PlansRead]),
+    rule(Method::PUT, "/api/coupons/{coupon}", Whose::Provider, &[Scope::PlansWrite]),
+    rule(Method::GET, "/api/plan/coupons", Whose::Partner, &[Scope::PlansRead]),
+    Rule {
+        method: Method::POST,
+        path: "/api/plan/coupons",
+        whose: Whose::Partner,
+        scopes: &[Scope::PlanWrite],
+        of_provider: &[Scope::PartnersWrite],
+    },
+    rule(Method::DELETE, "/api/partners/{partner}/coupons/{coupon}", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::GET, "/api/credit-packages", Whose::Partner, &[Scope::PlansRead]),
     rule(Method::PUT, "/api/credit-packages/{package}", Whose::Provider, &[Scope::PlansWrite]),
     Rule {

@@ -1,6 +1,7 @@
 //! The REST API as a whole, on a real Postgres.
 
 mod corrections;
+mod coupons;
 mod credit_packages;
 mod deliveries;
 mod disputes;

@@ -145,6 +145,21 @@ async fn packages_of_credit_are_sold_in_the_order_of_the_file() {
 }
 
 #[tokio::test]
+async fn coupons_of_the_file_can_be_redeemed_and_change_for_who_comes_later() {
+    let installation = Installation::new().await;
+    for percent in ["25", "25", "30"] {
+        let coupon = format!("  spring: {{ name: Spring, percent: \"{percent}\", periods: 3, plans: [starter] }}\n");
+        installation.write("turnpike.yaml", &format!("{SETUP}coupons:\n{coupon}"));
+        let planned = installation.walk(Mode::Plan).await;
+        let applied = installation.walk(Mode::Apply).await;
+        assert_eq!(named(&planned), named(&applied));
+        assert_eq!(installation.walk(Mode::Plan).await.changes, []);
+        let held = installation.store.coupons().await.expect("coupons").remove(0);
+        assert_eq!(held.coupon.percent.map(|own| own.to_string()).as_deref(), Some(percent));
+    }
+}
+
+#[tokio::test]
 async fn each_difference_is_named_and_only_that_is_changed() {
     let installation = Installation::new().await;
     installation.walk(Mode::Apply).await;

@@ -8,6 +8,7 @@ mod calculator;
 mod company;
 mod corrections;
 mod counting;
+mod coupons;
 mod credit_packages;
 mod deliveries;
 mod figures;

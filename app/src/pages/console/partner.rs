@@ -8,6 +8,7 @@ use crate::{
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        coupons,
         home::by_day,
         invoices::{InvoiceState, number, period},
         time_text::{local_zone, moment, period_days},
@@ -17,13 +18,14 @@ use crate::{
 };
 use domain::{
     dunning::Stage, id::PartnerId, key_text::Environment, money::group_thousands, period::Period, plan_change::When,
+    role::OperatorRole,
 };
 use jiff::{Timestamp, ToSpan};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::reconcile::Finding;
 use store::{
-    Key, KeyState, Member, NamedPlan, Partner, Plan, ScheduledChange, Subscription,
+    CouponLine, Key, KeyState, Member, NamedPlan, Partner, Plan, RedeemedCoupon, ScheduledChange, Subscription,
     invoices::Invoice,
     usage::{Totals, UsageFilter},
 };
@@ -35,7 +37,8 @@ const MOST_KEYS: usize = 25;
 pub fn PartnerPage() -> impl IntoView {
     let cx = viewer::operator();
     let id = use_params_map().get_untracked().get("partner");
-    let problems = flash().problems;
+    let flash = flash();
+    let problems = flash.problems.clone();
     page(async move {
         let cx = cx?;
         let id: PartnerId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
@@ -49,7 +52,9 @@ pub fn PartnerPage() -> impl IntoView {
         let used = seen.days.iter().any(|(_, totals)| totals.calls > 0);
         let chart = used.then(|| by_day(&seen.days, &local_zone(&seen.partner.time_zone)));
         let zone = local_zone(&seen.partner.time_zone);
+        let may_change = cx.viewer.role == OperatorRole::Admin;
         let own_terms = own_terms(id, seen.named, &seen.plans);
+        let coupons = coupons::of_partner(id, (seen.coupons, seen.offered), may_change, &flash, &zone);
         let plan = plan_card(id, seen.subscription, (seen.requested, seen.scheduled), seen.plans, &zone);
         let members = members(seen.members, now);
         let keys = keys(seen.keys, now);
@@ -89,6 +94,7 @@ pub fn PartnerPage() -> impl IntoView {
                 {figures}
                 {chart}
                 {plan}
+                {coupons}
                 {own_terms}
                 {members}
                 {keys}
@@ -111,6 +117,8 @@ struct Seen {
     keys: Vec<Key>,
     named: Vec<NamedPlan>,
     invoices: Vec<Invoice>,
+    coupons: Vec<RedeemedCoupon>,
+    offered: Vec<CouponLine>,
     days: Vec<(Timestamp, Totals)>,
     /// What an unpaid invoice has made of it.
     stage: Option<Stage>,
@@ -138,6 +146,8 @@ impl Seen {
             keys: store.keys(id).await?,
             named: store.plans_naming(id).await?,
             invoices: store.invoices(id).await?,
+            coupons: store.redeemed_coupons(id).await?,
+            offered: store.coupons().await?,
             subscription,
             bill,
         })

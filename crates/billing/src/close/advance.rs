@@ -1,12 +1,12 @@
 //! Base fees in advance: each is an invoice at the start of its period, and what is given back of one is on the next invoice.
 
-use super::ClosingReport;
+use super::{ClosingReport, coupons::CouponsOf};
 use crate::BillingError;
 use domain::{
     id::PartnerId,
     money::{Currency, Money},
     period::Period,
-    rating::{LineKind, advance},
+    rating::{LineKind, advance, coupon::Billed},
 };
 use jiff::Timestamp;
 use store::{FeeInAdvance, GivenBack, NewInvoice, NewInvoiceLine, Store};
@@ -35,7 +35,11 @@ async fn bill_one(
         let end = due.ended_at.map_or(whole.end, |end| end.min(whole.end));
         let part = Period { start: due.from, end };
         let number = due.cycle.periods_between(due.plan_since, whole.start)?;
-        let fee = advance::fee(&due.terms, number, due.trial_until, part, whole)?;
+        let mut fee = advance::fee(&due.terms, number, due.trial_until, part, whole)?;
+        let gross = fee.total;
+        let of = CouponsOf { partner: due.partner, subscription: due.subscription };
+        let bill = Billed { terms: &due.terms, cycle: &due.cycle, trial_until: due.trial_until, part, whole };
+        let coupons = of.take_off(store, bill, &mut fee).await?;
         let back = given_back(store, due.partner, fee.total.currency).await?;
         let line = |charge: domain::rating::Charge| NewInvoiceLine {
             description: charge.label.clone().unwrap_or_else(|| match part == whole {
@@ -56,8 +60,9 @@ async fn bill_one(
             in_advance: true,
             given_back: back.fees,
             overdrawn: Vec::new(),
+            coupons: Some(coupons),
         });
-        if let Some(id) = store.bill_fee_in_advance(&due, part, (fee.total, invoice), now).await? {
+        if let Some(id) = store.bill_fee_in_advance(&due, part, (gross, invoice), now).await? {
             tracing::info!(partner = %due.partner, invoice = %id, "billed a fee in advance");
             report.invoices.push(id);
         }
@@ -84,6 +89,7 @@ pub(super) async fn given_back(store: &Store, partner: PartnerId, currency: Curr
         let ran = Period { start: unused.period.start, end: ended_at };
         let money = advance::unused(&of.terms, number, of.trial_until, unused.paid, ran, whole)?;
         // What a credit note gave back is not given back again.
+        let money = advance::less_coupons(money, unused.paid, unused.coupons)?;
         let money = Money { micros: money.micros.min(unused.left.micros), ..money };
         if money.micros == 0 {
             continue;

@@ -52,6 +52,7 @@ async fn invoice(
         in_advance: false,
         given_back: Vec::new(),
         overdrawn: Vec::new(),
+        coupons: None,
     };
     Ok(store.make_final_invoice(stranded, new, now).await?)
 }

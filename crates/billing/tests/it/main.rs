@@ -4,6 +4,7 @@ mod advance;
 mod changes;
 mod closing;
 mod corrections;
+mod coupons;
 mod credit_notes;
 mod credit_packages;
 mod drift;

@@ -19,7 +19,7 @@ fn auckland(interval: Interval) -> Cycle {
 }
 
 fn held<'a>(terms: &'a PlanTerms, cycle: &'a Cycle) -> Held<'a> {
-    Held { terms, cycle, started_at: cycle.anchor, since: cycle.anchor, quota: None, trial_until: None }
+    Held { terms, cycle, started_at: cycle.anchor, since: cycle.anchor, quota: None, trial_until: None, billed: None }
 }
 
 fn change(old: Held<'_>, new: &PlanTerms, when: When, now: &str) -> Preview {

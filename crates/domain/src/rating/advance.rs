@@ -60,7 +60,8 @@ pub fn fee(
     rate(&proration::for_part(&only, part, whole)?, &[])
 }
 
-/// What is given back of `paid`, which was for `part`, where the plan ran `ran` of it. Never below zero.
+/// What is given back of `paid`, which was for `part`, where the plan ran `ran` of it; before coupons, see [`less_coupons`]. Never below
+/// zero.
 pub fn unused(
     terms: &PlanTerms,
     number: u64,
@@ -71,4 +72,21 @@ pub fn unused(
 ) -> Result<Money, MoneyError> {
     let due = fee(terms, number, trial_until, ran, whole)?.total;
     Ok(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
+}
+
+/// What is given back where coupons took that much off the fee: the same share of what was paid as of the fee, rounded once.
+///
+/// # Errors
+/// An amount is too large.
+pub fn less_coupons(back: Money, fee: Money, coupons: Money) -> Result<Money, MoneyError> {
+    let paid = fee.micros.saturating_sub(coupons.micros).max(0);
+    if fee.micros <= 0 || coupons.micros <= 0 {
+        return Ok(back);
+    }
+    let coin = i128::from(fee.currency.micros_per_minor());
+    let of = i128::from(fee.micros) * coin;
+    let share = i128::from(back.micros.max(0)).checked_mul(i128::from(paid)).and_then(|share| share.checked_mul(2));
+    let coins = share.and_then(|share| share.checked_add(of)).ok_or(MoneyError::TooLarge)? / (2 * of);
+    let micros = i64::try_from(coins * coin).map_err(|_| MoneyError::TooLarge)?;
+    Ok(Money { micros, ..fee })
 }

@@ -96,6 +96,26 @@ credit_packages:
 }
 
 #[test]
+fn coupons_read_with_their_mistakes() {
+    let coupon = r#"
+coupons:
+  spring25:
+    name: Spring
+    percent: "25"
+    periods: 3
+    redeem_until: "2027-05-31T00:00:00Z"
+    max_redemptions: 100
+    plans: [pro]
+"#;
+    let text = format!("{GOOD}{coupon}");
+    let setup = Setup::read(&text).expect("reads");
+    let coupon = setup.coupons.get("spring25").expect("a coupon");
+    assert_eq!(coupon.words(), "25 % off each bill, for 3 billing periods");
+    let wrong = text.replace("plans: [pro]", "plans: [gold]").replace("periods: 3", "periods: 0");
+    assert_eq!(fields(&wrong), ["coupons.spring25.periods", "coupons.spring25.plans[0]"]);
+}
+
+#[test]
 fn operations_that_the_document_lacks_are_named() {
     let setup = Setup::read(GOOD).unwrap_or_else(|problems| panic!("{problems:#?}"));
     let product = setup.products.get("payments").expect("is there");

@@ -6,6 +6,7 @@ use domain::{
     openapi::{Document, filter, to_yaml},
     plan::Approval,
     policy::{Admission, Policy},
+    rating::coupon::Coupon,
     setup::Setup,
 };
 use serde_json::{Value, json};
@@ -86,6 +87,12 @@ fn the_json_schema_has_the_fields_of_the_file() {
         "discounts": [{"from": 2, "percent": "1"}],
     });
     serde_json::from_value::<CreditPackage>(written["credit_packages"]["million"].clone()).expect("a package");
+    written["coupons"]["spring"] = json!({
+        "name": "Spring", "amount": "20", "currency": "USD", "periods": 3, "redeem_until": "2027-05-31T00:00:00Z",
+        "max_redemptions": 100, "plans": ["pro"], "withdrawn": true,
+    });
+    serde_json::from_value::<Coupon>(written["coupons"]["spring"].clone()).expect("a coupon");
+    written["coupons"]["spring"]["percent"] = json!("20");
     let plans = written["plans"].as_object_mut().expect("plans");
     let meter = json!({"product": "payments", "meter": "tokens", "price": {"model": "free"}});
     let discount = json!({"name": "Launch offer", "percent": "20", "on": "usage", "periods": 3});
@@ -136,6 +143,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&prices[1], &plan["price"]["oneOf"][1]["properties"]),
         (&prices[2], &plan["price"]["oneOf"][2]["properties"]),
         (&prices[2]["steps"][0], &schema["$defs"]["steps"]["items"]["properties"]),
+        (&written["coupons"]["spring"], &schema["$defs"]["coupon"]["properties"]),
         (&written["credit_packages"]["million"], package),
         (&written["credit_packages"]["million"]["discounts"][0], &package["discounts"]["items"]["properties"]),
         (&first[0]["unpaid"], &plan["unpaid"]["properties"]),

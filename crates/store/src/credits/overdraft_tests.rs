@@ -52,6 +52,7 @@ impl Credited {
             late: Vec::new(),
             in_advance: false,
             given_back: Vec::new(),
+            coupons: None,
             overdrawn,
         };
         let mark = self.store.outside_mark(self.partner).await.expect("a mark");

@@ -179,6 +179,7 @@ pub(super) async fn sell(
         in_advance: false,
         given_back: Vec::new(),
         overdrawn: Vec::new(),
+        coupons: None,
     };
     let started_at = subscription.at_if_any("started_at")?;
     let subscription = SubscriptionId(subscription.try_get("id")?);

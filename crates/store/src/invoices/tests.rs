@@ -81,6 +81,7 @@ pub(crate) async fn close(store: &Store, of: Billed, period: i64, fails: bool) -
         in_advance: false,
         given_back: Vec::new(),
         overdrawn: Vec::new(),
+        coupons: None,
     };
     let mark = store.outside_mark(of.partner).await?;
     store.close_billing_period(of.partner, of.subscription, range, (Some(invoice), mark), range.end).await

@@ -19,7 +19,8 @@ use uuid::Uuid;
 /// has it: one in arrears at the end of its period, another one when it was made.
 pub(super) async fn postings(tx: &mut PgConnection, due: &DueOfDay, day: Day) -> Result<Vec<Posting>, StoreError> {
     let rows = sqlx::query(
-        "select a.partner_id, a.invoice_id, a.period_start, a.period_end, a.currency, a.fee_micros, i.total_micros, s.ended_at,
+        "select a.partner_id, a.invoice_id, a.period_start, a.period_end, a.currency, a.fee_micros - a.coupon_micros as fee_micros,
+             i.total_micros, s.ended_at,
              b.created_at is not null as is_given_back, case when b.created_at is null then 0 else a.given_back_micros end as given_back,
              coalesce(j.billed, 0) as billed, coalesce(j.deferred, 0) as deferred, coalesce(j.is_void, false) as is_void
          from advance_fees a

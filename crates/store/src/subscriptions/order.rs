@@ -11,6 +11,7 @@ use crate::{
 };
 use domain::{
     id::{PartnerId, PlanChangeId, PlanId, PlanVersionId, SubscriptionId},
+    money::Money,
     period::Cycle,
     plan::{Approval, PlanTerms},
     plan_change::{self, ChangeError, Held, Preview, Wanted, When},
@@ -37,6 +38,8 @@ pub struct ChangeGround {
     /// Since when the partner has the current plan, in any version, and until when it is billed.
     pub current_since: Option<Timestamp>,
     pub billed_until: Option<Timestamp>,
+    /// The last fee that was billed in advance, before coupons, and what they took off.
+    pub billed_ahead: Option<(Money, Money)>,
     pub scheduled: Option<scheduled::ScheduledChange>,
     pub target: Option<ChangeTarget>,
 }
@@ -100,6 +103,7 @@ impl ChangeGround {
             since: self.current_since.unwrap_or(started_at),
             quota: own.period_quota,
             trial_until: own.trial_until,
+            billed: self.billed_ahead,
         });
         let wanted = self.target.as_ref().map(|target| Wanted {
             terms: &target.terms,
@@ -256,7 +260,7 @@ pub(super) async fn ground(
         .fetch_one(&mut *tx)
         .await?;
     let current = super::select(tx, partner, Some(SubscriptionStatus::Active)).await?.pop();
-    let (mut current_since, mut billed_until) = (None, None);
+    let (mut current_since, mut billed_until, mut billed_ahead) = (None, None, None);
     if let Some(current) = &current {
         let row = sqlx::query(
             "select plan_since($1, $2) as since,
@@ -268,6 +272,19 @@ pub(super) async fn ground(
         .fetch_one(&mut *tx)
         .await?;
         (current_since, billed_until) = (row.at_if_any("since")?, row.at_if_any("billed_until")?);
+        let ahead = sqlx::query(
+            "select currency, fee_micros, coupon_micros from advance_fees where partner_id = $1 and subscription_id = $2
+             order by period_start desc limit 1",
+        )
+        .bind(partner.0)
+        .bind(current.id.0)
+        .fetch_optional(&mut *tx)
+        .await?;
+        if let Some(row) = ahead {
+            let currency = row.parsed("currency")?;
+            let money = |column| Ok::<_, sqlx::Error>(Money::new(currency, row.try_get(column)?));
+            billed_ahead = Some((money("fee_micros")?, money("coupon_micros")?));
+        }
     }
     let target = target(tx, partner, wish, by).await?;
     let scheduled = scheduled::find(tx, partner).await?;
@@ -277,6 +294,7 @@ pub(super) async fn ground(
         current,
         current_since,
         billed_until,
+        billed_ahead,
         scheduled,
         target,
     })

@@ -65,7 +65,7 @@ const BY_DOCUMENTS: &str = "
             left join known b on b.id = f.given_back_by
             cross join lateral (
                 select case when k.status = 'void' then 0
-                    else f.fee_micros - k.credited - case when b.id is null then 0 else f.given_back_micros end end as price
+                    else f.fee_micros - f.coupon_micros - k.credited - case when b.id is null then 0 else f.given_back_micros end end as price
             ) p
         ) fees
         union all

@@ -77,6 +77,7 @@ pub async fn billed(app: &TestApp, partner: PartnerId, code: &str, all: Vec<Vec<
             in_advance: false,
             given_back: Vec::new(),
             overdrawn: Vec::new(),
+            coupons: None,
         };
         let mark = app.store.outside_mark(partner).await.expect("a mark");
         let closed =

@@ -1,0 +1,69 @@
+//! Coupons on a bill: what comes off once all else of it is rated, and what the store notes of that.
+
+use super::Stretch;
+use crate::BillingError;
+use domain::{
+    id::{PartnerId, SubscriptionId},
+    rating::{
+        Rated,
+        coupon::{self, Billed, Off},
+    },
+};
+use store::{CouponsTaken, OpenSubscription, Store};
+
+/// Whose bill it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CouponsOf {
+    pub partner: PartnerId,
+    pub subscription: SubscriptionId,
+}
+
+impl CouponsOf {
+    /// Takes off what counts for the bill.
+    pub(super) async fn take_off(
+        self,
+        store: &Store,
+        bill: Billed<'_>,
+        rated: &mut Rated,
+    ) -> Result<CouponsTaken, BillingError> {
+        let of_bill = store.coupons_of_bill(self.partner, self.subscription, bill.whole.start).await?;
+        let mut off = Vec::new();
+        for redeemed in &of_bill.redeemed {
+            off.extend(redeemed.off(bill)?);
+        }
+        let taken = coupon::take_off(rated, &off)?;
+        Ok(CouponsTaken {
+            period_start: bill.whole.start,
+            part_start: bill.part.start,
+            known: of_bill.known,
+            taken: off.into_iter().map(|one| one.code).zip(taken).collect(),
+        })
+    }
+}
+
+/// What counts for the bill of a stretch that is not closed.
+pub(crate) async fn open_coupons(
+    store: &Store,
+    subscription: &OpenSubscription,
+    stretch: Stretch,
+) -> Result<Vec<Off>, BillingError> {
+    let of_bill = store.coupons_of_bill(subscription.partner, subscription.id, stretch.whole.start).await?;
+    let off = of_bill.redeemed.iter().map(|redeemed| redeemed.off(billed(subscription, stretch)));
+    Ok(off.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// The bill with coupons.
+pub(crate) fn less(mut rated: Rated, coupons: &[Off]) -> Result<Rated, BillingError> {
+    coupon::take_off(&mut rated, coupons)?;
+    Ok(rated)
+}
+
+pub(super) fn billed(subscription: &OpenSubscription, stretch: Stretch) -> Billed<'_> {
+    Billed {
+        terms: &subscription.terms,
+        cycle: &subscription.cycle,
+        trial_until: subscription.trial_until,
+        part: stretch.part,
+        whole: stretch.whole,
+    }
+}

@@ -1,0 +1,174 @@
+//! Coupons on bills: which count for one, and what it took of them.
+
+use crate::{Store, StoreError, Ts, row::ReadRow as _};
+use domain::{
+    id::{InvoiceId, PartnerId, SubscriptionId},
+    money::Money,
+    rating::coupon::{Coupon, Off, OffWhat, Redeemed},
+};
+use jiff::Timestamp;
+use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
+
+/// What the bills of a billing period may have off.
+#[derive(Debug, Clone, Default)]
+pub struct CouponsOfBill {
+    /// Codes of all that the partner has, whatever plan they are for.
+    pub known: Vec<String>,
+    /// Those for the plan, in the order in which they are taken off.
+    pub redeemed: Vec<Redeemed>,
+}
+
+/// What a bill takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CouponsTaken {
+    /// Where the whole billing period begins, and where the bill's part of it.
+    pub period_start: Timestamp,
+    pub part_start: Timestamp,
+    /// [`CouponsOfBill::known`] as it was read: what is redeemed or taken back meanwhile makes the bill anew.
+    pub known: Vec<String>,
+    /// By code, those that count for it.
+    pub taken: Vec<(String, Money)>,
+}
+
+impl Store {
+    /// The coupons that bills of the subscription may have in the billing period that begins then.
+    pub async fn coupons_of_bill(
+        &self,
+        partner: PartnerId,
+        subscription: SubscriptionId,
+        period_start: Timestamp,
+    ) -> Result<CouponsOfBill, StoreError> {
+        let rows = sqlx::query(
+            "select r.code, r.terms, coupon_is_for(r.terms, (select v.plan_id from subscriptions s
+                     join plan_versions v on v.id = s.plan_version_id where s.partner_id = $1 and s.id = $2)) as is_for,
+                 -- A trial ends before it counts, and a plan that it is for has to be there.
+                 greatest(r.starts_at, (
+                     select min(greatest(s.started_at, case when s.trial_until is not null then least(s.trial_until, s.ended_at) end))
+                     from subscriptions s join plan_versions v on v.id = s.plan_version_id
+                     where s.partner_id = r.partner_id and s.started_at is not null
+                         and (s.ended_at is null or s.ended_at > r.starts_at) and coupon_is_for(r.terms, v.plan_id)
+                 )) as counts_from,
+                 coalesce(sum(a.taken_micros) filter (where a.period_start = $3), 0)::bigint as taken,
+                 count(distinct a.period_start) filter (where a.period_start <> $3) as others
+             from coupon_redemptions r
+             left join coupon_applications a on a.partner_id = r.partner_id and a.code = r.code
+             where r.partner_id = $1 and r.ended_at is null
+             group by r.partner_id, r.code order by r.redeemed_at, r.code",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(period_start))
+        .fetch_all(self.pool())
+        .await?;
+        let mut of_bill = CouponsOfBill::default();
+        for row in &rows {
+            let code: String = row.try_get("code")?;
+            of_bill.known.push(code.clone());
+            if row.try_get("is_for")? {
+                let others = row.count("others")?;
+                of_bill.redeemed.push(Redeemed {
+                    code,
+                    coupon: row.try_get::<Json<Coupon>, _>("terms")?.0,
+                    from: row.at("counts_from")?,
+                    taken_micros: row.try_get("taken")?,
+                    other_periods: u32::try_from(others).unwrap_or(u32::MAX),
+                });
+            }
+        }
+        Ok(of_bill)
+    }
+
+    /// What coupons took off the bill of a stretch that is closed, for rating it again: a percentage as it was, and of an amount what was
+    /// taken.
+    pub async fn coupons_of_closed_bill(
+        &self,
+        partner: PartnerId,
+        subscription: SubscriptionId,
+        part_start: Timestamp,
+    ) -> Result<Vec<Off>, StoreError> {
+        let rows = sqlx::query(
+            "select a.code, a.taken_micros, r.terms from coupon_applications a
+             join coupon_redemptions r on r.partner_id = a.partner_id and r.code = a.code
+             where a.partner_id = $1 and a.subscription_id = $2 and a.part_start = $3 and not a.in_advance
+             order by r.redeemed_at, r.code",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(part_start))
+        .fetch_all(self.pool())
+        .await?;
+        let mut all = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let Json(coupon): Json<Coupon> = row.try_get("terms")?;
+            let micros = row.try_get("taken_micros")?;
+            let amount = coupon.amount().map(|whole| OffWhat::Amount { left: Money { micros, ..whole }, whole });
+            let Some(what) = amount.or(coupon.percent.map(OffWhat::Percent)) else { continue };
+            all.push(Off { code: row.try_get("code")?, name: coupon.name, what });
+        }
+        Ok(all)
+    }
+}
+
+/// Notes what a bill takes. Where the coupons are not as they were read, or another bill took meanwhile what is not there twice, nothing is
+/// written, and the next run makes the bill anew.
+pub(crate) async fn note(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    (subscription, invoice, in_advance): (SubscriptionId, InvoiceId, bool),
+    coupons: &CouponsTaken,
+) -> Result<(), StoreError> {
+    let held = sqlx::query(
+        "select code, terms from coupon_redemptions where partner_id = $1 and ended_at is null
+         order by redeemed_at, code for update",
+    )
+    .bind(partner.0)
+    .fetch_all(&mut *tx)
+    .await?;
+    let code = |row: &PgRow| row.try_get::<String, _>("code");
+    if held.iter().map(code).collect::<Result<Vec<_>, _>>()? != coupons.known {
+        return Err(moved());
+    }
+    for (code, taken) in &coupons.taken {
+        sqlx::query(
+            "insert into coupon_applications (partner_id, code, subscription_id, period_start, part_start, in_advance, invoice_id,
+                 taken_micros)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
+        )
+        .bind(partner.0)
+        .bind(code)
+        .bind(subscription.0)
+        .bind(Ts(coupons.period_start))
+        .bind(Ts(coupons.part_start))
+        .bind(in_advance)
+        .bind(invoice.0)
+        .bind(taken.micros)
+        .execute(&mut *tx)
+        .await?;
+        let row = sqlx::query(
+            "select r.terms, count(distinct a.period_start) as periods,
+                 coalesce(sum(a.taken_micros) filter (where a.period_start = $3), 0)::bigint as taken
+             from coupon_redemptions r join coupon_applications a on a.partner_id = r.partner_id and a.code = r.code
+             where r.partner_id = $1 and r.code = $2 group by r.partner_id, r.code",
+        )
+        .bind(partner.0)
+        .bind(code)
+        .bind(Ts(coupons.period_start))
+        .fetch_one(&mut *tx)
+        .await?;
+        let Json(coupon): Json<Coupon> = row.try_get("terms")?;
+        let too_often =
+            coupon.periods.is_some_and(|most| row.count("periods").is_ok_and(|periods| periods > most.into()));
+        let micros: i64 = row.try_get("taken")?;
+        if too_often || coupon.amount().is_some_and(|amount| micros > amount.micros) {
+            return Err(moved());
+        }
+    }
+    Ok(())
+}
+
+fn moved() -> StoreError {
+    StoreError::conflict(
+        "",
+        "Coupons changed, or another bill took of them meanwhile; the next run makes this one anew",
+    )
+}
