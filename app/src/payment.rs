@@ -1,6 +1,9 @@
 //! Payment methods: what pages and the REST API share. Only Stripe's own pages ask for cards; nothing of one passes here.
 
-use crate::{form::Failure, state::AppState};
+use crate::{
+    form::Failure,
+    state::{AppState, Settings},
+};
 use billing::{
     BillingError,
     payment::{StripePage, open_checkout, open_portal},
@@ -10,7 +13,7 @@ use domain::{
     money::Currency,
 };
 use jiff::Timestamp;
-use store::{Actor, StoreError};
+use store::{Actor, Collector, Invoice, StoreError};
 
 const NOT_SET_UP: &str = "This provider takes no payment methods here.";
 
@@ -21,10 +24,14 @@ pub const METHOD_FIRST: &str = "This plan asks for a payment method first. Leave
 ///
 /// # Errors
 /// Why there is none, for people.
-pub async fn portal(state: &AppState, partner: PartnerId, now: Timestamp) -> Result<StripePage, Failure> {
+pub async fn portal(
+    state: &AppState,
+    who: (PartnerId, Actor),
+    now: Timestamp,
+) -> Result<StripePage, Failure> {
     let access = state.stripe.as_ref().ok_or_else(|| Failure::whole(NOT_SET_UP))?;
     let back = format!("{}/plan", state.settings.portal_url);
-    Ok(open_portal(&state.store, &access.stripe, &access.pages, partner, &back, now).await?)
+    Ok(open_portal(&state.store, &access.stripe, &access.pages, who, &back, now).await?)
 }
 
 /// A page on which a payment method is left and nothing is charged.
@@ -40,6 +47,11 @@ pub async fn checkout(
     let access = state.stripe.as_ref().ok_or_else(|| Failure::whole(NOT_SET_UP))?;
     let back = format!("{}/plan", state.settings.portal_url);
     Ok(open_checkout(&state.store, &access.stripe, &access.pages, who, (currency, &back), now).await?)
+}
+
+/// Whether Stripe says when the invoice is paid, and nobody else.
+pub fn stripe_collects(settings: &Settings, invoice: &Invoice) -> bool {
+    invoice.collected_by.map_or(settings.stripe_is_on, |collector| collector == Collector::Stripe)
 }
 
 /// Whether the partner has to leave a payment method before the plan. Where invoices do not go to Stripe nobody can, and none is asked for.

@@ -65,7 +65,7 @@ pub struct Config {
     pub mail: Mail,
     /// Where invoices go.
     pub invoice_sink: InvoiceSink,
-    /// Only where they go there.
+    /// Where a key is set. Where invoices go elsewhere, what Stripe has taken is still seen to its end.
     pub stripe: Option<Stripe>,
     /// Only where they go there.
     pub invoice_webhook: Option<InvoiceWebhook>,

@@ -19,6 +19,7 @@ pub mod data_plane;
 mod descriptors;
 pub mod directory_file;
 mod front;
+mod invoice_sink;
 mod listener;
 mod memory;
 mod signals;
@@ -36,7 +37,7 @@ use crate::{
 use admin::Admin;
 use app::{
     secrets::Secrets,
-    state::{AppState, Clock, Settings, StripeAccess},
+    state::{AppState, Clock, InvoiceSink, Settings, StripeAccess},
 };
 use calls::{Calls, House, LAST_SHIPMENT};
 use directory_file::{DirectoryFile, Freshness, Kept, Place};
@@ -172,6 +173,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let background = background::Background { config: &config, state: &state, board: &board };
     background.follow_clock(&mut tasks);
     if let Some((site, portal)) = front {
+        invoice_sink::note(&store, &clock, &config).await?;
         let nudges = background.start(&mut tasks)?;
         let webhook_secrets = config.stripe.iter().flat_map(|stripe| &stripe.webhook_secrets);
         let webhooks = webhooks::Receiver {
@@ -291,7 +293,8 @@ fn app_state(
         secrets,
         settings: Arc::new(settings(config, gateway_address)),
         clock,
-        stripe: config.stripe.as_ref().map(access).transpose()?,
+        // Where invoices go elsewhere, nobody leaves a card.
+        stripe: config.stripe.as_ref().filter(|_| config.invoice_sink == InvoiceSink::Stripe).map(access).transpose()?,
         mint_try_credential: Arc::new(move |key, member, expires_at| {
             try_credential::mint(&signing_key, &try_credential::Claims { key, member, expires_at })
         }),
@@ -308,7 +311,7 @@ pub fn settings(config: &Config, gateway_address: String) -> Settings {
         gateway_address,
         development: config.development,
         mail_is_sent: config.mail.smtp.is_some(),
-        stripe_is_on: config.stripe.is_some(),
+        stripe_is_on: config.invoice_sink == InvoiceSink::Stripe,
         invoice_sink: config.invoice_sink,
         four_eyes: config.four_eyes,
         hooks_may_be_private: config.hook_reach >= gateway::Reach::Private,

@@ -114,16 +114,17 @@ pub async fn mark_invoice_paid(
 ) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Done, Failure},
-        viewer,
+        payment, viewer,
     };
     let back = format!("/console/partners/{partner}/invoices/{invoice}");
     let outcome = async {
         let cx = viewer::operator()?;
-        if cx.state.settings.stripe_is_on {
-            return Err(Failure::whole("Stripe collects invoices and says when one is paid."));
-        }
         let actor = store::Actor::Operator(cx.viewer.id);
         let (partner, invoice) = (form::id(&partner)?, form::id(&invoice)?);
+        let (held, _) = cx.state.store.invoice(partner, invoice).await?;
+        if payment::stripe_collects(&cx.state.settings, &held) {
+            return Err(Failure::whole("Stripe collects this invoice and says when it is paid."));
+        }
         let moved = cx.state.store.mark_invoice_paid(partner, invoice, actor, cx.now).await?;
         Ok(Done::go(&back).saying(if moved { "Paid." } else { "Nothing changed: it is paid, or counts no more." }))
     };

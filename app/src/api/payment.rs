@@ -9,7 +9,8 @@ pub async fn open_payment_portal() -> Result<(), ServerFnError> {
     const BACK: &str = "/plan";
     let outcome = async {
         let cx = viewer::member()?;
-        payment::portal(&cx.state, cx.viewer.partner, cx.now).await
+        let actor = store::Actor::Member(cx.viewer.id);
+        payment::portal(&cx.state, (cx.viewer.partner, actor), cx.now).await
     };
     form::leave("payment/portal", BACK, outcome.await)
 }

@@ -176,6 +176,7 @@ mod tests {
             total: Money::zero(Currency::Usd),
             status: InvoiceStatus::Open,
             collect: Collect::InvoiceItems,
+            collected_by: None,
             push_problem: None,
             counting: Vec::new(),
             is_final: false,

@@ -13,10 +13,13 @@ mod write;
 
 pub use write::{can_write, makes_another, write_asked};
 
-use crate::{BillingError, stripe::Stripe};
+use crate::{
+    BillingError,
+    stripe::{Customer, Stripe},
+};
 use jiff::Timestamp;
 use observed::Observed;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use store::{
     Store,
     stripe_drift::{Drift, DriftKind},
@@ -34,19 +37,13 @@ const ONLY: &str = "only";
 /// Stripe or Postgres does not answer; what was found before stays.
 pub async fn compare(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u64, BillingError> {
     let targets = target::all(store).await?;
-    let mut customers = HashMap::new();
-    let mut found = Vec::new();
-    if targets.iter().any(|target| target.kind == DriftKind::Customer) {
-        let all = stripe.all_customers().await?;
-        found.extend(twins(&targets, &all));
-        customers.extend(all.into_iter().map(|customer| (customer.id.clone(), customer)));
-    }
+    let (mut customers, mut found) = listed_customers(stripe, &targets).await?;
     let meters = observed::meters(stripe, &targets).await?;
     let mut compared = 0;
     for target in &targets {
         let known = target.stripe_id.as_ref().and_then(|id| customers.remove(id));
         let observed = match known {
-            Some(customer) => observed::customer(&customer),
+            Some(observed) => observed,
             None => observed::of(stripe, target, &meters).await?,
         };
         found.extend(differences(target, &observed));
@@ -54,6 +51,34 @@ pub async fn compare(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u
     }
     store.keep_stripe_drift(&found, compared, now, now).await?;
     Ok(found.len() as u64)
+}
+
+/// What Stripe says of the customers that are ours, by their names there, and those that are there twice. They are read page by page:
+/// the account may have any number of customers that are nothing to us.
+async fn listed_customers(
+    stripe: &Stripe,
+    targets: &[Target],
+) -> Result<(HashMap<String, Observed>, Vec<Drift>), BillingError> {
+    let ours: HashMap<&str, &Target> = targets
+        .iter()
+        .filter(|target| target.kind == DriftKind::Customer)
+        .map(|target| (target.object.as_str(), target))
+        .collect();
+    let wanted: HashSet<&str> = ours.values().filter_map(|target| target.stripe_id.as_deref()).collect();
+    let (mut customers, mut others) = (HashMap::new(), BTreeMap::new());
+    let (mut after, mut more) = (None::<String>, !ours.is_empty());
+    while more {
+        let (page, goes_on) = stripe.customers_after(after.as_deref()).await?;
+        for customer in &page {
+            note_twin(&ours, customer, &mut others);
+            if wanted.contains(customer.id.as_str()) {
+                customers.insert(customer.id.clone(), observed::customer(customer));
+            }
+        }
+        after = page.last().map(|last| last.id.clone());
+        more = goes_on;
+    }
+    Ok((customers, others.into_iter().map(|(object, ids)| twin(ours[object], ids)).collect()))
 }
 
 /// What differs between what an object should say and what it says.
@@ -81,36 +106,27 @@ fn differences(target: &Target, observed: &Observed) -> Vec<Drift> {
     }
 }
 
-/// Customers that carry a partner's identifier and are not the one that it has.
-fn twins(targets: &[Target], all: &[crate::stripe::Customer]) -> Vec<Drift> {
-    let ours: HashMap<&str, &Target> = targets
-        .iter()
-        .filter(|target| target.kind == DriftKind::Customer)
-        .map(|target| (target.object.as_str(), target))
-        .collect();
-    let mut others: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for customer in all {
-        let Some(partner) = customer.metadata.get("turnpike_partner") else { continue };
-        let Some(target) = ours.get(partner.as_str()) else { continue };
-        if target.stripe_id.as_deref() != Some(customer.id.as_str()) {
-            others.entry(target.object.as_str()).or_default().push(&customer.id);
-        }
+/// Notes a customer that carries a partner's identifier and is not the one that it has.
+fn note_twin<'a>(ours: &HashMap<&'a str, &'a Target>, customer: &Customer, others: &mut BTreeMap<&'a str, Vec<String>>) {
+    let Some(partner) = customer.metadata.get("turnpike_partner") else { return };
+    let Some((object, target)) = ours.get_key_value(partner.as_str()) else { return };
+    if target.stripe_id.as_deref() != Some(customer.id.as_str()) {
+        others.entry(*object).or_default().push(customer.id.clone());
     }
-    let twin = |(object, mut ids): (&str, Vec<&str>)| {
-        ids.sort_unstable();
-        let target = ours[object];
-        let id = target.stripe_id.clone().unwrap_or_default();
-        Drift {
-            kind: DriftKind::Customer,
-            object: object.to_owned(),
-            field: ONLY.to_owned(),
-            partner: target.partner,
-            ours: id.clone(),
-            stripe_id: id,
-            theirs: format!("also {}", ids.join(", ")),
-        }
-    };
-    others.into_iter().map(twin).collect()
+}
+
+fn twin(target: &Target, mut ids: Vec<String>) -> Drift {
+    ids.sort_unstable();
+    let id = target.stripe_id.clone().unwrap_or_default();
+    Drift {
+        kind: DriftKind::Customer,
+        object: target.object.clone(),
+        field: ONLY.to_owned(),
+        partner: target.partner,
+        ours: id.clone(),
+        stripe_id: id,
+        theirs: format!("also {}", ids.join(", ")),
+    }
 }
 
 #[cfg(test)]

@@ -22,7 +22,12 @@ use store::{
 
 /// How long a webhook is waited for.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
-const MOST_AT_ONCE: u32 = 100;
+/// Pages and payment methods that one run asks about.
+const MOST_AT_ONCE: u32 = 50;
+/// How old our knowledge of a payment method becomes when no webhook arrives.
+const METHOD_KNOWN: SignedDuration = SignedDuration::from_hours(24);
+/// A page is open for a day at most. One that Stripe does not know of by then is none.
+const LONGEST_OPEN: SignedDuration = SignedDuration::from_hours(48);
 
 /// Where people may be sent: scheme, host and port of Stripe's own pages.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +89,7 @@ fn origin(url: &str) -> Option<String> {
     (!authority.contains('@')).then(|| format!("{scheme}://{authority}"))
 }
 
-/// The address of Stripe's customer portal for the partner, from which people come back to `back`.
+/// The address of Stripe's customer portal for the partner, from which people come back to `back`. Who is let in is in the audit log.
 ///
 /// # Errors
 /// Stripe or Postgres does not answer, or Stripe refuses.
@@ -92,12 +97,14 @@ pub async fn open_portal(
     store: &Store,
     stripe: &Stripe,
     pages: &StripePages,
-    partner: PartnerId,
+    (partner, actor): (PartnerId, Actor),
     back: &str,
     now: Timestamp,
 ) -> Result<StripePage, BillingError> {
     let customer = Push::new(store, stripe, PushSettings::default(), &|| now).customer(partner).await?;
-    pages.check(stripe.create_portal_session(&customer, back).await?.url)
+    let page = pages.check(stripe.create_portal_session(&customer, back).await?.url)?;
+    store.note_payment_portal(partner, actor, &customer, now).await?;
+    Ok(page)
 }
 
 /// The address of a page of Checkout's on which the partner leaves a payment method, and is charged nothing. `back` gets
@@ -133,7 +140,12 @@ pub async fn open_checkout(
 }
 
 /// Whether an event is about such things; then what it is a reason to ask for was asked.
-pub(crate) async fn apply(store: &Store, stripe: &Stripe, data: &Value, now: Timestamp) -> Result<bool, BillingError> {
+pub(crate) async fn apply(
+    store: &Store,
+    stripe: &Stripe,
+    (kind, data): (&str, &Value),
+    now: Timestamp,
+) -> Result<bool, BillingError> {
     let object = &data["object"];
     match object["object"].as_str() {
         Some("checkout.session") => {
@@ -151,17 +163,52 @@ pub(crate) async fn apply(store: &Store, stripe: &Stripe, data: &Value, now: Tim
                 ask_for_method(store, stripe, partner, now).await?;
             }
         }
+        // With a customer its payment methods go.
+        Some("customer") if kind == "customer.deleted" => {
+            let customer = object["id"].as_str().unwrap_or_default();
+            if let Some(partner) = store.all_partners_partner_of_customer(customer).await? {
+                ask_for_method(store, stripe, partner, now).await?;
+            }
+        }
         _ => return Ok(false),
     }
     Ok(true)
 }
 
-/// Asks after pages whose webhook may have been lost.
+/// Asks after pages and payment methods whose webhook may have been lost, longest unseen first: what cannot be settled comes last the
+/// next time.
 pub(crate) async fn look_again(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<(), BillingError> {
-    let before = now.saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
-    for checkout in store.all_partners_open_checkouts(before, MOST_AT_ONCE).await? {
-        let Some(id) = checkout.session.clone() else { continue };
-        settle(store, stripe, &checkout, &id, now).await?;
+    let before = |age| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
+    for checkout in store.all_partners_open_checkouts(before(LOOK_AGAIN), MOST_AT_ONCE).await? {
+        store.note_checkout_look(checkout.partner, checkout.id, now).await?;
+        let looked = match &checkout.session {
+            Some(id) => settle(store, stripe, &checkout, id, now).await,
+            None => give_up(store, &checkout, now).await,
+        };
+        unless_down(looked, checkout.partner)?;
+    }
+    for partner in store.all_partners_payment_methods_to_look_at(before(METHOD_KNOWN), MOST_AT_ONCE).await? {
+        store.note_payment_method_look(partner, now).await?;
+        unless_down(ask_for_method(store, stripe, partner, now).await, partner)?;
+    }
+    Ok(())
+}
+
+/// What is wrong with one partner's keeps nobody else waiting.
+fn unless_down(looked: Result<(), BillingError>, partner: PartnerId) -> Result<(), BillingError> {
+    match looked {
+        Err(BillingError::Stripe(error)) if !error.is_passing() && !error.is_unauthorized() => {
+            tracing::warn!(%partner, %error, "Stripe does not say what became of a page or a payment method");
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+/// Ends a page of which Stripe cannot say anything any more.
+async fn give_up(store: &Store, checkout: &Checkout, now: Timestamp) -> Result<(), BillingError> {
+    if now.duration_since(checkout.opened_at) >= LONGEST_OPEN {
+        store.end_checkout(checkout.partner, checkout.id, CheckoutState::Expired, now).await?;
     }
     Ok(())
 }
@@ -175,11 +222,11 @@ async fn settle(
     now: Timestamp,
 ) -> Result<(), BillingError> {
     let held = match stripe.checkout_session(session).await {
-        Err(error) if error.is_missing() => return Ok(()),
+        Err(error) if error.is_missing() => return give_up(store, checkout, now).await,
         held => held?,
     };
     if held.metadata.get("turnpike_checkout") != Some(&checkout.id.to_string()) {
-        return Ok(());
+        return give_up(store, checkout, now).await;
     }
     let state = match held.status.as_deref() {
         Some("complete") => CheckoutState::Complete,
@@ -195,7 +242,7 @@ async fn settle(
     Ok(())
 }
 
-/// Asks Stripe for what it charges, and has it charge the newest where it has not been told.
+/// Asks Stripe for what it charges, and has it charge the newest where it has not been told. A customer that is gone has none.
 async fn ask_for_method(
     store: &Store,
     stripe: &Stripe,
@@ -205,8 +252,16 @@ async fn ask_for_method(
     let Some(id) = store.stripe_object(partner, customer::SUBJECT).await?.and_then(|held| held.stripe_id) else {
         return Ok(());
     };
+    let customer = match stripe.customer(&id).await {
+        Err(error) if error.is_missing() => None,
+        customer => Some(customer?).filter(|customer| !customer.deleted),
+    };
+    let Some(customer) = customer else {
+        store.note_payment_method(partner, None, now).await?;
+        return Ok(());
+    };
     let methods = stripe.payment_methods_of(&id).await?;
-    let chosen = stripe.customer(&id).await?.invoice_settings.default_payment_method;
+    let chosen = customer.invoice_settings.default_payment_method;
     let chosen = chosen.filter(|chosen| methods.iter().any(|method| method.id == *chosen));
     let charged = match (chosen, methods.first()) {
         (Some(chosen), _) => Some(chosen),

@@ -43,11 +43,13 @@ pub struct PushSettings {
     /// How long after the end of a period its usage may be told to Stripe's meters. Stripe's invoice of the period is a draft for about
     /// an hour, or for as long as the provider has set there; what comes later would be on no invoice.
     pub meters_open: SignedDuration,
+    /// Whether invoices go to Stripe. Where they no longer do, what it has taken is still seen to its end.
+    pub takes_new: bool,
 }
 
 impl Default for PushSettings {
     fn default() -> Self {
-        Self { days_until_due: DAYS_UNTIL_DUE, meters_open: SignedDuration::from_mins(45) }
+        Self { days_until_due: DAYS_UNTIL_DUE, meters_open: SignedDuration::from_mins(45), takes_new: true }
     }
 }
 
@@ -83,7 +85,10 @@ pub async fn reconcile(
 ) -> Result<Reconciled, BillingError> {
     let mut push = Push::new(store, stripe, settings, clock);
     let mut report = Reconciled::default();
-    let target = store.all_partners_invoices_to_push(MOST_AT_ONCE).await?;
+    if settings.takes_new {
+        store.release_unsent_documents().await?;
+    }
+    let target = store.all_partners_invoices_to_push(settings.takes_new, MOST_AT_ONCE).await?;
     let mut failures = 0;
     for (index, invoice) in target.iter().enumerate() {
         match push.one(invoice).await {
@@ -115,7 +120,9 @@ pub async fn reconcile(
         }
     }
     push.credit_notes(&mut report).await?;
-    push.customers_with_meters().await?;
+    if settings.takes_new {
+        push.customers_with_meters().await?;
+    }
     push.look_again().await?;
     Ok(report)
 }
@@ -135,6 +142,14 @@ impl Push<'_> {
         match invoice.collect {
             Collect::InvoiceItems => self.invoice_items(invoice).await,
             Collect::MeterEvents => self.meter_events(invoice).await,
+        }
+    }
+
+    /// Has Stripe collect the invoice: from here on nobody else may.
+    async fn take(&self, invoice: &Invoice) -> Result<(), BillingError> {
+        match self.store.take_invoice_for_stripe(invoice.partner, invoice.id, self.now()).await? {
+            true => Ok(()),
+            false => Err(BillingError::TooSoon("what another than Stripe makes of it")),
         }
     }
 

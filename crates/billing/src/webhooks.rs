@@ -97,7 +97,7 @@ async fn apply(store: &Store, stripe: &Stripe, event: &StripeEvent, now: Timesta
     if event.kind.starts_with("v1.billing.meter.") {
         return rejected_usage::apply(store, stripe, &event.id, now).await;
     }
-    if payment::apply(store, stripe, &event.payload["data"], now).await? {
+    if payment::apply(store, stripe, (&event.kind, &event.payload["data"]), now).await? {
         return Ok(());
     }
     let object = &event.payload["data"]["object"];

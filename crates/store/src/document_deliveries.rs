@@ -104,18 +104,22 @@ impl FromStr for Document {
 }
 
 impl Store {
-    /// Documents that have no row yet, oldest first: invoices that nobody took over, what was credited or made void and not told, and the
-    /// invoices that this is of.
+    /// Documents that have no row yet, oldest first: invoices that nobody has taken and that are open, or were made since invoices go to the
+    /// receiver; and what was credited or made void of those that it was or will be told of.
     pub async fn all_partners_unlisted_documents(&self, at_most: u32) -> Result<Vec<Unlisted>, StoreError> {
         let rows = sqlx::query(
-            "select partner_id, id, kind, invoice_id from (
-                 select i.partner_id, i.id, 'invoice' as kind, i.id as invoice_id, i.created_at as at from invoices i
-                 where i.status = 'open' or exists (
-                     select from credit_notes c where c.partner_id = i.partner_id and c.invoice_id = i.id
-                         and c.state = 'issued' and c.pushed_at is null)
+            "with going as (
+                 select i.partner_id, i.id, i.created_at from invoices i
+                 where i.collected_by is null and (
+                     i.status = 'open' or i.created_at >= (select since from invoice_sink where sink = 'webhook'))
+             )
+             select partner_id, id, kind, invoice_id from (
+                 select partner_id, id, 'invoice' as kind, id as invoice_id, created_at as at from going
                  union all
                  select c.partner_id, c.id, case c.kind when 'void' then 'void' else 'credit_note' end, c.invoice_id, c.updated_at
-                 from credit_notes c where c.state = 'issued' and c.pushed_at is null
+                 from credit_notes c join invoices i on i.partner_id = c.partner_id and i.id = c.invoice_id
+                 where c.state = 'issued' and c.pushed_at is null
+                     and (i.collected_by = 'webhook' or exists (select from going where going.id = i.id))
              ) as found
              where not exists (select from document_deliveries d where d.id = found.id)
              order by at, id limit $1",
@@ -135,8 +139,22 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
     }
 
-    /// Makes the row with what is sent. Where there is one it stays as it is.
+    /// Makes the row with what is sent, and has the receiver collect the invoice. Where there is a row it stays as it is; where Stripe has
+    /// taken the invoice there will be none.
     pub async fn enlist_document(&self, of: &Unlisted, body: &str, now: Timestamp) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let taken = sqlx::query(
+            "update invoices set collected_by = 'webhook'
+             where partner_id = $1 and id = $2 and (collected_by = 'webhook' or $3 and collected_by is null)",
+        )
+        .bind(of.partner.0)
+        .bind(of.invoice.0)
+        .bind(of.kind == DocumentKind::Invoice)
+        .execute(&mut *tx)
+        .await?;
+        if taken.rows_affected() == 0 {
+            return Ok(());
+        }
         sqlx::query(
             "insert into document_deliveries (id, kind, partner_id, invoice_id, body, state, enlisted_at, next_try_at)
              values ($1, $2, $3, $4, $5, 'waiting', $6, $6) on conflict (id) do nothing",
@@ -147,8 +165,9 @@ impl Store {
         .bind(of.invoice.0)
         .bind(body)
         .bind(Ts(now))
-        .execute(self.pool())
+        .execute(&mut *tx)
         .await?;
+        tx.commit().await?;
         Ok(())
     }
 

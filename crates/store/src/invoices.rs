@@ -38,6 +38,8 @@ pub struct Invoice {
     pub total: Money,
     pub status: InvoiceStatus,
     pub collect: Collect,
+    /// Who has taken it; `None` where nobody has.
+    pub collected_by: Option<Collector>,
     /// Why Stripe does not hold it as it should, for the operator.
     pub push_problem: Option<String>,
     /// Which calls of its products counted, as the rules were when the period was closed. Empty on invoices made before this was
@@ -138,7 +140,7 @@ macro_rules! invoices {
         concat!(
             "select i.id, i.partner_id, p.name as partner_name, i.number, i.subscription_id, i.plan_version_id,
                  plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
-                 i.collect, i.push_problem, i.counting, i.is_final, i.stands_alone, i.created_at, i.due_at, i.pay_url, i.failed_payments::bigint,
+                 i.collect, i.collected_by, i.push_problem, i.counting, i.is_final, i.stands_alone, i.created_at, i.due_at, i.pay_url, i.failed_payments::bigint,
                  i.next_payment_at, i.dispute_reason
              from invoices i
              join partners p on p.id = i.partner_id
@@ -149,9 +151,11 @@ macro_rules! invoices {
     };
 }
 
+mod collected;
 mod many;
 mod status;
 
+pub use collected::{Collector, LeftBehind};
 pub use many::WithLines;
 pub use status::InvoiceStatus;
 pub(crate) use status::become_void;
@@ -218,9 +222,18 @@ impl Store {
         Ok(Page::cut(items, size, |invoice| invoice.number.to_string()))
     }
 
-    /// Invoices that Stripe has to get, longest unseen first, so that one with a problem does not hold up the others.
-    pub async fn all_partners_invoices_to_push(&self, at_most: u32) -> Result<Vec<Invoice>, StoreError> {
-        let rows = sqlx::query(invoices!("where i.status = 'open' order by i.updated_at, i.number limit $1"))
+    /// Invoices that Stripe has to get, longest unseen first, so that one with a problem does not hold up the others: those that it has
+    /// taken, and where `takes_new` those that nobody has.
+    pub async fn all_partners_invoices_to_push(
+        &self,
+        takes_new: bool,
+        at_most: u32,
+    ) -> Result<Vec<Invoice>, StoreError> {
+        let rows = sqlx::query(invoices!(
+            "where i.status = 'open' and (i.collected_by = 'stripe' or $1 and i.collected_by is null)
+             order by i.updated_at, i.number limit $2"
+        ))
+            .bind(takes_new)
             .bind(i64::from(at_most))
             .fetch_all(self.pool())
             .await?;
@@ -234,7 +247,8 @@ impl Store {
         at_most: u32,
     ) -> Result<Vec<Invoice>, StoreError> {
         let rows = sqlx::query(invoices!(
-            "where i.status = 'sent' and i.collect = 'invoice_items' and i.updated_at < $1 order by i.updated_at limit $2"
+            "where i.status = 'sent' and i.collected_by = 'stripe' and i.collect = 'invoice_items' and i.updated_at < $1
+             order by i.updated_at limit $2"
         ))
         .bind(Ts(before))
         .bind(i64::from(at_most))
@@ -373,6 +387,10 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
         total: Money::new(row.parsed("currency")?, row.try_get("total_micros")?),
         status: row.parsed("status")?,
         collect: row.parsed("collect")?,
+        collected_by: match row.try_get::<Option<&str>, _>("collected_by")? {
+            Some(code) => Some(code.parse().map_err(|error: String| unreadable("collected_by", error))?),
+            None => None,
+        },
         push_problem: row.try_get("push_problem")?,
         counting: row.try_get::<Json<Vec<CountingNote>>, _>("counting")?.0,
         is_final: row.try_get("is_final")?,

@@ -77,7 +77,7 @@ pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidIn
 pub use error::StoreError;
 pub use final_invoices::Stranded;
 pub use give_way::give_way;
-pub use invoices::{Invoice, InvoiceLine, InvoiceStatus, NewInvoice, NewInvoiceLine, WithLines};
+pub use invoices::{Collector, Invoice, InvoiceLine, LeftBehind, InvoiceStatus, NewInvoice, NewInvoiceLine, WithLines};
 pub use keys::{Key, KeyState, LONGEST_OVERLAP, NewKey, NewSecret};
 pub use ledger::LedgerAccount;
 pub use mails::{Mail, NewMail};

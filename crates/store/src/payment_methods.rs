@@ -3,7 +3,7 @@
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
-    row::unreadable,
+    row::{ReadRow as _, unreadable},
 };
 use domain::id::{CheckoutId, InvoiceId, PartnerId, PlanId};
 use jiff::Timestamp;
@@ -28,6 +28,7 @@ pub struct Checkout {
     /// Stripe's name of it, once its answer is known.
     pub session: Option<String>,
     pub state: CheckoutState,
+    pub opened_at: Timestamp,
 }
 
 impl CheckoutState {
@@ -140,20 +141,78 @@ impl Store {
         Ok(row.as_ref().map(read).transpose()?)
     }
 
-    /// What was opened before then and has not come back, and has a name at Stripe.
+    /// What has not come back and was opened, and asked about, before then: longest unseen first.
     pub async fn all_partners_open_checkouts(
         &self,
         before: Timestamp,
         at_most: u32,
     ) -> Result<Vec<Checkout>, StoreError> {
         let rows = sqlx::query(
-            "select * from checkouts where state = 'open' and session_id is not null and opened_at < $1 order by opened_at limit $2",
+            "select * from checkouts where state = 'open' and coalesce(looked_at, opened_at) < $1
+             order by coalesce(looked_at, opened_at), id limit $2",
         )
         .bind(Ts(before))
         .bind(i64::from(at_most))
         .fetch_all(self.pool())
         .await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Notes that Stripe is asked about a page.
+    pub async fn note_checkout_look(
+        &self,
+        partner: PartnerId,
+        id: CheckoutId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query("update checkouts set looked_at = $3 where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(id.0)
+            .bind(Ts(now))
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// Partners whose payment method Stripe was not asked about since `before`, longest unseen first.
+    pub async fn all_partners_payment_methods_to_look_at(
+        &self,
+        before: Timestamp,
+        at_most: u32,
+    ) -> Result<Vec<PartnerId>, StoreError> {
+        let partners: Vec<Uuid> = sqlx::query_scalar(
+            "select partner_id from payment_methods
+             where stripe_id is not null and greatest(asked_at, looked_at) < $1 order by greatest(asked_at, looked_at), partner_id limit $2",
+        )
+        .bind(Ts(before))
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(partners.into_iter().map(PartnerId).collect())
+    }
+
+    /// Notes that Stripe is asked about a partner's payment method.
+    pub async fn note_payment_method_look(&self, partner: PartnerId, now: Timestamp) -> Result<(), StoreError> {
+        sqlx::query("update payment_methods set looked_at = $2 where partner_id = $1")
+            .bind(partner.0)
+            .bind(Ts(now))
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// Notes that somebody is let into Stripe's customer portal, where payment methods are changed.
+    pub async fn note_payment_portal(
+        &self,
+        partner: PartnerId,
+        actor: Actor,
+        customer: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        audit::append(&mut tx, Entry::new(actor, partner, "payment_portal.open", customer), now).await?;
+        tx.commit().await?;
+        Ok(())
     }
 
     /// It came back, once: what it became first it stays.
@@ -240,5 +299,6 @@ fn read(row: &PgRow) -> Result<Checkout, sqlx::Error> {
         partner: PartnerId(row.try_get("partner_id")?),
         session: row.try_get("session_id")?,
         state: state.ok_or_else(|| unreadable("state", format!("{code} is not known")))?,
+        opened_at: row.at("opened_at")?,
     })
 }

@@ -2,7 +2,7 @@
 //!
 //! `POST clock {"advance_seconds": 3600}` or `{"ahead_seconds": 7200}`, `POST faults {…}`, `POST subscriptions {…}`,
 //! `POST webhooks {…}`, `POST webhooks/deliver`, `GET webhooks` (what was posted, and how it was answered), `GET state`,
-//! `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
+//! `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `POST crowd {"customers": 1000}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
 
 use crate::{
     failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, sessions, subscriptions, webhooks,
@@ -17,6 +17,13 @@ struct Clock {
     advance_seconds: Option<i64>,
     /// How far ahead of the machine's clock, as the installation under test says it.
     ahead_seconds: Option<i64>,
+}
+
+/// Customers that the account has besides ours.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Crowd {
+    customers: u32,
 }
 
 /// What a person does on a page of Checkout: `complete` or `expire`.
@@ -69,6 +76,14 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
         ("POST", "checkout") => {
             let act: Left = serde_json::from_value(read(body)?).map_err(bad)?;
             sessions::leave(&mut shared.account(), &act.session, &act.step)
+        }
+        ("POST", "crowd") => {
+            let Crowd { customers } = serde_json::from_value(read(body)?).map_err(bad)?;
+            let mut account = shared.account();
+            for _ in 0..customers {
+                crate::customers::create(&mut account, &Params::default())?;
+            }
+            Ok(json!({ "customers": account.customers.all().len() }))
         }
         ("POST", "change") => {
             let Change { kind, id, set } = serde_json::from_value(read(body)?).map_err(bad)?;

@@ -181,7 +181,7 @@ pub struct PaidIn {
     partner: PartnerId,
 }
 
-/// Says that an invoice was paid outside of Turnpike, where no Stripe key is set. A second time changes nothing.
+/// Says that an invoice was paid outside of Turnpike, where Stripe does not collect it. A second time changes nothing.
 #[utoipa::path(post, path = "/api/invoices/{invoice}/paid", operation_id = "markInvoicePaid", tag = "Invoices",
     params(("invoice" = String, Path, description = "The invoice's identifier", pattern = "^invoice_[0-9a-f]{32}$")), request_body = PaidIn,
     responses((status = 204, description = "It is paid"), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
@@ -190,10 +190,11 @@ pub async fn paid(
     Named(invoice): Named<InvoiceId>,
     Body(body): Body<PaidIn>,
 ) -> Result<StatusCode, Problem> {
-    if call.state.settings.stripe_is_on {
-        return Err(Problem::invalid("", "Stripe collects invoices and says when one is paid"));
-    }
     let store = &call.state.store;
+    let (held, _) = store.invoice(body.partner, invoice).await?;
+    if app::payment::stripe_collects(&call.state.settings, &held) {
+        return Err(Problem::invalid("", "Stripe collects this invoice and says when it is paid"));
+    }
     let moved = store.mark_invoice_paid(body.partner, invoice, call.token.actor(), call.now).await?;
     if !moved && store.invoice(body.partner, invoice).await?.0.status != InvoiceStatus::Paid {
         return Err(StoreError::conflict("invoice", "The invoice is void: nothing is owed for it").into());

@@ -55,7 +55,7 @@ pub async fn show(call: PartnerCall) -> Result<Json<PaymentMethodOut>, Problem> 
 #[utoipa::path(post, path = "/api/payment-method/portal", operation_id = "openPaymentPortal", tag = "Plans", params(Whose),
     responses((status = 201, description = "The page", body = StripePageOut), (status = "4XX", description = "Refused; 409 where invoices do not go to Stripe, or it does not answer", body = Problem, content_type = "application/problem+json")))]
 pub async fn portal(call: PartnerCall) -> Result<(StatusCode, Json<StripePageOut>), Problem> {
-    let page = payment::portal(&call.state, call.partner, call.now).await.map_err(refused)?;
+    let page = payment::portal(&call.state, (call.partner, call.token.actor()), call.now).await.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(StripePageOut { url: page.url().to_owned() })))
 }
 

@@ -39,7 +39,7 @@ impl Billing {
         if sink == InvoiceSink::Stripe && stripe.is_none() && reader.text("TURNPIKE_STRIPE_KEY").is_none() {
             reader.problem("TURNPIKE_INVOICE_SINK", "says stripe, and there is no TURNPIKE_STRIPE_KEY");
         }
-        Self { sink, stripe: stripe.filter(|_| sink == InvoiceSink::Stripe), webhook }
+        Self { sink, stripe, webhook }
     }
 }
 

@@ -122,8 +122,8 @@ fn invoices_go_to_stripe_to_a_receiver_or_nowhere() {
     };
     assert_eq!(of(&[]), (InvoiceSink::Files, false, false));
     assert_eq!(of(&[key]), (InvoiceSink::Stripe, true, false));
-    assert_eq!(of(&[key, sink("none")]), (InvoiceSink::Files, false, false), "said, it goes nowhere");
-    assert_eq!(of(&[key, sink("webhook"), url, signed]), (InvoiceSink::Webhook, false, true));
+    assert_eq!(of(&[key, sink("none")]), (InvoiceSink::Files, true, false), "what Stripe has taken is seen to its end");
+    assert_eq!(of(&[key, sink("webhook"), url, signed]), (InvoiceSink::Webhook, true, true));
     let config = read(&[secret, sink("webhook"), url, signed]).expect("a configuration");
     assert!(!format!("{config:?}").contains("AQEB") && !format!("{config:?}").contains("whsec"));
     for wrong in [

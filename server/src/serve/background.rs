@@ -11,7 +11,7 @@ use crate::{
         top_up_credit,
     },
 };
-use app::state::{AppState, Clock};
+use app::state::{AppState, Clock, InvoiceSink};
 use billing::{
     PushSettings,
     stripe::{SecretKey, Stripe, StripeSettings},
@@ -120,18 +120,22 @@ impl Background<'_> {
         }
         if let Some(account) = &config.stripe {
             let stripe = stripe(account)?;
-            let settings = PushSettings { meters_open: account.meters_open, ..PushSettings::default() };
+            let takes_new = config.invoice_sink == InvoiceSink::Stripe;
+            let settings = PushSettings { meters_open: account.meters_open, takes_new, ..PushSettings::default() };
             let push = with(state, {
                 let stripe = stripe.clone();
                 move |store, clock| push_to_stripe::run(store, clock, stripe.clone(), settings)
             });
-            tasks.every(push_to_stripe::NAME, push_to_stripe::PERIOD, nudges.push_to_stripe.clone(), push);
-            let every = account.compare_every;
-            let compare = with(state, {
-                let (stripe, failed) = (stripe.clone(), compare_with_stripe::Failed::default());
-                move |store, clock| compare_with_stripe::run(store, clock, stripe.clone(), every, failed.clone())
-            });
-            tasks.every(compare_with_stripe::NAME, compare_with_stripe::PERIOD, Nudge::default(), compare);
+            let sooner = if takes_new { nudges.push_to_stripe.clone() } else { Nudge::default() };
+            tasks.every(push_to_stripe::NAME, push_to_stripe::PERIOD, sooner, push);
+            if takes_new {
+                let every = account.compare_every;
+                let compare = with(state, {
+                    let (stripe, failed) = (stripe.clone(), compare_with_stripe::Failed::default());
+                    move |store, clock| compare_with_stripe::run(store, clock, stripe.clone(), every, failed.clone())
+                });
+                tasks.every(compare_with_stripe::NAME, compare_with_stripe::PERIOD, Nudge::default(), compare);
+            }
             let apply = with(state, move |store, clock| apply_webhooks::run(store, clock, stripe.clone()));
             tasks.every(apply_webhooks::NAME, apply_webhooks::PERIOD, nudges.apply_webhooks.clone(), apply);
         }

@@ -11,7 +11,7 @@ use crate::{
         invoices::{InvoiceState, number},
         unpaid::collecting,
     },
-    viewer,
+    payment, viewer,
 };
 use domain::{
     id::{InvoiceId, PartnerId},
@@ -47,7 +47,8 @@ pub fn PartnerInvoicePage() -> impl IntoView {
         let files = format!("/console/partners/{partner}/invoices/{id}");
         let at = files.clone();
         let problem = invoice.push_problem.clone();
-        let stripe = cx.state.settings.stripe_is_on;
+        let stripe = payment::stripe_collects(&cx.state.settings, &invoice);
+        let is_on = cx.state.settings.stripe_is_on;
         let may_collect = cx.viewer.role == OperatorRole::Admin;
         let payment = collecting(&invoice, standing.left(), (stripe, may_collect), &flash, cx.now);
         let pays_out = invoice.is_final && invoice.total.micros < 0;
@@ -68,7 +69,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                         "It gives money back, and there is no next invoice to take it from: pay it out. Stripe keeps it as the customer's balance, which you set to zero there when you have."
                     </Notice>
                 })}
-                {(!stripe)
+                {(!stripe && !is_on)
                     .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
                 {payment}
                 <CreditsOfInvoice notes=credits standing=standing at="/console/credit-notes" operator=true/>

@@ -2,7 +2,7 @@
 
 use super::{
     amounts::{self, Tier, packages, same},
-    target::Target,
+    target::{Target, former_key},
 };
 use crate::stripe::{Customer, Meter, Price, Product, Stripe, StripeError};
 use std::collections::BTreeMap;
@@ -39,7 +39,10 @@ pub async fn of(stripe: &Stripe, target: &Target, meters: &[Meter]) -> Result<Ob
         DriftKind::Customer => there_or(stripe.customer(id).await.map(|customer| self::customer(&customer))),
         DriftKind::Product => there_or(stripe.product(id).await.map(product)),
         DriftKind::Price => {
-            let found = stripe.price_by_lookup_key(&target.object).await?;
+            let found = match stripe.price_by_lookup_key(&target.object).await? {
+                None => former(stripe, target).await?,
+                found => found,
+            };
             Ok(found.map_or(Observed::Missing, |found| price(found, meters)))
         }
         DriftKind::Meter => {
@@ -49,6 +52,20 @@ pub async fn of(stripe: &Stripe, target: &Target, meters: &[Meter]) -> Result<Ob
             Ok(found.map_or(Observed::Missing, meter))
         }
     }
+}
+
+/// The price under the lookup key that it was made with before, where it says itself that it is this one.
+async fn former(stripe: &Stripe, target: &Target) -> Result<Option<Price>, StripeError> {
+    let key = former_key(&target.object);
+    if key == target.object {
+        return Ok(None);
+    }
+    let ours = |name: &str| target.fields.iter().find(|field| field.name == name).map(|field| field.ours.as_str());
+    let found = stripe.price_by_lookup_key(&key).await?;
+    Ok(found.filter(|price| {
+        price.metadata.get("turnpike_plan").map(String::as_str) == ours("metadata[turnpike_plan]")
+            && Some(price.product.as_str()) == ours("product")
+    }))
 }
 
 pub fn customer(customer: &Customer) -> Observed {

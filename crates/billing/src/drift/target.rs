@@ -105,6 +105,11 @@ fn of_meter(product: &str) -> Target {
     }
 }
 
+/// The lookup key that a price had before, which another price may have as well.
+pub(super) fn former_key(object: &str) -> String {
+    object.replace('-', "_")
+}
+
 /// Stripe's name of one of our products, which is ours to choose.
 fn product_id(code: &str) -> String {
     format!("turnpike_{}", code.replace('-', "_"))
@@ -126,7 +131,8 @@ fn of_price(plan: &str, version: i32, terms: &PlanTerms, product: &str) -> Targe
     let amount = amounts::of(&terms.price, terms.currency);
     Target {
         kind: DriftKind::Price,
-        object: format!("turnpike_{plan}_{version}_{product}").replace('-', "_"),
+        // Codes have no underscores, so that no two of these are the same.
+        object: format!("turnpike_{plan}_{version}_{product}"),
         partner: None,
         stripe_id: None,
         fields: vec![
@@ -156,5 +162,26 @@ const fn interval(interval: Interval) -> (&'static str, &'static str) {
         Interval::Quarter => ("month", "3"),
         Interval::HalfYear => ("month", "6"),
         Interval::Year => ("year", "1"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_prices_have_one_lookup_key() {
+        let terms: PlanTerms = serde_json::from_value(serde_json::json!({
+            "currency": "USD", "products": [], "price": { "model": "per_unit", "unit_price": "0.01" },
+        }))
+        .expect("terms");
+        let key = |plan, version, product| of_price(plan, version, &terms, product).object;
+        // The same letters in other places.
+        let sold = [("a-1", 1, "c"), ("a", 1, "1-c"), ("a", 11, "c"), ("a-1-1", 1, "c"), ("a-b", 1, "c"), ("a", 1, "b-c")];
+        let keys: std::collections::BTreeSet<String> =
+            sold.iter().map(|(plan, version, product)| key(plan, *version, product)).collect();
+        assert_eq!(keys.len(), sold.len(), "{keys:?}");
+        assert_eq!(former_key(&key("a-1", 1, "c")), former_key(&key("a", 1, "1-c")), "as it was before");
+        assert_eq!(key("starter", 2, "payments"), "turnpike_starter_2_payments");
     }
 }

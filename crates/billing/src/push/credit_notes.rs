@@ -48,8 +48,10 @@ impl Push<'_> {
                     }
                 }
                 Err(error @ (BillingError::Stripe(_) | BillingError::Differs(_))) => {
-                    tracing::error!(credit_note = %note.id, %error, "a credit note could not be pushed to Stripe");
                     let problem = error.to_string();
+                    if note.push_problem.as_ref() != Some(&problem) {
+                        tracing::error!(credit_note = %note.id, problem, "a credit note could not be pushed to Stripe");
+                    }
                     self.store.set_credit_note_problem(note.partner, note.id, Some(&problem), self.now()).await?;
                     report.problems.push((note.invoice, problem));
                 }

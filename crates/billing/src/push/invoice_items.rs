@@ -27,6 +27,7 @@ impl Push<'_> {
         }
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
         let customer = self.customer(invoice.partner).await?;
+        self.take(invoice).await?;
         let draft = self.draft(invoice, &customer).await?;
         let mut observed = self.stripe.invoice(&draft).await?;
         if observed.status.as_deref() == Some("draft") {

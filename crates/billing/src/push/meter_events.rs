@@ -25,6 +25,7 @@ impl Push<'_> {
     pub(super) async fn meter_events(&mut self, invoice: &Invoice) -> Result<(), BillingError> {
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
         let customer = self.customer(invoice.partner).await?;
+        self.take(invoice).await?;
         let mut of_product: Vec<(&str, i64)> = Vec::new();
         let mut counted = Money::zero(invoice.total.currency);
         for line in &lines {

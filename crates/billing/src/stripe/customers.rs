@@ -56,9 +56,9 @@ impl Stripe {
         Ok(found.into_iter().next())
     }
 
-    /// All that are not deleted.
-    pub async fn all_customers(&self) -> Result<Vec<Customer>, StripeError> {
-        self.list("/v1/customers", &[]).await
+    /// Those that are not deleted, newest first: up to a hundred of them that come after one, and whether there are more.
+    pub async fn customers_after(&self, after: Option<&str>) -> Result<(Vec<Customer>, bool), StripeError> {
+        self.page("/v1/customers", &[], after).await
     }
 
     /// One by its id, deleted or not.

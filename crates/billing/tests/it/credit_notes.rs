@@ -120,3 +120,24 @@ async fn a_lost_answer_credits_once() {
     assert_eq!(notes(&shop).await.len(), 1);
     assert!(shop.store.all_partners_credit_notes_to_push(10).await.expect("notes").is_empty());
 }
+
+#[tokio::test]
+async fn what_stripe_rates_is_credited_there_by_hand_and_told_of_once() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("starter", terms("meter_events")).await;
+    let now = shop.now().await;
+    let partner = shop.partner("acme", plan, now - SignedDuration::from_hours(32 * 24)).await;
+    let invoice = shop.close(now).await.invoices[0];
+    shop.reconcile().await;
+    let id = issued(&shop, (partner, invoice), CreditKind::Credit, 900, false).await;
+    let told = shop.reconcile().await.problems;
+    assert_eq!(told.len(), 1);
+    assert!(told[0].1.contains("credit that one in Stripe"), "{told:?}");
+    let before = shop.stand_in.control("GET", "count", Value::Null).await.expect("a count");
+    for _ in 0..3 {
+        assert_eq!(shop.reconcile().await.problems, [], "and not every minute");
+    }
+    assert_eq!(shop.stand_in.control("GET", "count", Value::Null).await.expect("a count"), before);
+    let (note, _) = shop.store.credit_note(partner, id).await.expect("a note");
+    assert!(note.pushed_at.is_none() && note.push_problem.is_some(), "it stands beside the note");
+}

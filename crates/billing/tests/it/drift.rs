@@ -222,3 +222,43 @@ async fn while_stripe_is_down_the_last_list_stays() {
     assert!(compare(&shop.store, &shop.stripe, now).await.is_err());
     assert_eq!(drift(&shop).await.len(), 1);
 }
+
+#[tokio::test]
+async fn an_account_with_more_customers_than_a_list_takes_whole_is_compared() {
+    let shop = Shop::open().await;
+    let partner = agreeing(&shop).await;
+    let customer = held(&shop, "customers").await;
+    // Newest first: ours is on the last page of them.
+    shop.control("crowd", json!({ "customers": 20_100 })).await;
+    change(&shop, "customers", &customer["id"], &json!({ "name": "Akme" })).await;
+    let twin = [("metadata[turnpike_partner]".to_owned(), partner.to_string())];
+    let twin = shop.stripe.create("/v1/customers", &twin.to_vec(), "twin").await.expect("made");
+    assert_eq!(compared(&shop).await, 2);
+    let mut found: Vec<_> = drift(&shop).await.into_iter().map(|one| (one.drift.field, one.drift.theirs)).collect();
+    found.sort();
+    assert_eq!(found, [("name".to_owned(), "Akme".to_owned()), ("only".to_owned(), format!("also {twin}"))]);
+}
+
+#[tokio::test]
+async fn a_price_is_known_by_the_lookup_key_that_it_was_made_with_if_it_is_that_plans() {
+    let shop = Shop::open().await;
+    let now = shop.now().await;
+    shop.plan("big-one", terms("meter_events")).await;
+    for _ in 0..3 {
+        compared(&shop).await;
+        for found in drift(&shop).await {
+            shop.store.ask_to_write_stripe_drift(found.id, OPERATOR, now).await.expect("asked");
+        }
+        write_asked(&shop.store, &shop.stripe, now).await.expect("written");
+    }
+    assert_eq!(compared(&shop).await, 0, "{:?}", drift(&shop).await);
+    let price = held(&shop, "prices").await;
+    assert_eq!(price["lookup_key"], "turnpike_big-one_1_payments");
+    change(&shop, "prices", &price["id"], &json!({ "lookup_key": "turnpike_big_one_1_payments" })).await;
+    assert_eq!(compared(&shop).await, 0, "as versions before made it");
+    let another = json!({ "turnpike_plan": "big 1" });
+    change(&shop, "prices", &price["id"], &json!({ "metadata": another })).await;
+    compared(&shop).await;
+    let found = drift(&shop).await.remove(0);
+    assert_eq!((found.drift.field.as_str(), found.drift.theirs.as_str()), ("object", "not there"), "it is another's");
+}

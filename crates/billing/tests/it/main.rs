@@ -3,6 +3,7 @@
 mod advance;
 mod changes;
 mod closing;
+mod collected;
 mod corrections;
 mod coupons;
 mod credit_notes;

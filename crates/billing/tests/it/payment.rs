@@ -6,11 +6,16 @@ use billing::{
     payment::{StripePages, open_checkout, open_portal},
     receive_webhook,
 };
-use domain::{id::CheckoutId, id::PartnerId, money::Currency};
+use domain::{
+    id::{CheckoutId, MemberId, PartnerId},
+    money::Currency,
+};
 use serde_json::{Value, json};
 use store::{Actor, payment_methods::CheckoutState};
 use stripe_stand_in::signature;
+use uuid::Uuid;
 
+const WHO: Actor = Actor::Member(MemberId(Uuid::from_u128(7)));
 const BACK: &str = "https://portal.example/plan";
 
 async fn opened(shop: &Shop, partner: PartnerId) -> (CheckoutId, String) {
@@ -157,7 +162,7 @@ async fn the_portal_lets_a_partner_into_its_own_customer_and_only_on_stripes_hos
     let plan = shop.plan("starter", terms("invoice_items")).await;
     let now = shop.now().await;
     let partner = shop.partner("acme", plan, now - days(1)).await;
-    let open = async |pages: &StripePages| open_portal(&shop.store, &shop.stripe, pages, partner, BACK, now).await;
+    let open = async |pages: &StripePages| open_portal(&shop.store, &shop.stripe, pages, (partner, WHO), BACK, now).await;
     let page = open(&StripePages::usual()).await.expect("opened");
     assert!(page.url().starts_with("https://billing.stripe.com/"), "{page:?}");
     let state = shop.state().await;
@@ -165,5 +170,93 @@ async fn the_portal_lets_a_partner_into_its_own_customer_and_only_on_stripes_hos
     assert_eq!(customer["metadata"]["turnpike_partner"], partner.to_string());
     let elsewhere = StripePages::new(["https://pay.acme.example".to_owned()]).expect("an origin");
     assert!(open(&elsewhere).await.expect_err("refused").to_string().contains("TURNPIKE_STRIPE_PAGES"));
+    let log = shop.store.audit_page(partner, None, 50).await.expect("a page").items;
+    let opened: Vec<_> = log.iter().filter(|entry| entry.action == "payment_portal.open").collect();
+    assert_eq!(opened.len(), 1, "once, and not where nobody was let in");
+    assert_eq!((opened[0].actor_kind.as_str(), &json!(opened[0].subject)), ("member", &customer["id"]));
     shop.keep_requests("portal").await;
+}
+
+#[tokio::test]
+async fn a_payment_method_that_went_without_a_word_is_missed_within_a_day() {
+    for deleted in [false, true] {
+        let shop = Shop::open().await;
+        let plan = shop.plan("starter", terms("invoice_items")).await;
+        let partner = shop.partner("acme", plan, shop.now().await - days(1)).await;
+        let (_, session) = opened(&shop, partner).await;
+        leave(&shop, &session, "complete").await;
+        post(&shop, &ALL, false).await;
+        assert!(shop.store.payment_method(partner).await.expect("asked").is_some());
+        // No webhook tells of it.
+        let state = shop.state().await;
+        if deleted {
+            let customer = list(&state, "customers")[0]["id"].clone();
+            shop.control("change", json!({ "kind": "customers", "id": customer, "set": { "deleted": true } })).await;
+        } else {
+            let method = list(&state, "payment_methods")[0]["id"].as_str().expect("an id");
+            shop.stripe.create(&format!("/v1/payment_methods/{method}/detach"), &Vec::new(), "d").await.expect("gone");
+        }
+        shop.advance(hours(23)).await;
+        shop.reconcile().await;
+        assert!(shop.store.payment_method(partner).await.expect("asked").is_some(), "not asked about all the time");
+        shop.advance(hours(2)).await;
+        shop.reconcile().await;
+        assert_eq!(shop.store.payment_method(partner).await.expect("asked"), None, "deleted: {deleted}");
+        let log = shop.store.audit_page(partner, None, 50).await.expect("a page").items;
+        assert_eq!(log.iter().filter(|entry| entry.action == "payment_method.gone").count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_deleted_customer_has_no_payment_method_as_soon_as_its_webhook_comes() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner("acme", plan, shop.now().await - days(1)).await;
+    let (_, session) = opened(&shop, partner).await;
+    leave(&shop, &session, "complete").await;
+    post(&shop, &ALL, false).await;
+    let customer = list(&shop.state().await, "customers")[0].clone();
+    let told = json!({ "id": "evt_deleted", "type": "customer.deleted", "livemode": false, "data": { "object": customer } });
+    let now = shop.now().await;
+    shop.store.keep_stripe_event("evt_forged", "customer.deleted", &told, now).await.expect("kept");
+    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    assert!(shop.store.payment_method(partner).await.expect("asked").is_some(), "Stripe says that it is there");
+    shop.control("change", json!({ "kind": "customers", "id": customer["id"], "set": { "deleted": true } })).await;
+    shop.store.keep_stripe_event("evt_deleted", "customer.deleted", &told, now).await.expect("kept");
+    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    assert_eq!(shop.store.payment_method(partner).await.expect("asked"), None);
+}
+
+#[tokio::test]
+async fn pages_that_cannot_be_settled_hold_up_no_others_and_end() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("starter", terms("invoice_items")).await;
+    let partner = shop.partner("acme", plan, shop.now().await - days(1)).await;
+    let now = shop.now().await;
+    // Pages of another account, one whose answer was lost, and after them one that is complete.
+    let mut stuck = Vec::new();
+    for number in 0..120 {
+        let id = shop.store.open_checkout(partner, Actor::System, now - hours(5)).await.expect("noted");
+        if number > 0 {
+            let session = format!("cs_test_gone{number}");
+            shop.store.note_checkout_session(partner, id, &session).await.expect("noted");
+        }
+        stuck.push(id);
+    }
+    let (own, session) = opened(&shop, partner).await;
+    leave(&shop, &session, "complete").await;
+    shop.advance(hours(2)).await;
+    for _ in 0..3 {
+        shop.reconcile().await;
+    }
+    assert_eq!(state(&shop, partner, own).await, CheckoutState::Complete);
+    assert_eq!(state(&shop, partner, stuck[0]).await, CheckoutState::Open);
+    shop.advance(hours(48)).await;
+    for _ in 0..3 {
+        shop.reconcile().await;
+    }
+    for id in [stuck[0], stuck[1], stuck[119]] {
+        assert_eq!(state(&shop, partner, id).await, CheckoutState::Expired);
+    }
+    assert!(shop.store.all_partners_open_checkouts(shop.now().await, 10).await.expect("a list").is_empty());
 }

@@ -9,10 +9,13 @@ use domain::id::{CreditNoteId, PartnerId};
 use jiff::Timestamp;
 
 impl Store {
-    /// Issued ones that Stripe has to get, longest unseen first.
+    /// Issued ones that Stripe has to get, longest unseen first: those of invoices that it has taken. Those of plans that Stripe rates it
+    /// cannot get; they are told of once.
     pub async fn all_partners_credit_notes_to_push(&self, at_most: u32) -> Result<Vec<CreditNote>, StoreError> {
         let rows = sqlx::query(credit_notes!(
-            "where c.state = 'issued' and c.pushed_at is null order by c.updated_at, c.id limit $1"
+            "where c.state = 'issued' and c.pushed_at is null and i.collected_by = 'stripe'
+                 and (i.collect <> 'meter_events' or c.push_problem is null)
+             order by c.updated_at, c.id limit $1"
         ))
         .bind(i64::from(at_most))
         .fetch_all(self.pool())

@@ -33,7 +33,8 @@ impl Store {
     pub async fn all_partners_set_due_days(&self) -> Result<u64, StoreError> {
         let set = sqlx::query(
             "update invoices set due_at = created_at + make_interval(hours => 24 * $1)
-             where due_at is null and status = 'open' and collect = 'invoice_items' and total_micros > 0",
+             where due_at is null and status = 'open' and collect = 'invoice_items' and total_micros > 0
+                 and collected_by is distinct from 'stripe'",
         )
         .bind(i32::from(DAYS_UNTIL_DUE))
         .execute(self.pool())

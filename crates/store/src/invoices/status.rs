@@ -1,5 +1,6 @@
 //! What becomes of an invoice: sent, paid, given up or void. It only moves forward, and the ledger follows in the same transaction.
 
+use super::Collector;
 use crate::{
     Store, StoreError, Ts, advance_fees,
     audit::{self, Actor, Entry},
@@ -89,7 +90,10 @@ impl Store {
         Ok(forward)
     }
 
-    /// Says that the invoice was paid elsewhere, where no Stripe collects it; false where it was already, or counts no more.
+    /// Says that the invoice was paid elsewhere; false where it was already, or counts no more.
+    ///
+    /// # Errors
+    /// Stripe collects it.
     pub async fn mark_invoice_paid(
         &self,
         partner: PartnerId,
@@ -99,7 +103,16 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         partners::lock(&mut tx, partner).await?;
+        let collector: Option<String> =
+            sqlx::query_scalar("select collected_by from invoices where partner_id = $1 and id = $2 for update")
+                .bind(partner.0)
+                .bind(invoice.0)
+                .fetch_one(&mut *tx)
+                .await?;
         let forward = move_to(&mut tx, partner, invoice, InvoiceStatus::Paid, now).await?;
+        if forward && collector.as_deref() == Some(Collector::Stripe.code()) {
+            return Err(StoreError::conflict("invoice", "Stripe collects this invoice: say there that it was paid"));
+        }
         if forward {
             let subject = invoice.to_string();
             audit::append(&mut tx, Entry::new(actor, partner, "invoice.paid", &subject), now).await?;

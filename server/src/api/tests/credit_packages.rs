@@ -1,8 +1,8 @@
 //! Packages over REST: the provider sells, a partner buys once, and the units are there when the invoice is paid.
 
-use super::invoices::billed;
+use super::invoices::{billed, some_lines};
 use crate::test_app::TestApp;
-use domain::scope::Scope;
+use domain::{id::InvoiceId, scope::Scope};
 use serde_json::{Value, json};
 use store::test_db::world::World;
 
@@ -58,8 +58,17 @@ async fn where_stripe_collects_nobody_else_says_that_an_invoice_is_paid() {
     let app = TestApp::start_with(|settings| settings.stripe_is_on = true).await;
     let world = World::new(&app.store).await;
     let provider = app.token(None, &Scope::ALL).await;
-    let paid = "/api/invoices/invoice_00000000000000000000000000000001/paid";
-    assert_eq!(app.post(&provider, paid, json!({ "partner": world.partner })).await.status, 422);
+    let invoices = billed(&app, world.partner, "growth", vec![some_lines(), some_lines()]).await;
+    let paid = async |invoice: InvoiceId| {
+        app.post(&provider, &format!("/api/invoices/{invoice}/paid"), json!({ "partner": world.partner })).await.status
+    };
+    assert_eq!(paid(invoices[0]).await, 422);
+    // What another has taken Stripe does not collect.
+    let now = app.state.clock.now();
+    let unlisted = app.store.all_partners_unlisted_documents(10).await.expect("a list");
+    let theirs = unlisted.iter().find(|one| one.invoice == invoices[1]).expect("it is listed");
+    app.store.enlist_document(theirs, "{}", now).await.expect("enlisted");
+    assert_eq!(paid(invoices[1]).await, 204);
 }
 
 #[tokio::test]

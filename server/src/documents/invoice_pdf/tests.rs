@@ -63,6 +63,7 @@ fn invoice(currency: Currency, lines: &[InvoiceLine]) -> Invoice {
         total: Money::new(currency, lines.iter().map(|line| line.amount.micros).sum()),
         status: InvoiceStatus::Open,
         collect: Collect::InvoiceItems,
+        collected_by: None,
         push_problem: None,
         counting: vec![CountingNote {
             product: "Payments".to_owned(),

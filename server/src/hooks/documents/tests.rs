@@ -13,7 +13,7 @@ use domain::id::{CreditNoteId, InvoiceId, OperatorId, PartnerId};
 use gateway::Reach;
 use std::collections::BTreeMap;
 use store::{
-    Actor, InvoiceStatus,
+    Actor, Collector, InvoiceStatus,
     credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
     document_deliveries::{DeliveryState, ListedDelivery},
     test_db::world::World,
@@ -70,6 +70,26 @@ impl Office {
         let issue = Issue { seen_paid: false, four_eyes: false };
         assert!(store.issue_credit_note(self.partner, id, issue, Actor::System, now).await.expect("issued"));
         id
+    }
+
+    /// Credits part of an invoice that was paid elsewhere.
+    async fn credited_paid(&self, invoice: InvoiceId) -> CreditNoteId {
+        let (store, now) = (&self.app.store, self.app.state.clock.now());
+        assert!(store.mark_invoice_paid(self.partner, invoice, Actor::System, now).await.expect("paid"));
+        let (_, lines) = store.invoice(self.partner, invoice).await.expect("an invoice");
+        let amount = domain::money::Money { micros: 1_000_000, ..lines[0].amount };
+        let lines = vec![NewCreditLine { invoice_position: Some(0), amount }];
+        let (payback, reason) = (Payback::Outside, "Our mistake".to_owned());
+        let new = NewCreditNote { invoice, kind: CreditKind::Credit, lines, payback, reason };
+        let id = store.draft_credit_note(self.partner, &new, false, Actor::System, now).await.expect("a draft");
+        let issue = Issue { seen_paid: true, four_eyes: false };
+        assert!(store.issue_credit_note(self.partner, id, issue, Actor::System, now).await.expect("issued"));
+        id
+    }
+
+    async fn goes_to(&self, collector: Option<Collector>) {
+        let now = self.app.state.clock.now();
+        self.app.store.note_invoice_sink(collector, now).await.expect("noted");
     }
 
     async fn listed(&self, state: Option<DeliveryState>) -> Vec<ListedDelivery> {
@@ -216,4 +236,42 @@ async fn messages_are_signed_with_each_secret_as_standard_webhooks_has_it() {
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join("documents.jsonl"), lines).expect("written");
     }
+}
+
+#[tokio::test]
+async fn what_was_paid_before_there_was_a_receiver_is_not_sent_though_it_has_a_credit_note() {
+    let office = Office::open().await;
+    office.goes_to(None).await;
+    let [paid, open] = office.invoices[..] else { panic!("not two") };
+    office.credited_paid(paid).await;
+    office.app.state.clock.set_ahead_seconds(3_600);
+    office.goes_to(Some(Collector::Webhook)).await;
+    office.run().await;
+    let sent = office.once();
+    assert_eq!(sent.keys().collect::<Vec<_>>(), [&open.to_string()], "only what is still to be collected");
+    // What is credited from now on of what it has got it is told.
+    let note = office.credited(open, CreditKind::Credit).await.to_string();
+    office.later(1).await;
+    assert!(office.once().contains_key(&note));
+}
+
+#[tokio::test]
+async fn an_invoice_that_is_paid_or_void_before_it_was_enlisted_is_sent_all_the_same() {
+    let office = Office::open().await;
+    office.goes_to(None).await;
+    let clock = &office.app.state.clock;
+    clock.set_ahead_seconds(-86_400 * 365 * 20);
+    office.goes_to(Some(Collector::Webhook)).await;
+    clock.set_ahead_seconds(0);
+    let [paid, void] = office.invoices[..] else { panic!("not two") };
+    let note = office.credited_paid(paid).await;
+    let voided = office.credited(void, CreditKind::Void).await;
+    office.run().await;
+    office.run().await;
+    let sent = office.once();
+    let mut expected = [paid.to_string(), void.to_string(), note.to_string(), voided.to_string()];
+    expected.sort();
+    assert_eq!(sent.keys().cloned().collect::<Vec<_>>(), expected);
+    assert_eq!(sent[&paid.to_string()]["data"]["invoice"]["status"], "paid");
+    assert_eq!((office.status(paid).await, office.status(void).await), (InvoiceStatus::Paid, InvoiceStatus::Void));
 }
