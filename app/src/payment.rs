@@ -1,4 +1,4 @@
-//! Payment methods: what pages and the REST API share. Only Stripe's own pages ask for cards; nothing of one passes here.
+//! Payment methods and payments: what pages and the REST API share. Only Stripe's own pages ask for cards; nothing of one passes here.
 
 use crate::{
     form::Failure,
@@ -6,16 +6,18 @@ use crate::{
 };
 use billing::{
     BillingError,
-    payment::{StripePage, open_checkout, open_portal},
+    payment::{StripePage, open_checkout, open_credit_checkout, open_portal},
 };
 use domain::{
     id::{PartnerId, PlanId},
     money::Currency,
 };
 use jiff::Timestamp;
-use store::{Actor, Collector, Invoice, StoreError};
+use store::{Actor, Collector, Invoice, NewCreditPurchase, StoreError};
 
 const NOT_SET_UP: &str = "This provider takes no payment methods here.";
+
+const NOT_PAID_HERE: &str = "This provider takes no payments here: buy on an invoice.";
 
 /// Why a plan is not begun.
 pub const METHOD_FIRST: &str = "This plan asks for a payment method first. Leave one, and choose the plan then.";
@@ -47,6 +49,21 @@ pub async fn checkout(
     let access = state.stripe.as_ref().ok_or_else(|| Failure::whole(NOT_SET_UP))?;
     let back = format!("{}/plan", state.settings.portal_url);
     Ok(open_checkout(&state.store, &access.stripe, &access.pages, who, (currency, &back), now).await?)
+}
+
+/// A page on which packages of units are paid. They can be used from when Stripe says so.
+///
+/// # Errors
+/// Nothing can be bought like that, or Stripe does not answer.
+pub async fn buy(
+    state: &AppState,
+    who: (PartnerId, Actor),
+    new: &NewCreditPurchase,
+    now: Timestamp,
+) -> Result<StripePage, BillingError> {
+    let access = state.stripe.as_ref().ok_or_else(|| StoreError::conflict("", NOT_PAID_HERE))?;
+    let back = format!("{}/credit", state.settings.portal_url);
+    open_credit_checkout(&state.store, &access.stripe, &access.pages, who, (new, &back), now).await
 }
 
 /// Whether Stripe says when the invoice is paid, and nobody else.

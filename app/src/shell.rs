@@ -53,7 +53,7 @@ pub fn shell(options: LeptosOptions, files: SiteFiles) -> impl IntoView {
 }
 
 /// Pages with a form that ends at Stripe: browsers follow a form only to where its page says.
-const STRIPE_FORMS: [&str; 3] = ["/plan", "/plan/change", "/invoices"];
+const STRIPE_FORMS: [&str; 4] = ["/plan", "/plan/change", "/invoices", "/credit"];
 
 /// Where forms of this page may end besides here.
 fn form_targets() -> String {

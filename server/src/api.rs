@@ -206,6 +206,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(credit_packages::list))
         .routes(routes!(credit_packages::put))
         .routes(routes!(credit_packages::buy, credit_packages::purchases))
+        .routes(routes!(credit_checkouts::open))
+        .routes(routes!(credit_checkouts::show))
         .routes(routes!(credit_packages::paid))
         .routes(routes!(credit_top_up::show, credit_top_up::put, credit_top_up::stop))
         .routes(routes!(hooks::list, hooks::create))

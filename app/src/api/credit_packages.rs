@@ -57,27 +57,37 @@ pub async fn save_credit_package(#[server(default)] package: PackageFields) -> R
     form::answer("credit-packages/save", LIST, &typed, outcome.await)
 }
 
-/// Buys packages of units: an invoice, and the units once it is paid.
+/// Buys packages of units: on a page of Stripe's where `how` is `now`, else on an invoice; the units come once they are paid.
 #[server(prefix = "/do", endpoint = "credit/buy")]
 pub async fn buy_credit(
     #[server(default)] package: String,
     #[server(default)] quantity: String,
     #[server(default)] once: String,
     #[server(default)] shown: String,
+    #[server(default)] how: String,
 ) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Done},
-        viewer,
+        payment, viewer,
     };
     let outcome = async {
         let cx = viewer::member()?;
         let new = read_purchase(&package, &quantity, once)?;
         let actor = store::Actor::Member(cx.viewer.id);
         let new = as_shown(&cx.state.store, cx.viewer.partner, new, &shown).await?;
+        if how == "now" {
+            let page = payment::buy(&cx.state, (cx.viewer.partner, actor), &new, cx.now).await?;
+            return Ok(Err(page));
+        }
         let invoice = cx.state.store.buy_credit(cx.viewer.partner, &new, actor, cx.now).await?.invoice;
-        Ok(Done::go(format!("/invoices/{invoice}")).saying("Bought. The units can be used once this invoice is paid."))
+        Ok(Ok(Done::go(format!("/invoices/{invoice}")).saying("Bought. The units can be used once this invoice is paid.")))
     };
-    form::answer("credit/buy", "/credit", &[("package", &package), ("quantity", &quantity)], outcome.await)
+    let done = match outcome.await {
+        Ok(Err(page)) => return form::leave("credit/buy", "/credit", Ok(page)),
+        Ok(Ok(done)) => Ok(done),
+        Err(failure) => Err(failure),
+    };
+    form::answer("credit/buy", "/credit", &[("package", &package), ("quantity", &quantity)], done)
 }
 
 /// Buys packages for a partner.

@@ -4,6 +4,7 @@ use super::{
     credit::Balance,
     credit_offer::{offer, purchases_card, sold_to},
     credit_top_up::{TOP_UP, top_up_card},
+    payment,
 };
 use crate::{
     components::*,
@@ -16,6 +17,7 @@ use crate::{
 use domain::{credit::package::CreditPackage, money::group_thousands};
 use jiff::tz::TimeZone;
 use leptos::prelude::*;
+use leptos_router::hooks::use_query_map;
 use store::{CreditGrant, GrantState, Subscription};
 
 const BUY: &str = "credit/buy";
@@ -23,6 +25,7 @@ const BUY: &str = "credit/buy";
 #[component]
 pub fn CreditPage() -> impl IntoView {
     let cx = viewer::member();
+    let checkout = use_query_map().get_untracked().get("checkout");
     page(async move {
         let cx = cx?;
         let store = &cx.state.store;
@@ -39,10 +42,11 @@ pub fn CreditPage() -> impl IntoView {
             true => begin.card(),
             false => grants_card(grants, &zone, ""),
         };
+        let paid = payment::came_of(&cx, checkout).await?;
         let flash = flash();
         let standing = store.credit_top_up(cx.viewer.partner, cx.now).await?;
         let top_up = top_up_card(&packages, standing.as_ref(), &flash);
-        let offer = offer(packages, (BUY, "/do/credit/buy"), None, &flash);
+        let offer = offer(packages, (BUY, "/do/credit/buy"), (None, cx.state.stripe.is_some()), &flash);
         let purchases = purchases_card(purchases, &zone, "/invoices");
         // Both forms have a package and a number.
         let of_order = flash.problems_of(TOP_UP).into_iter().map(|(field, message)| match field.as_str() {
@@ -56,6 +60,7 @@ pub fn CreditPage() -> impl IntoView {
                 <PageHeader title="Credit" description="Units that were given to you or paid for beforehand, and what became of them."/>
                 {takes_none.then(|| view! { <Notice>"Your plan takes no prepaid units: calls use none of them."</Notice> })}
                 <ErrorSummary problems=problems/>
+                {paid}
                 {card}
                 {offer}
                 {top_up}

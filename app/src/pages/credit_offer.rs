@@ -44,11 +44,12 @@ pub fn words(package: &CreditPackage) -> String {
     words
 }
 
-/// The form that buys; nothing where nothing is for sale. `partner` is whom an operator sells to.
+/// The form that buys; nothing where nothing is for sale. `partner` is whom an operator sells to; `pays_now` is whether it can be paid at once,
+/// on a page of Stripe's.
 pub fn offer(
     packages: Vec<(String, CreditPackage)>,
     (form, action): (&'static str, &'static str),
-    partner: Option<String>,
+    (partner, pays_now): (Option<String>, bool),
     flash: &Flash,
 ) -> Option<AnyView> {
     if packages.is_empty() {
@@ -63,10 +64,24 @@ pub fn offer(
     let package = flash.typed(form, "package", &first);
     let quantity = flash.typed(form, "quantity", "1");
     let (wrong_package, wrong_quantity) = (flash.problem(form, "package"), flash.problem(form, "quantity"));
+    let description = match pays_now {
+        true => "Paid at Stripe, the units can be used a few seconds later, and who gives up there owes nothing. On an invoice they can be used once that is paid.",
+        false => "Each purchase is an invoice of its own. The units can be used once it is paid.",
+    };
+    let buttons = match pays_now {
+        true => view! {
+            <FormActions>
+                <Button kind=ButtonKind::Primary icon=IconName::External name="how" value="now">"Pay at Stripe"</Button>
+                <Button name="how" value="invoice">"Buy on an invoice"</Button>
+            </FormActions>
+        }
+        .into_any(),
+        false => view! { <FormActions><Button kind=ButtonKind::Primary>"Buy"</Button></FormActions> }.into_any(),
+    };
     let once = format!("form-{}", Uuid::now_v7());
     Some(
         view! {
-            <Card title="Buy units" description="Each purchase is an invoice of its own. The units can be used once it is paid.">
+            <Card title="Buy units" description=description>
                 <ul>{lines}</ul>
                 <Form action=action label="Buy units">
                     {partner.map(|partner| view! { <input type="hidden" name="partner" value=partner/> })}
@@ -74,7 +89,7 @@ pub fn offer(
                     <input type="hidden" name="shown" value=shown/>
                     <SelectField label="Package" name="package" choices=choices value=package error=wrong_package required=true/>
                     <TextField label="How many" name="quantity" value=quantity error=wrong_quantity inputmode="numeric" narrow=true required=true/>
-                    <FormActions><Button kind=ButtonKind::Primary>"Buy"</Button></FormActions>
+                    {buttons}
                 </Form>
             </Card>
         }

@@ -1,4 +1,4 @@
-//! What members see of payment methods: whether there is one, what came of the page at Stripe, and the ways there.
+//! What members see of payment methods and of pages at Stripe: whether there is one, what came of a page, and the ways there.
 
 use crate::{
     components::*,
@@ -57,7 +57,7 @@ pub async fn standing(
     };
     // The truth is what Stripe has told us, and not that somebody came back from there.
     let came = state.map(|state| match state {
-        CheckoutState::Open => view! {
+        CheckoutState::Open | CheckoutState::Processing => view! {
             <Notice tone=Tone::Info title="Stripe has not confirmed it yet">
                 "Nothing is on file before it does, which takes a few seconds as a rule. Load this page again in a moment."
             </Notice>
@@ -71,7 +71,7 @@ pub async fn standing(
             <Notice tone=Tone::Warning title="There is no payment method any more">"It was left, and taken away again."</Notice>
         }
         .into_any(),
-        CheckoutState::Expired => view! {
+        CheckoutState::Expired | CheckoutState::Failed => view! {
             <Notice tone=Tone::Warning title="The page at Stripe has expired">"Nothing was kept. Open it again from the plan that you want."</Notice>
         }
         .into_any(),
@@ -85,4 +85,40 @@ pub async fn standing(
             {button}
         </Card>
     }))
+}
+
+/// What became of the page on which units were to be paid, for who comes back from it.
+pub async fn came_of(
+    cx: &Cx<MemberViewer>,
+    checkout: Option<String>,
+) -> Result<Option<impl IntoView + use<>>, PageError> {
+    let Some(id) = checkout.and_then(|id| id.parse().ok()) else { return Ok(None) };
+    let checkout = match cx.state.store.checkout(cx.viewer.partner, id).await {
+        Ok(checkout) => checkout,
+        Err(StoreError::NotFound) => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    let Some(cost) = checkout.cost else { return Ok(None) };
+    let (tone, title, text) = match checkout.state {
+        CheckoutState::Open => (
+            Tone::Info,
+            "Stripe has not confirmed the payment yet",
+            "The units are there as soon as it has, which takes a few seconds as a rule. Load this page again in a moment.".to_owned(),
+        ),
+        CheckoutState::Processing => (
+            Tone::Info,
+            "The payment is on its way",
+            format!("Your bank takes some days for the {cost}. The units come with it, and nothing else is to be done."),
+        ),
+        CheckoutState::Complete => {
+            (Tone::Success, "Paid", format!("{cost} are paid, and the units can be used. The invoice is under Purchases."))
+        }
+        CheckoutState::Expired => {
+            (Tone::Warning, "The page at Stripe has expired", "Nothing was charged, and nothing is owed.".to_owned())
+        }
+        CheckoutState::Failed => {
+            (Tone::Warning, "The payment did not come", "Nothing is owed. Buy the units again if you want them.".to_owned())
+        }
+    };
+    Ok(Some(view! { <Notice tone=tone title=title>{text}</Notice> }))
 }

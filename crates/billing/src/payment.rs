@@ -1,7 +1,13 @@
-//! Payment methods: people are sent to pages of Stripe's to leave one, and what came of it is asked of Stripe.
+//! Pages of Stripe's: people are sent there to leave a payment method or to pay for units, and what came of it is asked of Stripe.
 //!
 //! Nothing that a browser brings back is believed. A webhook is a reason to ask, and so is an hour without one; what Stripe says is kept with
 //! the instant at which it was asked, so that order, repeats and delay change nothing.
+
+mod credit;
+mod pages;
+
+pub use credit::open_credit_checkout;
+pub use pages::{StripePage, StripePages};
 
 use crate::{
     BillingError,
@@ -12,7 +18,6 @@ use domain::{
     id::{CheckoutId, PartnerId},
     money::Currency,
 };
-use http::Uri;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use store::{
@@ -28,66 +33,6 @@ const MOST_AT_ONCE: u32 = 50;
 const METHOD_KNOWN: SignedDuration = SignedDuration::from_hours(24);
 /// A page is open for a day at most. One that Stripe does not know of by then is none.
 const LONGEST_OPEN: SignedDuration = SignedDuration::from_hours(48);
-
-/// Where people may be sent: scheme, host and port of Stripe's own pages.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StripePages(Vec<String>);
-
-/// An address of one of them: the proof that people may be sent there.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StripePage(String);
-
-impl StripePage {
-    /// The whole address.
-    pub fn url(&self) -> &str {
-        &self.0
-    }
-}
-
-impl StripePages {
-    /// Of Stripe itself.
-    pub fn usual() -> Self {
-        Self(["https://billing.stripe.com", "https://checkout.stripe.com"].map(str::to_owned).to_vec())
-    }
-
-    /// Others, as of a stand-in or of a domain that the provider has set up at Stripe.
-    ///
-    /// # Errors
-    /// The one that is not scheme and host alone.
-    pub fn new(origins: impl IntoIterator<Item = String>) -> Result<Self, String> {
-        let origins: Vec<String> = origins.into_iter().collect();
-        match origins.iter().find(|origin| self::origin(origin).as_ref() != Some(*origin)) {
-            Some(wrong) => Err(wrong.clone()),
-            None => Ok(Self(origins)),
-        }
-    }
-
-    /// All of them.
-    pub fn origins(&self) -> &[String] {
-        &self.0
-    }
-
-    /// The address, if people may be sent there.
-    ///
-    /// # Errors
-    /// It leads elsewhere.
-    pub fn check(&self, url: String) -> Result<StripePage, BillingError> {
-        let is_known = origin(&url).is_some_and(|origin| self.0.contains(&origin));
-        if is_known && url.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\') {
-            return Ok(StripePage(url));
-        }
-        let host = url.parse::<Uri>().ok().and_then(|uri| uri.host().map(str::to_owned)).unwrap_or_default();
-        Err(BillingError::Differs(format!("Stripe's page is at {host:?}, which TURNPIKE_STRIPE_PAGES does not name")))
-    }
-}
-
-/// Scheme, host and port.
-fn origin(url: &str) -> Option<String> {
-    let uri: Uri = url.parse().ok()?;
-    let authority = uri.authority()?.as_str();
-    let scheme = uri.scheme_str().filter(|scheme| matches!(*scheme, "https" | "http"))?;
-    (!authority.contains('@')).then(|| format!("{scheme}://{authority}"))
-}
 
 /// The address of Stripe's customer portal for the partner, from which people come back to `back`. Who is let in is in the audit log.
 ///
@@ -155,6 +100,14 @@ pub(crate) async fn apply(
             let id = object["id"].as_str().unwrap_or_default();
             settle(store, stripe, &checkout, id, now).await?;
         }
+        // Stripe's own invoice of a payment on such a page.
+        Some("invoice") => {
+            let own = object["metadata"]["turnpike_checkout"].as_str().and_then(|id| id.parse::<CheckoutId>().ok());
+            let Some(own) = own else { return Ok(false) };
+            let Some(checkout) = store.checkout_of_any_partner(own).await? else { return Ok(true) };
+            let Some(session) = checkout.session.clone() else { return Ok(true) };
+            settle(store, stripe, &checkout, &session, now).await?;
+        }
         Some("payment_method") => {
             // One that was taken away is nobody's any more.
             let customer = object["customer"].as_str().or(data["previous_attributes"]["customer"].as_str());
@@ -201,6 +154,10 @@ fn unless_down(looked: Result<(), BillingError>, partner: PartnerId) -> Result<(
             tracing::warn!(%partner, %error, "Stripe does not say what became of a page or a payment method");
             Ok(())
         }
+        Err(BillingError::Differs(what)) => {
+            tracing::error!(%partner, what, "a payment at Stripe is not the one that was ordered");
+            Ok(())
+        }
         other => other,
     }
 }
@@ -228,6 +185,15 @@ async fn settle(
     if held.metadata.get("turnpike_checkout") != Some(&checkout.id.to_string()) {
         return give_up(store, checkout, now).await;
     }
+    // Another than people were sent to, as where an answer was lost; unless somebody has paid there.
+    let is_other = checkout.session.as_ref().is_some_and(|own| *own != held.id);
+    if is_other && held.status.as_deref() != Some("complete") {
+        return Ok(());
+    }
+    store.note_checkout_session(checkout.partner, checkout.id, &held.id).await?;
+    if let Some(cost) = checkout.cost {
+        return credit::settle(store, checkout, cost, &held, now).await;
+    }
     let state = match held.status.as_deref() {
         Some("complete") => CheckoutState::Complete,
         Some("expired") => CheckoutState::Expired,
@@ -237,7 +203,6 @@ async fn settle(
     if state == CheckoutState::Complete {
         ask_for_method(store, stripe, checkout.partner, now).await?;
     }
-    store.note_checkout_session(checkout.partner, checkout.id, &held.id).await?;
     store.end_checkout(checkout.partner, checkout.id, state, now).await?;
     Ok(())
 }
@@ -274,35 +239,4 @@ async fn ask_for_method(
     };
     store.note_payment_method(partner, charged.as_deref(), now).await?;
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::StripePages;
-
-    #[test]
-    fn people_are_sent_to_stripes_own_pages_and_nowhere_else() {
-        let pages = StripePages::usual();
-        for good in ["https://billing.stripe.com/p/session/x", "https://checkout.stripe.com/c/pay/cs_test_1#fid"] {
-            assert!(pages.check(good.to_owned()).is_ok(), "{good}");
-        }
-        for bad in [
-            "",
-            "/plan",
-            "http://billing.stripe.com/p",
-            "https://billing.stripe.com.evil.example/p",
-            "https://billing.stripe.com:444/p",
-            "https://billing.stripe.com@evil.example/p",
-            "https://user@billing.stripe.com/p",
-            "https://evil.example/?https://billing.stripe.com",
-            "javascript:alert(1)",
-            "https://billing.stripe.com/a\r\nset-cookie: x",
-        ] {
-            assert!(pages.check(bad.to_owned()).is_err(), "{bad}");
-        }
-        assert!(StripePages::new(["https://pay.acme.example".to_owned()]).is_ok());
-        for wrong in ["https://pay.acme.example/", "pay.acme.example", "ftp://pay.acme.example", "*"] {
-            assert!(StripePages::new([wrong.to_owned()]).is_err(), "{wrong}");
-        }
-    }
 }

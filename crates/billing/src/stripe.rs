@@ -28,7 +28,7 @@ pub use invoices::StripeInvoice;
 pub use meters::{Meter, MeterProblem, MeterReport};
 pub use prices::{Price, Recurring, Tier, TransformQuantity};
 pub use products::Product;
-pub use sessions::{CheckoutSession, PaymentMethod, PortalSession};
+pub use sessions::{CheckoutSession, PaymentIntent, PaymentMethod, PortalSession};
 pub use transport::{SecretKey, Stripe, StripeSettings};
 
 /// The API version of every request.

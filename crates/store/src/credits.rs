@@ -2,8 +2,10 @@
 
 mod allotments;
 mod check;
+mod checkouts;
 mod expiry;
 mod grant;
+mod order;
 pub(crate) mod overdraft;
 mod packages;
 mod post;
@@ -13,6 +15,7 @@ pub(crate) mod sold;
 mod top_ups;
 
 pub use check::CreditDifference;
+pub use checkouts::CreditCheckout;
 pub use expiry::ExpiringCredit;
 pub use grant::Void;
 pub use overdraft::Overdrawn;

@@ -158,9 +158,7 @@ mod status;
 pub use collected::{Collector, LeftBehind};
 pub use many::WithLines;
 pub use status::InvoiceStatus;
-pub(crate) use status::become_void;
-#[cfg(test)]
-pub(crate) use status::move_to;
+pub(crate) use status::{become_void, move_to};
 
 impl Invoice {
     /// `TP-000042`: the number as people write it.

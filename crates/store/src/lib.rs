@@ -70,7 +70,7 @@ pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
 pub use coupons::{CouponLine, CouponsOfBill, CouponsTaken, RedeemedCoupon};
 pub use credits::{
-    CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
+    CreditCheckout, CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
     NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,
 };
 pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidInvoice};

@@ -1,23 +1,31 @@
-//! Payment methods at Stripe: whether a partner has one, what was opened there to leave one, and plans that ask for one first.
+//! Payment methods at Stripe: whether a partner has one, what was opened there to leave one or to pay, and plans that ask for one first.
 
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     row::{ReadRow as _, unreadable},
 };
-use domain::id::{CheckoutId, InvoiceId, PartnerId, PlanId};
+use domain::{
+    id::{CheckoutId, InvoiceId, PartnerId, PlanId},
+    money::Money,
+};
 use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
-/// What became of a page of Stripe's that was opened to leave a payment method.
+/// What became of a page of Stripe's that was opened to leave a payment method, or to pay for units.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CheckoutState {
     /// Stripe has not said yet what became of it.
     Open,
+    /// It was filled in, and the payment takes days.
+    Processing,
+    /// The payment method was left, or the payment is there.
     Complete,
     Expired,
+    /// The payment did not come.
+    Failed,
 }
 
 /// Such a page.
@@ -29,6 +37,8 @@ pub struct Checkout {
     pub session: Option<String>,
     pub state: CheckoutState,
     pub opened_at: Timestamp,
+    /// What is paid there; `None` where a payment method is left and nothing is charged.
+    pub cost: Option<Money>,
 }
 
 impl CheckoutState {
@@ -36,10 +46,22 @@ impl CheckoutState {
     pub const fn code(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Processing => "processing",
             Self::Complete => "complete",
             Self::Expired => "expired",
+            Self::Failed => "failed",
         }
     }
+}
+
+macro_rules! checkouts {
+    ($rest:literal) => {
+        concat!(
+            "select c.*, k.cost_micros, k.currency from checkouts c
+             left join credit_checkouts k on k.partner_id = c.partner_id and k.checkout_id = c.id ",
+            $rest
+        )
+    };
 }
 
 impl Store {
@@ -127,7 +149,7 @@ impl Store {
 
     /// One of the partner's.
     pub async fn checkout(&self, partner: PartnerId, id: CheckoutId) -> Result<Checkout, StoreError> {
-        let row = sqlx::query("select * from checkouts where partner_id = $1 and id = $2")
+        let row = sqlx::query(checkouts!("where c.partner_id = $1 and c.id = $2"))
             .bind(partner.0)
             .bind(id.0)
             .fetch_one(self.pool())
@@ -137,7 +159,7 @@ impl Store {
 
     /// Whose it is; before that is known there is no partner to ask by.
     pub async fn checkout_of_any_partner(&self, id: CheckoutId) -> Result<Option<Checkout>, StoreError> {
-        let row = sqlx::query("select * from checkouts where id = $1").bind(id.0).fetch_optional(self.pool()).await?;
+        let row = sqlx::query(checkouts!("where c.id = $1")).bind(id.0).fetch_optional(self.pool()).await?;
         Ok(row.as_ref().map(read).transpose()?)
     }
 
@@ -147,10 +169,10 @@ impl Store {
         before: Timestamp,
         at_most: u32,
     ) -> Result<Vec<Checkout>, StoreError> {
-        let rows = sqlx::query(
-            "select * from checkouts where state = 'open' and coalesce(looked_at, opened_at) < $1
-             order by coalesce(looked_at, opened_at), id limit $2",
-        )
+        let rows = sqlx::query(checkouts!(
+            "where c.state in ('open', 'processing') and coalesce(c.looked_at, c.opened_at) < $1
+             order by coalesce(c.looked_at, c.opened_at), c.id limit $2"
+        ))
         .bind(Ts(before))
         .bind(i64::from(at_most))
         .fetch_all(self.pool())
@@ -215,7 +237,7 @@ impl Store {
         Ok(())
     }
 
-    /// It came back, once: what it became first it stays.
+    /// It came back, once: what it became first it stays. While a payment is on its way it may yet become another.
     pub async fn end_checkout(
         &self,
         partner: PartnerId,
@@ -224,7 +246,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         sqlx::query(
-            "update checkouts set state = $3, ended_at = $4 where partner_id = $1 and id = $2 and state = 'open'",
+            "update checkouts set state = $3, ended_at = case when $3 = 'processing' then null else $4::timestamptz end
+             where partner_id = $1 and id = $2 and state in ('open', 'processing')",
         )
         .bind(partner.0)
         .bind(id.0)
@@ -292,7 +315,17 @@ impl Store {
 
 fn read(row: &PgRow) -> Result<Checkout, sqlx::Error> {
     let code: &str = row.try_get("state")?;
-    let known = [CheckoutState::Open, CheckoutState::Complete, CheckoutState::Expired];
+    let known = [
+        CheckoutState::Open,
+        CheckoutState::Processing,
+        CheckoutState::Complete,
+        CheckoutState::Expired,
+        CheckoutState::Failed,
+    ];
+    let cost = match row.try_get::<Option<i64>, _>("cost_micros")? {
+        Some(micros) => Some(Money::new(row.parsed("currency")?, micros)),
+        None => None,
+    };
     let state = known.into_iter().find(|state| state.code() == code);
     Ok(Checkout {
         id: CheckoutId(row.try_get("id")?),
@@ -300,5 +333,6 @@ fn read(row: &PgRow) -> Result<Checkout, sqlx::Error> {
         session: row.try_get("session_id")?,
         state: state.ok_or_else(|| unreadable("state", format!("{code} is not known")))?,
         opened_at: row.at("opened_at")?,
+        cost,
     })
 }

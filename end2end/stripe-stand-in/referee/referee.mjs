@@ -252,6 +252,32 @@ const steps = {
     assert.equal((await stripe.customers.retrieve(own.id)).invoice_settings.default_payment_method, null);
   },
 
+  "a page of Checkout takes a payment, at once or days later, and makes an invoice of its own": async () => {
+    const own = await stripe.customers.create({ name: "Buys", email: "buys@acme.example" });
+    const page = {
+      mode: "payment", customer: own.id, success_url: "https://portal.example/credit?checkout=2", cancel_url: "https://portal.example/credit",
+      line_items: [{ quantity: 1, price_data: { currency: "usd", unit_amount: 850000, product_data: { name: "10 × One million" } } }],
+      invoice_creation: { enabled: true, invoice_data: { metadata: { turnpike_checkout: "2" } } }, metadata: { turnpike_checkout: "2" },
+    };
+    await refused(stripe.checkout.sessions.create({ ...page, line_items: [{ ...page.line_items[0], quantity: 0 }] }), { statusCode: 400 });
+    const session = await stripe.checkout.sessions.create(page);
+    assert.deepEqual([session.status, session.payment_status, session.amount_total, session.invoice], ["open", "unpaid", 850000, null]);
+    await control("checkout", { session: session.id, step: "complete" });
+    const paid = await stripe.checkout.sessions.retrieve(session.id, { expand: ["payment_intent"] });
+    assert.deepEqual([paid.status, paid.payment_status, paid.payment_intent.status], ["complete", "paid", "succeeded"]);
+    const receipt = await stripe.invoices.retrieve(paid.invoice);
+    assert.deepEqual([receipt.status, receipt.total, receipt.metadata.turnpike_checkout], ["paid", 850000, "2"]);
+    for (const [step, status, after] of [["succeed", "paid", "succeeded"], ["fail", "unpaid", "requires_payment_method"]]) {
+      const slow = await stripe.checkout.sessions.create(page);
+      await control("checkout", { session: slow.id, step: "complete_unpaid" });
+      const waits = await stripe.checkout.sessions.retrieve(slow.id, { expand: ["payment_intent"] });
+      assert.deepEqual([waits.status, waits.payment_status, waits.payment_intent.status, waits.invoice], ["complete", "unpaid", "processing", null]);
+      await control("checkout", { session: slow.id, step });
+      const ended = await stripe.checkout.sessions.retrieve(slow.id, { expand: ["payment_intent"] });
+      assert.deepEqual([ended.payment_status, ended.payment_intent.status, ended.invoice !== null], [status, after, status === "paid"]);
+    }
+  },
+
   "a draft that advances by itself is final after an hour": async () => {
     const draft = await stripe.invoices.create({ customer: customer.id, currency: "usd", auto_advance: true });
     await control("clock", { advance_seconds: HOUR + 1 });

@@ -48,8 +48,8 @@ const types = [
   ["POST", /^\/v1\/billing\/meter_events$/, "Stripe.Billing.MeterEventCreateParams"],
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
-const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by"]);
-const booleans = new Set(["auto_advance", "active", "transfer_lookup_key"]);
+const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by", "quantity", "unit_amount"]);
+const booleans = new Set(["auto_advance", "active", "transfer_lookup_key", "enabled"]);
 
 function typed(name, text) {
   if (name.endsWith("_decimal")) return { decimal: text };

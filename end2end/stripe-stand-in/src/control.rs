@@ -26,7 +26,8 @@ struct Crowd {
     customers: u32,
 }
 
-/// What a person does on a page of Checkout: `complete` or `expire`.
+/// What a person does on a page of Checkout: `complete` or `expire`; of one that takes a payment also `complete_unpaid`, after which come
+/// `succeed` or `fail`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Left {
@@ -38,7 +39,7 @@ struct Left {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// `customers`, `products`, `prices` or `meters`.
+    /// `customers`, `products`, `prices`, `meters` or `checkout_sessions`.
     kind: String,
     id: String,
     set: Map<String, Value>,
@@ -93,6 +94,7 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
                 "products" => &mut account.products,
                 "prices" => &mut account.prices,
                 "meters" => &mut account.meters,
+                "checkout_sessions" => &mut account.checkout_sessions,
                 other => return Err(Failure::invalid(format!("{other} cannot be changed"))),
             };
             let object = objects.get_mut(&id).ok_or_else(|| Failure::no_such(&kind, &id))?;

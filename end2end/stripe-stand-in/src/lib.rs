@@ -21,6 +21,7 @@ mod list;
 mod meter_events;
 mod meters;
 mod params;
+mod payments;
 mod prices;
 mod products;
 mod serve;

@@ -241,7 +241,7 @@ fn route(account: &mut Account, method: &Method, path: &str, params: &Params) ->
         ("POST", ["v1", "payment_methods", id, "detach"]) => sessions::detach(account, id),
         ("POST", ["v1", "billing_portal", "sessions"]) => sessions::open_portal(account, params),
         ("POST", ["v1", "checkout", "sessions"]) => sessions::open_checkout(account, params),
-        ("GET", ["v1", "checkout", "sessions", id]) => sessions::retrieve(account, id),
+        ("GET", ["v1", "checkout", "sessions", id]) => sessions::retrieve(account, id, params),
         ("POST", ["v1", "products"]) => products::create(account, params),
         ("GET", ["v1", "products"]) => products::list(account, params),
         ("GET", ["v1", "products", id]) => products::retrieve(account, id),

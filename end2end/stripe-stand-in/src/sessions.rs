@@ -1,4 +1,5 @@
-//! Pages of Stripe's own: `/v1/billing_portal/sessions`, `/v1/checkout/sessions` in setup mode, and the payment methods that come of them.
+//! Pages of Stripe's own: `/v1/billing_portal/sessions`, `/v1/checkout/sessions`, and the payment methods that come of them. What is particular
+//! to pages that take a payment is in [`crate::payments`].
 
 use crate::{
     account::Account,
@@ -6,18 +7,19 @@ use crate::{
     failure::Failure,
     list::{self, LIST},
     params::Params,
+    payments,
 };
 use serde_json::{Value, json};
 
 /// A page is open for a day.
 const OPEN_SECONDS: i64 = 86_400;
 
-fn customer(account: &Account, id: &str) -> Result<(), Failure> {
+pub(crate) fn customer(account: &Account, id: &str) -> Result<(), Failure> {
     let held = account.customers.get(id).filter(|held| held["deleted"] != true);
     held.map(drop).ok_or_else(|| Failure { param: Some("customer".to_owned()), ..Failure::no_such("customer", id) })
 }
 
-fn address<'a>(params: &'a Params, name: &str) -> Result<&'a str, Failure> {
+pub(crate) fn address<'a>(params: &'a Params, name: &str) -> Result<&'a str, Failure> {
     let text = params.need(name)?;
     if text.starts_with("http://") || text.starts_with("https://") {
         return Ok(text);
@@ -39,8 +41,11 @@ pub fn open_portal(account: &mut Account, params: &Params) -> Result<Value, Fail
 }
 
 pub fn open_checkout(account: &mut Account, params: &Params) -> Result<Value, Failure> {
+    if params.get("mode") == Some("payment") {
+        return payments::open(account, params);
+    }
     params.only(&["mode", "customer", "currency", "success_url", "cancel_url", "metadata[]", "client_reference_id"])?;
-    let mode = params.one_of("mode", &["setup"])?.ok_or_else(|| Failure::missing("mode"))?;
+    let mode = params.one_of("mode", &["payment", "setup"])?.ok_or_else(|| Failure::missing("mode"))?;
     let id = params.need("customer")?;
     customer(account, id)?;
     let session = account.new_id("cs_test_");
@@ -57,13 +62,26 @@ pub fn open_checkout(account: &mut Account, params: &Params) -> Result<Value, Fa
     Ok(account.checkout_sessions.add(object))
 }
 
-pub fn retrieve(account: &Account, id: &str) -> Result<Value, Failure> {
+pub fn retrieve(account: &Account, id: &str, params: &Params) -> Result<Value, Failure> {
+    let mut session = held(account, id)?;
+    if params.get("expand[]") == Some("payment_intent")
+        && let Some(intent) = session["payment_intent"].as_str().and_then(|id| account.payment_intents.get(id))
+    {
+        session["payment_intent"] = intent.clone();
+    }
+    Ok(session)
+}
+
+pub(crate) fn held(account: &Account, id: &str) -> Result<Value, Failure> {
     account.checkout_sessions.get(id).cloned().ok_or_else(|| Failure::no_such("checkout.session", id))
 }
 
 /// What the person does there. A payment method is attached before the page is complete, and its event is posted first.
 pub fn leave(account: &mut Account, id: &str, step: &str) -> Result<Value, Failure> {
-    let held = retrieve(account, id)?;
+    let held = held(account, id)?;
+    if held["mode"] == "payment" && step != "expire" {
+        return payments::leave(account, &held, step);
+    }
     if held["status"] != "open" {
         return Err(Failure::invalid("This Checkout Session is not open."));
     }

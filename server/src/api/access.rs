@@ -181,6 +181,14 @@ pub const RULES: &[Rule] = &[
         scopes: &[Scope::PlanWrite],
         of_provider: &[Scope::PartnersWrite],
     },
+    Rule {
+        method: Method::POST,
+        path: "/api/credit/checkouts",
+        whose: Whose::Partner,
+        scopes: &[Scope::PlanWrite],
+        of_provider: &[Scope::PartnersWrite],
+    },
+    rule(Method::GET, "/api/credit/checkouts/{checkout}", Whose::Partner, &[Scope::InvoicesRead]),
     rule(Method::GET, "/api/credit/purchases", Whose::Partner, &[Scope::InvoicesRead]),
     rule(Method::GET, "/api/credit/top-up", Whose::Partner, &[Scope::InvoicesRead]),
     Rule {

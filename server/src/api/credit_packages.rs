@@ -17,7 +17,7 @@ use domain::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::str::FromStr;
-use store::{CreditPurchase, InvoiceStatus, NewCreditPurchase, StoreError};
+use store::{CreditPurchase, InvoiceStatus, NewCreditPurchase, Store, StoreError};
 use utoipa::ToSchema;
 
 /// A package of prepaid units.
@@ -90,6 +90,23 @@ pub struct BuyCreditIn {
     cost: Option<String>,
 }
 
+impl BuyCreditIn {
+    /// As it is bought.
+    pub(super) async fn read(self, store: &Store) -> Result<NewCreditPurchase, Problem> {
+        let cost = match &self.cost {
+            None => None,
+            Some(cost) => {
+                let amount = decimal("cost", cost)?;
+                let held = store.credit_packages().await?.into_iter().find(|(code, _)| *code == self.package);
+                let in_currency = held.map(|(_, package)| Money::from_decimal_exact(package.currency, amount));
+                let exact = in_currency.transpose();
+                exact.map_err(|_| Problem::invalid("cost", "This is no amount of the package's currency"))?
+            }
+        };
+        Ok(NewCreditPurchase { code: self.package, quantity: self.quantity, reference: self.reference, cost })
+    }
+}
+
 /// A purchase, and how its invoice stands.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreditPurchaseOut {
@@ -150,17 +167,7 @@ pub async fn put(
     responses((status = 200, description = "The purchase", body = CreditPurchaseOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn buy(call: PartnerCall, Body(body): Body<BuyCreditIn>) -> Result<Json<CreditPurchaseOut>, Problem> {
     let store = &call.state.store;
-    let cost = match &body.cost {
-        None => None,
-        Some(cost) => {
-            let amount = decimal("cost", cost)?;
-            let held = store.credit_packages().await?.into_iter().find(|(code, _)| *code == body.package);
-            let in_currency = held.map(|(_, package)| Money::from_decimal_exact(package.currency, amount));
-            let exact = in_currency.transpose();
-            exact.map_err(|_| Problem::invalid("cost", "This is no amount of the package's currency"))?
-        }
-    };
-    let new = NewCreditPurchase { code: body.package, quantity: body.quantity, reference: body.reference, cost };
+    let new = body.read(store).await?;
     let purchase = store.buy_credit(call.partner, &new, call.token.actor(), call.now).await?;
     Ok(Json(purchase.into()))
 }

@@ -89,7 +89,8 @@ pub async fn ask(
     Ok(Json(wanted))
 }
 
-fn refused(failure: Failure) -> Problem {
+/// Why there is no page.
+pub(super) fn refused(failure: Failure) -> Problem {
     let Failure(problems) = failure;
     let detail = problems.into_iter().next().map(|(_, detail)| detail).unwrap_or_default();
     Problem::new(StatusCode::CONFLICT, "conflict", "Conflict", detail)

@@ -126,3 +126,53 @@ async fn where_invoices_do_not_go_to_stripe_nothing_is_asked_for() {
     let answer = owner.post("/do/payment/portal", &[]).await;
     assert!(answer.problems().contains("no payment methods here"), "{}", answer.problems());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn units_are_paid_at_stripe_and_are_there_once_stripe_says_so() {
+    let (portal, stand_in) = with_stripe().await;
+    let acme = Company::found(&portal, "acme").await;
+    let (store, now) = (&portal.store, portal.now());
+    let mut plan = new_plan("prepaid", "open-ledger", false, Approval::Automatic);
+    plan.terms.admission.credit.required = true;
+    let id = store.create_plan(&plan, Actor::System, now).await.expect("a plan");
+    let version = store.plan(id).await.expect("a plan").versions[0].id;
+    store.assign_plan_version(acme.id, version, Actor::System, now).await.expect("a subscription");
+    let currency = plan.terms.currency.code();
+    let package = json!({ "name": "Thousand", "units": 1000, "currency": currency, "price": "10.00" });
+    let package = serde_json::from_value(package).expect("a package");
+    store.put_credit_package(("thousand", None), &package, Actor::System, now).await.expect("sold");
+
+    let mut owner = portal.as_member(acme.owner).await;
+    let page = owner.get("/credit").await;
+    assert!(page.text.contains("Pay at Stripe") && page.text.contains("Buy on an invoice"), "{}", page.text);
+    assert!(page.header("content-security-policy").contains(&format!("form-action 'self' {STRIPE};")));
+    let hidden = |name: &str| {
+        let field = page.text.split(&format!("name=\"{name}\"")).nth(1).expect("a field");
+        field.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value").replace("&#x27;", "'")
+    };
+    let (once, shown) = (hidden("once"), hidden("shown"));
+    let form = [("package", "thousand"), ("quantity", "3"), ("once", once.as_str()), ("shown", shown.as_str()), ("how", "now")];
+    let answer = owner.post("/do/credit/buy", &form).await;
+    assert!(answer.location().starts_with("https://checkout.stripe.com/"), "{} {}", answer.location(), answer.problems());
+    let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
+    let session = state["checkout_sessions"][0].clone();
+    assert_eq!(session["amount_total"], 3_000);
+    let back = session["success_url"].as_str().expect("an address").replace("http://localhost:3000", "");
+    assert!(owner.get(&back).await.text.contains("Stripe has not confirmed the payment yet"));
+    assert_eq!(store.invoices(acme.id).await.expect("invoices").len(), 0);
+    let theirs = Company::found(&portal, "bolt").await;
+    let other = portal.as_member(theirs.owner).await.get(&back).await.text;
+    assert!(!other.contains("Stripe has not confirmed"), "another partner learns nothing of it");
+
+    stand_in.control("POST", "checkout", json!({ "session": session["id"], "step": "complete" })).await.expect("paid");
+    let access = portal.state.stripe.clone().expect("there");
+    let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
+    for event in state["events"].as_array().expect("events") {
+        let (id, kind) = (event["id"].as_str().expect("an id"), event["type"].as_str().expect("a type"));
+        store.keep_stripe_event(id, kind, event, now).await.expect("kept");
+    }
+    billing::apply_pending_webhooks(store, &access.stripe, now).await.expect("applied");
+    let page = owner.get(&back).await.text;
+    assert!(page.contains("the units can be used") && page.contains("3 × Thousand"), "{page}");
+    assert_eq!(store.credit(acme.id).await.expect("a standing").balance, 3_000);
+}

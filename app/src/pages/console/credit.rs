@@ -57,7 +57,7 @@ pub fn PartnerCreditPage() -> impl IntoView {
         let order = cx.state.store.credit_top_up(id, cx.now).await?;
         let top_up = top_up_told(order.as_ref());
         let to_sell = (SELL, "/do/console/credit/sell");
-        let offer = may_change.then(|| offer(packages, to_sell, Some(id.to_string()), &flash)).flatten();
+        let offer = may_change.then(|| offer(packages, to_sell, (Some(id.to_string()), false), &flash)).flatten();
         let forms = may_change.then(|| {
             view! {
                 <GrantForm partner=id flash=flash.clone()/>

@@ -1,4 +1,4 @@
-//! Pages of Stripe's own: its customer portal, and Checkout in the mode that charges nothing.
+//! Pages of Stripe's own: its customer portal, and Checkout in the modes that charge nothing and that take a payment.
 
 use super::{StripeError, list::Listed, transport::Stripe};
 use serde::Deserialize;
@@ -20,8 +20,36 @@ pub struct CheckoutSession {
     pub url: Option<String>,
     /// `open`, `complete` or `expired`.
     pub status: Option<String>,
+    /// `paid`, `unpaid` or `no_payment_required`.
+    pub payment_status: Option<String>,
+    /// In the smallest coin.
+    pub amount_total: Option<i64>,
+    /// Lower case.
+    pub currency: Option<String>,
+    /// Stripe's own of the payment, once there is one.
+    pub invoice: Option<String>,
+    pub payment_intent: Option<PaymentIntent>,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
+}
+
+/// What is to be paid: its name, or all of it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum PaymentIntent {
+    Named(String),
+    Whole {
+        /// `processing`, `succeeded`, or what is waited for.
+        status: String,
+    },
+}
+
+impl CheckoutSession {
+    /// Whether the payment of a page that was filled in did not come, and nothing more will by itself.
+    pub fn has_failed(&self) -> bool {
+        let over = ["requires_payment_method", "canceled"];
+        matches!(&self.payment_intent, Some(PaymentIntent::Whole { status }) if over.contains(&status.as_str()))
+    }
 }
 
 /// `/v1/customers/{id}/payment_methods`
@@ -53,8 +81,9 @@ impl Stripe {
         self.post("/v1/checkout/sessions", parameters, Some(idempotency_key)).await
     }
 
+    /// With what is known of its payment.
     pub async fn checkout_session(&self, id: &str) -> Result<CheckoutSession, StripeError> {
-        self.get(&format!("/v1/checkout/sessions/{id}"), &[]).await
+        self.get(&format!("/v1/checkout/sessions/{id}"), &[("expand[]", "payment_intent")]).await
     }
 
     /// What a customer can be charged by, newest first.

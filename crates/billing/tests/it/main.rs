@@ -6,6 +6,7 @@ mod closing;
 mod collected;
 mod corrections;
 mod coupons;
+mod credit_checkouts;
 mod credit_notes;
 mod credit_packages;
 mod drift;

@@ -1,0 +1,324 @@
+//! Units that are paid on a page of Stripe's: once, in whatever order Stripe tells of it, at what was ordered; and nothing is owed for a page
+//! that nobody pays.
+
+use crate::shop::{Shop, days, hours, list};
+use billing::{
+    apply_pending_webhooks,
+    payment::{StripePages, open_credit_checkout},
+    receive_webhook,
+};
+use domain::{
+    credit::package::CreditPackage,
+    id::{CheckoutId, PartnerId},
+    money::{Currency, Money},
+    plan::PlanTerms,
+};
+use serde_json::{Value, json};
+use store::{
+    Actor, InvoiceStatus, NewCreditPurchase, StoreError,
+    credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
+    payment_methods::CheckoutState,
+};
+use stripe_stand_in::signature;
+
+const BACK: &str = "https://portal.example/credit";
+const OF_PAYMENTS: [&str; 6] = [
+    "invoice.created",
+    "invoice.finalized",
+    "invoice.paid",
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+];
+
+struct Counter {
+    shop: Shop,
+    partner: PartnerId,
+}
+
+impl Counter {
+    /// A partner whose calls spend credit, and a package of 1,000 units for $12.34.
+    async fn open() -> Self {
+        let shop = Shop::open().await;
+        let now = shop.now().await;
+        let mut terms: PlanTerms = crate::shop::terms("invoice_items");
+        terms.admission.credit.required = true;
+        let plan = shop.plan("starter", terms).await;
+        let partner = shop.partner("acme", plan, now - days(3)).await;
+        let counter = Self { shop, partner };
+        counter.sells("12.34", false).await;
+        counter
+    }
+
+    async fn sells(&self, price: &str, withdrawn: bool) {
+        let package = json!({ "name": "Thousand", "units": 1000, "currency": "USD", "price": price, "withdrawn": withdrawn });
+        let package: CreditPackage = serde_json::from_value(package).expect("a package");
+        let now = self.shop.now().await;
+        self.shop.store.put_credit_package(("thousand", None), &package, Actor::System, now).await.expect("sold");
+    }
+
+    /// Opens the page on which two packages are paid.
+    async fn buys(&self, reference: &str) -> Result<String, billing::BillingError> {
+        let new = two(reference);
+        let (shop, now) = (&self.shop, self.shop.now().await);
+        let who = (self.partner, Actor::System);
+        let page =
+            open_credit_checkout(&shop.store, &shop.stripe, &StripePages::usual(), who, (&new, BACK), now).await?;
+        Ok(page.url().to_owned())
+    }
+
+    /// The newest page: ours and Stripe's name of it.
+    async fn newest(&self) -> (CheckoutId, String) {
+        let state = self.shop.state().await;
+        let session = list(&state, "checkout_sessions").last().expect("a session");
+        let own = session["metadata"]["turnpike_checkout"].as_str().expect("ours");
+        (own.parse().expect("an identifier"), session["id"].as_str().expect("an id").to_owned())
+    }
+
+    async fn step(&self, session: &str, step: &str) {
+        self.shop.control("checkout", json!({ "session": session, "step": step })).await;
+    }
+
+    /// All events that Stripe has about payments are posted, so often, newest first or not.
+    async fn told(&self, times: usize, reversed: bool) {
+        let (shop, now) = (&self.shop, self.shop.now().await);
+        let state = shop.state().await;
+        let of = |event: &&Value| OF_PAYMENTS.iter().any(|kind| event["type"] == *kind);
+        let mut events: Vec<&Value> = list(&state, "events").iter().filter(of).collect();
+        if reversed {
+            events.reverse();
+        }
+        for _ in 0..times {
+            for event in &events {
+                let body = event.to_string();
+                let header = signature("whsec_a", now.as_second(), body.as_bytes());
+                receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now).await.expect("kept");
+            }
+            apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+        }
+    }
+
+    async fn balance(&self) -> i64 {
+        self.shop.store.credit(self.partner).await.expect("a standing").balance
+    }
+
+    async fn state(&self, id: CheckoutId) -> CheckoutState {
+        self.shop.store.checkout(self.partner, id).await.expect("ours").state
+    }
+
+    /// Invoices and purchases that there are.
+    async fn owed(&self) -> (usize, usize) {
+        let store = &self.shop.store;
+        let invoices = store.invoices(self.partner).await.expect("invoices").len();
+        (invoices, store.credit_purchases(self.partner).await.expect("purchases").len())
+    }
+
+    async fn is_sound(&self) {
+        assert_eq!(self.shop.store.check_all_credit().await.expect("checked"), []);
+    }
+}
+
+fn two(reference: &str) -> NewCreditPurchase {
+    NewCreditPurchase { code: "thousand".to_owned(), quantity: 2, reference: reference.to_owned(), cost: None }
+}
+
+#[tokio::test]
+async fn a_paid_page_gives_its_units_once_however_stripe_tells_of_it() {
+    for reversed in [false, true] {
+        let counter = Counter::open().await;
+        assert!(counter.buys("a").await.expect("opened").starts_with("https://checkout.stripe.com/"));
+        assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0), "nothing is owed for a page");
+        let (id, session) = counter.newest().await;
+        counter.step(&session, "complete").await;
+        counter.told(3, reversed).await;
+        // And it is looked at again, hours later, by several at once.
+        counter.shop.advance(hours(3)).await;
+        counter.shop.reconcile().await;
+        counter.told(2, !reversed).await;
+        assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
+        assert_eq!(counter.state(id).await, CheckoutState::Complete);
+        let invoice = counter.shop.store.invoices(counter.partner).await.expect("invoices").remove(0);
+        assert_eq!((invoice.status, invoice.total), (InvoiceStatus::Paid, Money::new(Currency::Usd, 24_680_000)));
+        // Stripe has its own invoice of the payment and gets none of ours to collect.
+        let state = counter.shop.state().await;
+        let [receipt] = list(&state, "invoices") else { panic!("not one: {state}") };
+        assert_eq!((&receipt["status"], &receipt["total"]), (&json!("paid"), &json!(2_468)));
+        assert_eq!(counter.shop.store.credit_grants(counter.partner).await.expect("grants").len(), 1);
+        counter.is_sound().await;
+        counter.shop.keep_requests("credit_checkout").await;
+    }
+}
+
+#[tokio::test]
+async fn several_who_hear_of_it_at_once_give_the_units_once() {
+    let counter = Counter::open().await;
+    counter.buys("a").await.expect("opened");
+    let (id, session) = counter.newest().await;
+    counter.step(&session, "complete").await;
+    let (store, now) = (&counter.shop.store, counter.shop.now().await);
+    let done = async || store.complete_credit_checkout(counter.partner, id, Some("in_1"), now).await.expect("done");
+    let (one, two, three, four) = tokio::join!(done(), done(), done(), done());
+    assert_eq!([one, two, three, four].iter().filter(|made| made.is_some()).count(), 1);
+    assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_pays_leaves_nothing_owed_and_its_reference_free() {
+    let counter = Counter::open().await;
+    counter.buys("a").await.expect("opened");
+    let (id, session) = counter.newest().await;
+    let by_invoice = counter.shop.store.buy_credit(counter.partner, &two("a"), Actor::System, counter.shop.now().await).await;
+    assert!(matches!(by_invoice, Err(StoreError::Conflict { .. })), "nobody pays in two ways: {by_invoice:?}");
+    counter.step(&session, "expire").await;
+    counter.shop.advance(hours(2)).await;
+    counter.shop.reconcile().await;
+    assert_eq!(counter.state(id).await, CheckoutState::Expired);
+    assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0));
+    assert_eq!(list(&counter.shop.state().await, "invoices").len(), 0);
+    counter.buys("a").await.expect("opened again");
+    assert_ne!(counter.newest().await.0, id);
+}
+
+#[tokio::test]
+async fn the_same_form_sent_twice_is_one_page_and_what_is_paid_is_not_bought_again() {
+    let counter = Counter::open().await;
+    let first = counter.buys("a").await.expect("opened");
+    assert_eq!(counter.buys("a").await.expect("the same"), first);
+    assert_eq!(list(&counter.shop.state().await, "checkout_sessions").len(), 1);
+    let (_, session) = counter.newest().await;
+    counter.step(&session, "complete").await;
+    // Before any webhook: Stripe is asked, and it is paid.
+    let again = counter.buys("a").await.expect_err("bought already").to_string();
+    assert!(again.contains("bought already"), "{again}");
+    assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
+    counter.told(2, false).await;
+    assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
+    for number in 0..20 {
+        counter.buys(&format!("other-{number}")).await.expect("opened");
+    }
+    assert!(counter.buys("one-more").await.is_err(), "pages are not opened without end");
+}
+
+#[tokio::test]
+async fn a_payment_that_takes_days_gives_its_units_when_it_is_there_or_never() {
+    for (step, state, balance) in [("succeed", CheckoutState::Complete, 2_000), ("fail", CheckoutState::Failed, 0)] {
+        let counter = Counter::open().await;
+        counter.buys("a").await.expect("opened");
+        let (id, session) = counter.newest().await;
+        counter.step(&session, "complete_unpaid").await;
+        counter.told(2, false).await;
+        assert_eq!(counter.state(id).await, CheckoutState::Processing);
+        assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0), "not before it is paid");
+        let again = counter.buys("a").await.expect_err("it is on its way").to_string();
+        assert!(again.contains("on its way"), "{again}");
+        counter.shop.advance(days(4)).await;
+        counter.shop.reconcile().await;
+        assert_eq!(counter.state(id).await, CheckoutState::Processing, "it takes as long as it takes");
+        counter.step(&session, step).await;
+        counter.told(2, true).await;
+        assert_eq!(counter.state(id).await, state);
+        assert_eq!(counter.balance().await, balance);
+        assert_eq!(counter.owed().await.0, usize::from(balance > 0));
+        counter.is_sound().await;
+    }
+}
+
+#[tokio::test]
+async fn a_lost_webhook_is_made_good_by_asking() {
+    let counter = Counter::open().await;
+    counter.buys("a").await.expect("opened");
+    let (_, session) = counter.newest().await;
+    counter.step(&session, "complete_unpaid").await;
+    counter.shop.advance(hours(2)).await;
+    counter.shop.reconcile().await;
+    counter.step(&session, "succeed").await;
+    counter.shop.advance(hours(2)).await;
+    counter.shop.reconcile().await;
+    assert_eq!(counter.balance().await, 2_000);
+}
+
+#[tokio::test]
+async fn what_was_ordered_is_what_is_given_though_offer_and_plan_are_others_by_then() {
+    let counter = Counter::open().await;
+    counter.buys("a").await.expect("opened");
+    let (_, session) = counter.newest().await;
+    counter.sells("99.00", true).await;
+    let now = counter.shop.now().await;
+    let other = counter.shop.plan("other", crate::shop::terms("invoice_items")).await;
+    counter.shop.store.assign_plan_version(counter.partner, other, Actor::System, now).await.expect("moved");
+    counter.step(&session, "complete").await;
+    counter.told(1, false).await;
+    let bought = counter.shop.store.credit_purchases(counter.partner).await.expect("purchases").remove(0);
+    assert_eq!((bought.units, bought.cost), (2_000, Money::new(Currency::Usd, 24_680_000)));
+    assert_eq!(counter.balance().await, 2_000, "who has paid gets what was paid for");
+}
+
+#[tokio::test]
+async fn nothing_is_given_for_what_stripe_does_not_say_or_for_another_amount() {
+    let counter = Counter::open().await;
+    counter.buys("a").await.expect("opened");
+    let (id, session) = counter.newest().await;
+    let now = counter.shop.now().await;
+    let forged = json!({ "id": "evt_x", "type": "checkout.session.completed", "livemode": false, "data": { "object": {
+        "id": session, "object": "checkout.session", "status": "complete", "payment_status": "paid", "amount_total": 2_468,
+        "metadata": { "turnpike_checkout": id } } } });
+    counter.shop.store.keep_stripe_event("evt_x", "checkout.session.completed", &forged, now).await.expect("kept");
+    apply_pending_webhooks(&counter.shop.store, &counter.shop.stripe, now).await.expect("applied");
+    assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0));
+
+    counter.step(&session, "complete").await;
+    let set = json!({ "amount_total": 1 });
+    counter.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
+    counter.told(1, false).await;
+    assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0));
+    let events = counter.shop.store.stripe_events(Some(store::stripe_events::StripeEventState::Failed), None, 50).await.expect("a list");
+    assert!(events.items.iter().any(|event| event.error.as_deref().is_some_and(|text| text.contains("no units were given"))));
+}
+
+#[tokio::test]
+async fn a_credit_note_pays_back_through_stripes_own_invoice_of_the_payment() {
+    let counter = Counter::open().await;
+    counter.buys("a").await.expect("opened");
+    let (_, session) = counter.newest().await;
+    counter.step(&session, "complete").await;
+    counter.told(1, false).await;
+    let (store, now, partner) = (&counter.shop.store, counter.shop.now().await, counter.partner);
+    let invoice = store.invoices(partner).await.expect("invoices")[0].id;
+    let lines = vec![NewCreditLine { invoice_position: Some(0), amount: Money::new(Currency::Usd, 12_340_000) }];
+    let (kind, payback, reason) = (CreditKind::Credit, Payback::Refund, "Too many".to_owned());
+    let new = NewCreditNote { invoice, kind, lines, payback, reason };
+    let note = store.draft_credit_note(partner, &new, false, Actor::System, now).await.expect("a draft");
+    let issue = Issue { seen_paid: true, four_eyes: false };
+    assert!(store.issue_credit_note(partner, note, issue, Actor::System, now).await.expect("issued"));
+    for _ in 0..2 {
+        counter.shop.reconcile().await;
+    }
+    let state = counter.shop.state().await;
+    let [refunded] = list(&state, "credit_notes") else { panic!("not one: {state}") };
+    assert_eq!((&refunded["amount"], refunded["refunds"].as_array().map(Vec::len)), (&json!(1_234), Some(1)));
+    assert_eq!(counter.balance().await, 1_000);
+    counter.is_sound().await;
+}
+
+#[tokio::test]
+async fn a_page_whose_answer_was_lost_stands_in_nobodys_way() {
+    let counter = Counter::open().await;
+    counter.shop.control("faults", json!({ "error_after": 100, "only_changes": true })).await;
+    assert!(counter.buys("a").await.is_err());
+    let lost = counter.newest().await.1;
+    counter.shop.control("faults", json!({})).await;
+    counter.buys("a").await.expect("opened, though Stripe remembers the failure");
+    let (id, session) = counter.newest().await;
+    assert_ne!(session, lost);
+    // What expires is the page that nobody has seen.
+    counter.step(&lost, "expire").await;
+    let expired = list(&counter.shop.state().await, "events").last().expect("an event").clone();
+    let now = counter.shop.now().await;
+    let kept = counter.shop.store.keep_stripe_event("evt_lost", "checkout.session.expired", &expired, now).await;
+    assert!(kept.expect("kept"));
+    apply_pending_webhooks(&counter.shop.store, &counter.shop.stripe, now).await.expect("applied");
+    assert_eq!(counter.state(id).await, CheckoutState::Open);
+    counter.step(&session, "complete").await;
+    counter.told(1, false).await;
+    assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
+}

@@ -1,0 +1,259 @@
+//! Prepaid units that are paid on a page of Stripe's, before there is an invoice. A page that nobody pays leaves nothing owed; one that is
+//! paid becomes invoice, payment and grant in one transaction, once, at what it cost when it was opened.
+
+use super::{
+    CreditPurchase, NewCreditPurchase,
+    order::{self, Order},
+    purchases::bought,
+};
+use crate::{
+    InvoiceStatus, Store, StoreError, Ts,
+    audit::{self, Actor, Entry},
+    invoices, partners,
+    row::ReadRow as _,
+};
+use domain::{
+    credit::package::CreditPackage,
+    id::{CheckoutId, InvoiceId, PartnerId, SubscriptionId},
+    money::Money,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::{PgConnection, Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
+use uuid::Uuid;
+
+/// Pages of a partner that may be open at once.
+const MOST_OPEN: i64 = 20;
+
+/// A page on which units are paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CreditCheckout {
+    pub id: CheckoutId,
+    /// Stripe's name of it, once its answer is known.
+    pub session: Option<String>,
+    /// As it will stand on the invoice.
+    pub description: String,
+    pub cost: Money,
+}
+
+impl Store {
+    /// Notes what is to be paid on a page that is about to be opened. The same reference again is the same page as long as that can be paid.
+    ///
+    /// # Errors
+    /// As for a purchase; or it was bought already, the reference stands for another page, or too many are open.
+    pub async fn open_credit_checkout(
+        &self,
+        partner: PartnerId,
+        new: &NewCreditPurchase,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<CreditCheckout, StoreError> {
+        order::check_form(new)?;
+        let mut tx = self.begin().await?;
+        // Who clicks twice at once waits here.
+        let held = partners::lock(&mut tx, partner).await?;
+        if held.suspended_at.is_some() && !matches!(actor, Actor::Operator(_)) {
+            return Err(StoreError::conflict("package", "The account is suspended; nothing can be bought"));
+        }
+        if bought(&mut tx, partner, &new.reference).await?.is_some() {
+            return Err(StoreError::conflict("reference", "This was bought already: its invoice is under Invoices"));
+        }
+        if let Some(first) = live(&mut tx, partner, &new.reference).await? {
+            return match (&first.order.code, first.order.quantity) == (&new.code, new.quantity) {
+                true => Ok(first.page()),
+                false => Err(StoreError::conflict("reference", "Another page already has this reference")),
+            };
+        }
+        check_open(&mut tx, partner).await?;
+        let order = order::check(&mut tx, partner, new).await?;
+        let id = CheckoutId(Uuid::now_v7());
+        sqlx::query("insert into checkouts (partner_id, id, state, opened_at) values ($1, $2, 'open', $3)")
+            .bind(partner.0)
+            .bind(id.0)
+            .bind(Ts(now))
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query(
+            "insert into credit_checkouts (partner_id, checkout_id, subscription_id, code, terms, quantity, units, cost_micros, currency,
+                 reference)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(order.subscription.0)
+        .bind(&order.code)
+        .bind(Json(&order.package))
+        .bind(i32::try_from(order.quantity).unwrap_or(i32::MAX))
+        .bind(order.units)
+        .bind(order.cost.micros)
+        .bind(order.cost.currency.code())
+        .bind(&new.reference)
+        .execute(&mut *tx)
+        .await?;
+        let subject = id.to_string();
+        let after = json!({
+            "package": order.code, "quantity": order.quantity, "units": order.units, "cost": order.cost.to_string(),
+            "reference": new.reference,
+        });
+        audit::append(&mut tx, Entry::new(actor, partner, "checkout.open", &subject).after(after), now).await?;
+        tx.commit().await?;
+        Ok(Placed { id, session: None, reference: new.reference.clone(), order, invoice: None }.page())
+    }
+
+    /// Stripe says that the page is paid: the invoice, its payment and the grant, once, whatever became of the offer, the plan and the page
+    /// meanwhile. `None` where it was done before. `stripe_invoice` is Stripe's own of the payment, through which it can be paid back.
+    pub async fn complete_credit_checkout(
+        &self,
+        partner: PartnerId,
+        id: CheckoutId,
+        stripe_invoice: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Option<CreditPurchase>, StoreError> {
+        let mut tx = self.begin().await?;
+        partners::lock(&mut tx, partner).await?;
+        let row = sqlx::query(
+            "select k.*, c.session_id from credit_checkouts k
+             join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
+             where k.partner_id = $1 and k.checkout_id = $2 for update",
+        )
+        .bind(partner.0)
+        .bind(id.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        let placed = read(&row)?;
+        if let Some(invoice) = placed.invoice {
+            link(&mut tx, partner, invoice, stripe_invoice, now).await?;
+            tx.commit().await?;
+            return Ok(None);
+        }
+        // The money is there: a purchase that has taken the reference meanwhile keeps nobody's units back.
+        let own = format!("checkout {id}");
+        let is_taken = bought(&mut tx, partner, &placed.reference).await?.is_some();
+        let reference = if is_taken { &own } else { &placed.reference };
+        let purchase = order::bill(&mut tx, partner, &placed.order, reference, Actor::System, now).await?;
+        sqlx::query("update invoices set collected_by = 'stripe' where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(purchase.invoice.0)
+            .execute(&mut *tx)
+            .await?;
+        invoices::move_to(&mut tx, partner, purchase.invoice, InvoiceStatus::Paid, now).await?;
+        link(&mut tx, partner, purchase.invoice, stripe_invoice, now).await?;
+        sqlx::query("update credit_checkouts set invoice_id = $3 where partner_id = $1 and checkout_id = $2")
+            .bind(partner.0)
+            .bind(id.0)
+            .bind(purchase.invoice.0)
+            .execute(&mut *tx)
+            .await?;
+        sqlx::query("update checkouts set state = 'complete', ended_at = $3 where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(id.0)
+            .bind(Ts(now))
+            .execute(&mut *tx)
+            .await?;
+        tx.commit().await?;
+        Ok(Some(CreditPurchase { status: InvoiceStatus::Paid, ..purchase }))
+    }
+}
+
+/// A page, and what is paid on it.
+struct Placed {
+    id: CheckoutId,
+    session: Option<String>,
+    reference: String,
+    order: Order,
+    invoice: Option<InvoiceId>,
+}
+
+impl Placed {
+    fn page(self) -> CreditCheckout {
+        let (description, cost) = (self.order.description(), self.order.cost);
+        CreditCheckout { id: self.id, session: self.session, description, cost }
+    }
+}
+
+/// What has a page that can still be paid cannot be bought on an invoice as well.
+pub(super) async fn refuse_reference(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    reference: &str,
+) -> Result<(), StoreError> {
+    match live(tx, partner, reference).await? {
+        None => Ok(()),
+        Some(_) => {
+            let message = "A page at Stripe is open for this reference: pay there, or wait until it has expired";
+            Err(StoreError::conflict("reference", message))
+        }
+    }
+}
+
+/// The page that has the reference and can still be paid.
+async fn live(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    reference: &str,
+) -> Result<Option<Placed>, StoreError> {
+    let row = sqlx::query(
+        "select k.*, c.session_id from credit_checkouts k
+         join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
+         where k.partner_id = $1 and k.reference = $2 and c.state in ('open', 'processing') limit 1",
+    )
+    .bind(partner.0)
+    .bind(reference)
+    .fetch_optional(&mut **tx)
+    .await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
+async fn check_open(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<(), StoreError> {
+    let open: i64 = sqlx::query_scalar(
+        "select count(*) from credit_checkouts k join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
+         where k.partner_id = $1 and c.state = 'open'",
+    )
+    .bind(partner.0)
+    .fetch_one(&mut **tx)
+    .await?;
+    if open >= MOST_OPEN {
+        let message = format!("{open} pages at Stripe are open: pay one of them, or wait until they have expired");
+        return Err(StoreError::conflict("package", message));
+    }
+    Ok(())
+}
+
+/// Says which invoice of Stripe's is ours, as if it had been pushed.
+async fn link(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    stripe_invoice: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(stripe_invoice) = stripe_invoice else { return Ok(()) };
+    sqlx::query(
+        "insert into stripe_objects (partner_id, subject, stripe_id, attempt, attempted_at, parameters, pushed_at)
+         values ($1, $2, $3, 1, $4, '[]', $4) on conflict (partner_id, subject) do nothing",
+    )
+    .bind(partner.0)
+    .bind(format!("invoice:{invoice}"))
+    .bind(stripe_invoice)
+    .bind(Ts(now))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+fn read(row: &PgRow) -> Result<Placed, sqlx::Error> {
+    Ok(Placed {
+        id: CheckoutId(row.try_get("checkout_id")?),
+        session: row.try_get("session_id")?,
+        reference: row.try_get("reference")?,
+        order: Order {
+            subscription: SubscriptionId(row.try_get("subscription_id")?),
+            code: row.try_get("code")?,
+            package: row.try_get::<Json<CreditPackage>, _>("terms")?.0,
+            quantity: u32::try_from(row.try_get::<i32, _>("quantity")?).unwrap_or(u32::MAX),
+            units: row.try_get("units")?,
+            cost: Money::new(row.parsed("currency")?, row.try_get("cost_micros")?),
+        },
+        invoice: row.try_get::<Option<Uuid>, _>("invoice_id")?.map(InvoiceId),
+    })
+}
