@@ -26,11 +26,7 @@ pub const METHOD_FIRST: &str = "This plan asks for a payment method first. Leave
 ///
 /// # Errors
 /// Why there is none, for people.
-pub async fn portal(
-    state: &AppState,
-    who: (PartnerId, Actor),
-    now: Timestamp,
-) -> Result<StripePage, Failure> {
+pub async fn portal(state: &AppState, who: (PartnerId, Actor), now: Timestamp) -> Result<StripePage, Failure> {
     let access = state.stripe.as_ref().ok_or_else(|| Failure::whole(NOT_SET_UP))?;
     let back = format!("{}/plan", state.settings.portal_url);
     Ok(open_portal(&state.store, &access.stripe, &access.pages, who, &back, now).await?)

@@ -8,6 +8,7 @@ mod cache;
 mod corrections;
 mod coupons;
 mod credit;
+mod credit_checkouts;
 pub(crate) mod credit_notes;
 mod credit_packages;
 mod credit_top_up;

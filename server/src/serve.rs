@@ -294,7 +294,12 @@ fn app_state(
         settings: Arc::new(settings(config, gateway_address)),
         clock,
         // Where invoices go elsewhere, nobody leaves a card.
-        stripe: config.stripe.as_ref().filter(|_| config.invoice_sink == InvoiceSink::Stripe).map(access).transpose()?,
+        stripe: config
+            .stripe
+            .as_ref()
+            .filter(|_| config.invoice_sink == InvoiceSink::Stripe)
+            .map(access)
+            .transpose()?,
         mint_try_credential: Arc::new(move |key, member, expires_at| {
             try_credential::mint(&signing_key, &try_credential::Claims { key, member, expires_at })
         }),

@@ -80,7 +80,9 @@ pub async fn buy_credit(
             return Ok(Err(page));
         }
         let invoice = cx.state.store.buy_credit(cx.viewer.partner, &new, actor, cx.now).await?.invoice;
-        Ok(Ok(Done::go(format!("/invoices/{invoice}")).saying("Bought. The units can be used once this invoice is paid.")))
+        Ok(Ok(
+            Done::go(format!("/invoices/{invoice}")).saying("Bought. The units can be used once this invoice is paid.")
+        ))
     };
     let done = match outcome.await {
         Ok(Err(page)) => return form::leave("credit/buy", "/credit", Ok(page)),

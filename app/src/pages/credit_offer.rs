@@ -65,7 +65,9 @@ pub fn offer(
     let quantity = flash.typed(form, "quantity", "1");
     let (wrong_package, wrong_quantity) = (flash.problem(form, "package"), flash.problem(form, "quantity"));
     let description = match pays_now {
-        true => "Paid at Stripe, the units can be used a few seconds later, and who gives up there owes nothing. On an invoice they can be used once that is paid.",
+        true => {
+            "Paid at Stripe, the units can be used a few seconds later, and who gives up there owes nothing. On an invoice they can be used once that is paid."
+        }
         false => "Each purchase is an invoice of its own. The units can be used once it is paid.",
     };
     let buttons = match pays_now {

@@ -107,7 +107,11 @@ fn differences(target: &Target, observed: &Observed) -> Vec<Drift> {
 }
 
 /// Notes a customer that carries a partner's identifier and is not the one that it has.
-fn note_twin<'a>(ours: &HashMap<&'a str, &'a Target>, customer: &Customer, others: &mut BTreeMap<&'a str, Vec<String>>) {
+fn note_twin<'a>(
+    ours: &HashMap<&'a str, &'a Target>,
+    customer: &Customer,
+    others: &mut BTreeMap<&'a str, Vec<String>>,
+) {
     let Some(partner) = customer.metadata.get("turnpike_partner") else { return };
     let Some((object, target)) = ours.get_key_value(partner.as_str()) else { return };
     if target.stripe_id.as_deref() != Some(customer.id.as_str()) {

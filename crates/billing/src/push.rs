@@ -11,6 +11,7 @@ mod late;
 mod look;
 pub(crate) mod meter_events;
 mod once;
+mod stream;
 
 use crate::{
     BillingError, payment,
@@ -45,11 +46,18 @@ pub struct PushSettings {
     pub meters_open: SignedDuration,
     /// Whether invoices go to Stripe. Where they no longer do, what it has taken is still seen to its end.
     pub takes_new: bool,
+    /// From how many meter events in one run on they are streamed, in place of one call for each; `None` streams none.
+    pub stream_from: Option<usize>,
 }
 
 impl Default for PushSettings {
     fn default() -> Self {
-        Self { days_until_due: DAYS_UNTIL_DUE, meters_open: SignedDuration::from_mins(45), takes_new: true }
+        Self {
+            days_until_due: DAYS_UNTIL_DUE,
+            meters_open: SignedDuration::from_mins(45),
+            takes_new: true,
+            stream_from: None,
+        }
     }
 }
 
@@ -89,6 +97,7 @@ pub async fn reconcile(
         store.release_unsent_documents().await?;
     }
     let target = store.all_partners_invoices_to_push(settings.takes_new, MOST_AT_ONCE).await?;
+    push.stream(&target).await?;
     let mut failures = 0;
     for (index, invoice) in target.iter().enumerate() {
         match push.one(invoice).await {

@@ -12,7 +12,7 @@ mod form;
 mod invoice_items;
 mod invoices;
 mod list;
-
+mod meter_stream;
 mod meters;
 mod prices;
 mod products;
@@ -25,6 +25,7 @@ pub use customers::Customer;
 pub use error::StripeError;
 pub use invoice_items::InvoiceItem;
 pub use invoices::StripeInvoice;
+pub use meter_stream::{MOST_AT_ONCE as MOST_STREAMED, MeterSession, Payload, StreamedEvent};
 pub use meters::{Meter, MeterProblem, MeterReport};
 pub use prices::{Price, Recurring, Tier, TransformQuantity};
 pub use products::Product;

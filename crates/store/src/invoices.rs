@@ -231,10 +231,10 @@ impl Store {
             "where i.status = 'open' and (i.collected_by = 'stripe' or $1 and i.collected_by is null)
              order by i.updated_at, i.number limit $2"
         ))
-            .bind(takes_new)
-            .bind(i64::from(at_most))
-            .fetch_all(self.pool())
-            .await?;
+        .bind(takes_new)
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 

@@ -70,14 +70,14 @@ pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
 pub use coupons::{CouponLine, CouponsOfBill, CouponsTaken, RedeemedCoupon};
 pub use credits::{
-    CreditCheckout, CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
-    NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,
+    CreditCheckout, CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState,
+    NewCreditGrant, NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,
 };
 pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidInvoice};
 pub use error::StoreError;
 pub use final_invoices::Stranded;
 pub use give_way::give_way;
-pub use invoices::{Collector, Invoice, InvoiceLine, LeftBehind, InvoiceStatus, NewInvoice, NewInvoiceLine, WithLines};
+pub use invoices::{Collector, Invoice, InvoiceLine, InvoiceStatus, LeftBehind, NewInvoice, NewInvoiceLine, WithLines};
 pub use keys::{Key, KeyState, LONGEST_OVERLAP, NewKey, NewSecret};
 pub use ledger::LedgerAccount;
 pub use mails::{Mail, NewMail};

@@ -113,6 +113,45 @@ impl Store {
         Ok(())
     }
 
+    /// Notes that all of these are sent now, once more.
+    pub async fn send_stripe_objects(&self, all: &[(PartnerId, String)], now: Timestamp) -> Result<(), StoreError> {
+        let (partners, subjects): (Vec<_>, Vec<_>) =
+            all.iter().map(|(partner, subject)| (partner.0, subject.clone())).unzip();
+        sqlx::query(
+            "update stripe_objects o set sent_at = $3 from unnest($1::uuid[], $2::text[]) as sent (partner_id, subject)
+             where o.partner_id = sent.partner_id and o.subject = sent.subject",
+        )
+        .bind(partners)
+        .bind(subjects)
+        .bind(Ts(now))
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
+    /// Notes what Stripe calls each of these, in the same order.
+    pub async fn finish_stripe_objects(
+        &self,
+        all: &[(PartnerId, String)],
+        stripe_ids: &[String],
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (partners, subjects): (Vec<_>, Vec<_>) =
+            all.iter().map(|(partner, subject)| (partner.0, subject.clone())).unzip();
+        sqlx::query(
+            "update stripe_objects o set stripe_id = done.stripe_id, pushed_at = $4
+             from unnest($1::uuid[], $2::text[], $3::text[]) as done (partner_id, subject, stripe_id)
+             where o.partner_id = done.partner_id and o.subject = done.subject and (o.stripe_id is null or o.stripe_id = done.stripe_id)",
+        )
+        .bind(partners)
+        .bind(subjects)
+        .bind(stripe_ids)
+        .bind(Ts(now))
+        .execute(self.pool())
+        .await?;
+        Ok(())
+    }
+
     /// Notes what Stripe calls it.
     pub async fn finish_stripe_object(
         &self,

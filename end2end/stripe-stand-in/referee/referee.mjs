@@ -284,6 +284,30 @@ const steps = {
     assert.notEqual((await stripe.invoices.retrieve(draft.id)).status, "draft");
   },
 
+  "the stream of meter events takes a hundred at once, under a token that holds for a quarter of an hour": async () => {
+    const own = await stripe.customers.create({ name: "Streams" });
+    const kept = await stripe.billing.meters.create({
+      display_name: "Units streamed", event_name: "turnpike_units_streamed", default_aggregation: { formula: "sum" },
+      customer_mapping: { type: "by_id", event_payload_key: "stripe_customer_id" }, value_settings: { event_payload_key: "value" },
+    });
+    const { now } = await control("state");
+    const minute = Math.floor(now / 60) * 60 - 120;
+    const event = (number) => ({ event_name: kept.event_name, identifier: `streamed-${number}`, payload: { stripe_customer_id: own.id, value: "2" }, timestamp: new Date(minute * 1000).toISOString() });
+    const session = await stripe.v2.billing.meterEventSession.create();
+    const streaming = new Stripe(session.authentication_token, { host: base.hostname, port: base.port, protocol: "http", maxNetworkRetries: 0, telemetry: false });
+    const send = (events, client = streaming) => client.rawRequest("POST", "/v2/billing/meter_event_stream", { events });
+    const hundred = Array.from({ length: 100 }, (_, number) => event(number));
+    await send(hundred);
+    await send(hundred);
+    await refused(send([...hundred, event(100)]), { statusCode: 400 });
+    await refused(send(hundred, stripe), { statusCode: 401 });
+    const counted = async () => (await stripe.billing.meters.listEventSummaries(kept.id, { customer: own.id, start_time: minute, end_time: minute + 60 })).data[0]?.aggregated_value;
+    await control("clock", { advance_seconds: 90 });
+    assert.equal(await counted(), 200, "each identifier once");
+    await control("clock", { advance_seconds: 900 });
+    await refused(send(hundred), { statusCode: 401 });
+  },
+
   "meters count each identifier once, for 24 hours": async () => {
     meter = await stripe.billing.meters.create({
       display_name: "Units of payments", event_name: "turnpike_units_payments", default_aggregation: { formula: "sum" },

@@ -46,6 +46,8 @@ const types = [
   ["POST", /^\/v1\/billing\/meters\/[^/]+\/reactivate$/, "Stripe.Billing.MeterReactivateParams"],
   ["GET", /^\/v1\/billing\/meters\/[^/]+\/event_summaries$/, "Stripe.Billing.MeterListEventSummariesParams"],
   ["POST", /^\/v1\/billing\/meter_events$/, "Stripe.Billing.MeterEventCreateParams"],
+  ["POST", /^\/v2\/billing\/meter_event_session$/, "Stripe.V2.Billing.MeterEventSessionCreateParams"],
+  ["POST", /^\/v2\/billing\/meter_event_stream$/, "Stripe.V2.Billing.MeterEventStreamCreateParams"],
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
 const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by", "quantity", "unit_amount"]);
@@ -74,7 +76,8 @@ function nested(params) {
 }
 
 // The library takes an amount with decimals as a value of its own.
-const written = (params) => JSON.stringify(nested(params)).replaceAll(/\{"decimal":("[^"]*")\}/g, "decimal($1)");
+// Version 2 of the API takes JSON as it is.
+const written = (path, params) => path.startsWith("/v2/") ? JSON.stringify(params) : JSON.stringify(nested(params)).replaceAll(/\{"decimal":("[^"]*")\}/g, "decimal($1)");
 
 const seen = new Map();
 const covered = new Set();
@@ -85,7 +88,7 @@ for (const file of readdirSync(folder).filter((name) => name.endsWith(".json")))
     if (!type) unknown.add(`${method} ${path}`);
     else {
       covered.add(type);
-      seen.set(`${type} ${Object.keys(params).sort()}`, `({ ${written(params).slice(1, -1)} }) satisfies ${type};`);
+      seen.set(`${type} ${Object.keys(params).sort()}`, `({ ${written(path, params).slice(1, -1)} }) satisfies ${type};`);
     }
   }
 }

@@ -28,6 +28,8 @@ pub struct Account {
     pub payment_intents: Objects,
     pub prices: Objects,
     pub meter_events: Vec<MeterEvent>,
+    /// Tokens of meter event sessions, and until when each holds.
+    pub meter_tokens: BTreeMap<String, i64>,
     pub events: Objects,
     pub saved: BTreeMap<String, Saved>,
     pub faults: Faults,

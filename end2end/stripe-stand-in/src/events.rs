@@ -89,14 +89,37 @@ pub fn instant(seconds: i64) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.000Z")
 }
 
+/// The seconds of an instant as it is written, fractions left out; its inverse.
+pub fn seconds(text: &str) -> Option<i64> {
+    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
+    let number = |part: Option<&str>| part?.parse::<i64>().ok();
+    let mut parts = date.split('-');
+    let (year, month, day) = (number(parts.next())?, number(parts.next())?, number(parts.next())?);
+    let mut parts = time.split('.').next()?.split(':');
+    let (hour, minute, second) = (number(parts.next())?, number(parts.next())?, number(parts.next())?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let days = era * 146_097 + of_era * 365 + of_era / 4 - of_era / 100 + of_year - 719_468;
+    Some(days * 86_400 + hour * 3_600 + minute * 60 + second)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::instant;
+    use super::{instant, seconds};
 
     #[test]
     fn instants_are_written_as_stripe_writes_them() {
         assert_eq!(instant(0), "1970-01-01T00:00:00.000Z");
         assert_eq!(instant(1_709_210_096), "2024-02-29T12:34:56.000Z");
         assert_eq!(instant(1_798_761_599), "2026-12-31T23:59:59.000Z");
+        for at in [0, 1_709_210_096, 1_798_761_599, 951_782_400, 4_107_542_399] {
+            assert_eq!(seconds(&instant(at)), Some(at));
+        }
+        assert_eq!(seconds("2026-11-22T07:00:00Z"), Some(1_795_330_800));
+        assert!(seconds("2026-11-22 07:00").is_none() && seconds("2026-13-22T07:00:00Z").is_none());
     }
 }

@@ -20,6 +20,8 @@ pub struct Faults {
     pub reset: u64,
     /// Of a hundred meter events that were answered 200, so many are not counted and told of by a report afterwards.
     pub rejected_later: u64,
+    /// So many meter event sessions have ended before they are used.
+    pub dead_sessions: u64,
     /// Only requests that change something meet faults.
     pub only_changes: bool,
     /// Every request is refused with 503: Stripe is down.
@@ -57,6 +59,7 @@ impl Default for Faults {
             timeout: 0,
             reset: 0,
             rejected_later: 0,
+            dead_sessions: 0,
             only_changes: false,
             down: false,
             timeout_ms: 60_000,

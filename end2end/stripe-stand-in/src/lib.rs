@@ -19,6 +19,7 @@ mod invoices;
 mod limits;
 mod list;
 mod meter_events;
+mod meter_stream;
 mod meters;
 mod params;
 mod payments;

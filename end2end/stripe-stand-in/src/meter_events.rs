@@ -34,9 +34,7 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
         Some(identifier) => identifier.to_owned(),
         None => account.new_id("generated-"),
     };
-    let seconds = account.faults.remembered_seconds;
-    let remembered = |event: &MeterEvent| event.identifier == identifier && now - event.received < seconds;
-    if account.meter_events.iter().any(remembered) {
+    if is_remembered(account, &identifier) {
         return Err(Failure::invalid(format!("An event already exists with identifier {identifier}."))
             .code("duplicate_meter_event")
             .param("identifier"));
@@ -46,7 +44,23 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
         "object": "billing.meter_event", "created": now, "event_name": event_name, "identifier": identifier,
         "livemode": false, "payload": payload, "timestamp": timestamp,
     });
-    // What is wrong with the content Stripe tells later, by an event.
+    count(account, Told { event_name, identifier, payload, timestamp });
+    Ok(event)
+}
+
+/// An event whose form is right.
+pub struct Told {
+    pub event_name: String,
+    pub identifier: String,
+    pub payload: Value,
+    /// In seconds since 1970.
+    pub timestamp: i64,
+}
+
+/// Counts an event. What is wrong with the content Stripe tells later, by an event of its own.
+pub fn count(account: &mut Account, told: Told) {
+    let Told { event_name, identifier, payload, timestamp } = told;
+    let now = account.now();
     let meter = account.meters.iter().find(|meter| meter["event_name"] == event_name.as_str()).cloned();
     let report = |code: &str, message: &str| events::MeterProblem {
         code: code.to_owned(),
@@ -56,7 +70,7 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     let Some(meter) = meter else {
         let message = format!("No meter found for the event name {event_name}.");
         events::meter_problem(account, "v1.billing.meter.no_meter_found", None, &report("no_meter", &message));
-        return Ok(event);
+        return;
     };
     let kind = "v1.billing.meter.error_report_triggered";
     let field = |setting: &str| {
@@ -67,6 +81,10 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     let value = field("value_settings").and_then(|value| value.parse::<i64>().ok());
     let problem = match (&customer, value) {
         (None, _) => Some(report("meter_event_customer_not_found", "The customer was not found.")),
+        _ if timestamp < now - OLDEST_SECONDS => {
+            Some(report("timestamp_too_far_in_past", "It is more than 35 days old."))
+        }
+        _ if timestamp > now + NEWEST_SECONDS => Some(report("timestamp_in_future", "It is in the future.")),
         (_, None) => Some(report("meter_event_invalid_value", "The value is not a whole number.")),
         _ if account.faults.rejects_later() => Some(report("archived_meter", "The meter did not take the event.")),
         _ => None,
@@ -80,5 +98,10 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
             events::meter_problem(account, kind, meter["id"].as_str(), &problem);
         }
     }
-    Ok(event)
+}
+
+/// Whether an event with that identifier came within the time for which it is remembered.
+pub fn is_remembered(account: &Account, identifier: &str) -> bool {
+    let (now, seconds) = (account.now(), account.faults.remembered_seconds);
+    account.meter_events.iter().any(|event| event.identifier == identifier && now - event.received < seconds)
 }

@@ -23,6 +23,18 @@ impl Params {
         Ok(Self(params))
     }
 
+    /// Takes a body of version 2 of the API.
+    pub fn json(text: &str) -> Result<Self, Failure> {
+        let _: Value = serde_json::from_str(text).map_err(|error| Failure::invalid(error.to_string()))?;
+        Ok(Self([(String::new(), text.to_owned())].into()))
+    }
+
+    /// That body.
+    pub fn body(&self) -> Result<Value, Failure> {
+        let text = self.get("").ok_or_else(|| Failure::invalid("The body is no JSON."))?;
+        serde_json::from_str(text).map_err(|error| Failure::invalid(error.to_string()))
+    }
+
     /// Refuses every parameter that is not in the list; `metadata[]` in the list allows any key of it.
     pub fn only(&self, known: &[&str]) -> Result<(), Failure> {
         for name in self.0.keys() {
@@ -116,6 +128,9 @@ impl Params {
 
     /// As an object, for the log.
     pub fn to_json(&self) -> Value {
+        if let Ok(body) = self.body() {
+            return body;
+        }
         self.0.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect()
     }
 }

@@ -54,7 +54,8 @@ pub fn open(account: &mut Account, params: &Params) -> Result<Value, Failure> {
     let now = account.now();
     let expires_at = params.integer("expires_at")?.unwrap_or(now + OPEN_SECONDS);
     if !(now + 1_800..=now + OPEN_SECONDS).contains(&expires_at) {
-        let message = "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.";
+        let message =
+            "The `expires_at` timestamp must be between 30 minutes and 24 hours from Checkout Session creation.";
         return Err(Failure::invalid(message).param("expires_at"));
     }
     let object = json!({
@@ -87,7 +88,8 @@ pub fn leave(account: &mut Account, held: &Value, step: &str) -> Result<Value, F
         return Err(Failure::invalid("This Checkout Session is not open, or its payment is decided."));
     }
     let intent = pay(account, held, intent)?;
-    let invoice = if paid && held["invoice_creation"]["enabled"] == true { own_invoice(account, held)? } else { Value::Null };
+    let invoice =
+        if paid && held["invoice_creation"]["enabled"] == true { own_invoice(account, held)? } else { Value::Null };
     let id = held["id"].as_str().unwrap_or_default();
     let session = account.checkout_sessions.get_mut(id).ok_or_else(|| Failure::no_such("checkout.session", id))?;
     session["status"] = json!("complete");

@@ -8,7 +8,7 @@ use crate::{
     faults::{Fault, Faults},
     idempotency, invoice_items, invoices,
     limits::Running,
-    meter_events, meters,
+    meter_events, meter_stream, meters,
     params::Params,
     prices, products, sessions, webhooks,
 };
@@ -134,7 +134,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
             Err(failure) => respond(failure.status, &failure.body(), false),
         };
     }
-    if let Err(failure) = authenticate(&head.headers) {
+    let allowed = match path.as_str() {
+        meter_stream::PATH => meter_stream::authenticate(&shared.account(), &head.headers),
+        _ => authenticate(&head.headers),
+    };
+    if let Err(failure) = allowed {
         return respond(failure.status, &failure.body(), false);
     }
     let form = if head.method == Method::POST {
@@ -142,7 +146,8 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
     } else {
         head.uri.query().unwrap_or_default().to_owned()
     };
-    let params = match Params::parse(&form) {
+    let is_json = head.method == Method::POST && path.starts_with("/v2/");
+    let params = match if is_json { Params::json(&form) } else { Params::parse(&form) } {
         Ok(params) => params,
         Err(failure) => return respond(failure.status, &failure.body(), false),
     };
@@ -277,6 +282,8 @@ fn route(account: &mut Account, method: &Method, path: &str, params: &Params) ->
         ("GET", ["v1", "billing", "meters", id]) => meters::retrieve(account, id),
         ("GET", ["v1", "billing", "meters", id, "event_summaries"]) => meters::summaries(account, id, params),
         ("POST", ["v1", "billing", "meter_events"]) => meter_events::create(account, params),
+        ("POST", ["v2", "billing", "meter_event_session"]) => meter_stream::open(account, params),
+        ("POST", ["v2", "billing", "meter_event_stream"]) => meter_stream::take(account, params),
         ("GET", ["v1", "events"]) => events::list(account, params),
         ("GET", ["v1", "events", id]) => events::retrieve(account, id),
         ("GET", ["v2", "core", "events", id]) => events::retrieve_thin(account, id),

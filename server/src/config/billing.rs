@@ -104,6 +104,8 @@ pub struct Stripe {
     pub timeout: Duration,
     /// How long after the end of a period its usage may still be told to Stripe's meters.
     pub meters_open: SignedDuration,
+    /// From how many meter events in one run on they are streamed; `None` streams none.
+    pub stream_from: Option<usize>,
     /// How often what Stripe holds is compared with ours.
     pub compare_every: SignedDuration,
     /// Where people may be sent.
@@ -128,6 +130,7 @@ impl Stripe {
         let timeout = reader.number("TURNPIKE_STRIPE_TIMEOUT_MS", 100, 300_000).unwrap_or(30_000);
         let minutes = reader.number("TURNPIKE_STRIPE_METERS_OPEN", 1, 4_320).unwrap_or(45);
         let hours = reader.number("TURNPIKE_STRIPE_COMPARE_HOURS", 1, 168).unwrap_or(6);
+        let stream_from = reader.number("TURNPIKE_STRIPE_STREAM_FROM", 1, 1_000_000);
         let pages = read_pages(reader);
         key.map(|key| Self {
             key,
@@ -135,6 +138,7 @@ impl Stripe {
             url,
             timeout: Duration::from_millis(timeout),
             meters_open: SignedDuration::from_mins(minutes),
+            stream_from: stream_from.and_then(|from: u64| usize::try_from(from).ok()),
             compare_every: SignedDuration::from_hours(hours),
             pages,
         })

@@ -208,6 +208,12 @@ pub const VARIABLES: &[Variable] = &[
         "Minutes after the end of a period in which its usage is still told to Stripe's meters; later it becomes items of the next invoice. Stripe finalises an invoice about an hour after its period, or later where you have set a grace period there; stay a quarter of an hour below that",
     ),
     plain(
+        "TURNPIKE_STRIPE_STREAM_FROM",
+        "stripe.stream_from",
+        "none: one call for each meter event",
+        "From so many meter events in one run on they go to Stripe's meter event stream, a hundred in a request",
+    ),
+    plain(
         "TURNPIKE_STRIPE_PAGES",
         "stripe.pages",
         "https://billing.stripe.com,https://checkout.stripe.com",

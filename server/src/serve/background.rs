@@ -121,7 +121,12 @@ impl Background<'_> {
         if let Some(account) = &config.stripe {
             let stripe = stripe(account)?;
             let takes_new = config.invoice_sink == InvoiceSink::Stripe;
-            let settings = PushSettings { meters_open: account.meters_open, takes_new, ..PushSettings::default() };
+            let settings = PushSettings {
+                meters_open: account.meters_open,
+                takes_new,
+                stream_from: account.stream_from,
+                ..PushSettings::default()
+            };
             let push = with(state, {
                 let stripe = stripe.clone();
                 move |store, clock| push_to_stripe::run(store, clock, stripe.clone(), settings)

@@ -151,9 +151,20 @@ async fn units_are_paid_at_stripe_and_are_there_once_stripe_says_so() {
         field.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value").replace("&#x27;", "'")
     };
     let (once, shown) = (hidden("once"), hidden("shown"));
-    let form = [("package", "thousand"), ("quantity", "3"), ("once", once.as_str()), ("shown", shown.as_str()), ("how", "now")];
+    let form = [
+        ("package", "thousand"),
+        ("quantity", "3"),
+        ("once", once.as_str()),
+        ("shown", shown.as_str()),
+        ("how", "now"),
+    ];
     let answer = owner.post("/do/credit/buy", &form).await;
-    assert!(answer.location().starts_with("https://checkout.stripe.com/"), "{} {}", answer.location(), answer.problems());
+    assert!(
+        answer.location().starts_with("https://checkout.stripe.com/"),
+        "{} {}",
+        answer.location(),
+        answer.problems()
+    );
     let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
     let session = state["checkout_sessions"][0].clone();
     assert_eq!(session["amount_total"], 3_000);

@@ -177,7 +177,8 @@ mod tests {
         .expect("terms");
         let key = |plan, version, product| of_price(plan, version, &terms, product).object;
         // The same letters in other places.
-        let sold = [("a-1", 1, "c"), ("a", 1, "1-c"), ("a", 11, "c"), ("a-1-1", 1, "c"), ("a-b", 1, "c"), ("a", 1, "b-c")];
+        let sold =
+            [("a-1", 1, "c"), ("a", 1, "1-c"), ("a", 11, "c"), ("a-1-1", 1, "c"), ("a-b", 1, "c"), ("a", 1, "b-c")];
         let keys: std::collections::BTreeSet<String> =
             sold.iter().map(|(plan, version, product)| key(plan, *version, product)).collect();
         assert_eq!(keys.len(), sold.len(), "{keys:?}");

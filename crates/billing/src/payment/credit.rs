@@ -117,7 +117,8 @@ fn check_amount(cost: Money, held: &CheckoutSession) -> Result<(), BillingError>
     if is_same && held.amount_total == Some(expected) {
         return Ok(());
     }
-    let (paid, currency) = (held.amount_total.unwrap_or_default(), held.currency.as_deref().unwrap_or("?").to_uppercase());
+    let (paid, currency) =
+        (held.amount_total.unwrap_or_default(), held.currency.as_deref().unwrap_or("?").to_uppercase());
     Err(BillingError::Differs(format!(
         "On Stripe's page {} {paid} {currency} in the smallest coin were paid for what costs {cost}: no units were given.",
         held.id

@@ -12,6 +12,7 @@ use super::{
     late::Told,
     look::Look,
     once::Wanted,
+    stream::is_streamed,
 };
 use crate::BillingError;
 use domain::{money::Money, rating::LineKind};
@@ -26,28 +27,8 @@ impl Push<'_> {
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
         let customer = self.customer(invoice.partner).await?;
         self.take(invoice).await?;
-        let mut of_product: Vec<(&str, i64)> = Vec::new();
-        let mut counted = Money::zero(invoice.total.currency);
         for line in &lines {
             match line.kind {
-                // Stripe would rate what credit has paid.
-                LineKind::Usage if billable(line) == 0 => {}
-                LineKind::Usage => {
-                    let product = line.product_code.as_deref().unwrap_or("unknown");
-                    let place = match of_product.iter_mut().find(|(known, _)| *known == product) {
-                        Some((_, place)) => {
-                            *place += 1;
-                            *place
-                        }
-                        None => {
-                            of_product.push((product, 0));
-                            0
-                        }
-                    };
-                    if self.usage(invoice, line, (product, place), &customer).await? == Told::ToTheMeter {
-                        counted = counted.checked_add(line.amount)?;
-                    }
-                }
                 // Of these a plan that Stripe rates has the base fee only; the others come of other plans' late usage.
                 LineKind::BaseFee
                 | LineKind::Meter
@@ -60,7 +41,13 @@ impl Push<'_> {
                 | LineKind::CreditOverdraft => {
                     self.item(invoice, line, &customer, None, description(line)).await?;
                 }
-                LineKind::IncludedCredit => {}
+                LineKind::Usage | LineKind::IncludedCredit => {}
+            }
+        }
+        let mut counted = Money::zero(invoice.total.currency);
+        for one in Counted::of(&lines) {
+            if self.usage(invoice, &one, &customer).await? == Told::ToTheMeter {
+                counted = counted.checked_add(one.line.amount)?;
             }
         }
         // Of what the meters count Stripe takes the included credit off itself; what is left of it is for the items.
@@ -76,26 +63,21 @@ impl Push<'_> {
     }
 
     /// One operation's units: to the meter as long as Stripe's invoice of the period is open, and afterwards as an item.
-    async fn usage(
-        &mut self,
-        invoice: &Invoice,
-        line: &InvoiceLine,
-        (product, place): (&str, i64),
-        customer: &str,
-    ) -> Result<Told, BillingError> {
-        let event_name = event_name(product);
+    async fn usage(&mut self, invoice: &Invoice, counted: &Counted<'_>, customer: &str) -> Result<Told, BillingError> {
+        let Counted { line, product, units, .. } = *counted;
+        let event_name = counted.event_name();
         let meter = self.meter(&event_name, product).await?;
-        let minute = own_minute(invoice, place);
-        let timestamp = minute.unwrap_or_else(|| invoice.period.end.as_second() - 1);
-        let identifier = identifier(invoice, line);
-        let units = billable(line);
-        let look = Look::Event { meter: &meter, customer, minute, units, identifier: identifier.clone() };
+        let look = counted.look(invoice, &meter, customer);
         let subject = event_subject(invoice, line);
         // What once became an item stays one, whatever the clock and the settings say by now.
-        let has_item = self.store.stripe_object(invoice.partner, &item_subject(invoice.id, line)).await?.is_some();
-        if has_item || self.is_late(invoice) {
+        if self.has_item(invoice, line).await? || self.is_late(invoice) {
             return self.late_usage(invoice, line, &subject, look, customer).await;
         }
+        let held = self.store.stripe_object(invoice.partner, &subject).await?;
+        if held.is_some_and(|held| held.stripe_id.is_none() && is_streamed(&held)) {
+            return Err(BillingError::TooSoon("whether the stream of meter events took all of an invoice"));
+        }
+        let (identifier, timestamp) = (counted.identifier(invoice), counted.timestamp(invoice));
         let parameters = [
             ("event_name", event_name),
             ("payload[stripe_customer_id]", customer.to_owned()),
@@ -114,8 +96,13 @@ impl Push<'_> {
         Ok(Told::ToTheMeter)
     }
 
+    /// Whether a line's units are on an item in place of the meter.
+    pub(super) async fn has_item(&self, invoice: &Invoice, line: &InvoiceLine) -> Result<bool, BillingError> {
+        Ok(self.store.stripe_object(invoice.partner, &item_subject(invoice.id, line)).await?.is_some())
+    }
+
     /// The meter's id; it is created where Stripe has none.
-    async fn meter(&mut self, event_name: &str, product: &str) -> Result<String, BillingError> {
+    pub(super) async fn meter(&mut self, event_name: &str, product: &str) -> Result<String, BillingError> {
         let meters = match &mut self.meters {
             Some(meters) => meters,
             None => self.meters.insert(self.stripe.active_meters().await?),
@@ -143,13 +130,55 @@ impl Push<'_> {
     }
 }
 
+/// A line whose units Stripe's meter counts.
+pub(super) struct Counted<'a> {
+    pub line: &'a InvoiceLine,
+    /// The product's code.
+    pub product: &'a str,
+    pub units: u64,
+    /// Among those of the same meter, from zero.
+    place: i64,
+}
+
+impl<'a> Counted<'a> {
+    /// Of an invoice's lines those that a meter counts. Stripe would rate what credit has paid, so that this is left out.
+    pub fn of(lines: &'a [InvoiceLine]) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        for line in lines.iter().filter(|line| line.kind == LineKind::Usage && billable(line) > 0) {
+            let product = line.product_code.as_deref().unwrap_or("unknown");
+            let before = all.iter().filter(|other| other.product == product).count();
+            all.push(Self { line, product, units: billable(line), place: i64::try_from(before).unwrap_or(i64::MAX) });
+        }
+        all
+    }
+
+    pub fn event_name(&self) -> String {
+        event_name(self.product)
+    }
+
+    pub fn identifier(&self, invoice: &Invoice) -> String {
+        identifier(invoice, self.line)
+    }
+
+    /// In seconds since 1970.
+    pub fn timestamp(&self, invoice: &Invoice) -> i64 {
+        own_minute(invoice, self.place).unwrap_or_else(|| invoice.period.end.as_second() - 1)
+    }
+
+    /// How to find out whether it arrived.
+    pub fn look<'b>(&self, invoice: &Invoice, meter: &'b str, customer: &'b str) -> Look<'b> {
+        let minute = own_minute(invoice, self.place);
+        Look::Event { meter, customer, minute, units: self.units, identifier: self.identifier(invoice) }
+    }
+}
+
 /// Units of the line that are for Stripe to rate.
 fn billable(line: &InvoiceLine) -> u64 {
     line.quantity.unsigned_abs().saturating_sub(line.prepaid)
 }
 
 /// What a line's meter event stands for.
-fn event_subject(invoice: &Invoice, line: &InvoiceLine) -> String {
+pub(super) fn event_subject(invoice: &Invoice, line: &InvoiceLine) -> String {
     format!("meter_event:{}:{}", invoice.id, line.position)
 }
 

@@ -14,6 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+const STRIPE: &str = "https://api.stripe.com";
+const STREAM: &str = "https://meter-events.stripe.com";
+
 /// No answer of ours is near this size.
 const LARGEST_ANSWER: usize = 8 << 20;
 
@@ -56,6 +59,44 @@ impl SecretKey {
     }
 }
 
+/// A request as it is sent, and sent again.
+pub(super) struct Outgoing<'a> {
+    pub method: Method,
+    pub url: String,
+    pub authorization: HeaderValue,
+    pub body: Body,
+    /// Idempotency key.
+    pub key: Option<&'a str>,
+}
+
+/// What it carries: a form for version 1 of the API, JSON for version 2.
+pub(super) enum Body {
+    Form(String),
+    Json(String),
+}
+
+impl Outgoing<'_> {
+    fn request(&self) -> Result<Request<Full<Bytes>>, StripeError> {
+        let (content_type, body) = match &self.body {
+            Body::Form(body) => ("application/x-www-form-urlencoded", body),
+            Body::Json(body) => ("application/json", body),
+        };
+        let mut request = Request::builder()
+            .method(&self.method)
+            .uri(&self.url)
+            .header(header::AUTHORIZATION, self.authorization.clone())
+            .header(header::CONTENT_TYPE, content_type)
+            .header(header::USER_AGENT, concat!("turnpike/", env!("CARGO_PKG_VERSION")))
+            .header("stripe-version", API_VERSION);
+        if let Some(key) = self.key {
+            request = request.header("idempotency-key", key);
+        }
+        request
+            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
+            .map_err(|_| StripeError::Settings("the request could not be written".to_owned()))
+    }
+}
+
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("SecretKey(…)")
@@ -65,7 +106,7 @@ impl fmt::Debug for SecretKey {
 impl StripeSettings {
     /// Stripe itself, with the usual deadline.
     pub fn new(key: SecretKey) -> Self {
-        Self { key, base_url: "https://api.stripe.com".to_owned(), timeout: Duration::from_secs(30) }
+        Self { key, base_url: STRIPE.to_owned(), timeout: Duration::from_secs(30) }
     }
 }
 
@@ -102,7 +143,7 @@ impl Stripe {
     pub(super) async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, StripeError> {
         let query = form::encode(query.iter().copied());
         let path = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
-        self.send(Method::GET, &path, String::new(), None).await
+        self.send(self.outgoing(Method::GET, &path, String::new(), None)).await
     }
 
     /// `idempotency_key` is left out where doing it twice is the same as once.
@@ -113,26 +154,38 @@ impl Stripe {
         idempotency_key: Option<&str>,
     ) -> Result<T, StripeError> {
         let body = form::encode(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        self.send(Method::POST, path, body, idempotency_key).await
+        self.send(self.outgoing(Method::POST, path, body, idempotency_key)).await
     }
 
     pub(super) async fn delete<T: DeserializeOwned>(&self, path: &str) -> Result<T, StripeError> {
-        self.send(Method::DELETE, path, String::new(), None).await
+        self.send(self.outgoing(Method::DELETE, path, String::new(), None)).await
+    }
+
+    fn outgoing<'a>(&self, method: Method, path: &str, form: String, key: Option<&'a str>) -> Outgoing<'a> {
+        Outgoing { method, url: self.url(path), authorization: self.authorization(), body: Body::Form(form), key }
+    }
+
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.base_url)
+    }
+
+    /// Where the stream of meter events is: Stripe has a host of its own for it.
+    pub(super) fn stream_url(&self, path: &str) -> String {
+        let base = if self.base_url == STRIPE { STREAM } else { &self.base_url };
+        format!("{base}{path}")
+    }
+
+    pub(super) fn authorization(&self) -> HeaderValue {
+        self.authorization.clone()
     }
 
     /// What may get through by itself is tried a few times, under the same key. Without a key only requests are sent of which two are
     /// as good as one.
-    async fn send<T: DeserializeOwned>(
-        &self,
-        method: Method,
-        path: &str,
-        body: String,
-        idempotency_key: Option<&str>,
-    ) -> Result<T, StripeError> {
+    pub(super) async fn send<T: DeserializeOwned>(&self, outgoing: Outgoing<'_>) -> Result<T, StripeError> {
         let begin = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let request = self.request(&method, path, &body, idempotency_key)?;
+            let request = outgoing.request()?;
             let answer = match tokio::time::timeout(self.timeout, self.exchange(request)).await {
                 Ok(answer) => answer.map_err(|error| self.without_key(error)),
                 Err(_) => Err(StripeError::Unreachable(format!("no answer within {} s", self.timeout.as_secs_f32()))),
@@ -152,28 +205,6 @@ impl Stripe {
                 answer => return answer,
             }
         }
-    }
-
-    fn request(
-        &self,
-        method: &Method,
-        path: &str,
-        body: &str,
-        idempotency_key: Option<&str>,
-    ) -> Result<Request<Full<Bytes>>, StripeError> {
-        let mut request = Request::builder()
-            .method(method)
-            .uri(format!("{}{path}", self.base_url))
-            .header(header::AUTHORIZATION, self.authorization.clone())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
-            .header(header::USER_AGENT, concat!("turnpike/", env!("CARGO_PKG_VERSION")))
-            .header("stripe-version", API_VERSION);
-        if let Some(key) = idempotency_key {
-            request = request.header("idempotency-key", key);
-        }
-        request
-            .body(Full::new(Bytes::copy_from_slice(body.as_bytes())))
-            .map_err(|_| StripeError::Settings("the request could not be written".to_owned()))
     }
 
     async fn exchange<T: DeserializeOwned>(&self, request: Request<Full<Bytes>>) -> Result<T, StripeError> {
@@ -210,11 +241,11 @@ impl Stripe {
 
 #[derive(Deserialize, Default)]
 struct Envelope {
-    error: Body,
+    error: Reason,
 }
 
 #[derive(Deserialize, Default)]
-struct Body {
+struct Reason {
     #[serde(rename = "type")]
     kind: Option<String>,
     code: Option<String>,

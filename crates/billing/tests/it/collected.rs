@@ -70,7 +70,9 @@ async fn what_stripe_has_taken_goes_to_no_receiver_and_is_seen_to_its_end() {
     let now = shop.now().await;
     for (partner, _) in &all {
         let who = (*partner, Actor::System);
-        open_portal(&shop.store, &shop.stripe, &StripePages::usual(), who, "https://p.example", now).await.expect("a customer");
+        open_portal(&shop.store, &shop.stripe, &StripePages::usual(), who, "https://p.example", now)
+            .await
+            .expect("a customer");
     }
     // Drafts are made, and nobody hears of it.
     shop.control("faults", json!({ "reset": 100, "only_changes": true })).await;
@@ -109,6 +111,7 @@ async fn what_is_made_after_the_change_goes_to_the_receiver_only() {
     assert!(shop.reconcile_with(elsewhere()).await.pushed.is_empty());
     assert_eq!(list(&shop.state().await, "customers").len(), 0, "nobody becomes a customer there any more");
     assert_eq!(enlisted(&shop).await, [all[0].1]);
+    shop.store.claim_deliveries(now, now + hours(1), 1).await.expect("claimed");
     assert!(shop.reconcile().await.pushed.is_empty(), "nor where Stripe's time comes again");
 }
 

@@ -51,7 +51,8 @@ impl Counter {
     }
 
     async fn sells(&self, price: &str, withdrawn: bool) {
-        let package = json!({ "name": "Thousand", "units": 1000, "currency": "USD", "price": price, "withdrawn": withdrawn });
+        let package =
+            json!({ "name": "Thousand", "units": 1000, "currency": "USD", "price": price, "withdrawn": withdrawn });
         let package: CreditPackage = serde_json::from_value(package).expect("a package");
         let now = self.shop.now().await;
         self.shop.store.put_credit_package(("thousand", None), &package, Actor::System, now).await.expect("sold");
@@ -92,7 +93,9 @@ impl Counter {
             for event in &events {
                 let body = event.to_string();
                 let header = signature("whsec_a", now.as_second(), body.as_bytes());
-                receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now).await.expect("kept");
+                receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now)
+                    .await
+                    .expect("kept");
             }
             apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
         }
@@ -167,7 +170,8 @@ async fn a_page_that_nobody_pays_leaves_nothing_owed_and_its_reference_free() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
     let (id, session) = counter.newest().await;
-    let by_invoice = counter.shop.store.buy_credit(counter.partner, &two("a"), Actor::System, counter.shop.now().await).await;
+    let by_invoice =
+        counter.shop.store.buy_credit(counter.partner, &two("a"), Actor::System, counter.shop.now().await).await;
     assert!(matches!(by_invoice, Err(StoreError::Conflict { .. })), "nobody pays in two ways: {by_invoice:?}");
     counter.step(&session, "expire").await;
     counter.shop.advance(hours(2)).await;
@@ -271,8 +275,18 @@ async fn nothing_is_given_for_what_stripe_does_not_say_or_for_another_amount() {
     counter.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
     counter.told(1, false).await;
     assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0));
-    let events = counter.shop.store.stripe_events(Some(store::stripe_events::StripeEventState::Failed), None, 50).await.expect("a list");
-    assert!(events.items.iter().any(|event| event.error.as_deref().is_some_and(|text| text.contains("no units were given"))));
+    let events = counter
+        .shop
+        .store
+        .stripe_events(Some(store::stripe_events::StripeEventState::Failed), None, 50)
+        .await
+        .expect("a list");
+    assert!(
+        events
+            .items
+            .iter()
+            .any(|event| event.error.as_deref().is_some_and(|text| text.contains("no units were given")))
+    );
 }
 
 #[tokio::test]
@@ -307,6 +321,7 @@ async fn a_page_whose_answer_was_lost_stands_in_nobodys_way() {
     assert!(counter.buys("a").await.is_err());
     let lost = counter.newest().await.1;
     counter.shop.control("faults", json!({})).await;
+    counter.shop.advance(hours(1)).await;
     counter.buys("a").await.expect("opened, though Stripe remembers the failure");
     let (id, session) = counter.newest().await;
     assert_ne!(session, lost);

@@ -28,6 +28,7 @@ mod rejected_usage;
 mod revenue;
 mod shop;
 mod stranded;
+mod streamed;
 mod tracing;
 mod trials;
 mod unpaid;

@@ -162,7 +162,8 @@ async fn the_portal_lets_a_partner_into_its_own_customer_and_only_on_stripes_hos
     let plan = shop.plan("starter", terms("invoice_items")).await;
     let now = shop.now().await;
     let partner = shop.partner("acme", plan, now - days(1)).await;
-    let open = async |pages: &StripePages| open_portal(&shop.store, &shop.stripe, pages, (partner, WHO), BACK, now).await;
+    let open =
+        async |pages: &StripePages| open_portal(&shop.store, &shop.stripe, pages, (partner, WHO), BACK, now).await;
     let page = open(&StripePages::usual()).await.expect("opened");
     assert!(page.url().starts_with("https://billing.stripe.com/"), "{page:?}");
     let state = shop.state().await;
@@ -216,7 +217,8 @@ async fn a_deleted_customer_has_no_payment_method_as_soon_as_its_webhook_comes()
     leave(&shop, &session, "complete").await;
     post(&shop, &ALL, false).await;
     let customer = list(&shop.state().await, "customers")[0].clone();
-    let told = json!({ "id": "evt_deleted", "type": "customer.deleted", "livemode": false, "data": { "object": customer } });
+    let told =
+        json!({ "id": "evt_deleted", "type": "customer.deleted", "livemode": false, "data": { "object": customer } });
     let now = shop.now().await;
     shop.store.keep_stripe_event("evt_forged", "customer.deleted", &told, now).await.expect("kept");
     apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");

@@ -193,7 +193,7 @@ async fn invoices_that_stripe_cannot_take_do_not_hold_up_the_others() {
         billed(&shop, name, "invoice_items").await;
     }
     let order = async || {
-        let waiting = shop.store.all_partners_invoices_to_push(10).await.expect("asked");
+        let waiting = shop.store.all_partners_invoices_to_push(true, 10).await.expect("asked");
         waiting.iter().map(|invoice| invoice.id).collect::<Vec<_>>()
     };
     let before = order().await;

@@ -120,7 +120,10 @@ pub(super) async fn sell(
 }
 
 /// What is not paid waits at the price that it was sold for, and each is an invoice that somebody is sent.
-pub(super) async fn check_unpaid(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<(), StoreError> {
+pub(super) async fn check_unpaid(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+) -> Result<(), StoreError> {
     let unpaid: i64 = sqlx::query_scalar(
         "select count(*) from credit_purchases p join invoices i on i.partner_id = p.partner_id and i.id = p.invoice_id
          where p.partner_id = $1 and i.status in ('open', 'sent')",

@@ -69,7 +69,11 @@ impl Store {
     }
 
     /// Notes where invoices go, and returns since when they do. The audit log has changes.
-    pub async fn note_invoice_sink(&self, collector: Option<Collector>, now: Timestamp) -> Result<Timestamp, StoreError> {
+    pub async fn note_invoice_sink(
+        &self,
+        collector: Option<Collector>,
+        now: Timestamp,
+    ) -> Result<Timestamp, StoreError> {
         let sink = collector.map_or("none", Collector::code);
         let mut tx = self.begin().await?;
         sqlx::query("lock table invoice_sink in share row exclusive mode").execute(&mut *tx).await?;
@@ -111,7 +115,10 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         // What is of an invoice waits until that has arrived.
-        sqlx::query("delete from document_deliveries where invoice_id = any($1)").bind(&invoices).execute(&mut *tx).await?;
+        sqlx::query("delete from document_deliveries where invoice_id = any($1)")
+            .bind(&invoices)
+            .execute(&mut *tx)
+            .await?;
         sqlx::query("update invoices set collected_by = null where id = any($1) and collected_by = 'webhook'")
             .bind(&invoices)
             .execute(&mut *tx)
