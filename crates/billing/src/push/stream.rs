@@ -44,7 +44,7 @@ impl Push<'_> {
             if self.is_late(invoice) || failures >= ENOUGH_FAILURES {
                 continue;
             }
-            match self.to_stream(invoice, &mut again, &mut fresh).await {
+            match self.gather(invoice, &mut again, &mut fresh).await {
                 Ok(()) => {}
                 Err(BillingError::Store(error)) => return Err(error.into()),
                 // It is told of where the invoice itself is pushed.
@@ -69,7 +69,7 @@ impl Push<'_> {
     }
 
     /// Puts an invoice's events to those that are sent again, or that were never sent.
-    async fn to_stream(
+    async fn gather(
         &mut self,
         invoice: &Invoice,
         again: &mut Vec<Pending>,
