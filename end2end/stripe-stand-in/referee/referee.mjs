@@ -306,6 +306,7 @@ const steps = {
     assert.equal(await counted(), 200, "each identifier once");
     await control("clock", { advance_seconds: 900 });
     await refused(send(hundred), { statusCode: 401 });
+    await stripe.billing.meters.deactivate(kept.id);
   },
 
   "meters count each identifier once, for 24 hours": async () => {

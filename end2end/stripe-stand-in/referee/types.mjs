@@ -47,7 +47,8 @@ const types = [
   ["GET", /^\/v1\/billing\/meters\/[^/]+\/event_summaries$/, "Stripe.Billing.MeterListEventSummariesParams"],
   ["POST", /^\/v1\/billing\/meter_events$/, "Stripe.Billing.MeterEventCreateParams"],
   ["POST", /^\/v2\/billing\/meter_event_session$/, "Stripe.V2.Billing.MeterEventSessionCreateParams"],
-  ["POST", /^\/v2\/billing\/meter_event_stream$/, "Stripe.V2.Billing.MeterEventStreamCreateParams"],
+  // The library exports no name for this one.
+  ["POST", /^\/v2\/billing\/meter_event_stream$/, 'Parameters<Stripe["v2"]["billing"]["meterEventStream"]["create"]>[0]'],
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
 const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by", "quantity", "unit_amount"]);

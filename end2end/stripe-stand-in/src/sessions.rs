@@ -64,7 +64,7 @@ pub fn open_checkout(account: &mut Account, params: &Params) -> Result<Value, Fa
 
 pub fn retrieve(account: &Account, id: &str, params: &Params) -> Result<Value, Failure> {
     let mut session = held(account, id)?;
-    if params.get("expand[]") == Some("payment_intent")
+    if params.map("expand").iter().any(|(_, path)| *path == "payment_intent")
         && let Some(intent) = session["payment_intent"].as_str().and_then(|id| account.payment_intents.get(id))
     {
         session["payment_intent"] = intent.clone();
