@@ -170,7 +170,7 @@ async fn units_are_paid_at_stripe_and_are_there_once_stripe_says_so() {
     assert_eq!(session["amount_total"], 3_000);
     let back = session["success_url"].as_str().expect("an address").replace("http://localhost:3000", "");
     assert!(owner.get(&back).await.text.contains("Stripe has not confirmed the payment yet"));
-    assert_eq!(store.invoices(acme.id).await.expect("invoices").len(), 0);
+    assert_eq!(store.credit_purchases(acme.id).await.expect("purchases").len(), 0, "nothing is owed for a page");
     let theirs = Company::found(&portal, "bolt").await;
     let other = portal.as_member(theirs.owner).await.get(&back).await.text;
     assert!(!other.contains("Stripe has not confirmed"), "another partner learns nothing of it");
