@@ -132,9 +132,11 @@ impl CreditStanding {
         Money::new(self.total.currency, self.total.micros.saturating_sub(taken).max(0))
     }
 
-    /// What a void takes out of the ledger: what is left, or all of an invoice that gives money back.
+    /// What a void takes out of the ledger, below zero where more was given back than billed. It leaves what a later invoice gave back of
+    /// the fee, so that both together come to nothing.
     pub(crate) fn to_void(&self) -> Money {
-        if self.total.micros < 0 { self.total } else { self.left() }
+        let taken = self.credited.micros.saturating_add(self.given_back.micros);
+        Money::new(self.total.currency, self.total.micros.saturating_sub(taken))
     }
 }
 

@@ -17,7 +17,7 @@ use jiff::{Timestamp, civil::Date};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use store::{
-    Actor, InvoiceStatus, NewCreditGrant, NewCreditPurchase, OrderedBy, StoreError, Void, Wish,
+    Actor, InvoiceStatus, LedgerAccount, NewCreditGrant, NewCreditPurchase, OrderedBy, StoreError, Void, Wish,
     credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
     journal::{JournalDays, JournalEntry},
 };
@@ -194,6 +194,74 @@ async fn a_day_that_is_written_stays_whatever_comes_later() {
     assert_eq!(
         balances(&shop, partner, day("2026-06-11")).await,
         BTreeMap::from([(Cash, 2_100), (ContractLiability, -1_330), (Revenue, -770)])
+    );
+}
+
+#[tokio::test]
+async fn a_void_of_an_invoice_below_zero_leaves_what_a_later_one_gave_back_of_its_fee() {
+    let shop = Shop::open().await;
+    let year = shop.plan("year", fee(365, FeeDue::Advance, Interval::Year)).await;
+    let month = shop.plan("month", fee(90, FeeDue::Advance, Interval::Month)).await;
+    let big = shop.plan("big", fee(300, FeeDue::Advance, Interval::Month)).await;
+    let start = at("2026-06-01T00:00:00Z");
+    let partner = shop.partner_without_members("acme", year, start).await;
+    shop.close(start + hours(1)).await;
+    for (number, plan) in [(10, month), (20, big)] {
+        let now = start + days(number);
+        let wanted = Wanted { wish: Wish::Version(plan), when: When::AtOnce, by: OrderedBy::Operator };
+        let shown = preview_change(&shop.store, partner, wanted, now).await.expect("shown");
+        let letter = |_: &_, _: &_| unreachable!("nobody to write to");
+        order_change(&shop.store, partner, wanted, &shown.token, &letter, Actor::System, now).await.expect("ordered");
+        shop.close(now + hours(1)).await;
+    }
+    let invoices = shop.store.invoices(partner).await.expect("invoices");
+    let below = invoices.iter().find(|invoice| invoice.total.micros < 0).expect("one below zero").id;
+    let now = start + days(21);
+    shop.store.set_invoice_status(partner, below, InvoiceStatus::Void, now).await.expect("void");
+    let end = start + days(22);
+    write(&shop, end + hours(6)).await;
+    let by = shop.store.billed_by_documents(end).await;
+    let own = balances(&shop, partner, day("2026-06-22")).await;
+    let of = |account| own.get(&account).copied().unwrap_or_default() * 10_000;
+    let ledger = shop.store.ledger_balances(partner).await.expect("balances");
+    let receivable = ledger.into_iter().find(|(account, _)| *account == LedgerAccount::Receivable);
+    assert_eq!(by.iter().map(|by| by.partner).collect::<Vec<_>>(), [partner]);
+    assert_eq!(receivable.map(|(_, money)| money.micros), Some(by[0].receivable), "{by:?}");
+    let told = (-of(Account::ContractLiability), of(Account::AccountsReceivable));
+    assert_eq!(told, (by[0].deferred, by[0].receivable), "{own:?}");
+}
+
+#[tokio::test]
+async fn late_use_of_credit_that_expired_meanwhile_comes_behind_the_expiry() {
+    let shop = Shop::open().await;
+    let mut terms = fee(0, FeeDue::Arrears, Interval::Month);
+    terms.admission.credit.required = true;
+    let plan = shop.plan("prepaid", terms).await;
+    let start = at("2026-06-01T00:00:00Z");
+    let partner = shop.partner_without_members("acme", plan, start).await;
+    let midnight = at("2026-06-11T00:00:00Z");
+    let grant = NewCreditGrant {
+        kind: GrantKind::Paid,
+        cost: Some(Money::new(Currency::Usd, 10_000_000)),
+        expires_at: Some(midnight),
+        ..NewCreditGrant::new(1_000, "By contract")
+    };
+    shop.store.grant_credit(partner, &grant, Actor::System, start).await.expect("granted");
+    let minutes = |minutes: i64| jiff::SignedDuration::from_mins(minutes);
+    shop.store.settle_credit(partner, midnight + minutes(5)).await.expect("expired");
+    let (used, taken_in) = (midnight - minutes(10), midnight + minutes(10));
+    shop.paid_by_credit(partner, (used, taken_in), Environment::Live, &[(1, 300, 300)]).await;
+    shop.store.settle_credit(partner, midnight + minutes(15)).await.expect("used");
+    write(&shop, midnight + days(1) + hours(6)).await;
+    use Account::{BreakageRevenue, Cash, ContractLiability, Revenue};
+    assert_eq!(
+        balances(&shop, partner, day("2026-06-10")).await,
+        BTreeMap::from([(Cash, 1_000), (ContractLiability, -1_000)]),
+        "nothing had expired, nor was anything known to be used"
+    );
+    assert_eq!(
+        balances(&shop, partner, day("2026-06-11")).await,
+        BTreeMap::from([(Cash, 1_000), (BreakageRevenue, -700), (Revenue, -300)])
     );
 }
 

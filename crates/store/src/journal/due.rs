@@ -71,7 +71,7 @@ struct Due {
 pub(super) struct DueOfDay(Vec<Due>);
 
 /// What the day takes in, the oldest first. Credit that the day's last hours used is booked when they are over, and is the day's all the
-/// same, unless its grant is younger.
+/// same, unless its grant is younger, or expired on a later day and before it was booked: then it goes behind that.
 pub(super) async fn all(tx: &mut PgConnection, day: Day) -> Result<DueOfDay, StoreError> {
     let rows = sqlx::query(
         "select * from (
@@ -81,7 +81,10 @@ pub(super) async fn all(tx: &mut PgConnection, day: Day) -> Result<DueOfDay, Sto
                      select from ledger_unit_entries u
                      join credit_grants g on g.partner_id = u.partner_id and g.id = u.grant_id
                      where u.partner_id = t.partner_id and u.transaction_id = t.id and u.hour >= $1 and u.hour < $2
-                         and g.usable_since < $2) as is_booked
+                         and g.usable_since < $2 and (g.ended_at is null or g.ended_at < $2 or not exists (
+                             select from ledger_entries e
+                             where e.partner_id = t.partner_id and e.transaction_id = t.id and e.account = 'breakage'))
+                 ) as is_booked
              from journal_due d
              join ledger_transactions t on t.partner_id = d.partner_id and t.id = d.transaction_id
              left join credit_notes n on n.partner_id = t.partner_id
