@@ -92,6 +92,12 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
         (charge.kind, &charge.product, &charge.operation, &charge.meter, &charge.label)
             == (other.kind, &other.product, &other.operation, &other.meter, &other.label)
     };
+    // Lines of the same words, as of two coupons that are called the same, are told apart by their order.
+    let counterpart = |charges: &[Charge], at: usize, others: &[Charge]| {
+        let charge = charges.get(at)?;
+        let nth = charges.iter().take(at).filter(|earlier| same(charge, earlier)).count();
+        others.iter().filter(|other| same(charge, other)).nth(nth).cloned()
+    };
     // What is there no more is taken back whole.
     let nothing = |gone: &Charge| Charge {
         quantity: 0,
@@ -100,11 +106,15 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
         amount: Money::zero(gone.amount.currency),
         ..gone.clone()
     };
-    let gone = before.charges.iter().filter(|old| !after.charges.iter().any(|charge| same(charge, old))).map(nothing);
+    let kept = after.charges.iter().enumerate().map(|(at, charge)| {
+        let old = counterpart(&after.charges, at, &before.charges);
+        (charge.clone(), old.unwrap_or_else(|| nothing(charge)))
+    });
+    let gone = before.charges.iter().enumerate();
+    let gone = gone.filter(|(at, _)| counterpart(&before.charges, *at, &after.charges).is_none());
+    let gone = gone.map(|(_, old)| (nothing(old), old.clone()));
     let mut lines = Vec::new();
-    for charge in after.charges.iter().cloned().chain(gone).filter(|charge| charge.kind != LineKind::BaseFee) {
-        let old = before.charges.iter().find(|old| same(&charge, old)).cloned();
-        let old = old.unwrap_or_else(|| nothing(&charge));
+    for (charge, old) in kept.chain(gone).filter(|(charge, _)| charge.kind != LineKind::BaseFee) {
         let amount = charge.amount.checked_add(Money::new(old.amount.currency, -old.amount.micros))?;
         let quantity = signed(charge.quantity).saturating_sub(signed(old.quantity));
         // An operation without late units is here where they moved its units along the price curve.

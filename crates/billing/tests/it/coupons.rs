@@ -183,6 +183,29 @@ async fn late_units_have_the_share_off_that_their_bill_had() {
     assert_eq!(bills(&shop, partner).await, expected);
 }
 
+/// What tells lines apart is not what they are called.
+#[tokio::test]
+async fn late_units_have_the_share_off_of_each_of_two_coupons_that_are_called_the_same() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("pro", fee(100, FeeDue::Arrears)).await;
+    let partner = shop.partner_without_members("acme", plan, at(START)).await;
+    for (code, after) in [("half", 0), ("half-again", 1)] {
+        let coupon = json!({"name": "Half", "percent": "50", "periods": 1});
+        give(&shop, partner, code, coupon, at(START) + hours(after)).await;
+    }
+    shop.live(partner, at(START) + days(5), &[(1, 2_000)]).await;
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    let late = event("1", "2026-06-12T00:00:00Z", "read", 1_000);
+    assert!(matches!(tell(&shop, partner, &[late], "2026-07-02T00:00:00Z").await[..], [Told::Late(_)]));
+    shop.close(at("2026-08-01T01:00:00Z")).await;
+    let line = |amount: &str| format!("Coupon Half, 50 % off −{amount}");
+    let late = |amount: &str| format!("Late usage of 2026-06-01 to 2026-07-01: {}", line(amount));
+    // 105.00 less a half and its half; 5.00 more, of which a quarter is left.
+    let expected =
+        [bill("$26.25", &[&line("$52.50"), &line("$26.25")]), bill("$101.25", &[&late("$2.50"), &late("$1.25")])];
+    assert_eq!(bills(&shop, partner).await, expected);
+}
+
 #[tokio::test]
 async fn a_trial_uses_up_no_period_of_it_and_a_plan_that_it_is_not_for_has_none() {
     let shop = Shop::open().await;
