@@ -206,6 +206,26 @@ async fn late_units_have_the_share_off_of_each_of_two_coupons_that_are_called_th
     assert_eq!(bills(&shop, partner).await, expected);
 }
 
+/// Nor does one that was left before it ended: the plan's first paid period is still to come.
+#[tokio::test]
+async fn a_trial_that_was_left_early_uses_up_no_period_of_it() {
+    let shop = Shop::open().await;
+    let tried = json!({"currency": "USD", "products": [{"product": "payments"}], "base_fee_micros": 40_000_000, "trial": {"days": 14}});
+    let tried = shop.plan("tried", serde_json::from_value(tried).expect("terms")).await;
+    let plain = shop.plan("plain", fee(10, FeeDue::Arrears)).await;
+    let partner = shop.partner_without_members("acme", tried, at(START)).await;
+    let coupon = json!({"name": "Once", "percent": "50", "periods": 1, "plans": ["tried"]});
+    give(&shop, partner, "once", coupon, at(START) + hours(1)).await;
+    moved(&shop, partner, plain, at(START) + days(5)).await;
+    shop.close(at("2026-07-20T00:00:00Z")).await;
+    moved(&shop, partner, tried, at("2026-08-01T00:00:00Z")).await;
+    shop.close(at("2026-09-20T00:00:00Z")).await;
+    // Of 40.00, 14 of 31 days.
+    let lowered = bills(&shop, partner).await.into_iter().filter(|(_, coupons)| !coupons.is_empty());
+    let expected = [bill("$9.03", &["Coupon Once, 50 % off −$9.03"])];
+    assert_eq!(lowered.collect::<Vec<_>>(), expected);
+}
+
 #[tokio::test]
 async fn a_trial_uses_up_no_period_of_it_and_a_plan_that_it_is_not_for_has_none() {
     let shop = Shop::open().await;

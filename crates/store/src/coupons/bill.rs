@@ -41,12 +41,14 @@ impl Store {
         let rows = sqlx::query(
             "select r.code, r.terms, coupon_is_for(r.terms, (select v.plan_id from subscriptions s
                      join plan_versions v on v.id = s.plan_version_id where s.partner_id = $1 and s.id = $2)) as is_for,
-                 -- A trial ends before it counts, and a plan that it is for has to be there.
+                 -- A trial ends before it counts, and a plan that it is for has to be there: one that was left within the trial was not.
                  greatest(r.starts_at, (
-                     select min(greatest(s.started_at, case when s.trial_until is not null then least(s.trial_until, s.ended_at) end))
+                     select min(greatest(s.started_at, s.trial_until))
                      from subscriptions s join plan_versions v on v.id = s.plan_version_id
                      where s.partner_id = r.partner_id and s.started_at is not null
-                         and (s.ended_at is null or s.ended_at > r.starts_at) and coupon_is_for(r.terms, v.plan_id)
+                         and (s.ended_at is null or s.ended_at > r.starts_at)
+                         and (s.trial_until is null or s.ended_at is null or s.ended_at > s.trial_until)
+                         and coupon_is_for(r.terms, v.plan_id)
                  )) as counts_from,
                  coalesce(sum(a.taken_micros) filter (where a.period_start = $3), 0)::bigint as taken,
                  count(distinct a.period_start) filter (where a.period_start <> $3) as others
