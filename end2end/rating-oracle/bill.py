@@ -36,6 +36,7 @@ MISREADINGS = {
     "one-period-more": "discounts hold for one period more",
     "trial-fee": "the fee is owed in a trial, too",
     "trial-usage": "usage costs what it always does in a trial",
+    "trial-discounts": "the discounts of the first periods hold in a trial, too",
     "trial-minimum": "the minimum and the commitment are owed in a trial whose usage is free",
     "coupon-before-credit": "a coupon is taken off before included credit is",
     "coupons-added": "coupons are added up, and not taken one after the other",
@@ -90,6 +91,7 @@ class Bill:
         gives = trial.get("free", "everything") if trial else None
         self.fee_is_free = gives in ("everything", "base_fee") and misread != "trial-fee"
         self.usage_is_free = gives in ("everything", "usage") and misread != "trial-usage"
+        self.is_in_trial = trial is not None
         self.redeemed = [] if case.get("in_trial") else case.get("coupons", [])
         self.used = case["used"]
         self.metered = case["metered"]
@@ -245,6 +247,8 @@ class Bill:
         late = 1 if self.misread == "one-period-more" else 0
         for discount in self.plan.get("discounts", []):
             if discount.get("periods") is not None and self.number >= discount["periods"] + late:
+                continue
+            if discount.get("periods") is not None and self.is_in_trial and self.misread != "trial-discounts":
                 continue
             percent, on = Fraction(discount["percent"]), discount.get("on", "everything")
             added = self.misread == "discounts-added"

@@ -63,10 +63,11 @@ impl PlanTerms {
         if is_in(trial_until, whole) { terms.in_trial() } else { terms }
     }
 
-    /// The terms of a period of the trial.
+    /// The terms of a period of the trial. The discounts of the first periods are not among them: theirs begin after it.
     #[must_use]
     pub fn in_trial(mut self) -> Self {
         let Some(trial) = self.trial else { return self };
+        self.discounts.retain(|discount| discount.periods.is_none());
         if trial.free != DiscountOn::Usage {
             self.base_fee_micros = 0;
         }
@@ -107,7 +108,7 @@ mod tests {
                 "included_credit_micros":1000000,"commitment":{{"micros":9000000,"discounts":[]}},
                 "price":{{"model":"per_unit","unit_price":"0.01"}},"quota":{{"units":100000,"beyond":"bill"}},
                 "meters":[{{"product":"payments","meter":"tokens","price":{{"model":"per_unit","unit_price":"0.5"}}}}],
-                "discounts":[{{"name":"Launch","percent":"50","periods":1}}],
+                "discounts":[{{"name":"Launch","percent":"50","periods":1}},{{"name":"Friends","percent":"10"}}],
                 "trial":{{"days":14,"free":"{free}","quota":{{"units":1000,"beyond":"block"}}}}}}"#
         );
         serde_json::from_str(&text).expect("terms")
@@ -122,10 +123,10 @@ mod tests {
     #[test]
     fn what_is_free_is_gone_before_all_other_steps() {
         assert_eq!(total(&terms("everything").in_trial()), "$0.00");
-        // 49.00 less half.
-        assert_eq!(total(&terms("usage").in_trial()), "$24.50");
-        // 22.00 less half; 9.00 are not short of the commitment; 1.00 is included.
-        assert_eq!(total(&terms("base_fee").in_trial()), "$10.00");
+        // 49.00 less a tenth; half off is for the first period after the trial.
+        assert_eq!(total(&terms("usage").in_trial()), "$44.10");
+        // 22.00 less a tenth; 9.00 are not short of the commitment; 1.00 is included.
+        assert_eq!(total(&terms("base_fee").in_trial()), "$18.80");
         let lines = rate_all(&terms("everything").in_trial(), &[], &[]).expect("a bill");
         assert!(lines.charges.is_empty(), "{lines:?}");
     }
@@ -145,11 +146,11 @@ mod tests {
         };
         assert_eq!(total(&of(of_trial)), "$0.00");
         assert!(
-            of(first).base_fee_micros > 0 && of(first).discounts.len() == 1,
+            of(first).base_fee_micros > 0 && of(first).discounts.len() == 2,
             "the promotion begins after the trial"
         );
         let second = cycle.period_at(first.end).expect("one");
-        assert!(of(second).discounts.is_empty());
+        assert_eq!(of(second).discounts.iter().map(|own| own.name.as_str()).collect::<Vec<_>>(), ["Friends"]);
         let quota = |period: Period| plan.quota_in(None, Some(until), period.end).expect("a quota").units;
         assert_eq!((quota(of_trial), quota(first)), (1_000, 100_000));
         assert_eq!(plan.quota_in(None, None, of_trial.end).expect("a quota").units, 100_000, "without a trial");
