@@ -70,26 +70,31 @@ impl Store {
         if let Some(unknown) = unknown {
             return Err(StoreError::invalid("plans", format!("There is no plan {unknown:?}")));
         }
-        // Of two who put the same new one at once the later one sees the earlier one's; redeeming goes on meanwhile, or waits.
-        sqlx::query("lock table coupons in share row exclusive mode").execute(&mut *tx).await?;
-        let before = sqlx::query("select terms, redemptions::bigint as redemptions from coupons where code = $1")
-            .bind(code)
-            .fetch_optional(&mut *tx)
-            .await?;
-        let redeemed = before.as_ref().map(|row| row.count("redemptions")).transpose()?.unwrap_or(0);
-        if coupon.max_redemptions.is_some_and(|most| u64::from(most) < redeemed) {
-            let message = format!("{redeemed} partners have redeemed it: allow as many, or withdraw it");
-            return Err(StoreError::invalid("max_redemptions", message));
-        }
-        sqlx::query(
-            "insert into coupons (code, terms, updated_at) values ($1, $2, $3)
-             on conflict (code) do update set terms = excluded.terms, updated_at = excluded.updated_at",
+        // Of two who put the same new one at once the later one waits here, and sees the earlier one's.
+        let is_new = sqlx::query(
+            "insert into coupons (code, terms, updated_at) values ($1, $2, $3) on conflict (code) do nothing",
         )
         .bind(code)
         .bind(Json(coupon))
         .bind(Ts(now))
         .execute(&mut *tx)
-        .await?;
+        .await?
+        .rows_affected()
+            > 0;
+        // Nobody redeems it until it is changed.
+        let held = "select terms, redemptions::bigint as redemptions from coupons where code = $1 for update";
+        let before = sqlx::query(held).bind(code).fetch_optional(&mut *tx).await?.filter(|_| !is_new);
+        let redeemed = before.as_ref().map(|row| row.count("redemptions")).transpose()?.unwrap_or(0);
+        if coupon.max_redemptions.is_some_and(|most| u64::from(most) < redeemed) {
+            let message = format!("{redeemed} partners have redeemed it: allow as many, or withdraw it");
+            return Err(StoreError::invalid("max_redemptions", message));
+        }
+        sqlx::query("update coupons set terms = $2, updated_at = $3 where code = $1")
+            .bind(code)
+            .bind(Json(coupon))
+            .bind(Ts(now))
+            .execute(&mut *tx)
+            .await?;
         let before = before.map(|row| row.try_get::<Json<Coupon>, _>("terms")).transpose()?;
         let entry =
             Entry { before: before.map(|Json(before)| json!(before)), ..Entry::new(actor, None, "coupon.save", code) };

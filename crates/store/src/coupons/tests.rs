@@ -91,6 +91,42 @@ async fn a_partner_redeems_it_once_however_often_it_asks_at_once() {
     assert_eq!(store.coupons().await.expect("coupons")[0].redemptions, 1);
 }
 
+/// Neither waits for what the other holds and then for what it wants.
+#[tokio::test]
+async fn it_is_changed_while_partners_redeem_it() {
+    let store = test_db::store().await;
+    put(&store, "spring", json!({"name": "Spring", "percent": "25"})).await;
+    let mut racing = JoinSet::new();
+    for number in 0..40 {
+        let partner = World::named(&store, &format!("p{number}")).await.partner;
+        let redeeming: Store = (*store).clone();
+        racing.spawn(async move { redeem(&redeeming, partner, "spring").await.map(|_| ()) });
+        let saving: Store = (*store).clone();
+        let changed = coupon(json!({"name": format!("Spring {number}"), "percent": "25"}));
+        racing.spawn(async move { saving.put_coupon("spring", &changed, Actor::System, now()).await });
+    }
+    while let Some(answer) = racing.join_next().await {
+        answer.expect("no panic").expect("no deadlock");
+    }
+    assert_eq!(store.coupons().await.expect("coupons")[0].redemptions, 40);
+}
+
+/// The log says of one that it is new, and of the others what was there before.
+#[tokio::test]
+async fn of_those_who_put_a_new_one_at_once_one_adds_it() {
+    let store = test_db::store().await;
+    let mut racing = JoinSet::new();
+    for number in 0..8 {
+        let saving: Store = (*store).clone();
+        let new = coupon(json!({"name": format!("Spring {number}"), "percent": "25"}));
+        racing.spawn(async move { saving.put_coupon("spring", &new, Actor::System, now()).await });
+    }
+    racing.join_all().await.into_iter().for_each(|answer| answer.expect("saved"));
+    let log = store.all_audit_page(None, 50).await.expect("the log");
+    assert_eq!(log.items.iter().filter(|entry| entry.before.is_none()).count(), 1);
+    assert_eq!(log.items.len(), 8);
+}
+
 async fn shop() -> (TestStore, PartnerId) {
     let store = test_db::store().await;
     let partner = World::new(&store).await.partner;
