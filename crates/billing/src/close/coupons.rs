@@ -6,7 +6,7 @@ use domain::{
     id::{PartnerId, SubscriptionId},
     rating::{
         Rated,
-        coupon::{self, Billed, Off},
+        coupon::{self, Billed, Off, OffWhat},
     },
 };
 use store::{CouponsTaken, OpenSubscription, Store};
@@ -50,6 +50,22 @@ pub(crate) async fn open_coupons(
     let of_bill = store.coupons_of_bill(subscription.partner, subscription.id, stretch.whole.start).await?;
     let off = of_bill.redeemed.iter().map(|redeemed| redeemed.off(billed(subscription, stretch)));
     Ok(off.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
+}
+
+/// What counted for the bill of a stretch that is closed. Where nothing was owed there is no bill, and what was not noted is what would
+/// have counted. Of an amount a part of a period has nothing then: the bills of its other parts may have taken it.
+pub(super) async fn closed_coupons(
+    store: &Store,
+    subscription: &OpenSubscription,
+    stretch: Stretch,
+) -> Result<Vec<Off>, BillingError> {
+    let (partner, subscription_id, start) = (subscription.partner, subscription.id, stretch.part.start);
+    if !store.was_closed_empty(partner, subscription_id, start).await? {
+        return Ok(store.coupons_of_closed_bill(partner, subscription_id, start).await?);
+    }
+    let mut coupons = open_coupons(store, subscription, stretch).await?;
+    coupons.retain(|off| stretch.part == stretch.whole || matches!(off.what, OffWhat::Percent(_)));
+    Ok(coupons)
 }
 
 /// The bill with coupons.

@@ -4,7 +4,7 @@
 //! them. A closed period's bill stands; all of the difference, by operation and in included credit, is on
 //! the invoice that is made next, whatever period that is of. It is below zero where a correction took units back.
 
-use super::{Stretch, billed_meters, less, rate};
+use super::{Stretch, billed_meters, coupons::closed_coupons, less, rate};
 use crate::BillingError;
 use domain::{
     id::PartnerId,
@@ -47,7 +47,7 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
         let codes = |moved: &store::outside::Moved| (moved.product_code.clone(), moved.operation_code.clone());
         let billed = |moved: &store::outside::Moved| Shift { units: moved.billed, prepaid: moved.prepaid_billed };
         let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), billed(moved))));
-        let coupons = store.coupons_of_closed_bill(partner, late.subscription.id, late.period.start).await?;
+        let coupons = closed_coupons(store, &late.subscription, stretch).await?;
         let before = less(rate(&late.subscription, stretch, &used, &metered)?, &coupons)?;
         let more = |moved: &store::outside::Moved| Shift { units: moved.units, prepaid: moved.prepaid };
         let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), more(moved))));

@@ -183,6 +183,24 @@ async fn late_units_have_the_share_off_that_their_bill_had() {
     assert_eq!(bills(&shop, partner).await, expected);
 }
 
+#[tokio::test]
+async fn late_units_of_a_period_without_a_bill_have_the_share_off_too() {
+    let shop = Shop::open().await;
+    let plan = shop.plan("pro", fee(0, FeeDue::Arrears)).await;
+    let partner = shop.partner_without_members("acme", plan, at(START)).await;
+    give(&shop, partner, "half", json!({"name": "Half", "percent": "50", "periods": 1}), at(START)).await;
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    assert!(bills(&shop, partner).await.is_empty());
+    for (number, when) in [("1", "2026-07-02T00:00:00Z"), ("2", "2026-08-02T00:00:00Z")] {
+        let late = event(number, "2026-06-12T00:00:00Z", "read", 3_000);
+        assert!(matches!(tell(&shop, partner, &[late], when).await[..], [Told::Late(_)]));
+        shop.close(at(when) + days(31)).await;
+    }
+    let late = |amount: &str| format!("Late usage of 2026-06-01 to 2026-07-01: Coupon Half, 50 % off −{amount}");
+    // 2,000 × 0.005, as 1,000 are free; then 3,000 × 0.005.
+    assert_eq!(bills(&shop, partner).await, [bill("$5.00", &[&late("$5.00")]), bill("$7.50", &[&late("$7.50")])]);
+}
+
 /// What tells lines apart is not what they are called.
 #[tokio::test]
 async fn late_units_have_the_share_off_of_each_of_two_coupons_that_are_called_the_same() {

@@ -80,6 +80,24 @@ impl Store {
         Ok(of_bill)
     }
 
+    /// Whether the stretch that begins then was closed without an invoice, as nothing was used in it.
+    pub async fn was_closed_empty(
+        &self,
+        partner: PartnerId,
+        subscription: SubscriptionId,
+        part_start: Timestamp,
+    ) -> Result<bool, StoreError> {
+        Ok(sqlx::query_scalar(
+            "select exists (select from billing_periods
+                 where partner_id = $1 and subscription_id = $2 and period_start = $3 and invoice_id is null)",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(part_start))
+        .fetch_one(self.pool())
+        .await?)
+    }
+
     /// What coupons took off the bill of a stretch that is closed, for rating it again: a percentage as it was, and of an amount what was
     /// taken.
     pub async fn coupons_of_closed_bill(
