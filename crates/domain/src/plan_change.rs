@@ -242,7 +242,12 @@ pub fn preview(
         }),
     };
     let running = held.map(|held| held.cycle.period_at(at)).transpose()?;
-    let effective_at = running.filter(|_| !at_once).map_or(at, |period| period.end);
+    // A trial may be longer than a period.
+    let end_of = |running: Period| match held.and_then(|held| held.trial_until) {
+        Some(until) if trial::is_in(Some(until), running) => until,
+        _ => running.end,
+    };
+    let effective_at = running.filter(|_| !at_once).map_or(at, end_of);
     let begins = match wanted.filter(|wanted| wanted.may_try).and_then(|wanted| wanted.terms.trial) {
         Some(trial) => Some(trial.end(effective_at, time_zone)?),
         None => None,

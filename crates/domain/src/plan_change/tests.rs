@@ -251,3 +251,22 @@ fn a_plan_that_is_new_to_the_partner_begins_with_its_trial() {
     assert_eq!(left.trial_until, None);
     assert!(left.quota_first.is_some_and(|quota| quota.units < most), "{:?} of {most}", left.quota_first);
 }
+
+/// Else whoever cancels on the first day of ninety had thirty of them.
+#[test]
+fn what_is_planned_in_a_trial_of_several_periods_is_planned_for_its_end() {
+    let pro = terms(r#","base_fee_micros":90000000,"trial":{"days":90}"#);
+    let until = at("2026-07-01T00:00:00+12:00");
+    let cycle = Cycle { anchor: until, ..auckland(Interval::Month) };
+    let start = at("2026-04-02T00:00:00+13:00");
+    let own = Held { started_at: start, since: until, trial_until: Some(until), ..held(&pro, &cycle) };
+    let told = |now: &str, wanted| preview(Some(own), wanted, When::Usual, start, at(now), "Pacific/Auckland");
+    let end = told("2026-04-10T00:00:00+12:00", None).expect("a preview");
+    assert_eq!((end.effective_at, end.old_fee), (until, Some(Money::zero(Currency::Nzd))));
+    let small = terms("");
+    let wanted = Wanted { terms: &small, since: None, may_try: false, goes_on: false };
+    let smaller = told("2026-05-10T00:00:00+12:00", Some(wanted)).expect("a preview");
+    assert_eq!((smaller.at_once, smaller.effective_at), (false, until));
+    let after = told("2026-07-10T00:00:00+12:00", None).expect("a preview");
+    assert_eq!(after.effective_at, at("2026-08-01T00:00:00+12:00"), "then for the period's end");
+}
