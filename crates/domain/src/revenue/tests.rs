@@ -1,3 +1,5 @@
+//! Fees over time: nothing is lost to rounding, and nothing is earned twice.
+
 use super::*;
 use proptest::prelude::*;
 

@@ -1,3 +1,5 @@
+//! Requests as lines say what the header map would have said.
+
 use super::*;
 use crate::request_id::RequestIds;
 use proptest::prelude::*;
