@@ -162,9 +162,9 @@ fn unless_down(looked: Result<(), BillingError>, partner: PartnerId) -> Result<(
     }
 }
 
-/// Ends a page of which Stripe cannot say anything any more.
+/// Ends a page of which Stripe cannot say anything any more, and on which nobody was known to pay.
 async fn give_up(store: &Store, checkout: &Checkout, now: Timestamp) -> Result<(), BillingError> {
-    if now.duration_since(checkout.opened_at) >= LONGEST_OPEN {
+    if checkout.state == CheckoutState::Open && now.duration_since(checkout.opened_at) >= LONGEST_OPEN {
         store.end_checkout(checkout.partner, checkout.id, CheckoutState::Expired, now).await?;
     }
     Ok(())
@@ -179,7 +179,9 @@ async fn settle(
     now: Timestamp,
 ) -> Result<(), BillingError> {
     let held = match stripe.checkout_session(session).await {
-        Err(error) if error.is_missing() => return give_up(store, checkout, now).await,
+        Err(error) if error.is_missing() && checkout.state == CheckoutState::Open => {
+            return give_up(store, checkout, now).await;
+        }
         held => held?,
     };
     if held.metadata.get("turnpike_checkout") != Some(&checkout.id.to_string()) {
@@ -207,7 +209,8 @@ async fn settle(
     Ok(())
 }
 
-/// Asks Stripe for what it charges, and has it charge the newest where it has not been told. A customer that is gone has none.
+/// Asks Stripe for what it charges, and has it charge the newest where it has not been told. A customer of which Stripe
+/// says that it is deleted has none; one that it does not know may be another account's, and nothing is concluded from that.
 async fn ask_for_method(
     store: &Store,
     stripe: &Stripe,
@@ -217,14 +220,11 @@ async fn ask_for_method(
     let Some(id) = store.stripe_object(partner, customer::SUBJECT).await?.and_then(|held| held.stripe_id) else {
         return Ok(());
     };
-    let customer = match stripe.customer(&id).await {
-        Err(error) if error.is_missing() => None,
-        customer => Some(customer?).filter(|customer| !customer.deleted),
-    };
-    let Some(customer) = customer else {
+    let customer = stripe.customer(&id).await?;
+    if customer.deleted {
         store.note_payment_method(partner, None, now).await?;
         return Ok(());
-    };
+    }
     let methods = stripe.payment_methods_of(&id).await?;
     let chosen = customer.invoice_settings.default_payment_method;
     let chosen = chosen.filter(|chosen| methods.iter().any(|method| method.id == *chosen));

@@ -218,6 +218,10 @@ async fn a_payment_that_takes_days_gives_its_units_when_it_is_there_or_never() {
         counter.shop.advance(days(4)).await;
         counter.shop.reconcile().await;
         assert_eq!(counter.state(id).await, CheckoutState::Processing, "it takes as long as it takes");
+        let (elsewhere, now) = (Shop::open().await, counter.shop.now().await);
+        let settings = billing::PushSettings::default();
+        let _ = billing::reconcile(&counter.shop.store, &elsewhere.stripe, settings, &|| now + hours(2)).await;
+        assert_eq!(counter.state(id).await, CheckoutState::Processing, "another account's key ends no payment");
         counter.step(&session, step).await;
         counter.told(2, true).await;
         assert_eq!(counter.state(id).await, state);

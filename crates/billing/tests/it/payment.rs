@@ -223,6 +223,11 @@ async fn a_deleted_customer_has_no_payment_method_as_soon_as_its_webhook_comes()
     shop.store.keep_stripe_event("evt_forged", "customer.deleted", &told, now).await.expect("kept");
     apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
     assert!(shop.store.payment_method(partner).await.expect("asked").is_some(), "Stripe says that it is there");
+    // A key of another account, which knows no such customer.
+    let elsewhere = Shop::open().await;
+    shop.store.keep_stripe_event("evt_elsewhere", "customer.deleted", &told, now).await.expect("kept");
+    let _ = apply_pending_webhooks(&shop.store, &elsewhere.stripe, now).await;
+    assert!(shop.store.payment_method(partner).await.expect("asked").is_some(), "not known is not deleted");
     shop.control("change", json!({ "kind": "customers", "id": customer["id"], "set": { "deleted": true } })).await;
     shop.store.keep_stripe_event("evt_deleted", "customer.deleted", &told, now).await.expect("kept");
     apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
