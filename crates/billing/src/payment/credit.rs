@@ -43,17 +43,43 @@ pub async fn open_credit_checkout(
         }
     }
     let customer = Push::new(store, stripe, PushSettings::default(), &|| now).customer(partner).await?;
-    let parameters = parameters(&opened, partner, &customer, back)?;
-    let key = format!("turnpike:{partner}:{}", opened.id);
-    let session = match stripe.create_checkout(&parameters, &key).await {
-        // Whatever was made under that key, nobody has its address, and nobody can pay there.
-        Err(error) if error.is_remembered_failure() => {
-            stripe.create_checkout(&parameters, &format!("{key}:{}", now.as_microsecond())).await?
+    let session = match create(stripe, &opened, partner, (&customer, back)).await {
+        // There is no page, and there will be none: the reference is free for another try.
+        Err(error) if is_final(&error) => {
+            store.end_checkout(partner, opened.id, CheckoutState::Failed, now).await?;
+            return Err(error);
         }
         session => session?,
     };
     store.note_checkout_session(partner, opened.id, &session.id).await?;
     pages.check(session.url.unwrap_or_default())
+}
+
+/// Has Stripe make the page. Whoever asks at the same time is given the same one.
+async fn create(
+    stripe: &Stripe,
+    opened: &CreditCheckout,
+    partner: PartnerId,
+    (customer, back): (&str, &str),
+) -> Result<CheckoutSession, BillingError> {
+    let parameters = parameters(opened, partner, customer, back)?;
+    let key = format!("turnpike:{partner}:{}", opened.id);
+    match stripe.create_checkout(&parameters, &key).await {
+        // Whatever was made under that key, nobody has its address, and nobody can pay there.
+        Err(error) if error.is_remembered_failure() => {
+            Ok(stripe.create_checkout(&parameters, &format!("{key}:2")).await?)
+        }
+        session => Ok(session?),
+    }
+}
+
+/// Whether there is no page under these keys that anybody could pay on, and never will be: Stripe refuses or remembers a failure for both,
+/// or the amount cannot be said in coins. Whoever asks at the same time hears the same.
+fn is_final(error: &BillingError) -> bool {
+    match error {
+        BillingError::Stripe(error) => error.is_refusal() || error.is_remembered_failure(),
+        error => matches!(error, BillingError::Differs(_)),
+    }
 }
 
 fn parameters(

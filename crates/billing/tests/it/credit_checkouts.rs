@@ -319,6 +319,18 @@ async fn a_credit_note_pays_back_through_stripes_own_invoice_of_the_payment() {
 }
 
 #[tokio::test]
+async fn a_page_that_cannot_be_made_keeps_no_reference() {
+    let counter = Counter::open().await;
+    let (shop, new, who) = (&counter.shop, two("a"), (counter.partner, Actor::System));
+    let (pages, now) = (StripePages::usual(), shop.now().await);
+    for _ in 0..25 {
+        let refused = open_credit_checkout(&shop.store, &shop.stripe, &pages, who, (&new, "nowhere"), now).await;
+        assert!(refused.expect_err("no address").to_string().contains("Not a valid URL"));
+    }
+    counter.buys("a").await.expect("the reference is free, and so are the places of open pages");
+}
+
+#[tokio::test]
 async fn a_page_whose_answer_was_lost_stands_in_nobodys_way() {
     let counter = Counter::open().await;
     counter.shop.control("faults", json!({ "error_after": 100, "only_changes": true })).await;
