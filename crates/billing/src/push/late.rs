@@ -10,7 +10,7 @@ use super::{
 };
 use crate::BillingError;
 use crate::close::when;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use store::{Invoice, InvoiceLine};
 
 /// Summaries lag by about a minute; before this they say nothing about an attempt.
@@ -26,7 +26,12 @@ pub(super) enum Told {
 impl Push<'_> {
     /// Whether an event that is sent now may come too late for Stripe's invoice of the period.
     pub(super) fn is_late(&self, invoice: &Invoice) -> bool {
-        self.now().duration_since(invoice.period.end) >= self.settings.meters_open
+        self.has_closed(invoice.period.end)
+    }
+
+    /// The same of any invoice of a period that ended then.
+    pub(super) fn has_closed(&self, end: Timestamp) -> bool {
+        self.now().duration_since(end) >= self.settings.meters_open
     }
 
     /// The units as an item, unless the meter has them.

@@ -27,6 +27,8 @@ struct Pending {
     partner: PartnerId,
     subject: String,
     event: StreamedEvent,
+    /// The end of the period that it is of.
+    end: Timestamp,
 }
 
 /// Whether an event was streamed.
@@ -51,15 +53,28 @@ impl Push<'_> {
                 Err(_) => failures += 1,
             }
         }
-        if fresh.len() >= from {
-            for (partner, subject, event) in fresh {
-                let begun = self.store.begin_stripe_object(partner, &subject, 1, &noted(&event), self.now()).await?;
-                if begun.stripe_id.is_none() && is_streamed(&begun) {
-                    again.push(Pending { partner, subject, event });
-                }
+        if fresh.len() < from {
+            fresh.clear();
+        }
+        if again.is_empty() && fresh.is_empty() {
+            return Ok(());
+        }
+        // What was never sent is noted as streamed only where it can be: otherwise it is told one by one.
+        let session = match self.stripe.open_meter_session().await {
+            Ok(session) => session,
+            Err(error) => {
+                tracing::warn!(%error, events = again.len() + fresh.len(), "Stripe opens no stream of meter events");
+                return Ok(());
+            }
+        };
+        for one in fresh {
+            let Pending { partner, subject, event, .. } = &one;
+            let begun = self.store.begin_stripe_object(*partner, subject, 1, &noted(event), self.now()).await?;
+            if begun.stripe_id.is_none() && is_streamed(&begun) {
+                again.push(one);
             }
         }
-        match self.send_all(&again).await {
+        match self.send_all(session, &again).await {
             Err(BillingError::Stripe(error)) => {
                 tracing::warn!(%error, events = again.len(), "Stripe's stream of meter events did not take all of them");
                 Ok(())
@@ -73,7 +88,7 @@ impl Push<'_> {
         &mut self,
         invoice: &Invoice,
         again: &mut Vec<Pending>,
-        fresh: &mut Vec<(PartnerId, String, StreamedEvent)>,
+        fresh: &mut Vec<Pending>,
     ) -> Result<(), BillingError> {
         let partner = invoice.partner;
         let (_, lines) = self.store.invoice(partner, invoice.id).await?;
@@ -82,17 +97,20 @@ impl Push<'_> {
         for counted in Counted::of(&lines) {
             let subject = event_subject(invoice, counted.line);
             let event = self.event(invoice, &counted, &customer);
+            // What once became an item stays one, whatever the clock and the settings say by now.
+            if self.has_item(invoice, counted.line).await? {
+                continue;
+            }
+            let end = invoice.period.end;
             let Some(held) = self.store.stripe_object(partner, &subject).await? else {
-                if !self.has_item(invoice, counted.line).await? {
-                    self.meter(&counted.event_name(), counted.product).await?;
-                    fresh.push((partner, subject, event));
-                }
+                self.meter(&counted.event_name(), counted.product).await?;
+                fresh.push(Pending { partner, subject, event, end });
                 continue;
             };
             if held.stripe_id.is_some() || !is_streamed(&held) {
                 continue;
             }
-            if self.now().duration_since(held.sent_at).abs() >= SUMMED_UP {
+            if self.now().duration_since(held.attempted_at).abs() >= SUMMED_UP {
                 let meter = self.meter(&counted.event_name(), counted.product).await?;
                 if let Some(found) = counted.look(invoice, &meter, &customer).at(self.stripe).await? {
                     self.store.finish_stripe_object(partner, &subject, &found, self.now()).await?;
@@ -100,19 +118,30 @@ impl Push<'_> {
                 }
                 self.store.begin_stripe_object(partner, &subject, held.attempt + 1, &noted(&event), self.now()).await?;
             }
-            again.push(Pending { partner, subject, event });
+            again.push(Pending { partner, subject, event, end });
         }
         Ok(())
     }
 
-    /// Sends them in as few requests as it takes.
-    async fn send_all(&self, pending: &[Pending]) -> Result<(), BillingError> {
-        let mut session: Option<MeterSession> = None;
+    /// Sends them in as few requests as it takes. What would come too late by now is left for an item, and what Stripe refuses holds
+    /// nothing else up.
+    async fn send_all(&self, session: MeterSession, pending: &[Pending]) -> Result<(), BillingError> {
+        let mut session = Some(session);
         for batch in pending.chunks(MOST_STREAMED) {
+            let batch: Vec<_> = batch.iter().filter(|one| !self.has_closed(one.end)).collect();
+            if batch.is_empty() {
+                continue;
+            }
             let names: Vec<_> = batch.iter().map(|one| (one.partner, one.subject.clone())).collect();
             let events: Vec<_> = batch.iter().map(|one| one.event.clone()).collect();
             self.store.send_stripe_objects(&names, self.now()).await?;
-            self.send_batch(&mut session, &events).await?;
+            match self.send_batch(&mut session, &events).await {
+                Err(error) if error.is_refusal() && !error.is_unauthorized() => {
+                    tracing::warn!(%error, events = events.len(), "Stripe refuses a request of its stream of meter events");
+                    continue;
+                }
+                sent => sent?,
+            }
             let identifiers: Vec<_> = events.into_iter().map(|event| event.identifier).collect();
             self.store.finish_stripe_objects(&names, &identifiers, self.now()).await?;
         }
