@@ -120,8 +120,10 @@ pub(super) async fn settle(
         (Some("complete"), Some("paid")) => {
             check_amount(cost, held)?;
             let invoice = held.invoice.as_deref();
-            store.complete_credit_checkout(checkout.partner, checkout.id, invoice, now).await?;
-            return Ok(());
+            return match store.complete_credit_checkout(checkout.partner, checkout.id, invoice, now).await {
+                Err(StoreError::Conflict { message, .. }) => Err(BillingError::Differs(message)),
+                done => Ok(done.map(drop)?),
+            };
         }
         (Some("complete"), Some("unpaid")) if held.has_failed() => CheckoutState::Failed,
         (Some("complete"), Some("unpaid")) => CheckoutState::Processing,

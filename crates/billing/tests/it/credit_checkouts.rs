@@ -163,6 +163,9 @@ async fn several_who_hear_of_it_at_once_give_the_units_once() {
     let (one, two, three, four) = tokio::join!(done(), done(), done(), done());
     assert_eq!([one, two, three, four].iter().filter(|made| made.is_some()).count(), 1);
     assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
+    let twice = store.complete_credit_checkout(counter.partner, id, Some("in_2"), now).await;
+    assert!(twice.expect_err("told").to_string().contains("in_1 and in_2"), "a second payment is not swallowed");
+    assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
 }
 
 #[tokio::test]

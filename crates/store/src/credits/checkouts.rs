@@ -102,6 +102,9 @@ impl Store {
 
     /// Stripe says that the page is paid: the invoice, its payment and the grant, once, whatever became of the offer, the plan and the page
     /// meanwhile. `None` where it was done before. `stripe_invoice` is Stripe's own of the payment, through which it can be paid back.
+    ///
+    /// # Errors
+    /// A conflict where it was done before and by another payment: somebody has paid twice.
     pub async fn complete_credit_checkout(
         &self,
         partner: PartnerId,
@@ -123,6 +126,7 @@ impl Store {
         let placed = read(&row)?;
         if let Some(invoice) = placed.invoice {
             link(&mut tx, partner, invoice, stripe_invoice, now).await?;
+            check_paid_once(&mut tx, partner, invoice, stripe_invoice).await?;
             tx.commit().await?;
             return Ok(None);
         }
@@ -239,6 +243,30 @@ async fn link(
     .execute(tx)
     .await?;
     Ok(())
+}
+
+/// Whether Stripe's invoice of the payment is the one that is known.
+async fn check_paid_once(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    stripe_invoice: Option<&str>,
+) -> Result<(), StoreError> {
+    let held: Option<String> =
+        sqlx::query_scalar("select stripe_id from stripe_objects where partner_id = $1 and subject = $2")
+            .bind(partner.0)
+            .bind(format!("invoice:{invoice}"))
+            .fetch_optional(tx)
+            .await?
+            .flatten();
+    match (held, stripe_invoice) {
+        (Some(held), Some(other)) if held != other => {
+            let message =
+                format!("Stripe's invoices {held} and {other} are both paid for {invoice}: one has to be paid back");
+            Err(StoreError::conflict("session", message))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn read(row: &PgRow) -> Result<Placed, sqlx::Error> {
