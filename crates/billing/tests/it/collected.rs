@@ -139,6 +139,25 @@ async fn what_was_offered_to_a_receiver_goes_to_stripe_only_where_nothing_was_se
     assert!(shop.store.mark_invoice_paid(other.0, other.1, Actor::System, now).await.expect("paid"));
 }
 
+/// A server of the version before says of nothing who collects it.
+#[tokio::test]
+async fn what_is_pushed_without_a_word_is_taken_all_the_same() {
+    let shop = Shop::open().await;
+    let now = shop.now().await;
+    let all = closed(&shop, "invoice_items", 3).await;
+    for ((partner, invoice), subject) in all.iter().zip(["invoice", "item", "drawing"]) {
+        let subject = format!("{subject}:{invoice}:0");
+        let begun = shop.store.begin_stripe_object(*partner, &subject, 1, &Vec::new(), now).await;
+        assert_eq!(begun.expect("noted").attempt, 1);
+    }
+    assert_eq!(enlisted(&shop).await, [all[2].1]);
+    let mut taken = Vec::new();
+    for (partner, invoice) in &all {
+        taken.push(shop.store.invoice(*partner, *invoice).await.expect("an invoice").0.collected_by);
+    }
+    assert_eq!(taken, [Some(Collector::Stripe), Some(Collector::Stripe), Some(Collector::Webhook)]);
+}
+
 #[tokio::test]
 async fn of_two_who_take_an_invoice_at_once_one_has_it() {
     let shop = Shop::open().await;
