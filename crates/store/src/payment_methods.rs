@@ -163,14 +163,17 @@ impl Store {
         Ok(row.as_ref().map(read).transpose()?)
     }
 
-    /// What has not come back and was opened, and asked about, before then: longest unseen first.
+    /// What has not come back and was opened, and asked about, before then: longest unseen first. Also what a server of the version before
+    /// took for complete and gave no units for, in the month before `before`.
     pub async fn all_partners_open_checkouts(
         &self,
         before: Timestamp,
         at_most: u32,
     ) -> Result<Vec<Checkout>, StoreError> {
         let rows = sqlx::query(checkouts!(
-            "where c.state in ('open', 'processing') and coalesce(c.looked_at, c.opened_at) < $1
+            "where (c.state in ('open', 'processing')
+                 or c.state = 'complete' and k.checkout_id is not null and k.invoice_id is null and c.opened_at > $1 - interval '30 days')
+                 and coalesce(c.looked_at, c.opened_at) < $1
              order by coalesce(c.looked_at, c.opened_at), c.id limit $2"
         ))
         .bind(Ts(before))

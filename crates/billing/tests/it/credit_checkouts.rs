@@ -249,6 +249,22 @@ async fn a_lost_webhook_is_made_good_by_asking() {
 }
 
 #[tokio::test]
+async fn a_page_that_was_ended_without_its_units_is_made_good() {
+    let counter = Counter::open().await;
+    counter.buys("a").await.expect("opened");
+    let (id, session) = counter.newest().await;
+    counter.step(&session, "complete").await;
+    // As a server does that knows of no units.
+    let (store, now) = (&counter.shop.store, counter.shop.now().await);
+    store.end_checkout(counter.partner, id, CheckoutState::Complete, now).await.expect("ended");
+    counter.shop.advance(hours(2)).await;
+    for _ in 0..2 {
+        counter.shop.reconcile().await;
+    }
+    assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
+}
+
+#[tokio::test]
 async fn what_was_ordered_is_what_is_given_though_offer_and_plan_are_others_by_then() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
