@@ -12,8 +12,14 @@ pub fn letters(settings: &Settings, news: &DisputeNews) -> Vec<NewMail> {
     let (code, amount, line) = (dispute.invoice_code(), dispute.amount, &dispute.description);
     let about = format!("It is about {amount} of “{line}” on the invoice {code}.");
     let said = format!("What was said: “{}”", dispute.reason);
+    // Less than all of it, where it was accepted in part.
+    let part = dispute.credited.filter(|credited| credited.micros < amount.micros);
+    let how = if part.is_some() { "accepted in part" } else { "accepted" };
     let answer = dispute.answer.as_ref().map(|answer| format!("The answer: “{answer}”"));
-    let meanwhile = format!("While it is open, nothing follows if {amount} of the invoice is not paid.");
+    let meanwhile = match dispute.holds_back {
+        true => format!("While it is open, nothing follows if {amount} of the invoice is not paid."),
+        false => "The line was disputed before: the invoice is still due while this one is open.".to_owned(),
+    };
     let (to_members, to_operators, mut told) = match dispute.state {
         DisputeState::Open => (
             format!("Your dispute about invoice {code} was opened"),
@@ -21,9 +27,15 @@ pub fn letters(settings: &Settings, news: &DisputeNews) -> Vec<NewMail> {
             vec![about, said, meanwhile],
         ),
         DisputeState::Accepted => (
-            format!("Your dispute about invoice {code} was accepted"),
-            format!("The dispute of {} about invoice {code} was accepted", dispute.partner_name),
-            vec![about, "A credit note was issued. It stands with the invoice.".to_owned()],
+            format!("Your dispute about invoice {code} was {how}"),
+            format!("The dispute of {} about invoice {code} was {how}", dispute.partner_name),
+            vec![
+                about,
+                match part {
+                    Some(part) => format!("Of that, {part} was credited. The credit note stands with the invoice."),
+                    None => "A credit note was issued over all of it. It stands with the invoice.".to_owned(),
+                },
+            ],
         ),
         DisputeState::Refused => (
             format!("Your dispute about invoice {code} was refused"),
@@ -81,7 +93,10 @@ mod tests {
             answer: Some("Each call was made".to_owned()),
             ended_at: Some(jiff::Timestamp::UNIX_EPOCH),
             credit_note: None,
+            credited: None,
             drafted_by: None,
+            drafted_answer: None,
+            holds_back: true,
         };
         let news = |state| DisputeNews {
             dispute: Dispute { state, ..dispute.clone() },
@@ -97,6 +112,12 @@ mod tests {
         assert!(refused[0].body_text.contains(&format!("https://developers.example/disputes/{id}")));
         assert!(refused[1].body_text.contains(&format!("https://developers.example/console/disputes/{id}")));
         assert!(letters(&settings, &news(DisputeState::Open))[1].subject.starts_with("Acme disputes"));
-        assert!(letters(&settings, &news(DisputeState::Accepted))[0].body_text.contains("credit note"));
+        assert!(letters(&settings, &news(DisputeState::Accepted))[0].body_text.contains("over all of it"));
+        let mut in_part = news(DisputeState::Accepted);
+        in_part.dispute.credited = Some(Money::new(Currency::Eur, 4_000_000));
+        for letter in letters(&settings, &in_part) {
+            assert!(letter.subject.ends_with("accepted in part"), "{}", letter.subject);
+            assert!(letter.body_text.contains("4.00") && letter.body_text.contains("12.50"), "{}", letter.body_text);
+        }
     }
 }

@@ -18,7 +18,7 @@ use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::{
     Store,
-    disputes::{Dispute, DisputeState},
+    disputes::{Dispute, DisputeState, MOST_IN_VAIN},
 };
 
 /// The form on a line's page.
@@ -42,8 +42,15 @@ pub fn DisputePage() -> impl IntoView {
         let note = (state == DisputeState::Accepted)
             .then(|| view! { <Notice tone=Tone::Success title="Accepted">"The credit note stands with the " <a href=credited>"invoice"</a> "."</Notice> });
         let meanwhile = is_open.then(|| {
-            let text =
-                format!("Until there is an answer, nothing follows if {} of the invoice is not paid.", dispute.amount);
+            let text = match dispute.holds_back {
+                true => {
+                    format!(
+                        "Until there is an answer, nothing follows if {} of the invoice is not paid.",
+                        dispute.amount
+                    )
+                }
+                false => "The line was disputed before: the invoice is still due meanwhile.".to_owned(),
+            };
             view! { <Notice title="Open">{text}</Notice> }
         });
         let facts = facts(&dispute, &at);
@@ -56,7 +63,7 @@ pub fn DisputePage() -> impl IntoView {
                 <ErrorSummary problems=problems/>
                 {note} {meanwhile} {facts} {evidence}
                 {is_open.then(|| view! {
-                    <Card title="Withdraw" description="The invoice then stands as it is. You can open another dispute about the line.">
+                    <Card title="Withdraw" description="The invoice then stands as it is, and what was overdue counts at once. You can open one more dispute about the line; it holds nothing back.">
                         <Form action="/do/disputes/withdraw" inline=true>
                             <input type="hidden" name="dispute" value=id.to_string()/>
                             <Button>"Withdraw"</Button>
@@ -73,13 +80,14 @@ pub fn facts(dispute: &Dispute, at: &str) -> impl IntoView + use<> {
     let zone = local_zone(&dispute.time_zone);
     let (billed, amount, code) = (dispute.billed, dispute.amount, dispute.invoice_code());
     let ended = dispute.ended_at.map(|at| moment(at, &zone));
-    let answer = dispute.answer.clone();
+    let (answer, credited) = (dispute.answer.clone(), dispute.credited);
     let opened = moment(dispute.opened_at, &zone);
     let (reason, at, id) = (dispute.reason.clone(), at.to_owned(), dispute.id.to_string());
     view! {
         <StatGrid>
             <Stat label="Billed on the line" figure=billed.to_string()/>
             <Stat label="Disputed" figure=amount.to_string()/>
+            {credited.map(|credited| view! { <Stat label="Credited" figure=credited.to_string()/> })}
         </StatGrid>
         <Card title="What was said">
             <DescriptionList>
@@ -176,6 +184,15 @@ fn many(logs: u64) -> String {
 pub fn of_line(opened: &Opened, disputes: Vec<Dispute>, role: MemberRole, flash: &Flash) -> AnyView {
     let may = matches!(role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
     let is_open = disputes.iter().any(|dispute| dispute.state == DisputeState::Open);
+    let is_in_vain = |dispute: &&Dispute| matches!(dispute.state, DisputeState::Refused | DisputeState::Withdrawn);
+    let in_vain = disputes.iter().filter(is_in_vain).count();
+    let too_often = in_vain >= MOST_IN_VAIN;
+    let description = match in_vain {
+        0 => {
+            "Say what is wrong and how much it is about. Until there is an answer, nothing follows if so much of the invoice is not paid."
+        }
+        _ => "It was disputed before. You can dispute it once more, but the invoice is still due meanwhile.",
+    };
     let listed: Vec<_> = disputes
         .into_iter()
         .map(|dispute| {
@@ -185,7 +202,7 @@ pub fn of_line(opened: &Opened, disputes: Vec<Dispute>, role: MemberRole, flash:
         })
         .collect();
     let nothing = listed.is_empty();
-    let can_open = may && !is_open && opened.line.amount.micros > 0;
+    let can_open = may && !is_open && !too_often && opened.line.amount.micros > 0;
     if nothing && !can_open {
         return ().into_any();
     }
@@ -205,7 +222,7 @@ pub fn of_line(opened: &Opened, disputes: Vec<Dispute>, role: MemberRole, flash:
         }
     });
     view! {
-        <Card title="Is this line wrong?" description="Say what is wrong and how much it is about. Until there is an answer, nothing follows if so much of the invoice is not paid.">
+        <Card title="Is this line wrong?" description=description>
             <Stack>{listed} {form}</Stack>
         </Card>
     }

@@ -195,6 +195,17 @@ impl Standing {
         }
     }
 
+    /// The stage that the partner had for the invoice before something held it back, as far as it is due by now: the one that it was told
+    /// of, or the one before where that notice still runs.
+    pub fn had(&self, days: Days, now: Timestamp) -> Option<Stage> {
+        let (invoice, due) = self.owed?;
+        let (told, _, at) = self.told.filter(|(_, of, _)| *of == invoice)?;
+        let is_due = |stage: &Stage| *stage != Stage::Good && days.begins(*stage, due) <= now;
+        let noticed =
+            |stage: &Stage| *stage < told || at.saturating_add(days.notice(told)).unwrap_or(Timestamp::MAX) <= now;
+        Stage::ALL.into_iter().filter(|stage| *stage <= told).filter(is_due).filter(noticed).max()
+    }
+
     /// When the next stage begins at the earliest, if nobody pays.
     pub fn worsens_at(&self, days: Days) -> Option<Timestamp> {
         let (invoice, due) = self.owed?;

@@ -18,7 +18,7 @@ use std::{fmt, str::FromStr};
 
 pub(crate) use end::answers_none;
 pub use end::{Accept, Accepted};
-pub use open::NewDispute;
+pub use open::{MOST_IN_VAIN, NewDispute};
 
 /// How far it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -83,8 +83,14 @@ pub struct Dispute {
     pub ended_at: Option<Timestamp>,
     /// The credit note that accepts it; a draft while it is open.
     pub credit_note: Option<CreditNoteId>,
+    /// What that credit note took off, once it is issued: at most what was disputed.
+    pub credited: Option<Money>,
     /// Of that draft, who made it: kind and identifier as the audit log has them.
     pub drafted_by: Option<(String, Option<uuid::Uuid>)>,
+    /// With that draft, what the partner is to read when it is issued.
+    pub drafted_answer: Option<String>,
+    /// Whether it holds back what follows if its amount is not paid: while it is open, unless one about the line was refused or withdrawn.
+    pub holds_back: bool,
 }
 
 impl Dispute {

@@ -61,6 +61,21 @@ pub(crate) async fn settle(
     Ok(())
 }
 
+/// Puts the partner back to the stage that it had for the invoice that counts, of which it was told then: for a dispute that its partner
+/// withdraws, with the partner's row held.
+pub(crate) async fn resume(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let held = case(tx, partner, now).await?;
+    match held.days.and_then(|days| held.standing.had(days, now)) {
+        Some(stage) if stage > held.standing.stage => enter(tx, partner, &held, stage, actor, now).await,
+        _ => settle(tx, partner, actor, now).await,
+    }
+}
+
 /// Keeps when the next stage begins, where that changed.
 async fn keep_worsening(tx: &mut PgConnection, partner: PartnerId, case: &Case) -> Result<(), StoreError> {
     if case.standing.stage == Stage::Good {
@@ -170,7 +185,8 @@ fn read_held(row: &PgRow) -> Result<Held, sqlx::Error> {
 }
 
 /// Which invoices have a consequence: due ones that somebody collects, neither paid nor void, of which more than nothing is owed, what
-/// open disputes are about aside. One that an operator holds back has none, nor one for prepaid units, which cannot be used before they
+/// open disputes are about and is still left of their lines aside: but a line holds nothing back again after a dispute about it was refused
+/// or withdrawn. One that an operator holds back has none, nor one for prepaid units, which cannot be used before they
 /// are paid.
 async fn oldest(
     tx: &mut PgConnection,
@@ -185,8 +201,18 @@ async fn oldest(
              where c.partner_id = i.partner_id and c.invoice_id = i.id and c.state = 'issued' and c.kind = 'credit' and not c.was_paid
          ) as unpaid
          cross join lateral (
-             select unpaid.micros - coalesce(sum(d.amount_micros), 0)::bigint as micros from disputes d
-             where d.partner_id = i.partner_id and d.invoice_id = i.id and d.state = 'open'
+             select unpaid.micros - coalesce(sum(greatest(least(d.amount_micros, l.amount_micros - coalesce((
+                 select sum(n.amount_micros) from credit_note_lines n
+                 join credit_notes c on c.partner_id = n.partner_id and c.id = n.credit_note_id
+                 where c.partner_id = i.partner_id and c.invoice_id = i.id and c.state = 'issued' and c.kind = 'credit'
+                     and n.invoice_position = d.invoice_position
+             ), 0)), 0)), 0)::bigint as micros
+             from disputes d
+             join invoice_lines l on l.partner_id = d.partner_id and l.invoice_id = d.invoice_id and l.position = d.invoice_position
+             where d.partner_id = i.partner_id and d.invoice_id = i.id and d.state = 'open' and not exists (
+                 select from disputes before
+                 where before.partner_id = d.partner_id and before.invoice_id = d.invoice_id
+                     and before.invoice_position = d.invoice_position and before.state in ('refused', 'withdrawn'))
          ) as owed
          where i.partner_id = $1 and i.status in ('open', 'sent', 'uncollectible') and i.due_at is not null
              and i.collect = 'invoice_items' and i.disputed_at is null and not i.stands_alone

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{
     credit_notes::Payback,
-    disputes::{Accept, Accepted, Dispute, DisputeNews, NewDispute},
+    disputes::{Accept, Accepted, Dispute, DisputeNews, DisputeState, NewDispute},
 };
 use utoipa::{IntoParams, ToSchema};
 
@@ -110,10 +110,14 @@ pub struct DisputeOut {
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
     answer: Option<String>,
+    /// Whether nothing follows meanwhile if so much is not paid: while it is open, unless one about the line was refused or withdrawn.
+    holds_back: bool,
     #[schema(value_type = Option<String>, format = DateTime)]
     ended_at: Option<Timestamp>,
     /// The credit note that accepted it.
     credit_note: Option<String>,
+    /// What that took off: less than is disputed where it was accepted in part.
+    credited: Option<AmountOut>,
     /// Where the line opens to its hours, operations, keys and calls.
     #[schema(example = "/api/invoices/invoice_0192f0c1a5b27cc3a5b27cc30192f0c1/lines/1")]
     evidence: String,
@@ -148,10 +152,11 @@ pub async fn show(
     Ok(Json(call.state.store.dispute(call.partner, id).await?.into()))
 }
 
-/// Opens a dispute about a line of an invoice. Until it ends, nothing follows if so much of the invoice is not paid.
+/// Opens a dispute about a line of an invoice. Until it ends, nothing follows if so much of the invoice is not paid, unless one about the
+/// line was refused or withdrawn before.
 #[utoipa::path(post, path = "/api/invoices/{invoice}/lines/{position}/disputes", operation_id = "openDispute", tag = "Invoices", request_body = DisputeLineIn,
     params(("invoice" = String, Path, description = "The invoice's identifier", pattern = "^invoice_[0-9a-f]{32}$"), ("position" = String, Path, description = "The line's position", pattern = "^[0-9]{1,9}$"), Whose),
-    responses((status = 201, description = "The dispute", body = DisputeOut), (status = "4XX", description = "Refused; 409 where the line has one already or less than that is left of it", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 201, description = "The dispute", body = DisputeOut), (status = "4XX", description = "Refused; 409 where the line has one already or two in vain, less than that is left of it, or too many were opened", body = Problem, content_type = "application/problem+json")))]
 pub async fn open(
     call: PartnerCall,
     Path((invoice, position)): Path<(String, String)>,
@@ -240,8 +245,13 @@ impl From<Dispute> for DisputeOut {
             state: dispute.state.code(),
             opened_at: dispute.opened_at,
             ended_at: dispute.ended_at,
-            // A draft is no credit yet.
-            credit_note: dispute.credit_note.filter(|_| dispute.drafted_by.is_none()).map(|note| note.to_string()),
+            // A draft is no credit yet, nor one that was discarded.
+            credit_note: dispute
+                .credit_note
+                .filter(|_| dispute.state == DisputeState::Accepted)
+                .map(|note| note.to_string()),
+            credited: dispute.credited.map(AmountOut::from),
+            holds_back: dispute.holds_back,
             evidence: format!("/api/invoices/{}/lines/{}", dispute.invoice, dispute.position),
             description: dispute.description,
             reason: dispute.reason,

@@ -87,6 +87,11 @@ pub async fn export(
 
 impl JournalParams {
     fn days(&self) -> Result<JournalDays, Problem> {
+        for (field, day) in [("from", self.from), ("to", self.to)] {
+            if day.year() < 1 {
+                return Err(Problem::invalid(field, "Write a day of the years 0001 to 9999"));
+            }
+        }
         if self.to < self.from {
             return Err(Problem::invalid("to", "The last day comes before the first"));
         }

@@ -72,8 +72,10 @@ fn next_step(dispute: &Dispute, (is_paid, own_draft): (bool, bool), flash: &Flas
         }
         (Some(_), false) => {
             let draft = dispute.credit_note.map(|note| format!("/console/credit-notes/{note}")).unwrap_or_default();
+            let answer = dispute.drafted_answer.clone().map(|text| view! { <p>"The partner will read: “" {text} "”"</p> });
             view! {
                 <p>"Another operator has accepted it: this is the " <a href=draft>"draft"</a> "."</p>
+                {answer}
                 <Form action="/do/console/disputes/accept">
                     <input type="hidden" name="dispute" value=id/>
                     <input type="hidden" name="paid" value=is_paid.to_string()/>

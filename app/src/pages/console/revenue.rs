@@ -22,10 +22,11 @@ pub fn RevenuePage() -> impl IntoView {
         let cx = cx?;
         let today = cx.now.to_zoned(TimeZone::UTC).date();
         let through = cx.state.store.all_partners_journal_through().await?;
-        let asked = |name: &str| query.get(name).map(|text| text.trim().parse::<Date>());
-        let wrong = matches!(asked("from"), Some(Err(_))) || matches!(asked("to"), Some(Err(_)));
-        let last = asked("to").and_then(Result::ok).or(through).unwrap_or(today);
-        let first = asked("from").and_then(Result::ok).unwrap_or(last.first_of_month());
+        let asked =
+            |name: &str| query.get(name).map(|text| text.trim().parse::<Date>().ok().filter(|day| day.year() >= 1));
+        let wrong = matches!(asked("from"), Some(None)) || matches!(asked("to"), Some(None));
+        let last = asked("to").flatten().or(through).unwrap_or(today);
+        let first = asked("from").flatten().unwrap_or(last.first_of_month());
         let is_empty_range = last < first;
         let days = JournalDays { first, last, partner: None };
         let totals = match is_empty_range {

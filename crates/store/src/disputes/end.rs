@@ -64,20 +64,23 @@ impl Store {
             (DisputeState::Open, _) => {}
             (state, _) => return Err(over(state)),
         }
-        let note = match drafted(&mut tx, &dispute).await? {
-            Some(note) => note,
+        let (note, answer) = match drafted(&mut tx, &dispute).await? {
+            // What the first operator wrote, unless the second one writes something else.
+            Some(note) => (note, answer.or(dispute.drafted_answer.as_deref())),
             None => {
-                let note = draft(&mut tx, &dispute, accept, actor, now).await?;
+                let note = draft(&mut tx, &dispute, (accept, answer), actor, now).await?;
                 if accept.four_eyes {
                     tx.commit().await?;
                     return Ok(Accepted::Drafted(note));
                 }
-                note
+                (note, answer)
             }
         };
+        // First: what it disputes must not count as not owed beside what is credited.
+        end(&mut tx, &dispute, (DisputeState::Accepted, answer), actor, now).await?;
         let issue = Issue { seen_paid: accept.seen_paid, four_eyes: accept.four_eyes };
         credit_notes::issue(&mut tx, partner, note, issue, actor, now).await?;
-        end(&mut tx, &dispute, (DisputeState::Accepted, answer), letters, actor, now).await?;
+        tell_again(&mut tx, &dispute, letters, now).await?;
         tx.commit().await?;
         Ok(Accepted::Credited(note))
     }
@@ -131,7 +134,12 @@ impl Store {
         if let Some(note) = drafted(&mut tx, &dispute).await? {
             credit_notes::discard(&mut tx, partner, note, actor, now).await?;
         }
-        end(&mut tx, &dispute, (state, answer), letters, actor, now).await?;
+        end(&mut tx, &dispute, (state, answer), actor, now).await?;
+        match state {
+            DisputeState::Withdrawn => dunning::resume(&mut tx, partner, actor, now).await?,
+            _ => dunning::settle(&mut tx, partner, actor, now).await?,
+        }
+        tell_again(&mut tx, &dispute, letters, now).await?;
         tx.commit().await?;
         Ok(())
     }
@@ -178,7 +186,7 @@ async fn drafted(
 async fn draft(
     tx: &mut Transaction<'static, Postgres>,
     dispute: &Dispute,
-    accept: &Accept,
+    (accept, answer): (&Accept, Option<&str>),
     actor: Actor,
     now: Timestamp,
 ) -> Result<CreditNoteId, StoreError> {
@@ -194,14 +202,15 @@ async fn draft(
         reason: format!("Disputed: {}", dispute.description).chars().take(500).collect(),
     };
     let note = credit_notes::draft(tx, dispute.partner, &new, accept.four_eyes, actor, now).await?;
-    sqlx::query("update disputes set credit_note_id = $3 where partner_id = $1 and id = $2")
+    sqlx::query("update disputes set credit_note_id = $3, answer = $4 where partner_id = $1 and id = $2")
         .bind(dispute.partner.0)
         .bind(dispute.id.0)
         .bind(note.0)
+        .bind(answer)
         .execute(&mut **tx)
         .await?;
     let subject = dispute.id.to_string();
-    let after = json!({"credit_note": note, "amount": amount.to_string()});
+    let after = json!({"credit_note": note, "amount": amount.to_string(), "answer": answer});
     audit::append(tx, Entry::new(actor, dispute.partner, "dispute.draft", &subject).after(after), now).await?;
     Ok(note)
 }
@@ -210,7 +219,6 @@ async fn end(
     tx: &mut PgConnection,
     dispute: &Dispute,
     (state, answer): (DisputeState, Option<&str>),
-    letters: Letters<'_>,
     actor: Actor,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -235,9 +243,17 @@ async fn end(
     };
     let subject = id.to_string();
     let after = json!({"state": state.code(), "answer": answer});
-    audit::append(tx, Entry::new(actor, partner, action, &subject).after(after), now).await?;
-    dunning::settle(tx, partner, actor, now).await?;
-    let ended = read::one(tx, partner, id).await?;
+    audit::append(tx, Entry::new(actor, partner, action, &subject).after(after), now).await
+}
+
+/// Queues the letters about it as it is by now.
+async fn tell_again(
+    tx: &mut PgConnection,
+    dispute: &Dispute,
+    letters: Letters<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let ended = read::one(tx, dispute.partner, dispute.id).await?;
     tell(tx, &ended, letters, now).await
 }
 

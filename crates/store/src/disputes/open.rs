@@ -11,13 +11,17 @@ use domain::{
     id::{DisputeId, InvoiceId, PartnerId},
     money::{Currency, Money},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
 /// Disputes of a partner that may be open at once.
 const MOST_OPEN: i64 = 100;
+/// Disputes that a partner may open in 24 hours: each is a mail to both sides.
+const MOST_A_DAY: i64 = 20;
+/// Disputes about one line that were refused or withdrawn, after which there is no further one.
+pub const MOST_IN_VAIN: usize = 2;
 
 /// What somebody disputes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +39,8 @@ impl Store {
     /// Opens a dispute about a line of the partner's own invoice, and tells both sides.
     ///
     /// # Errors
-    /// There is no such line, it has one already, it is about more than is left of the line, the invoice is void, or too many are open.
+    /// There is no such line, it has one already, it is about more than is left of the line, the invoice is void, or
+    /// there were too many: open at once, in a day, or about the line in vain.
     pub async fn open_dispute(
         &self,
         partner: PartnerId,
@@ -47,7 +52,7 @@ impl Store {
         let reason = told("reason", &new.reason, "Say what is wrong")?;
         let mut tx = self.begin().await?;
         partners::lock(&mut tx, partner).await?;
-        check(&mut tx, partner, new).await?;
+        check(&mut tx, partner, new, now).await?;
         let id = DisputeId(Uuid::now_v7());
         sqlx::query(
             "insert into disputes (partner_id, id, invoice_id, invoice_position, currency, amount_micros, reason, opened_by_kind,
@@ -79,7 +84,7 @@ impl Store {
     }
 }
 
-async fn check(tx: &mut PgConnection, partner: PartnerId, new: &NewDispute) -> Result<(), StoreError> {
+async fn check(tx: &mut PgConnection, partner: PartnerId, new: &NewDispute, now: Timestamp) -> Result<(), StoreError> {
     // Whoever credits the invoice waits, or has.
     let row = sqlx::query(
         "select i.status, i.currency, i.stands_alone, l.amount_micros from invoices i
@@ -114,19 +119,40 @@ async fn check(tx: &mut PgConnection, partner: PartnerId, new: &NewDispute) -> R
     if new.amount.micros > left.micros {
         return Err(StoreError::conflict("amount", format!("Of this line {left} is left to dispute")));
     }
+    fits(tx, partner, new, now).await
+}
+
+/// Whether one more is taken.
+async fn fits(tx: &mut PgConnection, partner: PartnerId, new: &NewDispute, now: Timestamp) -> Result<(), StoreError> {
     let row = sqlx::query(
-        "select count(*) as open, count(*) filter (where invoice_id = $2 and invoice_position = $3) as here from disputes
-         where partner_id = $1 and state = 'open'",
+        "select count(*) filter (where state = 'open') as open,
+             count(*) filter (where state = 'open' and invoice_id = $2 and invoice_position = $3) as here,
+             count(*) filter (where state in ('refused', 'withdrawn') and invoice_id = $2 and invoice_position = $3) as in_vain,
+             count(*) filter (where opened_at > $4) as today
+         from disputes where partner_id = $1",
     )
     .bind(partner.0)
     .bind(new.invoice.0)
     .bind(new.position)
+    .bind(Ts(now.saturating_sub(SignedDuration::from_hours(24)).unwrap_or(Timestamp::MIN)))
     .fetch_one(tx)
     .await?;
     if row.try_get::<i64, _>("here")? > 0 {
         return Err(StoreError::conflict(
             "",
             "This line has an open dispute already; withdraw it to say something else",
+        ));
+    }
+    if row.count("in_vain")? >= MOST_IN_VAIN as u64 {
+        return Err(StoreError::conflict(
+            "",
+            "Two disputes about this line were refused or withdrawn; write to us about it in place of a third",
+        ));
+    }
+    if row.try_get::<i64, _>("today")? >= MOST_A_DAY {
+        return Err(StoreError::conflict(
+            "",
+            format!("You opened {MOST_A_DAY} disputes in the last 24 hours; open the next one tomorrow"),
         ));
     }
     if row.try_get::<i64, _>("open")? >= MOST_OPEN {

@@ -3,6 +3,7 @@
 use super::{Dispute, DisputeState};
 use crate::{
     Store, StoreError, Ts,
+    credit_notes::CreditState,
     page::{Page, Place},
     row::ReadRow as _,
 };
@@ -19,12 +20,17 @@ macro_rules! disputes {
         concat!(
             "select d.id, d.partner_id, p.name as partner_name, d.invoice_id, i.number as invoice_number, i.time_zone,
                  d.invoice_position, l.description, l.amount_micros as billed_micros, d.currency, d.amount_micros, d.reason, d.state,
-                 d.opened_at, d.answer, d.ended_at, d.credit_note_id, c.made_by_kind, c.made_by
+                 d.opened_at, d.answer, d.ended_at, d.credit_note_id, c.state as note_state, c.total_micros as note_micros, c.made_by_kind,
+                 c.made_by, not exists (
+                     select from disputes before
+                     where before.partner_id = d.partner_id and before.invoice_id = d.invoice_id
+                         and before.invoice_position = d.invoice_position and before.state in ('refused', 'withdrawn')
+                 ) as holds_back
              from disputes d
              join partners p on p.id = d.partner_id
              join invoices i on i.partner_id = d.partner_id and i.id = d.invoice_id
              join invoice_lines l on l.partner_id = d.partner_id and l.invoice_id = d.invoice_id and l.position = d.invoice_position
-             left join credit_notes c on c.partner_id = d.partner_id and c.id = d.credit_note_id and c.state = 'draft' ",
+             left join credit_notes c on c.partner_id = d.partner_id and c.id = d.credit_note_id ",
             $rest
         )
     };
@@ -138,7 +144,14 @@ pub(super) async fn one(
 
 fn read(row: &PgRow) -> Result<Dispute, sqlx::Error> {
     let currency: Currency = row.parsed("currency")?;
-    let drafted: Option<String> = row.try_get("made_by_kind")?;
+    let state: DisputeState = row.parsed("state")?;
+    let note: Option<String> = row.try_get("note_state")?;
+    let is_note = |state: CreditState| note.as_deref() == Some(state.code());
+    let drafted = row.try_get::<Option<String>, _>("made_by_kind")?.filter(|_| is_note(CreditState::Draft));
+    let credited = row.try_get::<Option<i64>, _>("note_micros")?.filter(|_| is_note(CreditState::Issued));
+    // Nobody has said it to the partner before the second operator agrees.
+    let answer: Option<String> = row.try_get("answer")?;
+    let (answer, drafted_answer) = if state == DisputeState::Open { (None, answer) } else { (answer, None) };
     let drafter: Option<Uuid> = row.try_get("made_by")?;
     Ok(Dispute {
         id: DisputeId(row.try_get("id")?),
@@ -152,11 +165,14 @@ fn read(row: &PgRow) -> Result<Dispute, sqlx::Error> {
         billed: Money::new(currency, row.try_get("billed_micros")?),
         amount: Money::new(currency, row.try_get("amount_micros")?),
         reason: row.try_get("reason")?,
-        state: row.parsed("state")?,
+        state,
         opened_at: row.at("opened_at")?,
-        answer: row.try_get("answer")?,
+        answer,
         ended_at: row.at_if_any("ended_at")?,
         credit_note: row.try_get::<Option<Uuid>, _>("credit_note_id")?.map(CreditNoteId),
+        credited: credited.map(|micros| Money::new(currency, micros)),
         drafted_by: drafted.map(|kind| (kind, drafter)),
+        drafted_answer,
+        holds_back: state == DisputeState::Open && row.try_get("holds_back")?,
     })
 }

@@ -3,7 +3,7 @@
 use super::{Accept, Accepted, Dispute, DisputeNews, DisputeState, NewDispute};
 use crate::{
     Actor, Closed, Collection, InvoiceStatus, LedgerAccount, NewMail, Store, StoreError,
-    credit_notes::{CreditState, Issue, Payback},
+    credit_notes::{CreditKind, CreditState, Issue, NewCreditLine, NewCreditNote, Payback},
     invoices::tests::{billed_on, close},
     test_db::{self, TestStore, world},
 };
@@ -34,7 +34,7 @@ fn letters(news: &DisputeNews) -> Vec<NewMail> {
     news.members.iter().chain(&news.operators).map(|to| world::mail(to)).collect()
 }
 
-/// Two partners with an invoice of one line of $49.00 each, whose plan lowers limits when less than everything is paid.
+/// Three partners with an invoice of one line of $49.00 each, whose plan lowers limits when less than everything is paid.
 async fn invoiced() -> (TestStore, Vec<(PartnerId, InvoiceId)>) {
     let store = test_db::store().await;
     let terms = json!({
@@ -42,7 +42,7 @@ async fn invoiced() -> (TestStore, Vec<(PartnerId, InvoiceId)>) {
         "unpaid": {"grace_days": 0, "limited_days": 0, "limited_percent": 10, "minimum_micros": 40_000_000}
     });
     let mut all = Vec::new();
-    for of in billed_on(&store, terms).await.into_iter().take(2) {
+    for of in billed_on(&store, terms).await.into_iter().take(3) {
         let Ok(Closed::Invoiced(id)) = close(&store, of, 0, false).await else { panic!("not closed") };
         all.push((of.partner, id));
     }
@@ -87,8 +87,8 @@ async fn whoever_races_it_is_credited_once() {
     let (partner, invoice) = all[0];
     let dispute = open(&store, all[0], 1_250).await.expect("opened");
     assert_eq!(
-        (dispute.reason.as_str(), dispute.billed, dispute.state),
-        ("Counted twice", usd(4_900), DisputeState::Open)
+        (dispute.reason.as_str(), dispute.billed, dispute.state, dispute.holds_back),
+        ("Counted twice", usd(4_900), DisputeState::Open, true)
     );
     let runs: Vec<_> = (0..8)
         .map(|_| {
@@ -206,8 +206,11 @@ async fn an_open_one_holds_back_what_follows_up_to_its_amount() {
     let due = now() + days(44);
     let collection = Collection { due_at: Some(due), ..Collection::default() };
     store.note_collection(partner, invoice, &collection).await.expect("noted");
+    for (partner, invoice) in &all[1..] {
+        store.note_collection(*partner, *invoice, &collection).await.expect("noted");
+    }
     // Below 40.00 nothing follows: of 49.00, 9.00 leave enough and 9.01 do not.
-    for (cents, has_consequence) in [(900, true), (901, false)] {
+    for ((partner, invoice), cents, has_consequence) in [(all[1], 900, true), (all[2], 901, false)] {
         let dispute = open(&store, (partner, invoice), cents).await.expect("opened").id;
         let standing = store.dunning(partner, due + days(1)).await.expect("a standing");
         assert_eq!(standing.invoice.map(|invoice| invoice.owed), has_consequence.then(|| usd(4_900 - cents)));
@@ -215,24 +218,153 @@ async fn an_open_one_holds_back_what_follows_up_to_its_amount() {
         assert_eq!(step.is_some(), has_consequence);
         store.withdraw_dispute(partner, dispute, &letters, Actor::System, now()).await.expect("withdrawn");
     }
-    let later = async |days_later: i64| {
-        let now = due + days(days_later);
-        for _ in 0..4 {
-            let Some(step) = store.dunning_step(partner, now).await.expect("an answer") else { break };
-            store.take_dunning_step(&step, &[], now).await.expect("taken");
-        }
-        store.dunning(partner, now).await.expect("a standing").stage
-    };
-    for day in -4..12 {
+    let later = async |days: i64| at_stage(&store, partner, due, days).await;
+    for day in -4..13 {
         later(day).await;
     }
-    assert_eq!(later(12).await, Stage::Suspended);
+    assert_eq!(later(13).await, Stage::Suspended);
     // Opening brings the partner back, and refusing begins with telling them.
-    let new = NewDispute { invoice, position: 0, amount: usd(2_000), reason: "Wrong".to_owned() };
-    let id = store.open_dispute(partner, &new, &letters, Actor::System, due + days(13)).await.expect("opened").id;
+    let id = open_at(&store, all[0], 2_000, due + days(13)).await.expect("opened").id;
     assert_eq!(later(13).await, Stage::Good);
     store.refuse_dispute(partner, id, ("It is right", &letters), Actor::System, due + days(14)).await.expect("refused");
     assert_eq!(later(14).await, Stage::Good, "told first");
+    // Once: the line holds nothing back again.
+    open_at(&store, all[0], 4_900, due + days(14)).await.expect("opened");
+    for day in 14..24 {
+        later(day).await;
+    }
+    assert_eq!(later(24).await, Stage::Suspended);
+}
+
+async fn open_at(
+    store: &Store,
+    (partner, invoice): (PartnerId, InvoiceId),
+    cents: i64,
+    at: Timestamp,
+) -> Result<Dispute, StoreError> {
+    let new = NewDispute { invoice, position: 0, amount: usd(cents), reason: "Wrong".to_owned() };
+    store.open_dispute(partner, &new, &letters, Actor::System, at).await
+}
+
+/// Where the task brings a partner so many days after the invoice is due.
+async fn at_stage(store: &Store, partner: PartnerId, due: Timestamp, after: i64) -> Stage {
+    let now = due + days(after);
+    for _ in 0..4 {
+        let Some(step) = store.dunning_step(partner, now).await.expect("an answer") else { break };
+        store.take_dunning_step(&step, &[], now).await.expect("taken");
+    }
+    store.dunning(partner, now).await.expect("a standing").stage
+}
+
+/// A suspended partner, its invoice, and when that was due 13 days ago.
+async fn suspended(store: &Store, (partner, invoice): (PartnerId, InvoiceId)) -> Timestamp {
+    let due = now() + days(44);
+    let collection = Collection { due_at: Some(due), ..Collection::default() };
+    store.note_collection(partner, invoice, &collection).await.expect("noted");
+    for day in -4..13 {
+        at_stage(store, partner, due, day).await;
+    }
+    assert_eq!(at_stage(store, partner, due, 13).await, Stage::Suspended);
+    due
+}
+
+#[tokio::test]
+async fn accepting_lifts_no_suspension_of_which_enough_is_left() {
+    let (store, all) = invoiced().await;
+    let partner = all[0].0;
+    let due = suspended(&store, all[0]).await;
+    // Of 49.00, 5.00 leave 44.00; taken off twice, they would leave less than 40.00.
+    let id = open_at(&store, all[0], 500, due + days(13)).await.expect("opened").id;
+    assert_eq!(store.dunning(partner, due + days(13)).await.expect("a standing").stage, Stage::Suspended);
+    let at = due + days(14);
+    store.accept_dispute(partner, id, (&all_of_it(), &letters), Actor::System, at).await.expect("accepted");
+    let standing = store.dunning(partner, at).await.expect("a standing");
+    assert_eq!((standing.stage, standing.invoice.map(|one| one.owed)), (Stage::Suspended, Some(usd(4_400))));
+    // What accepting leaves may be too little: then it is back.
+    let id = open_at(&store, all[0], 401, at).await.expect("opened").id;
+    store.accept_dispute(partner, id, (&all_of_it(), &letters), Actor::System, at).await.expect("accepted");
+    assert_eq!(store.dunning(partner, at).await.expect("a standing").stage, Stage::Good);
+}
+
+#[tokio::test]
+async fn what_is_credited_beside_an_open_one_is_not_held_back_besides() {
+    let (store, all) = invoiced().await;
+    let (partner, invoice) = all[0];
+    let due = now() + days(44);
+    let collection = Collection { due_at: Some(due), ..Collection::default() };
+    store.note_collection(partner, invoice, &collection).await.expect("noted");
+    for second_line in [
+        "insert into invoice_lines (partner_id, invoice_id, position, kind, description, quantity, free, amount_micros)
+         select partner_id, invoice_id, 1, 'base_fee', 'Another fee', 1, 0, 50000000 from invoice_lines where invoice_id = $1",
+        "update invoices set total_micros = 99000000 where id = $1",
+    ] {
+        sqlx::query(second_line).bind(invoice.0).execute(store.pool()).await.expect("a second line");
+    }
+    open(&store, all[0], 4_900).await.expect("opened");
+    let owed = async || store.dunning(partner, due).await.expect("a standing").invoice.map(|one| one.owed);
+    assert_eq!(owed().await, Some(usd(5_000)));
+    let lines = vec![NewCreditLine { invoice_position: Some(0), amount: usd(4_000) }];
+    let new =
+        NewCreditNote { invoice, kind: CreditKind::Credit, lines, payback: Payback::Refund, reason: "Ours".to_owned() };
+    let note = store.draft_credit_note(partner, &new, false, Actor::System, due).await.expect("a draft");
+    let issue = Issue { seen_paid: false, four_eyes: false };
+    store.issue_credit_note(partner, note, issue, Actor::System, due).await.expect("issued");
+    assert_eq!(owed().await, Some(usd(5_000)), "59.00 less the 9.00 that are left of the line");
+}
+
+#[tokio::test]
+async fn withdrawing_leads_back_to_the_stage_that_there_was() {
+    let (store, all) = invoiced().await;
+    let partner = all[0].0;
+    let due = suspended(&store, all[0]).await;
+    let stage = async |day| store.dunning(partner, due + days(day)).await.expect("a standing").stage;
+    let id = open_at(&store, all[0], 2_000, due + days(13)).await.expect("opened").id;
+    assert_eq!(stage(13).await, Stage::Good);
+    store.withdraw_dispute(partner, id, &letters, Actor::System, due + days(14)).await.expect("withdrawn");
+    assert_eq!(stage(14).await, Stage::Suspended, "at once");
+    let id = open_at(&store, all[0], 4_900, due + days(15)).await.expect("opened").id;
+    assert_eq!(stage(15).await, Stage::Suspended, "it holds nothing back again");
+    assert!(!store.dispute(partner, id).await.expect("a dispute").holds_back);
+    store.withdraw_dispute(partner, id, &letters, Actor::System, due + days(15)).await.expect("withdrawn");
+    let third = open_at(&store, all[0], 100, due + days(15)).await;
+    assert!(matches!(third, Err(StoreError::Conflict { .. })), "{third:?}");
+    assert_eq!(stage(15).await, Stage::Suspended);
+}
+
+#[tokio::test]
+async fn so_many_a_day_and_no_more() {
+    let (store, all) = invoiced().await;
+    for _ in 0..20 {
+        let id = open(&store, all[0], 1).await.expect("opened").id;
+        accept(&store, all[0].0, id, &all_of_it(), Actor::System).await.expect("accepted");
+    }
+    let more = open(&store, all[0], 1).await;
+    assert!(matches!(more, Err(StoreError::Conflict { .. })), "{more:?}");
+    open(&store, all[1], 1).await.expect("another partner's are its own");
+    open_at(&store, all[0], 1, now() + days(1)).await.expect("a day later");
+}
+
+#[tokio::test]
+async fn the_first_operator_s_answer_is_told_when_the_second_agrees_and_how_much_was_credited() {
+    let (store, all) = invoiced().await;
+    let (partner, _) = all[0];
+    let id = open(&store, all[0], 1_000).await.expect("opened").id;
+    let first = Accept { amount: Some(usd(400)), four_eyes: true, answer: "Four were wrong".to_owned(), ..all_of_it() };
+    accept(&store, partner, id, &first, operator(1)).await.expect("drafted");
+    let waiting = store.dispute(partner, id).await.expect("a dispute");
+    assert_eq!((waiting.answer, waiting.credited), (None, None), "nobody has said it yet");
+    assert_eq!(waiting.drafted_answer.as_deref(), Some("Four were wrong"));
+    let second = Accept { four_eyes: true, ..all_of_it() };
+    accept(&store, partner, id, &second, operator(2)).await.expect("accepted");
+    let ended = store.dispute(partner, id).await.expect("a dispute");
+    assert_eq!((ended.answer.as_deref(), ended.drafted_answer), (Some("Four were wrong"), None));
+    assert_eq!((ended.credited, ended.drafted_by), (Some(usd(400)), None));
+
+    let id = open(&store, all[0], 500).await.expect("opened").id;
+    accept(&store, partner, id, &first, operator(1)).await.expect("drafted");
+    store.withdraw_dispute(partner, id, &letters, Actor::System, now()).await.expect("withdrawn");
+    let withdrawn = store.dispute(partner, id).await.expect("a dispute");
+    assert_eq!((withdrawn.answer, withdrawn.credited), (None, None));
 }
 
 #[tokio::test]

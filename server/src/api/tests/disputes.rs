@@ -2,9 +2,18 @@
 
 use super::invoices::{billed, some_lines};
 use crate::test_app::TestApp;
-use domain::scope::Scope;
+use domain::{
+    id::{DisputeId, OperatorId},
+    scope::Scope,
+};
 use serde_json::json;
-use store::test_db::world::World;
+use store::{
+    Actor,
+    credit_notes::Payback,
+    disputes::{Accept, Accepted},
+    test_db::world::World,
+};
+use uuid::Uuid;
 
 #[tokio::test]
 async fn a_line_is_disputed_accepted_in_part_and_credited_once() {
@@ -50,6 +59,7 @@ async fn a_line_is_disputed_accepted_in_part_and_credited_once() {
     );
     let told = app.get(&own, &dispute).await.json();
     assert_eq!((&told["answer"], &told["credit_note"]), (&json!("You are right"), &notes["items"][0]["id"]));
+    assert_eq!((&told["credited"]["amount"], &told["amount"]["amount"]), (&json!("30.00"), &json!("34.56")));
     assert_eq!(app.post(&own, &format!("{dispute}/withdraw"), json!({})).await.status, 409, "it has ended");
 }
 
@@ -71,11 +81,30 @@ async fn it_is_refused_with_an_answer_or_withdrawn_and_listed_page_by_page() {
     let next = first["next"].as_str().expect("another page");
     let second = app.get(&provider, &format!("/api/disputes?limit=1&cursor={next}")).await.json();
     assert_eq!((&second["items"][0]["id"], &second["next"]), (&json!(disputes[0]), &json!(null)));
+    // A draft that is given up is no credit note that accepted it.
+    let id: DisputeId = disputes[0].parse().expect("an id");
+    let draft = Accept {
+        amount: None,
+        payback: Payback::Refund,
+        seen_paid: false,
+        four_eyes: true,
+        answer: "A draft's answer".to_owned(),
+    };
+    let operator = Actor::Operator(OperatorId(Uuid::from_u128(1)));
+    let done =
+        app.store.accept_dispute(world.partner, id, (&draft, &|_| Vec::new()), operator, app.state.clock.now()).await;
+    assert!(matches!(done, Ok(Accepted::Drafted(_))), "{done:?}");
+    let shown = app.get(&own, &format!("/api/disputes/{id}")).await.json();
+    assert_eq!(
+        (&shown["credit_note"], &shown["credited"], &shown["answer"]),
+        (&json!(null), &json!(null), &json!(null))
+    );
     let [refused, withdrawn] = [&disputes[0], &disputes[1]].map(|id| format!("/api/disputes/{id}"));
     assert_eq!(app.post(&provider, &format!("{refused}/refuse"), json!({ "answer": "" })).await.status, 422);
     let answer = json!({ "answer": "Each call was made" });
     let told = app.post(&provider, &format!("{refused}/refuse"), answer).await.json();
     assert_eq!((&told["state"], &told["answer"]), (&json!("refused"), &json!("Each call was made")));
+    assert_eq!((&told["credit_note"], &told["credited"]), (&json!(null), &json!(null)), "the draft is discarded");
     assert_eq!(app.post(&own, &format!("{withdrawn}/withdraw"), json!({})).await.json()["state"], "withdrawn");
     assert_eq!(app.get(&own, "/api/credit-notes").await.json()["items"], json!([]));
 }

@@ -68,5 +68,14 @@ async fn the_journal_of_some_days_is_the_same_file_again_and_in_balance() {
     assert_eq!(app.get(&own, &path("csv")).await.status, 403);
     let backwards = "/api/journal/export?from=2026-06-02&to=2026-06-01&format=csv";
     assert_eq!(app.get(&provider, backwards).await.status, 422);
+    for path in ["/api/journal?", "/api/journal/export?format=csv&"] {
+        for range in
+            ["from=-009999-01-01&to=2026-06-01", "from=0000-12-31&to=2026-06-01", "from=-000002-01-01&to=-000001-01-01"]
+        {
+            assert_eq!(app.get(&provider, &format!("{path}{range}")).await.status, 422, "{path}{range}");
+        }
+        let widest = format!("{path}from=0001-01-01&to=9999-12-31");
+        assert_eq!(app.get(&provider, &widest).await.status, 200);
+    }
     assert_eq!(app.get(&provider, "/api/journal/export?from=yesterday&to=2026-06-01&format=csv").await.status, 400);
 }
