@@ -198,7 +198,7 @@ async fn a_day_that_is_written_stays_whatever_comes_later() {
 }
 
 #[tokio::test]
-async fn a_void_of_an_invoice_below_zero_leaves_what_a_later_one_gave_back_of_its_fee() {
+async fn a_void_of_an_invoice_that_gave_a_fee_back_keeps_the_books_as_the_documents_are() {
     let shop = Shop::open().await;
     let year = shop.plan("year", fee(365, FeeDue::Advance, Interval::Year)).await;
     let month = shop.plan("month", fee(90, FeeDue::Advance, Interval::Month)).await;
