@@ -173,7 +173,6 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
     let background = background::Background { config: &config, state: &state, board: &board };
     background.follow_clock(&mut tasks);
     if let Some((site, portal)) = front {
-        invoice_sink::note(&store, &clock, &config).await?;
         let nudges = background.start(&mut tasks)?;
         let webhook_secrets = config.stripe.iter().flat_map(|stripe| &stripe.webhook_secrets);
         let webhooks = webhooks::Receiver {

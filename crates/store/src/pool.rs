@@ -60,48 +60,26 @@ impl Store {
 
     /// Brings the schema up to date. Several servers may do so at once: an advisory lock lets one through.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        if !self.is_up_to_date().await? {
-            self.run_migrations().await?;
+        // A migration may take longer than a query may, so it gets a connection without our time limits. The pool would
+        // also wait for a Postgres that refuses connections.
+        let options =
+            self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+        let mut connection = in_time(PgConnection::connect_with(&options)).await?;
+        if is_up_to_date(&mut connection).await? {
+            connection.close().await?;
+        } else {
+            MIGRATIONS.run(&mut connection).await?;
+            connection.close().await?;
+            // Those that were open before the role was there go on without it.
+            while let Some(idle) = self.pool.try_acquire() {
+                idle.close().await?;
+            }
         }
         if !self.may_not_change_the_ledger().await? {
             tracing::warn!(
                 "the database user works with all of its rights: it could not make or take on the role turnpike_runtime, which has none \
                  to change the ledger. Triggers refuse changes all the same; see the operator guide, \"Credit\""
             );
-        }
-        Ok(())
-    }
-
-    /// Whether every migration is there as it is compiled in. Most starts find that: one question then does for the dozen that a run
-    /// of migrations asks, with a connection of its own.
-    async fn is_up_to_date(&self) -> Result<bool, StoreError> {
-        let listed = sqlx::query("select version, checksum, success from _sqlx_migrations").fetch_all(&self.pool);
-        let rows = match in_time(listed).await {
-            Ok(rows) => rows,
-            // There is no such list yet, or this connection may not read it.
-            Err(sqlx::Error::Database(_)) => return Ok(false),
-            Err(error) => return Err(error.into()),
-        };
-        let mut there = HashMap::with_capacity(rows.len());
-        for row in &rows {
-            if !row.try_get::<bool, _>("success")? {
-                return Ok(false);
-            }
-            there.insert(row.try_get::<i64, _>("version")?, row.try_get::<Vec<u8>, _>("checksum")?);
-        }
-        Ok(MIGRATIONS.iter().all(|ours| there.get(&ours.version).is_some_and(|checksum| *checksum == *ours.checksum)))
-    }
-
-    async fn run_migrations(&self) -> Result<(), StoreError> {
-        // A migration may take longer than a query may, so it gets a connection without our time limits.
-        let options =
-            self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-        let mut connection = in_time(PgConnection::connect_with(&options)).await?;
-        MIGRATIONS.run(&mut connection).await?;
-        connection.close().await?;
-        // Those that were open before the role was there go on without it.
-        while let Some(idle) = self.pool.try_acquire() {
-            idle.close().await?;
         }
         Ok(())
     }
@@ -152,6 +130,26 @@ impl Store {
         let begin = "begin isolation level repeatable read read only; set local plan_cache_mode = force_custom_plan";
         Ok(self.pool.begin_with(begin).await?)
     }
+}
+
+/// Whether every migration is there as it is compiled in. Most starts find that: one question then does for the dozen that a run of
+/// migrations asks.
+async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, StoreError> {
+    let listed = sqlx::query("select version, checksum, success from _sqlx_migrations").fetch_all(connection);
+    let rows = match in_time(listed).await {
+        Ok(rows) => rows,
+        // There is no such list yet.
+        Err(sqlx::Error::Database(_)) => return Ok(false),
+        Err(error) => return Err(error.into()),
+    };
+    let mut there = HashMap::with_capacity(rows.len());
+    for row in &rows {
+        if !row.try_get::<bool, _>("success")? {
+            return Ok(false);
+        }
+        there.insert(row.try_get::<i64, _>("version")?, row.try_get::<Vec<u8>, _>("checksum")?);
+    }
+    Ok(MIGRATIONS.iter().all(|ours| there.get(&ours.version).is_some_and(|checksum| *checksum == *ours.checksum)))
 }
 
 fn connection(options: PgConnectOptions) -> PgConnectOptions {

@@ -1,5 +1,6 @@
 //! Which tasks run beside the portal, and what each is given.
 
+use super::invoice_sink::{self, Noted};
 use crate::{
     cli::CommandError,
     config::{self, Config},
@@ -108,6 +109,15 @@ impl Background<'_> {
             with(state, move |store, clock| close_periods::run(store, clock, patience, push.clone(), told.clone()));
         let period = if state.settings.development { Duration::from_millis(500) } else { close_periods::PERIOD };
         tasks.every_at_leisure(close_periods::NAME, period, close_periods::LONGEST, Nudge::default(), close);
+        let sink = Noted::new(config, state.store.clone(), state.clock.clone());
+        let note = {
+            let sink = sink.clone();
+            move || {
+                let sink = sink.clone();
+                async move { sink.ensure().await }
+            }
+        };
+        tasks.every(invoice_sink::NAME, invoice_sink::PERIOD, Nudge::default(), note);
         if let Some(receiver) = &config.invoice_webhook {
             let courier = Courier {
                 store: state.store.clone(),
@@ -115,7 +125,14 @@ impl Background<'_> {
                 client: Client::new(config.hook_reach, PATIENCE)?,
                 receiver: receiver.clone(),
             };
-            let send = move || send_documents::run(courier.clone());
+            let noted = sink.clone();
+            let send = move || {
+                let (noted, courier) = (noted.clone(), courier.clone());
+                async move {
+                    noted.ensure().await?;
+                    send_documents::run(courier).await
+                }
+            };
             tasks.every(send_documents::NAME, send_documents::PERIOD, nudges.push_to_stripe.clone(), send);
         }
         if let Some(account) = &config.stripe {
@@ -129,7 +146,13 @@ impl Background<'_> {
             };
             let push = with(state, {
                 let stripe = stripe.clone();
-                move |store, clock| push_to_stripe::run(store, clock, stripe.clone(), settings)
+                move |store, clock| {
+                    let (noted, stripe) = (sink.clone(), stripe.clone());
+                    async move {
+                        noted.ensure().await?;
+                        push_to_stripe::run(store, clock, stripe, settings).await
+                    }
+                }
             });
             let sooner = if takes_new { nudges.push_to_stripe.clone() } else { Nudge::default() };
             tasks.every(push_to_stripe::NAME, push_to_stripe::PERIOD, sooner, push);
