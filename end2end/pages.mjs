@@ -152,6 +152,7 @@ export const pages = {
     { name: "invoice", from: "/invoices", link: /^\/invoices\/[^/]+$/ },
     { name: "invoice-line", from: "/invoices", through: [/^\/invoices\/[^/]+$/], link: /^\/invoices\/[^/]+\/lines\/[^/?]+$/ },
     { name: "disputes", place: "/disputes" },
+    { name: "dispute-of-nobody", place: "/disputes/019aa000-0000-7000-8000-000000000000", refused: 404 },
     { name: "home-later", place: "/home" },
   ],
   operatorBilled: [
@@ -172,6 +173,7 @@ export const pages = {
     { name: "credit-notes", place: "/console/credit-notes" },
     { name: "credit-note", from: "/console/credit-notes", link: /^\/console\/credit-notes\/[^/?]+$/ },
     { name: "revenue", place: "/console/revenue" },
+    { name: "dispute-of-nobody", place: "/console/disputes/019aa000-0000-7000-8000-000000000000", refused: 404 },
     { name: "corrections", place: "/console/corrections" },
     { name: "correction", from: "/console/corrections", link: /^\/console\/corrections\/[^/?]+$/ },
   ],
