@@ -208,6 +208,13 @@ impl Store {
     /// The receiver took it: the invoice is sent, or the credit note told.
     pub async fn note_document_delivered(&self, document: Document, now: Timestamp) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        // The invoice before its documents, as everywhere: whoever enlists holds it while looking for them.
+        sqlx::query(
+            "select from invoices where id = (select invoice_id from document_deliveries where id = $1) for update",
+        )
+        .bind(document.uuid())
+        .execute(&mut *tx)
+        .await?;
         sqlx::query(
             "update document_deliveries set state = 'delivered', delivered_at = $2, claimed_until = null, failures = 0,
                  failing_since = null, message = '' where id = $1",

@@ -107,11 +107,21 @@ impl Store {
     /// go to Stripe. Says how many invoices.
     pub async fn release_unsent_documents(&self) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
+        let waiting: Vec<uuid::Uuid> = sqlx::query_scalar(
+            "select id from invoices where id in (
+                 select id from document_deliveries
+                 where kind = 'invoice' and state = 'waiting' and failures = 0 and claimed_until is null and replays = 0)
+             order by id for update",
+        )
+        .fetch_all(&mut *tx)
+        .await?;
         let invoices: Vec<uuid::Uuid> = sqlx::query_scalar(
             "delete from document_deliveries
-             where kind = 'invoice' and state = 'waiting' and failures = 0 and claimed_until is null and replays = 0
+             where id = any($1) and kind = 'invoice' and state = 'waiting' and failures = 0 and claimed_until is null
+                 and replays = 0
              returning id",
         )
+        .bind(&waiting)
         .fetch_all(&mut *tx)
         .await?;
         // What is of an invoice waits until that has arrived.
