@@ -42,14 +42,14 @@ impl Balance {
         if let Some(price) = overdraft_price {
             return self.overdraft_words(beyond, price);
         }
-        match standing.balance {
+        match standing.balance.saturating_add_unsigned(standing.to_be_billed) {
             _ if standing.granted == 0 => {
                 format!("Live calls{beyond} take prepaid units, and there are none yet: ask {provider} for some.")
             }
-            ..0 => format!(
+            below @ ..0 => format!(
                 "{} were served beyond the credit while it could not be checked; the next grant pays for them first. \
                  Live calls{beyond} are refused until {provider} adds more.",
-                units(standing.balance.unsigned_abs())
+                units(below.unsigned_abs())
             ),
             0 => format!("Nothing is left. Live calls{beyond} are refused until {provider} adds more."),
             left => format!(
@@ -60,26 +60,34 @@ impl Balance {
     }
 
     fn overdraft_words(&self, beyond: &str, price: &str) -> String {
-        let CreditStanding { balance, overdraft, .. } = self.standing;
-        let most = units(overdraft);
-        let left = balance.saturating_add_unsigned(overdraft);
-        match balance {
-            0.. => format!(
-                "{} left. Live calls{beyond} take one for each unit that they cost; when none is left they may take {most} more, \
-                 which are billed at {price} each.",
-                units(balance.unsigned_abs())
-            ),
-            _ if left > 0 => format!(
-                "Used beyond the prepaid units: {}, billed with this period at {price} each. Live calls{beyond} may take {} more before they \
-                 are refused.",
-                units(balance.unsigned_abs()),
-                units(left.unsigned_abs())
-            ),
+        let CreditStanding { balance, overdraft, to_be_billed, .. } = self.standing;
+        // Of what was given or bought; below zero by what the hour that runs has taken beyond it.
+        let left = balance.saturating_add_unsigned(to_be_billed);
+        let prepaid = left.max(0).unsigned_abs();
+        let more = balance.saturating_add_unsigned(overdraft).saturating_sub_unsigned(prepaid);
+        let used_beyond = to_be_billed.saturating_add(left.min(0).unsigned_abs());
+        let billed = match used_beyond {
+            0 => String::new(),
+            some => {
+                format!("Used beyond the prepaid units: {}, billed with this period at {price} each. ", units(some))
+            }
+        };
+        let more_units = units(more.max(0).unsigned_abs());
+        match (prepaid, more) {
+            (0, ..=0) if used_beyond == 0 => {
+                format!("Nothing is left. Live calls{beyond} are refused until {} adds more.", self.provider)
+            }
+            (0, ..=0) => {
+                format!("{billed}Live calls{beyond} are refused until that is billed, or {} adds more.", self.provider)
+            }
+            (0, _) if used_beyond > 0 => {
+                format!("{billed}Live calls{beyond} may take {more_units} more before they are refused.")
+            }
+            (_, ..=0) => format!("{billed}{} left for calls to come.", units(prepaid)),
             _ => format!(
-                "Used beyond the prepaid units: {}, billed with this period at {price} each. Live calls{beyond} are refused until that is \
-                 billed, or {} adds more.",
-                units(balance.unsigned_abs()),
-                self.provider
+                "{billed}{} left. Live calls{beyond} take one for each unit that they cost; when none is left they may take {more_units} \
+                 more, which are billed at {price} each.",
+                units(prepaid)
             ),
         }
     }
@@ -108,7 +116,7 @@ mod tests {
     fn the_words_say_what_is_left_and_what_happens_then() {
         let words = |granted: u64, used: u64| {
             let balance = i64::try_from(granted).expect("fits") - i64::try_from(used).expect("fits");
-            let standing = CreditStanding { granted, used, balance, overdraft: 0 };
+            let standing = CreditStanding { granted, used, balance, overdraft: 0, to_be_billed: 0 };
             Balance { standing, beyond_quota: true, overdraft_price: None, provider: "Toll".to_owned() }.words()
         };
         for (granted, used, expected) in [
@@ -125,16 +133,26 @@ mod tests {
 
     #[test]
     fn the_words_about_an_overdraft_say_what_it_costs_and_where_it_ends() {
-        for (balance, expected) in [
+        for (balance, to_be_billed, expected) in [
             (
                 7,
+                0,
                 "7 units left. Live calls take one for each unit that they cost; when none is left they may take 100 units more",
             ),
-            (-1, "Used beyond the prepaid units: 1 unit, billed with this period at $0.02 each."),
-            (-60, "Live calls may take 40 units more before they are refused."),
-            (-100, "Live calls are refused until that is billed, or Toll adds more."),
+            (-1, 0, "Used beyond the prepaid units: 1 unit, billed with this period at $0.02 each."),
+            (-60, 20, "Live calls may take 40 units more before they are refused."),
+            (-60, 20, "Used beyond the prepaid units: 60 units, billed with this period"),
+            (-100, 100, "Live calls are refused until that is billed, or Toll adds more."),
+            // Bought since.
+            (-50, 80, "Used beyond the prepaid units: 80 units, billed with this period at $0.02 each. 30 units left."),
+            (-50, 80, "when none is left they may take 20 units more"),
+            (
+                -70,
+                100,
+                "Used beyond the prepaid units: 100 units, billed with this period at $0.02 each. 30 units left for calls to come.",
+            ),
         ] {
-            let standing = CreditStanding { granted: 0, used: 0, balance, overdraft: 100 };
+            let standing = CreditStanding { granted: 0, used: 0, balance, overdraft: 100, to_be_billed };
             let price = Some("$0.02".to_owned());
             let said =
                 Balance { standing, beyond_quota: false, overdraft_price: price, provider: "Toll".to_owned() }.words();

@@ -56,7 +56,7 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     };
     let estimated_meters: Vec<MeterUsed> = metered.iter().map(pace).collect();
     let overdrawn = store.overdrawn_credit_so_far(partner, subscription.id, part.end, now).await?;
-    // The hour that runs is the next plan's, where one begins in it.
+    // The hour that runs is on the next plan's invoice, where one begins in it.
     let whole_hours: Vec<_> = overdrawn.iter().filter(|one| one.hour < hour_of(now)).copied().collect();
     let with_overdraft = |mut rated: Rated, overdrawn: &[Overdrawn]| {
         for charge in overdraft_charges(overdrawn, rated.total.currency)? {

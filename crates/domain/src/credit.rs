@@ -63,7 +63,12 @@ pub struct Burn {
 
 /// Takes units that were used in the hour that begins then.
 pub fn burn(grants: &[GrantLeft], units: u64, hour: Timestamp) -> Burn {
-    let mut usable: Vec<&GrantLeft> = grants.iter().filter(|grant| grant.left > 0 && grant.is_usable(hour)).collect();
+    burn_of(grants, units, |grant| grant.is_usable(hour))
+}
+
+/// Takes units of those grants that `usable` says.
+pub fn burn_of(grants: &[GrantLeft], units: u64, usable: impl Fn(&GrantLeft) -> bool) -> Burn {
+    let mut usable: Vec<&GrantLeft> = grants.iter().filter(|grant| grant.left > 0 && usable(grant)).collect();
     usable.sort_by_key(|grant| grant.place());
     let mut burn = Burn { parts: Vec::new(), short: units };
     for grant in usable {
@@ -103,6 +108,13 @@ impl GrantLeft {
     pub fn is_usable(&self, hour: Timestamp) -> bool {
         let past = hour.saturating_add(HOUR).unwrap_or(Timestamp::MAX);
         self.effective_at < past && self.expires_at.is_none_or(|expires| expires > hour)
+    }
+
+    /// Whether it pays for what was used in the hour that begins then and no grant had. `is_over` is whether it has ended, `is_billed` whether an
+    /// invoice bills the hour: no later grant pays for that. Else the next grant does, as soon as it begins.
+    pub fn covers(&self, hour: Timestamp, is_over: bool, is_billed: bool) -> bool {
+        let follows = || !is_over && !is_billed && self.expires_at.is_none_or(|expires| expires > hour);
+        self.is_usable(hour) || follows()
     }
 
     /// Where it stands in the burn order: the lower, the sooner.

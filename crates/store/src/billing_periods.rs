@@ -3,7 +3,7 @@
 
 use crate::{
     Store, StoreError, Ts,
-    credits::overdraft,
+    credits::overdraft::{self, BilledBy},
     invoices::{self, NewInvoice},
     outside::{self, ToldMark},
     row::{ReadRow as _, unreadable},
@@ -197,7 +197,7 @@ impl Store {
             tx.rollback().await?;
             return Ok(Closed::Changed);
         }
-        let overdrawn = overdraft::due(&mut tx, partner, (subscription, period.end), now).await?;
+        let overdrawn = overdraft::due(&mut tx, partner, BilledBy::Period(subscription, period.end), now).await?;
         if overdrawn != invoice.as_ref().map_or(&[][..], |invoice| &invoice.overdrawn) {
             tx.rollback().await?;
             return Ok(Closed::Changed);

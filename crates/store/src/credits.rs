@@ -3,9 +3,11 @@
 mod allotments;
 mod check;
 mod checkouts;
+mod cover;
 mod expiry;
 mod grant;
 mod order;
+mod outlook;
 pub(crate) mod overdraft;
 mod packages;
 mod post;
@@ -119,8 +121,10 @@ pub struct CreditStanding {
     pub used: u64,
     /// What is left; below zero after overdraft. Calls of the last second may be missing in it.
     pub balance: i64,
-    /// Units below zero that the plan lets the balance go to.
+    /// Units below zero that calls may take the balance to: by the plan, and never less than what is to be billed.
     pub overdraft: u64,
+    /// Units that an invoice will bill, of hours that are over: they are held against nothing that is left or comes.
+    pub to_be_billed: u64,
 }
 
 /// How many grants a list has.
@@ -147,7 +151,7 @@ impl Store {
                  coalesce((select a.taken - (select coalesce(sum(l.granted - l.spent), 0)::bigint from allowance_leases l
                      where l.partner_id = $1 and l.kind = 'credit')
                      from allowances a where a.partner_id = $1 and a.kind = 'credit'), 0) as used,
-                 credit_overdraft_of($1) as overdraft",
+                 credit_overdraft_of($1) as overdraft, credit_to_be_billed($1) as to_be_billed",
         )
         .bind(partner.0)
         .fetch_one(self.pool())
@@ -155,7 +159,8 @@ impl Store {
         let (granted, used) = (row.count("granted")?, row.count("used")?);
         let signed = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
         let balance = signed(granted).saturating_sub(signed(used));
-        Ok(CreditStanding { granted, used, balance, overdraft: row.count("overdraft")? })
+        let (overdraft, to_be_billed) = (row.count("overdraft")?, row.count("to_be_billed")?);
+        Ok(CreditStanding { granted, used, balance, overdraft, to_be_billed })
     }
 
     /// The partner's grants, the newest first.
@@ -205,6 +210,8 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
 mod allotment_tests;
 #[cfg(test)]
 mod overdraft_tests;
+#[cfg(test)]
+mod owed_tests;
 #[cfg(test)]
 mod purchase_tests;
 #[cfg(test)]

@@ -25,8 +25,11 @@ pub struct CreditOut {
     used: u64,
     /// What is left; below zero after overdraft.
     balance: i64,
-    /// Units below zero that the plan lets the balance go to; they are billed with the period in which they are used.
+    /// Units below zero that calls may take the balance to, which are billed; never less than `to_be_billed`.
     overdraft: u64,
+    /// Units of hours that are over that an invoice will bill. They are held against no unit that is given or bought: of those
+    /// `balance + to_be_billed` are left.
+    to_be_billed: u64,
 }
 
 /// Units to add.
@@ -205,7 +208,7 @@ impl From<CreditGrant> for CreditGrantOut {
 
 impl From<CreditStanding> for CreditOut {
     fn from(standing: CreditStanding) -> Self {
-        let CreditStanding { granted, used, balance, overdraft } = standing;
-        Self { granted, used, balance, overdraft }
+        let CreditStanding { granted, used, balance, overdraft, to_be_billed } = standing;
+        Self { granted, used, balance, overdraft, to_be_billed }
     }
 }

@@ -72,6 +72,10 @@ pub fn PartnerCreditPage() -> impl IntoView {
             let told = format!("{} units", group_thousands(standing.overdraft));
             view! { <Stat label="May go below zero" figure=told/> }
         });
+        let billed = (standing.to_be_billed > 0).then(|| {
+            let told = format!("{} units", group_thousands(standing.to_be_billed));
+            view! { <Stat label="To be billed" figure=told/> }
+        });
         let card = grants_card(grants, &zone, "Give the partner units below, or sell it some.");
         Ok(view! {
             <PageTitle text="Credit"/>
@@ -84,6 +88,7 @@ pub fn PartnerCreditPage() -> impl IntoView {
                     <Stat label="Granted" figure=group_thousands(standing.granted)/>
                     <Stat label="Used" figure=group_thousands(standing.used)/>
                     {overdraft}
+                    {billed}
                 </StatGrid>
                 {card}
                 {top_up}

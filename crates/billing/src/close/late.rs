@@ -14,15 +14,13 @@ use domain::{
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use store::{NewInvoiceLine, OpenSubscription, Store, outside::LateUnits};
+use store::{NewInvoiceLine, Store, outside::LateUnits};
 
 /// Lines, and which adjustments they are.
 #[derive(Debug, Default)]
 pub(super) struct LateLines {
     pub lines: Vec<NewInvoiceLine>,
     pub sequences: Vec<i64>,
-    /// Of the latest stretch among them.
-    pub last: Option<OpenSubscription>,
 }
 
 /// The partner's late units as lines in that currency. Those of a period in another one wait for an invoice in theirs, or a final one
@@ -54,7 +52,6 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
         let after = less(rate(&late.subscription, stretch, &used, &metered)?, &coupons)?;
         all.lines.extend(differences(&late, &before, &after)?);
         all.sequences.extend(late.sequences);
-        all.last = Some(late.subscription);
     }
     Ok(all)
 }

@@ -2,12 +2,12 @@
 
 use crate::{
     corrections::{asked, at, carry_out, draft},
-    shop::{Shop, hours, terms},
+    shop::{GRACE, Shop, hours, terms},
 };
-use billing::{Wanted, preview_change, project};
+use billing::{Closing, Wanted, close_due_periods, preview_change, project};
 use domain::{
-    correction::Change, credit::overdraft::Overdraft, id::PartnerId, key_text::Environment, plan::PlanTerms,
-    plan_change::When, rating::LineKind,
+    correction::Change, credit::overdraft::Overdraft, id::PartnerId, key_text::Environment, money::Currency,
+    plan::PlanTerms, plan_change::When, rating::LineKind,
 };
 use jiff::Timestamp;
 use store::{Actor, NewCreditGrant, OrderedBy, Wish};
@@ -118,21 +118,100 @@ async fn a_period_without_any_other_charge_is_billed_for_it_and_a_price_of_nothi
 }
 
 #[tokio::test]
-async fn an_hour_in_which_the_plan_changes_is_the_next_plans_and_the_preview_leaves_it_out() {
+async fn an_hour_in_which_the_plan_changes_is_on_the_next_invoice_at_the_first_price_of_the_hour() {
+    let unpriced = |mut terms: PlanTerms| {
+        terms.admission.credit.overdraft = None;
+        terms
+    };
+    let (cheap, dear) = (lending(40, "0.02"), PlanTerms { base_fee_micros: 99_000_000, ..lending(40, "0.03") });
+    for (from, to, before, of_hour) in [
+        (cheap.clone(), dear.clone(), vec![line(10, "$0.20")], "$0.10"),
+        // Nobody leaves a price behind by another plan.
+        (cheap.clone(), unpriced(dear.clone()), vec![line(10, "$0.20")], "$0.10"),
+        (unpriced(cheap), dear, Vec::new(), "$0.15"),
+    ] {
+        let is_lending = from.admission.credit.overdraft.is_some();
+        let lent = Lent::since("2026-03-01T00:00:00Z", from).await;
+        let to = lent.shop.plan("other", to).await;
+        if is_lending {
+            lent.call(at("2026-03-11T09:30:00Z"), at("2026-03-11T09:30:01Z"), 10).await;
+        }
+        lent.call(at("2026-03-11T10:10:00Z"), at("2026-03-11T10:10:01Z"), 5).await;
+        let now = at("2026-03-11T10:20:00Z");
+        let wanted = Wanted { wish: Wish::Version(to), when: When::Usual, by: OrderedBy::Operator };
+        let proposal = preview_change(&lent.shop.store, lent.partner, wanted, now).await.expect("a preview");
+        lent.shop.store.assign_plan_version(lent.partner, to, Actor::System, now).await.expect("changed");
+        lent.shop.close(now + hours(1)).await;
+        let (lines, total) = lent.billed().await;
+        assert_eq!((lines, Some(total)), (before, proposal.so_far.map(|money| money.to_string())));
+        lent.shop.close(at("2026-04-01T00:02:00Z")).await;
+        assert_eq!((lent.billed().await.0, lent.balance().await), (vec![line(5, of_hour)], 0));
+        lent.agrees().await;
+    }
+}
+
+#[tokio::test]
+async fn an_hour_that_runs_when_its_period_is_closed_waits_for_what_may_pay_it() {
+    for (granted, lines, left) in [(0, vec![line(5, "$0.10")], 0), (50, Vec::new(), 45)] {
+        let lent = Lent::since("2026-03-01T10:20:00Z", lending(40, "0.02")).await;
+        lent.call(at("2026-04-01T10:10:00Z"), at("2026-04-01T10:10:01Z"), 5).await;
+        lent.shop.close(at("2026-04-01T10:22:00Z")).await;
+        assert_eq!(lent.billed().await.0, Vec::new());
+        if granted > 0 {
+            lent.grant(granted, at("2026-04-01T10:40:00Z")).await;
+        }
+        lent.settle(at("2026-04-01T11:00:00Z")).await;
+        lent.shop.close(at("2026-05-01T10:22:00Z")).await;
+        assert_eq!((lent.billed().await.0, lent.balance().await), (lines, left));
+        lent.agrees().await;
+    }
+}
+
+impl Lent {
+    /// What is closed then: whether an invoice is final, its total, and its units beyond all credit.
+    async fn made(&self, now: &str) -> Vec<(bool, String, i64)> {
+        let mut made = Vec::new();
+        for id in self.shop.close(at(now)).await.invoices {
+            let (invoice, lines) = self.shop.store.invoice(self.partner, id).await.expect("an invoice");
+            let lines = lines.iter().filter(|line| line.kind == LineKind::CreditOverdraft);
+            made.push((invoice.is_final, invoice.total.to_string(), lines.map(|line| line.quantity).sum()));
+        }
+        made
+    }
+}
+
+#[tokio::test]
+async fn units_beyond_all_credit_that_no_next_invoice_brings_are_on_one_final_invoice() {
     let lent = Lent::since("2026-03-01T00:00:00Z", lending(40, "0.02")).await;
-    let dearer = PlanTerms { base_fee_micros: 99_000_000, ..lending(40, "0.03") };
-    let dearer = lent.shop.plan("dearer", dearer).await;
-    lent.call(at("2026-03-11T09:30:00Z"), at("2026-03-11T09:30:01Z"), 10).await;
-    lent.call(at("2026-03-11T10:10:00Z"), at("2026-03-11T10:10:01Z"), 5).await;
-    let now = at("2026-03-11T10:20:00Z");
-    let wanted = Wanted { wish: Wish::Version(dearer), when: When::Usual, by: OrderedBy::Operator };
-    let proposal = preview_change(&lent.shop.store, lent.partner, wanted, now).await.expect("a preview");
-    lent.shop.store.assign_plan_version(lent.partner, dearer, Actor::System, now).await.expect("changed");
-    lent.shop.close(now + hours(1)).await;
-    let (lines, total) = lent.billed().await;
-    assert_eq!((lines, Some(total)), (vec![line(10, "$0.20")], proposal.so_far.map(|money| money.to_string())));
+    let euros = PlanTerms { currency: Currency::Eur, ..lending(40, "0.03") };
+    let euros = lent.shop.plan("euros", euros).await;
     lent.shop.close(at("2026-04-01T00:02:00Z")).await;
-    assert_eq!((lent.billed().await.0, lent.balance().await), (vec![line(5, "$0.15")], 0));
+    lent.call(at("2026-04-10T09:10:00Z"), at("2026-04-10T09:10:01Z"), 7).await;
+    lent.call(at("2026-04-10T10:10:00Z"), at("2026-04-10T10:10:01Z"), 5).await;
+    let change = at("2026-04-10T10:20:00Z");
+    lent.shop.store.assign_plan_version(lent.partner, euros, Actor::System, change).await.expect("another plan");
+    let units = |made: Vec<(bool, String, i64)>| made.iter().map(|(is_final, _, units)| (*is_final, *units)).collect();
+    let last: Vec<_> = units(lent.made("2026-04-10T10:22:00Z").await);
+    assert_eq!(last, [(false, 7)]);
+    lent.settle(at("2026-04-10T11:00:00Z")).await;
+    assert!(lent.made("2026-04-11T10:59:59Z").await.is_empty(), "others may follow");
+    let now = at("2026-04-11T11:00:00Z");
+    let closing = Closing { grace: GRACE, ingested_through: Some(now) };
+    let close = || close_due_periods(&lent.shop.store, closing, now);
+    let (one, other) = tokio::join!(close(), close());
+    let made = [one, other].map(|report| report.expect("closes").invoices.len());
+    assert_eq!(made.iter().sum::<usize>(), 1, "{made:?}");
+    assert_eq!(lent.billed().await, (vec![line(5, "$0.10")], "$0.10".to_owned()));
+    lent.agrees().await;
+    // Late, of a month that was billed long ago.
+    lent.call(at("2026-03-15T10:00:00Z"), at("2026-04-20T00:00:00Z"), 9).await;
+    lent.call(at("2026-04-20T10:00:00Z"), at("2026-04-20T10:00:01Z"), 4).await;
+    lent.settle(at("2026-04-20T11:00:00Z")).await;
+    assert_eq!(lent.made("2026-04-21T11:00:00Z").await, [(true, "$0.18".to_owned(), 9)]);
+    let own: Vec<_> = units(lent.made("2026-05-10T10:22:00Z").await);
+    assert_eq!(own, [(false, 4)], "with nothing of what was owed in dollars");
+    assert_eq!(lent.balance().await, 0);
+    assert!(lent.made("2026-06-01T00:00:00Z").await.is_empty());
     lent.agrees().await;
 }
 

@@ -1,6 +1,6 @@
 //! Overdraft: how far below zero a plan lets the balance go, and what the units beyond it cost. They are billed in arrears, by whole hours:
-//! units that no grant had in the hour of their calls are on the invoice of the period in which the hour begins, and nothing pays them
-//! before. With that invoice they are paid for, and the balance is at zero again.
+//! units that no grant had in the hour of their calls are on the first invoice whose period ends when that hour is over, and no grant that
+//! begins later pays them before. With that invoice they are paid for, and the balance is at zero again.
 
 use crate::{
     money::{Currency, Money, MoneyError},

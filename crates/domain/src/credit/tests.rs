@@ -115,3 +115,14 @@ proptest! {
         prop_assert_eq!(burn_all(grants, &once), burn_all(other_way, &once));
     }
 }
+
+#[test]
+fn what_is_owed_is_covered_by_grants_of_its_hour_and_else_by_the_next_one_unless_it_is_billed() {
+    let of_the_hour = GrantLeft { expires_at: Some(at(6)), ..grant(1, 1) };
+    let next = GrantLeft { effective_at: at(9), ..grant(2, 1) };
+    let before = GrantLeft { expires_at: Some(at(5)), ..grant(3, 1) };
+    let covers = |is_over, is_billed| [of_the_hour, next, before].map(|grant| grant.covers(at(5), is_over, is_billed));
+    assert_eq!(covers(false, false), [true, true, false]);
+    assert_eq!(covers(false, true), [true, false, false]);
+    assert_eq!(covers(true, false), [true, false, false], "what expired meanwhile was usable then");
+}

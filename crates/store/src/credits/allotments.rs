@@ -3,7 +3,7 @@
 mod back;
 mod roll_over;
 
-use super::{grant, post, settle::signed};
+use super::{cover::cover, grant, post, settle::signed};
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
@@ -86,6 +86,9 @@ impl Store {
                     given += allot(&mut tx, partner, one, (period, &all), now).await?;
                 }
             }
+        }
+        if given > 0 {
+            cover(&mut tx, partner, now).await?;
         }
         tx.commit().await?;
         Ok(given)

@@ -98,6 +98,17 @@ const PURCHASES: &str = "
     left join credit_grants g on g.partner_id = p.partner_id and g.id = p.grant_id
     where case when i.status = 'paid' then p.units else 0 end <> coalesce(g.units, 0)";
 
+/// What is owed of each hour.
+const OWED: &str = "
+    with entered as (
+        select partner_id, hour, -sum(units) as units from ledger_unit_entries
+        where account = 'owed' and hour is not null group by partner_id, hour having sum(units) <> 0
+    )
+    select partner_id, format('owed of the hour from %s', hour) as what, coalesce(e.units, 0)::text as expected,
+        coalesce(o.units, 0)::text as actual
+    from entered e full join credit_owed o using (partner_id, hour)
+    where coalesce(e.units, 0) <> coalesce(o.units, 0) or coalesce(o.units, 0) < 0";
+
 /// Units that were billed after they were used: their grants, and the lines of their invoices.
 const OVERDRAFT: &str = "
     with billed as (
@@ -121,7 +132,7 @@ const ZERO: &str = "
     from ledger_entries group by partner_id, transaction_id, currency having sum(amount_micros) <> 0";
 
 /// What is kept beside the entries, made from them again.
-const REBUILD: [&str; 2] = [
+const REBUILD: [&str; 4] = [
     "update credit_grants g set left_units = e.available, used_units = e.used, expired_units = e.expired, voided_units = e.voided
      from (
          select partner_id, grant_id, coalesce(sum(units) filter (where account = 'available'), 0) as available,
@@ -139,6 +150,13 @@ const REBUILD: [&str; 2] = [
          from ledger_unit_entries group by partner_id
      ) e
      where e.partner_id = b.partner_id and b.units <> e.balance",
+    "delete from credit_owed o where not exists (
+         select from ledger_unit_entries e where e.partner_id = o.partner_id and e.hour = o.hour and e.account = 'owed'
+         having sum(e.units) <> 0)",
+    "insert into credit_owed as o (partner_id, hour, units)
+     select partner_id, hour, -sum(units) from ledger_unit_entries where account = 'owed' and hour is not null
+     group by partner_id, hour having sum(units) <> 0
+     on conflict (partner_id, hour) do update set units = excluded.units where o.units <> excluded.units",
 ];
 
 impl Store {
@@ -147,7 +165,7 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let mut all = Vec::new();
-        for statement in [GRANTS, BALANCES, HOURS, MONEY, PURCHASES, OVERDRAFT, ZERO] {
+        for statement in [GRANTS, BALANCES, HOURS, OWED, MONEY, PURCHASES, OVERDRAFT, ZERO] {
             let rows = sqlx::query(statement).fetch_all(&mut *tx).await?;
             for row in &rows {
                 all.push(read(row)?);
@@ -164,7 +182,9 @@ impl Store {
         sqlx::query("select from allowances where kind = 'credit' order by partner_id for update")
             .execute(&mut *tx)
             .await?;
-        sqlx::query("lock table credit_grants, credit_balances in share row exclusive mode").execute(&mut *tx).await?;
+        sqlx::query("lock table credit_grants, credit_balances, credit_owed in share row exclusive mode")
+            .execute(&mut *tx)
+            .await?;
         let mut wrong = 0;
         for statement in REBUILD {
             wrong += sqlx::query(statement).execute(&mut *tx).await?.rows_affected();

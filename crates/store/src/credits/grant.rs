@@ -2,9 +2,10 @@
 
 use super::{
     CreditGrant, NewCreditGrant,
+    cover::cover,
     post::{self, Held, Movement, UnitAccount},
     read,
-    settle::{cover, settle},
+    settle::settle,
 };
 use crate::{
     Store, StoreError, Ts,
@@ -269,14 +270,16 @@ pub(super) async fn begin(
     grant.book(tx, partner, &movement, now).await
 }
 
-/// Books all that was used, the hour that runs included.
+/// Books all that was used, the hour that runs included, and lets grants pay what is owed: what is left then is unused.
 pub(super) async fn settle_all(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     now: Timestamp,
 ) -> Result<Vec<Held>, StoreError> {
     let until = now.saturating_add(SignedDuration::from_hours(1)).unwrap_or(Timestamp::MAX);
-    Ok(settle(tx, partner, (until, i64::MAX), now).await?.grants)
+    settle(tx, partner, (until, i64::MAX), now).await?;
+    cover(tx, partner, now).await?;
+    Held::all(tx, partner).await
 }
 
 /// Refuses where gateways hold some of so many units.
@@ -309,10 +312,11 @@ pub(super) async fn left_of(
     Ok(own.left.saturating_sub(not_booked.saturating_sub(sooner).max(0)).max(0))
 }
 
-/// What of the balance no gateway has taken.
+/// What of the balance no gateway has taken. What was taken and is owed came from no grant.
 async fn free_units(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<i64, StoreError> {
     let free = sqlx::query_scalar(
         "select b.units - coalesce((select taken from allowances where partner_id = $1 and kind = 'credit'), 0)
+             + coalesce((select sum(units) from credit_owed where partner_id = $1), 0)::bigint
          from credit_balances b where b.partner_id = $1",
     );
     Ok(free.bind(partner.0).fetch_one(&mut **tx).await?)

@@ -1,22 +1,28 @@
-//! Units beyond all credit, where the plan of their hour has an overdraft: they are billed with the period in which the hour begins, and
-//! no grant pays them before. With the invoice they become a grant that is used at once, so that the balance is what its entries come to.
+//! Units beyond all credit, in hours in which a plan has an overdraft: an invoice bills them at the price of the hour's first plan that has
+//! one, and no grant that begins after their hour pays them before. With the invoice they become a grant that is used at once, so that the
+//! balance is what its entries come to.
+//!
+//! An hour is billed when it is over, by the first invoice of a period that ends after it. Where no such invoice comes, by a final one.
 
 use super::{
-    grant,
+    cover::{cover, owed},
+    grant, outlook,
     post::{Held, Movement, UnitAccount, lock},
-    settle::{Keys, settle},
+    settle::{Keys, settle, signed},
 };
 use crate::{
     Store, StoreError, Ts,
     row::{ReadRow as _, unreadable},
 };
 use domain::{
-    credit::{GrantKind, USUAL_PRIORITY},
+    credit::{GrantKind, USUAL_PRIORITY, hour_of},
     id::{CreditGrantId, InvoiceId, PartnerId, SubscriptionId},
+    money::Currency,
 };
 use jiff::Timestamp;
 use rust_decimal::Decimal;
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
+use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 /// Units of one hour that were used beyond all credit, and what each costs.
@@ -28,10 +34,28 @@ pub struct Overdrawn {
     pub unit_price: Decimal,
 }
 
+/// The invoice that is asked about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BilledBy {
+    /// The subscription's, of a period that ends then.
+    Period(SubscriptionId, Timestamp),
+    /// A final one.
+    Final(Currency),
+}
+
+/// What a plan charges for an hour.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Price {
+    unit_price: Decimal,
+    currency: Currency,
+    /// When the plan began.
+    began_at: Timestamp,
+}
+
 impl Store {
-    /// Units that the subscription's next invoice bills, of hours that began before `until`; what was used until then is booked first.
+    /// Units that the subscription's invoice of a period that ends at `until` bills; what was used until then is booked first.
     ///
-    /// Hours belong to the last plan that was in force in them. What comes late of earlier plans in the same currency is in it, too.
+    /// Of hours that are over by then. What comes late of earlier plans in the same currency is in it, too.
     pub async fn overdrawn_credit(
         &self,
         partner: PartnerId,
@@ -40,12 +64,12 @@ impl Store {
         now: Timestamp,
     ) -> Result<Vec<Overdrawn>, StoreError> {
         let mut tx = self.begin().await?;
-        let due = due(&mut tx, partner, (subscription, until), now).await?;
+        let due = due(&mut tx, partner, BilledBy::Period(subscription, until), now).await?;
         tx.commit().await?;
         Ok(due)
     }
 
-    /// The same, if nothing more were used: for the bill so far. Nothing is booked by it, for a grant of the running hour may still pay.
+    /// The same, with the hour that runs, if nothing more were used: for the bill so far. It books nothing, and waits for nobody.
     pub async fn overdrawn_credit_so_far(
         &self,
         partner: PartnerId,
@@ -53,25 +77,64 @@ impl Store {
         until: Timestamp,
         now: Timestamp,
     ) -> Result<Vec<Overdrawn>, StoreError> {
+        let by = BilledBy::Period(subscription, until);
+        let mut tx = self.one_planned_instant().await?;
+        if !may_overdraw(&mut tx, partner).await? {
+            return Ok(Vec::new());
+        }
+        let owed = outlook::owed_then(&mut tx, partner, (by.until(), None), now).await?;
+        let billed = billed(&mut tx, partner, by, owed).await?;
+        tx.commit().await?;
+        Ok(billed)
+    }
+
+    /// What a final invoice in that currency bills, booked first.
+    pub async fn stranded_credit(
+        &self,
+        partner: PartnerId,
+        currency: Currency,
+        now: Timestamp,
+    ) -> Result<Vec<Overdrawn>, StoreError> {
         let mut tx = self.begin().await?;
-        let due = due(&mut tx, partner, (subscription, until), now).await?;
-        tx.rollback().await?;
+        let due = due(&mut tx, partner, BilledBy::Final(currency), now).await?;
+        tx.commit().await?;
         Ok(due)
     }
 }
 
-/// What is to be billed, booked up to there. Locks as [`settle`] does, where a plan of the partner has ever had an overdraft.
+/// What is to be billed, of hours that are over and booked. Locks as [`settle`] does, where a plan of the partner has ever had an overdraft.
 pub(crate) async fn due(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
-    (subscription, until): (SubscriptionId, Timestamp),
+    by: BilledBy,
     now: Timestamp,
 ) -> Result<Vec<Overdrawn>, StoreError> {
     if !may_overdraw(tx, partner).await? {
         return Ok(Vec::new());
     }
+    // A grant of the hour that runs may still pay for it.
+    let until = by.until().min(hour_of(now));
     settle(tx, partner, (until, i64::MAX), now).await?;
-    owed(tx, partner, (subscription, until)).await
+    cover(tx, partner, now).await?;
+    let mut owed = owed(tx, partner).await?;
+    owed.retain(|hour, _| *hour < until);
+    billed(tx, partner, by, owed).await
+}
+
+/// Units that an invoice will bill if nothing more is used. Grants that begin in the hour that runs are left out: else what is bought for a
+/// low balance would pay for what made it low, and be bought again.
+pub(super) async fn lent(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    if !may_overdraw(tx, partner).await? {
+        return Ok(0);
+    }
+    let owed = outlook::owed_then(tx, partner, (Timestamp::MAX, Some(hour_of(now))), now).await?;
+    let prices = prices(tx, partner, owed.keys().copied()).await?;
+    let billed = owed.iter().filter(|(hour, _)| prices.contains_key(hour));
+    Ok(signed(billed.fold(0, |sum, (_, units)| units.saturating_add(sum))))
 }
 
 /// Makes a grant of what an invoice bills, and uses it for those very units.
@@ -118,7 +181,7 @@ pub(crate) async fn bill(
                 hour: Some(one.hour),
                 from: UnitAccount::Available,
                 to: UnitAccount::Used,
-                units: super::settle::signed(one.units),
+                units: signed(one.units),
                 covers: true,
                 // The invoice has posted it: no money waits in the grant.
                 money: None,
@@ -133,7 +196,7 @@ pub(crate) async fn bill(
 fn by_price(overdrawn: &[Overdrawn]) -> Vec<(Decimal, i64)> {
     let mut prices: Vec<(Decimal, i64)> = Vec::new();
     for one in overdrawn {
-        let units = super::settle::signed(one.units);
+        let units = signed(one.units);
         match prices.iter_mut().find(|(price, _)| *price == one.unit_price) {
             Some((_, sum)) => *sum = sum.saturating_add(units),
             None => prices.push((one.unit_price, units)),
@@ -151,34 +214,67 @@ async fn may_overdraw(tx: &mut Transaction<'static, Postgres>, partner: PartnerI
     Ok(may.bind(partner.0).fetch_one(&mut **tx).await?)
 }
 
-async fn owed(
+/// Which of the units that are owed the invoice bills.
+async fn billed(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
-    (subscription, until): (SubscriptionId, Timestamp),
+    by: BilledBy,
+    owed: BTreeMap<Timestamp, u64>,
 ) -> Result<Vec<Overdrawn>, StoreError> {
-    let rows = sqlx::query(
-        "select o.hour, o.units, p.unit_price::text as unit_price
-         from (
-             select hour, -sum(units)::bigint as units from ledger_unit_entries
-             where partner_id = $1 and account = 'owed' and hour < $3 group by hour having sum(units) < 0
-         ) as o
-         cross join lateral credit_overdraft_in($1, o.hour) as p
-         join subscriptions s on s.partner_id = $1 and s.id = $2
-         join plan_versions v on v.id = s.plan_version_id
-         where p.unit_price is not null and p.began_at <= s.started_at and p.currency = v.terms ->> 'currency'
-         order by o.hour",
-    )
-    .bind(partner.0)
-    .bind(subscription.0)
-    .bind(Ts(until))
-    .fetch_all(&mut **tx)
-    .await?;
-    let one =
-        |row: &PgRow| Ok(Overdrawn { hour: row.at("hour")?, units: row.count("units")?, unit_price: price(row)? });
-    Ok(rows.iter().map(one).collect::<Result<_, sqlx::Error>>()?)
+    if owed.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (currency, began_by) = match by {
+        BilledBy::Final(currency) => (currency, Timestamp::MAX),
+        BilledBy::Period(subscription, _) => {
+            let row = sqlx::query(
+                "select s.started_at, v.terms ->> 'currency' as currency
+                 from subscriptions s join plan_versions v on v.id = s.plan_version_id where s.partner_id = $1 and s.id = $2",
+            )
+            .bind(partner.0)
+            .bind(subscription.0)
+            .fetch_one(&mut **tx)
+            .await?;
+            (row.parsed("currency")?, row.at("started_at")?)
+        }
+    };
+    let prices = prices(tx, partner, owed.keys().copied()).await?;
+    let one = |(hour, units): (Timestamp, u64)| {
+        let price = prices.get(&hour).filter(|price| price.currency == currency && price.began_at <= began_by)?;
+        Some(Overdrawn { hour, units, unit_price: price.unit_price })
+    };
+    Ok(owed.into_iter().filter_map(one).collect())
 }
 
-fn price(row: &PgRow) -> Result<Decimal, sqlx::Error> {
-    let text: &str = row.try_get("unit_price")?;
-    text.parse().map_err(|error| unreadable("unit_price", error))
+impl BilledBy {
+    /// Before when the hours begin that it bills: those that are over when its period ends.
+    fn until(self) -> Timestamp {
+        match self {
+            Self::Period(_, until) => hour_of(until),
+            Self::Final(_) => Timestamp::MAX,
+        }
+    }
+}
+
+/// Prices of those of the hours in which a plan has one.
+pub(super) async fn prices(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    hours: impl Iterator<Item = Timestamp>,
+) -> Result<HashMap<Timestamp, Price>, StoreError> {
+    let rows = sqlx::query(
+        "select asked.hour, p.began_at, p.currency, p.unit_price::text as unit_price
+         from unnest($2::timestamptz[]) as asked (hour) cross join lateral credit_overdraft_in($1, asked.hour) as p",
+    )
+    .bind(partner.0)
+    .bind(hours.map(Ts).collect::<Vec<_>>())
+    .fetch_all(&mut **tx)
+    .await?;
+    let one = |row: &PgRow| {
+        let text: &str = row.try_get("unit_price")?;
+        let unit_price = text.parse().map_err(|error| unreadable("unit_price", error))?;
+        let price = Price { unit_price, currency: row.parsed("currency")?, began_at: row.at("began_at")? };
+        Ok((row.at("hour")?, price))
+    };
+    Ok(rows.iter().map(one).collect::<Result<_, sqlx::Error>>()?)
 }

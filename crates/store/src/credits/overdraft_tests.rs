@@ -7,10 +7,14 @@ use serde_json::json;
 
 const MARCH: [&str; 2] = ["2026-03-01T00:00:00Z", "2026-04-01T00:00:00Z"];
 
-/// A partner on a plan with an overdraft since March, and its subscription.
 async fn lent() -> (Credited, SubscriptionId) {
+    lent_units(40).await
+}
+
+/// A partner on a plan with an overdraft of so many units since March, and its subscription.
+pub(super) async fn lent_units(units: u64) -> (Credited, SubscriptionId) {
     let world = Credited::new().await;
-    let credit = json!({ "required": true, "overdraft": { "units": 40, "unit_price": "0.02" } });
+    let credit = json!({ "required": true, "overdraft": { "units": units, "unit_price": "0.02" } });
     let plan = world.plan_with("lending", credit).await;
     world.on(plan, MARCH[0]).await;
     let subscription = world.store.open_subscription(world.partner).await.expect("an answer").expect("a plan").id;
@@ -18,7 +22,7 @@ async fn lent() -> (Credited, SubscriptionId) {
 }
 
 impl Credited {
-    async fn overdrawn(&self, subscription: SubscriptionId, now: &str) -> Vec<Overdrawn> {
+    pub(super) async fn overdrawn(&self, subscription: SubscriptionId, now: &str) -> Vec<Overdrawn> {
         self.store.overdrawn_credit(self.partner, subscription, at(MARCH[1]), at(now)).await.expect("an answer")
     }
 

@@ -75,6 +75,18 @@ pub(super) struct Movement<'a> {
     pub money: Option<[LedgerAccount; 2]>,
 }
 
+macro_rules! held {
+    ($which:literal) => {
+        concat!(
+            "select id, kind, priority, coalesce(effective_at, granted_at) as effective_at, expires_at, units, cost_micros, currency,
+                 case when usable_since is null then units else left_units end as left_units, used_units, expired_units, voided_units,
+                 ended_at is not null as has_ended, is_invoiced
+             from credit_grants where partner_id = $1 and units > 0 and ",
+            $which
+        )
+    };
+}
+
 impl Held {
     /// All grants of the partner that are in the balance or were. The balance's row is locked.
     pub(super) async fn all(
@@ -82,14 +94,19 @@ impl Held {
         partner: PartnerId,
     ) -> Result<Vec<Self>, StoreError> {
         lock(tx, partner).await?;
-        let rows = sqlx::query(
-            "select id, kind, priority, coalesce(effective_at, granted_at) as effective_at, expires_at, units, cost_micros, currency,
-                 left_units, used_units, expired_units, voided_units, ended_at is not null as has_ended, is_invoiced
-             from credit_grants where partner_id = $1 and units > 0 and usable_since is not null order by id",
-        )
-        .bind(partner.0)
-        .fetch_all(&mut **tx)
-        .await?;
+        let rows =
+            sqlx::query(held!("usable_since is not null order by id")).bind(partner.0).fetch_all(&mut **tx).await?;
+        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+    }
+
+    /// Those, and the ones whose time has come by `now`, as they will be then. Nothing is locked.
+    pub(super) async fn begun(
+        tx: &mut Transaction<'static, Postgres>,
+        partner: PartnerId,
+        now: Timestamp,
+    ) -> Result<Vec<Self>, StoreError> {
+        let due = held!("(usable_since is not null or ended_at is null and effective_at <= $2) order by id");
+        let rows = sqlx::query(due).bind(partner.0).bind(Ts(now)).fetch_all(&mut **tx).await?;
         Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
     }
 

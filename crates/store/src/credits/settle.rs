@@ -2,10 +2,13 @@
 //!
 //! Each run books what a sum has moved by since the last one, so it may run at any time and again. What comes late burns what is left
 //! by then of the grants of its hour, those too that have expired meanwhile: then less of them expired. What a correction takes back
-//! goes back to the grants it came from. Units that no grant had are owed, and the next grant that is usable pays them, or the invoice of
-//! their period where the plan has an overdraft ([`super::overdraft`]).
+//! goes back to the grants it came from. Units that no grant had are owed ([`super::cover`]).
 
-use super::post::{self, Held, Movement, UnitAccount};
+use super::{
+    cover::cover,
+    grant,
+    post::{self, Held, Movement, UnitAccount},
+};
 use crate::{Store, StoreError, Ts, ledger::LedgerAccount, row::ReadRow as _};
 use domain::{
     credit::{burn, hour_of},
@@ -18,14 +21,6 @@ use uuid::Uuid;
 
 /// Sums that are booked in one transaction.
 const MOST_AT_ONCE: i64 = 200;
-
-/// What was booked.
-pub(super) struct Booked {
-    /// How many sums had moved.
-    pub sums: i64,
-    /// The grants as they are then.
-    pub grants: Vec<Held>,
-}
 
 impl Store {
     /// Partners of whose credit there is something to book at that instant: hours that are over, grants that begin or end.
@@ -45,21 +40,17 @@ impl Store {
         rows.iter().map(|row| Ok(PartnerId(row.try_get("partner_id")?))).collect()
     }
 
-    /// Books what is due of the partner's credit: what was used in hours that are over, then grants that have expired, then those
-    /// that begin. Nothing is booked twice.
+    /// Books what is due of the partner's credit: grants that begin, what was used in hours that are over, what is owed, then grants that
+    /// have expired. So a run that comes late leaves what one in time would have left. Nothing is booked twice.
     pub async fn settle_credit(&self, partner: PartnerId, now: Timestamp) -> Result<(), StoreError> {
         // A long backlog is booked part by part: gateways that take units of the partner wait for each.
         loop {
             let mut tx = self.begin().await?;
             let booked = settle(&mut tx, partner, (hour_of(now), MOST_AT_ONCE), now).await?;
-            if booked.sums < MOST_AT_ONCE {
-                // What began and ended since the last run did both, one after the other.
-                for grant in super::grant::to_begin(&mut tx, partner, now).await? {
-                    super::grant::begin(&mut tx, partner, grant, now).await?;
-                }
+            if booked < MOST_AT_ONCE {
+                cover(&mut tx, partner, now).await?;
                 let mut grants = Held::all(&mut tx, partner).await?;
                 super::expiry::expire(&mut tx, partner, &mut grants, now).await?;
-                cover(&mut tx, partner, now).await?;
                 tx.commit().await?;
                 return Ok(());
             }
@@ -68,19 +59,24 @@ impl Store {
     }
 }
 
-/// Books what was used in hours that began before `until`, so many sums at most. Locks the sums, what gateways take from, and
-/// the balance, in this order, as everybody does: so none is lowered under a gateway that takes.
+/// Begins the grants whose time has come, and books what was used in hours that began before `until`, so many sums at most: how many had
+/// moved. Locks the sums, what gateways take from, and the balance, in this order, as everybody does: so none is lowered under a gateway that
+/// takes.
 pub(super) async fn settle(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     (until, most): (Timestamp, i64),
     now: Timestamp,
-) -> Result<Booked, StoreError> {
+) -> Result<i64, StoreError> {
     let (sums, due) = due_by_hour(tx, partner, until, most).await?;
     sqlx::query("select from allowances where partner_id = $1 and kind = 'credit' for update")
         .bind(partner.0)
         .execute(&mut **tx)
         .await?;
+    post::lock(tx, partner).await?;
+    for grant in grant::to_begin(tx, partner, now).await? {
+        grant::begin(tx, partner, grant, now).await?;
+    }
     let mut grants = Held::all(tx, partner).await?;
     for (hour, units) in due {
         let mut keys = Keys::of(tx, partner, hour).await?;
@@ -90,7 +86,7 @@ pub(super) async fn settle(
             give_back(tx, partner, &mut grants, (hour, -units), &mut keys, now).await?;
         }
     }
-    Ok(Booked { sums, grants })
+    Ok(sums)
 }
 
 /// How many sums moved since they were booked, and by how much in each hour; they count as booked from here on.
@@ -145,9 +141,26 @@ async fn use_up(
 ) -> Result<(), StoreError> {
     let left: Vec<_> = grants.iter().map(Held::burnable).collect();
     let burnt = burn(&left, u64::try_from(units).unwrap_or(0), hour);
-    for (id, part) in burnt.parts {
-        let Some(grant) = grants.iter_mut().find(|grant| grant.id == id) else { continue };
-        let part = signed(part);
+    use_parts(tx, partner, grants, (hour, &burnt.parts, false), keys, now).await?;
+    if burnt.short > 0 {
+        post::book_owed(tx, partner, (&keys.next(), hour, signed(burnt.short)), now).await?;
+    }
+    Ok(())
+}
+
+/// Books parts of what was used in the hour as used of their grants: of what is left of them, and then of what has expired. `covers` is
+/// whether they were owed until now.
+pub(super) async fn use_parts(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    grants: &mut [Held],
+    (hour, parts, covers): (Timestamp, &[(CreditGrantId, u64)], bool),
+    keys: &mut Keys,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for (id, part) in parts {
+        let Some(grant) = grants.iter_mut().find(|grant| grant.id == *id) else { continue };
+        let part = signed(*part);
         let of_left = part.min(grant.left);
         for (from, units, debit) in [
             (UnitAccount::Available, of_left, LedgerAccount::Credits),
@@ -156,20 +169,17 @@ async fn use_up(
             if units > 0 {
                 let movement = Movement {
                     key: &keys.next(),
-                    description: "Use of prepaid credit",
+                    description: if covers { "Prepaid credit for what was owed" } else { "Use of prepaid credit" },
                     hour: Some(hour),
                     from,
                     to: UnitAccount::Used,
                     units,
-                    covers: false,
+                    covers,
                     money: Some([debit, LedgerAccount::Revenue]),
                 };
                 grant.book(tx, partner, &movement, now).await?;
             }
         }
-    }
-    if burnt.short > 0 {
-        post::book_owed(tx, partner, (&keys.next(), hour, signed(burnt.short)), now).await?;
     }
     Ok(())
 }
@@ -223,52 +233,6 @@ async fn give_back(
     }
     if units > 0 {
         tracing::error!(%partner, %hour, units, "more credit came back than was ever booked");
-    }
-    Ok(())
-}
-
-/// Lets grants that are usable now pay what is owed, the oldest hour first; not what an invoice will bill.
-pub(super) async fn cover(
-    tx: &mut Transaction<'static, Postgres>,
-    partner: PartnerId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let rows = sqlx::query(
-        "select hour, owed from (
-             select hour, -sum(units)::bigint as owed from ledger_unit_entries where partner_id = $1 and account = 'owed'
-             group by hour having sum(units) < 0
-         ) as o
-         where not exists (select from credit_overdraft_in($1, o.hour) as p where p.unit_price is not null) order by hour",
-    )
-    .bind(partner.0)
-    .fetch_all(&mut **tx)
-    .await?;
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let mut grants = Held::all(tx, partner).await?;
-    for row in rows {
-        let (hour, owed) = (row.at("hour")?, row.try_get::<i64, _>("owed")?);
-        let mut keys = Keys::of(tx, partner, hour).await?;
-        let left: Vec<_> = grants.iter().filter(|grant| !grant.has_ended).map(Held::burnable).collect();
-        let burnt = burn(&left, u64::try_from(owed).unwrap_or(0), hour_of(now));
-        for (id, part) in &burnt.parts {
-            let Some(grant) = grants.iter_mut().find(|grant| grant.id == *id) else { continue };
-            let movement = Movement {
-                key: &keys.next(),
-                description: "Prepaid credit for what was owed",
-                hour: Some(hour),
-                from: UnitAccount::Available,
-                to: UnitAccount::Used,
-                units: signed(*part),
-                covers: true,
-                money: Some([LedgerAccount::Credits, LedgerAccount::Revenue]),
-            };
-            grant.book(tx, partner, &movement, now).await?;
-        }
-        if burnt.short > 0 {
-            break;
-        }
     }
     Ok(())
 }

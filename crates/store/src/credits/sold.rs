@@ -1,9 +1,10 @@
 //! What an invoice for prepaid units does when it is paid, void or credited.
 
 use super::{
-    Void, grant,
+    Void,
+    cover::cover,
+    grant,
     post::{self, Held},
-    settle::cover,
 };
 use crate::{
     StoreError, Ts,

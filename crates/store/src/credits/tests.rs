@@ -279,13 +279,17 @@ async fn the_database_refuses_to_change_what_is_booked_and_the_check_names_what_
         ("update allowances set taken = taken + 1", "used, by gateways"),
         ("update usage_credit_hourly set units = units + 1, settled = settled + 1", "used in the hour"),
         ("update credit_grants set cost_micros = cost_micros + 10000", "money owed"),
+        (
+            "insert into credit_owed (partner_id, hour, units) select partner_id, '2026-03-01T10:00:00Z', 1 from credit_balances",
+            "owed of the hour",
+        ),
     ] {
         world.store.pool().execute(moved).await.expect("moved");
         let found = world.store.check_all_credit().await.expect("checked");
         assert!(found.iter().any(|one| one.partner == world.partner && one.what.contains(named)), "{moved}: {found:?}");
         world.store.rebuild_all_credit().await.expect("rebuilt");
         match named {
-            "left, used" | "balance" => world.agrees().await,
+            "left, used" | "balance" | "owed of the hour" => world.agrees().await,
             // Not made from the entries: put back.
             _ => {
                 let back = moved.replace("+ 1", "- 1");

@@ -5,8 +5,10 @@ use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     credits::{
+        cover::cover,
         expiry::expire,
-        settle::{cover, settle, signed},
+        post::Held,
+        settle::{settle, signed},
     },
     row::{ReadRow as _, unreadable},
 };
@@ -59,7 +61,9 @@ async fn all(
     let plans = subscriptions(tx, partner, now).await?;
     let goes_on = plans.iter().any(|plan| plan.is_active);
     // Calls of the last hours may be booked only now.
-    let mut grants = settle(tx, partner, (hour_of(now), i64::MAX), now).await?.grants;
+    settle(tx, partner, (hour_of(now), i64::MAX), now).await?;
+    cover(tx, partner, now).await?;
+    let mut grants = Held::all(tx, partner).await?;
     expire(tx, partner, &mut grants, now).await?;
     let mut carried_in_all = 0;
     for row in rows {
