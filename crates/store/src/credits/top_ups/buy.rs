@@ -1,12 +1,14 @@
 //! What a standing order buys. The balance's falling below the threshold is answered by one purchase: the next one is made when the balance
 //! was no longer low in between, or when it is low again, and what was bought is paid. An invoice that is void or given up is not followed
-//! by another while the balance stays low. It is bought as it was agreed on, or for less: never for more, and never fewer units.
+//! by another while the balance stays low. It is bought as it was agreed on, or for less: never for more, and never fewer units. For units
+//! that an invoice will bill nothing is bought: they would be paid for twice.
 
 use super::{Held, sold};
 use crate::{
     NewMail, Store, StoreError, Ts,
     audit::Actor,
     credits::{
+        overdraft, post,
         purchases::{CreditPurchase, NewCreditPurchase, sell},
         settle::signed,
     },
@@ -19,7 +21,7 @@ use domain::{
     money::Money,
 };
 use jiff::Timestamp;
-use sqlx::{Postgres, Row as _, Transaction, types::Json};
+use sqlx::{Executor as _, Postgres, Row as _, Transaction, types::Json};
 use uuid::Uuid;
 
 /// Units that are left of a partner's credit.
@@ -53,7 +55,8 @@ pub enum ToppedUp {
 }
 
 impl Store {
-    /// Partners with a standing order that may have something to do: the balance is low, or was when it last bought.
+    /// Partners with a standing order that may have something to do: the balance is low, or was when it last bought. Some have not, whose
+    /// units below zero are billed.
     pub async fn all_partners_to_top_up(&self) -> Result<Vec<PartnerId>, StoreError> {
         let rows = sqlx::query(concat!(
             "select t.partner_id from credit_top_ups t where t.answered_by is not null or ",
@@ -79,7 +82,7 @@ impl Store {
             return Ok(ToppedUp::Nothing);
         }
         let Some(held) = Held::of(&mut tx, partner).await? else { return Ok(ToppedUp::Nothing) };
-        let left: i64 = sqlx::query_scalar(concat!("select ", left!("$1"))).bind(partner.0).fetch_one(&mut *tx).await?;
+        let left = left(&mut tx, partner, now).await?;
         if left >= signed(held.top_up.below) {
             note(&mut tx, partner, (None, None), now).await?;
             tx.commit().await?;
@@ -168,6 +171,17 @@ impl Held {
         note(tx, partner, (Some(purchase.invoice), None), now).await?;
         Ok((ToppedUp::Bought(purchase), true))
     }
+}
+
+/// Units that are left, where those that an invoice will bill are not held against them.
+async fn left(tx: &mut Transaction<'static, Postgres>, partner: PartnerId, now: Timestamp) -> Result<i64, StoreError> {
+    // Of one instant: whoever books credit waits, but not for the invoice that is made next.
+    tx.execute("savepoint look").await?;
+    post::lock(tx, partner).await?;
+    let left: i64 = sqlx::query_scalar(concat!("select ", left!("$1"))).bind(partner.0).fetch_one(&mut **tx).await?;
+    let lent = overdraft::lent(tx, partner, now).await?;
+    tx.execute("rollback to savepoint look").await?;
+    Ok(left.saturating_add(lent))
 }
 
 /// Whether something that was bought by an order of the partner, this one or one before it, waits to be paid.
