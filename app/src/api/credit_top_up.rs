@@ -9,18 +9,28 @@ pub async fn save_top_up(
     #[server(default)] package: String,
     #[server(default)] quantity: String,
     #[server(default)] monthly_cap: String,
+    #[server(default)] shown: String,
 ) -> Result<(), ServerFnError> {
     use crate::{
-        form::{self, Done},
+        form::{self, Done, Failure},
+        pages::credit_offer,
         viewer,
     };
     let outcome = async {
         let cx = viewer::member()?;
         let store = &cx.state.store;
-        let packages = store.credit_packages().await?;
-        let currency = packages.iter().find(|(code, _)| *code == package).map(|(_, package)| package.currency);
-        let top_up = read_top_up((&below, &package, &quantity, &monthly_cap), currency)?;
-        store.put_credit_top_up(cx.viewer.partner, &top_up, store::Actor::Member(cx.viewer.id), cx.now).await?;
+        let own = store.subscription(cx.viewer.partner).await?;
+        let offer = credit_offer::sold_to(store.credit_packages().await?, own.as_ref());
+        let seen = offer.iter().find(|(code, _)| *code == package).map(|(_, package)| package);
+        let top_up = read_top_up((&below, &package, &quantity, &monthly_cap), seen.map(|package| package.currency))?;
+        if credit_offer::as_text(&offer) != shown {
+            let told = seen.map(credit_offer::words).unwrap_or_default();
+            let message =
+                format!("The offer has changed since this page was opened: {told} Order again if that is right");
+            return Err(Failure::field("package", message));
+        }
+        let actor = store::Actor::Member(cx.viewer.id);
+        store.put_credit_top_up(cx.viewer.partner, (&top_up, seen), actor, cx.now).await?;
         Ok(Done::go("/credit").saying("Saved. It looks every few seconds whether the balance is low."))
     };
     let typed =

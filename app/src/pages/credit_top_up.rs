@@ -1,5 +1,6 @@
 //! The standing order that tops a partner's credit up: how it stands, for both sides, and the partner's form.
 
+use super::credit_offer;
 use crate::{components::*, flash::Flash};
 use domain::{credit::package::CreditPackage, money::group_thousands};
 use leptos::prelude::*;
@@ -60,7 +61,11 @@ pub fn top_up_card(
     let (said, wrong) = (flash.clone(), flash.clone());
     let typed = move |field: &str| said.typed(TOP_UP, field, &held(field));
     let problem_of = move |field: &str| wrong.problem(TOP_UP, field);
-    let label = |package: &CreditPackage| format!("{} ({})", package.name, package.currency.code());
+    let label = |package: &CreditPackage| {
+        let one = package.cost(1).map(|cost| cost.to_string()).unwrap_or_default();
+        format!("{}: {} units for {one}", package.name, group_thousands(package.units))
+    };
+    let shown = credit_offer::as_text(packages);
     let choices: Vec<_> = packages.iter().map(|(code, package)| Choice::new(code.clone(), label(package))).collect();
     let told = standing.map_or_else(
         || "When few units are left, a package is bought by itself, as if one of you had bought it. Nothing is ordered now.".to_owned(),
@@ -75,6 +80,7 @@ pub fn top_up_card(
             <Card title="Automatic top-up" description=told>
                 {problem}
                 <Form action="/do/credit/top-up/save" label="Automatic top-up">
+                    <input type="hidden" name="shown" value=shown/>
                     <TextField label="When fewer are left than" name="below" id="field-below" value=typed("below") error=problem_of("below") suffix="units" inputmode="numeric" narrow=true required=true/>
                     <SelectField label="Package to buy" name="package" id="field-top-up-package" choices=choices value=typed("package") error=problem_of("package") required=true/>
                     <TextField label="Packages each time" name="quantity" id="field-top-up-quantity" value=typed("quantity") error=problem_of("quantity") inputmode="numeric" narrow=true required=true/>

@@ -10,7 +10,7 @@ use super::{
 use axum::{Json, http::StatusCode};
 use domain::{credit::top_up::TopUp, money::Money};
 use serde::{Deserialize, Serialize};
-use store::TopUpStanding;
+use store::{StoreError, TopUpStanding};
 use utoipa::ToSchema;
 
 /// What is to be bought by itself.
@@ -28,6 +28,11 @@ pub struct TopUpIn {
     /// What it may cost in a calendar month of the partner's time zone: decimal text in the package's currency.
     #[schema(example = "5000.00")]
     monthly_cap: String,
+    /// What one purchase should cost, as decimal text in the package's currency: 409 where it costs something else by now. Where it is left out,
+    /// what it costs now is agreed.
+    #[serde(default)]
+    #[schema(example = "1000.00")]
+    cost: Option<String>,
 }
 
 /// A standing order, and how it stands.
@@ -64,8 +69,22 @@ pub async fn put(call: PartnerCall, Body(body): Body<TopUpIn>) -> Result<Json<To
     let wrong = || Problem::invalid("monthly_cap", "Write a number with no more digits than the currency has");
     let amount = body.monthly_cap.parse().map_err(|_| wrong())?;
     let monthly_cap = Money::from_decimal_exact(package.currency, amount).map_err(|_| wrong())?;
+    let seen = match &body.cost {
+        None => None,
+        Some(cost) => {
+            let wrong = || Problem::invalid("cost", "This is no amount of the package's currency");
+            let amount = cost.parse().map_err(|_| wrong())?;
+            let cost = Money::from_decimal_exact(package.currency, amount).map_err(|_| wrong())?;
+            let now = package.cost(body.quantity).map_err(|_| Problem::invalid("quantity", "Buy fewer at once"))?;
+            if cost != now {
+                let message = format!("It costs {now}: the offer is another one by now");
+                return Err(StoreError::conflict("cost", message).into());
+            }
+            Some(package)
+        }
+    };
     let top_up = TopUp { below: body.below, package: body.package, quantity: body.quantity, monthly_cap };
-    store.put_credit_top_up(call.partner, &top_up, call.token.actor(), call.now).await?;
+    store.put_credit_top_up(call.partner, (&top_up, seen.as_ref()), call.token.actor(), call.now).await?;
     let standing = store.credit_top_up(call.partner, call.now).await?;
     standing.map(|standing| Json(standing.into())).ok_or_else(Problem::not_found)
 }

@@ -74,11 +74,22 @@ async fn what_an_operator_offers_a_member_buys_once_and_can_use_when_it_is_paid(
     assert!(!console.get(&at).await.text.contains("It was paid"));
     assert_eq!(store.credit(acme.id).await.expect("a standing").balance, 10_000_000);
 
-    let order = [("below", "100,000"), ("package", "million"), ("quantity", "1"), ("monthly_cap", "10.00")];
-    let back = owner.post("/do/credit/top-up/save", &order).await;
+    let order = |cap, shown| {
+        [("below", "100,000"), ("package", "million"), ("quantity", "1"), ("monthly_cap", cap), ("shown", shown)]
+    };
+    let back = owner.post("/do/credit/top-up/save", &order("10.00", shown)).await;
     assert!(owner.get(back.location()).await.text.contains("One purchase costs €1,000.00"));
-    let order = [("below", "100,000"), ("package", "million"), ("quantity", "1"), ("monthly_cap", "5000.00")];
-    owner.post("/do/credit/top-up/save", &order).await;
+    // Dearer since the page was opened: what they saw is not what they would agree to.
+    package[3].1 = "1100.00";
+    console.post("/do/console/credit-packages/save", &package).await;
+    let back = owner.post("/do/credit/top-up/save", &order("5000.00", shown)).await;
+    let page = owner.get(back.location()).await.text;
+    assert!(page.contains("The offer has changed since this page was opened: 1,000,000 units for €1,100.00"), "{page}");
+    assert!(page.contains("Nothing is ordered now") && page.contains("value=\"5000.00\""), "{page}");
+    assert!(page.contains("One million: 1,000,000 units for €1,100.00"), "{page}");
+    package[3].1 = "1000.00";
+    console.post("/do/console/credit-packages/save", &package).await;
+    owner.post("/do/credit/top-up/save", &order("5000.00", shown)).await;
     let told = "Below 100,000 units 1 × million is bought for €1,000.00, and never for more, up to €5,000.00 in a calendar month";
     assert!(owner.get("/credit").await.text.contains(told));
     let page = console.get(&format!("/console/partners/{}/credit", acme.id)).await.text;

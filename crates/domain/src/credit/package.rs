@@ -80,6 +80,12 @@ impl CreditPackage {
         units.ok_or(MoneyError::TooLarge)
     }
 
+    /// Whether so many of it are the offer that somebody saw: the same units for the same money, valid as long.
+    pub fn is_as_seen(&self, seen: &Self, quantity: u32) -> bool {
+        let offer = |package: &Self| (package.cost(quantity).ok(), package.units, package.valid_days);
+        offer(self) == offer(seen)
+    }
+
     /// Why so many of it are a worse offer than they were when they were agreed on; `None` where they are as good, or better.
     pub fn worse_than(&self, agreed: &Self, quantity: u32) -> Option<String> {
         if self.currency != agreed.currency {
@@ -233,6 +239,9 @@ mod tests {
             (|package| package.currency = Currency::Eur, "EUR"),
         ];
         for (change, word) in worse {
+            let mut other = million();
+            change(&mut other);
+            assert!(agreed.is_as_seen(&agreed, 5) && !other.is_as_seen(&agreed, 5), "{word}");
             let told = now(change).expect("worse");
             assert!(told.contains(word), "{told}");
         }

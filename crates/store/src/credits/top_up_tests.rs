@@ -1,12 +1,16 @@
 //! A standing order buys once for each time that the balance falls below its threshold, and never beyond a month's cap.
 
 use super::{
+    overdraft_tests::lent_units,
     purchase_tests::{million, shop},
     tests::Credited,
     *,
 };
 use crate::{Actor, InvoiceStatus, NewMail, ingest::tests::at, test_db::world};
-use domain::{credit::top_up::TopUp, money::Currency};
+use domain::{
+    credit::{package::CreditPackage, top_up::TopUp},
+    money::Currency,
+};
 
 fn order(cap_cents: i64) -> TopUp {
     let monthly_cap = Money::new(Currency::Usd, cap_cents * 10_000);
@@ -30,7 +34,7 @@ impl Credited {
             .bind(crate::Ts(now))
             .execute(self.store.pool())
             .await?;
-        self.store.put_credit_top_up(self.partner, top_up, Actor::System, now).await
+        self.store.put_credit_top_up(self.partner, (top_up, None), Actor::System, now).await
     }
 
     async fn run(&self, now: &str) -> ToppedUp {
@@ -223,4 +227,48 @@ async fn it_buys_for_what_was_agreed_or_less_and_stops_and_tells_once_where_it_w
     world.call("b", "2026-03-04T01:00:00Z", 1_000_000).await;
     world.buys("2026-03-04T02:00:00Z").await;
     assert_eq!(standing().await.agreed.map(|money| money.to_string()), Some("$1,200.00".to_owned()));
+}
+
+#[tokio::test]
+async fn for_units_that_an_invoice_will_bill_nothing_is_bought() {
+    let (world, _) = lent_units(500).await;
+    let fifty = CreditPackage { units: 50, valid_days: None, ..million() };
+    let now = at("2026-03-01T00:00:00Z");
+    world.store.put_credit_package(("fifty", None), &fifty, Actor::System, now).await.expect("sold");
+    world.order(&TopUp { below: 50, package: "fifty".to_owned(), ..order(10_000_000) }).await.expect("ordered");
+    world.call("a", "2026-03-05T10:10:00Z", 300).await;
+    let first = world.buys("2026-03-05T10:20:00Z").await;
+    world.set(&first, InvoiceStatus::Paid, "2026-03-05T10:21:00Z").await;
+    assert_eq!(world.run("2026-03-05T10:21:05Z").await, ToppedUp::Nothing, "one is bought for one low balance");
+    // The first paid for calls of its hour, and so none is left of it.
+    world.settle("2026-03-05T11:00:00Z").await;
+    let second = world.buys("2026-03-05T11:00:05Z").await;
+    world.set(&second, InvoiceStatus::Paid, "2026-03-05T11:01:00Z").await;
+    for now in ["2026-03-05T11:01:05Z", "2026-03-06T00:00:00Z"] {
+        assert_eq!(world.run(now).await, ToppedUp::Nothing, "250 units are below zero, and billed");
+    }
+    let standing = world.store.credit(world.partner).await.expect("a standing");
+    assert_eq!((standing.balance, standing.to_be_billed), (-200, 250));
+    world.call("b", "2026-03-06T10:00:00Z", 1).await;
+    world.buys("2026-03-06T10:00:05Z").await;
+    world.agrees().await;
+}
+
+#[tokio::test]
+async fn an_order_at_an_offer_that_is_another_one_by_now_is_refused() {
+    let world = shop().await;
+    let now = at("2026-03-01T00:00:00Z");
+    for (field, other) in [
+        ("price", CreditPackage { price: "999".parse().expect("a decimal"), ..million() }),
+        ("units", CreditPackage { units: 999_999, ..million() }),
+        ("validity", CreditPackage { valid_days: None, ..million() }),
+    ] {
+        let top_up = order(1_000_000);
+        let refused = world.store.put_credit_top_up(world.partner, (&top_up, Some(&other)), Actor::System, now).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{field}: {refused:?}");
+        assert_eq!(world.store.credit_top_up(world.partner, now).await.expect("an answer"), None, "{field}");
+    }
+    let seen = CreditPackage { name: "Renamed".to_owned(), ..million() };
+    let top_up = order(1_000_000);
+    world.store.put_credit_top_up(world.partner, (&top_up, Some(&seen)), Actor::System, now).await.expect("ordered");
 }

@@ -47,20 +47,25 @@ impl Store {
         Ok(Some(TopUpStanding { top_up: held.top_up, agreed, spent, problem: held.problem }))
     }
 
-    /// Buys by itself from now on, or as that says from now on; the package as it is sold now is what is agreed.
+    /// Buys by itself from now on, or as that says from now on; the package as it is sold now is what is agreed. `seen` is the offer that
+    /// whoever orders saw, where it says so.
     ///
     /// # Errors
-    /// There is no such package for the partner's plan, or a month's cap is less than one purchase.
+    /// There is no such package for the partner's plan, the offer is another one by now, or a month's cap is less than one purchase.
     pub async fn put_credit_top_up(
         &self,
         partner: PartnerId,
-        top_up: &TopUp,
+        (top_up, seen): (&TopUp, Option<&CreditPackage>),
         actor: Actor,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         sqlx::query("select from partners where id = $1 for no key update").bind(partner.0).fetch_one(&mut *tx).await?;
         let package = sold(&mut tx, partner, &top_up.package).await?;
+        if seen.is_some_and(|seen| !package.is_as_seen(seen, top_up.quantity)) {
+            let message = "The offer is another one by now: look at it, then order";
+            return Err(StoreError::conflict("package", message));
+        }
         let cost = package.cost(top_up.quantity).ok().filter(|cost| cost.micros > 0);
         let cost = cost.filter(|_| (1..=MOST_PACKAGES).contains(&top_up.quantity));
         let cost = cost.ok_or_else(|| StoreError::invalid("quantity", "Buy 1 to 10,000 packages"))?;

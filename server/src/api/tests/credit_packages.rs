@@ -85,6 +85,16 @@ async fn a_standing_order_is_set_read_and_ended() {
     let mut little = order.clone();
     little["monthly_cap"] = json!("999.99");
     assert_eq!(put(little).await.json()["errors"][0]["pointer"], "/monthly_cap");
+    let mut seen = order.clone();
+    seen["cost"] = json!("999.00");
+    let refused = put(seen.clone()).await;
+    assert_eq!(refused.status, 409, "{}", refused.text);
+    assert!(refused.text.contains("It costs $1,000.00"), "{}", refused.text);
+    assert_eq!(app.get(&own, "/api/credit/top-up").await.status, 404, "nothing is ordered");
+    seen["cost"] = json!("a lot");
+    assert_eq!(put(seen.clone()).await.json()["errors"][0]["pointer"], "/cost");
+    seen["cost"] = json!("1000.00");
+    assert_eq!(put(seen).await.status, 200);
     let set = put(order).await;
     assert_eq!(set.status, 200, "{}", set.text);
     assert_eq!(app.get(&own, "/api/credit/top-up").await.json(), set.json());
