@@ -19,6 +19,7 @@ mod late_at_stripe;
 mod meters;
 mod opening;
 mod overdraft;
+mod overdraft_model;
 mod payment;
 mod prepaid;
 mod prices;
