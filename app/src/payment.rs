@@ -5,22 +5,23 @@ use crate::{
     state::{AppState, Settings},
 };
 use billing::{
-    BillingError,
-    payment::{StripePage, open_checkout, open_credit_checkout, open_portal},
+    BillingError, ChangeRefused,
+    payment::{FirstFee, StripePage, first_fee, open_checkout, open_credit_checkout, open_plan_checkout, open_portal},
 };
 use domain::{
     id::{PartnerId, PlanId},
-    money::Currency,
+    money::Money,
 };
 use jiff::Timestamp;
-use store::{Actor, Collector, Invoice, NewCreditPurchase, StoreError};
+use store::{Actor, Collector, Invoice, NewCreditPurchase, OfferedPlan, StoreError};
 
 const NOT_SET_UP: &str = "This provider takes no payment methods here.";
 
 const NOT_PAID_HERE: &str = "This provider takes no payments here: buy on an invoice.";
 
 /// Why a plan is not begun.
-pub const METHOD_FIRST: &str = "This plan asks for a payment method first. Leave one, and choose the plan then.";
+pub const METHOD_FIRST: &str =
+    "This plan asks for a payment method first, or for its first payment. Leave or pay it, and look at the plan then.";
 
 /// Stripe's customer portal, from which people come back to their plan.
 ///
@@ -32,19 +33,42 @@ pub async fn portal(state: &AppState, who: (PartnerId, Actor), now: Timestamp) -
     Ok(open_portal(&state.store, &access.stripe, &access.pages, who, &back, now).await?)
 }
 
-/// A page on which a payment method is left and nothing is charged.
+/// A page on which a payment method is left and nothing is charged; or the plan's first fee is paid, where that is due before it begins.
+/// With what is paid there.
 ///
 /// # Errors
 /// Why there is none, for people.
 pub async fn checkout(
     state: &AppState,
     who: (PartnerId, Actor),
-    currency: Currency,
+    plan: &OfferedPlan,
     now: Timestamp,
-) -> Result<StripePage, Failure> {
+) -> Result<(StripePage, Option<Money>), Failure> {
     let access = state.stripe.as_ref().ok_or_else(|| Failure::whole(NOT_SET_UP))?;
+    let (store, stripe, pages) = (&state.store, &access.stripe, &access.pages);
     let back = format!("{}/plan", state.settings.portal_url);
-    Ok(open_checkout(&state.store, &access.stripe, &access.pages, who, (currency, &back), now).await?)
+    if let Some(fee) = paid_first(state, who.0, plan.id, now).await? {
+        let page = open_plan_checkout(store, stripe, pages, who, (&fee, &back), now).await?;
+        return Ok((page, Some(fee.cost())));
+    }
+    let page = open_checkout(store, stripe, pages, who, (plan.terms.currency, &back), now).await?;
+    Ok((page, None))
+}
+
+/// What the partner has to pay before the plan begins; `None` where a payment method alone is asked for, or nothing.
+///
+/// # Errors
+/// There is no preview of the plan, or Postgres does not answer.
+pub async fn paid_first(
+    state: &AppState,
+    partner: PartnerId,
+    plan: PlanId,
+    now: Timestamp,
+) -> Result<Option<FirstFee>, ChangeRefused> {
+    match is_missing(state, partner, plan).await? {
+        true => first_fee(&state.store, partner, plan, now).await,
+        false => Ok(None),
+    }
 }
 
 /// A page on which packages of units are paid. They can be used from when Stripe says so.

@@ -183,6 +183,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(payment::show))
         .routes(routes!(payment::portal))
         .routes(routes!(payment::checkout))
+        .routes(routes!(payment::came_of))
         .routes(routes!(payment::ask))
         .routes(routes!(plans::list))
         .routes(routes!(quotes::quote))

@@ -43,6 +43,7 @@ pub fn CreditPage() -> impl IntoView {
             false => grants_card(grants, &zone, ""),
         };
         let paid = payment::came_of(&cx, checkout).await?;
+        let back = payment::goes_back(&cx).await?;
         let flash = flash();
         let standing = store.credit_top_up(cx.viewer.partner, cx.now).await?;
         let top_up = top_up_card(&packages, standing.as_ref(), &flash);
@@ -60,6 +61,7 @@ pub fn CreditPage() -> impl IntoView {
                 <PageHeader title="Credit" description="Units that were given to you or paid for beforehand, and what became of them."/>
                 {takes_none.then(|| view! { <Notice>"Your plan takes no prepaid units: calls use none of them."</Notice> })}
                 <ErrorSummary problems=problems/>
+                {back}
                 {paid}
                 {card}
                 {offer}

@@ -38,7 +38,7 @@ pub fn PlanPage() -> impl IntoView {
         let bill = bill::so_far(&cx.state, partner, cx.now).await?;
         let credit = Balance::load(&cx, current.as_ref()).await?.map(Balance::card);
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
-        let method = payment::standing(&cx, decides, checkout).await?;
+        let method = payment::standing(&cx, (decides, current.is_some()), checkout).await?;
         let coupons = coupons::of_plan(store.redeemed_coupons(partner).await?, decides, &flash, &zone);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
         let may_cancel = decides && scheduled.is_none();

@@ -6,7 +6,10 @@ use crate::{
     flash::flash,
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
-    pages::{change_shown::Shown, payment::MethodFirst},
+    pages::{
+        change_shown::Shown,
+        payment::{MethodFirst, PayFirst},
+    },
     payment,
     viewer::{self, Cx, MemberViewer},
 };
@@ -42,7 +45,13 @@ pub fn PlanChangePage() -> impl IntoView {
         };
         let token = shown.proposal.token.clone();
         let (terms, facts, button) = (shown.terms(), shown.facts(), title.clone());
-        let decision = if payment::is_missing(&cx.state, cx.viewer.partner, plan.id).await? {
+        let fee = match payment::paid_first(&cx.state, cx.viewer.partner, plan.id, cx.now).await {
+            Ok(fee) => fee,
+            Err(error) => return refused(error).map(|why| not_now(cx, why).into_any()),
+        };
+        let decision = if let Some(fee) = fee {
+            view! { <PayFirst plan=(plan.code, plan.name.clone()) cost=fee.cost()/> }.into_any()
+        } else if payment::is_missing(&cx.state, cx.viewer.partner, plan.id).await? {
             view! { <MethodFirst plan=plan.code/> }.into_any()
         } else {
             view! {

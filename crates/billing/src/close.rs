@@ -4,7 +4,7 @@
 //! minimum, commitment and included credit are prorated to the second (`domain::rating::proration`); live calls only are rated. A stretch
 //! without fee and usage is closed without an invoice.
 
-mod advance;
+pub(crate) mod advance;
 mod coupons;
 mod late;
 mod metered;

@@ -5,9 +5,12 @@
 
 mod credit;
 mod pages;
+mod paid;
+mod plan;
 
 pub use credit::open_credit_checkout;
 pub use pages::{StripePage, StripePages};
+pub use plan::{FirstFee, first_fee, open_plan_checkout};
 
 use crate::{
     BillingError,
@@ -140,6 +143,10 @@ pub(crate) async fn look_again(store: &Store, stripe: &Stripe, now: Timestamp) -
         };
         unless_down(looked, checkout.partner)?;
     }
+    for checkout in store.all_partners_checkouts_to_pay_back(MOST_AT_ONCE).await? {
+        store.note_checkout_look(checkout.partner, checkout.id, now).await?;
+        unless_down(paid::pay_back(store, stripe, &checkout, now).await, checkout.partner)?;
+    }
     for partner in store.all_partners_payment_methods_to_look_at(before(METHOD_KNOWN), MOST_AT_ONCE).await? {
         store.note_payment_method_look(partner, now).await?;
         unless_down(ask_for_method(store, stripe, partner, now).await, partner)?;
@@ -194,7 +201,7 @@ async fn settle(
     }
     store.note_checkout_session(checkout.partner, checkout.id, &held.id).await?;
     if let Some(cost) = checkout.cost {
-        return credit::settle(store, checkout, cost, &held, now).await;
+        return paid::settle(store, stripe, (checkout, cost), &held, now).await;
     }
     let state = match held.status.as_deref() {
         Some("complete") => CheckoutState::Complete,

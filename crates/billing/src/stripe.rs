@@ -16,6 +16,7 @@ mod meter_stream;
 mod meters;
 mod prices;
 mod products;
+mod refunds;
 mod sessions;
 mod transport;
 pub mod webhook_signature;
@@ -29,6 +30,7 @@ pub use meter_stream::{MOST_AT_ONCE as MOST_STREAMED, MeterSession, Payload, Str
 pub use meters::{Meter, MeterProblem, MeterReport};
 pub use prices::{Price, Recurring, Tier, TransformQuantity};
 pub use products::Product;
+pub use refunds::Refund;
 pub use sessions::{CheckoutSession, PaymentIntent, PaymentMethod, PortalSession};
 pub use transport::{SecretKey, Stripe, StripeSettings};
 

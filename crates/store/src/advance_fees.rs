@@ -154,24 +154,37 @@ impl Store {
                 Some(id)
             }
         };
-        sqlx::query(
-            "insert into advance_fees (partner_id, subscription_id, period_start, period_end, currency, fee_micros, invoice_id,
-                 coupon_micros)
-             values ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(partner.0)
-        .bind(subscription.0)
-        .bind(Ts(period.start))
-        .bind(Ts(period.end))
-        .bind(fee.currency.code())
-        .bind(fee.micros)
-        .bind(id.map(|id| id.0))
-        .bind(coupons)
-        .execute(&mut *tx)
-        .await?;
+        note(&mut tx, (partner, subscription), period, (fee, coupons), id).await?;
         tx.commit().await?;
         Ok(id)
     }
+}
+
+/// Notes until when a subscription's fee is billed: before coupons, what they took off in micro-units, and where it came to anything its
+/// invoice.
+pub(crate) async fn note(
+    tx: &mut PgConnection,
+    (partner, subscription): (PartnerId, SubscriptionId),
+    period: Period,
+    (fee, coupons): (Money, i64),
+    invoice: Option<InvoiceId>,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "insert into advance_fees (partner_id, subscription_id, period_start, period_end, currency, fee_micros, invoice_id,
+             coupon_micros)
+         values ($1, $2, $3, $4, $5, $6, $7, $8)",
+    )
+    .bind(partner.0)
+    .bind(subscription.0)
+    .bind(Ts(period.start))
+    .bind(Ts(period.end))
+    .bind(fee.currency.code())
+    .bind(fee.micros)
+    .bind(invoice.map(|id| id.0))
+    .bind(coupons)
+    .execute(tx)
+    .await?;
+    Ok(())
 }
 
 /// An invoice is void that gave fees back: the next one does.

@@ -17,7 +17,6 @@ pub(crate) mod sold;
 mod top_ups;
 
 pub use check::CreditDifference;
-pub use checkouts::CreditCheckout;
 pub use expiry::ExpiringCredit;
 pub use grant::Void;
 pub use overdraft::Overdrawn;

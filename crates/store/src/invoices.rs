@@ -117,7 +117,7 @@ pub struct NewInvoice {
     pub coupons: Option<CouponsTaken>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NewInvoiceLine {
     pub kind: LineKind,
     pub product: Option<ProductId>,

@@ -12,6 +12,7 @@ mod apps;
 mod audit;
 mod billing_periods;
 mod cache_purges;
+mod checkouts;
 mod clock;
 pub mod corrections;
 mod coupons;
@@ -68,10 +69,11 @@ pub use apps::{App, AppWithKeys, NewApp};
 pub use audit::{Actor, AuditEntry};
 pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
+pub use checkouts::{NewPlanCheckout, PagePaid, PagePayment, PaymentPage};
 pub use coupons::{CouponLine, CouponsOfBill, CouponsTaken, RedeemedCoupon};
 pub use credits::{
-    CreditCheckout, CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState,
-    NewCreditGrant, NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,
+    CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
+    NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,
 };
 pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidInvoice};
 pub use error::StoreError;

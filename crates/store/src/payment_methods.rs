@@ -26,6 +26,21 @@ pub enum CheckoutState {
     Expired,
     /// The payment did not come.
     Failed,
+    /// It was paid, nothing came of it, and the money goes back.
+    PaidBack,
+}
+
+/// What a page is for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CheckoutFor {
+    /// A payment method is left, and nothing is charged.
+    Method,
+    Units,
+    /// The first fee of a plan, by code and name.
+    Plan {
+        code: String,
+        name: String,
+    },
 }
 
 /// Such a page.
@@ -37,8 +52,17 @@ pub struct Checkout {
     pub session: Option<String>,
     pub state: CheckoutState,
     pub opened_at: Timestamp,
+    pub purpose: CheckoutFor,
     /// What is paid there; `None` where a payment method is left and nothing is charged.
     pub cost: Option<Money>,
+    /// Another page has taken its place.
+    pub is_superseded: bool,
+    /// Stripe's name of the payment.
+    pub payment: Option<String>,
+    /// Why what was paid goes back.
+    pub pay_back: Option<String>,
+    /// When Stripe had taken in that it does.
+    pub paid_back_at: Option<Timestamp>,
 }
 
 impl CheckoutState {
@@ -50,6 +74,7 @@ impl CheckoutState {
             Self::Complete => "complete",
             Self::Expired => "expired",
             Self::Failed => "failed",
+            Self::PaidBack => "paid_back",
         }
     }
 }
@@ -57,12 +82,17 @@ impl CheckoutState {
 macro_rules! checkouts {
     ($rest:literal) => {
         concat!(
-            "select c.*, k.cost_micros, k.currency from checkouts c
-             left join credit_checkouts k on k.partner_id = c.partner_id and k.checkout_id = c.id ",
+            "select c.*, coalesce(k.cost_micros, b.cost_micros) as cost_micros, coalesce(k.currency, b.currency) as currency,
+                 p.code as plan_code, p.name as plan_name
+             from checkouts c
+             left join credit_checkouts k on k.partner_id = c.partner_id and k.checkout_id = c.id
+             left join plan_checkouts b on b.partner_id = c.partner_id and b.checkout_id = c.id
+             left join plan_versions v on v.id = b.plan_version_id left join plans p on p.id = v.plan_id ",
             $rest
         )
     };
 }
+pub(crate) use checkouts;
 
 impl Store {
     /// The payment method that Stripe charges, as far as it was asked.
@@ -154,17 +184,33 @@ impl Store {
             .bind(id.0)
             .fetch_one(self.pool())
             .await?;
-        Ok(read(&row)?)
+        Ok(read_checkout(&row)?)
+    }
+
+    /// The partner's newest page for a plan, where it was opened since then.
+    pub async fn newest_plan_checkout(
+        &self,
+        partner: PartnerId,
+        since: Timestamp,
+    ) -> Result<Option<Checkout>, StoreError> {
+        let row = sqlx::query(checkouts!(
+            "where c.partner_id = $1 and b.checkout_id is not null and c.opened_at > $2 order by c.opened_at desc, c.id limit 1"
+        ))
+        .bind(partner.0)
+        .bind(Ts(since))
+        .fetch_optional(self.pool())
+        .await?;
+        Ok(row.as_ref().map(read_checkout).transpose()?)
     }
 
     /// Whose it is; before that is known there is no partner to ask by.
     pub async fn checkout_of_any_partner(&self, id: CheckoutId) -> Result<Option<Checkout>, StoreError> {
         let row = sqlx::query(checkouts!("where c.id = $1")).bind(id.0).fetch_optional(self.pool()).await?;
-        Ok(row.as_ref().map(read).transpose()?)
+        Ok(row.as_ref().map(read_checkout).transpose()?)
     }
 
     /// What has not come back and was opened, and asked about, before then: longest unseen first. Also what a server of the version before
-    /// took for complete and gave no units for, in the month before `before`.
+    /// took for complete and gave nothing for, in the month before `before`.
     pub async fn all_partners_open_checkouts(
         &self,
         before: Timestamp,
@@ -172,7 +218,8 @@ impl Store {
     ) -> Result<Vec<Checkout>, StoreError> {
         let rows = sqlx::query(checkouts!(
             "where (c.state in ('open', 'processing')
-                 or c.state = 'complete' and k.checkout_id is not null and k.invoice_id is null and c.opened_at > $1 - interval '30 days')
+                 or c.state = 'complete' and (k.checkout_id is not null and k.invoice_id is null
+                     or b.checkout_id is not null and b.invoice_id is null) and c.opened_at > $1 - interval '30 days')
                  and coalesce(c.looked_at, c.opened_at) < $1
              order by coalesce(c.looked_at, c.opened_at), c.id limit $2"
         ))
@@ -180,7 +227,7 @@ impl Store {
         .bind(i64::from(at_most))
         .fetch_all(self.pool())
         .await?;
-        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+        Ok(rows.iter().map(read_checkout).collect::<Result<_, _>>()?)
     }
 
     /// Notes that Stripe is asked about a page.
@@ -316,7 +363,7 @@ impl Store {
     }
 }
 
-fn read(row: &PgRow) -> Result<Checkout, sqlx::Error> {
+pub(crate) fn read_checkout(row: &PgRow) -> Result<Checkout, sqlx::Error> {
     let code: &str = row.try_get("state")?;
     let known = [
         CheckoutState::Open,
@@ -329,13 +376,28 @@ fn read(row: &PgRow) -> Result<Checkout, sqlx::Error> {
         Some(micros) => Some(Money::new(row.parsed("currency")?, micros)),
         None => None,
     };
-    let state = known.into_iter().find(|state| state.code() == code);
+    let pay_back: Option<String> = row.try_get("pay_back")?;
+    let state = match pay_back {
+        Some(_) => Some(CheckoutState::PaidBack),
+        None => known.into_iter().find(|state| state.code() == code),
+    };
+    let plan: Option<String> = row.try_get("plan_code")?;
+    let purpose = match (plan, cost) {
+        (Some(code), _) => CheckoutFor::Plan { code, name: row.try_get("plan_name")? },
+        (None, Some(_)) => CheckoutFor::Units,
+        (None, None) => CheckoutFor::Method,
+    };
     Ok(Checkout {
         id: CheckoutId(row.try_get("id")?),
         partner: PartnerId(row.try_get("partner_id")?),
         session: row.try_get("session_id")?,
         state: state.ok_or_else(|| unreadable("state", format!("{code} is not known")))?,
         opened_at: row.at("opened_at")?,
+        purpose,
         cost,
+        is_superseded: row.at_if_any("superseded_at")?.is_some(),
+        payment: row.try_get("payment_id")?,
+        pay_back,
+        paid_back_at: row.at_if_any("paid_back_at")?,
     })
 }

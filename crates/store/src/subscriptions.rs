@@ -6,6 +6,7 @@ mod requests;
 mod scheduled;
 mod trials;
 
+pub(crate) use change::begin_paid;
 pub use order::{ChangeGround, ChangeTarget, Ordered, OrderedBy, PlanOrder, Wish};
 pub use requests::PlanRequest;
 pub use scheduled::{PutInForce, ScheduledChange, ScheduledPlan};

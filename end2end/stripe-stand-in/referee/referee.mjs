@@ -278,6 +278,32 @@ const steps = {
     }
   },
 
+  "a page of Checkout is ended once, keeps what was paid with where it is told to, and its payment goes back once": async () => {
+    const own = await stripe.customers.create({ name: "Begins", email: "begins@acme.example" });
+    const page = {
+      mode: "payment", customer: own.id, success_url: "https://portal.example/plan?checkout=3", cancel_url: "https://portal.example/plan",
+      line_items: [{ quantity: 1, price_data: { currency: "usd", unit_amount: 3000, product_data: { name: "Growth, first month" } } }],
+      invoice_creation: { enabled: true }, payment_intent_data: { setup_future_usage: "off_session" }, metadata: { turnpike_checkout: "3" },
+    };
+    const left = await stripe.checkout.sessions.create(page);
+    assert.deepEqual([(await stripe.checkout.sessions.expire(left.id)).status, (await stripe.checkout.sessions.retrieve(left.id)).url], ["expired", null]);
+    await refused(stripe.checkout.sessions.expire(left.id), { statusCode: 400 });
+    assert.equal((await all(stripe.customers.listPaymentMethods(own.id))).length, 0);
+    const session = await stripe.checkout.sessions.create(page);
+    await control("checkout", { session: session.id, step: "complete" });
+    await refused(stripe.checkout.sessions.expire(session.id), { statusCode: 400 });
+    assert.equal((await all(stripe.customers.listPaymentMethods(own.id))).length, 1);
+    const paid = await stripe.checkout.sessions.retrieve(session.id);
+    const [pays] = await all(stripe.invoicePayments.list({ payment: { type: "payment_intent", payment_intent: paid.payment_intent } }));
+    assert.deepEqual([pays.invoice, pays.status], [paid.invoice, "paid"]);
+    const back = { payment_intent: paid.payment_intent, reason: "duplicate", metadata: { turnpike_checkout: "3" } };
+    const part = await stripe.refunds.create({ payment_intent: paid.payment_intent, amount: 1000 });
+    const rest = await stripe.refunds.create(back);
+    assert.deepEqual([part.amount, rest.amount, rest.status, rest.payment_intent], [1000, 2000, "succeeded", paid.payment_intent]);
+    await refused(stripe.refunds.create(back), { statusCode: 400, code: "charge_already_refunded" });
+    assert.deepEqual((await all(stripe.refunds.list({ payment_intent: paid.payment_intent }))).map((found) => found.id), [rest.id, part.id]);
+  },
+
   "a draft that advances by itself is final after an hour": async () => {
     const draft = await stripe.invoices.create({ customer: customer.id, currency: "usd", auto_advance: true });
     await control("clock", { advance_seconds: HOUR + 1 });

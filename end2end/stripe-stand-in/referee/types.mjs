@@ -24,6 +24,8 @@ const types = [
   ["POST", /^\/v1\/billing_portal\/sessions$/, "Stripe.BillingPortal.SessionCreateParams"],
   ["POST", /^\/v1\/checkout\/sessions$/, "Stripe.Checkout.SessionCreateParams"],
   ["GET", /^\/v1\/checkout\/sessions\/[^/]+$/, "Stripe.Checkout.SessionRetrieveParams"],
+  ["POST", /^\/v1\/checkout\/sessions\/[^/]+\/expire$/, "Stripe.Checkout.SessionExpireParams"],
+  ["POST", /^\/v1\/refunds$/, "Stripe.RefundCreateParams"],
   ["POST", /^\/v1\/products$/, "Stripe.ProductCreateParams"],
   ["GET", /^\/v1\/products\/[^/]+$/, "Stripe.ProductRetrieveParams"],
   ["POST", /^\/v1\/products\/[^/]+$/, "Stripe.ProductUpdateParams"],

@@ -5,7 +5,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -24,8 +24,15 @@ pub struct Account {
     pub meters: Objects,
     pub products: Objects,
     pub checkout_sessions: Objects,
+    /// Sessions of which what is paid with is kept for later.
+    pub pages_that_keep: BTreeSet<String>,
     pub payment_methods: Objects,
     pub payment_intents: Objects,
+    pub charges: Objects,
+    /// Which payments paid which invoices.
+    pub invoice_payments: Objects,
+    pub refunds: Objects,
+    pub disputes: Objects,
     pub prices: Objects,
     pub meter_events: Vec<MeterEvent>,
     /// Tokens of meter event sessions, and until when each holds.
@@ -144,7 +151,8 @@ impl Account {
             "now": self.now(), "customers": self.customers.all(), "invoices": invoices, "credit_notes": self.credit_notes.all(),
             "invoice_items": self.invoice_items.all(), "meters": self.meters.all(),
             "checkout_sessions": self.checkout_sessions.all(), "payment_methods": self.payment_methods.all(),
-            "payment_intents": self.payment_intents.all(),
+            "payment_intents": self.payment_intents.all(), "charges": self.charges.all(), "refunds": self.refunds.all(),
+            "disputes": self.disputes.all(), "invoice_payments": self.invoice_payments.all(),
             "products": self.products.all(), "prices": self.prices.all(), "meter_events": meter_events,
             "events": self.events.all(), "thin_events": self.thin_events.all(),
             "limits": { "most_in_a_second": self.limits.most_begun, "overlapping_meter_events": self.limits.overlapping },

@@ -2,10 +2,11 @@
 //!
 //! `POST clock {"advance_seconds": 3600}` or `{"ahead_seconds": 7200}`, `POST faults {…}`, `POST subscriptions {…}`,
 //! `POST webhooks {…}`, `POST webhooks/deliver`, `GET webhooks` (what was posted, and how it was answered), `GET state`,
-//! `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `POST crowd {"customers": 1000}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
+//! `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `POST disputes {…}`, `POST crowd {"customers": 1000}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
 
 use crate::{
-    failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, sessions, subscriptions, webhooks,
+    charges, failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, sessions, subscriptions,
+    webhooks,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -45,6 +46,14 @@ struct Change {
     set: Map<String, Value>,
 }
 
+/// What the holder of a card does, and its bank: the payment of an invoice is disputed, or a dispute ends `won`, `lost` or `warning_closed`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields, untagged)]
+enum Dispute {
+    Begin { invoice: String, amount: Option<i64> },
+    End { dispute: String, step: String },
+}
+
 /// What happens to an invoice without a request of ours: `pay`, `void` or `mark_uncollectible`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -77,6 +86,13 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
         ("POST", "checkout") => {
             let act: Left = serde_json::from_value(read(body)?).map_err(bad)?;
             sessions::leave(&mut shared.account(), &act.session, &act.step)
+        }
+        ("POST", "disputes") => {
+            let mut account = shared.account();
+            match serde_json::from_value(read(body)?).map_err(bad)? {
+                Dispute::Begin { invoice, amount } => charges::dispute(&mut account, &invoice, amount),
+                Dispute::End { dispute, step } => charges::close_dispute(&mut account, &dispute, &step),
+            }
         }
         ("POST", "crowd") => {
             let Crowd { customers } = serde_json::from_value(read(body)?).map_err(bad)?;

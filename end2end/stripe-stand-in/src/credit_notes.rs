@@ -2,7 +2,7 @@
 
 use crate::{
     account::Account,
-    events,
+    charges, events,
     failure::Failure,
     invoices,
     list::{self, LIST},
@@ -63,7 +63,11 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     let refunds = match back[1] {
         0 => json!([]),
         refunded => {
-            json!([{ "amount_refunded": refunded, "payment_record_refund": null, "refund": account.new_id("re_1"), "type": "refund" }])
+            let refund = match charges::of_invoice(account, &id) {
+                Some(charge) => charges::of_charge(account, &charge, Some(refunded), (None, json!({})))?["id"].clone(),
+                None => json!(account.new_id("re_1")),
+            };
+            json!([{ "amount_refunded": refunded, "payment_record_refund": null, "refund": refund, "type": "refund" }])
         }
     };
     let note = json!({

@@ -2,7 +2,7 @@
 
 use crate::{
     account::Account,
-    events,
+    charges, events,
     failure::Failure,
     list::{self, LIST},
     params::Params,
@@ -249,8 +249,18 @@ pub fn finalize(account: &mut Account, id: &str, params: &Params) -> Result<Valu
 
 pub fn pay(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
     params.only(&["paid_out_of_band", "payment_method", "source", "forgive", "off_session"])?;
-    match retrieve(account, id)?["status"].as_str() {
-        Some("open" | "uncollectible") => become_paid(account, id),
+    let invoice = retrieve(account, id)?;
+    match invoice["status"].as_str() {
+        Some("open" | "uncollectible") => {
+            let outside = params.boolean("paid_out_of_band")?.unwrap_or(false);
+            if !outside && invoice["amount_due"].as_i64().is_some_and(|due| due > 0) {
+                let intent =
+                    charges::begin(account, &invoice["customer"], &invoice["amount_due"], &invoice["currency"]);
+                charges::decide(account, &intent, "succeeded")?;
+                charges::pays(account, &invoice, &intent);
+            }
+            become_paid(account, id)
+        }
         Some("paid") => Err(Failure::invalid("Invoice is already paid").code("invoice_already_paid")),
         _ => Err(Failure::invalid("This invoice can't be paid in its state.").code("invoice_not_payable")),
     }
@@ -264,6 +274,13 @@ pub fn void(account: &mut Account, id: &str, params: &Params) -> Result<Value, F
 pub fn mark_uncollectible(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
     params.only(&[])?;
     end(account, id, &["open"], "uncollectible", "marked_uncollectible_at", "invoice.marked_uncollectible")
+}
+
+/// It was paid by a payment of before.
+pub fn paid_by(account: &mut Account, id: &str, intent: &str) -> Result<Value, Failure> {
+    let invoice = retrieve(account, id)?;
+    charges::pays(account, &invoice, intent);
+    become_paid(account, id)
 }
 
 /// What was credited whole counts as paid.

@@ -7,6 +7,7 @@
 
 mod account;
 mod answers;
+mod charges;
 mod control;
 mod credit_notes;
 mod customers;

@@ -2,17 +2,17 @@
 
 use crate::{
     account::Account,
-    events,
+    charges, events,
     failure::Failure,
     invoice_items, invoices,
     params::Params,
-    sessions::{address, customer},
+    sessions::{self, address, customer},
 };
 use serde_json::{Value, json};
 
 const OPEN_SECONDS: i64 = 86_400;
 
-const KNOWN: [&str; 14] = [
+const KNOWN: [&str; 15] = [
     "mode",
     "customer",
     "success_url",
@@ -26,6 +26,7 @@ const KNOWN: [&str; 14] = [
     "invoice_creation[enabled]",
     "invoice_creation[invoice_data][metadata][turnpike_checkout]",
     "invoice_creation[invoice_data][description]",
+    "payment_intent_data[setup_future_usage]",
     "expires_at",
 ];
 
@@ -48,6 +49,7 @@ pub fn open(account: &mut Account, params: &Params) -> Result<Value, Failure> {
     let currency = params.need("line_items[0][price_data][currency]")?;
     params.need("line_items[0][price_data][product_data][name]")?;
     let makes_invoice = params.boolean("invoice_creation[enabled]")?.unwrap_or(false);
+    let keeps = params.one_of("payment_intent_data[setup_future_usage]", &["off_session", "on_session"])?.is_some();
     let name = "invoice_creation[invoice_data][metadata][turnpike_checkout]";
     let of_invoice = params.get(name).map_or_else(|| json!({}), |own| json!({ "turnpike_checkout": own }));
     let session = account.new_id("cs_test_");
@@ -70,6 +72,9 @@ pub fn open(account: &mut Account, params: &Params) -> Result<Value, Failure> {
         "status": "open", "subscription": null, "success_url": address(params, "success_url")?,
         "url": format!("https://checkout.stripe.com/c/pay/{session}"),
     });
+    if keeps {
+        account.pages_that_keep.insert(session);
+    }
     Ok(account.checkout_sessions.add(object))
 }
 
@@ -87,10 +92,16 @@ pub fn leave(account: &mut Account, held: &Value, step: &str) -> Result<Value, F
     if !possible {
         return Err(Failure::invalid("This Checkout Session is not open, or its payment is decided."));
     }
-    let intent = pay(account, held, intent)?;
-    let invoice =
-        if paid && held["invoice_creation"]["enabled"] == true { own_invoice(account, held)? } else { Value::Null };
     let id = held["id"].as_str().unwrap_or_default();
+    // Once it is filled in.
+    if is_open && account.pages_that_keep.contains(id) {
+        sessions::attach(account, &held["customer"]);
+    }
+    let intent = pay(account, held, intent)?;
+    let invoice = match paid && held["invoice_creation"]["enabled"] == true {
+        true => own_invoice(account, held, intent.as_str().unwrap_or_default())?,
+        false => Value::Null,
+    };
     let session = account.checkout_sessions.get_mut(id).ok_or_else(|| Failure::no_such("checkout.session", id))?;
     session["status"] = json!("complete");
     session["payment_status"] = json!(if paid { "paid" } else { "unpaid" });
@@ -106,21 +117,14 @@ pub fn leave(account: &mut Account, held: &Value, step: &str) -> Result<Value, F
 fn pay(account: &mut Account, session: &Value, status: &str) -> Result<Value, Failure> {
     let id = match session["payment_intent"].as_str() {
         Some(id) => id.to_owned(),
-        None => {
-            let intent = json!({
-                "id": account.new_id("pi_1"), "object": "payment_intent", "amount": session["amount_total"], "created": account.now(),
-                "currency": session["currency"], "customer": session["customer"], "livemode": false, "metadata": {}, "status": "processing",
-            });
-            account.payment_intents.add(intent)["id"].as_str().unwrap_or_default().to_owned()
-        }
+        None => charges::begin(account, &session["customer"], &session["amount_total"], &session["currency"]),
     };
-    let intent = account.payment_intents.get_mut(&id).ok_or_else(|| Failure::no_such("payment_intent", &id))?;
-    intent["status"] = json!(status);
+    charges::decide(account, &id, status)?;
     Ok(json!(id))
 }
 
 /// An invoice of what was paid, which is paid.
-fn own_invoice(account: &mut Account, session: &Value) -> Result<Value, Failure> {
+fn own_invoice(account: &mut Account, session: &Value, intent: &str) -> Result<Value, Failure> {
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let (customer, currency) = (text(&session["customer"]), text(&session["currency"]));
     let own = text(&session["invoice_creation"]["invoice_data"]["metadata"]["turnpike_checkout"]);
@@ -131,6 +135,6 @@ fn own_invoice(account: &mut Account, session: &Value) -> Result<Value, Failure>
     let params = Params::parse(&format!("customer={customer}&currency={currency}&invoice={id}&amount={amount}"))?;
     invoice_items::create(account, &params)?;
     invoices::finalize(account, &id, &Params::default())?;
-    invoices::pay(account, &id, &Params::default())?;
+    invoices::paid_by(account, &id, intent)?;
     Ok(json!(id))
 }

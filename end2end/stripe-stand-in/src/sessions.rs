@@ -76,6 +76,27 @@ pub(crate) fn held(account: &Account, id: &str) -> Result<Value, Failure> {
     account.checkout_sessions.get(id).cloned().ok_or_else(|| Failure::no_such("checkout.session", id))
 }
 
+/// Ends a page, as the one asks who opened it.
+pub fn expire(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
+    params.only(&[])?;
+    if held(account, id)?["status"] != "open" {
+        return Err(Failure::invalid("Only Checkout Sessions with a status in [\"open\"] can be expired."));
+    }
+    leave(account, id, "expire")
+}
+
+/// A payment method of the customer's that a page leaves, and the event of it.
+pub(crate) fn attach(account: &mut Account, customer: &Value) {
+    let method = json!({
+        "id": account.new_id("pm_1"), "object": "payment_method", "type": "card", "created": account.now(), "livemode": false,
+        "customer": customer, "metadata": {}, "allow_redisplay": "always",
+        "billing_details": { "address": null, "email": null, "name": null, "phone": null, "tax_id": null },
+        "card": { "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2031, "country": "NZ", "funding": "credit" },
+    });
+    let method = account.payment_methods.add(method);
+    events::happened(account, "payment_method.attached", &method);
+}
+
 /// What the person does there. A payment method is attached before the page is complete, and its event is posted first.
 pub fn leave(account: &mut Account, id: &str, step: &str) -> Result<Value, Failure> {
     let held = held(account, id)?;
@@ -91,14 +112,7 @@ pub fn leave(account: &mut Account, id: &str, step: &str) -> Result<Value, Failu
         other => return Err(Failure::invalid(format!("{other} is no step"))),
     };
     if status == "complete" {
-        let method = json!({
-            "id": account.new_id("pm_1"), "object": "payment_method", "type": "card", "created": account.now(), "livemode": false,
-            "customer": held["customer"], "metadata": {}, "allow_redisplay": "always",
-            "billing_details": { "address": null, "email": null, "name": null, "phone": null, "tax_id": null },
-            "card": { "brand": "visa", "last4": "4242", "exp_month": 12, "exp_year": 2031, "country": "NZ", "funding": "credit" },
-        });
-        let method = account.payment_methods.add(method);
-        events::happened(account, "payment_method.attached", &method);
+        attach(account, &held["customer"]);
     }
     let session = account.checkout_sessions.get_mut(id).ok_or_else(|| Failure::no_such("checkout.session", id))?;
     session["status"] = json!(status);

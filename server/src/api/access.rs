@@ -147,6 +147,7 @@ pub const RULES: &[Rule] = &[
         scopes: &[Scope::PlanWrite],
         of_provider: &[Scope::PartnersWrite],
     },
+    rule(Method::GET, "/api/payment-method/checkouts/{checkout}", Whose::Partner, &[Scope::PlanWrite]),
     rule(Method::PUT, "/api/plans/{plan}/payment-method", Whose::Provider, &[Scope::PlansWrite]),
     rule(Method::POST, "/api/plans/{plan}/versions", Whose::Provider, &[Scope::PlansWrite]),
     rule(Method::POST, "/api/plans/{plan}/versions/preview", Whose::Provider, &[Scope::PlansWrite]),

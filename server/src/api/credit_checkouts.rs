@@ -15,6 +15,7 @@ use billing::BillingError;
 use domain::id::CheckoutId;
 use jiff::Timestamp;
 use serde::Serialize;
+use store::payment_methods::CheckoutFor;
 use utoipa::ToSchema;
 
 /// A page of Stripe's on which units are paid.
@@ -29,16 +30,20 @@ pub struct CreditPageOut {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreditCheckoutOut {
     id: String,
-    /// `open`, `processing`, `complete`, `expired` or `failed`: the units can be used once it is complete, and else nothing is owed.
+    /// `open`, `processing`, `complete`, `expired`, `failed` or `paid_back`: the units can be used once it is complete; else nothing is owed,
+    /// and what was paid goes back.
     #[schema(example = "complete")]
     state: &'static str,
     cost: AmountOut,
+    /// Why what was paid goes back.
+    pay_back: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
 }
 
 /// Opens a page of Stripe's on which packages are paid. The units can be used from when Stripe says that they are; a page that nobody pays
-/// leaves nothing owed. The same reference again is the same page as long as that can be paid. People come back from it to
+/// leaves nothing owed. The same reference again is the same page as long as that can be paid; under another one the pages for the same
+/// package end that are open, and what is paid on two of them all the same goes back for one. People come back from it to
 /// `/credit?checkout=…`.
 #[utoipa::path(post, path = "/api/credit/checkouts", operation_id = "openCreditCheckout", tag = "Plans", params(Whose),
     request_body = BuyCreditIn,
@@ -66,11 +71,12 @@ pub async fn show(
     _: Params<Whose>,
 ) -> Result<Json<CreditCheckoutOut>, Problem> {
     let held = call.state.store.checkout(call.partner, id).await?;
-    let cost = held.cost.ok_or_else(Problem::not_found)?;
+    let cost = held.cost.filter(|_| held.purpose == CheckoutFor::Units).ok_or_else(Problem::not_found)?;
     Ok(Json(CreditCheckoutOut {
         id: held.id.to_string(),
         state: held.state.code(),
         cost: cost.into(),
+        pay_back: held.pay_back,
         opened_at: held.opened_at,
     }))
 }

@@ -187,3 +187,77 @@ async fn units_are_paid_at_stripe_and_are_there_once_stripe_says_so() {
     assert!(page.contains("the units can be used") && page.contains("3 × Thousand"), "{page}");
     assert_eq!(store.credit(acme.id).await.expect("a standing").balance, 3_000);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_plan_whose_first_fee_is_due_is_paid_at_stripe_and_begins_once_stripe_says_so() {
+    let (portal, stand_in) = with_stripe().await;
+    let acme = Company::found(&portal, "acme").await;
+    let (store, now) = (&portal.store, portal.now());
+    let mut plan = new_plan("ahead", "open-ledger", false, Approval::Automatic);
+    plan.terms.fee_due = domain::rating::FeeDue::Advance;
+    plan.terms.base_fee_micros = 30_000_000;
+    let id = store.create_plan(&plan, Actor::System, now).await.expect("a plan");
+    store.set_asks_for_payment_method(id, true, Actor::System, now).await.expect("set");
+    // Who has no plan.
+    let (wish, by) = (store::Wish::Nothing, store::OrderedBy::Operator);
+    let ends = billing::Wanted { wish, when: domain::plan_change::When::AtOnce, by };
+    let token = billing::preview_change(store, acme.id, ends, now).await.expect("a preview").token;
+    let letter = |to: &billing::Recipient, _: &billing::News| store::NewMail {
+        recipient: to.email.clone(),
+        subject: String::new(),
+        body_text: String::new(),
+        body_html: String::new(),
+    };
+    billing::order_change(store, acme.id, ends, &token, &letter, Actor::System, now).await.expect("ended");
+
+    let mut owner = portal.as_member(acme.owner).await;
+    let shown = owner.get("/plan/change?to=ahead").await;
+    let cost = domain::money::Money::new(plan.terms.currency, 30_000_000).to_string();
+    assert!(shown.text.contains(&format!("Pay {cost} and begin")), "{}", shown.text);
+    assert!(!shown.text.contains("/do/plan/choose"));
+    assert!(owner.post("/do/plan/choose", &[("plan", "ahead"), ("preview", "x")]).await.flash.notice.is_none());
+    let answer = owner.post("/do/payment/checkout", &[("plan", "ahead")]).await;
+    assert!(answer.location().starts_with("https://checkout.stripe.com/"), "{}", answer.problems());
+    let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
+    let session = state["checkout_sessions"][0].clone();
+    assert_eq!((&session["mode"], &session["amount_total"]), (&json!("payment"), &json!(3_000)));
+    let back = session["success_url"].as_str().expect("an address").replace("http://localhost:3000", "");
+    assert!(back.starts_with("/plan?checkout=checkout_"), "{back}");
+    // Also who comes back in another way.
+    for page in [back.as_str(), "/plan"] {
+        let early = owner.get(page).await.text;
+        assert!(early.contains("ahead is not paid yet") && early.contains("/plan/change?to=ahead"), "{early}");
+    }
+    let theirs = Company::found(&portal, "bolt").await;
+    let other = portal.as_member(theirs.owner).await.get(&back).await.text;
+    assert!(!other.contains("is not paid yet"), "another partner learns nothing of it");
+
+    let tell = async || {
+        let access = portal.state.stripe.clone().expect("there");
+        let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
+        for event in state["events"].as_array().expect("events") {
+            let (id, kind) = (event["id"].as_str().expect("an id"), event["type"].as_str().expect("a type"));
+            store.keep_stripe_event(id, kind, event, now).await.expect("kept");
+        }
+        billing::apply_pending_webhooks(store, &access.stripe, now).await.expect("applied");
+    };
+    stand_in.control("POST", "checkout", json!({ "session": session["id"], "step": "expire" })).await.expect("expired");
+    tell().await;
+    let left = owner.get("/plan").await.text;
+    assert!(left.contains("The page at Stripe has expired") && left.contains("Open it again"), "{left}");
+    assert!(store.subscription(acme.id).await.expect("asked").is_none());
+
+    owner.post("/do/payment/checkout", &[("plan", "ahead")]).await;
+    let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
+    let session = state["checkout_sessions"][1].clone();
+    stand_in.control("POST", "checkout", json!({ "session": session["id"], "step": "complete" })).await.expect("paid");
+    tell().await;
+    let back = session["success_url"].as_str().expect("an address").replace("http://localhost:3000", "");
+    let page = owner.get(&back).await.text;
+    assert!(page.contains("ahead has begun") && page.contains("On file at Stripe"), "{page}");
+    let own = store.subscription(acme.id).await.expect("asked").expect("a plan");
+    assert_eq!(own.plan, id);
+    let mut invoices = store.invoices(acme.id).await.expect("invoices");
+    invoices.retain(|invoice| invoice.subscription == own.id);
+    assert_eq!((invoices.len(), invoices[0].status), (1, store::InvoiceStatus::Paid));
+}

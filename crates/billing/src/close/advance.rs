@@ -6,7 +6,7 @@ use domain::{
     id::PartnerId,
     money::{Currency, Money},
     period::Period,
-    rating::{LineKind, advance, coupon::Billed},
+    rating::{LineKind, Rated, advance, coupon::Billed},
 };
 use jiff::Timestamp;
 use store::{FeeInAdvance, GivenBack, NewInvoice, NewInvoiceLine, Store};
@@ -41,15 +41,9 @@ async fn bill_one(
         let bill = Billed { terms: &due.terms, cycle: &due.cycle, trial_until: due.trial_until, part, whole };
         let coupons = of.take_off(store, bill, &mut fee).await?;
         let back = given_back(store, due.partner, fee.total.currency).await?;
-        let line = |charge: domain::rating::Charge| NewInvoiceLine {
-            description: charge.label.clone().unwrap_or_else(|| match part == whole {
-                true => "Base fee, in advance".to_owned(),
-                false => "Base fee for part of the period, in advance".to_owned(),
-            }),
-            ..line(charge.kind, String::new(), charge.amount)
-        };
-        let lines: Vec<NewInvoiceLine> = fee.charges.into_iter().map(line).chain(back.lines).collect();
-        let total = sum(fee.total.currency, &lines)?;
+        let currency = fee.total.currency;
+        let lines: Vec<NewInvoiceLine> = fee_lines(fee, part == whole).into_iter().chain(back.lines).collect();
+        let total = sum(currency, &lines)?;
         let invoice = (!lines.is_empty()).then(|| NewInvoice {
             plan_version: due.plan_version,
             time_zone: due.cycle.time_zone.clone(),
@@ -71,15 +65,22 @@ async fn bill_one(
     Ok(())
 }
 
+/// The lines of a fee in advance; of a whole period or of a part of one.
+pub(crate) fn fee_lines(fee: Rated, is_whole: bool) -> Vec<NewInvoiceLine> {
+    let usual = if is_whole { "Base fee, in advance" } else { "Base fee for part of the period, in advance" };
+    let charges = fee.charges.into_iter();
+    charges.map(|charge| line(charge.kind, charge.label.unwrap_or_else(|| usual.to_owned()), charge.amount)).collect()
+}
+
 /// Lines that give fees back, and which fees.
 #[derive(Debug, Default)]
-pub(super) struct Back {
+pub(crate) struct Back {
     pub lines: Vec<NewInvoiceLine>,
     pub fees: Vec<GivenBack>,
 }
 
 /// What the partner's next invoice in that currency gives back of fees that were paid for longer than their plan ran.
-pub(super) async fn given_back(store: &Store, partner: PartnerId, currency: Currency) -> Result<Back, BillingError> {
+pub(crate) async fn given_back(store: &Store, partner: PartnerId, currency: Currency) -> Result<Back, BillingError> {
     let mut back = Back::default();
     for unused in store.unused_fees(partner).await? {
         let of = &unused.of;

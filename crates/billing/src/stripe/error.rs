@@ -67,6 +67,11 @@ impl StripeError {
         matches!(self, Self::Refused { status: 403, .. })
     }
 
+    /// What was to be paid back is paid back already, all of it.
+    pub fn is_refunded_already(&self) -> bool {
+        matches!(self, Self::Refused { status: 400, code, .. } if code == "charge_already_refunded")
+    }
+
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }

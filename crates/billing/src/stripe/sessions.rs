@@ -39,16 +39,26 @@ pub struct CheckoutSession {
 pub enum PaymentIntent {
     Named(String),
     Whole {
+        id: String,
         /// `processing`, `succeeded`, or what is waited for.
         status: String,
     },
+}
+
+impl PaymentIntent {
+    /// Its name.
+    pub fn id(&self) -> &str {
+        match self {
+            Self::Named(id) | Self::Whole { id, .. } => id,
+        }
+    }
 }
 
 impl CheckoutSession {
     /// Whether the payment of a page that was filled in did not come, and nothing more will by itself.
     pub fn has_failed(&self) -> bool {
         let over = ["requires_payment_method", "canceled"];
-        matches!(&self.payment_intent, Some(PaymentIntent::Whole { status }) if over.contains(&status.as_str()))
+        matches!(&self.payment_intent, Some(PaymentIntent::Whole { status, .. }) if over.contains(&status.as_str()))
     }
 }
 
@@ -79,6 +89,11 @@ impl Stripe {
         idempotency_key: &str,
     ) -> Result<CheckoutSession, StripeError> {
         self.post("/v1/checkout/sessions", parameters, Some(idempotency_key)).await
+    }
+
+    /// Ends a page that is open; Stripe refuses where it is not. There is no key: it is ended once.
+    pub async fn expire_checkout(&self, id: &str) -> Result<CheckoutSession, StripeError> {
+        self.post(&format!("/v1/checkout/sessions/{id}/expire"), &Vec::new(), None).await
     }
 
     /// With what is known of its payment.

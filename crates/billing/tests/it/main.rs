@@ -21,6 +21,7 @@ mod opening;
 mod overdraft;
 mod overdraft_model;
 mod payment;
+mod plan_checkouts;
 mod prepaid;
 mod prices;
 mod pushing;

@@ -7,9 +7,9 @@ use super::{
     purchases::bought,
 };
 use crate::{
-    InvoiceStatus, Store, StoreError, Ts,
+    InvoiceStatus, PagePaid, PagePayment, PaymentPage, Store, StoreError, Ts,
     audit::{self, Actor, Entry},
-    invoices, partners,
+    checkouts, invoices, partners,
     row::ReadRow as _,
 };
 use domain::{
@@ -19,25 +19,15 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{PgConnection, Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 /// Pages of a partner that may be open at once.
 const MOST_OPEN: i64 = 20;
 
-/// A page on which units are paid.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreditCheckout {
-    pub id: CheckoutId,
-    /// Stripe's name of it, once its answer is known.
-    pub session: Option<String>,
-    /// As it will stand on the invoice.
-    pub description: String,
-    pub cost: Money,
-}
-
 impl Store {
-    /// Notes what is to be paid on a page that is about to be opened. The same reference again is the same page as long as that can be paid.
+    /// Notes what is to be paid on a page that is about to be opened. The same reference again is the same page as long as that can be paid;
+    /// under another one the page supersedes those that are open for the same package.
     ///
     /// # Errors
     /// As for a purchase; or it was bought already, the reference stands for another page, or too many are open.
@@ -47,7 +37,7 @@ impl Store {
         new: &NewCreditPurchase,
         actor: Actor,
         now: Timestamp,
-    ) -> Result<CreditCheckout, StoreError> {
+    ) -> Result<PaymentPage, StoreError> {
         order::check_form(new)?;
         let mut tx = self.begin().await?;
         // Who clicks twice at once waits here.
@@ -59,10 +49,14 @@ impl Store {
             return Err(StoreError::conflict("reference", "This was bought already: its invoice is under Invoices"));
         }
         if let Some(first) = live(&mut tx, partner, &new.reference).await? {
-            return match (&first.order.code, first.order.quantity) == (&new.code, new.quantity) {
-                true => Ok(first.page()),
-                false => Err(StoreError::conflict("reference", "Another page already has this reference")),
-            };
+            if (&first.order.code, first.order.quantity) != (&new.code, new.quantity) {
+                return Err(StoreError::conflict("reference", "Another page already has this reference"));
+            }
+            // Whoever comes back to it pays there, and nowhere else.
+            let others = open_for(&mut tx, partner, &new.code, first.id).await?;
+            checkouts::supersede(&mut tx, partner, first.id, &others, now).await?;
+            tx.commit().await?;
+            return Ok(first.page());
         }
         check_open(&mut tx, partner).await?;
         let order = order::check(&mut tx, partner, new).await?;
@@ -90,6 +84,8 @@ impl Store {
         .bind(&new.reference)
         .execute(&mut *tx)
         .await?;
+        let others = open_for(&mut tx, partner, &order.code, id).await?;
+        checkouts::supersede(&mut tx, partner, id, &others, now).await?;
         let subject = id.to_string();
         let after = json!({
             "package": order.code, "quantity": order.quantity, "units": order.units, "cost": order.cost.to_string(),
@@ -101,7 +97,7 @@ impl Store {
     }
 
     /// Stripe says that the page is paid: the invoice, its payment and the grant, once, whatever became of the offer, the plan and the page
-    /// meanwhile. `None` where it was done before. `stripe_invoice` is Stripe's own of the payment, through which it can be paid back.
+    /// meanwhile. Where another page for the same package was paid in its place before, the money goes back.
     ///
     /// # Errors
     /// A conflict where it was done before and by another payment: somebody has paid twice.
@@ -109,13 +105,13 @@ impl Store {
         &self,
         partner: PartnerId,
         id: CheckoutId,
-        stripe_invoice: Option<&str>,
+        payment: PagePayment<'_>,
         now: Timestamp,
-    ) -> Result<Option<CreditPurchase>, StoreError> {
+    ) -> Result<PagePaid<CreditPurchase>, StoreError> {
         let mut tx = self.begin().await?;
         partners::lock(&mut tx, partner).await?;
         let row = sqlx::query(
-            "select k.*, c.session_id from credit_checkouts k
+            "select k.*, c.session_id, c.pay_back from credit_checkouts k
              join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
              where k.partner_id = $1 and k.checkout_id = $2 for update",
         )
@@ -124,11 +120,22 @@ impl Store {
         .fetch_one(&mut *tx)
         .await?;
         let placed = read(&row)?;
+        checkouts::note_payment(&mut tx, partner, id, payment.intent).await?;
         if let Some(invoice) = placed.invoice {
-            link(&mut tx, partner, invoice, stripe_invoice, now).await?;
-            check_paid_once(&mut tx, partner, invoice, stripe_invoice).await?;
+            checkouts::link(&mut tx, partner, invoice, payment.invoice, now).await?;
+            checkouts::check_paid_once(&mut tx, partner, invoice, payment.invoice).await?;
             tx.commit().await?;
-            return Ok(None);
+            return Ok(PagePaid::Before);
+        }
+        if let Some(why) = row.try_get::<Option<String>, _>("pay_back")? {
+            tx.commit().await?;
+            return Ok(PagePaid::GoesBack(why));
+        }
+        if checkouts::is_rival_paid(&mut tx, partner, id).await? {
+            let why = "Another page for these units was paid before".to_owned();
+            checkouts::go_back(&mut tx, partner, id, &why, now).await?;
+            tx.commit().await?;
+            return Ok(PagePaid::GoesBack(why));
         }
         // The money is there: a purchase that has taken the reference meanwhile keeps nobody's units back.
         let own = format!("checkout {id}");
@@ -141,21 +148,16 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         invoices::move_to(&mut tx, partner, purchase.invoice, InvoiceStatus::Paid, now).await?;
-        link(&mut tx, partner, purchase.invoice, stripe_invoice, now).await?;
+        checkouts::link(&mut tx, partner, purchase.invoice, payment.invoice, now).await?;
         sqlx::query("update credit_checkouts set invoice_id = $3 where partner_id = $1 and checkout_id = $2")
             .bind(partner.0)
             .bind(id.0)
             .bind(purchase.invoice.0)
             .execute(&mut *tx)
             .await?;
-        sqlx::query("update checkouts set state = 'complete', ended_at = $3 where partner_id = $1 and id = $2")
-            .bind(partner.0)
-            .bind(id.0)
-            .bind(Ts(now))
-            .execute(&mut *tx)
-            .await?;
+        checkouts::complete(&mut tx, partner, id, now).await?;
         tx.commit().await?;
-        Ok(Some(CreditPurchase { status: InvoiceStatus::Paid, ..purchase }))
+        Ok(PagePaid::Now(CreditPurchase { status: InvoiceStatus::Paid, ..purchase }))
     }
 }
 
@@ -169,9 +171,9 @@ struct Placed {
 }
 
 impl Placed {
-    fn page(self) -> CreditCheckout {
+    fn page(self) -> PaymentPage {
         let (description, cost) = (self.order.description(), self.order.cost);
-        CreditCheckout { id: self.id, session: self.session, description, cost }
+        PaymentPage { id: self.id, session: self.session, description, cost }
     }
 }
 
@@ -208,6 +210,20 @@ async fn live(
     Ok(row.as_ref().map(read).transpose()?)
 }
 
+/// The partner's pages for that package that can be paid, but for one.
+async fn open_for(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    code: &str,
+    except: CheckoutId,
+) -> Result<Vec<Uuid>, StoreError> {
+    let open = sqlx::query_scalar(
+        "select c.id from credit_checkouts k join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
+         where k.partner_id = $1 and k.code = $2 and c.state = 'open' and c.id <> $3",
+    );
+    Ok(open.bind(partner.0).bind(code).bind(except.0).fetch_all(&mut **tx).await?)
+}
+
 async fn check_open(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<(), StoreError> {
     let open: i64 = sqlx::query_scalar(
         "select count(*) from credit_checkouts k join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
@@ -221,52 +237,6 @@ async fn check_open(tx: &mut Transaction<'static, Postgres>, partner: PartnerId)
         return Err(StoreError::conflict("package", message));
     }
     Ok(())
-}
-
-/// Says which invoice of Stripe's is ours, as if it had been pushed.
-async fn link(
-    tx: &mut PgConnection,
-    partner: PartnerId,
-    invoice: InvoiceId,
-    stripe_invoice: Option<&str>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let Some(stripe_invoice) = stripe_invoice else { return Ok(()) };
-    sqlx::query(
-        "insert into stripe_objects (partner_id, subject, stripe_id, attempt, attempted_at, parameters, pushed_at)
-         values ($1, $2, $3, 1, $4, '[]', $4) on conflict (partner_id, subject) do nothing",
-    )
-    .bind(partner.0)
-    .bind(format!("invoice:{invoice}"))
-    .bind(stripe_invoice)
-    .bind(Ts(now))
-    .execute(tx)
-    .await?;
-    Ok(())
-}
-
-/// Whether Stripe's invoice of the payment is the one that is known.
-async fn check_paid_once(
-    tx: &mut PgConnection,
-    partner: PartnerId,
-    invoice: InvoiceId,
-    stripe_invoice: Option<&str>,
-) -> Result<(), StoreError> {
-    let held: Option<String> =
-        sqlx::query_scalar("select stripe_id from stripe_objects where partner_id = $1 and subject = $2")
-            .bind(partner.0)
-            .bind(format!("invoice:{invoice}"))
-            .fetch_optional(tx)
-            .await?
-            .flatten();
-    match (held, stripe_invoice) {
-        (Some(held), Some(other)) if held != other => {
-            let message =
-                format!("Stripe's invoices {held} and {other} are both paid for {invoice}: one has to be paid back");
-            Err(StoreError::conflict("session", message))
-        }
-        _ => Ok(()),
-    }
 }
 
 fn read(row: &PgRow) -> Result<Placed, sqlx::Error> {

@@ -251,3 +251,33 @@ async fn a_package_is_sold_to_whom_it_is_for_as_it_is_at_that_time() {
     none.store.put_credit_package(("million", None), &million(), Actor::System, now).await.expect("sold");
     assert!(matches!(none.buy("a", 1).await, Err(StoreError::Conflict { .. })), "an invoice goes with a plan");
 }
+
+#[tokio::test]
+async fn a_server_of_the_version_before_gives_no_units_for_what_goes_back() {
+    let world = shop().await;
+    let new = NewCreditPurchase { code: "million".to_owned(), quantity: 1, reference: "a".to_owned(), cost: None };
+    let page = world.store.open_credit_checkout(world.partner, &new, Actor::System, at(BOUGHT)).await.expect("opened");
+    let other = world.buy("b", 1).await.expect("bought").invoice;
+    // What such a server writes once it has made the invoice of a page that is paid.
+    let give = async || {
+        sqlx::query("update credit_checkouts set invoice_id = $3 where partner_id = $1 and checkout_id = $2")
+            .bind(world.partner.0)
+            .bind(page.id.0)
+            .bind(other.0)
+            .execute(world.store.pool())
+            .await
+    };
+    let goes_back = async |why: Option<&str>| {
+        sqlx::query("update checkouts set pay_back = $3 where partner_id = $1 and id = $2")
+            .bind(world.partner.0)
+            .bind(page.id.0)
+            .bind(why)
+            .execute(world.store.pool())
+            .await
+            .expect("noted")
+    };
+    goes_back(Some("Another page was paid before")).await;
+    assert!(give().await.expect_err("refused").to_string().contains("goes back"));
+    goes_back(None).await;
+    assert!(give().await.is_ok(), "any other page gives them");
+}

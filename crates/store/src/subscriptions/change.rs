@@ -16,7 +16,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{PgConnection, Row as _};
+use sqlx::{PgConnection, Postgres, Row as _, Transaction};
 use uuid::Uuid;
 
 impl Store {
@@ -204,6 +204,22 @@ async fn begin(
     let started = Started { subscription: id, before, after: version, change };
     log(tx, partner, started, actor, now).await?;
     Ok(id)
+}
+
+/// Begins a plan that is paid for, for a partner that has none; with the cycle of its periods.
+pub(crate) async fn begin_paid(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    version: PlanVersionId,
+    at: Timestamp,
+    now: Timestamp,
+) -> Result<(SubscriptionId, Cycle), StoreError> {
+    let held = partners::lock(tx, partner).await?;
+    requests::withdraw(tx, partner, now).await?;
+    let cycle = cycle(tx, &held, version, at).await?;
+    let start = Start { at, cycle: &cycle, quota: None, change: None };
+    let id = start_at(tx, partner, version, start, Actor::System, now).await?;
+    Ok((id, cycle))
 }
 
 /// Ends what is in force, and no plan follows.

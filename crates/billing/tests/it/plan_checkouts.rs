@@ -1,0 +1,335 @@
+//! Plans whose first fee is paid on a page of Stripe's: they begin once, when Stripe says that it is paid, with the one invoice of it; nothing
+//! begins on a page that nobody pays; and of several pages one counts.
+
+use crate::shop::{Shop, days, hours, list, terms};
+use billing::{
+    BillingError, apply_pending_webhooks,
+    payment::{StripePages, first_fee, open_plan_checkout},
+    receive_webhook,
+};
+use domain::{
+    id::{CheckoutId, PartnerId, PlanVersionId},
+    money::{Currency, Money},
+    plan::PlanTerms,
+    rating::FeeDue,
+};
+use serde_json::{Value, json};
+use store::{
+    Actor, InvoiceStatus, LedgerAccount, NewPlanCheckout, PagePaid, PagePayment, StoreError, SubscriptionStatus,
+    payment_methods::{CheckoutFor, CheckoutState},
+    test_db::world::World,
+};
+use stripe_stand_in::signature;
+
+const BACK: &str = "https://portal.example/plan";
+
+struct Gate {
+    shop: Shop,
+    partner: PartnerId,
+    version: PlanVersionId,
+}
+
+impl Gate {
+    /// A partner without a plan, and the plan `growth` for $49.00 a month in advance, which asks for a payment method.
+    async fn open() -> Self {
+        let shop = Shop::open().await;
+        let version = sold(&shop, "growth", |_| {}).await;
+        let partner = World::named(&shop.store, "acme").await.partner;
+        Self { shop, partner, version }
+    }
+
+    async fn begins(&self, code: &str) -> Result<String, BillingError> {
+        let (shop, now) = (&self.shop, self.shop.now().await);
+        let plan = shop.store.find_plan_by_code(code).await.expect("asked").expect("a plan").id;
+        let fee = first_fee(&shop.store, self.partner, plan, now).await.expect("previewed").expect("a fee is due");
+        let who = (self.partner, Actor::System);
+        let pages = StripePages::usual();
+        let page = open_plan_checkout(&shop.store, &shop.stripe, &pages, who, (&fee, BACK), now).await?;
+        Ok(page.url().to_owned())
+    }
+
+    /// The newest page: ours and Stripe's name of it.
+    async fn newest(&self) -> (CheckoutId, String) {
+        let state = self.shop.state().await;
+        let session = list(&state, "checkout_sessions").last().expect("a session");
+        let own = session["metadata"]["turnpike_checkout"].as_str().expect("ours");
+        (own.parse().expect("an identifier"), session["id"].as_str().expect("an id").to_owned())
+    }
+
+    async fn step(&self, session: &str, step: &str) {
+        self.shop.control("checkout", json!({ "session": session, "step": step })).await;
+    }
+
+    /// The page is open at Stripe, as where it could not be ended.
+    async fn open_again(&self, session: &str) {
+        let set = json!({ "status": "open", "url": "https://checkout.stripe.com/c/pay/again" });
+        self.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
+    }
+
+    /// All events that Stripe has are posted, so often, newest first or not.
+    async fn told(&self, times: usize, reversed: bool) {
+        let (shop, now) = (&self.shop, self.shop.now().await);
+        let state = shop.state().await;
+        let mut events: Vec<&Value> = list(&state, "events").iter().collect();
+        if reversed {
+            events.reverse();
+        }
+        for _ in 0..times {
+            for event in &events {
+                let body = event.to_string();
+                let header = signature("whsec_a", now.as_second(), body.as_bytes());
+                receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now)
+                    .await
+                    .expect("kept");
+            }
+            apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+        }
+    }
+
+    async fn state(&self, id: CheckoutId) -> CheckoutState {
+        self.shop.store.checkout(self.partner, id).await.expect("ours").state
+    }
+
+    /// Subscriptions and invoices that there ever were.
+    async fn begun(&self) -> (usize, usize) {
+        let store = &self.shop.store;
+        let subscriptions = store.subscription_history(self.partner).await.expect("a history").len();
+        (subscriptions, store.invoices(self.partner).await.expect("invoices").len())
+    }
+}
+
+async fn sold(shop: &Shop, code: &str, change: impl FnOnce(&mut PlanTerms)) -> PlanVersionId {
+    let mut terms = terms("invoice_items");
+    terms.fee_due = FeeDue::Advance;
+    change(&mut terms);
+    let version = shop.plan(code, terms).await;
+    let plan = shop.store.find_plan_by_code(code).await.expect("asked").expect("a plan").id;
+    shop.store.set_asks_for_payment_method(plan, true, Actor::System, shop.now().await).await.expect("set");
+    version
+}
+
+#[tokio::test]
+async fn a_plan_begins_once_when_its_first_fee_is_paid_however_stripe_tells_of_it() {
+    for reversed in [false, true] {
+        let gate = Gate::open().await;
+        let page = gate.begins("growth").await.expect("opened");
+        assert!(page.starts_with("https://checkout.stripe.com/"), "{page}");
+        let (id, session) = gate.newest().await;
+        let held = list(&gate.shop.state().await, "checkout_sessions")[0].clone();
+        assert_eq!((&held["mode"], &held["amount_total"]), (&json!("payment"), &json!(4_900)));
+        assert_eq!(held["success_url"], format!("{BACK}?checkout={id}"));
+        assert_eq!(gate.begun().await, (0, 0), "nothing begins for a page");
+        // Who comes back, and a forged event, begin nothing.
+        let (store, now) = (&gate.shop.store, gate.shop.now().await);
+        let forged = json!({ "id": "evt_x", "type": "checkout.session.completed", "livemode": false, "data": { "object": {
+            "id": session, "object": "checkout.session", "status": "complete", "payment_status": "paid", "amount_total": 4_900,
+            "metadata": { "turnpike_checkout": id } } } });
+        store.keep_stripe_event("evt_x", "checkout.session.completed", &forged, now).await.expect("kept");
+        apply_pending_webhooks(store, &gate.shop.stripe, now).await.expect("applied");
+        assert_eq!(gate.begun().await, (0, 0));
+
+        gate.step(&session, "complete").await;
+        gate.shop.advance(hours(1)).await;
+        gate.told(3, reversed).await;
+        gate.shop.advance(hours(3)).await;
+        gate.shop.reconcile().await;
+        gate.told(2, !reversed).await;
+        assert_eq!(gate.begun().await, (1, 1));
+        assert_eq!(gate.state(id).await, CheckoutState::Complete);
+        let own = store.subscription(gate.partner).await.expect("asked").expect("a plan");
+        let began = own.started_at.expect("begun");
+        assert!(
+            (own.version_id, own.anchor) == (gate.version, began) && began > now,
+            "when it was paid, and not before"
+        );
+        let (invoice, lines) = store
+            .invoice(gate.partner, store.invoices(gate.partner).await.expect("invoices")[0].id)
+            .await
+            .expect("ours");
+        assert_eq!((invoice.status, invoice.total), (InvoiceStatus::Paid, Money::new(Currency::Usd, 49_000_000)));
+        assert_eq!((invoice.period.start, lines[0].description.as_str()), (began, "Base fee, in advance"));
+        let books = store.ledger_balances(gate.partner).await.expect("balances");
+        let of = |account| books.iter().find(|(held, _)| *held == account).map_or(0, |(_, money)| money.micros);
+        assert_eq!((of(LedgerAccount::Cash), of(LedgerAccount::Receivable)), (49_000_000, 0));
+        // Stripe has its own invoice of the payment, and gets none of ours to collect.
+        let state = gate.shop.state().await;
+        let [receipt] = list(&state, "invoices") else { panic!("not one: {state}") };
+        assert_eq!((&receipt["status"], &receipt["total"]), (&json!("paid"), &json!(4_900)));
+        // What was paid with is kept for the periods to come.
+        assert!(store.payment_method(gate.partner).await.expect("asked").is_some());
+        // The period has its fee, and the next one is due when it begins.
+        gate.shop.close(gate.shop.now().await).await;
+        assert_eq!(gate.begun().await.1, 1);
+        gate.shop.advance(days(31)).await;
+        gate.shop.close(gate.shop.now().await).await;
+        let fees = store.invoices(gate.partner).await.expect("invoices");
+        assert_eq!(fees.iter().filter(|invoice| invoice.total.micros == 49_000_000).count(), 2, "{fees:?}");
+        gate.shop.keep_requests("plan_checkout").await;
+    }
+}
+
+#[tokio::test]
+async fn several_who_hear_of_it_at_once_begin_one_plan() {
+    let gate = Gate::open().await;
+    gate.begins("growth").await.expect("opened");
+    let (id, _) = gate.newest().await;
+    let (store, now) = (&gate.shop.store, gate.shop.now().await);
+    let paid = |invoice| PagePayment { invoice: Some(invoice), intent: Some("pi_1") };
+    let done = async || store.complete_plan_checkout(gate.partner, id, paid("in_1"), now).await.expect("done");
+    let (one, two, three, four) = tokio::join!(done(), done(), done(), done());
+    assert_eq!([one, two, three, four].iter().filter(|made| matches!(made, PagePaid::Now(_))).count(), 1);
+    assert_eq!(gate.begun().await, (1, 1));
+    let twice = store.complete_plan_checkout(gate.partner, id, paid("in_2"), now).await;
+    assert!(twice.expect_err("told").to_string().contains("in_1 and in_2"));
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_pays_begins_nothing_and_is_offered_again() {
+    let gate = Gate::open().await;
+    let first = gate.begins("growth").await.expect("opened");
+    assert_eq!(gate.begins("growth").await.expect("the same"), first, "a second tab has the same page");
+    assert_eq!(list(&gate.shop.state().await, "checkout_sessions").len(), 1);
+    let (id, session) = gate.newest().await;
+    gate.step(&session, "expire").await;
+    gate.shop.advance(hours(2)).await;
+    gate.shop.reconcile().await;
+    assert_eq!((gate.state(id).await, gate.begun().await), (CheckoutState::Expired, (0, 0)));
+    let since = gate.shop.now().await - days(1);
+    let left = gate.shop.store.newest_plan_checkout(gate.partner, since).await.expect("asked").expect("a page");
+    assert_eq!(left.purpose, CheckoutFor::Plan { code: "growth".to_owned(), name: "growth".to_owned() });
+    gate.begins("growth").await.expect("opened again");
+    let (again, session) = gate.newest().await;
+    assert_ne!(again, id);
+    gate.step(&session, "complete").await;
+    // Before any webhook, whoever opens it anew is told what came of it.
+    let told = gate.begins("growth").await.expect_err("it has begun").to_string();
+    assert!(told.contains("There is a plan by now"), "{told}");
+    assert_eq!(gate.begun().await, (1, 1));
+}
+
+#[tokio::test]
+async fn a_payment_that_takes_days_begins_the_plan_when_it_is_there_or_never() {
+    for (step, begun) in [("succeed", (1, 1)), ("fail", (0, 0))] {
+        let gate = Gate::open().await;
+        gate.begins("growth").await.expect("opened");
+        let (id, session) = gate.newest().await;
+        gate.step(&session, "complete_unpaid").await;
+        gate.told(2, false).await;
+        assert_eq!((gate.state(id).await, gate.begun().await), (CheckoutState::Processing, (0, 0)));
+        let again = gate.begins("growth").await.expect_err("it is on its way").to_string();
+        assert!(again.contains("on its way"), "{again}");
+        gate.shop.advance(days(4)).await;
+        gate.step(&session, step).await;
+        gate.told(2, true).await;
+        assert_eq!(gate.begun().await, begun);
+        assert_eq!(list(&gate.shop.state().await, "refunds").len(), 0);
+    }
+}
+
+#[tokio::test]
+async fn a_page_for_another_plan_ends_the_first_and_what_is_paid_on_both_goes_back_once() {
+    for reversed in [false, true] {
+        let gate = Gate::open().await;
+        sold(&gate.shop, "scale", |terms| terms.base_fee_micros = 99_000_000).await;
+        gate.begins("growth").await.expect("opened");
+        let (first, one) = gate.newest().await;
+        gate.begins("scale").await.expect("opened");
+        let (second, other) = gate.newest().await;
+        assert_eq!(gate.state(first).await, CheckoutState::Expired);
+        gate.open_again(&one).await;
+        gate.step(&one, "complete").await;
+        gate.step(&other, "complete").await;
+        for _ in 0..3 {
+            gate.told(2, reversed).await;
+        }
+        gate.shop.advance(hours(3)).await;
+        gate.shop.reconcile().await;
+        assert_eq!(gate.begun().await, (1, 1));
+        let states = [gate.state(first).await, gate.state(second).await];
+        assert!(states.contains(&CheckoutState::Complete) && states.contains(&CheckoutState::PaidBack), "{states:?}");
+        let state = gate.shop.state().await;
+        let [refund] = list(&state, "refunds") else { panic!("not one: {state}") };
+        let kept = gate.shop.store.invoices(gate.partner).await.expect("invoices")[0].total.micros / 10_000;
+        assert_eq!(refund["amount"].as_i64().expect("a number") + kept, 4_900 + 9_900, "all of the other one");
+        gate.shop.keep_requests("plan_twice").await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_paid_for_a_plan_that_there_is_by_then_goes_back() {
+    let gate = Gate::open().await;
+    gate.begins("growth").await.expect("opened");
+    let (id, session) = gate.newest().await;
+    let (store, now) = (&gate.shop.store, gate.shop.now().await);
+    let other = gate.shop.plan("given", terms("invoice_items")).await;
+    store.assign_plan_version(gate.partner, other, Actor::System, now).await.expect("an operator's plan");
+    gate.step(&session, "complete").await;
+    gate.told(3, false).await;
+    assert_eq!(gate.state(id).await, CheckoutState::PaidBack);
+    assert_eq!(gate.begun().await, (1, 0), "the operator's plan stays, and nothing was billed");
+    let state = gate.shop.state().await;
+    assert_eq!(list(&state, "refunds").len(), 1);
+    let own = store.subscription(gate.partner).await.expect("asked").expect("a plan");
+    assert_eq!((own.version_id, own.status), (other, SubscriptionStatus::Active));
+    let new = NewPlanCheckout {
+        version: gate.version,
+        description: "growth, first month".to_owned(),
+        lines: Vec::new(),
+        cost: Money::new(Currency::Usd, 49_000_000),
+    };
+    let refused = store.open_plan_checkout(gate.partner, &new, Actor::System, now).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })));
+}
+
+#[tokio::test]
+async fn another_amount_begins_nothing() {
+    let gate = Gate::open().await;
+    gate.begins("growth").await.expect("opened");
+    let (_, session) = gate.newest().await;
+    gate.step(&session, "complete").await;
+    let set = json!({ "amount_total": 1 });
+    gate.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
+    gate.told(1, false).await;
+    assert_eq!(gate.begun().await, (0, 0));
+    let failed = Some(store::stripe_events::StripeEventState::Failed);
+    let events = gate.shop.store.stripe_events(failed, None, 50).await.expect("a list").items;
+    assert!(events.iter().any(|event| event.error.as_deref().is_some_and(|text| text.contains("was not begun"))));
+}
+
+#[tokio::test]
+async fn a_plan_that_a_server_of_the_version_before_did_not_begin_is_made_good() {
+    let gate = Gate::open().await;
+    gate.begins("growth").await.expect("opened");
+    let (id, session) = gate.newest().await;
+    gate.step(&session, "complete").await;
+    // As a server does that takes the page for one on which a payment method was left.
+    let (store, now) = (&gate.shop.store, gate.shop.now().await);
+    store.end_checkout(gate.partner, id, CheckoutState::Complete, now).await.expect("ended");
+    gate.shop.advance(hours(2)).await;
+    for _ in 0..2 {
+        gate.shop.reconcile().await;
+    }
+    assert_eq!(gate.begun().await, (1, 1));
+}
+
+#[tokio::test]
+async fn nothing_is_paid_first_where_another_document_would_change_it() {
+    let gate = Gate::open().await;
+    let (shop, store, now) = (&gate.shop, &gate.shop.store, gate.shop.now().await);
+    sold(shop, "arrears", |terms| terms.fee_due = FeeDue::Arrears).await;
+    sold(shop, "free", |terms| terms.base_fee_micros = 0).await;
+    sold(shop, "tried", |terms| {
+        terms.trial = Some(serde_json::from_value(json!({ "days": 14 })).expect("a trial"));
+    })
+    .await;
+    let due = async |code: &str| {
+        let plan = store.find_plan_by_code(code).await.expect("asked").expect("a plan").id;
+        first_fee(store, gate.partner, plan, now).await.expect("previewed").map(|fee| fee.cost().micros)
+    };
+    assert_eq!(due("growth").await, Some(49_000_000));
+    for code in ["arrears", "free", "tried"] {
+        assert_eq!(due(code).await, None, "{code}");
+    }
+    store.assign_plan_version(gate.partner, gate.version, Actor::System, now).await.expect("a plan");
+    assert_eq!(due("arrears").await, None, "who has a plan changes it");
+}

@@ -1,0 +1,278 @@
+//! Pages of Stripe's on which something is paid. Of several for the same thing one counts: a new page supersedes those that are open, and
+//! what is paid on another all the same goes back to where it came from.
+
+mod plan;
+
+pub use plan::NewPlanCheckout;
+
+use crate::{
+    Store, StoreError, Ts,
+    audit::{self, Actor, Entry},
+    payment_methods::{Checkout, checkouts, read_checkout},
+};
+use domain::{
+    id::{CheckoutId, InvoiceId, PartnerId},
+    money::Money,
+};
+use jiff::Timestamp;
+use serde_json::json;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+/// A page on which something is paid.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PaymentPage {
+    pub id: CheckoutId,
+    /// Stripe's name of it, once its answer is known.
+    pub session: Option<String>,
+    /// As it will stand on the invoice.
+    pub description: String,
+    pub cost: Money,
+}
+
+/// Stripe's names of a payment.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PagePayment<'a> {
+    /// Its own invoice of it.
+    pub invoice: Option<&'a str>,
+    /// The payment, through which it can be paid back where there is no invoice.
+    pub intent: Option<&'a str>,
+}
+
+/// What the payment of a page came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PagePaid<T> {
+    /// What was paid for is there.
+    Now(T),
+    /// It was there before.
+    Before,
+    /// It goes back, for this reason.
+    GoesBack(String),
+}
+
+impl Store {
+    /// Pages of the partner that another has taken the place of and that can still be paid.
+    pub async fn superseded_checkouts(&self, partner: PartnerId) -> Result<Vec<Checkout>, StoreError> {
+        let rows = sqlx::query(checkouts!(
+            "where c.partner_id = $1 and c.state = 'open' and c.superseded_at is not null order by c.opened_at, c.id"
+        ))
+        .bind(partner.0)
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read_checkout).collect::<Result<_, _>>()?)
+    }
+
+    /// Pages of which what was paid goes back and Stripe has not taken that in, longest unseen first.
+    pub async fn all_partners_checkouts_to_pay_back(&self, at_most: u32) -> Result<Vec<Checkout>, StoreError> {
+        let rows = sqlx::query(checkouts!(
+            "where c.pay_back is not null and c.paid_back_at is null
+             order by coalesce(c.looked_at, c.opened_at), c.id limit $1"
+        ))
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read_checkout).collect::<Result<_, _>>()?)
+    }
+
+    /// Pages of the partner whose payment goes back, or went back since then, the newest first.
+    pub async fn checkouts_paid_back(&self, partner: PartnerId, since: Timestamp) -> Result<Vec<Checkout>, StoreError> {
+        let rows = sqlx::query(checkouts!(
+            "where c.partner_id = $1 and c.pay_back is not null and (c.paid_back_at is null or c.paid_back_at > $2)
+             order by c.opened_at desc, c.id limit 20"
+        ))
+        .bind(partner.0)
+        .bind(Ts(since))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read_checkout).collect::<Result<_, _>>()?)
+    }
+
+    /// Notes that Stripe pays it back, once. `refund` is Stripe's name of it.
+    pub async fn note_paid_back(
+        &self,
+        partner: PartnerId,
+        id: CheckoutId,
+        refund: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        let noted = sqlx::query(
+            "update checkouts set paid_back_at = $3 where partner_id = $1 and id = $2 and pay_back is not null and paid_back_at is null",
+        )
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+        if noted.rows_affected() == 1 {
+            let subject = id.to_string();
+            let entry = Entry::new(Actor::System, partner, "checkout.paid_back", &subject);
+            audit::append(&mut tx, entry.after(json!({ "refund": refund })), now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+}
+
+/// Has these pages of the partner superseded by one that is opened now, which counts as one with those of which none is paid or on its way.
+pub(crate) async fn supersede(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    new: CheckoutId,
+    others: &[Uuid],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let rivals: Option<Uuid> = sqlx::query_scalar(
+        "select coalesce(c.rivals, c.id) from checkouts c
+         where c.partner_id = $1 and c.id = any($2) and not exists (
+             select from checkouts o where o.partner_id = c.partner_id and coalesce(o.rivals, o.id) = coalesce(c.rivals, c.id)
+                 and o.state in ('complete', 'processing'))
+         order by c.opened_at desc, c.id limit 1",
+    )
+    .bind(partner.0)
+    .bind(others)
+    .fetch_optional(&mut *tx)
+    .await?;
+    sqlx::query(
+        "update checkouts set superseded_at = coalesce(superseded_at, $3), rivals = coalesce(rivals, id)
+         where partner_id = $1 and id = any($2)",
+    )
+    .bind(partner.0)
+    .bind(others)
+    .bind(Ts(now))
+    .execute(&mut *tx)
+    .await?;
+    sqlx::query("update checkouts set rivals = coalesce($3, rivals, id), superseded_at = null where partner_id = $1 and id = $2")
+        .bind(partner.0)
+        .bind(new.0)
+        .bind(rivals)
+        .execute(&mut *tx)
+        .await?;
+    Ok(())
+}
+
+/// Whether another page for the same thing was paid before.
+pub(crate) async fn is_rival_paid(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    id: CheckoutId,
+) -> Result<bool, StoreError> {
+    let paid = sqlx::query_scalar(
+        "select exists (
+             select from checkouts c join checkouts o on o.partner_id = c.partner_id and o.rivals = c.rivals and o.id <> c.id
+             where c.partner_id = $1 and c.id = $2 and o.state = 'complete')",
+    );
+    Ok(paid.bind(partner.0).bind(id.0).fetch_one(tx).await?)
+}
+
+/// Notes that the page is paid, and has those for the same thing superseded.
+pub(crate) async fn complete(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    id: CheckoutId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("update checkouts set state = 'complete', ended_at = $3 where partner_id = $1 and id = $2")
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(Ts(now))
+        .execute(&mut *tx)
+        .await?;
+    sqlx::query(
+        "update checkouts o set superseded_at = coalesce(o.superseded_at, $3)
+         from checkouts c
+         where c.partner_id = $1 and c.id = $2 and o.partner_id = c.partner_id and o.rivals = c.rivals and o.id <> c.id
+             and o.state = 'open'",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(Ts(now))
+    .execute(&mut *tx)
+    .await?;
+    Ok(())
+}
+
+/// Has what was paid on the page go back, and nothing come of it.
+pub(crate) async fn go_back(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    id: CheckoutId,
+    why: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query(
+        "update checkouts set state = 'failed', ended_at = $3, pay_back = $4 where partner_id = $1 and id = $2 and pay_back is null",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(Ts(now))
+    .bind(why)
+    .execute(&mut *tx)
+    .await?;
+    let subject = id.to_string();
+    let entry = Entry::new(Actor::System, partner, "checkout.pay_back", &subject);
+    audit::append(tx, entry.after(json!({ "reason": why })), now).await
+}
+
+/// Keeps what Stripe calls the payment of a page.
+pub(crate) async fn note_payment(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    id: CheckoutId,
+    intent: Option<&str>,
+) -> Result<(), StoreError> {
+    let Some(intent) = intent else { return Ok(()) };
+    sqlx::query("update checkouts set payment_id = coalesce(payment_id, $3) where partner_id = $1 and id = $2")
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(intent)
+        .execute(tx)
+        .await?;
+    Ok(())
+}
+
+/// Says which invoice of Stripe's is ours, as if it had been pushed.
+pub(crate) async fn link(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    stripe_invoice: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let Some(stripe_invoice) = stripe_invoice else { return Ok(()) };
+    sqlx::query(
+        "insert into stripe_objects (partner_id, subject, stripe_id, attempt, attempted_at, parameters, pushed_at)
+         values ($1, $2, $3, 1, $4, '[]', $4) on conflict (partner_id, subject) do nothing",
+    )
+    .bind(partner.0)
+    .bind(format!("invoice:{invoice}"))
+    .bind(stripe_invoice)
+    .bind(Ts(now))
+    .execute(tx)
+    .await?;
+    Ok(())
+}
+
+/// Whether Stripe's invoice of the payment is the one that is known.
+pub(crate) async fn check_paid_once(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    stripe_invoice: Option<&str>,
+) -> Result<(), StoreError> {
+    let held: Option<String> =
+        sqlx::query_scalar("select stripe_id from stripe_objects where partner_id = $1 and subject = $2")
+            .bind(partner.0)
+            .bind(format!("invoice:{invoice}"))
+            .fetch_optional(tx)
+            .await?
+            .flatten();
+    match (held, stripe_invoice) {
+        (Some(held), Some(other)) if held != other => {
+            let message =
+                format!("Stripe's invoices {held} and {other} are both paid for {invoice}: one has to be paid back");
+            Err(StoreError::conflict("session", message))
+        }
+        _ => Ok(()),
+    }
+}
