@@ -5,6 +5,7 @@
 //! without fee and usage is closed without an invoice.
 
 pub(crate) mod advance;
+mod compared;
 mod coupons;
 mod late;
 mod metered;
@@ -17,9 +18,10 @@ pub(crate) use metered::{billed_meters, metered};
 pub(crate) use overdraft::charges as overdraft_charges;
 
 use crate::BillingError;
+use compared::Known;
 use coupons::CouponsOf;
 use domain::{
-    id::{InvoiceId, PartnerId},
+    id::{InvoiceId, PartnerId, SubscriptionId},
     key_text::Environment,
     period::Period,
     rating::{self, LineKind, MeterUsed, Rated, Used, proration},
@@ -83,13 +85,19 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
     let mut report = ClosingReport::default();
     let (mut running, mut partners) = (JoinSet::new(), HashMap::new());
     let open = store.all_partners_open_subscriptions().await?;
-    for own in open.chunk_by(|one, next| one.partner == next.partner) {
-        if running.len() >= AT_ONCE {
-            join_next(&mut running, &partners, &mut report).await;
+    for group in compared::groups(&open, closing, now) {
+        let mut known = compared::of(store, &group, now).await;
+        for own in group {
+            if running.len() >= AT_ONCE {
+                join_next(&mut running, &partners, &mut report).await;
+            }
+            let (store, own) = (store.clone(), own.subscriptions.to_vec());
+            let is_own = |(subscription, _): &(SubscriptionId, Period)| own.iter().any(|own| own.id == *subscription);
+            let known: Known = known.extract_if(|stretch, _| is_own(stretch)).collect();
+            let partner = own.first().map(|own| own.partner);
+            let task = running.spawn(async move { close_subscriptions(&store, own, known, closing, now).await });
+            partners.insert(task.id(), partner);
         }
-        let (store, own, partner) = (store.clone(), own.to_vec(), own.first().map(|own| own.partner));
-        let closing = running.spawn(async move { close_subscriptions(&store, own, closing, now).await });
-        partners.insert(closing.id(), partner);
     }
     while !running.is_empty() {
         join_next(&mut running, &partners, &mut report).await;
@@ -127,13 +135,14 @@ async fn join_next(
 async fn close_subscriptions(
     store: &Store,
     own: Vec<OpenSubscription>,
+    mut known: Known,
     closing: Closing,
     now: Timestamp,
 ) -> ClosingReport {
     let mut report = ClosingReport::default();
     for subscription in own {
         let partner = subscription.partner;
-        if let Err(error) = close_stretches(store, subscription, closing, now, &mut report).await {
+        if let Err(error) = close_stretches(store, subscription, &mut known, closing, now, &mut report).await {
             tracing::error!(%partner, %error, "a billing period could not be closed");
             report.problems.push((Some(partner), error));
         }
@@ -144,24 +153,20 @@ async fn close_subscriptions(
 async fn close_stretches(
     store: &Store,
     mut subscription: OpenSubscription,
+    known: &mut Known,
     closing: Closing,
     now: Timestamp,
     report: &mut ClosingReport,
 ) -> Result<(), BillingError> {
     while let Some(stretch) = next_stretch(&subscription)? {
-        let complete_at = stretch.part.end.saturating_add(closing.grace).unwrap_or(Timestamp::MAX);
         if now < stretch.part.end {
             break;
         }
-        if now < complete_at || closing.ingested_through.is_none_or(|through| through < complete_at) {
+        if !is_complete(stretch, closing, now) {
             report.waiting += 1;
             break;
         }
-        // What was found earlier is known at once; else all of the stretch is compared, now that its last usage is there.
-        let compared = match store.doubt(subscription.partner, stretch.part).await? {
-            Some(finding) => Compared::Differs(finding),
-            None => store.compare_partner(subscription.partner, stretch.part, now).await?,
-        };
+        let compared = compared::compared(store, known, &subscription, stretch.part, now).await?;
         match compared {
             Compared::Agrees => {}
             Compared::NotYet => {
@@ -192,6 +197,12 @@ async fn close_stretches(
         subscription.billed_until = stretch.part.end;
     }
     Ok(())
+}
+
+/// Whether the stretch has ended and all of its usage is there.
+fn is_complete(stretch: Stretch, closing: Closing, now: Timestamp) -> bool {
+    let complete_at = stretch.part.end.saturating_add(closing.grace).unwrap_or(Timestamp::MAX);
+    now >= complete_at && closing.ingested_through.is_some_and(|through| through >= complete_at)
 }
 
 /// How far the usage of the stretch is, before it is read.

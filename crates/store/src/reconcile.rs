@@ -11,6 +11,7 @@
 mod again;
 mod findings;
 pub(crate) mod listed;
+mod of_partners;
 mod on_demand;
 mod parts;
 mod statements;
@@ -31,7 +32,6 @@ use crate::{
 use domain::{id::PartnerId, period::Period};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use sqlx::Row as _;
 use std::collections::BTreeSet;
 use uuid::Uuid;
 
@@ -150,42 +150,6 @@ impl Store {
         Ok(row.as_ref().map(findings::kept).transpose()?)
     }
 
-    /// Compares what the partner used in that time, with all that was stored until now; what is found is kept, and the first that
-    /// was not accepted is given. An invoice is made after this and from the same numbers.
-    ///
-    /// Part by part ([`Store::parts_to_compare`]), so that no statement takes long however much the partner used.
-    pub async fn compare_partner(
-        &self,
-        partner: PartnerId,
-        part: Period,
-        now: Timestamp,
-    ) -> Result<Compared, StoreError> {
-        let mut found = Vec::new();
-        for range in self.parts_to_compare(partner, whole_hours(part)).await? {
-            let mut tx = self.one_planned_instant().await?;
-            sqlx::query("set local statement_timeout = '10min'").execute(&mut *tx).await?;
-            let bound = |statement| sqlx::query(statement).bind(Ts(range.start)).bind(Ts(range.end)).bind(partner.0);
-            let told: bool = bound(statements::IS_TOLD_MORE).fetch_one(&mut *tx).await?.try_get(0)?;
-            if told {
-                return Ok(Compared::NotYet);
-            }
-            for (kind, statement) in statements::OF_PARTNER {
-                for row in bound(statement).fetch_all(&mut *tx).await? {
-                    found.extend(findings::read(kind, &row)?);
-                }
-            }
-            tx.commit().await?;
-        }
-        if found.is_empty() {
-            return Ok(Compared::Agrees);
-        }
-        found.sort_by(|one, other| one.key().cmp(&other.key()));
-        let mut tx = self.begin().await?;
-        findings::keep(&mut tx, &found, now).await?;
-        tx.commit().await?;
-        Ok(self.doubt(partner, part).await?.map_or(Compared::Agrees, Compared::Differs))
-    }
-
     /// Lets invoices go on although these numbers differ, on record; how many findings that are. Where the numbers change later
     /// they are findings again.
     pub async fn accept_findings(&self, note: &str, actor: Actor, now: Timestamp) -> Result<u64, StoreError> {
@@ -252,13 +216,6 @@ fn days_of(range: Period) -> impl Iterator<Item = Period> {
     let ends = move |start: Timestamp| midnight(start).saturating_add(day).unwrap_or(Timestamp::MAX).min(range.end);
     let starts = std::iter::successors(Some(range.start), move |start| Some(ends(*start)));
     starts.take_while(move |start| *start < range.end).map(move |start| Period { start, end: ends(start) })
-}
-
-/// The whole hours that the time lies in.
-fn whole_hours(part: Period) -> Period {
-    let hour = |second: i64| second - second.rem_euclid(3_600);
-    let at = |second: i64| Timestamp::from_second(second).unwrap_or(Timestamp::MAX);
-    Period { start: at(hour(part.start.as_second())), end: at(hour(part.end.as_second().saturating_add(3_600))) }
 }
 
 #[cfg(test)]

@@ -1,12 +1,13 @@
-//! How a stretch of a partner's usage is cut for comparing: by days, of which quiet ones that follow each other go together. A statement
+//! How a stretch of partners' usage is cut for comparing: by days, of which quiet ones that follow each other go together. A statement
 //! takes a while to plan whatever it finds, and must not take long however much it finds.
 
 use super::days_of;
 use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
-use domain::{id::PartnerId, period::Period};
+use domain::period::Period;
 use jiff::{SignedDuration, Timestamp};
 use sqlx::Row as _;
 use std::collections::BTreeMap;
+use uuid::Uuid;
 
 /// Calls that are compared at once, unless a single day has more.
 const CALLS: i64 = 50_000;
@@ -14,13 +15,14 @@ const CALLS: i64 = 50_000;
 const LONGEST: SignedDuration = SignedDuration::from_hours(31 * 24);
 
 impl Store {
-    /// Parts of the range, one after the other. What the roll-ups say of its calls decides about their sizes, and about nothing else.
-    pub(super) async fn parts_to_compare(&self, partner: PartnerId, range: Period) -> Result<Vec<Period>, StoreError> {
+    /// Parts of the range, one after the other. What the roll-ups say of the partners' calls decides about their sizes, and about
+    /// nothing else.
+    pub(super) async fn parts_to_compare(&self, partners: &[Uuid], range: Period) -> Result<Vec<Period>, StoreError> {
         let rows = sqlx::query(
             "select date_trunc('day', hour, 'UTC') as day, sum(greatest(calls, 0))::bigint as calls from usage_hourly
-             where partner_id = $1 and hour >= $2 and hour < $3 group by 1",
+             where partner_id = any($1) and hour >= $2 and hour < $3 group by 1",
         )
-        .bind(partner.0)
+        .bind(partners)
         .bind(Ts(range.start))
         .bind(Ts(range.end))
         .fetch_all(self.pool())

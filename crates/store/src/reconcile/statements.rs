@@ -345,23 +345,24 @@ macro_rules! meters {
 }
 const METERS: &str = meters!("", "");
 
-/// The same of the partner `$3` alone: what an invoice is made from.
-pub(super) const OF_PARTNER: [(Kind, &str); 4] = [
-    (Kind::Gateway, gateway!(" and g.partner_id = $3", " and e.partner_id = $3")),
-    (Kind::Hourly, hourly!(" and partner_id = $3")),
-    (Kind::Daily, daily!(" and partner_id = $3")),
-    (Kind::Meters, meters!(" and e.partner_id = $3", " and partner_id = $3")),
+/// The same of the partners `$3` alone: what invoices are made from.
+pub(super) const OF_PARTNERS: [(Kind, &str); 4] = [
+    (Kind::Gateway, gateway!(" and g.partner_id = any($3)", " and e.partner_id = any($3)")),
+    (Kind::Hourly, hourly!(" and partner_id = any($3)")),
+    (Kind::Daily, daily!(" and partner_id = any($3)")),
+    (Kind::Meters, meters!(" and e.partner_id = any($3)", " and partner_id = any($3)")),
 ];
 
-/// Whether a gateway told more, of hours from `$1` up to `$2`, than is stored of its lane. It is compared a moment later.
-pub(super) const IS_TOLD_MORE: &str = "
-    select exists (
-        select from gateway_tallies g
-        join gateway_tally_lanes t on t.node = g.node and t.epoch = g.epoch and t.lane = g.lane
-        left join spool_positions p on p.node = g.node and p.lane = g.lane
-        where g.partner_id = $3 and g.hour >= $1 and g.hour < $2 and t.through_sequence > t.first_sequence
-            and coalesce(p.sequence, 0) < t.through_sequence and not coalesce(p.forgotten, false)
-    )";
+/// Of which of the partners `$3` a gateway told more, of hours from `$1` up to `$2` and from the partner's own `$4` up to its `$5`, than is
+/// stored of its lane. They are compared a moment later.
+pub(super) const WHO_IS_TOLD_MORE: &str = "
+    select distinct o.partner_id
+    from unnest($3::uuid[], $4::timestamptz[], $5::timestamptz[]) as o (partner_id, first, past)
+    join gateway_tallies g on g.partner_id = o.partner_id and g.hour >= o.first and g.hour < o.past
+    join gateway_tally_lanes t on t.node = g.node and t.epoch = g.epoch and t.lane = g.lane
+    left join spool_positions p on p.node = g.node and p.lane = g.lane
+    where g.hour >= $1 and g.hour < $2 and t.through_sequence > t.first_sequence
+        and coalesce(p.sequence, 0) < t.through_sequence and not coalesce(p.forgotten, false)";
 
 /// Units by operation, and what the plan has a price for on meters: sums, how many different values, the largest and the latest, and
 /// levels by the hour. An invoice with lines of meters that do not say of which is not compared on those. Nor is how many values are

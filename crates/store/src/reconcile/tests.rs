@@ -421,8 +421,8 @@ async fn a_gauges_level_that_is_changed_is_found_by_partner_meter_and_hour() {
         assert_eq!(told, expected, "{statement}");
         assert!(done.findings.iter().all(|found| found.partner == Some(partner()) && found.hour == at(HOUR)));
         assert!(done.findings.iter().all(|found| found.lane == Some(("a".to_owned(), 0))), "{:?}", done.findings);
-        let whole = store.compare_partner(partner(), day(), now).await.expect("compared");
-        assert!(matches!(whole, Compared::Differs(_)), "no invoice is made of it: {whole:?}");
+        let whole = store.compare_partners(&[(partner(), day())], now).await.expect("compared");
+        assert!(matches!(whole[..], [Compared::Differs(_)]), "no invoice is made of it: {whole:?}");
     }
 }
 
@@ -475,4 +475,38 @@ async fn open_findings_of_any_age_are_compared_again_a_few_days_at_a_time() {
     assert_eq!(again("2026-03-01T00:00:00Z", later).await, Some(day().start), "from the beginning after the last");
     assert_eq!(store.all_open_findings(9).await.expect("findings"), []);
     assert_eq!(again("1970-01-01T00:00:00Z", later).await, None);
+}
+
+#[tokio::test]
+async fn partners_are_compared_together_and_each_by_its_own_hours() {
+    let store = filled().await;
+    let other = domain::id::PartnerId(Uuid::from_u128(77));
+    let of_other = |time: &str| UsageEvent { partner: other, ..event(at(time), &format!("of other {time}")) };
+    let events = [HOUR, "2026-03-01T11:00:00Z"].map(of_other).to_vec();
+    take_in(&store, "b", events).await;
+    let until = |end: &str| Period { start: day().start, end: at(end) };
+    let compared = async |one: Period, two: Period| {
+        let stretches = [(partner(), one), (other, two)];
+        let compared = store.compare_partners(&stretches, at("2026-03-01T14:00:00Z")).await.expect("compared");
+        let [one, two] = <[Compared; 2]>::try_from(compared).expect("one for each");
+        (one, two)
+    };
+    assert_eq!(compared(day(), day()).await, (Compared::Agrees, Compared::Agrees));
+
+    // More than is stored.
+    let now = at("2026-03-01T13:00:01Z");
+    store.tell_tallies("a", &[told(46, &[("2026-03-01T11:00:00Z", 11)])], now).await.expect("told");
+    assert_eq!(compared(day(), day()).await, (Compared::NotYet, Compared::Agrees));
+    let begun = compared(until("2026-03-01T10:00:00.5Z"), day()).await;
+    assert_eq!(begun, (Compared::NotYet, Compared::Agrees), "by whole hours");
+    assert_eq!(compared(until(HOUR), day()).await, (Compared::Agrees, Compared::Agrees), "no hour of that lane");
+
+    let change = "update usage_hourly set units = units + 1 where hour = '2026-03-01T10:00:00Z'
+         and partner_id = '00000000-0000-0000-0000-00000000004d'";
+    sql(&store, change).await;
+    let early = until("2026-03-01T09:00:00Z");
+    let (one, two) = compared(early, day()).await;
+    assert_eq!(one, Compared::Agrees);
+    assert!(matches!(two, Compared::Differs(found) if found.partner == Some(other) && found.hour == at(HOUR)));
+    assert_eq!(compared(early, early).await, (Compared::Agrees, Compared::Agrees), "it is of no hour of theirs");
 }

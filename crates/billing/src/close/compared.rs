@@ -1,0 +1,110 @@
+//! Whose usage is compared together before it is billed: that of partners whose stretches begin and end about together, as most do at the
+//! end of a month.
+
+use super::{Closing, is_complete, next_stretch};
+use domain::{
+    id::{PartnerId, SubscriptionId},
+    period::Period,
+};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::HashMap;
+use store::{OpenSubscription, Store, StoreError, reconcile::Compared};
+
+/// Partners that are compared together at the most. The last of them is billed a moment after it was compared.
+const MOST: usize = 16;
+/// Their stretches begin and end within that time of each other: all of it is compared of all of them.
+const ABOUT: SignedDuration = SignedDuration::from_hours(72);
+
+/// What is known of stretches that may be closed.
+pub(super) type Known = HashMap<(SubscriptionId, Period), Compared>;
+
+/// A partner's subscriptions, and which stretch of them may be closed first.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Own<'a> {
+    pub subscriptions: &'a [OpenSubscription],
+    due: Option<Due>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Due {
+    partner: PartnerId,
+    subscription: SubscriptionId,
+    part: Period,
+}
+
+/// All partners' subscriptions by groups that are compared together; those of whom nothing can be closed come first.
+pub(super) fn groups(open: &[OpenSubscription], closing: Closing, now: Timestamp) -> Vec<Vec<Own<'_>>> {
+    let own = open.chunk_by(|one, next| one.partner == next.partner);
+    let mut own: Vec<Own<'_>> = own.map(|subscriptions| Own::new(subscriptions, closing, now)).collect();
+    own.sort_by_key(|own| own.due.map(|due| (due.part.end, due.part.start)));
+    let mut groups: Vec<Vec<Own<'_>>> = Vec::new();
+    for own in own {
+        match groups.last_mut() {
+            Some(group) if group.len() < MOST && group.first().is_some_and(|first| first.goes_with(&own)) => {
+                group.push(own);
+            }
+            _ => groups.push(vec![own]),
+        }
+    }
+    groups
+}
+
+impl<'a> Own<'a> {
+    fn new(subscriptions: &'a [OpenSubscription], closing: Closing, now: Timestamp) -> Self {
+        let due = subscriptions.iter().find_map(|subscription| {
+            // What cannot be told is told when it is to be closed.
+            let stretch = next_stretch(subscription).ok()??;
+            let due = Due { partner: subscription.partner, subscription: subscription.id, part: stretch.part };
+            is_complete(stretch, closing, now).then_some(due)
+        });
+        Self { subscriptions, due }
+    }
+
+    fn goes_with(&self, other: &Self) -> bool {
+        let near = |one: Timestamp, other: Timestamp| one.duration_since(other).abs() <= ABOUT;
+        match (self.due, other.due) {
+            (Some(one), Some(other)) => near(one.part.start, other.part.start) && near(one.part.end, other.part.end),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+/// Compares what the group's first stretches were used for. Where that fails nothing is known, and each partner is compared by itself:
+/// it may be one of them.
+pub(super) async fn of(store: &Store, group: &[Own<'_>], now: Timestamp) -> Known {
+    let due: Vec<Due> = group.iter().filter_map(|own| own.due).collect();
+    compare(store, &due, now).await.unwrap_or_else(|error| {
+        tracing::warn!(%error, partners = due.len(), "usage could not be compared together; it is compared partner by partner");
+        Known::new()
+    })
+}
+
+async fn compare(store: &Store, due: &[Due], now: Timestamp) -> Result<Known, StoreError> {
+    let (mut known, mut unknown) = (Known::new(), Vec::new());
+    for due in due {
+        // What was found earlier is known at once; else all of the stretch is compared, now that its last usage is there.
+        match store.doubt(due.partner, due.part).await? {
+            Some(finding) => drop(known.insert((due.subscription, due.part), Compared::Differs(finding))),
+            None => unknown.push(*due),
+        }
+    }
+    let stretches: Vec<_> = unknown.iter().map(|due| (due.partner, due.part)).collect();
+    let compared = store.compare_partners(&stretches, now).await?;
+    known.extend(unknown.iter().zip(compared).map(|(due, compared)| ((due.subscription, due.part), compared)));
+    Ok(known)
+}
+
+/// What is known of a stretch, or else it is compared.
+pub(super) async fn compared(
+    store: &Store,
+    known: &mut Known,
+    subscription: &OpenSubscription,
+    part: Period,
+    now: Timestamp,
+) -> Result<Compared, StoreError> {
+    if let Some(compared) = known.remove(&(subscription.id, part)) {
+        return Ok(compared);
+    }
+    let due = Due { partner: subscription.partner, subscription: subscription.id, part };
+    Ok(compare(store, &[due], now).await?.into_values().next().unwrap_or(Compared::NotYet))
+}
