@@ -14,11 +14,10 @@ mod verify;
 
 use crate::{
     config::{Config, Problem, variable},
-    logs, serve,
+    logs, priority, serve,
 };
 use clap::{Parser, Subcommand};
 use domain::id::AttemptId;
-use rustix::{process::setpriority_process, thread::gettid};
 use std::{future::Future, path::PathBuf, process::ExitCode};
 use store::NewCreditGrant;
 
@@ -227,32 +226,32 @@ pub fn main() -> ExitCode {
     logs::start(&config.logs);
     let result = match command {
         Command::Serve => block_on(serve::run(config)),
-        Command::Migrate => block_on(reach::migrate(config)),
-        Command::Plan { file } => block_on(apply::plan(config, file)),
-        Command::Apply { file } => block_on(apply::apply(config, file)),
-        Command::Correct { what } => block_on(correct::run(config, what)),
-        Command::OperatorLink { email } => block_on(operator_link::print(config, email)),
-        Command::ForgetNode { node, served_until } => block_on(reach::forget_node(config, node, served_until)),
-        Command::Nodes => block_on(nodes::list(config)),
-        Command::ReleaseNode { node, force } => block_on(nodes::release(config, node, force)),
+        Command::Migrate => run(reach::migrate(config)),
+        Command::Plan { file } => run(apply::plan(config, file)),
+        Command::Apply { file } => run(apply::apply(config, file)),
+        Command::Correct { what } => run(correct::run(config, what)),
+        Command::OperatorLink { email } => run(operator_link::print(config, email)),
+        Command::ForgetNode { node, served_until } => run(reach::forget_node(config, node, served_until)),
+        Command::Nodes => run(nodes::list(config)),
+        Command::ReleaseNode { node, force } => run(nodes::release(config, node, force)),
         Command::GrantCredit { partner, units, reason, reference, kind, priority, from, expires, cost } => {
             let plain = NewCreditGrant::new(units, &reason);
             let (effective_at, expires_at) = (from, expires);
             let new = NewCreditGrant { reference, kind, priority, effective_at, expires_at, ..plain };
-            block_on(credit::grant(config, partner, new, cost))
+            run(credit::grant(config, partner, new, cost))
         }
-        Command::CheckCredit { rebuild } => block_on(credit::check(config, rebuild)),
-        Command::Spool { action: SpoolAction::List } => block_on(spool::list(config)),
+        Command::CheckCredit { rebuild } => run(credit::check(config, rebuild)),
+        Command::Spool { action: SpoolAction::List } => run(spool::list(config)),
         Command::Spool { action: SpoolAction::SkipDamage { lane, note } } => {
-            block_on(spool::skip_damage(config, lane, note))
+            run(spool::skip_damage(config, lane, note))
         }
-        Command::Reconcile(what) => block_on(reconcile::run(config, what)),
-        Command::Trace { request_id } => block_on(trace::run(config, request_id)),
-        Command::UnknownRequests { partner } => block_on(unknown_requests::list(config, partner)),
+        Command::Reconcile(what) => run(reconcile::run(config, what)),
+        Command::Trace { request_id } => run(trace::run(config, request_id)),
+        Command::UnknownRequests { partner } => run(unknown_requests::list(config, partner)),
         Command::ResolveRequest { attempt, carried_out, not_carried_out: _, note } => {
-            block_on(unknown_requests::resolve(config, attempt, carried_out, note))
+            run(unknown_requests::resolve(config, attempt, carried_out, note))
         }
-        Command::Verify(what) => block_on(verify::run(config, what)),
+        Command::Verify(what) => run(verify::run(config, what)),
         Command::Version => Ok(ExitCode::SUCCESS),
     };
     result.unwrap_or_else(|error| {
@@ -273,17 +272,15 @@ fn count(problems: usize) -> String {
     if problems == 1 { "one problem".to_owned() } else { format!("{problems} problems") }
 }
 
-/// How far the threads of portal and tasks stand behind the gateway's, which have threads of their own: a third of the
-/// processor where both want all of it. See nice(2).
-const BEHIND: i32 = 5;
-
 fn block_on(work: impl Future<Output = Result<ExitCode, CommandError>>) -> Result<ExitCode, CommandError> {
-    let give_way = || {
-        if let Err(error) = setpriority_process(Some(gettid()), BEHIND) {
-            tracing::warn!(%error, "portal and tasks run at the gateway's priority");
-        }
-    };
-    tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_start(give_way).build()?.block_on(work)
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    runtime.enable_all().on_thread_start(priority::enlist).on_thread_stop(priority::delist).build()?.block_on(work)
+}
+
+/// A command besides a server, which may run on the same machine.
+fn run(work: impl Future<Output = Result<ExitCode, CommandError>>) -> Result<ExitCode, CommandError> {
+    priority::stand_behind();
+    block_on(work)
 }
 
 #[cfg(test)]

@@ -18,6 +18,7 @@ pub mod logs;
 mod new_key;
 pub mod portal;
 pub mod postgres;
+mod priority;
 mod product;
 pub mod serve;
 pub mod tasks;

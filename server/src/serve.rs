@@ -31,6 +31,7 @@ use crate::{
     database::Database,
     logs,
     portal::site::Site,
+    priority,
     tasks::{Nudge, StopSwitch, Tasks, board::Board, follow_clock, follow_directory::InForce},
     webhooks,
 };
@@ -141,6 +142,7 @@ async fn serve(opened: Opened, store: Store) -> Result<ExitCode, CommandError> {
         Role::All | Role::Gateway => Some(Calls::start(&house, (&shares, &room), &mut last_tasks, last.clone()).await?),
         Role::Portal => {
             bring_up_to_date(&store, &clock).await?;
+            priority::stand_behind();
             None
         }
     };

@@ -7,6 +7,7 @@ use crate::{
     data_dir::DataDir,
     idempotency::Keys,
     leases::PostgresExchange,
+    priority,
     serve::certificates,
     tasks::{
         Nudge, Stop, Tasks,
@@ -129,6 +130,7 @@ impl Calls {
             leases,
             Arc::new(data_plane::clock(clock.clone())),
         )?;
+        priority::stand_behind();
         tracing::info!(
             directory_ms = (prepared - begun).as_millis(),
             units_ms = (leased - prepared).as_millis(),
