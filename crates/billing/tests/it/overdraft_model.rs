@@ -1,11 +1,14 @@
-//! Grants, calls, late calls, expiry, purchases, changes of plan and closed periods in any order, against a count of its own: of every grant
-//! what is left, used, expired and void, and of all units beyond them that each is billed once, at the price of its hour.
+//! Grants, calls, late calls, corrections, expiry, purchases, changes of plan and closed periods in any order, against a count of its own: of
+//! every grant what is left, used, expired and void, what gateways may take, and of all units beyond grants that each is billed once, at the
+//! price of its hour.
 
 use crate::{
-    corrections::at,
+    corrections::{asked, at, carry_out, draft},
     shop::{Shop, hours, terms},
 };
 use domain::{
+    allowance::Allowance,
+    correction::Change,
     credit::{GrantKind, overdraft::Overdraft, package::CreditPackage},
     id::{CreditGrantId, PartnerId, PlanVersionId},
     key_text::Environment,
@@ -17,9 +20,11 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde_json::json;
 use std::collections::BTreeMap;
-use store::{Actor, NewCreditGrant, NewCreditPurchase, Void};
+use store::{Actor, NewCreditGrant, NewCreditPurchase, Void, leases::LeaseAsk};
 
 const START: &str = "2026-01-01T00:00:00Z";
+/// Units below zero that a plan lends that has a price for them.
+const LENDS: u64 = 1_000;
 /// Currency, and what a unit beyond all credit costs, where it is billed.
 type Price = (Currency, &'static str);
 const PLANS: [(Currency, Option<&str>); 4] = [
@@ -58,22 +63,38 @@ struct Given {
     units: u64,
     /// Left, used, expired, void.
     now: [u64; 4],
+    /// Of the used ones, by hour.
+    used_in: BTreeMap<i64, u64>,
     has_begun: bool,
     is_over: bool,
 }
 
 impl Given {
+    /// Of which so many units are left, with its id, its rank, and from when to when it is.
+    fn new(id: CreditGrantId, rank: (u8, i64, u8, Timestamp), units: u64, has_begun: bool) -> Self {
+        let (_, until, _, from) = rank;
+        let now = [units, 0, 0, 0];
+        Self { id, rank, from, until, units, now, used_in: BTreeMap::new(), has_begun, is_over: false }
+    }
+
     fn is_of(&self, at: i64) -> bool {
         self.has_begun && hour(self.from) <= at && at < self.until
     }
 
-    fn use_up(&mut self, wanted: &mut u64) {
+    fn use_up(&mut self, of: i64, wanted: &mut u64) {
         for place in [0, 2] {
             let part = self.now[place].min(*wanted);
             self.now[place] -= part;
             self.now[1] += part;
+            *self.used_in.entry(of).or_default() += part;
             *wanted -= part;
         }
+    }
+
+    fn take_back(&mut self, of: i64) {
+        let part = self.used_in.remove(&of).unwrap_or(0);
+        self.now[1] -= part;
+        self.now[if self.is_over { 2 } else { 0 }] += part;
     }
 }
 
@@ -81,16 +102,21 @@ impl Given {
 #[derive(Default)]
 struct Count {
     given: Vec<Given>,
-    /// Calls that are not booked, by hour.
-    waiting: BTreeMap<i64, u64>,
+    /// Calls, by hour.
+    calls: BTreeMap<i64, u64>,
+    /// Of those, the ones that are not booked, by hour; before them, whether all that is booked of the hour is taken back.
+    waiting: BTreeMap<i64, (bool, u64)>,
     /// Units that no grant had, by hour.
     beyond: BTreeMap<i64, u64>,
     /// From when to when which plan was in force.
     plans: Vec<(Timestamp, Timestamp, usize)>,
-    served: u64,
 }
 
 impl Count {
+    fn served(&self) -> u64 {
+        self.calls.values().sum()
+    }
+
     fn price(&self, of: i64) -> Option<Price> {
         let (begins, ends) = (at(START) + hours(of), at(START) + hours(of + 1));
         let of_hour = self.plans.iter().filter(|(from, until, _)| *from < ends && *until > begins && until > from);
@@ -110,10 +136,13 @@ impl Count {
             .filter(|grant| grant.from <= now && !grant.is_over)
             .for_each(|grant| grant.has_begun = true);
         let later = self.waiting.split_off(&before);
-        for (of, mut units) in std::mem::replace(&mut self.waiting, later) {
+        for (of, (is_taken_back, mut units)) in std::mem::replace(&mut self.waiting, later) {
+            if is_taken_back {
+                self.given.iter_mut().for_each(|grant| grant.take_back(of));
+            }
             for grant in self.in_order() {
                 if grant.is_of(of) {
-                    grant.use_up(&mut units);
+                    grant.use_up(of, &mut units);
                 }
             }
             *self.beyond.entry(of).or_default() += units;
@@ -128,7 +157,7 @@ impl Count {
             let is_billed = self.price(*of).is_some();
             for grant in self.in_order() {
                 if grant.is_of(*of) || !is_billed && !grant.is_over && grant.until > *of {
-                    grant.use_up(units);
+                    grant.use_up(*of, units);
                 }
             }
         }
@@ -153,6 +182,9 @@ struct Play {
     drawn: Drawn,
     now: Timestamp,
     bought: u32,
+    taken_back: u32,
+    /// Of the gateway's lease.
+    turn: i64,
 }
 
 impl Play {
@@ -163,7 +195,7 @@ impl Play {
             let mut terms = PlanTerms { included_credit_micros: 0, currency, ..terms("invoice_items") };
             terms.admission.credit.required = true;
             let unit_price = price.map(|price| price.parse().expect("a decimal"));
-            terms.admission.credit.overdraft = unit_price.map(|unit_price| Overdraft { units: 1_000, unit_price });
+            terms.admission.credit.overdraft = unit_price.map(|unit_price| Overdraft { units: LENDS, unit_price });
             plans.push(shop.plan(&format!("plan-{number}"), terms).await);
         }
         for currency in [Currency::Usd, Currency::Eur] {
@@ -175,7 +207,7 @@ impl Play {
         }
         let partner = shop.partner("acme", plans[0], at(START)).await;
         let count = Count { plans: vec![(at(START), Timestamp::MAX, 0)], ..Count::default() };
-        Self { shop, partner, plans, count, drawn: Drawn(seed), now: at(START), bought: 0 }
+        Self { shop, partner, plans, count, drawn: Drawn(seed), now: at(START), bought: 0, taken_back: 0, turn: 0 }
     }
 
     fn plan(&self) -> usize {
@@ -200,16 +232,7 @@ impl Play {
         };
         let id = self.shop.store.grant_credit(self.partner, &new, Actor::System, self.now).await.expect("granted").id;
         let until = expires_at.map_or(i64::MAX, |at| hour(at - SignedDuration::from_nanos(1)) + 1);
-        self.count.given.push(Given {
-            id,
-            rank: (priority, until, kind_rank, from),
-            from,
-            until,
-            units,
-            now: [units, 0, 0, 0],
-            has_begun: !later,
-            is_over: false,
-        });
+        self.count.given.push(Given::new(id, (priority, until, kind_rank, from), units, !later));
         if !later {
             self.count.pay();
         }
@@ -226,9 +249,7 @@ impl Play {
         store.mark_invoice_paid(self.partner, purchase.invoice, Actor::System, self.now).await.expect("paid");
         let after = store.credit_grants(self.partner).await.expect("grants");
         let id = after.iter().find(|grant| !before.contains(&grant.id)).expect("a grant").id;
-        let rank = (100, i64::MAX, 2, self.now);
-        let (from, until, now) = (self.now, i64::MAX, [50, 0, 0, 0]);
-        self.count.given.push(Given { id, rank, from, until, units: 50, now, has_begun: true, is_over: false });
+        self.count.given.push(Given::new(id, (100, i64::MAX, 2, self.now), 50, true));
         self.count.pay();
     }
 
@@ -238,8 +259,49 @@ impl Play {
         let made = (self.now - late).max(at(START));
         let units = 1 + self.drawn.below(120);
         self.shop.paid_by_credit(self.partner, (made, self.now), Environment::Live, &[(0, units, units)]).await;
-        *self.count.waiting.entry(hour(made)).or_default() += units;
-        self.count.served += units;
+        self.count.waiting.entry(hour(made)).or_default().1 += units;
+        *self.count.calls.entry(hour(made)).or_default() += units;
+    }
+
+    /// Takes all calls of an hour back, one that no invoice has a unit of.
+    async fn correct(&mut self) {
+        if !self.billed().await.is_empty() {
+            return;
+        }
+        let is_covered = |of: &&i64| **of < hour(self.now) && !self.count.beyond.contains_key(of);
+        let of: Vec<i64> = self.count.calls.keys().filter(is_covered).copied().collect();
+        if of.is_empty() {
+            return;
+        }
+        let of = of[self.drawn.below(of.len() as u64) as usize];
+        let now = self.now.to_string();
+        let [from, until] = [of, of + 1].map(|of| (at(START) + hours(of)).to_string());
+        let (id, _) = draft(&self.shop, self.partner, asked(Change::Void, &from, &until), &now).await;
+        carry_out(&self.shop, id, &now).await;
+        self.count.calls.remove(&of);
+        self.count.waiting.insert(of, (true, 0));
+        self.taken_back += 1;
+        self.settle().await;
+    }
+
+    /// What a gateway gets that wants all there is; it gives it back.
+    async fn lease(&mut self) {
+        let of = Allowance::credit(self.partner);
+        let ask = LeaseAsk { of, limit: None, need: 100_000, want: 100_000, returned: 0, turn: self.turn };
+        let store = &self.shop.store;
+        let got = store.exchange_units("gateway", ask, self.now).await.expect("an answer");
+        let back = LeaseAsk { need: 0, want: 0, returned: got.granted, turn: got.turn, ..ask };
+        self.turn = store.exchange_units("gateway", back, self.now).await.expect("an answer").turn;
+        let billed: u64 = self.billed().await.values().sum();
+        let count = &self.count;
+        let left: u64 = count.given.iter().filter(|grant| grant.has_begun).map(|grant| grant.now[0]).sum();
+        let waiting: u64 = count.waiting.values().map(|(_, units)| units).sum();
+        let is_priced = |of: &i64| count.price(*of).is_some();
+        let [priced, other] = [true, false].map(|priced| -> u64 {
+            count.beyond.iter().filter(|(of, _)| is_priced(of) == priced).map(|(_, units)| units).sum()
+        });
+        let lends = PLANS[self.plan()].1.map_or(0, |_| LENDS).saturating_sub(priced - billed);
+        assert_eq!(got.granted, (left + lends).saturating_sub(waiting + other), "what gateways may take");
     }
 
     async fn settle(&mut self) {
@@ -251,6 +313,7 @@ impl Play {
         self.count.expire(self.now);
         let booked = store.overdrawn_credit(self.partner, own, self.now, self.now).await.expect("an answer");
         assert_eq!(told, booked, "the bill so far");
+        self.lease().await;
     }
 
     async fn close(&mut self) {
@@ -287,13 +350,14 @@ impl Play {
     async fn step(&mut self) {
         let most = [20, 400, 3_000][self.drawn.below(3) as usize];
         self.now += self.drawn.time(most);
-        match self.drawn.below(16) {
+        match self.drawn.below(18) {
             0..3 => self.give().await,
             3 => self.buy().await,
             4..10 => self.call().await,
             10..13 => self.settle().await,
             13 => self.void().await,
             14 => self.change_plan().await,
+            15..17 => self.correct().await,
             _ => self.close().await,
         }
     }
@@ -327,18 +391,19 @@ impl Play {
         let begun = self.count.given.iter().filter(|grant| grant.has_begun);
         let granted: u64 = begun.map(|grant| grant.now[0] + grant.now[1]).sum();
         let standing = store.credit(self.partner).await.expect("a standing");
-        assert_eq!((standing.granted, standing.used), (granted + billed, self.count.served), "{told}");
+        assert_eq!((standing.granted, standing.used), (granted + billed, self.count.served()), "{told}");
         let priced = self.count.beyond.iter().filter(|(of, _)| self.count.price(**of).is_some());
         assert_eq!(billed + standing.to_be_billed, priced.map(|(_, units)| units).sum::<u64>(), "{told}");
         let used: u64 = self.count.given.iter().map(|grant| grant.now[1]).sum();
-        let other: u64 = self.count.beyond.values().chain(self.count.waiting.values()).sum();
-        assert_eq!(used + other, self.count.served, "{told}: the count itself");
+        let waiting = self.count.waiting.values().map(|(_, units)| units);
+        let other: u64 = self.count.beyond.values().chain(waiting).sum();
+        assert_eq!(used + other, self.count.served(), "{told}: the count itself");
     }
 }
 
 #[tokio::test]
 async fn in_whatever_order_things_happen_every_unit_has_one_grant_or_is_billed_once_at_its_hours_price() {
-    let mut all_billed = BTreeMap::<(String, String), u64>::new();
+    let (mut all_billed, mut taken_back) = (BTreeMap::<(String, String), u64>::new(), 0);
     for seed in 1..=4_u64 {
         let mut play = Play::open(seed).await;
         for step in 0..70 {
@@ -357,9 +422,11 @@ async fn in_whatever_order_things_happen_every_unit_has_one_grant_or_is_billed_o
             }
         }
         assert_eq!(play.billed().await, expected, "seed {seed}");
+        taken_back += play.taken_back;
         for (price, units) in expected {
             *all_billed.entry(price).or_default() += units;
         }
     }
     assert_eq!(all_billed.len(), 3, "each price is billed by some seed: {all_billed:?}");
+    assert!(taken_back > 3, "{taken_back} corrections");
 }
