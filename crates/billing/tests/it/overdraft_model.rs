@@ -336,8 +336,7 @@ impl Play {
         grant.now[3] += std::mem::take(&mut grant.now[0]);
     }
 
-    async fn change_plan(&mut self) {
-        let next = self.drawn.below(4) as usize;
+    async fn change_plan(&mut self, next: usize) {
         if next == self.plan() {
             return;
         }
@@ -345,6 +344,20 @@ impl Play {
         store.assign_plan_version(self.partner, self.plans[next], Actor::System, self.now).await.expect("changed");
         self.count.plans.last_mut().expect("one").1 = self.now;
         self.count.plans.push((self.now, Timestamp::MAX, next));
+    }
+
+    /// Goes far below zero, and on to a plan in another currency within the hour, which no invoice of that one's will bill.
+    async fn leave_the_currency(&mut self) {
+        if PLANS[self.plan()].1.is_none() {
+            self.change_plan(1).await;
+        }
+        self.now = at(START) + hours(hour(self.now) + 2) + SignedDuration::from_mins(10);
+        let units = 3_000;
+        self.shop.paid_by_credit(self.partner, (self.now, self.now), Environment::Live, &[(0, units, units)]).await;
+        self.count.waiting.entry(hour(self.now)).or_default().1 += units;
+        *self.count.calls.entry(hour(self.now)).or_default() += units;
+        self.now += SignedDuration::from_mins(10);
+        self.change_plan(if self.plan() == 3 { 0 } else { 3 }).await;
     }
 
     async fn step(&mut self) {
@@ -356,7 +369,10 @@ impl Play {
             4..10 => self.call().await,
             10..13 => self.settle().await,
             13 => self.void().await,
-            14 => self.change_plan().await,
+            14 => {
+                let next = self.drawn.below(4) as usize;
+                self.change_plan(next).await;
+            }
             15..17 => self.correct().await,
             _ => self.close().await,
         }
@@ -410,6 +426,7 @@ async fn in_whatever_order_things_happen_every_unit_has_one_grant_or_is_billed_o
             play.step().await;
             play.compare(&format!("seed {seed}, step {step}")).await;
         }
+        play.leave_the_currency().await;
         for month in 1..=3 {
             play.now += hours(24 * 40);
             play.close().await;
