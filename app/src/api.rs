@@ -22,6 +22,7 @@ pub mod members;
 pub mod operators;
 pub mod payment;
 pub mod plan;
+pub mod plan_moves;
 pub mod plans;
 pub mod policies;
 pub mod products;

@@ -34,6 +34,7 @@ pub mod operation;
 pub mod payment;
 pub mod plan;
 pub mod plan_change;
+pub mod plan_moved;
 pub mod pricing;
 pub mod product;
 pub mod products;

@@ -65,6 +65,21 @@ pub fn letter(settings: &Settings, to: &Recipient, news: &News) -> NewMail {
                 },
             ],
         ),
+        News::Moved { from, to, at, why } => (
+            format!("Your plan becomes {to} on {}", moment(*at, &zone)),
+            [
+                Some(format!(
+                    "{} moves its partners from {from} to {to}. Your plan changes on {}; until then limits and price stay as they are.",
+                    settings.provider_name,
+                    moment(*at, &zone)
+                )),
+                Some(why.clone()).filter(|why| !why.is_empty()),
+                Some("If you would rather have another plan or none, choose it or cancel on the page of your plan before then.".to_owned()),
+            ]
+            .into_iter()
+            .flatten()
+            .collect(),
+        ),
         News::Failed { from, to, problem } => (
             format!("Your plan stays {from}"),
             vec![format!(

@@ -50,6 +50,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/requests/:place") view=crate::pages::request::RequestPage ssr=SsrMode::Async/>
                 <Route path=path!("/plan") view=crate::pages::plan::PlanPage ssr=SsrMode::Async/>
                 <Route path=path!("/plan/change") view=crate::pages::plan_change::PlanChangePage ssr=SsrMode::Async/>
+                <Route path=path!("/plan/move") view=crate::pages::plan_moved::PlanMovedPage ssr=SsrMode::Async/>
                 <Route path=path!("/plan/cancel") view=crate::pages::plan_change::PlanCancelPage ssr=SsrMode::Async/>
                 <Route path=path!("/credit") view=crate::pages::credit_grants::CreditPage ssr=SsrMode::Async/>
                 <Route path=path!("/invoices") view=crate::pages::invoices::InvoicesPage ssr=SsrMode::Async/>
@@ -101,6 +102,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/products/:product/policy/:operation") view=crate::pages::console::policy::operation::OperationPolicyPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans") view=crate::pages::console::plans::AllPlansPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans/new") view=crate::pages::console::plan_new::NewPlanPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/plans/:plan/moves") view=crate::pages::console::plan_move::PlanMovesPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans/:plan/impact") view=crate::pages::console::plan_impact::PlanImpactPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/plans/:plan") view=crate::pages::console::plan::OnePlanPage ssr=SsrMode::Async/>
             </Routes>

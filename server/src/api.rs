@@ -34,6 +34,7 @@ mod named_partners;
 mod partners;
 mod payment;
 mod plan;
+mod plan_moves;
 mod plans;
 mod problem;
 mod products;
@@ -187,6 +188,9 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(payment::ask))
         .routes(routes!(plans::list))
         .routes(routes!(quotes::quote))
+        .routes(routes!(plan_moves::list, plan_moves::order))
+        .routes(routes!(plan_moves::preview))
+        .routes(routes!(plan_moves::cancel))
         .routes(routes!(plans::add_version))
         .routes(routes!(plans::preview_version))
         .routes(routes!(partners::list))

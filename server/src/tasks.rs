@@ -18,6 +18,7 @@ pub mod follow_directory;
 pub mod keep_keys;
 pub mod make_partitions;
 pub mod make_usage_days;
+pub mod move_plans;
 pub mod purge_caches;
 pub mod push_to_stripe;
 pub mod reconcile_usage;

@@ -38,60 +38,7 @@ impl Shown {
 
     /// The terms beside each other.
     pub fn terms(&self) -> impl IntoView + use<> {
-        let none = |text: String| if text.is_empty() { "None".to_owned() } else { text };
-        type Read = fn(&PlanTerms) -> String;
-        let lines: [(&'static str, Read); 4] = [
-            ("Base fee", |terms| format!("{} a {}", terms.base_fee(), tier::interval(terms.interval))),
-            ("Usage", |terms| tier::usage_price(terms).join(". ")),
-            ("Limits", |terms| tier::limits(terms).join(", ")),
-            ("Quota", |terms| tier::quota(terms).unwrap_or_default()),
-        ];
-        let read =
-            |terms: &Option<PlanTerms>, read: Read| terms.as_ref().map_or("—".to_owned(), |terms| none(read(terms)));
-        let mut rows: Vec<(&'static str, String, String)> =
-            lines.into_iter().map(|(label, each)| (label, read(&self.old, each), read(&self.new, each))).collect();
-        let opened = |terms: &Option<PlanTerms>| {
-            terms.as_ref().map_or("—".to_owned(), |terms| {
-                let known = |grant: &domain::plan::Grant| {
-                    let (_, name) = self.products.iter().find(|(code, _)| *code == grant.product)?;
-                    Some(match grant.operations.as_ref().map(Vec::len) {
-                        None => format!("{name}: all operations"),
-                        Some(1) => format!("{name}: 1 operation"),
-                        Some(some) => format!("{name}: {some} operations"),
-                    })
-                };
-                none(terms.products.iter().filter_map(known).collect::<Vec<_>>().join(", "))
-            })
-        };
-        rows.push(("Products", opened(&self.old), opened(&self.new)));
-        // Beside no plan there is nothing to compare, and two versions of one plan have the same name.
-        let compares = self.old.is_some();
-        let (from, to) = match (self.from(), self.to()) {
-            (from, to) if from == to => ("Before".to_owned(), "After".to_owned()),
-            names => names,
-        };
-        let rows = rows.into_iter().map(|(label, before, after)| {
-            let before = compares.then(|| view! { <Cell label=from.clone()>{before}</Cell> });
-            view! {
-                <tr>
-                    <Cell label="" head=true>{label}</Cell>
-                    {before}
-                    <Cell label=to.clone()>{after}</Cell>
-                </tr>
-            }
-        });
-        let rows = rows.collect_view();
-        let mut columns = vec![Column::text("Terms"), Column::text(from), Column::text(to)];
-        if !compares {
-            columns.remove(1);
-        }
-        view! {
-            <Card title=if compares { "What changes" } else { "The terms" } flush=true>
-                <DataTable caption="The terms" caption_hidden=true columns=columns stack=true>
-                    {rows}
-                </DataTable>
-            </Card>
-        }
+        beside((self.from(), self.to()), self.old.as_ref(), self.new.as_ref(), &self.products)
     }
 
     /// When it is in force, and what is due.
@@ -175,5 +122,67 @@ impl Shown {
             <DescriptionList>{facts}</DescriptionList>
             {[ends, kept.map(str::to_owned), replaced].into_iter().flatten().map(|text| view! { <p>{text}</p> }).collect_view()}
         }
+    }
+}
+
+/// The terms of two plans of those names beside each other; of their products those that are given, by code and name.
+pub fn beside(
+    names: (String, String),
+    old: Option<&PlanTerms>,
+    new: Option<&PlanTerms>,
+    products: &[(String, String)],
+) -> impl IntoView + use<> {
+    let none = |text: String| if text.is_empty() { "None".to_owned() } else { text };
+    type Read = fn(&PlanTerms) -> String;
+    let lines: [(&'static str, Read); 4] = [
+        ("Base fee", |terms| format!("{} a {}", terms.base_fee(), tier::interval(terms.interval))),
+        ("Usage", |terms| tier::usage_price(terms).join(". ")),
+        ("Limits", |terms| tier::limits(terms).join(", ")),
+        ("Quota", |terms| tier::quota(terms).unwrap_or_default()),
+    ];
+    let read = |terms: Option<&PlanTerms>, read: Read| terms.map_or("—".to_owned(), |terms| none(read(terms)));
+    let mut rows: Vec<(&'static str, String, String)> =
+        lines.into_iter().map(|(label, each)| (label, read(old, each), read(new, each))).collect();
+    let opened = |terms: Option<&PlanTerms>| {
+        terms.map_or("—".to_owned(), |terms| {
+            let known = |grant: &domain::plan::Grant| {
+                let (_, name) = products.iter().find(|(code, _)| *code == grant.product)?;
+                Some(match grant.operations.as_ref().map(Vec::len) {
+                    None => format!("{name}: all operations"),
+                    Some(1) => format!("{name}: 1 operation"),
+                    Some(some) => format!("{name}: {some} operations"),
+                })
+            };
+            none(terms.products.iter().filter_map(known).collect::<Vec<_>>().join(", "))
+        })
+    };
+    rows.push(("Products", opened(old), opened(new)));
+    // Beside no plan there is nothing to compare, and two versions of one plan have the same name.
+    let compares = old.is_some();
+    let (from, to) = match names {
+        (from, to) if from == to => ("Before".to_owned(), "After".to_owned()),
+        names => names,
+    };
+    let rows = rows.into_iter().map(|(label, before, after)| {
+        let before = compares.then(|| view! { <Cell label=from.clone()>{before}</Cell> });
+        view! {
+            <tr>
+                <Cell label="" head=true>{label}</Cell>
+                {before}
+                <Cell label=to.clone()>{after}</Cell>
+            </tr>
+        }
+    });
+    let rows = rows.collect_view();
+    let mut columns = vec![Column::text("Terms"), Column::text(from), Column::text(to)];
+    if !compares {
+        columns.remove(1);
+    }
+    view! {
+        <Card title=if compares { "What changes" } else { "The terms" } flush=true>
+            <DataTable caption="The terms" caption_hidden=true columns=columns stack=true>
+                {rows}
+            </DataTable>
+        </Card>
     }
 }

@@ -31,6 +31,7 @@ pub mod partners;
 pub mod plan;
 pub mod plan_form;
 pub mod plan_impact;
+pub mod plan_move;
 pub mod plan_new;
 pub mod plan_requests;
 pub mod plans;

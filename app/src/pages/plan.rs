@@ -41,7 +41,7 @@ pub fn PlanPage() -> impl IntoView {
         let method = payment::standing(&cx, (decides, current.is_some()), checkout).await?;
         let coupons = coupons::of_plan(store.redeemed_coupons(partner).await?, decides, &flash, &zone);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
-        let may_cancel = decides && scheduled.is_none();
+        let may_cancel = decides && scheduled.as_ref().is_none_or(|change| change.of_move.is_some());
         let names = Names(store.visible_products(partner).await?);
         let planned = scheduled.map(|change| planned(change, decides, &zone));
         let in_force = current
@@ -73,7 +73,7 @@ pub fn PlanPage() -> impl IntoView {
                     .into_any()
                 } else {
                     view! {
-                        <h2>"Compare plans"</h2>
+                        <h2 id="plans">"Compare plans"</h2>
                         <PlanGrid>{cards}</PlanGrid>
                     }
                     .into_any()
@@ -101,6 +101,8 @@ fn waiting(requested: Subscription, decides: bool) -> impl IntoView {
 
 fn planned(change: ScheduledChange, decides: bool, zone: &jiff::tz::TimeZone) -> impl IntoView + use<> {
     let (from, at) = (change.from_name, moment(change.effective_at, zone));
+    let is_operators = change.ordered_by == OrderedBy::Operator && change.of_move.is_none();
+    let of_move = change.of_move;
     let text = match change.to {
         Some(to) => {
             format!("{} takes the place of {from} on {at}. Until then limits and price stay as they are.", to.name)
@@ -112,8 +114,11 @@ fn planned(change: ScheduledChange, decides: bool, zone: &jiff::tz::TimeZone) ->
     view! {
         <Notice tone=Tone::Info title="A change is planned">
             {text}
-            {(change.ordered_by == OrderedBy::Operator)
-                .then_some(" The provider planned it; ask the provider to change it.")}
+            {of_move.map(|own| view! {
+                " The provider moves its partners off this plan. " {own.reason} " Until then you may choose another plan or cancel. "
+                {decides.then(|| view! { <a href="/plan/move">"See what differs"</a> })}
+            })}
+            {is_operators.then_some(" The provider planned it; ask the provider to change it.")}
             {(decides && change.ordered_by == OrderedBy::Partner)
                 .then(|| view! {
                     <Form action="/do/plan/keep" inline=true>

@@ -4,7 +4,7 @@
 //! digest of all that was shown; it is made anew and has to be the same, to the digest, and the store holds what it was made of still
 //! while it writes. So a partner gets what it saw, or nothing and a new preview.
 
-use crate::{BillingError, project};
+use crate::{BillingError, moves::resume_move, project};
 use domain::{
     id::{PartnerId, PlanChangeId},
     money::Money,
@@ -82,6 +82,8 @@ pub enum News {
     Kept { plan: String },
     /// A trial ends; `then` says what the plan costs from then on, and `is_left` that it ends or changes by itself.
     TrialEnds { plan: String, at: Timestamp, then: String, is_left: bool },
+    /// The provider moves everybody off the plan; `why` may be empty.
+    Moved { from: String, to: String, at: Timestamp, why: String },
     /// It could not be made.
     Failed { from: String, to: Option<String>, problem: String },
 }
@@ -186,7 +188,13 @@ pub async fn take_change_back(
 ) -> Result<(), StoreError> {
     let plan = store.subscription(partner).await?.map_or_else(String::new, |own| own.plan_name);
     let mails = mails(store, partner, &News::Kept { plan }, letters).await?;
-    store.withdraw_scheduled_change(partner, change, by, &mails, actor, now).await
+    store.withdraw_scheduled_change(partner, change, by, &mails, actor, now).await?;
+    if by == OrderedBy::Partner
+        && let Err(error) = resume_move(store, partner, letters, now).await
+    {
+        tracing::warn!(%partner, %error, "a partner's part of a move does not wait again yet; the task plans it");
+    }
+    Ok(())
 }
 
 /// Puts every change in force whose time has come; gives how many were made, and how many could not be.

@@ -63,6 +63,17 @@ pub enum After {
 /// What these terms would do to the partners who are on the plan, if they had them.
 pub async fn impact(store: &Store, plan: PlanId, terms: &PlanTerms, now: Timestamp) -> Result<Impact, BillingError> {
     let (holders, partners_in_all) = store.all_partners_on_plan(plan, MOST_RATED).await?;
+    impact_of(store, holders, partners_in_all, terms, now).await
+}
+
+/// What these terms would do to them.
+pub(crate) async fn impact_of(
+    store: &Store,
+    holders: Vec<PlanHolder>,
+    partners_in_all: u64,
+    terms: &PlanTerms,
+    now: Timestamp,
+) -> Result<Impact, BillingError> {
     let mut partners = Vec::with_capacity(holders.len());
     let (mut before, mut after) = (Money::zero(terms.currency), Money::zero(terms.currency));
     for holder in holders {

@@ -13,6 +13,7 @@ mod correct;
 pub mod drift;
 mod error;
 mod impact;
+mod moves;
 mod open_line;
 pub mod payment;
 mod project;
@@ -32,6 +33,7 @@ pub use correct::{
 };
 pub use error::BillingError;
 pub use impact::{Affected, After, Impact, MOST_RATED, impact};
+pub use moves::{MovePreview, cancel_move, follow_moves, impact_of_own_move, preview_move};
 pub use open_line::{Behind, OpenBy, Opened, OpenedRow, Opening, open_line};
 pub use project::{Projection, project};
 pub use push::{Clock, PushSettings, Reconciled, reconcile};

@@ -110,6 +110,8 @@ ids! {
     CorrectionId = "correction";
     /// A change of plan that waits for the end of a period.
     PlanChangeId = "change";
+    /// A bulk move of partners to another plan or version.
+    PlanMoveId = "move";
     /// A field that Stripe holds otherwise than we, with both its values.
     DriftId = "drift";
     /// A page of Stripe's on which a partner leaves a payment method.

@@ -20,6 +20,7 @@ pub mod openapi;
 pub mod period;
 pub mod plan;
 pub mod plan_change;
+pub mod plan_move;
 pub mod policy;
 pub mod product;
 pub mod quota;

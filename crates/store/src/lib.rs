@@ -42,6 +42,7 @@ mod partitions;
 mod partners;
 mod passwords;
 pub mod payment_methods;
+mod plan_moves;
 mod plans;
 mod pool;
 mod products;
@@ -87,6 +88,7 @@ pub use members::{Invitation, Member, MemberOfPartner, MemberSignIn, NewInvitati
 pub use operators::{NewOperator, Operator, OperatorSignIn};
 pub use page::Page;
 pub use partners::{NewPartner, NewSignUp, Partner, PartnerLine, SignedUp};
+pub use plan_moves::{Cancelled, MoveTarget, NewPlanMove, PlanMove};
 pub use plans::{AddedVersion, NamedPlan, NewPlan, OfferedPlan, Plan, PlanHolder, PlanMeta, PlanOrigin, PlanVersion};
 pub use pool::Store;
 pub use products::{
@@ -98,7 +100,7 @@ pub use stripe_events::StripeEvent;
 pub use stripe_objects::{BillingContact, Parameters, StripeObject};
 pub use subscriptions::{
     ChangeGround, ChangeTarget, Chosen, EndingTrial, Ordered, OrderedBy, PlanOrder, PlanRequest, PutInForce,
-    ScheduledChange, ScheduledPlan, Subscription, SubscriptionStatus, Wish,
+    ScheduledChange, ScheduledMove, ScheduledPlan, Subscription, SubscriptionStatus, Wish,
 };
 pub use teams::Team;
 pub use time::Ts;

@@ -14,6 +14,7 @@ pub use own::PlanOrigin;
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
+    plan_moves,
     row::ReadRow as _,
 };
 use domain::{
@@ -157,6 +158,9 @@ impl Store {
     }
 
     /// Takes a plan off the pricing page. Partners who are on it stay.
+    ///
+    /// # Errors
+    /// A bulk move brings partners to it.
     pub async fn archive_plan(&self, plan: PlanId, actor: Actor, now: Timestamp) -> Result<(), StoreError> {
         self.set_plan_archived(plan, Some(now), actor, now).await
     }
@@ -179,6 +183,9 @@ impl Store {
             .bind(at.map(Ts))
             .fetch_one(&mut *tx)
             .await?;
+        if at.is_some() {
+            plan_moves::check_nobody_comes(&mut tx, plan).await?;
+        }
         if at.is_none() {
             let newest: Uuid =
                 sqlx::query_scalar("select id from plan_versions where plan_id = $1 order by version desc limit 1")

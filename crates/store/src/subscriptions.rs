@@ -9,7 +9,7 @@ mod trials;
 pub(crate) use change::begin_paid;
 pub use order::{ChangeGround, ChangeTarget, Ordered, OrderedBy, PlanOrder, Wish};
 pub use requests::PlanRequest;
-pub use scheduled::{PutInForce, ScheduledChange, ScheduledPlan};
+pub use scheduled::{PutInForce, ScheduledChange, ScheduledMove, ScheduledPlan};
 pub use trials::EndingTrial;
 
 use crate::{

@@ -106,6 +106,9 @@ pub struct ScheduledOut {
     to: Option<PlanNameOut>,
     #[schema(value_type = String, format = DateTime)]
     effective_at: Timestamp,
+    /// Where the provider moves its partners off the plan: why, which may be empty. Until then the partner may choose another plan or
+    /// cancel, and not stay. `null` for every other change.
+    move_reason: Option<String>,
 }
 
 /// The plan in force.
@@ -262,7 +265,8 @@ fn named(own: &Subscription) -> PlanNameOut {
 impl From<ScheduledChange> for ScheduledOut {
     fn from(change: ScheduledChange) -> Self {
         let to = change.to.map(|to| PlanNameOut { code: to.code, name: to.name, version: to.version });
-        Self { id: change.id.to_string(), to, effective_at: change.effective_at }
+        let move_reason = change.of_move.map(|own| own.reason);
+        Self { id: change.id.to_string(), to, effective_at: change.effective_at, move_reason }
     }
 }
 

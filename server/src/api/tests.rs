@@ -14,6 +14,7 @@ mod journal;
 mod meters;
 mod named_partners;
 mod plan;
+mod plan_moves;
 mod quotes;
 mod reconciliation;
 mod stripe_drift;
@@ -47,6 +48,7 @@ fn filled(path: &str) -> String {
         .replace("{finding}", "finding_00000000000000000000000000000001")
         .replace("{correction}", "correction_00000000000000000000000000000001")
         .replace("{plan}", "starter")
+        .replace("{move}", "move_00000000000000000000000000000001")
         .replace("{package}", "million")
 }
 

@@ -7,7 +7,7 @@ use crate::{
     hooks::{Client, PATIENCE, Sender, documents::Courier},
     tasks::{
         Nudge, Tasks, allot_credit, apply_webhooks, board::Board, change_plans, close_journal, close_periods,
-        compare_with_stripe, drop_old_usage, dun_partners, follow_clock, make_partitions, make_usage_days,
+        compare_with_stripe, drop_old_usage, dun_partners, follow_clock, make_partitions, make_usage_days, move_plans,
         push_to_stripe, reconcile_usage, send_documents, send_hooks, send_mail, settle_credit, sweep_sessions,
         top_up_credit,
     },
@@ -83,6 +83,10 @@ impl Background<'_> {
         let settings = state.settings.clone();
         let change = with(state, move |store, clock| change_plans::run(store, clock, settings.clone()));
         tasks.every(change_plans::NAME, change_plans::PERIOD, Nudge::default(), change);
+        let settings = state.settings.clone();
+        let move_plans = with(state, move |store, clock| move_plans::run(store, clock, settings.clone()));
+        let period = if state.settings.development { Duration::from_millis(500) } else { move_plans::PERIOD };
+        tasks.every(move_plans::NAME, period, Nudge::default(), move_plans);
         let (settings, notice) = (state.settings.clone(), config.credit_notice_days);
         let settle = with(state, move |store, clock| settle_credit::run(store, clock, settings.clone(), notice));
         tasks.every(settle_credit::NAME, settle_credit::PERIOD, Nudge::default(), settle);

@@ -21,6 +21,7 @@ mod named_plans;
 mod origin;
 mod payment;
 mod plan_changes;
+mod plan_moves;
 mod plan_terms;
 mod portal;
 mod reconciliation;

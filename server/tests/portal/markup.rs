@@ -152,6 +152,7 @@ async fn shown_as_text(hostile: &str) {
         "/console/plans",
         &format!("/console/plans/{plan}"),
         &format!("/console/plans/{plan}/impact"),
+        &format!("/console/plans/{plan}/moves"),
         "/console/corrections",
         &format!("/console/corrections/{correction}"),
         &format!("/console/partners/{partner}/correct"),

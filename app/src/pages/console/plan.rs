@@ -50,6 +50,7 @@ pub fn OnePlanPage() -> impl IntoView {
         let derived = derived.map(|from| origin(&plan, from));
         let problems = if flash.form == "plans/save" { Vec::new() } else { flash.problems.clone() };
         let impact = format!("/console/plans/{id}/impact");
+        let moves = format!("/console/plans/{id}/moves");
         let asks = cx.state.store.asks_for_payment_method(id).await?;
         let method = method(id, asks, cx.state.stripe.is_some());
         let archive = archive(id, archived);
@@ -60,6 +61,7 @@ pub fn OnePlanPage() -> impl IntoView {
                 <PageHeader title=name description=summary beside=move || view! {
                     {mark.map(|text| view! { <Badge text=text/> })}
                 }>
+                    <ButtonLink href=moves icon=IconName::Calendar>"Move partners"</ButtonLink>
                     <ButtonLink href=impact icon=IconName::Chart>"What the newest version costs"</ButtonLink>
                 </PageHeader>
                 <ErrorSummary problems=problems/>

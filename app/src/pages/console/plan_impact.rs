@@ -41,7 +41,7 @@ pub fn PlanImpactPage() -> impl IntoView {
             PageError::Unavailable
         })?;
         let back = format!("/console/plans/{id}");
-        let words = words(&terms);
+        let words = terms_words(&terms);
         let may_save = cx.viewer.role == OperatorRole::Admin;
         let next = draft.filter(|_| may_save).map(|draft| publish(id, draft, &back));
         let title = "What other terms would cost";
@@ -62,7 +62,7 @@ pub fn PlanImpactPage() -> impl IntoView {
     })
 }
 
-fn words(terms: &PlanTerms) -> impl IntoView + use<> {
+pub fn terms_words(terms: &PlanTerms) -> impl IntoView + use<> {
     let price = format!("{} {}", tier::price(terms), tier::price_note(terms));
     let rows = [("Price", vec![price]), ("Usage", tier::usage_price(terms)), ("Limits", tier::limits(terms))];
     let quota = ("Quota", tier::quota(terms).into_iter().collect());
@@ -148,7 +148,7 @@ fn row(affected: Affected) -> impl IntoView {
 }
 
 /// `+$5.00`, `−$3.00` or `None`.
-fn difference(before: Money, after: Money) -> String {
+pub fn difference(before: Money, after: Money) -> String {
     let micros = after.micros.saturating_sub(before.micros);
     let plus = if micros > 0 { "+" } else { "" };
     match micros {

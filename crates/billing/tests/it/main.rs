@@ -17,6 +17,7 @@ mod guarded_changes;
 mod late;
 mod late_at_stripe;
 mod meters;
+mod moves;
 mod opening;
 mod overdraft;
 mod overdraft_model;

@@ -17,6 +17,8 @@ pub struct PlanHolder {
     pub version: PlanVersion,
     /// Its billing periods.
     pub cycle: Cycle,
+    /// Until when it is tried, or was.
+    pub trial_until: Option<Timestamp>,
     /// Since when the partner has the plan, in any version.
     pub since: Timestamp,
 }
@@ -24,17 +26,33 @@ pub struct PlanHolder {
 impl Store {
     /// The partners on a plan, by name: so many of them, and how many there are in all.
     pub async fn all_partners_on_plan(&self, plan: PlanId, at_most: u32) -> Result<(Vec<PlanHolder>, u64), StoreError> {
+        self.holders(plan, None, at_most).await
+    }
+
+    /// The partner, if it is on the plan.
+    pub async fn plan_holder(&self, partner: PartnerId, plan: PlanId) -> Result<Option<PlanHolder>, StoreError> {
+        Ok(self.holders(plan, Some(partner), 1).await?.0.pop())
+    }
+
+    async fn holders(
+        &self,
+        plan: PlanId,
+        only: Option<PartnerId>,
+        at_most: u32,
+    ) -> Result<(Vec<PlanHolder>, u64), StoreError> {
         let versions = self.plan(plan).await?.versions;
         let rows = sqlx::query(
-            "select s.partner_id, p.name, s.plan_version_id, s.anchor, s.time_zone, count(*) over () as holders,
+            "select s.partner_id, p.name, s.plan_version_id, s.anchor, s.time_zone, s.trial_until, count(*) over () as holders,
                  plan_since(s.partner_id, s.plan_version_id) as since
              from subscriptions s
              join plan_versions v on v.id = s.plan_version_id
              join partners p on p.id = s.partner_id
-             where v.plan_id = $1 and s.status = 'active' order by lower(p.name), p.id limit $2",
+             where v.plan_id = $1 and s.status = 'active' and ($3::uuid is null or s.partner_id = $3)
+             order by lower(p.name), p.id limit $2",
         )
         .bind(plan.0)
         .bind(i64::from(at_most))
+        .bind(only.map(|partner| partner.0))
         .fetch_all(self.pool())
         .await?;
         let all = rows.first().map(|row| row.count("holders")).transpose()?.unwrap_or_default();
@@ -51,6 +69,7 @@ impl Store {
                     interval: version.terms.interval,
                     time_zone: row.try_get("time_zone")?,
                 },
+                trial_until: row.at_if_any("trial_until")?,
                 since: row.at("since")?,
                 version,
             });

@@ -5,12 +5,12 @@ use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     mails::{self, NewMail},
-    partners,
+    partners, plan_moves,
     plans::terms,
     row::ReadRow as _,
 };
 use domain::{
-    id::{PartnerId, PlanChangeId, PlanVersionId, SubscriptionId},
+    id::{PartnerId, PlanChangeId, PlanMoveId, PlanVersionId, SubscriptionId},
     period::Cycle,
     plan::PlanTerms,
 };
@@ -27,6 +27,9 @@ const GIVE_UP: SignedDuration = SignedDuration::from_hours(24);
 /// Told to a partner where the change that waits is the provider's.
 pub(super) const OF_OPERATOR: &str =
     "The provider planned a change of this plan. Ask the provider to take it back or to change it";
+
+/// Told to a partner who would stay on a plan that the provider moves everybody off.
+const OF_MOVE: &str = "The provider moves its partners off this plan. Choose another plan, or cancel";
 
 /// A change that waits.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,16 @@ pub struct ScheduledChange {
     pub ordered_by: OrderedBy,
     /// Not before then again, where it could not be made at its time.
     pub retry_at: Option<Timestamp>,
+    /// The bulk move that it is a part of: the partner may leave or choose another plan, and not stay.
+    pub of_move: Option<ScheduledMove>,
+}
+
+/// A bulk move, as a partner sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScheduledMove {
+    pub id: PlanMoveId,
+    /// Why, for the partner; may be empty.
+    pub reason: String,
 }
 
 /// The plan that begins.
@@ -73,11 +86,12 @@ pub enum PutInForce {
 macro_rules! changes {
     ($rest:literal) => {
         concat!(
-            "select c.*, fp.name as from_name, p.code, p.name, v.version, v.terms
+            "select c.*, fp.name as from_name, p.code, p.name, v.version, v.terms, m.reason as move_reason
              from plan_changes c
              join subscriptions s on s.partner_id = c.partner_id and s.id = c.subscription_id
              join plan_versions fv on fv.id = s.plan_version_id join plans fp on fp.id = fv.plan_id
              left join plan_versions v on v.id = c.plan_version_id left join plans p on p.id = v.plan_id
+             left join plan_moves m on m.id = c.move_id
              where c.status = 'scheduled' ",
             $rest
         )
@@ -121,7 +135,11 @@ impl Store {
             if held.suspended_at.is_some() {
                 return Err(StoreError::conflict("", "The account is suspended; the plan cannot be changed"));
             }
-            check_is_partners(find(&mut tx, partner).await?.as_ref())?;
+            let waits = find(&mut tx, partner).await?;
+            check_is_partners(waits.as_ref())?;
+            if waits.is_some_and(|waits| waits.of_move.is_some()) {
+                return Err(StoreError::conflict("", OF_MOVE));
+            }
         }
         let taken = sqlx::query(
             "update plan_changes set status = 'withdrawn', closed_at = $3
@@ -135,6 +153,7 @@ impl Store {
         if taken.rows_affected() == 0 {
             return Err(StoreError::conflict("", "This change is in force, was taken back or was replaced by another"));
         }
+        plan_moves::exempt(&mut tx, partner, change, now).await?;
         let subject = change.to_string();
         audit::append(&mut tx, Entry::new(actor, partner, "subscription.keep", &subject), now).await?;
         for mail in mails {
@@ -185,6 +204,7 @@ impl Store {
                 audit::append(&mut tx, entry.after(json!({"problem": problem})), now).await?;
             }
             (None, Some(to)) => {
+                plan_moves::moved(&mut tx, partner, change.id, now).await?;
                 let start =
                     change::Start { at: change.effective_at, cycle: &to.cycle, quota: None, change: Some(change.id) };
                 change::start_at(&mut tx, partner, to.version_id, start, Actor::System, now).await?;
@@ -245,7 +265,7 @@ async fn try_later(
 
 /// Refuses a partner what an operator planned.
 pub(super) fn check_is_partners(waits: Option<&ScheduledChange>) -> Result<(), StoreError> {
-    match waits.is_some_and(|waits| waits.ordered_by == OrderedBy::Operator) {
+    match waits.is_some_and(|waits| waits.ordered_by == OrderedBy::Operator && waits.of_move.is_none()) {
         true => Err(StoreError::conflict("", OF_OPERATOR)),
         false => Ok(()),
     }
@@ -365,5 +385,9 @@ fn read(row: &PgRow) -> Result<ScheduledChange, sqlx::Error> {
         requested_at: row.at("requested_at")?,
         ordered_by: row.parsed("ordered_by")?,
         retry_at: row.at_if_any("retry_at")?,
+        of_move: row
+            .try_get::<Option<Uuid>, _>("move_id")?
+            .zip(row.try_get("move_reason")?)
+            .map(|(id, reason)| ScheduledMove { id: PlanMoveId(id), reason }),
     })
 }
