@@ -127,6 +127,8 @@ pub(crate) struct CurrentPeriod {
     pub policy: Option<HeaderValue>,
     /// How many units the plan holds in it, and what happens beyond.
     pub limit: Option<Quota>,
+    /// Whether units beyond that take credit: what a trial makes free takes none.
+    pub takes_credit: bool,
     quota: OnceLock<Arc<Account>>,
 }
 
@@ -143,8 +145,10 @@ pub(crate) struct Plan {
     pub admission: Option<Box<PlanAdmission>>,
     /// What gates of operations ask for.
     pub features: HashSet<String>,
-    /// Units beyond the quota, or all where there is none, take credit.
+    /// Units beyond the quota, or all where there is none, take credit; see [`CurrentPeriod::takes_credit`].
     pub takes_credit: bool,
+    /// Whether usage costs nothing while the plan is tried.
+    pub trial_frees_usage: bool,
     /// Units below zero that its balance may go to.
     pub credit_overdraft: u64,
     /// How fast; `None` as fast as it is used.
@@ -278,10 +282,12 @@ impl Subscription {
             return Some(current.clone());
         }
         let period = self.cycle.period_at(now).ok()?;
-        let of_trial = plan.trial_quota.filter(|_| trial::is_in(self.trial_until, period));
+        let in_trial = trial::is_in(self.trial_until, period);
+        let of_trial = plan.trial_quota.filter(|_| in_trial);
         let limit = of_trial.or_else(|| plan.quota.map(|quota| quota.in_period(self.own_quota, period.end)));
         let policy = crate::respond::policy(plan.scopes(), limit.map(|quota| (quota, period)));
-        let current = Arc::new(CurrentPeriod { period, policy, limit, quota: OnceLock::new() });
+        let takes_credit = plan.takes_credit && !(in_trial && plan.trial_frees_usage);
+        let current = Arc::new(CurrentPeriod { period, policy, limit, takes_credit, quota: OnceLock::new() });
         self.current.store(Some(current.clone()));
         Some(current)
     }

@@ -41,6 +41,11 @@ impl Trial {
         local.checked_add(days).map(|end| end.timestamp()).map_err(|_| PeriodError::OutOfRange)
     }
 
+    /// Whether usage costs nothing in it, so that no prepaid credit is spent on it either.
+    pub fn frees_usage(&self) -> bool {
+        self.free != DiscountOn::BaseFee
+    }
+
     pub(crate) fn problems(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
         if !(1..=LONGEST_DAYS).contains(&self.days) {
@@ -71,7 +76,7 @@ impl PlanTerms {
         if trial.free != DiscountOn::Usage {
             self.base_fee_micros = 0;
         }
-        if trial.free != DiscountOn::BaseFee {
+        if trial.frees_usage() {
             self.price = Price::Free;
             for meter in &mut self.meters {
                 meter.price = Price::Free;

@@ -186,9 +186,9 @@ pub(super) fn hold(
     let mut holding =
         Holding { overdraft: asking.overdraft, plan, units: asking.units, since, reset_seconds: reset(&current, now) };
     let hard =
-        current.limit.filter(|quota| quota.beyond == Beyond::Block || plan.takes_credit).map(|quota| quota.units);
+        current.limit.filter(|quota| quota.beyond == Beyond::Block || current.takes_credit).map(|quota| quota.units);
     let period = current.period;
-    let reserved = match plan.takes_credit {
+    let reserved = match current.takes_credit {
         false => holding.take_quota(account, hard),
         true => holding.take_both(account, partner.credit(&core.shared.leases), hard, standings),
     };

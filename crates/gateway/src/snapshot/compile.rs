@@ -185,6 +185,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
         trial_quota: from.terms.trial.and_then(|trial| trial.quota),
         admission: PlanAdmission::new(&from.terms, &from.plan_code),
         features: from.terms.opens_features.iter().cloned().collect(),
+        trial_frees_usage: from.terms.trial.is_some_and(|trial| trial.frees_usage()),
         takes_credit: from.terms.admission.credit.required,
         credit_overdraft: from.terms.admission.credit.overdraft.map_or(0, |overdraft| overdraft.units),
         credit_pace: admit::credit_pace(&from.terms.admission.credit),

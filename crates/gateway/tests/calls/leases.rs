@@ -200,6 +200,41 @@ async fn credit_pays_each_unit_and_nothing_is_served_without() {
     assert_eq!(credits, 6);
 }
 
+/// The gateway's own clock ends the trial, and the same call takes credit from then on.
+#[tokio::test]
+async fn what_a_trial_makes_free_takes_no_credit_until_the_instant_that_it_ends() {
+    for (free, is_free) in [("everything", true), ("usage", true), ("base_fee", false)] {
+        let world = World::with(|directory, _| {
+            let terms = &mut directory.plans[0].terms;
+            terms.admission.credit.required = true;
+            terms.trial = serde_json::from_str(&format!(r#"{{"days":14,"free":"{free}"}}"#)).ok();
+            let subscription = directory.partners[0].subscription.as_mut().expect("a subscription");
+            let until = "2026-11-25T09:30:00Z".parse().expect("a time");
+            subscription.trial_until = Some(until);
+            subscription.cycle.anchor = until;
+        })
+        .await;
+        let tried = world.get("/payments/items/1").await;
+        let expected = if is_free { 200 } else { 402 };
+        assert_eq!(tried.status, expected, "{free}");
+        world.exchange.add_credit(world.partner(), 7);
+        world.clock.set("2026-11-25T09:29:59Z");
+        if is_free {
+            assert_eq!(world.get("/payments/heavy").await.header("x-turnpike-credit-remaining"), "", "{free}");
+            let spent: u64 = world.events().iter().map(|event| event.credits).sum();
+            assert_eq!(spent, 0, "{free}");
+        }
+        world.clock.set("2026-11-25T09:30:00Z");
+        let began = Instant::now();
+        let mut paid = world.get("/payments/heavy").await;
+        while paid.status == 402 && began.elapsed() < PATIENCE {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            paid = world.get("/payments/heavy").await;
+        }
+        assert_eq!((paid.status, paid.header("x-turnpike-credit-remaining")), (200, "2"), "{free}");
+    }
+}
+
 #[tokio::test]
 async fn a_balance_may_go_below_zero_as_far_as_the_plan_says_and_the_headers_tell_it() {
     let world = World::with(|directory, _| {
