@@ -4,7 +4,7 @@ use crate::{components::*, flash::Flash, pages::time_text::local_date};
 use domain::id::PartnerId;
 use jiff::tz::TimeZone;
 use leptos::prelude::*;
-use store::{CouponLine, RedeemedCoupon};
+use store::{CouponLine, CouponStanding, RedeemedCoupon};
 
 /// The partner's own coupons and the field for a code; nothing for somebody who has none and may not redeem any.
 pub fn of_plan(coupons: Vec<RedeemedCoupon>, decides: bool, flash: &Flash, zone: &TimeZone) -> Option<AnyView> {
@@ -80,10 +80,11 @@ fn rows(coupons: Vec<RedeemedCoupon>, zone: &TimeZone, taken_from: Option<Partne
         return None;
     }
     let row = |own: RedeemedCoupon| {
-        let (text, tone) = match (own.ended_at, own.is_used_up()) {
-            (Some(_), _) => ("Taken back", Tone::Neutral),
-            (None, true) => ("Used up", Tone::Neutral),
-            (None, false) => ("Counts", Tone::Success),
+        let (text, tone) = match own.standing {
+            CouponStanding::TakenBack => ("Taken back", Tone::Neutral),
+            CouponStanding::UsedUp => ("Used up", Tone::Neutral),
+            CouponStanding::Waits => ("Waits: not for this plan", Tone::Info),
+            CouponStanding::Counts => ("Counts", Tone::Success),
         };
         let used = match own.coupon.periods {
             Some(periods) => format!("{} of {periods}", own.periods_used),
@@ -91,7 +92,7 @@ fn rows(coupons: Vec<RedeemedCoupon>, zone: &TimeZone, taken_from: Option<Partne
         };
         let (code, name, words) = (own.code.clone(), own.coupon.name.clone(), own.coupon.words());
         let from = local_date(own.starts_at, zone);
-        let back = taken_from.filter(|_| own.ended_at.is_none() && !own.is_used_up()).map(|partner| {
+        let back = taken_from.filter(|_| own.standing.may_count()).map(|partner| {
             view! {
                 <Form action="/do/console/coupons/take-back" inline=true>
                     <input type="hidden" name="partner" value=partner.to_string()/>

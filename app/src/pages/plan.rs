@@ -39,7 +39,7 @@ pub fn PlanPage() -> impl IntoView {
         let credit = Balance::load(&cx, current.as_ref()).await?.map(Balance::card);
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
         let method = payment::standing(&cx, (decides, current.is_some()), checkout).await?;
-        let coupons = coupons::of_plan(store.redeemed_coupons(partner).await?, decides, &flash, &zone);
+        let coupons = coupons::of_plan(store.redeemed_coupons(partner, cx.now).await?, decides, &flash, &zone);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
         let may_cancel = decides && scheduled.as_ref().is_none_or(|change| change.of_move.is_some());
         let names = Names(store.visible_products(partner).await?);

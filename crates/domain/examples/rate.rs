@@ -87,7 +87,7 @@ fn answer(case: Case) -> Result<Value, Box<dyn std::error::Error>> {
         let redeemed = Redeemed {
             code: String::new(),
             coupon: one.coupon.clone(),
-            from: whole.start,
+            stretches: vec![whole],
             taken_micros: one.taken,
             other_periods: one.others,
         };

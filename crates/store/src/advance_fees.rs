@@ -69,6 +69,26 @@ macro_rules! left {
     };
 }
 
+/// Fees `a` of partner `$1` with their subscriptions `s`, and more columns, a join and conditions.
+macro_rules! unused {
+    ($columns:literal, $join:literal, $rest:literal) => {
+        concat!(
+            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.trial_until, v.terms, s.ended_at, ",
+            $columns,
+            "plan_since(s.partner_id, s.plan_version_id) as plan_since, a.period_start as fee_from,
+                 a.period_start, a.period_end, a.currency, a.fee_micros, a.coupon_micros, ",
+            left!(),
+            "::bigint as left_micros
+             from advance_fees a
+             join subscriptions s on s.partner_id = a.partner_id and s.id = a.subscription_id
+             join plan_versions v on v.id = s.plan_version_id ",
+            $join,
+            " where a.partner_id = $1 ",
+            $rest
+        )
+    };
+}
+
 impl Store {
     /// Every partner's subscriptions with a fee that is due in advance.
     pub async fn all_partners_fees_due(&self, now: Timestamp) -> Result<Vec<FeeInAdvance>, StoreError> {
@@ -93,31 +113,39 @@ impl Store {
 
     /// The partner's fees that have to be given back in part.
     pub async fn unused_fees(&self, partner: PartnerId) -> Result<Vec<UnusedFee>, StoreError> {
-        let rows = sqlx::query(concat!(
-            "select s.partner_id, s.id, s.plan_version_id, s.anchor, s.time_zone, s.trial_until, v.terms, s.ended_at,
-                 plan_since(s.partner_id, s.plan_version_id) as plan_since, a.period_start as fee_from,
-                 a.period_start, a.period_end, a.currency, a.fee_micros, a.coupon_micros, ",
-            left!(),
-            "::bigint as left_micros
-             from advance_fees a
-             join subscriptions s on s.partner_id = a.partner_id and s.id = a.subscription_id
-             join plan_versions v on v.id = s.plan_version_id
-             where a.partner_id = $1 and a.given_back_by is null and s.ended_at < a.period_end and a.fee_micros > 0
-             order by a.period_start"
+        let rows = sqlx::query(unused!(
+            "",
+            "",
+            "and a.given_back_by is null and s.ended_at < a.period_end and a.fee_micros > 0 order by a.period_start"
         ))
         .bind(partner.0)
         .fetch_all(self.pool())
         .await?;
-        let unused = |row: &PgRow| {
-            Ok(UnusedFee {
-                of: read(row)?,
-                period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
-                paid: Money::new(row.parsed("currency")?, row.try_get("fee_micros")?),
-                coupons: Money::new(row.parsed("currency")?, row.try_get("coupon_micros")?),
-                left: Money::new(row.parsed("currency")?, row.try_get("left_micros")?),
-            })
+        Ok(rows.iter().map(read_unused).collect::<Result<_, _>>()?)
+    }
+
+    /// The partner's fees that have to be given back in part, or were, and that coupons lowered in the billing period that begins then: each
+    /// with the code of a coupon and what that took off it.
+    pub async fn unused_fees_with_coupons(
+        &self,
+        partner: PartnerId,
+        period_start: Timestamp,
+    ) -> Result<Vec<(String, Money, UnusedFee)>, StoreError> {
+        let rows = sqlx::query(unused!(
+            "c.code, c.taken_micros, ",
+            "join coupon_applications c on c.partner_id = a.partner_id and c.subscription_id = a.subscription_id
+                 and c.part_start = a.period_start and c.in_advance and c.taken_micros > 0",
+            "and c.period_start = $2 and s.ended_at < a.period_end and a.fee_micros > 0 order by a.period_start, c.code"
+        ))
+        .bind(partner.0)
+        .bind(Ts(period_start))
+        .fetch_all(self.pool())
+        .await?;
+        let of_coupon = |row: &PgRow| {
+            let taken = Money::new(row.parsed("currency")?, row.try_get("taken_micros")?);
+            Ok((row.try_get("code")?, taken, read_unused(row)?))
         };
-        Ok(rows.iter().map(unused).collect::<Result<_, sqlx::Error>>()?)
+        Ok(rows.iter().map(of_coupon).collect::<Result<_, sqlx::Error>>()?)
     }
 
     /// Bills a fee in advance, before coupons `fee`, with the ledger; `None` where somebody else did. A fee that comes to nothing, with nothing to give back,
@@ -255,5 +283,16 @@ fn read(row: &PgRow) -> Result<FeeInAdvance, sqlx::Error> {
         trial_until: row.at_if_any("trial_until")?,
         from: row.at("fee_from")?,
         ended_at: row.at_if_any("ended_at")?,
+    })
+}
+
+fn read_unused(row: &PgRow) -> Result<UnusedFee, sqlx::Error> {
+    let money = |column| Ok::<_, sqlx::Error>(Money::new(row.parsed("currency")?, row.try_get(column)?));
+    Ok(UnusedFee {
+        of: read(row)?,
+        period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
+        paid: money("fee_micros")?,
+        coupons: money("coupon_micros")?,
+        left: money("left_micros")?,
     })
 }

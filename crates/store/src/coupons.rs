@@ -3,10 +3,11 @@
 
 mod bill;
 mod redeem;
+mod stretches;
 
 pub(crate) use bill::note;
 pub use bill::{CouponsOfBill, CouponsTaken};
-pub use redeem::RedeemedCoupon;
+pub use redeem::{CouponStanding, RedeemedCoupon};
 
 use crate::{
     Store, StoreError, Ts,

@@ -138,7 +138,7 @@ impl Store {
     }
 }
 
-async fn select(
+pub(crate) async fn select(
     tx: &mut PgConnection,
     partner: PartnerId,
     status: Option<SubscriptionStatus>,

@@ -91,8 +91,10 @@ pub struct RedeemedCouponOut {
     currency: Option<String>,
     /// How many billing periods it is for; `null` for good.
     periods: Option<u32>,
-    /// Billing periods that it counted for.
+    /// Billing periods whose bills had it.
     periods_used: u64,
+    /// `counts`; `waits`: the partner has no plan whose bills it lowers, and no period of it is lost meanwhile; `used_up`; or `taken_back`.
+    state: &'static str,
     /// From when on it counts.
     #[schema(value_type = String, format = DateTime)]
     starts_at: Timestamp,
@@ -138,7 +140,7 @@ pub async fn put(
 #[utoipa::path(get, path = "/api/plan/coupons", operation_id = "listOwnCoupons", tag = "Plans", params(Whose),
     responses((status = 200, description = "In their order", body = List<RedeemedCouponOut>), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn own(call: PartnerCall, _: Params<Whose>) -> Result<Json<List<RedeemedCouponOut>>, Problem> {
-    let coupons = call.state.store.redeemed_coupons(call.partner).await?;
+    let coupons = call.state.store.redeemed_coupons(call.partner, call.now).await?;
     Ok(Json(List::whole(coupons.into_iter().map(RedeemedCouponOut::from).collect())))
 }
 
@@ -218,6 +220,7 @@ impl From<RedeemedCoupon> for RedeemedCouponOut {
             name: own.coupon.name,
             periods: own.coupon.periods,
             periods_used: own.periods_used,
+            state: own.standing.code(),
             starts_at: own.starts_at,
             redeemed_at: own.redeemed_at,
             ended_at: own.ended_at,

@@ -146,7 +146,7 @@ impl Seen {
             keys: store.keys(id).await?,
             named: store.plans_naming(id).await?,
             invoices: store.invoices(id).await?,
-            coupons: store.redeemed_coupons(id).await?,
+            coupons: store.redeemed_coupons(id, cx.now).await?,
             offered: store.coupons().await?,
             subscription,
             bill,

@@ -9,7 +9,7 @@ use domain::{
     rating::{LineKind, Rated, advance, coupon::Billed},
 };
 use jiff::Timestamp;
-use store::{FeeInAdvance, GivenBack, NewInvoice, NewInvoiceLine, Store};
+use store::{FeeInAdvance, GivenBack, NewInvoice, NewInvoiceLine, Store, UnusedFee};
 
 /// Bills every fee whose period has begun.
 pub(super) async fn bill(store: &Store, now: Timestamp, report: &mut ClosingReport) -> Result<(), BillingError> {
@@ -85,10 +85,7 @@ pub(crate) async fn given_back(store: &Store, partner: PartnerId, currency: Curr
     for unused in store.unused_fees(partner).await? {
         let of = &unused.of;
         let (Some(ended_at), true) = (of.ended_at, unused.paid.currency == currency) else { continue };
-        let whole = of.cycle.period_at(unused.period.start)?;
-        let number = of.cycle.periods_between(of.plan_since, whole.start)?;
-        let ran = Period { start: unused.period.start, end: ended_at };
-        let money = advance::unused(&of.terms, number, of.trial_until, unused.paid, ran, whole)?;
+        let money = gross(&unused)?;
         // What a credit note gave back is not given back again.
         let money = advance::less_coupons(money, unused.paid, unused.coupons)?;
         let money = Money { micros: money.micros.min(unused.left.micros), ..money };
@@ -104,6 +101,30 @@ pub(crate) async fn given_back(store: &Store, partner: PartnerId, currency: Curr
         back.fees.push(GivenBack { subscription, period_start, amount: money });
     }
     Ok(back)
+}
+
+/// What is unused of a fee, before coupons.
+fn gross(unused: &UnusedFee) -> Result<Money, BillingError> {
+    let of = &unused.of;
+    let whole = of.cycle.period_at(unused.period.start)?;
+    let number = of.cycle.periods_between(of.plan_since, whole.start)?;
+    let ran = Period { start: unused.period.start, end: of.ended_at.unwrap_or(unused.period.end) };
+    Ok(advance::unused(&of.terms, number, of.trial_until, unused.paid, ran, whole)?)
+}
+
+/// What coupons have again of what they took off fees in the billing period that begins then, by code: what of a fee was neither used nor
+/// paid is theirs, whether or not an invoice has given the fee back yet.
+pub(super) async fn back_to_coupons(
+    store: &Store,
+    partner: PartnerId,
+    period_start: Timestamp,
+) -> Result<Vec<(String, Money)>, BillingError> {
+    let mut returned = Vec::new();
+    for (code, taken, unused) in store.unused_fees_with_coupons(partner, period_start).await? {
+        let money = advance::back_to_coupon(gross(&unused)?, unused.paid, unused.coupons, taken)?;
+        returned.push((code, money));
+    }
+    Ok(returned)
 }
 
 fn line(kind: LineKind, description: String, amount: Money) -> NewInvoiceLine {

@@ -1,15 +1,17 @@
 //! Coupons on a bill: what comes off once all else of it is rated, and what the store notes of that.
 
-use super::Stretch;
+use super::{Stretch, advance::back_to_coupons};
 use crate::BillingError;
 use domain::{
     id::{PartnerId, SubscriptionId},
+    money::Money,
     rating::{
         Rated,
         coupon::{self, Billed, Off, OffWhat},
     },
 };
-use store::{CouponsTaken, OpenSubscription, Store};
+use jiff::Timestamp;
+use store::{CouponsOfBill, CouponsTaken, OpenSubscription, Store};
 
 /// Whose bill it is.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +28,7 @@ impl CouponsOf {
         bill: Billed<'_>,
         rated: &mut Rated,
     ) -> Result<CouponsTaken, BillingError> {
-        let of_bill = store.coupons_of_bill(self.partner, self.subscription, bill.whole.start).await?;
+        let (of_bill, returned) = self.read(store, bill.whole.start).await?;
         let mut off = Vec::new();
         for redeemed in &of_bill.redeemed {
             off.extend(redeemed.off(bill)?);
@@ -37,7 +39,27 @@ impl CouponsOf {
             part_start: bill.part.start,
             known: of_bill.known,
             taken: off.into_iter().map(|one| one.code).zip(taken).collect(),
+            returned,
         })
+    }
+
+    /// What there is for bills of the period that begins then, and what of that fees gave back.
+    async fn read(
+        self,
+        store: &Store,
+        period_start: Timestamp,
+    ) -> Result<(CouponsOfBill, Vec<(String, Money)>), BillingError> {
+        let mut of_bill = store.coupons_of_bill(self.partner, self.subscription, period_start).await?;
+        if of_bill.redeemed.iter().all(|redeemed| redeemed.taken_micros == 0) {
+            return Ok((of_bill, Vec::new()));
+        }
+        let returned = back_to_coupons(store, self.partner, period_start).await?;
+        for redeemed in &mut of_bill.redeemed {
+            for (_, money) in returned.iter().filter(|(code, _)| *code == redeemed.code) {
+                redeemed.taken_micros = redeemed.taken_micros.saturating_sub(money.micros).max(0);
+            }
+        }
+        Ok((of_bill, returned))
     }
 }
 
@@ -47,7 +69,8 @@ pub(crate) async fn open_coupons(
     subscription: &OpenSubscription,
     stretch: Stretch,
 ) -> Result<Vec<Off>, BillingError> {
-    let of_bill = store.coupons_of_bill(subscription.partner, subscription.id, stretch.whole.start).await?;
+    let of = CouponsOf { partner: subscription.partner, subscription: subscription.id };
+    let (of_bill, _) = of.read(store, stretch.whole.start).await?;
     let off = of_bill.redeemed.iter().map(|redeemed| redeemed.off(billed(subscription, stretch)));
     Ok(off.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }

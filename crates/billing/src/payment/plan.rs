@@ -65,11 +65,11 @@ pub async fn first_fee(
     let cost = fee.total;
     let counts = |coupon: &RedeemedCoupon| {
         let plans = &coupon.coupon.plans;
-        coupon.ended_at.is_none() && !coupon.is_used_up() && (plans.is_empty() || plans.contains(&to.code))
+        coupon.standing.may_count() && (plans.is_empty() || plans.contains(&to.code))
     };
     if cost.micros <= 0
         || cost.minor_units().is_none()
-        || store.redeemed_coupons(partner).await?.iter().any(counts)
+        || store.redeemed_coupons(partner, now).await?.iter().any(counts)
         || !given_back(store, partner, cost.currency).await?.lines.is_empty()
     {
         return Ok(None);

@@ -14,7 +14,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::{Actor, CouponsTaken, NewInvoice, OrderedBy, StoreError, Wish, outside::Told};
+use store::{Actor, CouponStanding, CouponsTaken, NewInvoice, OrderedBy, StoreError, Wish, outside::Told};
 use tokio::join;
 
 const START: &str = "2026-06-01T00:00:00Z";
@@ -85,10 +85,10 @@ async fn they_are_lines_of_their_own_on_draft_and_invoice_for_as_many_periods_as
             bill("$80.00", &[amount]),
         ]
     );
-    let held = shop.store.redeemed_coupons(partner).await.expect("coupons");
+    let held = shop.store.redeemed_coupons(partner, at("2026-09-01T01:00:00Z")).await.expect("coupons");
     assert_eq!(
-        held.iter().map(|own| (own.periods_used, own.is_used_up())).collect::<Vec<_>>(),
-        [(2, true), (3, false)]
+        held.iter().map(|own| (own.periods_used, own.standing)).collect::<Vec<_>>(),
+        [(2, CouponStanding::UsedUp), (3, CouponStanding::Counts)]
     );
 }
 
@@ -285,10 +285,106 @@ async fn a_bill_that_was_made_for_other_coupons_is_not_written() {
             part_start: whole.start,
             known: Vec::new(),
             taken: Vec::new(),
+            returned: Vec::new(),
         }),
     };
     let written = shop.store.bill_fee_in_advance(&due, whole, (due.terms.base_fee(), Some(invoice)), at(START)).await;
     assert!(matches!(written, Err(StoreError::Conflict { .. })), "{written:?}");
     shop.close(at(START)).await;
     assert_eq!(bills(&shop, partner).await, [bill("$15.00", &["Coupon Late, 50 % off −$15.00"])]);
+}
+
+/// What is neither used nor paid out of a fee is the coupon's again: 20.00 less in June, whatever plan it is.
+#[tokio::test]
+async fn an_amount_that_a_fee_in_advance_gives_back_is_there_for_the_next_plan_of_the_period() {
+    for (amount, first, second) in [
+        // Of 30.00 a third was used; of the 10.00 paid 6.67 are given back, and of the coupon 13.33.
+        ("20", bill("$10.00", &["Coupon Sorry, $20.00 off the period −$20.00"]), ("$40.00", "−$13.33")),
+        // Nothing was paid, so nothing is given back but to the coupon: 35.00 less in June.
+        ("35", bill("$0.00", &["Coupon Sorry, $35.00 off the period −$30.00"]), ("$35.00", "−$25.00")),
+    ] {
+        let shop = Shop::open().await;
+        let small = shop.plan("small", fee(30, FeeDue::Advance)).await;
+        let big = shop.plan("big", fee(90, FeeDue::Advance)).await;
+        let partner = shop.partner_without_members("acme", small, at(START)).await;
+        let coupon = json!({"name": "Sorry", "amount": amount, "currency": "USD", "periods": 1});
+        give(&shop, partner, "sorry", coupon, at(START)).await;
+        shop.close(at(START)).await;
+        let now = at(START) + days(10);
+        moved(&shop, partner, big, now).await;
+        join!(shop.close(now), shop.close(now));
+        shop.close(at("2026-07-01T01:00:00Z")).await;
+        let line = format!("Coupon Sorry, ${amount}.00 off the period {}", second.1);
+        // July's fee has none, as it is for one period.
+        let expected = [first, bill(second.0, &[&line]), bill("$90.00", &[])];
+        assert_eq!(bills(&shop, partner).await, expected, "{amount}");
+    }
+}
+
+/// It waited for the end of a fee that was paid; the plan of that fee ends before, and the next bill is not paid yet.
+#[tokio::test]
+async fn it_waits_no_longer_for_the_end_of_a_fee_whose_plan_was_left() {
+    let shop = Shop::open().await;
+    let year = PlanTerms { interval: domain::period::Interval::Year, ..fee(300, FeeDue::Advance) };
+    let (year, month) = (shop.plan("year", year).await, shop.plan("month", fee(90, FeeDue::Arrears)).await);
+    let partner = shop.partner_without_members("acme", year, at(START)).await;
+    shop.close(at(START)).await;
+    let coupon = json!({"name": "Once", "percent": "100", "periods": 1});
+    give(&shop, partner, "once", coupon, at(START) + days(3)).await;
+    let held = async |now| shop.store.redeemed_coupons(partner, now).await.expect("coupons").remove(0);
+    assert_eq!(held(at(START) + days(9)).await.starts_at, at("2027-06-01T00:00:00Z"));
+    let now = at(START) + days(10);
+    moved(&shop, partner, month, now).await;
+    assert_eq!(held(now).await.starts_at, now);
+    shop.close(at("2026-08-11T01:00:00Z")).await;
+    let lowered: Vec<_> = bills(&shop, partner).await.into_iter().filter(|(_, coupons)| !coupons.is_empty()).collect();
+    assert_eq!(lowered, [bill("$0.00", &["Coupon Once, 100 % off −$90.00"])]);
+    assert_eq!(held(at("2026-08-11T01:00:00Z")).await.standing, CouponStanding::UsedUp);
+}
+
+/// Nor do they run where there is no plan.
+#[tokio::test]
+async fn its_periods_do_not_run_out_where_no_bill_can_have_it_and_the_page_says_so() {
+    let shop = Shop::open().await;
+    let dollars = shop.plan("dollars", fee(10, FeeDue::Arrears)).await;
+    let euros = PlanTerms { currency: domain::money::Currency::Eur, ..fee(20, FeeDue::Arrears) };
+    let euros = shop.plan("euros", euros).await;
+    let metered = PlanTerms { collect: domain::plan::Collect::MeterEvents, ..fee(0, FeeDue::Arrears) };
+    let metered = shop.plan("metered", metered).await;
+    let partner = shop.partner_without_members("acme", dollars, at(START)).await;
+    give(&shop, partner, "sorry", json!({"name": "Sorry", "amount": "5", "currency": "EUR", "periods": 2}), at(START))
+        .await;
+    let standing = async |now: &str| {
+        shop.store.redeemed_coupons(partner, at(now)).await.expect("coupons").remove(0).standing
+    };
+    assert_eq!(standing("2026-07-20T00:00:00Z").await, CouponStanding::Waits);
+    // June and July in dollars, August in euros, September by Stripe's meters, October in euros again, and November.
+    moved(&shop, partner, euros, at("2026-08-01T00:00:00Z")).await;
+    assert_eq!(standing("2026-08-20T00:00:00Z").await, CouponStanding::Counts);
+    moved(&shop, partner, metered, at("2026-09-01T00:00:00Z")).await;
+    assert_eq!(standing("2026-09-20T00:00:00Z").await, CouponStanding::Waits);
+    moved(&shop, partner, euros, at("2026-10-01T00:00:00Z")).await;
+    assert_eq!(standing("2026-10-20T00:00:00Z").await, CouponStanding::Counts, "the second");
+    shop.close(at("2026-12-01T01:00:00Z")).await;
+    let euros: Vec<_> =
+        bills(&shop, partner).await.into_iter().filter(|(total, _)| total.starts_with('€')).collect();
+    let lowered = bill("€15.00", &["Coupon Sorry, €5.00 off the period −€5.00"]);
+    assert_eq!(euros, [lowered.clone(), lowered, bill("€20.00", &[])]);
+    assert_eq!(standing("2026-12-01T01:00:00Z").await, CouponStanding::UsedUp);
+}
+
+/// A period without a bill is one of them all the same.
+#[tokio::test]
+async fn a_coupon_that_had_nothing_to_take_off_is_used_up_all_the_same() {
+    let shop = Shop::open().await;
+    let free = shop.plan("free", fee(0, FeeDue::Arrears)).await;
+    let partner = shop.partner_without_members("acme", free, at(START)).await;
+    give(&shop, partner, "once", json!({"name": "Once", "percent": "50", "periods": 1}), at(START)).await;
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    assert!(bills(&shop, partner).await.is_empty());
+    let standing = async |now: &str| {
+        shop.store.redeemed_coupons(partner, at(now)).await.expect("coupons").remove(0).standing
+    };
+    assert_eq!(standing("2026-06-20T00:00:00Z").await, CouponStanding::Counts);
+    assert_eq!(standing("2026-07-20T00:00:00Z").await, CouponStanding::UsedUp);
 }

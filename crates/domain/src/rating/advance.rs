@@ -74,6 +74,23 @@ pub fn unused(
     Ok(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
 }
 
+/// What a coupon that took `taken` off the fee has again for its period where `back` of the fee is given back before coupons: its part of
+/// what is not paid out as it was never paid, rounded down. All coupons together took `coupons`.
+///
+/// # Errors
+/// An amount is too large.
+pub fn back_to_coupon(back: Money, fee: Money, coupons: Money, taken: Money) -> Result<Money, MoneyError> {
+    let unpaid = back.micros.saturating_sub(less_coupons(back, fee, coupons)?.micros).max(0);
+    if coupons.micros <= 0 {
+        return Ok(Money::zero(fee.currency));
+    }
+    let coin = i128::from(fee.currency.micros_per_minor());
+    let share = i128::from(unpaid).checked_mul(i128::from(taken.micros.max(0))).ok_or(MoneyError::TooLarge)?;
+    let coins = share / (i128::from(coupons.micros) * coin);
+    let micros = i64::try_from(coins * coin).map_err(|_| MoneyError::TooLarge)?;
+    Ok(Money { micros: micros.min(taken.micros), ..fee })
+}
+
 /// What is given back where coupons took that much off the fee: the same share of what was paid as of the fee, rounded once.
 ///
 /// # Errors
@@ -89,4 +106,23 @@ pub fn less_coupons(back: Money, fee: Money, coupons: Money) -> Result<Money, Mo
     let coins = share.and_then(|share| share.checked_add(of)).ok_or(MoneyError::TooLarge)? / (2 * of);
     let micros = i64::try_from(coins * coin).map_err(|_| MoneyError::TooLarge)?;
     Ok(Money { micros, ..fee })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::Currency;
+
+    #[test]
+    fn what_is_neither_used_nor_paid_out_goes_back_to_the_coupons_in_whole_coins() {
+        let usd = |cents: i64| Money::new(Currency::Usd, cents * 10_000);
+        let again = |back, fee, coupons, taken| {
+            back_to_coupon(usd(back), usd(fee), usd(coupons), usd(taken)).expect("fits").to_string()
+        };
+        // Of 30.00, a coupon took 20.00; 20 of 30 days are left: 6.67 are paid out, 13.33 go back.
+        assert_eq!(again(2_000, 3_000, 2_000, 2_000), "$13.33");
+        assert_eq!(again(2_000, 3_000, 3_000, 3_000), "$20.00", "nothing was paid");
+        assert_eq!([again(2_000, 3_000, 2_000, 1_500), again(2_000, 3_000, 2_000, 500)], ["$9.99", "$3.33"]);
+        assert_eq!([again(2_000, 3_000, 0, 0), again(0, 3_000, 2_000, 2_000)], ["$0.00", "$0.00"]);
+    }
 }

@@ -8,7 +8,8 @@
 //! is for the whole period: the bills of one period have it once together, and what they leave of it is gone with the period.
 //!
 //! Which periods: the first is the one that holds the instant from which on the coupon counts, whether or not there is something to take
-//! off; in a trial none counts.
+//! off. Those do not count in which there was no bill that it could lower: in a trial, under a plan that it is not for, in another
+//! currency or where Stripe rates, and without a plan.
 //!
 //! 100.00, with 25 % and then 20.00 off: 25.00 and 20.00, 55.00 are left. With 20.00 first: 20.00 and 20.00, 60.00 are left.
 
@@ -19,7 +20,7 @@ use crate::{
     plan::{Collect, PlanTerms, Problem},
     product::is_code,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
@@ -68,9 +69,10 @@ pub struct Redeemed {
     pub code: String,
     /// As it was when it was redeemed.
     pub coupon: Coupon,
-    /// From when on it counts.
-    pub from: Timestamp,
-    /// What bills of the same period took of its amount, in micro-units.
+    /// When it counts: since it was redeemed, the stretches of time in which the partner had a plan whose bills it lowers; in their order,
+    /// disjoint. Without one it does not count.
+    pub stretches: Vec<Period>,
+    /// What bills of the same period took of its amount and did not give back with a fee, in micro-units.
     pub taken_micros: i64,
     /// In how many other periods it is on a bill.
     pub other_periods: u32,
@@ -109,10 +111,10 @@ impl Redeemed {
     /// The period is beyond the calendar.
     pub fn off(&self, bill: Billed<'_>) -> Result<Option<Off>, PeriodError> {
         let Billed { terms, cycle, trial_until, part, whole } = bill;
-        if part.end <= self.from || trial::is_in(trial_until, whole) {
+        if self.stretches.first().is_none_or(|first| part.end <= first.start) || trial::is_in(trial_until, whole) {
             return Ok(None);
         }
-        Ok(self.off_in(cycle.periods_between(self.from, whole.start)?, terms))
+        Ok(self.off_in(periods_before(&self.stretches, cycle, whole.start)?, terms))
     }
 
     /// What it takes off in its period of that number, the first being 0, under these terms.
@@ -236,6 +238,24 @@ impl Coupon {
     }
 }
 
+/// How many periods of the cycle that begin before that instant are touched by the stretches, which are in their order and disjoint.
+///
+/// # Errors
+/// A period is beyond the calendar.
+pub fn periods_before(stretches: &[Period], cycle: &Cycle, before: Timestamp) -> Result<u64, PeriodError> {
+    let (mut count, mut counted_until) = (0_u64, Timestamp::MIN);
+    for stretch in stretches {
+        let (start, end) = (stretch.start.max(counted_until), stretch.end.min(before));
+        if start >= end {
+            continue;
+        }
+        let last = end.checked_sub(SignedDuration::from_micros(1)).map_err(|_| PeriodError::OutOfRange)?;
+        count = count.saturating_add(cycle.periods_between(start, last)?).saturating_add(1);
+        counted_until = cycle.period_at(last)?.end;
+    }
+    Ok(count)
+}
+
 /// A code as it is kept, of one that somebody typed.
 pub fn typed_code(typed: &str) -> String {
     typed.trim().to_ascii_lowercase()
@@ -255,7 +275,8 @@ mod tests {
     }
 
     fn redeemed(text: &str, from: &str) -> Redeemed {
-        Redeemed { code: "spring".to_owned(), coupon: coupon(text), from: at(from), taken_micros: 0, other_periods: 0 }
+        let stretches = vec![Period { start: at(from), end: Timestamp::MAX }];
+        Redeemed { code: "spring".to_owned(), coupon: coupon(text), stretches, taken_micros: 0, other_periods: 0 }
     }
 
     fn monthly() -> Cycle {
@@ -304,6 +325,27 @@ mod tests {
         assert_eq!(left(&used_up, "2026-02-10T00:00:00Z").0, "$100.00", "however periods were cut");
         let once = [redeemed(r#"{"name":"A","percent":"100","periods":1}"#, "2026-02-01T00:00:00Z")];
         assert_eq!(months.map(|day| left(&once, &format!("{day}T00:00:00Z")).0)[..3], ["$100.00", "$0.00", "$100.00"]);
+    }
+
+    #[test]
+    fn periods_in_which_no_bill_could_have_it_are_not_among_them() {
+        let stretch = |start: &str, end: &str| Period { start: at(start), end: at(end) };
+        let stretches = [
+            stretch("2026-01-20T00:00:00Z", "2026-02-10T00:00:00Z"),
+            // In the same period as the end of the one before.
+            stretch("2026-02-20T00:00:00Z", "2026-02-21T00:00:00Z"),
+            stretch("2026-05-01T00:00:00Z", "2026-07-01T00:00:00Z"),
+        ];
+        let before = |when: &str| periods_before(&stretches, &monthly(), at(when)).expect("in the calendar");
+        let counted = ["2026-01-01", "2026-02-01", "2026-03-01", "2026-05-01", "2026-06-01", "2026-09-01"];
+        assert_eq!(counted.map(|day| before(&format!("{day}T00:00:00Z"))), [0, 1, 2, 2, 3, 4]);
+        let twice = [Redeemed { stretches: stretches.to_vec(), ..redeemed(QUARTER, "2026-01-20T00:00:00Z") }];
+        assert_eq!(left(&twice, "2026-02-25T00:00:00Z").0, "$75.00");
+        assert_eq!(left(&twice, "2026-05-09T00:00:00Z").0, "$100.00", "January and February were two");
+        let once = [Redeemed { stretches: stretches[2..].to_vec(), ..redeemed(QUARTER, "2026-01-20T00:00:00Z") }];
+        assert_eq!(left(&once, "2026-06-09T00:00:00Z").0, "$75.00");
+        let never = [Redeemed { stretches: Vec::new(), ..redeemed(QUARTER, "2026-01-20T00:00:00Z") }];
+        assert_eq!(left(&never, "2026-06-09T00:00:00Z").0, "$100.00");
     }
 
     #[test]

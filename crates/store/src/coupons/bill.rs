@@ -1,5 +1,6 @@
 //! Coupons on bills: which count for one, and what it took of them.
 
+use super::stretches;
 use crate::{Store, StoreError, Ts, row::ReadRow as _};
 use domain::{
     id::{InvoiceId, PartnerId, SubscriptionId},
@@ -28,6 +29,8 @@ pub struct CouponsTaken {
     pub known: Vec<String>,
     /// By code, those that count for it.
     pub taken: Vec<(String, Money)>,
+    /// By code, what went back to them with fees of the same period that are given back: they have it again.
+    pub returned: Vec<(String, Money)>,
 }
 
 impl Store {
@@ -38,18 +41,10 @@ impl Store {
         subscription: SubscriptionId,
         period_start: Timestamp,
     ) -> Result<CouponsOfBill, StoreError> {
+        let mut connection = self.pool().acquire().await?;
         let rows = sqlx::query(
             "select r.code, r.terms, coupon_is_for(r.terms, (select v.plan_id from subscriptions s
                      join plan_versions v on v.id = s.plan_version_id where s.partner_id = $1 and s.id = $2)) as is_for,
-                 -- A trial ends before it counts, and a plan that it is for has to be there: one that was left within the trial was not.
-                 greatest(r.starts_at, (
-                     select min(greatest(s.started_at, s.trial_until))
-                     from subscriptions s join plan_versions v on v.id = s.plan_version_id
-                     where s.partner_id = r.partner_id and s.started_at is not null
-                         and (s.ended_at is null or s.ended_at > r.starts_at)
-                         and (s.trial_until is null or s.ended_at is null or s.ended_at > s.trial_until)
-                         and coupon_is_for(r.terms, v.plan_id)
-                 )) as counts_from,
                  coalesce(sum(a.taken_micros) filter (where a.period_start = $3), 0)::bigint as taken,
                  count(distinct a.period_start) filter (where a.period_start <> $3) as others
              from coupon_redemptions r
@@ -60,18 +55,22 @@ impl Store {
         .bind(partner.0)
         .bind(subscription.0)
         .bind(Ts(period_start))
-        .fetch_all(self.pool())
+        .fetch_all(&mut *connection)
         .await?;
         let mut of_bill = CouponsOfBill::default();
+        if rows.is_empty() {
+            return Ok(of_bill);
+        }
+        let mut stretches = stretches::of_partner(&mut connection, partner).await?;
         for row in &rows {
             let code: String = row.try_get("code")?;
             of_bill.known.push(code.clone());
             if row.try_get("is_for")? {
                 let others = row.count("others")?;
                 of_bill.redeemed.push(Redeemed {
+                    stretches: stretches.remove(&code).unwrap_or_default(),
                     code,
                     coupon: row.try_get::<Json<Coupon>, _>("terms")?.0,
-                    from: row.at("counts_from")?,
                     taken_micros: row.try_get("taken")?,
                     other_periods: u32::try_from(others).unwrap_or(u32::MAX),
                 });
@@ -179,6 +178,8 @@ pub(crate) async fn note(
         let too_often =
             coupon.periods.is_some_and(|most| row.count("periods").is_ok_and(|periods| periods > most.into()));
         let micros: i64 = row.try_get("taken")?;
+        let returned = coupons.returned.iter().filter(|(own, _)| own == code).map(|(_, money)| money.micros);
+        let micros = micros.saturating_sub(returned.fold(0, i64::saturating_add));
         if too_often || coupon.amount().is_some_and(|amount| micros > amount.micros) {
             return Err(moved());
         }

@@ -1,7 +1,8 @@
 //! Redeeming a coupon, by the partner itself or by an operator for it, and taking it back.
 
+use super::stretches::{self, starts_at};
 use crate::{
-    OrderedBy, Store, StoreError, Ts,
+    OrderedBy, Store, StoreError, SubscriptionStatus, Ts,
     audit::{self, Actor, Entry},
     partners,
     row::ReadRow as _,
@@ -9,11 +10,12 @@ use crate::{
 };
 use domain::{
     id::{PartnerId, SubscriptionId},
-    rating::coupon::{Coupon, MOST_AT_ONCE, typed_code},
+    period::{Cycle, Period},
+    rating::coupon::{Coupon, MOST_AT_ONCE, periods_before, typed_code},
 };
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
+use sqlx::{PgConnection, Row as _, types::Json};
 use uuid::Uuid;
 
 /// A coupon that a partner has, or had.
@@ -28,8 +30,39 @@ pub struct RedeemedCoupon {
     pub redeemed_by: OrderedBy,
     /// When an operator took it back.
     pub ended_at: Option<Timestamp>,
-    /// Billing periods that it counted for.
+    /// Billing periods whose bills had it.
     pub periods_used: u64,
+    pub standing: CouponStanding,
+}
+
+/// How a coupon stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CouponStanding {
+    Counts,
+    /// The partner has no plan whose bills it lowers: of another currency, rated by Stripe, not among its plans, or none. No period of it
+    /// is lost meanwhile.
+    Waits,
+    /// It counted for as many billing periods as it is for.
+    UsedUp,
+    /// An operator took it back.
+    TakenBack,
+}
+
+impl CouponStanding {
+    /// Whether bills to come may have it.
+    pub const fn may_count(self) -> bool {
+        matches!(self, Self::Counts | Self::Waits)
+    }
+
+    /// As the REST API has it.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Counts => "counts",
+            Self::Waits => "waits",
+            Self::UsedUp => "used_up",
+            Self::TakenBack => "taken_back",
+        }
+    }
 }
 
 impl Store {
@@ -66,14 +99,14 @@ impl Store {
         {
             return Err(StoreError::conflict("code", "This coupon was redeemed as often as it may be"));
         }
-        let own = own(&mut tx, partner).await?;
+        let own = own(&mut tx, partner, now).await?;
         if own.iter().any(|one| one.code == code) {
             return Err(StoreError::conflict(
                 "code",
                 "This coupon was redeemed before, which is once for each partner",
             ));
         }
-        if own.iter().filter(|one| one.ended_at.is_none() && !one.is_used_up()).count() >= MOST_AT_ONCE {
+        if own.iter().filter(|one| one.standing.may_count()).count() >= MOST_AT_ONCE {
             return Err(StoreError::conflict("code", "There are ten coupons already that count; more do not"));
         }
         let starts_at = starts_at(&mut tx, partner, &coupon, by, now).await?;
@@ -95,7 +128,7 @@ impl Store {
         .await?;
         let entry = Entry::new(actor, partner, "coupon.redeem", &code);
         audit::append(&mut tx, entry.after(json!({"coupon": coupon, "starts_at": starts_at})), now).await?;
-        let redeemed = self::own(&mut tx, partner).await?.into_iter().find(|one| one.code == code);
+        let redeemed = self::own(&mut tx, partner, now).await?.into_iter().find(|one| one.code == code);
         tx.commit().await?;
         redeemed.ok_or(StoreError::NotFound)
     }
@@ -129,41 +162,86 @@ impl Store {
         Ok(())
     }
 
-    /// The partner's coupons, in the order in which they are taken off; those that count no more are among them.
-    pub async fn redeemed_coupons(&self, partner: PartnerId) -> Result<Vec<RedeemedCoupon>, StoreError> {
+    /// The partner's coupons as they stand at `now`, in the order in which they are taken off; those that count no more are among them.
+    pub async fn redeemed_coupons(
+        &self,
+        partner: PartnerId,
+        now: Timestamp,
+    ) -> Result<Vec<RedeemedCoupon>, StoreError> {
         let mut connection = self.pool().acquire().await?;
-        own(&mut connection, partner).await
+        own(&mut connection, partner, now).await
     }
 }
 
-impl RedeemedCoupon {
-    /// Whether it was on bills of as many billing periods as it is for.
-    pub fn is_used_up(&self) -> bool {
-        self.coupon.periods.is_some_and(|periods| self.periods_used >= periods.into())
-    }
-}
-
-async fn own(tx: &mut PgConnection, partner: PartnerId) -> Result<Vec<RedeemedCoupon>, StoreError> {
-    let rows = sqlx::query(
-        "select r.*, (select count(distinct a.period_start) from coupon_applications a
-             where a.partner_id = r.partner_id and a.code = r.code) as periods_used
-         from coupon_redemptions r where r.partner_id = $1 order by r.redeemed_at, r.code",
-    )
+async fn own(tx: &mut PgConnection, partner: PartnerId, now: Timestamp) -> Result<Vec<RedeemedCoupon>, StoreError> {
+    let rows = sqlx::query(concat!(
+        "select r.*, ",
+        starts_at!(),
+        " as counts_from, used.*
+         from coupon_redemptions r
+         cross join lateral (
+             select count(distinct a.period_start) as periods_used, max(a.period_start) as last_used from coupon_applications a
+             where a.partner_id = r.partner_id and a.code = r.code
+         ) as used
+         where r.partner_id = $1 order by r.redeemed_at, r.code",
+    ))
     .bind(partner.0)
-    .fetch_all(tx)
+    .fetch_all(&mut *tx)
     .await?;
-    let read = |row: &PgRow| {
-        Ok(RedeemedCoupon {
-            code: row.try_get("code")?,
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let current = subscriptions::select(&mut *tx, partner, Some(SubscriptionStatus::Active)).await?.pop();
+    let running = current.and_then(|current| {
+        let cycle = current.cycle();
+        let start = cycle.period_at(now).ok()?.start;
+        Some((cycle, start))
+    });
+    let mut stretches = stretches::of_partner(tx, partner).await?;
+    let mut all = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let code: String = row.try_get("code")?;
+        let mut own = RedeemedCoupon {
             coupon: row.try_get::<Json<Coupon>, _>("terms")?.0,
-            starts_at: row.at("starts_at")?,
+            starts_at: row.at("counts_from")?,
             redeemed_at: row.at("redeemed_at")?,
             redeemed_by: row.parsed("redeemed_by")?,
             ended_at: row.at_if_any("ended_at")?,
             periods_used: row.count("periods_used")?,
-        })
+            standing: CouponStanding::Counts,
+            code,
+        };
+        let stretches = stretches.remove(&own.code).unwrap_or_default();
+        let last_used = row.at_if_any("last_used")?;
+        own.standing = standing(&own, (&stretches, last_used), running.as_ref(), now);
+        all.push(own);
+    }
+    Ok(all)
+}
+
+/// By the stretches in which it counts, where the last period begins whose bills had it, and the running period of the plan.
+fn standing(
+    own: &RedeemedCoupon,
+    (stretches, last_used): (&[Period], Option<Timestamp>),
+    running: Option<&(Cycle, Timestamp)>,
+    now: Timestamp,
+) -> CouponStanding {
+    let is_used_up = own.coupon.periods.is_some_and(|most| own.periods_used >= most.into());
+    let is_over = match (running, own.coupon.periods) {
+        // Of a period without a bill nothing is noted; it is one all the same.
+        (Some((cycle, start)), Some(most)) => {
+            let before = periods_before(stretches, cycle, *start);
+            before.is_ok_and(|before| before >= most.into()) || (is_used_up && last_used < Some(*start))
+        }
+        _ => is_used_up,
     };
-    Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+    let runs = stretches.last().is_some_and(|last| last.end > now);
+    match own.ended_at {
+        Some(_) => CouponStanding::TakenBack,
+        None if is_over || (is_used_up && !runs) => CouponStanding::UsedUp,
+        None if runs => CouponStanding::Counts,
+        None => CouponStanding::Waits,
+    }
 }
 
 /// From now on, or from where the fee is billed to: else its first period would have it for usage alone. Holds the subscription, so

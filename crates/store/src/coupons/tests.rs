@@ -72,7 +72,7 @@ async fn of_forty_at_once_the_ten_that_it_allows_redeem_it() {
     assert_eq!(line.redemptions, 10);
     let mut held = 0;
     for partner in partners {
-        held += store.redeemed_coupons(partner).await.expect("coupons").len();
+        held += store.redeemed_coupons(partner, now()).await.expect("coupons").len();
     }
     assert_eq!(held, 10);
 }
@@ -173,7 +173,7 @@ async fn a_change_is_for_redemptions_to_come_and_allows_no_fewer_than_there_were
     let other = World::named(&store, "bolt").await.partner;
     redeem(&store, other, "spring").await.expect("redeemed");
     put(&store, "spring", json!({"name": "Summer", "percent": "5"})).await;
-    let held = store.redeemed_coupons(partner).await.expect("coupons").remove(0);
+    let held = store.redeemed_coupons(partner, now()).await.expect("coupons").remove(0);
     assert_eq!(held.coupon.name, "Spring");
     let fewer = coupon(json!({"name": "Summer", "percent": "5", "max_redemptions": 1}));
     let refused = store.put_coupon("spring", &fewer, Actor::System, now()).await.expect_err("refused");
