@@ -12,7 +12,7 @@ mod metered;
 mod overdraft;
 mod stranded;
 
-pub(crate) use coupons::{less, open_coupons};
+pub(crate) use coupons::{closed_coupons, less, open_coupons};
 pub(crate) use late::{Shift, shifted, when};
 pub(crate) use metered::{billed_meters, metered};
 pub(crate) use overdraft::charges as overdraft_charges;
@@ -260,8 +260,9 @@ async fn invoice(
     let of_meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
     let mut rated = rate(subscription, stretch, &used, &of_meters)?;
     let of = CouponsOf { partner: subscription.partner, subscription: subscription.id };
-    let coupons = of.take_off(store, coupons::billed(subscription, stretch), &mut rated).await?;
-    let late = late::lines(store, subscription.partner, rated.total.currency).await?;
+    let mut coupons = of.take_off(store, coupons::billed(subscription, stretch), &mut rated).await?;
+    let late = late::lines(store, subscription.partner, rated.total.currency, Some(&coupons)).await?;
+    coupons.late = late.coupons;
     let back = advance::given_back(store, subscription.partner, rated.total.currency).await?;
     let overdrawn = store.overdrawn_credit(subscription.partner, subscription.id, stretch.part.end, now).await?;
     let beyond = overdraft::lines(&overdrawn, rated.total.currency)?;

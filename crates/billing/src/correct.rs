@@ -6,7 +6,7 @@
 
 use crate::{
     BillingError,
-    close::{Shift, Stretch, billed_meters, less, metered, next_stretch, open_coupons, rate, shifted},
+    close::{Shift, Stretch, billed_meters, closed_coupons, less, metered, next_stretch, open_coupons, rate, shifted},
 };
 use domain::{
     correction::NewCorrection,
@@ -14,7 +14,7 @@ use domain::{
     key_text::Environment,
     money::{Currency, Money},
     period::Period,
-    rating::Used,
+    rating::{Used, coupon::Off},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -235,9 +235,9 @@ async fn closed_bills(store: &Store, partner: PartnerId, effect: &Effect) -> Res
         });
         let used = shifted(&used, adjusted);
         let meters = billed_meters(store, &standing.subscription, standing.period).await?;
-        let coupons = store.coupons_of_closed_bill(partner, subscription, standing.period.start).await?;
-        let total = |used: &[Used]| -> Result<Money, BillingError> {
-            Ok(less(rate(&standing.subscription, stretch, used, &meters)?, &coupons)?.total)
+        let coupons = closed_coupons(store, &standing.subscription, stretch, &[]).await?;
+        let total = |used: &[Used], coupons: &[Off]| -> Result<Money, BillingError> {
+            Ok(less(rate(&standing.subscription, stretch, used, &meters)?, coupons)?.total)
         };
         bills.push(Bill {
             subscription,
@@ -245,8 +245,8 @@ async fn closed_bills(store: &Store, partner: PartnerId, effect: &Effect) -> Res
             period: standing.period,
             is_closed: true,
             units: changes.iter().map(|(_, shift)| shift.units).sum(),
-            before: total(&used)?,
-            after: total(&shifted(&used, changes.into_iter()))?,
+            before: total(&used, &coupons.before)?,
+            after: total(&shifted(&used, changes.into_iter()), &coupons.after)?,
         });
     }
     Ok(bills)

@@ -6,7 +6,7 @@ mod redeem;
 mod stretches;
 
 pub(crate) use bill::note;
-pub use bill::{CouponsOfBill, CouponsTaken};
+pub use bill::{CouponsOfBill, CouponsTaken, LateTaken};
 pub use redeem::{CouponStanding, RedeemedCoupon};
 
 use crate::{

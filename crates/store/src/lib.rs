@@ -71,7 +71,7 @@ pub use audit::{Actor, AuditEntry};
 pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
 pub use checkouts::{NewPlanCheckout, PagePaid, PagePayment, PaymentPage};
-pub use coupons::{CouponLine, CouponStanding, CouponsOfBill, CouponsTaken, RedeemedCoupon};
+pub use coupons::{CouponLine, CouponStanding, CouponsOfBill, CouponsTaken, LateTaken, RedeemedCoupon};
 pub use credits::{
     CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
     NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,

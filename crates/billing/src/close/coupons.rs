@@ -40,6 +40,7 @@ impl CouponsOf {
             known: of_bill.known,
             taken: off.into_iter().map(|one| one.code).zip(taken).collect(),
             returned,
+            late: Vec::new(),
         })
     }
 
@@ -75,20 +76,62 @@ pub(crate) async fn open_coupons(
     Ok(off.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
 }
 
-/// What counted for the bill of a stretch that is closed. Where nothing was owed there is no bill, and what was not noted is what would
-/// have counted. Of an amount a part of a period has nothing then: the bills of its other parts may have taken it.
-pub(super) async fn closed_coupons(
+/// What counts for a stretch that is closed, where usage comes late.
+pub(crate) struct ClosedCoupons {
+    /// For the bill as it was, and with what came late.
+    pub before: Vec<Off>,
+    pub after: Vec<Off>,
+    /// Whether the invoice that has the late usage notes what they take: the stretch had no bill of its own that did.
+    pub is_noted: bool,
+}
+
+/// What counted for the bill of a stretch that is closed. Where nothing was owed there is no bill, and what would have counted does: of an
+/// amount what other bills of the period leave, those among them that are made `now`.
+pub(crate) async fn closed_coupons(
     store: &Store,
     subscription: &OpenSubscription,
     stretch: Stretch,
-) -> Result<Vec<Off>, BillingError> {
-    let (partner, subscription_id, start) = (subscription.partner, subscription.id, stretch.part.start);
-    if !store.was_closed_empty(partner, subscription_id, start).await? {
-        return Ok(store.coupons_of_closed_bill(partner, subscription_id, start).await?);
+    now: &[CouponsNow],
+) -> Result<ClosedCoupons, BillingError> {
+    let (partner, id, start) = (subscription.partner, subscription.id, stretch.part.start);
+    if !store.was_closed_empty(partner, id, start).await? {
+        let coupons = store.coupons_of_closed_bill(partner, id, start).await?;
+        return Ok(ClosedCoupons { before: coupons.clone(), after: coupons, is_noted: false });
     }
-    let mut coupons = open_coupons(store, subscription, stretch).await?;
-    coupons.retain(|off| stretch.part == stretch.whole || matches!(off.what, OffWhat::Percent(_)));
-    Ok(coupons)
+    let noted = store.coupons_of_late_usage(partner, id, start).await?;
+    let (mut of_bill, _) = CouponsOf { partner, subscription: id }.read(store, stretch.whole.start).await?;
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    for redeemed in &mut of_bill.redeemed {
+        let own = noted.get(&redeemed.code).copied().unwrap_or(0);
+        let others = now.iter().filter(|one| one.period_start == stretch.whole.start && one.code == redeemed.code);
+        let others = others.fold(0_i64, |sum, one| sum.saturating_add(one.micros));
+        redeemed.taken_micros = redeemed.taken_micros.saturating_sub(own).saturating_add(others).max(0);
+        let Some(off) = redeemed.off(billed(subscription, stretch))? else { continue };
+        let was = match off.what {
+            OffWhat::Amount { whole, .. } => OffWhat::Amount { left: Money { micros: own.max(0), ..whole }, whole },
+            share @ OffWhat::Percent(_) => share,
+        };
+        before.push(Off { what: was, ..off.clone() });
+        after.push(off);
+    }
+    Ok(ClosedCoupons { before, after, is_noted: true })
+}
+
+/// What an invoice takes of a coupon that is being made.
+#[derive(Debug, Clone)]
+pub(crate) struct CouponsNow {
+    pub period_start: Timestamp,
+    pub code: String,
+    pub micros: i64,
+}
+
+impl CouponsNow {
+    pub(super) fn of<'a>(
+        period_start: Timestamp,
+        taken: &'a [(String, Money)],
+    ) -> impl Iterator<Item = Self> + use<'a> {
+        taken.iter().map(move |(code, money)| Self { period_start, code: code.clone(), micros: money.micros })
+    }
 }
 
 /// The bill with coupons.

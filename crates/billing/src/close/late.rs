@@ -4,29 +4,43 @@
 //! them. A closed period's bill stands; all of the difference, by operation and in included credit, is on
 //! the invoice that is made next, whatever period that is of. It is below zero where a correction took units back.
 
-use super::{Stretch, billed_meters, coupons::closed_coupons, less, rate};
+use super::{
+    Stretch, billed_meters,
+    coupons::{CouponsNow, closed_coupons},
+    rate,
+};
 use crate::BillingError;
 use domain::{
     id::PartnerId,
     money::{Currency, Money},
     period::Period,
-    rating::{Charge, LineKind, Rated, Used},
+    rating::{Charge, LineKind, Rated, Used, coupon},
 };
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use store::{NewInvoiceLine, Store, outside::LateUnits};
+use store::{CouponsTaken, LateTaken, NewInvoiceLine, Store, outside::LateUnits};
 
 /// Lines, and which adjustments they are.
 #[derive(Debug, Default)]
 pub(super) struct LateLines {
     pub lines: Vec<NewInvoiceLine>,
     pub sequences: Vec<i64>,
+    /// What coupons take off them, where no bill of theirs notes it.
+    pub coupons: Vec<LateTaken>,
 }
 
 /// The partner's late units as lines in that currency. Those of a period in another one wait for an invoice in theirs, or a final one
-/// ([`super::stranded`]), and those of a period whose usage is in doubt until it is not.
-pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency) -> Result<LateLines, BillingError> {
+/// ([`super::stranded`]), and those of a period whose usage is in doubt until it is not. `taken` is what the invoice takes of coupons
+/// that they are to be on.
+pub(super) async fn lines(
+    store: &Store,
+    partner: PartnerId,
+    currency: Currency,
+    taken: Option<&CouponsTaken>,
+) -> Result<LateLines, BillingError> {
     let mut all = LateLines::default();
+    let mut now: Vec<CouponsNow> =
+        taken.into_iter().flat_map(|own| CouponsNow::of(own.period_start, &own.taken)).collect();
     for late in store.late_units(partner).await? {
         if late.subscription.terms.currency != currency {
             tracing::warn!(%partner, "late units of a period in another currency wait");
@@ -45,11 +59,22 @@ pub(super) async fn lines(store: &Store, partner: PartnerId, currency: Currency)
         let codes = |moved: &store::outside::Moved| (moved.product_code.clone(), moved.operation_code.clone());
         let billed = |moved: &store::outside::Moved| Shift { units: moved.billed, prepaid: moved.prepaid_billed };
         let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), billed(moved))));
-        let coupons = closed_coupons(store, &late.subscription, stretch).await?;
-        let before = less(rate(&late.subscription, stretch, &used, &metered)?, &coupons)?;
+        let coupons = closed_coupons(store, &late.subscription, stretch, &now).await?;
+        let mut before = rate(&late.subscription, stretch, &used, &metered)?;
+        let off_before = coupon::take_off(&mut before, &coupons.before)?;
         let more = |moved: &store::outside::Moved| Shift { units: moved.units, prepaid: moved.prepaid };
         let used = shifted(&used, late.moved.iter().map(|moved| (codes(moved), more(moved))));
-        let after = less(rate(&late.subscription, stretch, &used, &metered)?, &coupons)?;
+        let mut after = rate(&late.subscription, stretch, &used, &metered)?;
+        let off_after = coupon::take_off(&mut after, &coupons.after)?;
+        if coupons.is_noted {
+            let more = off_after.into_iter().zip(off_before).zip(coupons.after).map(|((after, before), off)| {
+                (off.code, Money { micros: after.micros.saturating_sub(before.micros), ..after })
+            });
+            let taken: Vec<(String, Money)> = more.collect();
+            now.extend(CouponsNow::of(whole.start, &taken));
+            let (subscription, period_start, part_start) = (late.subscription.id, whole.start, late.period.start);
+            all.coupons.push(LateTaken { subscription, period_start, part_start, taken });
+        }
         all.lines.extend(differences(&late, &before, &after)?);
         all.sequences.extend(late.sequences);
     }

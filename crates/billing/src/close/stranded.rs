@@ -8,7 +8,7 @@ use super::{ClosingReport, late, overdraft};
 use crate::BillingError;
 use domain::{money::Money, period::Period, plan::Collect};
 use jiff::{SignedDuration, Timestamp};
-use store::{NewInvoice, Overdrawn, Store, Stranded};
+use store::{CouponsTaken, NewInvoice, Overdrawn, Store, Stranded};
 
 /// How long adjustments wait for others, so that several are on one invoice.
 const WAITS: SignedDuration = SignedDuration::from_hours(24);
@@ -38,7 +38,7 @@ async fn invoice(
     stranded: &Stranded,
     now: Timestamp,
 ) -> Result<Option<domain::id::InvoiceId>, BillingError> {
-    let late = late::lines(store, stranded.partner, stranded.currency).await?;
+    let late = late::lines(store, stranded.partner, stranded.currency, None).await?;
     let overdrawn = overdrawn(store, stranded, now).await?;
     let lines: Vec<_> = overdraft::lines(&overdrawn, stranded.currency)?.into_iter().chain(late.lines).collect();
     // What adds up to nothing waits, for ever if need be.
@@ -46,6 +46,21 @@ async fn invoice(
         return Ok(None);
     }
     let total = lines.iter().try_fold(Money::zero(stranded.currency), |sum, line| sum.checked_add(line.amount))?;
+    // No bill of a period: of coupons it takes what late usage has off.
+    let coupons = match late.coupons.is_empty() {
+        true => None,
+        false => {
+            let of_bill = store.coupons_of_bill(stranded.partner, stranded.subscription, stranded.since).await?;
+            Some(CouponsTaken {
+                period_start: stranded.since,
+                part_start: stranded.since,
+                known: of_bill.known,
+                taken: Vec::new(),
+                returned: Vec::new(),
+                late: late.coupons,
+            })
+        }
+    };
     let new = NewInvoice {
         plan_version: stranded.plan_version,
         time_zone: stranded.time_zone.clone(),
@@ -57,7 +72,7 @@ async fn invoice(
         in_advance: false,
         given_back: Vec::new(),
         overdrawn,
-        coupons: None,
+        coupons,
     };
     Ok(store.make_final_invoice(stranded, new, now).await?)
 }

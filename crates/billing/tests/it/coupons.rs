@@ -286,6 +286,7 @@ async fn a_bill_that_was_made_for_other_coupons_is_not_written() {
             known: Vec::new(),
             taken: Vec::new(),
             returned: Vec::new(),
+            late: Vec::new(),
         }),
     };
     let written = shop.store.bill_fee_in_advance(&due, whole, (due.terms.base_fee(), Some(invoice)), at(START)).await;
@@ -354,9 +355,8 @@ async fn its_periods_do_not_run_out_where_no_bill_can_have_it_and_the_page_says_
     let partner = shop.partner_without_members("acme", dollars, at(START)).await;
     give(&shop, partner, "sorry", json!({"name": "Sorry", "amount": "5", "currency": "EUR", "periods": 2}), at(START))
         .await;
-    let standing = async |now: &str| {
-        shop.store.redeemed_coupons(partner, at(now)).await.expect("coupons").remove(0).standing
-    };
+    let standing =
+        async |now: &str| shop.store.redeemed_coupons(partner, at(now)).await.expect("coupons").remove(0).standing;
     assert_eq!(standing("2026-07-20T00:00:00Z").await, CouponStanding::Waits);
     // June and July in dollars, August in euros, September by Stripe's meters, October in euros again, and November.
     moved(&shop, partner, euros, at("2026-08-01T00:00:00Z")).await;
@@ -366,8 +366,7 @@ async fn its_periods_do_not_run_out_where_no_bill_can_have_it_and_the_page_says_
     moved(&shop, partner, euros, at("2026-10-01T00:00:00Z")).await;
     assert_eq!(standing("2026-10-20T00:00:00Z").await, CouponStanding::Counts, "the second");
     shop.close(at("2026-12-01T01:00:00Z")).await;
-    let euros: Vec<_> =
-        bills(&shop, partner).await.into_iter().filter(|(total, _)| total.starts_with('€')).collect();
+    let euros: Vec<_> = bills(&shop, partner).await.into_iter().filter(|(total, _)| total.starts_with('€')).collect();
     let lowered = bill("€15.00", &["Coupon Sorry, €5.00 off the period −€5.00"]);
     assert_eq!(euros, [lowered.clone(), lowered, bill("€20.00", &[])]);
     assert_eq!(standing("2026-12-01T01:00:00Z").await, CouponStanding::UsedUp);
@@ -382,9 +381,37 @@ async fn a_coupon_that_had_nothing_to_take_off_is_used_up_all_the_same() {
     give(&shop, partner, "once", json!({"name": "Once", "percent": "50", "periods": 1}), at(START)).await;
     shop.close(at("2026-07-01T01:00:00Z")).await;
     assert!(bills(&shop, partner).await.is_empty());
-    let standing = async |now: &str| {
-        shop.store.redeemed_coupons(partner, at(now)).await.expect("coupons").remove(0).standing
-    };
+    let standing =
+        async |now: &str| shop.store.redeemed_coupons(partner, at(now)).await.expect("coupons").remove(0).standing;
     assert_eq!(standing("2026-06-20T00:00:00Z").await, CouponStanding::Counts);
     assert_eq!(standing("2026-07-20T00:00:00Z").await, CouponStanding::UsedUp);
+}
+
+/// Both parts of June were closed without an invoice; what their late usage takes of the coupon is June's, once.
+#[tokio::test]
+async fn late_units_of_parts_of_a_period_without_a_bill_share_its_amount() {
+    let shop = Shop::open().await;
+    let usage = json!({"currency": "USD", "products": [{"product": "payments"}],
+        "price": {"model": "per_unit", "unit_price": "0.005"}});
+    let usage: PlanTerms = serde_json::from_value(usage).expect("terms");
+    let (one, two) = (shop.plan("one", usage.clone()).await, shop.plan("two", usage).await);
+    let partner = shop.partner_without_members("acme", one, at(START)).await;
+    let coupon = json!({"name": "Sorry", "amount": "20", "currency": "USD", "periods": 1});
+    give(&shop, partner, "sorry", coupon, at(START)).await;
+    moved(&shop, partner, two, at(START) + days(10)).await;
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    assert!(bills(&shop, partner).await.is_empty());
+    let late = [event("1", "2026-06-05T00:00:00Z", "read", 3_000), event("2", "2026-06-20T00:00:00Z", "read", 2_000)];
+    tell(&shop, partner, &late, "2026-07-02T00:00:00Z").await;
+    join!(shop.close(at("2026-08-01T01:00:00Z")), shop.close(at("2026-08-01T01:00:00Z")));
+    shop.close(at("2026-08-01T01:00:00Z")).await;
+    let off = "Coupon Sorry, $20.00 off the period";
+    let first = format!("Late usage of 2026-06-01 to 2026-06-11: {off} −$15.00");
+    let second = format!("Late usage of 2026-06-11 to 2026-07-01: {off} −$5.00");
+    assert_eq!(bills(&shop, partner).await, [bill("$5.00", &[&first, &second])]);
+    tell(&shop, partner, &[event("3", "2026-06-06T00:00:00Z", "read", 1_000)], "2026-08-02T00:00:00Z").await;
+    shop.close(at("2026-09-01T01:00:00Z")).await;
+    assert_eq!(bills(&shop, partner).await[1..], [bill("$5.00", &[])]);
+    let held = shop.store.redeemed_coupons(partner, at("2026-09-01T01:00:00Z")).await.expect("coupons").remove(0);
+    assert_eq!((held.periods_used, held.standing), (1, CouponStanding::UsedUp));
 }

@@ -9,6 +9,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
+use std::collections::HashMap;
 
 /// What the bills of a billing period may have off.
 #[derive(Debug, Clone, Default)]
@@ -31,6 +32,19 @@ pub struct CouponsTaken {
     pub taken: Vec<(String, Money)>,
     /// By code, what went back to them with fees of the same period that are given back: they have it again.
     pub returned: Vec<(String, Money)>,
+    /// Of late usage that is on the bill.
+    pub late: Vec<LateTaken>,
+}
+
+/// What coupons take off late usage of a stretch that was closed without an invoice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LateTaken {
+    pub subscription: SubscriptionId,
+    /// Where the whole billing period begins, and where the stretch.
+    pub period_start: Timestamp,
+    pub part_start: Timestamp,
+    /// By code; below zero where usage was taken back.
+    pub taken: Vec<(String, Money)>,
 }
 
 impl Store {
@@ -48,7 +62,7 @@ impl Store {
                  coalesce(sum(a.taken_micros) filter (where a.period_start = $3), 0)::bigint as taken,
                  count(distinct a.period_start) filter (where a.period_start <> $3) as others
              from coupon_redemptions r
-             left join coupon_applications a on a.partner_id = r.partner_id and a.code = r.code
+             left join coupon_takings a on a.partner_id = r.partner_id and a.code = r.code
              where r.partner_id = $1 and r.ended_at is null
              group by r.partner_id, r.code order by r.redeemed_at, r.code",
         )
@@ -95,6 +109,25 @@ impl Store {
         .bind(Ts(part_start))
         .fetch_one(self.pool())
         .await?)
+    }
+
+    /// What coupons took off late usage of a stretch that was closed without an invoice, by code, in micro-units.
+    pub async fn coupons_of_late_usage(
+        &self,
+        partner: PartnerId,
+        subscription: SubscriptionId,
+        part_start: Timestamp,
+    ) -> Result<HashMap<String, i64>, StoreError> {
+        let taken: Vec<(String, i64)> = sqlx::query_as(
+            "select code, sum(taken_micros)::bigint from late_coupon_applications
+             where partner_id = $1 and subscription_id = $2 and part_start = $3 group by code",
+        )
+        .bind(partner.0)
+        .bind(subscription.0)
+        .bind(Ts(part_start))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(taken.into_iter().collect())
     }
 
     /// What coupons took off the bill of a stretch that is closed, for rating it again: a percentage as it was, and of an amount what was
@@ -163,26 +196,65 @@ pub(crate) async fn note(
         .bind(taken.micros)
         .execute(&mut *tx)
         .await?;
-        let row = sqlx::query(
-            "select r.terms, count(distinct a.period_start) as periods,
-                 coalesce(sum(a.taken_micros) filter (where a.period_start = $3), 0)::bigint as taken
-             from coupon_redemptions r join coupon_applications a on a.partner_id = r.partner_id and a.code = r.code
-             where r.partner_id = $1 and r.code = $2 group by r.partner_id, r.code",
-        )
-        .bind(partner.0)
-        .bind(code)
-        .bind(Ts(coupons.period_start))
-        .fetch_one(&mut *tx)
-        .await?;
-        let Json(coupon): Json<Coupon> = row.try_get("terms")?;
-        let too_often =
-            coupon.periods.is_some_and(|most| row.count("periods").is_ok_and(|periods| periods > most.into()));
-        let micros: i64 = row.try_get("taken")?;
-        let returned = coupons.returned.iter().filter(|(own, _)| own == code).map(|(_, money)| money.micros);
-        let micros = micros.saturating_sub(returned.fold(0, i64::saturating_add));
-        if too_often || coupon.amount().is_some_and(|amount| micros > amount.micros) {
-            return Err(moved());
+    }
+    for late in &coupons.late {
+        for (code, taken) in late.taken.iter().filter(|(_, taken)| taken.micros != 0) {
+            sqlx::query(
+                "insert into late_coupon_applications (partner_id, code, subscription_id, period_start, part_start, invoice_id,
+                     taken_micros)
+                 values ($1, $2, $3, $4, $5, $6, $7)",
+            )
+            .bind(partner.0)
+            .bind(code)
+            .bind(late.subscription.0)
+            .bind(Ts(late.period_start))
+            .bind(Ts(late.part_start))
+            .bind(invoice.0)
+            .bind(taken.micros)
+            .execute(&mut *tx)
+            .await?;
         }
+    }
+    for (code, _) in &coupons.taken {
+        check(tx, partner, code, coupons.period_start, &coupons.returned).await?;
+    }
+    for late in &coupons.late {
+        for (code, _) in &late.taken {
+            let returned = if late.period_start == coupons.period_start { coupons.returned.as_slice() } else { &[] };
+            check(tx, partner, code, late.period_start, returned).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses what takes more of a coupon than there is, now that it is noted.
+async fn check(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    code: &str,
+    period_start: Timestamp,
+    returned: &[(String, Money)],
+) -> Result<(), StoreError> {
+    let row = sqlx::query(
+        "select r.terms, count(distinct a.period_start) as periods,
+             coalesce(sum(a.taken_micros) filter (where a.period_start = $3), 0)::bigint as taken
+         from coupon_redemptions r join coupon_takings a on a.partner_id = r.partner_id and a.code = r.code
+         where r.partner_id = $1 and r.code = $2 group by r.partner_id, r.code",
+    )
+    .bind(partner.0)
+    .bind(code)
+    .bind(Ts(period_start))
+    .fetch_optional(&mut *tx)
+    .await?;
+    // Nothing was taken.
+    let Some(row) = row else { return Ok(()) };
+    let Json(coupon): Json<Coupon> = row.try_get("terms")?;
+    let too_often = coupon.periods.is_some_and(|most| row.count("periods").is_ok_and(|periods| periods > most.into()));
+    let micros: i64 = row.try_get("taken")?;
+    let returned = returned.iter().filter(|(own, _)| own == code).map(|(_, money)| money.micros);
+    let micros = micros.saturating_sub(returned.fold(0, i64::saturating_add));
+    if too_often || coupon.amount().is_some_and(|amount| micros > amount.micros) {
+        return Err(moved());
     }
     Ok(())
 }

@@ -180,7 +180,7 @@ async fn own(tx: &mut PgConnection, partner: PartnerId, now: Timestamp) -> Resul
         " as counts_from, used.*
          from coupon_redemptions r
          cross join lateral (
-             select count(distinct a.period_start) as periods_used, max(a.period_start) as last_used from coupon_applications a
+             select count(distinct a.period_start) as periods_used, max(a.period_start) as last_used from coupon_takings a
              where a.partner_id = r.partner_id and a.code = r.code
          ) as used
          where r.partner_id = $1 order by r.redeemed_at, r.code",
