@@ -11,7 +11,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use store::{
-    Actor, LedgerAccount, OrderedBy, StoreError, Wish,
+    Actor, InvoiceStatus, LedgerAccount, OrderedBy, StoreError, Wish,
     credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
 };
 
@@ -165,4 +165,35 @@ async fn runs_at_the_same_time_bill_a_fee_once() {
     shop.store.warm().await;
     tokio::join!(shop.close(start), shop.close(start), shop.close(start));
     assert_eq!(totals(&shop, partner).await, [30_000_000]);
+}
+
+/// Its own fee of 4.00 was given back by half on the next invoice, which stays: so 2.00 of it stay, too, and both come to nothing.
+#[tokio::test]
+async fn a_void_below_zero_leaves_what_a_later_invoice_gave_back_of_its_own_fee() {
+    let shop = Shop::open().await;
+    let (small, mid, big) = (fee(30, FeeDue::Advance), fee(6, FeeDue::Advance), fee(90, FeeDue::Advance));
+    let (small, mid, big) = (shop.plan("small", small).await, shop.plan("mid", mid).await, shop.plan("big", big).await);
+    let start = at("2026-06-01T00:00:00Z");
+    let partner = shop.partner_without_members("acme", small, start).await;
+    shop.close(start).await;
+    for (number, plan) in [(10, mid), (20, big)] {
+        let now = start + days(number);
+        change(&shop, partner, Some(plan), When::AtOnce, now).await;
+        shop.close(now).await;
+    }
+    // 20 of 30 days of 30.00 back and of 6.00 due; then half of those 4.00 back, and 10 days of 90.00 due.
+    assert_eq!(totals(&shop, partner).await, [30_000_000, -16_000_000, -2_000_000, 30_000_000]);
+    let owed = async || {
+        let balances = shop.store.ledger_balances(partner).await.expect("balances");
+        balances.into_iter().find(|(account, _)| *account == LedgerAccount::Receivable).expect("an account").1.micros
+    };
+    assert_eq!(owed().await, 42_000_000);
+    let invoices = shop.store.invoices(partner).await.expect("invoices");
+    let below = invoices.iter().find(|invoice| invoice.total.micros == -16_000_000).expect("one below zero").id;
+    shop.store.set_invoice_status(partner, below, InvoiceStatus::Void, start + days(21)).await.expect("void");
+    assert_eq!(owed().await, 60_000_000, "30.00, 2.00 of the one that is void, -2.00 and 30.00");
+    // What it gave back of the first fee is on the next invoice.
+    shop.close(at("2026-07-01T00:00:00Z")).await;
+    assert_eq!(totals(&shop, partner).await[4..], [-20_000_000, 90_000_000]);
+    assert_eq!(owed().await, 130_000_000);
 }
