@@ -2,15 +2,18 @@
 //! every grant what is left, used, expired and void, what gateways may take, and of all units beyond grants that each is billed once, at the
 //! price of its hour.
 
+mod count;
+
 use crate::{
     corrections::{asked, at, carry_out, draft},
     shop::{Shop, hours, terms},
 };
+use count::{Count, Given, PLANS, START, hour};
 use domain::{
     allowance::Allowance,
     correction::Change,
     credit::{GrantKind, overdraft::Overdraft, package::CreditPackage},
-    id::{CreditGrantId, PartnerId, PlanVersionId},
+    id::{PartnerId, PlanVersionId},
     key_text::Environment,
     money::Currency,
     plan::PlanTerms,
@@ -22,17 +25,8 @@ use serde_json::json;
 use std::collections::BTreeMap;
 use store::{Actor, NewCreditGrant, NewCreditPurchase, Void, leases::LeaseAsk};
 
-const START: &str = "2026-01-01T00:00:00Z";
 /// Units below zero that a plan lends that has a price for them.
 const LENDS: u64 = 1_000;
-/// Currency, and what a unit beyond all credit costs, where it is billed.
-type Price = (Currency, &'static str);
-const PLANS: [(Currency, Option<&str>); 4] = [
-    (Currency::Usd, Some("0.02")),
-    (Currency::Usd, Some("0.03")),
-    (Currency::Usd, None),
-    (Currency::Eur, Some("0.05")),
-];
 
 /// Numbers that follow each other by a rule of their own, so that a failure can be seen again.
 struct Drawn(u64);
@@ -45,132 +39,6 @@ impl Drawn {
 
     fn time(&mut self, most_minutes: u64) -> SignedDuration {
         SignedDuration::from_mins(1 + i64::try_from(self.below(most_minutes)).expect("small"))
-    }
-}
-
-/// Whole hours since the start.
-fn hour(of: Timestamp) -> i64 {
-    of.duration_since(at(START)).as_secs().div_euclid(3_600)
-}
-
-struct Given {
-    id: CreditGrantId,
-    /// Priority, last hour, rank of the kind, beginning: who comes first is used first.
-    rank: (u8, i64, u8, Timestamp),
-    from: Timestamp,
-    /// The first hour that is not its own any more.
-    until: i64,
-    units: u64,
-    /// Left, used, expired, void.
-    now: [u64; 4],
-    /// Of the used ones, by hour.
-    used_in: BTreeMap<i64, u64>,
-    has_begun: bool,
-    is_over: bool,
-}
-
-impl Given {
-    /// Of which so many units are left, with its id, its rank, and from when to when it is.
-    fn new(id: CreditGrantId, rank: (u8, i64, u8, Timestamp), units: u64, has_begun: bool) -> Self {
-        let (_, until, _, from) = rank;
-        let now = [units, 0, 0, 0];
-        Self { id, rank, from, until, units, now, used_in: BTreeMap::new(), has_begun, is_over: false }
-    }
-
-    fn is_of(&self, at: i64) -> bool {
-        self.has_begun && hour(self.from) <= at && at < self.until
-    }
-
-    fn use_up(&mut self, of: i64, wanted: &mut u64) {
-        for place in [0, 2] {
-            let part = self.now[place].min(*wanted);
-            self.now[place] -= part;
-            self.now[1] += part;
-            *self.used_in.entry(of).or_default() += part;
-            *wanted -= part;
-        }
-    }
-
-    fn take_back(&mut self, of: i64) {
-        let part = self.used_in.remove(&of).unwrap_or(0);
-        self.now[1] -= part;
-        self.now[if self.is_over { 2 } else { 0 }] += part;
-    }
-}
-
-/// The count.
-#[derive(Default)]
-struct Count {
-    given: Vec<Given>,
-    /// Calls, by hour.
-    calls: BTreeMap<i64, u64>,
-    /// Of those, the ones that are not booked, by hour; before them, whether all that is booked of the hour is taken back.
-    waiting: BTreeMap<i64, (bool, u64)>,
-    /// Units that no grant had, by hour.
-    beyond: BTreeMap<i64, u64>,
-    /// From when to when which plan was in force.
-    plans: Vec<(Timestamp, Timestamp, usize)>,
-}
-
-impl Count {
-    fn served(&self) -> u64 {
-        self.calls.values().sum()
-    }
-
-    fn price(&self, of: i64) -> Option<Price> {
-        let (begins, ends) = (at(START) + hours(of), at(START) + hours(of + 1));
-        let of_hour = self.plans.iter().filter(|(from, until, _)| *from < ends && *until > begins && until > from);
-        of_hour.filter_map(|(.., plan)| PLANS[*plan].1.map(|price| (PLANS[*plan].0, price))).next()
-    }
-
-    fn in_order(&mut self) -> Vec<&mut Given> {
-        let mut all: Vec<_> = self.given.iter_mut().filter(|grant| grant.has_begun).collect();
-        all.sort_by_key(|grant| grant.rank);
-        all
-    }
-
-    /// Books calls of hours before that one.
-    fn book(&mut self, before: i64, now: Timestamp) {
-        self.given
-            .iter_mut()
-            .filter(|grant| grant.from <= now && !grant.is_over)
-            .for_each(|grant| grant.has_begun = true);
-        let later = self.waiting.split_off(&before);
-        for (of, (is_taken_back, mut units)) in std::mem::replace(&mut self.waiting, later) {
-            if is_taken_back {
-                self.given.iter_mut().for_each(|grant| grant.take_back(of));
-            }
-            for grant in self.in_order() {
-                if grant.is_of(of) {
-                    grant.use_up(of, &mut units);
-                }
-            }
-            *self.beyond.entry(of).or_default() += units;
-        }
-        self.pay();
-    }
-
-    /// Lets grants pay for what went beyond those of its hour.
-    fn pay(&mut self) {
-        let mut beyond = std::mem::take(&mut self.beyond);
-        for (of, units) in &mut beyond {
-            let is_billed = self.price(*of).is_some();
-            for grant in self.in_order() {
-                if grant.is_of(*of) || !is_billed && !grant.is_over && grant.until > *of {
-                    grant.use_up(*of, units);
-                }
-            }
-        }
-        beyond.retain(|_, units| *units > 0);
-        self.beyond = beyond;
-    }
-
-    fn expire(&mut self, now: Timestamp) {
-        let over = |grant: &&mut Given| !grant.is_over && grant.until <= hour(now);
-        for grant in self.given.iter_mut().filter(over) {
-            grant.now[2] += std::mem::take(&mut grant.now[0]);
-            grant.is_over = true;
-        }
     }
 }
 
