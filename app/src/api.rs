@@ -9,6 +9,7 @@ pub mod console;
 pub mod corrections;
 pub mod coupons;
 pub mod credit;
+pub mod credit_allocations;
 pub mod credit_notes;
 pub mod credit_packages;
 pub mod credit_top_up;

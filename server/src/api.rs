@@ -8,6 +8,7 @@ mod cache;
 mod corrections;
 mod coupons;
 mod credit;
+mod credit_allocations;
 mod credit_checkouts;
 pub(crate) mod credit_notes;
 mod credit_packages;
@@ -212,6 +213,8 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(credit_packages::list))
         .routes(routes!(credit_packages::put))
         .routes(routes!(credit_packages::buy, credit_packages::purchases))
+        .routes(routes!(credit_allocations::allocate, credit_allocations::list))
+        .routes(routes!(credit_allocations::give_back))
         .routes(routes!(credit_checkouts::open))
         .routes(routes!(credit_checkouts::show))
         .routes(routes!(credit_packages::paid))

@@ -43,7 +43,7 @@ impl Balance {
             return self.overdraft_words(beyond, price);
         }
         match standing.balance.saturating_add_unsigned(standing.to_be_billed) {
-            _ if standing.granted == 0 => {
+            _ if standing.granted == 0 && standing.allocated == 0 => {
                 format!("Live calls{beyond} take prepaid units, and there are none yet: ask {provider} for some.")
             }
             below @ ..0 => format!(
@@ -95,7 +95,11 @@ impl Balance {
     /// The card.
     pub fn card(self) -> impl IntoView + use<> {
         let hint = self.words();
-        let CreditStanding { granted, used, .. } = self.standing;
+        let CreditStanding { granted, used, allocated, .. } = self.standing;
+        let hint = match allocated {
+            0 => hint,
+            own => format!("{hint} Besides, apps and teams have {} for themselves.", units(own)),
+        };
         view! {
             <Card title="Credit" actions=move || view! { <a href="/docs/errors/credit-exhausted">"What happens when it runs out"</a> }>
                 <Meter label="Prepaid units used" used=used limit=Some(granted) unit="units" hint=hint/>
@@ -116,7 +120,7 @@ mod tests {
     fn the_words_say_what_is_left_and_what_happens_then() {
         let words = |granted: u64, used: u64| {
             let balance = i64::try_from(granted).expect("fits") - i64::try_from(used).expect("fits");
-            let standing = CreditStanding { granted, used, balance, overdraft: 0, to_be_billed: 0 };
+            let standing = CreditStanding { granted, used, balance, ..CreditStanding::default() };
             Balance { standing, beyond_quota: true, overdraft_price: None, provider: "Toll".to_owned() }.words()
         };
         for (granted, used, expected) in [
@@ -152,7 +156,7 @@ mod tests {
                 "Used beyond the prepaid units: 100 units, billed with this period at $0.02 each. 30 units left for calls to come.",
             ),
         ] {
-            let standing = CreditStanding { granted: 0, used: 0, balance, overdraft: 100, to_be_billed };
+            let standing = CreditStanding { balance, overdraft: 100, to_be_billed, ..CreditStanding::default() };
             let price = Some("$0.02".to_owned());
             let said =
                 Balance { standing, beyond_quota: false, overdraft_price: price, provider: "Toll".to_owned() }.words();

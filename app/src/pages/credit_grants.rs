@@ -2,6 +2,7 @@
 
 use super::{
     credit::Balance,
+    credit_allocations::{self, Allocations, Forms},
     credit_offer::{offer, purchases_card, sold_to},
     credit_top_up::{TOP_UP, top_up_card},
     payment,
@@ -14,7 +15,7 @@ use crate::{
     pages::time_text::{local_date, local_zone},
     viewer,
 };
-use domain::{credit::package::CreditPackage, money::group_thousands};
+use domain::{credit::package::CreditPackage, money::group_thousands, role::MemberRole};
 use jiff::tz::TimeZone;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -36,6 +37,7 @@ pub fn CreditPage() -> impl IntoView {
         let packages = sold_to(store.credit_packages().await?, own.as_ref());
         let purchases = store.credit_purchases(cx.viewer.partner).await?;
         let takes_none = own.is_some() && balance.is_none();
+        let balance_is_kept = balance.is_some();
         let card = balance.map(Balance::card);
         let begin = Begin::of(own.as_ref(), &packages, &cx.state.settings.provider_name);
         let grants = match grants.is_empty() {
@@ -45,6 +47,13 @@ pub fn CreditPage() -> impl IntoView {
         let paid = payment::came_of(&cx, checkout).await?;
         let back = payment::goes_back(&cx).await?;
         let flash = flash();
+        let allocations = Allocations::load(store, cx.viewer.partner).await?;
+        // Where nothing takes credit and none is allocated, there is nothing to say about it.
+        let has_own = balance_is_kept || allocations.left() > 0;
+        let may_allocate = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin);
+        let forms =
+            Forms { allocate: "/do/credit/allocate", give_back: "/do/credit/give-back", partner: None, flash: &flash };
+        let own_units = has_own.then(|| allocations.cards(may_allocate.then_some(forms)));
         let standing = store.credit_top_up(cx.viewer.partner, cx.now).await?;
         let top_up = top_up_card(&packages, standing.as_ref(), &flash);
         let offer = offer(packages, (BUY, "/do/credit/buy"), (None, cx.state.stripe.is_some()), &flash);
@@ -54,7 +63,8 @@ pub fn CreditPage() -> impl IntoView {
             "package" | "quantity" => (format!("top-up-{field}"), message),
             _ => (field, message),
         });
-        let problems: Vec<_> = flash.problems_of(BUY).into_iter().chain(of_order).collect();
+        let of_own = credit_allocations::problems(&flash);
+        let problems: Vec<_> = flash.problems_of(BUY).into_iter().chain(of_order).chain(of_own).collect();
         Ok(view! {
             <PageTitle text="Credit"/>
             <MemberFrame cx=cx path="/credit">
@@ -66,6 +76,7 @@ pub fn CreditPage() -> impl IntoView {
                 {card}
                 {offer}
                 {top_up}
+                {own_units}
                 {grants}
                 {purchases}
             </MemberFrame>

@@ -1,6 +1,10 @@
-//! What units are counted against: a partner's quota in one billing period, or its prepaid credit.
+//! What units are counted against: a partner's quota in one billing period, its prepaid credit, or what of that credit is one app's or
+//! team's own.
 
-use crate::{id::PartnerId, period::Period};
+use crate::{
+    id::{AllocationId, PartnerId},
+    period::Period,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -20,18 +24,26 @@ pub struct Allowance {
     pub partner: PartnerId,
     pub kind: Kind,
     pub period: Period,
+    /// Of the credit, the part that was allocated so; `None` is what is common to the whole partner.
+    pub allocation: Option<AllocationId>,
 }
 
 impl Allowance {
     /// The quota of the partner in that billing period, whatever its plan is by then.
     pub const fn quota(partner: PartnerId, period: Period) -> Self {
-        Self { partner, kind: Kind::Quota, period }
+        Self { partner, kind: Kind::Quota, period, allocation: None }
     }
 
-    /// The partner's prepaid credit. Its period is all of time, from 1970 to the year 9999.
+    /// The partner's prepaid credit, less what is allocated. Its period is all of time, from 1970 to the year 9999.
     pub const fn credit(partner: PartnerId) -> Self {
         let end = Timestamp::constant(253_370_764_800, 0);
-        Self { partner, kind: Kind::Credit, period: Period { start: Timestamp::UNIX_EPOCH, end } }
+        let period = Period { start: Timestamp::UNIX_EPOCH, end };
+        Self { partner, kind: Kind::Credit, period, allocation: None }
+    }
+
+    /// Prepaid credit of the partner that an app or a team has for itself.
+    pub const fn allocation(partner: PartnerId, allocation: AllocationId) -> Self {
+        Self { allocation: Some(allocation), ..Self::credit(partner) }
     }
 }
 

@@ -107,6 +107,9 @@ pub struct Counted {
     pub units: i64,
     /// Of the units, those that were paid with credit.
     pub credits: i64,
+    /// Of those, what the app or team had for itself.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub allocated: i64,
     pub bytes_in: i64,
     pub bytes_out: i64,
     pub duration_us: i64,
@@ -131,11 +134,18 @@ impl Change {
             Self::SetUnits { units } if now.calls > 0 && (alone || now.units > 0) => {
                 let units = i64::try_from(*units).unwrap_or(i64::MAX).saturating_sub(now.units);
                 let credits = units.min(0).saturating_add(now.credits).max(0).saturating_sub(now.credits);
-                Counted { units, credits, ..Counted::default() }
+                // What is common was taken last.
+                let allocated = credits.saturating_add(now.credits).min(now.allocated).saturating_sub(now.allocated);
+                Counted { units, credits, allocated, ..Counted::default() }
             }
             Self::SetUnits { .. } | Self::BackFill(_) => Counted::default(),
         }
     }
+}
+
+/// Left out where it says nothing: what was tried before there were allocations is the same now.
+fn is_zero(units: &i64) -> bool {
+    *units == 0
 }
 
 impl Counted {
@@ -146,6 +156,7 @@ impl Counted {
             calls: self.calls.saturating_neg(),
             units: self.units.saturating_neg(),
             credits: self.credits.saturating_neg(),
+            allocated: self.allocated.saturating_neg(),
             bytes_in: self.bytes_in.saturating_neg(),
             bytes_out: self.bytes_out.saturating_neg(),
             duration_us: self.duration_us.saturating_neg(),
@@ -252,7 +263,8 @@ impl FromStr for State {
 mod tests {
     use super::*;
 
-    const CALL: Counted = Counted { calls: 1, units: 10, credits: 4, bytes_in: 1, bytes_out: 2, duration_us: 3 };
+    const CALL: Counted =
+        Counted { calls: 1, units: 10, credits: 4, allocated: 3, bytes_in: 1, bytes_out: 2, duration_us: 3 };
 
     fn set(units: u64) -> Change {
         Change::SetUnits { units }
@@ -277,7 +289,7 @@ mod tests {
 
     #[test]
     fn a_free_call_is_charged_only_where_it_is_named_by_itself() {
-        let free = Counted { units: 0, credits: 0, ..CALL };
+        let free = Counted { units: 0, credits: 0, allocated: 0, ..CALL };
         assert!(set(5).delta(free, false).is_nothing());
         assert_eq!(set(5).delta(free, true).units, 5);
     }

@@ -12,6 +12,7 @@
 //! A grant is used by the whole hours (UTC) from the one in which it becomes usable to the one before it expires; so expiries are at
 //! full hours. Gateways spend one balance; which grant it was is settled afterwards, by the hour.
 
+pub mod allocation;
 pub mod allotment;
 pub mod overdraft;
 pub mod package;

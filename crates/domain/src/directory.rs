@@ -4,8 +4,9 @@
 //! a gateway can start while Postgres is down. It holds no secret: keys are keyed hashes, header values are sealed.
 
 use crate::{
+    credit::allocation::{Holder, Spend},
     dunning::Stage,
-    id::{AppId, InvoiceId, KeyId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
+    id::{AllocationId, AppId, InvoiceId, KeyId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
     key_text::Environment,
     period::Cycle,
     plan::PlanTerms,
@@ -73,6 +74,17 @@ pub struct Partner {
     /// What an unpaid invoice has made of it; `None` where that changes nothing here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unpaid: Option<Unpaid>,
+    /// Prepaid units that apps and teams have for themselves, in the order of their identifiers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allocations: Vec<Allocation>,
+}
+
+/// Prepaid units of one app or team; how many there are, gateways learn as they spend them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocation {
+    pub id: AllocationId,
+    pub of: Holder,
+    pub spend: Spend,
 }
 
 /// The invoice that a partner did not pay, and what follows.

@@ -76,6 +76,8 @@ ids! {
     KeyId = "key";
     /// Prepaid units that a partner was given or bought.
     CreditGrantId = "grant";
+    /// Prepaid units that one app or team spends.
+    AllocationId = "allocation";
     /// A person of the provider.
     OperatorId = "operator";
     /// A set of operations sold under one route.

@@ -96,7 +96,7 @@ impl Scope {
             Self::UsageWrite => "Report usage from outside the gateway",
             Self::InvoicesRead => "Read invoices",
             Self::PlansRead => "Read plans and products",
-            Self::PlanWrite => "Change and cancel the company's own plan, and buy prepaid credit",
+            Self::PlanWrite => "Change and cancel the company's own plan, buy prepaid credit, and allocate it",
             Self::PlansWrite => "Create and update products, create plan versions",
             Self::PartnersRead => "Read partners",
             Self::PartnersWrite => {

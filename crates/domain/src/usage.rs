@@ -1,7 +1,7 @@
 //! The usage event: what happened to one call. It is what the spool keeps, Postgres stores and rating counts.
 
 use crate::{
-    id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
+    id::{AllocationId, AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     period::Period,
     refusal,
@@ -68,6 +68,17 @@ pub struct UsageEvent<Text = String> {
     pub price_rule: Text,
     /// What it counts for on meters besides `units`, in the meters' order.
     pub meters: Vec<Metered<Text>>,
+    /// Of [`Self::credits`], those that its app or team had for itself; the others were common to the partner.
+    #[serde(default)]
+    pub allocated: Option<Allocated>,
+}
+
+/// Prepaid units that came from an allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocated {
+    pub allocation: AllocationId,
+    /// One or more.
+    pub units: u64,
 }
 
 impl<Text: Default> UsageEvent<Text> {
@@ -101,7 +112,17 @@ impl<Text: Default> UsageEvent<Text> {
             trace_id: None,
             price_rule: Text::default(),
             meters: Vec::new(),
+            allocated: None,
         }
+    }
+}
+
+impl<Text> UsageEvent<Text> {
+    /// The units that an allocation paid, and which; never more than credit paid.
+    pub fn of_allocation(&self) -> Option<Allocated> {
+        let Allocated { allocation, units } = self.allocated?;
+        let units = units.min(self.credits);
+        (units > 0).then_some(Allocated { allocation, units })
     }
 }
 

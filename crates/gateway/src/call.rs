@@ -357,6 +357,7 @@ pub(crate) fn refuse(
         let event = UsageEvent {
             units,
             credits: held.as_ref().map_or(0, Reservation::credits),
+            allocated: held.as_ref().and_then(Reservation::allocated),
             period: held.as_ref().map(Reservation::period),
             price_rule: Cow::Borrowed(if units > 0 { "refusal" } else { "" }),
             ..reserve::event(core, draft, caller, reached, ending, duration)

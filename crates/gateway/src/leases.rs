@@ -22,7 +22,7 @@ use crate::ports::{Exchange, Held};
 use desk::Desk;
 use domain::{
     allowance::{Allowance, Kind},
-    id::PartnerId,
+    id::{AllocationId, PartnerId},
     period::Period,
 };
 use jiff::Timestamp;
@@ -33,7 +33,7 @@ use std::{
 
 const SHARDS: usize = 16;
 
-type Key = (PartnerId, Kind, Timestamp);
+type Key = (PartnerId, Kind, Timestamp, Option<AllocationId>);
 type Accounts = HashMap<Key, Arc<Account>>;
 
 /// All accounts of this node.
@@ -74,7 +74,7 @@ impl Leases {
     /// The one account of that allowance.
     pub fn account(&self, of: Allowance) -> Arc<Account> {
         let shard = &self.shards[of.partner.0.as_u128() as usize % SHARDS];
-        let key = (of.partner, of.kind, of.period.start);
+        let key = (of.partner, of.kind, of.period.start, of.allocation);
         if let Some(account) = shard.read().unwrap_or_else(PoisonError::into_inner).get(&key) {
             account.reach(of.period.end);
             return account.clone();

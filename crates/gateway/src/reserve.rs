@@ -36,6 +36,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod credit;
 mod hold;
 mod unanswered;
 
@@ -308,6 +309,7 @@ impl Permit {
         let event = UsageEvent {
             units,
             credits: settled.credits,
+            allocated: settled.allocated,
             period: self.reservation.as_ref().map(Reservation::period),
             bytes_in: self.bytes_in.get(),
             upstream_us: micros(self.upstream),
@@ -433,6 +435,7 @@ pub(crate) fn event<'a>(
         trace_id: draft.trace.as_ref().map(|trace| trace.trace_id).or(draft.trace_id),
         price_rule: Cow::Borrowed(""),
         meters: Vec::new(),
+        allocated: None,
     }
 }
 

@@ -17,9 +17,10 @@ use crate::{
 use arc_swap::ArcSwapOption;
 use domain::{
     allowance::Allowance,
+    credit::allocation::{Holder, Spend},
     directory::{Directory, KeyKind, ProductSecret, Touched, Unpaid, UpstreamHeader},
     dunning::Stage,
-    id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
+    id::{AllocationId, AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     limit::{Limit, spending::SpendingRule},
     period::{Cycle, Period},
@@ -107,6 +108,18 @@ pub(crate) struct Partner {
     pub unpaid: Option<Unpaid>,
     pub subscription: Option<Subscription>,
     credit: OnceLock<Arc<Account>>,
+    /// Credit that apps and teams have for themselves, in the order of whose it is; empty for most.
+    allocations: Box<[Allocation]>,
+}
+
+/// Credit of one app or team.
+#[derive(Debug)]
+pub(crate) struct Allocation {
+    pub id: AllocationId,
+    pub of: Holder,
+    pub spend: Spend,
+    partner: PartnerId,
+    account: OnceLock<Arc<Account>>,
 }
 
 #[derive(Debug)]
@@ -312,9 +325,26 @@ impl Partner {
         self.unpaid.filter(|unpaid| unpaid.stage == Stage::Suspended)
     }
 
-    /// Where the partner's credit is counted.
+    /// The credit that keys of that app spend before what is common to the partner, or in its place.
+    pub(crate) fn allocation(&self, app: AppId, team: Option<TeamId>) -> Option<&Allocation> {
+        if self.allocations.is_empty() {
+            return None;
+        }
+        let of = |holder: Holder| self.allocations.binary_search_by_key(&holder, |one| one.of).ok();
+        let place = of(Holder::App(app)).or_else(|| of(Holder::Team(team?)))?;
+        self.allocations.get(place)
+    }
+
+    /// Where the credit that is common to the partner is counted.
     pub(crate) fn credit(&self, leases: &Leases) -> &Arc<Account> {
         self.credit.get_or_init(|| leases.account(Allowance::credit(self.id)))
+    }
+}
+
+impl Allocation {
+    /// Where it is counted.
+    pub(crate) fn account(&self, leases: &Leases) -> &Arc<Account> {
+        self.account.get_or_init(|| leases.account(Allowance::allocation(self.partner, self.id)))
     }
 }
 

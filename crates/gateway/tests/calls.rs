@@ -12,6 +12,7 @@ mod calls {
     pub mod upstream;
     pub mod world;
 
+    mod allocations;
     mod alpn;
     mod answers;
     mod bounds;

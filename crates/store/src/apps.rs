@@ -3,6 +3,7 @@
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
+    credits,
     keys::Key,
     row::ReadRow as _,
 };
@@ -122,7 +123,7 @@ impl Store {
         Ok(())
     }
 
-    /// Takes an app out of the lists and revokes its keys; what it used stays on record.
+    /// Takes an app out of the lists, revokes its keys and gives back the credit that it had for itself; what it used stays on record.
     pub async fn archive_app(
         &self,
         partner: PartnerId,
@@ -131,6 +132,8 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
+        // Before the app's, as whoever moves credit locks them.
+        sqlx::query("select from partners where id = $1 for no key update").bind(partner.0).fetch_one(&mut *tx).await?;
         let old = lock(&mut tx, partner, app).await?;
         if old.archived_at.is_some() {
             return Err(StoreError::conflict("", "This app is already archived"));
@@ -147,6 +150,7 @@ impl Store {
             .bind(Ts(now))
             .execute(&mut *tx)
             .await?;
+        credits::end_allocation_of_app(&mut tx, partner, app, actor, now).await?;
         audit::append(&mut tx, Entry::new(actor, partner, "app.archive", &old.name), now).await?;
         tx.commit().await?;
         Ok(())

@@ -8,6 +8,7 @@
 //! What a correction would do is read first ([`Effect`]), and carried out only if it still is what was read.
 
 mod effect;
+mod own_credit;
 mod post;
 mod read;
 mod steps;

@@ -1,5 +1,6 @@
 //! Prepaid units: grants, the balance that gateways spend, and the ledger that says where each unit went.
 
+mod allocations;
 mod allotments;
 mod check;
 mod checkouts;
@@ -16,6 +17,8 @@ mod settle;
 pub(crate) mod sold;
 mod top_ups;
 
+pub use allocations::{CreditAllocation, GiveBackCredit, NewCreditAllocation};
+pub(crate) use allocations::{end_of_app as end_allocation_of_app, holder};
 pub use check::CreditDifference;
 pub use expiry::ExpiringCredit;
 pub use grant::Void;
@@ -96,6 +99,8 @@ pub struct CreditGrant {
     pub cost: Option<Money>,
     pub state: GrantState,
     pub left: u64,
+    /// Of what is left, what apps and teams have for themselves.
+    pub allocated: u64,
     pub used: u64,
     pub expired: u64,
     pub voided: u64,
@@ -114,16 +119,18 @@ impl CreditGrant {
 /// How the credit stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CreditStanding {
-    /// Units that were ever granted, less what was taken back or expired.
+    /// Units that were ever granted and not allocated, less what was taken back or expired.
     pub granted: u64,
-    /// Units that stored calls have used.
+    /// Of those, units that stored calls have used.
     pub used: u64,
-    /// What is left; below zero after overdraft. Calls of the last second may be missing in it.
+    /// What is left and common; below zero after overdraft. Calls of the last second may be missing in it.
     pub balance: i64,
     /// Units below zero that calls may take the balance to: by the plan, and never less than what is to be billed.
     pub overdraft: u64,
     /// Units that an invoice will bill, of hours that are over: they are held against nothing that is left or comes.
     pub to_be_billed: u64,
+    /// What is left in [allocations](CreditAllocation), which apps and teams have for themselves.
+    pub allocated: u64,
 }
 
 /// How many grants a list has.
@@ -134,7 +141,7 @@ macro_rules! grants {
         concat!(
             "select id, units, reason, reference, granted_at, kind, priority, coalesce(effective_at, granted_at) as effective_at,
                  expires_at, cost_micros, currency, usable_since, ended_at, ended_by, left_units, used_units, expired_units,
-                 voided_units
+                 voided_units, allocated_units
              from credit_grants ",
             $rest
         )
@@ -150,7 +157,11 @@ impl Store {
                  coalesce((select a.taken - (select coalesce(sum(l.granted - l.spent), 0)::bigint from allowance_leases l
                      where l.partner_id = $1 and l.kind = 'credit')
                      from allowances a where a.partner_id = $1 and a.kind = 'credit'), 0) as used,
-                 credit_overdraft_of($1) as overdraft, credit_to_be_billed($1) as to_be_billed",
+                 credit_overdraft_of($1) as overdraft, credit_to_be_billed($1) as to_be_billed,
+                 (select coalesce(sum(greatest(0, b.units - a.taken + (select coalesce(sum(l.granted - l.spent), 0)
+                         from allowance_leases l where l.partner_id = b.allocation_id and l.kind = 'credit'))), 0)::bigint
+                     from credit_allocation_balances b join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
+                     where b.partner_id = $1) as allocated",
         )
         .bind(partner.0)
         .fetch_one(self.pool())
@@ -159,7 +170,7 @@ impl Store {
         let signed = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
         let balance = signed(granted).saturating_sub(signed(used));
         let (overdraft, to_be_billed) = (row.count("overdraft")?, row.count("to_be_billed")?);
-        Ok(CreditStanding { granted, used, balance, overdraft, to_be_billed })
+        Ok(CreditStanding { granted, used, balance, overdraft, to_be_billed, allocated: row.count("allocated")? })
     }
 
     /// The partner's grants, the newest first.
@@ -198,13 +209,16 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
             None if is_usable => GrantState::Usable,
             None => GrantState::Waiting,
         },
-        left: row.count("left_units")?,
+        left: row.count("left_units")? + row.count("allocated_units")?,
+        allocated: row.count("allocated_units")?,
         used: row.count("used_units")?,
         expired: row.count("expired_units")?,
         voided: row.count("voided_units")?,
     })
 }
 
+#[cfg(test)]
+mod allocation_tests;
 #[cfg(test)]
 mod allotment_tests;
 #[cfg(test)]

@@ -8,9 +8,9 @@ pub use nodes::{GatewayNode, HeldByNode};
 use crate::{Store, StoreError, give_way, row::ReadRow as _, time::Ts};
 use domain::{
     allowance::{Allowance, Kind},
-    id::PartnerId,
+    id::{AllocationId, PartnerId},
     period::Period,
-    usage::UsageEvent,
+    usage::{Allocated, UsageEvent},
 };
 use jiff::{SignedDuration, Timestamp};
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
@@ -24,7 +24,7 @@ const ALIVE: SignedDuration = SignedDuration::from_secs(15);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseAsk {
     pub of: Allowance,
-    /// `None` takes the partner's balance of credit, with what the plan lets it go below zero.
+    /// `None` takes the balance of credit: the partner's, with what the plan lets it go below zero, or the allocation's.
     pub limit: Option<u64>,
     pub need: u64,
     pub want: u64,
@@ -77,7 +77,11 @@ impl Store {
         asks: &[LeaseAsk],
         now: Timestamp,
     ) -> Result<Vec<Leased>, StoreError> {
-        let each = |of: fn(&LeaseAsk) -> u64| asks.iter().map(|ask| signed(of(ask))).collect::<Vec<_>>();
+        // Whoever locks several allowances does so in this order.
+        let mut places: Vec<usize> = (0..asks.len()).collect();
+        places.sort_by_key(|place| asks.get(*place).map(|ask| (holder(ask.of), ask.of.kind, ask.of.period.start)));
+        let in_order: Vec<&LeaseAsk> = places.iter().filter_map(|place| asks.get(*place)).collect();
+        let each = |of: fn(&LeaseAsk) -> u64| in_order.iter().map(|ask| signed(of(ask))).collect::<Vec<_>>();
         let rows = sqlx::query(
             "select done.* from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::bigint[],
                  $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[]) with ordinality
@@ -86,21 +90,27 @@ impl Store {
                  as done
              order by place",
         )
-        .bind(asks.iter().map(|ask| ask.of.partner.0).collect::<Vec<_>>())
-        .bind(asks.iter().map(|ask| ask.of.kind.code()).collect::<Vec<_>>())
-        .bind(asks.iter().map(|ask| Ts(ask.of.period.start)).collect::<Vec<_>>())
-        .bind(asks.iter().map(|ask| Ts(ask.of.period.end)).collect::<Vec<_>>())
-        .bind(asks.iter().map(|ask| ask.limit.map(signed)).collect::<Vec<_>>())
+        .bind(in_order.iter().map(|ask| holder(ask.of)).collect::<Vec<_>>())
+        .bind(in_order.iter().map(|ask| ask.of.kind.code()).collect::<Vec<_>>())
+        .bind(in_order.iter().map(|ask| Ts(ask.of.period.start)).collect::<Vec<_>>())
+        .bind(in_order.iter().map(|ask| Ts(ask.of.period.end)).collect::<Vec<_>>())
+        .bind(in_order.iter().map(|ask| ask.limit.map(signed)).collect::<Vec<_>>())
         .bind(each(|ask| ask.need))
         .bind(each(|ask| ask.want))
         .bind(each(|ask| ask.returned))
-        .bind(asks.iter().map(|ask| ask.turn).collect::<Vec<_>>())
+        .bind(in_order.iter().map(|ask| ask.turn).collect::<Vec<_>>())
         .bind(node)
         .bind(Ts(now - ALIVE))
         .bind(Ts(now))
         .fetch_all(self.pool())
         .await?;
-        Ok(rows.iter().map(leased).collect::<Result<_, sqlx::Error>>()?)
+        let mut answers = vec![Leased::default(); rows.len()];
+        for (place, row) in places.iter().zip(&rows) {
+            if let Some(answer) = answers.get_mut(*place) {
+                *answer = leased(row)?;
+            }
+        }
+        Ok(answers)
     }
 
     /// How these stand for the node; `None` where nothing is known of one.
@@ -112,17 +122,16 @@ impl Store {
     ) -> Result<Vec<Option<Leased>>, StoreError> {
         let rows = sqlx::query(
             "select a.taken, coalesce(l.granted, 0) as granted, coalesce(l.turn, 0) as turn,
-                 coalesce(most, case asked_kind when 'credit' then coalesce(b.units, 0) + credit_overdraft_of(partner) end, 0) as allowed,
+                 coalesce(most, case asked_kind when 'credit' then credit_spendable(partner) end, 0) as allowed,
                  a.short_at > $6 - interval '3 seconds' as is_wanted
              from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::bigint[]) with ordinality
                  as asked (partner, asked_kind, first, most, place)
              left join allowances a on a.partner_id = partner and a.kind = asked_kind and a.period_start = first
              left join allowance_leases l on l.partner_id = partner and l.kind = asked_kind and l.period_start = first
                  and l.node = $5
-             left join credit_balances b on asked_kind = 'credit' and b.partner_id = partner
              order by place",
         )
-        .bind(of.iter().map(|(of, _)| of.partner.0).collect::<Vec<_>>())
+        .bind(of.iter().map(|(of, _)| holder(*of)).collect::<Vec<_>>())
         .bind(of.iter().map(|(of, _)| of.kind.code()).collect::<Vec<_>>())
         .bind(of.iter().map(|(of, _)| Ts(of.period.start)).collect::<Vec<_>>())
         .bind(of.iter().map(|(_, limit)| limit.map(signed)).collect::<Vec<_>>())
@@ -152,17 +161,19 @@ impl Store {
         }
         // What this life has already used is not part of what was used before it.
         let rows = sqlx::query(
-            "select a.partner_id, a.kind, a.period_start, a.period_end, a.taken, coalesce(l.granted, 0) as spent,
-                 case a.kind when 'credit' then coalesce(b.units, 0) + credit_overdraft_of(a.partner_id) else 0 end as bought,
+            "select coalesce(o.partner_id, a.partner_id) as partner_id, o.id as allocation_id, a.kind, a.period_start, a.period_end,
+                 a.taken, coalesce(l.granted, 0) as spent,
+                 case a.kind when 'credit' then credit_spendable(a.partner_id) else 0 end as bought,
                  coalesce(mine.units, 0)::bigint as mine
              from allowances a
+             left join credit_allocations o on a.kind = 'credit' and o.id = a.partner_id
              left join allowance_leases l on l.partner_id = a.partner_id and l.kind = a.kind
                  and l.period_start = a.period_start and l.node = $1
-             left join credit_balances b on a.kind = 'credit' and b.partner_id = a.partner_id
              left join lateral (
-                 select sum(case a.kind when 'credit' then e.credits else e.units - e.credits end) as units
+                 select sum(case when a.kind = 'quota' then e.units - e.credits when o.id is null then e.credits - e.allocated
+                     when e.allocation_id = o.id then e.allocated else 0 end) as units
                  from usage_events e
-                 where e.partner_id = a.partner_id and e.node = $1 and e.environment = 'live'
+                 where e.partner_id = coalesce(o.partner_id, a.partner_id) and e.node = $1 and e.environment = 'live'
                      and e.at >= greatest($2, a.period_start) and e.at < a.period_end
              ) as mine on l.node is not null
              where a.period_end > $2",
@@ -202,13 +213,14 @@ impl Spending {
             let Some(period) = event.period else { continue };
             let partner = event.partner;
             let credits = event.credits.min(event.units);
-            for (of, units) in
-                [(Allowance::quota(partner, period), event.units - credits), (Allowance::credit(partner), credits)]
-            {
-                if units > 0 {
-                    let sum = sums.entry((partner.0, of.kind, of.period.start)).or_insert((of.period.end, 0));
-                    sum.1 = sum.1.saturating_add(signed(units));
-                }
+            let own = event.of_allocation().map(|Allocated { allocation, units }| (allocation, units.min(credits)));
+            let of_own = own.map(|(allocation, units)| (Allowance::allocation(partner, allocation), units));
+            let common = credits - own.map_or(0, |(_, units)| units);
+            let of_all =
+                [(Allowance::quota(partner, period), event.units - credits), (Allowance::credit(partner), common)];
+            for (of, units) in of_all.into_iter().chain(of_own).filter(|(_, units)| *units > 0) {
+                let sum = sums.entry((holder(of), of.kind, of.period.start)).or_insert((of.period.end, 0));
+                sum.1 = sum.1.saturating_add(signed(units));
             }
         }
         Self {
@@ -278,7 +290,13 @@ fn allowance(row: &PgRow) -> Result<Allowance, sqlx::Error> {
         partner: PartnerId(row.try_get("partner_id")?),
         kind: row.parsed("kind")?,
         period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
+        allocation: row.try_get::<Option<Uuid>, _>("allocation_id")?.map(AllocationId),
     })
+}
+
+/// Whose rows they are: the partner's, or the allocation's.
+fn holder(of: Allowance) -> Uuid {
+    of.allocation.map_or(of.partner.0, |allocation| allocation.0)
 }
 
 /// Postgres has no unsigned integers; a limit beyond its largest is no limit.

@@ -73,8 +73,8 @@ pub use cache_purges::CachePurge;
 pub use checkouts::{NewPlanCheckout, PagePaid, PagePayment, PaymentPage};
 pub use coupons::{CouponLine, CouponStanding, CouponsOfBill, CouponsTaken, LateTaken, RedeemedCoupon};
 pub use credits::{
-    CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GrantState, NewCreditGrant,
-    NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,
+    CreditAllocation, CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit, GiveBackCredit,
+    GrantState, NewCreditAllocation, NewCreditGrant, NewCreditPurchase, Overdrawn, TopUpStanding, ToppedUp, Void,
 };
 pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidInvoice};
 pub use error::StoreError;

@@ -4,6 +4,8 @@ use crate::{
     Trouble,
     client::call_once,
     cluster::{Cluster, Plan},
+    console,
+    portal::Rest,
     postgres,
     upstream::Upstream,
     world::{Random, seed_of_now},
@@ -37,6 +39,8 @@ pub enum Limit {
     Credit,
     /// Credit with a balance that may go below zero: the last two fifths of the units.
     Overdraft,
+    /// Credit that the app has for itself, beside as much again that is common and that no call may touch.
+    Allocation,
     Quota,
 }
 
@@ -110,6 +114,11 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
         let units = (credits.units - overdraft(credits)).to_string();
         cluster.command(&["grant-credit", "--partner", "load", "--units", &units, "--reason", "Race"])?;
     }
+    if matches!(credits.limit, Limit::Allocation) {
+        let twice = (2 * credits.units).to_string();
+        cluster.command(&["grant-credit", "--partner", "load", "--units", &twice, "--reason", "Race"])?;
+        allocate(&cluster, credits.units).await?;
+    }
     let watcher = Watcher::start(cluster.postgres().address());
 
     let race = Race::start(&cluster, credits)?;
@@ -139,7 +148,7 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
     cluster.wait_until_ingested().await?;
     let lowest = watcher.stop().await;
     let kind = match credits.limit {
-        Limit::Credit | Limit::Overdraft => "credit",
+        Limit::Credit | Limit::Overdraft | Limit::Allocation => "credit",
         Limit::Quota => "quota",
     };
     cluster.end_all().await?;
@@ -149,6 +158,7 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
         units: credits.units as i64,
         nodes: credits.nodes,
         overdraft: overdraft(credits) as i64,
+        allocated: if matches!(credits.limit, Limit::Allocation) { credits.units as i64 } else { 0 },
         kind,
         control: credits.without_check,
         seen,
@@ -159,6 +169,20 @@ async fn run(credits: &Credits) -> Result<Findings, Trouble> {
         kills: victims.len(),
         connections: credits.connections,
     })
+}
+
+/// Gives the app that will call so many units of its own.
+async fn allocate(cluster: &Cluster, units: usize) -> Result<(), Trouble> {
+    let link = cluster.command(&["operator-link"])?;
+    let token = console::make_token(cluster.portal_port(), &link, "partners:write,plan:write").await?;
+    let named = |kind: &str| format!("select '{kind}_' || replace(id::text, '-', '') from {kind}s");
+    let [partner, app] = ["partner", "app"].map(|kind| cluster.psql(&named(kind)));
+    let path = format!("/api/credit/allocations?partner={}", partner?.trim());
+    let body = serde_json::json!({ "app": app?.trim(), "units": units });
+    Rest { port: cluster.portal_port(), token }.post(&path, &body).await?;
+    // Gateways hear of it within a second.
+    sleep(Duration::from_secs(2)).await;
+    Ok(())
 }
 
 /// Of the units, those below zero.
@@ -181,7 +205,7 @@ fn victims(credits: &Credits, random: &mut Random) -> Result<Vec<usize>, Trouble
 
 fn plan(credits: &Credits, upstream_port: u16) -> Plan {
     let terms = match credits.limit {
-        Limit::Credit => "    admission: { credit: { required: true } }".to_owned(),
+        Limit::Credit | Limit::Allocation => "    admission: { credit: { required: true } }".to_owned(),
         Limit::Overdraft => format!(
             "    admission: {{ credit: {{ required: true, overdraft: {{ units: {}, unit_price: \"0.01\" }} }} }}",
             overdraft(credits)
@@ -345,6 +369,8 @@ struct Books {
     /// Units of served calls, from the events, and how many of them were credit.
     metered: i64,
     credits: i64,
+    /// Of those, the app's own.
+    allocated: i64,
     taken: i64,
     granted: i64,
     spent: i64,
@@ -354,12 +380,15 @@ impl Books {
     fn read(cluster: &Cluster, kind: &str) -> Result<Self, Trouble> {
         let numbers = cluster.postgres().numbers(&format!(
             "select (select coalesce(sum(units), 0) from usage_events), (select coalesce(sum(credits), 0) from usage_events),
+                 (select coalesce(sum(allocated), 0) from usage_events),
                  (select coalesce(sum(taken), 0) from allowances where kind = '{kind}'),
                  (select coalesce(sum(granted), 0) from allowance_leases where kind = '{kind}'),
                  (select coalesce(sum(spent), 0) from allowance_leases where kind = '{kind}')"
         ))?;
         match numbers[..] {
-            [metered, credits, taken, granted, spent] => Ok(Self { metered, credits, taken, granted, spent }),
+            [metered, credits, allocated, taken, granted, spent] => {
+                Ok(Self { metered, credits, allocated, taken, granted, spent })
+            }
             _ => Err("psql answered with something else".into()),
         }
     }
@@ -370,6 +399,8 @@ struct Findings {
     units: i64,
     /// Of those, the ones below zero.
     overdraft: i64,
+    /// And the app's own.
+    allocated: i64,
     nodes: usize,
     kind: &'static str,
     control: bool,
@@ -385,11 +416,12 @@ struct Findings {
 impl Findings {
     /// Exactly all units were served: those that clients saw, and calls whose answer was on its way at the kill.
     fn holds(&self) -> bool {
-        let Books { metered, credits, taken, granted, spent } = self.books;
+        let Books { metered, credits, allocated, taken, granted, spent } = self.books;
         let answered = self.seen.served.len() as i64;
         let in_flight = metered - answered;
         let of_kind = if self.kind == "credit" { credits } else { metered - credits };
         metered == self.units
+            && allocated == self.allocated
             && (0..=(self.connections * self.kills) as i64).contains(&in_flight)
             && [of_kind, taken, granted, spent].iter().all(|sum| *sum == self.units)
             && self.lowest.unwrap_or(0) >= -self.overdraft
@@ -402,11 +434,11 @@ impl Findings {
     }
 
     fn to_json(&self) -> String {
-        let Books { metered, credits, taken, granted, spent } = self.books;
+        let Books { metered, credits, allocated, taken, granted, spent } = self.books;
         serde_json::json!({
             "experiment": "credits", "seed": self.seed, "nodes": self.nodes, "kills": self.kills, "kind": self.kind, "units": self.units, "overdraft": self.overdraft,
             "control": self.control, "answered": self.seen.served.len(), "reached_upstream": self.reached,
-            "metered": metered, "credits": credits, "taken": taken, "granted": granted, "spent": spent,
+            "metered": metered, "credits": credits, "allocated": allocated, "taken": taken, "granted": granted, "spent": spent,
             "lowest_balance": self.lowest, "restart_ms": self.restart.as_millis() as u64, "holds": self.holds(),
         })
         .to_string()
@@ -415,7 +447,7 @@ impl Findings {
 
 impl fmt::Display for Findings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Books { metered, credits, taken, granted, spent } = self.books;
+        let Books { metered, credits, allocated, taken, granted, spent } = self.books;
         writeln!(
             f,
             "served to clients {}, reached the upstream {}, other answers {:?}, broken off {}",
@@ -424,7 +456,10 @@ impl fmt::Display for Findings {
             self.seen.statuses,
             self.seen.broken
         )?;
-        writeln!(f, "units metered {metered} (credit {credits}), taken {taken}, granted {granted}, spent {spent}")?;
+        writeln!(
+            f,
+            "units metered {metered} (credit {credits}, the app's own {allocated}), taken {taken}, granted {granted}, spent {spent}"
+        )?;
         writeln!(f, "lowest balance {:?}, restart {} ms", self.lowest, self.restart.as_millis())?;
         let control = if self.control { " (control run without the check: it must not)" } else { "" };
         write!(f, "{}{control}", if self.holds() { "holds" } else { "does not hold" })

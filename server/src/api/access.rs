@@ -195,6 +195,21 @@ pub const RULES: &[Rule] = &[
     },
     rule(Method::GET, "/api/credit/checkouts/{checkout}", Whose::Partner, &[Scope::InvoicesRead]),
     rule(Method::GET, "/api/credit/purchases", Whose::Partner, &[Scope::InvoicesRead]),
+    rule(Method::GET, "/api/credit/allocations", Whose::Partner, &[Scope::InvoicesRead]),
+    Rule {
+        method: Method::POST,
+        path: "/api/credit/allocations",
+        whose: Whose::Partner,
+        scopes: &[Scope::PlanWrite],
+        of_provider: &[Scope::PartnersWrite],
+    },
+    Rule {
+        method: Method::POST,
+        path: "/api/credit/allocations/{allocation}/give-back",
+        whose: Whose::Partner,
+        scopes: &[Scope::PlanWrite],
+        of_provider: &[Scope::PartnersWrite],
+    },
     rule(Method::GET, "/api/credit/top-up", Whose::Partner, &[Scope::InvoicesRead]),
     Rule {
         method: Method::PUT,

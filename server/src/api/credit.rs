@@ -19,17 +19,19 @@ use utoipa::ToSchema;
 /// How the credit stands, in units.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct CreditOut {
-    /// Ever granted, less what was taken back.
+    /// Ever granted, less what was taken back or allocated.
     granted: u64,
     /// Used by calls that are stored.
     used: u64,
-    /// What is left; below zero after overdraft.
+    /// What is left and common to all apps; below zero after overdraft.
     balance: i64,
     /// Units below zero that calls may take the balance to, which are billed; never less than `to_be_billed`.
     overdraft: u64,
     /// Units of hours that are over that an invoice will bill. They are held against no unit that is given or bought: of those
     /// `balance + to_be_billed` are left.
     to_be_billed: u64,
+    /// Besides, what is left of allocations, which apps and teams have for themselves.
+    allocated: u64,
 }
 
 /// Units to add.
@@ -98,6 +100,8 @@ pub struct CreditGrantOut {
     #[schema(value_type = String)]
     state: GrantState,
     left: u64,
+    /// Of what is left, what apps and teams have for themselves.
+    allocated: u64,
     used: u64,
     expired: u64,
     voided: u64,
@@ -198,6 +202,7 @@ impl From<CreditGrant> for CreditGrantOut {
             expires_at: grant.expires_at,
             state: grant.state,
             left: grant.left,
+            allocated: grant.allocated,
             used: grant.used,
             expired: grant.expired,
             voided: grant.voided,
@@ -208,7 +213,7 @@ impl From<CreditGrant> for CreditGrantOut {
 
 impl From<CreditStanding> for CreditOut {
     fn from(standing: CreditStanding) -> Self {
-        let CreditStanding { granted, used, balance, overdraft, to_be_billed } = standing;
-        Self { granted, used, balance, overdraft, to_be_billed }
+        let CreditStanding { granted, used, balance, overdraft, to_be_billed, allocated } = standing;
+        Self { granted, used, balance, overdraft, to_be_billed, allocated }
     }
 }

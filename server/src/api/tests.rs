@@ -2,6 +2,7 @@
 
 mod corrections;
 mod coupons;
+mod credit_allocations;
 mod credit_packages;
 mod deliveries;
 mod disputes;
@@ -50,6 +51,7 @@ fn filled(path: &str) -> String {
         .replace("{plan}", "starter")
         .replace("{move}", "move_00000000000000000000000000000001")
         .replace("{package}", "million")
+        .replace("{allocation}", "allocation_00000000000000000000000000000001")
 }
 
 async fn call(app: &TestApp, rule: &Rule, token: Option<&str>, partner: Option<&str>) -> Answer {
@@ -310,7 +312,7 @@ async fn the_provider_sells_a_product_and_moves_a_partner_to_a_plan() {
     assert_eq!(too_much.status, 409);
     assert_eq!(
         app.get(&token, &credit).await.json(),
-        json!({"granted": 250, "used": 0, "balance": 250, "overdraft": 0, "to_be_billed": 0})
+        json!({"granted": 250, "used": 0, "balance": 250, "overdraft": 0, "to_be_billed": 0, "allocated": 0})
     );
     let line = app.get(&token, "/api/partners?search=acme").await.json()["items"][0].clone();
     assert_eq!((line["plan"].clone(), line["plan_version"].clone()), (json!("Starter"), json!(2)));

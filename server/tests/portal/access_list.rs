@@ -135,6 +135,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/settings/company",
             "POST /do/apps/team",
             "POST /do/teams/create",
+            "POST /do/credit/allocate",
+            "POST /do/credit/give-back",
         ],
     ),
     (
@@ -204,6 +206,8 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/console/disputes/refuse",
             "POST /do/console/credit/void",
             "POST /do/console/credit/sell",
+            "POST /do/console/credit/allocate",
+            "POST /do/console/credit/give-back",
             "POST /do/console/credit-packages/save",
             "POST /do/console/coupons/save",
             "POST /do/console/plans/order-move",

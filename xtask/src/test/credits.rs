@@ -1,5 +1,5 @@
-//! Calls that race for 100 units while each gateway is killed once: exactly 100 are served, of credit and of a hard quota, on one gateway
-//! and on three; and without the look at what is left the same check must fail. `cargo xtask chaos credits` runs it alone.
+//! Calls that race for 100 units while each gateway is killed once: exactly 100 are served, of credit, of what an app has of it for itself, and of a hard quota, on
+//! one gateway and on three; and without the look at what is left the same check must fail. `cargo xtask chaos credits` runs it alone.
 
 use super::{kill::attack, tally::Tally};
 
@@ -13,6 +13,10 @@ pub fn check(tally: &mut Tally) {
     tally.one("The same with a balance that may go 40 below zero, on three gateways", || {
         attack(&["credits", "--calls", "4000", "--connections", "200", "--nodes", "3", "--limit", "overdraft"])
     });
+    tally.one(
+        "The same of 100 units that an app has for itself, on three gateways, and nothing of what is common",
+        || attack(&["credits", "--calls", "4000", "--connections", "200", "--nodes", "3", "--limit", "allocation"]),
+    );
     tally.one("The same of a hard quota on three gateways", || {
         attack(&["credits", "--calls", "4000", "--connections", "200", "--nodes", "3", "--limit", "quota"])
     });

@@ -6,6 +6,7 @@ use crate::{
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        credit_allocations::{self, Allocations, Forms},
         credit_grants::grants_card,
         credit_offer::{offer, purchases_card, sold_to},
         credit_top_up::top_up_told,
@@ -42,13 +43,17 @@ pub fn PartnerCreditPage() -> impl IntoView {
         let purchases = cx.state.store.credit_purchases(id).await?;
         let own = cx.state.store.subscription(id).await?;
         let packages = sold_to(cx.state.store.credit_packages().await?, own.as_ref());
+        let allocations = Allocations::load(&cx.state.store, id).await?;
         let zone = local_zone(&partner.time_zone);
         let trail = vec![
             Crumb::new("Partners", "/console/partners"),
             Crumb::new(partner.name.clone(), format!("/console/partners/{id}")),
         ];
         let may_change = cx.viewer.role == OperatorRole::Admin;
-        let problems: Vec<_> = flash.problems.clone();
+        let problems: Vec<_> = match credit_allocations::problems(&flash) {
+            none if none.is_empty() => flash.problems.clone(),
+            of_own => of_own,
+        };
         let usable: Vec<_> =
             grants.iter().filter(|grant| grant.state == GrantState::Usable && grant.left > 0).collect();
         let choices: Vec<_> =
@@ -58,6 +63,15 @@ pub fn PartnerCreditPage() -> impl IntoView {
         let top_up = top_up_told(order.as_ref());
         let to_sell = (SELL, "/do/console/credit/sell");
         let offer = may_change.then(|| offer(packages, to_sell, (Some(id.to_string()), false), &flash)).flatten();
+        let own_units = {
+            let to = Forms {
+                allocate: "/do/console/credit/allocate",
+                give_back: "/do/console/credit/give-back",
+                partner: Some(id),
+                flash: &flash,
+            };
+            allocations.cards(may_change.then_some(to))
+        };
         let forms = may_change.then(|| {
             view! {
                 <GrantForm partner=id flash=flash.clone()/>
@@ -76,6 +90,9 @@ pub fn PartnerCreditPage() -> impl IntoView {
             let told = format!("{} units", group_thousands(standing.to_be_billed));
             view! { <Stat label="To be billed" figure=told/> }
         });
+        let own = (standing.allocated > 0).then(|| {
+            view! { <Stat label="Left to apps and teams" figure=group_thousands(standing.allocated)/> }
+        });
         let card = grants_card(grants, &zone, "Give the partner units below, or sell it some.");
         Ok(view! {
             <PageTitle text="Credit"/>
@@ -89,8 +106,10 @@ pub fn PartnerCreditPage() -> impl IntoView {
                     <Stat label="Used" figure=group_thousands(standing.used)/>
                     {overdraft}
                     {billed}
+                    {own}
                 </StatGrid>
                 {card}
+                {own_units}
                 {top_up}
                 {purchases}
                 {offer}

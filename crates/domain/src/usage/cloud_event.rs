@@ -72,6 +72,7 @@ fn data(event: &UsageEvent, standing: Standing<'_>) -> Value {
         "refusal": refusal,
         "units": event.units,
         "credits": event.credits,
+        "allocation": event.allocated.map(|own| json!({"id": own.allocation, "credits": own.units})),
         "meters": event.meters.iter().map(meter).collect::<Vec<_>>(),
         "period": event.period.map(|period| json!({"start": period.start, "end": period.end})),
         "plan_version": event.plan_version,

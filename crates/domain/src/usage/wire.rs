@@ -8,7 +8,7 @@
 //! units, bytes in, bytes out, duration, upstream: varint | request id, method, path: text
 //! then by flag: period: start and end in microseconds since 1970, i64 each | credits varint | epoch varint
 //!   | trace id: 16 bytes | region text | price rule text | meters: how many varint, each code text, kind u8,
-//!     item 16 bytes where the kind's highest bit is set, quantity i64
+//!     item 16 bytes where the kind's highest bit is set, quantity i64 | allocation: 16 bytes, units varint
 //! ```
 //!
 //! Version 1, which is read for ever: `flags u8` without the last five, and `at` as seconds i64 and nanoseconds i32.
@@ -18,9 +18,9 @@
 //!
 //! A number of a flag, an outcome or a refusal is never given a second meaning: spools outlive upgrades.
 
-use super::{MeterKind, Metered, Outcome, UsageEvent, whole_micros};
+use super::{Allocated, MeterKind, Metered, Outcome, UsageEvent, whole_micros};
 use crate::{
-    id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
+    id::{AllocationId, AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     period::Period,
     refusal::Code,
@@ -49,8 +49,9 @@ const TRACE_ID: u16 = 512;
 const REGION: u16 = 1024;
 const PRICE_RULE: u16 = 2048;
 const METERS: u16 = 4096;
+const ALLOCATED: u16 = 8192;
 /// Whoever sets another one means something that this version does not know.
-const KNOWN: u16 = 8191;
+const KNOWN: u16 = 16383;
 
 /// A kind's number is its place. Only ever appended to.
 const KINDS: [MeterKind; 5] =
@@ -166,6 +167,10 @@ pub fn encode<Text: AsRef<str>>(event: &UsageEvent<Text>, out: &mut Vec<u8>) {
             out.extend_from_slice(&quantity.to_le_bytes());
         }
     }
+    if let Some(Allocated { allocation, units }) = event.allocated {
+        out.extend_from_slice(allocation.0.as_bytes());
+        put_varint(units, out);
+    }
 }
 
 /// Reads one event that fills all of `bytes`.
@@ -219,6 +224,7 @@ pub fn decode(bytes: &[u8]) -> Result<UsageEvent, BadEvent> {
         region: rest.text_if(flags & REGION)?,
         price_rule: rest.text_if(flags & PRICE_RULE)?,
         meters: rest.meters_if(flags & METERS)?,
+        allocated: rest.allocated_if(flags & ALLOCATED)?,
     };
     if !rest.0.is_empty() {
         return Err(bad("bytes are left over"));
@@ -245,6 +251,7 @@ fn flags<Text: AsRef<str>>(event: &UsageEvent<Text>) -> u16 {
         | flag(REGION, !event.region.as_ref().is_empty())
         | flag(PRICE_RULE, !event.price_rule.as_ref().is_empty())
         | flag(METERS, !event.meters.is_empty())
+        | flag(ALLOCATED, event.allocated.is_some())
 }
 
 fn outcome_number(outcome: Outcome) -> u8 {
@@ -346,6 +353,11 @@ impl<'a> Rest<'a> {
         (0..count).map(meter).collect()
     }
 
+    fn allocated_if(&mut self, flag: u16) -> Result<Option<Allocated>, BadEvent> {
+        let Some(id) = self.id_if(flag)? else { return Ok(None) };
+        Ok(Some(Allocated { allocation: AllocationId(id), units: self.varint()? }))
+    }
+
     fn varint(&mut self) -> Result<u64, BadEvent> {
         let mut number = 0_u64;
         for shift in (0..64).step_by(7) {
@@ -405,6 +417,7 @@ pub(super) mod tests {
             (region, price_rule) in (".{0,20}", ".{0,40}"),
             meters in prop::collection::vec(
                 (".{0,20}", prop::sample::select(KINDS.to_vec()), any::<i64>(), prop::option::of(any::<[u8; 16]>())), 0..4),
+            allocated in prop::option::of((id(), any::<u64>())),
         ) -> UsageEvent {
             UsageEvent {
                 at: Timestamp::new(seconds, micros * 1_000).expect("in range"),
@@ -425,6 +438,7 @@ pub(super) mod tests {
                     .into_iter()
                     .map(|(meter, kind, quantity, item)| Metered { meter, kind, quantity, item })
                     .collect(),
+                allocated: allocated.map(|(id, units)| Allocated { allocation: AllocationId(id), units }),
             }
         }
     }
@@ -481,6 +495,30 @@ pub(super) mod tests {
     fn bytes_of(hex: &str) -> Vec<u8> {
         let digits: Vec<u8> = hex.chars().map(|c| u8::try_from(c.to_digit(16).expect("hex")).expect("fits")).collect();
         digits.chunks(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+    }
+
+    /// What spools of the version before hold, and what a gateway of that version reads: units of no allocation change no byte.
+    #[test]
+    fn an_event_of_no_allocation_is_as_it_was_before_there_were_any() {
+        let nil = Uuid::nil();
+        let plain = UsageEvent::<String> {
+            credits: 300,
+            ..UsageEvent::new(Timestamp::UNIX_EPOCH, PartnerId(nil), AppId(nil), KeyId(nil))
+        };
+        let own = UsageEvent {
+            allocated: Some(Allocated { allocation: AllocationId(Uuid::from_bytes([9; 16])), units: 300 }),
+            ..plain.clone()
+        };
+        let bytes = |event: &UsageEvent| {
+            let mut bytes = Vec::new();
+            encode(event, &mut bytes);
+            bytes
+        };
+        let (before, after) = (bytes(&plain), bytes(&own));
+        let flags = |bytes: &[u8]| u16::from_le_bytes([bytes[1], bytes[2]]);
+        assert_eq!((flags(&before), before.len()), (CREDITS, 72));
+        assert_eq!((flags(&after), &after[3..72]), (CREDITS | ALLOCATED, &before[3..]));
+        assert_eq!(after[72..], [&[9; 16][..], &[0xac, 0x02]].concat());
     }
 
     #[test]

@@ -109,6 +109,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         id: PartnerId(Uuid::from_u128(number)),
         suspended: false,
         unpaid: None,
+        allocations: Vec::new(),
         subscription: Some(directory::Subscription {
             id: SubscriptionId(Uuid::from_u128(number)),
             plan_version: plan,

@@ -1,11 +1,11 @@
 //! An exchange in memory: several nodes of one process share it in tests.
 
+use super::Key;
 use crate::ports::{Answer, Ask, Exchange, ExchangeDown, Granted};
 use domain::{
-    allowance::{Allowance, Kind},
-    id::PartnerId,
+    allowance::Allowance,
+    id::{AllocationId, PartnerId},
 };
-use jiff::Timestamp;
 use std::{
     collections::HashMap,
     future::ready,
@@ -24,7 +24,7 @@ pub struct InProcess {
 
 #[derive(Debug, Default)]
 struct Shared {
-    stocks: Mutex<HashMap<(PartnerId, Kind, Timestamp), Stock>>,
+    stocks: Mutex<HashMap<Key, Stock>>,
     down: AtomicBool,
     exchanges: AtomicU64,
 }
@@ -49,9 +49,19 @@ impl InProcess {
         self.with(of, |stock| stock.taken += units);
     }
 
-    /// Adds credit.
+    /// Adds credit that is common to the partner.
     pub fn add_credit(&self, partner: PartnerId, units: u64) {
         self.with(Allowance::credit(partner), |stock| stock.bought += units);
+    }
+
+    /// Adds credit that one app or team has for itself.
+    pub fn add_allocated(&self, partner: PartnerId, allocation: AllocationId, units: u64) {
+        self.with(Allowance::allocation(partner, allocation), |stock| stock.bought += units);
+    }
+
+    /// Asks all nodes for what they do not use.
+    pub fn recall(&self, of: Allowance) {
+        self.with(of, |stock| stock.wanted = true);
     }
 
     /// What all nodes took and did not give back.
@@ -71,7 +81,7 @@ impl InProcess {
 
     fn with<T>(&self, of: Allowance, act: impl FnOnce(&mut Stock) -> T) -> T {
         let mut stocks = self.shared.stocks.lock().unwrap_or_else(PoisonError::into_inner);
-        act(stocks.entry((of.partner, of.kind, of.period.start)).or_default())
+        act(stocks.entry((of.partner, of.kind, of.period.start, of.allocation)).or_default())
     }
 
     fn answer(&self, ask: Ask) -> Granted {

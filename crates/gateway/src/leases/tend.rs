@@ -25,6 +25,7 @@ const FOLLOW_CREDIT: Duration = Duration::from_secs(5);
 
 impl Leases {
     /// Once a second: reads how allowances that are in use stand, and gives back what is idle, unless this is the only node.
+    /// Credit goes back to the only node, too, where somebody asks for it: people move it.
     ///
     /// # Errors
     /// Postgres does not answer.
@@ -77,8 +78,10 @@ impl Leases {
             let still = cold.seen.1.elapsed();
             drop(cold);
             // Where another node found nothing left, who has none in use next fetches them again, one call's worth at a time.
-            let returns = still >= IDLE || answer.wanted;
-            if returns && !only_node && account.held() > 0 {
+            let of = account.of();
+            let is_idle = still >= IDLE && (!only_node || of.allocation.is_some());
+            let is_wanted = answer.wanted && (!only_node || of.kind == Kind::Credit);
+            if (is_idle || is_wanted) && account.held() > 0 {
                 idle.push(account);
             }
         }
@@ -120,7 +123,8 @@ impl Account {
             cold.seen = (used, Instant::now());
             return true;
         }
-        let followed = self.of().kind == Kind::Credit && used > 0 && cold.seen.1.elapsed() < FOLLOW_CREDIT;
-        followed || (!only_node && self.held() > 0)
+        let is_credit = self.of().kind == Kind::Credit;
+        let followed = is_credit && used > 0 && cold.seen.1.elapsed() < FOLLOW_CREDIT;
+        followed || ((is_credit || !only_node) && self.held() > 0)
     }
 }

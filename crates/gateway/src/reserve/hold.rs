@@ -1,8 +1,10 @@
-//! Taking a call's units: from the quota, then from credit.
+//! Taking a call's units: from the quota, then from credit: what its app or team has for itself, then what is common to the partner, where
+//! the allocation lets it.
 //!
 //! What is held here is enough for all but a few calls. The few say [`No::Short`]: units are on their way, and the call
 //! tries again when they have come.
 
+use super::credit::{Credit, Part, Purse};
 use crate::{
     accept::Core,
     admit::Paced,
@@ -12,7 +14,13 @@ use crate::{
     respond::{CreditLeft, QuotaStanding, Refusal, Standings},
     snapshot::{CurrentPeriod, Plan},
 };
-use domain::{period::Period, quota::Beyond, refusal::Code};
+use domain::{
+    credit::allocation::{Holder, Spend},
+    period::Period,
+    quota::Beyond,
+    refusal::Code,
+    usage::Allocated,
+};
 use jiff::Timestamp;
 use std::{
     sync::Arc,
@@ -51,7 +59,7 @@ impl Shortage {
 pub(crate) struct Reservation {
     period: Period,
     quota: Part,
-    credit: Option<Part>,
+    credit: Option<Credit>,
     /// Where more is taken, at the end, than was reserved.
     limit: Option<u64>,
     /// Units beyond all that was left.
@@ -64,26 +72,10 @@ pub(crate) struct Reservation {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Settled {
     pub credits: u64,
+    /// Of those, the units that the app or team has for itself.
+    pub allocated: Option<Allocated>,
     /// Units that the allowance did not have.
     pub overdraft: u64,
-}
-
-#[derive(Debug)]
-struct Part {
-    account: Arc<Account>,
-    units: u64,
-    /// Of those, units that nobody had granted.
-    overdrawn: u64,
-}
-
-impl Part {
-    fn release(&mut self, units: u64) {
-        let units = units.min(self.units);
-        let overdrawn = units.min(self.overdrawn);
-        self.account.release_overdrawn(overdrawn);
-        self.account.release(units - overdrawn);
-        (self.units, self.overdrawn) = (self.units - units, self.overdrawn - overdrawn);
-    }
 }
 
 impl Reservation {
@@ -94,12 +86,17 @@ impl Reservation {
 
     /// Units of credit that are held.
     pub(crate) fn credits(&self) -> u64 {
-        self.credit.as_ref().map_or(0, |part| part.units)
+        self.credit.as_ref().map_or(0, Credit::units)
+    }
+
+    /// Of those, the units that the app or team has for itself.
+    pub(crate) fn allocated(&self) -> Option<Allocated> {
+        self.credit.as_ref().and_then(Credit::allocated)
     }
 
     /// Units that are held.
     pub(crate) fn units(&self) -> u64 {
-        self.quota.units + self.credit.as_ref().map_or(0, |part| part.units)
+        self.quota.units + self.credits()
     }
 
     /// Makes the units that are held those that were used: what is too much goes back, credit first; what is missing is
@@ -110,7 +107,7 @@ impl Reservation {
         if held > used {
             let mut surplus = held - used;
             if let Some(credit) = &mut self.credit {
-                let part = surplus.min(credit.units);
+                let part = surplus.min(credit.units());
                 credit.release(part);
                 surplus -= part;
             }
@@ -118,8 +115,8 @@ impl Reservation {
         } else if held < used {
             self.add(used - held);
         }
-        let overdraft = self.beyond + self.quota.overdrawn + self.credit.as_ref().map_or(0, |part| part.overdrawn);
-        Settled { credits: self.credit.as_ref().map_or(0, |part| part.units), overdraft }
+        let overdraft = self.beyond + self.quota.overdrawn + self.credit.as_ref().map_or(0, Credit::overdrawn);
+        Settled { credits: self.credits(), allocated: self.allocated(), overdraft }
     }
 
     fn add(&mut self, missing: u64) {
@@ -137,10 +134,9 @@ impl Reservation {
         let mut missing = missing - from_quota;
         let mut last = quota;
         if let Some(credit) = credit {
-            let from_credit = credit.account.take_up_to(missing, None);
-            credit.units += from_credit;
-            missing -= from_credit;
-            last = credit;
+            missing -= credit.take_up_to(missing);
+            // What nobody has is the partner's, never more than an allocation holds.
+            last = &mut credit.common;
         }
         last.account.count(missing);
         last.units += missing;
@@ -154,7 +150,7 @@ impl Reservation {
             paced.settle(credits);
         }
         (self.quota.units, self.quota.overdrawn) = (0, 0);
-        self.credit = None;
+        self.credit.iter_mut().for_each(Credit::spent);
     }
 }
 
@@ -190,7 +186,11 @@ pub(super) fn hold(
     let period = current.period;
     let reserved = match current.takes_credit {
         false => holding.take_quota(account, hard),
-        true => holding.take_both(account, partner.credit(&core.shared.leases), hard, standings),
+        true => {
+            let (leases, key) = (&core.shared.leases, asking.caller.key());
+            let own = partner.allocation(key.app, key.team).map(|own| (own, own.account(leases)));
+            holding.take_both(account, &Purse { own, common: partner.credit(leases) }, hard, standings)
+        }
     };
     let show = |used: u64, standings: &mut Standings| {
         if let Some(quota) = current.limit {
@@ -235,7 +235,7 @@ struct Holding<'a> {
     reset_seconds: u64,
 }
 
-type Held = (u64, Part, Option<Part>);
+type Held = (u64, Part, Option<Credit>);
 
 impl Holding<'_> {
     fn take_quota(&mut self, account: &Arc<Account>, hard: Option<u64>) -> Result<Held, No> {
@@ -254,32 +254,25 @@ impl Holding<'_> {
     fn take_both(
         &mut self,
         quota: &Arc<Account>,
-        credit: &Arc<Account>,
+        purse: &Purse<'_>,
         hard: Option<u64>,
         standings: &mut Standings,
     ) -> Result<Held, No> {
         let part = |account: &Arc<Account>, units, overdrawn| Part { account: account.clone(), units, overdrawn };
         let taken = hard.and_then(|_| quota.take(self.units, hard));
         if let Some(used) = taken {
-            standings.credit = self.credit_left(credit);
-            return Ok((used, part(quota, self.units, 0), Some(part(credit, 0, 0))));
+            standings.credit = self.credit_left(purse);
+            return Ok((used, part(quota, self.units, 0), Some(purse.credit(0, (0, 0)))));
         }
         let mut within = part(quota, 0, 0);
         if hard.is_some() {
             if let Left::Overdraft(used) = self.why_short(quota, self.units, hard)? {
-                return Ok((used, part(quota, self.units, self.units), Some(part(credit, 0, 0))));
+                return Ok((used, part(quota, self.units, self.units), Some(purse.credit(0, (0, 0)))));
             }
             within.units = quota.take_up_to(self.units, hard);
         }
-        let beyond = self.units - within.units;
-        let taken = match credit.take(beyond, None) {
-            Some(_) => Ok(part(credit, beyond, 0)),
-            None => self.why_short(credit, beyond, None).and_then(|left| match left {
-                Left::Nothing => Err(No::Refused(self.credit_exhausted(credit, beyond))),
-                Left::Overdraft(_) => Ok(part(credit, beyond, beyond)),
-            }),
-        };
-        standings.credit = self.credit_left(credit);
+        let taken = self.take_credit(purse, self.units - within.units);
+        standings.credit = self.credit_left(purse);
         match taken {
             Ok(from_credit) => Ok((quota.used(), within, Some(from_credit))),
             Err(no) => {
@@ -289,19 +282,70 @@ impl Holding<'_> {
         }
     }
 
+    /// Own units first, then common ones where the allocation lets it.
+    fn take_credit(&mut self, purse: &Purse<'_>, units: u64) -> Result<Credit, No> {
+        let Some((of, own)) = purse.own else { return self.take_common(purse, 0, units) };
+        if own.take(units, None).is_some() {
+            return Ok(purse.credit(units, (0, 0)));
+        }
+        if of.spend == Spend::Only {
+            return match self.why_short_of((own, purse.common), units, None)? {
+                Left::Nothing => Err(No::Refused(self.credit_exhausted(purse, units))),
+                Left::Overdraft(_) => Ok(purse.credit(0, (units, units))),
+            };
+        }
+        if let Short::Wait(answer) = own.why_short(units, None)
+            && let Some(no) = self.wait(answer)
+        {
+            return Err(no);
+        }
+        let from_own = own.take_up_to(units, None);
+        let taken = self.take_common(purse, from_own, units - from_own);
+        if taken.is_err() {
+            own.release(from_own);
+        }
+        taken
+    }
+
+    fn take_common(&mut self, purse: &Purse<'_>, from_own: u64, units: u64) -> Result<Credit, No> {
+        if purse.common.take(units, None).is_some() {
+            return Ok(purse.credit(from_own, (units, 0)));
+        }
+        match self.why_short(purse.common, units, None)? {
+            Left::Nothing => Err(No::Refused(self.credit_exhausted(purse, from_own + units))),
+            Left::Overdraft(_) => Ok(purse.credit(from_own, (units, units))),
+        }
+    }
+
     fn why_short(&mut self, account: &Arc<Account>, units: u64, limit: Option<u64>) -> Result<Left, No> {
+        self.why_short_of((account, account), units, limit)
+    }
+
+    /// What is served on overdraft counts in the second account.
+    fn why_short_of(
+        &mut self,
+        (account, in_debt): (&Arc<Account>, &Arc<Account>),
+        units: u64,
+        limit: Option<u64>,
+    ) -> Result<Left, No> {
         match account.why_short(units, limit) {
             Short::Exhausted => return Ok(Left::Nothing),
             Short::Wait(answer) => {
-                let waited = self.since.get_or_insert_with(Instant::now).elapsed();
-                if let Some(patience) = PATIENCE.checked_sub(waited).filter(|left| !left.is_zero()) {
-                    return Err(No::Short(Shortage { answer, patience }));
+                if let Some(no) = self.wait(answer) {
+                    return Err(no);
                 }
             }
             Short::Unknown => {}
         }
-        let used = self.overdraft.and_then(|cap| account.overdraw(units, cap));
+        let used = self.overdraft.and_then(|cap| in_debt.overdraw(units, cap));
         used.map(Left::Overdraft).ok_or_else(|| No::Refused(Refusal::of(Code::AllowanceUnavailable)))
+    }
+
+    /// `None` where the call has waited long enough.
+    fn wait(&mut self, answer: watch::Receiver<u64>) -> Option<No> {
+        let waited = self.since.get_or_insert_with(Instant::now).elapsed();
+        let patience = PATIENCE.checked_sub(waited).filter(|left| !left.is_zero())?;
+        Some(No::Short(Shortage { answer, patience }))
     }
 
     fn quota_exceeded(&self, account: &Account, quota: u64) -> No {
@@ -310,8 +354,21 @@ impl Holding<'_> {
         No::Refused(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait))
     }
 
+    /// What the call's key may spend: its own, and what is common where it may be taken.
+    fn credit_left(&self, purse: &Purse<'_>) -> Option<CreditLeft> {
+        let own = match purse.own {
+            None => 0,
+            Some((_, account)) => account.left()?.max(0),
+        };
+        if !purse.is_open() {
+            return Some(CreditLeft { balance: own, overdraft: 0 });
+        }
+        let CreditLeft { balance, overdraft } = self.common_left(purse.common)?;
+        Some(CreditLeft { balance: balance.saturating_add(own), overdraft })
+    }
+
     /// What an exchange calls left has the plan's overdraft in it.
-    fn credit_left(&self, credit: &Arc<Account>) -> Option<CreditLeft> {
+    fn common_left(&self, credit: &Arc<Account>) -> Option<CreditLeft> {
         let overdraft = self.plan.credit_overdraft;
         let balance = |left: i64| match overdraft {
             // Below zero it is by no plan's will: nothing is left.
@@ -321,9 +378,21 @@ impl Holding<'_> {
         credit.left().map(|left| CreditLeft { balance: balance(left), overdraft })
     }
 
-    fn credit_exhausted(&self, credit: &Arc<Account>, units: u64) -> Refusal {
+    fn credit_exhausted(&self, purse: &Purse<'_>, units: u64) -> Refusal {
         let beyond = if self.plan.quota.is_some() { " beyond the quota" } else { "" };
-        let left = credit.left().unwrap_or(0).max(0);
+        let own = purse.own.map(|(of, account)| (of, account.left().unwrap_or(0).max(0)));
+        if let Some((of, left)) = own.filter(|_| !purse.is_open()) {
+            let whose = match of.of {
+                Holder::App(_) => "app",
+                Holder::Team(_) => "team",
+            };
+            let detail = format!(
+                "The call needs {units} units of credit{beyond}, and {left} are left of those that its {whose} has for itself."
+            );
+            return Refusal::new(Code::CreditExhausted, detail);
+        }
+        let common = purse.common.left().unwrap_or(0).max(0);
+        let left = own.map_or(0, |(_, left)| left).saturating_add(common);
         let detail = match self.plan.credit_overdraft {
             0 => format!("The call needs {units} units of credit{beyond}, and {left} are left."),
             most => format!(

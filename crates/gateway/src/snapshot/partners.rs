@@ -1,6 +1,6 @@
 //! Partners at places that they keep from one snapshot to the next, so that keys can point at them.
 
-use super::{Partner, Problem, Subscription};
+use super::{Allocation, Partner, Problem, Subscription};
 use crate::quick_hash::QuickMap;
 use arc_swap::ArcSwapOption;
 use domain::{
@@ -93,7 +93,27 @@ fn compile(from: &directory::Partner, plans: &HashMap<PlanVersionId, usize>, pro
         let compiled = subscribe(subscription, plans.get(&subscription.plan_version).copied());
         compiled.map_err(|message| problems.push(Problem { subject: from.id.to_string(), message })).ok()
     });
-    Partner { id: from.id, suspended: from.suspended, unpaid: from.unpaid, subscription, credit: Default::default() }
+    Partner {
+        id: from.id,
+        suspended: from.suspended,
+        unpaid: from.unpaid,
+        subscription,
+        credit: Default::default(),
+        allocations: allocations(from),
+    }
+}
+
+fn allocations(from: &directory::Partner) -> Box<[Allocation]> {
+    let compiled = |&directory::Allocation { id, of, spend }: &directory::Allocation| Allocation {
+        id,
+        of,
+        spend,
+        partner: from.id,
+        account: Default::default(),
+    };
+    let mut all: Vec<Allocation> = from.allocations.iter().map(compiled).collect();
+    all.sort_unstable_by_key(|one| one.of);
+    all.into()
 }
 
 fn subscribe(from: &directory::Subscription, plan: Option<usize>) -> Result<Subscription, String> {

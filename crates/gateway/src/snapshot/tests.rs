@@ -175,7 +175,13 @@ impl Truth {
             1 => {
                 let id = PartnerId(self.id());
                 let subscription = (choice % 6 > 0).then(|| self.subscription(choice));
-                self.directory.partners.push(directory::Partner { id, suspended: false, subscription, unpaid: None });
+                self.directory.partners.push(directory::Partner {
+                    id,
+                    suspended: false,
+                    subscription,
+                    unpaid: None,
+                    allocations: Vec::new(),
+                });
                 noted.partners.insert(id);
                 self.directory.sort();
             }

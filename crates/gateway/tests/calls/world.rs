@@ -285,6 +285,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
             id: partner,
             suspended: false,
             unpaid: None,
+            allocations: Vec::new(),
             subscription: Some(directory::Subscription {
                 id: SubscriptionId(Uuid::from_u128(31)),
                 plan_version: plan,

@@ -7,7 +7,7 @@ use crate::{
 };
 use domain::{
     correction::{BackFill, Change, Counted, Filter, MOST_EVENTS, NewCorrection},
-    id::{OperationId, PartnerId, ProductId, SubscriptionId},
+    id::{AllocationId, OperationId, PartnerId, ProductId, SubscriptionId},
     key_text::Environment,
     period::Period,
 };
@@ -34,6 +34,9 @@ pub struct Hit {
     pub operation_code: String,
     /// Of the quota that it was held against.
     pub quota_start: Option<Timestamp>,
+    /// Of which some of its credit came.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allocation: Option<AllocationId>,
     pub before: Counted,
     pub delta: Counted,
     /// The closed stretch that it lies in, where that makes it an adjustment.
@@ -127,11 +130,11 @@ async fn hits(
     let rows = sqlx::query(
         "select e.*, coalesce(p.code, 'unknown') as product_code, coalesce(o.code, 'unknown') as operation_code,
              coalesce(c.calls, 0)::bigint as more_calls, coalesce(c.units, 0)::bigint as more_units,
-             coalesce(c.credits, 0)::bigint as more_credits, coalesce(c.bytes_in, 0)::bigint as more_bytes_in,
+             coalesce(c.credits, 0)::bigint as more_credits, coalesce(c.allocated, 0)::bigint as more_allocated, coalesce(c.bytes_in, 0)::bigint as more_bytes_in,
              coalesce(c.bytes_out, 0)::bigint as more_bytes_out, coalesce(c.duration_us, 0)::bigint as more_duration_us
          from (
              select at, node, lane, sequence, kind, environment, product_id, operation_id, period_start as quota_start, calls,
-                 units, credits, bytes_in, bytes_out, duration_us
+                 units, credits, bytes_in, bytes_out, duration_us, allocation_id, allocated
              from usage_events
              where partner_id = $1 and at >= $2 and at < $3 and kind in (0, 1)
                  and ($4::text is null or environment = $4) and ($5::uuid is null or product_id = $5)
@@ -139,7 +142,7 @@ async fn hits(
                  and ($8::uuid is null or key_id = $8) and ($9::text is null or request_id = $9)
                  and ($10::text is null or source = $10)
              union all
-             select at, 'outside', 0, sequence, 1::smallint, 'live', product_id, operation_id, null, 1, units, 0, 0, 0, 0
+             select at, 'outside', 0, sequence, 1::smallint, 'live', product_id, operation_id, null, 1, units, 0, 0, 0, 0, null, 0
              from usage_adjustments
              where partner_id = $1 and at >= $2 and at < $3 and correction_id is null and node is null
                  and ($4::text is null or $4 = 'live') and ($5::uuid is null or product_id = $5)
@@ -149,8 +152,8 @@ async fn hits(
          left join products p on p.id = e.product_id
          left join operations o on o.id = e.operation_id
          left join lateral (
-             select sum(calls) as calls, sum(units) as units, sum(credits) as credits, sum(bytes_in) as bytes_in,
-                 sum(bytes_out) as bytes_out, sum(duration_us) as duration_us
+             select sum(calls) as calls, sum(units) as units, sum(credits) as credits, sum(allocated) as allocated,
+                 sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out, sum(duration_us) as duration_us
              from usage_correction_events c
              where c.partner_id = $1 and c.of_at = e.at and c.of_node = e.node and c.of_lane = e.lane
                  and c.of_sequence = e.sequence
@@ -231,6 +234,7 @@ async fn back_fill(
         product_code: codes.try_get("product")?,
         operation_code: codes.try_get("operation")?,
         quota_start: None,
+        allocation: None,
         before: Counted::default(),
         delta: Counted { calls: signed(fill.calls), units: signed(fill.units), ..Counted::default() },
         closed,
@@ -277,10 +281,12 @@ fn hit(row: &PgRow) -> Result<Hit, sqlx::Error> {
         product_code: row.try_get("product_code")?,
         operation_code: row.try_get("operation_code")?,
         quota_start: row.at_if_any("quota_start")?,
+        allocation: row.try_get::<Option<Uuid>, _>("allocation_id")?.map(AllocationId),
         before: Counted {
             calls: sum("calls", "more_calls")?,
             units: sum("units", "more_units")?,
             credits: sum("credits", "more_credits")?,
+            allocated: sum("allocated", "more_allocated")?,
             bytes_in: sum("bytes_in", "more_bytes_in")?,
             bytes_out: sum("bytes_out", "more_bytes_out")?,
             duration_us: sum("duration_us", "more_duration_us")?,

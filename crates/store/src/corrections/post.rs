@@ -1,6 +1,6 @@
 //! Writing a correction down, or its opposite: counter-events, roll-ups, adjustments, allowances.
 
-use super::{effect::Hit, node};
+use super::{effect::Hit, node, own_credit::OwnCredit};
 use crate::{
     StoreError, Ts, hooks,
     ingest::{batches, days, signed},
@@ -48,6 +48,8 @@ impl Posting<'_> {
         }
         self.roll_up(tx, &open).await?;
         self.sum_credits(tx, hits).await?;
+        let own = OwnCredit::of(tx, hits).await?;
+        own.sum(tx, self.partner).await?;
         self.adjust(tx, &closed).await?;
         let row = sqlx::query(
             "update outside_usage set corrected = corrected + 1, correction_events = correction_events + $2 where partner_id = $1
@@ -62,7 +64,7 @@ impl Posting<'_> {
         // Those who follow usage find them by their numbers.
         let records = (first..).take(hits.len()).map(|number| (number, self.now));
         batches::note(tx, (hooks::CORRECTED, 0, Some(self.partner)), records, self.now).await?;
-        self.move_allowances(tx, hits).await
+        self.move_allowances(tx, hits, &own).await
     }
 
     const fn lane(&self) -> i32 {
@@ -76,14 +78,14 @@ impl Posting<'_> {
             "insert into usage_events (partner_id, at, node, lane, sequence, kind, request_id, app_id, key_id, team_id, member_id,
                  environment, plan_version_id, product_id, operation_id, method, path, status, outcome, refusal, region,
                  price_rule, source, period_start, period_end, upstream_us, calls, units, credits, bytes_in, bytes_out,
-                 duration_us)
+                 duration_us, allocation_id, allocated)
              select e.partner_id, e.at, $4, $5, n.place - 1, 2, e.request_id, e.app_id, e.key_id, e.team_id, e.member_id,
                  e.environment, e.plan_version_id, e.product_id, e.operation_id, e.method, e.path, e.status, e.outcome,
                  e.refusal, e.region, 'correction', e.source, e.period_start, e.period_end, 0, n.calls, n.units, n.credits,
-                 n.bytes_in, n.bytes_out, n.duration_us
+                 n.bytes_in, n.bytes_out, n.duration_us, e.allocation_id, n.allocated
              from unnest($6::timestamptz[], $7::text[], $8::int[], $9::bigint[], $10::bigint[], $11::bigint[], $12::bigint[],
-                 $13::bigint[], $14::bigint[], $15::bigint[]) with ordinality
-                 as n (at, node, lane, sequence, calls, units, credits, bytes_in, bytes_out, duration_us, place)
+                 $13::bigint[], $14::bigint[], $15::bigint[], $16::bigint[]) with ordinality
+                 as n (at, node, lane, sequence, calls, units, credits, bytes_in, bytes_out, duration_us, allocated, place)
              join usage_events e on e.partner_id = $1 and e.at = n.at and e.node = n.node and e.lane = n.lane
                  and e.sequence = n.sequence and e.kind in (0, 1) and e.at >= $2 and e.at <= $3",
         )
@@ -102,6 +104,7 @@ impl Posting<'_> {
         .bind(hits.iter().map(|hit| hit.delta.bytes_in).collect::<Vec<_>>())
         .bind(hits.iter().map(|hit| hit.delta.bytes_out).collect::<Vec<_>>())
         .bind(hits.iter().map(|hit| hit.delta.duration_us).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.allocated).collect::<Vec<_>>())
         .execute(&mut **tx)
         .await?;
         if written.rows_affected() != hits.len() as u64 {
@@ -282,14 +285,14 @@ impl Posting<'_> {
         sqlx::query(
             "insert into usage_correction_events (partner_id, correction_id, step, of_at, of_node, of_lane, of_sequence, of_kind,
                  environment, product_id, operation_id, quota_start, in_place, calls, units, credits, bytes_in, bytes_out,
-                 duration_us, number)
+                 duration_us, allocation_id, allocated, number)
              select $1, $2, $3, n.at, n.node, n.lane, n.sequence, n.kind, n.environment, n.product, n.operation, n.quota, n.in_place,
-                 n.calls, n.units, n.credits, n.bytes_in, n.bytes_out, n.duration_us, $20 + n.place - 1
+                 n.calls, n.units, n.credits, n.bytes_in, n.bytes_out, n.duration_us, n.allocation, n.allocated, $20 + n.place - 1
              from unnest($4::timestamptz[], $5::text[], $6::int[], $7::bigint[], $8::smallint[], $9::text[], $10::uuid[],
                  $11::uuid[], $12::timestamptz[], $13::boolean[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-                 $18::bigint[], $19::bigint[]) with ordinality
+                 $18::bigint[], $19::bigint[], $21::uuid[], $22::bigint[]) with ordinality
                  as n (at, node, lane, sequence, kind, environment, product, operation, quota, in_place, calls, units, credits,
-                     bytes_in, bytes_out, duration_us, place)",
+                     bytes_in, bytes_out, duration_us, allocation, allocated, place)",
         )
         .bind(self.partner.0)
         .bind(self.correction.0)
@@ -311,6 +314,8 @@ impl Posting<'_> {
         .bind(hits.iter().map(|hit| hit.delta.bytes_out).collect::<Vec<_>>())
         .bind(hits.iter().map(|hit| hit.delta.duration_us).collect::<Vec<_>>())
         .bind(signed(first))
+        .bind(hits.iter().map(|hit| hit.allocation.map(|id| id.0)).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.allocated).collect::<Vec<_>>())
         .execute(&mut **tx)
         .await?;
         Ok(())
@@ -318,7 +323,12 @@ impl Posting<'_> {
 
     /// What gateways counted against a quota or paid with credit goes back, or is taken: whatever period it is of, if its
     /// allowance is still there.
-    async fn move_allowances(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit]) -> Result<(), StoreError> {
+    async fn move_allowances(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        hits: &[Hit],
+        own: &OwnCredit<'_>,
+    ) -> Result<(), StoreError> {
         let mut quotas: BTreeMap<Timestamp, i64> = BTreeMap::new();
         let mut credit = 0_i64;
         for hit in hits.iter().filter(|hit| hit.kind == 0 && hit.environment == Environment::Live) {
@@ -328,14 +338,19 @@ impl Posting<'_> {
             credit = credit.saturating_add(hit.delta.credits);
         }
         // In the order of their keys, as everywhere.
-        let credit = (Kind::Credit, None, credit);
-        let quotas = quotas.into_iter().map(|(start, units)| (Kind::Quota, Some(start), units));
-        for (kind, start, units) in [credit].into_iter().chain(quotas).filter(|(.., units)| *units != 0) {
+        let own = own.by_allocation();
+        credit = own.values().fold(credit, |credit, units| credit.saturating_sub(*units));
+        let credit = own.into_iter().chain([(self.partner.0, credit)]);
+        let credit = credit.map(|(holder, units)| (holder, Kind::Credit, None, units));
+        let quotas = quotas.into_iter().map(|(start, units)| (self.partner.0, Kind::Quota, Some(start), units));
+        let mut all: Vec<_> = credit.chain(quotas).filter(|(.., units)| *units != 0).collect();
+        all.sort_by_key(|(holder, kind, start, _)| (*holder, *kind, *start));
+        for (holder, kind, start, units) in all {
             sqlx::query(
                 "update allowances set taken = greatest(0, taken + $4)
                  where partner_id = $1 and kind = $2 and ($3::timestamptz is null or period_start = $3)",
             )
-            .bind(self.partner.0)
+            .bind(holder)
             .bind(kind.code())
             .bind(start.map(Ts))
             .bind(units)

@@ -13,7 +13,7 @@ use crate::{
 };
 use domain::{
     correction::{Counted, NewCorrection, State},
-    id::{CorrectionId, OperationId, OperatorId, PartnerId, ProductId},
+    id::{AllocationId, CorrectionId, OperationId, OperatorId, PartnerId, ProductId},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -425,6 +425,7 @@ async fn opposite(
             calls: row.try_get("calls")?,
             units: row.try_get("units")?,
             credits: row.try_get("credits")?,
+            allocated: row.try_get("allocated")?,
             bytes_in: row.try_get("bytes_in")?,
             bytes_out: row.try_get("bytes_out")?,
             duration_us: row.try_get("duration_us")?,
@@ -441,6 +442,7 @@ async fn opposite(
             product_code: String::new(),
             operation_code: String::new(),
             quota_start: row.at_if_any("quota_start")?,
+            allocation: row.try_get::<Option<Uuid>, _>("allocation_id")?.map(AllocationId),
             before: Counted::default(),
             delta: delta.turned(),
             closed: within(&closed, environment, at),

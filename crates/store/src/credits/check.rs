@@ -18,20 +18,22 @@ pub struct CreditDifference {
     pub actual: String,
 }
 
-/// What is left, used, expired and void of each grant, and what it was issued for.
+/// What is left, used, expired, void and allocated of each grant, and what it was issued for.
 const GRANTS: &str = "
     with sums as (
         select g.partner_id, g.id, g.units, g.usable_since is not null as is_usable,
-            array[g.left_units, g.used_units, g.expired_units, g.voided_units] as kept,
+            array[g.left_units, g.used_units, g.expired_units, g.voided_units, g.allocated_units] as kept,
             array[coalesce(sum(e.units) filter (where e.account = 'available'), 0),
                 coalesce(sum(e.units) filter (where e.account = 'used'), 0),
                 coalesce(sum(e.units) filter (where e.account = 'expired'), 0),
-                coalesce(sum(e.units) filter (where e.account = 'voided'), 0)]::bigint[] as entered,
+                coalesce(sum(e.units) filter (where e.account = 'voided'), 0),
+                coalesce(sum(e.units) filter (where e.account = 'allocated'), 0)]::bigint[] as entered,
             -coalesce(sum(e.units) filter (where e.account = 'issued'), 0) as issued
         from credit_grants g left join ledger_unit_entries e on e.partner_id = g.partner_id and e.grant_id = g.id
         where g.units > 0 group by g.partner_id, g.id
     )
-    select partner_id, format('grant %s: left, used, expired, void', id) as what, entered::text as expected, kept::text as actual
+    select partner_id, format('grant %s: left, used, expired, void, allocated', id) as what, entered::text as expected,
+        kept::text as actual
     from sums where entered <> kept
     union all
     select partner_id, format('grant %s: issued', id), issued::text, (case when is_usable then units else 0 end)::text
@@ -39,24 +41,61 @@ const GRANTS: &str = "
     union all
     select partner_id, format('grant %s: below zero', id), '0', entered::text from sums where 0 > any (entered)";
 
-/// What gateways spend from, and what they and their calls have taken of it.
+/// What each allocation has of each grant.
+const PARTS: &str = "
+    with entered as (
+        select partner_id, allocation_id, grant_id, array[coalesce(sum(units) filter (where account = 'allocated'), 0),
+            coalesce(sum(units) filter (where account = 'used'), 0),
+            coalesce(sum(units) filter (where account = 'expired'), 0)]::bigint[] as units
+        from ledger_unit_entries where allocation_id is not null group by 1, 2, 3
+    ), kept as (
+        select partner_id, allocation_id, grant_id, array[left_units, used_units, expired_units] as units
+        from credit_allocation_parts
+    )
+    select partner_id, format('allocation %s, of grant %s: left, used, expired', allocation_id, grant_id) as what,
+        coalesce(e.units::text, 'none') as expected, coalesce(k.units::text, 'none') as actual
+    from entered e full join kept k using (partner_id, allocation_id, grant_id)
+    where e.units is distinct from k.units
+    union all
+    select partner_id, format('allocation %s, of grant %s: below zero', allocation_id, grant_id), '0', units::text
+    from entered where 0 > any (units)";
+
+/// What gateways spend from, and what they and their calls have taken of it: what is common to a partner, and each allocation.
 const BALANCES: &str = "
     with entered as (
-        select partner_id, -sum(units) filter (where account in ('issued', 'expired', 'voided')) as balance,
+        select partner_id, coalesce(allocation_id, partner_id) as holder,
+            sum(units) filter (where account in ('available', 'allocated', 'used', 'owed')) as balance,
             coalesce(sum(units) filter (where account = 'used'), 0) as used
-        from ledger_unit_entries group by partner_id
+        from ledger_unit_entries group by 1, 2
     ), taken as (
-        select a.partner_id, a.taken - coalesce((select sum(l.granted - l.spent) from allowance_leases l
-            where l.partner_id = a.partner_id and l.kind = 'credit'), 0) as used
-        from allowances a where a.kind = 'credit'
+        select coalesce(o.partner_id, a.partner_id) as partner_id, a.partner_id as holder,
+            a.taken - coalesce((select sum(l.granted - l.spent) from allowance_leases l
+                where l.partner_id = a.partner_id and l.kind = 'credit'), 0) as used
+        from allowances a left join credit_allocations o on o.id = a.partner_id where a.kind = 'credit'
     ), waiting as (
-        select partner_id, sum(units + closed_units - settled) as units from usage_credit_hourly group by partner_id
+        select partner_id, holder, sum(units) as units from (
+            select partner_id, partner_id as holder, units + closed_units - settled as units from usage_credit_hourly
+            union all
+            select partner_id, partner_id, settled - units from usage_allocated_hourly
+            union all
+            select partner_id, allocation_id, units - settled from usage_allocated_hourly
+        ) as all_of_them group by 1, 2
+    ), kept as (
+        select partner_id, partner_id as holder, units from credit_balances
+        union all
+        select partner_id, allocation_id, units from credit_allocation_balances
+    ), words as (
+        select id as holder, format('allocation %s: ', id) as words from credit_allocations
     )
-    select partner_id, 'balance' as what, coalesce(e.balance, 0)::text as expected, coalesce(b.units, 0)::text as actual
-    from entered e full join credit_balances b using (partner_id) where coalesce(e.balance, 0) <> coalesce(b.units, 0)
+    select partner_id, coalesce(words, '') || 'balance' as what, coalesce(e.balance, 0)::text as expected,
+        coalesce(b.units, 0)::text as actual
+    from entered e full join kept b using (partner_id, holder) left join words using (holder)
+    where coalesce(e.balance, 0) <> coalesce(b.units, 0)
     union all
-    select partner_id, 'used, by gateways', (coalesce(e.used, 0) + coalesce(w.units, 0))::text, coalesce(t.used, 0)::text
-    from entered e full join taken t using (partner_id) full join waiting w using (partner_id)
+    select partner_id, coalesce(words, '') || 'used, by gateways', (coalesce(e.used, 0) + coalesce(w.units, 0))::text,
+        coalesce(t.used, 0)::text
+    from entered e full join taken t using (partner_id, holder) full join waiting w using (partner_id, holder)
+        left join words using (holder)
     where coalesce(e.used, 0) + coalesce(w.units, 0) <> coalesce(t.used, 0)";
 
 /// Used by the hour: entries beside the sums, and what is booked of these.
@@ -79,7 +118,7 @@ const MONEY: &str = "
         where t.credit_grant_id is not null and e.account = 'credits' group by 1, 2
     ), wanted as (
         select partner_id, id, case when usable_since is null then 0
-            else cost_micros - div(cost_micros::numeric * (units - left_units), units) end as micros
+            else cost_micros - div(cost_micros::numeric * (units - left_units - allocated_units), units) end as micros
         from credit_grants where cost_micros is not null and units > 0
         union all
         select p.partner_id, p.grant_id, case when i.status = 'void' then 0 else p.cost_micros end
@@ -132,22 +171,24 @@ const ZERO: &str = "
     from ledger_entries group by partner_id, transaction_id, currency having sum(amount_micros) <> 0";
 
 /// What is kept beside the entries, made from them again.
-const REBUILD: [&str; 4] = [
-    "update credit_grants g set left_units = e.available, used_units = e.used, expired_units = e.expired, voided_units = e.voided
+const REBUILD: [&str; 8] = [
+    "update credit_grants g set left_units = e.available, allocated_units = e.allocated, used_units = e.used,
+         expired_units = e.expired, voided_units = e.voided
      from (
          select partner_id, grant_id, coalesce(sum(units) filter (where account = 'available'), 0) as available,
+             coalesce(sum(units) filter (where account = 'allocated'), 0) as allocated,
              coalesce(sum(units) filter (where account = 'used'), 0) as used,
              coalesce(sum(units) filter (where account = 'expired'), 0) as expired,
              coalesce(sum(units) filter (where account = 'voided'), 0) as voided
          from ledger_unit_entries where grant_id is not null group by partner_id, grant_id
      ) e
      where e.partner_id = g.partner_id and e.grant_id = g.id
-         and (g.left_units, g.used_units, g.expired_units, g.voided_units) is distinct from
-             (e.available, e.used, e.expired, e.voided)",
+         and (g.left_units, g.allocated_units, g.used_units, g.expired_units, g.voided_units) is distinct from
+             (e.available, e.allocated, e.used, e.expired, e.voided)",
     "update credit_balances b set units = e.balance
      from (
-         select partner_id, -sum(units) filter (where account in ('issued', 'expired', 'voided')) as balance
-         from ledger_unit_entries group by partner_id
+         select partner_id, sum(units) filter (where account in ('available', 'used', 'owed')) as balance
+         from ledger_unit_entries where allocation_id is null group by partner_id
      ) e
      where e.partner_id = b.partner_id and b.units <> e.balance",
     "delete from credit_owed o where not exists (
@@ -157,6 +198,24 @@ const REBUILD: [&str; 4] = [
      select partner_id, hour, -sum(units) from ledger_unit_entries where account = 'owed' and hour is not null
      group by partner_id, hour having sum(units) <> 0
      on conflict (partner_id, hour) do update set units = excluded.units where o.units <> excluded.units",
+    "delete from credit_allocation_parts p where not exists (select from ledger_unit_entries e
+         where e.partner_id = p.partner_id and e.allocation_id = p.allocation_id and e.grant_id = p.grant_id)",
+    "insert into credit_allocation_parts as p (partner_id, allocation_id, grant_id, left_units, used_units, expired_units)
+     select partner_id, allocation_id, grant_id, coalesce(sum(units) filter (where account = 'allocated'), 0),
+         coalesce(sum(units) filter (where account = 'used'), 0), coalesce(sum(units) filter (where account = 'expired'), 0)
+     from ledger_unit_entries where allocation_id is not null group by 1, 2, 3
+     on conflict (partner_id, allocation_id, grant_id) do update set left_units = excluded.left_units,
+         used_units = excluded.used_units, expired_units = excluded.expired_units
+     where (p.left_units, p.used_units, p.expired_units) is distinct from
+         (excluded.left_units, excluded.used_units, excluded.expired_units)",
+    "update credit_allocation_balances b set units = e.balance
+     from (
+         select partner_id, allocation_id, coalesce(sum(units) filter (where account in ('allocated', 'used')), 0) as balance
+         from ledger_unit_entries where allocation_id is not null group by 1, 2
+     ) e
+     where e.partner_id = b.partner_id and e.allocation_id = b.allocation_id and b.units <> e.balance",
+    "update credit_allocation_balances b set units = 0 where b.units <> 0 and not exists (
+         select from ledger_unit_entries e where e.partner_id = b.partner_id and e.allocation_id = b.allocation_id)",
 ];
 
 impl Store {
@@ -165,7 +224,7 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let mut all = Vec::new();
-        for statement in [GRANTS, BALANCES, HOURS, OWED, MONEY, PURCHASES, OVERDRAFT, ZERO] {
+        for statement in [GRANTS, PARTS, BALANCES, HOURS, OWED, MONEY, PURCHASES, OVERDRAFT, ZERO] {
             let rows = sqlx::query(statement).fetch_all(&mut *tx).await?;
             for row in &rows {
                 all.push(read(row)?);
@@ -182,9 +241,12 @@ impl Store {
         sqlx::query("select from allowances where kind = 'credit' order by partner_id for update")
             .execute(&mut *tx)
             .await?;
-        sqlx::query("lock table credit_grants, credit_balances, credit_owed in share row exclusive mode")
-            .execute(&mut *tx)
-            .await?;
+        sqlx::query(
+            "lock table credit_grants, credit_balances, credit_owed, credit_allocation_parts, credit_allocation_balances
+             in share row exclusive mode",
+        )
+        .execute(&mut *tx)
+        .await?;
         let mut wrong = 0;
         for statement in REBUILD {
             wrong += sqlx::query(statement).execute(&mut *tx).await?.rows_affected();

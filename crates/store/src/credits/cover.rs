@@ -32,7 +32,7 @@ pub(super) async fn cover(
         let parts = cover_hour(&left, (hour, units), billed.contains_key(&hour));
         if !parts.is_empty() {
             let mut keys = Keys::of(tx, partner, hour).await?;
-            use_parts(tx, partner, &mut grants, (hour, &parts, true), &mut keys, now).await?;
+            use_parts(tx, partner, &mut grants, (None, hour, &parts, true), &mut keys, now).await?;
         }
     }
     Ok(())

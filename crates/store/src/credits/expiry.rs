@@ -3,7 +3,7 @@
 //! The balance falls at once. Units that gateways hold at that instant they can still spend, for as long as they hold them; such calls
 //! are of an hour in which the grant is over, so they burn others, or are owed.
 
-use super::post::{Held, Movement, UnitAccount};
+use super::post::{AllocatedPart, Held, Movement, UnitAccount};
 use crate::{Store, StoreError, Ts, ledger::LedgerAccount, row::ReadRow as _};
 use domain::id::{CreditGrantId, PartnerId};
 use jiff::Timestamp;
@@ -33,19 +33,26 @@ pub(super) async fn expire(
 ) -> Result<(), StoreError> {
     let over = |grant: &&mut Held| !grant.has_ended && grant.expires_at.is_some_and(|expires| expires <= now);
     for grant in grants.iter_mut().filter(over) {
-        if grant.left > 0 {
+        let key = format!("credit-expiry:{}", grant.id);
+        let of_allocation = |part: &AllocatedPart| {
+            let of = part.allocation;
+            (format!("{key}:{of}"), UnitAccount::Allocated(of), UnitAccount::AllocatedExpired(of), part.left)
+        };
+        let mut all: Vec<_> = grant.parts.iter().map(of_allocation).collect();
+        all.push((key, UnitAccount::Available, UnitAccount::Expired, grant.left));
+        for (key, from, to, units) in all.iter().filter(|(.., units)| *units > 0) {
             let movement = Movement {
-                key: &format!("credit-expiry:{}", grant.id),
+                key,
                 description: "Prepaid credit expired",
                 hour: None,
-                from: UnitAccount::Available,
-                to: UnitAccount::Expired,
-                units: grant.left,
+                from: *from,
+                to: *to,
+                units: *units,
                 covers: false,
                 money: Some([LedgerAccount::Credits, LedgerAccount::Breakage]),
             };
             grant.book(tx, partner, &movement, now).await?;
-            tracing::info!(%partner, grant = %grant.id, units = movement.units, "prepaid credit expired");
+            tracing::info!(%partner, grant = %grant.id, units, "prepaid credit expired");
         }
         grant.has_ended = true;
     }
@@ -69,12 +76,12 @@ impl Store {
         until: Timestamp,
     ) -> Result<Vec<ExpiringCredit>, StoreError> {
         let rows = sqlx::query(
-            "select g.partner_id, g.id, g.left_units, g.expires_at, p.time_zone,
+            "select g.partner_id, g.id, g.left_units + g.allocated_units as left_units, g.expires_at, p.time_zone,
                  array(select m.email from members m where m.partner_id = g.partner_id and m.role in ('owner', 'admin', 'billing')
                      and m.email_verified_at is not null and m.disabled_at is null order by m.email) as recipients
              from credit_grants g join partners p on p.id = g.partner_id
              where g.expires_at is not null and g.ended_at is null and g.expires_at > $1 and g.expires_at <= $2
-                 and g.usable_since is not null and g.left_units > 0 and g.expiry_told_at is null
+                 and g.usable_since is not null and g.left_units + g.allocated_units > 0 and g.expiry_told_at is null
              order by g.expires_at, g.id",
         )
         .bind(Ts(now))

@@ -149,6 +149,10 @@ impl Store {
                 let message = "It was sold by an invoice: issue a credit note over that, which takes the units back";
                 return Err(StoreError::conflict("refund", message));
             }
+            if grant.allocated > 0 {
+                let message = "Some of it is allocated to apps or teams: have that given back first";
+                return Err(StoreError::conflict("units", message));
+            }
             not_held(&mut tx, partner, grant.left).await?;
             refunded = void(&mut tx, partner, grant, grant.left, how, &format!("credit-void:{id}"), now).await?;
         }
@@ -313,7 +317,7 @@ pub(super) async fn left_of(
 }
 
 /// What of the balance no gateway has taken. What was taken and is owed came from no grant.
-async fn free_units(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<i64, StoreError> {
+pub(super) async fn free_units(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<i64, StoreError> {
     let free = sqlx::query_scalar(
         "select b.units - coalesce((select taken from allowances where partner_id = $1 and kind = 'credit'), 0)
              + coalesce((select sum(units) from credit_owed where partner_id = $1), 0)::bigint

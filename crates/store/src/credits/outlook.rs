@@ -53,16 +53,19 @@ pub(super) async fn owed_then(
     Ok(owed)
 }
 
-/// By how much the sums of each hour moved since they were booked.
+/// By how much the sums of each hour moved since they were booked: of what is common, which alone can be owed.
 async fn due(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     until: Timestamp,
 ) -> Result<BTreeMap<Timestamp, i64>, StoreError> {
     let rows = sqlx::query(
-        "select hour, sum(units + closed_units - settled)::bigint as units from usage_credit_hourly
-         where partner_id = $1 and units + closed_units <> settled
-         group by hour having sum(units + closed_units - settled) <> 0",
+        "select hour, sum(units)::bigint as units from (
+             select hour, units + closed_units - settled as units from usage_credit_hourly
+             where partner_id = $1 and units + closed_units <> settled
+             union all
+             select hour, settled - units from usage_allocated_hourly where partner_id = $1 and units <> settled
+         ) as common group by hour having sum(units) <> 0",
     )
     .bind(partner.0)
     .fetch_all(&mut **tx)
@@ -96,6 +99,7 @@ async fn give_back(
     let rows = sqlx::query(
         "select grant_id, sum(units)::bigint as used from ledger_unit_entries
          where partner_id = $1 and hour = $2 and account = 'used' and grant_id is not null
+             and allocation_id is null
          group by grant_id having sum(units) > 0 order by max(transaction_id::text) desc",
     )
     .bind(partner.0)

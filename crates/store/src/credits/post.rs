@@ -10,7 +10,7 @@ use crate::{
 };
 use domain::{
     credit::{GrantKind, GrantLeft, earned_micros},
-    id::{CreditGrantId, PartnerId},
+    id::{AllocationId, CreditGrantId, PartnerId},
     money::Money,
 };
 use jiff::Timestamp;
@@ -27,6 +27,10 @@ pub(super) enum UnitAccount {
     Voided,
     /// Used before there was a grant for it.
     Owed,
+    /// As available, for one app or team alone; and what became of it there.
+    Allocated(AllocationId),
+    AllocatedUsed(AllocationId),
+    AllocatedExpired(AllocationId),
 }
 
 impl UnitAccount {
@@ -34,11 +38,29 @@ impl UnitAccount {
         match self {
             Self::Issued => "issued",
             Self::Available => "available",
-            Self::Used => "used",
-            Self::Expired => "expired",
+            Self::Used | Self::AllocatedUsed(_) => "used",
+            Self::Expired | Self::AllocatedExpired(_) => "expired",
             Self::Voided => "voided",
             Self::Owed => "owed",
+            Self::Allocated(_) => "allocated",
         }
+    }
+
+    const fn allocation(self) -> Option<AllocationId> {
+        match self {
+            Self::Allocated(id) | Self::AllocatedUsed(id) | Self::AllocatedExpired(id) => Some(id),
+            _ => None,
+        }
+    }
+
+    /// Whether units there are in the balance that is common.
+    const fn is_common(self) -> bool {
+        matches!(self, Self::Available | Self::Used | Self::Owed)
+    }
+
+    /// Whether units there are in the balance of an allocation.
+    const fn is_own(self) -> bool {
+        matches!(self, Self::Allocated(_) | Self::AllocatedUsed(_))
     }
 }
 
@@ -54,11 +76,24 @@ pub(super) struct Held {
     pub cost: Option<Money>,
     /// Its money came with an invoice.
     pub is_invoiced: bool,
+    /// What is left and common.
     pub left: i64,
+    /// What is left of it in allocations.
+    pub allocated: i64,
     pub used: i64,
     pub expired: i64,
     pub voided: i64,
     pub has_ended: bool,
+    pub parts: Vec<AllocatedPart>,
+}
+
+/// What of a grant one allocation has, or had: of the grant's own figures.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct AllocatedPart {
+    pub allocation: AllocationId,
+    pub left: i64,
+    used: i64,
+    expired: i64,
 }
 
 /// One movement: what it is of, and from where to where.
@@ -79,7 +114,7 @@ macro_rules! held {
     ($which:literal) => {
         concat!(
             "select id, kind, priority, coalesce(effective_at, granted_at) as effective_at, expires_at, units, cost_micros, currency,
-                 case when usable_since is null then units else left_units end as left_units, used_units, expired_units, voided_units,
+                 case when usable_since is null then units else left_units end as left_units, allocated_units, used_units, expired_units, voided_units,
                  ended_at is not null as has_ended, is_invoiced
              from credit_grants where partner_id = $1 and units > 0 and ",
             $which
@@ -96,7 +131,7 @@ impl Held {
         lock(tx, partner).await?;
         let rows =
             sqlx::query(held!("usable_since is not null order by id")).bind(partner.0).fetch_all(&mut **tx).await?;
-        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+        with_parts(tx, partner, &rows).await
     }
 
     /// Those, and the ones whose time has come by `now`, as they will be then. Nothing is locked.
@@ -107,12 +142,28 @@ impl Held {
     ) -> Result<Vec<Self>, StoreError> {
         let due = held!("(usable_since is not null or ended_at is null and effective_at <= $2) order by id");
         let rows = sqlx::query(due).bind(partner.0).bind(Ts(now)).fetch_all(&mut **tx).await?;
-        Ok(rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?)
+        with_parts(tx, partner, &rows).await
     }
 
-    /// As the burn order sees it: what has expired can still have been used in an hour before.
+    /// As the burn order sees what is common of it: what has expired can still have been used in an hour before.
     pub(super) fn burnable(&self) -> GrantLeft {
-        let Self { id, kind, priority, effective_at, expires_at, left, expired, .. } = *self;
+        let elsewhere: i64 = self.parts.iter().map(|part| part.expired).sum();
+        self.seen(self.left, self.expired - elsewhere)
+    }
+
+    /// The same of what an allocation has of it.
+    pub(super) fn burnable_of(&self, allocation: AllocationId) -> Option<GrantLeft> {
+        let part = self.part(allocation)?;
+        Some(self.seen(part.left, part.expired))
+    }
+
+    /// What the allocation has of it, or had.
+    pub(super) fn part(&self, allocation: AllocationId) -> Option<&AllocatedPart> {
+        self.parts.iter().find(|part| part.allocation == allocation)
+    }
+
+    fn seen(&self, left: i64, expired: i64) -> GrantLeft {
+        let Self { id, kind, priority, effective_at, expires_at, .. } = *self;
         let left = u64::try_from(left.saturating_add(expired)).unwrap_or(0);
         GrantLeft { id, kind, priority, effective_at, expires_at, left }
     }
@@ -137,14 +188,29 @@ impl Held {
     fn sum(&mut self, account: UnitAccount) -> Option<&mut i64> {
         match account {
             UnitAccount::Available => Some(&mut self.left),
-            UnitAccount::Used => Some(&mut self.used),
-            UnitAccount::Expired => Some(&mut self.expired),
+            UnitAccount::Allocated(_) => Some(&mut self.allocated),
+            UnitAccount::Used | UnitAccount::AllocatedUsed(_) => Some(&mut self.used),
+            UnitAccount::Expired | UnitAccount::AllocatedExpired(_) => Some(&mut self.expired),
             UnitAccount::Voided => Some(&mut self.voided),
             UnitAccount::Issued | UnitAccount::Owed => None,
         }
     }
 
-    /// Books it, and moves the balance that gateways spend where it changes: by what is issued, expires, is taken back or comes back.
+    fn move_part(&mut self, account: UnitAccount, moved: i64) {
+        let Some(allocation) = account.allocation() else { return };
+        if self.part(allocation).is_none() {
+            self.parts.push(AllocatedPart { allocation, left: 0, used: 0, expired: 0 });
+        }
+        let Some(part) = self.parts.iter_mut().find(|part| part.allocation == allocation) else { return };
+        match account {
+            UnitAccount::Allocated(_) => part.left += moved,
+            UnitAccount::AllocatedUsed(_) => part.used += moved,
+            _ => part.expired += moved,
+        }
+    }
+
+    /// Books it, and moves the balances that gateways spend where they change: by what is issued, allocated, expires, is taken back or
+    /// comes back.
     pub(super) async fn book(
         &mut self,
         tx: &mut Transaction<'static, Postgres>,
@@ -158,6 +224,7 @@ impl Held {
             if let Some(sum) = self.sum(account) {
                 *sum += moved;
             }
+            self.move_part(account, moved);
         }
         // What only changes its name among what is gone is worth what so many of the first units are.
         let (first, last) = if before == self.gone() { (0, units) } else { (before, self.gone()) };
@@ -180,17 +247,17 @@ impl Held {
         }
         posting.enter(tx, transaction, &moved).await?;
         self.keep(tx, partner).await?;
-        let in_balance = |account| match account {
-            UnitAccount::Issued | UnitAccount::Expired | UnitAccount::Voided => units,
-            _ => 0,
-        };
-        move_balance(tx, partner, in_balance(from) - in_balance(to)).await
+        let into = |is_in: fn(UnitAccount) -> bool| (i64::from(is_in(to)) - i64::from(is_in(from))) * units;
+        if let Some(allocation) = from.allocation().or(to.allocation()) {
+            self.keep_part(tx, partner, allocation, into(UnitAccount::is_own)).await?;
+        }
+        move_balance(tx, partner, into(UnitAccount::is_common)).await
     }
 
     /// What the entries come to, beside the grant.
     async fn keep(&self, tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<(), StoreError> {
         sqlx::query(
-            "update credit_grants set left_units = $3, used_units = $4, expired_units = $5, voided_units = $6
+            "update credit_grants set left_units = $3, used_units = $4, expired_units = $5, voided_units = $6, allocated_units = $7
              where partner_id = $1 and id = $2",
         )
         .bind(partner.0)
@@ -199,8 +266,45 @@ impl Held {
         .bind(self.used)
         .bind(self.expired)
         .bind(self.voided)
+        .bind(self.allocated)
         .execute(&mut **tx)
         .await?;
+        Ok(())
+    }
+
+    /// The same beside the allocation, whose balance moves by so much.
+    async fn keep_part(
+        &self,
+        tx: &mut Transaction<'static, Postgres>,
+        partner: PartnerId,
+        allocation: AllocationId,
+        by: i64,
+    ) -> Result<(), StoreError> {
+        let Some(part) = self.part(allocation) else { return Ok(()) };
+        sqlx::query(
+            "insert into credit_allocation_parts (partner_id, allocation_id, grant_id, left_units, used_units, expired_units)
+             values ($1, $2, $3, $4, $5, $6)
+             on conflict (partner_id, allocation_id, grant_id) do update set left_units = excluded.left_units,
+                 used_units = excluded.used_units, expired_units = excluded.expired_units",
+        )
+        .bind(partner.0)
+        .bind(allocation.0)
+        .bind(self.id.0)
+        .bind(part.left)
+        .bind(part.used)
+        .bind(part.expired)
+        .execute(&mut **tx)
+        .await?;
+        if by != 0 {
+            sqlx::query(
+                "update credit_allocation_balances set units = units + $3 where partner_id = $1 and allocation_id = $2",
+            )
+            .bind(partner.0)
+            .bind(allocation.0)
+            .bind(by)
+            .execute(&mut **tx)
+            .await?;
+        }
         Ok(())
     }
 }
@@ -290,8 +394,8 @@ impl Posting<'_> {
     ) -> Result<(), StoreError> {
         for (position, (account, grant, units)) in (0_i32..).zip(entries) {
             sqlx::query(
-                "insert into ledger_unit_entries (partner_id, transaction_id, position, account, grant_id, hour, units)
-                 values ($1, $2, $3, $4, $5, $6, $7)",
+                "insert into ledger_unit_entries (partner_id, transaction_id, position, account, grant_id, hour, units, allocation_id)
+                 values ($1, $2, $3, $4, $5, $6, $7, $8)",
             )
             .bind(self.partner.0)
             .bind(transaction)
@@ -300,11 +404,50 @@ impl Posting<'_> {
             .bind(grant.map(|id| id.0))
             .bind(self.hour.map(Ts))
             .bind(*units)
+            .bind(account.allocation().map(|id| id.0))
             .execute(&mut **tx)
             .await?;
         }
         Ok(())
     }
+}
+
+/// The grants of the rows, each with what allocations have of it.
+async fn with_parts(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    rows: &[PgRow],
+) -> Result<Vec<Held>, StoreError> {
+    let mut all: Vec<Held> = rows.iter().map(read).collect::<Result<_, sqlx::Error>>()?;
+    for (grant, part) in parts(tx, partner).await? {
+        if let Some(held) = all.iter_mut().find(|held| held.id == grant) {
+            held.parts.push(part);
+        }
+    }
+    Ok(all)
+}
+
+async fn parts(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+) -> Result<Vec<(CreditGrantId, AllocatedPart)>, StoreError> {
+    let rows = sqlx::query(
+        "select allocation_id, grant_id, left_units, used_units, expired_units from credit_allocation_parts
+         where partner_id = $1 order by allocation_id, grant_id",
+    )
+    .bind(partner.0)
+    .fetch_all(&mut **tx)
+    .await?;
+    let part = |row: &PgRow| {
+        let part = AllocatedPart {
+            allocation: AllocationId(row.try_get("allocation_id")?),
+            left: row.try_get("left_units")?,
+            used: row.try_get("used_units")?,
+            expired: row.try_get("expired_units")?,
+        };
+        Ok((CreditGrantId(row.try_get("grant_id")?), part))
+    };
+    Ok(rows.iter().map(part).collect::<Result<_, sqlx::Error>>()?)
 }
 
 fn read(row: &PgRow) -> Result<Held, sqlx::Error> {
@@ -323,9 +466,11 @@ fn read(row: &PgRow) -> Result<Held, sqlx::Error> {
         cost,
         is_invoiced: row.try_get("is_invoiced")?,
         left: row.try_get("left_units")?,
+        allocated: row.try_get("allocated_units")?,
         used: row.try_get("used_units")?,
         expired: row.try_get("expired_units")?,
         voided: row.try_get("voided_units")?,
         has_ended: row.try_get("has_ended")?,
+        parts: Vec::new(),
     })
 }

@@ -2,9 +2,11 @@
 //!
 //! Each run books what a sum has moved by since the last one, so it may run at any time and again. What comes late burns what is left
 //! by then of the grants of its hour, those too that have expired meanwhile: then less of them expired. What a correction takes back
-//! goes back to the grants it came from. Units that no grant had are owed ([`super::cover`]).
+//! goes back to the grants it came from. Units that no grant had are owed ([`super::cover`]). What an allocation paid comes of its own parts of
+//! grants; what these do not have, because they expired while gateways held them, is taken from what is common.
 
 use super::{
+    allocations,
     cover::cover,
     grant,
     post::{self, Held, Movement, UnitAccount},
@@ -12,7 +14,7 @@ use super::{
 use crate::{Store, StoreError, Ts, ledger::LedgerAccount, row::ReadRow as _};
 use domain::{
     credit::{burn, hour_of},
-    id::{CreditGrantId, PartnerId},
+    id::{AllocationId, CreditGrantId, PartnerId},
 };
 use jiff::Timestamp;
 use sqlx::{Postgres, Row as _, Transaction};
@@ -27,6 +29,11 @@ impl Store {
     pub async fn all_partners_credit_due(&self, now: Timestamp) -> Result<Vec<PartnerId>, StoreError> {
         let rows = sqlx::query(
             "select partner_id from usage_credit_hourly where units + closed_units <> settled and hour < $1
+             union
+             select partner_id from usage_allocated_hourly where units <> settled and hour < $1
+             union
+             select b.partner_id from credit_allocation_balances b join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
+             where b.back_units > 0 and b.units > a.taken
              union
              select partner_id from credit_grants where usable_since is null and ended_at is null and effective_at <= $2
              union
@@ -51,6 +58,8 @@ impl Store {
                 cover(&mut tx, partner, now).await?;
                 let mut grants = Held::all(&mut tx, partner).await?;
                 super::expiry::expire(&mut tx, partner, &mut grants, now).await?;
+                allocations::give_back_what_came(&mut tx, partner, &mut grants, now).await?;
+                cover(&mut tx, partner, now).await?;
                 tx.commit().await?;
                 return Ok(());
             }
@@ -69,25 +78,47 @@ pub(super) async fn settle(
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     let (sums, due) = due_by_hour(tx, partner, until, most).await?;
-    sqlx::query("select from allowances where partner_id = $1 and kind = 'credit' for update")
-        .bind(partner.0)
-        .execute(&mut **tx)
-        .await?;
+    sqlx::query(
+        "select from allowances where kind = 'credit' and (partner_id = $1 or partner_id in (
+             select id from credit_allocations where partner_id = $1)) order by partner_id for update",
+    )
+    .bind(partner.0)
+    .execute(&mut **tx)
+    .await?;
     post::lock(tx, partner).await?;
     for grant in grant::to_begin(tx, partner, now).await? {
         grant::begin(tx, partner, grant, now).await?;
     }
     let mut grants = Held::all(tx, partner).await?;
-    for (hour, units) in due {
+    for (hour, (mut common, of_allocations)) in due {
         let mut keys = Keys::of(tx, partner, hour).await?;
-        if units > 0 {
-            use_up(tx, partner, &mut grants, (hour, units), &mut keys, now).await?;
-        } else {
-            give_back(tx, partner, &mut grants, (hour, -units), &mut keys, now).await?;
+        for (allocation, units) in of_allocations {
+            let of = Some(allocation);
+            let not_there = match units {
+                1.. => use_up(tx, partner, &mut grants, (of, hour, units), &mut keys, now).await?,
+                _ => -give_back(tx, partner, &mut grants, (of, hour, -units), &mut keys, now).await?,
+            };
+            // Of its own it has no more, or had none then: so what is common has.
+            allocations::charge_common(tx, partner, allocation, not_there).await?;
+            common += not_there;
+        }
+        if common > 0 {
+            let short = use_up(tx, partner, &mut grants, (None, hour, common), &mut keys, now).await?;
+            if short > 0 {
+                post::book_owed(tx, partner, (&keys.next(), hour, short), now).await?;
+            }
+        } else if common < 0 {
+            let never_booked = give_back(tx, partner, &mut grants, (None, hour, -common), &mut keys, now).await?;
+            if never_booked > 0 {
+                tracing::error!(%partner, %hour, units = never_booked, "more credit came back than was ever booked");
+            }
         }
     }
     Ok(sums)
 }
+
+/// What moved in an hour: what was common, and what was of allocations.
+type Due = (i64, BTreeMap<AllocationId, i64>);
 
 /// How many sums moved since they were booked, and by how much in each hour; they count as booked from here on.
 async fn due_by_hour(
@@ -95,10 +126,15 @@ async fn due_by_hour(
     partner: PartnerId,
     until: Timestamp,
     most: i64,
-) -> Result<(i64, BTreeMap<Timestamp, i64>), StoreError> {
+) -> Result<(i64, BTreeMap<Timestamp, Due>), StoreError> {
     let rows = sqlx::query(
         "select hour, product_id, operation_id, units + closed_units - settled as due from usage_credit_hourly
-         where partner_id = $1 and hour < $2 and units + closed_units <> settled
+         where partner_id = $1 and hour < $2 and (hour, product_id, operation_id) in (
+             select hour, product_id, operation_id from usage_credit_hourly
+             where partner_id = $1 and hour < $2 and units + closed_units <> settled
+             union all
+             select hour, product_id, operation_id from usage_allocated_hourly
+             where partner_id = $1 and hour < $2 and units <> settled)
          order by hour, product_id, operation_id limit $3 for update",
     )
     .bind(partner.0)
@@ -106,11 +142,11 @@ async fn due_by_hour(
     .bind(most)
     .fetch_all(&mut **tx)
     .await?;
-    let mut due = BTreeMap::new();
+    let mut due: BTreeMap<Timestamp, Due> = BTreeMap::new();
     let (mut hours, mut products, mut operations) = (Vec::new(), Vec::new(), Vec::new());
     for row in &rows {
         let hour = row.at("hour")?;
-        *due.entry(hour).or_default() += row.try_get::<i64, _>("due")?;
+        due.entry(hour).or_default().0 += row.try_get::<i64, _>("due")?;
         hours.push(Ts(hour));
         products.push(row.try_get::<Uuid, _>("product_id")?);
         operations.push(row.try_get::<Uuid, _>("operation_id")?);
@@ -122,30 +158,58 @@ async fn due_by_hour(
              and u.operation_id = booked.operation_id",
     )
     .bind(partner.0)
-    .bind(hours)
-    .bind(products)
-    .bind(operations)
+    .bind(&hours)
+    .bind(&products)
+    .bind(&operations)
     .execute(&mut **tx)
     .await?;
-    due.retain(|_, units| *units != 0);
+    // Whoever moves a sum of allocations has moved the whole one, which is locked, in the same transaction.
+    let of_allocations = sqlx::query(
+        "update usage_allocated_hourly u set settled = u.units
+         from (
+             select hour, product_id, operation_id, allocation_id, units - settled as due from usage_allocated_hourly
+             where partner_id = $1 and units <> settled and (hour, product_id, operation_id) in (
+                 select * from unnest($2::timestamptz[], $3::uuid[], $4::uuid[]))
+         ) as before
+         where u.partner_id = $1 and u.hour = before.hour and u.product_id = before.product_id
+             and u.operation_id = before.operation_id and u.allocation_id = before.allocation_id
+         returning u.hour, u.allocation_id, before.due",
+    )
+    .bind(partner.0)
+    .bind(&hours)
+    .bind(&products)
+    .bind(&operations)
+    .fetch_all(&mut **tx)
+    .await?;
+    for row in &of_allocations {
+        let units: i64 = row.try_get("due")?;
+        let (common, own) = due.entry(row.at("hour")?).or_default();
+        *own.entry(AllocationId(row.try_get("allocation_id")?)).or_default() += units;
+        *common -= units;
+    }
+    for (_, own) in due.values_mut() {
+        own.retain(|_, units| *units != 0);
+    }
+    due.retain(|_, (common, own)| *common != 0 || !own.is_empty());
     Ok((i64::try_from(rows.len()).unwrap_or(i64::MAX), due))
 }
 
+/// Takes units from what is common, or from what an allocation has; how many neither had.
 async fn use_up(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     grants: &mut [Held],
-    (hour, units): (Timestamp, i64),
+    (of, hour, units): (Option<AllocationId>, Timestamp, i64),
     keys: &mut Keys,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let left: Vec<_> = grants.iter().map(Held::burnable).collect();
+) -> Result<i64, StoreError> {
+    let left: Vec<_> = match of {
+        None => grants.iter().map(Held::burnable).collect(),
+        Some(of) => grants.iter().filter_map(|grant| grant.burnable_of(of)).collect(),
+    };
     let burnt = burn(&left, u64::try_from(units).unwrap_or(0), hour);
-    use_parts(tx, partner, grants, (hour, &burnt.parts, false), keys, now).await?;
-    if burnt.short > 0 {
-        post::book_owed(tx, partner, (&keys.next(), hour, signed(burnt.short)), now).await?;
-    }
-    Ok(())
+    use_parts(tx, partner, grants, (of, hour, &burnt.parts, false), keys, now).await?;
+    Ok(signed(burnt.short))
 }
 
 /// Books parts of what was used in the hour as used of their grants: of what is left of them, and then of what has expired. `covers` is
@@ -154,25 +218,26 @@ pub(super) async fn use_parts(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     grants: &mut [Held],
-    (hour, parts, covers): (Timestamp, &[(CreditGrantId, u64)], bool),
+    (of, hour, parts, covers): (Option<AllocationId>, Timestamp, &[(CreditGrantId, u64)], bool),
     keys: &mut Keys,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    let [left_there, expired, used] = accounts(of);
     for (id, part) in parts {
         let Some(grant) = grants.iter_mut().find(|grant| grant.id == *id) else { continue };
         let part = signed(*part);
-        let of_left = part.min(grant.left);
-        for (from, units, debit) in [
-            (UnitAccount::Available, of_left, LedgerAccount::Credits),
-            (UnitAccount::Expired, part - of_left, LedgerAccount::Breakage),
-        ] {
+        let own_left = of.map(|of| grant.part(of).map_or(0, |part| part.left));
+        let of_left = part.min(own_left.unwrap_or(grant.left));
+        for (from, units, debit) in
+            [(left_there, of_left, LedgerAccount::Credits), (expired, part - of_left, LedgerAccount::Breakage)]
+        {
             if units > 0 {
                 let movement = Movement {
                     key: &keys.next(),
                     description: if covers { "Prepaid credit for what was owed" } else { "Use of prepaid credit" },
                     hour: Some(hour),
                     from,
-                    to: UnitAccount::Used,
+                    to: used,
                     units,
                     covers,
                     money: Some([debit, LedgerAccount::Revenue]),
@@ -184,22 +249,33 @@ pub(super) async fn use_parts(
     Ok(())
 }
 
-/// Back to where the hour's units came from: first what was owed, then the grants that were burnt last.
+/// Where units are left, have expired and are used.
+fn accounts(of: Option<AllocationId>) -> [UnitAccount; 3] {
+    match of {
+        None => [UnitAccount::Available, UnitAccount::Expired, UnitAccount::Used],
+        Some(of) => [UnitAccount::Allocated(of), UnitAccount::AllocatedExpired(of), UnitAccount::AllocatedUsed(of)],
+    }
+}
+
+/// Back to where the hour's units came from: first what was owed, then the grants that were burnt last. How many never came from there.
 async fn give_back(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     grants: &mut [Held],
-    (hour, mut units): (Timestamp, i64),
+    (of, hour, mut units): (Option<AllocationId>, Timestamp, i64),
     keys: &mut Keys,
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<i64, StoreError> {
+    let [left_there, expired, used] = accounts(of);
     let rows = sqlx::query(
         "select grant_id, sum(units)::bigint as used from ledger_unit_entries
-         where partner_id = $1 and hour = $2 and account = 'used' group by grant_id having sum(units) > 0
+         where partner_id = $1 and hour = $2 and account = 'used' and allocation_id is not distinct from $3
+         group by grant_id having sum(units) > 0
          order by grant_id is not null, max(transaction_id::text) desc",
     )
     .bind(partner.0)
     .bind(Ts(hour))
+    .bind(of.map(|of| of.0))
     .fetch_all(&mut **tx)
     .await?;
     for row in rows {
@@ -215,15 +291,15 @@ async fn give_back(
         };
         let Some(grant) = grants.iter_mut().find(|grant| grant.id == id) else { continue };
         let (to, money) = match grant.has_ended {
-            true => (UnitAccount::Expired, [LedgerAccount::Revenue, LedgerAccount::Breakage]),
+            true => (expired, [LedgerAccount::Revenue, LedgerAccount::Breakage]),
             // What is gone falls, and so its worth is below zero.
-            false => (UnitAccount::Available, [LedgerAccount::Credits, LedgerAccount::Revenue]),
+            false => (left_there, [LedgerAccount::Credits, LedgerAccount::Revenue]),
         };
         let movement = Movement {
             key: &keys.next(),
             description: "Prepaid credit given back",
             hour: Some(hour),
-            from: UnitAccount::Used,
+            from: used,
             to,
             units: part,
             covers: false,
@@ -231,10 +307,7 @@ async fn give_back(
         };
         grant.book(tx, partner, &movement, now).await?;
     }
-    if units > 0 {
-        tracing::error!(%partner, %hour, units, "more credit came back than was ever booked");
-    }
-    Ok(())
+    Ok(units)
 }
 
 /// Idempotency keys of an hour's movements, numbered through.

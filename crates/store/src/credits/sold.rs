@@ -115,7 +115,7 @@ impl Sold {
             return Err(StoreError::conflict("amount", message));
         }
         grant::void(tx, partner, grant, units, Void::Kept, key, now).await?;
-        if grant.left == 0 {
+        if grant.left == 0 && grant.allocated == 0 {
             sqlx::query(
                 "update credit_grants set ended_at = $3, ended_by = 'voided' where partner_id = $1 and id = $2",
             )

@@ -1,13 +1,17 @@
 //! Reading the directory's tables, all of them or some rows by the same statements.
 
 use crate::{
-    StoreError,
+    StoreError, credits,
     row::{ReadRow as _, unreadable},
     subscriptions::read_period_quota,
 };
 use domain::{
-    directory::{Directory, Key, Partner, PlanVersion, ProductSecret, Subscription, Unpaid, UpstreamHeader},
-    id::{AppId, InvoiceId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
+    directory::{
+        Allocation, Directory, Key, Partner, PlanVersion, ProductSecret, Subscription, Unpaid, UpstreamHeader,
+    },
+    id::{
+        AllocationId, AppId, InvoiceId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId,
+    },
     period::Cycle,
     plan::PlanTerms,
     policy::Policy,
@@ -215,8 +219,10 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
     )
     .fetch_all(&mut **tx)
     .await?;
+    let mut allocations = allocations(tx, only).await?;
     let mut partners = Vec::with_capacity(rows.len());
     for row in rows {
+        let id: Uuid = row.try_get("id")?;
         let subscription = match row.try_get::<Option<Uuid>, _>("subscription_id")? {
             None => None,
             Some(id) => {
@@ -235,13 +241,34 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
             }
         };
         partners.push(Partner {
-            id: PartnerId(row.try_get("id")?),
+            id: PartnerId(id),
             suspended: row.try_get("suspended")?,
             subscription,
             unpaid: read_unpaid(&row)?,
+            allocations: allocations.remove(&id).unwrap_or_default(),
         });
     }
     Ok(partners)
+}
+
+/// Credit that apps and teams have for themselves, by partner.
+async fn allocations(tx: &mut Tx, only: Only<'_>) -> Result<HashMap<Uuid, Vec<Allocation>>, StoreError> {
+    let rows = select(
+        "select partner_id, id, app_id, team_id, spend from credit_allocations
+         where ended_at is null and ($1::uuid[] is null or partner_id = any($1)) order by id",
+        only,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut allocations: HashMap<Uuid, Vec<Allocation>> = HashMap::new();
+    for row in rows {
+        allocations.entry(row.try_get("partner_id")?).or_default().push(Allocation {
+            id: AllocationId(row.try_get("id")?),
+            of: credits::holder(row.try_get("app_id")?, row.try_get("team_id")?),
+            spend: row.parsed("spend")?,
+        });
+    }
+    Ok(allocations)
 }
 
 fn read_unpaid(row: &PgRow) -> Result<Option<Unpaid>, sqlx::Error> {

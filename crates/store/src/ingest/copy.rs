@@ -10,11 +10,11 @@ use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
-const COLUMNS: i16 = 32;
+const COLUMNS: i16 = 34;
 const STATEMENT: &str = "copy usage_events (partner_id, at, node, lane, sequence, request_id, app_id, key_id, team_id, \
      member_id, environment, plan_version_id, product_id, operation_id, method, path, status, outcome, refusal, units, \
      bytes_in, bytes_out, duration_us, upstream_us, credits, period_start, period_end, epoch, region, trace_id, price_rule, \
-     meters) from stdin with (format binary)";
+     meters, allocation_id, allocated) from stdin with (format binary)";
 
 /// Postgres counts from 2000-01-01T00:00:00Z.
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
@@ -93,6 +93,8 @@ impl Row<'_> {
             [] => self.null(),
             meters => self.field(&[&[JSONB], meters_text(meters).as_bytes()].concat()),
         }
+        self.uuid_if_any(event.allocated.map(|own| own.allocation.0));
+        self.count(event.allocated.map_or(0, |own| own.units));
     }
 
     fn instant(&mut self, at: Timestamp) {

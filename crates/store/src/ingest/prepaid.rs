@@ -1,8 +1,9 @@
-//! Units that prepaid credit paid, summed up by hour and operation: bills leave them out, and the ledger books them.
+//! Units that prepaid credit paid, summed up by hour and operation: bills leave them out, and the ledger books them. Those of allocations are
+//! summed up besides.
 
 use super::signed;
 use crate::{give_way, time::Ts};
-use domain::usage::{UsageEvent, whole_micros};
+use domain::usage::{Allocated, UsageEvent, whole_micros};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
 use std::collections::BTreeMap;
@@ -10,16 +11,23 @@ use uuid::Uuid;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
 
+type Key = (Uuid, Timestamp, Uuid, Uuid);
+
 /// Adds the batch to the sums, in the order of their keys, as everywhere.
 pub(super) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, UsageEvent)]) -> Result<(), sqlx::Error> {
-    let mut sums: BTreeMap<(Uuid, Timestamp, Uuid, Uuid), i64> = BTreeMap::new();
+    let (mut sums, mut own): (BTreeMap<Key, i64>, BTreeMap<(Key, Uuid), i64>) = Default::default();
     for (_, event) in give_way(batch.iter().filter(|(_, event)| event.credits > 0)) {
         let micros = whole_micros(event.at);
         let hour = Timestamp::from_microsecond(micros - micros.rem_euclid(HOUR_MICROS)).unwrap_or(event.at);
         let product = event.product.map(|id| id.0).unwrap_or_default();
         let operation = event.operation.map(|id| id.0).unwrap_or_default();
-        let sum = sums.entry((event.partner.0, hour, product, operation)).or_default();
+        let key = (event.partner.0, hour, product, operation);
+        let sum = sums.entry(key).or_default();
         *sum = sum.saturating_add(signed(event.credits));
+        if let Some(Allocated { allocation, units }) = event.of_allocation() {
+            let sum = own.entry((key, allocation.0)).or_default();
+            *sum = sum.saturating_add(signed(units));
+        }
     }
     if sums.is_empty() {
         return Ok(());
@@ -34,6 +42,23 @@ pub(super) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, Usa
     .bind(sums.keys().map(|(.., product, _)| *product).collect::<Vec<_>>())
     .bind(sums.keys().map(|(.., operation)| *operation).collect::<Vec<_>>())
     .bind(sums.values().copied().collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
+    if own.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "insert into usage_allocated_hourly as held (partner_id, hour, product_id, operation_id, allocation_id, units)
+         select * from unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bigint[])
+         on conflict (partner_id, hour, product_id, operation_id, allocation_id)
+         do update set units = held.units + excluded.units",
+    )
+    .bind(own.keys().map(|((partner, ..), _)| *partner).collect::<Vec<_>>())
+    .bind(own.keys().map(|((_, hour, ..), _)| Ts(*hour)).collect::<Vec<_>>())
+    .bind(own.keys().map(|((.., product, _), _)| *product).collect::<Vec<_>>())
+    .bind(own.keys().map(|((.., operation), _)| *operation).collect::<Vec<_>>())
+    .bind(own.keys().map(|(_, allocation)| *allocation).collect::<Vec<_>>())
+    .bind(own.values().copied().collect::<Vec<_>>())
     .execute(&mut **tx)
     .await?;
     Ok(())

@@ -6,9 +6,9 @@ use crate::{
     time::Ts,
 };
 use domain::{
-    id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
+    id::{AllocationId, AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     period::Period,
-    usage::{MeterKind, Metered, Outcome, UsageEvent},
+    usage::{Allocated, MeterKind, Metered, Outcome, UsageEvent},
 };
 use sqlx::{Row as _, postgres::PgRow};
 use std::ops::Range;
@@ -19,7 +19,8 @@ macro_rules! event_columns {
     () => {
         "partner_id, at, sequence, request_id, app_id, key_id, team_id, member_id, environment, plan_version_id, product_id,
          operation_id, method, path, status, outcome, refusal, units, credits, period_start, period_end, bytes_in, bytes_out,
-         duration_us, upstream_us, epoch, region, trace_id, price_rule, meters"
+         duration_us, upstream_us, epoch, region, trace_id, price_rule, meters, allocation_id,
+         allocated"
     };
 }
 pub(crate) use event_columns;
@@ -62,6 +63,10 @@ pub(crate) fn event(row: &PgRow) -> Result<UsageEvent, sqlx::Error> {
     let status: i16 = row.try_get("status")?;
     let outcome = Outcome::from_code(row.try_get("outcome")?, row.try_get("refusal")?);
     let period = row.at_if_any("period_start")?.zip(row.at_if_any("period_end")?);
+    let allocated = match id("allocation_id")? {
+        Some(id) => Some(Allocated { allocation: AllocationId(id), units: row.count("allocated")? }),
+        None => None,
+    };
     let trace_id: Option<&[u8]> = row.try_get("trace_id")?;
     Ok(UsageEvent {
         at: row.at("at")?,
@@ -91,6 +96,7 @@ pub(crate) fn event(row: &PgRow) -> Result<UsageEvent, sqlx::Error> {
         trace_id: trace_id.map(<[u8; 16]>::try_from).transpose().map_err(|error| unreadable("trace_id", error))?,
         price_rule: row.try_get("price_rule")?,
         meters: meters(row)?,
+        allocated,
     })
 }
 

@@ -4,7 +4,7 @@
 use crate::{
     StoreError, Ts,
     credits::{
-        Void,
+        Void, allocations,
         grant::{left_of, settle_all, void},
     },
 };
@@ -38,6 +38,10 @@ pub(super) async fn take_back(
     let mut rest = units;
     for id in given.into_iter().map(CreditGrantId) {
         let Some(place) = grants.iter().position(|grant| grant.id == id) else { continue };
+        // Nor does what was allocated meanwhile stay.
+        if let Some(grant) = grants.get_mut(place) {
+            allocations::pull_back(tx, partner, grant, rest, now).await?;
+        }
         let part = left_of(tx, partner, (&grants, place), now).await?.min(rest);
         let Some(grant) = grants.get_mut(place).filter(|_| part > 0) else { continue };
         let key = format!("credit-allotment-back:{subscription}:{}:{id}", period.start);

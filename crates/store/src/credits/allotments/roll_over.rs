@@ -113,7 +113,7 @@ async fn all(
 /// What is left of what was carried over before.
 async fn held(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<u64, StoreError> {
     let left: i64 = sqlx::query_scalar(
-        "select coalesce(sum(g.left_units), 0)::bigint from credit_allotments a
+        "select coalesce(sum(g.left_units + g.allocated_units), 0)::bigint from credit_allotments a
          join credit_grants g on g.partner_id = a.partner_id and g.id = a.carried_grant_id
          where a.partner_id = $1 and g.ended_at is null",
     )
