@@ -2,6 +2,9 @@
 -- are nobody's next units: what is given or bought meanwhile can be used at once. And an hour in which the plan changes is the first
 -- plan's that has a price for it, so that nobody leaves a price behind by another plan, and none is raised for what was used before.
 
+-- A server of the version before goes on booking: nothing may come between what is read here and the trigger. In the order of bookings.
+lock table usage_credit_hourly, ledger_unit_entries in share row exclusive mode;
+
 create table credit_owed (
     partner_id         uuid not null references partners (id),
     hour               timestamptz not null,
@@ -54,10 +57,10 @@ create function credit_to_be_billed(of_partner uuid) returns bigint language sql
             where o.partner_id = of_partner and exists (
                 select from plans p where p.started_at < o.hour + interval '1 hour'
                     and (p.ended_at is null or p.ended_at > o.hour and p.ended_at > p.started_at))
-        ), 0) + coalesce((
+        ), 0) + case when exists (select from credit_owed o where o.partner_id = of_partner) then coalesce((
             select sum(u.units + u.closed_units - u.settled) from usage_credit_hourly u
             where u.partner_id = of_partner and u.units + u.closed_units <> u.settled and u.units + u.closed_units < u.settled
-        ), 0))::bigint
+        ), 0) else 0 end)::bigint
 $$;
 
 -- Units below zero that calls may take the balance to: by the plan in force, none of whoever did not pay an invoice for long; and never
@@ -81,3 +84,6 @@ create function next_invoice_comes(of_partner uuid, in_currency text) returns bo
                 (select max(b.period_end) from billing_periods b
                  where b.partner_id = s.partner_id and b.subscription_id = s.id), s.started_at)))
 $$;
+
+-- Units that an invoice would bill when the order last bought: what it bought is not for those.
+alter table credit_top_ups add column lent_units bigint not null default 0;

@@ -180,7 +180,13 @@ async fn close_stretches(
             }
         }
         let mark = mark(store, &subscription, stretch.part).await?;
-        let made = (invoice(store, &subscription, stretch, now).await?, mark);
+        let invoice = invoice(store, &subscription, stretch, now).await?;
+        if let Some(finding) = doubt_before(store, &subscription, stretch.part, invoice.as_ref()).await? {
+            report.waiting += 1;
+            report.doubtful.push((subscription.partner, finding));
+            break;
+        }
+        let made = (invoice, mark);
         match store.close_billing_period(subscription.partner, subscription.id, stretch.part, made, now).await? {
             Closed::Invoiced(id) => {
                 tracing::info!(partner = %subscription.partner, invoice = %id, "closed a billing period");
@@ -197,6 +203,20 @@ async fn close_stretches(
         subscription.billed_until = stretch.part.end;
     }
     Ok(())
+}
+
+/// What makes hours doubtful that are billed with the stretch although they were before it: units beyond all credit under an earlier plan.
+async fn doubt_before(
+    store: &Store,
+    subscription: &OpenSubscription,
+    part: Period,
+    invoice: Option<&NewInvoice>,
+) -> Result<Option<Finding>, BillingError> {
+    let hours = invoice.into_iter().flat_map(|invoice| &invoice.overdrawn).map(|one| one.hour);
+    match hours.min().filter(|first| *first < part.start) {
+        Some(start) => Ok(store.doubt(subscription.partner, Period { start, end: part.start }).await?),
+        None => Ok(None),
+    }
 }
 
 /// Whether the stretch has ended and all of its usage is there.

@@ -121,17 +121,17 @@ pub(crate) async fn due(
     billed(tx, partner, by, owed).await
 }
 
-/// Units that an invoice will bill if nothing more is used. Grants that begin in the hour that runs are left out: else what is bought for a
-/// low balance would pay for what made it low, and be bought again.
+/// Units that an invoice will bill if nothing more is used. Grants that begin at `young` or later are left out.
 pub(super) async fn lent(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
+    young: Option<Timestamp>,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
     if !may_overdraw(tx, partner).await? {
         return Ok(0);
     }
-    let owed = outlook::owed_then(tx, partner, (Timestamp::MAX, Some(hour_of(now))), now).await?;
+    let owed = outlook::owed_then(tx, partner, (Timestamp::MAX, young), now).await?;
     let prices = prices(tx, partner, owed.keys().copied()).await?;
     let billed = owed.iter().filter(|(hour, _)| prices.contains_key(hour));
     Ok(signed(billed.fold(0, |sum, (_, units)| units.saturating_add(sum))))
@@ -146,9 +146,12 @@ pub(crate) async fn bill(
 ) -> Result<(), StoreError> {
     for (unit_price, units) in by_price(overdrawn) {
         let id = CreditGrantId(Uuid::now_v7());
+        // What is taken back of its hours and comes again is its own.
+        let own = overdrawn.iter().filter(|one| one.unit_price == unit_price);
+        let first = own.map(|one| one.hour).min().unwrap_or(now);
         sqlx::query(
             "insert into credit_grants (partner_id, id, units, reason, granted_at, kind, priority, effective_at, is_invoiced)
-             values ($1, $2, $3, 'Used beyond the prepaid units, and billed', $4, $5, $6, $4, true)",
+             values ($1, $2, $3, 'Used beyond the prepaid units, and billed', $4, $5, $6, $7, true)",
         )
         .bind(partner.0)
         .bind(id.0)
@@ -156,6 +159,7 @@ pub(crate) async fn bill(
         .bind(Ts(now))
         .bind(GrantKind::Paid.code())
         .bind(i16::from(USUAL_PRIORITY))
+        .bind(Ts(first))
         .execute(&mut **tx)
         .await?;
         sqlx::query(

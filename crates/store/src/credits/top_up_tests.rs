@@ -255,6 +255,26 @@ async fn for_units_that_an_invoice_will_bill_nothing_is_bought() {
 }
 
 #[tokio::test]
+async fn what_was_bought_and_used_up_within_the_hour_is_bought_again() {
+    let (world, _) = lent_units(500).await;
+    let fifty = CreditPackage { units: 50, valid_days: None, ..million() };
+    let now = at("2026-03-01T00:00:00Z");
+    world.store.put_credit_package(("fifty", None), &fifty, Actor::System, now).await.expect("sold");
+    world.order(&TopUp { below: 20, package: "fifty".to_owned(), ..order(10_000_000) }).await.expect("ordered");
+    // A grant of the same hour that nobody ordered is left as it is.
+    world.grant(NewCreditGrant::new(30, "Welcome"), "2026-03-05T10:00:00Z").await;
+    world.call("a", "2026-03-05T10:05:00Z", 15).await;
+    for (minute, units) in [(10, 65), (20, 40), (30, 50)] {
+        let first = world.buys(&format!("2026-03-05T10:{minute}:00Z")).await;
+        world.set(&first, InvoiceStatus::Paid, &format!("2026-03-05T10:{minute}:01Z")).await;
+        let at_once = format!("2026-03-05T10:{minute}:05Z");
+        assert_eq!(world.run(&at_once).await, ToppedUp::Nothing, "one is bought for one low balance");
+        world.call(&format!("of {minute}"), &format!("2026-03-05T10:{minute}:30Z"), units).await;
+    }
+    world.buys("2026-03-05T10:59:00Z").await;
+}
+
+#[tokio::test]
 async fn an_order_at_an_offer_that_is_another_one_by_now_is_refused() {
     let world = shop().await;
     let now = at("2026-03-01T00:00:00Z");

@@ -16,7 +16,7 @@ use crate::{
     mails, partners,
 };
 use domain::{
-    credit::top_up::TopUp,
+    credit::{hour_of, top_up::TopUp},
     id::{InvoiceId, PartnerId},
     money::Money,
 };
@@ -82,7 +82,7 @@ impl Store {
             return Ok(ToppedUp::Nothing);
         }
         let Some(held) = Held::of(&mut tx, partner).await? else { return Ok(ToppedUp::Nothing) };
-        let left = left(&mut tx, partner, now).await?;
+        let (left, lent) = left(&mut tx, partner, now).await?;
         if left >= signed(held.top_up.below) {
             note(&mut tx, partner, (None, None), now).await?;
             tx.commit().await?;
@@ -92,7 +92,7 @@ impl Store {
         if waits || is_unpaid(&mut tx, partner).await? {
             return Ok(ToppedUp::Nothing);
         }
-        let (done, is_news) = held.buy(&mut tx, partner, now).await?;
+        let (done, is_news) = held.buy(&mut tx, partner, lent, now).await?;
         if is_news {
             for recipient in recipients(&mut tx, partner).await? {
                 if let Some(mail) = letters(&done, &recipient) {
@@ -106,11 +106,12 @@ impl Store {
 }
 
 impl Held {
-    /// Buys, or says why not; and whether that is news.
+    /// Buys, or says why not; and whether that is news. An invoice will bill `lent` units.
     async fn buy(
         &self,
         tx: &mut Transaction<'static, Postgres>,
         partner: PartnerId,
+        lent: i64,
         now: Timestamp,
     ) -> Result<(ToppedUp, bool), StoreError> {
         let top_up = &self.top_up;
@@ -168,20 +169,46 @@ impl Held {
             .bind(Ts(now))
             .execute(&mut **tx)
             .await?;
+        let lent_then = sqlx::query("update credit_top_ups set lent_units = $2 where partner_id = $1");
+        lent_then.bind(partner.0).bind(lent).execute(&mut **tx).await?;
         note(tx, partner, (Some(purchase.invoice), None), now).await?;
         Ok((ToppedUp::Bought(purchase), true))
     }
 }
 
-/// Units that are left, where those that an invoice will bill are not held against them.
-async fn left(tx: &mut Transaction<'static, Postgres>, partner: PartnerId, now: Timestamp) -> Result<i64, StoreError> {
+/// Units that are left, where those that an invoice will bill are not held against them; and how many those are.
+///
+/// What is bought for a low balance would pay for what made it low, if both are of one hour, and be bought again: so in that hour the
+/// balance is held against no more than it was when it was bought for, and not against less.
+async fn left(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<(i64, i64), StoreError> {
     // Of one instant: whoever books credit waits, but not for the invoice that is made next.
     tx.execute("savepoint look").await?;
     post::lock(tx, partner).await?;
     let left: i64 = sqlx::query_scalar(concat!("select ", left!("$1"))).bind(partner.0).fetch_one(&mut **tx).await?;
-    let lent = overdraft::lent(tx, partner, now).await?;
+    let hour = hour_of(now);
+    let lent = match lent_in(tx, partner, hour).await? {
+        None => overdraft::lent(tx, partner, None, now).await?,
+        Some(before) => overdraft::lent(tx, partner, Some(hour), now).await?.min(before),
+    };
     tx.execute("rollback to savepoint look").await?;
-    Ok(left.saturating_add(lent))
+    Ok((left.saturating_add(lent), lent))
+}
+
+/// Units that an invoice would bill when something was last bought, if that was since `hour`.
+async fn lent_in(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    hour: Timestamp,
+) -> Result<Option<i64>, StoreError> {
+    let lent = sqlx::query_scalar(
+        "select t.lent_units from credit_top_ups t where t.partner_id = $1 and exists (
+             select from credit_top_up_purchases p where p.partner_id = $1 and p.bought_at >= $2)",
+    );
+    Ok(lent.bind(partner.0).bind(Ts(hour)).fetch_optional(&mut **tx).await?)
 }
 
 /// Whether something that was bought by an order of the partner, this one or one before it, waits to be paid.
