@@ -11,9 +11,10 @@ use billing::{
 use domain::{
     id::{PartnerId, PlanId},
     money::Money,
+    plan::Collect,
 };
 use jiff::Timestamp;
-use store::{Actor, Collector, Invoice, NewCreditPurchase, OfferedPlan, StoreError};
+use store::{Actor, Collector, Invoice, InvoiceStatus, NewCreditPurchase, OfferedPlan, StoreError};
 
 const NOT_SET_UP: &str = "This provider takes no payment methods here.";
 
@@ -86,8 +87,14 @@ pub async fn buy(
     open_credit_checkout(&state.store, &access.stripe, &access.pages, who, (new, &back), now).await
 }
 
-/// Whether Stripe says when the invoice is paid, and nobody else.
+/// Whether Stripe says when the invoice is paid, and nobody else. What Stripe has taken and refuses for good, somebody else may.
 pub fn stripe_collects(settings: &Settings, invoice: &Invoice) -> bool {
+    let is_refused = invoice.status == InvoiceStatus::Open
+        && invoice.push_problem.is_some()
+        && invoice.collect == Collect::InvoiceItems;
+    if is_refused && invoice.collected_by == Some(Collector::Stripe) {
+        return false;
+    }
     invoice.collected_by.map_or(settings.stripe_is_on, |collector| collector == Collector::Stripe)
 }
 

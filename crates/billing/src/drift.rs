@@ -14,7 +14,7 @@ mod write;
 pub use write::{can_write, makes_another, write_asked};
 
 use crate::{
-    BillingError,
+    BillingError, returns,
     stripe::{Customer, Stripe},
 };
 use jiff::Timestamp;
@@ -49,6 +49,7 @@ pub async fn compare(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u
         found.extend(differences(target, &observed));
         compared += target.fields.len() as u64;
     }
+    found.extend(returns::sweep(store, stripe, now).await?);
     store.keep_stripe_drift(&found, compared, now, now).await?;
     Ok(found.len() as u64)
 }

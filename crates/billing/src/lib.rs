@@ -18,6 +18,7 @@ mod open_line;
 pub mod payment;
 mod project;
 mod push;
+mod returns;
 pub mod stripe;
 mod trial;
 mod webhooks;

@@ -11,13 +11,14 @@ mod late;
 mod look;
 pub(crate) mod meter_events;
 mod once;
+mod paid_elsewhere;
 mod stream;
 
 use crate::{
     BillingError, payment,
+    returns::{self, WentBack},
     stripe::{Meter, Stripe, StripeInvoice},
 };
-use credited_elsewhere::Credited;
 use domain::{
     dunning::DAYS_UNTIL_DUE,
     id::{InvoiceId, PartnerId},
@@ -128,6 +129,7 @@ pub async fn reconcile(
             }
         }
     }
+    push.paid_elsewhere(&mut report).await?;
     push.credit_notes(&mut report).await?;
     if settings.takes_new {
         push.customers_with_meters().await?;
@@ -176,7 +178,7 @@ impl Push<'_> {
             let held = self.store.stripe_object(invoice.partner, &subject).await?.and_then(|object| object.stripe_id);
             let Some(id) = held else { continue };
             match self.stripe.invoice(&id).await {
-                Ok(found) => settle(self.store, invoice.partner, invoice.id, &found, self.now()).await?,
+                Ok(found) => settle(self.store, self.stripe, (invoice.partner, invoice.id), &found, self.now()).await?,
                 Err(error) => {
                     tracing::warn!(invoice = %invoice.id, %error, "Stripe could not be asked about an invoice");
                     return Ok(());
@@ -202,12 +204,34 @@ fn collection(found: &StripeInvoice, status: InvoiceStatus) -> Collection {
     }
 }
 
-/// Takes over the status that Stripe's invoice has.
+/// Takes over the status that Stripe's invoice has, and what Stripe's credit notes took off.
 pub(crate) async fn settle(
     store: &Store,
-    partner: PartnerId,
-    invoice: InvoiceId,
+    stripe: &Stripe,
+    whose: (PartnerId, InvoiceId),
     found: &StripeInvoice,
+    now: Timestamp,
+) -> Result<(), BillingError> {
+    let is_credited = found.pre_payment_credit_notes_amount + found.post_payment_credit_notes_amount > 0;
+    take_over(store, stripe, whose, (found, is_credited), now).await
+}
+
+/// The same, and all that went back of it.
+pub(crate) async fn settle_whole(
+    store: &Store,
+    stripe: &Stripe,
+    whose: (PartnerId, InvoiceId),
+    found: &StripeInvoice,
+    now: Timestamp,
+) -> Result<(), BillingError> {
+    take_over(store, stripe, whose, (found, true), now).await
+}
+
+async fn take_over(
+    store: &Store,
+    stripe: &Stripe,
+    (partner, invoice): (PartnerId, InvoiceId),
+    (found, looks_for_returns): (&StripeInvoice, bool),
     now: Timestamp,
 ) -> Result<(), BillingError> {
     let status = match found.status.as_deref() {
@@ -217,12 +241,37 @@ pub(crate) async fn settle(
         Some("void") => InvoiceStatus::Void,
         _ => return Ok(()),
     };
-    let credited = credited_elsewhere::look(store, partner, invoice, found).await?;
-    let status = if credited == Credited::Unpaid { InvoiceStatus::Void } else { status };
+    let mut back = WentBack::default();
+    if looks_for_returns {
+        let (held, _) = store.invoice(partner, invoice).await?;
+        back = returns::observe(stripe, found, held.total.currency).await?;
+    }
+    // Prepaid units are sold whole: what is taken off before they are paid is so much less that was paid.
+    if !back.before.is_empty() && store.sold_credit(partner, invoice).await? {
+        back.after.append(&mut back.before);
+    }
+    for one in &back.before {
+        store.take_stripe_return((partner, invoice), one, now).await?;
+    }
+    let is_unpaid = credited_elsewhere::is_unpaid(store, partner, invoice, found).await?;
+    let status = if is_unpaid { InvoiceStatus::Void } else { status };
     store.note_collection(partner, invoice, &collection(found, status)).await?;
     store.set_invoice_status(partner, invoice, status, now).await?;
-    if let Some(problem) = credited.problem() {
-        tracing::warn!(%partner, %invoice, problem, "prepaid units were credited at Stripe");
+    if matches!(status, InvoiceStatus::Paid | InvoiceStatus::Void) {
+        for one in &back.after {
+            store.take_stripe_return((partner, invoice), one, now).await?;
+        }
+    }
+    // Also what was found before, and nobody has decided.
+    let held = store.stripe_returns_of(partner, invoice).await?;
+    let mut problems: Vec<String> = held.into_iter().map(|held| held.problem).collect();
+    if is_unpaid {
+        problems.push(credited_elsewhere::PROBLEM.to_owned());
+    }
+    problems.retain(|problem| !problem.is_empty());
+    if !problems.is_empty() {
+        let problem = problems.join(". ");
+        tracing::warn!(%partner, %invoice, problem, "money went back at Stripe");
         store.set_push_problem(partner, invoice, &problem, now).await?;
     }
     Ok(())

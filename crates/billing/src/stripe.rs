@@ -21,7 +21,7 @@ mod sessions;
 mod transport;
 pub mod webhook_signature;
 
-pub use credit_notes::StripeCreditNote;
+pub use credit_notes::{RefundOfNote, StripeCreditNote};
 pub use customers::Customer;
 pub use error::StripeError;
 pub use invoice_items::InvoiceItem;
@@ -30,7 +30,7 @@ pub use meter_stream::{MOST_AT_ONCE as MOST_STREAMED, MeterSession, Payload, Str
 pub use meters::{Meter, MeterProblem, MeterReport};
 pub use prices::{Price, Recurring, Tier, TransformQuantity};
 pub use products::Product;
-pub use refunds::Refund;
+pub use refunds::{Dispute, Refund};
 pub use sessions::{CheckoutSession, PaymentIntent, PaymentMethod, PortalSession};
 pub use transport::{SecretKey, Stripe, StripeSettings};
 

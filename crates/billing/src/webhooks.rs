@@ -8,6 +8,7 @@ mod rejected_usage;
 use crate::{
     BillingError, payment,
     push::settle,
+    returns,
     stripe::{
         Stripe,
         webhook_signature::{self, BadSignature},
@@ -103,13 +104,26 @@ async fn apply(store: &Store, stripe: &Stripe, event: &StripeEvent, now: Timesta
     let object = &event.payload["data"]["object"];
     let id = match object["object"].as_str() {
         Some("invoice") => object["id"].as_str(),
-        Some("credit_note") => object["invoice"].as_str(),
+        // Money went back, or may: all of the invoice is looked at.
+        Some("credit_note") => {
+            return match object["invoice"].as_str() {
+                Some(id) => returns::look(store, stripe, id, now).await,
+                None => Ok(()),
+            };
+        }
+        Some("charge" | "refund" | "dispute") => {
+            let Some(intent) = object["payment_intent"].as_str() else { return Ok(()) };
+            for id in stripe.invoices_paid_by(intent).await? {
+                returns::look(store, stripe, &id, now).await?;
+            }
+            return Ok(());
+        }
         _ => None,
     };
     let Some(id) = id else { return Ok(()) };
     let Some((partner, invoice)) = store.all_partners_invoice_by_stripe_id(id).await? else { return Ok(()) };
     match stripe.invoice(id).await {
-        Ok(found) => settle(store, partner, invoice, &found, now).await,
+        Ok(found) => settle(store, stripe, (partner, invoice), &found, now).await,
         // A draft that was deleted at Stripe: the next reconcile run reports it.
         Err(error) if error.is_missing() => Ok(()),
         Err(error) => Err(error.into()),

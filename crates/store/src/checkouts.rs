@@ -87,6 +87,34 @@ impl Store {
         Ok(rows.iter().map(read_checkout).collect::<Result<_, _>>()?)
     }
 
+    /// The page on which that invoice was paid.
+    pub async fn checkout_of_invoice(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+    ) -> Result<Option<Checkout>, StoreError> {
+        let row = sqlx::query(checkouts!("where c.partner_id = $1 and $2 in (k.invoice_id, b.invoice_id)"))
+            .bind(partner.0)
+            .bind(invoice.0)
+            .fetch_optional(self.pool())
+            .await?;
+        Ok(row.as_ref().map(read_checkout).transpose()?)
+    }
+
+    /// Keeps what Stripe calls its invoice of what was paid on a page, where it did not say so at first.
+    pub async fn link_stripe_invoice(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+        stripe_invoice: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let mut tx = self.begin().await?;
+        link(&mut tx, partner, invoice, Some(stripe_invoice), now).await?;
+        tx.commit().await?;
+        Ok(())
+    }
+
     /// Notes that Stripe pays it back, once. `refund` is Stripe's name of it.
     pub async fn note_paid_back(
         &self,

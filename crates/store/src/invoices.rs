@@ -238,6 +238,16 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
+    /// Invoices that Stripe has taken and refused and that were paid elsewhere, of which it is to be told; longest unseen first.
+    pub async fn all_partners_invoices_paid_elsewhere(&self, at_most: u32) -> Result<Vec<Invoice>, StoreError> {
+        let rows =
+            sqlx::query(invoices!("where i.paid_elsewhere = 'to_tell' order by i.updated_at, i.number limit $1"))
+                .bind(i64::from(at_most))
+                .fetch_all(self.pool())
+                .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
     /// Invoices that Stripe collects and that nobody looked at since `before`, longest unseen first.
     pub async fn all_partners_invoices_to_look_at(
         &self,

@@ -53,6 +53,7 @@ mod sign_in;
 pub mod stripe_drift;
 pub mod stripe_events;
 mod stripe_objects;
+pub mod stripe_returns;
 mod subscriptions;
 mod teams;
 mod time;

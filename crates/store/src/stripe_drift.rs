@@ -24,17 +24,19 @@ pub enum DriftKind {
     Product,
     Price,
     Meter,
+    /// Money that went back at Stripe, and that is not taken over or was taken over for nothing.
+    Invoice,
 }
 
 /// One field that Stripe holds otherwise than we.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
     pub kind: DriftKind,
-    /// Our name of it: a partner's identifier, Stripe's name of a product, a price's lookup key, a meter's event name.
+    /// Our name of it: a partner's identifier, Stripe's name of a product, a price's lookup key, a meter's event name, an invoice's identifier.
     pub object: String,
     /// As Stripe's parameter is called; `object` where all of it is missing.
     pub field: String,
-    /// Of customers only.
+    /// Of customers and invoices only.
     pub partner: Option<PartnerId>,
     /// Empty where Stripe does not have it.
     pub stripe_id: String,
@@ -79,7 +81,7 @@ pub struct ListedDrift {
 }
 
 impl DriftKind {
-    pub const ALL: [Self; 4] = [Self::Customer, Self::Product, Self::Price, Self::Meter];
+    pub const ALL: [Self; 5] = [Self::Customer, Self::Product, Self::Price, Self::Meter, Self::Invoice];
 
     /// As the table, addresses and the REST API have it.
     pub const fn code(self) -> &'static str {
@@ -88,6 +90,7 @@ impl DriftKind {
             Self::Product => "product",
             Self::Price => "price",
             Self::Meter => "meter",
+            Self::Invoice => "invoice",
         }
     }
 }
@@ -96,7 +99,7 @@ impl FromStr for DriftKind {
     type Err = StoreError;
     fn from_str(text: &str) -> Result<Self, StoreError> {
         let known = Self::ALL.into_iter().find(|kind| kind.code() == text);
-        known.ok_or_else(|| StoreError::invalid("kind", "Choose customer, product, price or meter"))
+        known.ok_or_else(|| StoreError::invalid("kind", "Choose customer, product, price, meter or invoice"))
     }
 }
 

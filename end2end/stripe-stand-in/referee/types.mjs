@@ -26,6 +26,10 @@ const types = [
   ["GET", /^\/v1\/checkout\/sessions\/[^/]+$/, "Stripe.Checkout.SessionRetrieveParams"],
   ["POST", /^\/v1\/checkout\/sessions\/[^/]+\/expire$/, "Stripe.Checkout.SessionExpireParams"],
   ["POST", /^\/v1\/refunds$/, "Stripe.RefundCreateParams"],
+  ["GET", /^\/v1\/refunds$/, "Stripe.RefundListParams"],
+  ["GET", /^\/v1\/disputes$/, "Stripe.DisputeListParams"],
+  ["GET", /^\/v1\/invoice_payments$/, "Stripe.InvoicePaymentListParams"],
+  ["POST", /^\/v1\/invoices\/[^/]+\/pay$/, "Stripe.InvoicePayParams"],
   ["POST", /^\/v1\/products$/, "Stripe.ProductCreateParams"],
   ["GET", /^\/v1\/products\/[^/]+$/, "Stripe.ProductRetrieveParams"],
   ["POST", /^\/v1\/products\/[^/]+$/, "Stripe.ProductUpdateParams"],
@@ -54,7 +58,7 @@ const types = [
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
 const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by", "quantity", "unit_amount"]);
-const booleans = new Set(["auto_advance", "active", "transfer_lookup_key", "enabled"]);
+const booleans = new Set(["auto_advance", "active", "transfer_lookup_key", "enabled", "paid_out_of_band"]);
 
 function typed(name, text) {
   if (name.endsWith("_decimal")) return { decimal: text };

@@ -10,8 +10,18 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-const KNOWN: [&str; 8] =
-    ["invoice", "amount", "credit_amount", "refund_amount", "out_of_band_amount", "memo", "reason", "metadata[]"];
+const KNOWN: [&str; 10] = [
+    "invoice",
+    "amount",
+    "credit_amount",
+    "refund_amount",
+    "out_of_band_amount",
+    "memo",
+    "reason",
+    "metadata[]",
+    "refunds[0][refund]",
+    "refunds[0][amount_refunded]",
+];
 
 pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> {
     params.only(&KNOWN)?;
@@ -28,6 +38,11 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
         .iter()
         .map(|name| Ok::<_, Failure>(params.integer(name)?.unwrap_or(0)))
         .collect::<Result<_, Failure>>()?;
+    // A refund that was made before, which the credit note is made of.
+    let linked = params.integer("refunds[0][amount_refunded]")?.unwrap_or(0);
+    if let Some(refund) = params.get("refunds[0][refund]") {
+        account.refunds.get(refund).ok_or_else(|| Failure::no_such("refund", refund))?;
+    }
     let status = invoice["status"].as_str().unwrap_or_default();
     let before: i64 = of_invoice(account, &id).filter_map(|note| note["amount"].as_i64()).sum();
     let total = invoice["total"].as_i64().unwrap_or_default();
@@ -42,7 +57,7 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
             if before + amount > total {
                 return invalid("The sum of credit note amounts exceeds the amount paid on the invoice.");
             }
-            if back.iter().sum::<i64>() != amount {
+            if back.iter().sum::<i64>() + linked != amount {
                 return invalid(
                     "The sum of credit_amount, refund_amount and out_of_band_amount must be the credit note's amount.",
                 );
@@ -61,6 +76,9 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     let note_id = account.new_id("cn_1");
     let count = of_invoice(account, &id).count() + 1;
     let refunds = match back[1] {
+        0 if linked > 0 => {
+            json!([{ "amount_refunded": linked, "payment_record_refund": null, "refund": params.text("refunds[0][refund]"), "type": "refund" }])
+        }
         0 => json!([]),
         refunded => {
             let refund = match charges::of_invoice(account, &id) {

@@ -129,7 +129,7 @@ fn Nothing(filter: DriftFilter, standing: StripeComparison, is_on: bool) -> impl
         }
         (true, true, Some(_)) => (
             "Stripe holds what we hold",
-            "Every field of every customer, product, price and meter of ours agrees. One that does not appears here.",
+            "Every field of every customer, product, price and meter of ours agrees, and whatever went back there is credited here. What is otherwise appears here.",
             IconName::Success,
         ),
     };
@@ -150,6 +150,7 @@ const fn kind_text(kind: DriftKind) -> &'static str {
         DriftKind::Product => "Product",
         DriftKind::Price => "Price",
         DriftKind::Meter => "Meter",
+        DriftKind::Invoice => "Invoice",
     }
 }
 

@@ -22,6 +22,8 @@ pub fn can_write(kind: DriftKind, field: &str) -> bool {
         DriftKind::Customer => field != ONLY,
         DriftKind::Product | DriftKind::Price => true,
         DriftKind::Meter => matches!(field, OBJECT | "status" | "display_name"),
+        // What went back is no field of anything.
+        DriftKind::Invoice => false,
     }
 }
 
@@ -81,6 +83,7 @@ async fn one(
         DriftKind::Product => write_product(stripe, target, drift).await?,
         DriftKind::Price => write_price(stripe, target, (drift, asked_at), &meters).await?,
         DriftKind::Meter => write_meter(stripe, target, drift).await?,
+        DriftKind::Invoice => {}
     }
     let targets = target::all(store).await?;
     let target = targets.into_iter().find(|after| (after.kind, &after.object) == (drift.kind, &drift.object));

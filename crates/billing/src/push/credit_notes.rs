@@ -67,7 +67,7 @@ impl Push<'_> {
             return Err(rated_there());
         }
         let held = self.store.stripe_object(note.partner, &invoice_items::subject(note.invoice)).await?;
-        let Some(id) = held.and_then(|object| object.stripe_id) else { return Ok(Step::Waits) };
+        let Some(id) = held.and_then(|object| object.stripe_id) else { return self.credit_without_invoice(note).await };
         let observed = self.stripe.invoice(&id).await?;
         let amount = note.total.minor_units().unwrap_or_default().to_string();
         let note_id = note.id.to_string();
@@ -104,7 +104,39 @@ impl Push<'_> {
         self.once(wanted).await?;
         // What is credited whole is paid there.
         let observed = self.stripe.invoice(&id).await?;
-        settle(self.store, note.partner, note.invoice, &observed, self.now()).await?;
+        settle(self.store, self.stripe, (note.partner, note.invoice), &observed, self.now()).await?;
+        Ok(Step::Done)
+    }
+
+    /// Of an invoice that was paid on a page of Stripe's, which names no invoice of its own of that: it may by now, and else the payment itself
+    /// is paid back.
+    async fn credit_without_invoice(&self, note: &CreditNote) -> Result<Step, BillingError> {
+        let Some(page) = self.store.checkout_of_invoice(note.partner, note.invoice).await? else {
+            return Ok(Step::Waits);
+        };
+        let session = match &page.session {
+            Some(session) => Some(self.stripe.checkout_session(session).await?),
+            None => None,
+        };
+        if let Some(invoice) = session.as_ref().and_then(|session| session.invoice.as_deref()) {
+            self.store.link_stripe_invoice(note.partner, note.invoice, invoice, self.now()).await?;
+            return Ok(Step::Waits);
+        }
+        if note.payback == Payback::Outside {
+            return Ok(Step::Done);
+        }
+        let intent = session.and_then(|session| session.payment_intent).map(|intent| intent.id().to_owned());
+        let Some(intent) = page.payment.or(intent) else {
+            let message =
+                "Stripe names neither an invoice nor a payment of the page that it was paid on: pay it back there.";
+            return Err(BillingError::Differs(message.to_owned()));
+        };
+        let (amount, own) = (note.total.minor_units().unwrap_or_default().to_string(), note.id.to_string());
+        let parameters =
+            owned(&[("payment_intent", &intent), ("amount", &amount), ("metadata[turnpike_credit_note]", &own)]);
+        let look = Look::Refund { intent: &intent, note: own.clone() };
+        let subject = format!("refund:{own}");
+        self.once(Wanted { partner: note.partner, subject, path: "/v1/refunds", parameters, look }).await?;
         Ok(Step::Done)
     }
 

@@ -72,7 +72,7 @@ impl Push<'_> {
             );
             return Err(BillingError::Differs(message));
         }
-        settle(self.store, invoice.partner, invoice.id, &observed, self.now()).await
+        settle(self.store, self.stripe, (invoice.partner, invoice.id), &observed, self.now()).await
     }
 
     async fn draft(&self, invoice: &Invoice, customer: &str) -> Result<String, BillingError> {

@@ -30,6 +30,11 @@ pub(super) enum Look<'a> {
         invoice: &'a str,
         note: String,
     },
+    Refund {
+        /// Stripe's name of the payment.
+        intent: &'a str,
+        note: String,
+    },
     /// `minute` is the start of a minute that only this event uses.
     Event {
         meter: &'a str,
@@ -65,6 +70,11 @@ impl Look<'_> {
             }
             Self::CreditNote { invoice, note } => {
                 let all = stripe.credit_notes_of(invoice).await?;
+                let found = all.into_iter().find(|held| held.metadata.get("turnpike_credit_note") == Some(note));
+                Ok(found.map(|held| held.id))
+            }
+            Self::Refund { intent, note } => {
+                let all = stripe.refunds_of(intent).await?;
                 let found = all.into_iter().find(|held| held.metadata.get("turnpike_credit_note") == Some(note));
                 Ok(found.map(|held| held.id))
             }

@@ -8,8 +8,35 @@ use std::collections::HashMap;
 #[derive(Debug, Clone, Deserialize)]
 pub struct StripeCreditNote {
     pub id: String,
+    pub invoice: String,
+    /// In the smallest coin.
+    pub amount: i64,
+    /// Of that, what made less owed; in the smallest coin.
+    #[serde(default)]
+    pub pre_payment_amount: i64,
+    /// `issued` or `void`.
+    #[serde(default)]
+    pub status: Option<String>,
+    #[serde(default)]
+    pub memo: Option<String>,
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What it is paid back by.
+    #[serde(default)]
+    pub refunds: Vec<RefundOfNote>,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
+}
+
+/// A refund that a credit note is made of, or a part of one.
+#[derive(Debug, Clone, Deserialize)]
+pub struct RefundOfNote {
+    /// Its name.
+    #[serde(default)]
+    pub refund: String,
+    /// In the smallest coin.
+    #[serde(default)]
+    pub amount_refunded: i64,
 }
 
 impl Listed for StripeCreditNote {
@@ -22,6 +49,11 @@ impl Stripe {
     /// The credit notes of one invoice.
     pub async fn credit_notes_of(&self, invoice: &str) -> Result<Vec<StripeCreditNote>, StripeError> {
         self.list("/v1/credit_notes", &[("invoice", invoice)]).await
+    }
+
+    /// Those that were made since then, in seconds since 1970.
+    pub async fn credit_notes_since(&self, since: i64) -> Result<Vec<StripeCreditNote>, StripeError> {
+        self.list("/v1/credit_notes", &[("created[gte]", &since.to_string())]).await
     }
 
     /// Makes a final invoice void. Stripe refuses to do it twice, so there is no key.

@@ -62,6 +62,12 @@ impl Stripe {
         self.list("/v1/invoices", &[("customer", customer)]).await
     }
 
+    /// Says that a final invoice was paid outside of Stripe. Stripe refuses to do it twice, so there is no key.
+    pub async fn pay_outside(&self, id: &str) -> Result<StripeInvoice, StripeError> {
+        let parameters = [("paid_out_of_band".to_owned(), "true".to_owned())];
+        self.post(&format!("/v1/invoices/{id}/pay"), &parameters, None).await
+    }
+
     /// Makes a draft final, after which Stripe collects it. There is no idempotency key: Stripe refuses to do it twice, and
     /// under a key it would give a remembered failure again.
     pub async fn finalize_invoice(&self, id: &str) -> Result<StripeInvoice, StripeError> {

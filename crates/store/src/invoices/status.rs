@@ -17,7 +17,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{Postgres, Transaction};
+use sqlx::{Postgres, Row as _, Transaction};
 use std::{fmt, str::FromStr};
 
 /// What became of an invoice, in the order in which it can: it never goes back.
@@ -92,6 +92,8 @@ impl Store {
 
     /// Says that the invoice was paid elsewhere; false where it was already, or counts no more.
     ///
+    /// One that Stripe has taken and refuses for good is told there, so that nobody pays it there as well.
+    ///
     /// # Errors
     /// Stripe collects it.
     pub async fn mark_invoice_paid(
@@ -103,15 +105,28 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         partners::lock(&mut tx, partner).await?;
-        let collector: Option<String> =
-            sqlx::query_scalar("select collected_by from invoices where partner_id = $1 and id = $2 for update")
+        let row = sqlx::query(
+            "select collected_by, status = 'open' and push_problem is not null and collect = 'invoice_items' as is_refused
+             from invoices where partner_id = $1 and id = $2 for update",
+        )
+        .bind(partner.0)
+        .bind(invoice.0)
+        .fetch_one(&mut *tx)
+        .await?;
+        let is_stripes = row.try_get::<Option<&str>, _>("collected_by")? == Some(Collector::Stripe.code());
+        let forward = move_to(&mut tx, partner, invoice, InvoiceStatus::Paid, now).await?;
+        if forward && is_stripes {
+            if !row.try_get::<bool, _>("is_refused")? {
+                return Err(StoreError::conflict(
+                    "invoice",
+                    "Stripe collects this invoice: say there that it was paid",
+                ));
+            }
+            sqlx::query("update invoices set paid_elsewhere = 'to_tell' where partner_id = $1 and id = $2")
                 .bind(partner.0)
                 .bind(invoice.0)
-                .fetch_one(&mut *tx)
+                .execute(&mut *tx)
                 .await?;
-        let forward = move_to(&mut tx, partner, invoice, InvoiceStatus::Paid, now).await?;
-        if forward && collector.as_deref() == Some(Collector::Stripe.code()) {
-            return Err(StoreError::conflict("invoice", "Stripe collects this invoice: say there that it was paid"));
         }
         if forward {
             let subject = invoice.to_string();
@@ -120,6 +135,25 @@ impl Store {
         }
         tx.commit().await?;
         Ok(forward)
+    }
+
+    /// Notes that Stripe knows that the invoice was paid elsewhere, or has nothing of it.
+    pub async fn note_told_paid(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "update invoices set paid_elsewhere = 'told', push_problem = null, updated_at = $3
+             where partner_id = $1 and id = $2 and paid_elsewhere = 'to_tell'",
+        )
+        .bind(partner.0)
+        .bind(invoice.0)
+        .bind(Ts(now))
+        .execute(self.pool())
+        .await?;
+        Ok(())
     }
 
     /// Notes that Stripe was told of the invoice and could not take it now: the others come before it the next time.

@@ -1,0 +1,223 @@
+//! What went back at Stripe of an invoice and not by us: refunds and credit notes that somebody made in Stripe's own dashboard, and disputes.
+//!
+//! Whatever told of it, the whole of what Stripe has about the invoice is asked for, and each part is taken over once by its name there. So
+//! order, repeats and delay change nothing. A refund that a credit note there is made of counts as the refund.
+
+use crate::{
+    BillingError,
+    push::settle_whole,
+    stripe::{Dispute, Refund, Stripe, StripeCreditNote, StripeInvoice},
+};
+use domain::money::{Currency, Money};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeSet, HashSet};
+use store::{
+    Store,
+    stripe_drift::{Drift, DriftKind},
+    stripe_returns::{HeldReturn, ReturnKind, Returned, StripeReturn},
+};
+
+/// How far back Stripe is looked through for what no webhook told of.
+const LOOKED_THROUGH: SignedDuration = SignedDuration::from_hours(8 * 24);
+/// What one run looks at again that waits for a person or for the end of a dispute.
+const MOST_AT_ONCE: u32 = 200;
+
+/// What went back of one invoice.
+#[derive(Debug, Default)]
+pub(crate) struct WentBack {
+    /// Before it was paid: so much less was owed.
+    pub before: Vec<StripeReturn>,
+    pub after: Vec<StripeReturn>,
+}
+
+/// Asks Stripe for all of it.
+pub(crate) async fn observe(
+    stripe: &Stripe,
+    found: &StripeInvoice,
+    currency: Currency,
+) -> Result<WentBack, BillingError> {
+    let is_credited = found.pre_payment_credit_notes_amount + found.post_payment_credit_notes_amount > 0;
+    // A credit note that was made void counts in neither sum.
+    let notes = match is_credited || found.status.as_deref() == Some("paid") {
+        true => stripe.credit_notes_of(&found.id).await?,
+        false => Vec::new(),
+    };
+    let (mut refunds, mut disputes) = (Vec::new(), Vec::new());
+    if found.status.as_deref() == Some("paid") {
+        for intent in stripe.payments_of_invoice(&found.id).await? {
+            refunds.extend(stripe.refunds_of(&intent).await?);
+            disputes.extend(stripe.disputes_of(&intent).await?);
+        }
+    }
+    Ok(sort(currency, &notes, &refunds, &disputes))
+}
+
+/// What of these is not ours, each once.
+fn sort(currency: Currency, notes: &[StripeCreditNote], refunds: &[Refund], disputes: &[Dispute]) -> WentBack {
+    let money = |coins: i64| Money { micros: coins.saturating_mul(currency.micros_per_minor()), currency };
+    let (ours, theirs): (Vec<_>, Vec<_>) = notes.iter().partition(|note| is_ours(&note.metadata));
+    let of_ours: HashSet<&str> = ours.iter().flat_map(|note| &note.refunds).map(|part| part.refund.as_str()).collect();
+    let known: HashSet<&str> = refunds.iter().map(|refund| refund.id.as_str()).collect();
+    let mut back = WentBack::default();
+    for note in theirs {
+        let refunded = note.refunds.iter().filter(|part| known.contains(part.refund.as_str()));
+        let rest = note.amount - refunded.map(|part| part.amount_refunded).sum::<i64>();
+        if rest <= 0 {
+            continue;
+        }
+        let one = StripeReturn {
+            stripe_id: note.id.clone(),
+            kind: ReturnKind::CreditNote,
+            amount: money(rest),
+            returned: if note.status.as_deref() == Some("void") { Returned::Kept } else { Returned::Back },
+            reason: note.memo.clone().or_else(|| note.reason.clone()).unwrap_or_default(),
+        };
+        let list = if note.pre_payment_amount > 0 { &mut back.before } else { &mut back.after };
+        list.push(one);
+    }
+    for refund in refunds.iter().filter(|refund| !is_ours(&refund.metadata) && !of_ours.contains(refund.id.as_str())) {
+        let has_failed = matches!(refund.status.as_deref(), Some("failed" | "canceled"));
+        back.after.push(StripeReturn {
+            stripe_id: refund.id.clone(),
+            kind: ReturnKind::Refund,
+            amount: money(refund.amount),
+            returned: if has_failed { Returned::Kept } else { Returned::Back },
+            reason: refund.reason.clone().unwrap_or_default(),
+        });
+    }
+    for dispute in disputes {
+        back.after.push(StripeReturn {
+            stripe_id: dispute.id.clone(),
+            kind: ReturnKind::Dispute,
+            amount: money(dispute.amount),
+            returned: match dispute.status.as_str() {
+                "lost" => Returned::Back,
+                "won" | "warning_closed" | "prevented" => Returned::Kept,
+                _ => Returned::Open,
+            },
+            reason: dispute.reason.clone().unwrap_or_default(),
+        });
+    }
+    back.before.retain(|one| one.amount.micros > 0);
+    back.after.retain(|one| one.amount.micros > 0);
+    back
+}
+
+/// What we made carries our name of it.
+fn is_ours(metadata: &std::collections::HashMap<String, String>) -> bool {
+    metadata.contains_key("turnpike_credit_note") || metadata.contains_key("turnpike_checkout")
+}
+
+/// Takes over what no webhook told of in the last days, and looks again at what waits. Then what a person has to know, as it is listed.
+pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<Vec<Drift>, BillingError> {
+    let mut invoices = BTreeSet::new();
+    let since = now.saturating_sub(LOOKED_THROUGH).unwrap_or(Timestamp::MIN).as_second();
+    let notes = stripe.credit_notes_since(since).await?;
+    let of_ours: HashSet<&str> = notes
+        .iter()
+        .filter(|note| is_ours(&note.metadata))
+        .flat_map(|note| &note.refunds)
+        .map(|part| part.refund.as_str())
+        .collect();
+    let mut intents = Vec::new();
+    for refund in stripe.refunds_since(since).await? {
+        if !is_ours(&refund.metadata) && !of_ours.contains(refund.id.as_str()) {
+            intents.push((refund.id, refund.payment_intent));
+        }
+    }
+    for dispute in stripe.disputes_since(since).await? {
+        intents.push((dispute.id, dispute.payment_intent));
+    }
+    let names: Vec<String> =
+        intents.iter().map(|(id, _)| id.clone()).chain(notes.iter().map(|note| note.id.clone())).collect();
+    let settled: HashSet<String> = store.all_partners_settled_returns(&names).await?.into_iter().collect();
+    for note in notes.into_iter().filter(|note| !is_ours(&note.metadata) && !settled.contains(&note.id)) {
+        invoices.insert(note.invoice);
+    }
+    for (id, intent) in intents {
+        if let (false, Some(intent)) = (settled.contains(&id), intent) {
+            invoices.extend(stripe.invoices_paid_by(&intent).await?);
+        }
+    }
+    for waits in store.all_partners_stripe_returns_to_look_at(MOST_AT_ONCE).await? {
+        let subject = format!("invoice:{}", waits.invoice);
+        let held = store.stripe_object(waits.partner, &subject).await?;
+        invoices.extend(held.and_then(|object| object.stripe_id));
+    }
+    for id in invoices {
+        look(store, stripe, &id, now).await?;
+    }
+    let left = store.all_partners_stripe_returns_to_look_at(MOST_AT_ONCE).await?;
+    Ok(left.iter().filter(|held| !held.problem.is_empty()).map(drift).collect())
+}
+
+/// Looks at one of Stripe's invoices, where it is one of ours.
+pub(crate) async fn look(store: &Store, stripe: &Stripe, id: &str, now: Timestamp) -> Result<(), BillingError> {
+    let Some((partner, invoice)) = store.all_partners_invoice_by_stripe_id(id).await? else { return Ok(()) };
+    match stripe.invoice(id).await {
+        Ok(found) => settle_whole(store, stripe, (partner, invoice), &found, now).await,
+        // A draft that was deleted at Stripe: the next reconcile run reports it.
+        Err(error) if error.is_missing() => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn drift(held: &HeldReturn) -> Drift {
+    Drift {
+        kind: DriftKind::Invoice,
+        object: held.invoice.to_string(),
+        field: held.stripe_id.clone(),
+        partner: Some(held.partner),
+        stripe_id: held.stripe_id.clone(),
+        ours: match held.credit_note {
+            Some(_) => "credited".to_owned(),
+            None => "not credited".to_owned(),
+        },
+        theirs: held.problem.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stripe::RefundOfNote;
+
+    fn note(id: &str, amount: i64, refunds: &[(&str, i64)], ours: bool) -> StripeCreditNote {
+        let refunds = refunds
+            .iter()
+            .map(|(refund, amount)| RefundOfNote { refund: (*refund).to_owned(), amount_refunded: *amount });
+        StripeCreditNote {
+            id: id.to_owned(),
+            invoice: "in_1".to_owned(),
+            amount,
+            pre_payment_amount: 0,
+            status: Some("issued".to_owned()),
+            memo: None,
+            reason: None,
+            refunds: refunds.collect(),
+            metadata: ours.then(|| ("turnpike_credit_note".to_owned(), "x".to_owned())).into_iter().collect(),
+        }
+    }
+
+    fn refund(id: &str, amount: i64) -> Refund {
+        Refund {
+            id: id.to_owned(),
+            amount,
+            status: Some("succeeded".to_owned()),
+            reason: None,
+            payment_intent: None,
+            metadata: std::collections::HashMap::new(),
+        }
+    }
+
+    #[test]
+    fn what_is_told_in_two_ways_counts_once_and_what_is_ours_not_at_all() {
+        let notes =
+            [note("cn_ours", 500, &[("re_ours", 500)], true), note("cn_theirs", 900, &[("re_theirs", 600)], false)];
+        let refunds = [refund("re_ours", 500), refund("re_theirs", 600), refund("re_alone", 50)];
+        let back = sort(Currency::Usd, &notes, &refunds, &[]);
+        let amounts: Vec<_> = back.after.iter().map(|one| (one.stripe_id.as_str(), one.amount.micros)).collect();
+        assert_eq!(amounts, [("cn_theirs", 3_000_000), ("re_theirs", 6_000_000), ("re_alone", 500_000)]);
+        assert!(back.before.is_empty());
+    }
+}

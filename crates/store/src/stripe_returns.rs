@@ -1,0 +1,344 @@
+//! Money that went back at Stripe and not by a credit note of ours. Each is taken over once, by Stripe's name of it: a credit note of ours has
+//! it, with the units that it paid for; what cannot be taken over waits for a person.
+
+use crate::{
+    InvoiceStatus, Store, StoreError, Ts,
+    audit::Actor,
+    credit_notes::{self, CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
+    partners,
+    row::{ReadRow as _, unreadable},
+};
+use domain::{
+    id::{CreditNoteId, InvoiceId, PartnerId},
+    money::Money,
+};
+use jiff::Timestamp;
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
+
+/// How money went back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturnKind {
+    Refund,
+    CreditNote,
+    /// The holder of the card disputes the payment.
+    Dispute,
+}
+
+/// How far it is at Stripe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Returned {
+    /// It is not decided whether it goes back.
+    Open,
+    /// It has gone back.
+    Back,
+    /// It has not, after all: a dispute that was won, a refund that failed, a credit note that was made void.
+    Kept,
+}
+
+/// What Stripe says of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StripeReturn {
+    /// As `re_…`, `cn_…` or `du_…`.
+    pub stripe_id: String,
+    pub kind: ReturnKind,
+    /// Above zero, in whole coins.
+    pub amount: Money,
+    pub returned: Returned,
+    /// In Stripe's words, or of whoever made it; may be empty.
+    pub reason: String,
+}
+
+/// How far it is with us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReturnState {
+    Open,
+    Taken,
+    Undecided,
+    Over,
+}
+
+/// One as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldReturn {
+    pub partner: PartnerId,
+    pub invoice: InvoiceId,
+    pub stripe_id: String,
+    pub kind: ReturnKind,
+    pub amount: Money,
+    pub state: ReturnState,
+    /// What a person has to know; empty where nothing is to be done.
+    pub problem: String,
+    /// The credit note that has it.
+    pub credit_note: Option<CreditNoteId>,
+}
+
+impl ReturnKind {
+    const ALL: [Self; 3] = [Self::Refund, Self::CreditNote, Self::Dispute];
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Refund => "refund",
+            Self::CreditNote => "credit_note",
+            Self::Dispute => "dispute",
+        }
+    }
+
+    /// For people.
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Refund => "refund",
+            Self::CreditNote => "credit note",
+            Self::Dispute => "dispute",
+        }
+    }
+}
+
+impl ReturnState {
+    const ALL: [Self; 4] = [Self::Open, Self::Taken, Self::Undecided, Self::Over];
+
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Taken => "taken",
+            Self::Undecided => "undecided",
+            Self::Over => "over",
+        }
+    }
+}
+
+impl Store {
+    /// Takes one over as it is now, once; the same again changes nothing. What cannot be taken over is noted with the reason.
+    pub async fn take_stripe_return(
+        &self,
+        (partner, invoice): (PartnerId, InvoiceId),
+        back: &StripeReturn,
+        now: Timestamp,
+    ) -> Result<HeldReturn, StoreError> {
+        let why = match self.try_to_take(partner, invoice, back, now).await {
+            Ok(held) => return Ok(held),
+            Err(StoreError::Conflict { message, .. } | StoreError::Invalid { message, .. }) => message,
+            Err(error) => return Err(error),
+        };
+        let problem =
+            format!("Stripe's {} {} of {} is not taken over: {why}", back.kind.text(), back.stripe_id, back.amount);
+        let mut tx = self.begin().await?;
+        partners::lock(&mut tx, partner).await?;
+        let held = match held(&mut tx, partner, &back.stripe_id).await? {
+            Some(held) if matches!(held.state, ReturnState::Taken | ReturnState::Over) => held,
+            _ => note(&mut tx, (partner, invoice), back, (ReturnState::Undecided, &problem, None), now).await?,
+        };
+        tx.commit().await?;
+        Ok(held)
+    }
+
+    async fn try_to_take(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+        back: &StripeReturn,
+        now: Timestamp,
+    ) -> Result<HeldReturn, StoreError> {
+        let mut tx = self.begin().await?;
+        // Who hears of it twice at once waits here.
+        partners::lock(&mut tx, partner).await?;
+        let before = held(&mut tx, partner, &back.stripe_id).await?;
+        let (state, problem, credit_note) = match (back.returned, before) {
+            (Returned::Back, Some(held)) if matches!(held.state, ReturnState::Taken | ReturnState::Over) => {
+                return Ok(held);
+            }
+            (Returned::Back, _) => match status(&mut tx, partner, invoice).await? {
+                // It counts no more, so that nothing is left to take off.
+                InvoiceStatus::Void => (ReturnState::Over, String::new(), None),
+                status => {
+                    let id = credit(&mut tx, (partner, invoice), back, status == InvoiceStatus::Paid, now).await?;
+                    (ReturnState::Taken, String::new(), Some(id))
+                }
+            },
+            (Returned::Open, Some(held)) if held.state != ReturnState::Open => return Ok(held),
+            (Returned::Open, _) => {
+                let problem = format!(
+                    "The payment is disputed at Stripe ({}, {}{}): answer it there. If it is lost, it is taken over here",
+                    back.stripe_id,
+                    back.amount,
+                    said(&back.reason)
+                );
+                (ReturnState::Open, problem, None)
+            }
+            (Returned::Kept, Some(held)) if held.state == ReturnState::Taken => {
+                let problem = format!(
+                    "Stripe's {} {} of {} did not go back after all, and a credit note has it here: bill it anew",
+                    back.kind.text(),
+                    back.stripe_id,
+                    back.amount
+                );
+                (ReturnState::Taken, problem, held.credit_note)
+            }
+            (Returned::Kept, Some(_)) => (ReturnState::Over, String::new(), None),
+            (Returned::Kept, None) => {
+                tx.rollback().await?;
+                return Ok(unheard(partner, invoice, back));
+            }
+        };
+        let held = note(&mut tx, (partner, invoice), back, (state, &problem, credit_note), now).await?;
+        tx.commit().await?;
+        Ok(held)
+    }
+
+    /// Those of the invoice.
+    pub async fn stripe_returns_of(
+        &self,
+        partner: PartnerId,
+        invoice: InvoiceId,
+    ) -> Result<Vec<HeldReturn>, StoreError> {
+        let rows = sqlx::query(
+            "select * from stripe_returns where partner_id = $1 and invoice_id = $2 order by first_seen_at, stripe_id",
+        )
+        .bind(partner.0)
+        .bind(invoice.0)
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// All that a person has to know of, or that is not decided, the oldest first.
+    pub async fn all_partners_stripe_returns_to_look_at(&self, at_most: u32) -> Result<Vec<HeldReturn>, StoreError> {
+        let rows = sqlx::query(
+            "select * from stripe_returns where state in ('open', 'undecided') or problem <> ''
+             order by updated_at, partner_id, stripe_id limit $1",
+        )
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Which of these are known, by Stripe's names, and taken over or over.
+    pub async fn all_partners_settled_returns(&self, names: &[String]) -> Result<Vec<String>, StoreError> {
+        let known = sqlx::query_scalar(
+            "select stripe_id from stripe_returns where stripe_id = any($1) and state in ('taken', 'over') and problem = ''",
+        );
+        Ok(known.bind(names).fetch_all(self.pool()).await?)
+    }
+}
+
+/// One that never came to anything here.
+fn unheard(partner: PartnerId, invoice: InvoiceId, back: &StripeReturn) -> HeldReturn {
+    HeldReturn {
+        partner,
+        invoice,
+        stripe_id: back.stripe_id.clone(),
+        kind: back.kind,
+        amount: back.amount,
+        state: ReturnState::Over,
+        problem: String::new(),
+        credit_note: None,
+    }
+}
+
+fn said(reason: &str) -> String {
+    if reason.is_empty() { String::new() } else { format!(", {reason}") }
+}
+
+/// Issues a credit note that Stripe need not be told of.
+async fn credit(
+    tx: &mut Transaction<'static, Postgres>,
+    (partner, invoice): (PartnerId, InvoiceId),
+    back: &StripeReturn,
+    was_paid: bool,
+    now: Timestamp,
+) -> Result<CreditNoteId, StoreError> {
+    let what = match back.kind {
+        ReturnKind::Refund => "Refunded at Stripe",
+        ReturnKind::CreditNote => "Credited at Stripe",
+        ReturnKind::Dispute => "Charged back by the holder of the card",
+    };
+    let reason: String = format!("{what} ({}{})", back.stripe_id, said(&back.reason)).chars().take(500).collect();
+    let new = NewCreditNote {
+        invoice,
+        kind: CreditKind::Credit,
+        lines: vec![NewCreditLine { invoice_position: None, amount: back.amount }],
+        payback: if was_paid { Payback::Outside } else { Payback::Refund },
+        reason,
+    };
+    let id = credit_notes::draft(tx, partner, &new, false, Actor::System, now).await?;
+    let issue = Issue { seen_paid: was_paid, four_eyes: false };
+    credit_notes::issue(tx, partner, id, issue, Actor::System, now).await?;
+    sqlx::query("update credit_notes set pushed_at = $3 where partner_id = $1 and id = $2")
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(Ts(now))
+        .execute(&mut **tx)
+        .await?;
+    Ok(id)
+}
+
+async fn status(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    invoice: InvoiceId,
+) -> Result<InvoiceStatus, StoreError> {
+    let row = sqlx::query("select status from invoices where partner_id = $1 and id = $2 for update")
+        .bind(partner.0)
+        .bind(invoice.0)
+        .fetch_one(&mut **tx)
+        .await?;
+    Ok(row.parsed("status")?)
+}
+
+async fn held(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    stripe_id: &str,
+) -> Result<Option<HeldReturn>, StoreError> {
+    let row = sqlx::query("select * from stripe_returns where partner_id = $1 and stripe_id = $2 for update")
+        .bind(partner.0)
+        .bind(stripe_id)
+        .fetch_optional(&mut **tx)
+        .await?;
+    Ok(row.as_ref().map(read).transpose()?)
+}
+
+async fn note(
+    tx: &mut Transaction<'static, Postgres>,
+    (partner, invoice): (PartnerId, InvoiceId),
+    back: &StripeReturn,
+    (state, problem, credit_note): (ReturnState, &str, Option<CreditNoteId>),
+    now: Timestamp,
+) -> Result<HeldReturn, StoreError> {
+    let row = sqlx::query(
+        "insert into stripe_returns (partner_id, stripe_id, invoice_id, kind, currency, amount_micros, state, problem, credit_note_id,
+             first_seen_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+         on conflict (partner_id, stripe_id) do update set amount_micros = excluded.amount_micros, state = excluded.state,
+             problem = excluded.problem, credit_note_id = excluded.credit_note_id, updated_at = excluded.updated_at
+         returning *",
+    )
+    .bind(partner.0)
+    .bind(&back.stripe_id)
+    .bind(invoice.0)
+    .bind(back.kind.code())
+    .bind(back.amount.currency.code())
+    .bind(back.amount.micros)
+    .bind(state.code())
+    .bind(problem)
+    .bind(credit_note.map(|id| id.0))
+    .bind(Ts(now))
+    .fetch_one(&mut **tx)
+    .await?;
+    Ok(read(&row)?)
+}
+
+fn read(row: &PgRow) -> Result<HeldReturn, sqlx::Error> {
+    let (kind, state): (&str, &str) = (row.try_get("kind")?, row.try_get("state")?);
+    let known = |column: &str| unreadable(column, "it is not known");
+    Ok(HeldReturn {
+        partner: PartnerId(row.try_get("partner_id")?),
+        invoice: InvoiceId(row.try_get("invoice_id")?),
+        stripe_id: row.try_get("stripe_id")?,
+        kind: ReturnKind::ALL.into_iter().find(|held| held.code() == kind).ok_or_else(|| known("kind"))?,
+        amount: Money::new(row.parsed("currency")?, row.try_get("amount_micros")?),
+        state: ReturnState::ALL.into_iter().find(|held| held.code() == state).ok_or_else(|| known("state"))?,
+        problem: row.try_get("problem")?,
+        credit_note: row.try_get::<Option<uuid::Uuid>, _>("credit_note_id")?.map(CreditNoteId),
+    })
+}
