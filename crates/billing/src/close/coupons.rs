@@ -83,6 +83,8 @@ pub(crate) struct ClosedCoupons {
     pub after: Vec<Off>,
     /// Whether the invoice that has the late usage notes what they take: the stretch had no bill of its own that did.
     pub is_noted: bool,
+    /// By code, what goes back to them with fees of the period that are given back.
+    pub returned: Vec<(String, Money)>,
 }
 
 /// What counted for the bill of a stretch that is closed. Where nothing was owed there is no bill, and what would have counted does: of an
@@ -96,10 +98,10 @@ pub(crate) async fn closed_coupons(
     let (partner, id, start) = (subscription.partner, subscription.id, stretch.part.start);
     if !store.was_closed_empty(partner, id, start).await? {
         let coupons = store.coupons_of_closed_bill(partner, id, start).await?;
-        return Ok(ClosedCoupons { before: coupons.clone(), after: coupons, is_noted: false });
+        return Ok(ClosedCoupons { before: coupons.clone(), after: coupons, is_noted: false, returned: Vec::new() });
     }
     let noted = store.coupons_of_late_usage(partner, id, start).await?;
-    let (mut of_bill, _) = CouponsOf { partner, subscription: id }.read(store, stretch.whole.start).await?;
+    let (mut of_bill, returned) = CouponsOf { partner, subscription: id }.read(store, stretch.whole.start).await?;
     let (mut before, mut after) = (Vec::new(), Vec::new());
     for redeemed in &mut of_bill.redeemed {
         let own = noted.get(&redeemed.code).copied().unwrap_or(0);
@@ -114,7 +116,7 @@ pub(crate) async fn closed_coupons(
         before.push(Off { what: was, ..off.clone() });
         after.push(off);
     }
-    Ok(ClosedCoupons { before, after, is_noted: true })
+    Ok(ClosedCoupons { before, after, is_noted: true, returned })
 }
 
 /// What an invoice takes of a coupon that is being made.

@@ -73,7 +73,8 @@ pub(super) async fn lines(
             let taken: Vec<(String, Money)> = more.collect();
             now.extend(CouponsNow::of(whole.start, &taken));
             let (subscription, period_start, part_start) = (late.subscription.id, whole.start, late.period.start);
-            all.coupons.push(LateTaken { subscription, period_start, part_start, taken });
+            let returned = coupons.returned;
+            all.coupons.push(LateTaken { subscription, period_start, part_start, taken, returned });
         }
         all.lines.extend(differences(&late, &before, &after)?);
         all.sequences.extend(late.sequences);

@@ -322,6 +322,33 @@ async fn an_amount_that_a_fee_in_advance_gives_back_is_there_for_the_next_plan_o
     }
 }
 
+/// The same of late usage: the parts of the period were closed without a bill that takes of it.
+#[tokio::test]
+async fn late_units_may_take_of_an_amount_what_a_fee_gave_back() {
+    let shop = Shop::open().await;
+    let usage = json!({"currency": "USD", "products": [{"product": "payments"}],
+        "price": {"model": "per_unit", "unit_price": "0.005"}});
+    let usage: PlanTerms = serde_json::from_value(usage).expect("terms");
+    let (small, usage) = (shop.plan("small", fee(20, FeeDue::Advance)).await, shop.plan("usage", usage).await);
+    let partner = shop.partner_without_members("acme", small, at(START)).await;
+    give(&shop, partner, "sorry", json!({"name": "Sorry", "amount": "20", "currency": "USD"}), at(START)).await;
+    shop.close(at(START)).await;
+    // 13.33 go back to the coupon, and nothing was paid.
+    moved(&shop, partner, usage, at(START) + days(10)).await;
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    tell(&shop, partner, &[event("1", "2026-06-20T00:00:00Z", "read", 2_000)], "2026-07-02T00:00:00Z").await;
+    shop.close(at("2026-08-01T01:00:00Z")).await;
+    let off = "Coupon Sorry, $20.00 off the period";
+    let late = format!("Late usage of 2026-06-11 to 2026-07-01: {off} −$10.00");
+    let expected = [bill("$0.00", &[&format!("{off} −$20.00")]), bill("$0.00", &[&late])];
+    assert_eq!(bills(&shop, partner).await, expected);
+    // Of the 3.33 that are left.
+    tell(&shop, partner, &[event("2", "2026-06-21T00:00:00Z", "read", 2_000)], "2026-08-02T00:00:00Z").await;
+    shop.close(at("2026-09-01T01:00:00Z")).await;
+    let late = format!("Late usage of 2026-06-11 to 2026-07-01: {off} −$3.33");
+    assert_eq!(bills(&shop, partner).await[2..], [bill("$6.67", &[&late])]);
+}
+
 /// It waited for the end of a fee that was paid; the plan of that fee ends before, and the next bill is not paid yet.
 #[tokio::test]
 async fn it_waits_no_longer_for_the_end_of_a_fee_whose_plan_was_left() {

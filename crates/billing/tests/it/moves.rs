@@ -206,6 +206,41 @@ async fn one_version_can_be_moved_to_the_next_and_own_terms_stay() {
 }
 
 #[tokio::test]
+async fn nobody_is_taken_back_to_where_it_was_and_none_from_a_version_that_is_not_meant() {
+    let shop = Shop::open().await;
+    let first = shop.plan("pro", fee(10)).await;
+    let id = id_of(&shop, "pro").await;
+    let newest = async |dollars| {
+        shop.store.add_plan_version(id, &fee(dollars), Actor::System, at(START)).await.expect("added");
+        shop.store.plan(id).await.expect("a plan").versions[0].id
+    };
+    let second = newest(20).await;
+    let (acme, bolt) = (
+        shop.partner_without_members("acme", first, at(START)).await,
+        shop.partner_without_members("bolt", second, at(START)).await,
+    );
+    let early = shop.partner_without_members("early", first, at(START)).await;
+    let now = at(START) + days(1);
+    shop.store.order_plan_move(&new_move(id, second), Actor::System, now).await.expect("ordered");
+    assert_eq!(follow(&shop, now).await, 2);
+    shop.store.assign_plan_version(early, second, Actor::System, now + days(1)).await.expect("of its own will");
+    assert_eq!(in_force(&shop, at("2026-08-01T00:00:00Z")).await, 1);
+    let third = newest(30).await;
+    let later = at("2026-08-10T00:00:00Z");
+    for partner in [bolt, early] {
+        shop.store.assign_plan_version(partner, third, Actor::System, later).await.expect("changed");
+    }
+    assert_eq!(follow(&shop, later + hours(1)).await, 0, "they were where the move goes");
+
+    let of_second = NewPlanMove { from_version: Some(second), ..new_move(id, first) };
+    shop.store.order_plan_move(&of_second, Actor::System, later + hours(2)).await.expect("ordered");
+    assert_eq!(follow(&shop, later + hours(3)).await, 1);
+    shop.store.assign_plan_version(acme, third, Actor::System, later + days(1)).await.expect("changed");
+    assert_eq!(in_force(&shop, at("2026-10-01T00:00:00Z")).await, 0, "it is on another version by now");
+    assert_eq!(follow(&shop, at("2026-10-01T00:00:00Z")).await, 0);
+}
+
+#[tokio::test]
 async fn a_task_that_is_killed_again_and_again_tells_and_moves_each_once() {
     let shop = Shop::open().await;
     let (old, new) = (shop.plan("old", fee(10)).await, shop.plan("new", fee(25)).await);

@@ -45,6 +45,8 @@ pub struct LateTaken {
     pub part_start: Timestamp,
     /// By code; below zero where usage was taken back.
     pub taken: Vec<(String, Money)>,
+    /// By code, what goes back to them with fees of that period that are given back: they have it again.
+    pub returned: Vec<(String, Money)>,
 }
 
 impl Store {
@@ -219,9 +221,9 @@ pub(crate) async fn note(
         check(tx, partner, code, coupons.period_start, &coupons.returned).await?;
     }
     for late in &coupons.late {
-        for (code, _) in &late.taken {
-            let returned = if late.period_start == coupons.period_start { coupons.returned.as_slice() } else { &[] };
-            check(tx, partner, code, late.period_start, returned).await?;
+        // What takes nothing more is not held against what others took.
+        for (code, _) in late.taken.iter().filter(|(_, taken)| taken.micros > 0) {
+            check(tx, partner, code, late.period_start, &late.returned).await?;
         }
     }
     Ok(())

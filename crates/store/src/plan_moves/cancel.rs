@@ -72,10 +72,10 @@ impl Store {
             .bind(Ts(now))
             .execute(&mut *tx)
             .await?;
-        // Whose time has come is moved.
+        // Whose time has come is moved, unless that could not be done.
         let kept: Vec<Uuid> = sqlx::query_scalar(
             "update plan_changes set status = 'withdrawn', closed_at = $2
-             where move_id = $1 and status = 'scheduled' and effective_at > $2 returning partner_id",
+             where move_id = $1 and status = 'scheduled' and (effective_at > $2 or retry_at is not null) returning partner_id",
         )
         .bind(id.0)
         .bind(Ts(now))

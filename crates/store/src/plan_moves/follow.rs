@@ -30,7 +30,8 @@ pub struct MoveTarget {
     pub reason: String,
 }
 
-/// On the plan since before the move was made and without a break, with nothing planned, and neither moved nor taken out.
+/// On a version that is moved since before the move was made, without a break in the plan, with nothing planned, and neither moved, by
+/// this or by themselves, nor taken out.
 macro_rules! targets {
     ($rest:literal) => {
         concat!(
@@ -49,8 +50,12 @@ macro_rules! targets {
                  and told.exempted_at is null and told.moved_at is null
                  and not exists (select from plan_changes c where c.partner_id = s.partner_id and c.status = 'scheduled')
                  and exists (select from subscriptions had join plan_versions hv on hv.id = had.plan_version_id
-                     where had.partner_id = s.partner_id and hv.plan_id = m.from_plan_id
+                     where had.partner_id = s.partner_id and hv.plan_id = m.from_plan_id and hv.id <> m.to_version_id
+                         and (m.from_version_id is null or hv.id = m.from_version_id)
                          and had.started_at <= m.made_at and (had.ended_at is null or had.ended_at > m.made_at))
+                 and not exists (select from subscriptions came where came.partner_id = s.partner_id
+                     and came.plan_version_id = m.to_version_id and came.started_at is not null
+                     and (came.ended_at is null or came.ended_at > m.made_at))
                  -- Whoever left the plan and came back comes later.
                  and not exists (select from subscriptions had join plan_versions hv on hv.id = had.plan_version_id
                      where had.partner_id = s.partner_id and hv.plan_id = m.from_plan_id and had.ended_at > m.made_at

@@ -151,7 +151,10 @@ async fn start(
     };
     let start = Start { at: now, cycle: &cycle, quota: super::read_period_quota(&same)?, change: None };
     match scheduled::find(tx, partner.id).await? {
-        Some(waits) if waits.to.as_ref().is_none_or(|to| to.version_id != version) => {
+        Some(waits)
+            if waits.to.as_ref().is_none_or(|to| to.version_id != version)
+                && !scheduled::is_for_others(tx, partner.id, version).await? =>
+        {
             let id = begin(tx, partner.id, version, start, actor, now).await?;
             scheduled::carry_over(tx, partner.id, id).await?;
             Ok(id)

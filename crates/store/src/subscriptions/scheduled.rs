@@ -326,6 +326,19 @@ pub(super) async fn replace(
     audit::append(tx, entry, now).await
 }
 
+/// Whether what waits is of a move of those on another version than this one.
+pub(super) async fn is_for_others(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    version: PlanVersionId,
+) -> Result<bool, StoreError> {
+    let of_others = sqlx::query_scalar(
+        "select exists (select from plan_changes c join plan_moves m on m.id = c.move_id
+             where c.partner_id = $1 and c.status = 'scheduled' and m.from_version_id <> $2)",
+    );
+    Ok(of_others.bind(partner.0).bind(version.0).fetch_one(tx).await?)
+}
+
 /// What waits ends this subscription instead: it is the same plan, with the same periods.
 pub(super) async fn carry_over(
     tx: &mut PgConnection,

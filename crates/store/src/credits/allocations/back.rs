@@ -75,7 +75,7 @@ pub(crate) async fn end_of_app(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let open: Option<Uuid> = sqlx::query_scalar(
-        "select id from credit_allocations where partner_id = $1 and app_id = $2 and ended_at is null for update",
+        "select id from credit_allocations where partner_id = $1 and app_id = $2 and ended_at is null for no key update",
     )
     .bind(partner.0)
     .bind(app.0)
@@ -262,7 +262,7 @@ async fn lock(
     id: AllocationId,
 ) -> Result<Row, StoreError> {
     let row = sqlx::query(
-        "select spend, ended_at is not null as is_ended from credit_allocations where partner_id = $1 and id = $2 for update",
+        "select spend, ended_at is not null as is_ended from credit_allocations where partner_id = $1 and id = $2 for no key update",
     )
     .bind(partner.0)
     .bind(id.0)

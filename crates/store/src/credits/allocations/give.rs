@@ -121,7 +121,7 @@ async fn open(
     let known = sqlx::query(
         "select id, spend from credit_allocations
          where partner_id = $1 and app_id is not distinct from $2 and team_id is not distinct from $3 and ended_at is null
-         for update",
+         for no key update",
     )
     .bind(partner.0)
     .bind(app)

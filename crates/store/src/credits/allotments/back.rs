@@ -38,9 +38,10 @@ pub(super) async fn take_back(
     let mut rest = units;
     for id in given.into_iter().map(CreditGrantId) {
         let Some(place) = grants.iter().position(|grant| grant.id == id) else { continue };
-        // Nor does what was allocated meanwhile stay.
-        if let Some(grant) = grants.get_mut(place) {
-            allocations::pull_back(tx, partner, grant, rest, now).await?;
+        // Where what is common does not do, what was allocated meanwhile does not stay either.
+        let allocated = rest - left_of(tx, partner, (&grants, place), now).await?.min(rest);
+        if let Some(grant) = grants.get_mut(place).filter(|_| allocated > 0) {
+            allocations::pull_back(tx, partner, grant, allocated, now).await?;
         }
         let part = left_of(tx, partner, (&grants, place), now).await?.min(rest);
         let Some(grant) = grants.get_mut(place).filter(|_| part > 0) else { continue };
