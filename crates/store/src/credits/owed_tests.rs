@@ -122,6 +122,23 @@ async fn an_hour_that_was_booked_before_it_was_over_is_paid_by_a_grant_of_that_h
 }
 
 #[tokio::test]
+async fn what_is_not_billed_yet_is_forgiven_by_a_grant_for_then_and_by_no_later_one() {
+    let (world, subscription) = lent_units(500).await;
+    world.call("a", "2026-03-05T10:00:00Z", 30).await;
+    world.settle("2026-03-05T11:00:00Z").await;
+    let given = |effective: &str| NewCreditGrant {
+        effective_at: Some(at(effective)),
+        ..NewCreditGrant::new(20, "Our mistake")
+    };
+    let later = world.grant(given("2026-03-05T11:00:00Z"), "2026-03-06T00:00:00Z").await;
+    let then = world.grant(given("2026-03-05T10:59:59Z"), "2026-03-06T00:00:00Z").await;
+    assert_eq!((world.stands(later).await, world.stands(then).await), ([20, 0, 0, 0], [0, 20, 0, 0]));
+    let billed = world.overdrawn(subscription, "2026-03-06T00:00:00Z").await;
+    assert_eq!(billed.iter().map(|one| one.units).collect::<Vec<_>>(), [10]);
+    world.agrees().await;
+}
+
+#[tokio::test]
 async fn a_grant_that_began_and_ended_between_two_runs_paid_for_its_hours() {
     let (world, subscription) = lent_units(500).await;
     let hours = NewCreditGrant {
