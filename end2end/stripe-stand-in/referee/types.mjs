@@ -39,6 +39,7 @@ const types = [
   ["POST", /^\/v1\/invoices$/, "Stripe.InvoiceCreateParams"],
   ["GET", /^\/v1\/invoices$/, "Stripe.InvoiceListParams"],
   ["GET", /^\/v1\/invoices\/[^/]+$/, "Stripe.InvoiceRetrieveParams"],
+  ["DELETE", /^\/v1\/invoices\/[^/]+$/, "Stripe.InvoiceDeleteParams"],
   ["POST", /^\/v1\/invoices\/[^/]+\/finalize$/, "Stripe.InvoiceFinalizeInvoiceParams"],
   ["POST", /^\/v1\/invoices\/[^/]+\/void$/, "Stripe.InvoiceVoidInvoiceParams"],
   ["POST", /^\/v1\/credit_notes$/, "Stripe.CreditNoteCreateParams"],
