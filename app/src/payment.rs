@@ -6,7 +6,10 @@ use crate::{
 };
 use billing::{
     BillingError, ChangeRefused,
-    payment::{FirstFee, StripePage, first_fee, open_checkout, open_credit_checkout, open_plan_checkout, open_portal},
+    payment::{
+        FirstFee, StripePage, end_plan_pages, first_fee, first_fee_as_shown, open_checkout, open_credit_checkout,
+        open_plan_checkout, open_portal,
+    },
 };
 use domain::{
     id::{PartnerId, PlanId},
@@ -35,22 +38,29 @@ pub async fn portal(state: &AppState, who: (PartnerId, Actor), now: Timestamp) -
 }
 
 /// A page on which a payment method is left and nothing is charged; or the plan's first fee is paid, where that is due before it begins.
-/// With what is paid there.
+/// With what is paid there, which has to be what `preview` told.
 ///
 /// # Errors
 /// Why there is none, for people.
 pub async fn checkout(
     state: &AppState,
     who: (PartnerId, Actor),
-    plan: &OfferedPlan,
+    (plan, preview): (&OfferedPlan, &str),
     now: Timestamp,
 ) -> Result<(StripePage, Option<Money>), Failure> {
     let access = state.stripe.as_ref().ok_or_else(|| Failure::whole(NOT_SET_UP))?;
     let (store, stripe, pages) = (&state.store, &access.stripe, &access.pages);
     let back = format!("{}/plan", state.settings.portal_url);
-    if let Some(fee) = paid_first(state, who.0, plan.id, now).await? {
-        let page = open_plan_checkout(store, stripe, pages, who, (&fee, &back), now).await?;
-        return Ok((page, Some(fee.cost())));
+    let due = match paid_first(state, who.0, plan.id, now).await? {
+        Some(_) => first_fee_as_shown(store, who.0, plan.id, preview, now).await?,
+        None => None,
+    };
+    if let Some(fee) = due {
+        match open_plan_checkout(store, stripe, pages, who, (&fee, &back), now).await {
+            // In the currency that the account is paid out in: the fee's own invoice is charged, as another that is as small.
+            Err(BillingError::Stripe(error)) if error.is_too_small() => {}
+            page => return Ok((page?, Some(fee.cost()))),
+        }
     }
     let page = open_checkout(store, stripe, pages, who, (plan.terms.currency, &back), now).await?;
     Ok((page, None))
@@ -69,6 +79,17 @@ pub async fn paid_first(
     match is_missing(state, partner, plan).await? {
         true => first_fee(&state.store, partner, plan, now).await,
         false => Ok(None),
+    }
+}
+
+/// Before the partner begins a plan in another way: pages on which one is paid end, or what became of them is taken over.
+///
+/// # Errors
+/// Stripe or Postgres does not answer.
+pub async fn end_pages(state: &AppState, partner: PartnerId, now: Timestamp) -> Result<(), Failure> {
+    match state.stripe.as_ref() {
+        Some(access) => Ok(end_plan_pages(&state.store, &access.stripe, partner, now).await?),
+        None => Ok(()),
     }
 }
 

@@ -15,9 +15,12 @@ pub async fn open_payment_portal() -> Result<(), ServerFnError> {
     form::leave("payment/portal", BACK, outcome.await)
 }
 
-/// To a page of Checkout's that charges nothing, or the first fee, for a plan by its code.
+/// To a page of Checkout's that charges nothing, or the first fee as it was shown, for a plan by its code.
 #[server(prefix = "/do", endpoint = "payment/checkout")]
-pub async fn open_payment_checkout(#[server(default)] plan: String) -> Result<(), ServerFnError> {
+pub async fn open_payment_checkout(
+    #[server(default)] plan: String,
+    #[server(default)] preview: String,
+) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Failure},
         payment, viewer,
@@ -29,7 +32,7 @@ pub async fn open_payment_checkout(#[server(default)] plan: String) -> Result<()
         let offer = offered.into_iter().find(|offer| offer.code == plan);
         let offer = offer.ok_or_else(|| Failure::whole("This plan is no longer offered. Choose another."))?;
         let actor = store::Actor::Member(cx.viewer.id);
-        let (page, _) = payment::checkout(&cx.state, (cx.viewer.partner, actor), &offer, cx.now).await?;
+        let (page, _) = payment::checkout(&cx.state, (cx.viewer.partner, actor), (&offer, &preview), cx.now).await?;
         Ok(page)
     };
     form::leave("payment/checkout", &back, outcome.await)

@@ -60,6 +60,7 @@ pub async fn choose_plan(
         if crate::payment::is_missing(&cx.state, cx.viewer.partner, offer.id).await? {
             return Err(Failure::whole(crate::payment::METHOD_FIRST));
         }
+        crate::payment::end_pages(&cx.state, cx.viewer.partner, cx.now).await?;
         let letter = |to: &billing::Recipient, news: &billing::News| plan_letters::letter(&cx.state.settings, to, news);
         let (wish, actor) = (store::Wish::Plan(offer.id), store::Actor::Member(cx.viewer.id));
         let (ordered, proposal) =

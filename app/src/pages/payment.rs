@@ -37,6 +37,8 @@ pub fn PayFirst(
     /// The plan's code and name.
     plan: (String, String),
     cost: Money,
+    /// What the payment is bound to.
+    preview: String,
 ) -> impl IntoView {
     let (code, name) = plan;
     let title = format!("{cost} are paid before {name} begins");
@@ -46,6 +48,7 @@ pub fn PayFirst(
         </Notice>
         <Form action="/do/payment/checkout">
             <input type="hidden" name="plan" value=code/>
+            <input type="hidden" name="preview" value=preview/>
             <FormActions cancel="/plan">
                 <Button kind=ButtonKind::Primary icon=IconName::External>{format!("Pay {cost} and begin")}</Button>
             </FormActions>
@@ -92,6 +95,8 @@ pub async fn standing(
     };
     let back = goes_back(cx).await?;
     let (of_plan, left) = match left.map(|left| (left.purpose.clone(), left)) {
+        // It has begun, and ended since.
+        Some((CheckoutFor::Plan { .. }, left)) if left.state == CheckoutState::Complete && !has_plan => (None, None),
         Some((CheckoutFor::Plan { code, name }, left)) => (plan_paid(left, code, name), None),
         other => (None, other.map(|(_, left)| left.state)),
     };

@@ -50,7 +50,7 @@ pub fn PlanChangePage() -> impl IntoView {
             Err(error) => return refused(error).map(|why| not_now(cx, why).into_any()),
         };
         let decision = if let Some(fee) = fee {
-            view! { <PayFirst plan=(plan.code, plan.name.clone()) cost=fee.cost()/> }.into_any()
+            view! { <PayFirst plan=(plan.code, plan.name.clone()) cost=fee.cost() preview=token/> }.into_any()
         } else if payment::is_missing(&cx.state, cx.viewer.partner, plan.id).await? {
             view! { <MethodFirst plan=plan.code/> }.into_any()
         } else {

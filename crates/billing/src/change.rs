@@ -126,22 +126,7 @@ pub async fn order_change(
     actor: Actor,
     now: Timestamp,
 ) -> Result<(Ordered, Proposal), ChangeRefused> {
-    let shown = token.split_once('.').and_then(|(at, _)| at.parse().ok()).map(Timestamp::from_microsecond);
-    let Some(Ok(shown)) = shown else {
-        return Err(ChangeRefused::Moved("Look at what the change means first, and confirm that"));
-    };
-    if shown > now || shown < now - HOLDS {
-        return Err(ChangeRefused::Moved(
-            "What was shown holds for ten minutes, which are over. Look at what the change means now, and confirm again",
-        ));
-    }
-    let mut proposal = propose(store, partner, wanted, shown).await?;
-    if proposal.token != token {
-        return Err(ChangeRefused::Moved(
-            "The plan, its terms or a change that was planned are not as they were when this was shown, so nothing was changed. \
-             Look at what it means now, and confirm again",
-        ));
-    }
+    let mut proposal = as_shown(store, partner, wanted, token, now).await?;
     if proposal.preview.at_once && proposal.to.is_none() {
         proposal.preview.effective_at = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
     }
@@ -174,6 +159,33 @@ pub async fn order_change(
     };
     let ordered = store.order_plan(partner, order, actor, now).await?;
     Ok((ordered, proposal))
+}
+
+/// What the change means, where that is still what `token` was shown for.
+pub(crate) async fn as_shown(
+    store: &Store,
+    partner: PartnerId,
+    wanted: Wanted,
+    token: &str,
+    now: Timestamp,
+) -> Result<Proposal, ChangeRefused> {
+    let shown = token.split_once('.').and_then(|(at, _)| at.parse().ok()).map(Timestamp::from_microsecond);
+    let Some(Ok(shown)) = shown else {
+        return Err(ChangeRefused::Moved("Look at what the change means first, and confirm that"));
+    };
+    if shown > now || shown < now - HOLDS {
+        return Err(ChangeRefused::Moved(
+            "What was shown holds for ten minutes, which are over. Look at what the change means now, and confirm again",
+        ));
+    }
+    let proposal = propose(store, partner, wanted, shown).await?;
+    if proposal.token != token {
+        return Err(ChangeRefused::Moved(
+            "The plan, its terms or a change that was planned are not as they were when this was shown, so nothing was changed. \
+             Look at what it means now, and confirm again",
+        ));
+    }
+    Ok(proposal)
 }
 
 /// Takes back a change that waits. Partners take back what is theirs.

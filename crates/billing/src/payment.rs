@@ -4,13 +4,14 @@
 //! the instant at which it was asked, so that order, repeats and delay change nothing.
 
 mod credit;
+mod minimum;
 mod pages;
 mod paid;
 mod plan;
 
 pub use credit::open_credit_checkout;
 pub use pages::{StripePage, StripePages};
-pub use plan::{FirstFee, first_fee, open_plan_checkout};
+pub use plan::{FirstFee, end_plan_pages, first_fee, first_fee_as_shown, open_plan_checkout};
 
 use crate::{
     BillingError,
@@ -36,6 +37,8 @@ const MOST_AT_ONCE: u32 = 50;
 const METHOD_KNOWN: SignedDuration = SignedDuration::from_hours(24);
 /// A page is open for a day at most. One that Stripe does not know of by then is none.
 const LONGEST_OPEN: SignedDuration = SignedDuration::from_hours(48);
+/// No bank takes that long. A payment that Stripe does not know of by then does not come.
+const LONGEST_PROCESSING: SignedDuration = SignedDuration::from_hours(28 * 24);
 
 /// The address of Stripe's customer portal for the partner, from which people come back to `back`. Who is let in is in the audit log.
 ///
@@ -157,6 +160,10 @@ pub(crate) async fn look_again(store: &Store, stripe: &Stripe, now: Timestamp) -
 /// What is wrong with one partner's keeps nobody else waiting.
 fn unless_down(looked: Result<(), BillingError>, partner: PartnerId) -> Result<(), BillingError> {
     match looked {
+        Err(BillingError::Stripe(error)) if error.is_forbidden() => {
+            tracing::error!(%partner, %error, "the key at Stripe may not do what a page or a payment method takes: give it that right");
+            Ok(())
+        }
         Err(BillingError::Stripe(error)) if !error.is_passing() && !error.is_unauthorized() => {
             tracing::warn!(%partner, %error, "Stripe does not say what became of a page or a payment method");
             Ok(())
@@ -169,10 +176,23 @@ fn unless_down(looked: Result<(), BillingError>, partner: PartnerId) -> Result<(
     }
 }
 
-/// Ends a page of which Stripe cannot say anything any more, and on which nobody was known to pay.
+/// Ends a page of which Stripe cannot say anything any more: where nobody was known to pay after two days, where a payment was on its way
+/// after weeks.
 async fn give_up(store: &Store, checkout: &Checkout, now: Timestamp) -> Result<(), BillingError> {
-    if checkout.state == CheckoutState::Open && now.duration_since(checkout.opened_at) >= LONGEST_OPEN {
-        store.end_checkout(checkout.partner, checkout.id, CheckoutState::Expired, now).await?;
+    let (partner, id) = (checkout.partner, checkout.id);
+    let age = now.duration_since(checkout.opened_at);
+    match checkout.state {
+        CheckoutState::Open if age >= LONGEST_OPEN => {
+            store.end_checkout(partner, id, CheckoutState::Expired, now).await?;
+        }
+        CheckoutState::Processing if age >= LONGEST_PROCESSING => {
+            tracing::error!(%partner, checkout = %id, "Stripe does not know of a payment that was on its way for weeks: it is given up");
+            store.end_checkout(partner, id, CheckoutState::Failed, now).await?;
+        }
+        CheckoutState::Processing => {
+            tracing::warn!(%partner, checkout = %id, "Stripe does not know of a payment that is on its way");
+        }
+        _ => {}
     }
     Ok(())
 }
@@ -186,7 +206,9 @@ async fn settle(
     now: Timestamp,
 ) -> Result<(), BillingError> {
     let held = match stripe.checkout_session(session).await {
-        Err(error) if error.is_missing() && checkout.state == CheckoutState::Open => {
+        Err(error)
+            if error.is_missing() && matches!(checkout.state, CheckoutState::Open | CheckoutState::Processing) =>
+        {
             return give_up(store, checkout, now).await;
         }
         held => held?,
@@ -246,4 +268,26 @@ async fn ask_for_method(
     };
     store.note_payment_method(partner, charged.as_deref(), now).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stripe::StripeError;
+
+    #[test]
+    fn a_right_that_the_key_lacks_keeps_nobody_waiting_and_a_key_that_is_not_accepted_does() {
+        let answered = |status| {
+            let refused = StripeError::Refused {
+                status,
+                kind: "invalid_request_error".to_owned(),
+                code: String::new(),
+                message: "no".to_owned(),
+                replayed: false,
+            };
+            unless_down(Err(refused.into()), PartnerId(uuid::Uuid::nil())).is_ok()
+        };
+        assert_eq!([400, 403, 404].map(answered), [true; 3]);
+        assert_eq!([401, 429, 503].map(answered), [false; 3]);
+    }
 }

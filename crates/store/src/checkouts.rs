@@ -4,6 +4,7 @@
 mod plan;
 
 pub use plan::NewPlanCheckout;
+pub(crate) use plan::check_none_pays;
 
 use crate::{
     Store, StoreError, Ts,
@@ -55,6 +56,18 @@ impl Store {
     pub async fn superseded_checkouts(&self, partner: PartnerId) -> Result<Vec<Checkout>, StoreError> {
         let rows = sqlx::query(checkouts!(
             "where c.partner_id = $1 and c.state = 'open' and c.superseded_at is not null order by c.opened_at, c.id"
+        ))
+        .bind(partner.0)
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read_checkout).collect::<Result<_, _>>()?)
+    }
+
+    /// Pages for plans that somebody of the partner may be paying on.
+    pub async fn open_plan_checkouts(&self, partner: PartnerId) -> Result<Vec<Checkout>, StoreError> {
+        let rows = sqlx::query(checkouts!(
+            "where c.partner_id = $1 and b.checkout_id is not null and c.state = 'open' and c.session_id is not null
+             order by c.opened_at, c.id"
         ))
         .bind(partner.0)
         .fetch_all(self.pool())

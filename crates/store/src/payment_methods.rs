@@ -83,7 +83,8 @@ macro_rules! checkouts {
     ($rest:literal) => {
         concat!(
             "select c.*, coalesce(k.cost_micros, b.cost_micros) as cost_micros, coalesce(k.currency, b.currency) as currency,
-                 p.code as plan_code, p.name as plan_name
+                 p.code as plan_code, p.name as plan_name,
+                 c.state = 'complete' and b.checkout_id is not null and b.invoice_id is null as is_unmade
              from checkouts c
              left join credit_checkouts k on k.partner_id = c.partner_id and k.checkout_id = c.id
              left join plan_checkouts b on b.partner_id = c.partner_id and b.checkout_id = c.id
@@ -187,14 +188,15 @@ impl Store {
         Ok(read_checkout(&row)?)
     }
 
-    /// The partner's newest page for a plan, where it was opened since then.
+    /// The page for a plan on which the partner's payment is on its way; else its newest, where it was opened since then.
     pub async fn newest_plan_checkout(
         &self,
         partner: PartnerId,
         since: Timestamp,
     ) -> Result<Option<Checkout>, StoreError> {
         let row = sqlx::query(checkouts!(
-            "where c.partner_id = $1 and b.checkout_id is not null and c.opened_at > $2 order by c.opened_at desc, c.id limit 1"
+            "where c.partner_id = $1 and b.checkout_id is not null and (c.opened_at > $2 or c.state = 'processing')
+             order by c.state = 'processing' desc, c.opened_at desc, c.id limit 1"
         ))
         .bind(partner.0)
         .bind(Ts(since))
@@ -379,6 +381,8 @@ pub(crate) fn read_checkout(row: &PgRow) -> Result<Checkout, sqlx::Error> {
     let pay_back: Option<String> = row.try_get("pay_back")?;
     let state = match pay_back {
         Some(_) => Some(CheckoutState::PaidBack),
+        // A server of the version before took it for complete, and the plan is still to begin.
+        None if row.try_get("is_unmade")? => Some(CheckoutState::Processing),
         None => known.into_iter().find(|state| state.code() == code),
     };
     let plan: Option<String> = row.try_get("plan_code")?;

@@ -30,6 +30,16 @@ const KNOWN: [&str; 15] = [
     "expires_at",
 ];
 
+/// What is charged at least, in the smallest coin.
+fn least(currency: &str) -> i64 {
+    match currency {
+        "gbp" => 30,
+        "sek" | "nok" => 300,
+        "dkk" => 250,
+        _ => 50,
+    }
+}
+
 pub fn open(account: &mut Account, params: &Params) -> Result<Value, Failure> {
     params.only(&KNOWN)?;
     let id = params.need("customer")?;
@@ -47,6 +57,13 @@ pub fn open(account: &mut Account, params: &Params) -> Result<Value, Failure> {
         return Err(Failure::invalid(message).code("amount_too_large"));
     }
     let currency = params.need("line_items[0][price_data][currency]")?;
+    let least = least(currency);
+    if total < least {
+        let message = format!(
+            "The Checkout Session's total amount due must add up to at least {least} {currency} in the smallest coin"
+        );
+        return Err(Failure::invalid(message).code("amount_too_small"));
+    }
     params.need("line_items[0][price_data][product_data][name]")?;
     let makes_invoice = params.boolean("invoice_creation[enabled]")?.unwrap_or(false);
     let keeps = params.one_of("payment_intent_data[setup_future_usage]", &["off_session", "on_session"])?.is_some();

@@ -65,6 +65,9 @@ pub struct CheckoutIn {
     /// The code of a plan that is offered.
     #[schema(example = "growth")]
     plan: String,
+    /// `preview` of the answer of `POST /api/plan/preview`, where something is paid before the plan begins: it is what that told, or 409.
+    #[serde(default)]
+    preview: Option<String>,
 }
 
 /// Whether a plan asks for a payment method.
@@ -96,7 +99,7 @@ pub async fn portal(call: PartnerCall) -> Result<(StatusCode, Json<StripePageOut
 /// `/plan?checkout=…`.
 #[utoipa::path(post, path = "/api/payment-method/checkout", operation_id = "openPaymentCheckout", tag = "Plans", params(Whose),
     request_body = CheckoutIn,
-    responses((status = 201, description = "The page", body = PlanPageOut), (status = "4XX", description = "Refused; 409 where invoices do not go to Stripe, it does not answer, or a payment is on its way", body = Problem, content_type = "application/problem+json")))]
+    responses((status = 201, description = "The page", body = PlanPageOut), (status = "4XX", description = "Refused; 409 where invoices do not go to Stripe, it does not answer, a payment is on its way, or what is due is not what the preview told", body = Problem, content_type = "application/problem+json")))]
 pub async fn checkout(
     call: PartnerCall,
     Body(wanted): Body<CheckoutIn>,
@@ -104,8 +107,8 @@ pub async fn checkout(
     let offered = call.state.store.offered_plans(Some(call.partner)).await?;
     let offer = offered.into_iter().find(|offer| offer.code == wanted.plan);
     let offer = offer.ok_or_else(|| Problem::invalid("plan", "There is no such plan to choose"))?;
-    let who = (call.partner, call.token.actor());
-    let (page, due) = payment::checkout(&call.state, who, &offer, call.now).await.map_err(refused)?;
+    let (who, preview) = ((call.partner, call.token.actor()), wanted.preview.as_deref().unwrap_or_default());
+    let (page, due) = payment::checkout(&call.state, who, (&offer, preview), call.now).await.map_err(refused)?;
     Ok((StatusCode::CREATED, Json(PlanPageOut { url: page.url().to_owned(), due: due.map(AmountOut::from) })))
 }
 

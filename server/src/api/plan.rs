@@ -199,6 +199,9 @@ pub async fn change(call: PartnerCall, Body(wish): Body<PlanChangeIn>) -> Result
     {
         return Err(Problem::new(StatusCode::CONFLICT, "conflict", "Conflict", payment::METHOD_FIRST));
     }
+    if let (true, Wish::Plan(_)) = (call.token.partner.is_some(), &wanted.wish) {
+        payment::end_pages(state, call.partner, call.now).await.map_err(super::payment::refused)?;
+    }
     let letter = |to: &Recipient, news: &News| plan_letters::letter(&state.settings, to, news);
     let (ordered, proposal) =
         billing::order_change(&state.store, call.partner, wanted, &wish.preview, &letter, call.token.actor(), call.now)

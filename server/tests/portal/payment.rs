@@ -216,7 +216,10 @@ async fn a_plan_whose_first_fee_is_due_is_paid_at_stripe_and_begins_once_stripe_
     assert!(shown.text.contains(&format!("Pay {cost} and begin")), "{}", shown.text);
     assert!(!shown.text.contains("/do/plan/choose"));
     assert!(owner.post("/do/plan/choose", &[("plan", "ahead"), ("preview", "x")]).await.flash.notice.is_none());
-    let answer = owner.post("/do/payment/checkout", &[("plan", "ahead")]).await;
+    let unseen = owner.post("/do/payment/checkout", &[("plan", "ahead"), ("preview", "x")]).await;
+    assert!(unseen.problems().contains("Look at what the change means first"), "{}", unseen.problems());
+    assert_eq!(unseen.location(), "/plan/change?to=ahead", "where the terms are");
+    let answer = owner.post("/do/payment/checkout", &[("plan", "ahead"), ("preview", &preview(&shown))]).await;
     assert!(answer.location().starts_with("https://checkout.stripe.com/"), "{}", answer.problems());
     let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
     let session = state["checkout_sessions"][0].clone();
@@ -247,7 +250,8 @@ async fn a_plan_whose_first_fee_is_due_is_paid_at_stripe_and_begins_once_stripe_
     assert!(left.contains("The page at Stripe has expired") && left.contains("Open it again"), "{left}");
     assert!(store.subscription(acme.id).await.expect("asked").is_none());
 
-    owner.post("/do/payment/checkout", &[("plan", "ahead")]).await;
+    let shown = owner.get("/plan/change?to=ahead").await;
+    owner.post("/do/payment/checkout", &[("plan", "ahead"), ("preview", &preview(&shown))]).await;
     let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
     let session = state["checkout_sessions"][1].clone();
     stand_in.control("POST", "checkout", json!({ "session": session["id"], "step": "complete" })).await.expect("paid");

@@ -37,12 +37,21 @@ pub(super) async fn still_open(
     session: &str,
     now: Timestamp,
 ) -> Result<Option<StripePage>, BillingError> {
-    let held = stripe.checkout_session(session).await?;
+    let checkout = store.checkout(partner, id).await?;
+    let held = match stripe.checkout_session(session).await {
+        // Another account's: nobody can be sent there.
+        Err(error) if error.is_missing() => {
+            if checkout.state == CheckoutState::Open {
+                store.end_checkout(partner, id, CheckoutState::Expired, now).await?;
+            }
+            return Ok(None);
+        }
+        held => held?,
+    };
     if held.status.as_deref() == Some("open") {
         return pages.check(held.url.unwrap_or_default()).map(Some);
     }
     // Paid or expired, and the webhook is on its way.
-    let checkout = store.checkout(partner, id).await?;
     super::settle(store, stripe, &checkout, session, now).await?;
     Ok(None)
 }
@@ -232,19 +241,31 @@ pub(super) async fn pay_back(
     Ok(store.note_paid_back(partner, id, &refund, now).await?)
 }
 
-/// Ends the partner's pages that others have taken the place of. Whether one of them was paid instead, or is being paid.
+/// Ends the partner's pages that others have taken the place of. Whether one of them was paid instead, or is being paid. One that cannot be
+/// ended is logged, and keeps the partner from no other.
 pub(super) async fn end_superseded(
     store: &Store,
     stripe: &Stripe,
     partner: PartnerId,
     now: Timestamp,
 ) -> Result<bool, BillingError> {
+    end(store, stripe, &store.superseded_checkouts(partner).await?, now).await
+}
+
+/// Ends these pages; whether one of them was paid instead, or is being paid.
+pub(super) async fn end(
+    store: &Store,
+    stripe: &Stripe,
+    checkouts: &[Checkout],
+    now: Timestamp,
+) -> Result<bool, BillingError> {
     let mut is_paid = false;
-    for checkout in store.superseded_checkouts(partner).await? {
-        match &checkout.session {
-            Some(session) => is_paid |= expire(store, stripe, &checkout, session, now).await?,
-            // Nobody has its address, unless Stripe makes it at this moment; whoever asked for it looks again then.
-            None => continue,
+    for checkout in checkouts {
+        // Nobody has its address, unless Stripe makes it at this moment; whoever asked for it looks again then.
+        let Some(session) = &checkout.session else { continue };
+        match expire(store, stripe, checkout, session, now).await {
+            Ok(paid) => is_paid |= paid,
+            Err(error) => super::unless_down(Err(error), checkout.partner)?,
         }
     }
     Ok(is_paid)

@@ -3,10 +3,12 @@
 
 use super::{
     StripePage, StripePages,
+    minimum::least_charge,
     paid::{self, Leads},
 };
 use crate::{
-    BillingError, ChangeRefused, Wanted,
+    BillingError, ChangeRefused, Proposal, Wanted,
+    change::as_shown,
     close::advance::{fee_lines, given_back},
     preview_change,
     stripe::Stripe,
@@ -36,8 +38,9 @@ impl FirstFee {
     }
 }
 
-/// The fee that is due as soon as the partner begins the plan; `None` where none is, or another document would change it: there is a plan
-/// already, it is tried first, it takes approval, a coupon counts on it, or something is to be given back.
+/// The fee that is due as soon as the partner begins the plan; `None` where none is, where Stripe charges nothing so small, or where another
+/// document would change it: there is a plan already, it is tried first, it takes approval, a coupon counts on it, or something is to be given
+/// back.
 ///
 /// # Errors
 /// There is no preview of the plan, or Postgres does not answer.
@@ -47,8 +50,35 @@ pub async fn first_fee(
     plan: PlanId,
     now: Timestamp,
 ) -> Result<Option<FirstFee>, ChangeRefused> {
-    let wanted = Wanted { wish: Wish::Plan(plan), when: When::Usual, by: OrderedBy::Partner };
-    let proposal = preview_change(store, partner, wanted, now).await?;
+    let proposal = preview_change(store, partner, wanted(plan), now).await?;
+    fee_of(store, partner, proposal, now).await
+}
+
+/// That fee as the preview `token` told of it.
+///
+/// # Errors
+/// Also that anything of the preview is not as it was, or that it was made too long ago.
+pub async fn first_fee_as_shown(
+    store: &Store,
+    partner: PartnerId,
+    plan: PlanId,
+    token: &str,
+    now: Timestamp,
+) -> Result<Option<FirstFee>, ChangeRefused> {
+    let proposal = as_shown(store, partner, wanted(plan), token, now).await?;
+    fee_of(store, partner, proposal, now).await
+}
+
+fn wanted(plan: PlanId) -> Wanted {
+    Wanted { wish: Wish::Plan(plan), when: When::Usual, by: OrderedBy::Partner }
+}
+
+async fn fee_of(
+    store: &Store,
+    partner: PartnerId,
+    proposal: Proposal,
+    now: Timestamp,
+) -> Result<Option<FirstFee>, ChangeRefused> {
     let (preview, Some(to)) = (proposal.preview, proposal.to) else { return Ok(None) };
     let (Some(cycle), Some(whole)) = (preview.cycle, preview.period) else { return Ok(None) };
     let is_due = preview.direction == Direction::Start
@@ -67,8 +97,7 @@ pub async fn first_fee(
         let plans = &coupon.coupon.plans;
         coupon.standing.may_count() && (plans.is_empty() || plans.contains(&to.code))
     };
-    if cost.micros <= 0
-        || cost.minor_units().is_none()
+    if cost.minor_units().is_none_or(|coins| coins < least_charge(cost.currency))
         || store.redeemed_coupons(partner, now).await?.iter().any(counts)
         || !given_back(store, partner, cost.currency).await?.lines.is_empty()
     {
@@ -109,4 +138,21 @@ pub async fn open_plan_checkout(
     }
     let leads = Leads { done: back, left: back, keeps_method: true };
     paid::make(store, stripe, pages, (partner, &opened), leads, now).await
+}
+
+/// Ends the partner's open pages for plans, or takes over what became of them, before it begins a plan in another way. What cannot be ended
+/// is logged.
+///
+/// # Errors
+/// Stripe or Postgres does not answer.
+pub async fn end_plan_pages(
+    store: &Store,
+    stripe: &Stripe,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<(), BillingError> {
+    if store.subscription(partner).await?.is_some() {
+        return Ok(());
+    }
+    paid::end(store, stripe, &store.open_plan_checkouts(partner).await?, now).await.map(drop)
 }

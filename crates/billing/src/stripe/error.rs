@@ -72,6 +72,11 @@ impl StripeError {
         matches!(self, Self::Refused { status: 400, code, .. } if code == "charge_already_refunded")
     }
 
+    /// It charges nothing so small.
+    pub fn is_too_small(&self) -> bool {
+        matches!(self, Self::Refused { status: 400, code, .. } if code == "amount_too_small")
+    }
+
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Refused { status: 404, .. })
     }

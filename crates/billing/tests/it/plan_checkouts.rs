@@ -3,19 +3,21 @@
 
 use crate::shop::{Shop, days, hours, list, terms};
 use billing::{
-    BillingError, apply_pending_webhooks,
-    payment::{StripePages, first_fee, open_plan_checkout},
-    receive_webhook,
+    BillingError, ChangeRefused, News, Recipient, Wanted, apply_pending_webhooks, order_change,
+    payment::{StripePages, end_plan_pages, first_fee, first_fee_as_shown, open_plan_checkout},
+    preview_change, receive_webhook,
 };
 use domain::{
     id::{CheckoutId, PartnerId, PlanVersionId},
     money::{Currency, Money},
     plan::PlanTerms,
+    plan_change::When,
     rating::FeeDue,
 };
 use serde_json::{Value, json};
 use store::{
-    Actor, InvoiceStatus, LedgerAccount, NewPlanCheckout, PagePaid, PagePayment, StoreError, SubscriptionStatus,
+    Actor, InvoiceStatus, LedgerAccount, NewMail, NewPlanCheckout, OrderedBy, PagePaid, PagePayment, StoreError,
+    SubscriptionStatus, Wish,
     payment_methods::{CheckoutFor, CheckoutState},
     test_db::world::World,
 };
@@ -86,6 +88,41 @@ impl Gate {
         }
     }
 
+    /// What the partner wants with a plan, and what it is told of it.
+    async fn shown(&self, code: &str) -> (Wanted, String) {
+        let (store, now) = (&self.shop.store, self.shop.now().await);
+        let plan = store.find_plan_by_code(code).await.expect("asked").expect("a plan").id;
+        let wanted = Wanted { wish: Wish::Plan(plan), when: When::Usual, by: OrderedBy::Partner };
+        (wanted, preview_change(store, self.partner, wanted, now).await.expect("a preview").token)
+    }
+
+    /// The partner chooses the plan, as who has left a payment method may.
+    async fn chooses(&self, code: &str) -> Result<(), ChangeRefused> {
+        let (wanted, token) = self.shown(code).await;
+        let letter = |to: &Recipient, _: &News| NewMail {
+            recipient: to.email.clone(),
+            subject: String::new(),
+            body_text: String::new(),
+            body_html: String::new(),
+        };
+        let (store, now) = (&self.shop.store, self.shop.now().await);
+        order_change(store, self.partner, wanted, &token, &letter, Actor::System, now).await.map(drop)
+    }
+
+    async fn ends_pages(&self) {
+        let (shop, now) = (&self.shop, self.shop.now().await);
+        end_plan_pages(&shop.store, &shop.stripe, self.partner, now).await.expect("asked");
+    }
+
+    /// A page for `growth` of which another account of Stripe's knows.
+    async fn page_of_another_account(&self) -> CheckoutId {
+        let (store, now) = (&self.shop.store, self.shop.now().await);
+        let id =
+            store.open_plan_checkout(self.partner, &growth(self.version), Actor::System, now).await.expect("noted").id;
+        store.note_checkout_session(self.partner, id, &format!("cs_test_{id}")).await.expect("noted");
+        id
+    }
+
     async fn state(&self, id: CheckoutId) -> CheckoutState {
         self.shop.store.checkout(self.partner, id).await.expect("ours").state
     }
@@ -95,6 +132,15 @@ impl Gate {
         let store = &self.shop.store;
         let subscriptions = store.subscription_history(self.partner).await.expect("a history").len();
         (subscriptions, store.invoices(self.partner).await.expect("invoices").len())
+    }
+}
+
+fn growth(version: PlanVersionId) -> NewPlanCheckout {
+    NewPlanCheckout {
+        version,
+        description: "growth, first month".to_owned(),
+        lines: Vec::new(),
+        cost: Money::new(Currency::Usd, 49_000_000),
     }
 }
 
@@ -271,13 +317,7 @@ async fn what_is_paid_for_a_plan_that_there_is_by_then_goes_back() {
     assert_eq!(list(&state, "refunds").len(), 1);
     let own = store.subscription(gate.partner).await.expect("asked").expect("a plan");
     assert_eq!((own.version_id, own.status), (other, SubscriptionStatus::Active));
-    let new = NewPlanCheckout {
-        version: gate.version,
-        description: "growth, first month".to_owned(),
-        lines: Vec::new(),
-        cost: Money::new(Currency::Usd, 49_000_000),
-    };
-    let refused = store.open_plan_checkout(gate.partner, &new, Actor::System, now).await;
+    let refused = store.open_plan_checkout(gate.partner, &growth(gate.version), Actor::System, now).await;
     assert!(matches!(refused, Err(StoreError::Conflict { .. })));
 }
 
@@ -332,4 +372,172 @@ async fn nothing_is_paid_first_where_another_document_would_change_it() {
     }
     store.assign_plan_version(gate.partner, gate.version, Actor::System, now).await.expect("a plan");
     assert_eq!(due("arrears").await, None, "who has a plan changes it");
+}
+
+#[tokio::test]
+async fn no_plan_is_chosen_while_one_is_being_paid() {
+    let gate = Gate::open().await;
+    sold(&gate.shop, "free", |terms| terms.base_fee_micros = 0).await;
+    gate.begins("growth").await.expect("opened");
+    let (id, session) = gate.newest().await;
+    for code in ["growth", "free"] {
+        let told = gate.chooses(code).await.expect_err("somebody may be paying").to_string();
+        assert!(told.contains("on which growth is paid"), "{told}");
+    }
+    gate.step(&session, "complete_unpaid").await;
+    // The page is asked after first, also before any webhook.
+    gate.ends_pages().await;
+    assert_eq!(gate.state(id).await, CheckoutState::Processing);
+    assert!(gate.shop.store.payment_method(gate.partner).await.expect("asked").is_none());
+    gate.told(1, false).await;
+    for code in ["growth", "free"] {
+        let told = gate.chooses(code).await.expect_err("the money is on its way").to_string();
+        assert!(told.contains("growth begins when it is there"), "{told}");
+    }
+    assert_eq!(gate.begun().await, (0, 0));
+    gate.shop.advance(days(4)).await;
+    gate.step(&session, "succeed").await;
+    gate.told(1, false).await;
+    gate.shop.close(gate.shop.now().await).await;
+    assert_eq!(gate.begun().await, (1, 1), "one fee");
+}
+
+#[tokio::test]
+async fn an_open_page_ends_before_another_plan_is_chosen_and_one_that_was_paid_counts() {
+    let gate = Gate::open().await;
+    sold(&gate.shop, "free", |terms| terms.base_fee_micros = 0).await;
+    gate.begins("growth").await.expect("opened");
+    let (id, _) = gate.newest().await;
+    gate.ends_pages().await;
+    assert_eq!(gate.state(id).await, CheckoutState::Expired);
+    assert_eq!(list(&gate.shop.state().await, "checkout_sessions")[0]["status"], "expired");
+    gate.chooses("free").await.expect("nobody pays");
+    assert_eq!(gate.begun().await.0, 1);
+
+    let gate = Gate::open().await;
+    sold(&gate.shop, "free", |terms| terms.base_fee_micros = 0).await;
+    gate.begins("growth").await.expect("opened");
+    let (_, session) = gate.newest().await;
+    let (wanted, _) = gate.shown("free").await;
+    gate.step(&session, "complete").await;
+    gate.ends_pages().await;
+    assert_eq!(gate.begun().await, (1, 1), "it was paid, and that is found before any webhook");
+    let own = gate.shop.store.subscription(gate.partner).await.expect("asked").expect("a plan");
+    assert!(own.version_id == gate.version && wanted.wish != Wish::Plan(own.plan));
+}
+
+#[tokio::test]
+async fn a_page_of_another_account_ends_and_so_does_a_payment_that_nobody_knows_of_for_weeks() {
+    let gate = Gate::open().await;
+    let lost = gate.page_of_another_account().await;
+    gate.begins("growth").await.expect("another page");
+    assert_eq!(gate.state(lost).await, CheckoutState::Expired);
+    gate.ends_pages().await;
+
+    let lost = gate.page_of_another_account().await;
+    let (store, now) = (&gate.shop.store, gate.shop.now().await);
+    store.end_checkout(gate.partner, lost, CheckoutState::Processing, now).await.expect("noted");
+    gate.shop.advance(days(20)).await;
+    gate.shop.reconcile().await;
+    assert_eq!(gate.state(lost).await, CheckoutState::Processing);
+    gate.shop.advance(days(9)).await;
+    gate.shop.reconcile().await;
+    assert_eq!(gate.state(lost).await, CheckoutState::Failed);
+    gate.begins("growth").await.expect("another page");
+}
+
+#[tokio::test]
+async fn a_page_that_cannot_be_settled_keeps_the_partner_from_no_other() {
+    let gate = Gate::open().await;
+    sold(&gate.shop, "scale", |terms| terms.base_fee_micros = 99_000_000).await;
+    gate.begins("growth").await.expect("opened");
+    let (_, session) = gate.newest().await;
+    gate.step(&session, "complete").await;
+    let set = json!({ "amount_total": 1 });
+    gate.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
+    gate.begins("scale").await.expect("opened all the same");
+    let (_, session) = gate.newest().await;
+    gate.step(&session, "complete").await;
+    gate.told(1, false).await;
+    assert_eq!(gate.begun().await, (1, 1));
+}
+
+#[tokio::test]
+async fn what_a_suspended_partner_pays_goes_back() {
+    let gate = Gate::open().await;
+    gate.begins("growth").await.expect("opened");
+    let (id, session) = gate.newest().await;
+    let (store, now) = (&gate.shop.store, gate.shop.now().await);
+    store.suspend_partner(gate.partner, "misuse", Actor::System, now).await.expect("suspended");
+    gate.step(&session, "complete").await;
+    gate.told(2, false).await;
+    assert_eq!((gate.state(id).await, gate.begun().await), (CheckoutState::PaidBack, (0, 0)));
+    let held = store.checkout(gate.partner, id).await.expect("ours");
+    assert!(held.pay_back.expect("a reason").contains("suspended"));
+    assert_eq!(list(&gate.shop.state().await, "refunds").len(), 1);
+}
+
+#[tokio::test]
+async fn a_fee_that_stripe_is_too_large_for_is_not_paid_first() {
+    let gate = Gate::open().await;
+    let (shop, now) = (&gate.shop, gate.shop.now().await);
+    sold(shop, "coins", |terms| terms.base_fee_micros = 490_000).await;
+    sold(shop, "half", |terms| terms.base_fee_micros = 500_000).await;
+    let plan = shop.store.find_plan_by_code("coins").await.expect("asked").expect("a plan").id;
+    assert!(first_fee(&shop.store, gate.partner, plan, now).await.expect("previewed").is_none());
+    gate.begins("half").await.expect("opened");
+    // Stripe itself says so.
+    let customer = list(&shop.state().await, "customers")[0]["id"].as_str().expect("an id").to_owned();
+    let parameters = [
+        ("mode", "payment"),
+        ("customer", &customer),
+        ("success_url", BACK),
+        ("cancel_url", BACK),
+        ("line_items[0][quantity]", "1"),
+        ("line_items[0][price_data][currency]", "usd"),
+        ("line_items[0][price_data][unit_amount]", "49"),
+        ("line_items[0][price_data][product_data][name]", "coins"),
+    ];
+    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let refused = shop.stripe.create_checkout(&parameters, "coins").await.expect_err("too small");
+    assert!(refused.is_too_small(), "{refused}");
+}
+
+#[tokio::test]
+async fn what_is_paid_is_what_was_shown_within_ten_minutes() {
+    let gate = Gate::open().await;
+    let store = &gate.shop.store;
+    let due = async |token: &str| {
+        let plan = store.find_plan_by_code("growth").await.expect("asked").expect("a plan").id;
+        first_fee_as_shown(store, gate.partner, plan, token, gate.shop.now().await).await
+    };
+    let (_, token) = gate.shown("growth").await;
+    assert_eq!(due(&token).await.expect("as shown").expect("a fee").cost().micros, 49_000_000);
+    assert!(matches!(due("").await, Err(ChangeRefused::Moved(_))), "nothing was shown");
+    let plan = store.find_plan_by_code("growth").await.expect("asked").expect("a plan").id;
+    let mut dearer = terms("invoice_items");
+    (dearer.fee_due, dearer.base_fee_micros) = (FeeDue::Advance, 59_000_000);
+    store.add_plan_version(plan, &dearer, Actor::System, gate.shop.now().await).await.expect("a version");
+    assert!(matches!(due(&token).await, Err(ChangeRefused::Moved(_))), "it costs more by now");
+    let (_, token) = gate.shown("growth").await;
+    assert_eq!(due(&token).await.expect("as shown").expect("a fee").cost().micros, 59_000_000);
+    gate.shop.advance(hours(1)).await;
+    assert!(matches!(due(&token).await, Err(ChangeRefused::Moved(_))), "that is long ago");
+}
+
+#[tokio::test]
+async fn a_payment_that_is_on_its_way_is_told_of_before_newer_pages_and_however_long_it_takes() {
+    let gate = Gate::open().await;
+    let scale = sold(&gate.shop, "scale", |_| {}).await;
+    let (store, now) = (&gate.shop.store, gate.shop.now().await);
+    let open = async |version| {
+        store.open_plan_checkout(gate.partner, &growth(version), Actor::System, now).await.expect("noted").id
+    };
+    let (first, second) = (open(gate.version).await, open(scale).await);
+    store.end_checkout(gate.partner, first, CheckoutState::Processing, now).await.expect("noted");
+    let told = store.newest_plan_checkout(gate.partner, now + days(4)).await.expect("asked").expect("a page");
+    assert_eq!((told.id, told.state), (first, CheckoutState::Processing));
+    // As a server of the version before notes it, which begins nothing.
+    store.end_checkout(gate.partner, second, CheckoutState::Complete, now).await.expect("noted");
+    assert_eq!(gate.state(second).await, CheckoutState::Processing);
 }

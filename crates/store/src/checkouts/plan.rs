@@ -5,7 +5,8 @@ use super::{PagePaid, PagePayment, PaymentPage};
 use crate::{
     InvoiceStatus, NewInvoice, NewInvoiceLine, Store, StoreError, Ts, advance_fees,
     audit::{self, Actor, Entry},
-    invoices, partners,
+    invoices,
+    partners::{self, Partner},
     plans::terms,
     row::{ReadRow as _, unreadable},
     subscriptions,
@@ -15,10 +16,15 @@ use domain::{
     money::Money,
     plan::Collect,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use sqlx::{PgConnection, Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
 use uuid::Uuid;
+
+/// A page is open for a day at Stripe, and soon afterwards it is known what became of it.
+const MAY_BE_PAID: SignedDuration = SignedDuration::from_hours(48);
+/// How long a plan is asked after that was paid and that a server of the version before did not begin.
+const MADE_GOOD: SignedDuration = SignedDuration::from_hours(30 * 24);
 
 /// What is paid before a plan begins.
 #[derive(Debug, Clone)]
@@ -125,7 +131,7 @@ impl Store {
         now: Timestamp,
     ) -> Result<PagePaid<SubscriptionId>, StoreError> {
         let mut tx = self.begin().await?;
-        partners::lock(&mut tx, partner).await?;
+        let held = partners::lock(&mut tx, partner).await?;
         let row = sqlx::query(
             "select k.*, c.session_id, c.pay_back from plan_checkouts k
              join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
@@ -147,7 +153,7 @@ impl Store {
             tx.commit().await?;
             return Ok(PagePaid::GoesBack(why));
         }
-        if let Some(why) = why_not(&mut tx, partner, &placed).await? {
+        if let Some(why) = why_not(&mut tx, &held, &placed).await? {
             super::go_back(&mut tx, partner, id, &why, now).await?;
             tx.commit().await?;
             return Ok(PagePaid::GoesBack(why));
@@ -195,6 +201,40 @@ fn first_invoice(version: PlanVersionId, time_zone: String, lines: Vec<NewInvoic
     }
 }
 
+/// Refuses to begin a plan in another way while one is being paid, or may be. The partner is locked.
+pub(crate) async fn check_none_pays(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let before = |age| Ts(now.saturating_sub(age).unwrap_or(Timestamp::MIN));
+    let row = sqlx::query(
+        "select c.state = 'open' as is_open, p.name from plan_checkouts k
+         join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
+         join plan_versions v on v.id = k.plan_version_id join plans p on p.id = v.plan_id
+         where k.partner_id = $1 and (c.state = 'processing'
+             or c.state = 'open' and c.session_id is not null and c.opened_at > $2
+             or c.state = 'complete' and k.invoice_id is null and c.pay_back is null and c.opened_at > $3)
+         order by is_open, c.opened_at limit 1",
+    )
+    .bind(partner.0)
+    .bind(before(MAY_BE_PAID))
+    .bind(before(MADE_GOOD))
+    .fetch_optional(tx)
+    .await?;
+    let Some(row) = row else { return Ok(()) };
+    let name: String = row.try_get("name")?;
+    let message = match row.try_get("is_open")? {
+        true => {
+            format!("A page at Stripe is open on which {name} is paid: pay there, or try again once it has expired")
+        }
+        false => {
+            format!("A payment is on its way: {name} begins when it is there. Nothing else can be begun until then")
+        }
+    };
+    Err(StoreError::conflict("plan", message))
+}
+
 async fn has_plan(tx: &mut PgConnection, partner: PartnerId) -> Result<bool, StoreError> {
     let has =
         sqlx::query_scalar("select exists (select from subscriptions where partner_id = $1 and status = 'active')");
@@ -204,9 +244,13 @@ async fn has_plan(tx: &mut PgConnection, partner: PartnerId) -> Result<bool, Sto
 /// Why the plan cannot begin although it is paid, for people.
 async fn why_not(
     tx: &mut Transaction<'static, Postgres>,
-    partner: PartnerId,
+    held: &Partner,
     placed: &Placed,
 ) -> Result<Option<String>, StoreError> {
+    let partner = held.id;
+    if held.suspended_at.is_some() {
+        return Ok(Some("The account was suspended when it was paid".to_owned()));
+    }
     if super::is_rival_paid(tx, partner, placed.page.id).await? {
         return Ok(Some("Another page for the plan was paid before".to_owned()));
     }

@@ -4,6 +4,7 @@ use super::{Chosen, Subscription, SubscriptionStatus, change, requests, schedule
 use crate::{
     Store, StoreError, Ts,
     audit::Actor,
+    checkouts,
     mails::{self, NewMail},
     partners,
     plans::{named::may_choose, terms},
@@ -200,6 +201,9 @@ impl Store {
             scheduled::check_is_partners(scheduled::find(&mut tx, partner).await?.as_ref())?;
         }
         check_ground(&mut tx, partner, &order).await?;
+        if order.by == OrderedBy::Partner && order.from.is_none() && order.to.is_some() {
+            checkouts::check_none_pays(&mut tx, partner, now).await?;
+        }
         let mut approval = Approval::Automatic;
         if let Some(version) = order.to {
             // Nobody adds a version to the plan, hides or archives it meanwhile.
