@@ -228,6 +228,7 @@ pub const RULES: &[Rule] = &[
     form("/do/console/dunning/pause", Who::OperatorAdmins),
     form("/do/console/dunning/resume", Who::OperatorAdmins),
     form("/do/console/dunning/days", Who::OperatorAdmins),
+    form("/do/console/partners/threshold", Who::OperatorAdmins),
     form("/do/console/invoices/paid", Who::OperatorAdmins),
     form("/do/console/invoices/dispute", Who::OperatorAdmins),
     form("/do/console/partners/reactivate", Who::OperatorAdmins),

@@ -18,6 +18,7 @@ pub mod disputes;
 pub mod dunning;
 pub mod hooks;
 pub mod identities;
+pub mod invoice_thresholds;
 pub mod keys;
 pub mod members;
 pub mod operators;

@@ -14,7 +14,10 @@ pub struct BillSoFar {
     pub quota_units: u64,
     /// Whether `period` is the part of a billing period since the plan changed.
     pub changed: bool,
+    /// With what was billed already as lines below zero.
     pub rated: Rated,
+    /// What threshold invoices have billed of `period`.
+    pub billed_before: Money,
     /// The total, if the rest of the period is used as the part before now was.
     pub estimate: Money,
     /// The total, if the plan ended now.
@@ -24,6 +27,11 @@ pub struct BillSoFar {
 impl BillSoFar {
     pub fn total(&self) -> Money {
         self.rated.total
+    }
+
+    /// `$200.00 billed already`, where threshold invoices have billed something.
+    pub fn billed_already(&self) -> Option<String> {
+        (self.billed_before.micros != 0).then(|| format!("{} billed already by threshold invoices", self.billed_before))
     }
 
     /// What `units` are, for people.
@@ -44,6 +52,7 @@ pub async fn so_far(state: &AppState, partner: PartnerId, now: Timestamp) -> Res
         units: projected.used.iter().map(|line| line.used.units).sum(),
         quota_units: state.store.units_used(partner, projected.whole, Environment::Live).await?,
         changed: projected.period != projected.whole,
+        billed_before: projected.billed_before,
         rated: projected.so_far,
         estimate: projected.estimate.total,
         ended_now: projected.ended_now.total,

@@ -24,6 +24,7 @@ mod hooks;
 mod identities;
 mod invoice_export;
 mod invoice_lines;
+mod invoice_thresholds;
 pub(crate) mod invoices;
 mod journal;
 mod keys;
@@ -171,6 +172,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(dunning::pause))
         .routes(routes!(dunning::resume))
         .routes(routes!(dunning::dispute))
+        .routes(routes!(invoice_thresholds::show, invoice_thresholds::put, invoice_thresholds::clear))
         .routes(routes!(credit_notes::list))
         .routes(routes!(credit_notes::show))
         .routes(routes!(credit_notes::draft))

@@ -36,6 +36,8 @@ pub struct PlanForm {
     pub base_fee: String,
     /// Decimal text.
     pub included_credit: String,
+    /// Decimal text; empty for no threshold invoices.
+    pub invoice_threshold: String,
     /// `free`, `per_unit`, `graduated`, `volume` or `package`; `matrix` keeps the prices by operation that there are.
     pub model: String,
     pub included_units: String,

@@ -62,7 +62,10 @@ impl Shown {
         }
         if let Some(so_far) = proposal.so_far {
             let what = if preview.at_once { "Invoice up to the change" } else { "Bill so far" };
-            facts.push((what, format!("{so_far}, fees and usage until now; it grows with usage")));
+            facts.push((
+                what,
+                format!("{so_far}, fees and usage until now that are on no invoice; it grows with usage"),
+            ));
         }
         if let Some(back) = preview.given_back {
             facts.push(("Given back", format!("{back} of the fee that was billed in advance, on the next invoice")));

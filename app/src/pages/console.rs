@@ -26,6 +26,7 @@ mod named_partners;
 pub mod overview;
 pub mod partner;
 pub mod partner_plan;
+mod partner_threshold;
 pub mod partner_unpaid;
 pub mod partners;
 pub mod plan;

@@ -119,7 +119,11 @@ impl Seen {
         let terms = &subscription.terms;
         let period = period_days(bill.period, zone);
         let total = bill.total().to_string();
-        let estimate = format!("About {} by the end of the period at this pace", bill.estimate);
+        let pace = format!("About {} by the end of the period at this pace", bill.estimate);
+        let estimate = match bill.billed_already() {
+            Some(billed) => format!("{pace}. Besides, {billed}"),
+            None => pace,
+        };
         let (label, units, quota_units) = (bill.units_label(), bill.units, bill.quota_units);
         let limits: Vec<String> = terms.limits.iter().map(ToString::to_string).collect();
         let limits = if limits.is_empty() { "No limits".to_owned() } else { limits.join(", ") };

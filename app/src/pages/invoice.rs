@@ -6,7 +6,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         credit_notes::CreditsOfInvoice,
-        invoices::{InvoiceState, instead_of_period, number},
+        invoices::{InvoiceState, instead_of_period, kind_of, number, threshold_note},
         time_text::{local_date, local_zone, period_text},
         unpaid::payment_notice,
     },
@@ -30,7 +30,7 @@ pub fn InvoicePage() -> impl IntoView {
         let (invoice, lines) = cx.state.store.invoice(cx.viewer.partner, id).await?;
         let credits = cx.state.store.credit_notes_of(cx.viewer.partner, id).await?;
         let standing = cx.state.store.credit_standing(cx.viewer.partner, id).await?;
-        let title = format!("Invoice {}", number(&invoice));
+        let title = format!("{} {}", kind_of(&invoice), number(&invoice));
         let files = format!("/invoices/{id}");
         let at = files.clone();
         // What a final one bills is of periods before its own.
@@ -90,7 +90,8 @@ pub fn InvoiceSheet(
     let made = local_date(invoice.created_at, &zone);
     let due = invoice.due_at.filter(|_| total_is_owed(&invoice)).map(|at| local_date(at, &zone));
     let number = number(&invoice);
-    let label = format!("Invoice {number}");
+    let label = format!("{} {number}", kind_of(&invoice));
+    let note = threshold_note(&invoice).map(|text| view! { <p class="invoice-note">{text}</p> });
     let (partner, plan, total) = (invoice.partner_name, invoice.plan_name, invoice.total);
     let rows = lines.into_iter().map(|line| row(line, &at)).collect_view();
     let counting = counting(invoice.counting);
@@ -133,6 +134,7 @@ pub fn InvoiceSheet(
                     {rows}
                 </DataTable>
             </div>
+            {note}
             {counting}
         </section>
     }

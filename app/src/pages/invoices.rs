@@ -98,12 +98,13 @@ fn row(invoice: Invoice) -> impl IntoView {
     let zone = local_zone(&invoice.time_zone);
     let href = format!("/invoices/{}", invoice.id);
     let period = period(&invoice, &zone);
+    let threshold = threshold_badge(&invoice);
     let made = local_date(invoice.created_at, &zone);
     let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
     view! {
         <tr>
             <Cell label="Invoice" head=true><a href=href title=format!("Made on {made}")>{number}</a></Cell>
-            <Cell label="Period">{period}</Cell>
+            <Cell label="Period">{period} {threshold}</Cell>
             <Cell label="Plan">{invoice.plan_name}</Cell>
             <Cell label="State"><InvoiceState status=status/></Cell>
             <Cell label="Total" numeric=true><MoneyText amount=total/></Cell>
@@ -111,11 +112,29 @@ fn row(invoice: Invoice) -> impl IntoView {
     }
 }
 
+/// Says in a list which invoices are no period's only one.
+pub fn threshold_badge(invoice: &Invoice) -> Option<impl IntoView + use<>> {
+    (invoice.threshold_number > 0).then(|| view! { <Badge text="Threshold" tone=Tone::Neutral/> })
+}
+
 /// In place of the period of a final invoice, whose lines say of which earlier one they are.
 pub const EARLIER: &str = "For earlier periods";
 
 /// In place of the period of an invoice for what was bought by itself.
 pub const BOUGHT: &str = "Bought by itself";
+
+/// What the paper is called.
+pub fn kind_of(invoice: &Invoice) -> &'static str {
+    if invoice.threshold_number > 0 { "Threshold invoice" } else { "Invoice" }
+}
+
+/// What a threshold invoice has, for whoever reads it.
+pub fn threshold_note(invoice: &Invoice) -> Option<&'static str> {
+    (invoice.threshold_number > 0).then_some(
+        "Made within the billing period, as usage came to the plan's threshold: it has all usage since the period began. The next invoice of \
+         the period takes off what this one bills.",
+    )
+}
 
 /// What stands in place of a period, where the invoice is for none of its own.
 pub fn instead_of_period(invoice: &Invoice) -> Option<&'static str> {
@@ -181,6 +200,7 @@ mod tests {
             counting: Vec::new(),
             is_final: false,
             stands_alone: false,
+            threshold_number: 0,
             due_at: None,
             pay_url: None,
             failed_payments: 0,

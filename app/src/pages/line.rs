@@ -161,6 +161,7 @@ pub fn OpenedLine(
             | LineKind::CommittedUse
             | LineKind::Commitment
             | LineKind::IncludedCredit
+            | LineKind::BilledBefore
     );
     let units = counts.then_some((line.quantity, line.free));
     let choices = seen.opening.by;
@@ -223,10 +224,11 @@ fn parts(seen: Seen, at: &str, zone: &TimeZone, reader: Reader) -> AnyView {
             (opening.by == OpenBy::Day).then(|| format!("{at}{}", query.to_query_string()))
         }
     };
-    let Opened { line, range, behind, .. } = seen.opened;
+    let Opened { invoice, line, range, behind } = seen.opened;
+    let is_cut = invoice.threshold_number > 0;
     match behind {
         Behind::Usage { rows, units, late, known } => {
-            let told = is_whole.then(|| usage_sum(line.quantity, units, late, &known));
+            let told = is_whole.then(|| usage_sum((line.quantity, units, late), is_cut, &known));
             let table = table(rows, "Units", Some(units), zone, address);
             let missing = missing(known, range, zone, reader);
             view! { {missing} {told} {table} }.into_any()
@@ -252,11 +254,19 @@ fn missing(known: Completeness, range: Period, zone: &TimeZone, reader: Reader) 
 }
 
 /// Whether the sum is the line's, and why where it is not.
-fn usage_sum(quantity: i64, units: u64, late: i64, known: &Completeness) -> AnyView {
+fn usage_sum((quantity, units, late): (i64, u64, i64), is_cut: bool, known: &Completeness) -> AnyView {
     let units = i64::try_from(units).unwrap_or(i64::MAX);
     if units == quantity {
         return view! { <Notice tone=Tone::Success>{format!("The parts add up to {} units, as the line says.", signed(units))}</Notice> }
             .into_any();
+    }
+    if is_cut && units.saturating_sub(late) == quantity {
+        let text = format!(
+            "The parts come to {} units, {} of them since the invoice was made: the next invoice of the period has them.",
+            signed(units),
+            signed(late)
+        );
+        return view! { <Notice>{text}</Notice> }.into_any();
     }
     if units.saturating_sub(late) == quantity {
         let text = format!(
@@ -306,6 +316,9 @@ const fn nothing(kind: LineKind) -> &'static str {
              that were paid by credit."
         }
         LineKind::IncludedCredit => "This is the credit that the plan includes. It follows from the other lines.",
+        LineKind::BilledBefore => {
+            "A threshold invoice billed this within the period. The other lines have all usage since the period began, so it is taken off."
+        }
         _ => "The invoice does not say of this line what it was counted from.",
     }
 }

@@ -187,7 +187,8 @@ fn in_force(
                 | LineKind::Commitment
                 | LineKind::Adjustment
                 | LineKind::CreditPackage
-                | LineKind::CreditOverdraft => {
+                | LineKind::CreditOverdraft
+                | LineKind::BilledBefore => {
                     format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
                 }
             };

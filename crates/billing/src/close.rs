@@ -2,20 +2,24 @@
 //!
 //! A stretch is a billing period, or the part of one before or after a change of plan. Base fee, included units, steps,
 //! minimum, commitment and included credit are prorated to the second (`domain::rating::proration`); live calls only are rated. A stretch
-//! without fee and usage is closed without an invoice.
+//! without fee and usage is closed without an invoice. Within a stretch a plan's threshold cuts it ([`threshold`]): the close rates all
+//! of it all the same, and takes off what was billed.
 
 pub(crate) mod advance;
 mod compared;
 mod coupons;
 mod late;
+mod lines;
 mod metered;
 mod overdraft;
 mod stranded;
+mod threshold;
 
 pub(crate) use coupons::{closed_coupons, less, open_coupons};
 pub(crate) use late::{Shift, shifted, when};
 pub(crate) use metered::{billed_meters, metered};
 pub(crate) use overdraft::charges as overdraft_charges;
+pub(crate) use threshold::{charges as billed_before, sum as sum_billed_before};
 
 use crate::BillingError;
 use compared::Known;
@@ -27,12 +31,12 @@ use domain::{
     rating::{self, LineKind, MeterUsed, Rated, Used, proration},
 };
 use jiff::{SignedDuration, Timestamp};
+use lines::Usage;
 use std::collections::HashMap;
 use store::{
     Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store,
     outside::ToldMark,
     reconcile::{Compared, Finding},
-    usage::UsedUnits,
 };
 use tokio::task::{self, JoinSet};
 
@@ -104,6 +108,10 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
     }
     if let Err(error) = advance::bill(store, now, &mut report).await {
         tracing::error!(%error, "fees could not be billed in advance");
+        report.problems.push((None, error));
+    }
+    if let Err(error) = threshold::bill(store, closing, now, &mut report).await {
+        tracing::error!(%error, "threshold invoices could not be made");
         report.problems.push((None, error));
     }
     // Of what is closed by now the caller is told all the same.
@@ -275,10 +283,8 @@ async fn invoice(
     now: Timestamp,
 ) -> Result<Option<NewInvoice>, BillingError> {
     let units = store.units_between(subscription.partner, stretch.part, Environment::Live).await?;
-    let used: Vec<Used> = units.iter().map(|line| line.used.clone()).collect();
-    let metered = metered(store, subscription, stretch.part, stretch.part.end).await?;
-    let of_meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
-    let mut rated = rate(subscription, stretch, &used, &of_meters)?;
+    let usage = Usage { units, metered: metered(store, subscription, stretch.part, stretch.part.end).await? };
+    let mut rated = rate(subscription, stretch, &usage.used(), &usage.of_meters())?;
     let of = CouponsOf { partner: subscription.partner, subscription: subscription.id };
     let mut coupons = of.take_off(store, coupons::billed(subscription, stretch), &mut rated).await?;
     let late = late::lines(store, subscription.partner, rated.total.currency, Some(&coupons)).await?;
@@ -286,71 +292,26 @@ async fn invoice(
     let back = advance::given_back(store, subscription.partner, rated.total.currency).await?;
     let overdrawn = store.overdrawn_credit(subscription.partner, subscription.id, stretch.part.end, now).await?;
     let beyond = overdraft::lines(&overdrawn, rated.total.currency)?;
-    if rated.charges.is_empty() && late.sequences.is_empty() && back.fees.is_empty() && beyond.is_empty() {
+    let before = store.billed_before(subscription.partner, subscription.id, stretch.part.start).await?;
+    let taken_off = threshold::taken_off(&before, &subscription.cycle.time_zone);
+    let is_empty = late.sequences.is_empty() && back.fees.is_empty() && beyond.is_empty() && taken_off.is_empty();
+    if rated.charges.is_empty() && is_empty {
         return Ok(None);
     }
-    let line = |charge: rating::Charge| {
-        let of = units.iter().find(|line| {
-            Some(&line.used.product) == charge.product.as_ref()
-                && Some(&line.used.operation) == charge.operation.as_ref()
-        });
-        let of_meter = metered.iter().find(|line| {
-            Some(&line.used.product) == charge.product.as_ref() && Some(&line.used.meter) == charge.meter.as_ref()
-        });
-        let calls = || {
-            let of = of_meters.iter().filter(|used| {
-                Some(&used.product) == charge.product.as_ref() && Some(&used.meter) == charge.meter.as_ref()
-            });
-            of.fold(0_u64, |sum, used| sum.saturating_add(used.calls))
-        };
-        NewInvoiceLine {
-            calls: (charge.kind == LineKind::Meter).then(calls),
-            kind: charge.kind,
-            product: of.and_then(|line| line.product).or(of_meter.and_then(|line| line.product)),
-            operation: of.and_then(|line| line.operation),
-            meter: charge.meter.filter(|_| charge.kind == LineKind::Meter),
-            description: match charge.label {
-                Some(label) => label,
-                None => of_meter.map_or_else(|| describe(charge.kind, of, stretch), |line| line.label.clone()),
-            },
-            quantity: i64::try_from(charge.quantity).unwrap_or(i64::MAX),
-            free: charge.free,
-            prepaid: charge.prepaid,
-            amount: charge.amount,
-        }
-    };
-    let extra: Vec<NewInvoiceLine> = beyond.into_iter().chain(late.lines).chain(back.lines).collect();
+    let extra: Vec<NewInvoiceLine> = taken_off.into_iter().chain(beyond).chain(late.lines).chain(back.lines).collect();
     let total = extra.iter().try_fold(rated.total, |sum, line| sum.checked_add(line.amount))?;
     Ok(Some(NewInvoice {
         plan_version: subscription.plan_version,
         time_zone: subscription.cycle.time_zone.clone(),
         collect: subscription.terms.collect,
         total,
-        lines: rated.charges.into_iter().map(line).chain(extra).collect(),
+        lines: rated.charges.into_iter().map(|charge| usage.line(charge, stretch)).chain(extra).collect(),
         late: late.sequences,
         in_advance: false,
+        threshold_number: 0,
+        billed_before: threshold::standing(&before).map(|one| one.invoice).collect(),
         given_back: back.fees,
         overdrawn,
         coupons: Some(coupons),
     }))
-}
-
-fn describe(kind: LineKind, of: Option<&UsedUnits>, stretch: Stretch) -> String {
-    let whole = stretch.part == stretch.whole;
-    match (kind, of) {
-        (LineKind::BaseFee, _) if whole => "Base fee".to_owned(),
-        (LineKind::BaseFee, _) => "Base fee for part of the period".to_owned(),
-        (LineKind::IncludedCredit, _) if whole => "Included credit".to_owned(),
-        (LineKind::IncludedCredit, _) => "Included credit for part of the period".to_owned(),
-        (LineKind::Usage, Some(units)) => units.label.clone(),
-        (LineKind::Usage, None) => "Usage".to_owned(),
-        (LineKind::Meter, _) => "Meter".to_owned(),
-        (LineKind::Minimum, _) => "Minimum".to_owned(),
-        (LineKind::Discount, _) => "Discount".to_owned(),
-        (LineKind::CommittedUse, _) => "Committed-use discount".to_owned(),
-        (LineKind::Commitment, _) => "Commitment".to_owned(),
-        (LineKind::Adjustment, _) => "Adjustment".to_owned(),
-        (LineKind::CreditPackage, _) => "Prepaid credit".to_owned(),
-        (LineKind::CreditOverdraft, _) => "Overdraft".to_owned(),
-    }
 }

@@ -96,7 +96,8 @@ pub enum Behind {
         rows: Vec<OpenedRow>,
         /// Of the rows.
         units: u64,
-        /// Live units that gateways handed over after the close, in the rows and not on the line. Of the whole period.
+        /// Live units that gateways handed over after the close, in the rows and not on the line. Of the whole period. Of a threshold
+        /// invoice, what came of its hours since it was made; below zero where a correction took some back.
         late: i64,
         /// What is known of the range's usage.
         known: Completeness,
@@ -179,12 +180,24 @@ async fn usage(
     };
     let rows: Vec<OpenedRow> = answer.rows.into_iter().filter_map(row).collect();
     let of = (line.product, line.operation);
+    let late = match invoice.threshold_number {
+        0 => store.handed_over_late(invoice.partner, (invoice.subscription, invoice.period), of).await?,
+        _ => after_cut(store, invoice, line).await?,
+    };
     Ok(Behind::Usage {
         units: rows.iter().map(|row| row.quantity).sum(),
         rows,
-        late: store.handed_over_late(invoice.partner, (invoice.subscription, invoice.period), of).await?,
+        late,
         known: store.completeness(invoice.partner, range, now).await?,
     })
+}
+
+/// Units of the hours of a threshold invoice that came after it, or were corrected: they are on the next invoice of the period.
+async fn after_cut(store: &Store, invoice: &Invoice, line: &InvoiceLine) -> Result<i64, BillingError> {
+    let stored = store.units_between(invoice.partner, invoice.period, Environment::Live).await?;
+    let of = stored.iter().filter(|one| (one.product, one.operation) == (line.product, line.operation));
+    let units = of.fold(0_u64, |sum, one| sum.saturating_add(one.used.units));
+    Ok(i64::try_from(units).unwrap_or(i64::MAX).saturating_sub(line.quantity))
 }
 
 async fn meter(

@@ -2,12 +2,13 @@
 
 use crate::{
     BillingError,
-    close::{Stretch, less, metered, open_coupons, overdraft_charges, rate},
+    close::{Stretch, billed_before, less, metered, open_coupons, overdraft_charges, rate, sum_billed_before},
 };
 use domain::{
     credit::hour_of,
     id::{PartnerId, PlanVersionId},
     key_text::Environment,
+    money::Money,
     period::Period,
     rating::{MeterUsed, Rated, Used},
 };
@@ -26,6 +27,8 @@ pub struct Projection {
     /// The billing period that it is in.
     pub whole: Period,
     pub used: Vec<UsedUnits>,
+    /// What threshold invoices have billed of it: each is a line below zero of the bills below.
+    pub billed_before: Money,
     /// If nothing more were used.
     pub so_far: Rated,
     /// If the rest of the period were used as the part before `now` was. An overdraft does not grow: a grant may come before.
@@ -58,23 +61,26 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     let overdrawn = store.overdrawn_credit_so_far(partner, subscription.id, part.end, now).await?;
     // The hour that runs is on the next plan's invoice, where one begins in it.
     let whole_hours: Vec<_> = overdrawn.iter().filter(|one| one.hour < hour_of(now)).copied().collect();
-    let with_overdraft = |mut rated: Rated, overdrawn: &[Overdrawn]| {
-        for charge in overdraft_charges(overdrawn, rated.total.currency)? {
+    let coupons = open_coupons(store, &subscription, stretch).await?;
+    let before = store.billed_before(partner, subscription.id, part.start).await?;
+    let taken_off = billed_before(&before, &subscription.cycle.time_zone);
+    let with_rest = |mut rated: Rated, overdrawn: &[Overdrawn]| {
+        for charge in taken_off.iter().cloned().chain(overdraft_charges(overdrawn, rated.total.currency)?) {
             rated.total = rated.total.checked_add(charge.amount)?;
             rated.charges.push(charge);
         }
         Ok::<_, BillingError>(rated)
     };
-    let coupons = open_coupons(store, &subscription, stretch).await?;
     let bill =
         |stretch, used: &[Used], meters: &[MeterUsed]| less(rate(&subscription, stretch, used, meters)?, &coupons);
     Ok(Some(Projection {
         plan_version: subscription.plan_version,
         period: part,
         whole,
-        so_far: with_overdraft(bill(stretch, &so_far, &meters)?, &overdrawn)?,
-        estimate: with_overdraft(bill(stretch, &estimate, &estimated_meters)?, &overdrawn)?,
-        ended_now: with_overdraft(bill(until_now, &so_far, &meters)?, &whole_hours)?,
+        billed_before: sum_billed_before(&before, subscription.terms.currency)?,
+        so_far: with_rest(bill(stretch, &so_far, &meters)?, &overdrawn)?,
+        estimate: with_rest(bill(stretch, &estimate, &estimated_meters)?, &overdrawn)?,
+        ended_now: with_rest(bill(until_now, &so_far, &meters)?, &whole_hours)?,
         used,
     }))
 }

@@ -60,6 +60,10 @@ pub struct PlanTerms {
     /// The first days, for whoever comes to the plan for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
+    /// As soon as so much was used that no invoice of the period has, one is made at once, in micro-units of the currency; `None` waits
+    /// for the end of the period.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_threshold_micros: Option<i64>,
     /// Taken off each period's usage charges, in micro-units of the currency; what is left of it expires with the period.
     #[serde(default)]
     pub included_credit_micros: i64,
@@ -300,6 +304,7 @@ impl PlanTerms {
             problems.push(Problem::new(format!("opens_features[{index}]"), message));
         }
         problems.extend(self.unpaid_problems());
+        problems.extend(self.threshold_problem());
         problems.extend(self.price_problems());
         problems
     }

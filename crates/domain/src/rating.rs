@@ -9,7 +9,8 @@
 //! Units that prepaid credit paid are paid: the steps see the others only, so they use up no free units, reach no step, and count
 //! toward no minimum or commitment.
 //!
-//! The invoice, the dashboard's projected bill and the calculator all call [`rate`].
+//! The invoice, the dashboard's projected bill and the calculator all call [`rate`]. Where a period is billed in several invoices
+//! ([`threshold`]), each is the same rating less what the others have billed.
 
 pub mod advance;
 pub mod commitment;
@@ -27,11 +28,13 @@ pub mod percentage;
 pub mod price;
 pub mod proration;
 pub mod quote;
+pub mod threshold;
 pub mod trial;
 mod usage;
 pub mod volume;
 
 pub use advance::FeeDue;
+pub use threshold::OwnThreshold;
 pub use trial::Trial;
 
 use crate::{
@@ -89,10 +92,12 @@ pub enum LineKind {
     CreditPackage,
     /// Units that were used beyond the prepaid ones.
     CreditOverdraft,
+    /// What threshold invoices of the same period have billed; below zero.
+    BilledBefore,
 }
 
 impl LineKind {
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::BaseFee,
         Self::Usage,
         Self::Meter,
@@ -104,6 +109,7 @@ impl LineKind {
         Self::Adjustment,
         Self::CreditPackage,
         Self::CreditOverdraft,
+        Self::BilledBefore,
     ];
 
     pub const fn code(self) -> &'static str {
@@ -119,6 +125,7 @@ impl LineKind {
             Self::Adjustment => "adjustment",
             Self::CreditPackage => "credit_package",
             Self::CreditOverdraft => "credit_overdraft",
+            Self::BilledBefore => "billed_before",
         }
     }
 }

@@ -10,12 +10,17 @@ mod product;
 mod secret;
 
 pub use coded::Coded;
-pub use partner::{AppSetup, KeySetup, MemberSetup, PartnerSetup};
+pub use partner::{AppSetup, KeySetup, MemberSetup, OwnAmount, PartnerSetup};
 pub use plan::{CommitmentSetup, CommitmentStepSetup, PlanSetup};
 pub use product::ProductSetup;
 pub use secret::SecretSource;
 
-use crate::{credit::package::CreditPackage, plan::Problem, rating::coupon::Coupon};
+use crate::{
+    credit::package::CreditPackage,
+    money::Money,
+    plan::{Collect, Problem},
+    rating::{OwnThreshold, coupon::Coupon},
+};
 use serde::{Deserialize, Serialize};
 #[cfg(feature = "openapi")]
 use serde_norway::with::singleton_map_recursive;
@@ -90,6 +95,7 @@ impl Setup {
         for (code, partner) in &self.partners {
             let place = format!("partners.{code}");
             problems.extend(partner.problems(&place));
+            problems.extend(self.threshold_problem(partner, &place));
             if let Some(plan) = partner.plan.as_ref().filter(|plan| self.plans.get(plan).is_none()) {
                 problems.push(Problem::new(format!("{place}.plan"), format!("There is no plan {plan:?} in this file")));
             }
@@ -124,6 +130,18 @@ impl Setup {
             }
         }
         problems
+    }
+
+    fn threshold_problem(&self, partner: &PartnerSetup, place: &str) -> Option<Problem> {
+        let OwnAmount(amount) = partner.invoice_threshold?;
+        let plan = partner.plan.as_ref().and_then(|plan| self.plans.get(plan))?;
+        let problem = match Money::from_decimal_exact(plan.currency, amount?) {
+            Ok(amount) => OwnThreshold::At(amount).problem().map(|problem| problem.message),
+            Err(error) => Some(error.to_string()),
+        };
+        let rated_by_stripe = (plan.collect == Collect::MeterEvents)
+            .then(|| "Stripe rates the usage of the partner's plan itself: it has no threshold invoices".to_owned());
+        Some(Problem::new(format!("{place}.invoice_threshold"), problem.or(rated_by_stripe)?))
     }
 
     fn package_problems(&self) -> Vec<Problem> {

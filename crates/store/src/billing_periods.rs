@@ -7,7 +7,7 @@ use crate::{
     invoices::{self, NewInvoice},
     outside::{self, ToldMark},
     row::{ReadRow as _, unreadable},
-    subscriptions,
+    subscriptions, thresholds,
     usage::{metered_calls, units_stored},
 };
 use domain::{
@@ -48,8 +48,8 @@ pub enum Closed {
     Empty,
     /// Somebody else had closed it.
     Already,
-    /// Usage was told from outside, handed over late or corrected, or other units went beyond all credit, since the invoice was made: make it
-    /// anew.
+    /// Usage was told from outside, handed over late or corrected, other units went beyond all credit, or a threshold invoice was made or
+    /// became void, since the invoice was made: make it anew.
     Changed,
 }
 
@@ -176,6 +176,11 @@ impl Store {
         if overlaps {
             tx.rollback().await?;
             return Ok(Closed::Already);
+        }
+        let before = thresholds::hold_before(&mut tx, partner, subscription, period.start).await?;
+        if thresholds::standing(&before) != invoice.as_ref().map_or(&[][..], |invoice| &invoice.billed_before) {
+            tx.rollback().await?;
+            return Ok(Closed::Changed);
         }
         // From here on an event of this stretch is late.
         let mark = outside::lock(&mut tx, partner).await?;

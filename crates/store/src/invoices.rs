@@ -50,6 +50,9 @@ pub struct Invoice {
     pub is_final: bool,
     /// For no period: what it bills was bought by itself, as prepaid units are.
     pub stands_alone: bool,
+    /// Which threshold invoice of its period it is, from 1 on: it bills what was used until its `period` ends, and is taken off the
+    /// invoices after it. 0 where it is none.
+    pub threshold_number: u32,
     /// When it is due; `None` until somebody collects it.
     pub due_at: Option<Timestamp>,
     /// Stripe's page on which it is paid.
@@ -109,6 +112,10 @@ pub struct NewInvoice {
     pub late: Vec<i64>,
     /// For a fee that is billed when its period begins; another of the same period follows for what is used.
     pub in_advance: bool,
+    /// From 1 on where it is a threshold invoice of its stretch; else 0.
+    pub threshold_number: u32,
+    /// The threshold invoices that it takes off.
+    pub billed_before: Vec<InvoiceId>,
     /// The fees that it gives back in part ([`Store::unused_fees`]).
     pub given_back: Vec<GivenBack>,
     /// Units beyond all credit that it bills ([`Store::overdrawn_credit`]).
@@ -140,7 +147,8 @@ macro_rules! invoices {
         concat!(
             "select i.id, i.partner_id, p.name as partner_name, i.number, i.subscription_id, i.plan_version_id,
                  plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
-                 i.collect, i.collected_by, i.push_problem, i.counting, i.is_final, i.stands_alone, i.created_at, i.due_at, i.pay_url, i.failed_payments::bigint,
+                 i.collect, i.collected_by, i.push_problem, i.counting, i.is_final, i.stands_alone, i.threshold_number,
+                 i.created_at, i.due_at, i.pay_url, i.failed_payments::bigint,
                  i.next_payment_at, i.dispute_reason
              from invoices i
              join partners p on p.id = i.partner_id
@@ -163,7 +171,11 @@ pub(crate) use status::{become_void, move_to};
 impl Invoice {
     /// `TP-000042`: the number as people write it.
     pub fn code(&self) -> String {
-        format!("TP-{:06}", self.number)
+        Self::code_of(self.number)
+    }
+
+    pub(crate) fn code_of(number: i64) -> String {
+        format!("TP-{number:06}")
     }
 }
 
@@ -313,8 +325,9 @@ async fn insert(
     let id = InvoiceId(Uuid::now_v7());
     sqlx::query(
         "insert into invoices (partner_id, id, subscription_id, plan_version_id, period_start, period_end, time_zone,
-             currency, total_micros, status, collect, created_at, updated_at, counting, in_advance, stands_alone)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11, $12, $13, $14)",
+             currency, total_micros, status, collect, created_at, updated_at, counting, in_advance, stands_alone,
+             threshold_number)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11, $12, $13, $14, $15)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -330,6 +343,7 @@ async fn insert(
     .bind(Json(counting))
     .bind(invoice.in_advance)
     .bind(stands_alone)
+    .bind(i32::try_from(invoice.threshold_number).unwrap_or(i32::MAX))
     .execute(&mut **tx)
     .await?;
     for (position, line) in (0_i32..).zip(&invoice.lines) {
@@ -403,6 +417,7 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
         counting: row.try_get::<Json<Vec<CountingNote>>, _>("counting")?.0,
         is_final: row.try_get("is_final")?,
         stands_alone: row.try_get("stands_alone")?,
+        threshold_number: read_threshold_number(row)?,
         due_at: row.at_if_any("due_at")?,
         pay_url: row.try_get("pay_url")?,
         failed_payments: row.count("failed_payments")?,
@@ -410,6 +425,11 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
         dispute_reason: row.try_get("dispute_reason")?,
         created_at: row.at("created_at")?,
     })
+}
+
+pub(crate) fn read_threshold_number(row: &PgRow) -> Result<u32, sqlx::Error> {
+    let number: i32 = row.try_get("threshold_number")?;
+    u32::try_from(number).map_err(|error| unreadable("threshold_number", error))
 }
 
 fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error> {

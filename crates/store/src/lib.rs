@@ -56,6 +56,7 @@ mod stripe_objects;
 pub mod stripe_returns;
 mod subscriptions;
 mod teams;
+mod thresholds;
 mod time;
 mod tokens;
 pub mod trace;
@@ -104,6 +105,7 @@ pub use subscriptions::{
     ScheduledChange, ScheduledMove, ScheduledPlan, Subscription, SubscriptionStatus, Wish,
 };
 pub use teams::Team;
+pub use thresholds::{BilledBefore, Cut, ThresholdOf};
 pub use time::Ts;
 pub use tokens::{Account, NewToken};
 pub use upkeep::{Dropped, Kept, KeptFrom, UsageStorage, UsageTable};

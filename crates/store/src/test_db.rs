@@ -135,6 +135,25 @@ impl TestStore {
         tx.commit().await.expect("committed");
     }
 
+    /// Says that an invoice is the threshold invoice of that number.
+    pub async fn make_threshold_invoice(&self, invoice: domain::id::InvoiceId, number: i32) {
+        let said = "update invoices set threshold_number = $2 where id = $1";
+        sqlx::query(said).bind(invoice.0).bind(number).execute(self.store.pool()).await.expect("said");
+    }
+
+    /// Closes the first period of a partner as a server of the version before would, which knows of no threshold invoices; what the database
+    /// says to that.
+    pub async fn close_as_the_version_before(
+        &self,
+        partner: domain::id::PartnerId,
+        end: jiff::Timestamp,
+    ) -> Result<(), String> {
+        let closed = "insert into billing_periods (partner_id, subscription_id, period_start, period_end, closed_at)
+             select partner_id, id, started_at, $2, $2 from subscriptions where partner_id = $1";
+        let closed = sqlx::query(closed).bind(partner.0).bind(crate::Ts(end)).execute(self.store.pool()).await;
+        closed.map(drop).map_err(|error| error.to_string())
+    }
+
     /// Forgets what came late, as if a transaction had lost it.
     pub async fn lose_adjustments(&self) {
         self.store.pool().execute("delete from usage_adjustments").await.expect("deleted");

@@ -17,7 +17,7 @@ use domain::{
     period::Period,
 };
 use jiff::Timestamp;
-use sqlx::{Row as _, postgres::PgRow};
+use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use uuid::Uuid;
 
 /// `usage_events.kind` of what others told us.
@@ -58,6 +58,9 @@ pub struct TracedCall {
     pub hour_calls: u64,
     pub hour_units: u64,
     pub billing: Option<TracedBilling>,
+    /// Threshold invoices of its period that end after it, the first of them first; the invoice at the period's end takes them off. A call
+    /// that came after one was made is on none before the next.
+    pub thresholds: Vec<TracedInvoice>,
     /// What corrections did to it, in the order in which they did.
     pub corrections: Vec<TracedCorrection>,
     /// Where its period was closed when it came.
@@ -182,6 +185,7 @@ impl Store {
             .bind(call.operation.map(|id| id.0))
             .fetch_optional(&mut *tx)
             .await?;
+            call.thresholds = thresholds(&mut tx, call).await?;
             if let Some(row) = row {
                 call.billing = Some(closed(&row)?);
                 continue;
@@ -268,18 +272,53 @@ fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
         hour_calls: row.count("hour_calls")?,
         hour_units: row.count("hour_units")?,
         billing: None,
+        thresholds: Vec::new(),
         corrections: Vec::new(),
         late: None,
     })
 }
 
+/// Threshold invoices that stand and have the hour of the call.
+async fn thresholds(tx: &mut PgConnection, call: &TracedCall) -> Result<Vec<TracedInvoice>, StoreError> {
+    let rows = sqlx::query(
+        "select i.number, i.status, l.position, l.quantity, x.stripe_id
+         from invoices i
+         left join invoice_lines l on l.partner_id = i.partner_id and l.invoice_id = i.id and l.kind = 'usage'
+             and l.product_id is not distinct from $3 and l.operation_id is not distinct from $4
+         left join stripe_objects x on x.partner_id = i.partner_id
+             and x.subject = format('item:invoice_%s:%s', replace(i.id::text, '-', ''), l.position)
+         where i.partner_id = $1 and i.period_start <= $2 and i.period_end > $2 and i.threshold_number > 0
+             and i.status <> 'void'
+         order by i.threshold_number limit $5",
+    )
+    .bind(call.partner.0)
+    .bind(Ts(call.at))
+    .bind(call.product.map(|id| id.0))
+    .bind(call.operation.map(|id| id.0))
+    .bind(MOST)
+    .fetch_all(tx)
+    .await?;
+    Ok(rows.iter().map(invoice).collect::<Result<_, _>>()?)
+}
+
 fn closed(row: &PgRow) -> Result<TracedBilling, sqlx::Error> {
     let stretch = Period { start: row.at("period_start")?, end: row.at("period_end")? };
-    let Some(number) = row.try_get("number")? else { return Ok(TracedBilling::Closed { stretch, invoice: None }) };
+    let invoice = match row.try_get::<Option<i64>, _>("number")? {
+        Some(_) => Some(invoice(row)?),
+        None => None,
+    };
+    Ok(TracedBilling::Closed { stretch, invoice })
+}
+
+fn invoice(row: &PgRow) -> Result<TracedInvoice, sqlx::Error> {
     let line = match row.try_get::<Option<i32>, _>("position")? {
         Some(position) => Some((position, row.count("quantity")?)),
         None => None,
     };
-    let (status, stripe) = (row.try_get("status")?, row.try_get("stripe_id")?);
-    Ok(TracedBilling::Closed { stretch, invoice: Some(TracedInvoice { number, status, line, stripe }) })
+    Ok(TracedInvoice {
+        number: row.try_get("number")?,
+        status: row.try_get("status")?,
+        line,
+        stripe: row.try_get("stripe_id")?,
+    })
 }

@@ -226,7 +226,7 @@ pub async fn refuse(
     Ok(Json(store.dispute(held.partner, id).await?.into()))
 }
 
-fn amount(text: &str, currency: Currency) -> Result<Money, Problem> {
+pub(super) fn amount(text: &str, currency: Currency) -> Result<Money, Problem> {
     let wrong = || Problem::invalid("amount", "Write an amount, as 12.50");
     let decimal = text.trim().parse().map_err(|_| wrong())?;
     Money::from_decimal_exact(currency, decimal).map_err(|_| wrong())

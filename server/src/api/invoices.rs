@@ -84,6 +84,9 @@ pub struct InvoiceOut {
     is_final: bool,
     /// For no period: what it bills was bought by itself, as prepaid units are.
     stands_alone: bool,
+    /// Which threshold invoice of its period it is, from 1 on; 0 where it is none. It has what was used from the period's start until
+    /// `period_end`, and the invoices of the period after it take it off.
+    threshold_number: u32,
     /// Null until somebody collects it.
     #[schema(value_type = Option<String>, format = DateTime)]
     due_at: Option<Timestamp>,
@@ -114,8 +117,8 @@ impl InvoiceWithLinesOut {
 pub struct LineOut {
     position: i32,
     /// `base_fee`, `usage`, `meter`, `minimum`, `discount`, `committed_use`, `commitment`, `included_credit`, `adjustment` for late
-    /// or corrected units of an earlier period, `credit_package` for prepaid units, or
-    /// `credit_overdraft` for units that were used beyond them.
+    /// or corrected units of an earlier period, `credit_package` for prepaid units,
+    /// `credit_overdraft` for units that were used beyond them, or `billed_before` for what threshold invoices of the period billed.
     kind: String,
     /// The product's code, for usage.
     product: Option<String>,
@@ -206,6 +209,7 @@ impl From<Invoice> for InvoiceOut {
             status: invoice.status.code().to_owned(),
             is_final: invoice.is_final,
             stands_alone: invoice.stands_alone,
+            threshold_number: invoice.threshold_number,
             due_at: invoice.due_at,
             pay_url: invoice.pay_url,
             disputed: invoice.dispute_reason.is_some(),
@@ -237,8 +241,18 @@ impl From<Money> for AmountOut {
 }
 
 fn invoices_csv(invoices: &[InvoiceOut]) -> Csv {
-    let mut csv =
-        Csv::new(&["id", "number", "plan", "period_start", "period_end", "time_zone", "currency", "total", "status"]);
+    let mut csv = Csv::new(&[
+        "id",
+        "number",
+        "plan",
+        "period_start",
+        "period_end",
+        "time_zone",
+        "currency",
+        "total",
+        "status",
+        "threshold_number",
+    ]);
     for invoice in invoices {
         csv.row(&[
             &invoice.id,
@@ -250,6 +264,7 @@ fn invoices_csv(invoices: &[InvoiceOut]) -> Csv {
             &invoice.total.currency,
             &invoice.total.amount,
             &invoice.status,
+            &invoice.threshold_number.to_string(),
         ]);
     }
     csv

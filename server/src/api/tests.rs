@@ -10,6 +10,7 @@ mod dunning;
 mod events;
 mod fuzz_events;
 mod hooks;
+mod invoice_thresholds;
 pub(crate) mod invoices;
 mod journal;
 mod meters;

@@ -10,7 +10,9 @@ use domain::{
     directory,
     id::{AppId, PartnerId},
     key_text::KeyKind,
-    setup::{AppSetup, KeySetup, MemberSetup, PartnerSetup},
+    money::Money,
+    rating::OwnThreshold,
+    setup::{AppSetup, KeySetup, MemberSetup, OwnAmount, PartnerSetup},
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{NewApp, NewInvitation, NewKey, NewPartner, NewSecret, NewToken, Plan, StoreError};
@@ -24,6 +26,8 @@ impl Walk<'_> {
             let place = format!("partners.{code}");
             let partner = self.partner(code, setup).await.map_err(at(&place))?;
             self.partner_plan(code, partner, setup).await.map_err(at(format!("{place}.plan")))?;
+            let own = self.own_threshold(desired, code, partner, setup).await;
+            own.map_err(at(format!("{place}.invoice_threshold")))?;
             for member in &setup.members {
                 let place = format!("{place}.members.{}", member.email);
                 self.member(code, partner, setup, member).await.map_err(at(place))?;
@@ -86,6 +90,41 @@ impl Walk<'_> {
             self.store.assign_plan_version(partner, newest.id, ACTOR, self.now).await?;
         }
         self.report.compared("partner's plan", code, details);
+        Ok(())
+    }
+
+    /// Gives the partner the threshold that the file says, if it says one.
+    async fn own_threshold(
+        &mut self,
+        desired: &Desired,
+        code: &str,
+        partner: Option<PartnerId>,
+        setup: &PartnerSetup,
+    ) -> Result<(), StoreError> {
+        let Some(OwnAmount(wanted)) = setup.invoice_threshold else { return Ok(()) };
+        let plan = setup.plan.as_ref().and_then(|plan| desired.setup.plans.get(plan));
+        let wanted = match wanted.zip(plan) {
+            Some((amount, plan)) => {
+                let amount = Money::from_decimal_exact(plan.currency, amount);
+                OwnThreshold::At(amount.map_err(|error| StoreError::invalid("invoice_threshold", error.to_string()))?)
+            }
+            None => OwnThreshold::Never,
+        };
+        let there = match partner {
+            Some(partner) => self.store.own_invoice_threshold(partner).await?,
+            None => None,
+        };
+        let text = |own: Option<OwnThreshold>| match own {
+            None => "the plan's".to_owned(),
+            Some(OwnThreshold::Never) => "none".to_owned(),
+            Some(OwnThreshold::At(amount)) => amount.to_string(),
+        };
+        let mut details = Vec::new();
+        differ(&mut details, "invoice_threshold", text(there), text(Some(wanted)));
+        if let (true, Some(partner), false) = (self.applies(), partner, details.is_empty()) {
+            self.store.set_invoice_threshold(partner, Some(wanted), ACTOR, self.now).await?;
+        }
+        self.report.compared("partner's threshold", code, details);
         Ok(())
     }
 

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::{path::Path, process::ExitCode};
 use store::{
     Store,
-    trace::{TracedBilling, TracedCall, TracedCorrection, TracedLate},
+    trace::{TracedBilling, TracedCall, TracedCorrection, TracedInvoice, TracedLate},
 };
 
 /// Records that are read at once, and their bytes.
@@ -192,6 +192,21 @@ fn recorded(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
     vec![("log", Step::Found(log)), ("stored", stored), ("seal", seal)]
 }
 
+/// Threshold invoices whose hours have the call.
+fn thresholds(call: &TracedCall) -> Vec<(&'static str, Step)> {
+    let of = |invoice: &TracedInvoice| {
+        let line = match invoice.line {
+            Some((position, quantity)) => format!("line {position}: {quantity} units until it was made"),
+            None => "no line for its operation: it came after that was made".to_owned(),
+        };
+        let stripe = invoice.stripe.as_ref().map(|id| format!(", {id}")).unwrap_or_default();
+        let told =
+            format!("number {}, {}, taken off the next of the period; {line}{stripe}", invoice.number, invoice.status);
+        ("threshold", Step::Found(told))
+    };
+    call.thresholds.iter().map(of).collect()
+}
+
 /// Period, invoice line and what Stripe has of it.
 fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
     if call.environment == Environment::Test {
@@ -201,7 +216,9 @@ fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
         None => return vec![("period", Step::None("the partner had no subscription then".to_owned()))],
         Some(TracedBilling::Open { since }) => {
             let open = format!("the subscription runs since {since}; the period of the call is not closed");
-            return vec![("period", Step::NotYet(open))];
+            let mut way = vec![("period", Step::NotYet(open))];
+            way.extend(thresholds(call));
+            return way;
         }
         Some(TracedBilling::Closed { stretch, invoice }) => (stretch, invoice),
     };
@@ -221,6 +238,7 @@ fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
         way.push(("invoice", step("the period was closed without one".to_owned())));
         return way;
     };
+    way.extend(thresholds(call));
     way.push(("invoice", Step::Found(format!("number {}, {}", invoice.number, invoice.status))));
     match invoice.line {
         _ if counted == 0 => way.push(("line", Step::None("the call cost nothing".to_owned()))),

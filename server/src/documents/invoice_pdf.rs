@@ -2,7 +2,7 @@
 
 use app::{
     pages::{
-        invoices::instead_of_period,
+        invoices::{instead_of_period, kind_of, threshold_note},
         time_text::{local_date, local_zone, period_text},
     },
     state::Settings,
@@ -27,9 +27,11 @@ const COLUMN_GAP: i32 = 16 * POINT;
 pub fn write(settings: &Settings, invoice: &Invoice, lines: &[InvoiceLine]) -> Result<Vec<u8>, PaperError> {
     let zone = local_zone(&invoice.time_zone);
     let code = invoice.code();
-    let title = format!("Invoice {code}");
+    let title = format!("{} {code}", kind_of(invoice));
     let mut flow = Flow::new(&format!("{title} of {} for {}", settings.provider_name, invoice.partner_name));
-    head(&mut flow, settings, if invoice.status == InvoiceStatus::Void { "Invoice (void)" } else { "Invoice" }, &code);
+    let kind = kind_of(invoice);
+    let void = if invoice.status == InvoiceStatus::Void { " (void)" } else { "" };
+    head(&mut flow, settings, &format!("{kind}{void}"), &code);
     let period = match instead_of_period(invoice) {
         Some(words) => words.to_owned(),
         None => format!("{} ({})", period_text(invoice.period, &zone), invoice.time_zone),
@@ -49,6 +51,9 @@ pub fn write(settings: &Settings, invoice: &Invoice, lines: &[InvoiceLine]) -> R
     flow.space(18 * POINT);
     flow.table(&Table { columns: columns(), rows });
     flow.space(18 * POINT);
+    if let Some(text) = threshold_note(invoice) {
+        flow.paragraph(NOTE, text);
+    }
     for note in &invoice.counting {
         flow.paragraph(NOTE, &format!("{}: {}", note.product, note.rule));
     }

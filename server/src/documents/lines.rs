@@ -8,7 +8,7 @@ use store::{Invoice, InvoiceLine};
 use utoipa::ToSchema;
 
 /// The columns, in the order of [`BilledLine::cells`].
-const COLUMNS: [&str; 20] = [
+const COLUMNS: [&str; 21] = [
     "partner",
     "partner_name",
     "invoice",
@@ -29,6 +29,7 @@ const COLUMNS: [&str; 20] = [
     "prepaid",
     "currency",
     "amount",
+    "threshold_number",
 ];
 
 /// A line and the invoice that it is on.
@@ -69,6 +70,9 @@ pub struct BilledLine {
     /// Decimal text in the currency's unit, with its decimals.
     #[schema(example = "49.00")]
     amount: String,
+    /// Which threshold invoice of its period it is on, from 1 on; 0 for others. Usage lines of threshold invoices are on the last invoice of
+    /// the period once more, which takes off what they billed: whoever adds up units leaves them out.
+    threshold_number: u32,
 }
 
 impl BilledLine {
@@ -100,10 +104,11 @@ impl BilledLine {
             prepaid: line.prepaid,
             currency: line.amount.currency.to_string(),
             amount: amount(line.amount),
+            threshold_number: invoice.threshold_number,
         }
     }
 
-    fn cells(&self) -> [String; 20] {
+    fn cells(&self) -> [String; 21] {
         let text = String::clone;
         [
             text(&self.partner),
@@ -126,6 +131,7 @@ impl BilledLine {
             self.prepaid.to_string(),
             text(&self.currency),
             text(&self.amount),
+            self.threshold_number.to_string(),
         ]
     }
 }

@@ -201,6 +201,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "POST /do/console/dunning/pause",
             "POST /do/console/dunning/resume",
             "POST /do/console/dunning/days",
+            "POST /do/console/partners/threshold",
             "POST /do/console/invoices/dispute",
             "POST /do/console/disputes/accept",
             "POST /do/console/disputes/refuse",

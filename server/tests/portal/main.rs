@@ -30,6 +30,7 @@ mod sessions;
 mod sign_up;
 mod stripe_drift;
 mod tenants;
+mod thresholds;
 mod trials;
 mod two_products;
 mod unknown_requests;

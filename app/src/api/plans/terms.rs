@@ -47,6 +47,7 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         discounts: Vec::new(),
         commitment: None,
         trial: reader.trial(form),
+        invoice_threshold_micros: reader.money_if_any("invoice_threshold", &form.invoice_threshold, currency),
         included_credit_micros: reader.money("included_credit", &form.included_credit, currency),
         features: lines(&form.features),
         opens_features: lines(&form.opens_features),
@@ -74,6 +75,7 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
         ("interval", &form.interval),
         ("base_fee", &form.base_fee),
         ("included_credit", &form.included_credit),
+        ("invoice_threshold", &form.invoice_threshold),
         ("fee_due", &form.fee_due),
         ("model", &form.model),
         ("included_units", &form.included_units),
@@ -238,6 +240,11 @@ impl Reader {
                 0
             }
         }
+    }
+
+    /// Nothing where the text is empty or wrong.
+    fn money_if_any(&mut self, field: &str, text: &str, currency: Currency) -> Option<i64> {
+        (!text.trim().is_empty()).then(|| self.money(field, text, currency))
     }
 
     /// Calls by window code; `name` is the field's name without the window.

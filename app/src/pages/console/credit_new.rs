@@ -55,6 +55,14 @@ pub fn NewCreditNotePage() -> impl IntoView {
         } else {
             "The invoice is not paid: less is owed."
         };
+        let what_void_does = match invoice.threshold_number {
+            0 => {
+                "Nothing of it is owed any more. Its period stays closed: what was used in it is not billed again. You see what it does first."
+            }
+            _ => {
+                "Nothing of it is owed any more. The next invoice of its period bills what this one did. You see what it does first."
+            }
+        };
         let code = invoice.total.currency.code();
         Ok(view! {
             <PageTitle text="Credit"/>
@@ -80,7 +88,7 @@ pub fn NewCreditNotePage() -> impl IntoView {
                     </Form>
                 </Card>
                 {may_void.then(|| view! {
-                    <Card title="Make the invoice void" description="Nothing of it is owed any more. Its period stays closed: what was used in it is not billed again. You see what it does first.">
+                    <Card title="Make the invoice void" description=what_void_does>
                         <Form action="/do/console/credit-notes/draft">
                             <input type="hidden" name="partner" value=partner.to_string()/>
                             <input type="hidden" name="invoice" value=id.to_string()/>

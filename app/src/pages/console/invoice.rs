@@ -8,7 +8,7 @@ use crate::{
     pages::{
         credit_notes::CreditsOfInvoice,
         invoice::{InvoiceFiles, InvoiceSheet},
-        invoices::{InvoiceState, number},
+        invoices::{InvoiceState, kind_of, number},
         unpaid::collecting,
     },
     payment, viewer,
@@ -37,7 +37,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
             && invoice.status != InvoiceStatus::Void
             && standing.left().micros > 0;
         let credit = format!("/console/partners/{partner}/invoices/{id}/credit");
-        let title = format!("Invoice {}", number(&invoice));
+        let title = format!("{} {}", kind_of(&invoice), number(&invoice));
         let trail = vec![
             Crumb::new("Partners", "/console/partners"),
             Crumb::new(invoice.partner_name.clone(), format!("/console/partners/{partner}")),

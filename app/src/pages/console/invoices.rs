@@ -6,7 +6,7 @@ use crate::{
     page::{PageTitle, page},
     pages::{
         console::overview::many,
-        invoices::{InvoiceState, ManyInvoices, number, period},
+        invoices::{InvoiceState, ManyInvoices, number, period, threshold_badge},
         time_text::local_zone,
     },
     viewer,
@@ -81,13 +81,14 @@ fn row(invoice: Invoice) -> impl IntoView {
     let href = format!("/console/partners/{}/invoices/{}", invoice.partner, invoice.id);
     let partner = format!("/console/partners/{}", invoice.partner);
     let period = period(&invoice, &local_zone(&invoice.time_zone));
+    let threshold = threshold_badge(&invoice);
     let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
     let problem = invoice.push_problem.map(|problem| view! { <p>{problem}</p> });
     view! {
         <tr>
             <Cell label="Invoice" head=true><a href=href>{number}</a></Cell>
             <Cell label="Partner"><a href=partner>{invoice.partner_name}</a></Cell>
-            <Cell label="Period">{period}</Cell>
+            <Cell label="Period">{period} {threshold}</Cell>
             <Cell label="State"><InvoiceState status=status/> {problem}</Cell>
             <Cell label="Total" numeric=true><MoneyText amount=total/></Cell>
         </tr>

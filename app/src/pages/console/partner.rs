@@ -10,7 +10,7 @@ use crate::{
     pages::{
         coupons,
         home::by_day,
-        invoices::{InvoiceState, number, period},
+        invoices::{InvoiceState, number, period, threshold_badge},
         time_text::{local_zone, moment, period_days},
         unpaid::StageBadge,
     },
@@ -158,12 +158,13 @@ impl Seen {
         let zone = local_zone(&self.partner.time_zone);
         let period = format!("{}, {} time", period_days(bill.period, &zone), self.partner.time_zone);
         let (units, total) = (group_thousands(bill.units), bill.total().to_string());
+        let billed = bill.billed_already().map(|billed| format!("Besides, {billed}")).unwrap_or_default();
         let label = if bill.changed { "Live units since the change of plan" } else { "Live units this period" };
         let keys = group_thousands(self.keys.len() as u64);
         view! {
             <StatGrid>
                 <Stat label=label figure=units hint=period/>
-                <Stat label="Bill so far" figure=total/>
+                <Stat label="Bill so far" figure=total hint=billed/>
                 <Stat label="Keys" figure=keys/>
             </StatGrid>
         }
@@ -356,11 +357,12 @@ fn invoices(id: PartnerId, invoices: Vec<Invoice>) -> impl IntoView {
         .map(|invoice| {
             let href = format!("/console/partners/{id}/invoices/{}", invoice.id);
             let period = period(&invoice, &local_zone(&invoice.time_zone));
+            let threshold = threshold_badge(&invoice);
             let (number, status, total) = (number(&invoice), invoice.status, invoice.total);
             view! {
                 <tr>
                     <Cell label="Invoice" head=true><a href=href>{number}</a></Cell>
-                    <Cell label="Period">{period}</Cell>
+                    <Cell label="Period">{period} {threshold}</Cell>
                     <Cell label="State"><InvoiceState status=status/></Cell>
                     <Cell label="Total" numeric=true><MoneyText amount=total/></Cell>
                 </tr>

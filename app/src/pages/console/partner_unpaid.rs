@@ -1,5 +1,7 @@
-//! `/console/partners/{partner}/unpaid`: how a partner stands with its invoices; an operator pauses what follows, or gives it other days.
+//! `/console/partners/{partner}/unpaid`: how a partner stands with its invoices; an operator pauses what follows, or gives it other
+//! days, or another threshold for invoices within the period.
 
+use super::partner_threshold;
 use crate::{
     components::*,
     flash::{Flash, flash},
@@ -40,6 +42,9 @@ pub fn PartnerUnpaidPage() -> impl IntoView {
         let stage = standing.stage;
         let no_rules = standing.days.is_none();
         let facts = facts(id, &standing, &zone);
+        let plan = cx.state.store.subscription(id).await?;
+        let own = cx.state.store.own_invoice_threshold(id).await?;
+        let threshold = partner_threshold::card(id, (plan.as_ref(), own), may_change, &flash);
         let forms = may_change.then(|| forms(id, &standing, &flash));
         Ok(view! {
             <PageTitle text="Payment"/>
@@ -52,6 +57,7 @@ pub fn PartnerUnpaidPage() -> impl IntoView {
                 })}
                 {facts}
                 {forms}
+                {threshold}
             </OperatorFrame>
         })
     })

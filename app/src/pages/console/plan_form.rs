@@ -327,6 +327,14 @@ impl Fields {
         let due = self.typed("fee_due", terms.map_or(FeeDue::Arrears, |terms| terms.fee_due).code().to_owned());
         let due_error = self.problem("fee_due");
         let credit = self.amount("included_credit", PlanTerms::included_credit);
+        let threshold = terms.and_then(|terms| terms.invoice_threshold_micros);
+        let threshold = match threshold {
+            Some(_) => self.amount("invoice_threshold", |terms| {
+                Money::new(terms.currency, terms.invoice_threshold_micros.unwrap_or_default())
+            }),
+            None => self.typed("invoice_threshold", String::new()),
+        };
+        let threshold_error = self.problem("invoice_threshold");
         let mut models = vec![
             Choice::new("free", "Free").hint("Usage costs nothing"),
             Choice::new("per_unit", "Per unit").hint("Some units included, each further one the same"),
@@ -369,6 +377,7 @@ impl Fields {
                 <SelectField label="Base fee is billed" name="plan[fee_due]" id="field-fee_due" choices=dues value=due error=due_error/>
                 <TextField label="Included credit" name="plan[included_credit]" id="field-included_credit" value=credit error=credit_error hint="Taken off usage" inputmode="decimal" autocomplete="off"/>
             </FormRow>
+            <TextField label="Threshold" name="plan[invoice_threshold]" id="field-invoice_threshold" value=threshold error=threshold_error hint="Whenever so much was used that is not invoiced, an invoice is made at once. Empty: only when the period ends" inputmode="decimal" narrow=true autocomplete="off"/>
             <RadioCards legend="Usage" name="plan[model]" id="field-model" choices=models value=model/>
             <FormRow>
                 <TextField label="Included units" name="plan[included_units]" id="field-included_units" value=included error=included_error hint="Per unit and package" inputmode="numeric" autocomplete="off"/>

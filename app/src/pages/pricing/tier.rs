@@ -132,6 +132,9 @@ pub fn rules(terms: &PlanTerms) -> Vec<String> {
     if terms.minimum_micros > 0 {
         lines.push(format!("At least {} of usage a {every}", terms.minimum()));
     }
+    if let Some(threshold) = terms.invoice_threshold(None) {
+        lines.push(format!("Usage is invoiced whenever it comes to {threshold}, and the rest when the {every} ends"));
+    }
     for discount in &terms.discounts {
         let of = match discount.on {
             DiscountOn::Everything => "everything",
@@ -361,6 +364,7 @@ mod tests {
             discounts: Vec::new(),
             commitment: None,
             trial: None,
+            invoice_threshold_micros: None,
             included_credit_micros: 0,
             features: vec!["Support by mail".to_owned()],
             opens_features: Vec::new(),

@@ -52,6 +52,8 @@ async fn bill_one(
             lines,
             late: Vec::new(),
             in_advance: true,
+            threshold_number: 0,
+            billed_before: Vec::new(),
             given_back: back.fees,
             overdrawn: Vec::new(),
             coupons: Some(coupons),

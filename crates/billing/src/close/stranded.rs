@@ -70,6 +70,8 @@ async fn invoice(
         lines,
         late: late.sequences,
         in_advance: false,
+        threshold_number: 0,
+        billed_before: Vec::new(),
         given_back: Vec::new(),
         overdrawn,
         coupons,

@@ -38,7 +38,8 @@ impl Push<'_> {
                 | LineKind::Commitment
                 | LineKind::Adjustment
                 | LineKind::CreditPackage
-                | LineKind::CreditOverdraft => {
+                | LineKind::CreditOverdraft
+                | LineKind::BilledBefore => {
                     self.item(invoice, line, &customer, None, description(line)).await?;
                 }
                 LineKind::Usage | LineKind::IncludedCredit => {}

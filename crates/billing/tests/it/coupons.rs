@@ -278,6 +278,8 @@ async fn a_bill_that_was_made_for_other_coupons_is_not_written() {
         lines: Vec::new(),
         late: Vec::new(),
         in_advance: true,
+        threshold_number: 0,
+        billed_before: Vec::new(),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: Some(CouponsTaken {

@@ -33,6 +33,8 @@ mod rolling_upgrade;
 mod shop;
 mod stranded;
 mod streamed;
+mod thresholds;
+mod thresholds_by_chance;
 mod tracing;
 mod trials;
 mod unpaid;

@@ -37,7 +37,7 @@ const KINDS: [(&str, MeterKind); 5] = [
 ];
 
 /// The shop's product measures these.
-async fn measuring() -> Shop {
+pub async fn measuring() -> Shop {
     let shop = Shop::open().await;
     let meter = |(code, kind): (&str, MeterKind)| {
         let value = MeterValue::Header { name: format!("X-{code}") };
@@ -57,7 +57,7 @@ fn priced(prices: &[(&str, Value)]) -> PlanTerms {
 }
 
 /// One call that counts for that much.
-async fn call(
+pub async fn call(
     shop: &Shop,
     partner: PartnerId,
     when: &str,

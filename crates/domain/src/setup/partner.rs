@@ -5,7 +5,8 @@ use crate::{
     directory::KeyKind, key_bounds::KeyBounds, key_text::Environment, period::zone, plan::Problem, role::MemberRole,
 };
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use rust_decimal::Decimal;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// A customer company.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,11 +19,24 @@ pub struct PartnerSetup {
     /// The plan's code. An operator's word: it takes effect at once, even where the plan has a queue.
     #[serde(default)]
     pub plan: Option<String>,
+    /// In the place of its plan's, in that plan's currency; `null` for no threshold invoices. Left out, what there is stays.
+    #[serde(default, deserialize_with = "said", skip_serializing_if = "Option::is_none")]
+    pub invoice_threshold: Option<OwnAmount>,
     /// Each gets an invitation by mail, once.
     #[serde(default)]
     pub members: Vec<MemberSetup>,
     #[serde(default)]
     pub apps: Coded<AppSetup>,
+}
+
+/// An amount of a partner's own, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct OwnAmount(pub Option<Decimal>);
+
+/// What is written as `null` is said all the same.
+fn said<'de, D: Deserializer<'de>>(from: D) -> Result<Option<OwnAmount>, D::Error> {
+    OwnAmount::deserialize(from).map(Some)
 }
 
 /// A person of a partner.
@@ -98,6 +112,12 @@ impl PartnerSetup {
         }
         if zone(&self.time_zone).is_err() {
             add("time_zone".to_owned(), "This is not a time zone; write an IANA name, as Europe/Berlin");
+        }
+        if matches!(self.invoice_threshold, Some(OwnAmount(Some(_)))) && self.plan.is_none() {
+            add(
+                "invoice_threshold".to_owned(),
+                "An amount is in the currency of the partner's plan: say which under `plan`",
+            );
         }
         if !self.members.is_empty() && !self.members.iter().any(|member| member.role == MemberRole::Owner) {
             add("members".to_owned(), "A partner with members has at least one owner");

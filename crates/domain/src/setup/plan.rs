@@ -68,6 +68,10 @@ pub struct PlanSetup {
     /// The first days, for whoever comes to the plan for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial: Option<Trial>,
+    /// From how much usage on that no invoice of the period has one is made at once, in the plan's currency; left out, none is made before
+    /// the period ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invoice_threshold: Option<Decimal>,
     /// Taken off each period's usage charges, in the plan's currency.
     #[serde(default)]
     pub included_credit: Decimal,
@@ -169,6 +173,10 @@ impl PlanSetup {
             discounts: self.discounts.clone(),
             commitment: self.commitment.as_ref().map(commitment).transpose()?,
             trial: self.trial,
+            invoice_threshold_micros: self
+                .invoice_threshold
+                .map(|amount| micros("invoice_threshold", amount))
+                .transpose()?,
             included_credit_micros: micros("included_credit", self.included_credit)?,
             features: self.features.clone(),
             opens_features: self.opens_features.clone(),

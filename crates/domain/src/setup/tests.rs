@@ -1,6 +1,6 @@
 //! The file reads as people write it, and every mistake is named with its place.
 
-use super::{SecretSource, Setup};
+use super::{OwnAmount, SecretSource, Setup};
 use crate::policy::{AllowanceOutage, CachePrice, Cost};
 
 const GOOD: &str = r#"
@@ -153,4 +153,36 @@ plans:\n";
     assert_eq!(policy.operations["search"].cost, Some(cost));
     let closed = "    policy: { allowance_outage: closed }\nplans:\n";
     assert!(Setup::read(&GOOD.replacen("plans:\n", closed, 1)).is_ok());
+}
+
+#[test]
+fn a_partner_s_threshold_is_an_amount_of_its_plan_or_none_and_is_left_alone_where_nothing_is_said() {
+    let file = |plan: &str, own: &str| {
+        format!(
+            "plans:\n  pro: {{ name: Pro, currency: JPY, products: [], invoice_threshold: \"50000\"{plan} }}\n\
+             partners:\n  acme: {{ name: Acme, plan: pro{own} }}\n"
+        )
+    };
+    let own = |text: &str| {
+        let setup = Setup::read(&file("", text)).expect("reads");
+        assert_eq!(
+            setup.plans.get("pro").expect("a plan").terms().expect("terms").invoice_threshold_micros,
+            Some(50_000_000_000)
+        );
+        setup.partners.get("acme").expect("a partner").invoice_threshold
+    };
+    assert_eq!(own(""), None);
+    assert_eq!(own(", invoice_threshold: null"), Some(OwnAmount(None)));
+    assert_eq!(own(", invoice_threshold: \"700\""), Some(OwnAmount(Some(700.into()))));
+    for (plan, own, place) in [
+        ("", ", invoice_threshold: \"0.5\"", "partners.acme.invoice_threshold"),
+        ("", ", invoice_threshold: \"0\"", "partners.acme.invoice_threshold"),
+        (", collect: meter_events", "", "plans.pro.invoice_threshold"),
+    ] {
+        let problems = Setup::read(&file(plan, own)).expect_err("refused");
+        assert!(problems.iter().any(|problem| problem.field == place), "{problems:?}");
+    }
+    let without = "partners:\n  acme: { name: Acme, invoice_threshold: \"7\" }\n";
+    let problems = Setup::read(without).expect_err("refused");
+    assert_eq!(problems[0].field, "partners.acme.invoice_threshold");
 }

@@ -81,6 +81,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
     key["allowed_addresses"] = json!(["192.0.2.0/24"]);
     key["scopes"] = json!(["payments"]);
     key["expires_at"] = json!("2027-01-31T00:00:00Z");
+    written["partners"]["acme"]["invoice_threshold"] = json!("250");
     written["products"]["payments"]["secrets"] = json!({"identity-signing": "env:KEY"});
     written["credit_packages"]["million"] = json!({
         "name": "One million", "units": 1, "currency": "USD", "price": "1", "valid_days": 1, "plans": ["pro"], "withdrawn": true,
@@ -109,6 +110,7 @@ fn the_json_schema_has_the_fields_of_the_file() {
         plan["derived_from"] = json!("pro");
         plan["changes"] = json!({"downgrade": "at_once", "quota": "prorated"});
         plan["unpaid"] = unpaid.clone();
+        plan["invoice_threshold"] = json!("500");
     }
     let (first, prices): (Vec<Value>, Vec<Value>) =
         plans.values().map(|plan| (plan.clone(), plan["price"].clone())).unzip();

@@ -83,6 +83,7 @@ impl Truth {
                 discounts: Vec::new(),
                 commitment: None,
                 trial: None,
+                invoice_threshold_micros: None,
                 included_credit_micros: 0,
                 features: Vec::new(),
                 opens_features: Vec::new(),

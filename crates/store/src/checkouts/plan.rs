@@ -195,6 +195,8 @@ fn first_invoice(version: PlanVersionId, time_zone: String, lines: Vec<NewInvoic
         lines,
         late: Vec::new(),
         in_advance: true,
+        threshold_number: 0,
+        billed_before: Vec::new(),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: None,

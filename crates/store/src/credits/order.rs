@@ -138,6 +138,8 @@ pub(super) async fn bill(
         lines: vec![line(order)],
         late: Vec::new(),
         in_advance: false,
+        threshold_number: 0,
+        billed_before: Vec::new(),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: None,

@@ -55,6 +55,8 @@ impl Credited {
             lines,
             late: Vec::new(),
             in_advance: false,
+            threshold_number: 0,
+            billed_before: Vec::new(),
             given_back: Vec::new(),
             coupons: None,
             overdrawn,

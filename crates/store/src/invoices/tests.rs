@@ -79,6 +79,8 @@ pub(crate) async fn close(store: &Store, of: Billed, period: i64, fails: bool) -
         lines: vec![line],
         late: if fails { vec![1] } else { Vec::new() },
         in_advance: false,
+        threshold_number: 0,
+        billed_before: Vec::new(),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: None,

@@ -30,6 +30,7 @@ pub(crate) fn terms() -> PlanTerms {
         discounts: Vec::new(),
         commitment: None,
         trial: None,
+        invoice_threshold_micros: None,
         included_credit_micros: 0,
         features: vec!["Support by e-mail".to_owned()],
         opens_features: Vec::new(),

@@ -75,6 +75,8 @@ pub async fn billed(app: &TestApp, partner: PartnerId, code: &str, all: Vec<Vec<
             lines,
             late: Vec::new(),
             in_advance: false,
+            threshold_number: 0,
+            billed_before: Vec::new(),
             given_back: Vec::new(),
             overdrawn: Vec::new(),
             coupons: None,

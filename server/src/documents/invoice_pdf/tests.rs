@@ -71,6 +71,7 @@ fn invoice(currency: Currency, lines: &[InvoiceLine]) -> Invoice {
         }],
         is_final: false,
         stands_alone: false,
+        threshold_number: 0,
         due_at: None,
         pay_url: None,
         failed_payments: 0,
@@ -92,6 +93,16 @@ fn minor(text: &str) -> Option<i64> {
     let amount = text.trim_start_matches('−').strip_prefix(['$', '¥'])?.replace([',', '.'], "");
     let amount: i64 = amount.parse().ok()?;
     Some(if text.starts_with('−') { -amount } else { amount })
+}
+
+#[test]
+fn a_threshold_invoice_is_called_one_and_says_what_that_is() {
+    let lines = [line(0, LineKind::BilledBefore, "Billed already", 1, Money::new(Currency::Usd, -10_000_000))];
+    let plain = invoice(Currency::Usd, &lines);
+    let cut = Invoice { threshold_number: 1, ..plain.clone() };
+    let (plain, cut) = (pages(&plain, &lines).concat(), pages(&cut, &lines).concat());
+    assert!(!plain.contains("Threshold"), "{plain}");
+    assert!(cut.contains("Threshold invoice") && cut.contains("Made within the billing period"), "{cut}");
 }
 
 #[test]
