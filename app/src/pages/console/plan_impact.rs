@@ -124,15 +124,7 @@ fn Partners(impact: Impact) -> impl IntoView {
 fn row(affected: Affected) -> impl IntoView {
     let href = format!("/console/partners/{}", affected.partner);
     let period = period_text(affected.period, &local_zone("UTC"));
-    let (after, differs) = match affected.after {
-        After::Comparable(after) => {
-            (after.to_string(), affected.before.map_or("—".to_owned(), |before| difference(before, after)))
-        }
-        After::OtherCurrency(after) => (after.to_string(), "Another currency".to_owned()),
-        After::OtherInterval => ("—".to_owned(), "Another billing period".to_owned()),
-        After::TooLarge => ("—".to_owned(), "Too large".to_owned()),
-        After::New => ("—".to_owned(), "No full period yet".to_owned()),
-    };
+    let (after, differs) = with_these_terms(affected.after, affected.before);
     let before = affected.before.map_or("—".to_owned(), |before| before.to_string());
     view! {
         <tr>
@@ -144,6 +136,19 @@ fn row(affected: Affected) -> impl IntoView {
             <Cell label="With these terms" numeric=true>{after}</Cell>
             <Cell label="Difference" numeric=true>{differs}</Cell>
         </tr>
+    }
+}
+
+/// What a period would have cost with other terms, and by how much that differs; or why that cannot be told.
+pub fn with_these_terms(after: After, before: Option<Money>) -> (String, String) {
+    match after {
+        After::Comparable(after) => {
+            (after.to_string(), before.map_or("—".to_owned(), |before| difference(before, after)))
+        }
+        After::OtherCurrency(after) => (after.to_string(), "Another currency".to_owned()),
+        After::OtherInterval => ("—".to_owned(), "Another billing period".to_owned()),
+        After::TooLarge => ("—".to_owned(), "Too large".to_owned()),
+        After::New => ("—".to_owned(), "No full period yet".to_owned()),
     }
 }
 

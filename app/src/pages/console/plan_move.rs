@@ -1,7 +1,7 @@
 //! `/console/plans/{plan}/moves`: all partners of a plan, or of one version of it, have another from the end of a billing period on; what
 //! that means for each is shown before it is ordered.
 
-use super::plan_impact::{difference, terms_words};
+use super::plan_impact::{difference, terms_words, with_these_terms};
 use crate::{
     components::*,
     flash::{Flash, flash},
@@ -11,7 +11,7 @@ use crate::{
     pages::time_text::{local_zone, moment},
     viewer,
 };
-use billing::{Affected, After, BillingError, MOST_RATED, MovePreview};
+use billing::{Affected, BillingError, MOST_RATED, MovePreview};
 use domain::{id::PlanId, role::OperatorRole};
 use jiff::Timestamp;
 use leptos::prelude::*;
@@ -202,15 +202,7 @@ async fn previewed(
 fn row(own: Affected, at: Timestamp, waits: bool) -> impl IntoView {
     let href = format!("/console/partners/{}", own.partner);
     let from = if waits { "A change of its own waits".to_owned() } else { moment(at, &local_zone("UTC")) };
-    let (after, differs) = match own.after {
-        After::Comparable(after) => {
-            (after.to_string(), own.before.map_or("—".to_owned(), |before| difference(before, after)))
-        }
-        After::OtherCurrency(after) => (after.to_string(), "Another currency".to_owned()),
-        After::OtherInterval => ("—".to_owned(), "Another billing period".to_owned()),
-        After::TooLarge => ("—".to_owned(), "Too large".to_owned()),
-        After::New => ("—".to_owned(), "No full period yet".to_owned()),
-    };
+    let (after, differs) = with_these_terms(own.after, own.before);
     let before = own.before.map_or("—".to_owned(), |before| before.to_string());
     view! {
         <tr>
