@@ -102,8 +102,14 @@ pub(super) async fn compared(
     part: Period,
     now: Timestamp,
 ) -> Result<Compared, StoreError> {
-    if let Some(compared) = known.remove(&(subscription.id, part)) {
-        return Ok(compared);
+    match known.remove(&(subscription.id, part)) {
+        // Whoever compares all the time may have found something while others of the group were billed.
+        Some(Compared::Agrees) => {
+            let doubt = store.doubt(subscription.partner, part).await?;
+            return Ok(doubt.map_or(Compared::Agrees, Compared::Differs));
+        }
+        Some(compared) => return Ok(compared),
+        None => {}
     }
     let due = Due { partner: subscription.partner, subscription: subscription.id, part };
     Ok(compare(store, &[due], now).await?.into_values().next().unwrap_or(Compared::NotYet))
