@@ -85,6 +85,25 @@ test("it reads the docs and tries a call, which answers 200 and is soon on the u
   partner.calm();
 });
 
+test("what is chosen before the page's script is there counts", async () => {
+  let arrive;
+  const script = new Promise((resolve) => (arrive = resolve));
+  await partner.page.route("**/*.wasm", async (route) => {
+    await script;
+    await route.continue();
+  });
+  await partner.page.goto("/products/payments/listPayments", { waitUntil: "domcontentloaded" });
+  const console = partner.page.locator("#try-it");
+  const live = await console.locator("option", { hasText: "Production" }).getAttribute("value");
+  await console.getByLabel("Call as").selectOption(live);
+  await console.getByText("A test key: this call is not charged.").waitFor();
+  arrive();
+  await console.getByText("A live key: this call is counted and billed.").waitFor();
+  assert.equal(await console.getByLabel("Call as").inputValue(), live);
+  await partner.page.unroute("**/*.wasm");
+  partner.calm();
+});
+
 test("it exceeds its limit, and the answer leads to a page that helps", async () => {
   // Ten a second is soon reached; where the machine is too slow for that, a hundred a minute is.
   for (let call = 0; call < 1_000 && !refusal; call += 1) {

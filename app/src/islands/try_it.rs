@@ -1,5 +1,6 @@
 //! The console beside an operation: fill in, send, read the answer.
 
+use super::early;
 use crate::api::try_it::{TriedCall, TryAnswer, try_call};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
@@ -39,11 +40,15 @@ pub fn TryIt(
     let key = RwSignal::new(keys.first().map(|key| key.id.clone()).unwrap_or_default());
     let options =
         keys.iter().map(|key| view! { <option value=key.id.clone()>{key.label.clone()}</option> }).collect_view();
+    early::take_over("try-key", key);
     let live = move || keys.iter().any(|one| one.live && one.id == key.get());
     let values: Vec<(TryField, RwSignal<String>)> =
         fields.into_iter().map(|field| (field.clone(), RwSignal::new(field.example))).collect();
     let text = RwSignal::new(body.clone().unwrap_or_default());
     let has_body = body.is_some();
+    if has_body {
+        early::take_over("try-body", text);
+    }
     let rows = body.as_ref().map_or(4, |body| body.lines().count()).clamp(4, 18).to_string();
     let sent = values.clone();
     let send = Action::new(move |_: &()| {
@@ -124,6 +129,7 @@ pub fn TryIt(
 
 fn input(field: TryField, value: RwSignal<String>) -> impl IntoView {
     let id = format!("try-{}-{}", field.place, field.name);
+    early::take_over(&id, value);
     let hint_id = format!("{id}-hint");
     let described_by = hint_id.clone();
     let hint = format!("{}, in the {}", field.hint, field.place);

@@ -1,6 +1,7 @@
 //! The calculator's fields: what is asked for, and what was typed.
 
 use super::Typed;
+use crate::islands::early;
 use domain::rating::{
     MeterUsed,
     quote::{Asked, Called, Measured},
@@ -113,6 +114,7 @@ pub(super) fn group(group: CalculatorGroup, typed: Vec<Typed>) -> impl IntoView 
 fn row(product: &str, field: CalculatorField, typed: Typed) -> impl IntoView + use<> {
     let name = field.name(product);
     let id = format!("field-{name}");
+    early::take_over(&id, typed);
     let (hint_id, error_id) = (format!("{id}-hint"), format!("{id}-error"));
     let described_by = format!("{hint_id} {error_id}");
     let (label, hint, value) = (field.label.clone(), field.hint.clone(), field.value.clone());
