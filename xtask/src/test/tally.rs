@@ -31,7 +31,9 @@ impl Tally {
                 self.failed += count.failed;
                 self.flaky.extend(count.flaky);
                 if count.failed > 0 {
-                    self.problems.push(format!("{what}: {} of {}", count.failed, count.passed + count.failed));
+                    let problem = format!("{what}: {} of {}", count.failed, count.passed + count.failed);
+                    progress::note(&format!("FAIL {problem}"));
+                    self.problems.push(problem);
                 }
             }
             Err(problem) => self.fail(what, &problem),
@@ -41,6 +43,7 @@ impl Tally {
     pub fn fail(&mut self, what: &str, problem: &str) {
         self.failed += 1;
         progress::note(problem);
+        progress::note(&format!("FAIL {what}"));
         self.problems.push(what.to_owned());
     }
 
@@ -50,7 +53,7 @@ impl Tally {
             println!("    flaky: {name}: it failed, and passed when it was run once more");
         }
         for problem in &self.problems {
-            println!("    failed: {problem}");
+            println!("    FAIL {problem}");
         }
         println!("{} passed, {} failed", self.passed, self.failed);
         if self.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
