@@ -1,5 +1,5 @@
 //! Who goes first where the processor is short: the gateway's threads are its own, and those of portal and tasks stand behind
-//! them, but not before calls are taken. Until then they are what calls wait for.
+//! them, but not before calls are taken and have their units. Until then they are what calls wait for.
 
 use rustix::{
     process::{Pid, setpriority_process},
@@ -40,11 +40,12 @@ pub fn delist() {
     THREADS.lock().ids.retain(|id| *id != gettid());
 }
 
-/// From here on they all stand behind, also those that begin later. There is no way back without privileges.
+/// From here on they all stand behind, also those that begin later. There is no way back without privileges. Once is enough.
 pub fn stand_behind() {
     let mut known = THREADS.lock();
-    known.stand_behind = true;
-    known.ids.iter().copied().for_each(put_behind);
+    if !std::mem::replace(&mut known.stand_behind, true) {
+        known.ids.iter().copied().for_each(put_behind);
+    }
 }
 
 fn put_behind(thread: Pid) {

@@ -1,10 +1,10 @@
 //! `turnpike serve`: everything in one process, started in this order and stopped in the reverse.
 //!
 //! 1. the data directory and its secrets; 2. the ports, so that a taken one is told before anything is started;
-//! 3. Postgres and the schema; 4. the directory, from Postgres or else from disk; 5. the shipping of what the spool holds;
-//! 6. the gateway; 7. the other background tasks; 8. the portal and the REST API.
+//! 3. Postgres and the schema; 4. the directory, from disk where Postgres has no newer one or is not there, else from Postgres;
+//! 5. the gateway; 6. the shipping of what the spool holds, the units and the other background tasks; 7. the portal and the REST API.
 //!
-//! The gateway does not wait until all of the spool is shipped; units of quotas and credit do.
+//! The gateway waits neither until the spool is shipped nor for its units of quotas and credit; calls that need some do.
 //!
 //! A process of the role `gateway` leaves out the last, one of the role `portal` what serves calls.
 //!
@@ -42,6 +42,7 @@ use app::{
 };
 use calls::{Calls, House, LAST_SHIPMENT};
 use directory_file::{DirectoryFile, Freshness, Kept, Place};
+use domain::directory::Directory;
 use gateway::try_credential;
 use jiff::Timestamp;
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -56,7 +57,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use store::Store;
+use store::{Standing, Store};
 use tokio::net::TcpListener;
 
 /// How long requests in flight and tasks may take at the end.
@@ -226,30 +227,38 @@ pub struct Ready {
     pub directory: InForce,
     /// Whether Postgres was there.
     pub with_database: bool,
+    /// Whether the directory was read from Postgres, and not from disk.
+    pub read_whole: bool,
 }
 
 /// Brings schema, clock and directory up to date; without Postgres the directory on disk has to do.
 async fn prepare(store: &Store, place: &Place, clock: &Clock) -> Result<Ready, CommandError> {
     let (mut file, now) = (DirectoryFile::new(place.clone()), Timestamp::now());
     let with_postgres = async {
+        if let Some(standing) = store.standing().await?
+            && let Some(directory) = as_kept(place, &standing, now)
+        {
+            clock.set_ahead_seconds(standing.clock_ahead.as_secs());
+            return Ok((directory, false));
+        }
         store.migrate().await?;
         let (ready, directory) = tokio::join!(follow_time(store, clock), store.load_directory());
         ready?;
-        Ok::<_, CommandError>(directory?)
+        Ok::<_, CommandError>((directory?, true))
     };
     let failure = match with_postgres.await {
-        Ok(directory) => {
+        Ok((directory, read_whole)) => {
             place.freshness().note(now);
-            if let Err(error) = file.keep(&directory, now) {
+            if read_whole && let Err(error) = file.keep(&directory, now) {
                 tracing::warn!(%error, "the directory cannot be kept on disk");
             }
-            return Ok(Ready { directory: InForce { directory, file }, with_database: true });
+            return Ok(Ready { directory: InForce { directory, file }, with_database: true, read_whole });
         }
         Err(failure) => failure,
     };
     let error = logs::chain(failure.as_ref());
     match directory_file::read(place, now) {
-        Ok(Some(Kept { directory, at })) => {
+        Ok(Some(Kept { directory, at, .. })) => {
             tracing::warn!(
                 error,
                 version = directory.version,
@@ -257,11 +266,17 @@ async fn prepare(store: &Store, place: &Place, clock: &Clock) -> Result<Ready, C
                 newest_at = %at,
                 "starting without Postgres, from the last directory on disk"
             );
-            Ok(Ready { directory: InForce { directory, file }, with_database: false })
+            Ok(Ready { directory: InForce { directory, file }, with_database: false, read_whole: false })
         }
         Ok(None) => Err(failure),
         Err(unbelievable) => Err(format!("{unbelievable}; and Postgres does not answer: {error}").into()),
     }
+}
+
+/// The directory on disk, where Postgres says that no other is newer.
+fn as_kept(place: &Place, standing: &Standing, now: Timestamp) -> Option<Directory> {
+    let kept = directory_file::read(place, now).ok().flatten()?;
+    (kept.by_this_program && kept.directory.version == standing.directory_version).then_some(kept.directory)
 }
 
 /// Schema and clock.
@@ -323,3 +338,6 @@ pub fn settings(config: &Config, gateway_address: String) -> Settings {
         hooks_may_be_private: config.hook_reach >= gateway::Reach::Private,
     }
 }
+
+#[cfg(test)]
+mod tests;

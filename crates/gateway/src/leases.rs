@@ -57,6 +57,12 @@ impl Leases {
         leases
     }
 
+    /// Says that [`Self::begin`] is about to be called. Calls that need units wait for it, a second from now at most; without this
+    /// they are treated as where Postgres does not answer.
+    pub fn expect(&self) {
+        self.desk.expect();
+    }
+
     /// Tells what is known of allowances at the start, after all that an earlier life of this node spent was stored and what
     /// it held was given back. From here on exchanges are made.
     pub fn begin(&self, known: Vec<Held>) {

@@ -92,7 +92,7 @@ pub use page::Page;
 pub use partners::{NewPartner, NewSignUp, Partner, PartnerLine, SignedUp};
 pub use plan_moves::{Cancelled, MoveTarget, NewPlanMove, PlanMove};
 pub use plans::{AddedVersion, NamedPlan, NewPlan, OfferedPlan, Plan, PlanHolder, PlanMeta, PlanOrigin, PlanVersion};
-pub use pool::Store;
+pub use pool::{Standing, Store};
 pub use products::{
     KeyedOperation, NewOperation, NewProduct, Product, ProductLine, SealedSecret, VisibleMeter, VisibleProduct,
 };

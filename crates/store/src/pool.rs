@@ -1,10 +1,11 @@
 //! The connection pool, and how each connection is set up.
 
 use crate::error::StoreError;
+use jiff::SignedDuration;
 use sqlx::{
     Connection as _, Executor as _, PgPool, Postgres, Row as _, Transaction,
     migrate::Migrator,
-    postgres::{PgConnectOptions, PgConnection, PgPoolOptions},
+    postgres::{PgConnectOptions, PgConnection, PgPoolOptions, PgRow},
 };
 use std::{collections::HashMap, io, str::FromStr as _, sync::LazyLock, time::Duration};
 use tokio::time::timeout;
@@ -29,6 +30,14 @@ const TAKE_ROLE: &str = "select set_config('role', r.rolname, false) from pg_rol
 const ANSWERING: Duration = Duration::from_secs(5);
 /// How long the end waits for queries that are under way.
 const CLOSING: Duration = Duration::from_secs(1);
+
+/// How the installation stands, as far as a start has to know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Standing {
+    /// How far the development clock is ahead, in whole seconds; zero in production.
+    pub clock_ahead: SignedDuration,
+    pub directory_version: i64,
+}
 
 /// Postgres, as the rest of Turnpike sees it. Cheap to clone.
 #[derive(Clone)]
@@ -60,11 +69,7 @@ impl Store {
 
     /// Brings the schema up to date. Several servers may do so at once: an advisory lock lets one through.
     pub async fn migrate(&self) -> Result<(), StoreError> {
-        // A migration may take longer than a query may, so it gets a connection without our time limits. The pool would
-        // also wait for a Postgres that refuses connections.
-        let options =
-            self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
-        let mut connection = in_time(PgConnection::connect_with(&options)).await?;
+        let mut connection = self.connect_alone().await?;
         if is_up_to_date(&mut connection).await? {
             connection.close().await?;
         } else {
@@ -75,6 +80,42 @@ impl Store {
                 idle.close().await?;
             }
         }
+        self.warn_of_rights().await
+    }
+
+    /// What a start asks first, in one question: mostly the answer is that nothing has changed since the last one. `None` where
+    /// the schema is not that of this program, and [`Self::migrate`] has to be called.
+    pub async fn standing(&self) -> Result<Option<Standing>, StoreError> {
+        let mut connection = self.connect_alone().await?;
+        let asked = sqlx::query(
+            "select version, checksum, success, (select ahead_seconds from clock) as ahead_seconds, (select version from directory_version) as directory
+             from _sqlx_migrations",
+        );
+        let rows = match in_time(asked.fetch_all(&mut connection)).await {
+            Ok(rows) => rows,
+            // A table is not there yet.
+            Err(sqlx::Error::Database(_)) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        connection.close().await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let standing = Standing {
+            clock_ahead: SignedDuration::from_secs(row.try_get("ahead_seconds")?),
+            directory_version: row.try_get("directory")?,
+        };
+        Ok(are_ours_there(&rows)?.then_some(standing))
+    }
+
+    /// A migration may take longer than a query may, so it gets a connection without our time limits. The pool would also wait
+    /// for a Postgres that refuses connections.
+    async fn connect_alone(&self) -> Result<PgConnection, StoreError> {
+        let options =
+            self.pool.connect_options().as_ref().clone().options([("statement_timeout", "0"), ("lock_timeout", "0")]);
+        Ok(in_time(PgConnection::connect_with(&options)).await?)
+    }
+
+    /// Logs a warning where the database's user could change the ledger.
+    pub async fn warn_of_rights(&self) -> Result<(), StoreError> {
         if !self.may_not_change_the_ledger().await? {
             tracing::warn!(
                 "the database user works with all of its rights: it could not make or take on the role turnpike_runtime, which has none \
@@ -142,8 +183,13 @@ async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, StoreError
         Err(sqlx::Error::Database(_)) => return Ok(false),
         Err(error) => return Err(error.into()),
     };
+    Ok(are_ours_there(&rows)?)
+}
+
+/// Whether these rows of the list of migrations have all of ours as they are compiled in.
+fn are_ours_there(rows: &[PgRow]) -> Result<bool, sqlx::Error> {
     let mut there = HashMap::with_capacity(rows.len());
-    for row in &rows {
+    for row in rows {
         if !row.try_get::<bool, _>("success")? {
             return Ok(false);
         }
@@ -231,6 +277,30 @@ mod tests {
         let refused = test.pool().execute("update ledger_entries set account = account").await.expect_err("refused");
         let code = refused.as_database_error().and_then(|error| error.code().map(String::from));
         assert_ne!(code.as_deref(), Some("42501"), "{refused}");
+    }
+
+    #[tokio::test]
+    async fn a_schema_that_is_not_just_ours_is_no_standing() {
+        let test = test_db::store().await;
+        let version = test.directory_version().await.expect("asked");
+        let standing = test.standing().await.expect("asked").expect("it is ours");
+        assert_eq!((standing.directory_version, standing.clock_ahead.as_secs()), (version, 0));
+        for other in [
+            "update _sqlx_migrations set success = false where version = 1",
+            "update _sqlx_migrations set checksum = '\\x00' where version = 2",
+            "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)",
+            "drop table _sqlx_migrations",
+        ] {
+            let test = test_db::store().await;
+            test.pool().execute(sqlx::AssertSqlSafe(other)).await.expect("changed");
+            assert_eq!(test.standing().await.expect("asked"), None, "{other}");
+        }
+        // A newer program's migrations are nothing to stop for.
+        let test = test_db::store().await;
+        let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time)
+             values (999999, 'newer', true, '\\x00', 0)";
+        test.pool().execute(newer).await.expect("changed");
+        assert!(test.standing().await.expect("asked").is_some());
     }
 
     #[tokio::test]

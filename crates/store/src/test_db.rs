@@ -95,6 +95,12 @@ impl TestStore {
         Held(tx)
     }
 
+    /// Moves the directory's version, as a change does, or a Postgres that is put back.
+    pub async fn move_directory_version(&self, by: i64) {
+        let moved = sqlx::query("update directory_version set version = version + $1").bind(by);
+        moved.execute(self.pool()).await.expect("moved");
+    }
+
     /// Loses the list of what changed in the directory.
     pub async fn forget_directory_changes(&self) {
         self.store.pool().execute("delete from directory_changes").await.expect("deleted");

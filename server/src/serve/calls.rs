@@ -29,14 +29,16 @@ use std::{
     time::{Duration, Instant},
 };
 use store::Store;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 /// How long the last look at the spool may take, and giving units back.
 pub const LAST_SHIPMENT: Duration = Duration::from_secs(1);
 
-/// How long the gateway's port waits for what an earlier life left in the spool, and for its units. Mostly that is enough, and
-/// no call of a quota is refused after a start; a long backlog is shipped beside the calls, and such calls wait for it.
-const FIRST_SHIPMENT: Duration = Duration::from_millis(300);
+/// How long the units of quotas and credit wait for what an earlier life left in the spool, before the next look at them.
+const FIRST_SHIPMENT: Duration = Duration::from_secs(1);
+
+/// After a start from disk everything is read from Postgres so much later: units come first.
+const WHOLE_AFTER: Duration = Duration::from_secs(2);
 
 /// A gateway that serves, and what is to be looked after beside it.
 pub struct Calls {
@@ -66,7 +68,7 @@ pub struct House<'a> {
 }
 
 impl Calls {
-    /// Brings the directory up to date, begins to ship the spool, as one of `last_tasks`, and opens the gateway's port.
+    /// Brings the directory up to date, opens the gateway's port, and begins to ship the spool, as one of `last_tasks`.
     pub async fn start(
         house: &House<'_>,
         (shares, room): (&Shares, &Room),
@@ -88,6 +90,9 @@ impl Calls {
 
         let exchange = PostgresExchange::new(store.clone(), node.as_str(), config.gateway.leases);
         let leases = Leases::new(Arc::new(exchange));
+        if ready.with_database {
+            leases.expect();
+        }
         let tender = Tender {
             store: store.clone(),
             clock: clock.clone(),
@@ -96,18 +101,6 @@ impl Calls {
             started_at: clock.now(),
             progress: progress.clone(),
         };
-        last_tasks.spawn(ship_spool::run(shipper, board.clone(), last, LAST_SHIPMENT));
-        if ready.with_database {
-            let begin = async {
-                progress.settled(FIRST_SHIPMENT).await;
-                tender.tend().await
-            };
-            // What does not work now is tried again each second, beside the calls.
-            if let Ok(Err(error)) = timeout(2 * FIRST_SHIPMENT, begin).await {
-                tracing::warn!(%error, "units are leased later");
-            }
-        }
-        let leased = Instant::now();
         let directory = gateway::directory(data_plane::compile(&ready.directory.directory, secrets));
         let certificates = config.gateway.tls.clone().map(certificates::Files::open).transpose()?;
         let (watcher, exporter) = watch::start(&config.watch);
@@ -130,13 +123,13 @@ impl Calls {
             leases,
             Arc::new(data_plane::clock(clock.clone())),
         )?;
-        priority::stand_behind();
         tracing::info!(
             directory_ms = (prepared - begun).as_millis(),
-            units_ms = (leased - prepared).as_millis(),
-            port_ms = leased.elapsed().as_millis(),
+            from_disk = !ready.read_whole,
+            port_ms = prepared.elapsed().as_millis(),
             "the gateway's port is open"
         );
+        last_tasks.spawn(ship_spool::run(shipper, board.clone(), last, LAST_SHIPMENT));
         Ok(Self { gateway, node, directory, place, tender, watch, keys, certificates, exporter, ready, tallies })
     }
 
@@ -154,8 +147,12 @@ impl Calls {
         let Self { gateway, node, directory, place, tender, watch, keys, certificates, exporter, ready, tallies } =
             self;
         let whole_period = follow_directory::WHOLE_PERIOD;
-        // Without Postgres the directory on disk has to do, and is not trusted for longer than that.
-        let whole_in = if ready.with_database { whole_period } else { Duration::ZERO };
+        // What comes from disk is not trusted for longer than has to be.
+        let whole_in = match (ready.read_whole, ready.with_database) {
+            (true, _) => whole_period,
+            (false, true) => WHOLE_AFTER,
+            (false, false) => Duration::ZERO,
+        };
         let follower = Follower {
             store: store.clone(),
             place,
@@ -175,8 +172,17 @@ impl Calls {
         let tend = tender.clone();
         tasks.every(tend_leases::NAME, tend_leases::PERIOD, Nudge::default(), move || {
             let tend = tend.clone();
-            async move { tend.tend().await }
+            async move {
+                tend.progress.settled(FIRST_SHIPMENT).await;
+                let tended = tend.tend().await;
+                // From here on no call waits for what a start does.
+                priority::stand_behind();
+                tended
+            }
         });
+        if ready.with_database && !ready.read_whole {
+            tasks.spawn(make_up_for_a_quick_start(store.clone(), clock.clone()));
+        }
         let (most, swept) = (config.gateway.idempotency_max_bytes, keys.clone());
         let sweep = move || keep_keys::sweep(swept.clone(), most);
         tasks.every(keep_keys::SWEEP, keep_keys::SWEEP_PERIOD, Nudge::default(), sweep);
@@ -199,6 +205,17 @@ impl Calls {
             None => HangUp::Ends,
         };
         Ok((Ending { gateway, tender, keys }, hang_up))
+    }
+}
+
+/// What a start leaves out that finds nothing changed. Usage of a day without a partition has a place all the same.
+async fn make_up_for_a_quick_start(store: Store, clock: Clock) {
+    let made = async {
+        store.make_partitions(clock.now(), 1).await?;
+        store.warn_of_rights().await
+    };
+    if let Err(error) = made.await {
+        tracing::warn!(%error, "partitions and rights are looked at later");
     }
 }
 

@@ -20,6 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
+    time::UNIX_EPOCH,
 };
 
 /// When the lines take more, the directory is written as a whole again.
@@ -60,7 +61,11 @@ impl Place {
     /// # Errors
     /// The disk is full or the folder cannot be written.
     pub fn note_checked(&self, version: i64, at: Timestamp) -> io::Result<()> {
-        let line = line::seal(version.to_string().into_bytes(), Part::Checked, at, &self.secrets);
+        self.note_checked_by(&this_program().unwrap_or_default(), version, at)
+    }
+
+    fn note_checked_by(&self, program: &str, version: i64, at: Timestamp) -> io::Result<()> {
+        let line = line::seal(format!("{version} {program}").into_bytes(), Part::Checked, at, &self.secrets);
         replace(&self.data.directory_checked(), &line)
     }
 }
@@ -168,6 +173,8 @@ pub struct Kept {
     pub directory: Directory,
     /// When Postgres last said that it is the newest.
     pub at: Timestamp,
+    /// Whether this very program has kept it, and not the one before an upgrade.
+    pub by_this_program: bool,
 }
 
 /// The directory that was kept, if there is one that can be read.
@@ -183,14 +190,14 @@ pub fn read(place: &Place, now: Timestamp) -> Result<Option<Kept>, Unbelievable>
         return Ok(None);
     };
     directory.sort();
-    let mut kept = Kept { directory, at: sealed.at };
+    let mut kept = Kept { directory, at: sealed.at, by_this_program: false };
     read_changes(place, &mut kept)?;
-    if let Some((version, at)) = checked(place) {
+    if let Some(Checked { version, by_this_program, at }) = checked(place) {
         if version > kept.directory.version && at > kept.at {
             return Err(Unbelievable::Shortened(shown(&place.data.directory_changes())));
         }
         if version == kept.directory.version {
-            kept.at = kept.at.max(at);
+            (kept.at, kept.by_this_program) = (kept.at.max(at), by_this_program);
         }
     }
     place.freshness.note(kept.at);
@@ -232,11 +239,28 @@ fn read_changes(place: &Place, kept: &mut Kept) -> Result<(), Unbelievable> {
     Ok(())
 }
 
-/// The newest version, and when Postgres said so last.
-fn checked(place: &Place) -> Option<(i64, Timestamp)> {
+/// The newest version, and when Postgres said so last to whom.
+struct Checked {
+    version: i64,
+    by_this_program: bool,
+    at: Timestamp,
+}
+
+fn checked(place: &Place) -> Option<Checked> {
     let text = read_file(&place.data.directory_checked())?;
     let sealed = line::open(&text, Part::Checked, &place.secrets)?;
-    Some((str::from_utf8(sealed.json).ok()?.parse().ok()?, sealed.at))
+    let note = str::from_utf8(sealed.json).ok()?;
+    // A version before has noted nothing but the number.
+    let (version, program) = note.split_once(' ').unwrap_or((note, ""));
+    let by_this_program = this_program().is_some_and(|this| this == program);
+    Some(Checked { version: version.parse().ok()?, by_this_program, at: sealed.at })
+}
+
+/// What tells the file that this process runs from the one that an upgrade puts in its place.
+fn this_program() -> Option<String> {
+    let file = fs::metadata("/proc/self/exe").ok()?;
+    let modified = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
+    Some(format!("{}-{}", file.len(), modified.as_nanos()))
 }
 
 fn read_file(path: &Path) -> Option<Vec<u8>> {

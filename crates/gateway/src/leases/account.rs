@@ -226,6 +226,9 @@ impl Account {
     /// Why [`Self::take`] took nothing; an exchange is begun where one may help.
     pub(crate) fn why_short(self: &Arc<Self>, units: u64, limit: Option<u64>) -> Short {
         let limit = limit.unwrap_or(NO_LIMIT);
+        if let Some(opening) = self.desk.opening() {
+            return Short::Wait(opening);
+        }
         let mut cold = self.cold();
         if self.desk.is_down() {
             if !cold.busy && self.desk.may_probe() {

@@ -3,12 +3,12 @@
 use crate::ports::Exchange;
 use std::{
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, Instant},
 };
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::watch};
 
 /// How long an exchange may take, and a call may wait for one. A Postgres that hangs is told from a slow one by this alone: the
 /// first calls that are short wait so long, and those after them not at all.
@@ -21,6 +21,10 @@ pub(super) struct Desk {
     pub exchange: Arc<dyn Exchange>,
     runtime: Option<Handle>,
     open: AtomicBool,
+    /// Tells those who wait for the opening.
+    opening: watch::Sender<u64>,
+    /// Until when the opening is waited for; never where it is not set.
+    expected: OnceLock<Instant>,
     down: AtomicBool,
     probed: Mutex<Option<Instant>>,
 }
@@ -28,11 +32,36 @@ pub(super) struct Desk {
 impl Desk {
     pub fn new(exchange: Arc<dyn Exchange>) -> Self {
         let runtime = Handle::try_current().ok();
-        Self { exchange, runtime, open: AtomicBool::new(false), down: AtomicBool::new(false), probed: Mutex::new(None) }
+        Self {
+            exchange,
+            runtime,
+            open: AtomicBool::new(false),
+            opening: watch::Sender::new(0),
+            expected: OnceLock::new(),
+            down: AtomicBool::new(false),
+            probed: Mutex::new(None),
+        }
     }
 
     pub fn open(&self) {
         self.open.store(true, Ordering::Release);
+        self.opening.send_modify(|opening| *opening += 1);
+    }
+
+    /// From now on calls wait for the opening, at most as long as for an exchange.
+    pub fn expect(&self) {
+        let _ = self.expected.set(Instant::now() + PATIENCE);
+    }
+
+    /// What tells of the opening, where it is not open yet and is to be soon.
+    pub fn opening(&self) -> Option<watch::Receiver<u64>> {
+        let is_expected = || self.expected.get().is_some_and(|until| Instant::now() < *until);
+        if self.is_open() || !is_expected() {
+            return None;
+        }
+        let opening = self.opening.subscribe();
+        // It may have been opened just before.
+        if self.is_open() { None } else { Some(opening) }
     }
 
     pub fn is_open(&self) -> bool {

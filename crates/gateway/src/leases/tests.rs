@@ -117,6 +117,40 @@ async fn what_calls_took_before_the_start_was_known_stays_counted() {
 }
 
 #[tokio::test]
+async fn calls_wait_for_units_that_are_about_to_be_known_and_do_not_where_they_are_not() {
+    let of = Allowance::quota(PARTNER, period(0));
+    let unexpected = Leases::new(Arc::new(InProcess::default()));
+    assert!(!take(&unexpected.account(of), 10).await, "nobody waits for what nobody said was coming");
+
+    let leases = Leases::new(Arc::new(InProcess::default()));
+    leases.expect();
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let account = leases.account(of);
+            tokio::spawn(async move { take(&account, 10).await })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    assert!(calls.iter().all(|call| !call.is_finished()), "they wait");
+    leases.begin(vec![Held { allowance: of, base: 0, elsewhere: 0, limit: 10 }]);
+    let mut served = 0;
+    for call in calls {
+        served += u32::from(call.await.expect("no panic"));
+    }
+    assert_eq!(served, 10);
+}
+
+#[tokio::test]
+async fn units_that_do_not_come_are_waited_for_once() {
+    let leases = Leases::new(Arc::new(InProcess::default()));
+    leases.expect();
+    let account = leases.account(Allowance::quota(PARTNER, period(0)));
+    let Short::Wait(waiting) = account.why_short(1, Some(10)) else { panic!("it is to be waited for") };
+    answered(waiting).await.expect_err("nothing comes");
+    assert!(matches!(account.why_short(1, Some(10)), Short::Unknown), "who comes later does not wait");
+}
+
+#[tokio::test]
 async fn accounts_of_periods_that_are_over_are_forgotten_once_they_hold_nothing() {
     let leases = Leases::in_process();
     let (old, new) = (Allowance::quota(PARTNER, period(0)), Allowance::quota(PARTNER, period(1)));

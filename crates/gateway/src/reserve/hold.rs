@@ -193,7 +193,8 @@ pub(super) fn hold(
         }
     };
     let show = |used: u64, standings: &mut Standings| {
-        if let Some(quota) = current.limit {
+        // Right after a start nobody knows yet what was used before it.
+        if let Some(quota) = current.limit.filter(|_| core.shared.leases.has_begun()) {
             standings.policy = current.policy.clone();
             standings.quota = Some(QuotaStanding { quota, used, reset_seconds: holding.reset_seconds });
         }

@@ -110,6 +110,29 @@ fn its_age_counts_from_the_last_time_that_postgres_was_asked_and_has_a_limit() {
 }
 
 #[test]
+fn it_says_whether_this_very_program_has_kept_it() {
+    let (_folder, place) = folder();
+    let mut file = DirectoryFile::new(place.clone());
+    file.keep(&Directory { version: 7, ..Directory::default() }, at(1)).expect("kept");
+    let by_this = || read(&place, at(9)).expect("believed").expect("a directory").by_this_program;
+    assert!(!by_this(), "nobody has noted it");
+    place.note_checked(7, at(2)).expect("noted");
+    assert!(by_this());
+    for (program, version) in [("1-1", 7), ("", 7)] {
+        place.note_checked_by(program, version, at(3)).expect("noted");
+        assert!(!by_this(), "{program}");
+    }
+    // What is noted is of another version than what is there.
+    place.note_checked(6, at(4)).expect("noted");
+    assert!(!by_this());
+    // A version before noted the number alone.
+    let line = line::seal(b"7".to_vec(), Part::Checked, at(8), &place.secrets);
+    replace(&place.data.directory_checked(), &line).expect("noted");
+    assert!(!by_this());
+    assert_eq!(read(&place, at(9)).expect("believed").expect("a directory").at, at(8), "and its note counts");
+}
+
+#[test]
 fn changes_are_kept_beside_the_whole_and_a_revoked_key_stays_revoked() {
     let (_folder, place) = folder();
     let (mut file, mut directory) = (DirectoryFile::new(place.clone()), Directory::default());
