@@ -89,19 +89,35 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
     let mut report = ClosingReport::default();
     let (mut running, mut partners) = (JoinSet::new(), HashMap::new());
     let open = store.all_partners_open_subscriptions().await?;
-    for group in compared::groups(&open, closing, now) {
-        let mut known = compared::of(store, &group, now).await;
-        for own in group {
-            if running.len() >= AT_ONCE {
-                join_next(&mut running, &partners, &mut report).await;
+    let mut groups = compared::groups(&open, closing, now).into_iter();
+    let (mut group, mut known) = (groups.next(), Known::new());
+    if let Some(first) = &group {
+        known = compared::of(store, first, now).await;
+    }
+    while let Some(this) = group {
+        group = groups.next();
+        // Postgres has more than one processor: the next partners are compared while these are billed.
+        let compare_next = async {
+            match &group {
+                Some(next) => compared::of(store, next, now).await,
+                None => Known::new(),
             }
-            let (store, own) = (store.clone(), own.subscriptions.to_vec());
-            let is_own = |(subscription, _): &(SubscriptionId, Period)| own.iter().any(|own| own.id == *subscription);
-            let known: Known = known.extract_if(|stretch, _| is_own(stretch)).collect();
-            let partner = own.first().map(|own| own.partner);
-            let task = running.spawn(async move { close_subscriptions(&store, own, known, closing, now).await });
-            partners.insert(task.id(), partner);
-        }
+        };
+        let bill_these = async {
+            for own in this {
+                if running.len() >= AT_ONCE {
+                    join_next(&mut running, &partners, &mut report).await;
+                }
+                let (store, own) = (store.clone(), own.subscriptions.to_vec());
+                let is_own = |(subscription, _): &(SubscriptionId, Period)| own.iter().any(|own| own.id == *subscription);
+                let known: Known = known.extract_if(|stretch, _| is_own(stretch)).collect();
+                let partner = own.first().map(|own| own.partner);
+                let task = running.spawn(async move { close_subscriptions(&store, own, known, closing, now).await });
+                partners.insert(task.id(), partner);
+            }
+        };
+        let (next, ()) = tokio::join!(compare_next, bill_these);
+        known = next;
     }
     while !running.is_empty() {
         join_next(&mut running, &partners, &mut report).await;
