@@ -122,6 +122,8 @@ impl<'a> Outward<'a> {
         let keeps_state = keeps_trace || self.trace.is_some_and(|trace| trace.parent.is_some());
         let mut takes_trailers = false;
         let mut asked_host = None;
+        // First, as RFC 9110 has it (section 7.2): who answers is known before all else is read.
+        self.say(&HOST, host.as_bytes(), out);
         for (name, value) in headers {
             match *name {
                 HOST => {
@@ -153,7 +155,6 @@ impl<'a> Outward<'a> {
             line(name.as_str().as_bytes(), value.as_bytes(), out);
         }
 
-        self.say(&HOST, host.as_bytes(), out);
         if let Some(host) = asked_host {
             self.say(&X_FORWARDED_HOST, host.as_bytes(), out);
         }

@@ -144,6 +144,9 @@ proptest! {
         map.insert(HOST, HeaderValue::from_static("asked.example"));
         let (host, mut text) = (HeaderValue::from_static("target.example"), Vec::new());
         outward.write(&map, &host, &mut text);
+        if !own.iter().any(|(name, _)| *name == HOST) {
+            prop_assert!(text.starts_with(b"host: target.example\r\n"), "RFC 9110, section 7.2: first of all");
+        }
         outward.put(&mut map, &host);
         prop_assert_eq!(of_text(&text), of_map(&map));
     }
