@@ -109,7 +109,8 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
                     join_next(&mut running, &partners, &mut report).await;
                 }
                 let (store, own) = (store.clone(), own.subscriptions.to_vec());
-                let is_own = |(subscription, _): &(SubscriptionId, Period)| own.iter().any(|own| own.id == *subscription);
+                let is_own =
+                    |(subscription, _): &(SubscriptionId, Period)| own.iter().any(|own| own.id == *subscription);
                 let known: Known = known.extract_if(|stretch, _| is_own(stretch)).collect();
                 let partner = own.first().map(|own| own.partner);
                 let task = running.spawn(async move { close_subscriptions(&store, own, known, closing, now).await });

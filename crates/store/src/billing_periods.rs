@@ -6,6 +6,7 @@ use crate::{
     credits::overdraft::{self, BilledBy},
     invoices::{self, NewInvoice},
     outside::{self, ToldMark},
+    pool::as_usually_planned,
     row::{ReadRow as _, unreadable},
     subscriptions, thresholds,
     usage::{metered_calls, units_stored},
@@ -202,6 +203,8 @@ impl Store {
             tx.rollback().await?;
             return Ok(Closed::Changed);
         }
+        // What follows, with all that its triggers and references look up, has plans that are good for any values.
+        as_usually_planned(&mut tx).await?;
         let overdrawn = overdraft::due(&mut tx, partner, BilledBy::Period(subscription, period.end), now).await?;
         if overdrawn != invoice.as_ref().map_or(&[][..], |invoice| &invoice.overdrawn) {
             tx.rollback().await?;

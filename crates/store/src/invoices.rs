@@ -346,28 +346,7 @@ async fn insert(
     .bind(i32::try_from(invoice.threshold_number).unwrap_or(i32::MAX))
     .execute(&mut **tx)
     .await?;
-    for (position, line) in (0_i32..).zip(&invoice.lines) {
-        sqlx::query(
-            "insert into invoice_lines (partner_id, invoice_id, position, kind, product_id, operation_id, description,
-                 quantity, free, amount_micros, meter, calls, prepaid)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
-        )
-        .bind(partner.0)
-        .bind(id.0)
-        .bind(position)
-        .bind(line.kind.code())
-        .bind(line.product.map(|id| id.0))
-        .bind(line.operation.map(|id| id.0))
-        .bind(&line.description)
-        .bind(line.quantity)
-        .bind(i64::try_from(line.free).unwrap_or(i64::MAX))
-        .bind(line.amount.micros)
-        .bind(&line.meter)
-        .bind(line.calls.map(|calls| i64::try_from(calls).unwrap_or(i64::MAX)))
-        .bind(i64::try_from(line.prepaid).unwrap_or(i64::MAX))
-        .execute(&mut **tx)
-        .await?;
-    }
+    insert_lines(tx, partner, id, &invoice.lines).await?;
     if !invoice.late.is_empty() {
         outside::bill(tx, partner, &invoice.late, id).await?;
     }
@@ -376,6 +355,42 @@ async fn insert(
         coupons::note(tx, partner, (subscription, id, invoice.in_advance), taken).await?;
     }
     Ok(id)
+}
+
+/// Writes all lines at once, in their order.
+async fn insert_lines(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    lines: &[NewInvoiceLine],
+) -> Result<(), sqlx::Error> {
+    fn each<T>(lines: &[NewInvoiceLine], of: impl Fn(&NewInvoiceLine) -> T) -> Vec<T> {
+        lines.iter().map(of).collect()
+    }
+    let at_most = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+    sqlx::query(
+        "insert into invoice_lines (partner_id, invoice_id, position, kind, product_id, operation_id, description,
+             quantity, free, amount_micros, meter, calls, prepaid)
+         select $1, $2, position - 1, kind, product, operation, description, quantity, free, amount, meter, calls, prepaid
+         from unnest($3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[],
+             $11::bigint[], $12::bigint[]) with ordinality
+             as lines (kind, product, operation, description, quantity, free, amount, meter, calls, prepaid, position)",
+    )
+    .bind(partner.0)
+    .bind(invoice.0)
+    .bind(each(lines, |line| line.kind.code()))
+    .bind(each(lines, |line| line.product.map(|id| id.0)))
+    .bind(each(lines, |line| line.operation.map(|id| id.0)))
+    .bind(each(lines, |line| line.description.clone()))
+    .bind(each(lines, |line| line.quantity))
+    .bind(each(lines, |line| at_most(line.free)))
+    .bind(each(lines, |line| line.amount.micros))
+    .bind(each(lines, |line| line.meter.clone()))
+    .bind(each(lines, |line| line.calls.map(at_most)))
+    .bind(each(lines, |line| at_most(line.prepaid)))
+    .execute(&mut **tx)
+    .await?;
+    Ok(())
 }
 
 /// The rules of the products that the lines are for, by name.

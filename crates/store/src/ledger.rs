@@ -96,19 +96,18 @@ pub(crate) async fn enter(
     transaction: Uuid,
     entries: &[(LedgerAccount, Money)],
 ) -> Result<(), StoreError> {
-    for (position, (account, amount)) in (0_i32..).zip(entries) {
-        sqlx::query(
-            "insert into ledger_entries (partner_id, transaction_id, position, account, currency, amount_micros)
-             values ($1, $2, $3, $4, $5, $6)",
-        )
-        .bind(partner.0)
-        .bind(transaction)
-        .bind(position)
-        .bind(account.code())
-        .bind(amount.currency.code())
-        .bind(amount.micros)
-        .execute(&mut **tx)
-        .await?;
-    }
+    let (accounts, amounts): (Vec<LedgerAccount>, Vec<Money>) = entries.iter().copied().unzip();
+    sqlx::query(
+        "insert into ledger_entries (partner_id, transaction_id, position, account, currency, amount_micros)
+         select $1, $2, position - 1, account, currency, amount
+         from unnest($3::text[], $4::text[], $5::bigint[]) with ordinality as entries (account, currency, amount, position)",
+    )
+    .bind(partner.0)
+    .bind(transaction)
+    .bind(accounts.iter().map(|account| account.code()).collect::<Vec<_>>())
+    .bind(amounts.iter().map(|amount| amount.currency.code()).collect::<Vec<_>>())
+    .bind(amounts.iter().map(|amount| amount.micros).collect::<Vec<_>>())
+    .execute(&mut **tx)
+    .await?;
     Ok(())
 }

@@ -173,6 +173,12 @@ impl Store {
     }
 }
 
+/// Ends what [`Store::begin_planned`] began, within the same transaction.
+pub(crate) async fn as_usually_planned(tx: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
+    tx.execute("set local plan_cache_mode = auto").await?;
+    Ok(())
+}
+
 /// Whether every migration is there as it is compiled in. Most starts find that: one question then does for the dozen that a run of
 /// migrations asks.
 async fn is_up_to_date(connection: &mut PgConnection) -> Result<bool, StoreError> {

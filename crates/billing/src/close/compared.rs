@@ -36,7 +36,8 @@ struct Due {
 pub(super) fn groups(open: &[OpenSubscription], closing: Closing, now: Timestamp) -> Vec<Vec<Own<'_>>> {
     let own = open.chunk_by(|one, next| one.partner == next.partner);
     let mut own: Vec<Own<'_>> = own.map(|subscriptions| Own::new(subscriptions, closing, now)).collect();
-    own.sort_by_key(|own| own.due.map(|due| (due.part.end, due.part.start)));
+    // Months with months and days with days: what ends on one day began together where it is as long.
+    own.sort_by_key(|own| own.due.map(|due| (due.part.start, due.part.end)));
     let mut groups: Vec<Vec<Own<'_>>> = Vec::new();
     for own in own {
         match groups.last_mut() {

@@ -10,7 +10,7 @@ use sqlx::{
     query::Query,
 };
 
-const HOUR_MICROS: i64 = 3_600_000_000;
+pub(super) const HOUR_MICROS: i64 = 3_600_000_000;
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 macro_rules! of_partner {

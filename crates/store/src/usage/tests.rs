@@ -270,7 +270,7 @@ fn add(held: &mut Totals, more: &Totals) {
 async fn the_invoice_the_quota_and_the_operator_count_the_same_units() {
     let store = test_db::store().await;
     let mut random = Random(99);
-    let events = random_events(&mut random, 800);
+    let (mut events, mut changed) = (random_events(&mut random, 800), Vec::new());
     sqlx::query("insert into partners (id, name, created_at) values ($1, 'Acme', now()), ($2, 'Other', now())")
         .bind(partner().0)
         .bind(Uuid::from_u128(77))
@@ -285,30 +285,48 @@ async fn the_invoice_the_quota_and_the_operator_count_the_same_units() {
         ("2026-03-28T10:45:00Z", "2026-03-28T11:15:00Z"),
         ("2026-03-28T10:00:00Z", "2026-03-29T10:00:00Z"),
         ("2026-03-28T00:00:00Z", "2026-03-30T10:20:00Z"),
+        ("2026-03-28T00:00:00Z", "2026-03-30T00:00:00Z"),
+        ("2026-03-28T13:00:00Z", "2026-03-31T02:00:00Z"),
+        ("2026-03-29T22:00:00Z", "2026-03-30T03:00:00Z"),
     ];
-    for (start, end) in ranges {
-        let range = Period { start: at(start), end: at(end) };
-        for environment in [Environment::Live, Environment::Test] {
-            let counted = |event: &&UsageEvent| mine(event, range) && event.environment == environment;
-            let expected: u64 = events.iter().filter(counted).map(|event| event.units).sum();
-            let lines = store.units_between(partner(), range, environment).await.expect("lines");
-            assert_eq!(lines.iter().map(|line| line.used.units).sum::<u64>(), expected);
-            assert_eq!(store.units_used(partner(), range, environment).await.expect("units"), expected);
-            if environment == Environment::Live {
-                // What a new allowance begins with.
-                let stored: i64 = sqlx::query_scalar("select units_stored($1, $2, $3)")
-                    .bind(partner().0)
-                    .bind(Ts(range.start))
-                    .bind(Ts(range.end))
-                    .fetch_one(store.pool())
-                    .await
-                    .expect("units");
-                assert_eq!(u64::try_from(stored).expect("not negative"), expected);
+    // The second time with calls that came after their day was made.
+    for late in [0, 200] {
+        if late > 0 {
+            let late = random_events(&mut random, late);
+            take_in(&store, "b", late.clone()).await;
+            events.extend(late);
+        }
+        let is_changed: i64 = sqlx::query_scalar("select count(*) from usage_days_changed where partner_id = $1")
+            .bind(partner().0)
+            .fetch_one(store.pool())
+            .await
+            .expect("counted");
+        changed.push(is_changed > 0);
+        for (start, end) in ranges {
+            let range = Period { start: at(start), end: at(end) };
+            for environment in [Environment::Live, Environment::Test] {
+                let counted = |event: &&UsageEvent| mine(event, range) && event.environment == environment;
+                let expected: u64 = events.iter().filter(counted).map(|event| event.units).sum();
+                let lines = store.units_between(partner(), range, environment).await.expect("lines");
+                assert_eq!(lines.iter().map(|line| line.used.units).sum::<u64>(), expected);
+                assert_eq!(store.units_used(partner(), range, environment).await.expect("units"), expected);
+                if environment == Environment::Live {
+                    // What a new allowance begins with.
+                    let stored: i64 = sqlx::query_scalar("select units_stored($1, $2, $3)")
+                        .bind(partner().0)
+                        .bind(Ts(range.start))
+                        .bind(Ts(range.end))
+                        .fetch_one(store.pool())
+                        .await
+                        .expect("units");
+                    assert_eq!(u64::try_from(stored).expect("not negative"), expected);
+                }
+                let partners = store.all_partners_usage(range, Some(environment), 10).await.expect("partners");
+                assert_eq!(partners.iter().find(|row| row.partner == partner()).map_or(0, |row| row.units), expected);
             }
-            let partners = store.all_partners_usage(range, Some(environment), 10).await.expect("partners");
-            assert_eq!(partners.iter().find(|row| row.partner == partner()).map_or(0, |row| row.units), expected);
         }
     }
+    assert_eq!(changed, [false, true]);
 }
 
 #[tokio::test]
