@@ -138,6 +138,8 @@ impl Store {
         if old.archived_at.is_some() {
             return Err(StoreError::conflict("", "This app is already archived"));
         }
+        // Before all that changes the directory: what is to be booked first can be much, and others who change it wait.
+        credits::end_allocation_of_app(&mut tx, partner, app, actor, now).await?;
         sqlx::query("update apps set archived_at = $3 where partner_id = $1 and id = $2")
             .bind(partner.0)
             .bind(app.0)
@@ -150,7 +152,6 @@ impl Store {
             .bind(Ts(now))
             .execute(&mut *tx)
             .await?;
-        credits::end_allocation_of_app(&mut tx, partner, app, actor, now).await?;
         audit::append(&mut tx, Entry::new(actor, partner, "app.archive", &old.name), now).await?;
         tx.commit().await?;
         Ok(())

@@ -7,6 +7,7 @@ mod checkouts;
 mod cover;
 mod expiry;
 mod grant;
+pub(crate) mod lock;
 mod order;
 mod outlook;
 pub(crate) mod overdraft;
@@ -222,11 +223,17 @@ mod allocation_tests;
 #[cfg(test)]
 mod allotment_tests;
 #[cfg(test)]
+mod corrected_tests;
+#[cfg(test)]
+mod lock_tests;
+#[cfg(test)]
 mod overdraft_tests;
 #[cfg(test)]
 mod owed_tests;
 #[cfg(test)]
 mod purchase_tests;
+#[cfg(test)]
+mod reference_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

@@ -269,6 +269,7 @@ fn hit(row: &PgRow) -> Result<Hit, sqlx::Error> {
     let sum = |stored: &str, more: &str| {
         Ok::<i64, sqlx::Error>(row.try_get::<i64, _>(stored)?.saturating_add(row.try_get::<i64, _>(more)?))
     };
+    let credits = sum("credits", "more_credits")?;
     Ok(Hit {
         at: row.at("at")?,
         node: row.try_get("node")?,
@@ -285,8 +286,9 @@ fn hit(row: &PgRow) -> Result<Hit, sqlx::Error> {
         before: Counted {
             calls: sum("calls", "more_calls")?,
             units: sum("units", "more_units")?,
-            credits: sum("credits", "more_credits")?,
-            allocated: sum("allocated", "more_allocated")?,
+            credits,
+            // What an allocation could not give back went back to what is common: of that it has no more.
+            allocated: sum("allocated", "more_allocated")?.clamp(0, credits.max(0)),
             bytes_in: sum("bytes_in", "more_bytes_in")?,
             bytes_out: sum("bytes_out", "more_bytes_out")?,
             duration_us: sum("duration_us", "more_duration_us")?,

@@ -1,6 +1,6 @@
 //! Writing a correction down, or its opposite: counter-events, roll-ups, adjustments, allowances.
 
-use super::{effect::Hit, node, own_credit::OwnCredit};
+use super::{effect::Hit, node, own_credit};
 use crate::{
     StoreError, Ts, hooks,
     ingest::{batches, days, signed},
@@ -35,9 +35,10 @@ pub(super) struct Posting<'a> {
 }
 
 impl Posting<'_> {
-    /// Writes all of it. The partner's row of `outside_usage` is locked, and the days are entered.
-    pub(super) async fn write(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit]) -> Result<(), StoreError> {
-        let (closed, open): (Vec<&Hit>, Vec<&Hit>) = hits.iter().partition(|hit| hit.closed.is_some());
+    /// Writes all of it. The partner's row of `outside_usage` is locked, and the days are entered. What allocations give back is known only
+    /// when what is taken of them is locked, and that comes after all sums.
+    pub(super) async fn write(&self, tx: &mut Transaction<'_, Postgres>, hits: &mut [Hit]) -> Result<(), StoreError> {
+        let open: Vec<&Hit> = hits.iter().filter(|hit| hit.closed.is_none()).collect();
         match self.change {
             Change::BackFill(fill) => {
                 if let [hit] = open.as_slice() {
@@ -48,8 +49,12 @@ impl Posting<'_> {
         }
         self.roll_up(tx, &open).await?;
         self.sum_credits(tx, hits).await?;
-        let own = OwnCredit::of(tx, hits).await?;
-        own.sum(tx, self.partner).await?;
+        if own_credit::clip(tx, self.partner, hits).await? {
+            let open: Vec<&Hit> = hits.iter().filter(|hit| hit.closed.is_none()).collect();
+            self.lower_allocated(tx, &open).await?;
+        }
+        own_credit::sum(tx, self.partner, hits).await?;
+        let closed: Vec<&Hit> = hits.iter().filter(|hit| hit.closed.is_some()).collect();
         self.adjust(tx, &closed).await?;
         let row = sqlx::query(
             "update outside_usage set corrected = corrected + 1, correction_events = correction_events + $2 where partner_id = $1
@@ -64,7 +69,7 @@ impl Posting<'_> {
         // Those who follow usage find them by their numbers.
         let records = (first..).take(hits.len()).map(|number| (number, self.now));
         batches::note(tx, (hooks::CORRECTED, 0, Some(self.partner)), records, self.now).await?;
-        self.move_allowances(tx, hits, &own).await
+        self.move_allowances(tx, hits).await
     }
 
     const fn lane(&self) -> i32 {
@@ -111,6 +116,26 @@ impl Posting<'_> {
             let message = "An event that this corrects is stored twice or not at all; have usage reconciled first";
             return Err(StoreError::conflict("", message));
         }
+        Ok(())
+    }
+
+    /// Says in the counter-events what allocations give back of them.
+    async fn lower_allocated(&self, tx: &mut Transaction<'_, Postgres>, hits: &[&Hit]) -> Result<(), StoreError> {
+        sqlx::query(
+            "update usage_events e set allocated = n.allocated
+             from unnest($4::timestamptz[], $5::bigint[]) with ordinality as n (at, allocated, place)
+             where e.partner_id = $1 and e.node = $2 and e.lane = $3 and e.at = n.at and e.sequence = n.place - 1
+                 and e.at >= $6 and e.at <= $7",
+        )
+        .bind(self.partner.0)
+        .bind(node(self.correction.0))
+        .bind(self.lane())
+        .bind(hits.iter().map(|hit| Ts(hit.at)).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.delta.allocated).collect::<Vec<_>>())
+        .bind(hits.first().map(|hit| Ts(hit.at)))
+        .bind(hits.last().map(|hit| Ts(hit.at)))
+        .execute(&mut **tx)
+        .await?;
         Ok(())
     }
 
@@ -323,12 +348,7 @@ impl Posting<'_> {
 
     /// What gateways counted against a quota or paid with credit goes back, or is taken: whatever period it is of, if its
     /// allowance is still there.
-    async fn move_allowances(
-        &self,
-        tx: &mut Transaction<'_, Postgres>,
-        hits: &[Hit],
-        own: &OwnCredit<'_>,
-    ) -> Result<(), StoreError> {
+    async fn move_allowances(&self, tx: &mut Transaction<'_, Postgres>, hits: &[Hit]) -> Result<(), StoreError> {
         let mut quotas: BTreeMap<Timestamp, i64> = BTreeMap::new();
         let mut credit = 0_i64;
         for hit in hits.iter().filter(|hit| hit.kind == 0 && hit.environment == Environment::Live) {
@@ -338,7 +358,7 @@ impl Posting<'_> {
             credit = credit.saturating_add(hit.delta.credits);
         }
         // In the order of their keys, as everywhere.
-        let own = own.by_allocation();
+        let own = own_credit::by_allocation(hits);
         credit = own.values().fold(credit, |credit, units| credit.saturating_sub(*units));
         let credit = own.into_iter().chain([(self.partner.0, credit)]);
         let credit = credit.map(|(holder, units)| (holder, Kind::Credit, None, units));

@@ -169,12 +169,12 @@ impl Store {
             tx.commit().await?;
             return Err(of_one());
         }
-        let found = effect::read(&mut tx, partner, &held.new, now).await?;
+        let mut found = effect::read(&mut tx, partner, &held.new, now).await?;
         if found.hash()? != effect {
             return Err(changed());
         }
         let posting = Posting { partner, correction: id, step: Step::Apply, change: &held.new.change, now };
-        posting.write(&mut tx, &found.hits).await?;
+        posting.write(&mut tx, &mut found.hits).await?;
         sqlx::query(
             "update usage_corrections set state = 'applied', applied_by_kind = $3, applied_by = $4, applied_at = $5,
                  applied_number = $6, first_at = $7, last_at = $8
@@ -229,10 +229,10 @@ impl Store {
             let message = format!("{later} has corrected the same usage since; revert that one first");
             return Err(StoreError::conflict("", message));
         }
-        let hits = opposite(&mut tx, partner, id).await?;
+        let mut hits = opposite(&mut tx, partner, id).await?;
         effect::still_kept(&mut tx, &hits).await?;
         let posting = Posting { partner, correction: id, step: Step::Revert, change: &held.new.change, now };
-        posting.write(&mut tx, &hits).await?;
+        posting.write(&mut tx, &mut hits).await?;
         end(&mut tx, (partner, id, State::Reverted), reason, actor, now).await?;
         record(&mut tx, actor, partner, "correction.revert", id, json!({"reason": reason}), now).await?;
         tx.commit().await?;

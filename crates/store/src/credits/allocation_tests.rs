@@ -3,13 +3,11 @@
 use super::{tests::Credited, *};
 use crate::{
     Actor,
-    corrections::tests::{apply, asked, one, revert},
     ingest::tests::{at, event, take_in},
     leases::{Earlier, Known, LeaseAsk, Leased},
 };
 use domain::{
     allowance::Allowance,
-    correction::Change,
     credit::allocation::{Holder, Spend},
     directory::Allocation,
     id::{AllocationId, AppId},
@@ -21,36 +19,36 @@ use jiff::SignedDuration;
 const NOW: &str = "2026-03-01T09:20:00Z";
 
 impl Credited {
-    async fn app(&self) -> AppId {
+    pub(super) async fn app(&self) -> AppId {
         self.store.apps(self.partner).await.expect("apps")[0].app.id
     }
 
-    async fn allocate(&self, of: Holder, units: u64, now: &str) -> AllocationId {
+    pub(super) async fn allocate(&self, of: Holder, units: u64, now: &str) -> AllocationId {
         let new = NewCreditAllocation { of, units, spend: Spend::Only, reference: None };
         self.store.allocate_credit(self.partner, &new, Actor::System, at(now)).await.expect("allocated").id
     }
 
-    async fn back(&self, id: AllocationId, units: Option<u64>, now: &str) -> CreditAllocation {
+    pub(super) async fn back(&self, id: AllocationId, units: Option<u64>, now: &str) -> CreditAllocation {
         let asked = GiveBackCredit { units, reference: None };
         self.store.give_back_credit(self.partner, id, &asked, Actor::System, at(now)).await.expect("given back")
     }
 
-    async fn own(&self, id: AllocationId) -> CreditAllocation {
+    pub(super) async fn own(&self, id: AllocationId) -> CreditAllocation {
         self.store.credit_allocation(self.partner, id).await.expect("the allocation")
     }
 
-    fn of(&self, allocation: AllocationId) -> Allowance {
+    pub(super) fn of(&self, allocation: AllocationId) -> Allowance {
         Allowance::allocation(self.partner, allocation)
     }
 
     /// The node asks for units, gives some back, or both.
-    async fn exchange(&self, node: &str, of: Allowance, need: u64, (returned, turn): (u64, i64)) -> Leased {
+    pub(super) async fn exchange(&self, node: &str, of: Allowance, need: u64, (returned, turn): (u64, i64)) -> Leased {
         let ask = LeaseAsk { of, limit: None, need, want: need, returned, turn };
         self.store.exchange_units(node, ask, at(NOW)).await.expect("an answer")
     }
 
     /// A call of so many units, some of them the allocation's, taken in by a node of its own.
-    async fn call_own(&self, node: &str, when: &str, units: u64, own: Option<(AllocationId, u64)>) {
+    pub(super) async fn call_own(&self, node: &str, when: &str, units: u64, own: Option<(AllocationId, u64)>) {
         let when = at(when);
         let period = Period { start: when, end: when + SignedDuration::from_hours(24) };
         let allocated = own.map(|(allocation, units)| Allocated { allocation, units });
@@ -219,42 +217,6 @@ async fn calls_burn_the_allocations_own_parts_of_grants_and_money_follows() {
 }
 
 #[tokio::test]
-async fn what_expired_while_a_gateway_held_it_is_taken_of_what_is_common() {
-    let world = Credited::new().await;
-    let gift = NewCreditGrant { expires_at: Some(at("2026-03-01T11:00:00Z")), ..NewCreditGrant::new(20, "Gift") };
-    world.grant(gift, NOW).await;
-    let id = world.allocate(Holder::App(world.app().await), 20, NOW).await;
-    let rest = world.grant(NewCreditGrant::new(50, "Rest"), NOW).await;
-    world.exchange("a", world.of(id), 8, (0, 0)).await;
-    world.settle("2026-03-01T11:00:00Z").await;
-    world.call_own("a", "2026-03-01T11:10:00Z", 8, Some((id, 8))).await;
-    world.settle("2026-03-01T12:00:00Z").await;
-    assert_eq!(world.stands(rest).await, [42, 8, 0, 0]);
-    let own = world.own(id).await;
-    assert_eq!((own.units, own.used, own.left, world.balance().await), (0, 0, 0, 42));
-    // And where such a call is taken back, it goes back to where it came from.
-    apply(&world.store, world.partner, &asked(Change::Void, one("a"))).await.expect("corrected");
-    world.settle("2026-03-01T12:00:00Z").await;
-    assert_eq!((world.stands(rest).await, world.balance().await), ([50, 0, 0, 0], 50));
-}
-
-#[tokio::test]
-async fn a_call_that_is_corrected_gives_its_units_back_to_where_they_came_from() {
-    let world = Credited::new().await;
-    let grant = world.grant(NewCreditGrant::new(100, "Welcome"), NOW).await;
-    let id = world.allocate(Holder::App(world.app().await), 30, NOW).await;
-    world.call_own("a", "2026-03-01T10:10:00Z", 10, Some((id, 6))).await;
-    world.settle("2026-03-01T11:00:00Z").await;
-    assert_eq!((world.own(id).await.left, world.balance().await), (24, 66));
-    let void = apply(&world.store, world.partner, &asked(Change::Void, one("a"))).await.expect("corrected");
-    world.settle("2026-03-01T12:00:00Z").await;
-    assert_eq!((world.own(id).await.left, world.balance().await), (30, 70));
-    revert(&world.store, world.partner, void).await.expect("reverted");
-    world.settle("2026-03-01T12:00:00Z").await;
-    assert_eq!((world.own(id).await.left, world.balance().await, world.stands(grant).await), (24, 66, [90, 10, 0, 0]));
-}
-
-#[tokio::test]
 async fn what_gateways_hold_comes_back_when_they_let_go_and_is_granted_to_nobody_meanwhile() {
     let world = Credited::new().await;
     world.grant(NewCreditGrant::new(100, "Welcome"), NOW).await;
@@ -318,32 +280,6 @@ async fn an_archived_app_gives_its_units_back_by_itself() {
     let new = NewCreditAllocation { of: Holder::App(app), units: 1, spend: Spend::Only, reference: None };
     let refused = world.store.allocate_credit(world.partner, &new, Actor::System, at(NOW)).await;
     assert!(matches!(refused, Err(StoreError::Conflict { field, .. }) if field == "of"));
-}
-
-#[tokio::test]
-async fn the_same_reference_moves_units_once() {
-    let world = Credited::new().await;
-    world.grant(NewCreditGrant::new(100, "Welcome"), NOW).await;
-    let of = Holder::App(world.app().await);
-    let new = |units| NewCreditAllocation { of, units, spend: Spend::First, reference: Some("budget-1".to_owned()) };
-    let (store, partner) = (&world.store, world.partner);
-    let first = store.allocate_credit(partner, &new(30), Actor::System, at(NOW)).await.expect("allocated");
-    let second = store.allocate_credit(partner, &new(30), Actor::System, at(NOW)).await.expect("the first");
-    assert_eq!((first.left, &second), (30, &first));
-    let other = store.allocate_credit(partner, &new(31), Actor::System, at(NOW)).await;
-    assert!(matches!(other, Err(StoreError::Conflict { field, .. }) if field == "reference"));
-    let back = |units| GiveBackCredit { units, reference: Some("budget-2".to_owned()) };
-    for _ in 0..2 {
-        let given = store.give_back_credit(partner, first.id, &back(Some(10)), Actor::System, at(NOW)).await;
-        assert_eq!(given.expect("given back").left, 20);
-    }
-    let other = store.give_back_credit(partner, first.id, &back(Some(11)), Actor::System, at(NOW)).await;
-    assert!(matches!(other, Err(StoreError::Conflict { .. })));
-    let theirs = crate::test_db::world::World::named(&world.store, "other").await.partner;
-    let nobody = store.give_back_credit(theirs, first.id, &back(None), Actor::System, at(NOW)).await;
-    assert!(matches!(nobody, Err(StoreError::NotFound)));
-    let nobody = store.allocate_credit(theirs, &new(1), Actor::System, at(NOW)).await;
-    assert!(matches!(nobody, Err(StoreError::NotFound)), "another partner's app does not exist");
 }
 
 #[tokio::test]

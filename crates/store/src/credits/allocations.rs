@@ -134,21 +134,37 @@ fn check_reference(reference: Option<&str>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Which allocation a reference moved before, and by how many units.
+/// What a reference was used for before.
+struct MovedBefore {
+    id: AllocationId,
+    /// Below zero where they were given back.
+    units: i64,
+    /// Whether it ended the allocation: nothing of one moves after that.
+    is_end: bool,
+}
+
 async fn moved_before(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     reference: Option<&str>,
-) -> Result<Option<(AllocationId, i64)>, StoreError> {
+) -> Result<Option<MovedBefore>, StoreError> {
     let row = sqlx::query(
-        "select allocation_id, units from credit_allocation_moves where partner_id = $1 and reference = $2",
+        "select m.allocation_id, m.units, o.ended_at is not null and not exists (
+                 select from credit_allocation_moves later
+                 where later.partner_id = m.partner_id and later.allocation_id = m.allocation_id and later.id > m.id) as is_end
+         from credit_allocation_moves m join credit_allocations o on o.partner_id = m.partner_id and o.id = m.allocation_id
+         where m.partner_id = $1 and m.reference = $2",
     )
     .bind(partner.0)
     .bind(reference)
     .fetch_optional(&mut **tx)
     .await?;
     let read = |row: &sqlx::postgres::PgRow| {
-        Ok::<_, sqlx::Error>((AllocationId(row.try_get("allocation_id")?), row.try_get("units")?))
+        Ok::<_, sqlx::Error>(MovedBefore {
+            id: AllocationId(row.try_get("allocation_id")?),
+            units: row.try_get("units")?,
+            is_end: row.try_get("is_end")?,
+        })
     };
     Ok(row.as_ref().map(read).transpose()?)
 }

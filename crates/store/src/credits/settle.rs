@@ -8,7 +8,7 @@
 use super::{
     allocations,
     cover::cover,
-    grant,
+    grant, lock,
     post::{self, Held, Movement, UnitAccount},
 };
 use crate::{Store, StoreError, Ts, ledger::LedgerAccount, row::ReadRow as _};
@@ -69,7 +69,7 @@ impl Store {
 }
 
 /// Begins the grants whose time has come, and books what was used in hours that began before `until`, so many sums at most: how many had
-/// moved. Locks the sums, what gateways take from, and the balance, in this order, as everybody does: so none is lowered under a gateway that
+/// moved. Locks the sums, what gateways take from, and the balance, as everybody does ([`lock`]): so none is lowered under a gateway that
 /// takes.
 pub(super) async fn settle(
     tx: &mut Transaction<'static, Postgres>,
@@ -77,14 +77,9 @@ pub(super) async fn settle(
     (until, most): (Timestamp, i64),
     now: Timestamp,
 ) -> Result<i64, StoreError> {
+    lock::open_common(tx, partner).await?;
     let (sums, due) = due_by_hour(tx, partner, until, most).await?;
-    sqlx::query(
-        "select from allowances where kind = 'credit' and (partner_id = $1 or partner_id in (
-             select id from credit_allocations where partner_id = $1)) order by partner_id for update",
-    )
-    .bind(partner.0)
-    .execute(&mut **tx)
-    .await?;
+    lock::allowances(tx, partner, &[]).await?;
     post::lock(tx, partner).await?;
     for grant in grant::to_begin(tx, partner, now).await? {
         grant::begin(tx, partner, grant, now).await?;

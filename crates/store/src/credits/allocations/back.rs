@@ -44,9 +44,12 @@ impl Store {
         let mut tx = self.begin().await?;
         lock_partner(&mut tx, partner).await?;
         let row = lock(&mut tx, partner, id).await?;
-        if let Some((first, moved)) = moved_before(&mut tx, partner, asked.reference.as_deref()).await? {
-            let is_same = |units: u64| i64::try_from(units).is_ok_and(|units| moved == -units);
-            return match first == id && moved <= 0 && asked.units.is_none_or(is_same) {
+        if let Some(before) = moved_before(&mut tx, partner, asked.reference.as_deref()).await? {
+            let is_same = match asked.units {
+                None => before.is_end,
+                Some(units) => !before.is_end && i64::try_from(units).is_ok_and(|units| before.units == -units),
+            };
+            return match before.id == id && is_same {
                 true => read::one(&mut tx, partner, id).await,
                 false => Err(StoreError::conflict("reference", "Something else already has this reference")),
             };
@@ -54,8 +57,9 @@ impl Store {
         if row.is_ended {
             return read::one(&mut tx, partner, id).await;
         }
-        let units = take_out(&mut tx, partner, id, asked.units, now).await?;
-        note_move(&mut tx, partner, (Uuid::now_v7(), id, -units), asked.reference.as_deref(), now).await?;
+        let move_id = Uuid::now_v7();
+        let units = take_out(&mut tx, partner, (id, move_id), asked.units, now).await?;
+        note_move(&mut tx, partner, (move_id, id, -units), asked.reference.as_deref(), now).await?;
         let subject = id.to_string();
         let entry = Entry::new(actor, partner, "credit.give_back", &subject);
         let after = json!({"units": units, "ended": asked.units.is_none(), "reference": asked.reference});
@@ -82,8 +86,9 @@ pub(crate) async fn end_of_app(
     .fetch_optional(&mut **tx)
     .await?;
     let Some(id) = open.map(AllocationId) else { return Ok(()) };
-    let units = take_out(tx, partner, id, None, now).await?;
-    note_move(tx, partner, (Uuid::now_v7(), id, -units), None, now).await?;
+    let move_id = Uuid::now_v7();
+    let units = take_out(tx, partner, (id, move_id), None, now).await?;
+    note_move(tx, partner, (move_id, id, -units), None, now).await?;
     let subject = id.to_string();
     let entry = Entry::new(actor, partner, "credit.give_back", &subject);
     audit::append(tx, entry.after(json!({"units": units, "ended": true, "archived": app})), now).await?;
@@ -95,18 +100,10 @@ pub(crate) async fn end_of_app(
 async fn take_out(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
-    id: AllocationId,
+    (id, move_id): (AllocationId, Uuid),
     units: Option<u64>,
     now: Timestamp,
 ) -> Result<i64, StoreError> {
-    if units.is_none() {
-        sqlx::query("update credit_allocations set ended_at = $3 where partner_id = $1 and id = $2")
-            .bind(partner.0)
-            .bind(id.0)
-            .bind(Ts(now))
-            .execute(&mut **tx)
-            .await?;
-    }
     let mut grants = settle_all(tx, partner, now).await?;
     let standing = Standing::of(tx, partner, id).await?;
     let unasked = standing.left() - standing.awaited();
@@ -117,7 +114,8 @@ async fn take_out(
     }
     let all = standing.awaited() + wanted;
     let at_once = all.min(standing.free());
-    give_back(tx, partner, (id, at_once), &mut grants, now).await?;
+    let why = if units.is_none() { Back::Ended } else { Back::Asked };
+    give_back(tx, partner, (id, at_once), (why, move_id), &mut grants, now).await?;
     let back = if units.is_none() { EVERYTHING } else { all - at_once };
     ask_back(tx, partner, id, back).await?;
     if all > at_once {
@@ -125,6 +123,15 @@ async fn take_out(
     }
     // What came back pays first what is owed.
     cover(tx, partner, now).await?;
+    if units.is_none() {
+        // Last: all that changes anything gateways decide by waits for this transaction from here on.
+        sqlx::query("update credit_allocations set ended_at = $3 where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(id.0)
+            .bind(Ts(now))
+            .execute(&mut **tx)
+            .await?;
+    }
     Ok(wanted)
 }
 
@@ -159,7 +166,7 @@ pub(in crate::credits) async fn give_back_what_came(
     for id in asked.into_iter().map(AllocationId) {
         let standing = Standing::of(tx, partner, id).await?;
         let came = standing.free().min(standing.back);
-        give_back(tx, partner, (id, came), grants, now).await?;
+        give_back(tx, partner, (id, came), (Back::LetGo, Uuid::now_v7()), grants, now).await?;
         let rest = if standing.back == EVERYTHING { EVERYTHING } else { standing.awaited() - came };
         ask_back(tx, partner, id, rest).await?;
     }
@@ -175,12 +182,45 @@ pub(in crate::credits) async fn pull_back(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let parts: Vec<_> = grant.parts.iter().map(|part| (part.allocation, part.left)).collect();
+    let why = (Back::SmallerPlan, Uuid::now_v7());
     for (id, left) in parts {
         let part = Standing::of(tx, partner, id).await?.free().min(left).min(units);
         units -= part;
-        move_back(tx, partner, grant, (id, part), now).await?;
+        move_back(tx, partner, grant, (id, part), why, now).await?;
     }
     Ok(())
+}
+
+/// Why units come back. The ledger's reference begins with it.
+#[derive(Clone, Copy)]
+enum Back {
+    Asked,
+    /// Its allocation has ended.
+    Ended,
+    /// Gateways held it when it was asked for.
+    LetGo,
+    /// A plan within a period gives fewer units for the rest of it.
+    SmallerPlan,
+}
+
+impl Back {
+    const fn code(self) -> &'static str {
+        match self {
+            Self::Asked => "credit-give-back",
+            Self::Ended => "credit-allocation-end",
+            Self::LetGo => "credit-let-go",
+            Self::SmallerPlan => "credit-pull-back",
+        }
+    }
+
+    const fn description(self) -> &'static str {
+        match self {
+            Self::Asked => "Allocated prepaid credit given back",
+            Self::Ended => "Prepaid credit of an allocation that has ended",
+            Self::LetGo => "Allocated prepaid credit given back, which gateways held until now",
+            Self::SmallerPlan => "Allocated prepaid credit that a smaller plan does not leave",
+        }
+    }
 }
 
 /// No more than is free.
@@ -188,6 +228,7 @@ async fn give_back(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     (id, mut units): (AllocationId, i64),
+    why: (Back, Uuid),
     grants: &mut [Held],
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -197,7 +238,7 @@ async fn give_back(
         let Some(grant) = grants.get_mut(place) else { continue };
         let part = grant.part(id).map_or(0, |part| part.left).min(units);
         units -= part;
-        move_back(tx, partner, grant, (id, part), now).await?;
+        move_back(tx, partner, grant, (id, part), why, now).await?;
     }
     Ok(())
 }
@@ -207,14 +248,15 @@ async fn move_back(
     partner: PartnerId,
     grant: &mut Held,
     (id, units): (AllocationId, i64),
+    (why, move_id): (Back, Uuid),
     now: Timestamp,
 ) -> Result<(), StoreError> {
     if units <= 0 {
         return Ok(());
     }
     let movement = Movement {
-        key: &format!("credit-give-back:{}:{}", Uuid::now_v7().simple(), grant.id),
-        description: "Allocated prepaid credit given back",
+        key: &format!("{}:{}:{id}:{}", why.code(), move_id.simple(), grant.id),
+        description: why.description(),
         hour: None,
         from: UnitAccount::Allocated(id),
         to: UnitAccount::Available,
@@ -225,7 +267,7 @@ async fn move_back(
     grant.book(tx, partner, &movement, now).await
 }
 
-/// Has units that calls took of an allocation count as taken of what is common; below zero the other way.
+/// Has units that calls took of an allocation count as taken of what is common; below zero the other way. Both allowances are locked.
 pub(in crate::credits) async fn charge_common(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
@@ -235,15 +277,6 @@ pub(in crate::credits) async fn charge_common(
     if units == 0 {
         return Ok(());
     }
-    let of = domain::allowance::Allowance::credit(partner);
-    sqlx::query(
-        "select open_allowances(array[$1::uuid], array['credit'], array[$2::timestamptz], array[$3::timestamptz])",
-    )
-    .bind(partner.0)
-    .bind(Ts(of.period.start))
-    .bind(Ts(of.period.end))
-    .execute(&mut **tx)
-    .await?;
     sqlx::query(
         "update allowances set taken = greatest(0, taken + case partner_id when $1 then $3 else -$3 end)
          where kind = 'credit' and partner_id in ($1, $2)",

@@ -14,12 +14,12 @@ use crate::{
 };
 use domain::{
     allowance::Allowance,
-    credit::allocation::Holder,
+    credit::allocation::{Holder, Spend},
     id::{AllocationId, PartnerId},
 };
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
 use uuid::Uuid;
 
 /// Units of one allocation at once, so that sums of many fit.
@@ -61,16 +61,21 @@ impl Store {
         }
         let mut tx = self.begin().await?;
         lock_partner(&mut tx, partner).await?;
-        if let Some((id, moved)) = moved_before(&mut tx, partner, new.reference.as_deref()).await? {
-            let first = read::one(&mut tx, partner, id).await?;
-            return match first.of == new.of && moved == units {
+        if let Some(before) = moved_before(&mut tx, partner, new.reference.as_deref()).await? {
+            let first = read::one(&mut tx, partner, before.id).await?;
+            return match first.of == new.of && before.units == units && !before.is_end {
                 true => Ok(first),
                 false => Err(StoreError::conflict("reference", "Something else already has this reference")),
             };
         }
-        let row = open(&mut tx, partner, new, now).await?;
+        let known = open_of(&mut tx, partner, new).await?;
         let move_id = Uuid::now_v7();
         let mut grants = settle_all(&mut tx, partner, now).await?;
+        // All that changes anything gateways decide by waits for whoever writes an allocation: so that comes after what may be long.
+        let row = match known {
+            Some(row) => row,
+            None => make(&mut tx, partner, new, now).await?,
+        };
         // What was asked back before and was used instead does not come, nor is it taken of these.
         let standing = Standing::of(&mut tx, partner, row.id).await?;
         sqlx::query(
@@ -83,6 +88,9 @@ impl Store {
         .await?;
         give(&mut tx, partner, (row.id, move_id, units), &mut grants, now).await?;
         note_move(&mut tx, partner, (move_id, row.id, units), new.reference.as_deref(), now).await?;
+        if row.spend != new.spend {
+            choose(&mut tx, partner, (row.id, new.spend)).await?;
+        }
         let subject = row.id.to_string();
         let entry = Entry::new(actor, partner, "credit.allocate", &subject);
         let entry = entry.before(json!({"spend": row.spend.code()}));
@@ -94,17 +102,21 @@ impl Store {
     }
 }
 
-/// The allocation of that app or team, made where there is none; with the choice that was made now.
-async fn open(
+/// The columns that say whose it is.
+const fn app_or_team(of: Holder) -> (Option<Uuid>, Option<Uuid>) {
+    match of {
+        Holder::App(app) => (Some(app.0), None),
+        Holder::Team(team) => (None, Some(team.0)),
+    }
+}
+
+/// The allocation that the app or team has.
+async fn open_of(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     new: &NewCreditAllocation,
-    now: Timestamp,
-) -> Result<Row, StoreError> {
-    let (app, team) = match new.of {
-        Holder::App(app) => (Some(app.0), None),
-        Holder::Team(team) => (None, Some(team.0)),
-    };
+) -> Result<Option<Row>, StoreError> {
+    let (app, team) = app_or_team(new.of);
     // Another partner's does not exist.
     let is_archived: bool = sqlx::query_scalar(
         "select archived_at is not null from apps where partner_id = $1 and id = $2
@@ -128,21 +140,23 @@ async fn open(
     .bind(team)
     .fetch_optional(&mut **tx)
     .await?;
-    if let Some(row) = known {
-        let known = Row { id: AllocationId(row.try_get("id")?), spend: row.parsed("spend")?, is_ended: false };
-        if known.spend != new.spend {
-            sqlx::query("update credit_allocations set spend = $3 where partner_id = $1 and id = $2")
-                .bind(partner.0)
-                .bind(known.id.0)
-                .bind(new.spend.code())
-                .execute(&mut **tx)
-                .await?;
-        }
-        return Ok(known);
-    }
-    if new.units == 0 {
+    if known.is_none() && new.units == 0 {
         return Err(StoreError::invalid("units", "Allocate one unit or more"));
     }
+    let read = |row: &PgRow| {
+        Ok::<_, sqlx::Error>(Row { id: AllocationId(row.try_get("id")?), spend: row.parsed("spend")?, is_ended: false })
+    };
+    Ok(known.as_ref().map(read).transpose()?)
+}
+
+/// An allocation without units.
+async fn make(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    new: &NewCreditAllocation,
+    now: Timestamp,
+) -> Result<Row, StoreError> {
+    let (app, team) = app_or_team(new.of);
     let id = AllocationId(Uuid::now_v7());
     sqlx::query(
         "insert into credit_allocations (partner_id, id, app_id, team_id, spend, made_at) values ($1, $2, $3, $4, $5, $6)",
@@ -171,6 +185,21 @@ async fn open(
     .execute(&mut **tx)
     .await?;
     Ok(Row { id, spend: new.spend, is_ended: false })
+}
+
+/// What calls may spend beyond the allocation's units.
+async fn choose(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    (id, spend): (AllocationId, Spend),
+) -> Result<(), StoreError> {
+    sqlx::query("update credit_allocations set spend = $3 where partner_id = $1 and id = $2")
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(spend.code())
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
 }
 
 /// Moves units from what is common. All is booked, and locked.
