@@ -81,7 +81,7 @@ pub fn top_up_card(
                 {problem}
                 <Form action="/do/credit/top-up/save" label="Automatic top-up">
                     <input type="hidden" name="shown" value=shown/>
-                    <TextField label="When fewer are left than" name="below" id="field-below" value=typed("below") error=problem_of("below") suffix="units" inputmode="numeric" narrow=true required=true/>
+                    <TextField label="When fewer are left than" name="below" id="field-below" value=typed("below") error=problem_of("below") hint="Of all that is left: what apps and teams have for themselves is part of it" suffix="units" inputmode="numeric" narrow=true required=true/>
                     <SelectField label="Package to buy" name="package" id="field-top-up-package" choices=choices value=typed("package") error=problem_of("package") required=true/>
                     <TextField label="Packages each time" name="quantity" id="field-top-up-quantity" value=typed("quantity") error=problem_of("quantity") inputmode="numeric" narrow=true required=true/>
                     <TextField label="At most in a month" name="monthly_cap" id="field-monthly_cap" value=typed("monthly_cap") error=problem_of("monthly_cap") hint="In the package's currency. Beyond it nothing is bought before the next month, and you are told" inputmode="decimal" narrow=true required=true/>

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{Actor, InvoiceStatus, NewMail, ingest::tests::at, test_db::world};
 use domain::{
-    credit::{package::CreditPackage, top_up::TopUp},
+    credit::{allocation::Holder, package::CreditPackage, top_up::TopUp},
     money::Currency,
 };
 
@@ -98,6 +98,29 @@ async fn it_buys_once_each_time_that_the_balance_is_low_and_tells_them() {
     assert_eq!(world.balance().await, 999_999);
     world.buys("2026-03-14T12:00:05Z").await;
     assert_eq!(world.told().await, ["bought"; 4]);
+}
+
+#[tokio::test]
+async fn what_is_allocated_is_left_so_that_moving_units_buys_nothing_and_using_them_does() {
+    let world = shop().await;
+    world.order(&order(1_000_000)).await.expect("ordered");
+    world.grant(NewCreditGrant::new(1_200_000, "Welcome"), "2026-03-01T09:00:00Z").await;
+    let id = world.allocate(Holder::App(world.app().await), 900_000, "2026-03-01T09:10:00Z").await;
+    // What gateways hold of it is not used.
+    world.exchange("a", world.of(id), 600_000, (0, 0)).await;
+    for node in ["a", "b"] {
+        let now = at("2026-03-01T10:00:00Z");
+        assert_eq!(world.store.all_partners_to_top_up().await.expect("asked"), []);
+        let done = world.store.top_up_credit(world.partner, letter, now).await.expect("an answer");
+        assert_eq!((done, world.balance().await), (ToppedUp::Nothing, 300_000));
+        world.call_own(node, "2026-03-01T09:30:00Z", 100_000, Some((id, 100_000))).await;
+    }
+    world.call_own("c", "2026-03-01T09:40:00Z", 1, Some((id, 1))).await;
+    world.buys("2026-03-01T10:00:05Z").await;
+    // Nor does what comes back make it more.
+    world.back(id, None, "2026-03-01T10:00:10Z").await;
+    assert_eq!(world.run("2026-03-01T10:00:15Z").await, ToppedUp::Nothing);
+    assert_eq!(world.store.credit_purchases(world.partner).await.expect("purchases").len(), 1);
 }
 
 #[tokio::test]

@@ -1,7 +1,8 @@
 //! What a standing order buys. The balance's falling below the threshold is answered by one purchase: the next one is made when the balance
 //! was no longer low in between, or when it is low again, and what was bought is paid. An invoice that is void or given up is not followed
 //! by another while the balance stays low. It is bought as it was agreed on, or for less: never for more, and never fewer units. For units
-//! that an invoice will bill nothing is bought: they would be paid for twice.
+//! that an invoice will bill nothing is bought: they would be paid for twice. What apps and teams have for themselves is left of the partner's
+//! credit, too: money is for what is used, and units that lie there can be given back.
 
 use super::{Held, sold};
 use crate::{
@@ -24,11 +25,16 @@ use jiff::Timestamp;
 use sqlx::{Executor as _, Postgres, Row as _, Transaction, types::Json};
 use uuid::Uuid;
 
-/// Units that are left of a partner's credit.
+/// Units that are left of a partner's credit, those of allocations among them: moving them uses nothing, and so it buys nothing.
 macro_rules! left {
     ($partner:literal) => {
         concat!(
-            "coalesce((select units from credit_balances where partner_id = ",
+            "coalesce((select sum(greatest(0, b.units - a.taken + (select coalesce(sum(l.granted - l.spent), 0)
+                     from allowance_leases l where l.partner_id = b.allocation_id and l.kind = 'credit')))
+                 from credit_allocation_balances b join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
+                 where b.partner_id = ",
+            $partner,
+            "), 0)::bigint + coalesce((select units from credit_balances where partner_id = ",
             $partner,
             "), 0) - coalesce((select a.taken - (select coalesce(sum(l.granted - l.spent), 0)::bigint from allowance_leases l
                  where l.partner_id = a.partner_id and l.kind = 'credit')
