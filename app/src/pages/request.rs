@@ -11,10 +11,13 @@ use crate::{
     },
     viewer,
 };
-use domain::{key_text::Environment, refusal::Code};
+use domain::{credit::allocation::Holder, key_text::Environment, money::group_thousands, refusal::Code};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
-use store::usage::{LoggedRequest, Place};
+use store::{
+    CreditAllocation,
+    usage::{LoggedRequest, Place},
+};
 
 #[component]
 pub fn RequestPage() -> impl IntoView {
@@ -25,6 +28,10 @@ pub fn RequestPage() -> impl IntoView {
         let place: Place = place.and_then(|place| place.parse().ok()).ok_or(PageError::NotFound)?;
         let request = cx.state.store.request_at(cx.viewer.partner, &place).await?;
         let corrections = cx.state.store.corrections_of_call(cx.viewer.partner, &place).await?;
+        let own = match request.allocated {
+            Some((id, units)) => Some((cx.state.store.credit_allocation(cx.viewer.partner, id).await?, units)),
+            None => None,
+        };
         let zone = local_zone(&cx.viewer.time_zone);
         let corrected: Vec<String> = corrections.iter().map(|line| call_text(line, &zone)).collect();
         let when = format!("{} ({})", local_time(request.at, &zone), cx.viewer.time_zone);
@@ -35,7 +42,7 @@ pub fn RequestPage() -> impl IntoView {
                 <Breadcrumbs trail=vec![Crumb::new("Requests", "/requests")] current=request.request_id.clone()/>
                 <PageHeader title=title description=when/>
                 <Why request=request.clone()/>
-                <Facts request=request corrected=corrected/>
+                <Facts paid=paid_text(request.credits, own.as_ref()) request=request corrected=corrected/>
             </MemberFrame>
         })
     })
@@ -53,7 +60,7 @@ fn Why(request: LoggedRequest) -> impl IntoView {
 }
 
 #[component]
-fn Facts(request: LoggedRequest, corrected: Vec<String>) -> impl IntoView {
+fn Facts(request: LoggedRequest, paid: Option<String>, corrected: Vec<String>) -> impl IntoView {
     let outcome = match request.outcome.as_str() {
         "served" if !request.source.is_empty() => "Reported from outside",
         "served" => "Served",
@@ -82,6 +89,7 @@ fn Facts(request: LoggedRequest, corrected: Vec<String>) -> impl IntoView {
                 <Description label="Answer"><StatusCode code=request.status/></Description>
                 <Description label="Outcome">{outcome}</Description>
                 <Description label="Units">{billed}</Description>
+                {paid.map(|text| view! { <Description label="Paid with credit">{text}</Description> })}
                 {corrected.into_iter().map(|text| view! { <Description label="Corrected">{text}</Description> }).collect_view()}
                 {counted_by(&request.price_rule).map(|rule| view! { <Description label="Counted by">{rule}</Description> })}
                 <Description label="Environment"><EnvironmentBadge live=request.environment == Environment::Live/></Description>
@@ -89,8 +97,8 @@ fn Facts(request: LoggedRequest, corrected: Vec<String>) -> impl IntoView {
                 <Description label="Key"><a href=format!("/requests?key={}", request.key)>{request.key_name.clone()}</a></Description>
                 <Description label="Took">{duration_text(request.duration_us)}</Description>
                 <Description label="Of that, the API itself">{duration_text(request.upstream_us)}</Description>
-                <Description label="Body sent">{format!("{} bytes", domain::money::group_thousands(request.bytes_in))}</Description>
-                <Description label="Body received">{format!("{} bytes", domain::money::group_thousands(request.bytes_out))}</Description>
+                <Description label="Body sent">{format!("{} bytes", group_thousands(request.bytes_in))}</Description>
+                <Description label="Body received">{format!("{} bytes", group_thousands(request.bytes_out))}</Description>
                 {told.map(|source| view! { <Description label="Reported by"><code>{source}</code></Description> })}
                 {region.map(|region| view! { <Description label="Region">{region}</Description> })}
                 {request.trace_id.map(|trace| view! { <Description label="Trace id"><code>{trace}</code></Description> })}
@@ -99,6 +107,22 @@ fn Facts(request: LoggedRequest, corrected: Vec<String>) -> impl IntoView {
             </DescriptionList>
         </Card>
     }
+}
+
+/// `40 units, 12 of them from what the app Billing has for itself`; nothing where credit paid nothing.
+fn paid_text(credits: u64, own: Option<&(CreditAllocation, u64)>) -> Option<String> {
+    let units = match credits {
+        0 => return None,
+        1 => "1 unit".to_owned(),
+        more => format!("{} units", group_thousands(more)),
+    };
+    let Some((allocation, own)) = own else { return Some(units) };
+    let whose = match allocation.of {
+        Holder::App(_) => "app",
+        Holder::Team(_) => "team",
+    };
+    let part = if *own == credits { "all".to_owned() } else { group_thousands(*own) };
+    Some(format!("{units}, {part} of them from what the {whose} {} has for itself", allocation.name))
 }
 
 /// The rule that gave the units, in words.

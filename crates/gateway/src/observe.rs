@@ -155,6 +155,8 @@ pub(crate) struct GatewayMetrics {
     pub no_product: ProductMetrics,
     /// By [`Code`], in its order.
     refusals: Vec<Counter>,
+    /// Calls that found too little in what their app has for itself, or their team.
+    pub exhausted: [Counter; 2],
     /// Calls that were served without a record, because the configuration says so.
     pub unmetered: Counter,
     /// Refused calls of a known key whose event the full log did not take; they bill nothing.
@@ -175,6 +177,7 @@ impl GatewayMetrics {
             partners: partners.iter().map(|id| (*id, PartnerMetrics::new(*id))).collect(),
             no_product: ProductMetrics::new(""),
             refusals: Code::ALL.into_iter().map(refusal).collect(),
+            exhausted: ["app", "team"].map(|of| counter!("turnpike_gateway_allocation_exhausted_total", "of" => of)),
             unmetered: counter!("turnpike_gateway_unmetered_total"),
             unrecorded: counter!("turnpike_gateway_unrecorded_refusals_total"),
             handshake_failures: counter!("turnpike_gateway_tls_handshake_failures_total"),

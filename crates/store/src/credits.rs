@@ -18,7 +18,7 @@ mod settle;
 pub(crate) mod sold;
 mod top_ups;
 
-pub use allocations::{CreditAllocation, GiveBackCredit, NewCreditAllocation};
+pub use allocations::{AllocatedCredit, CreditAllocation, GiveBackCredit, NewCreditAllocation};
 pub(crate) use allocations::{end_of_app as end_allocation_of_app, holder};
 pub use check::CreditDifference;
 pub use expiry::ExpiringCredit;
@@ -234,6 +234,8 @@ mod owed_tests;
 mod purchase_tests;
 #[cfg(test)]
 mod reference_tests;
+#[cfg(test)]
+mod shown_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]

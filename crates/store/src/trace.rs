@@ -5,14 +5,15 @@ mod changed;
 pub use changed::{TracedCorrection, TracedLateCall};
 
 use crate::{
-    Store, StoreError,
+    Store, StoreError, credits,
     ingest::{StoredSeal, signed},
     outside::NODE,
     row::ReadRow as _,
     time::Ts,
 };
 use domain::{
-    id::{OperationId, PartnerId, ProductId},
+    credit::allocation::Holder,
+    id::{AllocationId, OperationId, PartnerId, ProductId},
     key_text::Environment,
     period::Period,
 };
@@ -45,6 +46,8 @@ pub struct TracedCall {
     pub units: u64,
     /// Of those, the units that were paid with credit.
     pub credits: u64,
+    /// What of the credit an app or a team had for itself.
+    pub allocation: Option<TracedAllocation>,
     pub product_code: String,
     pub operation_code: String,
     product: Option<ProductId>,
@@ -65,6 +68,16 @@ pub struct TracedCall {
     pub corrections: Vec<TracedCorrection>,
     /// Where its period was closed when it came.
     pub late: Option<TracedLateCall>,
+}
+
+/// Whose own units paid for a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TracedAllocation {
+    pub id: AllocationId,
+    pub of: Holder,
+    /// The app's or the team's; empty where it is not known.
+    pub name: String,
+    pub units: u64,
 }
 
 impl TracedCall {
@@ -121,13 +134,17 @@ impl Store {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
             "select e.partner_id, coalesce(p.code, p.name, '') as partner_code, e.at, e.kind, e.source, e.node, e.lane, e.sequence, e.environment,
-                 e.method, e.path, e.status, e.outcome, e.units, e.credits, e.product_id, e.operation_id,
+                 e.method, e.path, e.status, e.outcome, e.units, e.credits, e.allocation_id, e.allocated, al.app_id as own_app,
+                 al.team_id as own_team, coalesce(ap.name, te.name, '') as own_name, e.product_id, e.operation_id,
                  coalesce(pr.code, '') as product_code, coalesce(o.code, '') as operation_code,
                  coalesce(s.sequence, 0) as stored_to, date_trunc('hour', e.at, 'UTC') as hour,
                  coalesce(h.calls, 0)::bigint as hour_calls, coalesce(h.units, 0)::bigint as hour_units,
                  z.first_sequence, z.past_sequence, z.sealed_at, z.entry
              from usage_events e
              left join partners p on p.id = e.partner_id
+             left join credit_allocations al on al.partner_id = e.partner_id and al.id = e.allocation_id
+             left join apps ap on ap.partner_id = al.partner_id and ap.id = al.app_id
+             left join teams te on te.partner_id = al.partner_id and te.id = al.team_id
              left join products pr on pr.id = e.product_id
              left join operations o on o.id = e.operation_id
              left join spool_positions s on s.node = e.node and s.lane = e.lane
@@ -247,6 +264,15 @@ fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
         }),
         None => None,
     };
+    let allocation = match row.try_get::<Option<Uuid>, _>("allocation_id")? {
+        Some(id) => Some(TracedAllocation {
+            id: AllocationId(id),
+            of: credits::holder(row.try_get("own_app")?, row.try_get("own_team")?),
+            name: row.try_get("own_name")?,
+            units: row.count("allocated")?,
+        }),
+        None => None,
+    };
     Ok(TracedCall {
         partner: PartnerId(row.try_get("partner_id")?),
         partner_code: row.try_get("partner_code")?,
@@ -262,6 +288,7 @@ fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
         outcome: row.try_get("outcome")?,
         units: row.count("units")?,
         credits: row.count("credits")?,
+        allocation,
         product_code: row.try_get("product_code")?,
         operation_code: row.try_get("operation_code")?,
         product: row.try_get::<Option<Uuid>, _>("product_id")?.map(ProductId),

@@ -80,6 +80,13 @@ pub struct RequestOut {
     /// The refusal's code, where we said no.
     refusal: Option<String>,
     units: u64,
+    /// Of those, the units that were paid with credit.
+    credits: u64,
+    /// The allocation that paid for some of them, of an app or a team.
+    #[schema(pattern = "^allocation_[0-9a-f]{32}$")]
+    allocation: Option<String>,
+    /// Of the credits, those of the allocation.
+    allocated: u64,
     bytes_in: u64,
     bytes_out: u64,
     duration_us: u64,
@@ -136,6 +143,9 @@ impl From<LoggedRequest> for RequestOut {
             outcome: request.outcome,
             refusal: request.refusal,
             units: request.units,
+            credits: request.credits,
+            allocation: request.allocated.map(|(id, _)| id.to_string()),
+            allocated: request.allocated.map_or(0, |(_, units)| units),
             bytes_in: request.bytes_in,
             bytes_out: request.bytes_out,
             duration_us: request.duration_us,

@@ -3,12 +3,12 @@
 use super::{CommandError, reach::with_installation};
 use crate::{config::Config, data_dir::DataDir, tasks::ship_spool::to_spool};
 use ::spool::{Position, Reader, SpoolError};
-use domain::{key_text::Environment, usage::wire};
+use domain::{credit::allocation::Holder, key_text::Environment, usage::wire};
 use jiff::Timestamp;
 use std::{path::Path, process::ExitCode};
 use store::{
     Store,
-    trace::{TracedBilling, TracedCall, TracedCorrection, TracedInvoice, TracedLate},
+    trace::{TracedAllocation, TracedBilling, TracedCall, TracedCorrection, TracedInvoice, TracedLate},
 };
 
 /// Records that are read at once, and their bytes.
@@ -122,7 +122,8 @@ fn find(spool: &Path, lane: u32, from: Position, request_id: &str) -> Result<Opt
 
 fn way(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
     let TracedCall { partner, partner_code, at, method, path, status, outcome, units, credits, .. } = call;
-    let paid = if *credits > 0 { format!(", {credits} of them from credit") } else { String::new() };
+    let own = call.allocation.as_ref().map(allocated).unwrap_or_default();
+    let paid = if *credits > 0 { format!(", {credits} of them from credit{own}") } else { String::new() };
     let operation = match call.operation_code.as_str() {
         "" => "no operation matched".to_owned(),
         operation => format!("{}/{operation}", call.product_code),
@@ -146,6 +147,15 @@ fn way(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
     way.push(("hour", hour));
     way.extend(money(call));
     way
+}
+
+/// What an app or a team paid of its own.
+fn allocated(own: &TracedAllocation) -> String {
+    let whose = match own.of {
+        Holder::App(_) => "app",
+        Holder::Team(_) => "team",
+    };
+    format!(", {} of those from what the {whose} {} has for itself ({})", own.units, own.name, own.id)
 }
 
 /// One step of a correction, and where its difference is.

@@ -36,5 +36,8 @@ pub async fn run(store: Store, clock: Clock, settings: Arc<Settings>, notice_day
             store.tell_of_expiring_credit(expiring.partner, expiring.grant, &letters, now).await?;
         }
     }
+    let allocated = store.all_partners_allocated_credit().await?;
+    metrics::gauge!("turnpike_credit_allocated_units").set(allocated.left as f64);
+    metrics::gauge!("turnpike_credit_allocations_used_up").set(allocated.used_up as f64);
     failed.map_or(Ok(()), |error| Err(error.into()))
 }

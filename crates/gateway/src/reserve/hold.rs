@@ -22,6 +22,7 @@ use domain::{
     usage::Allocated,
 };
 use jiff::Timestamp;
+use metrics::Counter;
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -179,8 +180,14 @@ pub(super) fn hold(
     };
     let partner = asking.caller.partner();
     let account = current.quota(partner.id, &core.shared.leases);
-    let mut holding =
-        Holding { overdraft: asking.overdraft, plan, units: asking.units, since, reset_seconds: reset(&current, now) };
+    let mut holding = Holding {
+        overdraft: asking.overdraft,
+        plan,
+        units: asking.units,
+        since,
+        reset_seconds: reset(&current, now),
+        exhausted: &core.shared.metrics.exhausted,
+    };
     let hard =
         current.limit.filter(|quota| quota.beyond == Beyond::Block || current.takes_credit).map(|quota| quota.units);
     let period = current.period;
@@ -234,6 +241,8 @@ struct Holding<'a> {
     units: u64,
     since: &'a mut Option<Instant>,
     reset_seconds: u64,
+    /// Calls that found too little in what their app has for itself, or their team.
+    exhausted: &'a [Counter; 2],
 }
 
 type Held = (u64, Part, Option<Credit>);
@@ -383,10 +392,12 @@ impl Holding<'_> {
         let beyond = if self.plan.quota.is_some() { " beyond the quota" } else { "" };
         let own = purse.own.map(|(of, account)| (of, account.left().unwrap_or(0).max(0)));
         if let Some((of, left)) = own.filter(|_| !purse.is_open()) {
-            let whose = match of.of {
-                Holder::App(_) => "app",
-                Holder::Team(_) => "team",
+            let [of_app, of_team] = self.exhausted;
+            let (whose, counter) = match of.of {
+                Holder::App(_) => ("app", of_app),
+                Holder::Team(_) => ("team", of_team),
             };
+            counter.increment(1);
             let detail = format!(
                 "The call needs {units} units of credit{beyond}, and {left} are left of those that its {whose} has for itself."
             );

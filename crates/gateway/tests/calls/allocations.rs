@@ -14,6 +14,7 @@ use domain::{
 };
 use gateway::hash_key;
 use http::Method;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use uuid::Uuid;
 
 const OWN: AllocationId = AllocationId(Uuid::from_u128(71));
@@ -137,4 +138,21 @@ async fn idle_units_of_an_allocation_go_back_to_the_only_node_when_somebody_asks
     world.exchange.recall(of);
     world.allowance.tend(gateway::Clock::now(&*world.clock), true).await.expect("tended");
     until("the units", || world.exchange.taken(of) == 1).await;
+}
+
+#[tokio::test]
+async fn calls_that_find_too_little_of_their_own_are_counted_and_those_of_what_is_common_are_not() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let (world, other) = prepaid(Holder::App(APP), Spend::Only).await;
+    world.exchange.add_allocated(world.partner(), OWN, 1);
+    let call = async |key: &str| until_units_come(world.address, "/payments/items/1", key).await.0;
+    let answers = [call(&world.live).await, call(&world.live).await, call(&world.live).await, call(&other).await];
+    assert_eq!(answers, [200, 402, 402, 402]);
+    let rendered = metrics.render();
+    for (of, calls) in [("app", 2), ("team", 0)] {
+        let series = format!("turnpike_gateway_allocation_exhausted_total{{of=\"{of}\"}} {calls}");
+        assert!(rendered.contains(&series), "{series} is not in {rendered}");
+    }
 }

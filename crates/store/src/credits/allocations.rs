@@ -10,6 +10,7 @@ mod read;
 
 pub(crate) use back::end_of_app;
 pub(super) use back::{charge_common, give_back_what_came, pull_back};
+pub use read::AllocatedCredit;
 
 use crate::{Store, StoreError};
 use domain::{

@@ -156,18 +156,44 @@ const SEQUENCE: &str = concat!(
 
 macro_rules! hourly {
     ($of:literal) => { concat!(
-    "with events as (
+    "with parts as materialized (
          select partner_id, date_trunc('hour', at, 'UTC') as hour, environment,
              coalesce(product_id, '00000000-0000-0000-0000-000000000000') as product_id,
              coalesce(operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, app_id, key_id,
              coalesce(plan_version_id, '00000000-0000-0000-0000-000000000000') as plan_version_id, outcome,
-             (status / 100)::smallint as status_class, sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in,
-             sum(bytes_out) as bytes_out, sum(duration_us) as duration_us, sum(credits) as credits
+             (status / 100)::smallint as status_class, allocation_id, sum(calls) as calls, sum(units) as units,
+             sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out, sum(duration_us) as duration_us, sum(credits) as credits,
+             sum(allocated) as allocated
          from usage_events
          where at >= $1 and at < $2 and at >= (select hourly_from from usage_upkeep)
              and at >= ", kept_from!(""),
     $of,
-    " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+    " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
+     ), events as (
+         select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
+             sum(calls) as calls, sum(units) as units, sum(bytes_in) as bytes_in, sum(bytes_out) as bytes_out,
+             sum(duration_us) as duration_us, sum(credits) as credits
+         from parts group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+     ), corrected as (
+         select partner_id, date_trunc('hour', of_at, 'UTC') as hour,
+             coalesce(product_id, '00000000-0000-0000-0000-000000000000') as product_id,
+             coalesce(operation_id, '00000000-0000-0000-0000-000000000000') as operation_id, allocation_id, allocated
+         from usage_correction_events
+         where not in_place and allocation_id is not null and of_at >= $1 and of_at < $2
+             and of_at >= (select greatest(hourly_from, live_from) from usage_upkeep)",
+    $of,
+    "
+     ), own_paid as (
+         select partner_id, hour, product_id, operation_id, allocation_id, sum(allocated) as units from (
+             select partner_id, hour, product_id, operation_id, allocation_id, allocated from parts where allocation_id is not null
+             union all
+             select partner_id, hour, product_id, operation_id, allocation_id, allocated from corrected
+         ) own group by 1, 2, 3, 4, 5 having sum(allocated) <> 0
+     ), own_summed as (
+         select partner_id, hour, product_id, operation_id, allocation_id, units from usage_upkeep, usage_allocated_hourly
+         where hour >= $1 and hour < $2 and hour >= greatest(hourly_from, live_from) and units <> 0",
+    $of,
+    "
      ), paid as (
          select partner_id, hour, product_id, operation_id, sum(credits) as credits from events
          group by 1, 2, 3, 4 having sum(credits) <> 0
@@ -199,6 +225,10 @@ macro_rules! hourly {
          select partner_id, hour, format('live, product %s, operation %s', product_id, operation_id), array['prepaid'],
              array[coalesce(p.credits, 0)]::numeric[], array[coalesce(s.units, 0)]::numeric[]
          from paid p full join summed s using (partner_id, hour, product_id, operation_id)
+         union all
+         select partner_id, hour, format('live, product %s, operation %s, allocation %s', product_id, operation_id, allocation_id),
+             array['allocated'], array[coalesce(p.units, 0)]::numeric[], array[coalesce(s.units, 0)]::numeric[]
+         from own_paid p full join own_summed s using (partner_id, hour, product_id, operation_id, allocation_id)
      ), differing as (
          select partner_id, hour, '' as node, -1 as lane, place, meters, expected::text[] as expected, actual::text[] as actual
          from compared where expected <> actual

@@ -2,7 +2,7 @@
 
 use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
 use domain::{
-    id::{AppId, KeyId, MemberId, OperationId, PartnerId, ProductId},
+    id::{AllocationId, AppId, KeyId, MemberId, OperationId, PartnerId, ProductId},
     key_text::Environment,
     period::Period,
     usage::{cloud_event::hex, event_id},
@@ -59,6 +59,10 @@ pub struct LoggedRequest {
     /// Why it was refused: the code of a page under `/docs/errors/`.
     pub refusal: Option<String>,
     pub units: u64,
+    /// Of those, the units that were paid with credit.
+    pub credits: u64,
+    /// Whose own credit paid some of them, and how many.
+    pub allocated: Option<(AllocationId, u64)>,
     pub bytes_in: u64,
     pub bytes_out: u64,
     pub duration_us: u64,
@@ -97,7 +101,7 @@ macro_rules! requests {
     ($rest:literal) => {
         concat!(
             "select e.at, e.node, e.lane, e.sequence, e.request_id, e.environment, e.app_id, e.key_id, e.member_id,
-                 e.product_id, e.operation_id, e.method, e.path, e.status, e.outcome, e.refusal, e.units, e.bytes_in,
+                 e.product_id, e.operation_id, e.method, e.path, e.status, e.outcome, e.refusal, e.units, e.credits, e.allocation_id, e.allocated, e.bytes_in,
                  e.bytes_out, e.duration_us, e.upstream_us, e.epoch, e.region, e.trace_id, e.price_rule, e.source,
                  coalesce(a.name, '') as app_name, coalesce(k.name, '') as key_name,
                  coalesce(p.code, '') as product_code, coalesce(o.code, '') as operation_code
@@ -227,6 +231,11 @@ fn read(row: &PgRow) -> Result<LoggedRequest, sqlx::Error> {
         outcome: row.try_get("outcome")?,
         refusal: row.try_get("refusal")?,
         units: row.count("units")?,
+        credits: row.count("credits")?,
+        allocated: match row.try_get::<Option<Uuid>, _>("allocation_id")? {
+            Some(id) => Some((AllocationId(id), row.count("allocated")?)),
+            None => None,
+        },
         bytes_in: row.count("bytes_in")?,
         bytes_out: row.count("bytes_out")?,
         duration_us: row.count("duration_us")?,

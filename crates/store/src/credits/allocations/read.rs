@@ -25,7 +25,35 @@ macro_rules! allocations {
     };
 }
 
+/// What all apps and teams of all partners have for themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AllocatedCredit {
+    /// Units that are left.
+    pub left: u64,
+    /// Allocations of which nothing is left, and whose calls spend nothing else: they are refused.
+    pub used_up: u64,
+}
+
 impl Store {
+    /// How they stand together.
+    pub async fn all_partners_allocated_credit(&self) -> Result<AllocatedCredit, StoreError> {
+        let row = sqlx::query(
+            "select coalesce(sum(units), 0)::bigint as units, count(*) filter (where is_open and spend = 'only' and units = 0) as used_up
+             from (
+                 select o.ended_at is null as is_open, o.spend, greatest(0, b.units - coalesce(a.taken, 0) + (
+                     select coalesce(sum(l.granted - l.spent), 0) from allowance_leases l
+                     where l.partner_id = o.id and l.kind = 'credit')) as units
+                 from credit_allocations o
+                 join credit_allocation_balances b on b.partner_id = o.partner_id and b.allocation_id = o.id
+                 left join allowances a on a.partner_id = o.id and a.kind = 'credit'
+                 where o.ended_at is null or b.units > 0
+             ) as own",
+        )
+        .fetch_one(self.pool())
+        .await?;
+        Ok(AllocatedCredit { left: row.count("units")?, used_up: row.count("used_up")? })
+    }
+
     /// The partner's allocations by name; of those that have ended, the ones of which gateways still hold something.
     pub async fn credit_allocations(&self, partner: PartnerId) -> Result<Vec<CreditAllocation>, StoreError> {
         let rows = sqlx::query(allocations!(
