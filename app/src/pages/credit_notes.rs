@@ -27,7 +27,7 @@ pub fn CreditsOfInvoice(
             let zone = local_zone(&note.time_zone);
             let day = note.ended_at.map(|at| local_date(at, &zone)).unwrap_or_default();
             format!(
-                "This invoice was made void on {day}: {}. Nothing of it is owed. What was used in its period is not billed again, but for that of a threshold invoice that was made void before the period ended: the next invoice of the period has it.",
+                "This invoice was made void on {day}: {}. Nothing of it is owed. What was used in its period is not billed again, but for that of a threshold invoice that was made void before the period ended: the next invoice of the period has it, less what credit notes took off this one.",
                 note.reason
             )
         });

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::{
-    Store,
+    OwnPart, Store,
     disputes::{Dispute, DisputeState, MOST_IN_VAIN},
 };
 
@@ -180,8 +180,15 @@ fn many(logs: u64) -> String {
     if logs == 1 { "one log".to_owned() } else { format!("{logs} logs") }
 }
 
-/// On a line's page: its disputes, and the form that opens one.
-pub fn of_line(opened: &Opened, disputes: Vec<Dispute>, role: MemberRole, flash: &Flash) -> AnyView {
+/// On a line's page: its disputes, and the form that opens one. `own` is what of the line its invoice is the first to bill, where others
+/// have it, too.
+pub fn of_line(
+    opened: &Opened,
+    own: Option<OwnPart>,
+    disputes: Vec<Dispute>,
+    role: MemberRole,
+    flash: &Flash,
+) -> AnyView {
     let may = matches!(role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
     let is_open = disputes.iter().any(|dispute| dispute.state == DisputeState::Open);
     let is_in_vain = |dispute: &&Dispute| matches!(dispute.state, DisputeState::Refused | DisputeState::Withdrawn);
@@ -202,13 +209,19 @@ pub fn of_line(opened: &Opened, disputes: Vec<Dispute>, role: MemberRole, flash:
         })
         .collect();
     let nothing = listed.is_empty();
-    let can_open = may && !is_open && !too_often && opened.line.amount.micros > 0;
-    if nothing && !can_open {
+    let most = own.as_ref().map_or(opened.line.amount, |own| own.amount);
+    let can_open = may && !is_open && !too_often && most.micros > 0;
+    let elsewhere = own.and_then(|own| own.rest).filter(|_| may && opened.line.amount.micros > 0);
+    let elsewhere = elsewhere.map(|rest| {
+        let text = format!("Of this line {most} can be disputed on this invoice: {rest}.");
+        view! { <Notice>{text}</Notice> }
+    });
+    if nothing && !can_open && elsewhere.is_none() {
         return ().into_any();
     }
     let form = can_open.then(|| {
         let (invoice, position) = (opened.invoice.id.to_string(), opened.line.position.to_string());
-        let amount = flash.typed(OPEN, "amount", &opened.line.amount.to_decimal().normalize().to_string());
+        let amount = flash.typed(OPEN, "amount", &most.to_decimal().normalize().to_string());
         let (reason, amount_error) = (flash.typed(OPEN, "reason", ""), flash.problem(OPEN, "amount"));
         let (reason_error, currency) = (flash.problem(OPEN, "reason"), opened.line.amount.currency.code());
         view! {
@@ -223,7 +236,7 @@ pub fn of_line(opened: &Opened, disputes: Vec<Dispute>, role: MemberRole, flash:
     });
     view! {
         <Card title="Is this line wrong?" description=description>
-            <Stack>{listed} {form}</Stack>
+            <Stack>{listed} {elsewhere} {form}</Stack>
         </Card>
     }
     .into_any()

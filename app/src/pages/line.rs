@@ -47,7 +47,8 @@ pub fn InvoiceLinePage() -> impl IntoView {
         let seen = Seen::load(&cx.state.store, cx.viewer.partner, &params, &query, cx.now).await?;
         let (invoice, position) = (seen.opened.invoice.id, seen.opened.line.position);
         let disputes = cx.state.store.disputes_of_line(cx.viewer.partner, invoice, position).await?;
-        let disputed = dispute::of_line(&seen.opened, disputes, cx.viewer.role, &flash);
+        let own = cx.state.store.own_part(cx.viewer.partner, invoice, position).await?;
+        let disputed = dispute::of_line(&seen.opened, own, disputes, cx.viewer.role, &flash);
         let problems = flash.problems.clone();
         let (title, code, back) =
             (seen.title(), seen.opened.invoice.code(), format!("/invoices/{}", seen.opened.invoice.id));
@@ -317,7 +318,7 @@ const fn nothing(kind: LineKind) -> &'static str {
         }
         LineKind::IncludedCredit => "This is the credit that the plan includes. It follows from the other lines.",
         LineKind::BilledBefore => {
-            "A threshold invoice billed this within the period. The other lines have all usage since the period began, so it is taken off."
+            "A threshold invoice billed this within the period, or a credit note took it off one that is void. The other lines have all usage since the period began, so it is taken off."
         }
         _ => "The invoice does not say of this line what it was counted from.",
     }

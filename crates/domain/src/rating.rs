@@ -92,7 +92,7 @@ pub enum LineKind {
     CreditPackage,
     /// Units that were used beyond the prepaid ones.
     CreditOverdraft,
-    /// What threshold invoices of the same period have billed; below zero.
+    /// What threshold invoices of the same period have billed, or what was credited on one that is void; below zero.
     BilledBefore,
 }
 

@@ -106,7 +106,7 @@ pub use subscriptions::{
     ScheduledChange, ScheduledMove, ScheduledPlan, Subscription, SubscriptionStatus, Wish,
 };
 pub use teams::Team;
-pub use thresholds::{BilledBefore, Cut, ThresholdOf};
+pub use thresholds::{BilledBefore, Cut, OwnPart, ThresholdOf};
 pub use time::Ts;
 pub use tokens::{Account, NewToken};
 pub use upkeep::{Dropped, Kept, KeptFrom, UsageStorage, UsageTable};

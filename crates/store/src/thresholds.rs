@@ -2,8 +2,16 @@
 //!
 //! Whoever cuts a period holds the subscription, as whoever closes it does: so of two at once the later one finds what the other billed.
 
+mod before;
+mod own_part;
+
+pub use before::BilledBefore;
+pub(crate) use before::{hold_before, standing};
+pub use own_part::OwnPart;
+pub(crate) use own_part::own_part;
+
 use crate::{
-    Actor, Invoice, OpenSubscription, Store, StoreError, Ts,
+    Actor, OpenSubscription, Store, StoreError, Ts,
     audit::{self, Entry},
     invoices::{self, NewInvoice},
     partners,
@@ -20,7 +28,6 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::HashMap;
-use uuid::Uuid;
 
 /// A subscription that has threshold invoices.
 #[derive(Debug, Clone)]
@@ -29,20 +36,6 @@ pub struct ThresholdOf {
     pub amount: Money,
     /// Up to when its usage was looked at and was too little.
     pub looked_through: Option<Timestamp>,
-}
-
-/// A threshold invoice of a stretch, as the invoices after it see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BilledBefore {
-    pub invoice: InvoiceId,
-    /// The invoice's number.
-    pub number: i64,
-    /// Which of the stretch it is, from 1 on.
-    pub threshold_number: u32,
-    pub period: Period,
-    pub total: Money,
-    /// Then it has billed nothing, and the next one bills that.
-    pub is_void: bool,
 }
 
 /// What became of a stretch that was to be cut.
@@ -111,17 +104,6 @@ impl Store {
         .execute(self.pool())
         .await?;
         Ok(())
-    }
-
-    /// The threshold invoices of the stretch that begins then, the first of them first, void ones included.
-    pub async fn billed_before(
-        &self,
-        partner: PartnerId,
-        subscription: SubscriptionId,
-        start: Timestamp,
-    ) -> Result<Vec<BilledBefore>, StoreError> {
-        let mut connection = self.pool().acquire().await?;
-        before(&mut connection, partner, subscription, start).await
     }
 
     /// Writes a threshold invoice of an open stretch, and the ledger. `period` begins with the stretch and ends where it is cut, and the
@@ -220,66 +202,6 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
-}
-
-impl BilledBefore {
-    /// `TP-000042`
-    pub fn code(&self) -> String {
-        Invoice::code_of(self.number)
-    }
-}
-
-/// The invoices among them that have billed something.
-pub(crate) fn standing(before: &[BilledBefore]) -> Vec<InvoiceId> {
-    before.iter().filter(|one| !one.is_void).map(|one| one.invoice).collect()
-}
-
-/// As [`Store::billed_before`], in a transaction that holds the subscription: none of them becomes void until it ends.
-pub(crate) async fn hold_before(
-    tx: &mut PgConnection,
-    partner: PartnerId,
-    subscription: SubscriptionId,
-    start: Timestamp,
-) -> Result<Vec<BilledBefore>, StoreError> {
-    sqlx::query(
-        "select from invoices where partner_id = $1 and subscription_id = $2 and period_start = $3 and threshold_number > 0
-         order by threshold_number for no key update",
-    )
-    .bind(partner.0)
-    .bind(subscription.0)
-    .bind(Ts(start))
-    .fetch_all(&mut *tx)
-    .await?;
-    before(tx, partner, subscription, start).await
-}
-
-async fn before(
-    connection: &mut PgConnection,
-    partner: PartnerId,
-    subscription: SubscriptionId,
-    start: Timestamp,
-) -> Result<Vec<BilledBefore>, StoreError> {
-    let rows = sqlx::query(
-        "select id, number, threshold_number, period_start, period_end, currency, total_micros, status = 'void' as is_void
-         from invoices where partner_id = $1 and subscription_id = $2 and period_start = $3 and threshold_number > 0
-         order by threshold_number",
-    )
-    .bind(partner.0)
-    .bind(subscription.0)
-    .bind(Ts(start))
-    .fetch_all(connection)
-    .await?;
-    let one = |row: &PgRow| {
-        Ok(BilledBefore {
-            invoice: InvoiceId(row.try_get::<Uuid, _>("id")?),
-            number: row.try_get("number")?,
-            threshold_number: invoices::read_threshold_number(row)?,
-            period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
-            total: Money::new(row.parsed("currency")?, row.try_get("total_micros")?),
-            is_void: row.try_get("is_void")?,
-        })
-    };
-    Ok(rows.iter().map(one).collect::<Result<_, sqlx::Error>>()?)
 }
 
 async fn own_threshold(connection: &mut PgConnection, partner: PartnerId) -> Result<Option<OwnThreshold>, StoreError> {

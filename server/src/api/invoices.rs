@@ -118,7 +118,8 @@ pub struct LineOut {
     position: i32,
     /// `base_fee`, `usage`, `meter`, `minimum`, `discount`, `committed_use`, `commitment`, `included_credit`, `adjustment` for late
     /// or corrected units of an earlier period, `credit_package` for prepaid units,
-    /// `credit_overdraft` for units that were used beyond them, or `billed_before` for what threshold invoices of the period billed.
+    /// `credit_overdraft` for units that were used beyond them, or `billed_before` for what threshold invoices of the period billed
+    /// and what was credited on those that are void.
     kind: String,
     /// The product's code, for usage.
     product: Option<String>,

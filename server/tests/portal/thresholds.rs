@@ -1,14 +1,20 @@
 //! Threshold invoices on pages: an operator sets a plan's threshold and a partner's own, and a threshold invoice is called one.
 
 use crate::{
-    company::{Company, open_catalogue},
+    company::{Company, new_plan, open_catalogue},
     portal::Portal,
 };
+use billing::{Closing, close_due_periods};
 use domain::{
     money::{Currency, Money},
-    rating::OwnThreshold,
+    plan::Approval,
+    rating::{LineKind, OwnThreshold},
     role::OperatorRole,
+    usage::UsageEvent,
 };
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use store::{Actor, NewPlan, ingest::Position};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_plan_s_threshold_is_set_by_its_form_and_stands_with_the_plan() {
@@ -101,4 +107,70 @@ async fn a_threshold_invoice_is_called_one_in_the_list_and_on_its_page() {
     assert!(admin.get(&console).await.text.contains(&format!("Threshold invoice {code}")));
     let credit = admin.get(&format!("{console}/credit")).await.text;
     assert!(credit.contains("the next invoice of it bills what this one did"), "{credit}");
+}
+
+/// A euro a unit and a threshold of 100: what was used comes to that, and to 20 more until the period ends.
+async fn bill_in_parts(portal: &Portal, acme: &Company) {
+    let (store, began) = (&portal.store, portal.now());
+    let terms = json!({
+        "currency": "EUR", "products": [{ "product": acme.product_code }], "base_fee_micros": 49_000_000, "invoice_threshold_micros": 100_000_000,
+        "price": { "model": "per_unit", "unit_price": "1" },
+    });
+    let terms = serde_json::from_value(terms).expect("terms");
+    let plan = NewPlan { terms, ..new_plan("in-parts", &acme.product_code, true, Approval::Automatic) };
+    let plan = store.create_plan(&plan, Actor::System, began).await.expect("a plan");
+    let version = store.plan(plan).await.expect("a plan").versions[0].id;
+    store.assign_plan_version(acme.id, version, Actor::System, began).await.expect("a subscription");
+    let operation = store.product(acme.product).await.expect("a product").operations[0].id;
+    for (hours, units) in [(1, 100), (30, 20)] {
+        let at = began + SignedDuration::from_hours(hours);
+        let event = UsageEvent {
+            product: Some(acme.product),
+            operation: Some(operation),
+            method: "GET".to_owned(),
+            path: "/entries".to_owned(),
+            units,
+            ..UsageEvent::new(at, acme.id, acme.app, acme.key)
+        };
+        store.make_partitions(at, 1).await.expect("partitions");
+        let (from, to) = (Position::default(), Position { segment: 0, byte_offset: 1, sequence: 1 });
+        store.ingest(&format!("part-{hours}"), 0, vec![(0, event)], from, to, at).await.expect("taken in");
+        close(portal, at + SignedDuration::from_hours(3)).await;
+    }
+    close(portal, began + SignedDuration::from_hours(24 * 32)).await;
+}
+
+async fn close(portal: &Portal, now: Timestamp) {
+    let closing = Closing { grace: SignedDuration::ZERO, ingested_through: Some(now) };
+    let report = close_due_periods(&portal.store, closing, now).await.expect("closes");
+    assert!(report.problems.is_empty() && report.doubtful.is_empty(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_says_what_of_it_is_disputed_on_the_threshold_invoice_before() {
+    let portal = Portal::open().await;
+    open_catalogue(&portal).await;
+    let acme = Company::found(&portal, "acme").await;
+    bill_in_parts(&portal, &acme).await;
+    let invoices = portal.store.invoices(acme.id).await.expect("invoices");
+    let first = invoices.iter().find(|invoice| invoice.threshold_number == 1).expect("a threshold invoice");
+    let same = |start: Timestamp, number: u32| start == first.period.start && number == 0;
+    let last = invoices.iter().find(|one| same(one.period.start, one.threshold_number)).expect("the last one");
+    let lines = portal.store.invoice(acme.id, last.id).await.expect("an invoice").1;
+    let line = lines.iter().find(|line| line.kind == LineKind::Usage).expect("usage");
+    let mut owner = portal.as_member(acme.owner).await;
+    let page = owner.get(&format!("/invoices/{}/lines/{}", last.id, line.position)).await.text;
+    let words = format!("Of this line €20.00 can be disputed on this invoice: {} of the same period", first.code());
+    assert!(page.contains(&words) && page.contains("value=\"20\""), "{page}");
+    let page = owner.get(&format!("/invoices/{}/lines/0", first.id)).await.text;
+    assert!(page.contains("value=\"100\"") && !page.contains("can be disputed on this invoice"), "{page}");
+    let (invoice, position) = (last.id.to_string(), line.position.to_string());
+    let fields = [
+        ("invoice", invoice.as_str()),
+        ("position", position.as_str()),
+        ("amount", "20.01"),
+        ("reason", "Counted twice"),
+    ];
+    let refused = owner.post("/do/disputes/open", &fields).await.problems();
+    assert!(refused.contains("amount: Of this line €20.00 is left to dispute: "), "{refused}");
 }

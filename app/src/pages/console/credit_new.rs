@@ -60,7 +60,7 @@ pub fn NewCreditNotePage() -> impl IntoView {
                 "Nothing of it is owed any more. Its period stays closed: what was used in it is not billed again. You see what it does first."
             }
             _ => {
-                "Nothing of it is owed any more. While its period is open, the next invoice of it bills what this one did; after that it is not billed again. You see what it does first."
+                "Nothing of it is owed any more. While its period is open, the next invoice of it bills what this one did, less what credit notes took off this one; after that it is not billed again. You see what it does first."
             }
         };
         let code = invoice.total.currency.code();

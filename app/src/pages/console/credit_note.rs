@@ -141,7 +141,7 @@ fn effect(note: &CreditNote, paid: bool, stripe: bool) -> String {
     match (note.kind, paid) {
         (CreditKind::Void, _) => {
             format!(
-                "Nothing of the invoice is owed any more. Its usage is not billed again, but for that of a threshold invoice while its period is open: the next invoice of the period bills it.{at_stripe}"
+                "Nothing of the invoice is owed any more. Its usage is not billed again, but for that of a threshold invoice while its period is open: the next invoice of the period bills it, less what credit notes took off this one.{at_stripe}"
             )
         }
         (CreditKind::Credit, false) => format!("{} less is owed.{at_stripe}", note.total),

@@ -65,9 +65,9 @@ async fn bill_one(
         return Ok(());
     }
     let (rated, usage) = rated_until(store, subscription, stretch, cut).await?;
-    // What became void is billed with the next one, and is not what makes it.
-    let was_billed = before.iter().try_fold(Money::zero(of.amount.currency), |sum, one| sum.checked_add(one.total))?;
-    if rated.total.micros.saturating_sub(was_billed.micros) < of.amount.micros {
+    // From the last cut, whatever became of it: a void one is billed with the next, and makes that come neither sooner nor later.
+    let at_last_cut = before.last().map_or(0, |last| last.rated.micros);
+    if rated.total.micros.saturating_sub(at_last_cut) < of.amount.micros {
         return Ok(store.note_threshold_look(subscription.partner, subscription.id, hour).await?);
     }
     match compared(store, &mut Known::new(), subscription, cut, now).await? {
@@ -139,7 +139,7 @@ pub(super) fn standing(before: &[BilledBefore]) -> impl Iterator<Item = &BilledB
     before.iter().filter(|one| !one.is_void)
 }
 
-/// What was billed, as lines of the next invoice of the stretch.
+/// What was billed, and what was credited on void ones, as lines of the next invoice of the stretch.
 pub(super) fn taken_off(before: &[BilledBefore], time_zone: &str) -> Vec<NewInvoiceLine> {
     let line = |charge: Charge| NewInvoiceLine {
         kind: charge.kind,
@@ -159,27 +159,32 @@ pub(super) fn taken_off(before: &[BilledBefore], time_zone: &str) -> Vec<NewInvo
 /// The same as charges, for the bill so far.
 pub(crate) fn charges(before: &[BilledBefore], time_zone: &str) -> Vec<Charge> {
     let charge = |one: &BilledBefore| {
-        let until = one
-            .period
-            .end
-            .in_tz(time_zone)
-            .map_or_else(|_| one.period.end.to_string(), |at| at.strftime("%Y-%m-%d %H:%M").to_string());
+        let label = match one.is_void {
+            true => format!("Credited already on threshold invoice {}, which is void", one.code()),
+            false => {
+                let end = one.period.end;
+                let until = end.in_tz(time_zone).map(|at| at.strftime("%Y-%m-%d %H:%M").to_string());
+                let until = until.unwrap_or_else(|_| end.to_string());
+                format!("Billed already by threshold invoice {}: usage until {until}", one.code())
+            }
+        };
+        let off = one.taken_off();
         Charge {
             kind: LineKind::BilledBefore,
             product: None,
             operation: None,
             meter: None,
-            label: Some(format!("Billed already by threshold invoice {}: usage until {until}", one.code())),
+            label: Some(label),
             quantity: 1,
             free: 0,
             prepaid: 0,
-            amount: Money { micros: -one.total.micros, ..one.total },
+            amount: Money { micros: -off.micros, ..off },
         }
     };
-    standing(before).map(charge).collect()
+    before.iter().filter(|one| !one.is_void || one.credited.micros != 0).map(charge).collect()
 }
 
-/// What threshold invoices have billed.
+/// What threshold invoices that stand have billed.
 pub(crate) fn sum(before: &[BilledBefore], currency: Currency) -> Result<Money, MoneyError> {
     standing(before).try_fold(Money::zero(currency), |sum, one| sum.checked_add(one.total))
 }

@@ -33,6 +33,7 @@ mod rolling_upgrade;
 mod shop;
 mod stranded;
 mod streamed;
+mod threshold_papers;
 mod thresholds;
 mod thresholds_by_chance;
 mod tracing;

@@ -54,19 +54,19 @@ pub async fn made(shop: &Shop, partner: PartnerId) -> Vec<(Invoice, Vec<InvoiceL
     all
 }
 
-fn totals(made: &[(Invoice, Vec<InvoiceLine>)]) -> Vec<String> {
+pub fn totals(made: &[(Invoice, Vec<InvoiceLine>)]) -> Vec<String> {
     made.iter().map(|(invoice, _)| invoice.total.to_string()).collect()
 }
 
-fn shown(lines: &[InvoiceLine]) -> Vec<(LineKind, String, i64, String)> {
+pub fn shown(lines: &[InvoiceLine]) -> Vec<(LineKind, String, i64, String)> {
     lines.iter().map(|line| (line.kind, line.description.clone(), line.quantity, line.amount.to_string())).collect()
 }
 
-fn row(kind: LineKind, words: &str, quantity: i64, amount: &str) -> (LineKind, String, i64, String) {
+pub fn row(kind: LineKind, words: &str, quantity: i64, amount: &str) -> (LineKind, String, i64, String) {
     (kind, words.to_owned(), quantity, amount.to_owned())
 }
 
-async fn void(shop: &Shop, partner: PartnerId, invoice: InvoiceId, now: Timestamp) {
+pub async fn void(shop: &Shop, partner: PartnerId, invoice: InvoiceId, now: Timestamp) {
     let (kind, payback, reason) = (CreditKind::Void, Payback::Refund, "Made by mistake".to_owned());
     let new = NewCreditNote { invoice, kind, lines: Vec::new(), payback, reason };
     let id = shop.store.draft_credit_note(partner, &new, false, Actor::System, now).await.expect("a draft");
@@ -74,7 +74,7 @@ async fn void(shop: &Shop, partner: PartnerId, invoice: InvoiceId, now: Timestam
     shop.store.issue_credit_note(partner, id, issue, Actor::System, now).await.expect("void");
 }
 
-async fn sold(shop: &Shop, rest: Value) -> (PlanVersionId, PartnerId) {
+pub async fn sold(shop: &Shop, rest: Value) -> (PlanVersionId, PartnerId) {
     let plan = shop.plan("sold", priced(rest)).await;
     (plan, shop.partner("acme", plan, at(START)).await)
 }
@@ -216,6 +216,32 @@ async fn what_is_void_is_billed_by_the_next_invoice_and_is_not_made_again_at_onc
     let owed = balances.iter().filter(|(_, money)| money.micros != 0);
     let owed: BTreeSet<_> = owed.map(|(account, money)| format!("{account:?} {money}")).collect();
     assert_eq!(owed, BTreeSet::from(["Cash $200.00", "Revenue −$200.00"].map(str::to_owned)));
+}
+
+#[tokio::test]
+async fn after_a_void_one_the_threshold_counts_from_where_it_was_cut() {
+    let shop = Shop::open().await;
+    let (_, partner) = sold(&shop, json!({ "invoice_threshold_micros": 100_000_000 })).await;
+    let mut day = 0;
+    let mut used = async |units: u64| {
+        day += 1;
+        shop.live(partner, at(START) + days(day), &[(1, units)]).await;
+        shop.close(at(START) + days(day) + hours(3)).await.invoices
+    };
+    let first = used(100).await[0];
+    void(&shop, partner, first, at(START) + days(1)).await;
+    assert_eq!(used(99).await, []);
+    assert_eq!(used(1).await.len(), 1, "what was void and as much again");
+    assert_eq!(used(99).await, []);
+    let third = used(1).await;
+    assert_eq!(third.len(), 1, "as much again since then");
+    void(&shop, partner, third[0], at(START) + days(5)).await;
+    assert_eq!(used(99).await, []);
+    assert_eq!(used(1).await.len(), 1);
+    assert_eq!(used(100).await.len(), 1);
+    shop.close(at("2026-07-01T01:00:00Z")).await;
+    let totals = totals(&made(&shop, partner).await);
+    assert_eq!(totals, ["$100.00", "$200.00", "$100.00", "$200.00", "$100.00", "$0.00"]);
 }
 
 #[tokio::test]

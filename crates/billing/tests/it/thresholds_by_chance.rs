@@ -7,6 +7,7 @@ use crate::{
     meters::{call, measuring},
     revenue::Dice,
     shop::{Shop, days, hours},
+    threshold_papers::credit,
     thresholds::{END, START, at, made},
 };
 use domain::{
@@ -18,13 +19,15 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::{Actor, InvoiceStatus, OrderedBy};
+use store::{Actor, Invoice, InvoiceLine, InvoiceStatus, OrderedBy};
 
 const PLANS: usize = 10;
 
 /// One that is cut, and its twin that is not.
 struct Twins {
     cut: PartnerId,
+    /// Its threshold, in micro-units.
+    threshold: i64,
     whole: PartnerId,
     /// Where they go within the month.
     moves: Option<PlanVersionId>,
@@ -127,7 +130,7 @@ async fn twins(shop: &Shop, dice: &mut Dice, number: usize) -> Twins {
             redeemed.await.expect("redeemed");
         }
     }
-    Twins { cut, whole, moves }
+    Twins { cut, threshold: threshold.micros, whole, moves }
 }
 
 /// The same for both.
@@ -154,13 +157,29 @@ async fn used(shop: &Shop, dice: &mut Dice, twins: &Twins, now: Timestamp) {
     }
 }
 
-/// What is owed of invoices that stand, and how many of them are threshold invoices.
+/// What was billed by invoices that stand and what was credited on void ones, which stays credited; and how many of those that stand are
+/// threshold invoices.
 async fn owed(shop: &Shop, partner: PartnerId) -> (i64, usize, usize) {
     let all = made(shop, partner).await;
     let stands = all.iter().filter(|(invoice, _)| invoice.status != InvoiceStatus::Void);
-    let total = stands.clone().map(|(invoice, _)| invoice.total.micros).sum();
+    let mut total: i64 = stands.clone().map(|(invoice, _)| invoice.total.micros).sum();
+    for (invoice, _) in all.iter().filter(|(invoice, _)| invoice.status == InvoiceStatus::Void) {
+        total += shop.store.credit_standing(partner, invoice.id).await.expect("standing").credited.micros;
+    }
     let cuts = stands.filter(|(invoice, _)| invoice.threshold_number > 0).count();
     (total, cuts, all.len())
+}
+
+/// What was rated for it.
+fn rated((_, lines): &(Invoice, Vec<InvoiceLine>)) -> i64 {
+    lines.iter().filter(|line| line.kind != LineKind::BilledBefore).map(|line| line.amount.micros).sum()
+}
+
+/// Some of an invoice that is not paid.
+async fn credited(shop: &Shop, dice: &mut Dice, (partner, invoice): (PartnerId, &Invoice), now: Timestamp) {
+    let cents = 1 + dice.below(invoice.total.micros.unsigned_abs() / 10_000);
+    let amount = Money::new(Currency::Usd, i64::try_from(cents).expect("small") * 10_000);
+    credit(shop, (partner, invoice.id), (None, amount), now).await.expect("credited");
 }
 
 #[tokio::test]
@@ -203,6 +222,9 @@ async fn the_sum_of_a_period_s_invoices_is_the_one_invoice_that_it_would_have_be
                 let open = made(&shop, pair.cut).await;
                 let last = open.last().map(|(invoice, _)| invoice).filter(|invoice| invoice.threshold_number > 0);
                 if let (Some(invoice), 0) = (last, dice.below(9)) {
+                    if invoice.status == InvoiceStatus::Open && dice.below(2) == 0 {
+                        credited(&shop, &mut dice, (pair.cut, invoice), now).await;
+                    }
                     let void = shop.store.set_invoice_status(pair.cut, invoice.id, InvoiceStatus::Void, now);
                     void.await.expect("void");
                 }
@@ -227,6 +249,13 @@ async fn the_sum_of_a_period_s_invoices_is_the_one_invoice_that_it_would_have_be
                     .collect::<Vec<_>>()
             };
             assert_eq!(closing(pair.cut).await, closing(pair.whole).await, "plan {number} of {seed}");
+            // From cut to cut it is at least the threshold, void or not.
+            let all = made(&shop, pair.cut).await;
+            for two in all.windows(2).filter(|two| two[0].0.period.start == two[1].0.period.start) {
+                if two.iter().all(|(invoice, _)| invoice.threshold_number > 0) {
+                    assert!(rated(&two[1]) - rated(&two[0]) >= pair.threshold, "plan {number} of {seed}");
+                }
+            }
             below += made(&shop, pair.cut).await.iter().filter(|(invoice, _)| invoice.total.micros < 0).count();
         }
         assert!(cuts > 2 * PLANS, "{cuts} threshold invoices, {below} below zero");

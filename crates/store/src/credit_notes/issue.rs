@@ -9,6 +9,7 @@ use crate::{
     ledger::{self, LedgerAccount},
     partners,
     row::ReadRow as _,
+    thresholds,
 };
 use domain::{
     id::{CreditNoteId, InvoiceId, PartnerId},
@@ -370,11 +371,14 @@ async fn fits(
         let Some(position) = line.invoice_position else { continue };
         let (_, billed) =
             held.lines.get(&position).ok_or_else(|| StoreError::invalid("line", "There is no such line"))?;
+        let own = thresholds::own_part(tx, partner, invoice, position).await?;
+        let billed = own.as_ref().map_or(*billed, |own| own.amount.micros);
         let credited = of_line.entry(position).or_insert(0);
         *credited = credited.saturating_add(micros);
-        if *credited > *billed {
-            let rest = Money::new(held.currency, billed.saturating_sub(*credited).saturating_add(micros).max(0));
-            return Err(StoreError::conflict("amount", format!("Of this line {rest} is left to credit")));
+        if *credited > billed {
+            let left = Money::new(held.currency, billed.saturating_sub(*credited).saturating_add(micros).max(0));
+            let rest = own.and_then(|own| own.rest).map(|rest| format!(": {rest}")).unwrap_or_default();
+            return Err(StoreError::conflict("amount", format!("Of this line {left} is left to credit{rest}")));
         }
     }
     if total > left.micros {

@@ -6,6 +6,7 @@ use crate::{
     audit::{self, Actor, Entry},
     credit_notes, dunning, partners,
     row::ReadRow as _,
+    thresholds,
 };
 use domain::{
     id::{DisputeId, InvoiceId, PartnerId},
@@ -39,8 +40,8 @@ impl Store {
     /// Opens a dispute about a line of the partner's own invoice, and tells both sides.
     ///
     /// # Errors
-    /// There is no such line, it has one already, it is about more than is left of the line, the invoice is void, or
-    /// there were too many: open at once, in a day, or about the line in vain.
+    /// There is no such line, it has one already, it is about more than is left of the line or than the invoice is the first to bill of it,
+    /// the invoice is void, or there were too many: open at once, in a day, or about the line in vain.
     pub async fn open_dispute(
         &self,
         partner: PartnerId,
@@ -114,10 +115,12 @@ async fn check(tx: &mut PgConnection, partner: PartnerId, new: &NewDispute, now:
     }
     let standing = credit_notes::standing(tx, partner, new.invoice).await?;
     let credited = standing.by_line.iter().find(|(line, _)| *line == new.position).map_or(0, |(_, money)| money.micros);
-    let billed: i64 = row.try_get("amount_micros")?;
+    let own = thresholds::own_part(tx, partner, new.invoice, new.position).await?;
+    let billed = own.as_ref().map_or(row.try_get("amount_micros")?, |own| own.amount.micros);
     let left = Money::new(currency, billed.saturating_sub(credited).min(standing.left().micros).max(0));
     if new.amount.micros > left.micros {
-        return Err(StoreError::conflict("amount", format!("Of this line {left} is left to dispute")));
+        let rest = own.and_then(|own| own.rest).map(|rest| format!(": {rest}")).unwrap_or_default();
+        return Err(StoreError::conflict("amount", format!("Of this line {left} is left to dispute{rest}")));
     }
     fits(tx, partner, new, now).await
 }
