@@ -5,7 +5,8 @@
 //! The checker knows what it told the server of usage, and reads what the stand-in holds: a unit costs a cent, so that each partner's
 //! invoices there must come to as many cents as it was told units. Nothing of ours is asked for a sum.
 //!
-//! `--case faults` (R11, R13): days of usage under faults and kills. `--case outages` (R12): Stripe is down for 26 and 72 hours and
+//! `--case faults` (R11, R13): days of usage under faults and kills. `--case streamed`: the same with all partners by meter events that go by
+//! version 2's stream, under sessions that end too soon besides. `--case outages` (R12): Stripe is down for 26 and 72 hours and
 //! eight days, after it has answered nothing for a while. `--case webhooks` (R14): events thrice, shuffled, late, among forged ones.
 //!
 //! Control runs: keys and identifiers are forgotten at once; nothing is found where somebody looks before asking again; the forger
@@ -25,6 +26,7 @@ use std::path::PathBuf;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Case {
     Faults,
+    Streamed,
     Outages,
     Webhooks,
     All,
@@ -64,6 +66,27 @@ pub struct Stripe {
     site: PathBuf,
 }
 
+/// How Stripe is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Billed {
+    /// Every other partner by meter events, one by one.
+    Both,
+    /// All of them by streamed meter events.
+    Streamed,
+}
+
+impl Stripe {
+    /// Beside the other cases a shorter run is enough: what is particular to the stream happens in each run of the server.
+    fn for_the_stream(&self) -> Self {
+        if self.case != Case::All {
+            return self.clone();
+        }
+        let days = self.days.min(5);
+        let units = self.units / self.days.unsigned_abs().max(1) * days.unsigned_abs();
+        Self { days, units, kills: self.kills.min(30), ..self.clone() }
+    }
+}
+
 /// Whether everything was as it should be: kept in a real run, broken in a control run.
 pub async fn run(stripe: &Stripe) -> Result<bool, Trouble> {
     let seed = stripe.seed.unwrap_or_else(seed_of_now);
@@ -71,7 +94,10 @@ pub async fn run(stripe: &Stripe) -> Result<bool, Trouble> {
     let mut as_expected = true;
     let is_asked = |case| stripe.case == case || stripe.case == Case::All;
     if is_asked(Case::Faults) {
-        as_expected &= faults::run(stripe, seed).await? != stripe.control;
+        as_expected &= faults::run(stripe, seed, Billed::Both).await? != stripe.control;
+    }
+    if is_asked(Case::Streamed) {
+        as_expected &= faults::run(&stripe.for_the_stream(), seed, Billed::Streamed).await? != stripe.control;
     }
     if is_asked(Case::Outages) {
         as_expected &= outages::run(stripe, seed).await? != stripe.control;

@@ -7,9 +7,17 @@ use super::{kill::attack, tally::Tally};
 const SHORT: [&str; 11] =
     ["stripe", "--case", "faults", "--partners", "6", "--days", "1", "--units", "2000", "--kills", "2"];
 
+/// All partners by streamed meter events.
+const STREAMED: [&str; 11] =
+    ["stripe", "--case", "streamed", "--partners", "6", "--days", "1", "--units", "2000", "--kills", "2"];
+
 pub fn check(tally: &mut Tally) {
     tally.one("Each unit is billed once by a Stripe that fails, while the server is killed", || attack(&SHORT));
     tally.one("Control run: where Stripe remembers nothing the same check fails", || {
         attack(&[SHORT.as_slice(), &["--share", "15", "--control"]].concat())
+    });
+    tally.one("Each unit that is streamed to a Stripe that fails is billed once", || attack(&STREAMED));
+    tally.one("Control run: where Stripe remembers no identifier the same check fails", || {
+        attack(&[STREAMED.as_slice(), &["--share", "15", "--control"]].concat())
     });
 }

@@ -1,7 +1,7 @@
 //! R11 and R13: every request may meet a fault, and the server is killed between a request and what it makes of the answer.
 
 use super::{
-    Stripe,
+    Billed, Stripe,
     books::Books,
     shop::{DAY, SECRET, Shop},
 };
@@ -21,17 +21,22 @@ struct Kills {
     between: u32,
 }
 
-pub(super) async fn run(stripe: &Stripe, seed: u64) -> Result<bool, Trouble> {
+/// Sessions of the stream that have ended before they are used.
+const DEAD_SESSIONS: u64 = 10;
+
+pub(super) async fn run(stripe: &Stripe, seed: u64, billed: Billed) -> Result<bool, Trouble> {
     let monthly = stripe.days >= 28;
+    let how = if billed == Billed::Streamed { ", by streamed meter events" } else { "" };
     println!(
-        "{} partners for {} days, {} of 100 requests meet each fault, {} kills",
+        "{} partners for {} days{how}, {} of 100 requests meet each fault, {} kills",
         stripe.partners, stripe.days, stripe.share, stripe.kills
     );
-    let mut shop = Shop::open(stripe, seed, stripe.partners, monthly, SECRET).await?;
+    let mut shop = Shop::open(stripe, seed, stripe.partners, (monthly, billed), SECRET).await?;
     let share = stripe.share;
     let remembered = if stripe.control { 0 } else { 24 * 3_600 };
     let faults = json!({ "error_before": share, "error_after": share, "conflict": share, "rate_limited": share, "timeout": share,
-        "reset": share, "timeout_ms": 500, "remembered_seconds": remembered, "seed": seed | 1 });
+        "reset": share, "timeout_ms": 500, "remembered_seconds": remembered, "seed": seed | 1,
+        "dead_sessions": if billed == Billed::Streamed { DEAD_SESSIONS } else { 0 } });
     shop.control("faults", faults).await?;
     shop.control(
         "webhooks",
@@ -75,6 +80,17 @@ pub(super) async fn run(stripe: &Stripe, seed: u64) -> Result<bool, Trouble> {
     let mut found = Findings::new(false);
     found.check(told, "Stripe was told of every invoice within five minutes after the last fault");
     books.judge(&shop, &mut found)?;
+    if billed == Billed::Streamed {
+        let of_stream =
+            "from stripe_objects where subject like 'meter_event:%' and parameters @> '[[\"via\", \"stream\"]]'";
+        let streamed = shop.count(&format!("select count(*) {of_stream}"))?;
+        let lost = shop.count(&format!("select count(*) {of_stream} and stripe_id is null"))?;
+        let others = shop.count("select count(*) from stripe_objects where subject like 'meter_event:%'")? - streamed;
+        found.check(
+            streamed > 0 && (lost == 0 || stripe.control),
+            format!("{streamed} meter events went by the stream, {others} one by one; of {lost} streamed ones it is not known"),
+        );
+    }
     found.check(
         kills.done >= stripe.kills,
         format!(
@@ -88,7 +104,11 @@ pub(super) async fn run(stripe: &Stripe, seed: u64) -> Result<bool, Trouble> {
         state["limits"]["overlapping_meter_events"]
     );
     shop.cluster.end_all().await?;
-    Ok(found.conclude("A Stripe that fails"))
+    Ok(found.conclude(if billed == Billed::Streamed {
+        "A Stripe that fails, streamed to"
+    } else {
+        "A Stripe that fails"
+    }))
 }
 
 /// Kills the server while it asks Stripe, until so many kills were done or nothing is asked any more.

@@ -1,7 +1,7 @@
 //! R12: Stripe is down across the ends of periods, after it took requests in and answered none of them.
 
 use super::{
-    Stripe,
+    Billed, Stripe,
     books::Books,
     shop::{DAY, SECRET, Shop},
 };
@@ -18,7 +18,7 @@ const UNITS: u64 = 200;
 pub(super) async fn run(stripe: &Stripe, seed: u64) -> Result<bool, Trouble> {
     let partners = stripe.partners.min(40);
     println!("{partners} partners, Stripe is down for {:?} hours", stripe.hours);
-    let mut shop = Shop::open(stripe, seed, partners, false, SECRET).await?;
+    let mut shop = Shop::open(stripe, seed, partners, (false, Billed::Both), SECRET).await?;
     let mut found = Findings::new(false);
     // Those of who looks before asking again; a control run shows nothing.
     let usual = json!({ "blind": stripe.control });

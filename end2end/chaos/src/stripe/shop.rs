@@ -1,6 +1,6 @@
 //! The installation, the stand-in, the partners, and what they have used: told by the REST API, and kept here to compare with.
 
-use super::Stripe;
+use super::{Billed, Stripe};
 use crate::{
     Trouble,
     cluster::{Cluster, Plan},
@@ -56,11 +56,12 @@ impl Shop {
         stripe: &Stripe,
         seed: u64,
         partners: usize,
-        monthly: bool,
+        (monthly, billed): (bool, Billed),
         secrets: &str,
     ) -> Result<Self, Trouble> {
         let options = Options { webhook_secret: SECRET.to_owned(), ..Options::default() };
         let stand_in = StandIn::start(options).await?;
+        let streams = (billed == Billed::Streamed).then(|| ("TURNPIKE_STRIPE_STREAM_FROM", "1".to_owned()));
         let environment = [
             ("TURNPIKE_STRIPE_KEY", "sk_test_chaos".to_owned()),
             ("TURNPIKE_STRIPE_URL", stand_in.url()),
@@ -72,8 +73,8 @@ impl Shop {
             binary: stripe.binary.clone(),
             site: stripe.site.clone(),
             nodes: 1,
-            environment: environment.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            setup: setup(partners, monthly),
+            environment: environment.into_iter().chain(streams).map(|(name, value)| (name.to_owned(), value)).collect(),
+            setup: setup(partners, monthly, billed),
             probe: "/payments/payments".to_owned(),
         };
         let cluster = Cluster::start(plan).await?;
@@ -261,7 +262,7 @@ impl Shop {
     }
 }
 
-fn setup(partners: usize, monthly: bool) -> String {
+fn setup(partners: usize, monthly: bool, billed: Billed) -> String {
     let product = include_str!("../setup.yaml").split("plans:").next().unwrap_or_default();
     let mut setup = product.replace("{upstream}", "http://127.0.0.1:9") + "plans:\n";
     for collect in ["invoice_items", "meter_events"] {
@@ -275,7 +276,8 @@ fn setup(partners: usize, monthly: bool) -> String {
     }
     setup += "partners:\n";
     for number in 0..partners {
-        let collect = if number % 2 == 0 { "invoice-items" } else { "meter-events" };
+        let by_items = billed == Billed::Both && number % 2 == 0;
+        let collect = if by_items { "invoice-items" } else { "meter-events" };
         let interval = if monthly && number % 20 > 1 { "month" } else { "day" };
         setup += &format!("  p{number:04}:\n    name: Partner {number}\n    plan: {collect}-{interval}\n");
     }

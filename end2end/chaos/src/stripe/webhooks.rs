@@ -2,7 +2,7 @@
 //! three times, shuffled, three days late, among forged ones and replays of genuine ones. Both halves must end in the same state.
 
 use super::{
-    Stripe,
+    Billed, Stripe,
     shop::{DAY, SECRET, Shop},
 };
 use crate::{Trouble, findings::Findings};
@@ -24,7 +24,7 @@ pub(super) async fn run(stripe: &Stripe, seed: u64) -> Result<bool, Trouble> {
     };
     println!("{} partners, half of whose events are hostile", 2 * half);
     // Every other partner has invoices at Stripe.
-    let mut shop = Shop::open(stripe, seed, 4 * half, false, &secrets).await?;
+    let mut shop = Shop::open(stripe, seed, 4 * half, (false, Billed::Both), &secrets).await?;
     if stripe.control {
         shop.cluster.psql(
             "create function another_name() returns trigger language plpgsql as $$
