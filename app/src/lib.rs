@@ -41,6 +41,8 @@ pub mod passwords;
 #[cfg(feature = "ssr")]
 pub mod payment;
 #[cfg(feature = "ssr")]
+pub mod payment_letters;
+#[cfg(feature = "ssr")]
 pub mod plan_letters;
 #[cfg(feature = "ssr")]
 pub mod quotes;

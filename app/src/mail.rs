@@ -277,6 +277,19 @@ pub fn unpaid(
     letter(settings, to, subject.clone(), Letter { heading: subject, paragraphs, button, closing })
 }
 
+/// About a payment on a page of Stripe's; the button leads to a path of the portal.
+pub fn paid(
+    settings: &Settings,
+    to: &str,
+    subject: String,
+    paragraphs: Vec<String>,
+    (label, path): (&'static str, &str),
+) -> NewMail {
+    let button = Some(Button { label, link: format!("{}{path}", settings.portal_url) });
+    let closing = "You get this mail because you may see your company's invoices.";
+    letter(settings, to, subject.clone(), Letter { heading: subject, paragraphs, button, closing })
+}
+
 /// About a dispute; the button leads to its page, which is a path of the portal.
 pub fn dispute(
     settings: &Settings,

@@ -2,13 +2,14 @@
 
 use crate::{
     form::Failure,
+    payment_letters,
     state::{AppState, Settings},
 };
 use billing::{
-    BillingError, ChangeRefused,
+    BillingError, ChangeRefused, Recipient,
     payment::{
-        FirstFee, StripePage, end_plan_pages, first_fee, first_fee_as_shown, open_checkout, open_credit_checkout,
-        open_plan_checkout, open_portal,
+        Desk, FirstFee, PaymentNews, StripePage, end_plan_pages, first_fee, first_fee_as_shown, open_checkout,
+        open_credit_checkout, open_plan_checkout, open_portal,
     },
 };
 use domain::{
@@ -56,7 +57,9 @@ pub async fn checkout(
         None => None,
     };
     if let Some(fee) = due {
-        match open_plan_checkout(store, stripe, pages, who, (&fee, &back), now).await {
+        let letters = |to: &Recipient, news: &PaymentNews| payment_letters::letter(&state.settings, to, news);
+        let desk = Desk { store, stripe, letters: &letters };
+        match open_plan_checkout(desk, pages, who, (&fee, &back), now).await {
             // In the currency that the account is paid out in: the fee's own invoice is charged, as another that is as small.
             Err(BillingError::Stripe(error)) if error.is_too_small() => {}
             page => return Ok((page?, Some(fee.cost()))),
@@ -87,10 +90,10 @@ pub async fn paid_first(
 /// # Errors
 /// Stripe or Postgres does not answer.
 pub async fn end_pages(state: &AppState, partner: PartnerId, now: Timestamp) -> Result<(), Failure> {
-    match state.stripe.as_ref() {
-        Some(access) => Ok(end_plan_pages(&state.store, &access.stripe, partner, now).await?),
-        None => Ok(()),
-    }
+    let Some(access) = state.stripe.as_ref() else { return Ok(()) };
+    let letters = |to: &Recipient, news: &PaymentNews| payment_letters::letter(&state.settings, to, news);
+    let desk = Desk { store: &state.store, stripe: &access.stripe, letters: &letters };
+    Ok(end_plan_pages(desk, partner, now).await?)
 }
 
 /// A page on which packages of units are paid. They can be used from when Stripe says so.
@@ -105,7 +108,9 @@ pub async fn buy(
 ) -> Result<StripePage, BillingError> {
     let access = state.stripe.as_ref().ok_or_else(|| StoreError::conflict("", NOT_PAID_HERE))?;
     let back = format!("{}/credit", state.settings.portal_url);
-    open_credit_checkout(&state.store, &access.stripe, &access.pages, who, (new, &back), now).await
+    let letters = |to: &Recipient, news: &PaymentNews| payment_letters::letter(&state.settings, to, news);
+    let desk = Desk { store: &state.store, stripe: &access.stripe, letters: &letters };
+    open_credit_checkout(desk, &access.pages, who, (new, &back), now).await
 }
 
 /// Whether Stripe says when the invoice is paid, and nobody else. What Stripe has taken and refuses for good, somebody else may.

@@ -183,13 +183,19 @@ pub async fn goes_back(cx: &Cx<MemberViewer>) -> Result<impl IntoView + use<>, P
     let since = cx.now.saturating_sub(TOLD_BACK).unwrap_or(cx.now);
     let back = cx.state.store.checkouts_paid_back(cx.viewer.partner, since).await?;
     let zone = local_zone(&cx.viewer.time_zone);
+    let provider = &cx.state.settings.provider_name;
     let notice = |checkout: Checkout| {
         let (cost, why) = (checkout.cost?, checkout.pay_back?);
-        let when = match checkout.paid_back_at {
-            Some(at) => {
+        let when = match (checkout.paid_back_at, checkout.refund_failed) {
+            (_, Some(why)) => {
+                format!(
+                    "Stripe could not pay it back ({why}). {provider} has been told, and pays it back again or in another way."
+                )
+            }
+            (Some(at), None) => {
                 format!("Stripe has been paying it back since {}, which takes some days.", local_date(at, &zone))
             }
-            None => "Stripe is asked to pay it back.".to_owned(),
+            (None, None) => "Stripe is asked to pay it back.".to_owned(),
         };
         let text = format!(
             "{cost} were paid on a page that was opened on {}. {why}, so nothing came of it. {when}",

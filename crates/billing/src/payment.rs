@@ -4,12 +4,15 @@
 //! the instant at which it was asked, so that order, repeats and delay change nothing.
 
 mod credit;
+mod desk;
 mod minimum;
 mod pages;
 mod paid;
 mod plan;
+pub(crate) mod refund;
 
 pub use credit::open_credit_checkout;
+pub use desk::{Desk, PaymentLetters, PaymentNews};
 pub use pages::{StripePage, StripePages};
 pub use plan::{FirstFee, end_plan_pages, first_fee, first_fee_as_shown, open_plan_checkout};
 
@@ -91,12 +94,8 @@ pub async fn open_checkout(
 }
 
 /// Whether an event is about such things; then what it is a reason to ask for was asked.
-pub(crate) async fn apply(
-    store: &Store,
-    stripe: &Stripe,
-    (kind, data): (&str, &Value),
-    now: Timestamp,
-) -> Result<bool, BillingError> {
+pub(crate) async fn apply(desk: Desk<'_>, (kind, data): (&str, &Value), now: Timestamp) -> Result<bool, BillingError> {
+    let Desk { store, stripe, .. } = desk;
     let object = &data["object"];
     match object["object"].as_str() {
         Some("checkout.session") => {
@@ -104,7 +103,7 @@ pub(crate) async fn apply(
             let Some(own) = own else { return Ok(true) };
             let Some(checkout) = store.checkout_of_any_partner(own).await? else { return Ok(true) };
             let id = object["id"].as_str().unwrap_or_default();
-            settle(store, stripe, &checkout, id, now).await?;
+            settle(desk, &checkout, id, now).await?;
         }
         // Stripe's own invoice of a payment on such a page.
         Some("invoice") => {
@@ -112,7 +111,13 @@ pub(crate) async fn apply(
             let Some(own) = own else { return Ok(false) };
             let Some(checkout) = store.checkout_of_any_partner(own).await? else { return Ok(true) };
             let Some(session) = checkout.session.clone() else { return Ok(true) };
-            settle(store, stripe, &checkout, &session, now).await?;
+            settle(desk, &checkout, &session, now).await?;
+        }
+        // What was paid on such a page goes back, or cannot.
+        Some("refund") => {
+            let own = object["metadata"]["turnpike_checkout"].as_str().and_then(|id| id.parse::<CheckoutId>().ok());
+            let Some(own) = own else { return Ok(false) };
+            refund::look(desk, own, now).await?;
         }
         Some("payment_method") => {
             // One that was taken away is nobody's any more.
@@ -136,19 +141,20 @@ pub(crate) async fn apply(
 
 /// Asks after pages and payment methods whose webhook may have been lost, longest unseen first: what cannot be settled comes last the
 /// next time.
-pub(crate) async fn look_again(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<(), BillingError> {
+pub(crate) async fn look_again(desk: Desk<'_>, now: Timestamp) -> Result<(), BillingError> {
+    let Desk { store, stripe, .. } = desk;
     let before = |age| now.saturating_sub(age).unwrap_or(Timestamp::MIN);
     for checkout in store.all_partners_open_checkouts(before(LOOK_AGAIN), MOST_AT_ONCE).await? {
         store.note_checkout_look(checkout.partner, checkout.id, now).await?;
         let looked = match &checkout.session {
-            Some(id) => settle(store, stripe, &checkout, id, now).await,
+            Some(id) => settle(desk, &checkout, id, now).await,
             None => give_up(store, &checkout, now).await,
         };
         unless_down(looked, checkout.partner)?;
     }
     for checkout in store.all_partners_checkouts_to_pay_back(MOST_AT_ONCE).await? {
         store.note_checkout_look(checkout.partner, checkout.id, now).await?;
-        unless_down(paid::pay_back(store, stripe, &checkout, now).await, checkout.partner)?;
+        unless_down(refund::pay_back(desk, &checkout, now).await, checkout.partner)?;
     }
     for partner in store.all_partners_payment_methods_to_look_at(before(METHOD_KNOWN), MOST_AT_ONCE).await? {
         store.note_payment_method_look(partner, now).await?;
@@ -198,13 +204,8 @@ async fn give_up(store: &Store, checkout: &Checkout, now: Timestamp) -> Result<(
 }
 
 /// Takes over what became of a page. One that carries another's name is not ours.
-async fn settle(
-    store: &Store,
-    stripe: &Stripe,
-    checkout: &Checkout,
-    session: &str,
-    now: Timestamp,
-) -> Result<(), BillingError> {
+async fn settle(desk: Desk<'_>, checkout: &Checkout, session: &str, now: Timestamp) -> Result<(), BillingError> {
+    let Desk { store, stripe, .. } = desk;
     let held = match stripe.checkout_session(session).await {
         Err(error)
             if error.is_missing() && matches!(checkout.state, CheckoutState::Open | CheckoutState::Processing) =>
@@ -223,7 +224,7 @@ async fn settle(
     }
     store.note_checkout_session(checkout.partner, checkout.id, &held.id).await?;
     if let Some(cost) = checkout.cost {
-        return paid::settle(store, stripe, (checkout, cost), &held, now).await;
+        return paid::settle(desk, (checkout, cost), &held, now).await;
     }
     let state = match held.status.as_deref() {
         Some("complete") => CheckoutState::Complete,

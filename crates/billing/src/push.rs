@@ -15,7 +15,8 @@ mod paid_elsewhere;
 mod stream;
 
 use crate::{
-    BillingError, payment,
+    BillingError,
+    payment::{self, Desk},
     returns::{self, WentBack},
     stripe::{Meter, Stripe, StripeInvoice},
 };
@@ -86,12 +87,8 @@ pub(crate) struct Push<'a> {
 /// Brings Stripe's books to ours as far as it will go now.
 ///
 /// An error is ours (the store) or means that Stripe accepts nothing from us; everything else is in the report.
-pub async fn reconcile(
-    store: &Store,
-    stripe: &Stripe,
-    settings: PushSettings,
-    clock: Clock<'_>,
-) -> Result<Reconciled, BillingError> {
+pub async fn reconcile(desk: Desk<'_>, settings: PushSettings, clock: Clock<'_>) -> Result<Reconciled, BillingError> {
+    let Desk { store, stripe, .. } = desk;
     let mut push = Push::new(store, stripe, settings, clock);
     let mut report = Reconciled::default();
     if settings.takes_new {
@@ -134,7 +131,7 @@ pub async fn reconcile(
     if settings.takes_new {
         push.customers_with_meters().await?;
     }
-    push.look_again().await?;
+    push.look_again(desk).await?;
     Ok(report)
 }
 
@@ -165,8 +162,8 @@ impl Push<'_> {
     }
 
     /// Asks after invoices and payment methods whose webhook may have been lost.
-    async fn look_again(&self) -> Result<(), BillingError> {
-        match payment::look_again(self.store, self.stripe, self.now()).await {
+    async fn look_again(&self, desk: Desk<'_>) -> Result<(), BillingError> {
+        match payment::look_again(desk, self.now()).await {
             Err(BillingError::Stripe(error)) => {
                 tracing::warn!(%error, "Stripe could not be asked about a payment method")
             }

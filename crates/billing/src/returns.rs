@@ -5,6 +5,7 @@
 
 use crate::{
     BillingError,
+    payment::refund,
     push::settle_whole,
     stripe::{Dispute, Refund, Stripe, StripeCreditNote, StripeInvoice},
 };
@@ -121,6 +122,7 @@ pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Res
         .collect();
     let mut intents = Vec::new();
     for refund in stripe.refunds_since(since).await? {
+        refund::follow(store, &refund, now).await?;
         if !is_ours(&refund.metadata) && !of_ours.contains(refund.id.as_str()) {
             intents.push((refund.id, refund.payment_intent));
         }
@@ -148,7 +150,9 @@ pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Res
         look(store, stripe, &id, now).await?;
     }
     let left = store.all_partners_stripe_returns_to_look_at(MOST_AT_ONCE).await?;
-    Ok(left.iter().filter(|held| !held.problem.is_empty()).map(drift).collect())
+    let mut found: Vec<Drift> = left.iter().filter(|held| !held.problem.is_empty()).map(drift).collect();
+    found.extend(refund::failed(store).await?);
+    Ok(found)
 }
 
 /// Looks at one of Stripe's invoices, where it is one of ours.
@@ -205,6 +209,7 @@ mod tests {
             amount,
             status: Some("succeeded".to_owned()),
             reason: None,
+            failure_reason: None,
             payment_intent: None,
             metadata: std::collections::HashMap::new(),
         }

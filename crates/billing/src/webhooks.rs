@@ -6,13 +6,11 @@
 mod rejected_usage;
 
 use crate::{
-    BillingError, payment,
+    BillingError,
+    payment::{self, Desk},
     push::settle,
     returns,
-    stripe::{
-        Stripe,
-        webhook_signature::{self, BadSignature},
-    },
+    stripe::webhook_signature::{self, BadSignature},
 };
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -61,15 +59,15 @@ pub async fn receive_webhook(
 }
 
 /// Applies what was kept and says how many events were dealt with. It ends early where Stripe cannot be asked.
-pub async fn apply_pending_webhooks(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u32, BillingError> {
-    let mut applied = 0;
+pub async fn apply_pending_webhooks(desk: Desk<'_>, now: Timestamp) -> Result<u32, BillingError> {
+    let (store, mut applied) = (desk.store, 0);
     loop {
         let events = store.pending_stripe_events(100).await?;
         if events.is_empty() {
             return Ok(applied);
         }
         for event in events {
-            let problem = match apply(store, stripe, &event, now).await {
+            let problem = match apply(desk, &event, now).await {
                 Ok(()) => None,
                 // What the key may not read concerns this event; the ones behind it may be of another kind.
                 Err(BillingError::Stripe(error))
@@ -89,7 +87,8 @@ pub async fn apply_pending_webhooks(store: &Store, stripe: &Stripe, now: Timesta
     }
 }
 
-async fn apply(store: &Store, stripe: &Stripe, event: &StripeEvent, now: Timestamp) -> Result<(), BillingError> {
+async fn apply(desk: Desk<'_>, event: &StripeEvent, now: Timestamp) -> Result<(), BillingError> {
+    let Desk { store, stripe, .. } = desk;
     if event.payload["livemode"].as_bool().is_some_and(|live| live != stripe.is_live()) {
         return Err(BillingError::Differs(
             "The event is of Stripe's other mode (test or live) and was left alone".to_owned(),
@@ -98,7 +97,7 @@ async fn apply(store: &Store, stripe: &Stripe, event: &StripeEvent, now: Timesta
     if event.kind.starts_with("v1.billing.meter.") {
         return rejected_usage::apply(store, stripe, &event.id, now).await;
     }
-    if payment::apply(store, stripe, (&event.kind, &event.payload["data"]), now).await? {
+    if payment::apply(desk, (&event.kind, &event.payload["data"]), now).await? {
         return Ok(());
     }
     let object = &event.payload["data"]["object"];

@@ -1,7 +1,8 @@
 //! Pages of Stripe's on which something is paid. Of several for the same thing one counts: a new page supersedes those that are open, and
-//! what is paid on another all the same goes back to where it came from.
+//! what is paid on another all the same goes back to where it came from. The partner is told of either in the same transaction.
 
 mod plan;
+mod refund;
 
 pub use plan::NewPlanCheckout;
 pub(crate) use plan::check_none_pays;
@@ -9,6 +10,7 @@ pub(crate) use plan::check_none_pays;
 use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
+    mails::{self, NewMail},
     payment_methods::{Checkout, checkouts, read_checkout},
 };
 use domain::{
@@ -50,6 +52,18 @@ pub enum PagePaid<T> {
     /// It goes back, for this reason.
     GoesBack(String),
 }
+
+/// What a payment came to that the partner is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PageNews<'a> {
+    /// The plan began then, with that invoice, which is paid.
+    Begun { invoice: InvoiceId, at: Timestamp },
+    /// The payment goes back, for this reason.
+    GoesBack { why: &'a str },
+}
+
+/// Writes the letters about it.
+pub type PageLetters<'a> = &'a (dyn Fn(PageNews<'_>) -> Vec<NewMail> + Sync);
 
 impl Store {
     /// Pages of the partner that another has taken the place of and that can still be paid.
@@ -124,32 +138,6 @@ impl Store {
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
         link(&mut tx, partner, invoice, Some(stripe_invoice), now).await?;
-        tx.commit().await?;
-        Ok(())
-    }
-
-    /// Notes that Stripe pays it back, once. `refund` is Stripe's name of it.
-    pub async fn note_paid_back(
-        &self,
-        partner: PartnerId,
-        id: CheckoutId,
-        refund: &str,
-        now: Timestamp,
-    ) -> Result<(), StoreError> {
-        let mut tx = self.begin().await?;
-        let noted = sqlx::query(
-            "update checkouts set paid_back_at = $3 where partner_id = $1 and id = $2 and pay_back is not null and paid_back_at is null",
-        )
-        .bind(partner.0)
-        .bind(id.0)
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        if noted.rows_affected() == 1 {
-            let subject = id.to_string();
-            let entry = Entry::new(Actor::System, partner, "checkout.paid_back", &subject);
-            audit::append(&mut tx, entry.after(json!({ "refund": refund })), now).await?;
-        }
         tx.commit().await?;
         Ok(())
     }
@@ -233,15 +221,15 @@ pub(crate) async fn complete(
     Ok(())
 }
 
-/// Has what was paid on the page go back, and nothing come of it.
+/// Has what was paid on the page go back, and nothing come of it; the partner is told of it once.
 pub(crate) async fn go_back(
     tx: &mut PgConnection,
     partner: PartnerId,
     id: CheckoutId,
-    why: &str,
+    (why, letters): (&str, PageLetters<'_>),
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    sqlx::query(
+    let gone = sqlx::query(
         "update checkouts set state = 'failed', ended_at = $3, pay_back = $4 where partner_id = $1 and id = $2 and pay_back is null",
     )
     .bind(partner.0)
@@ -250,9 +238,26 @@ pub(crate) async fn go_back(
     .bind(why)
     .execute(&mut *tx)
     .await?;
+    if gone.rows_affected() == 0 {
+        return Ok(());
+    }
     let subject = id.to_string();
     let entry = Entry::new(Actor::System, partner, "checkout.pay_back", &subject);
-    audit::append(tx, entry.after(json!({ "reason": why })), now).await
+    audit::append(tx, entry.after(json!({ "reason": why })), now).await?;
+    tell(tx, letters, PageNews::GoesBack { why }, now).await
+}
+
+/// Queues the letters: they are sent if and only if it is so.
+pub(crate) async fn tell(
+    tx: &mut PgConnection,
+    letters: PageLetters<'_>,
+    news: PageNews<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    for mail in letters(news) {
+        mails::queue(tx, &mail, now).await?;
+    }
+    Ok(())
 }
 
 /// Keeps what Stripe calls the payment of a page.

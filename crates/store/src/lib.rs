@@ -72,7 +72,7 @@ pub use apps::{App, AppWithKeys, NewApp};
 pub use audit::{Actor, AuditEntry};
 pub use billing_periods::{Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
-pub use checkouts::{NewPlanCheckout, PagePaid, PagePayment, PaymentPage};
+pub use checkouts::{NewPlanCheckout, PageLetters, PageNews, PagePaid, PagePayment, PaymentPage};
 pub use coupons::{CouponLine, CouponStanding, CouponsOfBill, CouponsTaken, LateTaken, RedeemedCoupon};
 pub use credits::{
     AllocatedCredit, CreditAllocation, CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit,

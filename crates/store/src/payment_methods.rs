@@ -63,6 +63,12 @@ pub struct Checkout {
     pub pay_back: Option<String>,
     /// When Stripe had taken in that it does.
     pub paid_back_at: Option<Timestamp>,
+    /// Stripe's name of the refund.
+    pub refund: Option<String>,
+    /// Why that failed at Stripe, where it did.
+    pub refund_failed: Option<String>,
+    /// Refunds that were asked for, of which the last one counts.
+    pub refunds_asked: u32,
 }
 
 impl CheckoutState {
@@ -403,5 +409,8 @@ pub(crate) fn read_checkout(row: &PgRow) -> Result<Checkout, sqlx::Error> {
         payment: row.try_get("payment_id")?,
         pay_back,
         paid_back_at: row.at_if_any("paid_back_at")?,
+        refund: row.try_get("refund_id")?,
+        refund_failed: row.try_get("refund_failed")?,
+        refunds_asked: u32::try_from(row.try_get::<i32, _>("refunds_asked")?).unwrap_or(1),
     })
 }

@@ -24,7 +24,7 @@ pub enum DriftKind {
     Product,
     Price,
     Meter,
-    /// Money that went back at Stripe, and that is not taken over or was taken over for nothing.
+    /// Money that went back at Stripe, and that is not taken over or was taken over for nothing; and what was to go back and could not.
     Invoice,
 }
 
@@ -32,7 +32,8 @@ pub enum DriftKind {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Drift {
     pub kind: DriftKind,
-    /// Our name of it: a partner's identifier, Stripe's name of a product, a price's lookup key, a meter's event name, an invoice's identifier.
+    /// Our name of it: a partner's identifier, Stripe's name of a product, a price's lookup key, a meter's event name, an invoice's identifier or that of a
+    /// page on which something was paid.
     pub object: String,
     /// As Stripe's parameter is called; `object` where all of it is missing.
     pub field: String,

@@ -121,6 +121,25 @@ pub fn of_charge(
     Ok(refund)
 }
 
+/// The bank sends a refund back, as days after it was made.
+pub fn fail_refund(account: &mut Account, id: &str, reason: &str) -> Result<Value, Failure> {
+    let refund = account.refunds.get_mut(id).ok_or_else(|| Failure::no_such("refund", id))?;
+    if refund["status"] == "failed" {
+        return Err(Failure::invalid("This refund has failed before."));
+    }
+    refund["status"] = json!("failed");
+    refund["failure_reason"] = json!(reason);
+    let refund = refund.clone();
+    if let Some(charge) = refund["charge"].as_str().and_then(|id| account.charges.get_mut(id)) {
+        let number = |value: &Value| value.as_i64().unwrap_or_default();
+        charge["amount_refunded"] = json!(number(&charge["amount_refunded"]) - number(&refund["amount"]));
+        charge["refunded"] = json!(false);
+    }
+    events::happened(account, "refund.failed", &refund);
+    events::happened(account, "charge.refund.updated", &refund);
+    Ok(refund)
+}
+
 pub fn refunds(account: &Account, params: &Params) -> Result<Value, Failure> {
     params.only(&[LIST.as_slice(), &["payment_intent", "charge"]].concat())?;
     let (intent, charge) = (params.get("payment_intent"), params.get("charge"));

@@ -2,7 +2,7 @@
 //!
 //! `POST clock {"advance_seconds": 3600}` or `{"ahead_seconds": 7200}`, `POST faults {…}`, `POST subscriptions {…}`,
 //! `POST webhooks {…}`, `POST webhooks/deliver`, `GET webhooks` (what was posted, and how it was answered), `GET state`,
-//! `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `POST disputes {…}`, `POST crowd {"customers": 1000}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
+//! `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `POST disputes {…}`, `POST refunds {"refund": "re_…", "reason": "…"}` (it fails), `POST crowd {"customers": 1000}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
 
 use crate::{
     charges, failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, sessions, subscriptions,
@@ -54,6 +54,15 @@ enum Dispute {
     End { dispute: String, step: String },
 }
 
+/// A refund that fails after it was made.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Returned {
+    refund: String,
+    /// As `expired_or_canceled_card`.
+    reason: String,
+}
+
 /// What happens to an invoice without a request of ours: `pay`, `void` or `mark_uncollectible`.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,6 +102,10 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
                 Dispute::Begin { invoice, amount } => charges::dispute(&mut account, &invoice, amount),
                 Dispute::End { dispute, step } => charges::close_dispute(&mut account, &dispute, &step),
             }
+        }
+        ("POST", "refunds") => {
+            let Returned { refund, reason } = serde_json::from_value(read(body)?).map_err(bad)?;
+            charges::fail_refund(&mut shared.account(), &refund, &reason)
         }
         ("POST", "crowd") => {
             let Crowd { customers } = serde_json::from_value(read(body)?).map_err(bad)?;

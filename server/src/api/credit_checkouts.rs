@@ -37,6 +37,8 @@ pub struct CreditCheckoutOut {
     cost: AmountOut,
     /// Why what was paid goes back.
     pay_back: Option<String>,
+    /// Why Stripe could not pay it back; the provider is told and decides.
+    pay_back_failed: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
 }
@@ -77,6 +79,7 @@ pub async fn show(
         state: held.state.code(),
         cost: cost.into(),
         pay_back: held.pay_back,
+        pay_back_failed: held.refund_failed,
         opened_at: held.opened_at,
     }))
 }

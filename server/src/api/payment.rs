@@ -54,6 +54,8 @@ pub struct PlanCheckoutOut {
     cost: Option<AmountOut>,
     /// Why what was paid goes back.
     pay_back: Option<String>,
+    /// Why Stripe could not pay it back; the provider is told and decides.
+    pay_back_failed: Option<String>,
     #[schema(value_type = String, format = DateTime)]
     opened_at: Timestamp,
 }
@@ -133,6 +135,7 @@ pub async fn came_of(
         plan,
         cost: held.cost.map(AmountOut::from),
         pay_back: held.pay_back,
+        pay_back_failed: held.refund_failed,
         opened_at: held.opened_at,
     }))
 }

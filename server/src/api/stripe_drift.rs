@@ -37,8 +37,8 @@ pub struct StripeDriftParams {
     /// `open`, `asked` or `accepted`; all where it is left out.
     #[param(pattern = "^(open|asked|accepted)$")]
     state: Option<String>,
-    /// `customer`, `product`, `price` or `meter`.
-    #[param(pattern = "^(customer|product|price|meter)$")]
+    /// `customer`, `product`, `price`, `meter` or `invoice`.
+    #[param(pattern = "^(customer|product|price|meter|invoice)$")]
     kind: Option<String>,
     /// Only that partner's customer.
     #[param(value_type = Option<String>, pattern = "^partner_[0-9a-f]{32}$")]
@@ -56,15 +56,17 @@ pub struct StripeDriftOut {
     /// Of these two values: where one changes, it is another.
     #[schema(example = "drift_0192f0c1a5b27cc3a5b27cc30192f0c1")]
     id: String,
-    /// `customer`, `product`, `price` or `meter`.
+    /// `customer`, `product`, `price`, `meter`, or `invoice` for money that went back, or was to go back and could not.
     kind: &'static str,
-    /// Our name of it: a partner's identifier, Stripe's name of a product, a price's lookup key, a meter's event name.
+    /// Our name of it: a partner's identifier, Stripe's name of a product, a price's lookup key, a meter's event name, an invoice's identifier
+    /// or that of a page on which something was paid.
     #[schema(example = "turnpike_units_payments")]
     object: String,
-    /// As Stripe's parameter is called; `object` where all of it is missing, `only` where a customer is there more than once.
+    /// As Stripe's parameter is called; `object` where all of it is missing, `only` where a customer is there more than once, `refund` where
+    /// what was paid on a page could not be paid back: writing that sends it again.
     #[schema(example = "display_name")]
     field: String,
-    /// Of customers.
+    /// Of customers and of money that went back.
     partner: Option<String>,
     partner_name: String,
     /// Empty where Stripe does not have it.

@@ -142,19 +142,19 @@ impl Background<'_> {
         if let Some(account) = &config.stripe {
             let stripe = stripe(account)?;
             let takes_new = config.invoice_sink == InvoiceSink::Stripe;
-            let settings = PushSettings {
+            let how = PushSettings {
                 meters_open: account.meters_open,
                 takes_new,
                 stream_from: account.stream_from,
                 ..PushSettings::default()
             };
             let push = with(state, {
-                let stripe = stripe.clone();
+                let (stripe, settings) = (stripe.clone(), state.settings.clone());
                 move |store, clock| {
-                    let (noted, stripe) = (sink.clone(), stripe.clone());
+                    let (noted, stripe, settings) = (sink.clone(), stripe.clone(), settings.clone());
                     async move {
                         noted.ensure().await?;
-                        push_to_stripe::run(store, clock, stripe, settings).await
+                        push_to_stripe::run(store, clock, stripe, (how, settings)).await
                     }
                 }
             });
@@ -168,7 +168,9 @@ impl Background<'_> {
                 });
                 tasks.every(compare_with_stripe::NAME, compare_with_stripe::PERIOD, Nudge::default(), compare);
             }
-            let apply = with(state, move |store, clock| apply_webhooks::run(store, clock, stripe.clone()));
+            let settings = state.settings.clone();
+            let apply =
+                with(state, move |store, clock| apply_webhooks::run(store, clock, stripe.clone(), settings.clone()));
             tasks.every(apply_webhooks::NAME, apply_webhooks::PERIOD, nudges.apply_webhooks.clone(), apply);
         }
         Ok(nudges)

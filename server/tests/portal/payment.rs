@@ -5,15 +5,21 @@ use crate::{
     company::{Company, new_plan, open_catalogue},
     portal::{Options, Portal},
 };
-use app::state::StripeAccess;
+use app::{payment_letters, state::StripeAccess};
 use axum::http::StatusCode;
 use billing::{
-    payment::StripePages,
+    Recipient,
+    payment::{Desk, PaymentNews, StripePages},
     stripe::{SecretKey, Stripe, StripeSettings},
 };
-use domain::{plan::Approval, role::OperatorRole};
+use domain::{
+    id::PartnerId,
+    money::{Currency, Money},
+    plan::Approval,
+    role::OperatorRole,
+};
 use serde_json::{Value, json};
-use store::Actor;
+use store::{Actor, NewPlanCheckout, PagePayment};
 use stripe_stand_in::StandIn;
 
 const STRIPE: &str = "https://billing.stripe.com https://checkout.stripe.com";
@@ -27,6 +33,29 @@ async fn with_stripe() -> (Portal, StandIn) {
     let portal = Portal::with(Options { stripe: Some(access), ..Options::default() }).await;
     open_catalogue(&portal).await;
     (portal, stand_in)
+}
+
+/// Events that were kept are applied, as the task does it.
+async fn apply(portal: &Portal) {
+    let access = portal.state.stripe.clone().expect("there");
+    let letters = |to: &Recipient, news: &PaymentNews| payment_letters::letter(&portal.state.settings, to, news);
+    let desk = Desk { store: &portal.store, stripe: &access.stripe, letters: &letters };
+    billing::apply_pending_webhooks(desk, portal.now()).await.expect("applied");
+}
+
+/// The partner has no plan any more.
+async fn without_plan(portal: &Portal, partner: PartnerId) {
+    let (store, now) = (&portal.store, portal.now());
+    let (wish, by) = (store::Wish::Nothing, store::OrderedBy::Operator);
+    let ends = billing::Wanted { wish, when: domain::plan_change::When::AtOnce, by };
+    let token = billing::preview_change(store, partner, ends, now).await.expect("a preview").token;
+    let letter = |to: &Recipient, _: &billing::News| store::NewMail {
+        recipient: to.email.clone(),
+        subject: String::new(),
+        body_text: String::new(),
+        body_html: String::new(),
+    };
+    billing::order_change(store, partner, ends, &token, &letter, Actor::System, now).await.expect("ended");
 }
 
 fn preview(page: &Answer) -> String {
@@ -97,13 +126,12 @@ async fn a_plan_that_asks_waits_for_what_stripe_says_and_not_for_who_comes_back(
 
     stand_in.control("POST", "checkout", json!({ "session": session["id"], "step": "complete" })).await.expect("left");
     assert!(owner.get(&back).await.text.contains("Stripe has not confirmed it yet"), "not before the webhook");
-    let access = portal.state.stripe.clone().expect("there");
     let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
     for event in state["events"].as_array().expect("events") {
         let (id, kind) = (event["id"].as_str().expect("an id"), event["type"].as_str().expect("a type"));
         store.keep_stripe_event(id, kind, event, now).await.expect("kept");
     }
-    billing::apply_pending_webhooks(store, &access.stripe, now).await.expect("applied");
+    apply(&portal).await;
     assert!(owner.get(&back).await.text.contains("Your payment method is on file"));
     let shown = owner.get("/plan/change?to=careful").await;
     let done = owner.post("/do/plan/choose", &[("plan", "careful"), ("preview", &preview(&shown))]).await;
@@ -176,13 +204,12 @@ async fn units_are_paid_at_stripe_and_are_there_once_stripe_says_so() {
     assert!(!other.contains("Stripe has not confirmed"), "another partner learns nothing of it");
 
     stand_in.control("POST", "checkout", json!({ "session": session["id"], "step": "complete" })).await.expect("paid");
-    let access = portal.state.stripe.clone().expect("there");
     let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
     for event in state["events"].as_array().expect("events") {
         let (id, kind) = (event["id"].as_str().expect("an id"), event["type"].as_str().expect("a type"));
         store.keep_stripe_event(id, kind, event, now).await.expect("kept");
     }
-    billing::apply_pending_webhooks(store, &access.stripe, now).await.expect("applied");
+    apply(&portal).await;
     let page = owner.get(&back).await.text;
     assert!(page.contains("the units can be used") && page.contains("3 × Thousand"), "{page}");
     assert_eq!(store.credit(acme.id).await.expect("a standing").balance, 3_000);
@@ -198,17 +225,7 @@ async fn a_plan_whose_first_fee_is_due_is_paid_at_stripe_and_begins_once_stripe_
     plan.terms.base_fee_micros = 30_000_000;
     let id = store.create_plan(&plan, Actor::System, now).await.expect("a plan");
     store.set_asks_for_payment_method(id, true, Actor::System, now).await.expect("set");
-    // Who has no plan.
-    let (wish, by) = (store::Wish::Nothing, store::OrderedBy::Operator);
-    let ends = billing::Wanted { wish, when: domain::plan_change::When::AtOnce, by };
-    let token = billing::preview_change(store, acme.id, ends, now).await.expect("a preview").token;
-    let letter = |to: &billing::Recipient, _: &billing::News| store::NewMail {
-        recipient: to.email.clone(),
-        subject: String::new(),
-        body_text: String::new(),
-        body_html: String::new(),
-    };
-    billing::order_change(store, acme.id, ends, &token, &letter, Actor::System, now).await.expect("ended");
+    without_plan(&portal, acme.id).await;
 
     let mut owner = portal.as_member(acme.owner).await;
     let shown = owner.get("/plan/change?to=ahead").await;
@@ -236,13 +253,12 @@ async fn a_plan_whose_first_fee_is_due_is_paid_at_stripe_and_begins_once_stripe_
     assert!(!other.contains("is not paid yet"), "another partner learns nothing of it");
 
     let tell = async || {
-        let access = portal.state.stripe.clone().expect("there");
         let state = stand_in.control("GET", "state", Value::Null).await.expect("a state");
         for event in state["events"].as_array().expect("events") {
             let (id, kind) = (event["id"].as_str().expect("an id"), event["type"].as_str().expect("a type"));
             store.keep_stripe_event(id, kind, event, now).await.expect("kept");
         }
-        billing::apply_pending_webhooks(store, &access.stripe, now).await.expect("applied");
+        apply(&portal).await;
     };
     stand_in.control("POST", "checkout", json!({ "session": session["id"], "step": "expire" })).await.expect("expired");
     tell().await;
@@ -264,4 +280,33 @@ async fn a_plan_whose_first_fee_is_due_is_paid_at_stripe_and_begins_once_stripe_
     let mut invoices = store.invoices(acme.id).await.expect("invoices");
     invoices.retain(|invoice| invoice.subscription == own.id);
     assert_eq!((invoices.len(), invoices[0].status), (1, store::InvoiceStatus::Paid));
+    let mails = store.all_mails(200).await.expect("a list");
+    let letters: Vec<_> = mails.iter().filter(|mail| mail.subject == "Your plan is ahead").collect();
+    let page = format!("/invoices/{}", invoices[0].id);
+    assert!(!letters.is_empty() && letters.iter().all(|letter| letter.body_text.contains(&page)), "{letters:?}");
+    assert!(owner.get(&page).await.text.contains("ahead"), "where the letter leads");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_paid_for_nothing_reads_that_it_goes_back_or_why_it_could_not() {
+    let (portal, _stand_in) = with_stripe().await;
+    let acme = Company::found(&portal, "acme").await;
+    let (store, now) = (&portal.store, portal.now());
+    let plan = new_plan("ahead", "open-ledger", false, Approval::Automatic);
+    let id = store.create_plan(&plan, Actor::System, now).await.expect("a plan");
+    let version = store.plan(id).await.expect("a plan").versions[0].id;
+    without_plan(&portal, acme.id).await;
+    let (description, cost) = ("ahead, first month".to_owned(), Money::new(Currency::Usd, 30_000_000));
+    let new = NewPlanCheckout { version, description, lines: Vec::new(), cost };
+    let page = store.open_plan_checkout(acme.id, &new, Actor::System, now).await.expect("opened").id;
+    store.assign_plan_version(acme.id, version, Actor::System, now).await.expect("an operator's plan");
+    let paid = PagePayment { invoice: Some("in_1"), intent: Some("pi_1") };
+    store.complete_plan_checkout(acme.id, page, paid, &|_| Vec::new(), now).await.expect("it goes back");
+    let mut owner = portal.as_member(acme.owner).await;
+    assert!(owner.get("/plan").await.text.contains("Stripe is asked to pay it back"));
+    store.note_paid_back(acme.id, page, "re_1", now).await.expect("noted");
+    assert!(owner.get("/plan").await.text.contains("Stripe has been paying it back since"));
+    store.note_refund_failed(acme.id, page, ("re_1", "expired or canceled card"), now).await.expect("noted");
+    let told = owner.get("/plan").await.text;
+    assert!(told.contains("Stripe could not pay it back (expired or canceled card)"), "{told}");
 }

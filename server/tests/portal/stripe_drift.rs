@@ -84,3 +84,29 @@ async fn an_operator_sees_both_values_and_accepts_one_and_has_the_other_written(
     let page = viewer.get(LIST).await.text;
     assert!(page.contains("Akme") && !page.contains("/do/console/stripe-drift"), "{page}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_could_not_be_paid_back_is_sent_again_and_nothing_else_that_went_back() {
+    let portal = Portal::open().await;
+    open_catalogue(&portal).await;
+    let acme = Company::found(&portal, "acme").await;
+    let mut admin = console(&portal, OperatorRole::Admin).await;
+    let money = |field: &str, theirs: &str| Drift {
+        partner: Some(acme.id),
+        object: field.to_owned(),
+        ..drift(&acme, DriftKind::Invoice, field, theirs)
+    };
+    let failed = money("refund", "re_1 failed: expired or canceled card");
+    let now = portal.now();
+    let found = [failed.clone(), money("du_1", "A dispute is open")];
+    portal.store.keep_stripe_drift(&found, 9, now, now).await.expect("kept");
+    let page = admin.get(&format!("{LIST}?kind=invoice")).await.text;
+    assert!(page.contains("expired or canceled card") && page.contains("A dispute is open"), "{page}");
+    assert_eq!((page.matches(">Send again<").count(), page.matches(">Write ours<").count()), (1, 0), "{page}");
+    let form = page.split("action=\"/do/console/stripe-drift/write\"").nth(1).expect("a form");
+    let id = form.split("name=\"drift\" value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value");
+    let answer = admin.post("/do/console/stripe-drift/write", &[("drift", id)]).await;
+    assert!(answer.flash.notice.is_some(), "{}", answer.problems());
+    let asked = portal.store.asked_stripe_drift().await.expect("asked");
+    assert_eq!(asked.into_iter().map(|(drift, _)| drift).collect::<Vec<_>>(), [failed]);
+}

@@ -129,7 +129,7 @@ fn Nothing(filter: DriftFilter, standing: StripeComparison, is_on: bool) -> impl
         }
         (true, true, Some(_)) => (
             "Stripe holds what we hold",
-            "Every field of every customer, product, price and meter of ours agrees, and whatever went back there is credited here. What is otherwise appears here.",
+            "Every field of every customer, product, price and meter of ours agrees, whatever went back there is credited here, and what was to go back did. What is otherwise appears here.",
             IconName::Success,
         ),
     };
@@ -180,6 +180,8 @@ fn row(listed: ListedDrift, may_change: bool, flash: &Flash) -> impl IntoView + 
     let problem = (!problem.is_empty()).then(|| view! { <p>{problem}</p> });
     let can_write = billing::drift::can_write(drift.kind, &drift.field);
     let write = (may_change && can_write && state != DriftState::Asked).then(|| {
+        // Of what went back a refund that failed is all that can be written.
+        let label = if drift.kind == DriftKind::Invoice { "Send again" } else { "Write ours" };
         let hint = billing::drift::makes_another(drift.kind, &drift.field).then(|| {
             view! {
                 <p class="key-note">
@@ -188,9 +190,9 @@ fn row(listed: ListedDrift, may_change: bool, flash: &Flash) -> impl IntoView + 
             }
         });
         view! {
-            <Form action="/do/console/stripe-drift/write" label=format!("Write ours for {id}")>
+            <Form action="/do/console/stripe-drift/write" label=format!("{label}: {id}")>
                 <input type="hidden" name="drift" value=id.to_string()/>
-                <Button icon=IconName::External>"Write ours"</Button>
+                <Button icon=IconName::External>{label}</Button>
             </Form>
             {hint}
         }

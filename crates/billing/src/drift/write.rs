@@ -3,6 +3,7 @@
 use super::{OBJECT, ONLY, amounts, differences, observed, target, target::Target};
 use crate::{
     BillingError,
+    payment::refund,
     push::{Push, PushSettings, customer},
     stripe::{Meter, Stripe, StripeError},
 };
@@ -22,8 +23,8 @@ pub fn can_write(kind: DriftKind, field: &str) -> bool {
         DriftKind::Customer => field != ONLY,
         DriftKind::Product | DriftKind::Price => true,
         DriftKind::Meter => matches!(field, OBJECT | "status" | "display_name"),
-        // What went back is no field of anything.
-        DriftKind::Invoice => false,
+        // What went back is no field of anything; what could not go back can be sent again.
+        DriftKind::Invoice => field == refund::FIELD,
     }
 }
 
@@ -60,6 +61,9 @@ async fn one(
     (drift, asked_at): (&Drift, Timestamp),
     now: Timestamp,
 ) -> Result<(), BillingError> {
+    if drift.kind == DriftKind::Invoice && drift.field == refund::FIELD {
+        return refund::send_again(store, stripe, drift, now).await;
+    }
     let targets = target::all(store).await?;
     let Some(target) = targets.iter().find(|target| (target.kind, &target.object) == (drift.kind, &drift.object))
     else {

@@ -1,7 +1,7 @@
 //! What pages that take a payment have in common: how they are made, what is taken over from Stripe, and that one of those for the same thing
 //! is paid.
 
-use super::{StripePage, StripePages};
+use super::{Desk, StripePage, StripePages, desk::Hears, refund};
 use crate::{
     BillingError,
     push::{Push, PushSettings},
@@ -13,7 +13,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use store::{
-    PagePaid, PagePayment, Parameters, PaymentPage, Store, StoreError,
+    PageNews, PagePaid, PagePayment, Parameters, PaymentPage, StoreError,
     payment_methods::{Checkout, CheckoutFor, CheckoutState},
 };
 
@@ -30,13 +30,13 @@ pub(super) struct Leads<'a> {
 
 /// Whether what was opened before can still be paid: then its address. What became of it is taken over otherwise.
 pub(super) async fn still_open(
-    store: &Store,
-    stripe: &Stripe,
+    desk: Desk<'_>,
     pages: &StripePages,
     (partner, id): (PartnerId, CheckoutId),
     session: &str,
     now: Timestamp,
 ) -> Result<Option<StripePage>, BillingError> {
+    let Desk { store, stripe, .. } = desk;
     let checkout = store.checkout(partner, id).await?;
     let held = match stripe.checkout_session(session).await {
         // Another account's: nobody can be sent there.
@@ -52,7 +52,7 @@ pub(super) async fn still_open(
         return pages.check(held.url.unwrap_or_default()).map(Some);
     }
     // Paid or expired, and the webhook is on its way.
-    super::settle(store, stripe, &checkout, session, now).await?;
+    super::settle(desk, &checkout, session, now).await?;
     Ok(None)
 }
 
@@ -61,14 +61,14 @@ pub(super) async fn still_open(
 /// # Errors
 /// Stripe or Postgres does not answer, Stripe refuses; or one of the others was paid meanwhile, so that there is nothing to pay.
 pub(super) async fn make(
-    store: &Store,
-    stripe: &Stripe,
+    desk: Desk<'_>,
     pages: &StripePages,
     (partner, opened): (PartnerId, &PaymentPage),
     leads: Leads<'_>,
     now: Timestamp,
 ) -> Result<StripePage, BillingError> {
-    if end_superseded(store, stripe, partner, now).await? {
+    let Desk { store, stripe, .. } = desk;
+    if end_superseded(desk, partner, now).await? {
         store.end_checkout(partner, opened.id, CheckoutState::Expired, now).await?;
         let message = "What you opened before has been paid meanwhile. Look at what is there now";
         return Err(StoreError::conflict("", message).into());
@@ -85,7 +85,7 @@ pub(super) async fn make(
     store.note_checkout_session(partner, opened.id, &session.id).await?;
     // Somebody else of the same partner opened another one while Stripe made this.
     if store.checkout(partner, opened.id).await?.is_superseded {
-        end_superseded(store, stripe, partner, now).await?;
+        end_superseded(desk, partner, now).await?;
         let message = "Another page was opened at the same time. Pay on that one, or open this anew";
         return Err(StoreError::conflict("", message).into());
     }
@@ -151,8 +151,7 @@ fn parameters(
 
 /// Takes over what Stripe says of such a page.
 pub(super) async fn settle(
-    store: &Store,
-    stripe: &Stripe,
+    desk: Desk<'_>,
     (checkout, cost): (&Checkout, Money),
     held: &CheckoutSession,
     now: Timestamp,
@@ -160,7 +159,7 @@ pub(super) async fn settle(
     let state = match (held.status.as_deref(), held.payment_status.as_deref()) {
         (Some("complete"), Some("paid")) => {
             check_amount(checkout, cost, held)?;
-            return complete(store, stripe, checkout, held, now).await;
+            return complete(desk, (checkout, cost), held, now).await;
         }
         (Some("complete"), Some("unpaid")) if held.has_failed() => CheckoutState::Failed,
         (Some("complete"), Some("unpaid")) => CheckoutState::Processing,
@@ -169,28 +168,30 @@ pub(super) async fn settle(
             return Err(BillingError::Differs(message));
         }
         (Some("expired"), _) => CheckoutState::Expired,
-        _ if checkout.is_superseded => return expire(store, stripe, checkout, &held.id, now).await.map(drop),
+        _ if checkout.is_superseded => return expire(desk, checkout, &held.id, now).await.map(drop),
         _ => return Ok(()),
     };
-    store.end_checkout(checkout.partner, checkout.id, state, now).await?;
+    desk.store.end_checkout(checkout.partner, checkout.id, state, now).await?;
     Ok(())
 }
 
-/// What was paid for, once; or the money back. Pages that it was not paid on are ended.
+/// What was paid for, once; or the money back. The partner is told, and pages that it was not paid on are ended.
 async fn complete(
-    store: &Store,
-    stripe: &Stripe,
-    checkout: &Checkout,
+    desk: Desk<'_>,
+    (checkout, cost): (&Checkout, Money),
     held: &CheckoutSession,
     now: Timestamp,
 ) -> Result<(), BillingError> {
+    let Desk { store, stripe, .. } = desk;
     let intent = held.payment_intent.as_ref().map(|intent| intent.id());
     let (partner, id, payment) =
         (checkout.partner, checkout.id, PagePayment { invoice: held.invoice.as_deref(), intent });
     let is_plan = matches!(checkout.purpose, CheckoutFor::Plan { .. });
+    let hears = Hears::of(desk, checkout, cost).await?;
+    let letters = |news: PageNews<'_>| hears.letters(news);
     let paid = match is_plan {
-        true => store.complete_plan_checkout(partner, id, payment, now).await.map(why),
-        false => store.complete_credit_checkout(partner, id, payment, now).await.map(why),
+        true => store.complete_plan_checkout(partner, id, payment, &letters, now).await.map(why),
+        false => store.complete_credit_checkout(partner, id, payment, &letters, now).await.map(why),
     };
     let goes_back = match paid {
         Err(StoreError::Conflict { message, .. }) => return Err(BillingError::Differs(message)),
@@ -198,12 +199,12 @@ async fn complete(
     };
     if let Some(why) = goes_back {
         tracing::warn!(%partner, checkout = %id, why, "a payment at Stripe goes back");
-        return pay_back(store, stripe, &store.checkout(partner, id).await?, now).await;
+        return refund::pay_back(desk, &store.checkout(partner, id).await?, now).await;
     }
     if is_plan {
         super::ask_for_method(store, stripe, partner, now).await?;
     }
-    end_superseded(store, stripe, partner, now).await.map(drop)
+    end_superseded(desk, partner, now).await.map(drop)
 }
 
 fn why<T>(paid: PagePaid<T>) -> Option<String> {
@@ -213,57 +214,19 @@ fn why<T>(paid: PagePaid<T>) -> Option<String> {
     }
 }
 
-/// Has Stripe pay back what was paid on the page, all of it, once.
-pub(super) async fn pay_back(
-    store: &Store,
-    stripe: &Stripe,
-    checkout: &Checkout,
-    now: Timestamp,
-) -> Result<(), BillingError> {
-    if checkout.pay_back.is_none() || checkout.paid_back_at.is_some() {
-        return Ok(());
-    }
-    let (partner, id) = (checkout.partner, checkout.id);
-    let Some(payment) = &checkout.payment else {
-        let message = format!("Stripe does not say how {id} was paid: pay it back there, it was paid twice");
-        return Err(BillingError::Differs(message));
-    };
-    let own = id.to_string();
-    let parameters =
-        [("payment_intent", payment.as_str()), ("reason", "duplicate"), ("metadata[turnpike_checkout]", &own)];
-    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-    let refund = match stripe.refund(&parameters, &format!("turnpike:{partner}:{id}:back")).await {
-        Ok(refund) => refund.id,
-        // By us, when the answer was lost, or by somebody in Stripe's dashboard.
-        Err(error) if error.is_refunded_already() => String::new(),
-        Err(error) => return Err(error.into()),
-    };
-    Ok(store.note_paid_back(partner, id, &refund, now).await?)
-}
-
 /// Ends the partner's pages that others have taken the place of. Whether one of them was paid instead, or is being paid. One that cannot be
 /// ended is logged, and keeps the partner from no other.
-pub(super) async fn end_superseded(
-    store: &Store,
-    stripe: &Stripe,
-    partner: PartnerId,
-    now: Timestamp,
-) -> Result<bool, BillingError> {
-    end(store, stripe, &store.superseded_checkouts(partner).await?, now).await
+pub(super) async fn end_superseded(desk: Desk<'_>, partner: PartnerId, now: Timestamp) -> Result<bool, BillingError> {
+    end(desk, &desk.store.superseded_checkouts(partner).await?, now).await
 }
 
 /// Ends these pages; whether one of them was paid instead, or is being paid.
-pub(super) async fn end(
-    store: &Store,
-    stripe: &Stripe,
-    checkouts: &[Checkout],
-    now: Timestamp,
-) -> Result<bool, BillingError> {
+pub(super) async fn end(desk: Desk<'_>, checkouts: &[Checkout], now: Timestamp) -> Result<bool, BillingError> {
     let mut is_paid = false;
     for checkout in checkouts {
         // Nobody has its address, unless Stripe makes it at this moment; whoever asked for it looks again then.
         let Some(session) = &checkout.session else { continue };
-        match expire(store, stripe, checkout, session, now).await {
+        match expire(desk, checkout, session, now).await {
             Ok(paid) => is_paid |= paid,
             Err(error) => super::unless_down(Err(error), checkout.partner)?,
         }
@@ -272,24 +235,24 @@ pub(super) async fn end(
 }
 
 /// Ends a page; whether it was paid instead.
-async fn expire(
-    store: &Store,
-    stripe: &Stripe,
-    checkout: &Checkout,
-    session: &str,
-    now: Timestamp,
-) -> Result<bool, BillingError> {
+async fn expire(desk: Desk<'_>, checkout: &Checkout, session: &str, now: Timestamp) -> Result<bool, BillingError> {
+    let Desk { store, stripe, .. } = desk;
     match stripe.expire_checkout(session).await {
         Ok(_) => store.end_checkout(checkout.partner, checkout.id, CheckoutState::Expired, now).await?,
         // It is not open any more.
         Err(error) if error.is_refusal() && !error.is_unauthorized() => {
             let held = match stripe.checkout_session(session).await {
-                // Another account's.
-                Err(error) if error.is_missing() => return Ok(false),
+                // Another account's: nobody can be sent there, and it keeps nobody from another.
+                Err(error) if error.is_missing() => {
+                    if checkout.state == CheckoutState::Open {
+                        store.end_checkout(checkout.partner, checkout.id, CheckoutState::Expired, now).await?;
+                    }
+                    return Ok(false);
+                }
                 held => held?,
             };
             if held.status.as_deref() != Some("open") {
-                Box::pin(super::settle(store, stripe, checkout, session, now)).await?;
+                Box::pin(super::settle(desk, checkout, session, now)).await?;
             }
         }
         Err(error) => return Err(error.into()),

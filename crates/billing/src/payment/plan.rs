@@ -2,7 +2,7 @@
 //! Nothing begins before Stripe says that it is paid, and then plan, invoice and payment are made in one transaction.
 
 use super::{
-    StripePage, StripePages,
+    Desk, StripePage, StripePages,
     minimum::least_charge,
     paid::{self, Leads},
 };
@@ -11,7 +11,6 @@ use crate::{
     change::as_shown,
     close::advance::{fee_lines, given_back},
     preview_change,
-    stripe::Stripe,
 };
 use domain::{
     id::{PartnerId, PlanId},
@@ -119,16 +118,16 @@ async fn fee_of(
 /// # Errors
 /// Stripe or Postgres does not answer, Stripe refuses, there is a plan by now, or a payment is on its way.
 pub async fn open_plan_checkout(
-    store: &Store,
-    stripe: &Stripe,
+    desk: Desk<'_>,
     pages: &StripePages,
     (partner, actor): (PartnerId, Actor),
     (fee, back): (&FirstFee, &str),
     now: Timestamp,
 ) -> Result<StripePage, BillingError> {
+    let store = desk.store;
     let mut opened = store.open_plan_checkout(partner, &fee.new, actor, now).await?;
     if let Some(session) = opened.session.take() {
-        if let Some(page) = paid::still_open(store, stripe, pages, (partner, opened.id), &session, now).await? {
+        if let Some(page) = paid::still_open(desk, pages, (partner, opened.id), &session, now).await? {
             return Ok(page);
         }
         opened = store.open_plan_checkout(partner, &fee.new, actor, now).await?;
@@ -137,7 +136,7 @@ pub async fn open_plan_checkout(
         }
     }
     let leads = Leads { done: back, left: back, keeps_method: true };
-    paid::make(store, stripe, pages, (partner, &opened), leads, now).await
+    paid::make(desk, pages, (partner, &opened), leads, now).await
 }
 
 /// Ends the partner's open pages for plans, or takes over what became of them, before it begins a plan in another way. What cannot be ended
@@ -145,14 +144,9 @@ pub async fn open_plan_checkout(
 ///
 /// # Errors
 /// Stripe or Postgres does not answer.
-pub async fn end_plan_pages(
-    store: &Store,
-    stripe: &Stripe,
-    partner: PartnerId,
-    now: Timestamp,
-) -> Result<(), BillingError> {
-    if store.subscription(partner).await?.is_some() {
+pub async fn end_plan_pages(desk: Desk<'_>, partner: PartnerId, now: Timestamp) -> Result<(), BillingError> {
+    if desk.store.subscription(partner).await?.is_some() {
         return Ok(());
     }
-    paid::end(store, stripe, &store.open_plan_checkouts(partner).await?, now).await.map(drop)
+    paid::end(desk, &desk.store.open_plan_checkouts(partner).await?, now).await.map(drop)
 }

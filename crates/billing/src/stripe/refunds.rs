@@ -16,6 +16,9 @@ pub struct Refund {
     pub status: Option<String>,
     #[serde(default)]
     pub reason: Option<String>,
+    /// Of one that failed, as `expired_or_canceled_card`.
+    #[serde(default)]
+    pub failure_reason: Option<String>,
     #[serde(default)]
     pub payment_intent: Option<String>,
     #[serde(default)]

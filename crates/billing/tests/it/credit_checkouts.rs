@@ -4,7 +4,7 @@
 use crate::shop::{Shop, days, hours, list};
 use billing::{
     apply_pending_webhooks,
-    payment::{StripePages, open_credit_checkout},
+    payment::{Desk, StripePages, open_credit_checkout},
     receive_webhook,
 };
 use domain::{
@@ -22,6 +22,8 @@ use store::{
 use stripe_stand_in::signature;
 
 const BACK: &str = "https://portal.example/credit";
+/// Who may see money.
+const READER: &str = "billing@acme.example";
 const OF_PAYMENTS: [&str; 6] = [
     "invoice.created",
     "invoice.finalized",
@@ -45,6 +47,7 @@ impl Counter {
         terms.admission.credit.required = true;
         let plan = shop.plan("starter", terms).await;
         let partner = shop.partner("acme", plan, now - days(3)).await;
+        shop.member(partner, READER).await;
         let counter = Self { shop, partner };
         counter.sells("12.34", false).await;
         counter
@@ -63,8 +66,7 @@ impl Counter {
         let new = two(reference);
         let (shop, now) = (&self.shop, self.shop.now().await);
         let who = (self.partner, Actor::System);
-        let page =
-            open_credit_checkout(&shop.store, &shop.stripe, &StripePages::usual(), who, (&new, BACK), now).await?;
+        let page = open_credit_checkout(shop.desk(), &StripePages::usual(), who, (&new, BACK), now).await?;
         Ok(page.url().to_owned())
     }
 
@@ -97,7 +99,7 @@ impl Counter {
                     .await
                     .expect("kept");
             }
-            apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+            apply_pending_webhooks(shop.desk(), now).await.expect("applied");
         }
     }
 
@@ -160,11 +162,13 @@ async fn several_who_hear_of_it_at_once_give_the_units_once() {
     counter.step(&session, "complete").await;
     let (store, now) = (&counter.shop.store, counter.shop.now().await);
     let paid = |invoice| PagePayment { invoice: Some(invoice), intent: Some("pi_1") };
-    let done = async || store.complete_credit_checkout(counter.partner, id, paid("in_1"), now).await.expect("done");
+    let done = async || {
+        store.complete_credit_checkout(counter.partner, id, paid("in_1"), &|_| Vec::new(), now).await.expect("done")
+    };
     let (one, two, three, four) = tokio::join!(done(), done(), done(), done());
     assert_eq!([one, two, three, four].iter().filter(|made| matches!(made, PagePaid::Now(_))).count(), 1);
     assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
-    let twice = store.complete_credit_checkout(counter.partner, id, paid("in_2"), now).await;
+    let twice = store.complete_credit_checkout(counter.partner, id, paid("in_2"), &|_| Vec::new(), now).await;
     assert!(twice.expect_err("told").to_string().contains("in_1 and in_2"), "a second payment is not swallowed");
     assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
 }
@@ -286,6 +290,8 @@ async fn what_is_paid_on_two_pages_all_the_same_gives_units_once_and_goes_back_o
         let state = counter.shop.state().await;
         let [refund] = list(&state, "refunds") else { panic!("not one: {state}") };
         assert_eq!(refund["amount"], 2_468, "all of one of them");
+        let letters = counter.shop.letters_to(READER).await;
+        assert_eq!(letters, ["$24.68 back: Another page for these units was paid before"], "told once");
         let states = [counter.state(first).await, counter.state(second).await];
         assert!(states.contains(&CheckoutState::Complete) && states.contains(&CheckoutState::PaidBack), "{states:?}");
         let (store, now) = (&counter.shop.store, counter.shop.now().await);
@@ -310,12 +316,12 @@ async fn a_refund_that_stripe_does_not_answer_is_made_later_and_once() {
     counter.shop.control("change", json!({ "kind": "checkout_sessions", "id": other, "set": set })).await;
     counter.step(&other, "complete").await;
     counter.shop.control("faults", json!({ "error_after": 100, "only_changes": true })).await;
-    let (store, stripe, now) = (&counter.shop.store, &counter.shop.stripe, counter.shop.now().await);
+    let (store, now) = (&counter.shop.store, counter.shop.now().await);
     let state = counter.shop.state().await;
     let kind = "checkout.session.completed";
     let event = list(&state, "events").iter().rev().find(|event| event["type"] == kind).expect("an event");
     store.keep_stripe_event("evt_second", kind, event, now).await.expect("kept");
-    assert!(apply_pending_webhooks(store, stripe, now).await.is_err(), "Stripe answers with an error");
+    assert!(apply_pending_webhooks(counter.shop.desk(), now).await.is_err(), "Stripe answers with an error");
     counter.shop.control("faults", json!({})).await;
     // Stripe has forgotten the key by then, and knows what is paid back.
     counter.shop.advance(days(2)).await;
@@ -325,6 +331,7 @@ async fn a_refund_that_stripe_does_not_answer_is_made_later_and_once() {
     }
     let state = counter.shop.state().await;
     assert_eq!(list(&state, "refunds").len(), 1);
+    assert_eq!(counter.shop.letters_to(READER).await.len(), 1, "told once, however often Stripe was asked");
     assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
     assert!(store.all_partners_checkouts_to_pay_back(10).await.expect("a list").is_empty());
 }
@@ -346,7 +353,8 @@ async fn a_payment_that_takes_days_gives_its_units_when_it_is_there_or_never() {
         assert_eq!(counter.state(id).await, CheckoutState::Processing, "it takes as long as it takes");
         let (elsewhere, now) = (Shop::open().await, counter.shop.now().await);
         let settings = billing::PushSettings::default();
-        let _ = billing::reconcile(&counter.shop.store, &elsewhere.stripe, settings, &|| now + hours(2)).await;
+        let desk = Desk { stripe: &elsewhere.stripe, ..counter.shop.desk() };
+        let _ = billing::reconcile(desk, settings, &|| now + hours(2)).await;
         assert_eq!(counter.state(id).await, CheckoutState::Processing, "another account's key ends no payment");
         counter.step(&session, step).await;
         counter.told(2, true).await;
@@ -413,7 +421,7 @@ async fn nothing_is_given_for_what_stripe_does_not_say_or_for_another_amount() {
         "id": session, "object": "checkout.session", "status": "complete", "payment_status": "paid", "amount_total": 2_468,
         "metadata": { "turnpike_checkout": id } } } });
     counter.shop.store.keep_stripe_event("evt_x", "checkout.session.completed", &forged, now).await.expect("kept");
-    apply_pending_webhooks(&counter.shop.store, &counter.shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(counter.shop.desk(), now).await.expect("applied");
     assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0));
 
     counter.step(&session, "complete").await;
@@ -466,7 +474,7 @@ async fn a_page_that_cannot_be_made_keeps_no_reference() {
     let (shop, new, who) = (&counter.shop, two("a"), (counter.partner, Actor::System));
     let (pages, now) = (StripePages::usual(), shop.now().await);
     for _ in 0..25 {
-        let refused = open_credit_checkout(&shop.store, &shop.stripe, &pages, who, (&new, "nowhere"), now).await;
+        let refused = open_credit_checkout(shop.desk(), &pages, who, (&new, "nowhere"), now).await;
         assert!(refused.expect_err("no address").to_string().contains("Not a valid URL"));
     }
     counter.buys("a").await.expect("the reference is free, and so are the places of open pages");
@@ -489,7 +497,7 @@ async fn a_page_whose_answer_was_lost_stands_in_nobodys_way() {
     let now = counter.shop.now().await;
     let kept = counter.shop.store.keep_stripe_event("evt_lost", "checkout.session.expired", &expired, now).await;
     assert!(kept.expect("kept"));
-    apply_pending_webhooks(&counter.shop.store, &counter.shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(counter.shop.desk(), now).await.expect("applied");
     assert_eq!(counter.state(id).await, CheckoutState::Open);
     counter.step(&session, "complete").await;
     counter.told(1, false).await;

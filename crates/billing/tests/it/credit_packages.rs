@@ -44,7 +44,7 @@ async fn stripe_collects_it_once_and_its_webhook_opens_the_grant_once() {
                 let header = signature("whsec_a", now.as_second(), body.as_bytes());
                 receive_webhook(&shop.store, &secrets, body.as_bytes(), &header, now).await.expect("taken");
             }
-            apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+            apply_pending_webhooks(shop.desk(), now).await.expect("applied");
         }
         assert_eq!(shop.store.invoice(partner, invoice).await.expect("ours").0.status, InvoiceStatus::Paid);
         assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 2000);
@@ -93,7 +93,7 @@ async fn hear(shop: &Shop) {
         let header = signature("whsec_a", now.as_second(), body.as_bytes());
         receive_webhook(&shop.store, &secrets, body.as_bytes(), &header, now).await.expect("taken");
     }
-    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
 }
 
 #[tokio::test]

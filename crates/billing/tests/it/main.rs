@@ -27,6 +27,7 @@ mod prepaid;
 mod prices;
 mod pushing;
 mod reconciling;
+mod refunds_that_fail;
 mod rejected_usage;
 mod revenue;
 mod rolling_upgrade;

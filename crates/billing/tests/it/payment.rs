@@ -3,7 +3,7 @@
 use crate::shop::{Shop, days, hours, list, terms};
 use billing::{
     apply_pending_webhooks,
-    payment::{StripePages, open_checkout, open_portal},
+    payment::{Desk, StripePages, open_checkout, open_portal},
     receive_webhook,
 };
 use domain::{
@@ -50,7 +50,7 @@ async fn post(shop: &Shop, kinds: &[&str], reversed: bool) {
         let header = signature("whsec_a", now.as_second(), body.as_bytes());
         receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now).await.expect("kept");
     }
-    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
 }
 
 async fn state(shop: &Shop, partner: PartnerId, id: CheckoutId) -> CheckoutState {
@@ -71,7 +71,7 @@ async fn a_payment_method_is_on_file_once_stripe_says_so_in_whatever_order() {
         let forged = json!({ "id": "evt_x", "type": "checkout.session.completed", "livemode": false, "data": { "object": {
             "id": session, "object": "checkout.session", "status": "complete", "metadata": { "turnpike_checkout": id } } } });
         shop.store.keep_stripe_event("evt_x", "checkout.session.completed", &forged, now).await.expect("kept");
-        apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+        apply_pending_webhooks(shop.desk(), now).await.expect("applied");
         assert_eq!(state(&shop, partner, id).await, CheckoutState::Open);
         assert_eq!(shop.store.payment_method(partner).await.expect("asked"), None);
 
@@ -128,7 +128,7 @@ async fn another_session_cannot_stand_for_ours_and_another_partner_sees_nothing_
     let mixed = json!({ "id": "evt_x", "type": "checkout.session.completed", "livemode": false, "data": { "object": {
         "id": theirs, "object": "checkout.session", "metadata": { "turnpike_checkout": id } } } });
     shop.store.keep_stripe_event("evt_x", "checkout.session.completed", &mixed, now).await.expect("kept");
-    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
     assert_eq!(state(&shop, acme, id).await, CheckoutState::Open);
     assert_eq!(shop.store.payment_method(acme).await.expect("asked"), None);
     assert!(shop.store.checkout(other, id).await.is_err());
@@ -221,16 +221,16 @@ async fn a_deleted_customer_has_no_payment_method_as_soon_as_its_webhook_comes()
         json!({ "id": "evt_deleted", "type": "customer.deleted", "livemode": false, "data": { "object": customer } });
     let now = shop.now().await;
     shop.store.keep_stripe_event("evt_forged", "customer.deleted", &told, now).await.expect("kept");
-    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
     assert!(shop.store.payment_method(partner).await.expect("asked").is_some(), "Stripe says that it is there");
     // A key of another account, which knows no such customer.
     let elsewhere = Shop::open().await;
     shop.store.keep_stripe_event("evt_elsewhere", "customer.deleted", &told, now).await.expect("kept");
-    let _ = apply_pending_webhooks(&shop.store, &elsewhere.stripe, now).await;
+    let _ = apply_pending_webhooks(Desk { stripe: &elsewhere.stripe, ..shop.desk() }, now).await;
     assert!(shop.store.payment_method(partner).await.expect("asked").is_some(), "not known is not deleted");
     shop.control("change", json!({ "kind": "customers", "id": customer["id"], "set": { "deleted": true } })).await;
     shop.store.keep_stripe_event("evt_deleted", "customer.deleted", &told, now).await.expect("kept");
-    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
     assert_eq!(shop.store.payment_method(partner).await.expect("asked"), None);
 }
 

@@ -16,14 +16,16 @@ use domain::{
 };
 use serde_json::{Value, json};
 use store::{
-    Actor, InvoiceStatus, LedgerAccount, NewMail, NewPlanCheckout, OrderedBy, PagePaid, PagePayment, StoreError,
-    SubscriptionStatus, Wish,
+    Actor, InvoiceStatus, LedgerAccount, NewMail, NewPlanCheckout, OrderedBy, PageNews, PagePaid, PagePayment,
+    StoreError, SubscriptionStatus, Wish,
     payment_methods::{CheckoutFor, CheckoutState},
     test_db::world::World,
 };
 use stripe_stand_in::signature;
 
 const BACK: &str = "https://portal.example/plan";
+/// Who may see money.
+const READER: &str = "billing@acme.example";
 
 struct Gate {
     shop: Shop,
@@ -37,6 +39,7 @@ impl Gate {
         let shop = Shop::open().await;
         let version = sold(&shop, "growth", |_| {}).await;
         let partner = World::named(&shop.store, "acme").await.partner;
+        shop.member(partner, READER).await;
         Self { shop, partner, version }
     }
 
@@ -46,7 +49,7 @@ impl Gate {
         let fee = first_fee(&shop.store, self.partner, plan, now).await.expect("previewed").expect("a fee is due");
         let who = (self.partner, Actor::System);
         let pages = StripePages::usual();
-        let page = open_plan_checkout(&shop.store, &shop.stripe, &pages, who, (&fee, BACK), now).await?;
+        let page = open_plan_checkout(shop.desk(), &pages, who, (&fee, BACK), now).await?;
         Ok(page.url().to_owned())
     }
 
@@ -84,7 +87,7 @@ impl Gate {
                     .await
                     .expect("kept");
             }
-            apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+            apply_pending_webhooks(shop.desk(), now).await.expect("applied");
         }
     }
 
@@ -111,7 +114,7 @@ impl Gate {
 
     async fn ends_pages(&self) {
         let (shop, now) = (&self.shop, self.shop.now().await);
-        end_plan_pages(&shop.store, &shop.stripe, self.partner, now).await.expect("asked");
+        end_plan_pages(shop.desk(), self.partner, now).await.expect("asked");
     }
 
     /// A page for `growth` of which another account of Stripe's knows.
@@ -125,6 +128,10 @@ impl Gate {
 
     async fn state(&self, id: CheckoutId) -> CheckoutState {
         self.shop.store.checkout(self.partner, id).await.expect("ours").state
+    }
+
+    async fn letters(&self) -> Vec<String> {
+        self.shop.letters_to(READER).await
     }
 
     /// Subscriptions and invoices that there ever were.
@@ -171,7 +178,7 @@ async fn a_plan_begins_once_when_its_first_fee_is_paid_however_stripe_tells_of_i
             "id": session, "object": "checkout.session", "status": "complete", "payment_status": "paid", "amount_total": 4_900,
             "metadata": { "turnpike_checkout": id } } } });
         store.keep_stripe_event("evt_x", "checkout.session.completed", &forged, now).await.expect("kept");
-        apply_pending_webhooks(store, &gate.shop.stripe, now).await.expect("applied");
+        apply_pending_webhooks(gate.shop.desk(), now).await.expect("applied");
         assert_eq!(gate.begun().await, (0, 0));
 
         gate.step(&session, "complete").await;
@@ -206,6 +213,7 @@ async fn a_plan_begins_once_when_its_first_fee_is_paid_however_stripe_tells_of_i
         // The period has its fee, and the next one is due when it begins.
         gate.shop.close(gate.shop.now().await).await;
         assert_eq!(gate.begun().await.1, 1);
+        assert_eq!(gate.letters().await, ["growth begun for $49.00"], "told once");
         gate.shop.advance(days(31)).await;
         gate.shop.close(gate.shop.now().await).await;
         let fees = store.invoices(gate.partner).await.expect("invoices");
@@ -221,12 +229,48 @@ async fn several_who_hear_of_it_at_once_begin_one_plan() {
     let (id, _) = gate.newest().await;
     let (store, now) = (&gate.shop.store, gate.shop.now().await);
     let paid = |invoice| PagePayment { invoice: Some(invoice), intent: Some("pi_1") };
-    let done = async || store.complete_plan_checkout(gate.partner, id, paid("in_1"), now).await.expect("done");
+    let done = async || {
+        store.complete_plan_checkout(gate.partner, id, paid("in_1"), &|_| Vec::new(), now).await.expect("done")
+    };
     let (one, two, three, four) = tokio::join!(done(), done(), done(), done());
     assert_eq!([one, two, three, four].iter().filter(|made| matches!(made, PagePaid::Now(_))).count(), 1);
     assert_eq!(gate.begun().await, (1, 1));
-    let twice = store.complete_plan_checkout(gate.partner, id, paid("in_2"), now).await;
+    let twice = store.complete_plan_checkout(gate.partner, id, paid("in_2"), &|_| Vec::new(), now).await;
     assert!(twice.expect_err("told").to_string().contains("in_1 and in_2"));
+}
+
+#[tokio::test]
+async fn a_letter_is_there_if_and_only_if_it_is_so() {
+    for suspended in [false, true] {
+        let gate = Gate::open().await;
+        gate.begins("growth").await.expect("opened");
+        let (id, _) = gate.newest().await;
+        let (store, now) = (&gate.shop.store, gate.shop.now().await);
+        if suspended {
+            store.suspend_partner(gate.partner, "misuse", Actor::System, now).await.expect("suspended");
+        }
+        let letter = |body: &'static str| {
+            move |_: PageNews<'_>| {
+                let (recipient, subject) = (READER.to_owned(), "A letter".to_owned());
+                vec![NewMail { recipient, subject, body_text: body.to_owned(), body_html: String::new() }]
+            }
+        };
+        let paid = PagePayment { invoice: Some("in_1"), intent: Some("pi_1") };
+        // Postgres takes no such text.
+        let refused = store.complete_plan_checkout(gate.partner, id, paid, &letter("\0"), now).await;
+        assert!(refused.is_err(), "{refused:?}");
+        assert_eq!(
+            (gate.begun().await, gate.state(id).await),
+            ((0, 0), CheckoutState::Open),
+            "nothing without its letter"
+        );
+        for _ in 0..2 {
+            store.complete_plan_checkout(gate.partner, id, paid, &letter("It is so."), now).await.expect("done");
+        }
+        assert_eq!(gate.letters().await, ["A letter"]);
+        let came = if suspended { CheckoutState::PaidBack } else { CheckoutState::Complete };
+        assert_eq!(gate.state(id).await, came);
+    }
 }
 
 #[tokio::test]
@@ -268,6 +312,7 @@ async fn a_payment_that_takes_days_begins_the_plan_when_it_is_there_or_never() {
         gate.step(&session, step).await;
         gate.told(2, true).await;
         assert_eq!(gate.begun().await, begun);
+        assert_eq!(gate.letters().await.len(), begun.0, "whose payment does not come reads it in the portal");
         assert_eq!(list(&gate.shop.state().await, "refunds").len(), 0);
     }
 }
@@ -297,6 +342,12 @@ async fn a_page_for_another_plan_ends_the_first_and_what_is_paid_on_both_goes_ba
         let [refund] = list(&state, "refunds") else { panic!("not one: {state}") };
         let kept = gate.shop.store.invoices(gate.partner).await.expect("invoices")[0].total.micros / 10_000;
         assert_eq!(refund["amount"].as_i64().expect("a number") + kept, 4_900 + 9_900, "all of the other one");
+        let letters = gate.letters().await;
+        let [begun, back] = letters.as_slice() else { panic!("not two: {letters:?}") };
+        assert!(
+            begun.contains("begun for $") && back.ends_with("back: Another page for the plan was paid before"),
+            "{letters:?}"
+        );
         gate.shop.keep_requests("plan_twice").await;
     }
 }
@@ -313,6 +364,7 @@ async fn what_is_paid_for_a_plan_that_there_is_by_then_goes_back() {
     gate.told(3, false).await;
     assert_eq!(gate.state(id).await, CheckoutState::PaidBack);
     assert_eq!(gate.begun().await, (1, 0), "the operator's plan stays, and nothing was billed");
+    assert_eq!(gate.letters().await, ["$49.00 back: There was a plan already when it was paid"]);
     let state = gate.shop.state().await;
     assert_eq!(list(&state, "refunds").len(), 1);
     let own = store.subscription(gate.partner).await.expect("asked").expect("a plan");
@@ -447,6 +499,27 @@ async fn a_page_of_another_account_ends_and_so_does_a_payment_that_nobody_knows_
 }
 
 #[tokio::test]
+async fn a_page_of_another_account_keeps_nobody_from_another_plan() {
+    for by_page in [false, true] {
+        let gate = Gate::open().await;
+        sold(&gate.shop, "free", |terms| terms.base_fee_micros = 0).await;
+        sold(&gate.shop, "scale", |terms| terms.base_fee_micros = 99_000_000).await;
+        let lost = gate.page_of_another_account().await;
+        let told = gate.chooses("free").await.expect_err("nobody has asked after it yet").to_string();
+        assert!(told.contains("on which growth is paid"), "{told}");
+        match by_page {
+            // A page for another plan takes its place.
+            true => drop(gate.begins("scale").await.expect("another page")),
+            false => gate.ends_pages().await,
+        }
+        assert_eq!(gate.state(lost).await, CheckoutState::Expired);
+        gate.ends_pages().await;
+        gate.chooses("free").await.expect("nobody pays");
+        assert_eq!(gate.begun().await.0, 1);
+    }
+}
+
+#[tokio::test]
 async fn a_page_that_cannot_be_settled_keeps_the_partner_from_no_other() {
     let gate = Gate::open().await;
     sold(&gate.shop, "scale", |terms| terms.base_fee_micros = 99_000_000).await;
@@ -474,6 +547,7 @@ async fn what_a_suspended_partner_pays_goes_back() {
     assert_eq!((gate.state(id).await, gate.begun().await), (CheckoutState::PaidBack, (0, 0)));
     let held = store.checkout(gate.partner, id).await.expect("ours");
     assert!(held.pay_back.expect("a reason").contains("suspended"));
+    assert_eq!(gate.letters().await, ["$49.00 back: The account was suspended when it was paid"]);
     assert_eq!(list(&gate.shop.state().await, "refunds").len(), 1);
 }
 
@@ -501,6 +575,33 @@ async fn a_fee_that_stripe_is_too_large_for_is_not_paid_first() {
     let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
     let refused = shop.stripe.create_checkout(&parameters, "coins").await.expect_err("too small");
     assert!(refused.is_too_small(), "{refused}");
+}
+
+#[tokio::test]
+async fn what_stripe_charges_at_least_is_known_in_every_currency() {
+    let gate = Gate::open().await;
+    for currency in Currency::ALL {
+        let least: i64 = match currency {
+            Currency::Gbp => 30,
+            Currency::Sek => 300,
+            _ => 50,
+        };
+        for (code, coins) in [("below", least - 1), ("enough", least)] {
+            let code = format!("{code}-{}", currency.code().to_lowercase());
+            sold(&gate.shop, &code, |terms| {
+                (terms.currency, terms.base_fee_micros) = (currency, coins * currency.micros_per_minor());
+                terms.included_credit_micros = 0;
+            })
+            .await;
+            let (store, now) = (&gate.shop.store, gate.shop.now().await);
+            let plan = store.find_plan_by_code(&code).await.expect("asked").expect("a plan").id;
+            let due = first_fee(store, gate.partner, plan, now).await.expect("previewed");
+            assert_eq!(due.is_some(), coins == least, "{code}");
+            if due.is_some() {
+                gate.begins(&code).await.expect("and Stripe opens a page for it");
+            }
+        }
+    }
 }
 
 #[tokio::test]

@@ -1,7 +1,10 @@
 //! Stripe's books come to be ours, in both modes, and a difference is never sent.
 
 use crate::shop::{Shop, days, hours, list, terms};
-use billing::stripe::{SecretKey, Stripe, StripeSettings};
+use billing::{
+    payment::Desk,
+    stripe::{SecretKey, Stripe, StripeSettings},
+};
 use domain::{id::InvoiceId, id::PartnerId};
 use serde_json::json;
 use std::time::Duration;
@@ -165,8 +168,8 @@ async fn nothing_is_lost_while_stripe_is_down_or_the_key_is_wrong() {
         timeout: Duration::from_secs(60),
     };
     let stripe = Stripe::new(wrong).expect("settings");
-    let error =
-        billing::reconcile(&shop.store, &stripe, billing::PushSettings::default(), &|| now).await.expect_err("refused");
+    let desk = Desk { stripe: &stripe, ..shop.desk() };
+    let error = billing::reconcile(desk, billing::PushSettings::default(), &|| now).await.expect_err("refused");
     assert!(
         !format!("{error} {error:?} {stripe_settings:?}", stripe_settings = SecretKey::new("rk_test_wrong_text"))
             .contains("rk_test_wrong")
@@ -178,8 +181,8 @@ async fn nothing_is_lost_while_stripe_is_down_or_the_key_is_wrong() {
         ..StripeSettings::new(SecretKey::new("sk_test_x"))
     };
     let stripe = Stripe::new(nobody).expect("settings");
-    let report =
-        billing::reconcile(&shop.store, &stripe, billing::PushSettings::default(), &|| now).await.expect("no error");
+    let desk = Desk { stripe: &stripe, ..shop.desk() };
+    let report = billing::reconcile(desk, billing::PushSettings::default(), &|| now).await.expect("no error");
     assert_eq!(report.waiting, 1);
 
     assert_eq!(shop.reconcile().await.pushed, [invoice]);

@@ -26,7 +26,7 @@ async fn a_rejected_meter_event_is_a_problem_of_the_invoice_that_has_its_units()
         let header = signature("whsec_a", now.as_second(), body.as_bytes());
         receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now).await.expect("kept");
     }
-    assert_eq!(apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied"), 1);
+    assert_eq!(apply_pending_webhooks(shop.desk(), now).await.expect("applied"), 1);
     let (held, _) = shop.store.invoice(partner, invoice).await.expect("an invoice");
     let problem = held.push_problem.expect("a problem");
     assert!(problem.contains("did not count 2,501 units"), "{problem}");

@@ -39,7 +39,7 @@ impl Paid {
         shop.store.put_credit_package(("thousand", None), &package, Actor::System, now).await.expect("sold");
         let new = NewCreditPurchase { code: "thousand".to_owned(), quantity: 1, reference: "a".to_owned(), cost: None };
         let (pages, who) = (StripePages::usual(), (partner, Actor::System));
-        open_credit_checkout(&shop.store, &shop.stripe, &pages, who, (&new, BACK), now).await.expect("opened");
+        open_credit_checkout(shop.desk(), &pages, who, (&new, BACK), now).await.expect("opened");
         Self::pay(shop, partner, false).await
     }
 
@@ -53,7 +53,7 @@ impl Paid {
         let plan = shop.store.find_plan_by_code("growth").await.expect("asked").expect("a plan").id;
         let fee = first_fee(&shop.store, partner, plan, now).await.expect("previewed").expect("due");
         let (pages, who) = (StripePages::usual(), (partner, Actor::System));
-        open_plan_checkout(&shop.store, &shop.stripe, &pages, who, (&fee, BACK), now).await.expect("opened");
+        open_plan_checkout(shop.desk(), &pages, who, (&fee, BACK), now).await.expect("opened");
         Self::pay(shop, partner, true).await
     }
 
@@ -76,7 +76,7 @@ impl Paid {
         let kind = "checkout.session.completed";
         let event = list(&state, "events").iter().find(|event| event["type"] == kind).expect("an event");
         assert!(store.keep_stripe_event(name, kind, event, now).await.expect("kept"));
-        apply_pending_webhooks(store, &self.shop.stripe, now).await.expect("applied");
+        apply_pending_webhooks(self.shop.desk(), now).await.expect("applied");
     }
 
     /// Invoices of what was paid, and what was given: units in thousands, or plans.
@@ -120,11 +120,17 @@ async fn what_both_versions_hear_of_at_the_same_time_is_brought_once() {
             let payment = PagePayment { invoice: Some("in_1"), intent: Some("pi_1") };
             match paid.is_plan {
                 true => matches!(
-                    store.complete_plan_checkout(paid.partner, paid.id, payment, now).await.expect("done"),
+                    store
+                        .complete_plan_checkout(paid.partner, paid.id, payment, &|_| Vec::new(), now)
+                        .await
+                        .expect("done"),
                     PagePaid::Now(_)
                 ),
                 false => matches!(
-                    store.complete_credit_checkout(paid.partner, paid.id, payment, now).await.expect("done"),
+                    store
+                        .complete_credit_checkout(paid.partner, paid.id, payment, &|_| Vec::new(), now)
+                        .await
+                        .expect("done"),
                     PagePaid::Now(_)
                 ),
             }

@@ -1,7 +1,9 @@
 //! A provider with one product, a store of its own and a stand-in of its own, in one line.
 
 use billing::{
-    Closing, ClosingReport, PushSettings, Reconciled, close_due_periods, reconcile,
+    Closing, ClosingReport, PushSettings, Recipient, Reconciled, close_due_periods,
+    payment::{Desk, PaymentNews},
+    reconcile,
     stripe::{SecretKey, Stripe, StripeSettings},
 };
 use domain::{
@@ -20,7 +22,7 @@ use std::{
     time::Duration,
 };
 use store::{
-    Actor, NewMember, NewOperation, NewPartner, NewPlan, NewProduct, PlanMeta,
+    Actor, NewMail, NewMember, NewOperation, NewPartner, NewPlan, NewProduct, PlanMeta,
     ingest::Position,
     test_db::{self, TestStore, world::World},
 };
@@ -100,6 +102,17 @@ impl Shop {
             store.product(product).await.expect("a product").operations.iter().map(|operation| operation.id).collect();
         let stripe = Stripe::new(settings).expect("settings");
         Self { store, stand_in, stripe, product, operations, batches: AtomicU64::new(0) }
+    }
+
+    /// Where payments on pages of Stripe's are taken.
+    pub fn desk(&self) -> Desk<'_> {
+        Desk { store: &self.store, stripe: &self.stripe, letters: &letter }
+    }
+
+    /// The subjects of the mails to somebody, in the order in which they were written.
+    pub async fn letters_to(&self, recipient: &str) -> Vec<String> {
+        let mails = self.store.all_mails(500).await.expect("a list");
+        mails.into_iter().rev().filter(|mail| mail.recipient == recipient).map(|mail| mail.subject).collect()
     }
 
     /// By the stand-in's clock, to the second.
@@ -228,7 +241,10 @@ impl Shop {
         let now = self.now().await;
         // As the server does it, in a task of its own.
         let (store, stripe) = (self.store.handle(), self.stripe.clone());
-        let run = tokio::spawn(async move { reconcile(&store, &stripe, settings, &|| now).await });
+        let run = tokio::spawn(async move {
+            let desk = Desk { store: &store, stripe: &stripe, letters: &letter };
+            reconcile(desk, settings, &|| now).await
+        });
         run.await.expect("no panic").expect("reconciles")
     }
 
@@ -250,6 +266,15 @@ impl Shop {
             .collect();
         (held.first().map(|held| (*held).clone()).unwrap_or_default(), held.len())
     }
+}
+
+/// A letter that says what it is about, and nothing else.
+fn letter(to: &Recipient, news: &PaymentNews) -> NewMail {
+    let subject = match news {
+        PaymentNews::PlanBegun { plan, cost, .. } => format!("{plan} begun for {cost}"),
+        PaymentNews::GoesBack { cost, why, .. } => format!("{cost} back: {why}"),
+    };
+    NewMail { recipient: to.email.clone(), subject, body_text: String::new(), body_html: String::new() }
 }
 
 pub fn list<'a>(state: &'a Value, kind: &str) -> &'a [Value] {

@@ -205,7 +205,7 @@ async fn what_stripe_does_not_count_afterwards_is_told_beside_its_invoice() {
         let (id, kind) = (event["id"].as_str().expect("an id"), event["type"].as_str().expect("a type"));
         shop.store.keep_stripe_event(id, kind, event, now).await.expect("kept");
     }
-    billing::apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    billing::apply_pending_webhooks(shop.desk(), now).await.expect("applied");
     for partner in used.keys() {
         let problem = shop.store.invoices(*partner).await.expect("invoices")[0].push_problem.clone();
         assert!(problem.is_some_and(|text| text.contains("Bill them there by hand")));

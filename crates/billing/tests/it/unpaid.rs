@@ -31,7 +31,7 @@ async fn hear(shop: &Shop, now: Timestamp) {
         let header = signature("whsec_a", now.as_second(), body.as_bytes());
         receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now).await.expect("accepted");
     }
-    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
 }
 
 #[tokio::test]

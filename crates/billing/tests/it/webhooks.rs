@@ -72,7 +72,7 @@ async fn shuffled_repeated_and_late_events_end_in_the_same_state() {
                 }
             }
             if copy != 1 {
-                apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+                apply_pending_webhooks(shop.desk(), now).await.expect("applied");
             }
         }
         assert_eq!((kept, repeated), (events.len(), 2 * events.len()));
@@ -131,9 +131,9 @@ async fn an_event_waits_while_stripe_cannot_be_asked() {
         receive_webhook(&shop.store, &secrets(), body.as_bytes(), &header, now).await.expect("accepted");
     }
     shop.control("faults", serde_json::json!({ "down": true })).await;
-    assert!(apply_pending_webhooks(&shop.store, &shop.stripe, now).await.is_err());
+    assert!(apply_pending_webhooks(shop.desk(), now).await.is_err());
     assert_eq!(statuses(&shop, &ours).await[0], InvoiceStatus::Sent);
     shop.control("faults", serde_json::json!({})).await;
-    apply_pending_webhooks(&shop.store, &shop.stripe, now).await.expect("applied");
+    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
     assert_eq!(statuses(&shop, &ours).await[0], InvoiceStatus::Paid);
 }

@@ -98,7 +98,7 @@ impl Till {
                     .await
                     .expect("kept");
             }
-            apply_pending_webhooks(&self.shop.store, &self.shop.stripe, now).await.expect("applied");
+            apply_pending_webhooks(self.shop.desk(), now).await.expect("applied");
         }
     }
 
@@ -314,11 +314,11 @@ async fn what_is_credited_at_stripe_before_it_is_paid_is_owed_no_more() {
 async fn a_refund_whose_invoice_stripe_does_not_name_is_made_by_its_payment() {
     let till = Till::of_units().await;
     // Another purchase, on a page whose invoice Stripe does not name.
-    let (store, stripe, now) = (&till.shop.store, &till.shop.stripe, till.shop.now().await);
+    let (store, now) = (&till.shop.store, till.shop.now().await);
     let new = NewCreditPurchase { code: "thousand".to_owned(), quantity: 1, reference: "page".to_owned(), cost: None };
     let pages = billing::payment::StripePages::usual();
     let back = "https://portal.example/credit";
-    billing::payment::open_credit_checkout(store, stripe, &pages, (till.partner, Actor::System), (&new, back), now)
+    billing::payment::open_credit_checkout(till.shop.desk(), &pages, (till.partner, Actor::System), (&new, back), now)
         .await
         .expect("opened");
     let session = list(&till.shop.state().await, "checkout_sessions")[0]["id"].as_str().expect("an id").to_owned();

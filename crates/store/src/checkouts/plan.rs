@@ -1,7 +1,7 @@
 //! Plans whose first fee is paid on a page of Stripe's before they begin. A page that nobody pays begins nothing; one that is paid becomes
 //! subscription, invoice and payment in one transaction, once, at what it cost when it was opened.
 
-use super::{PagePaid, PagePayment, PaymentPage};
+use super::{PageLetters, PageNews, PagePaid, PagePayment, PaymentPage};
 use crate::{
     InvoiceStatus, NewInvoice, NewInvoiceLine, Store, StoreError, Ts, advance_fees,
     audit::{self, Actor, Entry},
@@ -119,7 +119,7 @@ impl Store {
     }
 
     /// Stripe says that the page is paid: the plan begins now, with the invoice of its first fee and the payment, once, as it was shown. Where
-    /// there is a plan by now, or another page was paid before, the money goes back.
+    /// there is a plan by now, or another page was paid before, the money goes back. The partner is told of either, once.
     ///
     /// # Errors
     /// A conflict where it was done before and by another payment: somebody has paid twice.
@@ -128,6 +128,7 @@ impl Store {
         partner: PartnerId,
         id: CheckoutId,
         payment: PagePayment<'_>,
+        letters: PageLetters<'_>,
         now: Timestamp,
     ) -> Result<PagePaid<SubscriptionId>, StoreError> {
         let mut tx = self.begin().await?;
@@ -154,7 +155,7 @@ impl Store {
             return Ok(PagePaid::GoesBack(why));
         }
         if let Some(why) = why_not(&mut tx, &held, &placed).await? {
-            super::go_back(&mut tx, partner, id, &why, now).await?;
+            super::go_back(&mut tx, partner, id, (&why, letters), now).await?;
             tx.commit().await?;
             return Ok(PagePaid::GoesBack(why));
         }
@@ -180,6 +181,7 @@ impl Store {
             .execute(&mut *tx)
             .await?;
         super::complete(&mut tx, partner, id, now).await?;
+        super::tell(&mut tx, letters, PageNews::Begun { invoice, at }, now).await?;
         tx.commit().await?;
         Ok(PagePaid::Now(subscription))
     }

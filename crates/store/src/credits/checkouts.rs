@@ -7,7 +7,7 @@ use super::{
     purchases::bought,
 };
 use crate::{
-    InvoiceStatus, PagePaid, PagePayment, PaymentPage, Store, StoreError, Ts,
+    InvoiceStatus, PageLetters, PagePaid, PagePayment, PaymentPage, Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     checkouts, invoices, partners,
     row::ReadRow as _,
@@ -97,7 +97,7 @@ impl Store {
     }
 
     /// Stripe says that the page is paid: the invoice, its payment and the grant, once, whatever became of the offer, the plan and the page
-    /// meanwhile. Where another page for the same package was paid in its place before, the money goes back.
+    /// meanwhile. Where another page for the same package was paid in its place before, the money goes back, and the partner is told.
     ///
     /// # Errors
     /// A conflict where it was done before and by another payment: somebody has paid twice.
@@ -106,6 +106,7 @@ impl Store {
         partner: PartnerId,
         id: CheckoutId,
         payment: PagePayment<'_>,
+        letters: PageLetters<'_>,
         now: Timestamp,
     ) -> Result<PagePaid<CreditPurchase>, StoreError> {
         let mut tx = self.begin().await?;
@@ -133,7 +134,7 @@ impl Store {
         }
         if checkouts::is_rival_paid(&mut tx, partner, id).await? {
             let why = "Another page for these units was paid before".to_owned();
-            checkouts::go_back(&mut tx, partner, id, &why, now).await?;
+            checkouts::go_back(&mut tx, partner, id, (&why, letters), now).await?;
             tx.commit().await?;
             return Ok(PagePaid::GoesBack(why));
         }
