@@ -22,6 +22,8 @@ pub struct Faults {
     pub rejected_later: u64,
     /// So many meter event sessions have ended before they are used.
     pub dead_sessions: u64,
+    /// So many requests of the stream of meter events are carried out and answered with 500.
+    pub lost_streams: u64,
     /// Only requests that change something meet faults.
     pub only_changes: bool,
     /// Every request is refused with 503: Stripe is down.
@@ -60,6 +62,7 @@ impl Default for Faults {
             reset: 0,
             rejected_later: 0,
             dead_sessions: 0,
+            lost_streams: 0,
             only_changes: false,
             down: false,
             timeout_ms: 60_000,
@@ -101,6 +104,13 @@ impl Faults {
     /// Whether a meter event that was taken is rejected afterwards.
     pub fn rejects_later(&mut self) -> bool {
         self.rejected_later > 0 && self.below_hundred() < self.rejected_later
+    }
+
+    /// Whether the answer to the next request of the stream is lost.
+    pub fn loses_stream(&mut self) -> bool {
+        let loses = self.lost_streams > 0;
+        self.lost_streams = self.lost_streams.saturating_sub(1);
+        loses
     }
 
     /// The next number of the generator, below a hundred.

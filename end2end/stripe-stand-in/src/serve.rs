@@ -178,7 +178,10 @@ struct Done {
 /// One request under the account's lock: nothing else happens meanwhile.
 fn run(account: &mut Account, method: &Method, path: &str, params: &Params, key: Option<&str>) -> Done {
     account.do_what_is_due();
-    let fault = account.faults.draw(method != Method::GET);
+    let fault = match path == meter_stream::PATH && account.faults.loses_stream() {
+        true => Some(Fault::ErrorAfter),
+        false => account.faults.draw(method != Method::GET),
+    };
     let done = |status, body, replayed| Done { status, body, replayed, fault };
     let failed = |failure: Failure| done(failure.status, failure.body(), false);
     let log = |account: &mut Account, status: u16| {

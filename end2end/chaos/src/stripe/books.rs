@@ -110,6 +110,11 @@ impl Books {
             open == 0 && problems == 0 && u64::try_from(totals).is_ok_and(|totals| totals == self.units),
             format!("our own invoices come to {totals}; {open} are not told, {problems} have a problem"),
         );
+        let said = shop.cluster.psql(
+            "select coalesce(push_problem, 'none') || ': ' || count(*) from invoices
+             where status = 'open' group by push_problem order by count(*) desc limit 5",
+        )?;
+        said.lines().for_each(|problem| println!("    not told, problem {problem}"));
         Ok(())
     }
 }
