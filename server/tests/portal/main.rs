@@ -2,6 +2,7 @@
 //! another, sessions, headers, and text that tries to be markup.
 
 mod access_list;
+mod allocated_credit;
 mod bad_requests;
 mod browser;
 mod calculator;
