@@ -1,6 +1,10 @@
 //! What every page shares: loading before rendering, errors that have a page of their own, a safe title.
 
-use crate::viewer::NotAllowed;
+use crate::{
+    components::*,
+    state::AppState,
+    viewer::{NotAllowed, Viewer},
+};
 use http::StatusCode;
 use leptos::prelude::*;
 use leptos_axum::ResponseOptions;
@@ -84,16 +88,29 @@ impl PageError {
 pub fn ErrorPage(
     title: &'static str,
     text: &'static str,
-    /// Address and words of the way on.
-    #[prop(default = ("/", "Go to the front page"))]
-    way_on: (&'static str, &'static str),
+    /// Address and words of the way on; without it, to where the viewer is at home.
+    #[prop(optional)]
+    way_on: Option<(&'static str, &'static str)>,
 ) -> impl IntoView {
+    let brand =
+        use_context::<AppState>().map_or_else(|| "Turnpike".to_owned(), |state| state.settings.provider_name.clone());
+    let (class, home, to_home) = match use_context::<Viewer>() {
+        Some(Viewer::Member(_)) => ("error-page", "/home", "Go to your home page"),
+        Some(Viewer::Operator(_)) => ("error-page frame-console", "/console", "Go to the console"),
+        Some(Viewer::Nobody) | None => ("error-page", "/", "Go to the front page"),
+    };
+    let (href, label) = way_on.unwrap_or((home, to_home));
     view! {
         <PageTitle text=title/>
-        <main class="error-page" id="main">
-            <h1>{title}</h1>
-            <p>{text}</p>
-            <p><a href=way_on.0>{way_on.1}</a></p>
+        <main class=class id="main" tabindex="-1">
+            <div class="sign-in">
+                <a href=home class="frame-brand"><Logo name=brand/></a>
+                <div class="sign-in-card">
+                    <h1>{title}</h1>
+                    <p class="error-page-text">{text}</p>
+                    <ButtonLink href=href kind=ButtonKind::Primary>{label}</ButtonLink>
+                </div>
+            </div>
         </main>
     }
 }

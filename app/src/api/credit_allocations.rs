@@ -152,7 +152,7 @@ fn said_of_back(done: &store::CreditAllocation) -> String {
             "Given back. {} units are still held by gateways and follow within seconds, as far as no call takes them.",
             group_thousands(more)
         ),
-        (Some(_), 0) => format!("Given back. {} spends what is common from now on.", done.name),
+        (Some(_), 0) => format!("Given back. {} spends the shared units from now on.", done.name),
         (None, 0) => format!("Given back. {} has {} units left for itself.", done.name, group_thousands(done.left)),
     }
 }

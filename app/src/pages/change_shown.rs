@@ -4,7 +4,7 @@ use crate::{
     components::*,
     pages::{
         pricing::tier,
-        time_text::{local_zone, moment, period_text},
+        time_text::{local_zone, moment, period_in_zone},
     },
 };
 use billing::Proposal;
@@ -55,7 +55,7 @@ impl Shown {
         };
         let mut facts = vec![("Takes effect", when)];
         if let (Some(period), false) = (preview.period, preview.direction == Direction::Start) {
-            facts.push(("Billing period", period_text(period, &zone)));
+            facts.push(("Billing period", period_in_zone(period, &zone)));
         }
         if let (Some(fee), Some(own)) = (preview.old_fee, &proposal.from) {
             facts.push(("Base fee until then", format!("{fee} for {}", own.plan_name)));

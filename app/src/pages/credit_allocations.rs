@@ -121,7 +121,7 @@ fn row(own: &CreditAllocation) -> impl IntoView + use<> {
     let then = match (own.ended_at, own.spend) {
         (Some(_), _) => "Ended: gateways let go of the rest",
         (None, Spend::Only) => "Calls are refused",
-        (None, Spend::First) => "Calls spend what is common",
+        (None, Spend::First) => "Calls spend the shared units",
     };
     let returning = (own.returning > 0 && own.ended_at.is_none()).then(|| {
         let told = format!("{} on their way back", group_thousands(own.returning));
@@ -155,14 +155,14 @@ fn allocate_form(forms: &Forms<'_>, holders: Vec<Choice>) -> impl IntoView + use
     let (spend, spend_error) = (flash.typed(ALLOCATE, "spend", Spend::Only.code()), problem("spend"));
     let choices = vec![
         Choice::new(Spend::Only.code(), "Its calls are refused"),
-        Choice::new(Spend::First.code(), "Its calls spend what is common"),
+        Choice::new(Spend::First.code(), "Its calls spend the shared units"),
     ];
     view! {
-        <Card title="Allocate units" description="They are taken from what is common, those that would be used next first. A second time adds to what is there; 0 units change the choice only.">
+        <Card title="Allocate units" description="They are taken from the units that all calls share, first those that would be used next. Allocating again adds to what is there; 0 units change only what happens when they are used up.">
             <Form action=allocate label="Allocate units">
                 {hidden(partner)}
                 <SelectField label="App or team" name="holder" id="field-holder" choices=holders blank="Choose an app or a team" value=holder error=holder_error required=true/>
-                <TextField label="Units" name="units" id="field-allocate-units" value=units error=units_error suffix="units" inputmode="numeric" narrow=true required=true/>
+                <TextField label="Units" name="units" id="field-allocate-units" value=units error=units_error inputmode="numeric" narrow=true required=true/>
                 <SelectField label="When they are used up" name="spend" id="field-spend" choices=choices value=spend error=spend_error required=true/>
                 <FormActions><Button>"Allocate"</Button></FormActions>
             </Form>
@@ -176,11 +176,11 @@ fn give_back_form(forms: &Forms<'_>, choices: Vec<Choice>) -> impl IntoView + us
     let (allocation, allocation_error) = (typed("allocation"), flash.problem(GIVE_BACK, "allocation"));
     let (units, units_error) = (typed("back_units"), flash.problem(GIVE_BACK, "back_units"));
     view! {
-        <Card title="Give units back" description="What no gateway holds is common at once; the rest follows within seconds. Without a number all of it goes back, and its calls spend what is common from then on.">
+        <Card title="Give units back" description="What no gateway holds is shared again at once; the rest follows within seconds. Without a number all of it goes back, and its calls spend the shared units from then on.">
             <Form action=give_back label="Give units back">
                 {hidden(partner)}
                 <SelectField label="Whose" name="allocation" id="field-allocation" choices=choices blank="Choose whose units" value=allocation error=allocation_error required=true/>
-                <TextField label="Units" name="units" id="field-back_units" value=units error=units_error hint="Empty: all of them" suffix="units" inputmode="numeric" narrow=true/>
+                <TextField label="Units" name="units" id="field-back_units" value=units error=units_error hint="Empty: all of them" inputmode="numeric" narrow=true/>
                 <FormActions><Button>"Give back"</Button></FormActions>
             </Form>
         </Card>

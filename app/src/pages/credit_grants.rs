@@ -39,6 +39,8 @@ pub fn CreditPage() -> impl IntoView {
         let takes_none = own.is_some() && balance.is_none();
         let balance_is_kept = balance.is_some();
         let card = balance.map(Balance::card);
+        // Who has none either is told so where the grants would be.
+        let tells_none_used = takes_none && !grants.is_empty();
         let begin = Begin::of(own.as_ref(), &packages, &cx.state.settings.provider_name);
         let grants = match grants.is_empty() {
             true => begin.card(),
@@ -69,7 +71,7 @@ pub fn CreditPage() -> impl IntoView {
             <PageTitle text="Credit"/>
             <MemberFrame cx=cx path="/credit">
                 <PageHeader title="Credit" description="Units that were given to you or paid for beforehand, and what became of them."/>
-                {takes_none.then(|| view! { <Notice>"Your plan takes no prepaid units: calls use none of them."</Notice> })}
+                {tells_none_used.then(|| view! { <Notice>"Your plan does not use prepaid units, so calls use none of these."</Notice> })}
                 <ErrorSummary problems=problems/>
                 {back}
                 {paid}
@@ -102,7 +104,7 @@ impl Begin {
         };
         let credit = own.terms.admission.credit;
         if !credit.required {
-            let text = format!("{} bills calls without them, so there is nothing to do here.", own.plan_name);
+            let text = format!("{} bills calls without them. There is nothing to do here.", own.plan_name);
             return Self { title: "Your plan needs no prepaid units", text, next: Some(("/plan", "See your plan")) };
         }
         let text = match (credit.allotment, packages.is_empty()) {

@@ -7,7 +7,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         disputes::DisputeBadge,
-        time_text::{local_zone, moment, period_text},
+        time_text::{local_zone, moment, period_in_zone},
     },
     viewer,
 };
@@ -132,7 +132,7 @@ impl Evidence {
         let at = format!("{at}/lines/{}", dispute.position);
         let [days, hours, apps, keys, teams] = ["day", "hour", "app", "key", "team"].map(|by| format!("{at}?by={by}"));
         let zone = local_zone(&dispute.time_zone);
-        let range = period_text(self.opened.range, &zone);
+        let range = period_in_zone(self.opened.range, &zone);
         let parts = match self.opened.behind {
             Behind::Usage { units, .. } => Some(format!("{} units in what is stored", group_thousands(units))),
             Behind::Meter { quantity, adds_up: true, .. } => {
@@ -196,7 +196,7 @@ pub fn of_line(
     let too_often = in_vain >= MOST_IN_VAIN;
     let description = match in_vain {
         0 => {
-            "Say what is wrong and how much it is about. Until there is an answer, nothing follows if so much of the invoice is not paid."
+            "Say how much is wrong and why. Until the provider answers, nothing happens if that much of the invoice stays unpaid."
         }
         _ => "It was disputed before. You can dispute it once more, but the invoice is still due meanwhile.",
     };
@@ -221,7 +221,9 @@ pub fn of_line(
     }
     let form = can_open.then(|| {
         let (invoice, position) = (opened.invoice.id.to_string(), opened.line.position.to_string());
-        let amount = flash.typed(OPEN, "amount", &most.to_decimal().normalize().to_string());
+        let mut billed = most.to_decimal().normalize();
+        billed.rescale(billed.scale().max(most.currency.decimals()));
+        let amount = flash.typed(OPEN, "amount", &billed.to_string());
         let (reason, amount_error) = (flash.typed(OPEN, "reason", ""), flash.problem(OPEN, "amount"));
         let (reason_error, currency) = (flash.problem(OPEN, "reason"), opened.line.amount.currency.code());
         view! {

@@ -9,7 +9,7 @@ use crate::{
     pages::{
         dispute,
         missing::{MissingNotice, Reader},
-        time_text::{local_date, local_time, local_zone, period_text},
+        time_text::{local_date, local_time, local_zone, period_in_zone, period_text},
     },
     viewer,
 };
@@ -151,7 +151,7 @@ pub fn OpenedLine(
     let zone = local_zone(&seen.opened.invoice.time_zone);
     let line = &seen.opened.line;
     let title = seen.title();
-    let description = period_text(seen.opened.range, &zone);
+    let description = period_in_zone(seen.opened.range, &zone);
     let amount = line.amount;
     // A fee or a discount counts nothing.
     let counts = !matches!(

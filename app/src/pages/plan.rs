@@ -11,7 +11,7 @@ use crate::{
         credit::Balance,
         payment,
         pricing::tier,
-        time_text::{local_date, local_zone, moment, period_text},
+        time_text::{local_date, local_zone, moment, period_in_zone},
     },
     viewer,
 };
@@ -154,7 +154,7 @@ fn in_force(
 ) -> impl IntoView + use<> {
     let since = subscription.started_at.map(|at| local_date(at, zone)).unwrap_or_default();
     let title = format!("{}, since {since}", subscription.plan_name);
-    let period = period_text(bill.period, zone);
+    let period = period_in_zone(bill.period, zone);
     let tried = subscription.trial_until.filter(|until| bill.period.end <= *until).map(|until| {
         let text = format!(
             "Your trial ends on {}. From then on: {} {}.",

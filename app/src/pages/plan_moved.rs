@@ -7,7 +7,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         change_shown::beside,
-        time_text::{local_zone, moment, period_text},
+        time_text::{local_zone, moment, period_in_zone},
     },
     viewer::{self, Cx, MemberViewer},
 };
@@ -30,7 +30,7 @@ pub fn PlanMovedPage() -> impl IntoView {
             Some((own, of_move, to, at)) => shown(&cx, own, of_move, to, at).await?,
             None => view! {
                 <Card>
-                    <EmptyState title="Nothing is planned" text="The provider does not move you to another plan." icon=IconName::Layers>
+                    <EmptyState title="Nothing is planned" text="The provider is not moving you to another plan. You can change your plan yourself at any time." icon=IconName::Layers>
                         <ButtonLink href="/plan">"See your plan"</ButtonLink>
                     </EmptyState>
                 </Card>
@@ -111,7 +111,7 @@ async fn known_products(cx: &Cx<MemberViewer>) -> Result<Vec<(String, String)>, 
 }
 
 fn cost(own: Affected, zone: &jiff::tz::TimeZone) -> String {
-    let period = period_text(own.period, zone);
+    let period = period_in_zone(own.period, zone);
     match (own.before, own.after) {
         (Some(before), After::Comparable(after) | After::OtherCurrency(after)) => {
             format!("{period}: {after} with these terms, {before} with yours")

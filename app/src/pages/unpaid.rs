@@ -61,7 +61,7 @@ pub fn payment_notice(invoice: &Invoice, left: Money, now: Timestamp) -> AnyView
     let zone = local_zone(&invoice.time_zone);
     if invoice.dispute_reason.is_some() {
         return view! {
-            <Notice title="Under review">"While it is, nothing follows if it is not paid."</Notice>
+            <Notice title="Under review">"Until that is over, nothing happens if it stays unpaid."</Notice>
         }
         .into_any();
     }
@@ -120,19 +120,19 @@ pub fn collecting(
             <Form action="/do/console/invoices/paid" inline=true>
                 <input type="hidden" name="partner" value=partner/>
                 <input type="hidden" name="invoice" value=id/>
-                <Button kind=ButtonKind::Primary>"It was paid"</Button>
+                <Button kind=ButtonKind::Primary>"Mark as paid"</Button>
             </Form>
         }
     });
     let by_stripe = stripe.then(|| view! { <p>"Stripe collects it: mark it there if it was paid in another way."</p> });
     let (value, error) = (flash.typed(DISPUTE, "reason", ""), flash.problem(DISPUTE, "reason"));
-    let held = disputed.clone().map(|reason| view! { <p>{format!("Disputed: {reason}")}</p> });
+    let held = disputed.clone().map(|reason| view! { <p>{format!("Held back: {reason}")}</p> });
     let hold = may_change.then(|| match disputed {
         Some(_) => view! {
             <Form action="/do/console/invoices/dispute" inline=true>
                 <input type="hidden" name="partner" value=partner/>
                 <input type="hidden" name="invoice" value=id/>
-                <Button>"End the dispute"</Button>
+                <Button>"Let it go on"</Button>
             </Form>
         }
         .into_any(),
@@ -141,8 +141,8 @@ pub fn collecting(
                 <input type="hidden" name="partner" value=partner/>
                 <input type="hidden" name="invoice" value=id/>
                 <input type="hidden" name="disputed" value="true"/>
-                <TextField label="Disputed because" name="reason" value=value error=error maxlength=500 required=true
-                    hint="While it is, nothing follows if it is not paid"/>
+                <TextField label="Hold it back because" name="reason" value=value error=error maxlength=500 required=true
+                    hint="Until you let it go on, nothing happens if it stays unpaid"/>
                 <Button>"Hold it back"</Button>
             </Form>
         }

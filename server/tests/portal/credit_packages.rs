@@ -67,11 +67,11 @@ async fn what_an_operator_offers_a_member_buys_once_and_can_use_when_it_is_paid(
 
     let id = bought.rsplit('/').next().expect("an id").to_owned();
     let at = format!("/console/partners/{}/invoices/{id}", acme.id);
-    assert!(console.get(&at).await.text.contains("It was paid"));
+    assert!(console.get(&at).await.text.contains("Mark as paid"));
     let paid = [("partner", acme.id.to_string()), ("invoice", id)];
     let paid = paid.each_ref().map(|(name, value)| (*name, value.as_str()));
     console.post("/do/console/invoices/paid", &paid).await;
-    assert!(!console.get(&at).await.text.contains("It was paid"));
+    assert!(!console.get(&at).await.text.contains("Mark as paid"));
     assert_eq!(store.credit(acme.id).await.expect("a standing").balance, 10_000_000);
 
     let order = |cap, shown| {

@@ -161,9 +161,9 @@ async fn a_line_says_what_of_it_is_disputed_on_the_threshold_invoice_before() {
     let mut owner = portal.as_member(acme.owner).await;
     let page = owner.get(&format!("/invoices/{}/lines/{}", last.id, line.position)).await.text;
     let words = format!("Of this line €20.00 can be disputed on this invoice: {} of the same period", first.code());
-    assert!(page.contains(&words) && page.contains("value=\"20\""), "{page}");
+    assert!(page.contains(&words) && page.contains("value=\"20.00\""), "{page}");
     let page = owner.get(&format!("/invoices/{}/lines/0", first.id)).await.text;
-    assert!(page.contains("value=\"100\"") && !page.contains("can be disputed on this invoice"), "{page}");
+    assert!(page.contains("value=\"100.00\"") && !page.contains("can be disputed on this invoice"), "{page}");
     let (invoice, position) = (last.id.to_string(), line.position.to_string());
     let fields = [
         ("invoice", invoice.as_str()),

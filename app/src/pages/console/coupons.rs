@@ -34,7 +34,7 @@ pub fn CouponsPage() -> impl IntoView {
             <OperatorFrame cx=cx path="/console/coupons">
                 <PageHeader
                     title="Coupons"
-                    description="What partners have off their invoices who type a code on their page about the plan, or to whom you give one on the partner's page."
+                    description="Discounts on invoices. Partners redeem a code on their plan page, or you give them a coupon on the partner's page."
                 />
                 <ErrorSummary problems=problems/>
                 {list}
@@ -46,8 +46,13 @@ pub fn CouponsPage() -> impl IntoView {
 
 fn list(coupons: Vec<CouponLine>, may_change: bool, now: Timestamp) -> AnyView {
     if coupons.is_empty() {
-        let text = if may_change { "Add one below." } else { "There is nothing to redeem." };
-        return view! { <Card><EmptyState title="No coupons yet" text=text icon=IconName::Receipt/></Card> }.into_any();
+        let text = if may_change {
+            "Add one below; partners redeem its code on their plan page."
+        } else {
+            "There is nothing to redeem."
+        };
+        return view! { <Card flush=true><EmptyState title="No coupons yet" text=text icon=IconName::Receipt/></Card> }
+            .into_any();
     }
     let row = |CouponLine { code, coupon, redemptions }: CouponLine| {
         let is_full = coupon.max_redemptions.is_some_and(|most| redemptions >= most.into());
@@ -124,19 +129,19 @@ fn form(changed: Option<CouponLine>, flash: Flash) -> AnyView {
     let currencies: Vec<_> = Currency::ALL.into_iter().map(|one| Choice::new(one.code(), one.code())).collect();
     let [percent, amount, currency] = ["percent", "amount", "currency"].map(|field| (typed(field), problem(field)));
     view! {
-        <Card title=title description="Give a percentage or an amount. Who redeemed it before keeps it as it was." id="coupon">
+        <Card title=title description="Enter a percentage or an amount. Partners who redeemed it before keep it as it was." id="coupon">
             <Form action="/do/console/coupons/save">
-                <TextField label="Code" name="coupon[code]" id="field-code" value=typed("code") error=problem("code") hint="What partners type, in capitals or not: lower-case letters, digits and hyphens. Saving the same code again changes that coupon" required=true readonly=!is_new mono=true maxlength=64/>
+                <TextField label="Code" name="coupon[code]" id="field-code" value=typed("code") error=problem("code") hint="Lower-case letters, digits and hyphens; partners may type capitals. Saving a code that exists changes that coupon" required=true readonly=!is_new mono=true maxlength=64/>
                 <TextField label="Name" name="coupon[name]" id="field-name" value=typed("name") error=problem("name") hint="Partners read it, also on invoices" required=true maxlength=100/>
                 <FormRow>
                     <TextField label="Percentage" name="coupon[percent]" id="field-percent" value=percent.0 error=percent.1 hint="Off each bill" suffix="%" inputmode="decimal"/>
                     <TextField label="Amount" name="coupon[amount]" id="field-amount" value=amount.0 error=amount.1 hint="Off each billing period" inputmode="decimal"/>
-                    <SelectField label="Currency" name="coupon[currency]" id="field-currency" choices=currencies value=currency.0 error=currency.1 blank="For a percentage none"/>
+                    <SelectField label="Currency" name="coupon[currency]" id="field-currency" choices=currencies value=currency.0 error=currency.1 hint="Of the amount" blank="None"/>
                 </FormRow>
-                <TextField label="Billing periods" name="coupon[periods]" id="field-periods" value=typed("periods") error=problem("periods") hint="1 for once; for good where it is empty" inputmode="numeric" narrow=true/>
-                <TextField label="Redeemed until" name="coupon[redeem_until]" id="field-redeem_until" kind="date" value=typed("redeem_until") error=problem("redeem_until") hint="The last day, in UTC; any day where it is empty" narrow=true/>
-                <TextField label="Partners at most" name="coupon[max_redemptions]" id="field-max_redemptions" value=typed("max_redemptions") error=problem("max_redemptions") hint="Any number where it is empty" inputmode="numeric" narrow=true/>
-                <TextField label="Plans" name="coupon[plans]" id="field-plans" value=typed("plans") error=problem("plans") hint="Codes of the plans whose bills it lowers, with commas; all where it is empty"/>
+                <TextField label="Billing periods" name="coupon[periods]" id="field-periods" value=typed("periods") error=problem("periods") hint="1 for once. Empty: for good" inputmode="numeric" narrow=true/>
+                <TextField label="Redeemed until" name="coupon[redeem_until]" id="field-redeem_until" kind="date" value=typed("redeem_until") error=problem("redeem_until") hint="The last day, in UTC. Empty: any day" narrow=true/>
+                <TextField label="Partners at most" name="coupon[max_redemptions]" id="field-max_redemptions" value=typed("max_redemptions") error=problem("max_redemptions") hint="Empty: any number" inputmode="numeric" narrow=true/>
+                <TextField label="Plans" name="coupon[plans]" id="field-plans" value=typed("plans") error=problem("plans") hint="Codes of the plans whose bills it lowers, with commas. Empty: all"/>
                 <CheckField label="No longer redeemed" name="coupon[withdrawn]" checked=withdrawn/>
                 <FormActions><Button kind=ButtonKind::Primary>"Save"</Button></FormActions>
             </Form>

@@ -70,7 +70,9 @@ pub fn PartnerCreditPage() -> impl IntoView {
                 partner: Some(id),
                 flash: &flash,
             };
-            allocations.cards(may_change.then_some(to))
+            // Who was never given any has none to allocate.
+            let has_any = !grants.is_empty() || allocations.left() > 0;
+            has_any.then(|| allocations.cards(may_change.then_some(to)))
         };
         let forms = may_change.then(|| {
             view! {
@@ -93,7 +95,7 @@ pub fn PartnerCreditPage() -> impl IntoView {
         let own = (standing.allocated > 0).then(|| {
             view! { <Stat label="Left to apps and teams" figure=group_thousands(standing.allocated)/> }
         });
-        let card = grants_card(grants, &zone, "Give the partner units below, or sell it some.");
+        let card = grants_card(grants, &zone, "Grant units below, or sell the partner a package.");
         Ok(view! {
             <PageTitle text="Credit"/>
             <OperatorFrame cx=cx path="/console/partners">
@@ -143,7 +145,7 @@ fn GrantForm(partner: PartnerId, flash: Flash) -> impl IntoView {
     let (expires, expires_error) = (typed("expires"), problem("expires").or_else(|| problem("expires_at")));
     let (priority, priority_error) = (typed("priority"), problem("priority"));
     view! {
-        <Card title="Grant units" description="They can be used at once. A number below zero takes back what no gateway holds.">
+        <Card title="Grant units" description="Calls can use them at once. A number below zero takes units back that no gateway holds.">
             <Form action="/do/console/credit/grant">
                 <input type="hidden" name="grant[partner]" value=partner.to_string()/>
                 <input type="hidden" name="grant[once]" value=format!("form-{}", Uuid::now_v7())/>
@@ -154,11 +156,11 @@ fn GrantForm(partner: PartnerId, flash: Flash) -> impl IntoView {
                 <TextField label="Reason" name="grant[reason]" id="field-reason" value=typed("reason") error=problem("reason") hint="The partner reads it" maxlength=200 required=true/>
                 <FormRow>
                     <TextField label="Cost" name="grant[cost]" id="field-cost" value=cost error=cost_error hint="What a paid grant was sold for" inputmode="decimal"/>
-                    <SelectField label="Currency" name="grant[currency]" id="field-currency" choices=currencies value=currency error=currency_error/>
+                    <SelectField label="Currency" name="grant[currency]" id="field-currency" choices=currencies value=currency error=currency_error hint="Of the cost"/>
                 </FormRow>
                 <FormRow>
-                    <TextField label="Expires" name="grant[expires]" id="field-expires_at" kind="date" value=expires error=expires_error hint="When that day begins in UTC; empty: never"/>
-                    <TextField label="Priority" name="grant[priority]" id="field-priority" value=priority error=priority_error hint="0 to 255, lower is used sooner; empty: 100" inputmode="numeric"/>
+                    <TextField label="Expires" name="grant[expires]" id="field-expires_at" kind="date" value=expires error=expires_error hint="When that day begins in UTC. Empty: never"/>
+                    <TextField label="Priority" name="grant[priority]" id="field-priority" value=priority error=priority_error hint="0 to 255, lower is used sooner. Empty: 100" inputmode="numeric"/>
                 </FormRow>
                 <TextField label="Your reference" name="grant[reference]" id="field-reference" value=typed("reference") error=problem("reference") hint="Granting the same reference again changes nothing" maxlength=200/>
                 <FormActions><Button kind=ButtonKind::Primary>"Grant"</Button></FormActions>

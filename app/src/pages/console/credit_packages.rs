@@ -44,9 +44,9 @@ pub fn CreditPackagesPage() -> impl IntoView {
 
 fn list(packages: Vec<(String, CreditPackage)>, may_change: bool) -> AnyView {
     if packages.is_empty() {
-        let text =
-            if may_change { "Add one below; partners see it on their page about credit." } else { "Nothing is sold." };
-        return view! { <Card><EmptyState title="No packages yet" text=text icon=IconName::Layers/></Card> }.into_any();
+        let text = if may_change { "Add one below; partners buy it on their credit page." } else { "Nothing is sold." };
+        return view! { <Card flush=true><EmptyState title="No packages yet" text=text icon=IconName::Card/></Card> }
+            .into_any();
     }
     let row = |(code, package): (String, CreditPackage)| {
         let (text, tone) = if package.withdrawn { ("Withdrawn", Tone::Neutral) } else { ("Sold", Tone::Success) };
@@ -115,18 +115,22 @@ fn form(changed: Option<(String, CreditPackage)>, flash: Flash) -> AnyView {
     let said = flash.clone();
     let typed = move |field: &str| said.typed(SAVE, field, &held(field));
     let problem = move |field: &str| flash.problem(SAVE, field);
+    let [(units, units_error), (price, price_error), (currency, currency_error)] =
+        ["units", "price", "currency"].map(|field| (typed(field), problem(field)));
     let currencies: Vec<_> = Currency::ALL.into_iter().map(|one| Choice::new(one.code(), one.code())).collect();
     view! {
-        <Card title=title description="What was bought before stays as it was bought." id="package">
+        <Card title=title description="Packages that were bought before stay as they were." id="package">
             <Form action="/do/console/credit-packages/save">
-                <TextField label="Code" name="package[code]" id="field-code" value=typed("code") error=problem("code") hint="Saving the same code again changes that package" required=true readonly=!is_new mono=true maxlength=64/>
+                <TextField label="Code" name="package[code]" id="field-code" value=typed("code") error=problem("code") hint="Lower-case letters, digits and hyphens. Saving a code that exists changes that package" required=true readonly=!is_new mono=true maxlength=64/>
                 <TextField label="Name" name="package[name]" id="field-name" value=typed("name") error=problem("name") hint="Partners read it, also on invoices" required=true maxlength=100/>
-                <TextField label="Units" name="package[units]" id="field-units" value=typed("units") error=problem("units") required=true inputmode="numeric" narrow=true/>
-                <TextField label="Price of one" name="package[price]" id="field-price" value=typed("price") error=problem("price") required=true inputmode="decimal" narrow=true/>
-                <SelectField label="Currency" name="package[currency]" id="field-currency" choices=currencies value=typed("currency") error=problem("currency") required=true/>
-                <TextField label="Volume discount" name="package[discounts]" id="field-discounts" value=typed("discounts") error=steps.map(|(_, message)| message) hint="From how many on, and the percent off all of them, as 5: 10, 10: 15"/>
-                <TextField label="Valid for" name="package[valid_days]" id="field-valid_days" value=typed("valid_days") error=problem("valid_days") suffix="days" hint="From when they are paid; for ever where it is empty" inputmode="numeric" narrow=true/>
-                <TextField label="Plans" name="package[plans]" id="field-plans" value=typed("plans") error=problem("plans") hint="Codes of the plans that it is sold to, with commas; all in its currency where it is empty"/>
+                <FormRow>
+                    <TextField label="Units" name="package[units]" id="field-units" value=units error=units_error required=true inputmode="numeric"/>
+                    <TextField label="Price of a package" name="package[price]" id="field-price" value=price error=price_error required=true inputmode="decimal"/>
+                    <SelectField label="Currency" name="package[currency]" id="field-currency" choices=currencies value=currency error=currency_error required=true/>
+                </FormRow>
+                <TextField label="Volume discount" name="package[discounts]" id="field-discounts" value=typed("discounts") error=steps.map(|(_, message)| message) hint="From how many packages on, and the percent off all of them, as 5: 10, 10: 15"/>
+                <TextField label="Valid for" name="package[valid_days]" id="field-valid_days" value=typed("valid_days") error=problem("valid_days") suffix="days" hint="From when they are paid. Empty: for ever" inputmode="numeric" narrow=true/>
+                <TextField label="Plans" name="package[plans]" id="field-plans" value=typed("plans") error=problem("plans") hint="Codes of the plans that it is sold to, with commas. Empty: all in its currency"/>
                 <CheckField label="No longer sold" name="package[withdrawn]" checked=withdrawn/>
                 <FormActions><Button kind=ButtonKind::Primary>"Save"</Button></FormActions>
             </Form>

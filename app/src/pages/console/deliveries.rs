@@ -9,7 +9,7 @@ use crate::{
     state::InvoiceSink,
     viewer,
 };
-use domain::role::OperatorRole;
+use domain::{money::group_thousands, role::OperatorRole};
 use jiff::Timestamp;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
@@ -71,12 +71,12 @@ fn address(state: Option<DeliveryState>, after: Option<&str>) -> String {
 
 #[component]
 fn Standing(sink: InvoiceSink, standing: DeliveriesStanding, now: Timestamp) -> impl IntoView {
-    let goes = match sink {
-        InvoiceSink::Files => "nowhere by themselves: they are files to be fetched",
-        InvoiceSink::Stripe => "to Stripe",
-        InvoiceSink::Webhook => "to your own receiver",
+    let (goes, how) = match sink {
+        InvoiceSink::Files => ("Files", "Fetched from here, sent nowhere"),
+        InvoiceSink::Stripe => ("Stripe", "As invoices of its own"),
+        InvoiceSink::Webhook => ("Your receiver", "As soon as they are made"),
     };
-    let since = standing.waiting_since.map(|at| view! { " · the oldest " <RelativeTime at=at now=now/> });
+    let since = standing.waiting_since.map(|at| format!("The oldest from {}", relative_text(at, now)));
     let notice = (standing.dead > 0).then(|| {
         view! {
             <Notice tone=Tone::Danger title="Documents were given up">
@@ -86,11 +86,11 @@ fn Standing(sink: InvoiceSink, standing: DeliveriesStanding, now: Timestamp) -> 
     });
     view! {
         {notice}
-        <DescriptionList>
-            <Description label="Invoices go">{goes}</Description>
-            <Description label="Waiting"><Figure value=standing.waiting/> {since}</Description>
-            <Description label="Given up"><Figure value=standing.dead/></Description>
-        </DescriptionList>
+        <StatGrid>
+            <Stat label="Invoices go to" figure=goes hint=how/>
+            <Stat label="Waiting" figure=group_thousands(standing.waiting) hint=since/>
+            <Stat label="Given up" figure=group_thousands(standing.dead)/>
+        </StatGrid>
     }
 }
 

@@ -40,16 +40,16 @@ pub fn AllDisputesPage() -> impl IntoView {
             Column::text("State"),
             Column::numeric("Disputed"),
         ];
-        let list = found.view(("Disputes, newest first", columns), row, nothing);
+        let list = found.view(("Disputes, newest first", columns), row, || nothing(state));
         let states = DisputeState::ALL.map(|state| Choice::new(state.code(), name(state))).to_vec();
         let chosen = state.map(|state| state.code().to_owned());
         Ok(view! {
             <PageTitle text="Disputes"/>
             <OperatorFrame cx=cx path=PATH>
                 <PageHeader title="Disputes" description="Lines of invoices that partners hold to be wrong, newest first."/>
-                <FilterBar action=PATH label="Choose what to see">
+                <FilterBar action=PATH label="Filter disputes">
                     <SelectField label="State" name="state" choices=states value=chosen blank="All"/>
-                    <Button>"Show"</Button>
+                    <Button icon=IconName::Search>"Filter"</Button>
                 </FilterBar>
                 {list}
             </OperatorFrame>
@@ -66,9 +66,14 @@ const fn name(state: DisputeState) -> &'static str {
     }
 }
 
-fn nothing() -> AnyView {
+fn nothing(state: Option<DisputeState>) -> AnyView {
+    let title = match state {
+        Some(DisputeState::Open) => "No open disputes",
+        Some(_) => "Nothing matches",
+        None => "No disputes yet",
+    };
     view! {
-        <EmptyState title="No such disputes" text="Partners open one on the page of an invoice's line." icon=IconName::Receipt>
+        <EmptyState title=title text="When a partner disputes a line of an invoice, it waits here for your answer." icon=IconName::Receipt>
             <ButtonLink href="/console/invoices">"Invoices"</ButtonLink>
         </EmptyState>
     }

@@ -59,7 +59,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                 <Breadcrumbs trail=trail current=number(&invoice)/>
                 <PageHeader title=title beside=move || view! { <InvoiceState status=status/> }>
                     <InvoiceFiles at=files/>
-                    {may_credit.then(|| view! { <ButtonLink href=credit>"Credit"</ButtonLink> })}
+                    {may_credit.then(|| view! { <ButtonLink href=credit>"Credit this invoice"</ButtonLink> })}
                 </PageHeader>
                 <ErrorSummary problems=problems/>
                 {problem
@@ -70,7 +70,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                     </Notice>
                 })}
                 {(!stripe && !is_on)
-                    .then(|| view! { <Notice>"No Stripe key is configured: billing stops at this invoice."</Notice> })}
+                    .then(|| view! { <Notice>"Stripe is not set up: billing ends with this invoice."</Notice> })}
                 {payment}
                 <CreditsOfInvoice notes=credits standing=standing at="/console/credit-notes" operator=true/>
                 <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>

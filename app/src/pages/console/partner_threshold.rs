@@ -20,7 +20,7 @@ pub(super) fn card(
         Some(amount) => format!("An invoice is made whenever usage that is on none comes to {amount}."),
         None => "Usage is invoiced when the period ends.".to_owned(),
     };
-    let by_plan = of_plan.map_or_else(|| "none".to_owned(), |amount| amount.to_string());
+    let by_plan = of_plan.map_or_else(|| "None".to_owned(), |amount| amount.to_string());
     let choices = vec![
         Choice::new("plan", "As the plan says").hint(by_plan),
         Choice::new("never", "No threshold invoices"),
@@ -45,7 +45,7 @@ pub(super) fn card(
             <Form action="/do/console/partners/threshold">
                 <input type="hidden" name="partner" value=id.to_string()/>
                 <RadioCards legend="Threshold" name="own" id="field-own" choices=choices value=value/>
-                <TextField label="Amount" name="amount" id="field-invoice_threshold" value=amount error=error suffix=currency inputmode="decimal" narrow=true autocomplete="off"/>
+                <TextField label="Amount" name="amount" id="field-invoice_threshold" value=amount error=error hint="Only for an amount of its own" suffix=currency inputmode="decimal" narrow=true autocomplete="off"/>
                 <FormActions><Button>"Save"</Button></FormActions>
             </Form>
         }

@@ -53,7 +53,7 @@ pub fn PartnerUnpaidPage() -> impl IntoView {
                 <PageHeader title="Payment" description=partner.name beside=move || view! { <StageBadge stage=stage/> }/>
                 <ErrorSummary problems=problems/>
                 {no_rules.then(|| view! {
-                    <Notice title="Nothing follows">"The partner's plan does not say what follows when an invoice stays unpaid."</Notice>
+                    <Notice title="Nothing happens when an invoice stays unpaid">"The partner's plan sets no days for it. " <a href="/console/plans">"Set them in the plan"</a></Notice>
                 })}
                 {facts}
                 {forms}
@@ -80,7 +80,7 @@ fn facts(id: PartnerId, standing: &Dunning, zone: &TimeZone) -> impl IntoView + 
     });
     let days = standing.days.map(|days| {
         let text = format!("{} overdue, then {} limited", days_text(days.grace), days_text(days.limited));
-        view! { <Description label="Days">{text}</Description> }
+        view! { <Description label="What follows">{text}</Description> }
     });
     let lowered =
         standing.lowered.clone().map(|text| view! { <Description label="Limits when limited">{text}</Description> });
@@ -118,7 +118,7 @@ fn forms(id: PartnerId, standing: &Dunning, flash: &Flash) -> impl IntoView + us
     });
     let pause_id = id.clone();
     view! {
-        <Card title="Pause" description="Until that day nothing follows and the partner is in good standing. From then on the days count anew.">
+        <Card title="Pause" description="Until that day nothing happens and the partner is in good standing. Then the days begin again.">
             <Stack>
                 {resume}
                 <Form action="/do/console/dunning/pause">
@@ -129,12 +129,12 @@ fn forms(id: PartnerId, standing: &Dunning, flash: &Flash) -> impl IntoView + us
                 </Form>
             </Stack>
         </Card>
-        <Card title="Days" description="In place of the plan's. Empty: the plan's.">
+        <Card title="Days of its own" description="For this partner instead of the plan's days. Empty: as the plan says.">
             <Form action="/do/console/dunning/days">
                 <input type="hidden" name="partner" value=id/>
                 <FormRow>
-                    <TextField label="Overdue" name="grace_days" value=grace error=grace_error suffix="days" inputmode="numeric" narrow=true/>
-                    <TextField label="Limited" name="limited_days" value=limited error=limited_error suffix="days" inputmode="numeric" narrow=true/>
+                    <TextField label="Overdue, nothing else" name="grace_days" value=grace error=grace_error suffix="days" inputmode="numeric" narrow=true/>
+                    <TextField label="Then with lowered limits" name="limited_days" value=limited error=limited_error suffix="days" inputmode="numeric" narrow=true/>
                 </FormRow>
                 <FormActions><Button>"Save"</Button></FormActions>
             </Form>

@@ -252,7 +252,7 @@ impl Fields {
         view! {
             <FormRow>
                 <TextField label="Units" name="plan[quota_units]" id="field-quota_units" value=units error=error inputmode="numeric" autocomplete="off"/>
-                <SelectField label="Beyond it" name="plan[beyond]" id="field-beyond" choices=choices value=beyond/>
+                <SelectField label="Beyond the quota" name="plan[beyond]" id="field-beyond" choices=choices value=beyond/>
             </FormRow>
         }
         .into_any()
@@ -281,7 +281,7 @@ impl Fields {
             </FormRow>
             <FormRow>
                 <TextField label="Units in a trial" name="plan[trial_units]" id="field-trial_units" value=units error=units_error hint="For each billing period that it touches. Empty: the plan's quota" inputmode="numeric" autocomplete="off"/>
-                <SelectField label="Beyond them" name="plan[trial_beyond]" id="field-trial_beyond" choices=beyonds value=beyond/>
+                <SelectField label="Beyond the trial's units" name="plan[trial_beyond]" id="field-trial_beyond" choices=beyonds value=beyond/>
             </FormRow>
         }
         .into_any()
@@ -381,7 +381,7 @@ impl Fields {
             <RadioCards legend="Usage" name="plan[model]" id="field-model" choices=models value=model/>
             <FormRow>
                 <TextField label="Included units" name="plan[included_units]" id="field-included_units" value=included error=included_error hint="Per unit and package" inputmode="numeric" autocomplete="off"/>
-                <TextField label="Unit or package price" name="plan[unit_price]" id="field-unit_price" value=unit error=unit_error hint="As 0.005" inputmode="decimal" autocomplete="off"/>
+                <TextField label="Price" name="plan[unit_price]" id="field-unit_price" value=unit error=unit_error hint="Of a unit or package, as 0.005" inputmode="decimal" autocomplete="off"/>
                 <TextField label="Units in a package" name="plan[package_size]" id="field-package_size" value=package_size error=size_error hint="Package only" inputmode="numeric" autocomplete="off"/>
             </FormRow>
             <details class="chosen-operations" open=open>

@@ -9,7 +9,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         pricing::tier,
-        time_text::{local_zone, period_text},
+        time_text::{local_zone, period_in_zone},
     },
     viewer,
 };
@@ -123,7 +123,7 @@ fn Partners(impact: Impact) -> impl IntoView {
 
 fn row(affected: Affected) -> impl IntoView {
     let href = format!("/console/partners/{}", affected.partner);
-    let period = period_text(affected.period, &local_zone("UTC"));
+    let period = period_in_zone(affected.period, &local_zone("UTC"));
     let (after, differs) = with_these_terms(affected.after, affected.before);
     let before = affected.before.map_or("—".to_owned(), |before| before.to_string());
     view! {

@@ -61,7 +61,7 @@ pub fn PlanMovesPage() -> impl IntoView {
                 <Breadcrumbs trail=vec![Crumb::new("Plans", "/console/plans"), Crumb::new(name, format!("/console/plans/{id}"))] current=title/>
                 <PageHeader
                     title=title
-                    description="With notice: each partner is told by mail, and has the other plan from the end of the first billing period that ends after the notice. Until then it may choose another plan or leave."
+                    description="Each partner is told by mail and moves when the first billing period after the notice ends. Until then it may choose another plan or leave."
                 />
                 <ErrorSummary problems=problems/>
                 {preview}
@@ -105,13 +105,13 @@ fn form(plan: &Plan, plans: Vec<Plan>, typed: Typed, flash: &Flash) -> AnyView {
     let errors = ["version", "to", "notice_days", "reason"].map(problem);
     let [version_error, to_error, days_error, reason_error] = errors;
     view! {
-        <Card title="Plan a move" description="You see what it means before you order it. Whoever has a change of plan that waits is moved only if it stays after all; partners on terms of their own stay on them.">
+        <Card title="Plan a move" description="You see what it means before you order it. Partners who already have a change of plan waiting move only if that is taken back; partners on terms of their own stay on them.">
             <form class="form" method="get" action=action>
-                <SelectField label="Who" name="version" id="field-version" choices=versions value=typed.version.clone() error=version_error blank="All versions"/>
-                <SelectField label="To" name="to" id="field-to" choices=targets value=typed.to.clone() error=to_error blank="Choose a version" required=true/>
+                <SelectField label="Partners on" name="version" id="field-version" choices=versions value=typed.version.clone() error=version_error blank="All versions"/>
+                <SelectField label="Move to" name="to" id="field-to" choices=targets value=typed.to.clone() error=to_error blank="Choose a version" required=true/>
                 <TextField label="Notice" name="notice_days" id="field-notice_days" value=days error=days_error suffix="days" inputmode="numeric" narrow=true required=true/>
-                <TextField label="Why" name="reason" id="field-reason" value=typed.reason.clone() error=reason_error hint="For the partners, in the mail and on their page about the plan; may be empty" maxlength=500/>
-                <FormActions><Button>"See what it means"</Button></FormActions>
+                <TextField label="Why" name="reason" id="field-reason" value=typed.reason.clone() error=reason_error hint="Partners read it in the mail and on their plan page" maxlength=500/>
+                <FormActions><Button kind=ButtonKind::Primary>"See what it means"</Button></FormActions>
             </form>
         </Card>
     }

@@ -36,17 +36,19 @@ pub fn RevenuePage() -> impl IntoView {
         let range = [first, last].map(|day| day.to_string());
         let written = match through {
             Some(day) => format!(
-                "Written through {day}. A day is written six hours after it is over (UTC), and nothing in it changes."
+                "Written up to {}. A day is written six hours after it is over (UTC) and never changes.",
+                day.strftime("%-d %b %Y")
             ),
             None => {
-                "A day is written six hours after it is over (UTC), and nothing in it changes. None is written yet."
-                    .to_owned()
+                "A day is written six hours after it is over (UTC) and never changes. None is written yet.".to_owned()
             }
         };
         let not_yet = through.is_some_and(|through| through < last);
         let [from, to] = range.clone();
         let (waiting, told) = (written.clone(), written.clone());
         let nothing = totals.is_empty();
+        // Said once: beside the figures, or in their place.
+        let of_file = if nothing { String::new() } else { written };
         let tables = by_currency(totals).into_iter().map(table).collect_view();
         Ok(view! {
             <PageTitle text="Revenue"/>
@@ -55,7 +57,7 @@ pub fn RevenuePage() -> impl IntoView {
                 <FilterBar action=PATH label="Choose days">
                     <TextField label="First day" name="from" kind="date" value=from required=true/>
                     <TextField label="Last day" name="to" kind="date" value=to required=true/>
-                    <Button>"Show"</Button>
+                    <Button icon=IconName::Search>"Show"</Button>
                 </FilterBar>
                 {wrong.then(|| view! { <Notice tone=Tone::Warning title="A day cannot be read">"Write it as 2026-11-30. What is shown is another range."</Notice> })}
                 {is_empty_range.then(|| view! { <Notice tone=Tone::Warning title="No days">"The last day comes before the first."</Notice> })}
@@ -63,7 +65,7 @@ pub fn RevenuePage() -> impl IntoView {
                 {if nothing {
                     view! {
                         <Card flush=true>
-                            <EmptyState title="Nothing up to these days" text=told icon=IconName::Chart>
+                            <EmptyState title="Nothing is booked up to these days" text=told icon=IconName::Chart>
                                 <ButtonLink href="/console/invoices">"Invoices"</ButtonLink>
                             </EmptyState>
                         </Card>
@@ -72,7 +74,7 @@ pub fn RevenuePage() -> impl IntoView {
                 } else {
                     tables.into_any()
                 }}
-                <JournalFile range=range written=written/>
+                <JournalFile range=range written=of_file/>
             </OperatorFrame>
         })
     })
@@ -84,8 +86,9 @@ fn JournalFile(range: [String; 2], written: String) -> impl IntoView {
     let [from, to] = range;
     let formats =
         vec![Choice::new("csv", "CSV, a row for each entry"), Choice::new("jsonl", "JSON Lines, one for each entry")];
+    let told = format!("Every entry of all partners from the first day to the last. {written}");
     view! {
-        <Card title="Download the journal" description=format!("Every entry of the days, both included, of all partners. {written}")>
+        <Card title="Download the journal" description=told.trim_end()>
             <form method="get" action="/console/revenue/download" class="filter-bar">
                 <TextField label="First day" name="from" kind="date" value=from required=true/>
                 <TextField label="Last day" name="to" kind="date" value=to required=true/>

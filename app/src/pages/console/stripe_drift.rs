@@ -8,7 +8,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     viewer,
 };
-use domain::role::OperatorRole;
+use domain::{money::group_thousands, role::OperatorRole};
 use jiff::Timestamp;
 use leptos::prelude::*;
 use leptos_router::{hooks::use_query_map, params::ParamsMap};
@@ -44,6 +44,8 @@ pub fn StripeDriftPage() -> impl IntoView {
         let list = found.view(heading, |one| row(one, may_change, &flash), nothing);
         let now = cx.now;
         let problems = flash.problems.clone();
+        // Where Stripe was never there, there is nothing to count and to filter.
+        let has_standing = is_on || standing.compared_at.is_some();
         Ok(view! {
             <PageTitle text="Stripe drift"/>
             <OperatorFrame cx=cx path=PATH>
@@ -59,8 +61,7 @@ pub fn StripeDriftPage() -> impl IntoView {
                         })}
                 </PageHeader>
                 <ErrorSummary problems=problems/>
-                <Standing standing=standing now=now/>
-                <Filter filter=filter/>
+                {has_standing.then(|| view! { <Standing standing=standing now=now/> <Filter filter=filter/> })}
                 {list}
             </OperatorFrame>
         })
@@ -86,18 +87,22 @@ fn address(filter: &DriftFilter, after: Option<&str>) -> String {
 #[component]
 fn Standing(standing: StripeComparison, now: Timestamp) -> impl IntoView {
     let compared = match (standing.compared_at, standing.asked_at) {
-        (_, Some(_)) => "begins within seconds".into_any(),
-        (Some(at), None) => view! { <RelativeTime at=at now=now/> }.into_any(),
-        (None, None) => "not yet".into_any(),
+        (_, Some(_)) => "Within seconds".to_owned(),
+        (Some(at), None) => relative_text(at, now),
+        (None, None) => "Not yet".to_owned(),
     };
+    let fields = standing.compared_at.map(|_| match standing.compared {
+        1 => "1 field".to_owned(),
+        fields => format!("{} fields", group_thousands(fields)),
+    });
+    let waiting = (standing.open > 0).then_some("They wait for your decision");
     view! {
-        <DescriptionList>
-            <Description label="Compared last">{compared}</Description>
-            <Description label="Fields"><Figure value=standing.compared/></Description>
-            <Description label="Open"><Figure value=standing.open/></Description>
-            <Description label="To be written"><Figure value=standing.asked/></Description>
-            <Description label="Accepted, and still different"><Figure value=standing.accepted/></Description>
-        </DescriptionList>
+        <StatGrid>
+            <Stat label="Open" figure=group_thousands(standing.open) hint=waiting/>
+            <Stat label="To be written" figure=group_thousands(standing.asked)/>
+            <Stat label="Accepted" figure=group_thousands(standing.accepted) hint="Still different"/>
+            <Stat label="Last compared" figure=compared hint=fields/>
+        </StatGrid>
     }
 }
 
@@ -120,9 +125,11 @@ fn Filter(filter: DriftFilter) -> impl IntoView {
 fn Nothing(filter: DriftFilter, standing: StripeComparison, is_on: bool) -> impl IntoView {
     let is_usual = filter == DriftFilter::default();
     let (title, text, icon) = match (is_on, is_usual, standing.compared_at) {
-        (false, ..) => {
-            ("Stripe is not set up", "Set TURNPIKE_STRIPE_KEY; there is nothing to compare with.", IconName::Inbox)
-        }
+        (false, ..) => (
+            "Stripe is not set up",
+            "Set TURNPIKE_STRIPE_KEY and start again. Until then there is nothing to compare with.",
+            IconName::Inbox,
+        ),
         (true, false, _) => ("Nothing matches", "Nothing that differs fits the filter.", IconName::Search),
         (true, true, None) => {
             ("Nothing was compared yet", "The first comparison runs within seconds of the start.", IconName::Clock)

@@ -76,16 +76,16 @@ impl Fields {
         view! {
             <CheckField label="Calls spend credit, and are refused when it is used up" name="plan[admission][credit]" id="field-credit" checked=required/>
             <FormRow>
-                <TextField label="At most" name="plan[admission][credit_per_minute]" id="field-credit_per_minute" value=a_minute error=error suffix="units a minute" hint="Empty: as fast as calls come" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Spent at most" name="plan[admission][credit_per_minute]" id="field-credit_per_minute" value=a_minute error=error suffix="units a minute" hint="Empty: as fast as calls come" inputmode="numeric" autocomplete="off"/>
                 {pace}
             </FormRow>
             <FormRow>
                 <TextField label="Each period gives" name="plan[admission][allotment]" id="field-allotment" value=allotment error=wrong_units suffix="units" hint="Once at its beginning; they expire with it" inputmode="numeric" autocomplete="off"/>
-                <TextField label="Of the rest is carried over" name="plan[admission][rollover_percent]" id="field-rollover_percent" value=percent error=wrong_percent suffix="percent" hint="Empty: nothing" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Unused, carried over" name="plan[admission][rollover_percent]" id="field-rollover_percent" value=percent error=wrong_percent suffix="%" hint="Empty: nothing" inputmode="numeric" autocomplete="off"/>
             </FormRow>
             <FormRow>
-                <TextField label="At most" name="plan[admission][rollover_cap]" id="field-rollover_cap" value=cap error=wrong_cap suffix="units" hint="That are carried over at a time" inputmode="numeric" autocomplete="off"/>
-                <TextField label="For" name="plan[admission][rollover_periods]" id="field-rollover_periods" value=periods error=wrong_periods suffix="periods" hint="Empty: for one" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Carried over at most" name="plan[admission][rollover_cap]" id="field-rollover_cap" value=cap error=wrong_cap suffix="units" hint="At a time. Empty: no limit" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Carried over for" name="plan[admission][rollover_periods]" id="field-rollover_periods" value=periods error=wrong_periods suffix="periods" hint="Empty: one period" inputmode="numeric" autocomplete="off"/>
             </FormRow>
             <FormRow>
                 <TextField label="Below zero, calls may take" name="plan[admission][overdraft]" id="field-overdraft" value=overdraft error=wrong_overdraft suffix="units" hint="Empty: never; what goes below zero all the same is owed to the next grant" inputmode="numeric" autocomplete="off"/>
