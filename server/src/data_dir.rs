@@ -75,6 +75,11 @@ impl DataDir {
         self.root.join("directory.checked")
     }
 
+    /// Which program wrote the directory as a whole.
+    pub fn directory_keeper(&self) -> PathBuf {
+        self.root.join("directory.keeper")
+    }
+
     /// What everything secret is derived from: the configured master, or one made here in development.
     ///
     /// # Errors

@@ -40,8 +40,8 @@ use store::{
 };
 use tokio::task::{self, JoinSet};
 
-/// Partners whose stretches are closed at once: the first of a month is the end of most periods. Each holds a connection to Postgres,
-/// and others need some as well.
+/// Partners whose stretches are closed at once, or compared: the first of a month is the end of most periods. Each holds a connection to
+/// Postgres, and others need some as well.
 const AT_ONCE: usize = 3;
 
 /// When a stretch may be closed.
@@ -103,9 +103,10 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
                 None => Known::new(),
             }
         };
+        let at_once = if group.is_some() { AT_ONCE - 1 } else { AT_ONCE };
         let bill_these = async {
             for own in this {
-                if running.len() >= AT_ONCE {
+                if running.len() >= at_once {
                     join_next(&mut running, &partners, &mut report).await;
                 }
                 let (store, own) = (store.clone(), own.subscriptions.to_vec());

@@ -34,11 +34,8 @@ use tokio::time::sleep;
 /// How long the last look at the spool may take, and giving units back.
 pub const LAST_SHIPMENT: Duration = Duration::from_secs(1);
 
-/// How long the units of quotas and credit wait for what an earlier life left in the spool, before the next look at them.
-const FIRST_SHIPMENT: Duration = Duration::from_secs(1);
-
-/// After a start from disk everything is read from Postgres so much later: units come first.
-const WHOLE_AFTER: Duration = Duration::from_secs(2);
+/// Between two tries of what a quick start left for later.
+const MAKE_UP_AGAIN: Duration = Duration::from_secs(60);
 
 /// A gateway that serves, and what is to be looked after beside it.
 pub struct Calls {
@@ -90,9 +87,6 @@ impl Calls {
 
         let exchange = PostgresExchange::new(store.clone(), node.as_str(), config.gateway.leases);
         let leases = Leases::new(Arc::new(exchange));
-        if ready.with_database {
-            leases.expect();
-        }
         let tender = Tender {
             store: store.clone(),
             clock: clock.clone(),
@@ -106,6 +100,9 @@ impl Calls {
         let (watcher, exporter) = watch::start(&config.watch);
         let keys = Keys::new(store.clone(), secrets.clone(), node.clone(), config.database.connections);
         let tallies = Tallies::default();
+        if ready.with_database {
+            leases.expect();
+        }
         let gateway = Gateway::start(
             GatewayConfig {
                 tallies: tallies.clone(),
@@ -148,11 +145,7 @@ impl Calls {
             self;
         let whole_period = follow_directory::WHOLE_PERIOD;
         // What comes from disk is not trusted for longer than has to be.
-        let whole_in = match (ready.read_whole, ready.with_database) {
-            (true, _) => whole_period,
-            (false, true) => WHOLE_AFTER,
-            (false, false) => Duration::ZERO,
-        };
+        let whole_in = if ready.read_whole { whole_period } else { Duration::ZERO };
         let follower = Follower {
             store: store.clone(),
             place,
@@ -173,7 +166,6 @@ impl Calls {
         tasks.every(tend_leases::NAME, tend_leases::PERIOD, Nudge::default(), move || {
             let tend = tend.clone();
             async move {
-                tend.progress.settled(FIRST_SHIPMENT).await;
                 let tended = tend.tend().await;
                 // From here on no call waits for what a start does.
                 priority::stand_behind();
@@ -210,12 +202,13 @@ impl Calls {
 
 /// What a start leaves out that finds nothing changed. Usage of a day without a partition has a place all the same.
 async fn make_up_for_a_quick_start(store: Store, clock: Clock) {
-    let made = async {
+    let make_up = async || {
         store.make_partitions(clock.now(), 1).await?;
         store.warn_of_rights().await
     };
-    if let Err(error) = made.await {
-        tracing::warn!(%error, "partitions and rights are looked at later");
+    while let Err(error) = make_up().await {
+        tracing::warn!(%error, "partitions and rights are looked at again");
+        sleep(MAKE_UP_AGAIN).await;
     }
 }
 

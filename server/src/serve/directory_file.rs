@@ -4,7 +4,10 @@
 //!
 //! Each line is sealed under the installation's secret, see [`Line`], so what somebody else has changed is not believed; nor is
 //! what is older than `TURNPIKE_DIRECTORY_MAX_AGE`: a key that was revoked meanwhile would be let in. Who can write to the data
-//! directory can put an earlier state of all three files back, and that one ages too.
+//! directory can put an earlier state of all these files back, and that one ages too.
+//!
+//! A start with Postgres takes it too where Postgres says that it is of the newest version: reading that from the database is most of
+//! what a start takes. Only what this very program has kept counts there, as another one may have known less of the directory.
 
 mod line;
 
@@ -15,6 +18,7 @@ use jiff::Timestamp;
 use line::{Line, Part};
 use std::{
     fs, io,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{
         Arc,
@@ -61,11 +65,7 @@ impl Place {
     /// # Errors
     /// The disk is full or the folder cannot be written.
     pub fn note_checked(&self, version: i64, at: Timestamp) -> io::Result<()> {
-        self.note_checked_by(&this_program().unwrap_or_default(), version, at)
-    }
-
-    fn note_checked_by(&self, program: &str, version: i64, at: Timestamp) -> io::Result<()> {
-        let line = line::seal(format!("{version} {program}").into_bytes(), Part::Checked, at, &self.secrets);
+        let line = line::seal(version.to_string().into_bytes(), Part::Checked, at, &self.secrets);
         replace(&self.data.directory_checked(), &line)
     }
 }
@@ -116,12 +116,14 @@ impl DirectoryFile {
     pub fn keep(&mut self, directory: &Directory, now: Timestamp) -> io::Result<()> {
         self.version = None;
         let Place { data, secrets, .. } = &self.place;
-        replace(&data.directory(), &line::seal(serde_json::to_vec(directory)?, Part::Whole, now, secrets))?;
+        let whole = line::seal(serde_json::to_vec(directory)?, Part::Whole, now, secrets);
+        replace(&data.directory(), &whole)?;
         // Where this is not reached, its lines are of versions that the whole has in it.
         match fs::remove_file(data.directory_changes()) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
+        replace(&data.directory_keeper(), &line::seal(keeper(&whole), Part::Keeper, now, secrets))?;
         (self.version, self.changes_bytes) = (Some(directory.version), 0);
         Ok(())
     }
@@ -190,14 +192,14 @@ pub fn read(place: &Place, now: Timestamp) -> Result<Option<Kept>, Unbelievable>
         return Ok(None);
     };
     directory.sort();
-    let mut kept = Kept { directory, at: sealed.at, by_this_program: false };
+    let mut kept = Kept { directory, at: sealed.at, by_this_program: is_by_this_program(place, &text) };
     read_changes(place, &mut kept)?;
-    if let Some(Checked { version, by_this_program, at }) = checked(place) {
+    if let Some((version, at)) = checked(place) {
         if version > kept.directory.version && at > kept.at {
             return Err(Unbelievable::Shortened(shown(&place.data.directory_changes())));
         }
         if version == kept.directory.version {
-            (kept.at, kept.by_this_program) = (kept.at.max(at), by_this_program);
+            kept.at = kept.at.max(at);
         }
     }
     place.freshness.note(kept.at);
@@ -239,28 +241,31 @@ fn read_changes(place: &Place, kept: &mut Kept) -> Result<(), Unbelievable> {
     Ok(())
 }
 
-/// The newest version, and when Postgres said so last to whom.
-struct Checked {
-    version: i64,
-    by_this_program: bool,
-    at: Timestamp,
-}
-
-fn checked(place: &Place) -> Option<Checked> {
+/// The newest version, and when Postgres said so last.
+fn checked(place: &Place) -> Option<(i64, Timestamp)> {
     let text = read_file(&place.data.directory_checked())?;
     let sealed = line::open(&text, Part::Checked, &place.secrets)?;
-    let note = str::from_utf8(sealed.json).ok()?;
-    // A version before has noted nothing but the number.
-    let (version, program) = note.split_once(' ').unwrap_or((note, ""));
-    let by_this_program = this_program().is_some_and(|this| this == program);
-    Some(Checked { version: version.parse().ok()?, by_this_program, at: sealed.at })
+    Some((str::from_utf8(sealed.json).ok()?.parse().ok()?, sealed.at))
 }
 
-/// What tells the file that this process runs from the one that an upgrade puts in its place.
+/// What says that this program has written that file: what tells the program from the one that an upgrade puts in its place, and the
+/// file's seal.
+fn keeper(whole: &[u8]) -> Vec<u8> {
+    let program = this_program().unwrap_or_default();
+    [program.as_bytes(), b" ", line::seal_of(whole)].concat()
+}
+
+fn is_by_this_program(place: &Place, whole: &[u8]) -> bool {
+    let said = read_file(&place.data.directory_keeper());
+    let said = said.as_deref().and_then(|text| line::open(text, Part::Keeper, &place.secrets));
+    this_program().is_some() && said.is_some_and(|said| said.json == keeper(whole))
+}
+
+/// Which build it is, as far as its file tells: how long it is, and when and where it was written.
 fn this_program() -> Option<String> {
     let file = fs::metadata("/proc/self/exe").ok()?;
     let modified = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(format!("{}-{}", file.len(), modified.as_nanos()))
+    Some(format!("{}-{}-{}", file.len(), modified.as_nanos(), file.ino()))
 }
 
 fn read_file(path: &Path) -> Option<Vec<u8>> {

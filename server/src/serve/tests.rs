@@ -32,13 +32,12 @@ impl Node {
     }
 }
 
-/// After a first start, which has kept the directory of this version and has said that it is the newest.
+/// After a first start, which has kept the directory of this version.
 async fn started() -> (TestStore, Node, i64) {
     let (store, node) = (test_db::store().await, Node(tempfile::tempdir().expect("a folder")));
     let first = node.start(&store, &Clock::default()).await;
     assert!(first.read_whole, "there is nothing on disk");
     let version = first.directory.directory.version;
-    node.place().note_checked(version, Timestamp::now()).expect("noted");
     (store, node, version)
 }
 
@@ -56,23 +55,21 @@ async fn a_start_reads_the_directory_from_disk_where_postgres_has_no_newer_one()
 
 #[tokio::test]
 async fn a_start_reads_postgres_where_it_has_another_version() {
-    let (store, node, version) = started().await;
+    let (store, node, _) = started().await;
     assert!(!node.reads_whole(&store).await);
     store.move_directory_version(1).await;
     assert!(node.reads_whole(&store).await, "something changed");
     // One that was put back is older than what is on disk.
-    node.place().note_checked(version + 1, Timestamp::now()).expect("noted");
     assert!(!node.reads_whole(&store).await);
     store.move_directory_version(-1).await;
     assert!(node.reads_whole(&store).await, "Postgres was put back");
 }
 
 #[tokio::test]
-async fn a_start_reads_postgres_where_nobody_has_noted_the_file_or_it_is_not_as_it_was_written() {
-    let (store, node, version) = started().await;
-    fs::remove_file(node.data().directory_checked()).expect("removed");
+async fn a_start_reads_postgres_where_another_program_kept_the_file_or_it_is_not_as_it_was_written() {
+    let (store, node, _) = started().await;
+    fs::remove_file(node.data().directory_keeper()).expect("removed");
     assert!(node.reads_whole(&store).await, "another program may have kept it");
-    node.place().note_checked(version, Timestamp::now()).expect("noted");
     assert!(!node.reads_whole(&store).await);
     let path = node.data().directory();
     let mut bytes = fs::read(&path).expect("a file");

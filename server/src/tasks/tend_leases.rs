@@ -11,6 +11,8 @@ use tokio::time::timeout;
 
 pub const NAME: &str = "tend_leases";
 pub const PERIOD: Duration = Duration::from_secs(1);
+/// How long a look waits for what an earlier life left in the spool. Other nodes hear of this one between two looks.
+const EARLIER: Duration = Duration::from_secs(3);
 /// Allowances are kept this long after their period, for usage that comes late.
 const KEEP: SignedDuration = SignedDuration::from_hours(24 * 400);
 
@@ -36,6 +38,7 @@ impl Tender {
         // What runs is told by real time, which is the same on all nodes.
         let nodes = self.store.heartbeat(&self.node, Timestamp::now()).await?;
         if !self.leases.has_begun() {
+            self.progress.settled(EARLIER).await;
             let Some(earlier) = self.progress.earlier() else { return Ok(()) };
             self.store.prune_allowances(self.started_at - KEEP).await?;
             let known = self.store.begin_leases(&self.node, self.started_at, earlier).await?;

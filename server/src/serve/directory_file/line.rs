@@ -12,6 +12,8 @@ pub enum Part {
     Change,
     /// A version that was the newest.
     Checked,
+    /// Which program kept a whole directory.
+    Keeper,
 }
 
 impl Part {
@@ -20,6 +22,7 @@ impl Part {
             Self::Whole => "directory",
             Self::Change => "change",
             Self::Checked => "checked",
+            Self::Keeper => "keeper",
         }
     }
 }
@@ -51,6 +54,11 @@ pub fn open<'a>(line: &'a [u8], part: Part, secrets: &Secrets) -> Option<Line<'a
     let (json, said) = split(signed)?;
     let (name, at) = str::from_utf8(said).ok()?.split_once(' ')?;
     (name == part.name()).then_some(Line { json, at: at.parse().ok()? })
+}
+
+/// The seal of a line that was opened.
+pub fn seal_of(line: &[u8]) -> &[u8] {
+    split(line).map_or(&[], |(_, seal)| seal.trim_ascii_end())
 }
 
 /// Around the last tab.

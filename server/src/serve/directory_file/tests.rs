@@ -112,24 +112,29 @@ fn its_age_counts_from_the_last_time_that_postgres_was_asked_and_has_a_limit() {
 #[test]
 fn it_says_whether_this_very_program_has_kept_it() {
     let (_folder, place) = folder();
-    let mut file = DirectoryFile::new(place.clone());
-    file.keep(&Directory { version: 7, ..Directory::default() }, at(1)).expect("kept");
+    let (mut file, mut directory) = (DirectoryFile::new(place.clone()), Directory::default());
     let by_this = || read(&place, at(9)).expect("believed").expect("a directory").by_this_program;
-    assert!(!by_this(), "nobody has noted it");
-    place.note_checked(7, at(2)).expect("noted");
+    file.keep(&directory, at(1)).expect("kept");
     assert!(by_this());
-    for (program, version) in [("1-1", 7), ("", 7)] {
-        place.note_checked_by(program, version, at(3)).expect("noted");
-        assert!(!by_this(), "{program}");
+    let (since, line) = changed(&place, &mut directory, key(1));
+    file.keep_changes(since, &line, &directory, at(1)).expect("kept");
+    assert!(by_this(), "and what changed since");
+    // A program that knows nothing of this writes the whole anew, the same or another.
+    let ours = fs::read(place.data.directory()).expect("a file");
+    let theirs = line::seal(serde_json::to_vec(&directory).expect("JSON"), Part::Whole, at(2), &place.secrets);
+    fs::write(place.data.directory(), theirs).expect("written");
+    assert!(!by_this());
+    fs::write(place.data.directory(), &ours).expect("written");
+    assert!(by_this());
+    let note = |text: &[u8], part| line::seal(text.to_vec(), part, at(1), &place.secrets);
+    let own = keeper(&ours);
+    let other = [b"1-1-1 ", line::seal_of(&ours)].concat();
+    for bad in [note(&other, Part::Keeper), note(&own, Part::Checked), own, Vec::new()] {
+        fs::write(place.data.directory_keeper(), bad).expect("written");
+        assert!(!by_this());
     }
-    // What is noted is of another version than what is there.
-    place.note_checked(6, at(4)).expect("noted");
+    fs::remove_file(place.data.directory_keeper()).expect("removed");
     assert!(!by_this());
-    // A version before noted the number alone.
-    let line = line::seal(b"7".to_vec(), Part::Checked, at(8), &place.secrets);
-    replace(&place.data.directory_checked(), &line).expect("noted");
-    assert!(!by_this());
-    assert_eq!(read(&place, at(9)).expect("believed").expect("a directory").at, at(8), "and its note counts");
 }
 
 #[test]
