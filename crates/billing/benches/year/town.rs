@@ -1,7 +1,7 @@
 //! The partners, their plans and what they use, repeatable from a seed.
 
 use domain::{
-    id::{AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId},
+    id::{AppId, InvoiceId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId},
     key_text::Environment,
     period::Period,
     plan::Approval,
@@ -12,7 +12,7 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use store::{Actor, NewOperation, NewPartner, NewPlan, NewProduct, PlanMeta, Store, ingest::Position};
+use store::{Actor, InvoiceStatus, NewOperation, NewPartner, NewPlan, NewProduct, PlanMeta, Store, ingest::Position};
 use uuid::Uuid;
 
 pub const OPERATIONS: [&str; 3] = ["create", "list", "refund"];
@@ -28,6 +28,11 @@ const ZONES: [&str; 7] = [
 /// Who is on the first of these goes over to the second.
 const CHANGES: [(&str, &str); 3] =
     [("month-flat", "month-offers"), ("month-offers", "month-promised"), ("month-promised", "month-flat")];
+/// Plans with a threshold, for a few: usage of these partners is looked at each day.
+const CUT: [&str; 2] = ["cut-graduated", "cut-volume"];
+const CUT_ONE_IN: usize = 100;
+/// Which of so many it is.
+const CUT_AT: usize = 5;
 const DAY: u64 = 86_400;
 
 /// SplitMix64.
@@ -61,6 +66,8 @@ pub struct Partner {
     pub stays: Vec<Stay>,
     /// When, with which operation, how many units.
     pub used: Vec<(Timestamp, usize, u64)>,
+    /// Threshold invoices that were made void, by start and end.
+    pub void: Vec<(Timestamp, Timestamp)>,
     /// When the plan changes.
     change: Option<(Timestamp, &'static str)>,
     /// How much of it there is.
@@ -108,8 +115,14 @@ impl Town {
     /// A partner that begins in the month's course.
     async fn settle(&mut self, store: &Store, number: usize, first: Timestamp) {
         let zone = ZONES[number % ZONES.len()];
-        let plan = self.versions.keys().nth(number % self.versions.len()).expect("a plan");
-        let plan: &'static str = plan.clone().leak();
+        let is_cut = number % CUT_ONE_IN == CUT_AT;
+        let plan = match is_cut {
+            true => CUT[number / CUT_ONE_IN % CUT.len()],
+            false => {
+                let whole: Vec<&String> = self.versions.keys().filter(|code| !CUT.contains(&code.as_str())).collect();
+                whole[number % whole.len()].clone().leak()
+            }
+        };
         let since = first + SignedDuration::from_secs(self.dice.below(31 * DAY).cast_signed());
         let name = format!("Partner {number}");
         let new = NewPartner { code: None, name, time_zone: zone.to_owned() };
@@ -121,7 +134,23 @@ impl Town {
             });
         let stays = vec![Stay { plan, since, until: None }];
         let size = [1, 10, 60, 250][self.dice.below(4) as usize];
-        self.partners.push(Partner { id, zone, stays, used: Vec::new(), change, size });
+        let size = if is_cut { size.max(100) } else { size };
+        self.partners.push(Partner { id, zone, stays, used: Vec::new(), void: Vec::new(), change, size });
+    }
+
+    /// Makes some of the threshold invoices void that were made just now.
+    pub async fn make_some_void(&mut self, store: &Store, made: &[InvoiceId], now: Timestamp) {
+        let is_cut = |partner: &&mut Partner| CUT.contains(&partner.stays[0].plan);
+        for partner in self.partners.iter_mut().filter(is_cut) {
+            for invoice in store.invoices(partner.id).await.expect("invoices") {
+                let is_new = invoice.threshold_number > 0 && made.contains(&invoice.id);
+                if is_new && self.dice.below(4) == 0 {
+                    let void = InvoiceStatus::Void;
+                    store.set_invoice_status(partner.id, invoice.id, void, now).await.expect("void");
+                    partner.void.push((invoice.period.start, invoice.period.end));
+                }
+            }
+        }
     }
 
     /// The changes of plan of a day, and its usage, handed over.
