@@ -91,6 +91,33 @@ impl Store {
         rows.iter().map(|row| Ok(read(row, &of_version)?)).collect()
     }
 
+    /// Those of them that are on one of these versions of plans, or of one of these partners.
+    pub(crate) async fn open_subscriptions_on(
+        &self,
+        versions: &[Uuid],
+        partners: &[Uuid],
+    ) -> Result<Vec<OpenSubscription>, StoreError> {
+        let rows = sqlx::query(open_subscriptions!(
+            "and (s.plan_version_id = any($1) or s.partner_id = any($2)) order by s.partner_id, s.started_at"
+        ))
+        .bind(versions)
+        .bind(partners)
+        .fetch_all(self.pool())
+        .await?;
+        let mut of: Vec<Uuid> = rows.iter().map(|row| row.try_get("plan_version_id")).collect::<Result<_, _>>()?;
+        of.sort_unstable();
+        of.dedup();
+        let terms = sqlx::query("select id, terms from plan_versions where id = any($1)")
+            .bind(of)
+            .fetch_all(self.pool())
+            .await?;
+        let mut of_version = HashMap::new();
+        for row in terms {
+            of_version.insert(row.try_get::<Uuid, _>("id")?, Arc::new(row.try_get::<Json<PlanTerms>, _>("terms")?.0));
+        }
+        rows.iter().map(|row| Ok(read(row, &of_version)?)).collect()
+    }
+
     /// The partner's subscriptions with a stretch that is not billed, the oldest first.
     pub async fn open_subscriptions(&self, partner: PartnerId) -> Result<Vec<OpenSubscription>, StoreError> {
         let rows = sqlx::query(open_subscriptions!("and s.partner_id = $1 order by s.started_at"))

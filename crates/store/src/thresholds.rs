@@ -28,6 +28,7 @@ use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{PgConnection, Row as _, postgres::PgRow};
 use std::collections::HashMap;
+use uuid::Uuid;
 
 /// A subscription that has threshold invoices.
 #[derive(Debug, Clone)]
@@ -49,23 +50,23 @@ pub enum Cut {
 impl Store {
     /// Every subscription that has threshold invoices, by its plan or its partner's own.
     pub async fn all_partners_with_thresholds(&self) -> Result<Vec<ThresholdOf>, StoreError> {
-        let is_any: bool = sqlx::query_scalar(
-            "select exists (select from invoice_thresholds where micros is not null)
-                 or exists (select from plan_versions where terms ->> 'invoice_threshold_micros' is not null)",
-        )
-        .fetch_one(self.pool())
-        .await?;
-        if !is_any {
-            return Ok(Vec::new());
-        }
+        let plans: Vec<Uuid> =
+            sqlx::query_scalar("select id from plan_versions where terms ->> 'invoice_threshold_micros' is not null")
+                .fetch_all(self.pool())
+                .await?;
         let rows =
             sqlx::query("select partner_id, currency, micros from invoice_thresholds").fetch_all(self.pool()).await?;
         let mut own = HashMap::with_capacity(rows.len());
         for row in &rows {
             own.insert(PartnerId(row.try_get("partner_id")?), read_own(row)?);
         }
+        let partners: Vec<Uuid> =
+            own.iter().filter(|(_, own)| **own != OwnThreshold::Never).map(|(partner, _)| partner.0).collect();
+        if plans.is_empty() && partners.is_empty() {
+            return Ok(Vec::new());
+        }
         let mut with = Vec::new();
-        for subscription in self.all_partners_open_subscriptions().await? {
+        for subscription in self.open_subscriptions_on(&plans, &partners).await? {
             if let Some(amount) = subscription.terms.invoice_threshold(own.get(&subscription.partner).copied()) {
                 with.push(ThresholdOf { subscription, amount, looked_through: None });
             }

@@ -30,7 +30,7 @@ const CHANGES: [(&str, &str); 3] =
     [("month-flat", "month-offers"), ("month-offers", "month-promised"), ("month-promised", "month-flat")];
 /// Plans with a threshold, for a few: usage of these partners is looked at each day.
 const CUT: [&str; 2] = ["cut-graduated", "cut-volume"];
-const CUT_ONE_IN: usize = 100;
+const CUT_ONE_IN: usize = 125;
 /// Which of so many it is.
 const CUT_AT: usize = 5;
 const DAY: u64 = 86_400;
