@@ -4,36 +4,68 @@
 //! that is where it goes back to. So what is written down of an event is what its allocation gave back, which a revert takes again.
 
 use super::effect::Hit;
-use crate::{StoreError, Ts, credits::lock};
-use domain::{id::PartnerId, key_text::Environment};
+use crate::{StoreError, Ts, credits::lock, row::ReadRow as _};
+use domain::{credit::hour_of, id::PartnerId, key_text::Environment};
 use jiff::Timestamp;
-use sqlx::{Postgres, Transaction};
-use std::collections::BTreeMap;
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
+use std::collections::{BTreeMap, BTreeSet};
 use uuid::Uuid;
 
-/// Lowers what events give back to their allocations to what is taken of these, and locks all that the correction moves of what gateways take
-/// from, where it moves anything of allocations. Whether anything was lowered.
+/// Lowers what events give back to their allocations to what these paid in the events' hours, and locks all that the correction moves of
+/// what gateways take from, where it moves anything of allocations. Whether anything was lowered.
+///
+/// By the hour, as it is booked: what an allocation had no more in one hour is not given back for what it paid in another.
 pub(super) async fn clip(
     tx: &mut Transaction<'_, Postgres>,
     partner: PartnerId,
     hits: &mut [Hit],
 ) -> Result<bool, StoreError> {
-    let moved = by_allocation(hits);
-    if moved.is_empty() {
+    if moved(hits).next().is_none() {
         return Ok(false);
     }
-    let taken = lock::allowances(tx, partner, &quotas(hits)).await?;
+    lock::allowances(tx, partner, &quotas(hits)).await?;
+    let mut paid = paid(tx, partner, hits).await?;
     let mut is_lowered = false;
-    for (allocation, units) in moved {
-        let taken = taken.get(&allocation).copied().unwrap_or(0);
-        let mut beyond = units.saturating_neg().saturating_sub(taken).max(0);
-        for hit in hits.iter_mut().filter(|hit| hit.allocation.is_some_and(|of| of.0 == allocation)) {
-            let part = beyond.min(hit.delta.allocated.saturating_neg().max(0));
-            (hit.delta.allocated, beyond) = (hit.delta.allocated + part, beyond - part);
-            is_lowered |= part > 0;
+    for hit in hits.iter_mut() {
+        let Some(allocation) = hit.allocation else { continue };
+        let back = hit.delta.allocated.saturating_neg();
+        if back <= 0 {
+            continue;
         }
+        let left = paid.entry((allocation.0, hour_of(hit.at))).or_default();
+        let part = back.min(*left);
+        *left -= part;
+        (hit.delta.allocated, is_lowered) = (-part, is_lowered || part < back);
     }
     Ok(is_lowered)
+}
+
+/// What allocations paid in the hours of these events: what is booked of them as used, and what is still to be booked. The sums by the hour are
+/// locked, and with them their booking.
+async fn paid(
+    tx: &mut Transaction<'_, Postgres>,
+    partner: PartnerId,
+    hits: &[Hit],
+) -> Result<BTreeMap<(Uuid, Timestamp), i64>, StoreError> {
+    let asked: BTreeSet<(Uuid, Timestamp)> =
+        moved(hits).map(|(allocation, hit)| (allocation, hour_of(hit.at))).collect();
+    let (allocations, hours): (Vec<Uuid>, Vec<Ts>) =
+        asked.into_iter().map(|(allocation, hour)| (allocation, Ts(hour))).unzip();
+    let rows = sqlx::query(
+        "select allocation, at, greatest(0,
+             coalesce((select sum(l.units) from ledger_unit_entries l
+                 where l.partner_id = $1 and l.hour = at and l.account = 'used' and l.allocation_id = allocation), 0)
+             + coalesce((select sum(u.units - u.settled) from usage_allocated_hourly u
+                 where u.partner_id = $1 and u.hour = at and u.allocation_id = allocation), 0))::bigint as paid
+         from unnest($2::uuid[], $3::timestamptz[]) as asked (allocation, at)",
+    )
+    .bind(partner.0)
+    .bind(allocations)
+    .bind(hours)
+    .fetch_all(&mut **tx)
+    .await?;
+    let of = |row: &PgRow| Ok(((row.try_get("allocation")?, row.at("at")?), row.try_get("paid")?));
+    Ok(rows.iter().map(of).collect::<Result<_, sqlx::Error>>()?)
 }
 
 /// Units by the allocation, where any are moved.

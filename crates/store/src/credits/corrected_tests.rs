@@ -6,7 +6,10 @@ use crate::{
     corrections::tests::{apply, asked, one, revert},
     ingest::tests::at,
 };
-use domain::{correction::Change, credit::allocation::Holder};
+use domain::{
+    correction::{Change, Filter},
+    credit::allocation::Holder,
+};
 
 const NOW: &str = "2026-03-01T09:20:00Z";
 
@@ -74,6 +77,33 @@ async fn what_an_allocation_cannot_give_back_is_noted_as_common_and_taken_again_
     world.store.settle_credit(world.partner, at("2026-03-01T12:00:00Z")).await.expect("settled");
     assert_eq!((world.stands(rest).await, world.balance().await), ([42, 8, 0, 0], 42));
     world.agrees().await;
+}
+
+/// One hour's units came from the allocation, the other's from what is common, as the rest of the allocation had expired.
+#[tokio::test]
+async fn units_go_back_by_the_hour_that_they_were_used_in_whatever_is_corrected_first() {
+    let all =
+        || Filter { from: Some(at("2026-03-01T10:00:00Z")), to: Some(at("2026-03-01T12:00:00Z")), ..Filter::default() };
+    for voids in [vec![all()], vec![one("a"), one("b")], vec![one("b"), one("a")]] {
+        let world = Credited::new().await;
+        let gift = NewCreditGrant { expires_at: Some(at("2026-03-01T11:00:00Z")), ..NewCreditGrant::new(20, "Gift") };
+        let gift = world.grant(gift, NOW).await;
+        let id = world.allocate(Holder::App(world.app().await), 20, NOW).await;
+        let rest = world.grant(NewCreditGrant::new(50, "Rest"), NOW).await;
+        world.call_own("b", "2026-03-01T10:30:00Z", 10, Some((id, 10))).await;
+        world.exchange("a", world.of(id), 10, (0, 0)).await;
+        world.settle("2026-03-01T11:00:00Z").await;
+        world.call_own("a", "2026-03-01T11:10:00Z", 10, Some((id, 10))).await;
+        world.settle("2026-03-01T12:00:00Z").await;
+        assert_eq!((world.stands(rest).await, world.balance().await), ([40, 10, 0, 0], 40), "{voids:?}");
+        for void in &voids {
+            apply(&world.store, world.partner, &asked(Change::Void, void.clone())).await.expect("corrected");
+        }
+        world.settle("2026-03-01T12:00:00Z").await;
+        assert_eq!((world.stands(rest).await, world.balance().await), ([50, 0, 0, 0], 50), "{voids:?}");
+        assert_eq!(world.stands(gift).await, [0, 0, 20, 0], "what came back of it has expired: {voids:?}");
+        world.agrees().await;
+    }
 }
 
 /// As a server does that knows no allocations.
