@@ -49,15 +49,19 @@ async fn ask(stripe: &Stripe, checkout: &Checkout, asked: u32) -> Result<String,
     match stripe.refund(&parameters, &key).await {
         Ok(refund) => Ok(refund.id),
         // By us, when the answer was lost, or by somebody in Stripe's dashboard.
-        Err(error) if error.is_refunded_already() => Ok(standing(stripe, payment).await?),
+        Err(error) if error.is_refunded_already() => standing(stripe, payment).await?.ok_or_else(|| {
+            let message =
+                "Stripe says that it was paid back and lists no refund of it that stands: pay it back in another way";
+            BillingError::Differs(message.to_owned())
+        }),
         Err(error) => Err(error.into()),
     }
 }
 
-/// The name of the refund of a payment that has not failed; empty where Stripe lists none.
-async fn standing(stripe: &Stripe, payment: &str) -> Result<String, StripeError> {
+/// The name of the refund of a payment that has not failed, where Stripe lists one.
+async fn standing(stripe: &Stripe, payment: &str) -> Result<Option<String>, StripeError> {
     let refunds = stripe.refunds_of(payment).await?;
-    Ok(refunds.into_iter().find(|refund| !has_failed(refund)).map(|refund| refund.id).unwrap_or_default())
+    Ok(refunds.into_iter().find(|refund| !has_failed(refund)).map(|refund| refund.id))
 }
 
 fn has_failed(refund: &Refund) -> bool {
