@@ -1,5 +1,5 @@
 // Every page that is photographed, by who sees it. `place` is an address; `from` and `link` find one with an id in it: the
-// first link on the page `from` that matches `link`, and `then` goes on behind it.
+// first link on the page `from`, or in its row that says `row`, that matches `link`, and `then` goes on behind it.
 
 export const pages = {
   // Nobody is signed in.
@@ -165,16 +165,18 @@ export const pages = {
   ],
   operatorBilled: [
     { name: "invoices", place: "/console/invoices" },
-    { name: "invoice", from: "/console/invoices", link: /^\/console\/partners\/[^/]+\/invoices\/[^/]+$/ },
+    { name: "invoice", from: "/console/invoices", row: "Billed Ltd", link: /^\/console\/partners\/[^/]+\/invoices\/[^/]+$/ },
     {
       name: "invoice-line",
       from: "/console/invoices",
+      row: "Billed Ltd",
       through: [/^\/console\/partners\/[^/]+\/invoices\/[^/]+$/],
       link: /^\/console\/partners\/[^/]+\/invoices\/[^/]+\/lines\/[^/?]+$/,
     },
     {
       name: "credit-new",
       from: "/console/invoices",
+      row: "Billed Ltd",
       through: [/^\/console\/partners\/[^/]+\/invoices\/[^/]+$/],
       link: /^\/console\/partners\/[^/]+\/invoices\/[^/]+\/credit$/,
     },
