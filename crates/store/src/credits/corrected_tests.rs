@@ -9,12 +9,13 @@ use crate::{
 use domain::{
     correction::{Change, Filter},
     credit::allocation::Holder,
+    id::AllocationId,
 };
 
 const NOW: &str = "2026-03-01T09:20:00Z";
 
-#[tokio::test]
-async fn what_expired_while_a_gateway_held_it_is_taken_of_what_is_common() {
+/// A gateway holds 8 units of an app's while they expire, and spends them afterwards: the rest of the credit, 50 units, pays.
+async fn held_over_the_expiry() -> (Credited, AllocationId, CreditGrantId) {
     let world = Credited::new().await;
     let gift = NewCreditGrant { expires_at: Some(at("2026-03-01T11:00:00Z")), ..NewCreditGrant::new(20, "Gift") };
     world.grant(gift, NOW).await;
@@ -24,6 +25,12 @@ async fn what_expired_while_a_gateway_held_it_is_taken_of_what_is_common() {
     world.settle("2026-03-01T11:00:00Z").await;
     world.call_own("a", "2026-03-01T11:10:00Z", 8, Some((id, 8))).await;
     world.settle("2026-03-01T12:00:00Z").await;
+    (world, id, rest)
+}
+
+#[tokio::test]
+async fn what_expired_while_a_gateway_held_it_is_taken_of_what_is_common() {
+    let (world, id, rest) = held_over_the_expiry().await;
     assert_eq!(world.stands(rest).await, [42, 8, 0, 0]);
     let own = world.own(id).await;
     assert_eq!((own.units, own.used, own.left, world.balance().await), (0, 0, 0, 42));
@@ -52,15 +59,7 @@ async fn a_call_that_is_corrected_gives_its_units_back_to_where_they_came_from()
 /// Of its own it has no more: so nothing of it is written down as its own.
 #[tokio::test]
 async fn what_an_allocation_cannot_give_back_is_noted_as_common_and_taken_again_as_such() {
-    let world = Credited::new().await;
-    let gift = NewCreditGrant { expires_at: Some(at("2026-03-01T11:00:00Z")), ..NewCreditGrant::new(20, "Gift") };
-    world.grant(gift, NOW).await;
-    let id = world.allocate(Holder::App(world.app().await), 20, NOW).await;
-    let rest = world.grant(NewCreditGrant::new(50, "Rest"), NOW).await;
-    world.exchange("a", world.of(id), 8, (0, 0)).await;
-    world.settle("2026-03-01T11:00:00Z").await;
-    world.call_own("a", "2026-03-01T11:10:00Z", 8, Some((id, 8))).await;
-    world.settle("2026-03-01T12:00:00Z").await;
+    let (world, id, rest) = held_over_the_expiry().await;
     let void = asked(Change::Void, one("a"));
     let applied = apply(&world.store, world.partner, &void).await.expect("corrected");
     let noted = async |statement: &'static str| {
