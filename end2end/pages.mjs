@@ -95,6 +95,7 @@ export const pages = {
     { name: "stripe-events-failed", place: "/console/stripe-events?state=failed" },
     { name: "hooks", place: "/console/hooks" },
     { name: "requests", place: "/console/requests" },
+    { name: "trace", place: "/console/trace?request=no-such-request" },
     { name: "unknown-requests", place: "/console/unknown-requests" },
     { name: "products", place: "/console/products" },
     { name: "product-new", place: "/console/products/new" },
@@ -153,6 +154,13 @@ export const pages = {
   memberPrepaid: [
     { name: "home", place: "/home" },
     { name: "plan", place: "/plan" },
+    { name: "credit", place: "/credit" },
+  ],
+  operatorPrepaid: [
+    { name: "partner-credit", from: "/console/partners", row: "Prepaid Ltd", link: /^\/console\/partners\/[^/?]+$/, then: "/credit" },
+    { name: "plan", from: "/console/plans", row: "Flexible", link: /^\/console\/plans\/(?!new)/ },
+    { name: "credit-packages", place: "/console/credit-packages" },
+    { name: "coupons", place: "/console/coupons" },
   ],
   // After a billing period has ended.
   memberBilled: [
@@ -160,6 +168,7 @@ export const pages = {
     { name: "invoice", from: "/invoices", link: /^\/invoices\/[^/]+$/ },
     { name: "invoice-line", from: "/invoices", through: [/^\/invoices\/[^/]+$/], link: /^\/invoices\/[^/]+\/lines\/[^/?]+$/ },
     { name: "disputes", place: "/disputes" },
+    { name: "dispute", from: "/disputes", link: /^\/disputes\/[^/?]+$/ },
     { name: "dispute-of-nobody", place: "/disputes/019aa000-0000-7000-8000-000000000000", refused: 404 },
     { name: "home-later", place: "/home" },
   ],
@@ -183,6 +192,8 @@ export const pages = {
     { name: "credit-notes", place: "/console/credit-notes" },
     { name: "credit-note", from: "/console/credit-notes", link: /^\/console\/credit-notes\/[^/?]+$/ },
     { name: "revenue", place: "/console/revenue" },
+    { name: "disputes", place: "/console/disputes" },
+    { name: "dispute", from: "/console/disputes", link: /^\/console\/disputes\/[^/?]+$/ },
     { name: "dispute-of-nobody", place: "/console/disputes/019aa000-0000-7000-8000-000000000000", refused: 404 },
     { name: "corrections", place: "/console/corrections" },
     { name: "correction", from: "/console/corrections", link: /^\/console\/corrections\/[^/?]+$/ },

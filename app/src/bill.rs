@@ -1,8 +1,15 @@
 //! The bill of the current period, by the engine that makes the invoice.
 
-use crate::{page::PageError, state::AppState};
-use domain::{id::PartnerId, key_text::Environment, money::Money, period::Period, rating::Rated};
+use crate::{page::PageError, pages::by_team::TeamsOfLine, state::AppState};
+use domain::{
+    id::PartnerId,
+    key_text::Environment,
+    money::Money,
+    period::Period,
+    rating::{Charge, Rated},
+};
 use jiff::Timestamp;
+use store::NewInvoiceLine;
 
 /// What a partner's current period holds.
 pub struct BillSoFar {
@@ -10,12 +17,14 @@ pub struct BillSoFar {
     pub period: Period,
     /// Live units of `period`.
     pub units: u64,
-    /// Live units of the whole billing period: what a quota counts.
+    /// Live units that a quota counts: of the whole billing period, or of its part since the plan began.
     pub quota_units: u64,
     /// Whether `period` is the part of a billing period since the plan changed.
     pub changed: bool,
     /// With what was billed already as lines below zero.
     pub rated: Rated,
+    /// The lines of which teams have a part.
+    pub teams: Vec<TeamsOfLine>,
     /// What threshold invoices have billed of `period`.
     pub billed_before: Money,
     /// The total, if the rest of the period is used as the part before now was.
@@ -40,6 +49,11 @@ impl BillSoFar {
     }
 }
 
+fn teams(lines: Vec<(Charge, NewInvoiceLine)>) -> Vec<TeamsOfLine> {
+    let own = lines.into_iter().map(|(_, line)| line).filter(|line| !line.teams.is_empty());
+    own.map(|line| TeamsOfLine { description: line.description, at: None, teams: line.teams }).collect()
+}
+
 /// The bill of the active subscription; nothing where there is none.
 pub async fn so_far(state: &AppState, partner: PartnerId, now: Timestamp) -> Result<Option<BillSoFar>, PageError> {
     let projected = billing::project(&state.store, partner, now).await.map_err(|error| {
@@ -47,12 +61,15 @@ pub async fn so_far(state: &AppState, partner: PartnerId, now: Timestamp) -> Res
         PageError::Unavailable
     })?;
     let Some(projected) = projected else { return Ok(None) };
+    let own = state.store.subscription(partner).await?;
+    let counted = own.and_then(|own| own.counted_at(now).ok()).unwrap_or(projected.whole);
     Ok(Some(BillSoFar {
         period: projected.period,
         units: projected.used.iter().map(|line| line.used.units).sum(),
-        quota_units: state.store.units_used(partner, projected.whole, Environment::Live).await?,
+        quota_units: state.store.units_used(partner, counted, Environment::Live).await?,
         changed: projected.period != projected.whole,
         billed_before: projected.billed_before,
+        teams: teams(projected.lines()),
         rated: projected.so_far,
         estimate: projected.estimate.total,
         ended_now: projected.ended_now.total,

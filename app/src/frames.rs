@@ -87,6 +87,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
             NavItem::new("Partners", "/console/partners", IconName::Building),
             NavItem::new("Usage", "/console/usage", IconName::Chart),
             NavItem::new("Requests for plans", "/console/requests", IconName::Inbox),
+            NavItem::new("Trace a call", "/console/trace", IconName::ArrowRight),
             NavItem::new("Unknown requests", "/console/unknown-requests", IconName::Search),
         ]),
         NavGroup::headed(
@@ -95,7 +96,7 @@ pub fn OperatorFrame(cx: Cx<OperatorViewer>, #[prop(into)] path: String, childre
                 NavItem::new("Products", "/console/products", IconName::Box),
                 NavItem::new("Plans", "/console/plans", IconName::Layers),
                 NavItem::new("Credit packages", "/console/credit-packages", IconName::Card),
-                NavItem::new("Coupons", "/console/coupons", IconName::ArrowDown),
+                NavItem::new("Coupons", "/console/coupons", IconName::Tag),
             ],
         ),
         NavGroup::headed(

@@ -348,6 +348,7 @@ pub(crate) mod tests {
             development: true,
             mail_is_sent: false,
             stripe_is_on: false,
+            has_stripe_account: false,
             invoice_sink: crate::state::InvoiceSink::default(),
             four_eyes: false,
             hooks_may_be_private: false,

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod apps;
+pub mod by_team;
 pub mod change_shown;
 pub mod check_mail;
 pub mod console;
@@ -54,3 +55,4 @@ pub mod tokens;
 pub mod unpaid;
 pub mod usage;
 pub mod verify;
+pub mod way;

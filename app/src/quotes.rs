@@ -1,8 +1,13 @@
 //! What can be quoted to somebody: the plans that they may choose and the one that they have, with only what they may know of.
 
 use crate::islands::calculator::QuotedPlan;
-use domain::{id::PartnerId, period::PeriodError, plan::PlanTerms};
-use jiff::Timestamp;
+use domain::{
+    id::PartnerId,
+    period::{PeriodError, zone},
+    plan::PlanTerms,
+    rating::PlanPeriod,
+};
+use jiff::{Timestamp, tz::TimeZone};
 use store::{Store, StoreError, VisibleProduct};
 
 /// Plans, and what calls can be told of.
@@ -18,13 +23,18 @@ pub async fn quotable(store: &Store, partner: Option<PartnerId>, now: Timestamp)
         Some(partner) => store.visible_products(partner).await?,
         None => store.public_products().await?,
     };
+    let zone = match partner {
+        Some(partner) => zone(&store.partner(partner).await?.time_zone).unwrap_or(TimeZone::UTC),
+        None => TimeZone::UTC,
+    };
+    let first = PlanPeriod::first(zone.to_datetime(now).date());
     let offered = store.offered_plans(partner).await?.into_iter();
     let mut plans: Vec<QuotedPlan> = offered
         .map(|plan| QuotedPlan {
             code: plan.code,
             name: plan.name,
             own: false,
-            number: 0,
+            period: first,
             terms: shown(plan.terms, &known),
         })
         .collect();
@@ -51,9 +61,9 @@ async fn own(
     };
     let unreadable = |error: PeriodError| StoreError::invalid("time_zone", error.to_string());
     let period = open.cycle.period_at(now).map_err(unreadable)?;
-    let number = open.cycle.periods_between(open.plan_since, period.start).map_err(unreadable)?;
+    let period = PlanPeriod::of(&open.cycle, open.plan_since, None, period).map_err(unreadable)?;
     let terms = shown(own.terms, known);
-    Ok(Some(QuotedPlan { code: own.plan_code, name: own.plan_name, own: true, number, terms }))
+    Ok(Some(QuotedPlan { code: own.plan_code, name: own.plan_name, own: true, period, terms }))
 }
 
 fn shown(mut terms: PlanTerms, known: &[VisibleProduct]) -> PlanTerms {

@@ -81,6 +81,7 @@ pub fn App() -> impl IntoView {
                 <Route path=path!("/console/stripe-events") view=crate::pages::console::stripe_events::StripeEventsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/late-usage") view=crate::pages::console::late_usage::LateUsagePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/requests") view=crate::pages::console::plan_requests::PlanRequestsPage ssr=SsrMode::Async/>
+                <Route path=path!("/console/trace") view=crate::pages::console::trace::TracePage ssr=SsrMode::Async/>
                 <Route path=path!("/console/unknown-requests") view=crate::pages::console::unknown_requests::UnknownRequestsPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/unknown-requests/:attempt") view=crate::pages::console::unknown_request::UnknownRequestPage ssr=SsrMode::Async/>
                 <Route path=path!("/console/partners/:partner/invoices/:invoice/credit") view=crate::pages::console::credit_new::NewCreditNotePage ssr=SsrMode::Async/>

@@ -63,6 +63,8 @@ pub struct Settings {
     pub mail_is_sent: bool,
     /// Whether invoices go on to Stripe.
     pub stripe_is_on: bool,
+    /// There is an account at Stripe: what it has taken is followed, wherever invoices go by now.
+    pub has_stripe_account: bool,
     pub invoice_sink: InvoiceSink,
     /// Whether it takes two operators to correct usage.
     pub four_eyes: bool,

@@ -13,7 +13,11 @@ pub fn letters(settings: &Settings, step: &DunningStep) -> Vec<NewMail> {
     let Next::Tell(stage, at) = step.next else { return Vec::new() };
     let Some(invoice) = &step.invoice else { return Vec::new() };
     let zone = local_zone(&invoice.time_zone);
-    let (code, owed, due, when) = (invoice.code(), invoice.owed, local_date(invoice.due_at, &zone), moment(at, &zone));
+    let owed = match invoice.is_taxed {
+        true => format!("{} and the tax on it", invoice.owed),
+        false => invoice.owed.to_string(),
+    };
+    let (code, due, when) = (invoice.code(), local_date(invoice.due_at, &zone), moment(at, &zone));
     let pay = "Once it is paid everything is as before, within a second.";
     let (subject, paragraphs) = match stage {
         Stage::Good => return Vec::new(),
@@ -60,6 +64,7 @@ mod tests {
             id,
             number: 42,
             owed: Money::new(Currency::Eur, 99_000_000),
+            is_taxed: true,
             due_at: "2026-04-30T12:00:00Z".parse().expect("a timestamp"),
             pay_url: None,
             time_zone: "Pacific/Auckland".to_owned(),
@@ -76,7 +81,9 @@ mod tests {
         assert_eq!(limited.len(), 2);
         let text = &limited[0].body_text;
         assert!(
-            text.contains("TP-000042") && text.contains("60 calls a minute") && text.contains("15 May 2026"),
+            text.contains("€99.00 and the tax on it of the invoice TP-000042")
+                && text.contains("60 calls a minute")
+                && text.contains("15 May 2026"),
             "{text}"
         );
         assert!(text.contains(&format!("https://developers.example/invoices/{id}")), "{text}");

@@ -52,12 +52,25 @@ describe("a plan takes prepaid credit", () => {
     quota: { units: 2, beyond: block }
     price: { model: free }
     admission: { credit: { required: true } }
+  flexible:
+    name: Flexible
+    currency: EUR
+    products: [{ product: payments }]
+    price: { model: per_unit, unit_price: "0.004" }
+    trial: { days: 14 }
+    admission: { credit: { required: true, units_per_minute: 600, allotment: { units: 100, rollover: { percent: 50, periods: 2 } } } }
+credit_packages:
+  thousand: { name: "1,000 units", units: 1000, currency: USD, price: "90.00", discounts: [{ from: 5, percent: "10" }], valid_days: 365 }
+  million: { name: A million units for a whole year of heavy traffic, units: 1000000, currency: USD, price: "64000.00" }
+coupons:
+  spring: { name: Spring, percent: "12.5", periods: 3 }
+  partner-day: { name: Partner day in Hamburg, amount: "250", currency: USD, max_redemptions: 20, plans: [prepaid] }
 `;
     const partner = `  prepaid:
     name: Prepaid Ltd
     plan: prepaid
     members: [{ email: paula@prepaid.example, role: owner }]
-    apps: { shop: { name: Shop, keys: { live: { name: Live, environment: live } } } }
+    apps: { shop: { name: Shop, keys: { live: { name: Live, environment: live } } }, batch: { name: Nightly batch of settlements } }
 `;
     const setup = (await readFile(file, "utf8")).replace("\npartners:\n", `\n${plan}\npartners:\n${partner}`);
     await writeFile(file, setup);
@@ -74,7 +87,11 @@ describe("a plan takes prepaid credit", () => {
       await visitor.go("/home");
       return (await visitor.page.getByText(/ of 1,240 units/).count()) > 0 && (await visitor.page.getByText("0 of 1,240").count()) === 0;
     });
+    await visitor.go("/credit");
+    await answer(visitor, "/do/credit/allocate", { holder: "App: Nightly batch of settlements", units: "250", spend: "first" });
+    await answer(visitor, "/do/credit/allocate", { holder: "App: Shop", units: "120", spend: "only" });
   });
+  describe("an operator sees it", () => album("operator-prepaid", pages.operatorPrepaid, becomeOperator));
 });
 describe("an API broke off in the middle of requests", () => {
   let broken;
@@ -135,6 +152,14 @@ describe("a billing period has ended", () => {
     const inTheClosedPeriod = new Date(Date.now() + 3_600_000).toISOString().slice(0, 16);
     const reason = "Calls of the first hour came by another way";
     await answer(operator, "/do/console/corrections/draft", { at: inTheClosedPeriod, calls: "12", units: "12", reason });
+    await dispute(member, "12.50", "Two of the days were an outage on your side, as your status page says");
+    // A day of the journal is written once it is over.
+    await operator.go("/console/clock");
+    await answer(operator, "/do/console/clock/advance", { seconds: "86400" });
+    await until("the journal is written", async () => {
+      await operator.go("/console/revenue");
+      return (await operator.page.getByText("Nothing is booked").count()) === 0;
+    });
     await member.close();
     await operator.close();
   });
@@ -179,6 +204,14 @@ function album(name, list, enter, where = () => world) {
       visitor.calm();
     });
   }
+}
+
+/** The visitor says that a line of its only invoice is wrong. */
+async function dispute(visitor, amount, reason) {
+  await visitor.go("/invoices");
+  await visitor.go(await linkOn(visitor, /^\/invoices\/[^/]+$/));
+  await visitor.go(await linkOn(visitor, /^\/invoices\/[^/]+\/lines\/[^/?]+$/));
+  await answer(visitor, "/do/disputes/open", { amount, reason });
 }
 
 /** A product whose calls take an Idempotency-Key, its partner, and the text of the partner's key. */

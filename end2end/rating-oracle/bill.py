@@ -1,7 +1,7 @@
-"""What a period costs: the plan document read once more, by somebody else, in exact fractions.
+"""What one bill of a period costs: the plan document read once more, by somebody else, in exact fractions.
 
 Shares no code with the engine and rounds nothing but a line's amount, to the coin, half away from zero. `misread` is a rule that
-is read wrongly on purpose: the judge has to find that.
+is read wrongly on purpose: the judge has to find that. What the bills of a period have to do with each other is in `period.py`.
 """
 
 from fractions import Fraction
@@ -34,6 +34,16 @@ MISREADINGS = {
     "promise-before-discount": "the commitment is made up to before its discount",
     "whole-step": "a committed-use discount is the reached step's for everything",
     "one-period-more": "discounts hold for one period more",
+    "phase-period-more": "each phase holds for one period more",
+    "phases-from-the-first": "each phase counts from the plan's first period, and not from the end of the one before",
+    "trial-without-phase": "no phase holds in a trial",
+    "phase-over-promotion": "where a phase and a promotion replace the same, the phase counts",
+    "promotion-by-the-end": "a period has the promotions of the day on which it ends",
+    "promotion-in-utc": "promotions begin and end with days in UTC",
+    "promotion-without-its-last-day": "a promotion is over on its last day",
+    "promotion-before-the-plan": "who comes within a period has the promotions of the day on which it began",
+    "offer-price-alone": "what an offer's price includes does not count",
+    "offer-all-meters": "an offer that names a meter takes the prices of all others away",
     "trial-fee": "the fee is owed in a trial, too",
     "trial-usage": "usage costs what it always does in a trial",
     "trial-discounts": "the discounts of the first periods hold in a trial, too",
@@ -44,6 +54,29 @@ MISREADINGS = {
     "coupon-each-bill": "each bill of a period has the whole amount of a coupon",
     "coupon-period-more": "a coupon holds for one period more",
     "coupon-back-whole": "of a fee that a coupon lowered as much is given back as of a whole one",
+    "coupon-in-gaps": "periods in which no bill could have a coupon are among those for which it holds",
+    "coupon-before-its-time": "a part of a period that was over before a coupon counted has it, too",
+    "coupon-of-the-fee-gone": "what a coupon took off the unused rest of a fee is gone",
+    "coupon-of-the-fee-rounded": "what a coupon has again of a fee is rounded to the nearest coin, and not down",
+    "threshold-with-minimum": "a threshold invoice has the minimum and the commitment",
+    "threshold-by-itself": "a threshold invoice rates by itself what was used since the one before",
+    "threshold-takes-coupons": "what coupons take off a threshold invoice is not there for the last one",
+    "threshold-in-part": "a threshold invoice has no more included than for the part until a change that was not known yet",
+    "threshold-counts-all": "the next threshold invoice comes as soon as all usage of the period comes to the threshold",
+    "void-is-billed": "a void threshold invoice is taken off those that follow",
+    "void-comes-again": "a void threshold invoice makes the next one come as soon as it did itself",
+    "void-comes-later": "a void threshold invoice makes the next one come later by what it came to",
+    "void-credit-gone": "what was credited on a void threshold invoice is billed again",
+    "late-by-itself": "late units are rated by themselves, and not with those of their period",
+    "late-in-full": "late usage has no coupons",
+    "late-amount-again": "of an amount late usage has what the period's bills left, and not what its bill took",
+    "late-without-a-bill": "late usage of a period without a bill has no coupons",
+    "late-amount-each-time": "late usage of a period without a bill has the amount that earlier late usage of it took, too",
+    "late-taken-back": "what late usage took of an amount is taken back where other bills took that as well",
+    "late-before-others": "late usage of a period without a bill has what other bills of the period took meanwhile, too",
+    "calendar-in-utc": "calendar periods are those of UTC, and not of the partner's time zone",
+    "calendar-from-the-begin": "the first calendar period begins with the plan, and is a whole one",
+    "calendar-fee-whole": "the fee in advance of a calendar's first part is that of the whole period",
     "volume-in-shares": "every step of a volume price ends earlier in a part of a period",
     "commitment-in-shares": "every step of a committed-use discount ends earlier in a part of a period",
 }
@@ -51,31 +84,6 @@ MISREADINGS = {
 
 class TooLarge(Exception):
     """No invoice can hold it."""
-
-
-def bill(case, misread=None):
-    """Lines as [kind, product, operation, meter, quantity, free, micros], their sum, and what is billed and given back in advance."""
-    lines, total = Bill(case, misread).lines()
-    return lines, total, ahead(case, misread)
-
-
-def ahead(case, misread):
-    """The fee of the whole period when it begins, and what of it is given back where the plan ends with the part."""
-    if case["plan"].get("fee_due") != "advance":
-        return None
-    start, end = case["whole"]
-    until = min(max(case["part"][1], start), end)
-    full = Bill({**case, "part": case["whole"]}, misread)
-    fee = full.net_fee()
-    paid = fee + sum(full.coupons(fee))
-    ran = Bill({**case, "part": [start, until]}, misread).net_fee()
-    if misread == "back-by-itself":
-        whole = Bill({**case, "part": case["whole"]}, misread)
-        return [paid, whole.coin(Fraction(paid, MICROS) * Fraction(end - until, max(end - start, 1)))]
-    back = max(fee - ran, 0)
-    if paid != fee and fee > 0 and misread != "coupon-back-whole":
-        back = full.coin(Fraction(back, MICROS) * Fraction(paid, fee))
-    return [paid, back]
 
 
 class Bill:
@@ -283,33 +291,38 @@ class Bill:
             begin = begin if end is None else max(begin, end)
         return self.coin(off / MICROS)
 
-    def coupons(self, total):
-        """What each takes off so much, below zero; nothing of those that take nothing."""
-        first, lines = total, []
+    def counting(self):
+        """The coupons that lower the bill, in their order."""
         late = 1 if self.misread == "coupon-period-more" else 0
         for own in self.redeemed:
             coupon, most = own["coupon"], own["coupon"].get("periods")
-            if most is not None and (own["number"] >= most + late or own["others"] >= most + late):
-                continue
+            is_over = most is not None and (own["number"] >= most + late or own["others"] >= most + late)
+            if not is_over and coupon.get("currency") in (None, self.plan["currency"]):
+                yield own
+
+    def coupons(self, total):
+        """What each that counts takes off so much."""
+        first, all_taken = total, []
+        for own in self.counting():
+            coupon = own["coupon"]
             base = first if self.misread == "coupons-added" else total
             if "percent" in coupon:
-                off = self.coin(Fraction(base, MICROS) * Fraction(coupon["percent"]) / 100)
-            elif coupon["currency"] != self.plan["currency"]:
-                continue
+                off = self.coin(Fraction(max(base, 0), MICROS) * Fraction(coupon["percent"]) / 100)
             else:
-                off = Fraction(coupon["amount"]) * MICROS
-                off = off if self.misread == "coupon-each-bill" else max(off - own["taken"], 0)
-                off = off if self.misread == "coupon-below-zero" else min(off, base)
-            if off != 0 and (base > 0 or self.misread == "coupon-below-zero"):
-                total -= int(off)
-                lines.append(-int(off))
-        return lines
+                off = own["left"] if "left" in own else Fraction(coupon["amount"]) * MICROS
+                if "left" not in own and self.misread != "coupon-each-bill":
+                    off = max(off - own["taken"], 0)
+                off = off if self.misread == "coupon-below-zero" else min(off, max(base, 0))
+            total -= int(off)
+            all_taken.append(int(off))
+        return all_taken
 
     def net_fee(self):
         """The fee less the discounts on it."""
         return int(self.discounts(self.fee(), 0)[1])
 
     def lines(self):
+        """[kind, product, operation, meter, quantity, free, micros] each, and their sum; what coupons took is in `taken`."""
         fee = self.fee()
         if self.plan.get("fee_due") == "advance" and self.misread != "fee-twice":
             fee = 0
@@ -345,7 +358,8 @@ class Bill:
         if credit > 0:
             lines.append(["included_credit", None, None, None, 1, 0, -credit])
         left = int(self.sum(lines)) if before is None else before
-        lines += [["discount", None, None, None, 1, 0, off] for off in self.coupons(left)]
+        self.taken = self.coupons(left)
+        lines += [["discount", None, None, None, 1, 0, -off] for off in self.taken if off]
         total = self.sum(lines)
         return [[*line[:6], int(line[6])] for line in lines], int(total)
 

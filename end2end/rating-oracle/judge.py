@@ -1,4 +1,4 @@
-"""Random plans, rated by the engine and by `bill.py`: every line and every total has to be the same.
+"""Random plans, rated by the engine and by `bill.py` and `period.py`: every line and every total has to be the same.
 
     judge.py ENGINE --cases 1000000 --seed 1 --jobs 2
     judge.py ENGINE --cases 20000 --control
@@ -14,7 +14,8 @@ import subprocess
 import sys
 import time
 
-from bill import MISREADINGS, TooLarge, bill
+from bill import MISREADINGS, TooLarge
+from period import bill
 from plans import Plans
 
 BATCH = 500
@@ -26,10 +27,9 @@ def expected(case, is_broken, misread):
     if is_broken:
         return "refused"
     try:
-        lines, total, ahead = bill(case, misread)
+        return bill(case, misread)
     except TooLarge:
         return "error"
-    return {"lines": lines, "total": total, **({"ahead": ahead} if ahead else {})}
 
 
 def differs(answer, wanted):
@@ -80,12 +80,18 @@ def names(case):
     plan = case["plan"]
     yield "units " + plan.get("price", {"model": "free"})["model"]
     yield from ("meters " + priced["price"]["model"] for priced in plan.get("meters", []))
-    yield from (name for name in ("minimum", "discounts", "commitment", "included_credit", "fee_due") if name in plan)
+    yield from (name for name in ("minimum", "discounts", "phases", "promotions", "commitment", "included_credit", "fee_due") if name in plan)
     if case["in_trial"]:
         yield "trials"
     if case["coupons"]:
         yield "coupons"
-    if case["part"] != case["whole"]:
+    if case["looks"]:
+        yield "threshold invoices"
+    if case["late"]:
+        yield "late usage"
+    if case["calendar"] is not None:
+        yield "calendar periods"
+    elif case["part"] != case["whole"]:
         yield "parts of a period"
 
 

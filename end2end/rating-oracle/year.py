@@ -16,15 +16,11 @@ import argparse
 import copy
 import json
 import sys
-from calendar import monthrange
-from datetime import UTC, datetime, timedelta
 from fractions import Fraction
-from zoneinfo import ZoneInfo
 
-from bill import bill
+from cycle import Cycle
+from period import bill
 
-MONTHS = {"month": 1, "quarter": 3, "half_year": 6, "year": 12}
-DAYS = {"day": 1, "week": 7}
 # Rules that plans of the year depend on.
 MISREADINGS = ["truncated", "step-ends", "fee-by-the-day", "volume-as-graduated", "packages-down", "promise-before-discount", "one-period-more", "floor-units"]
 # Rules of threshold invoices.
@@ -38,31 +34,6 @@ CUT_MISREADINGS = {
 DAY = 86_400
 MICROS = 1_000_000
 SHOWN = 5
-
-
-class Cycle:
-    """Where periods begin, counted from the one that begins at the anchor."""
-
-    def __init__(self, anchor, interval, zone):
-        self.interval = interval
-        self.zone = ZoneInfo(zone)
-        self.local = datetime.fromtimestamp(anchor, UTC).astimezone(self.zone).replace(tzinfo=None)
-
-    def start(self, number):
-        if self.interval in DAYS:
-            local = self.local + timedelta(days=DAYS[self.interval] * number)
-        else:
-            month = self.local.month - 1 + MONTHS[self.interval] * number
-            year, month = self.local.year + month // 12, month % 12 + 1
-            local = self.local.replace(year=year, month=month, day=min(self.local.day, monthrange(year, month)[1]))
-        # A time that a clock change skips has the offset from before it, one that it doubles is the first of the two.
-        return int(local.replace(tzinfo=self.zone, fold=0).timestamp())
-
-    def number(self, at):
-        number = 0
-        while self.start(number + 1) <= at:
-            number += 1
-        return number
 
 
 def expected(partner, plans, horizon, misread):
@@ -82,7 +53,7 @@ def expected(partner, plans, horizon, misread):
             end = min(whole[1], stay["until"] or whole[1])
             case = {"plan": plan, "number": number - first, "whole": whole, "part": [start, end], "used": [], "metered": []}
             if plan.get("fee_due") == "advance" and start <= horizon:
-                paid = bill(case, misread)[2][0]
+                paid = bill(case, misread)["ahead"][0]
                 if paid:
                     invoices[start, end, "advance"] = None, paid
             billed = []
@@ -96,10 +67,10 @@ def expected(partner, plans, horizon, misread):
             if end > horizon:
                 break
             case["used"] = used_in(partner, start, end)
-            lines, total, _ = bill(case, misread)
-            lines += [["billed_before", None, None, None, 1, 0, -one] for one in billed]
+            made = bill(case, misread)
+            lines = made["lines"] + [["billed_before", None, None, None, 1, 0, -one] for one in billed]
             if lines:
-                invoices[start, end, "close"] = lines, total - sum(billed)
+                invoices[start, end, "close"] = lines, made["total"] - sum(billed)
             number, start = number + 1, end
     return invoices
 
@@ -125,7 +96,8 @@ def expected_cuts(partner, case, last, misread):
     for until in range(start - start % DAY + DAY, last + 1, DAY):
         begin = cuts[-1][0] if cuts and misread == "cut-by-itself" else start
         rated_as = plan if misread == "cut-with-fee" else usage_only
-        lines, rated, _ = bill({**case, "plan": rated_as, "used": used_in(partner, begin, until)}, misread)
+        made = bill({**case, "plan": rated_as, "used": used_in(partner, begin, until)}, misread)
+        lines, rated = made["lines"], made["total"]
         standing = [cut for cut in cuts if not cut[4] or misread == "void-taken-off"]
         before = cuts[-1][3] if cuts else 0
         if misread == "cut-by-itself":

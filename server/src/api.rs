@@ -16,6 +16,7 @@ mod credit_top_up;
 pub(crate) mod csv;
 mod deliveries;
 mod disputes;
+pub(crate) mod draft_invoice;
 mod dunning;
 mod events;
 mod extract;
@@ -33,6 +34,8 @@ mod me;
 mod meters;
 mod missing;
 mod named_partners;
+mod once;
+mod own_credit;
 mod partners;
 mod payment;
 mod plan;
@@ -47,6 +50,7 @@ pub(crate) mod rows;
 mod stripe_drift;
 mod stripe_events;
 mod teams;
+mod trace;
 mod unknown_requests;
 mod usage;
 
@@ -111,6 +115,7 @@ impl Modify for Tokens {
 pub fn router(state: AppState) -> Router {
     let (router, description) = routes().split_for_parts();
     let guarded = router
+        .route_layer(middleware::from_fn_with_state(state.clone(), once::once))
         .route_layer(middleware::from_fn_with_state(state.clone(), guard::guard))
         .method_not_allowed_fallback(extract::no_method)
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES));
@@ -128,6 +133,12 @@ pub fn router(state: AppState) -> Router {
 
 /// The routes with their descriptions.
 fn routes() -> OpenApiRouter<AppState> {
+    let mut router = all_routes();
+    once::describe(router.get_openapi_mut());
+    router
+}
+
+fn all_routes() -> OpenApiRouter<AppState> {
     OpenApiRouter::with_openapi(Frame::openapi())
         .routes(routes!(me::show))
         .routes(routes!(keys::apps, keys::create_app))
@@ -155,6 +166,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(corrections::revert))
         .routes(routes!(corrections::refuse))
         .routes(routes!(invoices::list))
+        .routes(routes!(draft_invoice::show))
         .routes(routes!(invoices::show))
         .routes(routes!(invoice_export::export))
         .routes(routes!(invoice_lines::open))
@@ -204,6 +216,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(named_partners::list))
         .routes(routes!(named_partners::name, named_partners::unname))
         .routes(routes!(named_partners::derive))
+        .routes(routes!(own_credit::show))
         .routes(routes!(credit::show))
         .routes(routes!(credit::grant))
         .routes(routes!(credit::grants))
@@ -239,6 +252,7 @@ fn routes() -> OpenApiRouter<AppState> {
         .routes(routes!(stripe_drift::accept))
         .routes(routes!(stripe_events::list))
         .routes(routes!(stripe_events::replay))
+        .routes(routes!(trace::show))
         .routes(routes!(unknown_requests::list))
         .routes(routes!(unknown_requests::resolve))
 }

@@ -273,10 +273,11 @@ async fn prepare(store: &Store, place: &Place, clock: &Clock) -> Result<Ready, C
     }
 }
 
-/// The directory on disk, where Postgres says that no other is newer.
+/// The directory on disk, where Postgres says that no other is newer, and that it has not come to this version by another way since.
 fn as_kept(place: &Place, standing: &Standing, now: Timestamp) -> Option<Directory> {
     let kept = directory_file::read(place, now).ok().flatten()?;
-    (kept.by_this_program && kept.directory.version == standing.directory_version).then_some(kept.directory)
+    let is_newest = (kept.directory.version, kept.directory.edition) == standing.directory;
+    (kept.by_this_program && is_newest).then_some(kept.directory)
 }
 
 /// Schema and clock.
@@ -333,6 +334,7 @@ pub fn settings(config: &Config, gateway_address: String) -> Settings {
         development: config.development,
         mail_is_sent: config.mail.smtp.is_some(),
         stripe_is_on: config.invoice_sink == InvoiceSink::Stripe,
+        has_stripe_account: config.stripe.is_some(),
         invoice_sink: config.invoice_sink,
         four_eyes: config.four_eyes,
         hooks_may_be_private: config.hook_reach >= gateway::Reach::Private,

@@ -11,7 +11,7 @@ use app::{
 use axum::{
     Router,
     body::Body,
-    http::{HeaderMap, Request, StatusCode},
+    http::{HeaderMap, Request, StatusCode, request::Builder},
 };
 use domain::{
     id::{AppId, KeyId, PartnerId},
@@ -59,6 +59,7 @@ pub fn state(store: &TestStore) -> AppState {
         development: true,
         mail_is_sent: false,
         stripe_is_on: false,
+        has_stripe_account: false,
         invoice_sink: app::state::InvoiceSink::default(),
         four_eyes: false,
         hooks_may_be_private: false,
@@ -130,9 +131,18 @@ impl TestApp {
         self.send_bytes(token, method, path, body).await
     }
 
+    /// Under an Idempotency-Key.
+    pub async fn post_once(&self, token: &str, path: &str, key: &str, body: Value) -> Answer {
+        let request = Request::builder().method("POST").uri(path).header("idempotency-key", key);
+        self.answer(Some(token), request, body.to_string().into_bytes()).await
+    }
+
     /// A body that need not be JSON, sent as if it were.
     pub async fn send_bytes(&self, token: Option<&str>, method: &str, path: &str, body: Vec<u8>) -> Answer {
-        let mut request = Request::builder().method(method).uri(path);
+        self.answer(token, Request::builder().method(method).uri(path), body).await
+    }
+
+    async fn answer(&self, token: Option<&str>, mut request: Builder, body: Vec<u8>) -> Answer {
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }

@@ -10,6 +10,7 @@ pub async fn order_plan_move(
     #[server(default)] to: String,
     #[server(default)] notice_days: String,
     #[server(default)] reason: String,
+    #[server(default)] preview: String,
 ) -> Result<(), ServerFnError> {
     use crate::{
         form::{self, Done},
@@ -19,10 +20,12 @@ pub async fn order_plan_move(
     let outcome = async {
         let cx = viewer::operator()?;
         let new = read(form::id(&plan)?, &version, &to, &notice_days, &reason)?;
-        cx.state.store.order_plan_move(&new, store::Actor::Operator(cx.viewer.id), cx.now).await?;
+        billing::order_move(&cx.state.store, &new, &preview, store::Actor::Operator(cx.viewer.id), cx.now).await?;
         Ok(Done::go(&back).saying("Ordered: the partners are told within seconds."))
     };
-    form::answer("plans/order-move", &back, &[], outcome.await)
+    // The page shows from these what the move means now.
+    let typed = [("version", &*version), ("to", &*to), ("notice_days", &*notice_days), ("reason", &*reason)];
+    form::answer("plans/order-move", &back, &typed, outcome.await)
 }
 
 /// Cancels a move: whoever was not moved yet stays, and is told.

@@ -7,6 +7,14 @@ use std::collections::HashMap;
 #[cfg(feature = "ssr")]
 mod admission;
 #[cfg(feature = "ssr")]
+mod bargain;
+#[cfg(feature = "ssr")]
+mod by_operation;
+#[cfg(feature = "ssr")]
+pub mod meter_prices;
+#[cfg(feature = "ssr")]
+pub mod offers;
+#[cfg(feature = "ssr")]
 pub mod save;
 #[cfg(feature = "ssr")]
 mod terms;
@@ -38,7 +46,7 @@ pub struct PlanForm {
     pub included_credit: String,
     /// Decimal text; empty for no threshold invoices.
     pub invoice_threshold: String,
-    /// `free`, `per_unit`, `graduated`, `volume` or `package`; `matrix` keeps the prices by operation that there are.
+    /// `free`, `per_unit`, `graduated`, `volume`, `package` or `matrix`.
     pub model: String,
     pub included_units: String,
     /// Decimal text: of a unit, or of a package.
@@ -71,14 +79,95 @@ pub struct PlanForm {
     pub collect: String,
     /// `arrears` or `advance`.
     pub fee_due: String,
+    /// `anchored` or `calendar`.
+    pub periods: String,
     /// `period_end` or `at_once`.
     pub downgrade: String,
     /// `whole` or `prorated`.
     pub quota_on_change: String,
+    /// Days.
+    pub grace_days: String,
     /// Features that gates of operations ask for, one a line.
     pub opens_features: String,
     pub admission: AdmissionForm,
+    pub bargain: BargainForm,
+    pub matrix: MatrixForm,
+    pub meters: MeterPricesForm,
+    pub offers: OffersForm,
     pub unpaid: UnpaidForm,
+}
+
+/// The part of the form about prices by product and operation; decimal texts. Lists have a text for each row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct MatrixForm {
+    /// `product/operation`, or a product alone.
+    pub what: Vec<String>,
+    pub price: Vec<String>,
+    pub otherwise: String,
+}
+
+/// The part of the form about phases and promotions. Lists have a text for each row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct OffersForm {
+    /// Not empty where the form asked for them; else those of the version before are kept.
+    pub asked: String,
+    pub name: Vec<String>,
+    /// Billing periods of a phase; empty for a promotion.
+    pub periods: Vec<String>,
+    /// Days of a promotion, as `2027-03-31`.
+    pub from: Vec<String>,
+    pub until: Vec<String>,
+    /// Decimal texts, as all that follow; empty for the plan's.
+    pub base_fee: Vec<String>,
+    pub included: Vec<String>,
+    pub unit_price: Vec<String>,
+    pub minimum: Vec<String>,
+    pub included_credit: Vec<String>,
+}
+
+/// The part of the form about prices of meters; decimal texts. Lists have a text for each row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct MeterPricesForm {
+    /// Not empty where the form asked for them; else those of the version before are kept.
+    pub asked: String,
+    /// `product/meter`.
+    pub meter: Vec<String>,
+    /// `free`, `per_unit`, `graduated`, `volume`, `package` or `percentage`.
+    pub model: Vec<String>,
+    pub included: Vec<String>,
+    /// Of one, or of a package.
+    pub price: Vec<String>,
+    pub size: Vec<String>,
+    /// As `1000: 0.01; 0.005`.
+    pub steps: Vec<String>,
+    /// Of a hundred.
+    pub percent: Vec<String>,
+    pub unit_value: Vec<String>,
+    pub fixed: Vec<String>,
+    pub cap: Vec<String>,
+}
+
+/// The part of the form about the least that a period costs, and what is taken off; decimal texts. Lists have a text for each row.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default)]
+pub struct BargainForm {
+    pub minimum: String,
+    pub commitment: String,
+    /// Where each part of the usage charges ends, empty for the last one.
+    pub committed_up_to: Vec<String>,
+    /// Of a hundred; an empty one is no part.
+    pub committed_percent: Vec<String>,
+    /// A discount's; without name and percentage it is none.
+    pub name: Vec<String>,
+    /// Of a hundred.
+    pub percent: Vec<String>,
+    /// `everything`, `base_fee` or `usage`.
+    pub on: Vec<String>,
+    /// Empty for good.
+    pub periods: Vec<String>,
 }
 
 /// The part of the form about invoices that stay unpaid.

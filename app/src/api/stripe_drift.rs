@@ -12,7 +12,7 @@ pub async fn compare_with_stripe() -> Result<(), ServerFnError> {
     const LIST: &str = "/console/stripe-drift";
     let outcome = async {
         let cx = viewer::operator()?;
-        if !cx.state.settings.stripe_is_on {
+        if !cx.state.settings.has_stripe_account {
             return Err(Failure::whole("Stripe is not set up: there is nothing to compare with."));
         }
         cx.state.store.ask_to_compare_with_stripe(cx.now).await?;

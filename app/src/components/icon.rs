@@ -47,6 +47,7 @@ pub enum IconName {
     SignOut,
     Success,
     Sun,
+    Tag,
     Terminal,
     Trash,
     Users,
@@ -55,7 +56,7 @@ pub enum IconName {
 
 impl IconName {
     /// All of them, for the gallery.
-    pub const ALL: [Self; 46] = [
+    pub const ALL: [Self; 47] = [
         Self::ArrowDown,
         Self::ArrowRight,
         Self::ArrowUp,
@@ -98,6 +99,7 @@ impl IconName {
         Self::SignOut,
         Self::Success,
         Self::Sun,
+        Self::Tag,
         Self::Terminal,
         Self::Trash,
         Self::Users,
@@ -227,6 +229,7 @@ impl IconName {
                  1.41'/><path d='m17.66 17.66 1.41 1.41'/><path d='M2 12h2'/><path d='M20 12h2'/><path d='m6.34 \
                  17.66-1.41 1.41'/><path d='m19.07 4.93-1.41 1.41'/>"
             }
+            Self::Tag => "<path d='M3 4a1 1 0 0 1 1-1h8l9 9-9 9-9-9z'/><path d='M7.5 7.5h.01'/>",
             Self::Terminal => "<path d='M12 19h8'/><path d='m4 17 6-6-6-6'/>",
             Self::Trash => {
                 "<path d='M10 11v6'/><path d='M14 11v6'/><path d='M19 6v14a2 2 0 0 1-2 2H7a2 2 0 0 1-2-2V6'/><path \

@@ -28,6 +28,9 @@ pub fn TextField(
     inputmode: MaybeText,
     #[prop(optional, into)] placeholder: MaybeText,
     #[prop(optional)] maxlength: Option<u32>,
+    /// The id of a `datalist` with what is proposed.
+    #[prop(optional, into)]
+    list: MaybeText,
     /// Before the input: `$`, `https://`.
     #[prop(optional, into)]
     prefix: MaybeText,
@@ -66,6 +69,7 @@ pub fn TextField(
             inputmode=inputmode.into_option()
             placeholder=placeholder.into_option()
             maxlength=maxlength.map(|length| length.to_string())
+            list=list.into_option()
             aria-describedby=ids.described_by
             aria-invalid=ids.invalid
         />

@@ -8,7 +8,7 @@ mod entry;
 pub use entry::{CalculatorField, CalculatorGroup, FieldOf};
 
 use bill::{bills, totals};
-use domain::plan::PlanTerms;
+use domain::{plan::PlanTerms, rating::PlanPeriod};
 use leptos::prelude::*;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,8 @@ pub struct QuotedPlan {
     pub name: String,
     /// Whether it is the one that the viewer's company is on, in the version that it has.
     pub own: bool,
-    /// Which of the plan's billing periods is quoted; the first is 0.
-    pub number: u64,
+    /// Which of the plan's billing periods is quoted: its own partner's running one, and of other plans the first.
+    pub period: PlanPeriod,
     /// As [`PlanTerms::for_quotes`] leaves them.
     pub terms: PlanTerms,
 }

@@ -3,12 +3,12 @@
 use crate::{
     components::*,
     pages::{
-        pricing::tier,
-        time_text::{local_zone, moment, period_in_zone},
+        pricing::{offers, tier},
+        time_text::{local_date, local_zone, moment, period_in_zone},
     },
 };
 use billing::Proposal;
-use domain::{money::group_thousands, plan::PlanTerms, plan_change::Direction, rating::FeeDue};
+use domain::{money::group_thousands, period::Period, plan::PlanTerms, plan_change::Direction, rating::FeeDue};
 use jiff::tz::TimeZone;
 use leptos::prelude::*;
 
@@ -54,8 +54,16 @@ impl Shown {
             (_, false) => format!("On {}, when the period ends", moment(preview.effective_at, &zone)),
         };
         let mut facts = vec![("Takes effect", when)];
-        if let (Some(period), false) = (preview.period, preview.direction == Direction::Start) {
-            facts.push(("Billing period", period_in_zone(period, &zone)));
+        match preview.period {
+            Some(whole) if preview.counts_from == Some(preview.effective_at) => {
+                let rest = Period { start: preview.effective_at, ..whole };
+                let (rest, whole) = (period_in_zone(rest, &zone), period_in_zone(whole, &zone));
+                facts.push(("Billing period", format!("{rest}, as the rest of {whole}")));
+            }
+            Some(whole) if preview.direction != Direction::Start => {
+                facts.push(("Billing period", period_in_zone(whole, &zone)));
+            }
+            _ => {}
         }
         if let (Some(fee), Some(own)) = (preview.old_fee, &proposal.from) {
             facts.push(("Base fee until then", format!("{fee} for {}", own.plan_name)));
@@ -83,16 +91,32 @@ impl Shown {
             let each = preview.cycle.as_ref().map_or("period", |cycle| cycle.interval.word());
             let ahead = proposal.to.as_ref().is_some_and(|to| to.terms.fee_due == FeeDue::Advance);
             let due = format!("billed when the {each} {}", if ahead { "begins" } else { "ends" });
-            let text = if first == fee {
+            let mut text = if first == fee {
                 format!("{fee} a {each}, {due}")
             } else {
                 format!("{first} for the first period, {due}; then {fee} a {each}")
             };
+            for later in &preview.later_fees {
+                text.push_str(&format!("; from {} {} a {each}", local_date(later.from, &zone), later.fee));
+            }
             facts.push(("Fee of the new plan", text));
         }
         if let Some(quota) = preview.quota_first {
             let text = format!("{} units in all until {}", group_thousands(quota.units), moment(quota.until, &zone));
-            facts.push(("Quota of the running period", text));
+            let label = if preview.at_once { "Quota of the running period" } else { "Quota of the first period" };
+            facts.push((label, text));
+        }
+        if let Some(until) = preview.kept_until {
+            let limits: Vec<String> = preview.limits_kept.iter().map(ToString::to_string).collect();
+            let limits = if limits.is_empty() { "no limits".to_owned() } else { limits.join(", ") };
+            let text = format!(
+                "{} and the features of {} until {}; fee, prices, quota and products are those of {} from the change on",
+                limits,
+                self.from(),
+                moment(until, &zone),
+                self.to()
+            );
+            facts.push(("Kept for some days", text));
         }
         for (label, codes) in [("Products gained", &preview.gained), ("Products lost", &preview.lost)] {
             let known = |code: &String| self.products.iter().find(|(own, _)| own == code).map(|(_, name)| name.clone());
@@ -137,8 +161,9 @@ pub fn beside(
 ) -> impl IntoView + use<> {
     let none = |text: String| if text.is_empty() { "None".to_owned() } else { text };
     type Read = fn(&PlanTerms) -> String;
-    let lines: [(&'static str, Read); 4] = [
+    let lines: [(&'static str, Read); 5] = [
         ("Base fee", |terms| format!("{} a {}", terms.base_fee(), tier::interval(terms.interval))),
+        ("Offers", |terms| offers::all(terms).join(". ")),
         ("Usage", |terms| tier::usage_price(terms).join(". ")),
         ("Limits", |terms| tier::limits(terms).join(", ")),
         ("Quota", |terms| tier::quota(terms).unwrap_or_default()),

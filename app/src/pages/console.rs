@@ -46,6 +46,7 @@ pub mod revenue;
 pub mod stripe_drift;
 pub mod stripe_events;
 pub mod tokens;
+pub mod trace;
 pub mod unknown_request;
 pub mod unknown_requests;
 pub mod unpaid;

@@ -84,15 +84,17 @@ pub fn offer(
     Some(
         view! {
             <Card title="Buy units" description=description>
-                <ul>{lines}</ul>
-                <Form action=action label="Buy units">
-                    {partner.map(|partner| view! { <input type="hidden" name="partner" value=partner/> })}
-                    <input type="hidden" name="once" value=once/>
-                    <input type="hidden" name="shown" value=shown/>
-                    <SelectField label="Package" name="package" choices=choices value=package error=wrong_package required=true/>
-                    <TextField label="How many" name="quantity" value=quantity error=wrong_quantity inputmode="numeric" narrow=true required=true/>
-                    {buttons}
-                </Form>
+                <Stack>
+                    <ul>{lines}</ul>
+                    <Form action=action label="Buy units">
+                        {partner.map(|partner| view! { <input type="hidden" name="partner" value=partner/> })}
+                        <input type="hidden" name="once" value=once/>
+                        <input type="hidden" name="shown" value=shown/>
+                        <SelectField label="Package" name="package" choices=choices value=package error=wrong_package required=true/>
+                        <TextField label="How many" name="quantity" value=quantity error=wrong_quantity inputmode="numeric" narrow=true required=true/>
+                        {buttons}
+                    </Form>
+                </Stack>
             </Card>
         }
         .into_any(),

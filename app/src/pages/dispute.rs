@@ -114,7 +114,7 @@ pub struct Evidence {
 impl Evidence {
     pub async fn load(store: &Store, dispute: &Dispute, now: Timestamp) -> Result<Self, PageError> {
         let line = (dispute.partner, dispute.invoice, dispute.position);
-        let opening = Opening { by: OpenBy::default(), part: None, after: None };
+        let opening = Opening { by: OpenBy::default(), part: None, team: None, after: None };
         let opened = billing::open_line(store, line, opening, now).await.map_err(|error| match error {
             BillingError::Store(error) => error.into(),
             other => {
@@ -221,9 +221,7 @@ pub fn of_line(
     }
     let form = can_open.then(|| {
         let (invoice, position) = (opened.invoice.id.to_string(), opened.line.position.to_string());
-        let mut billed = most.to_decimal().normalize();
-        billed.rescale(billed.scale().max(most.currency.decimals()));
-        let amount = flash.typed(OPEN, "amount", &billed.to_string());
+        let amount = flash.typed(OPEN, "amount", &most.to_input());
         let (reason, amount_error) = (flash.typed(OPEN, "reason", ""), flash.problem(OPEN, "amount"));
         let (reason_error, currency) = (flash.problem(OPEN, "reason"), opened.line.amount.currency.code());
         view! {

@@ -5,14 +5,20 @@ use crate::{
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        by_team::{ByTeam, TeamsOfLine},
         credit_notes::CreditsOfInvoice,
         invoices::{InvoiceState, instead_of_period, kind_of, number, threshold_note},
         time_text::{local_date, local_zone, period_text},
         unpaid::payment_notice,
+        way::StripeId,
     },
     viewer,
 };
-use domain::{id::InvoiceId, money::group_thousands, rating::LineKind};
+use domain::{
+    id::InvoiceId,
+    money::{Money, group_thousands},
+    rating::LineKind,
+};
 use leptos::prelude::*;
 use leptos_router::{hooks::use_params_map, params::ParamsMap};
 use store::{
@@ -30,6 +36,7 @@ pub fn InvoicePage() -> impl IntoView {
         let (invoice, lines) = cx.state.store.invoice(cx.viewer.partner, id).await?;
         let credits = cx.state.store.credit_notes_of(cx.viewer.partner, id).await?;
         let standing = cx.state.store.credit_standing(cx.viewer.partner, id).await?;
+        let stripe = cx.state.store.stripe_invoice(cx.viewer.partner, id).await?;
         let title = format!("{} {}", kind_of(&invoice), number(&invoice));
         let files = format!("/invoices/{id}");
         let at = files.clone();
@@ -53,7 +60,7 @@ pub fn InvoicePage() -> impl IntoView {
                 </PageHeader>
                 {payment}
                 <CreditsOfInvoice notes=credits standing=standing at="/credit-notes"/>
-                <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
+                <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines stripe=stripe/>
             </MemberFrame>
         })
     })
@@ -78,6 +85,8 @@ pub fn InvoiceSheet(
     address: Vec<String>,
     invoice: Invoice,
     lines: Vec<InvoiceLine>,
+    /// What Stripe calls it, where it is there.
+    stripe: Option<String>,
     /// What the address of the invoice's page begins with: its lines lead to what they are made of.
     #[prop(into)]
     at: String,
@@ -92,7 +101,10 @@ pub fn InvoiceSheet(
     let number = number(&invoice);
     let label = format!("{} {number}", kind_of(&invoice));
     let note = threshold_note(&invoice).map(|text| view! { <p class="invoice-note">{text}</p> });
+    let sums = tax_sums(&invoice);
     let (partner, plan, total) = (invoice.partner_name, invoice.plan_name, invoice.total);
+    let teams = TeamsOfLine::of_invoice(&lines, &at);
+    let file = format!("{at}/teams.csv");
     let rows = lines.into_iter().map(|line| row(line, &at)).collect_view();
     let counting = counting(invoice.counting);
     view! {
@@ -110,6 +122,7 @@ pub fn InvoiceSheet(
                 <div><dt>"Plan"</dt><dd>{plan}</dd></div>
                 <div><dt>"Period"</dt><dd>{period}</dd></div>
                 {due.map(|due| view! { <div><dt>"Due"</dt><dd>{due}</dd></div> })}
+                {stripe.map(|id| view! { <div><dt>"Stripe's id"</dt><dd><StripeId id=id/></dd></div> })}
             </dl>
             <div class="card-flush">
                 <DataTable
@@ -129,6 +142,7 @@ pub fn InvoiceSheet(
                             <Cell numeric=true>{None::<String>}</Cell>
                             <Cell label="Amount" numeric=true><MoneyText amount=total/></Cell>
                         </tr>
+                        {sums.iter().map(|(label, amount)| sum(label, *amount)).collect_view()}
                     }
                 >
                     {rows}
@@ -137,6 +151,26 @@ pub fn InvoiceSheet(
             {note}
             {counting}
         </section>
+        <ByTeam lines=teams file=file/>
+    }
+}
+
+/// What stands below the total where Stripe computes the tax.
+fn tax_sums(invoice: &Invoice) -> Vec<(&'static str, Money)> {
+    match (invoice.tax, invoice.total_with_tax()) {
+        (Some(tax), Some(whole)) => vec![("Tax (by Stripe)", tax), ("Total with tax", whole)],
+        _ => Vec::new(),
+    }
+}
+
+fn sum(label: &'static str, amount: Money) -> impl IntoView + use<> {
+    view! {
+        <tr>
+            <Cell label="For" head=true>{label}</Cell>
+            <Cell numeric=true>{None::<String>}</Cell>
+            <Cell numeric=true>{None::<String>}</Cell>
+            <Cell label="Amount" numeric=true><MoneyText amount=amount/></Cell>
+        </tr>
     }
 }
 

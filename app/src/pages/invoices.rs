@@ -193,6 +193,7 @@ mod tests {
             period: period_of,
             time_zone: "UTC".to_owned(),
             total: Money::zero(Currency::Usd),
+            tax: None,
             status: InvoiceStatus::Open,
             collect: Collect::InvoiceItems,
             collected_by: None,

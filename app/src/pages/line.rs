@@ -7,6 +7,8 @@ use crate::{
     frames::MemberFrame,
     page::{PageError, PageTitle, page},
     pages::{
+        by_team::{ByTeam, TeamsOfLine},
+        console::trace,
         dispute,
         missing::{MissingNotice, Reader},
         time_text::{local_date, local_time, local_zone, period_in_zone, period_text},
@@ -15,9 +17,9 @@ use crate::{
 };
 use billing::{Behind, OpenBy, Opened, OpenedRow, Opening};
 use domain::{
-    id::{InvoiceId, OperationId, PartnerId},
+    id::{InvoiceId, OperationId, PartnerId, TeamId},
     key_text::Environment,
-    money::group_thousands,
+    money::{Money, group_thousands},
     period::Period,
     rating::LineKind,
 };
@@ -90,7 +92,12 @@ impl Seen {
         let part = instant("from").zip(instant("to")).map(|(start, end)| Period { start, end });
         let after = query.get("after");
         let adjusted_after = after.as_deref().and_then(|text| text.parse().ok());
-        let opening = Opening { by: by.unwrap_or_default(), part, after: adjusted_after };
+        let team = match query.get("team").as_deref() {
+            None | Some("") => None,
+            Some("none") => Some(TeamId(Uuid::nil())),
+            Some(id) => Some(id.parse().map_err(|_| PageError::NotFound)?),
+        };
+        let opening = Opening { by: by.unwrap_or_default(), part, team, after: adjusted_after };
         let opened =
             billing::open_line(store, (partner, invoice, position), opening, now).await.map_err(
                 |error| match error {
@@ -106,6 +113,7 @@ impl Seen {
                 let filter = RequestFilter {
                     environment: Some(Environment::Live),
                     product: opened.line.product,
+                    team,
                     operation: match opened.behind {
                         // Calls without an operation, and not those of all.
                         Behind::Usage { .. } => Some(opened.line.operation.unwrap_or(OperationId(Uuid::nil()))),
@@ -122,13 +130,25 @@ impl Seen {
     }
 
     pub fn title(&self) -> String {
-        self.opened.line.description.clone()
+        match &self.opened.of_team {
+            Some(part) => format!("{}: {}", self.opened.line.description, part.label()),
+            None => self.opened.line.description.clone(),
+        }
+    }
+
+    /// What the page says of the line: that of all teams, or of the one.
+    fn figures(&self) -> (i64, u64, Money) {
+        match &self.opened.of_team {
+            Some(part) => (part.quantity, part.free, part.amount),
+            None => (self.opened.line.quantity, self.opened.line.free, self.opened.line.amount),
+        }
     }
 
     /// The page's address with another choice.
     fn address(&self, at: &str, by: OpenBy, part: Option<Period>, after: Option<&str>) -> String {
         let mut query = ParamsMap::new();
         query.insert("by", by.code().to_owned());
+        self.keep_team(&mut query);
         if let Some(part) = part {
             query.insert("from", part.start.to_string());
             query.insert("to", part.end.to_string());
@@ -137,6 +157,12 @@ impl Seen {
             query.insert("after", after.to_owned());
         }
         format!("{at}{}", query.to_query_string())
+    }
+
+    fn keep_team(&self, query: &mut ParamsMap) {
+        if let Some(team) = self.opening.team {
+            query.insert("team", if team.0.is_nil() { "none".to_owned() } else { team.to_string() });
+        }
     }
 }
 
@@ -152,7 +178,9 @@ pub fn OpenedLine(
     let line = &seen.opened.line;
     let title = seen.title();
     let description = period_in_zone(seen.opened.range, &zone);
-    let amount = line.amount;
+    let (quantity, free, amount) = seen.figures();
+    let all_teams = seen.opened.of_team.is_some().then(|| at.clone());
+    let teams = by_teams(&seen, &at);
     // A fee or a discount counts nothing.
     let counts = !matches!(
         line.kind,
@@ -164,7 +192,7 @@ pub fn OpenedLine(
             | LineKind::IncludedCredit
             | LineKind::BilledBefore
     );
-    let units = counts.then_some((line.quantity, line.free));
+    let units = counts.then_some((quantity, free));
     let choices = seen.opening.by;
     let tabs = match seen.opened.behind {
         Behind::Usage { .. } | Behind::Meter { .. } => Some(choose(&seen, &at, choices)),
@@ -176,6 +204,7 @@ pub fn OpenedLine(
     view! {
         <PageHeader title=title description=description>
             {whole.map(|href| view! { <ButtonLink href=href>"The whole period"</ButtonLink> })}
+            {all_teams.map(|href| view! { <ButtonLink href=href>"All teams"</ButtonLink> })}
         </PageHeader>
         <StatGrid>
             {units.map(|(quantity, free)| view! {
@@ -186,8 +215,17 @@ pub fn OpenedLine(
         </StatGrid>
         {tabs}
         {parts}
+        {teams}
         {calls}
     }
+}
+
+/// What teams have of the line, as the invoice has it; not where it is opened for one of them.
+fn by_teams(seen: &Seen, at: &str) -> Option<AnyView> {
+    let line = &seen.opened.line;
+    let is_told = seen.opened.of_team.is_none() && !line.teams.is_empty();
+    let own = TeamsOfLine { description: line.description.clone(), at: Some(at.to_owned()), teams: line.teams.clone() };
+    is_told.then(|| view! { <ByTeam lines=vec![own]/> }.into_any())
 }
 
 fn signed(number: i64) -> String {
@@ -214,22 +252,26 @@ fn choose(seen: &Seen, at: &str, chosen: OpenBy) -> AnyView {
 
 fn parts(seen: Seen, at: &str, zone: &TimeZone, reader: Reader) -> AnyView {
     let is_whole = seen.opening.part.is_none();
+    let (quantity, ..) = seen.figures();
+    let mut kept = ParamsMap::new();
+    seen.keep_team(&mut kept);
+    let of_adjusted = format!("{at}{}", kept.to_query_string());
     let address = {
         let opening = seen.opening;
         let at = at.to_owned();
         move |part: Period| {
-            let mut query = ParamsMap::new();
+            let mut query = kept.clone();
             query.insert("by", OpenBy::Hour.code().to_owned());
             query.insert("from", part.start.to_string());
             query.insert("to", part.end.to_string());
             (opening.by == OpenBy::Day).then(|| format!("{at}{}", query.to_query_string()))
         }
     };
-    let Opened { invoice, line, range, behind } = seen.opened;
+    let Opened { invoice, line, range, behind, .. } = seen.opened;
     let is_cut = invoice.threshold_number > 0;
     match behind {
         Behind::Usage { rows, units, late, known } => {
-            let told = is_whole.then(|| usage_sum((line.quantity, units, late), is_cut, &known));
+            let told = is_whole.then(|| usage_sum((quantity, units, late), is_cut, &known));
             let table = table(rows, "Units", Some(units), zone, address);
             let missing = missing(known, range, zone, reader);
             view! { {missing} {told} {table} }.into_any()
@@ -240,7 +282,7 @@ fn parts(seen: Seen, at: &str, zone: &TimeZone, reader: Reader) -> AnyView {
             let missing = missing(known, range, zone, reader);
             view! { {missing} {told} {table} }.into_any()
         }
-        Behind::Adjustment(page) => adjusted(page, at, zone, reader),
+        Behind::Adjustment(page) => adjusted(page, &of_adjusted, zone, reader),
         Behind::Nothing => view! {
             <Card>
                 <p>{nothing(line.kind)}</p>
@@ -318,7 +360,7 @@ const fn nothing(kind: LineKind) -> &'static str {
         }
         LineKind::IncludedCredit => "This is the credit that the plan includes. It follows from the other lines.",
         LineKind::BilledBefore => {
-            "A threshold invoice billed this within the period, or a credit note took it off one that is void. The other lines have all usage since the period began, so it is taken off."
+            "A threshold invoice billed this within the period, or a credit note took it off one that is void. The other lines have all usage since the period began, so it is taken off. Above zero it was credited before, of what costs less by now: it is not given back twice."
         }
         _ => "The invoice does not say of this line what it was counted from.",
     }
@@ -388,7 +430,8 @@ fn window_text(window: Period, zone: &TimeZone) -> String {
 }
 
 fn adjusted(page: AdjustedPage, at: &str, zone: &TimeZone, reader: Reader) -> AnyView {
-    let next = page.next.map(|next| format!("{at}?after={next}"));
+    let join = if at.contains('?') { '&' } else { '?' };
+    let next = page.next.map(|next| format!("{at}{join}after={next}"));
     let units = page.units;
     let rows: Vec<_> = page
         .rows
@@ -402,7 +445,12 @@ fn adjusted(page: AdjustedPage, at: &str, zone: &TimeZone, reader: Reader) -> An
                 (None, _) if row.source.is_empty() => "Calls that a gateway handed over late".into_any(),
                 (None, _) => format!("Told late by {}", row.source).into_any(),
             };
-            let id = view! { <code>{row.id}</code> };
+            let id = match reader {
+                Reader::Operator if !row.id.is_empty() => {
+                    view! { <a href=trace::address(&row.id)><code>{row.id.clone()}</code></a> }.into_any()
+                }
+                _ => view! { <code>{row.id}</code> }.into_any(),
+            };
             let when = format!("{} {}", local_date(row.at, zone), local_time(row.at, zone));
             let period = period_text(row.period, zone);
             view! {
@@ -501,10 +549,15 @@ fn call(request: LoggedRequest, zone: &TimeZone, reader: Reader) -> impl IntoVie
         Reader::Partner => view! { <a href=format!("/requests/{}", request.place)>{time}</a> }.into_any(),
         Reader::Operator => time.into_any(),
     };
+    let id = request.request_id;
+    let id = match reader {
+        Reader::Partner => view! { <code>{id}</code> }.into_any(),
+        Reader::Operator => view! { <a href=trace::address(&id)><code>{id.clone()}</code></a> }.into_any(),
+    };
     view! {
         <tr>
             <Cell label="Time" head=true>{time}</Cell>
-            <Cell label="Call"><code>{request.method} " " {request.path}</code> " " <code>{request.request_id}</code></Cell>
+            <Cell label="Call"><code>{request.method} " " {request.path}</code> " " {id}</Cell>
             <Cell label="App and key">{request.app_name} " " {request.key_name}</Cell>
             <Cell label="Answer">{request.status} " " {request.outcome}</Cell>
             <Cell label="Units" numeric=true><Figure value=request.units/></Cell>

@@ -7,15 +7,21 @@ use crate::{
     frames::MemberFrame,
     page::{PageTitle, page},
     pages::{
+        by_team::ByTeam,
         coupons,
         credit::Balance,
         payment,
-        pricing::tier,
+        pricing::{offers, tier},
         time_text::{local_date, local_zone, moment, period_in_zone},
     },
     viewer,
 };
-use domain::{plan::Approval, rating::LineKind, role::MemberRole};
+use domain::{
+    plan::Approval,
+    rating::{LineKind, PlanPeriod},
+    role::MemberRole,
+};
+use jiff::civil::Date;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use store::{OfferedPlan, OrderedBy, ProductLine, ScheduledChange, Subscription, VisibleProduct};
@@ -35,6 +41,7 @@ pub fn PlanPage() -> impl IntoView {
         let offered = store.offered_plans(Some(partner)).await?;
         let products = store.all_products().await?;
         let zone = local_zone(&cx.viewer.time_zone);
+        let today = zone.to_datetime(cx.now).date();
         let bill = bill::so_far(&cx.state, partner, cx.now).await?;
         let credit = Balance::load(&cx, current.as_ref()).await?.map(Balance::card);
         let decides = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin | MemberRole::Billing);
@@ -47,11 +54,11 @@ pub fn PlanPage() -> impl IntoView {
         let in_force = current
             .clone()
             .zip(bill)
-            .map(|(subscription, bill)| in_force(subscription, bill, &names, may_cancel, &zone));
+            .map(|(subscription, bill)| in_force((subscription, today), bill, &names, may_cancel, &zone));
         let none_offered = offered.is_empty();
         let cards = offered
             .into_iter()
-            .map(|plan| card(plan, &products, current.as_ref(), requested.as_ref(), decides))
+            .map(|plan| card(plan, (&products, today), current.as_ref(), requested.as_ref(), decides))
             .collect_view();
         Ok(view! {
             <PageTitle text="Plan"/>
@@ -146,7 +153,7 @@ impl Names {
 }
 
 fn in_force(
-    subscription: Subscription,
+    (subscription, today): (Subscription, Date),
     bill: BillSoFar,
     names: &Names,
     may_cancel: bool,
@@ -156,15 +163,17 @@ fn in_force(
     let title = format!("{}, since {since}", subscription.plan_name);
     let period = period_in_zone(bill.period, zone);
     let tried = subscription.trial_until.filter(|until| bill.period.end <= *until).map(|until| {
+        let then = subscription.terms.in_force(PlanPeriod::first(zone.to_datetime(until).date()));
         let text = format!(
             "Your trial ends on {}. From then on: {} {}.",
             moment(until, zone),
-            tier::price(&subscription.terms),
-            tier::price_note(&subscription.terms)
+            tier::price(&then),
+            tier::price_note(&then)
         );
         view! { <Notice tone=Tone::Info title="You are trying this plan">{text}</Notice> }
     });
     let total = bill.total();
+    let teams = bill.teams;
     let rows = bill
         .rated
         .charges
@@ -173,6 +182,7 @@ fn in_force(
             let codes = (charge.product.take().unwrap_or_default(), charge.operation.take().unwrap_or_default());
             let (product, operation) = names.of(&codes.0, &codes.1);
             (charge.product, charge.operation) = (Some(product), Some(operation));
+            let offer = charge.offer.take();
             let name = match charge.kind {
                 _ if charge.label.is_some() => charge.label.unwrap_or_default(),
                 LineKind::BaseFee => "Base fee, if the plan stays to the end of the period".to_owned(),
@@ -192,6 +202,7 @@ fn in_force(
                     format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
                 }
             };
+            let name = offer.map_or(name.clone(), |offer| format!("{name}, {offer}"));
             let quantity = charge.quantity;
             let units = matches!(charge.kind, LineKind::Usage | LineKind::Meter | LineKind::CreditOverdraft)
                 .then(|| view! { <Figure value=quantity/> });
@@ -204,10 +215,22 @@ fn in_force(
             }
         })
         .collect_view();
-    let cancel = move || may_cancel.then(|| view! { <a href="/plan/cancel">"Cancel the plan"</a> });
+    let mut known = subscription.terms;
+    known.conceal(|code| names.0.iter().all(|product| product.line.code != code));
+    let offered = offers::lines(&known, today);
+    let offered = (!offered.is_empty()).then(|| {
+        let offers = offered.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
+        view! { <Card title="Offers of your plan"><ul>{offers}</ul></Card> }
+    });
+    let actions = move || {
+        view! {
+            <a href="/plan/bill-so-far.csv" download="">"Download so far"</a>
+            {may_cancel.then(|| view! { <a href="/plan/cancel">"Cancel the plan"</a> })}
+        }
+    };
     view! {
         {tried}
-        <Card title=title description=format!("Bill so far for {period}") actions=cancel flush=true>
+        <Card title=title description=format!("Bill so far for {period}") actions=actions flush=true>
             <DataTable
                 caption="Bill so far"
                 caption_hidden=true
@@ -224,12 +247,14 @@ fn in_force(
                 {rows}
             </DataTable>
         </Card>
+        <ByTeam lines=teams/>
+        {offered}
     }
 }
 
 fn card(
     plan: OfferedPlan,
-    products: &[ProductLine],
+    (products, today): (&[ProductLine], Date),
     current: Option<&Subscription>,
     requested: Option<&Subscription>,
     decides: bool,
@@ -255,13 +280,14 @@ fn card(
     } else {
         view! { <p class="plan-state">"An owner, admin or billing member can change the plan."</p> }.into_any()
     };
+    let features = [offers::lines(&plan.terms, today), tier::lines(&plan.terms, products)].concat();
     view! {
         <PlanCard
             name=plan.name
             description=plan.summary
             price=tier::price(&plan.terms)
             price_note=tier::price_note(&plan.terms)
-            features=tier::lines(&plan.terms, products)
+            features=features
             current=is_current
         >
             {action}

@@ -3,12 +3,14 @@
 mod calculator;
 mod compare;
 pub mod difference;
+pub mod offers;
 pub mod tier;
 
 use crate::{
     components::{ButtonKind, ButtonLink, EmptyState, IconName, PageHeader, PlanCard, PlanGrid},
     frames::PublicFrame,
     page::{PageError, PageTitle, page},
+    pages::time_text::local_zone,
     state::AppState,
     viewer::{self, Viewer},
 };
@@ -17,6 +19,7 @@ use domain::{
     plan::{Approval, PlanTerms},
     role::MemberRole,
 };
+use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
 use store::{OfferedPlan, ProductLine};
@@ -31,6 +34,7 @@ pub fn PricingPage() -> impl IntoView {
         let products = cx.state.store.all_products().await?;
         let chosen = chosen_plan(&cx.state, &cx.viewer).await?;
         let viewer = cx.viewer.clone();
+        let today = today(&viewer, cx.now);
         let body = if tiers.is_empty() {
             view! {
                 <EmptyState title="No plan is on sale yet" text="Sign up, and you will be told what there is." icon=IconName::Layers>
@@ -42,9 +46,9 @@ pub fn PricingPage() -> impl IntoView {
             let calculator = calculator::load(&cx, &query).await?;
             view! {
                 <h2 class="visually-hidden">"Plans"</h2>
-                <Tiers tiers=tiers.clone() products=products.clone() viewer chosen/>
+                <Tiers tiers=tiers.clone() products=products.clone() viewer chosen today/>
                 {calculator}
-                <compare::Comparison tiers products/>
+                <compare::Comparison tiers products today/>
                 <Questions/>
             }
             .into_any()
@@ -93,6 +97,15 @@ fn partner_of(viewer: &Viewer) -> Option<PartnerId> {
     }
 }
 
+/// The viewer's day, by which promotions are on.
+pub fn today(viewer: &Viewer, now: Timestamp) -> Date {
+    let zone = match viewer {
+        Viewer::Member(member) => local_zone(&member.time_zone),
+        Viewer::Nobody | Viewer::Operator(_) => TimeZone::UTC,
+    };
+    zone.to_datetime(now).date()
+}
+
 async fn chosen_plan(state: &AppState, viewer: &Viewer) -> Result<Option<String>, PageError> {
     let Viewer::Member(member) = viewer else { return Ok(None) };
     Ok(state.store.subscription(member.partner).await?.map(|subscription| subscription.plan_code))
@@ -106,13 +119,16 @@ pub fn Tiers(
     viewer: Viewer,
     /// The code of the plan that the viewer's company is on.
     chosen: Option<String>,
+    /// The day by which promotions are told.
+    today: Date,
 ) -> impl IntoView {
     use MemberRole::{Admin, Billing, Owner};
     // The middle one is what most take; with two or fewer there is nothing to point at.
     let middle = (tiers.len() >= 3).then_some(tiers.len() / 2);
     let cards = tiers.into_iter().enumerate().map(|(index, tier)| {
         let current = chosen.as_deref() == Some(tier.code.as_str());
-        let mut features = tier::lines(&tier.terms, &products);
+        let mut features = offers::lines(&tier.terms, today);
+        features.extend(tier::lines(&tier.terms, &products));
         if tier.approval == Approval::Queue {
             features.push("Opened after a short review".to_owned());
         }

@@ -8,10 +8,13 @@ use crate::{
         corrected::call_text,
         requests::duration_text,
         time_text::{local_time, local_zone},
+        way::{CallWay, Sees, WayReader},
     },
     viewer,
 };
-use domain::{credit::allocation::Holder, key_text::Environment, money::group_thousands, refusal::Code};
+use domain::{
+    credit::allocation::Holder, key_text::Environment, money::group_thousands, refusal::Code, role::MemberRole,
+};
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::{
@@ -27,6 +30,7 @@ pub fn RequestPage() -> impl IntoView {
         let cx = cx?;
         let place: Place = place.and_then(|place| place.parse().ok()).ok_or(PageError::NotFound)?;
         let request = cx.state.store.request_at(cx.viewer.partner, &place).await?;
+        let call = cx.state.store.trace_at(cx.viewer.partner, &place).await?;
         let corrections = cx.state.store.corrections_of_call(cx.viewer.partner, &place).await?;
         let own = match request.allocated {
             Some((id, units)) => Some((cx.state.store.credit_allocation(cx.viewer.partner, id).await?, units)),
@@ -36,6 +40,12 @@ pub fn RequestPage() -> impl IntoView {
         let corrected: Vec<String> = corrections.iter().map(|line| call_text(line, &zone)).collect();
         let when = format!("{} ({})", local_time(request.at, &zone), cx.viewer.time_zone);
         let title = format!("{} {}", request.method, request.path);
+        let sees = match cx.viewer.role {
+            MemberRole::Owner | MemberRole::Admin | MemberRole::Billing => Sees::Own,
+            MemberRole::Developer | MemberRole::Viewer => Sees::NoInvoices,
+        };
+        let reader = WayReader { sees, zone, now: cx.now, stripe_is_on: cx.state.settings.stripe_is_on };
+        let event = request.event_id.clone();
         Ok(view! {
             <PageTitle text=title.clone()/>
             <MemberFrame cx=cx path="/requests">
@@ -43,6 +53,7 @@ pub fn RequestPage() -> impl IntoView {
                 <PageHeader title=title description=when/>
                 <Why request=request.clone()/>
                 <Facts paid=paid_text(request.credits, own.as_ref()) request=request corrected=corrected/>
+                <CallWay call=call event=event reader=reader/>
             </MemberFrame>
         })
     })

@@ -154,6 +154,7 @@ impl Asked {
             from: text("from").and_then(|at| instant(&at, zone)),
             to: text("to").and_then(|at| instant(&at, zone)),
             filter: RequestFilter {
+                team: None,
                 product: text("product").and_then(|id| id.parse().ok()),
                 operation: text("operation").and_then(|id| id.parse().ok()),
                 environment: text("environment").and_then(|code| code.parse().ok()),

@@ -68,6 +68,7 @@ pub fn payment_notice(invoice: &Invoice, left: Money, now: Timestamp) -> AnyView
     let waits = matches!(invoice.status, InvoiceStatus::Open | InvoiceStatus::Sent | InvoiceStatus::Uncollectible);
     let Some(due) = invoice.due_at.filter(|_| waits && left.micros > 0) else { return ().into_any() };
     let day = local_date(due, &zone);
+    let left = to_pay(invoice, left);
     let (tone, title) = if due < now {
         (Tone::Warning, format!("{left} was due on {day}"))
     } else {
@@ -79,6 +80,15 @@ pub fn payment_notice(invoice: &Invoice, left: Money, now: Timestamp) -> AnyView
         None => "Pay it as the provider has agreed with you, and name the invoice's number.".into_any(),
     };
     view! { <Notice tone=tone title=title>{tried} {how}</Notice> }.into_any()
+}
+
+/// What is left of an invoice to pay, where Stripe computes a tax with that.
+fn to_pay(invoice: &Invoice, left: Money) -> String {
+    match (invoice.tax, invoice.total_with_tax()) {
+        (Some(tax), Some(whole)) if tax.micros > 0 && left == invoice.total => format!("{whole} with tax"),
+        (Some(tax), _) if tax.micros > 0 => format!("{left} and the tax on it"),
+        _ => left.to_string(),
+    }
 }
 
 fn failed(invoice: &Invoice, zone: &jiff::tz::TimeZone) -> Option<String> {
@@ -106,6 +116,7 @@ pub fn collecting(
         return ().into_any();
     }
     let zone = local_zone(&invoice.time_zone);
+    let left = to_pay(invoice, left);
     let (partner, id) = (invoice.partner.to_string(), invoice.id.to_string());
     let description = match invoice.due_at {
         None => "Nobody collects it yet.".to_owned(),

@@ -4,7 +4,7 @@
 //! digest of all that was shown; it is made anew and has to be the same, to the digest, and the store holds what it was made of still
 //! while it writes. So a partner gets what it saw, or nothing and a new preview.
 
-use crate::{BillingError, moves::resume_move, project};
+use crate::{BillingError, moves::resume_move, project, shown};
 use domain::{
     id::{PartnerId, PlanChangeId},
     money::Money,
@@ -12,15 +12,11 @@ use domain::{
     plan_change::{ChangeError, Direction, Preview, When},
     role::MemberRole,
 };
-use jiff::{SignedDuration, Timestamp};
-use sha2::{Digest as _, Sha256};
+use jiff::Timestamp;
 use store::{
     Actor, ChangeGround, ChangeTarget, Member, NewMail, Ordered, OrderedBy, PlanOrder, PutInForce, ScheduledChange,
     Store, StoreError, Subscription, Wish,
 };
-
-/// How long a preview can be committed to: a change counts from the instant that was shown.
-const HOLDS: SignedDuration = SignedDuration::from_mins(10);
 
 /// What somebody wants, and on whose behalf.
 #[derive(Debug, Clone, Copy)]
@@ -128,7 +124,7 @@ pub async fn order_change(
 ) -> Result<(Ordered, Proposal), ChangeRefused> {
     let mut proposal = as_shown(store, partner, wanted, token, now).await?;
     if proposal.preview.at_once && proposal.to.is_none() {
-        proposal.preview.effective_at = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
+        proposal.preview.effective_at = shown::exact(now);
     }
     let preview = &proposal.preview;
     // A period that ended since was not the one that was shown.
@@ -154,7 +150,9 @@ pub async fn order_change(
         at_once: preview.at_once,
         effective_at: preview.effective_at,
         cycle: preview.cycle.clone(),
+        counts_from: preview.counts_from,
         quota: preview.quota_first,
+        kept_until: preview.kept_until,
         mails,
     };
     let ordered = store.order_plan(partner, order, actor, now).await?;
@@ -169,16 +167,7 @@ pub(crate) async fn as_shown(
     token: &str,
     now: Timestamp,
 ) -> Result<Proposal, ChangeRefused> {
-    let shown = token.split_once('.').and_then(|(at, _)| at.parse().ok()).map(Timestamp::from_microsecond);
-    let Some(Ok(shown)) = shown else {
-        return Err(ChangeRefused::Moved("Look at what the change means first, and confirm that"));
-    };
-    if shown > now || shown < now - HOLDS {
-        return Err(ChangeRefused::Moved(
-            "What was shown holds for ten minutes, which are over. Look at what the change means now, and confirm again",
-        ));
-    }
-    let proposal = propose(store, partner, wanted, shown).await?;
+    let proposal = propose(store, partner, wanted, shown::instant(token, now)?).await?;
     if proposal.token != token {
         return Err(ChangeRefused::Moved(
             "The plan, its terms or a change that was planned are not as they were when this was shown, so nothing was changed. \
@@ -257,8 +246,7 @@ async fn put_in_force(
 }
 
 async fn propose(store: &Store, partner: PartnerId, wanted: Wanted, at: Timestamp) -> Result<Proposal, ChangeRefused> {
-    // As exact as the database and the token keep it.
-    let at = Timestamp::from_microsecond(at.as_microsecond()).unwrap_or(at);
+    let at = shown::exact(at);
     let ground = store.change_ground(partner, wanted.wish, wanted.by).await?;
     if wanted.by == OrderedBy::Partner {
         ground.check_partner()?;
@@ -291,10 +279,7 @@ fn token(ground: &ChangeGround, preview: &Preview, needs_approval: bool, at: Tim
     let from = ground.current.as_ref().map_or_else(String::new, |own| format!("{} {}", own.id, own.version_id));
     let to = ground.target.as_ref().map_or_else(String::new, |target| target.version_id.to_string());
     let waits = ground.scheduled.as_ref().map_or_else(String::new, |change| change.id.to_string());
-    let mut digest = Sha256::new();
-    digest.update(preview.digest_of(&format!("{from} {waits} {needs_approval}"), &to));
-    let hex = digest.finalize()[..16].iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("{}.{hex}", at.as_microsecond())
+    shown::token(at, &preview.digest_of(&format!("{from} {waits} {needs_approval}"), &to))
 }
 
 /// Letters to those who decide about the plan.

@@ -6,6 +6,7 @@
 //! of it all the same, and takes off what was billed.
 
 pub(crate) mod advance;
+mod by_team;
 mod compared;
 mod coupons;
 mod late;
@@ -16,27 +17,28 @@ mod stranded;
 mod threshold;
 
 pub(crate) use coupons::{closed_coupons, less, open_coupons};
-pub(crate) use late::{Shift, shifted, when};
+pub(crate) use late::when;
+pub(crate) use lines::Usage;
 pub(crate) use metered::{billed_meters, metered};
 pub(crate) use overdraft::charges as overdraft_charges;
-pub(crate) use threshold::{charges as billed_before, sum as sum_billed_before};
+pub(crate) use threshold::{charges as billed_before, of_usage, sum as sum_billed_before};
 
 use crate::BillingError;
-use compared::Known;
+use advance::Back;
+use compared::{Known, Ready};
 use coupons::CouponsOf;
 use domain::{
     id::{InvoiceId, PartnerId, SubscriptionId},
-    key_text::Environment,
+    money::Money,
     period::Period,
-    rating::{self, LineKind, MeterUsed, Rated, Used, proration},
+    rating::{self, LineKind, MeterUsed, PlanPeriod, Rated, Used, proration},
 };
 use jiff::{SignedDuration, Timestamp};
-use lines::Usage;
+use late::LateLines;
 use std::collections::HashMap;
 use store::{
-    Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store,
-    outside::ToldMark,
-    reconcile::{Compared, Finding},
+    Beside, BillGround, Closed, NewInvoice, NewInvoiceLine, OpenSubscription, Store, outside::ToldMark,
+    reconcile::Finding,
 };
 use tokio::task::{self, JoinSet};
 
@@ -96,7 +98,7 @@ pub async fn close_due_periods(store: &Store, closing: Closing, now: Timestamp) 
     }
     while let Some(this) = group {
         group = groups.next();
-        // Postgres has more than one processor: the next partners are compared while these are billed.
+        // Postgres has more than one processor: the next partners' usage is compared and read while these are billed.
         let compare_next = async {
             match &group {
                 Some(next) => compared::of(store, next, now).await,
@@ -192,21 +194,20 @@ async fn close_stretches(
             report.waiting += 1;
             break;
         }
-        let compared = compared::compared(store, known, &subscription, stretch.part, now).await?;
-        match compared {
-            Compared::Agrees => {}
-            Compared::NotYet => {
+        let ground = match compared::ready(store, known, &subscription, stretch.part, now).await? {
+            Ready::Agrees(ground) => ground,
+            Ready::NotYet => {
                 report.waiting += 1;
                 break;
             }
-            Compared::Differs(finding) => {
+            Ready::Differs(finding) => {
                 report.waiting += 1;
                 report.doubtful.push((subscription.partner, finding));
                 break;
             }
-        }
-        let mark = mark(store, &subscription, stretch.part).await?;
-        let invoice = invoice(store, &subscription, stretch, now).await?;
+        };
+        let mark = mark(store, &subscription, stretch.part, ground.mark).await?;
+        let invoice = invoice(store, &subscription, stretch, ground, now).await?;
         if let Some(finding) = doubt_before(store, &subscription, stretch.part, invoice.as_ref()).await? {
             report.waiting += 1;
             report.doubtful.push((subscription.partner, finding));
@@ -223,6 +224,12 @@ async fn close_stretches(
             // The next run reads the usage again.
             Closed::Changed => {
                 report.waiting += 1;
+                break;
+            }
+            Closed::Doubtful => {
+                report.waiting += 1;
+                let finding = store.doubt(subscription.partner, stretch.part).await?;
+                report.doubtful.extend(finding.map(|finding| (subscription.partner, finding)));
                 break;
             }
         }
@@ -251,14 +258,18 @@ fn is_complete(stretch: Stretch, closing: Closing, now: Timestamp) -> bool {
     now >= complete_at && closing.ingested_through.is_some_and(|through| through >= complete_at)
 }
 
-/// How far the usage of the stretch is, before it is read.
-async fn mark(store: &Store, subscription: &OpenSubscription, part: Period) -> Result<ToldMark, BillingError> {
-    let mark = store.outside_mark(subscription.partner).await?;
+/// How far the usage of the stretch was when its units were read, with that of its meters, before they are.
+async fn mark(
+    store: &Store,
+    subscription: &OpenSubscription,
+    part: Period,
+    units: ToldMark,
+) -> Result<ToldMark, BillingError> {
     // Units tell by themselves whether some came meanwhile.
     if subscription.terms.meters.is_empty() {
-        return Ok(mark);
+        return Ok(units);
     }
-    Ok(ToldMark { metered: Some(store.metered_calls(subscription.partner, part).await?), ..mark })
+    Ok(ToldMark { metered: Some(store.metered_calls(subscription.partner, part).await?), ..units })
 }
 
 /// The first stretch that is not billed; `None` where the subscription is billed to its end.
@@ -272,6 +283,12 @@ pub(crate) fn next_stretch(subscription: &OpenSubscription) -> Result<Option<Str
     Ok(Some(Stretch { part: Period { start, end }, whole }))
 }
 
+/// The period of the subscription's plan that is all of `whole`.
+pub(crate) fn plan_period(subscription: &OpenSubscription, whole: Period) -> Result<PlanPeriod, BillingError> {
+    let OpenSubscription { cycle, plan_since, trial_until, .. } = subscription;
+    Ok(PlanPeriod::of(cycle, *plan_since, *trial_until, whole)?)
+}
+
 /// What the stretch costs with these units, before coupons.
 pub(crate) fn rate(
     subscription: &OpenSubscription,
@@ -279,8 +296,7 @@ pub(crate) fn rate(
     used: &[Used],
     metered: &[MeterUsed],
 ) -> Result<Rated, BillingError> {
-    let number = subscription.cycle.periods_between(subscription.plan_since, stretch.whole.start)?;
-    let terms = subscription.terms.in_force(number, subscription.trial_until, stretch.whole).in_arrears();
+    let terms = subscription.terms.in_force(plan_period(subscription, stretch.whole)?).in_arrears();
     let terms = proration::for_part(&terms, stretch.part, stretch.whole)?;
     let mut rated = rating::rate_all(&terms, used, metered)?;
     if stretch.part != stretch.whole {
@@ -298,22 +314,44 @@ async fn invoice(
     store: &Store,
     subscription: &OpenSubscription,
     stretch: Stretch,
+    BillGround { units, teams, beside, .. }: BillGround,
     now: Timestamp,
 ) -> Result<Option<NewInvoice>, BillingError> {
-    let units = store.units_between(subscription.partner, stretch.part, Environment::Live).await?;
-    let usage = Usage { units, metered: metered(store, subscription, stretch.part, stretch.part.end).await? };
+    let (partner, id) = (subscription.partner, subscription.id);
+    let usage = Usage { units, teams, metered: metered(store, subscription, stretch.part, stretch.part.end).await? };
     let mut rated = rate(subscription, stretch, &usage.used(), &usage.of_meters())?;
-    let of = CouponsOf { partner: subscription.partner, subscription: subscription.id };
+    let currency = rated.total.currency;
+    let of = CouponsOf { partner, subscription: id, are_there: beside.contains(&Beside::Coupons) };
     let mut coupons = of.take_off(store, coupons::billed(subscription, stretch), &mut rated).await?;
-    let late = late::lines(store, subscription.partner, rated.total.currency, Some(&coupons)).await?;
+    let late = match beside.contains(&Beside::LateUnits) {
+        true => late::lines(store, partner, currency, Some(&coupons)).await?,
+        false => LateLines::default(),
+    };
     coupons.late = late.coupons;
-    let back = advance::given_back(store, subscription.partner, rated.total.currency).await?;
-    let overdrawn = store.overdrawn_credit(subscription.partner, subscription.id, stretch.part.end, now).await?;
-    let beyond = overdraft::lines(&overdrawn, rated.total.currency)?;
-    let before = store.billed_before(subscription.partner, subscription.id, stretch.part.start).await?;
-    let taken_off = threshold::taken_off(&before, &subscription.cycle.time_zone);
+    let back = match beside.contains(&Beside::UnusedFees) {
+        true => advance::given_back(store, partner, currency).await?,
+        false => Back::default(),
+    };
+    let overdrawn = match beside.contains(&Beside::Overdraft) {
+        true => store.overdrawn_credit(partner, id, stretch.part.end, now).await?,
+        false => Vec::new(),
+    };
+    let beyond = overdraft::lines(&overdrawn, currency)?;
+    let before = match beside.contains(&Beside::ThresholdInvoices) {
+        true => store.billed_before(partner, id, stretch.part.start).await?,
+        false => Vec::new(),
+    };
+    let lines: Vec<NewInvoiceLine> = rated.charges.into_iter().map(|charge| usage.line(charge, stretch)).collect();
+    let costs = match before.is_empty() {
+        true => Money::zero(currency),
+        false => {
+            let coupons = open_coupons(store, subscription, stretch).await?;
+            of_usage((subscription, stretch), &usage.used(), &usage.of_meters(), &coupons)?.total
+        }
+    };
+    let taken_off = threshold::taken_off(store, (subscription, stretch), &before, (&lines, costs)).await?;
     let is_empty = late.sequences.is_empty() && back.fees.is_empty() && beyond.is_empty() && taken_off.is_empty();
-    if rated.charges.is_empty() && is_empty {
+    if lines.is_empty() && is_empty {
         return Ok(None);
     }
     let extra: Vec<NewInvoiceLine> = taken_off.into_iter().chain(beyond).chain(late.lines).chain(back.lines).collect();
@@ -323,11 +361,11 @@ async fn invoice(
         time_zone: subscription.cycle.time_zone.clone(),
         collect: subscription.terms.collect,
         total,
-        lines: rated.charges.into_iter().map(|charge| usage.line(charge, stretch)).chain(extra).collect(),
+        lines: lines.into_iter().chain(extra).collect(),
         late: late.sequences,
         in_advance: false,
         threshold_number: 0,
-        billed_before: threshold::standing(&before).map(|one| one.invoice).collect(),
+        billed_before: threshold::billed_already(&before, costs),
         given_back: back.fees,
         overdrawn,
         coupons: Some(coupons),

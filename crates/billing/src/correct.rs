@@ -6,7 +6,7 @@
 
 use crate::{
     BillingError,
-    close::{Shift, Stretch, billed_meters, closed_coupons, less, metered, next_stretch, open_coupons, rate, shifted},
+    close::{Stretch, billed_meters, closed_coupons, less, metered, next_stretch, open_coupons, rate},
 };
 use domain::{
     correction::NewCorrection,
@@ -14,7 +14,11 @@ use domain::{
     key_text::Environment,
     money::{Currency, Money},
     period::Period,
-    rating::{Used, coupon::Off},
+    rating::{
+        Used,
+        coupon::Off,
+        late::{Shift, shifted},
+    },
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -24,6 +28,7 @@ use store::{
     Actor, Store,
     corrections::{Approval, Draft, Effect, Hit},
 };
+use uuid::Uuid;
 
 /// What a correction would do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,6 +120,18 @@ pub async fn draft_correction(
 ) -> Result<CorrectionId, BillingError> {
     let (draft, _) = try_dry(store, partner, new, now).await?;
     Ok(store.draft_correction(partner, &draft, four_eyes, actor, now).await?)
+}
+
+/// As [`draft_correction`], at most once for this attempt of an API call ([`store::ApiRequest::Fresh`]).
+pub async fn draft_correction_once(
+    store: &Store,
+    partner: PartnerId,
+    (new, attempt): (NewCorrection, Uuid),
+    (four_eyes, actor): (bool, Actor),
+    now: Timestamp,
+) -> Result<CorrectionId, BillingError> {
+    let (draft, _) = try_dry(store, partner, new, now).await?;
+    Ok(store.draft_correction_once(partner, (&draft, attempt), four_eyes, actor, now).await?)
 }
 
 /// Approves what was seen, by the hash of it, if it would still do just that.

@@ -8,8 +8,8 @@
 
 mod amounts;
 pub(crate) mod observed;
-mod target;
-mod write;
+pub(crate) mod target;
+pub(crate) mod write;
 
 pub use write::{can_write, makes_another, write_asked};
 
@@ -54,6 +54,17 @@ pub async fn compare(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u
     Ok(found.len() as u64)
 }
 
+/// Where invoices go elsewhere by now: of what Stripe has taken before, what went back there, and what was to go back and could not, in place of
+/// all that was found before. Says how many there are.
+///
+/// # Errors
+/// Stripe or Postgres does not answer; what was found before stays.
+pub async fn compare_what_went_back(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u64, BillingError> {
+    let found = returns::sweep(store, stripe, now).await?;
+    store.keep_stripe_drift(&found, 0, now, now).await?;
+    Ok(found.len() as u64)
+}
+
 /// What Stripe says of the customers that are ours, by their names there, and those that are there twice. They are read page by page:
 /// the account may have any number of customers that are nothing to us.
 async fn listed_customers(
@@ -83,7 +94,7 @@ async fn listed_customers(
 }
 
 /// What differs between what an object should say and what it says.
-fn differences(target: &Target, observed: &Observed) -> Vec<Drift> {
+pub(crate) fn differences(target: &Target, observed: &Observed) -> Vec<Drift> {
     let drift = |field: &str, stripe_id: &str, ours: &str, theirs: &str| Drift {
         kind: target.kind,
         object: target.object.clone(),

@@ -1,7 +1,7 @@
 //! Who new terms of a plan would affect, and what their last period would have cost under them, before anybody has them.
 //!
 //! Each partner's last billing period that is over is rated twice with what it used: by the terms that the partner has now and by the
-//! new ones, both as if they had been in force for all of it. It changes nothing, and no bill is looked at.
+//! new ones, both as if they had been in force for all of it, with the phase and the promotions of that period. It changes nothing, and no bill is looked at.
 
 use crate::BillingError;
 use domain::{
@@ -10,7 +10,7 @@ use domain::{
     money::{Money, MoneyError},
     period::Period,
     plan::PlanTerms,
-    rating::{self, MeterUsed, Used},
+    rating::{self, MeterUsed, PlanPeriod, Used},
 };
 use jiff::{SignedDuration, Timestamp};
 use store::{PlanHolder, Store};
@@ -41,7 +41,7 @@ pub struct Affected {
     pub period: Period,
     /// Live units of it.
     pub units: u64,
-    /// `None` where it is more than an invoice can hold.
+    /// `None` where it is more than an invoice can hold, or the partner is [`After::New`].
     pub before: Option<Money>,
     pub after: After,
 }
@@ -106,11 +106,17 @@ async fn affected(
             metered.into_iter().map(|line| line.used).collect()
         }
     };
-    let number = holder.cycle.periods_between(holder.since, period.start)?;
+    // As if the partner had the plan from the period's beginning on, and did not try it.
+    let begun = holder.since.min(period.start);
+    let in_period = PlanPeriod {
+        number: holder.cycle.periods_between(holder.since, period.start)?,
+        ..PlanPeriod::of(&holder.cycle, begun, None, period)?
+    };
     let total =
-        |terms: &PlanTerms| rating::rate_all(&terms.in_period(number), &used, &metered).map(|rated| rated.total);
+        |terms: &PlanTerms| rating::rate_all(&terms.in_force(in_period), &used, &metered).map(|rated| rated.total);
     let is_new = !store.had_a_plan_throughout(holder.partner, period).await?;
     let before = match total(own) {
+        _ if is_new => None,
         Ok(total) => Some(total),
         Err(MoneyError::TooLarge) => None,
         Err(error) => return Err(error.into()),

@@ -19,6 +19,7 @@ pub mod payment;
 mod project;
 mod push;
 mod returns;
+mod shown;
 pub mod stripe;
 mod trial;
 mod webhooks;
@@ -29,12 +30,12 @@ pub use change::{
 };
 pub use close::{Closing, ClosingReport, close_due_periods};
 pub use correct::{
-    Bill, BilledOn, DryRun, apply_correction, approve_correction, draft_correction, read_hash, try_correction,
-    write_hash,
+    Bill, BilledOn, DryRun, apply_correction, approve_correction, draft_correction, draft_correction_once, read_hash,
+    try_correction, write_hash,
 };
 pub use error::BillingError;
 pub use impact::{Affected, After, Impact, MOST_RATED, impact};
-pub use moves::{MovePreview, cancel_move, follow_moves, impact_of_own_move, preview_move};
+pub use moves::{MovePreview, cancel_move, follow_moves, impact_of_own_move, order_move, preview_move};
 pub use open_line::{Behind, OpenBy, Opened, OpenedRow, Opening, open_line};
 pub use project::{Projection, project};
 pub use push::{Clock, PushSettings, Reconciled, reconcile};

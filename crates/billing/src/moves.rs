@@ -1,28 +1,79 @@
 //! Bulk moves with notice: what they mean for each partner before they are ordered, and the news of them.
 
 use crate::{
-    Affected, BillingError, Impact, MOST_RATED,
+    Affected, BillingError, ChangeRefused, Impact, MOST_RATED,
     change::{Letters, News, recipients},
     impact::impact_of,
+    shown,
 };
 use domain::{
     id::{PartnerId, PlanMoveId},
+    period::PeriodError,
     plan::PlanTerms,
     plan_move,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{HashMap, hash_map::Entry};
-use store::{Actor, Cancelled, MoveTarget, NewMail, NewPlanMove, PlanHolder, Store, StoreError, Subscription};
+use store::{
+    Actor, Cancelled, MoveTarget, NewMail, NewPlanMove, PlanHolder, ShownMove, Store, StoreError, Subscription,
+};
+
+/// How long after it was shown partners may be told and have the date that was shown: an order is taken for less, and whoever hears of it
+/// later, as after an outage, has the whole notice from then.
+const TOLD_WITHIN: SignedDuration = SignedDuration::from_mins(15);
+
+const MOVED: &str = "Partners came to the plan, left it or have another change of plan planned since this was shown, so nothing was \
+                     ordered. Look at what it means now, and order again";
 
 /// What a move would mean.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MovePreview {
     /// At most [`MOST_RATED`] partners.
     pub impact: Impact,
-    /// When each of them would have it if it were told now, in the same order.
+    /// When each of them would have it, in the same order.
     pub at: Vec<Timestamp>,
     /// Whether a change of its plan waits already, in the same order: it is moved if it stays after all.
     pub waits: Vec<bool>,
+    /// What the order carries.
+    pub token: String,
+}
+
+/// All whom a move is for and what it is for each, by name, as it is shown at an instant.
+struct Parts {
+    shown_at: Timestamp,
+    notice_from: Timestamp,
+    holders: Vec<PlanHolder>,
+    at: Vec<Timestamp>,
+    waits: Vec<bool>,
+}
+
+impl Parts {
+    async fn read(store: &Store, new: &NewPlanMove, shown_at: Timestamp) -> Result<Self, BillingError> {
+        let shown_at = shown::exact(shown_at);
+        let notice_from = shown_at.checked_add(TOLD_WITHIN).map_err(|_| PeriodError::OutOfRange)?;
+        let (mut holders, _) = store.all_partners_on_plan(new.from, u32::MAX).await?;
+        holders.retain(|holder| {
+            holder.version.id != new.to && new.from_version.is_none_or(|version| version == holder.version.id)
+        });
+        let waiting = store.all_partners_with_a_change_of(new.from).await?;
+        let at = holders
+            .iter()
+            .map(|holder| plan_move::in_force_at(&holder.cycle, holder.trial_until, new.notice_days, notice_from))
+            .collect::<Result<_, _>>()?;
+        let waits = holders.iter().map(|holder| waiting.contains(&holder.partner)).collect();
+        Ok(Self { shown_at, notice_from, holders, at, waits })
+    }
+
+    /// The order, and each partner's version, date and whether it is moved only if it stays. What their last periods cost is not among it:
+    /// late usage changes that.
+    fn token(&self, new: &NewPlanMove) -> String {
+        let of_each = self.holders.iter().zip(&self.at).zip(&self.waits);
+        let mut parts: Vec<_> =
+            of_each.map(|((holder, at), waits)| (holder.partner, holder.version.id, at, waits)).collect();
+        parts.sort_by_key(|(partner, ..)| partner.0);
+        let order = (new.from, new.from_version, new.to, new.notice_days, new.reason.trim());
+        shown::token(self.shown_at, &serde_json::to_vec(&(order, parts)).unwrap_or_default())
+    }
 }
 
 /// Who would be moved, when, and what their last period would have cost. Nothing is changed.
@@ -31,21 +82,39 @@ pub struct MovePreview {
 /// What is wrong with the move, as ordering it would say.
 pub async fn preview_move(store: &Store, new: &NewPlanMove, now: Timestamp) -> Result<MovePreview, BillingError> {
     store.check_plan_move(new).await?;
-    let (holders, _) = store.all_partners_on_plan(new.from, u32::MAX).await?;
-    let is_moved = |holder: &PlanHolder| {
-        holder.version.id != new.to && new.from_version.is_none_or(|version| version == holder.version.id)
-    };
-    let mut holders: Vec<PlanHolder> = holders.into_iter().filter(is_moved).collect();
+    let parts = Parts::read(store, new, now).await?;
+    let token = parts.token(new);
+    let Parts { mut holders, mut at, mut waits, .. } = parts;
     let in_all = holders.len() as u64;
     holders.truncate(MOST_RATED as usize);
-    let (mut at, mut waits) = (Vec::with_capacity(holders.len()), Vec::with_capacity(holders.len()));
-    for holder in &holders {
-        at.push(plan_move::in_force_at(&holder.cycle, holder.trial_until, new.notice_days, now)?);
-        waits.push(store.scheduled_change(holder.partner).await?.is_some());
-    }
+    at.truncate(holders.len());
+    waits.truncate(holders.len());
     let terms = store.plan_version_terms(new.to).await?;
     let impact = impact_of(store, holders, in_all, &terms, now).await?;
-    Ok(MovePreview { impact, at, waits })
+    Ok(MovePreview { impact, at, waits, token })
+}
+
+/// Orders the move that `token` was shown for: for the partners who were shown, each with the date that was shown if it is told soon.
+///
+/// # Errors
+/// What is wrong with the move, or that it would not be as it was shown.
+pub async fn order_move(
+    store: &Store,
+    new: &NewPlanMove,
+    token: &str,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<PlanMoveId, ChangeRefused> {
+    store.check_plan_move(new).await?;
+    let parts = Parts::read(store, new, shown::instant(token, now)?).await?;
+    if parts.token(new) != token {
+        return Err(ChangeRefused::Moved(MOVED));
+    }
+    let shown = ShownMove {
+        partners: parts.holders.into_iter().map(|holder| holder.partner).collect(),
+        notice_from: parts.notice_from,
+    };
+    Ok(store.order_plan_move(new, &shown, actor, now).await?)
 }
 
 /// What the last full period of one partner would have cost with the terms that it comes to.

@@ -8,7 +8,7 @@
 
 use crate::BillingError;
 use domain::{
-    id::{InvoiceId, OperationId, PartnerId},
+    id::{InvoiceId, OperationId, PartnerId, TeamId},
     key_text::Environment,
     period::Period,
     rating::LineKind,
@@ -16,7 +16,7 @@ use domain::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{
-    Invoice, InvoiceLine, Store, StoreError,
+    Invoice, InvoiceLine, LineTeam, Store, StoreError,
     outside::AdjustedPage,
     usage::{Completeness, Dimension, Group, MeterQuery, UsageFilter, UsageQuery, Window},
 };
@@ -75,6 +75,8 @@ pub struct Opening {
     pub by: OpenBy,
     /// A part of the invoice's period, as one of its days; all of it where it is not said.
     pub part: Option<Period>,
+    /// One team's part of it, or all zeros for that of no team; all of it where it is not said.
+    pub team: Option<TeamId>,
     /// Of adjustments: where the page begins.
     pub after: Option<i64>,
 }
@@ -86,6 +88,8 @@ pub struct Opened {
     pub line: InvoiceLine,
     /// What the rows are of: the invoice's period, or the part that was asked for.
     pub range: Period,
+    /// The team's part of the line, where it is opened by that.
+    pub of_team: Option<LineTeam>,
     pub behind: Behind,
 }
 
@@ -130,7 +134,7 @@ pub struct OpenedRow {
 /// Opens the line.
 ///
 /// # Errors
-/// There is no such line, or the part has too many hours or days.
+/// There is no such line, the team has no part of it, or the part has too many hours or days.
 pub async fn open_line(
     store: &Store,
     (partner, invoice, position): (PartnerId, InvoiceId, i32),
@@ -146,31 +150,41 @@ pub async fn open_line(
     if range.start >= range.end {
         return Err(StoreError::invalid("from", "This is not a part of the invoice's period").into());
     }
+    let of_team = match opening.team {
+        None => None,
+        Some(team) => Some(part_of(&line, team).ok_or(StoreError::NotFound)?.clone()),
+    };
     let behind = match line.kind {
         // Without a product nothing tells its calls from others.
         LineKind::Usage if line.product.is_none() => Behind::Nothing,
-        LineKind::Usage => usage(store, &invoice, &line, (range, opening.by), now).await?,
+        LineKind::Usage => usage(store, &invoice, &line, (range, opening), now).await?,
         LineKind::Meter => meter(store, &invoice, &line, (range, opening.by), now).await?,
         LineKind::Adjustment => {
             let of = (line.product, line.operation);
-            Behind::Adjustment(store.adjusted_on_invoice(partner, invoice.id, of, opening.after, PAGE).await?)
+            Behind::Adjustment(
+                store.adjusted_on_invoice(partner, invoice.id, of, opening.team, opening.after, PAGE).await?,
+            )
         }
         _ => Behind::Nothing,
     };
-    Ok(Opened { invoice, line, range, behind })
+    Ok(Opened { invoice, line, range, of_team, behind })
+}
+
+fn part_of(line: &InvoiceLine, team: TeamId) -> Option<&LineTeam> {
+    line.teams.iter().find(|part| part.team.map(|id| id.0).unwrap_or_default() == team.0)
 }
 
 async fn usage(
     store: &Store,
     invoice: &Invoice,
     line: &InvoiceLine,
-    (range, by): (Period, OpenBy),
+    (range, Opening { by, team, .. }): (Period, Opening),
     now: Timestamp,
 ) -> Result<Behind, BillingError> {
     let environment = Some(Environment::Live);
     // A line without an operation is of the calls that had none, and not of all.
     let operation = Some(line.operation.unwrap_or(OperationId(Uuid::nil())));
-    let filter = UsageFilter { environment, product: line.product, operation, ..UsageFilter::EVERYTHING };
+    let filter = UsageFilter { environment, product: line.product, operation, team, ..UsageFilter::EVERYTHING };
     let query = UsageQuery { range, time_zone: &invoice.time_zone, window: by.window(), by: by.dimensions(), filter };
     let answer = store.usage(invoice.partner, &query).await?;
     let row = |row: store::usage::UsageRow| {
@@ -181,8 +195,8 @@ async fn usage(
     let rows: Vec<OpenedRow> = answer.rows.into_iter().filter_map(row).collect();
     let of = (line.product, line.operation);
     let late = match invoice.threshold_number {
-        0 => store.handed_over_late(invoice.partner, (invoice.subscription, invoice.period), of).await?,
-        _ => after_cut(store, invoice, line).await?,
+        0 => store.handed_over_late(invoice.partner, (invoice.subscription, invoice.period), of, team).await?,
+        _ => after_cut(store, invoice, line, team).await?,
     };
     Ok(Behind::Usage {
         units: rows.iter().map(|row| row.quantity).sum(),
@@ -193,11 +207,29 @@ async fn usage(
 }
 
 /// Units of the hours of a threshold invoice that came after it, or were corrected: they are on the next invoice of the period.
-async fn after_cut(store: &Store, invoice: &Invoice, line: &InvoiceLine) -> Result<i64, BillingError> {
-    let stored = store.units_between(invoice.partner, invoice.period, Environment::Live).await?;
-    let of = stored.iter().filter(|one| (one.product, one.operation) == (line.product, line.operation));
-    let units = of.fold(0_u64, |sum, one| sum.saturating_add(one.used.units));
-    Ok(i64::try_from(units).unwrap_or(i64::MAX).saturating_sub(line.quantity))
+async fn after_cut(
+    store: &Store,
+    invoice: &Invoice,
+    line: &InvoiceLine,
+    team: Option<TeamId>,
+) -> Result<i64, BillingError> {
+    let (stored, teams) = store.units_and_teams_between(invoice.partner, invoice.period).await?;
+    let signed = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
+    let of = (line.product, line.operation);
+    let (units, billed) = match team {
+        None => {
+            let own = stored.iter().filter(|one| (one.product, one.operation) == of);
+            (own.fold(0_i64, |sum, one| sum.saturating_add(signed(one.used.units))), line.quantity)
+        }
+        Some(team) => {
+            let own = teams.iter().filter(|one| {
+                (one.product, one.operation) == of && one.team.map(|id| id.0).unwrap_or_default() == team.0
+            });
+            let billed = part_of(line, team).map_or(0, |part| part.quantity);
+            (own.fold(0_i64, |sum, one| sum.saturating_add(one.used.units)), billed)
+        }
+    };
+    Ok(units.saturating_sub(billed))
 }
 
 async fn meter(

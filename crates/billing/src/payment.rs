@@ -36,6 +36,8 @@ use store::{
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 /// Pages and payment methods that one run asks about.
 const MOST_AT_ONCE: u32 = 50;
+/// How long a page is asked after that Stripe did not know of: the key of its account may be put back.
+const LOST_FOR: SignedDuration = SignedDuration::from_hours(30 * 24);
 /// How old our knowledge of a payment method becomes when no webhook arrives.
 const METHOD_KNOWN: SignedDuration = SignedDuration::from_hours(24);
 /// A page is open for a day at most. One that Stripe does not know of by then is none.
@@ -87,7 +89,11 @@ pub async fn open_checkout(
         ("metadata[turnpike_checkout]", &own),
         ("metadata[turnpike_partner]", &of),
     ];
-    let parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    let mut parameters = parameters.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+    if stripe.computes_tax() {
+        // Nothing is paid here; Stripe Tax goes by this address where the customer has none.
+        parameters.push(("billing_address_collection".to_owned(), "required".to_owned()));
+    }
     let session = stripe.create_checkout(&parameters, &format!("turnpike:{partner}:{id}")).await?;
     store.note_checkout_session(partner, id, &session.id).await?;
     pages.check(session.url.unwrap_or_default())
@@ -115,9 +121,8 @@ pub(crate) async fn apply(desk: Desk<'_>, (kind, data): (&str, &Value), now: Tim
         }
         // What was paid on such a page goes back, or cannot.
         Some("refund") => {
-            let own = object["metadata"]["turnpike_checkout"].as_str().and_then(|id| id.parse::<CheckoutId>().ok());
-            let Some(own) = own else { return Ok(false) };
-            refund::look(desk, own, now).await?;
+            let Some(page) = refund::page_of(store, object).await? else { return Ok(false) };
+            refund::look(store, stripe, &page, now).await?;
         }
         Some("payment_method") => {
             // One that was taken away is nobody's any more.
@@ -152,6 +157,11 @@ pub(crate) async fn look_again(desk: Desk<'_>, now: Timestamp) -> Result<(), Bil
         };
         unless_down(looked, checkout.partner)?;
     }
+    for checkout in store.all_partners_missing_checkouts((before(LOST_FOR), before(LOOK_AGAIN)), MOST_AT_ONCE).await? {
+        store.note_checkout_look(checkout.partner, checkout.id, now).await?;
+        let Some(id) = &checkout.session else { continue };
+        unless_down(settle(desk, &checkout, id, now).await, checkout.partner)?;
+    }
     for checkout in store.all_partners_checkouts_to_pay_back(MOST_AT_ONCE).await? {
         store.note_checkout_look(checkout.partner, checkout.id, now).await?;
         unless_down(refund::pay_back(desk, &checkout, now).await, checkout.partner)?;
@@ -182,25 +192,40 @@ fn unless_down(looked: Result<(), BillingError>, partner: PartnerId) -> Result<(
     }
 }
 
-/// Ends a page of which Stripe cannot say anything any more: where nobody was known to pay after two days, where a payment was on its way
-/// after weeks.
+/// Ends a page of which Stripe cannot say anything any more, once it is time to.
 async fn give_up(store: &Store, checkout: &Checkout, now: Timestamp) -> Result<(), BillingError> {
+    if let Some(state) = given_up(checkout, now) {
+        store.end_checkout(checkout.partner, checkout.id, state, now).await?;
+    }
+    Ok(())
+}
+
+/// The same for one that Stripe says there is none of. It may be another account's, and is asked after for a while.
+async fn lose(store: &Store, checkout: &Checkout, now: Timestamp) -> Result<(), BillingError> {
+    if let Some(state) = given_up(checkout, now) {
+        let (partner, id) = (checkout.partner, checkout.id);
+        tracing::warn!(%partner, checkout = %id, "Stripe does not know of a page that was opened there: is it the account that it was opened in?");
+        store.end_missing_checkout(partner, id, state, now).await?;
+    }
+    Ok(())
+}
+
+/// What such a page becomes: where nobody was known to pay after two days, where a payment was on its way after weeks.
+fn given_up(checkout: &Checkout, now: Timestamp) -> Option<CheckoutState> {
     let (partner, id) = (checkout.partner, checkout.id);
     let age = now.duration_since(checkout.opened_at);
     match checkout.state {
-        CheckoutState::Open if age >= LONGEST_OPEN => {
-            store.end_checkout(partner, id, CheckoutState::Expired, now).await?;
-        }
+        CheckoutState::Open if age >= LONGEST_OPEN => Some(CheckoutState::Expired),
         CheckoutState::Processing if age >= LONGEST_PROCESSING => {
             tracing::error!(%partner, checkout = %id, "Stripe does not know of a payment that was on its way for weeks: it is given up");
-            store.end_checkout(partner, id, CheckoutState::Failed, now).await?;
+            Some(CheckoutState::Failed)
         }
         CheckoutState::Processing => {
             tracing::warn!(%partner, checkout = %id, "Stripe does not know of a payment that is on its way");
+            None
         }
-        _ => {}
+        _ => None,
     }
-    Ok(())
 }
 
 /// Takes over what became of a page. One that carries another's name is not ours.
@@ -210,8 +235,10 @@ async fn settle(desk: Desk<'_>, checkout: &Checkout, session: &str, now: Timesta
         Err(error)
             if error.is_missing() && matches!(checkout.state, CheckoutState::Open | CheckoutState::Processing) =>
         {
-            return give_up(store, checkout, now).await;
+            return lose(store, checkout, now).await;
         }
+        // As before.
+        Err(error) if error.is_missing() && checkout.is_missing => return Ok(()),
         held => held?,
     };
     if held.metadata.get("turnpike_checkout") != Some(&checkout.id.to_string()) {
@@ -223,6 +250,13 @@ async fn settle(desk: Desk<'_>, checkout: &Checkout, session: &str, now: Timesta
         return Ok(());
     }
     store.note_checkout_session(checkout.partner, checkout.id, &held.id).await?;
+    if checkout.is_missing && store.note_checkout_found(checkout.partner, checkout.id, now).await? {
+        tracing::info!(partner = %checkout.partner, checkout = %checkout.id, "Stripe knows of a page again that was missing there");
+        // It has ended here: nobody is sent there any more.
+        if held.status.as_deref() == Some("open") {
+            return paid::expire(desk, checkout, &held.id, now).await.map(drop);
+        }
+    }
     if let Some(cost) = checkout.cost {
         return paid::settle(desk, (checkout, cost), &held, now).await;
     }

@@ -2,20 +2,22 @@
 
 use crate::{
     BillingError,
-    close::{Stretch, billed_before, less, metered, open_coupons, overdraft_charges, rate, sum_billed_before},
+    close::{
+        Stretch, Usage, billed_before, less, metered, of_usage, open_coupons, overdraft_charges, rate,
+        sum_billed_before,
+    },
 };
 use domain::{
     credit::hour_of,
     id::{PartnerId, PlanVersionId},
-    key_text::Environment,
     money::Money,
     period::Period,
-    rating::{MeterUsed, Rated, Used},
+    rating::{Charge, MeterUsed, Rated, Used},
 };
 use jiff::Timestamp;
 use store::{
-    Overdrawn, Store,
-    usage::{MeteredUnits, UsedUnits},
+    NewInvoiceLine, Overdrawn, Store,
+    usage::{MeteredUnits, TeamUsed, UsedUnits},
 };
 
 /// A partner's bill for the period that holds `now`.
@@ -27,6 +29,8 @@ pub struct Projection {
     /// The billing period that it is in.
     pub whole: Period,
     pub used: Vec<UsedUnits>,
+    /// Whose it is; empty where nothing is a team's.
+    teams: Vec<TeamUsed>,
     /// What threshold invoices have billed of it: each is a line below zero of the bills below.
     pub billed_before: Money,
     /// If nothing more were used.
@@ -35,6 +39,18 @@ pub struct Projection {
     pub estimate: Rated,
     /// If the plan ended at `now`: fee and what is included for the time that it ran.
     pub ended_now: Rated,
+    /// What meters measured.
+    metered: Vec<MeteredUnits>,
+}
+
+impl Projection {
+    /// The lines of the bill so far, each in the words of an invoice and with what teams have of it.
+    pub fn lines(&self) -> Vec<(Charge, NewInvoiceLine)> {
+        let stretch = Stretch { part: self.period, whole: self.whole };
+        let usage = Usage { units: self.used.clone(), teams: self.teams.clone(), metered: self.metered.clone() };
+        let charges = self.so_far.charges.iter().cloned();
+        charges.map(|charge| (charge.clone(), usage.line(charge, stretch))).collect()
+    }
 }
 
 /// The bill of the partner's active subscription; `None` where there is none.
@@ -44,7 +60,7 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     let part = Period { start: whole.start.max(subscription.billed_until), end: whole.end };
     let stretch = Stretch { part, whole };
     let until_now = Stretch { part: Period { start: part.start, end: now.clamp(part.start, part.end) }, whole };
-    let used = store.units_between(partner, part, Environment::Live).await?;
+    let (used, teams) = store.units_and_teams_between(partner, part).await?;
     let so_far: Vec<Used> = used.iter().map(|line| line.used.clone()).collect();
     let metered = metered(store, &subscription, part, now).await?;
     let meters: Vec<MeterUsed> = metered.iter().map(|line| line.used.clone()).collect();
@@ -63,25 +79,32 @@ pub async fn project(store: &Store, partner: PartnerId, now: Timestamp) -> Resul
     let whole_hours: Vec<_> = overdrawn.iter().filter(|one| one.hour < hour_of(now)).copied().collect();
     let coupons = open_coupons(store, &subscription, stretch).await?;
     let before = store.billed_before(partner, subscription.id, part.start).await?;
-    let taken_off = billed_before(&before, &subscription.cycle.time_zone);
-    let with_rest = |mut rated: Rated, overdrawn: &[Overdrawn]| {
-        for charge in taken_off.iter().cloned().chain(overdraft_charges(overdrawn, rated.total.currency)?) {
+    let usage = Usage { units: used, teams, metered };
+    let bill = async |part, used: &[Used], meters: &[MeterUsed], overdrawn: &[Overdrawn]| {
+        let mut rated = less(rate(&subscription, part, used, meters)?, &coupons)?;
+        let lines: Vec<_> = rated.charges.iter().map(|charge| usage.line(charge.clone(), stretch)).collect();
+        let costs = match before.is_empty() {
+            true => Money::zero(rated.total.currency),
+            false => of_usage((&subscription, part), used, meters, &coupons)?.total,
+        };
+        let taken_off = billed_before(store, (&subscription, stretch), &before, (&lines, costs)).await?;
+        for charge in taken_off.into_iter().chain(overdraft_charges(overdrawn, rated.total.currency)?) {
             rated.total = rated.total.checked_add(charge.amount)?;
             rated.charges.push(charge);
         }
         Ok::<_, BillingError>(rated)
     };
-    let bill =
-        |stretch, used: &[Used], meters: &[MeterUsed]| less(rate(&subscription, stretch, used, meters)?, &coupons);
     Ok(Some(Projection {
         plan_version: subscription.plan_version,
         period: part,
         whole,
         billed_before: sum_billed_before(&before, subscription.terms.currency)?,
-        so_far: with_rest(bill(stretch, &so_far, &meters)?, &overdrawn)?,
-        estimate: with_rest(bill(stretch, &estimate, &estimated_meters)?, &overdrawn)?,
-        ended_now: with_rest(bill(until_now, &so_far, &meters)?, &whole_hours)?,
-        used,
+        so_far: bill(stretch, &so_far, &meters, &overdrawn).await?,
+        estimate: bill(stretch, &estimate, &estimated_meters, &overdrawn).await?,
+        ended_now: bill(until_now, &so_far, &meters, &whole_hours).await?,
+        used: usage.units,
+        teams: usage.teams,
+        metered: usage.metered,
     }))
 }
 

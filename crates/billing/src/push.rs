@@ -3,7 +3,9 @@
 //! A run takes no input, may stop anywhere and be repeated by anybody. The target is our open invoices; what was observed
 //! before is in `stripe_objects`, and what is not known for sure is asked of Stripe ([`once`]).
 
+mod catalogue;
 mod credit_notes;
+mod credited;
 mod credited_elsewhere;
 pub(crate) mod customer;
 mod invoice_items;
@@ -12,7 +14,10 @@ mod look;
 pub(crate) mod meter_events;
 mod once;
 mod paid_elsewhere;
+mod rated;
 mod stream;
+mod subscriptions;
+mod tax;
 
 use crate::{
     BillingError,
@@ -50,6 +55,9 @@ pub struct PushSettings {
     pub takes_new: bool,
     /// From how many meter events in one run on they are streamed, in place of one call for each; `None` streams none.
     pub stream_from: Option<usize>,
+    /// Whether partners' subscriptions, and what is sold there, are made at Stripe of plans that it rates; else a provider sets them up there by
+    /// hand.
+    pub makes_subscriptions: bool,
 }
 
 impl Default for PushSettings {
@@ -59,6 +67,7 @@ impl Default for PushSettings {
             meters_open: SignedDuration::from_mins(45),
             takes_new: true,
             stream_from: None,
+            makes_subscriptions: false,
         }
     }
 }
@@ -82,6 +91,7 @@ pub(crate) struct Push<'a> {
     clock: Clock<'a>,
     /// Stripe's active meters, once they were asked for.
     meters: Option<Vec<Meter>>,
+    catalogue: catalogue::Catalogue,
 }
 
 /// Brings Stripe's books to ours as far as it will go now.
@@ -130,14 +140,15 @@ pub async fn reconcile(desk: Desk<'_>, settings: PushSettings, clock: Clock<'_>)
     push.credit_notes(&mut report).await?;
     if settings.takes_new {
         push.customers_with_meters().await?;
+        push.subscriptions().await?;
     }
     push.look_again(desk).await?;
     Ok(report)
 }
 
 impl<'a> Push<'a> {
-    pub(crate) const fn new(store: &'a Store, stripe: &'a Stripe, settings: PushSettings, clock: Clock<'a>) -> Self {
-        Self { store, stripe, settings, clock, meters: None }
+    pub(crate) fn new(store: &'a Store, stripe: &'a Stripe, settings: PushSettings, clock: Clock<'a>) -> Self {
+        Self { store, stripe, settings, clock, meters: None, catalogue: catalogue::Catalogue::default() }
     }
 }
 
@@ -198,6 +209,7 @@ fn collection(found: &StripeInvoice, status: InvoiceStatus) -> Collection {
             .filter(|url| url.starts_with("https://") || url.starts_with("http://")),
         failed_payments,
         next_payment_at: at(found.next_payment_attempt),
+        tax: tax::held(found),
     }
 }
 
@@ -238,6 +250,12 @@ async fn take_over(
         Some("void") => InvoiceStatus::Void,
         _ => return Ok(()),
     };
+    let (ours, _) = store.invoice(partner, invoice).await?;
+    let is_rated = rated::is_rated_by_stripe(store, &ours).await?;
+    if is_rated && ours.status == InvoiceStatus::Open {
+        // Stripe's is final by itself: what it was not told in time is to be told yet.
+        return Ok(());
+    }
     let mut back = WentBack::default();
     if looks_for_returns {
         let (held, _) = store.invoice(partner, invoice).await?;
@@ -265,10 +283,14 @@ async fn take_over(
     if is_unpaid {
         problems.push(credited_elsewhere::PROBLEM.to_owned());
     }
+    problems.extend(tax::left_out(found));
+    if is_rated {
+        problems.extend(rated::other_total(store, &ours, found).await?);
+    }
     problems.retain(|problem| !problem.is_empty());
     if !problems.is_empty() {
         let problem = problems.join(". ");
-        tracing::warn!(%partner, %invoice, problem, "money went back at Stripe");
+        tracing::warn!(%partner, %invoice, problem, "Stripe holds an invoice otherwise than we");
         store.set_push_problem(partner, invoice, &problem, now).await?;
     }
     Ok(())

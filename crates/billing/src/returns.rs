@@ -11,7 +11,7 @@ use crate::{
 };
 use domain::money::{Currency, Money};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use store::{
     Store,
     stripe_drift::{Drift, DriftKind},
@@ -50,15 +50,30 @@ pub(crate) async fn observe(
             disputes.extend(stripe.disputes_of(&intent).await?);
         }
     }
-    Ok(sort(currency, &notes, &refunds, &disputes))
+    Ok(sort(currency, |coins| found.before_tax_of(coins), (&notes, &refunds, &disputes)))
 }
 
-/// What of these is not ours, each once.
-fn sort(currency: Currency, notes: &[StripeCreditNote], refunds: &[Refund], disputes: &[Dispute]) -> WentBack {
-    let money = |coins: i64| Money { micros: coins.saturating_mul(currency.micros_per_minor()), currency };
+/// What of these is not ours, each once; of an invoice with tax what is before tax.
+fn sort(
+    currency: Currency,
+    before_tax: impl Fn(i64) -> i64,
+    (notes, refunds, disputes): (&[StripeCreditNote], &[Refund], &[Dispute]),
+) -> WentBack {
+    let whole = |coins: i64| Money { micros: coins.saturating_mul(currency.micros_per_minor()), currency };
+    let money = |coins: i64| whole(before_tax(coins));
     let (ours, theirs): (Vec<_>, Vec<_>) = notes.iter().partition(|note| is_ours(&note.metadata));
     let of_ours: HashSet<&str> = ours.iter().flat_map(|note| &note.refunds).map(|part| part.refund.as_str()).collect();
     let known: HashSet<&str> = refunds.iter().map(|refund| refund.id.as_str()).collect();
+    // Of a refund that is all of a note Stripe says itself what it is before tax: nothing, where tax alone went back.
+    let net: HashMap<(&str, i64), i64> = theirs
+        .iter()
+        .filter_map(|note| match &note.refunds[..] {
+            [part] if part.amount_refunded == note.amount => {
+                Some(((part.refund.as_str(), part.amount_refunded), note.total_excluding_tax?))
+            }
+            _ => None,
+        })
+        .collect();
     let mut back = WentBack::default();
     for note in theirs {
         let refunded = note.refunds.iter().filter(|part| known.contains(part.refund.as_str()));
@@ -66,10 +81,15 @@ fn sort(currency: Currency, notes: &[StripeCreditNote], refunds: &[Refund], disp
         if rest <= 0 {
             continue;
         }
+        let amount = match note.total_excluding_tax.filter(|_| rest == note.amount) {
+            Some(coins) => whole(coins),
+            None => money(rest),
+        };
         let one = StripeReturn {
             stripe_id: note.id.clone(),
             kind: ReturnKind::CreditNote,
-            amount: money(rest),
+            amount,
+            unpaid: if note.pre_payment_amount >= rest { amount } else { money(note.pre_payment_amount.max(0)) },
             returned: if note.status.as_deref() == Some("void") { Returned::Kept } else { Returned::Back },
             reason: note.memo.clone().or_else(|| note.reason.clone()).unwrap_or_default(),
         };
@@ -81,7 +101,10 @@ fn sort(currency: Currency, notes: &[StripeCreditNote], refunds: &[Refund], disp
         back.after.push(StripeReturn {
             stripe_id: refund.id.clone(),
             kind: ReturnKind::Refund,
-            amount: money(refund.amount),
+            amount: net
+                .get(&(refund.id.as_str(), refund.amount))
+                .map_or_else(|| money(refund.amount), |coins| whole(*coins)),
+            unpaid: money(0),
             returned: if has_failed { Returned::Kept } else { Returned::Back },
             reason: refund.reason.clone().unwrap_or_default(),
         });
@@ -91,6 +114,7 @@ fn sort(currency: Currency, notes: &[StripeCreditNote], refunds: &[Refund], disp
             stripe_id: dispute.id.clone(),
             kind: ReturnKind::Dispute,
             amount: money(dispute.amount),
+            unpaid: money(0),
             returned: match dispute.status.as_str() {
                 "lost" => Returned::Back,
                 "won" | "warning_closed" | "prevented" => Returned::Kept,
@@ -122,7 +146,6 @@ pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Res
         .collect();
     let mut intents = Vec::new();
     for refund in stripe.refunds_since(since).await? {
-        refund::follow(store, &refund, now).await?;
         if !is_ours(&refund.metadata) && !of_ours.contains(refund.id.as_str()) {
             intents.push((refund.id, refund.payment_intent));
         }
@@ -149,10 +172,23 @@ pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Res
     for id in invoices {
         look(store, stripe, &id, now).await?;
     }
-    let left = store.all_partners_stripe_returns_to_look_at(MOST_AT_ONCE).await?;
-    let mut found: Vec<Drift> = left.iter().filter(|held| !held.problem.is_empty()).map(drift).collect();
+    refund::sweep(store, stripe, now).await?;
+    let mut found = undecided(store).await?;
     found.extend(refund::failed(store).await?);
     Ok(found)
+}
+
+/// All that waits for a person: what is left out would be forgotten with what an operator decided about it.
+async fn undecided(store: &Store) -> Result<Vec<Drift>, BillingError> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.all_partners_stripe_returns_with_problems(after.as_ref(), MOST_AT_ONCE).await?;
+        found.extend(page.iter().map(drift));
+        after = page.into_iter().next_back();
+        if after.is_none() {
+            return Ok(found);
+        }
+    }
 }
 
 /// Looks at one of Stripe's invoices, where it is one of ours.
@@ -194,6 +230,7 @@ mod tests {
             id: id.to_owned(),
             invoice: "in_1".to_owned(),
             amount,
+            total_excluding_tax: None,
             pre_payment_amount: 0,
             status: Some("issued".to_owned()),
             memo: None,
@@ -220,9 +257,36 @@ mod tests {
         let notes =
             [note("cn_ours", 500, &[("re_ours", 500)], true), note("cn_theirs", 900, &[("re_theirs", 600)], false)];
         let refunds = [refund("re_ours", 500), refund("re_theirs", 600), refund("re_alone", 50)];
-        let back = sort(Currency::Usd, &notes, &refunds, &[]);
+        let back = sort(Currency::Usd, |coins| coins, (&notes, &refunds, &[]));
         let amounts: Vec<_> = back.after.iter().map(|one| (one.stripe_id.as_str(), one.amount.micros)).collect();
         assert_eq!(amounts, [("cn_theirs", 3_000_000), ("re_theirs", 6_000_000), ("re_alone", 500_000)]);
         assert!(back.before.is_empty());
+    }
+
+    #[test]
+    fn of_a_credit_note_that_is_unpaid_which_was_taken_off_before_the_payment() {
+        let part = StripeCreditNote { pre_payment_amount: 300, ..note("cn_part", 900, &[("re_theirs", 400)], false) };
+        let before = StripeCreditNote { pre_payment_amount: 900, ..note("cn_before", 900, &[], false) };
+        let notes = [part, before, note("cn_after", 900, &[], false)];
+        let back = sort(Currency::Usd, |coins| coins, (&notes, &[refund("re_theirs", 400)], &[]));
+        let unpaid = |all: &[StripeReturn]| -> Vec<_> {
+            all.iter().map(|one| (one.stripe_id.clone(), one.amount.micros, one.unpaid.micros)).collect()
+        };
+        let named = |name: &str, amount: i64, unpaid: i64| (name.to_owned(), amount * 10_000, unpaid * 10_000);
+        assert_eq!(unpaid(&back.before), [named("cn_part", 500, 300), named("cn_before", 900, 900)]);
+        assert_eq!(unpaid(&back.after), [named("cn_after", 900, 0), named("re_theirs", 400, 0)]);
+    }
+
+    #[test]
+    fn a_refund_that_is_all_of_a_note_is_before_tax_what_the_note_says() {
+        let tax_alone =
+            StripeCreditNote { total_excluding_tax: Some(0), ..note("cn_tax", 825, &[("re_tax", 825)], false) };
+        let whole =
+            StripeCreditNote { total_excluding_tax: Some(101), ..note("cn_all", 108, &[("re_all", 108)], false) };
+        let refunds = [refund("re_tax", 825), refund("re_all", 108), refund("re_alone", 108)];
+        let before_tax = |coins| coins * 100 / 108;
+        let back = sort(Currency::Usd, before_tax, (&[tax_alone, whole], &refunds, &[]));
+        let amounts: Vec<_> = back.after.iter().map(|one| (one.stripe_id.as_str(), one.amount.micros)).collect();
+        assert_eq!(amounts, [("re_all", 1_010_000), ("re_alone", 1_000_000)]);
     }
 }

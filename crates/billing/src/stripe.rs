@@ -18,20 +18,22 @@ mod prices;
 mod products;
 mod refunds;
 mod sessions;
+mod subscriptions;
 mod transport;
 pub mod webhook_signature;
 
-pub use credit_notes::{RefundOfNote, StripeCreditNote};
+pub use credit_notes::{CreditPreview, CreditedLine, RefundOfNote, StripeCreditNote};
 pub use customers::Customer;
 pub use error::StripeError;
 pub use invoice_items::InvoiceItem;
-pub use invoices::StripeInvoice;
+pub use invoices::{AutomaticTax, StripeInvoice, StripeLine};
 pub use meter_stream::{MOST_AT_ONCE as MOST_STREAMED, MeterSession, Payload, StreamedEvent};
 pub use meters::{Meter, MeterProblem, MeterReport};
 pub use prices::{Price, Recurring, Tier, TransformQuantity};
 pub use products::Product;
 pub use refunds::{Dispute, Refund};
-pub use sessions::{CheckoutSession, PaymentIntent, PaymentMethod, PortalSession};
+pub use sessions::{CheckoutSession, PaymentIntent, PaymentMethod, PortalSession, TotalDetails};
+pub use subscriptions::{Items, StripeSubscription, SubscriptionItem};
 pub use transport::{SecretKey, Stripe, StripeSettings};
 
 /// The API version of every request.

@@ -10,11 +10,13 @@ use crate::{
     key_text::Environment,
     period::Cycle,
     plan::PlanTerms,
+    plan_change::Kept,
     product::Product,
     quota::PeriodQuota,
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 mod changes;
 
@@ -23,8 +25,12 @@ pub use changes::{Changes, Touched};
 /// Everything that the gateway needs to decide on a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 pub struct Directory {
-    /// Rises with each change; the same number means the same content.
+    /// Rises with each change; the same number means the same content, as long as the database is not put back.
     pub version: i64,
+    /// The database's own for this version, and random: one that was put back comes to the same version with another. Nil in a directory
+    /// of no database.
+    #[serde(default)]
+    pub edition: Uuid,
     pub products: Vec<Product>,
     /// Headers that the gateway adds for a product, sealed.
     pub headers: Vec<UpstreamHeader>,
@@ -109,12 +115,21 @@ pub struct Subscription {
     pub id: SubscriptionId,
     pub plan_version: PlanVersionId,
     pub cycle: Cycle,
+    /// Since when units count in the period that holds this instant, where that is not its begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_from: Option<Timestamp>,
     /// Where a period has another quota than the plan, as its plan changed within it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quota: Option<PeriodQuota>,
     /// Until when the plan is tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trial_until: Option<Timestamp>,
+    /// From when on it holds no more, as somebody planned, and no plan follows. Nothing is billed from then on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends_at: Option<Timestamp>,
+    /// Limits and features that are kept of the plan before, in place of the plan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept: Option<Kept>,
 }
 
 /// One key that has not been deleted; a revoked key stays, so that its refusal can say so.

@@ -138,6 +138,13 @@ impl Money {
         Decimal::new(self.micros, 6)
     }
 
+    /// The amount in the currency's unit as somebody types it into a field, with at least the currency's decimals: `5000.00`.
+    pub fn to_input(self) -> String {
+        let mut amount = self.to_decimal().normalize();
+        amount.rescale(amount.scale().max(self.currency.decimals()));
+        amount.to_string()
+    }
+
     /// The amount in the smallest coin, as Stripe wants it. `None` where it is not a whole number of coins.
     pub const fn minor_units(self) -> Option<i64> {
         let per_minor = self.currency.micros_per_minor();

@@ -4,7 +4,11 @@
 //! or year. An anchor on the 31st falls on the last day of a shorter month and returns to the 31st after it, and one on 29 February
 //! on the 28th of other years; a local time that a clock change skips
 //! or doubles resolves as RFC 5545 does (the later offset in a gap, the earlier instant in a fold). Each instant is in
-//! exactly one period.
+//! exactly one period. The anchor of calendar periods is one of their own midnights ([`Alignment`]).
+
+mod calendar;
+
+pub use calendar::Alignment;
 
 use jiff::{Span, Timestamp, ToSpan, Zoned, tz::TimeZone};
 use serde::{Deserialize, Serialize};
@@ -119,12 +123,9 @@ pub struct Cycle {
 }
 
 impl Cycle {
-    /// A cycle that starts with the first of the anchor's month at midnight, local time: calendar months.
+    /// Calendar months, local time.
     pub fn calendar_month(at: Timestamp, time_zone: &str) -> Result<Self, PeriodError> {
-        let local = zone(time_zone)?;
-        let first = at.to_zoned(local).first_of_month().and_then(|day| day.start_of_day());
-        let anchor = first.map_err(|_| PeriodError::OutOfRange)?.timestamp();
-        Ok(Self { anchor, interval: Interval::Month, time_zone: time_zone.to_owned() })
+        Self::begin(at, Interval::Month, Alignment::Calendar, time_zone)
     }
 
     /// The period that holds `at`, which may lie before the anchor.
@@ -137,6 +138,13 @@ impl Cycle {
     pub fn periods_between(&self, from: Timestamp, to: Timestamp) -> Result<u64, PeriodError> {
         let (first, last) = (self.find(from)?.0, self.find(to)?.0);
         Ok(u64::try_from(last - first).unwrap_or(0))
+    }
+
+    /// Where the period begins that is so many after the one that holds `from`.
+    pub fn later(&self, from: Timestamp, periods: u64) -> Result<Timestamp, PeriodError> {
+        let anchor = self.anchor.to_zoned(zone(&self.time_zone)?);
+        let index = i64::try_from(periods).ok().and_then(|periods| self.find(from).ok()?.0.checked_add(periods));
+        self.nth(&anchor, index.ok_or(PeriodError::OutOfRange)?)
     }
 
     fn find(&self, at: Timestamp) -> Result<(i64, Period), PeriodError> {

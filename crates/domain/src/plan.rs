@@ -1,10 +1,12 @@
 //! What a tier is. A plan has immutable versions; the terms below are one version's whole content.
 
+mod periods;
+
 use crate::{
     dunning::UnpaidRules,
     limit::Limit,
     money::{Currency, MICROS, Money},
-    period::Interval,
+    period::{Alignment, Interval},
     plan_change::ChangeRules,
     policy::{Admission, is_name},
     product::is_code,
@@ -13,13 +15,15 @@ use crate::{
         FeeDue, Trial,
         commitment::Commitment,
         discount::{self, Discount},
+        matrix::Cell,
+        offers::{Offered, Phase, Promotion},
         price::Price,
     },
 };
 use serde::{Deserialize, Serialize};
 
 /// Far beyond any fee, and small enough that invoices, ledgers and their sums can hold it.
-const LARGEST_AMOUNT_MICROS: i64 = 1_000_000_000 * MICROS;
+pub(crate) const LARGEST_AMOUNT_MICROS: i64 = 1_000_000_000 * MICROS;
 const MOST_METER_PRICES: usize = 100;
 
 /// Everything that a plan version promises, as operators write it and as the database keeps it.
@@ -29,6 +33,9 @@ pub struct PlanTerms {
     pub currency: Currency,
     #[serde(default)]
     pub interval: Interval,
+    /// Whether periods lie from the subscription's begin on, or with the calendar.
+    #[serde(default, skip_serializing_if = "Alignment::is_anchored")]
+    pub periods: Alignment,
     /// What the plan opens; a product that is not here is closed.
     pub products: Vec<Grant>,
     /// Calls per window, for each partner and environment.
@@ -54,6 +61,15 @@ pub struct PlanTerms {
     /// Promotions, in the order in which they are taken off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discounts: Vec<Discount>,
+    /// What it costs instead in a partner's first periods, one phase after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<Phase>,
+    /// What it costs instead between two days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<Promotion>,
+    /// Which of these made the terms of one period what they are; none before [`Self::in_force`].
+    #[serde(skip)]
+    pub offered: Offered,
     /// What whoever is on the plan promises to use in each period.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commitment: Option<Commitment>,
@@ -217,13 +233,6 @@ impl PlanTerms {
         Money::new(self.currency, self.minimum_micros)
     }
 
-    /// The terms as they are in the plan's period of that number, the first being 0: without the discounts that are over.
-    pub fn in_period(&self, number: u64) -> Self {
-        let mut terms = self.clone();
-        terms.discounts.retain(|discount| discount.is_in_force(number));
-        terms
-    }
-
     /// The terms of what is billed when a period ends: without a fee that is billed when it begins.
     #[must_use]
     pub fn in_arrears(mut self) -> Self {
@@ -237,9 +246,21 @@ impl PlanTerms {
     pub fn conceal(&mut self, is_hidden: impl Fn(&str) -> bool) {
         self.products.retain(|grant| !is_hidden(&grant.product));
         self.meters.retain(|meter| !is_hidden(&meter.product));
-        if let Price::Matrix { cells, .. } = &mut self.price {
-            cells.retain(|cell| !is_hidden(&cell.product));
+        self.retain_cells(|cell| !is_hidden(&cell.product));
+        for instead in self.offers_mut() {
+            instead.meters.retain(|meter| !is_hidden(&meter.product));
         }
+    }
+
+    /// Keeps only such prices of operations and products, those of offers too.
+    pub(crate) fn retain_cells(&mut self, keeps: impl Fn(&Cell) -> bool) {
+        let retain = |price: &mut Price| {
+            if let Price::Matrix { cells, .. } = price {
+                cells.retain(&keeps);
+            }
+        };
+        retain(&mut self.price);
+        self.offers_mut().filter_map(|instead| instead.price.as_mut()).for_each(retain);
     }
 
     /// Whether there is more in a list than a plan may have. Such terms are looked at no further.
@@ -252,7 +273,9 @@ impl PlanTerms {
             Some(Problem::new(format!("meters[{index}].{field}"), message))
         });
         let of_commitment = self.commitment.iter().filter_map(Commitment::size_problem);
-        self.price.size_problem().into_iter().chain(of_meters).chain(of_commitment).collect()
+        let problems: Vec<Problem> =
+            self.price.size_problem().into_iter().chain(of_meters).chain(of_commitment).collect();
+        if problems.is_empty() { self.offers_size_problems() } else { problems }
     }
 
     /// All that is wrong with the terms by themselves; that products exist is checked where they are kept.
@@ -305,23 +328,22 @@ impl PlanTerms {
         }
         problems.extend(self.unpaid_problems());
         problems.extend(self.threshold_problem());
+        problems.extend(self.calendar_problems());
+        problems.extend(self.changes.problems());
         problems.extend(self.price_problems());
+        problems.extend(self.offer_problems());
         problems
     }
 
     fn unpaid_problems(&self) -> Vec<Problem> {
         let Some(rules) = &self.unpaid else { return Vec::new() };
-        if self.collect == Collect::MeterEvents {
-            let message = "Stripe bills by invoices of its own there, whose payment is not followed: choose invoice_items for how \
-                           invoices reach Stripe";
-            return vec![Problem::new("unpaid", message)];
-        }
         let own = &self.admission;
         let has_limits = !(self.limits.is_empty() && own.app_limits.is_empty() && own.key_limits.is_empty());
         rules.problems(self.currency, LARGEST_AMOUNT_MICROS, has_limits)
     }
 
-    fn price_problems(&self) -> Vec<Problem> {
+    /// What is wrong with the price of units.
+    pub(crate) fn unit_price_problems(&self) -> Vec<Problem> {
         let mut problems = self.price.problems(self.currency);
         match &self.price {
             Price::Percentage(_) => {
@@ -342,6 +364,12 @@ impl PlanTerms {
             }
             _ => {}
         }
+        problems
+    }
+
+    /// What is wrong with the prices of meters.
+    pub(crate) fn meter_price_problems(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
         for (index, price) in self.meters.iter().enumerate() {
             let mut add = |field: &str, message: String| {
                 problems.push(Problem::new(format!("meters[{index}]{field}"), message));
@@ -363,6 +391,12 @@ impl PlanTerms {
                 add(&format!(".{field}"), message);
             }
         }
+        problems
+    }
+
+    fn price_problems(&self) -> Vec<Problem> {
+        let mut problems = self.unit_price_problems();
+        problems.extend(self.meter_price_problems());
         problems.extend(discount::problems(&self.discounts));
         problems.extend(self.trial.iter().flat_map(Trial::problems));
         problems.extend(self.commitment.iter().flat_map(|own| own.problems(self.currency, LARGEST_AMOUNT_MICROS)));
@@ -370,6 +404,8 @@ impl PlanTerms {
             ("price.model", matches!(self.price, Price::Matrix { .. })),
             ("minimum", self.minimum_micros != 0),
             ("discounts", !self.discounts.is_empty()),
+            ("phases", !self.phases.is_empty()),
+            ("promotions", !self.promotions.is_empty()),
             ("commitment", self.commitment.is_some()),
             ("trial", self.trial.is_some()),
             ("fee_due", self.fee_due == FeeDue::Advance),

@@ -6,9 +6,13 @@
 //!   until then, unless the plan that is left says "at once".
 //! - **Cancel**: in force when the period ends.
 //!
+//! After a downgrade the old plan may leave its limits and features to the partner for some days: see [`Kept`].
+//!
 //! Where periods begin afterwards: as before, if both plans have periods of the same length; else a new cycle begins at the instant of
 //! the change, in the partner's time zone of then. A yearly plan after a monthly one is a year from the change on, not from the first
-//! month; and as the change of a cycle ends a period, nobody pays for two at once.
+//! month; and as the change of a cycle ends a period, nobody pays for two at once. A plan with calendar periods keeps none that lie otherwise:
+//! there, too, a period ends at the change, and the rest of the calendar period is the first part of the new plan, with its part of fee and
+//! quota. A plan with anchored periods goes on with the calendar's.
 //!
 //! A new cycle is a new quota, so it begins before a period ends only for a higher fee: else a partner could go to and fro between two
 //! lengths for ever new quotas.
@@ -18,16 +22,24 @@
 //!
 //! A [`Preview`] is a function of the two plans and an instant, so whoever commits to one can be held to it: see [`Preview::digest_of`].
 
+mod kept;
+
+pub use kept::{Kept, MOST_GRACE_DAYS};
+
 use crate::{
     limit::Limit,
     money::{Money, MoneyError},
     period::{Cycle, Period, PeriodError},
     plan::{Grant, PlanTerms},
     quota::{PeriodQuota, Quota},
-    rating::{FeeDue, advance, proration, trial},
+    rating::{FeeDue, PlanPeriod, advance, proration, trial},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+
+pub mod fees;
+
+pub use fees::FeeFrom;
 
 /// How changes of plan go, as the plan's terms have it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
@@ -39,6 +51,14 @@ pub struct ChangeRules {
     /// What quota a partner who comes to this plan within a period has for the rest of it.
     #[serde(default)]
     pub quota: QuotaOnChange,
+    /// How many days a partner who leaves this plan for a smaller one keeps its limits and features from the change on: 0 to 90.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub grace_days: u32,
+}
+
+/// What most plans have is not written down.
+fn is_none(days: &u32) -> bool {
+    *days == 0
 }
 
 impl ChangeRules {
@@ -159,6 +179,8 @@ pub struct Held<'a> {
     pub trial_until: Option<Timestamp>,
     /// What was billed in advance for the period that runs, before coupons, and of that what coupons took off.
     pub billed: Option<(Money, Money)>,
+    /// Since when units count in the period that holds this instant, where that is not its begin.
+    pub counts_from: Option<Timestamp>,
 }
 
 /// A plan that somebody wants.
@@ -191,9 +213,16 @@ pub struct Preview {
     pub old_fee: Option<Money>,
     /// What is given back of the old plan's fee, on the next invoice, where that was billed in advance and the period is cut off.
     pub given_back: Option<Money>,
-    /// The new plan's fee for the rest of its first period, less discounts, and that of a whole period.
+    /// The new plan's fee for the rest of its first period, less discounts.
     pub first_fee: Option<Money>,
+    /// Its fee for a whole period, before discounts: for the first one, or for the next where the first is a part or tried.
     pub fee: Option<Money>,
+    /// Its fee in later periods, where phases and promotions make it another.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub later_fees: Vec<FeeFrom>,
+    /// Since when units count in the new plan's first period, where that is not its begin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counts_from: Option<Timestamp>,
     /// Units: of the old plan in the period that runs, of the new one in the period in which it begins, and in those that follow.
     /// Missing where there is none.
     pub quota_before: Option<u64>,
@@ -201,6 +230,11 @@ pub struct Preview {
     pub quota_after: Option<u64>,
     pub limits_before: Vec<Limit>,
     pub limits_after: Vec<Limit>,
+    /// Until when limits and features of the old plan are kept, and the limits of that time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_until: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits_kept: Vec<Limit>,
     /// Codes of products that it opens and closes.
     pub gained: Vec<String>,
     pub lost: Vec<String>,
@@ -238,7 +272,7 @@ pub fn preview(
         (When::PeriodEnd, ..) | (_, Direction::Cancel, _) => false,
         (When::Usual, Direction::Upgrade, _) => true,
         (When::Usual, Direction::Downgrade, held) => held.zip(wanted).is_some_and(|(held, wanted)| {
-            held.terms.changes.downgrade == Downgrade::AtOnce && held.cycle.interval == wanted.terms.interval
+            held.terms.changes.downgrade == Downgrade::AtOnce && keeps_periods(held, wanted.terms)
         }),
     };
     let running = held.map(|held| held.cycle.period_at(at)).transpose()?;
@@ -253,25 +287,28 @@ pub fn preview(
         None => None,
     };
     let trial_until = begins.or_else(|| trial_that_goes_on(held, wanted, effective_at));
-    let cycle = wanted.map(|wanted| match begins {
+    let cycle = match (wanted, begins) {
         // The first period that is paid is a whole one.
-        Some(anchor) => Cycle { anchor, interval: wanted.terms.interval, time_zone: time_zone.to_owned() },
-        None => cycle_after(held, wanted.terms, effective_at, time_zone),
-    });
+        (Some(wanted), Some(anchor)) => {
+            Some(Cycle { anchor, interval: wanted.terms.interval, time_zone: time_zone.to_owned() })
+        }
+        (Some(wanted), None) => Some(cycle_after(held, wanted.terms, effective_at, time_zone)?),
+        (None, _) => None,
+    };
     let period = cycle.as_ref().map(|cycle| cycle.period_at(effective_at)).transpose()?;
     let old_fee = match (held, running) {
         (Some(held), Some(running)) => {
             let start = running.start.max(billed_until).max(held.started_at).min(effective_at);
-            let number = held.cycle.periods_between(held.since, running.start)?;
-            Some(fee(held.terms, number, held.trial_until, Period { start, end: effective_at }, running)?)
+            let period = PlanPeriod::of(held.cycle, held.since, held.trial_until, running)?;
+            Some(fee(held.terms, period, Period { start, end: effective_at }, running)?)
         }
         _ => None,
     };
     let given_back = match (held, running, old_fee) {
         (Some(held), Some(running), Some(due)) if at_once && held.terms.fee_due == FeeDue::Advance => {
             let start = running.start.max(held.started_at).min(effective_at);
-            let number = held.cycle.periods_between(held.since, running.start)?;
-            let paid = fee(held.terms, number, held.trial_until, Period { start, end: running.end }, running)?;
+            let period = PlanPeriod::of(held.cycle, held.since, held.trial_until, running)?;
+            let paid = fee(held.terms, period, Period { start, end: running.end }, running)?;
             let back = Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid };
             Some(match held.billed {
                 Some((fee, coupons)) => advance::less_coupons(back, fee, coupons)?,
@@ -280,21 +317,44 @@ pub fn preview(
         }
         _ => None,
     };
-    let (first_fee, whole_fee) = match (wanted, &cycle, period) {
+    let (first_fee, mut whole_fees) = match (wanted, &cycle, period) {
         (Some(wanted), Some(cycle), Some(whole)) => {
-            let number = cycle.periods_between(wanted.since.unwrap_or(effective_at), whole.start)?;
+            let since = wanted.since.unwrap_or(effective_at);
+            let since = trial_until.map_or(since, |until| until.max(since));
             let part = Period { start: effective_at, end: whole.end };
-            (Some(fee(wanted.terms, number, trial_until, part, whole)?), Some(wanted.terms.base_fee()))
+            let first = PlanPeriod::of(cycle, since, trial_until, whole)?;
+            let from = match trial_until.filter(|_| first.in_trial) {
+                Some(until) => until,
+                None if part == whole => whole.start,
+                None => whole.end,
+            };
+            let fees = fees::fees(wanted.terms, cycle, since, from)?;
+            (Some(fee(wanted.terms, first, part, whole)?), fees)
         }
+        _ => (None, Vec::new()),
+    };
+    let whole_fee = (!whole_fees.is_empty()).then(|| whole_fees.remove(0).fee);
+    // The period goes on, with what was used of it.
+    let goes_on = held.filter(|_| at_once && running == period);
+    let (counts_from, quota_first) = match (wanted, &cycle, period) {
+        (Some(wanted), Some(cycle), Some(period)) => match goes_on {
+            Some(held) => {
+                let whole = wanted.terms.quota_of_part(cycle, held.counts_from, effective_at)?;
+                (held.counts_from, quota_for_the_rest(held, wanted.terms, period, effective_at).or(whole))
+            }
+            None => {
+                let from = wanted.terms.counts_from(cycle, effective_at)?;
+                (from, wanted.terms.quota_of_part(cycle, from, effective_at)?)
+            }
+        },
         _ => (None, None),
     };
-    let quota_first = match (held, wanted, running, period) {
-        // The period goes on, with what was used of it.
-        (Some(held), Some(wanted), Some(running), Some(period)) if at_once && running == period => {
-            quota_for_the_rest(held, wanted.terms, period, effective_at)
-        }
-        _ => None,
+    let leaves = held.zip(wanted);
+    let kept_until = match leaves {
+        Some((held, _)) => held.terms.changes.kept_until(direction, (held.started_at, effective_at), time_zone)?,
+        None => None,
     };
+    let kept = leaves.zip(kept_until).map(|((held, wanted), until)| Kept::new(held.terms, wanted.terms, until));
     let opened = |terms: Option<&PlanTerms>| -> Vec<String> {
         terms.map_or(Vec::new(), |terms| terms.products.iter().map(|grant| grant.product.clone()).collect())
     };
@@ -311,6 +371,8 @@ pub fn preview(
         given_back,
         first_fee,
         fee: whole_fee,
+        later_fees: whole_fees,
+        counts_from,
         quota_before: held
             .zip(running)
             .and_then(|(held, running)| units(held.terms.quota_in(held.quota, held.trial_until, running.end))),
@@ -318,6 +380,8 @@ pub fn preview(
         quota_after: wanted.and_then(|wanted| units(wanted.terms.quota)),
         limits_before: held.map_or(Vec::new(), |held| held.terms.limits.clone()),
         limits_after: wanted.map_or(Vec::new(), |wanted| wanted.terms.limits.clone()),
+        kept_until,
+        limits_kept: kept.map_or(Vec::new(), |kept| kept.limits),
         gained: after.iter().filter(|code| !before.contains(code)).cloned().collect(),
         lost: before.iter().filter(|code| !after.contains(code)).cloned().collect(),
     })
@@ -337,16 +401,26 @@ fn trial_that_goes_on(held: Option<Held<'_>>, wanted: Option<Wanted<'_>>, at: Ti
     held.trial_until.filter(|until| stays && *until > at && *until == held.cycle.anchor)
 }
 
+fn keeps_periods(held: Held<'_>, wanted: &PlanTerms) -> bool {
+    held.cycle.interval == wanted.interval && wanted.keeps_periods_of(held.terms)
+}
+
 /// Where periods begin after a change.
-fn cycle_after(held: Option<Held<'_>>, wanted: &PlanTerms, at: Timestamp, time_zone: &str) -> Cycle {
-    match held.filter(|held| held.cycle.interval == wanted.interval) {
-        Some(held) => held.cycle.clone(),
-        None => Cycle { anchor: at, interval: wanted.interval, time_zone: time_zone.to_owned() },
+fn cycle_after(
+    held: Option<Held<'_>>,
+    wanted: &PlanTerms,
+    at: Timestamp,
+    time_zone: &str,
+) -> Result<Cycle, PeriodError> {
+    match held.filter(|held| keeps_periods(*held, wanted)) {
+        Some(held) => Ok(held.cycle.clone()),
+        None => wanted.cycle_from(at, time_zone),
     }
 }
 
 /// Less to pay in a year, whatever is used, is a downgrade, and more is none; for as much it is one if there is less of something: quota or
-/// included credit in a year, calls in a limit's window, a product, an operation or a feature; or if periods are of another length.
+/// included credit in a year, calls in a limit's window, a product, an operation or a feature; or if periods are of another length or lie otherwise.
+/// What is compared is the list price: a phase or a promotion makes no smaller plan.
 /// A change of currency ends with the period, too: two currencies cannot be compared, and each period stays in one.
 fn direction(old: &PlanTerms, new: &PlanTerms) -> Direction {
     let yearly = |terms: &PlanTerms, each: i128| each.saturating_mul(i128::from(terms.interval.in_a_year()));
@@ -376,23 +450,17 @@ fn direction(old: &PlanTerms, new: &PlanTerms) -> Direction {
     match promised(new).cmp(&promised(old)) {
         _ if old.currency != new.currency => Direction::Downgrade,
         std::cmp::Ordering::Less => Direction::Downgrade,
-        std::cmp::Ordering::Equal if is_less || old.interval != new.interval => Direction::Downgrade,
+        std::cmp::Ordering::Equal if is_less || !new.keeps_periods_of(old) => Direction::Downgrade,
         _ => Direction::Upgrade,
     }
 }
 
-/// The base fee of a part of the plan's period of that number, less the discounts on it.
-fn fee(
-    terms: &PlanTerms,
-    number: u64,
-    trial_until: Option<Timestamp>,
-    part: Period,
-    whole: Period,
-) -> Result<Money, ChangeError> {
-    Ok(advance::fee(terms, number, trial_until, part, whole)?.total)
+/// The base fee of a part of that period, less the discounts on it.
+fn fee(terms: &PlanTerms, period: PlanPeriod, part: Period, whole: Period) -> Result<Money, ChangeError> {
+    Ok(advance::fee(terms, period, part, whole)?.total)
 }
 
-/// `None` where the rest of the period has the plan's own quota.
+/// `None` where the rest of the period has the quota of a period that goes on.
 fn quota_for_the_rest(held: Held<'_>, new: &PlanTerms, period: Period, at: Timestamp) -> Option<PeriodQuota> {
     let tried = held.terms.trial.and_then(|trial| trial.quota).filter(|_| trial::is_in(held.trial_until, period));
     let (old, new_quota) = (tried.or(held.terms.quota)?, new.quota?);
@@ -408,5 +476,7 @@ fn quota_for_the_rest(held: Held<'_>, new: &PlanTerms, period: Period, at: Times
     Some(PeriodQuota { units, until: period.end })
 }
 
+#[cfg(test)]
+mod calendar_tests;
 #[cfg(test)]
 mod tests;

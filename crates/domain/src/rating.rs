@@ -1,8 +1,9 @@
 //! Rating: usage becomes money, in exact decimals.
 //!
-//! Steps, in this order, one file each: what a [`trial`] makes free goes first; then base fee ([`flat`]), free units and the price of the others ([`usage`], and [`meters`] for
+//! Steps, in this order, one file each: [`offers`] of the period are laid over the terms, and what a [`trial`] makes free goes; then base fee ([`flat`]), free units and the price of the others ([`usage`], and [`meters`] for
 //! what is measured besides), [`minimum`], [`discount`], [`commitment`], included [`credit`], and last a partner's own [`coupon`]s. Each line is rounded once, to the
-//! smallest coin, half away from zero; the total is the sum of the rounded lines, so what the invoice shows always adds up.
+//! smallest coin, half away from zero; the total is the sum of the rounded lines, so what the invoice shows always adds up. Where
+//! Stripe rates the plan, lines of units are rounded so that they add up to Stripe's ([`by_stripe`]).
 //! Usage charges are units, meters, and what the steps after them add and take off; a base fee is none of them, so neither
 //! a minimum nor a commitment nor included credit looks at it.
 //!
@@ -13,27 +14,33 @@
 //! ([`threshold`]), each is the same rating less what the others have billed.
 
 pub mod advance;
+mod by_stripe;
 pub mod commitment;
 pub mod coupon;
 mod credit;
 pub mod discount;
 pub mod flat;
 pub mod graduated;
+pub mod late;
 pub mod matrix;
 pub mod meters;
 mod minimum;
+pub mod offers;
 pub mod package;
 pub mod per_unit;
 pub mod percentage;
+pub mod plan_period;
 pub mod price;
 pub mod proration;
 pub mod quote;
+pub mod teams;
 pub mod threshold;
 pub mod trial;
 mod usage;
 pub mod volume;
 
 pub use advance::FeeDue;
+pub use plan_period::PlanPeriod;
 pub use threshold::OwnThreshold;
 pub use trial::Trial;
 
@@ -92,7 +99,8 @@ pub enum LineKind {
     CreditPackage,
     /// Units that were used beyond the prepaid ones.
     CreditOverdraft,
-    /// What threshold invoices of the same period have billed, or what was credited on one that is void; below zero.
+    /// What threshold invoices of the same period have billed, or what was credited on one that is void: below zero. Above zero what was credited
+    /// on one, of what costs less by now.
     BilledBefore,
 }
 
@@ -150,9 +158,20 @@ pub struct Charge {
     #[serde(default, skip_serializing_if = "is_none")]
     pub prepaid: u64,
     pub amount: Money,
+    /// The plan's offer that it is by, where it is not by the list price: `Launch offer until 31 March 2027`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offer: Option<String>,
 }
 
 impl Charge {
+    /// These words for it, with the offer that it is by.
+    pub fn described(&self, words: String) -> String {
+        match &self.offer {
+            Some(offer) => format!("{words}, {offer}"),
+            None => words,
+        }
+    }
+
     fn new(kind: LineKind, amount: Money) -> Self {
         Self {
             kind,
@@ -164,6 +183,7 @@ impl Charge {
             free: 0,
             prepaid: 0,
             amount,
+            offer: None,
         }
     }
 }
@@ -197,6 +217,9 @@ pub fn rate_all(terms: &PlanTerms, used: &[Used], metered: &[MeterUsed]) -> Resu
         charges.extend(promised);
     }
     charges.extend(credit::charge(terms, usage));
+    for charge in &mut charges {
+        charge.offer = terms.offered.of(charge).map(str::to_owned);
+    }
     let total = sum(terms, &charges)?;
     Ok(Rated { charges, total })
 }

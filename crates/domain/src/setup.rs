@@ -4,12 +4,14 @@
 //! is kept, because the pricing page lists plans in it. The JSON Schema of the file is `docs/turnpike.schema.json`.
 
 mod coded;
+mod offers;
 mod partner;
 mod plan;
 mod product;
 mod secret;
 
 pub use coded::Coded;
+pub use offers::{InsteadSetup, PhaseSetup, PromotionSetup};
 pub use partner::{AppSetup, KeySetup, MemberSetup, OwnAmount, PartnerSetup};
 pub use plan::{CommitmentSetup, CommitmentStepSetup, PlanSetup};
 pub use product::ProductSetup;

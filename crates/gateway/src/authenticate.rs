@@ -46,6 +46,8 @@ pub(crate) struct Caller {
     snapshot: Arc<Snapshot>,
     key: usize,
     member: Option<MemberId>,
+    /// Whether limits and features of an earlier plan hold for this call.
+    keeps: bool,
     /// `None` where one API key is all that was brought.
     more: Option<Rc<More>>,
 }
@@ -80,6 +82,17 @@ impl Caller {
     /// The person, for a call that was tried from the portal.
     pub(crate) const fn member(&self) -> Option<MemberId> {
         self.member
+    }
+
+    /// With what holds for a call that comes then.
+    pub(crate) fn at(self, now: Timestamp) -> Self {
+        let keeps = self.partner().keeps(now);
+        Self { keeps, ..self }
+    }
+
+    /// Whether limits and features of an earlier plan hold for the call.
+    pub(crate) const fn keeps(&self) -> bool {
+        self.keeps
     }
 
     /// The authorities, by their place, under which the connection's certificate belongs to the caller.
@@ -159,7 +172,7 @@ impl Authenticator {
         let caller = match (presented.key, presented.token, certificate) {
             (Some(text), None, None) => {
                 let (key, member) = self.look_up(text, &snapshot, asking.now).map_err(|no| asking.guessed(no))?;
-                Caller { snapshot, key, member, more: None }
+                Caller { snapshot, key, member, keeps: false, more: None }
             }
             (None, None, None) => return Err(Rejection::nobody(nothing(&snapshot, asking.head))),
             _ => self.weigh(presented, asking, snapshot)?,
@@ -214,7 +227,7 @@ impl Authenticator {
         }
         let more =
             More { key: presented.key.is_some(), token, certificate, shows_certificate: shown.is_some(), others };
-        Ok(Caller { snapshot, key, member, more: Some(Rc::new(more)) })
+        Ok(Caller { snapshot, key, member, keeps: false, more: Some(Rc::new(more)) })
     }
 
     /// The places of the token's issuer and of its key.
@@ -262,7 +275,7 @@ impl Authenticator {
                         shows_certificate: false,
                         others: Vec::new(),
                     };
-                    Caller { snapshot: snapshot.clone(), key, member: None, more: Some(Rc::new(more)) }
+                    Caller { snapshot: snapshot.clone(), key, member: None, keeps: false, more: Some(Rc::new(more)) }
                 });
                 Err(Rejection::Refused(Refusal::new(Code::ExpiredToken, detail), caller))
             }

@@ -13,6 +13,7 @@ use crate::{
     meter::{Metered, Reply, Source, Upload, UploadState},
     reserve::{self, Draft, Ending, Permit, Reservation},
     respond::{Refusal, SaidCost, Standings},
+    snapshot::Product,
     upstream::{Answer, AnswerBody},
     watch::{self, Sums},
     websocket,
@@ -52,7 +53,7 @@ pub(crate) async fn answer(
     let mut standings = Standings::default();
 
     if let Err(refusal) = core.load.check().and_then(|()| well_formed(&core, &head)) {
-        return refuse(&core, &draft, refusal, None, Reached::default(), &standings);
+        return refuse(&core, &draft, refusal, None, Reached::default(), &standings).await;
     }
     let snapshot = core.shared.directory.load_full();
     let mut asking = Asking { core: &core, connection: &connection, head: &head, now, waited: false };
@@ -66,13 +67,15 @@ pub(crate) async fn answer(
         Ok(caller) => caller,
         Err(rejection) => {
             let (refusal, caller) = rejection.refusal();
-            return refuse(&core, &draft, refusal, caller.as_ref(), Reached::default(), &standings);
+            return refuse(&core, &draft, refusal, caller.as_ref(), Reached::default(), &standings).await;
         }
     };
     let mut reached = Reached::default();
-    let mut target = match matching::find(caller, &head.method, &head.uri, &mut reached) {
+    let mut target = match matching::find(caller, (&head.method, &head.uri), draft.at, &mut reached) {
         Ok(target) => target,
-        Err((refusal, caller)) => return refuse(&core, &draft, refusal, Some(&caller), reached, &standings),
+        Err((refusal, caller)) => {
+            return refuse(&core, &draft, refusal, Some(&caller), reached, &standings).await;
+        }
     };
     let keyed = idempotency::concerns(target.operation().idempotency_key, &head.headers);
     if target.operation().reads_json {
@@ -82,19 +85,19 @@ pub(crate) async fn answer(
     let mut kept = cache::consult(&core, &target, &head, keyed || !body.is_end_stream());
     target.price = kept.price(&target);
     if let Err(refusal) = requirements::check(&target) {
-        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings);
+        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings).await;
     }
     let announced = body.size_hint().lower();
     if announced > core.shared.body_limit {
         let detail = format!("A body is at most {} bytes long, this one has {announced}.", core.shared.body_limit);
         let refusal = Refusal::new(Code::BodyTooLarge, detail);
-        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings);
+        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings).await;
     }
     if keyed {
         return idempotency::answer(core, connection, target, draft, head, body, kept).await;
     }
     if let Some(refusal) = kept.refusal() {
-        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings);
+        return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings).await;
     }
     let spent = match admit::admit(&core, &target, &draft, head.uri.query(), &mut standings).await {
         Ok(admission) => spend(&core, &target, &draft, &mut kept, admission, &mut standings).await,
@@ -103,7 +106,7 @@ pub(crate) async fn answer(
     let spent = match spent {
         Ok(spent) => spent,
         Err(refusal) => {
-            return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings);
+            return refuse(&core, &draft, refusal, Some(&target.caller), target.reached(), &standings).await;
         }
     };
     let permit = spent.permit(core.clone(), target, draft);
@@ -325,8 +328,8 @@ fn give_up(core: &Rc<Core>, permit: Box<Permit>, refusal: Refusal, standings: &S
     response
 }
 
-/// Says no, and records it where the caller is known.
-pub(crate) fn refuse(
+/// Says no, and records it where the caller is known, once what the product's rule asks for it is taken.
+pub(crate) async fn refuse(
     core: &Rc<Core>,
     draft: &Draft,
     refusal: Refusal,
@@ -334,45 +337,100 @@ pub(crate) fn refuse(
     reached: Reached,
     standings: &Standings,
 ) -> Response<Reply> {
-    let code = refusal.code;
-    core.shared.metrics.count_refusal(code);
-    let duration = draft.arrived.elapsed();
-    let ending = Ending { status: refusal.status(), outcome: Outcome::Refused(code), bytes_out: 0 };
-    let product = caller.zip(reached.product).and_then(|(caller, index)| caller.snapshot().products.get(index));
-    let metrics = product.map_or(&core.shared.metrics.no_product, |product| &product.metrics);
-    metrics.count(ending.outcome, ending.status, duration);
-    metrics.refuse(code);
-    if let Some((_, plan)) = caller.and_then(matching::terms) {
-        plan.metrics.count(ending.outcome, ending.status);
-    }
-    // What room is left belongs to calls that were admitted.
-    let fits = core.shared.recorder.has_room(core.index);
-    let price =
-        product.filter(|_| fits && reached.operation.is_some()).map_or(0, |product| product.counting.refusal(code));
-    let held = caller.and_then(|caller| reserve::take_at_hand(core, caller, price, draft.at));
-    let mut units = if held.is_some() { price } else { 0 };
-    if let Some(caller) = caller {
-        core.shared.metrics.count_partner(caller.partner().id, ending.outcome, ending.status);
-        let held = held.flatten();
-        let event = UsageEvent {
-            units,
-            credits: held.as_ref().map_or(0, Reservation::credits),
-            allocated: held.as_ref().and_then(Reservation::allocated),
-            period: held.as_ref().map(Reservation::period),
-            price_rule: Cow::Borrowed(if units > 0 { "refusal" } else { "" }),
-            ..reserve::event(core, draft, caller, reached, ending, duration)
-        };
-        if fits && core.shared.recorder.record(core.index, &event).is_ok() {
-            held.into_iter().for_each(Reservation::spend);
-        } else {
-            units = 0;
-            core.shared.metrics.unrecorded.increment(1);
+    let refused = Refused { core, draft, code: refusal.code, status: refusal.status(), caller, reached };
+    let price = refused.price();
+    let held = match caller {
+        Some(caller) if price > 0 => {
+            let left = Left(refused);
+            // Among the calls in flight while it waits: where those are too many, it is answered at once and costs nothing.
+            let _waits = core.load.enter();
+            let held = match core.load.check() {
+                Ok(()) => Box::pin(reserve::take_for_refusal(core, caller, price, draft.at)).await,
+                Err(_) => None,
+            };
+            // Whoever goes on records the call.
+            std::mem::forget(left);
+            held
         }
-    }
-    watch::tell(&core.shared, draft, caller, reached, ending, Sums { units, duration, ..Sums::default() });
+        _ => None,
+    };
+    let units = refused.record(price, held);
     let mut response = refusal.answer(&core.shared.portal_url, &draft.request_id);
     let pays = caller.is_some_and(|caller| caller.key().environment == Environment::Live);
     let cost = if pays { SaidCost::Units(units) } else { SaidCost::Nothing };
     standings.fields(&draft.request_id, cost).put(response.headers_mut());
     response
+}
+
+/// A call that is told no.
+#[derive(Clone, Copy)]
+struct Refused<'a> {
+    core: &'a Core,
+    draft: &'a Draft,
+    code: Code,
+    status: u16,
+    caller: Option<&'a Caller>,
+    reached: Reached,
+}
+
+impl<'a> Refused<'a> {
+    fn product(&self) -> Option<&'a Product> {
+        let (caller, index) = self.caller.zip(self.reached.product)?;
+        caller.snapshot().products.get(index).map(|product| &**product)
+    }
+
+    /// What room is left in the log belongs to calls that were admitted.
+    fn fits(&self) -> bool {
+        self.core.shared.recorder.has_room(self.core.index)
+    }
+
+    /// Units that the product's rule asks for it.
+    fn price(&self) -> u64 {
+        let product = self.product().filter(|_| self.reached.operation.is_some() && self.fits());
+        product.map_or(0, |product| product.counting.refusal(self.code))
+    }
+
+    /// Tells everybody who has to know, and says how many units it cost: the price where that was taken.
+    fn record(&self, price: u64, held: Option<Option<Reservation>>) -> u64 {
+        let Self { core, draft, code, status, caller, reached } = *self;
+        core.shared.metrics.count_refusal(code);
+        let duration = draft.arrived.elapsed();
+        let ending = Ending { status, outcome: Outcome::Refused(code), bytes_out: 0 };
+        let metrics = self.product().map_or(&core.shared.metrics.no_product, |product| &product.metrics);
+        metrics.count(ending.outcome, ending.status, duration);
+        metrics.refuse(code);
+        if let Some((_, plan)) = caller.and_then(matching::terms) {
+            plan.metrics.count(ending.outcome, ending.status);
+        }
+        let mut units = if held.is_some() { price } else { 0 };
+        if let Some(caller) = caller {
+            core.shared.metrics.count_partner(caller.partner().id, ending.outcome, ending.status);
+            let held = held.flatten();
+            let event = UsageEvent {
+                units,
+                credits: held.as_ref().map_or(0, Reservation::credits),
+                allocated: held.as_ref().and_then(Reservation::allocated),
+                period: held.as_ref().map(Reservation::period),
+                price_rule: Cow::Borrowed(if units > 0 { "refusal" } else { "" }),
+                ..reserve::event(core, draft, caller, reached, ending, duration)
+            };
+            if self.fits() && core.shared.recorder.record(core.index, &event).is_ok() {
+                held.into_iter().for_each(Reservation::spend);
+            } else {
+                units = 0;
+                core.shared.metrics.unrecorded.increment(1);
+            }
+        }
+        watch::tell(&core.shared, draft, caller, reached, ending, Sums { units, duration, ..Sums::default() });
+        units
+    }
+}
+
+/// Held while a refusal waits for its units; its drop records that the client left before, for nothing.
+struct Left<'a>(Refused<'a>);
+
+impl Drop for Left<'_> {
+    fn drop(&mut self) {
+        self.0.record(0, None);
+    }
 }

@@ -115,10 +115,10 @@ struct Entered {
 
 impl Entered {
     /// Says no.
-    fn refuse(mut self, refusal: Refusal, standings: &Standings) -> Response<Reply> {
+    async fn refuse(mut self, refusal: Refusal, standings: &Standings) -> Response<Reply> {
         match self.parts.take() {
             Some((target, draft)) => {
-                call::refuse(&self.core, &draft, refusal, Some(&target.caller), target.reached(), standings)
+                call::refuse(&self.core, &draft, refusal, Some(&target.caller), target.reached(), standings).await
             }
             None => refusal.answer(&self.core.shared.portal_url, ""),
         }
@@ -178,7 +178,7 @@ async fn carry_out(
     let Fresh { store, attempt, spent, body, held } = match decided {
         Ok(Decision::Fresh(fresh)) => fresh,
         Ok(Decision::Replay(kept)) => return entered.replay(kept, &standings).await,
-        Err(refusal) => return entered.refuse(refusal, &standings),
+        Err(refusal) => return entered.refuse(refusal, &standings).await,
     };
     let Some((target, draft)) = entered.parts.take() else { return Response::new(Reply::Whole(Bytes::new())) };
     let own = Rc::new(connection.detached());

@@ -11,6 +11,7 @@ use crate::{
 };
 use domain::refusal::Code;
 use http::{Method, Uri};
+use jiff::Timestamp;
 
 /// Whether calls with that method are ever forwarded: to change a connection or to see it is none of a call's business.
 pub(crate) fn is_forwarded(method: &Method) -> bool {
@@ -66,7 +67,7 @@ impl Target {
 pub(crate) fn terms(caller: &Caller) -> Option<(&Subscription, &Plan)> {
     let partner = caller.partner();
     let subscription = partner.subscription.as_ref()?;
-    Some((subscription, partner.own(caller.snapshot().plans.get(subscription.plan)?)))
+    Some((subscription, partner.own(caller.snapshot().plans.get(subscription.plan)?, caller.keeps())))
 }
 
 /// The product whose route the path lies under, whoever asks.
@@ -78,11 +79,13 @@ pub(crate) fn product_at(snapshot: &Snapshot, uri: &Uri) -> Option<usize> {
 /// Finds the operation of the caller's plan, and notes in `reached` how far it came.
 pub(crate) fn find(
     caller: Caller,
-    method: &Method,
-    uri: &Uri,
+    (method, uri): (&Method, &Uri),
+    now: Timestamp,
     reached: &mut Reached,
 ) -> Result<Target, (Refusal, Caller)> {
-    match find_for(&caller, method, uri, reached) {
+    // The whole call goes by what holds now, whatever its steps see of the clock.
+    let caller = caller.at(now);
+    match find_for(&caller, (method, uri), now, reached) {
         Ok((product, operation, path_below)) => Ok(Target { caller, product, operation, path_below, price: None }),
         Err(refusal) => Err((refusal, caller)),
     }
@@ -90,8 +93,8 @@ pub(crate) fn find(
 
 fn find_for(
     caller: &Caller,
-    method: &Method,
-    uri: &Uri,
+    (method, uri): (&Method, &Uri),
+    now: Timestamp,
     reached: &mut Reached,
 ) -> Result<(usize, usize, String), Refusal> {
     if uri.path_and_query().is_some_and(|whole| whole.as_str().len() > MAX_URI_BYTES) {
@@ -103,7 +106,8 @@ fn find_for(
     if let Some(unpaid) = caller.partner().refused_for() {
         return Err(Refusal::unpaid(unpaid));
     }
-    let (_, plan) = terms(caller).ok_or_else(|| Refusal::of(Code::NoSubscription))?;
+    let in_force = terms(caller).filter(|(subscription, _)| !subscription.is_over(now));
+    let (_, plan) = in_force.ok_or_else(|| Refusal::of(Code::NoSubscription))?;
     let path = path::canonical(uri.path()).map_err(|problem| Refusal::new(Code::BadRequest, format!("{problem}.")))?;
     let snapshot = caller.snapshot();
     let known = snapshot.product_at(&path).filter(|&product| {

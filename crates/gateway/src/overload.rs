@@ -37,6 +37,16 @@ pub(crate) struct Load {
     turn: Cell<u32>,
 }
 
+/// One call among those in flight.
+#[derive(Debug)]
+pub(crate) struct InFlight<'a>(&'a Load);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.0.end_call();
+    }
+}
+
 impl Load {
     pub(crate) const fn new(max_calls: usize, bound: Duration) -> Self {
         let (calls, refused_share, late, turn) = (Cell::new(0), Cell::new(0), Cell::new(0), Cell::new(0));
@@ -50,6 +60,12 @@ impl Load {
 
     pub(crate) fn end_call(&self) {
         self.calls.set(self.calls.get().saturating_sub(1));
+    }
+
+    /// As [`Self::begin_call`], until what it gives is dropped.
+    pub(crate) fn enter(&self) -> InFlight<'_> {
+        self.begin_call();
+        InFlight(self)
     }
 
     /// Whether there is no call in flight but the one that asks.

@@ -118,14 +118,25 @@ pub(crate) async fn take_for_replay(core: &Core, target: &Target, draft: &Draft)
     Some((units, held.ok()?))
 }
 
-/// What a refusal takes, which waits for nothing. `None` where it is free: it costs nothing, the partner has not that many units
-/// left, or they are not at hand.
-pub(crate) fn take_at_hand(core: &Core, caller: &Caller, units: u64, at: Timestamp) -> Option<Option<Reservation>> {
+/// What a refusal takes; it waits where this node holds too few units, until more have come. `None` where it is free: it costs nothing, the
+/// partner has not that many units left, or nobody can say.
+pub(crate) async fn take_for_refusal(
+    core: &Core,
+    caller: &Caller,
+    units: u64,
+    at: Timestamp,
+) -> Option<Option<Reservation>> {
     if units == 0 || caller.key().environment != Environment::Live {
         return None;
     }
-    let asking = Asking { caller, units, overdraft: None };
-    hold::hold(core, asking, at, &mut None, &mut Standings::default()).ok()
+    let (asking, mut since) = (Asking { caller, units, overdraft: None }, None);
+    loop {
+        match hold::hold(core, asking, at, &mut since, &mut Standings::default()) {
+            Ok(reservation) => return Some(reservation),
+            Err(No::Refused(_)) => return None,
+            Err(No::Short(shortage)) => shortage.over().await,
+        }
+    }
 }
 
 /// Among the partner's calls in flight, and among those at the upstream.

@@ -126,10 +126,22 @@ pub(crate) struct Allocation {
 pub(crate) struct Subscription {
     pub plan: usize,
     cycle: Cycle,
+    /// Since when units count in the period that holds this instant.
+    counts_from: Option<Timestamp>,
     /// Where one period has another quota than the plan.
     own_quota: Option<PeriodQuota>,
     trial_until: Option<Timestamp>,
+    ends_at: Option<Timestamp>,
+    /// The plan with what is kept of the one before.
+    kept: Option<Kept>,
     current: ArcSwapOption<CurrentPeriod>,
+}
+
+/// A plan for some days.
+#[derive(Debug)]
+struct Kept {
+    until: Timestamp,
+    plan: Box<Plan>,
 }
 
 /// The running billing period and what follows from it, kept because calendars are slow.
@@ -142,6 +154,8 @@ pub(crate) struct CurrentPeriod {
     pub limit: Option<Quota>,
     /// Whether units beyond that take credit: what a trial makes free takes none.
     pub takes_credit: bool,
+    /// Whether the policy is that of what is kept.
+    is_kept: bool,
     quota: OnceLock<Arc<Account>>,
 }
 
@@ -170,6 +184,8 @@ pub(crate) struct Plan {
     pub limits_policy: Option<HeaderValue>,
     /// The same with lowered limits, for partners that did not pay; `None` where the plan lowers none.
     lowered: Option<Box<Self>>,
+    /// Whether it has limits and features of a plan before.
+    is_kept: bool,
     /// By product; `None` where the plan does not open it.
     grants: Vec<Option<Grant>>,
     pub metrics: PlanMetrics,
@@ -288,19 +304,27 @@ impl Snapshot {
 }
 
 impl Subscription {
-    /// The billing period that holds `now`.
+    /// Whether its planned end has come, whoever carries that out.
+    pub(crate) fn is_over(&self, now: Timestamp) -> bool {
+        self.ends_at.is_some_and(|end| end <= now)
+    }
+
+    /// The billing period that holds `now`, or what of it counts.
     pub(crate) fn current(&self, plan: &Plan, now: Timestamp) -> Option<Arc<CurrentPeriod>> {
         let known = self.current.load();
-        if let Some(current) = known.as_ref().filter(|current| current.period.contains(now)) {
+        if let Some(current) =
+            known.as_ref().filter(|known| known.period.contains(now) && known.is_kept == plan.is_kept)
+        {
             return Some(current.clone());
         }
-        let period = self.cycle.period_at(now).ok()?;
+        let period = self.cycle.counted_at(now, self.counts_from).ok()?;
         let in_trial = trial::is_in(self.trial_until, period);
         let of_trial = plan.trial_quota.filter(|_| in_trial);
         let limit = of_trial.or_else(|| plan.quota.map(|quota| quota.in_period(self.own_quota, period.end)));
         let policy = crate::respond::policy(plan.scopes(), limit.map(|quota| (quota, period)));
         let takes_credit = plan.takes_credit && !(in_trial && plan.trial_frees_usage);
-        let current = Arc::new(CurrentPeriod { period, policy, limit, takes_credit, quota: OnceLock::new() });
+        let (is_kept, quota) = (plan.is_kept, OnceLock::new());
+        let current = Arc::new(CurrentPeriod { period, policy, limit, takes_credit, is_kept, quota });
         self.current.store(Some(current.clone()));
         Some(current)
     }
@@ -314,10 +338,18 @@ impl CurrentPeriod {
 }
 
 impl Partner {
-    /// The plan as it is for this partner.
-    pub(crate) fn own<'a>(&self, plan: &'a Plan) -> &'a Plan {
+    /// The plan as it is for this partner, with what is kept of the one before or without. Who does not pay keeps nothing.
+    pub(crate) fn own<'a>(&'a self, plan: &'a Plan, keeps: bool) -> &'a Plan {
         let limited = self.unpaid.is_some_and(|unpaid| unpaid.stage == Stage::Limited);
-        plan.lowered.as_deref().filter(|_| limited).unwrap_or(plan)
+        let kept = self.subscription.as_ref().and_then(|own| own.kept.as_ref()).filter(|_| keeps);
+        let other = if limited { plan.lowered.as_deref() } else { kept.map(|kept| &*kept.plan) };
+        other.unwrap_or(plan)
+    }
+
+    /// Whether something is kept of the plan before, by the clock of this node.
+    pub(crate) fn keeps(&self, now: Timestamp) -> bool {
+        let kept = self.subscription.as_ref().and_then(|own| own.kept.as_ref());
+        kept.is_some_and(|kept| now < kept.until)
     }
 
     /// The invoice for which its calls are refused.

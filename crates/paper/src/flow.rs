@@ -150,7 +150,8 @@ impl Flow {
         TOP + height <= BOTTOM
     }
 
-    pub(crate) fn break_page(&mut self) {
+    /// What comes next is on a new page.
+    pub fn break_page(&mut self) {
         self.pages.push(Vec::new());
         self.y = TOP;
     }

@@ -1,12 +1,17 @@
 //! Which stretches of a subscription are closed. Closing one writes the invoice, its lines and the ledger in the same
 //! transaction, and a stretch is closed once.
 
+mod ground;
+
+pub use ground::{Beside, BillGround};
+
 use crate::{
     Store, StoreError, Ts,
-    credits::overdraft::{self, BilledBy},
+    credits::overdraft::{self, BilledBy, has_overdraft},
     invoices::{self, NewInvoice},
     outside::{self, ToldMark},
-    pool::as_usually_planned,
+    pool::{plan_as_usual, plan_for_values},
+    reconcile::doubtful,
     row::{ReadRow as _, unreadable},
     subscriptions, thresholds,
     usage::{metered_calls, units_stored},
@@ -19,7 +24,7 @@ use domain::{
     rating::LineKind,
 };
 use jiff::Timestamp;
-use sqlx::{Row as _, postgres::PgRow, types::Json};
+use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
 use std::{collections::HashMap, sync::Arc};
 use uuid::Uuid;
 
@@ -52,7 +57,20 @@ pub enum Closed {
     /// Usage was told from outside, handed over late or corrected, other units went beyond all credit, or a threshold invoice was made or
     /// became void, since the invoice was made: make it anew.
     Changed,
+    /// Two places that count its usage do not say the same ([`Store::doubt`]).
+    Doubtful,
 }
+
+/// What stands in the way of closing a stretch, and whether it may bill an overdraft.
+const STANDING: &str = concat!(
+    "select exists (select from billing_periods
+             where partner_id = $1 and subscription_id = $4 and period_start < $3 and period_end > $2) as overlaps,
+         exists (select ",
+    doubtful!("$1", "$2", "$3"),
+    ") as is_doubtful, ",
+    has_overdraft!("$1"),
+    " as may_overdraw"
+);
 
 macro_rules! open_subscriptions {
     ($rest:literal) => {
@@ -179,7 +197,7 @@ impl Store {
     }
 
     /// Closes a stretch of a subscription: with an invoice where there is one, and in the ledger. `outside` is
-    /// [`Store::outside_mark`] as it was before the invoice's usage was read.
+    /// [`Store::outside_mark`] as it was before the invoice's usage was read, or the [`BillGround`]'s that it was read with.
     pub async fn close_billing_period(
         &self,
         partner: PartnerId,
@@ -188,25 +206,28 @@ impl Store {
         (invoice, outside): (Option<NewInvoice>, ToldMark),
         now: Timestamp,
     ) -> Result<Closed, StoreError> {
-        let mut tx = self.begin_planned().await?;
+        let mut tx = self.begin().await?;
         // Of two runs at once the later one finds the stretch closed.
         subscriptions::hold(&mut tx, partner, subscription).await?;
-        let overlaps: bool = sqlx::query_scalar(
-            "select exists (select from billing_periods
-                 where partner_id = $1 and subscription_id = $2 and period_start < $4 and period_end > $3)",
-        )
-        .bind(partner.0)
-        .bind(subscription.0)
-        .bind(Ts(period.start))
-        .bind(Ts(period.end))
-        .fetch_one(&mut *tx)
-        .await?;
-        if overlaps {
+        let standing = sqlx::query(STANDING)
+            .bind(partner.0)
+            .bind(Ts(period.start))
+            .bind(Ts(period.end))
+            .bind(subscription.0)
+            .fetch_one(&mut *tx)
+            .await?;
+        if standing.try_get("overlaps")? {
             tx.rollback().await?;
             return Ok(Closed::Already);
         }
+        // Whoever compares all the time may have found something since this stretch was compared.
+        if standing.try_get("is_doubtful")? {
+            tx.rollback().await?;
+            return Ok(Closed::Doubtful);
+        }
         let before = thresholds::hold_before(&mut tx, partner, subscription, period.start).await?;
-        if thresholds::standing(&before) != invoice.as_ref().map_or(&[][..], |invoice| &invoice.billed_before) {
+        let of = (partner, subscription, period.start);
+        if !thresholds::is_made_of(&mut tx, of, &before, invoice.as_ref()).await? {
             tx.rollback().await?;
             return Ok(Closed::Changed);
         }
@@ -223,16 +244,17 @@ impl Store {
         // late.
         let stored = units_stored(&mut tx, partner, period, Environment::Live).await?;
         let measured = match outside.metered {
-            Some(before) => before == metered_calls(&mut tx, partner, period).await?,
+            Some(before) => before == measured(&mut tx, partner, period).await?,
             None => true,
         };
         if stored != billed_units(invoice.as_ref()) || !measured {
             tx.rollback().await?;
             return Ok(Closed::Changed);
         }
-        // What follows, with all that its triggers and references look up, has plans that are good for any values.
-        as_usually_planned(&mut tx).await?;
-        let overdrawn = overdraft::due(&mut tx, partner, BilledBy::Period(subscription, period.end), now).await?;
+        let overdrawn = match standing.try_get("may_overdraw")? {
+            true => overdraft::due(&mut tx, partner, BilledBy::Period(subscription, period.end), now).await?,
+            false => Vec::new(),
+        };
         if overdrawn != invoice.as_ref().map_or(&[][..], |invoice| &invoice.overdrawn) {
             tx.rollback().await?;
             return Ok(Closed::Changed);
@@ -263,6 +285,14 @@ impl Store {
     }
 }
 
+/// As [`metered_calls`], planned for the stretch alone.
+async fn measured(tx: &mut PgConnection, partner: PartnerId, period: Period) -> Result<u64, StoreError> {
+    plan_for_values(tx).await?;
+    let calls = metered_calls(tx, partner, period).await?;
+    plan_as_usual(tx).await?;
+    Ok(calls)
+}
+
 /// Units of the stretch itself.
 fn billed_units(invoice: Option<&NewInvoice>) -> u64 {
     let lines = invoice.into_iter().flat_map(|invoice| &invoice.lines).filter(|line| line.kind == LineKind::Usage);
@@ -284,3 +314,6 @@ fn read(row: &PgRow, of_version: &HashMap<Uuid, Arc<PlanTerms>>) -> Result<OpenS
         ended_at: row.at_if_any("ended_at")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

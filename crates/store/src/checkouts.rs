@@ -1,6 +1,7 @@
 //! Pages of Stripe's on which something is paid. Of several for the same thing one counts: a new page supersedes those that are open, and
 //! what is paid on another all the same goes back to where it came from. The partner is told of either in the same transaction.
 
+mod missing;
 mod plan;
 mod refund;
 
@@ -8,8 +9,9 @@ pub use plan::NewPlanCheckout;
 pub(crate) use plan::check_none_pays;
 
 use crate::{
-    Store, StoreError, Ts,
+    InvoiceStatus, Store, StoreError, Ts,
     audit::{self, Actor, Entry},
+    invoices,
     mails::{self, NewMail},
     payment_methods::{Checkout, checkouts, read_checkout},
 };
@@ -19,7 +21,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 /// A page on which something is paid.
@@ -40,6 +42,8 @@ pub struct PagePayment<'a> {
     pub invoice: Option<&'a str>,
     /// The payment, through which it can be paid back where there is no invoice.
     pub intent: Option<&'a str>,
+    /// What Stripe Tax computed on it, which was paid on top.
+    pub tax: Option<Money>,
 }
 
 /// What the payment of a page came to.
@@ -137,10 +141,23 @@ impl Store {
         now: Timestamp,
     ) -> Result<(), StoreError> {
         let mut tx = self.begin().await?;
-        link(&mut tx, partner, invoice, Some(stripe_invoice), now).await?;
+        let payment = PagePayment { invoice: Some(stripe_invoice), ..PagePayment::default() };
+        link(&mut tx, partner, invoice, payment, now).await?;
         tx.commit().await?;
         Ok(())
     }
+}
+
+/// Notes a page that is about to be opened.
+pub(crate) async fn open(tx: &mut PgConnection, partner: PartnerId, now: Timestamp) -> Result<CheckoutId, StoreError> {
+    let id = CheckoutId(Uuid::now_v7());
+    sqlx::query("insert into checkouts (partner_id, id, state, opened_at) values ($1, $2, 'open', $3)")
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(Ts(now))
+        .execute(tx)
+        .await?;
+    Ok(id)
 }
 
 /// Has these pages of the partner superseded by one that is opened now, which counts as one with those of which none is paid or on its way.
@@ -192,6 +209,41 @@ pub(crate) async fn is_rival_paid(
              where c.partner_id = $1 and c.id = $2 and o.state = 'complete')",
     );
     Ok(paid.bind(partner.0).bind(id.0).fetch_one(tx).await?)
+}
+
+/// What the payment of a page comes to that has its invoice, or goes back, already; `None` where nothing is decided.
+///
+/// # Errors
+/// A conflict where it was paid twice.
+pub(crate) async fn decided<T>(
+    tx: &mut PgConnection,
+    (partner, id): (PartnerId, CheckoutId),
+    (invoice, pay_back): (Option<InvoiceId>, Option<String>),
+    payment: PagePayment<'_>,
+    now: Timestamp,
+) -> Result<Option<PagePaid<T>>, StoreError> {
+    note_payment(tx, partner, id, payment.intent).await?;
+    let Some(invoice) = invoice else { return Ok(pay_back.map(PagePaid::GoesBack)) };
+    link(tx, partner, invoice, payment, now).await?;
+    check_paid_once(tx, partner, invoice, payment.invoice).await?;
+    Ok(Some(PagePaid::Before))
+}
+
+/// Has the invoice of what was paid on a page paid: Stripe has collected it.
+pub(crate) async fn collect(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    invoice: InvoiceId,
+    payment: PagePayment<'_>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sqlx::query("update invoices set collected_by = 'stripe' where partner_id = $1 and id = $2")
+        .bind(partner.0)
+        .bind(invoice.0)
+        .execute(&mut **tx)
+        .await?;
+    invoices::move_to(tx, partner, invoice, InvoiceStatus::Paid, now).await?;
+    link(tx, partner, invoice, payment, now).await
 }
 
 /// Notes that the page is paid, and has those for the same thing superseded.
@@ -261,7 +313,7 @@ pub(crate) async fn tell(
 }
 
 /// Keeps what Stripe calls the payment of a page.
-pub(crate) async fn note_payment(
+async fn note_payment(
     tx: &mut PgConnection,
     partner: PartnerId,
     id: CheckoutId,
@@ -277,15 +329,23 @@ pub(crate) async fn note_payment(
     Ok(())
 }
 
-/// Says which invoice of Stripe's is ours, as if it had been pushed.
-pub(crate) async fn link(
+/// Says which invoice of Stripe's is ours, as if it had been pushed, and what tax is on it.
+async fn link(
     tx: &mut PgConnection,
     partner: PartnerId,
     invoice: InvoiceId,
-    stripe_invoice: Option<&str>,
+    payment: PagePayment<'_>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let Some(stripe_invoice) = stripe_invoice else { return Ok(()) };
+    if let Some(tax) = payment.tax {
+        sqlx::query("update invoices set tax_micros = $3 where partner_id = $1 and id = $2")
+            .bind(partner.0)
+            .bind(invoice.0)
+            .bind(tax.micros)
+            .execute(&mut *tx)
+            .await?;
+    }
+    let Some(stripe_invoice) = payment.invoice else { return Ok(()) };
     sqlx::query(
         "insert into stripe_objects (partner_id, subject, stripe_id, attempt, attempted_at, parameters, pushed_at)
          values ($1, $2, $3, 1, $4, '[]', $4) on conflict (partner_id, subject) do nothing",
@@ -300,7 +360,7 @@ pub(crate) async fn link(
 }
 
 /// Whether Stripe's invoice of the payment is the one that is known.
-pub(crate) async fn check_paid_once(
+async fn check_paid_once(
     tx: &mut PgConnection,
     partner: PartnerId,
     invoice: InvoiceId,

@@ -5,8 +5,8 @@ mod bill;
 mod redeem;
 mod stretches;
 
-pub(crate) use bill::note;
 pub use bill::{CouponsOfBill, CouponsTaken, LateTaken};
+pub(crate) use bill::{hold, note};
 pub use redeem::{CouponStanding, RedeemedCoupon};
 
 use crate::{

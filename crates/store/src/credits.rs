@@ -225,6 +225,8 @@ mod allotment_tests;
 #[cfg(test)]
 mod corrected_tests;
 #[cfg(test)]
+mod ended_tests;
+#[cfg(test)]
 mod lock_tests;
 #[cfg(test)]
 mod overdraft_tests;
@@ -240,3 +242,5 @@ mod shown_tests;
 mod tests;
 #[cfg(test)]
 mod top_up_tests;
+#[cfg(test)]
+mod unbooked_tests;

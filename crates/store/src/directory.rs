@@ -3,6 +3,7 @@
 use crate::{Store, StoreError};
 use domain::directory::{Changes, Directory};
 use sqlx::{Postgres, Transaction, postgres::PgListener};
+use uuid::Uuid;
 
 mod changes;
 mod read;
@@ -21,8 +22,8 @@ impl Store {
     /// Archived products are left out, removed operations are marked; a key of an archived app counts as revoked when the app was archived.
     pub async fn load_directory(&self) -> Result<Directory, StoreError> {
         let mut tx = self.one_instant().await?;
-        let version = version(&mut tx).await?;
-        let directory = read::directory(&mut tx, version, &Which::ALL).await?;
+        let newest = newest(&mut tx).await?;
+        let directory = read::directory(&mut tx, newest, &Which::ALL).await?;
         tx.commit().await?;
         Ok(directory)
     }
@@ -33,21 +34,21 @@ impl Store {
     /// `None` where only the whole tells: too much has changed, or the list of changes does not reach back that far or has a gap.
     pub async fn directory_changes(&self, since: i64) -> Result<Option<Changes>, StoreError> {
         let mut tx = self.one_instant().await?;
-        let version = version(&mut tx).await?;
-        let Some(changed) = Changed::list(&mut tx, since, version).await? else { return Ok(None) };
-        let found = read::directory(&mut tx, version, &changed.which()).await?;
+        let newest = newest(&mut tx).await?;
+        let Some(changed) = Changed::list(&mut tx, since, newest.0).await? else { return Ok(None) };
+        let found = read::directory(&mut tx, newest, &changed.which()).await?;
         tx.commit().await?;
         Ok(Some(changed.into_changes(since, found)))
-    }
-
-    /// A transaction that only reads, all of it as it was at one instant.
-    async fn one_instant(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.pool().begin_with("begin isolation level repeatable read read only").await?)
     }
 
     /// The version alone, to see whether [`Self::load_directory`] would bring anything new.
     pub async fn directory_version(&self) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar("select version from directory_version").fetch_one(self.pool()).await?)
+    }
+
+    /// The version and its edition ([`Directory::edition`]).
+    pub async fn directory_edition(&self) -> Result<(i64, Uuid), StoreError> {
+        Ok(sqlx::query_as(NEWEST).fetch_one(self.pool()).await?)
     }
 
     /// Listens for changes. A notice can be lost while the connection is down, so poll the version as well.
@@ -66,8 +67,10 @@ impl DirectoryListener {
     }
 }
 
-async fn version(tx: &mut Transaction<'static, Postgres>) -> Result<i64, StoreError> {
-    Ok(sqlx::query_scalar("select version from directory_version").fetch_one(&mut **tx).await?)
+const NEWEST: &str = "select version, edition from directory_version";
+
+async fn newest(tx: &mut Transaction<'static, Postgres>) -> Result<(i64, Uuid), StoreError> {
+    Ok(sqlx::query_as(NEWEST).fetch_one(&mut **tx).await?)
 }
 
 #[cfg(test)]

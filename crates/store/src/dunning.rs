@@ -194,7 +194,8 @@ async fn oldest(
     minimum: Option<Money>,
 ) -> Result<Option<UnpaidInvoice>, StoreError> {
     let row = sqlx::query(
-        "select i.id, i.number, i.currency, i.due_at, i.pay_url, i.time_zone, owed.micros
+        "select i.id, i.number, i.currency, i.due_at, i.pay_url, i.time_zone, owed.micros,
+             coalesce(i.tax_micros > 0, false) as is_taxed
          from invoices i
          cross join lateral (
              select i.total_micros - coalesce(sum(c.total_micros), 0)::bigint as micros from credit_notes c
@@ -215,7 +216,7 @@ async fn oldest(
                      and before.invoice_position = d.invoice_position and before.state in ('refused', 'withdrawn'))
          ) as owed
          where i.partner_id = $1 and i.status in ('open', 'sent', 'uncollectible') and i.due_at is not null
-             and i.collect = 'invoice_items' and i.disputed_at is null and not i.stands_alone
+             and i.disputed_at is null and not i.stands_alone
              and owed.micros > 0 and (i.currency is distinct from $2 or owed.micros >= $3)
          order by i.due_at, i.number limit 1",
     )
@@ -230,6 +231,7 @@ async fn oldest(
             id: InvoiceId(row.try_get("id")?),
             number: row.try_get("number")?,
             owed: Money::new(currency, row.try_get("micros")?),
+            is_taxed: row.try_get("is_taxed")?,
             due_at: row.at("due_at")?,
             pay_url: row.try_get("pay_url")?,
             time_zone: row.try_get("time_zone")?,

@@ -36,6 +36,8 @@ pub struct Invoice {
     /// IANA name: the zone in which the period is shown.
     pub time_zone: String,
     pub total: Money,
+    /// What Stripe Tax computed on it, which comes on top of the total; `None` where Stripe computes none, or has not said yet.
+    pub tax: Option<Money>,
     pub status: InvoiceStatus,
     pub collect: Collect,
     /// Who has taken it; `None` where nobody has.
@@ -98,6 +100,9 @@ pub struct InvoiceLine {
     pub meter: Option<String>,
     /// In whole coins of the currency.
     pub amount: Money,
+    /// What each team's part of it is, which add up to it; that of no team is the last. Empty where none of it is a team's, and where
+    /// nobody can say.
+    pub teams: Vec<LineTeam>,
 }
 
 /// An invoice as it is closed.
@@ -114,14 +119,24 @@ pub struct NewInvoice {
     pub in_advance: bool,
     /// From 1 on where it is a threshold invoice of its stretch; else 0.
     pub threshold_number: u32,
-    /// The threshold invoices that it takes off.
-    pub billed_before: Vec<InvoiceId>,
+    /// The threshold invoices that it takes off, and what they are compared with.
+    pub billed_before: BilledAlready,
     /// The fees that it gives back in part ([`Store::unused_fees`]).
     pub given_back: Vec<GivenBack>,
     /// Units beyond all credit that it bills ([`Store::overdrawn_credit`]).
     pub overdrawn: Vec<Overdrawn>,
     /// What coupons take off it ([`Store::coupons_of_bill`]); `None` where none can count.
     pub coupons: Option<CouponsTaken>,
+}
+
+/// What of its stretch was billed before an invoice.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BilledAlready {
+    /// The threshold invoices that stand.
+    pub invoices: Vec<InvoiceId>,
+    /// What the usage of the stretch costs by now with all that lowers it, in micro-units of the invoice's currency; `0` where there was no
+    /// threshold invoice before.
+    pub usage_micros: i64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +155,9 @@ pub struct NewInvoiceLine {
     /// Of the quantity, how many units prepaid credit paid.
     pub prepaid: u64,
     pub amount: Money,
+    /// Its parts, which add up to it; empty where none of it is a team's.
+    #[serde(default)]
+    pub teams: Vec<LineTeam>,
 }
 
 macro_rules! invoices {
@@ -149,7 +167,7 @@ macro_rules! invoices {
                  plans.name as plan_name, i.period_start, i.period_end, i.time_zone, i.currency, i.total_micros, i.status,
                  i.collect, i.collected_by, i.push_problem, i.counting, i.is_final, i.stands_alone, i.threshold_number,
                  i.created_at, i.due_at, i.pay_url, i.failed_payments::bigint,
-                 i.next_payment_at, i.dispute_reason
+                 i.next_payment_at, i.dispute_reason, i.tax_micros
              from invoices i
              join partners p on p.id = i.partner_id
              join plan_versions v on v.id = i.plan_version_id
@@ -159,10 +177,12 @@ macro_rules! invoices {
     };
 }
 
+mod by_team;
 mod collected;
 mod many;
 mod status;
 
+pub use by_team::LineTeam;
 pub use collected::{Collector, LeftBehind};
 pub use many::WithLines;
 pub use status::InvoiceStatus;
@@ -172,6 +192,12 @@ impl Invoice {
     /// `TP-000042`: the number as people write it.
     pub fn code(&self) -> String {
         Self::code_of(self.number)
+    }
+
+    /// What is to be paid where Stripe computes a tax.
+    pub fn total_with_tax(&self) -> Option<Money> {
+        let tax = self.tax?;
+        Some(Money { micros: self.total.micros.saturating_add(tax.micros), ..tax })
     }
 
     pub(crate) fn code_of(number: i64) -> String {
@@ -213,8 +239,11 @@ impl Store {
         .fetch_all(self.pool())
         .await?;
         let currency = invoice_row.total.currency;
-        let lines = rows.iter().map(|row| read_line(row, currency)).collect::<Result<_, _>>()?;
-        Ok((invoice_row, lines))
+        let lines = rows.iter().map(|row| read_line(row, currency)).collect::<Result<Vec<_>, _>>()?;
+        let mut all = [(invoice_row, lines)];
+        by_team::add(self.pool(), &mut all).await?;
+        let [with_lines] = all;
+        Ok(with_lines)
     }
 
     /// All invoices, newest first, for the operator; `after` is the `next` of the page before.
@@ -267,7 +296,10 @@ impl Store {
         at_most: u32,
     ) -> Result<Vec<Invoice>, StoreError> {
         let rows = sqlx::query(invoices!(
-            "where i.status = 'sent' and i.collected_by = 'stripe' and i.collect = 'invoice_items' and i.updated_at < $1
+            "where i.status = 'sent' and i.collected_by = 'stripe' and i.updated_at < $1
+                 and (i.collect = 'invoice_items' or exists (select from stripe_objects o
+                     where o.partner_id = i.partner_id and o.subject = 'invoice:invoice_' || replace(i.id::text, '-', '')
+                         and o.stripe_id is not null))
              order by i.updated_at limit $2"
         ))
         .bind(Ts(before))
@@ -287,13 +319,13 @@ pub(crate) async fn bill(
     invoice: NewInvoice,
     now: Timestamp,
 ) -> Result<InvoiceId, StoreError> {
-    let total = invoice.total;
-    let id = insert(tx, partner, subscription, (period, false), invoice, now).await?;
+    let (id, total) = (InvoiceId(Uuid::now_v7()), invoice.total);
     if total.micros != 0 {
         let owed =
             [(LedgerAccount::Receivable, total), (LedgerAccount::Revenue, Money { micros: -total.micros, ..total })];
         ledger::post(tx, partner, &id.to_string(), what, &owed, now).await?;
     }
+    insert(tx, (partner, id), subscription, (period, false), invoice, now).await?;
     Ok(id)
 }
 
@@ -306,31 +338,58 @@ pub(crate) async fn stand_alone(
     invoice: NewInvoice,
     now: Timestamp,
 ) -> Result<InvoiceId, StoreError> {
-    insert(tx, partner, subscription, (at, true), invoice, now).await
+    let id = InvoiceId(Uuid::now_v7());
+    insert(tx, (partner, id), subscription, (at, true), invoice, now).await?;
+    Ok(id)
 }
 
+/// Writes the invoice and all of its lines at once. From then on everybody else who writes an invoice waits for its number: what can be
+/// done before is.
 async fn insert(
     tx: &mut Transaction<'static, Postgres>,
-    partner: PartnerId,
+    (partner, id): (PartnerId, InvoiceId),
     subscription: SubscriptionId,
     (period, stands_alone): (Period, bool),
     invoice: NewInvoice,
     now: Timestamp,
-) -> Result<InvoiceId, StoreError> {
+) -> Result<(), StoreError> {
     let sum: i64 = invoice.lines.iter().map(|line| line.amount.micros).sum();
     if sum != invoice.total.micros || invoice.lines.iter().any(|line| line.amount.currency != invoice.total.currency) {
         return Err(StoreError::invalid("total", "The lines of an invoice add up to its total"));
     }
+    by_team::check(&invoice.lines)?;
     let counting = counting(tx, &invoice.lines).await?;
-    let id = InvoiceId(Uuid::now_v7());
+    if let Some(taken) = &invoice.coupons {
+        coupons::hold(tx, partner, taken).await?;
+    }
+    let lines = &invoice.lines;
+    let at_most = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
     sqlx::query(
-        "insert into invoices (partner_id, id, subscription_id, plan_version_id, period_start, period_end, time_zone,
-             currency, total_micros, status, collect, created_at, updated_at, counting, in_advance, stands_alone,
-             threshold_number)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'open', $10, $11, $11, $12, $13, $14, $15)",
+        "with made as (
+             insert into invoices (partner_id, id, subscription_id, plan_version_id, period_start, period_end, time_zone,
+                 currency, total_micros, status, collect, created_at, updated_at, counting, in_advance, stands_alone,
+                 threshold_number, takes_off)
+             values ($1, $2, $13, $14, $15, $16, $17, $18, $19, 'open', $20, $21, $21, $22, $23, $24, $25, $26)
+         )
+         insert into invoice_lines (partner_id, invoice_id, position, kind, product_id, operation_id, description,
+             quantity, free, amount_micros, meter, calls, prepaid)
+         select $1, $2, position - 1, kind, product, operation, description, quantity, free, amount, meter, calls, prepaid
+         from unnest($3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[],
+             $11::bigint[], $12::bigint[]) with ordinality
+             as lines (kind, product, operation, description, quantity, free, amount, meter, calls, prepaid, position)",
     )
     .bind(partner.0)
     .bind(id.0)
+    .bind(each(lines, |line| line.kind.code()))
+    .bind(each(lines, |line| line.product.map(|id| id.0)))
+    .bind(each(lines, |line| line.operation.map(|id| id.0)))
+    .bind(each(lines, |line| line.description.clone()))
+    .bind(each(lines, |line| line.quantity))
+    .bind(each(lines, |line| at_most(line.free)))
+    .bind(each(lines, |line| line.amount.micros))
+    .bind(each(lines, |line| line.meter.clone()))
+    .bind(each(lines, |line| line.calls.map(at_most)))
+    .bind(each(lines, |line| at_most(line.prepaid)))
     .bind(subscription.0)
     .bind(invoice.plan_version.0)
     .bind(Ts(period.start))
@@ -344,9 +403,10 @@ async fn insert(
     .bind(invoice.in_advance)
     .bind(stands_alone)
     .bind(i32::try_from(invoice.threshold_number).unwrap_or(i32::MAX))
+    .bind(invoice.billed_before.invoices.iter().map(|one| one.0).collect::<Vec<_>>())
     .execute(&mut **tx)
     .await?;
-    insert_lines(tx, partner, id, &invoice.lines).await?;
+    by_team::insert(tx, (partner, id), lines).await?;
     if !invoice.late.is_empty() {
         outside::bill(tx, partner, &invoice.late, id).await?;
     }
@@ -354,43 +414,12 @@ async fn insert(
     if let Some(taken) = &invoice.coupons {
         coupons::note(tx, partner, (subscription, id, invoice.in_advance), taken).await?;
     }
-    Ok(id)
+    Ok(())
 }
 
-/// Writes all lines at once, in their order.
-async fn insert_lines(
-    tx: &mut Transaction<'static, Postgres>,
-    partner: PartnerId,
-    invoice: InvoiceId,
-    lines: &[NewInvoiceLine],
-) -> Result<(), sqlx::Error> {
-    fn each<T>(lines: &[NewInvoiceLine], of: impl Fn(&NewInvoiceLine) -> T) -> Vec<T> {
-        lines.iter().map(of).collect()
-    }
-    let at_most = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-    sqlx::query(
-        "insert into invoice_lines (partner_id, invoice_id, position, kind, product_id, operation_id, description,
-             quantity, free, amount_micros, meter, calls, prepaid)
-         select $1, $2, position - 1, kind, product, operation, description, quantity, free, amount, meter, calls, prepaid
-         from unnest($3::text[], $4::uuid[], $5::uuid[], $6::text[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[],
-             $11::bigint[], $12::bigint[]) with ordinality
-             as lines (kind, product, operation, description, quantity, free, amount, meter, calls, prepaid, position)",
-    )
-    .bind(partner.0)
-    .bind(invoice.0)
-    .bind(each(lines, |line| line.kind.code()))
-    .bind(each(lines, |line| line.product.map(|id| id.0)))
-    .bind(each(lines, |line| line.operation.map(|id| id.0)))
-    .bind(each(lines, |line| line.description.clone()))
-    .bind(each(lines, |line| line.quantity))
-    .bind(each(lines, |line| at_most(line.free)))
-    .bind(each(lines, |line| line.amount.micros))
-    .bind(each(lines, |line| line.meter.clone()))
-    .bind(each(lines, |line| line.calls.map(at_most)))
-    .bind(each(lines, |line| at_most(line.prepaid)))
-    .execute(&mut **tx)
-    .await?;
-    Ok(())
+/// A column of all lines.
+fn each<T>(lines: &[NewInvoiceLine], of: impl Fn(&NewInvoiceLine) -> T) -> Vec<T> {
+    lines.iter().map(of).collect()
 }
 
 /// The rules of the products that the lines are for, by name.
@@ -399,6 +428,9 @@ async fn counting(
     lines: &[NewInvoiceLine],
 ) -> Result<Vec<CountingNote>, sqlx::Error> {
     let products: BTreeSet<Uuid> = lines.iter().filter_map(|line| Some(line.product?.0)).collect();
+    if products.is_empty() {
+        return Ok(Vec::new());
+    }
     let rows = sqlx::query("select name, policy from products where id = any($1) order by lower(name), id")
         .bind(products.into_iter().collect::<Vec<_>>())
         .fetch_all(&mut **tx)
@@ -411,6 +443,7 @@ async fn counting(
 }
 
 fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
+    let currency: Currency = row.parsed("currency")?;
     Ok(Invoice {
         id: InvoiceId(row.try_get("id")?),
         partner: PartnerId(row.try_get("partner_id")?),
@@ -421,7 +454,8 @@ fn read(row: &PgRow) -> Result<Invoice, sqlx::Error> {
         plan_name: row.try_get("plan_name")?,
         period: Period { start: row.at("period_start")?, end: row.at("period_end")? },
         time_zone: row.try_get("time_zone")?,
-        total: Money::new(row.parsed("currency")?, row.try_get("total_micros")?),
+        total: Money::new(currency, row.try_get("total_micros")?),
+        tax: row.try_get::<Option<i64>, _>("tax_micros")?.map(|micros| Money::new(currency, micros)),
         status: row.parsed("status")?,
         collect: row.parsed("collect")?,
         collected_by: match row.try_get::<Option<&str>, _>("collected_by")? {
@@ -465,6 +499,7 @@ fn read_line(row: &PgRow, currency: Currency) -> Result<InvoiceLine, sqlx::Error
         prepaid: row.count("prepaid")?,
         meter: row.try_get("meter")?,
         amount: Money::new(currency, row.try_get("amount_micros")?),
+        teams: Vec::new(),
     })
 }
 

@@ -5,7 +5,7 @@ use crate::{Store, StoreError, Ts, row::ReadRow as _};
 use domain::{id::PartnerId, money::Money};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use sqlx::{Postgres, Row as _, Transaction};
+use sqlx::{Postgres, Row as _, Transaction, postgres::PgArguments, query::Query};
 use uuid::Uuid;
 
 /// Where money is, from the provider's side.
@@ -65,6 +65,15 @@ impl Store {
     }
 }
 
+/// Writes the entries of a transaction.
+macro_rules! enter {
+    () => {
+        "insert into ledger_entries (partner_id, transaction_id, position, account, currency, amount_micros)
+         select $1, $2, position - 1, account, currency, amount
+         from unnest($3::text[], $4::text[], $5::bigint[]) with ordinality as entries (account, currency, amount, position)"
+    };
+}
+
 /// Posts a transaction; the same key again is refused by the database.
 pub(crate) async fn post(
     tx: &mut Transaction<'static, Postgres>,
@@ -75,17 +84,21 @@ pub(crate) async fn post(
     now: Timestamp,
 ) -> Result<Uuid, StoreError> {
     let id = Uuid::now_v7();
-    sqlx::query(
-        "insert into ledger_transactions (partner_id, id, idempotency_key, description, at) values ($1, $2, $3, $4, $5)",
+    entered(
+        concat!(
+            "with posted as (
+                 insert into ledger_transactions (partner_id, id, idempotency_key, description, at) values ($1, $2, $6, $7, $8)
+             ) ",
+            enter!()
+        ),
+        (partner, id),
+        entries,
     )
-    .bind(partner.0)
-    .bind(id)
     .bind(idempotency_key)
     .bind(description)
     .bind(Ts(now))
     .execute(&mut **tx)
     .await?;
-    enter(tx, partner, id, entries).await?;
     Ok(id)
 }
 
@@ -96,18 +109,21 @@ pub(crate) async fn enter(
     transaction: Uuid,
     entries: &[(LedgerAccount, Money)],
 ) -> Result<(), StoreError> {
-    let (accounts, amounts): (Vec<LedgerAccount>, Vec<Money>) = entries.iter().copied().unzip();
-    sqlx::query(
-        "insert into ledger_entries (partner_id, transaction_id, position, account, currency, amount_micros)
-         select $1, $2, position - 1, account, currency, amount
-         from unnest($3::text[], $4::text[], $5::bigint[]) with ordinality as entries (account, currency, amount, position)",
-    )
-    .bind(partner.0)
-    .bind(transaction)
-    .bind(accounts.iter().map(|account| account.code()).collect::<Vec<_>>())
-    .bind(amounts.iter().map(|amount| amount.currency.code()).collect::<Vec<_>>())
-    .bind(amounts.iter().map(|amount| amount.micros).collect::<Vec<_>>())
-    .execute(&mut **tx)
-    .await?;
+    entered(enter!(), (partner, transaction), entries).execute(&mut **tx).await?;
     Ok(())
+}
+
+/// A statement that ends with [`enter!`]. What it binds itself begins with `$6`.
+fn entered<'a>(
+    statement: &'static str,
+    (partner, transaction): (PartnerId, Uuid),
+    entries: &[(LedgerAccount, Money)],
+) -> Query<'a, Postgres, PgArguments> {
+    let (accounts, amounts): (Vec<LedgerAccount>, Vec<Money>) = entries.iter().copied().unzip();
+    sqlx::query(statement)
+        .bind(partner.0)
+        .bind(transaction)
+        .bind(accounts.iter().map(|account| account.code()).collect::<Vec<_>>())
+        .bind(amounts.iter().map(|amount| amount.currency.code()).collect::<Vec<_>>())
+        .bind(amounts.iter().map(|amount| amount.micros).collect::<Vec<_>>())
 }

@@ -7,6 +7,7 @@
 //! When it fails: [`StoreError::Unavailable`] is Postgres; everything else is an answer for the person who asked.
 
 mod advance_fees;
+mod api_requests;
 mod api_tokens;
 mod apps;
 mod audit;
@@ -54,6 +55,7 @@ pub mod stripe_drift;
 pub mod stripe_events;
 mod stripe_objects;
 pub mod stripe_returns;
+pub mod stripe_subscriptions;
 mod subscriptions;
 mod teams;
 mod thresholds;
@@ -67,10 +69,11 @@ pub mod usage;
 pub mod test_db;
 
 pub use advance_fees::{FeeInAdvance, GivenBack, UnusedFee};
+pub use api_requests::{ApiRequest, ApiSlot};
 pub use api_tokens::{ApiToken, NewApiToken};
 pub use apps::{App, AppWithKeys, NewApp};
 pub use audit::{Actor, AuditEntry};
-pub use billing_periods::{Closed, OpenSubscription};
+pub use billing_periods::{Beside, BillGround, Closed, OpenSubscription};
 pub use cache_purges::CachePurge;
 pub use checkouts::{NewPlanCheckout, PageLetters, PageNews, PagePaid, PagePayment, PaymentPage};
 pub use coupons::{CouponLine, CouponStanding, CouponsOfBill, CouponsTaken, LateTaken, RedeemedCoupon};
@@ -83,7 +86,10 @@ pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidIn
 pub use error::StoreError;
 pub use final_invoices::Stranded;
 pub use give_way::give_way;
-pub use invoices::{Collector, Invoice, InvoiceLine, InvoiceStatus, LeftBehind, NewInvoice, NewInvoiceLine, WithLines};
+pub use invoices::{
+    BilledAlready, Collector, Invoice, InvoiceLine, InvoiceStatus, LeftBehind, LineTeam, NewInvoice, NewInvoiceLine,
+    WithLines,
+};
 pub use keys::{Key, KeyState, LONGEST_OVERLAP, NewKey, NewSecret};
 pub use ledger::LedgerAccount;
 pub use mails::{Mail, NewMail};
@@ -91,7 +97,7 @@ pub use members::{Invitation, Member, MemberOfPartner, MemberSignIn, NewInvitati
 pub use operators::{NewOperator, Operator, OperatorSignIn};
 pub use page::Page;
 pub use partners::{NewPartner, NewSignUp, Partner, PartnerLine, SignedUp};
-pub use plan_moves::{Cancelled, MoveTarget, NewPlanMove, PlanMove};
+pub use plan_moves::{Cancelled, MoveTarget, NewPlanMove, PlanMove, ShownMove};
 pub use plans::{AddedVersion, NamedPlan, NewPlan, OfferedPlan, Plan, PlanHolder, PlanMeta, PlanOrigin, PlanVersion};
 pub use pool::{Standing, Store};
 pub use products::{
@@ -106,7 +112,7 @@ pub use subscriptions::{
     ScheduledChange, ScheduledMove, ScheduledPlan, Subscription, SubscriptionStatus, Wish,
 };
 pub use teams::Team;
-pub use thresholds::{BilledBefore, Cut, OwnPart, ThresholdOf};
+pub use thresholds::{BilledBefore, CreditedBeyond, Cut, OwnPart, ThresholdOf};
 pub use time::Ts;
 pub use tokens::{Account, NewToken};
 pub use upkeep::{Dropped, Kept, KeptFrom, UsageStorage, UsageTable};

@@ -16,7 +16,11 @@ pub(crate) use catalogue::Catalogue;
 pub use listed::{Adjustment, AdjustmentFilter, ConflictFilter, OutsideConflict};
 pub use on_invoice::{AdjustedPage, AdjustedUnits};
 
-use crate::{Store, StoreError, Ts, ingest, row::ReadRow as _};
+use crate::{
+    Store, StoreError, Ts, ingest,
+    pool::{plan_as_usual, plan_for_values},
+    row::ReadRow as _,
+};
 use domain::{
     id::{AppId, KeyId, PartnerId, SubscriptionId, TokenId},
     key_text::Environment,
@@ -171,15 +175,15 @@ impl Store {
 
 /// Keeps others from taking events of the partner in, correcting its usage and closing its periods, until the transaction ends.
 pub(crate) async fn lock(tx: &mut Transaction<'_, Postgres>, partner: PartnerId) -> Result<ToldMark, StoreError> {
+    const HELD: &str = "select accepted, corrected from outside_usage where partner_id = $1 for update";
+    if let Some(row) = sqlx::query(HELD).bind(partner.0).fetch_optional(&mut **tx).await? {
+        return Ok(mark(&row)?);
+    }
     sqlx::query("insert into outside_usage (partner_id, accepted) values ($1, 0) on conflict do nothing")
         .bind(partner.0)
         .execute(&mut **tx)
         .await?;
-    let row = sqlx::query("select accepted, corrected from outside_usage where partner_id = $1 for update")
-        .bind(partner.0)
-        .fetch_one(&mut **tx)
-        .await?;
-    Ok(mark(&row)?)
+    Ok(mark(&sqlx::query(HELD).bind(partner.0).fetch_one(&mut **tx).await?)?)
 }
 
 /// Keeps others from closing periods of these partners, and lets others take in with us, until the transaction ends. They are in
@@ -211,7 +215,8 @@ pub(crate) async fn is_billed_since(
     range: Period,
     first: u64,
 ) -> Result<bool, StoreError> {
-    Ok(sqlx::query_scalar(
+    plan_for_values(tx).await?;
+    let is_billed = sqlx::query_scalar(
         "select exists (select from usage_events
              where partner_id = $1 and at >= $2 and at < $3 and node = $4 and lane = 0 and sequence >= $5
                  and environment = 'live' and units > 0)",
@@ -222,7 +227,9 @@ pub(crate) async fn is_billed_since(
     .bind(NODE)
     .bind(i64::try_from(first).unwrap_or(i64::MAX))
     .fetch_one(&mut **tx)
-    .await?)
+    .await?;
+    plan_as_usual(tx).await?;
+    Ok(is_billed)
 }
 
 /// From when on live and test usage is still kept as a whole, roll-ups included.
@@ -321,6 +328,7 @@ fn event(
     let nobody = Uuid::nil();
     Ok(UsageEvent {
         request_id: told.id.clone(),
+        team: catalogue.team(app),
         environment: data.environment,
         product,
         operation: operation.map(|operation| operation.id),

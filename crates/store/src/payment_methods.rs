@@ -69,6 +69,10 @@ pub struct Checkout {
     pub refund_failed: Option<String>,
     /// Refunds that were asked for, of which the last one counts.
     pub refunds_asked: u32,
+    /// Which attempt at a refund is next; each that Stripe refuses makes one more.
+    pub refund_attempt: u32,
+    /// Stripe did not know of it when it ended.
+    pub is_missing: bool,
 }
 
 impl CheckoutState {
@@ -155,14 +159,8 @@ impl Store {
         actor: Actor,
         now: Timestamp,
     ) -> Result<CheckoutId, StoreError> {
-        let id = CheckoutId(Uuid::now_v7());
         let mut tx = self.begin().await?;
-        sqlx::query("insert into checkouts (partner_id, id, state, opened_at) values ($1, $2, 'open', $3)")
-            .bind(partner.0)
-            .bind(id.0)
-            .bind(Ts(now))
-            .execute(&mut *tx)
-            .await?;
+        let id = crate::checkouts::open(&mut tx, partner, now).await?;
         audit::append(&mut tx, Entry::new(actor, partner, "checkout.open", &id.to_string()), now).await?;
         tx.commit().await?;
         Ok(id)
@@ -412,5 +410,7 @@ pub(crate) fn read_checkout(row: &PgRow) -> Result<Checkout, sqlx::Error> {
         refund: row.try_get("refund_id")?,
         refund_failed: row.try_get("refund_failed")?,
         refunds_asked: u32::try_from(row.try_get::<i32, _>("refunds_asked")?).unwrap_or(1),
+        refund_attempt: u32::try_from(row.try_get::<i32, _>("refund_attempt")?).unwrap_or(1),
+        is_missing: row.at_if_any("missing_at")?.is_some(),
     })
 }

@@ -1,8 +1,8 @@
 //! Bulk moves with notice: who is on a plan has another version or plan from the end of a billing period on.
 //!
-//! A move is a wish that the task follows: whoever had the plan when it was made and has no change that waits is told, and gets one.
-//! So a partner who planned to leave and stays after all is moved too, and nobody who comes to the plan later is. A partner may choose
-//! another plan or leave until then; it cannot stay where it is.
+//! A move is a wish that the task follows: whoever it was shown for, had the plan when it was made and has no change that waits is told,
+//! and gets one. So a partner who planned to leave and stays after all is moved too, and nobody who comes to the plan later is. A partner
+//! may choose another plan or leave until then; it cannot stay where it is.
 
 mod cancel;
 mod check;
@@ -11,7 +11,7 @@ mod follow;
 pub use cancel::Cancelled;
 pub(crate) use check::check_nobody_comes;
 pub use follow::MoveTarget;
-pub(crate) use follow::{exempt, moved};
+pub(crate) use follow::{PartEnd, end_part};
 
 use crate::{
     Store, StoreError, Ts,
@@ -19,12 +19,13 @@ use crate::{
     row::ReadRow as _,
 };
 use domain::{
-    id::{PlanId, PlanMoveId, PlanVersionId},
+    id::{PartnerId, PlanId, PlanMoveId, PlanVersionId},
     plan_move::MOST_NOTICE_DAYS,
 };
 use jiff::Timestamp;
 use serde_json::json;
 use sqlx::{Row as _, postgres::PgRow};
+use std::collections::HashSet;
 use uuid::Uuid;
 
 const LONGEST_REASON: usize = 500;
@@ -40,6 +41,15 @@ pub struct NewPlanMove {
     pub notice_days: u32,
     /// For the partners, in the mail and the portal.
     pub reason: String,
+}
+
+/// What was shown of a move that is ordered.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownMove {
+    /// Nobody else is moved.
+    pub partners: Vec<PartnerId>,
+    /// Whoever is told by then has its notice from then, so that it has the date that was shown.
+    pub notice_from: Timestamp,
 }
 
 /// A move and how far it is.
@@ -113,13 +123,28 @@ impl Store {
         Ok(())
     }
 
-    /// Orders a move. Partners are told and their changes planned by [`Store::plan_move_of`], one after the other.
+    /// Partners on the plan who have a change of plan that waits.
+    pub async fn all_partners_with_a_change_of(&self, plan: PlanId) -> Result<HashSet<PartnerId>, StoreError> {
+        let partners: Vec<Uuid> = sqlx::query_scalar(
+            "select c.partner_id from plan_changes c
+             join subscriptions s on s.partner_id = c.partner_id and s.status = 'active'
+             join plan_versions v on v.id = s.plan_version_id
+             where c.status = 'scheduled' and v.plan_id = $1",
+        )
+        .bind(plan.0)
+        .fetch_all(self.pool())
+        .await?;
+        Ok(partners.into_iter().map(PartnerId).collect())
+    }
+
+    /// Orders a move as it was shown. Partners are told and their changes planned by [`Store::plan_move_of`], one after the other.
     ///
     /// # Errors
     /// What is wrong with it: a version that they have, a plan that is one partner's own, or another move of the same plan under way.
     pub async fn order_plan_move(
         &self,
         new: &NewPlanMove,
+        shown: &ShownMove,
         actor: Actor,
         now: Timestamp,
     ) -> Result<PlanMoveId, StoreError> {
@@ -138,8 +163,8 @@ impl Store {
         check::end_done(&mut tx, new, now).await?;
         let id = PlanMoveId(Uuid::now_v7());
         sqlx::query(
-            "insert into plan_moves (id, from_plan_id, from_version_id, to_version_id, notice_days, reason, made_at)
-             values ($1, $2, $3, $4, $5, $6, $7)",
+            "insert into plan_moves (id, from_plan_id, from_version_id, to_version_id, notice_days, reason, made_at, notice_from)
+             values ($1, $2, $3, $4, $5, $6, $7, $8)",
         )
         .bind(id.0)
         .bind(new.from.0)
@@ -148,10 +173,19 @@ impl Store {
         .bind(i32::try_from(new.notice_days).unwrap_or(i32::MAX))
         .bind(new.reason.trim())
         .bind(Ts(now))
+        .bind(Ts(shown.notice_from))
         .execute(&mut *tx)
         .await?;
-        let after =
-            json!({"from": new.from, "from_version": new.from_version, "to": new.to, "notice_days": new.notice_days});
+        let partners: Vec<Uuid> = shown.partners.iter().map(|partner| partner.0).collect();
+        sqlx::query("insert into plan_move_holders (move_id, partner_id) select $1, unnest($2::uuid[])")
+            .bind(id.0)
+            .bind(&partners)
+            .execute(&mut *tx)
+            .await?;
+        let after = json!({
+            "from": new.from, "from_version": new.from_version, "to": new.to, "notice_days": new.notice_days,
+            "partners": partners.len(),
+        });
         let subject = id.to_string();
         audit::append(&mut tx, Entry::new(actor, None, "plan_move.order", &subject).after(after), now).await?;
         tx.commit().await?;

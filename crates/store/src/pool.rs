@@ -9,6 +9,7 @@ use sqlx::{
 };
 use std::{collections::HashMap, io, str::FromStr as _, sync::LazyLock, time::Duration};
 use tokio::time::timeout;
+use uuid::Uuid;
 
 /// Every migration, compiled in. Those that only a newer binary knows are nothing to stop for: while nodes are brought up to date
 /// one by one, the others go on and may restart.
@@ -28,6 +29,8 @@ const TAKE_ROLE: &str = "select set_config('role', r.rolname, false) from pg_rol
 
 /// How long Postgres may take for what is quick where it is well: to take a connection, to answer a ping, to end a transaction.
 const ANSWERING: Duration = Duration::from_secs(5);
+/// A connection that was given back within this time answered then, and is not asked once more before it is used again.
+const ANSWERED_JUST_NOW: Duration = Duration::from_millis(100);
 /// How long the end waits for queries that are under way.
 const CLOSING: Duration = Duration::from_secs(1);
 
@@ -36,7 +39,8 @@ const CLOSING: Duration = Duration::from_secs(1);
 pub struct Standing {
     /// How far the development clock is ahead, in whole seconds; zero in production.
     pub clock_ahead: SignedDuration,
-    pub directory_version: i64,
+    /// The version of the directory and its edition.
+    pub directory: (i64, Uuid),
 }
 
 /// Postgres, as the rest of Turnpike sees it. Cheap to clone.
@@ -88,12 +92,13 @@ impl Store {
     pub async fn standing(&self) -> Result<Option<Standing>, StoreError> {
         let mut connection = self.connect_alone().await?;
         let asked = sqlx::query(
-            "select version, checksum, success, (select ahead_seconds from clock) as ahead_seconds, (select version from directory_version) as directory
+            "select version, checksum, success, (select ahead_seconds from clock) as ahead_seconds,
+                 (select version from directory_version) as directory, (select edition from directory_version) as edition
              from _sqlx_migrations",
         );
         let rows = match in_time(asked.fetch_all(&mut connection)).await {
             Ok(rows) => rows,
-            // A table is not there yet.
+            // A table or a column is not there yet.
             Err(sqlx::Error::Database(_)) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
@@ -101,7 +106,7 @@ impl Store {
         let Some(row) = rows.first() else { return Ok(None) };
         let standing = Standing {
             clock_ahead: SignedDuration::from_secs(row.try_get("ahead_seconds")?),
-            directory_version: row.try_get("directory")?,
+            directory: (row.try_get("directory")?, row.try_get("edition")?),
         };
         Ok(are_ours_there(&rows)?.then_some(standing))
     }
@@ -160,22 +165,35 @@ impl Store {
         Ok(self.pool.begin().await?)
     }
 
-    /// A transaction whose statements are planned for the values that they are given. A plan for any values has all partitions in it,
-    /// and is made again, for each connection, whenever one of them comes or goes.
-    pub(crate) async fn begin_planned(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.pool.begin_with("begin; set local plan_cache_mode = force_custom_plan").await?)
+    /// A transaction that reads what was there at one instant.
+    pub(crate) async fn one_instant(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        Ok(self.pool.begin_with("begin isolation level repeatable read read only").await?)
     }
 
-    /// As [`Self::begin_planned`], to read what was there at one instant.
+    /// As [`Self::one_instant`], with statements that are planned for the values that they are given ([`plan_for_values`]).
     pub(crate) async fn one_planned_instant(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
         let begin = "begin isolation level repeatable read read only; set local plan_cache_mode = force_custom_plan";
         Ok(self.pool.begin_with(begin).await?)
     }
+
+    /// As [`Self::one_planned_instant`], for statements of which each takes as long as there are events.
+    pub(crate) async fn one_long_instant(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
+        let begin = "begin isolation level repeatable read read only; set local plan_cache_mode = force_custom_plan;
+             set local statement_timeout = '10min'";
+        Ok(self.pool.begin_with(begin).await?)
+    }
 }
 
-/// Ends what [`Store::begin_planned`] began, within the same transaction.
-pub(crate) async fn as_usually_planned(tx: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
-    tx.execute("set local plan_cache_mode = auto").await?;
+/// Statements that follow in the transaction are planned for the values that they are given. A plan for any values has all partitions in
+/// it, and is made again, for each connection, whenever one of them comes or goes.
+pub(crate) async fn plan_for_values(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute("set local plan_cache_mode = force_custom_plan").await?;
+    Ok(())
+}
+
+/// Ends that, within the same transaction.
+pub(crate) async fn plan_as_usual(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    connection.execute("set local plan_cache_mode = auto").await?;
     Ok(())
 }
 
@@ -231,6 +249,10 @@ fn owner_options(max_connections: u32) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(max_connections)
         .acquire_timeout(ANSWERING)
+        .test_before_acquire(false)
+        .before_acquire(|connection, meta| {
+            Box::pin(async move { Ok(meta.idle_for < ANSWERED_JUST_NOW || connection.ping().await.is_ok()) })
+        })
         // A request that is given up while BEGIN is on its way leaves the connection inside a transaction that
         // sqlx 0.9.0 does not know of; what the next user writes would then never be committed.
         .after_release(|connection, _| {
@@ -288,9 +310,9 @@ mod tests {
     #[tokio::test]
     async fn a_schema_that_is_not_just_ours_is_no_standing() {
         let test = test_db::store().await;
-        let version = test.directory_version().await.expect("asked");
+        let newest = test.directory_edition().await.expect("asked");
         let standing = test.standing().await.expect("asked").expect("it is ours");
-        assert_eq!((standing.directory_version, standing.clock_ahead.as_secs()), (version, 0));
+        assert_eq!((standing.directory, standing.clock_ahead.as_secs()), (newest, 0));
         for other in [
             "update _sqlx_migrations set success = false where version = 1",
             "update _sqlx_migrations set checksum = '\\x00' where version = 2",
@@ -319,6 +341,17 @@ mod tests {
         let ahead: i64 =
             sqlx::query_scalar("select ahead_seconds from clock").fetch_one(test.pool()).await.expect("a row");
         assert_eq!(ahead, 5);
+    }
+
+    #[tokio::test]
+    async fn a_connection_that_postgres_has_ended_meanwhile_is_replaced() {
+        let test = test_db::store().await;
+        let store = Store::connect_with(test.options(), 1).await.expect("connected");
+        let backend: i32 =
+            sqlx::query_scalar("select pg_backend_pid()").fetch_one(store.pool()).await.expect("a backend");
+        sqlx::query("select pg_terminate_backend($1)").bind(backend).execute(test.pool()).await.expect("ended");
+        tokio::time::sleep(super::ANSWERED_JUST_NOW * 2).await;
+        store.ping().await.expect("answers");
     }
 
     #[tokio::test]

@@ -6,9 +6,12 @@
 //! - `hourly`: the hourly roll-ups, each sum of each row, against the events.
 //! - `daily`: the sums of whole days, against the hourly ones. Its hour is the day's first.
 //! - `meters`: the hourly roll-ups of meters besides units, and the levels of gauges, against the events.
+//! - `credit`: the ledger's entries of prepaid credit that was used, by the hour, against the sums that they were booked from; and what
+//!   booking could not move of what gateways count as taken.
 //! - `invoice`: the lines of the invoices whose period ended in the range, against the events and the levels.
 
 mod again;
+mod credit;
 mod findings;
 pub(crate) mod listed;
 mod of_partners;
@@ -17,6 +20,7 @@ mod parts;
 mod statements;
 mod tallies;
 
+pub(crate) use credit::Unbooked;
 pub use findings::{Finding, Kind};
 pub use listed::{FindingFilter, FindingSources, FindingState, ListedFinding};
 pub use on_demand::OnDemand;
@@ -37,6 +41,23 @@ use uuid::Uuid;
 
 /// Of the advisory lock that whoever compares holds.
 const COMPARING: i64 = 0x7475_726e_7265_636f;
+
+/// Findings that make usage of a partner doubtful from one instant to another: its own, and those that nobody can say whose they are.
+macro_rules! doubtful {
+    ($partner:literal, $first:literal, $past:literal) => {
+        concat!(
+            "from reconciliation_findings f
+             where f.resolved_at is null and f.accepted_at is null and f.kind <> 'invoice'
+                 and f.partner_id in (",
+            $partner,
+            ", '00000000-0000-0000-0000-000000000000') and f.hour > ",
+            $first,
+            " - interval '1 hour' and f.hour < ",
+            $past
+        )
+    };
+}
+pub(crate) use doubtful;
 
 /// Whole hours: those that have begun within that time before `now`, and the one that runs.
 pub fn hours_before(now: Timestamp, time: SignedDuration) -> Period {
@@ -134,20 +155,32 @@ impl Store {
 
     /// The first finding that makes the partner's usage in the range doubtful, its own or one that nobody can say whose it is.
     pub async fn doubt(&self, partner: PartnerId, range: Period) -> Result<Option<Finding>, StoreError> {
-        let row = sqlx::query(
-            "select kind, partner_id, hour, meter, node, lane, place, expected::text, actual::text
-             from reconciliation_findings
-             where resolved_at is null and accepted_at is null and kind <> 'invoice'
-                 and partner_id in ($1, '00000000-0000-0000-0000-000000000000')
-                 and hour > $2 - interval '1 hour' and hour < $3
-             order by hour, kind limit 1",
-        )
-        .bind(partner.0)
-        .bind(Ts(range.start))
-        .bind(Ts(range.end))
-        .fetch_optional(self.pool())
+        Ok(self.doubts(&[(partner, range)]).await?.pop().flatten())
+    }
+
+    /// The same of several partners in ranges of their own, in their order.
+    pub async fn doubts(&self, ranges: &[(PartnerId, Period)]) -> Result<Vec<Option<Finding>>, StoreError> {
+        let rows = sqlx::query(concat!(
+            "select asked.part, found.* from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[])
+                 with ordinality as asked (partner_id, first, past, part)
+             cross join lateral (
+                 select kind, partner_id, hour, meter, node, lane, place, expected::text, actual::text ",
+            doubtful!("asked.partner_id", "asked.first", "asked.past"),
+            " order by hour, kind limit 1
+             ) as found"
+        ))
+        .bind(ranges.iter().map(|(partner, _)| partner.0).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|(_, range)| Ts(range.start)).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|(_, range)| Ts(range.end)).collect::<Vec<_>>())
+        .fetch_all(self.pool())
         .await?;
-        Ok(row.as_ref().map(findings::kept).transpose()?)
+        let mut doubts = vec![None; ranges.len()];
+        for row in &rows {
+            if let Some(doubt) = doubts.get_mut(row.place("part")?) {
+                *doubt = Some(findings::kept(row)?);
+            }
+        }
+        Ok(doubts)
     }
 
     /// Lets invoices go on although these numbers differ, on record; how many findings that are. Where the numbers change later

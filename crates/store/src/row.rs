@@ -18,6 +18,8 @@ pub(crate) trait ReadRow {
     fn hash(&self, column: &str) -> Result<[u8; 32], sqlx::Error>;
     /// A count or size that is never negative.
     fn count(&self, column: &str) -> Result<u64, sqlx::Error>;
+    /// Which of the things that were asked about the row is about, from zero on. The column counts from one, as `with ordinality` does.
+    fn place(&self, column: &str) -> Result<usize, sqlx::Error>;
 }
 
 impl ReadRow for PgRow {
@@ -46,6 +48,11 @@ impl ReadRow for PgRow {
     fn count(&self, column: &str) -> Result<u64, sqlx::Error> {
         let count: i64 = self.try_get(column)?;
         u64::try_from(count).map_err(|error| unreadable(column, error))
+    }
+
+    fn place(&self, column: &str) -> Result<usize, sqlx::Error> {
+        let ordinal: i64 = self.try_get(column)?;
+        usize::try_from(ordinal.saturating_sub(1)).map_err(|error| unreadable(column, error))
     }
 }
 

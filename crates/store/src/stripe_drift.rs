@@ -26,6 +26,8 @@ pub enum DriftKind {
     Meter,
     /// Money that went back at Stripe, and that is not taken over or was taken over for nothing; and what was to go back and could not.
     Invoice,
+    /// One that a partner has, of a plan that Stripe rates.
+    Subscription,
 }
 
 /// One field that Stripe holds otherwise than we.
@@ -82,7 +84,8 @@ pub struct ListedDrift {
 }
 
 impl DriftKind {
-    pub const ALL: [Self; 5] = [Self::Customer, Self::Product, Self::Price, Self::Meter, Self::Invoice];
+    pub const ALL: [Self; 6] =
+        [Self::Customer, Self::Product, Self::Price, Self::Meter, Self::Invoice, Self::Subscription];
 
     /// As the table, addresses and the REST API have it.
     pub const fn code(self) -> &'static str {
@@ -92,6 +95,7 @@ impl DriftKind {
             Self::Price => "price",
             Self::Meter => "meter",
             Self::Invoice => "invoice",
+            Self::Subscription => "subscription",
         }
     }
 }
@@ -100,7 +104,9 @@ impl FromStr for DriftKind {
     type Err = StoreError;
     fn from_str(text: &str) -> Result<Self, StoreError> {
         let known = Self::ALL.into_iter().find(|kind| kind.code() == text);
-        known.ok_or_else(|| StoreError::invalid("kind", "Choose customer, product, price, meter or invoice"))
+        known.ok_or_else(|| {
+            StoreError::invalid("kind", "Choose customer, product, price, meter, invoice or subscription")
+        })
     }
 }
 

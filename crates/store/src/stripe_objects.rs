@@ -60,6 +60,12 @@ impl Store {
         Ok(row.as_ref().map(read).transpose()?)
     }
 
+    /// What Stripe calls the partner's invoice; `None` where it is not there, or where Stripe makes its own of meter events.
+    pub async fn stripe_invoice(&self, partner: PartnerId, invoice: InvoiceId) -> Result<Option<String>, StoreError> {
+        let held = self.stripe_object(partner, &format!("invoice:{invoice}")).await?;
+        Ok(held.and_then(|held| held.stripe_id))
+    }
+
     /// Notes that Stripe is about to be asked, and returns what to ask: where another attempt was noted meanwhile, that one.
     /// `attempt` 1 is the first; a later one replaces the one before it as long as Stripe has not answered.
     pub async fn begin_stripe_object(

@@ -1,6 +1,8 @@
 //! Money that went back at Stripe and not by a credit note of ours. Each is taken over once, by Stripe's name of it: a credit note of ours has
 //! it, with the units that it paid for; what cannot be taken over waits for a person.
 
+mod carried;
+
 use crate::{
     InvoiceStatus, Store, StoreError, Ts,
     audit::Actor,
@@ -8,6 +10,7 @@ use crate::{
     partners,
     row::{ReadRow as _, unreadable},
 };
+use carried::{is_closed, is_to_carry, of_void};
 use domain::{
     id::{CreditNoteId, InvoiceId, PartnerId},
     money::Money,
@@ -44,6 +47,8 @@ pub struct StripeReturn {
     /// Above zero, in whole coins.
     pub amount: Money,
     pub returned: Returned,
+    /// How much of it was taken off before the invoice was paid at Stripe, so that nobody paid it. The rest went back to whoever paid.
+    pub unpaid: Money,
     /// In Stripe's words, or of whoever made it; may be empty.
     pub reason: String,
 }
@@ -70,6 +75,22 @@ pub struct HeldReturn {
     pub problem: String,
     /// The credit note that has it.
     pub credit_note: Option<CreditNoteId>,
+    /// The invoices after a threshold invoice that was void by then take it off.
+    pub is_carried: bool,
+}
+
+/// What becomes of one.
+struct Outcome {
+    state: ReturnState,
+    problem: String,
+    credit_note: Option<CreditNoteId>,
+    is_carried: bool,
+}
+
+impl Outcome {
+    const fn new(state: ReturnState, problem: String) -> Self {
+        Self { state, problem, credit_note: None, is_carried: false }
+    }
 }
 
 impl ReturnKind {
@@ -119,13 +140,15 @@ impl Store {
             Err(StoreError::Conflict { message, .. } | StoreError::Invalid { message, .. }) => message,
             Err(error) => return Err(error),
         };
-        let problem =
-            format!("Stripe's {} {} of {} is not taken over: {why}", back.kind.text(), back.stripe_id, back.amount);
+        let problem = not_taken(back, &why);
         let mut tx = self.begin().await?;
         partners::lock(&mut tx, partner).await?;
         let held = match held(&mut tx, partner, &back.stripe_id).await? {
             Some(held) if matches!(held.state, ReturnState::Taken | ReturnState::Over) => held,
-            _ => note(&mut tx, (partner, invoice), back, (ReturnState::Undecided, &problem, None), now).await?,
+            _ => {
+                let outcome = Outcome::new(ReturnState::Undecided, problem);
+                note(&mut tx, (partner, invoice), back, outcome, now).await?
+            }
         };
         tx.commit().await?;
         Ok(held)
@@ -142,16 +165,19 @@ impl Store {
         // Who hears of it twice at once waits here.
         partners::lock(&mut tx, partner).await?;
         let before = held(&mut tx, partner, &back.stripe_id).await?;
-        let (state, problem, credit_note) = match (back.returned, before) {
-            (Returned::Back, Some(held)) if matches!(held.state, ReturnState::Taken | ReturnState::Over) => {
+        let outcome = match (back.returned, before) {
+            (Returned::Back, Some(held)) if held.state == ReturnState::Taken => return Ok(held),
+            // A server of a version before carries nothing.
+            (Returned::Back, Some(held))
+                if held.state == ReturnState::Over && !is_to_carry(&mut tx, (partner, invoice), back).await? =>
+            {
                 return Ok(held);
             }
             (Returned::Back, _) => match status(&mut tx, partner, invoice).await? {
-                // It counts no more, so that nothing is left to take off.
-                InvoiceStatus::Void => (ReturnState::Over, String::new(), None),
+                InvoiceStatus::Void => of_void(&mut tx, (partner, invoice), back).await?,
                 status => {
                     let id = credit(&mut tx, (partner, invoice), back, status == InvoiceStatus::Paid, now).await?;
-                    (ReturnState::Taken, String::new(), Some(id))
+                    Outcome { credit_note: Some(id), ..Outcome::new(ReturnState::Taken, String::new()) }
                 }
             },
             (Returned::Open, Some(held)) if held.state != ReturnState::Open => return Ok(held),
@@ -162,7 +188,20 @@ impl Store {
                     back.amount,
                     said(&back.reason)
                 );
-                (ReturnState::Open, problem, None)
+                Outcome::new(ReturnState::Open, problem)
+            }
+            (Returned::Kept, Some(held)) if held.is_carried => {
+                if is_closed(&mut tx, partner, invoice).await? == Some(false) {
+                    Outcome::new(ReturnState::Over, String::new())
+                } else {
+                    let problem = format!(
+                        "Stripe's {} {} of {} does not count after all, and the last invoice of its period takes it off: bill it anew",
+                        back.kind.text(),
+                        back.stripe_id,
+                        back.amount
+                    );
+                    Outcome { is_carried: true, ..Outcome::new(ReturnState::Taken, problem) }
+                }
             }
             (Returned::Kept, Some(held)) if held.state == ReturnState::Taken => {
                 let problem = format!(
@@ -171,15 +210,15 @@ impl Store {
                     back.stripe_id,
                     back.amount
                 );
-                (ReturnState::Taken, problem, held.credit_note)
+                Outcome { credit_note: held.credit_note, ..Outcome::new(ReturnState::Taken, problem) }
             }
-            (Returned::Kept, Some(_)) => (ReturnState::Over, String::new(), None),
+            (Returned::Kept, Some(_)) => Outcome::new(ReturnState::Over, String::new()),
             (Returned::Kept, None) => {
                 tx.rollback().await?;
                 return Ok(unheard(partner, invoice, back));
             }
         };
-        let held = note(&mut tx, (partner, invoice), back, (state, &problem, credit_note), now).await?;
+        let held = note(&mut tx, (partner, invoice), back, outcome, now).await?;
         tx.commit().await?;
         Ok(held)
     }
@@ -212,10 +251,33 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Which of these are known, by Stripe's names, and taken over or over.
+    /// All that a person has to know of, by partner and name; `after` is the last one of those that were read before.
+    pub async fn all_partners_stripe_returns_with_problems(
+        &self,
+        after: Option<&HeldReturn>,
+        at_most: u32,
+    ) -> Result<Vec<HeldReturn>, StoreError> {
+        let rows = sqlx::query(
+            "select * from stripe_returns
+             where problem <> '' and ($1::uuid is null or (partner_id, stripe_id) > ($1, $2::text))
+             order by partner_id, stripe_id limit $3",
+        )
+        .bind(after.map(|last| last.partner.0))
+        .bind(after.map(|last| last.stripe_id.as_str()))
+        .bind(i64::from(at_most))
+        .fetch_all(self.pool())
+        .await?;
+        Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
+    }
+
+    /// Which of these are known, by Stripe's names, and taken over or over. What was credited of a threshold invoice that is void is not among
+    /// them where nobody carries it: a server of a version before may have noted it.
     pub async fn all_partners_settled_returns(&self, names: &[String]) -> Result<Vec<String>, StoreError> {
         let known = sqlx::query_scalar(
-            "select stripe_id from stripe_returns where stripe_id = any($1) and state in ('taken', 'over') and problem = ''",
+            "select r.stripe_id from stripe_returns r
+             where r.stripe_id = any($1) and r.state in ('taken', 'over') and r.problem = ''
+                 and not (r.state = 'over' and r.kind = 'credit_note' and exists (select from invoices i
+                     where i.partner_id = r.partner_id and i.id = r.invoice_id and i.status = 'void' and i.threshold_number > 0))",
         );
         Ok(known.bind(names).fetch_all(self.pool()).await?)
     }
@@ -232,7 +294,12 @@ fn unheard(partner: PartnerId, invoice: InvoiceId, back: &StripeReturn) -> HeldR
         state: ReturnState::Over,
         problem: String::new(),
         credit_note: None,
+        is_carried: false,
     }
+}
+
+fn not_taken(back: &StripeReturn, why: &str) -> String {
+    format!("Stripe's {} {} of {} is not taken over: {why}", back.kind.text(), back.stripe_id, back.amount)
 }
 
 fn said(reason: &str) -> String {
@@ -302,15 +369,16 @@ async fn note(
     tx: &mut Transaction<'static, Postgres>,
     (partner, invoice): (PartnerId, InvoiceId),
     back: &StripeReturn,
-    (state, problem, credit_note): (ReturnState, &str, Option<CreditNoteId>),
+    outcome: Outcome,
     now: Timestamp,
 ) -> Result<HeldReturn, StoreError> {
     let row = sqlx::query(
         "insert into stripe_returns (partner_id, stripe_id, invoice_id, kind, currency, amount_micros, state, problem, credit_note_id,
-             first_seen_at, updated_at)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $10)
+             is_carried, first_seen_at, updated_at)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $11)
          on conflict (partner_id, stripe_id) do update set amount_micros = excluded.amount_micros, state = excluded.state,
-             problem = excluded.problem, credit_note_id = excluded.credit_note_id, updated_at = excluded.updated_at
+             problem = excluded.problem, credit_note_id = excluded.credit_note_id, is_carried = excluded.is_carried,
+             updated_at = excluded.updated_at
          returning *",
     )
     .bind(partner.0)
@@ -319,9 +387,10 @@ async fn note(
     .bind(back.kind.code())
     .bind(back.amount.currency.code())
     .bind(back.amount.micros)
-    .bind(state.code())
-    .bind(problem)
-    .bind(credit_note.map(|id| id.0))
+    .bind(outcome.state.code())
+    .bind(outcome.problem)
+    .bind(outcome.credit_note.map(|id| id.0))
+    .bind(outcome.is_carried)
     .bind(Ts(now))
     .fetch_one(&mut **tx)
     .await?;
@@ -340,5 +409,9 @@ fn read(row: &PgRow) -> Result<HeldReturn, sqlx::Error> {
         state: ReturnState::ALL.into_iter().find(|held| held.code() == state).ok_or_else(|| known("state"))?,
         problem: row.try_get("problem")?,
         credit_note: row.try_get::<Option<uuid::Uuid>, _>("credit_note_id")?.map(CreditNoteId),
+        is_carried: row.try_get("is_carried")?,
     })
 }
+
+#[cfg(test)]
+mod tests;

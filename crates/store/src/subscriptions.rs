@@ -1,5 +1,6 @@
 //! Subscriptions: which plan version a partner is on, since when, and what it was on before.
 
+mod begin;
 mod change;
 mod order;
 mod requests;
@@ -18,7 +19,7 @@ use crate::{
 };
 use domain::{
     id::{PartnerId, PlanId, PlanVersionId, SubscriptionId},
-    period::Cycle,
+    period::{Cycle, Period, PeriodError},
     plan::PlanTerms,
     quota::{PeriodQuota, Quota},
 };
@@ -47,6 +48,10 @@ pub struct Subscription {
     pub time_zone: String,
     /// Where a period has another quota than the plan, as its plan changed within it.
     pub period_quota: Option<PeriodQuota>,
+    /// Since when units count in the period that holds this instant, where that is not its begin.
+    pub counts_from: Option<Timestamp>,
+    /// Until when limits and features are kept of the plan before.
+    pub kept_until: Option<Timestamp>,
     /// Until when the plan is tried, or was.
     pub trial_until: Option<Timestamp>,
     pub requested_at: Timestamp,
@@ -81,6 +86,14 @@ impl Subscription {
     /// Its billing periods.
     pub fn cycle(&self) -> Cycle {
         Cycle { anchor: self.anchor, interval: self.terms.interval, time_zone: self.time_zone.clone() }
+    }
+
+    /// What a quota counts together with `at`: the billing period, or of the first the part for which there is this plan.
+    ///
+    /// # Errors
+    /// The period is beyond the calendar.
+    pub fn counted_at(&self, at: Timestamp) -> Result<Period, PeriodError> {
+        self.cycle().counted_at(at, self.counts_from)
     }
 
     /// The quota of the billing period that holds `at`.
@@ -196,6 +209,8 @@ fn read(row: &PgRow) -> Result<Subscription, sqlx::Error> {
         anchor: row.at("anchor")?,
         time_zone: row.try_get("time_zone")?,
         period_quota: read_period_quota(row)?,
+        counts_from: row.at_if_any("counts_from")?,
+        kept_until: row.at_if_any("kept_until")?,
         trial_until: row.at_if_any("trial_until")?,
         requested_at: row.at("requested_at")?,
         started_at: row.at_if_any("started_at")?,

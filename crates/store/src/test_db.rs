@@ -106,6 +106,12 @@ impl TestStore {
         self.store.pool().execute("delete from directory_changes").await.expect("deleted");
     }
 
+    /// Does what a server does that dies before it keeps the answers of API calls: their keys are in flight again since then.
+    pub async fn forget_api_answers(&self) {
+        let forgotten = "update api_requests set status = null, body = null, until = began_at + interval '60 seconds'";
+        sqlx::query(forgotten).execute(self.store.pool()).await.expect("forgotten");
+    }
+
     /// Says that all events there are, and more, are gone, as retention does once they are.
     pub async fn let_go_of_all_events(&self) {
         let later =
@@ -141,6 +147,25 @@ impl TestStore {
         tx.commit().await.expect("committed");
     }
 
+    /// Moves what invoices say of teams, behind the back of the database's own guard: `set` is what an update sets.
+    pub async fn move_parts_of_teams(&self, set: &'static str) {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        tx.execute("alter table invoice_line_teams disable trigger all").await.expect("disabled");
+        let moved = format!(
+            "update invoice_line_teams set {set} where ctid in (select ctid from invoice_line_teams
+             order by partner_id, invoice_id, position, team_id desc limit 1)"
+        );
+        tx.execute(AssertSqlSafe(moved)).await.expect("moved");
+        tx.execute("alter table invoice_line_teams enable trigger all").await.expect("enabled");
+        tx.commit().await.expect("committed");
+    }
+
+    /// Whether the database lets somebody change or delete what invoices say of teams.
+    pub async fn changes_parts_of_teams(&self) -> bool {
+        let changed = self.store.pool().execute("update invoice_line_teams set quantity = quantity").await.is_ok();
+        changed || self.store.pool().execute("delete from invoice_line_teams").await.is_ok()
+    }
+
     /// Says that an invoice is the threshold invoice of that number.
     pub async fn make_threshold_invoice(&self, invoice: domain::id::InvoiceId, number: i32) {
         let said = "update invoices set threshold_number = $2 where id = $1";
@@ -160,9 +185,45 @@ impl TestStore {
         closed.map(drop).map_err(|error| error.to_string())
     }
 
+    /// Forgets what Stripe calls the refunds of pages, as a server of the version before notes none.
+    pub async fn forget_names_of_refunds(&self) {
+        self.store.pool().execute("update checkouts set refund_id = null").await.expect("forgotten");
+    }
+
+    /// Makes so many pages like this one, each opened a minute before the one before it.
+    pub async fn copy_checkout(&self, page: domain::id::CheckoutId, copies: i32) {
+        let mut tx = self.store.begin().await.expect("a transaction");
+        for copied in [
+            "insert into checkouts (partner_id, id, state, opened_at, ended_at, payment_id, pay_back, paid_back_at, refund_id, refund_failed)
+             select partner_id, md5(id::text || place)::uuid, state, opened_at - place * interval '1 minute', ended_at, payment_id, pay_back,
+                 paid_back_at, refund_id, refund_failed
+             from checkouts cross join generate_series(1, $2) as place where id = $1",
+            "insert into plan_checkouts (partner_id, checkout_id, plan_version_id, description, lines, cost_micros, currency)
+             select partner_id, md5(checkout_id::text || place)::uuid, plan_version_id, description, lines, cost_micros, currency
+             from plan_checkouts cross join generate_series(1, $2) as place where checkout_id = $1",
+        ] {
+            sqlx::query(copied).bind(page.0).bind(copies).execute(&mut *tx).await.expect("copied");
+        }
+        tx.commit().await.expect("committed");
+    }
+
     /// Forgets what came late, as if a transaction had lost it.
     pub async fn lose_adjustments(&self) {
         self.store.pool().execute("delete from usage_adjustments").await.expect("deleted");
+    }
+
+    /// Leaves what coupons took off late usage on no more than its lines, as servers did before it was noted.
+    pub async fn forget_coupons_of_late_usage(&self) {
+        let forgotten = "alter table late_coupon_applications disable trigger user;
+             delete from late_coupon_applications;
+             alter table late_coupon_applications enable trigger user";
+        self.store.pool().execute(forgotten).await.expect("forgotten");
+    }
+
+    /// Notes it from the lines, as the migration does.
+    pub async fn note_coupons_of_late_usage_before(&self) {
+        let migration = include_str!("../../../migrations/0079_coupons_of_late_usage_before.sql");
+        self.store.pool().execute(migration).await.expect("noted");
     }
 
     /// Takes from Postgres what tells for how long late usage has waited.

@@ -3,10 +3,14 @@
 //! Whoever cuts a period holds the subscription, as whoever closes it does: so of two at once the later one finds what the other billed.
 
 mod before;
+mod beyond;
 mod own_part;
+mod papers;
 
 pub use before::BilledBefore;
-pub(crate) use before::{hold_before, standing};
+pub(crate) use before::hold_before;
+pub use beyond::CreditedBeyond;
+pub(crate) use beyond::is_made_of;
 pub use own_part::OwnPart;
 pub(crate) use own_part::own_part;
 
@@ -134,7 +138,7 @@ impl Store {
         let last = earlier.last().map_or(0, |last| last.threshold_number);
         if is_over
             || last.checked_add(1) != Some(invoice.threshold_number)
-            || standing(&earlier) != invoice.billed_before
+            || !is_made_of(&mut tx, (partner, subscription, period.start), &earlier, Some(&invoice)).await?
         {
             tx.rollback().await?;
             return Ok(Cut::Changed);

@@ -1,15 +1,18 @@
 //! The way of single calls, from the event to the invoice line: for whoever asks after one.
 
+mod call;
 mod changed;
+mod invoiced;
 
 pub use changed::{TracedCorrection, TracedLateCall};
+pub use invoiced::{TracedInvoice, TracedLine};
 
 use crate::{
-    Store, StoreError, credits,
+    Store, StoreError,
     ingest::{StoredSeal, signed},
     outside::NODE,
     row::ReadRow as _,
-    time::Ts,
+    usage::Place,
 };
 use domain::{
     credit::allocation::Holder,
@@ -17,14 +20,13 @@ use domain::{
     key_text::Environment,
     period::Period,
 };
+use invoiced::Counted;
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{PgConnection, Row as _};
 use uuid::Uuid;
 
-/// `usage_events.kind` of what others told us.
-const TOLD: i16 = 1;
-/// Calls that are shown of one request id. There is one, unless somebody sends ids of their own twice.
-const MOST: i64 = 20;
+/// Calls that are told of one request id. There is one, unless somebody sends ids of their own twice.
+pub const MOST: i64 = 20;
 
 /// A call as it is stored, and what was made of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,6 +91,47 @@ impl TracedCall {
         });
         (u64::try_from(calls).unwrap_or(0), u64::try_from(units).unwrap_or(0))
     }
+
+    /// Why no invoice has it; `None` where one has, or will have.
+    pub fn unbilled(&self) -> Option<Unbilled> {
+        if self.environment == Environment::Test {
+            return Some(Unbilled::TestKey);
+        }
+        if self.units == 0 && self.counted().1 == 0 {
+            return Some(if self.outcome == "refused" { Unbilled::Refused } else { Unbilled::NoUnits });
+        }
+        if self.counted().1 == 0 {
+            return Some(Unbilled::TakenBack);
+        }
+        self.billing.is_none().then_some(Unbilled::NoSubscription)
+    }
+}
+
+/// Why a call is on no invoice, and never will be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unbilled {
+    /// A test key made it.
+    TestKey,
+    /// It was refused, at no price.
+    Refused,
+    /// It has no units: the API failed, or what it did costs nothing.
+    NoUnits,
+    /// A correction took its units back before its period was closed.
+    TakenBack,
+    /// The partner had no subscription then.
+    NoSubscription,
+}
+
+impl Unbilled {
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::TestKey => "test_key",
+            Self::Refused => "refused",
+            Self::NoUnits => "no_units",
+            Self::TakenBack => "taken_back",
+            Self::NoSubscription => "no_subscription",
+        }
+    }
 }
 
 /// What came too late for its period.
@@ -100,7 +143,8 @@ pub struct TracedLate {
     pub at: Timestamp,
     /// Below zero where it takes some back.
     pub units: i64,
-    pub is_billed: bool,
+    /// The invoice that has it; `None` until there is one.
+    pub invoice: Option<TracedInvoice>,
     /// What corrections did to it later.
     pub corrections: Vec<TracedCorrection>,
 }
@@ -108,8 +152,13 @@ pub struct TracedLate {
 /// The stretch of a subscription that a call falls in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TracedBilling {
-    /// It is not closed yet; since when the subscription runs.
-    Open { since: Timestamp },
+    /// It is not closed yet.
+    Open {
+        /// Since when the subscription runs.
+        since: Timestamp,
+        /// What the next invoice of it is for, as it stands: a change of plan may end it earlier.
+        stretch: Period,
+    },
     Closed {
         stretch: Period,
         /// `None` where nothing was owed.
@@ -117,235 +166,94 @@ pub enum TracedBilling {
     },
 }
 
-/// The invoice of a stretch, and the line that the call's units are in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TracedInvoice {
-    pub number: i64,
-    pub status: String,
-    /// The line's place and units.
-    pub line: Option<(i32, u64)>,
-    /// What Stripe calls the line, where it is there.
-    pub stripe: Option<String>,
-}
-
 impl Store {
-    /// All calls with that request id, of every partner, the oldest first.
-    pub async fn all_partners_trace(&self, request_id: &str) -> Result<Vec<TracedCall>, StoreError> {
+    /// Calls with that request id, of every partner or of the one that is named, the oldest first and 20 at most.
+    pub async fn all_partners_trace(
+        &self,
+        request_id: &str,
+        of: Option<PartnerId>,
+    ) -> Result<Vec<TracedCall>, StoreError> {
         let mut tx = self.begin().await?;
-        let rows = sqlx::query(
-            "select e.partner_id, coalesce(p.code, p.name, '') as partner_code, e.at, e.kind, e.source, e.node, e.lane, e.sequence, e.environment,
-                 e.method, e.path, e.status, e.outcome, e.units, e.credits, e.allocation_id, e.allocated, al.app_id as own_app,
-                 al.team_id as own_team, coalesce(ap.name, te.name, '') as own_name, e.product_id, e.operation_id,
-                 coalesce(pr.code, '') as product_code, coalesce(o.code, '') as operation_code,
-                 coalesce(s.sequence, 0) as stored_to, date_trunc('hour', e.at, 'UTC') as hour,
-                 coalesce(h.calls, 0)::bigint as hour_calls, coalesce(h.units, 0)::bigint as hour_units,
-                 z.first_sequence, z.past_sequence, z.sealed_at, z.entry
-             from usage_events e
-             left join partners p on p.id = e.partner_id
-             left join credit_allocations al on al.partner_id = e.partner_id and al.id = e.allocation_id
-             left join apps ap on ap.partner_id = al.partner_id and ap.id = al.app_id
-             left join teams te on te.partner_id = al.partner_id and te.id = al.team_id
-             left join products pr on pr.id = e.product_id
-             left join operations o on o.id = e.operation_id
-             left join spool_positions s on s.node = e.node and s.lane = e.lane
-             left join lateral (
-                 select * from spool_seals z where z.node = e.node and z.lane = e.lane and z.past_sequence > e.sequence
-                 order by z.past_sequence limit 1
-             ) z on z.first_sequence <= e.sequence
-             left join lateral (
-                 select sum(u.calls) as calls, sum(u.units) as units from usage_hourly u
-                 where u.partner_id = e.partner_id and u.hour = date_trunc('hour', e.at, 'UTC')
-                     and u.environment = e.environment
-                     and u.product_id = coalesce(e.product_id, '00000000-0000-0000-0000-000000000000')
-                     and u.operation_id = coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000')
-                     and u.app_id = e.app_id and u.key_id = e.key_id and u.outcome = e.outcome
-                     and u.status_class = e.status / 100
-             ) h on true
-             where e.request_id = $1 and e.kind <> 2 order by e.at limit $2",
-        )
-        .bind(request_id)
-        .bind(MOST)
-        .fetch_all(&mut *tx)
-        .await?;
-        let mut calls = rows.iter().map(read).collect::<Result<Vec<_>, sqlx::Error>>()?;
+        let mut calls = call::by_request_id(&mut tx, request_id, of, MOST).await?;
         for call in &mut calls {
-            let standing = changed::Standing {
-                partner: call.partner,
-                at: call.at,
-                node: &call.node,
-                lane: i32::from(call.lane),
-                sequence: signed(call.sequence),
-            };
-            let corrections = changed::corrections(&mut tx, &standing).await?;
-            let can_be_late = call.environment == Environment::Live && call.units > 0;
-            let late = match can_be_late {
-                true => changed::late_call(&mut tx, &standing, (call.product, call.operation)).await?,
-                false => None,
-            };
-            (call.corrections, call.late) = (corrections, late);
-        }
-        for call in calls.iter_mut().filter(|call| call.environment == Environment::Live) {
-            let row = sqlx::query(
-                "select b.period_start, b.period_end, i.number, i.status, l.position, l.quantity, x.stripe_id
-                 from billing_periods b
-                 left join invoices i on i.partner_id = b.partner_id and i.id = b.invoice_id
-                 left join invoice_lines l on l.partner_id = b.partner_id and l.invoice_id = b.invoice_id and l.kind = 'usage'
-                     and l.product_id is not distinct from $3 and l.operation_id is not distinct from $4
-                 left join stripe_objects x on x.partner_id = b.partner_id
-                     and x.subject in (format('item:invoice_%s:%s', replace(i.id::text, '-', ''), l.position),
-                         format('meter_event:invoice_%s:%s', replace(i.id::text, '-', ''), l.position))
-                 where b.partner_id = $1 and b.period_start <= $2 and b.period_end > $2 limit 1",
-            )
-            .bind(call.partner.0)
-            .bind(Ts(call.at))
-            .bind(call.product.map(|id| id.0))
-            .bind(call.operation.map(|id| id.0))
-            .fetch_optional(&mut *tx)
-            .await?;
-            call.thresholds = thresholds(&mut tx, call).await?;
-            if let Some(row) = row {
-                call.billing = Some(closed(&row)?);
-                continue;
-            }
-            let since = sqlx::query(
-                "select started_at from subscriptions
-                 where partner_id = $1 and started_at <= $2 and (ended_at is null or ended_at > $2)
-                 order by started_at desc limit 1",
-            )
-            .bind(call.partner.0)
-            .bind(Ts(call.at))
-            .fetch_optional(&mut *tx)
-            .await?;
-            call.billing =
-                since.map(|row| row.at("started_at")).transpose()?.map(|since| TracedBilling::Open { since });
+            follow(&mut tx, call).await?;
         }
         tx.commit().await?;
         Ok(calls)
     }
 
-    /// What others told us with that id after its period was closed, of every partner: it is owed with a later invoice.
-    pub async fn all_partners_late(&self, id: &str) -> Result<Vec<TracedLate>, StoreError> {
-        let mut connection = self.pool().acquire().await?;
+    /// The partner's one call at this place.
+    ///
+    /// # Errors
+    /// Not found where the partner has no call there, whoever else has.
+    pub async fn trace_at(&self, partner: PartnerId, place: &Place) -> Result<TracedCall, StoreError> {
+        let mut tx = self.begin().await?;
+        let mut call = call::at(&mut tx, partner, place).await?;
+        follow(&mut tx, &mut call).await?;
+        tx.commit().await?;
+        Ok(call)
+    }
+
+    /// What others told us with that id after its period was closed, of every partner or of the one that is named, 20 at most: it is owed
+    /// with a later invoice.
+    pub async fn all_partners_late(&self, id: &str, of: Option<PartnerId>) -> Result<Vec<TracedLate>, StoreError> {
+        let mut tx = self.begin().await?;
         let rows = sqlx::query(
-            "select partner_id, sequence, source, at, units, invoice_id is not null as is_billed from usage_adjustments
-             where id = $1 and node is null and correction_id is null order by at limit $2",
+            "select partner_id, sequence, source, at, units, product_id, operation_id, invoice_id from usage_adjustments
+             where id = $1 and ($3::uuid is null or partner_id = $3) and node is null and correction_id is null
+             order by at limit $2",
         )
         .bind(id)
         .bind(MOST)
-        .fetch_all(&mut *connection)
+        .bind(of.map(|partner| partner.0))
+        .fetch_all(&mut *tx)
         .await?;
         let mut late = Vec::with_capacity(rows.len());
         for row in &rows {
             let (partner, at) = (PartnerId(row.try_get("partner_id")?), row.at("at")?);
             let sequence = row.try_get("sequence")?;
             let standing = changed::Standing { partner, at, node: NODE, lane: 0, sequence };
+            let of = (row.try_get::<Option<Uuid>, _>("product_id")?, row.try_get::<Option<Uuid>, _>("operation_id")?);
+            let of = (of.0.map(ProductId), of.1.map(OperationId));
+            let invoice = match row.try_get::<Option<Uuid>, _>("invoice_id")? {
+                Some(id) => Some(invoiced::on(&mut tx, partner, id, Counted::Adjusted, of).await?),
+                None => None,
+            };
             late.push(TracedLate {
                 partner,
                 source: row.try_get("source")?,
                 at,
                 units: row.try_get("units")?,
-                is_billed: row.try_get("is_billed")?,
-                corrections: changed::corrections(&mut connection, &standing).await?,
+                invoice,
+                corrections: changed::corrections(&mut tx, &standing, of).await?,
             });
         }
+        tx.commit().await?;
         Ok(late)
     }
 }
 
-fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
-    let lane: i32 = row.try_get("lane")?;
-    let status: i16 = row.try_get("status")?;
-    let seal = match row.try_get::<Option<Vec<u8>>, _>("entry")? {
-        Some(entry) => Some(StoredSeal {
-            first: row.count("first_sequence")?,
-            past: row.count("past_sequence")?,
-            sealed_at: row.at("sealed_at")?,
-            entry,
-        }),
-        None => None,
+/// What was made of a call.
+async fn follow(tx: &mut PgConnection, call: &mut TracedCall) -> Result<(), StoreError> {
+    let of = (call.product, call.operation);
+    let standing = changed::Standing {
+        partner: call.partner,
+        at: call.at,
+        node: &call.node,
+        lane: i32::from(call.lane),
+        sequence: signed(call.sequence),
     };
-    let allocation = match row.try_get::<Option<Uuid>, _>("allocation_id")? {
-        Some(id) => Some(TracedAllocation {
-            id: AllocationId(id),
-            of: credits::holder(row.try_get("own_app")?, row.try_get("own_team")?),
-            name: row.try_get("own_name")?,
-            units: row.count("allocated")?,
-        }),
-        None => None,
+    let corrections = changed::corrections(tx, &standing, of).await?;
+    let can_be_late = call.environment == Environment::Live && call.units > 0;
+    let late = match can_be_late {
+        true => changed::late_call(tx, &standing, of).await?,
+        false => None,
     };
-    Ok(TracedCall {
-        partner: PartnerId(row.try_get("partner_id")?),
-        partner_code: row.try_get("partner_code")?,
-        at: row.at("at")?,
-        source: (row.try_get::<i16, _>("kind")? == TOLD).then(|| row.try_get("source")).transpose()?,
-        node: row.try_get("node")?,
-        lane: u16::try_from(lane).map_err(|error| crate::row::unreadable("lane", error))?,
-        sequence: row.count("sequence")?,
-        environment: row.parsed("environment")?,
-        method: row.try_get("method")?,
-        path: row.try_get("path")?,
-        status: u16::try_from(status).unwrap_or_default(),
-        outcome: row.try_get("outcome")?,
-        units: row.count("units")?,
-        credits: row.count("credits")?,
-        allocation,
-        product_code: row.try_get("product_code")?,
-        operation_code: row.try_get("operation_code")?,
-        product: row.try_get::<Option<Uuid>, _>("product_id")?.map(ProductId),
-        operation: row.try_get::<Option<Uuid>, _>("operation_id")?.map(OperationId),
-        stored_to: row.count("stored_to")?,
-        seal,
-        hour: row.at("hour")?,
-        hour_calls: row.count("hour_calls")?,
-        hour_units: row.count("hour_units")?,
-        billing: None,
-        thresholds: Vec::new(),
-        corrections: Vec::new(),
-        late: None,
-    })
-}
-
-/// Threshold invoices that stand and have the hour of the call.
-async fn thresholds(tx: &mut PgConnection, call: &TracedCall) -> Result<Vec<TracedInvoice>, StoreError> {
-    let rows = sqlx::query(
-        "select i.number, i.status, l.position, l.quantity, x.stripe_id
-         from invoices i
-         left join invoice_lines l on l.partner_id = i.partner_id and l.invoice_id = i.id and l.kind = 'usage'
-             and l.product_id is not distinct from $3 and l.operation_id is not distinct from $4
-         left join stripe_objects x on x.partner_id = i.partner_id
-             and x.subject = format('item:invoice_%s:%s', replace(i.id::text, '-', ''), l.position)
-         where i.partner_id = $1 and i.period_start <= $2 and i.period_end > $2 and i.threshold_number > 0
-             and i.status <> 'void'
-         order by i.threshold_number limit $5",
-    )
-    .bind(call.partner.0)
-    .bind(Ts(call.at))
-    .bind(call.product.map(|id| id.0))
-    .bind(call.operation.map(|id| id.0))
-    .bind(MOST)
-    .fetch_all(tx)
-    .await?;
-    Ok(rows.iter().map(invoice).collect::<Result<_, _>>()?)
-}
-
-fn closed(row: &PgRow) -> Result<TracedBilling, sqlx::Error> {
-    let stretch = Period { start: row.at("period_start")?, end: row.at("period_end")? };
-    let invoice = match row.try_get::<Option<i64>, _>("number")? {
-        Some(_) => Some(invoice(row)?),
-        None => None,
-    };
-    Ok(TracedBilling::Closed { stretch, invoice })
-}
-
-fn invoice(row: &PgRow) -> Result<TracedInvoice, sqlx::Error> {
-    let line = match row.try_get::<Option<i32>, _>("position")? {
-        Some(position) => Some((position, row.count("quantity")?)),
-        None => None,
-    };
-    Ok(TracedInvoice {
-        number: row.try_get("number")?,
-        status: row.try_get("status")?,
-        line,
-        stripe: row.try_get("stripe_id")?,
-    })
+    (call.corrections, call.late) = (corrections, late);
+    if call.environment != Environment::Live {
+        return Ok(());
+    }
+    call.thresholds = invoiced::thresholds(tx, call.partner, call.at, of, MOST).await?;
+    call.billing = invoiced::billing(tx, call.partner, call.at, of).await?;
+    Ok(())
 }

@@ -17,6 +17,9 @@ use sqlx::{PgConnection, Postgres, Transaction};
 /// Any number, so long as nothing else in this database locks by it.
 const LOCK: i64 = 0x7475_726e_6b65_6570;
 
+/// What Postgres says where a lock is waited for too long.
+const NOT_AVAILABLE: &str = "55P03";
+
 /// How far the upkeep is. All are midnights of UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Upkeep {
@@ -46,9 +49,15 @@ async fn read_upkeep(connection: &mut PgConnection) -> Result<Upkeep, sqlx::Erro
     })
 }
 
-/// Whether nobody else is at it. The lock is held until the transaction ends.
+/// Whether nobody else is at it, or is soon no more: all of this begins at once when the portal starts, and what it does is mostly short.
+/// The lock is held until the transaction ends, which is useless where this says no.
 async fn alone(tx: &mut Transaction<'_, Postgres>) -> Result<bool, sqlx::Error> {
-    sqlx::query_scalar("select pg_try_advisory_xact_lock($1)").bind(LOCK).fetch_one(&mut **tx).await
+    sqlx::query("select set_config('lock_timeout', '5s', true)").execute(&mut **tx).await?;
+    let locked = sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut **tx).await;
+    match locked {
+        Err(sqlx::Error::Database(error)) if error.code().as_deref() == Some(NOT_AVAILABLE) => Ok(false),
+        locked => locked.map(|_| true),
+    }
 }
 
 /// Work that is allowed to take longer than a query, and that gives way rather than let others wait behind it.

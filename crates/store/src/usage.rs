@@ -8,6 +8,7 @@
 //! roll-ups are not, a part of a day with its day. Billing never looks there ([`crate::Store::drop_old_usage`]).
 
 mod billable;
+mod by_team;
 mod completeness;
 mod events;
 mod metered_units;
@@ -18,8 +19,10 @@ mod request_log;
 mod source;
 mod totals;
 
-pub(crate) use billable::units_stored;
 pub use billable::{BilledMeter, UsedUnits};
+pub(crate) use billable::{units_of, units_stored};
+pub use by_team::TeamUsed;
+pub(crate) use by_team::of_teams;
 pub use completeness::{Completeness, Missing, MissingReason};
 pub(crate) use events::stored;
 pub use events::{EventPage, StoredEvent};
@@ -48,6 +51,7 @@ pub struct UsageFilter {
     pub operation: Option<OperationId>,
     pub app: Option<AppId>,
     pub key: Option<KeyId>,
+    /// All zeros for calls of no team.
     pub team: Option<TeamId>,
     pub member: Option<MemberId>,
     pub plan_version: Option<PlanVersionId>,

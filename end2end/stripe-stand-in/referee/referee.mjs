@@ -186,6 +186,47 @@ const steps = {
     await refused(stripe.creditNotes.create({ invoice: paid.id, amount: 1, out_of_band_amount: 1 }), { param: "amount" });
   },
 
+  "tax is computed for a known place, on top of the items, and credit notes by lines take their part of it off": async () => {
+    const buyer = await stripe.customers.create({ name: "Taxed", email: "tax@acme.example" });
+    const taxed = { customer: buyer.id, currency: "usd", automatic_tax: { enabled: true } };
+    await refused(stripe.invoices.create(taxed), { statusCode: 400, param: "automatic_tax[enabled]" });
+    await control("tax", { basis_points: 1500 });
+    const draft = await stripe.invoices.create(taxed);
+    assert.deepEqual([draft.automatic_tax.enabled, draft.automatic_tax.status], [true, "requires_location_inputs"]);
+    const item = { customer: buyer.id, invoice: draft.id, currency: "usd" };
+    await refused(stripe.invoiceItems.create({ ...item, amount: 1000 }), { param: "tax_behavior" });
+    await refused(stripe.invoiceItems.create({ ...item, amount: -1, tax_behavior: "exclusive" }), { param: "amount" });
+    await stripe.invoiceItems.create({ ...item, amount: 1001, tax_behavior: "exclusive" });
+    assert.equal((await stripe.invoices.retrieve(draft.id)).total, 1001);
+    await refused(stripe.invoices.finalizeInvoice(draft.id), { code: "customer_tax_location_invalid" });
+    await control("change", { kind: "customers", id: buyer.id, set: { address: { country: "NZ" } } });
+    const again = await stripe.invoices.update(draft.id, { automatic_tax: { enabled: true } });
+    assert.deepEqual([again.automatic_tax.status, again.total, again.total_excluding_tax], ["complete", 1151, 1001]);
+    assert.equal(again.total_taxes[0].amount, 150);
+    await stripe.invoices.finalizeInvoice(draft.id);
+    await stripe.invoices.pay(draft.id);
+    const [line] = await all(stripe.invoices.listLineItems(draft.id));
+    const lines = [{ type: "invoice_line_item", invoice_line_item: line.id, amount: 500 }];
+    const preview = await stripe.creditNotes.preview({ invoice: draft.id, lines });
+    assert.deepEqual([preview.total, preview.total_excluding_tax], [575, 500]);
+    await refused(stripe.creditNotes.create({ invoice: draft.id, lines, refund_amount: 500 }), { statusCode: 400 });
+    const note = await stripe.creditNotes.create({ invoice: draft.id, lines, refund_amount: 575 });
+    assert.equal((await all(stripe.creditNotes.listLineItems(note.id)))[0].invoice_line_item, line.id);
+    const rest = [{ ...lines[0], amount: 501 }];
+    await refused(stripe.creditNotes.create({ invoice: draft.id, lines: [{ ...lines[0], amount: 502 }], refund_amount: 577 }), { statusCode: 400 });
+    await stripe.creditNotes.create({ invoice: draft.id, lines: rest, refund_amount: (await stripe.creditNotes.preview({ invoice: draft.id, lines: rest })).total });
+    assert.equal((await stripe.invoices.retrieve(draft.id)).post_payment_credit_notes_amount, 1151);
+    const page = await stripe.checkout.sessions.create({
+      mode: "payment", customer: buyer.id, success_url: "https://a.example", cancel_url: "https://a.example",
+      automatic_tax: { enabled: true }, customer_update: { address: "auto" }, billing_address_collection: "required",
+      line_items: [{ quantity: 1, price_data: { currency: "usd", unit_amount: 2000, tax_behavior: "exclusive", product_data: { name: "Units" } } }],
+    });
+    assert.equal(page.amount_total, 2000);
+    await control("checkout", { session: page.id, step: "complete" });
+    const paid = await stripe.checkout.sessions.retrieve(page.id);
+    assert.deepEqual([paid.amount_total, paid.amount_subtotal, paid.total_details.amount_tax, paid.automatic_tax.status], [2300, 2000, 300, "complete"]);
+  },
+
   "a deleted customer says only that it was there": async () => {
     const gone = await stripe.customers.create({ name: "Gone" });
     assert.equal((await stripe.customers.del(gone.id)).deleted, true);
@@ -388,6 +429,70 @@ const steps = {
       assert.equal(event.type, notification.type);
       assert.equal(event.data.reason.error_types[0].code, code);
     }
+  },
+
+  "a subscription is billed by its prices at the end of each period, with what the meter had an hour later": async () => {
+    const buyer = await stripe.customers.create({ name: "Metered", email: "metered@acme.example" });
+    const own = await stripe.billing.meters.create({ display_name: "Units of rated", event_name: "turnpike_units_rated", default_aggregation: { formula: "sum" } });
+    await stripe.products.create({ id: "turnpike_rated", name: "Rated" });
+    const recurring = { interval: "month", usage_type: "metered", meter: own.id };
+    const decimal = Stripe.Decimal.from;
+    const graduated = await stripe.prices.create({
+      currency: "usd", product: "turnpike_rated", nickname: "graduated", recurring, billing_scheme: "tiered", tiers_mode: "graduated",
+      tiers: [{ up_to: 1000, unit_amount_decimal: decimal("0") }, { up_to: 2000, unit_amount_decimal: decimal("0.5"), flat_amount_decimal: decimal("30") }, { up_to: "inf", unit_amount_decimal: decimal("0.25") }],
+    });
+    const fee = await stripe.prices.create({ currency: "usd", product: "turnpike_rated", recurring: { interval: "month" }, unit_amount_decimal: decimal("4900") });
+    const weekly = await stripe.prices.create({ currency: "usd", product: "turnpike_rated", recurring: { interval: "week" }, unit_amount_decimal: decimal("1") });
+    const { now } = await control("state");
+    const anchor = now + 20 * 24 * HOUR;
+    const create = (changes = {}) => stripe.subscriptions.create({
+      customer: buyer.id, items: [{ price: graduated.id }, { price: fee.id }], billing_cycle_anchor: anchor, proration_behavior: "none",
+      collection_method: "send_invoice", days_until_due: 14, metadata: { turnpike_subscription: "1" }, ...changes,
+    });
+    await refused(create({ billing_cycle_anchor: now + 40 * 24 * HOUR }), { param: "billing_cycle_anchor" });
+    await refused(create({ billing_cycle_anchor: now - 1 }), { param: "billing_cycle_anchor" });
+    await refused(create({ items: [{ price: graduated.id }, { price: weekly.id }] }), { param: "items" });
+    await refused(create({ items: [{ price: graduated.id, quantity: 2 }] }), { param: "items" });
+    await refused(create({ items: [{ price: "price_none" }] }), { code: "resource_missing" });
+    await refused(create({ days_until_due: undefined }), { statusCode: 400 });
+    const made = await create();
+    assert.deepEqual([made.status, made.items.data[0].current_period_end, made.latest_invoice], ["active", anchor, null]);
+    assert.deepEqual((await all(stripe.subscriptions.list({ customer: buyer.id }))).map((found) => found.id), [made.id]);
+    await stripe.invoiceItems.create({ customer: buyer.id, amount: -100, currency: "usd", description: "Included" });
+    const tell = (identifier, value, timestamp) => stripe.billing.meterEvents.create({
+      event_name: "turnpike_units_rated", identifier, timestamp, payload: { stripe_customer_id: buyer.id, value },
+    });
+    await control("clock", { advance_seconds: 20 * 24 * HOUR + 60 });
+    const [draft] = await all(stripe.invoices.list({ subscription: made.id, status: "draft" }));
+    assert.deepEqual([draft.billing_reason, draft.period_end, draft.parent.subscription_details.subscription], ["subscription_cycle", anchor, made.id]);
+    await tell("in time", "2101", anchor - 60);
+    await tell("next period", "5", anchor);
+    await control("clock", { advance_seconds: HOUR });
+    const bill = await stripe.invoices.retrieve(draft.id);
+    const lines = await all(stripe.invoices.listLineItems(draft.id));
+    // 1,000 free, 1,000 at half a cent and 30 cents, 101 at a quarter of a cent: 25.25 are 25. The fee is of the period that begins.
+    assert.deepEqual(lines.map((line) => [line.quantity, line.amount]), [[1000, 0], [1000, 500], [1, 30], [101, 25], [1, 4900], [1, -100]]);
+    assert.equal(lines[0].parent.subscription_item_details.subscription, made.id);
+    assert.deepEqual([bill.status, bill.total], ["open", 5355]);
+    await tell("too late", "7", anchor - 60);
+    await refused(stripe.invoices.finalizeInvoice(draft.id), { code: "invoice_not_editable" });
+    assert.equal((await stripe.invoices.retrieve(draft.id)).total, 5355);
+    const period = (await stripe.subscriptions.retrieve(made.id)).items.data[0];
+    assert.equal(period.current_period_start, anchor);
+    const [item] = made.items.data;
+    const switched = await stripe.subscriptions.update(made.id, { items: [{ id: item.id, price: (await stripe.prices.create({
+      currency: "usd", product: "turnpike_rated", recurring, unit_amount_decimal: decimal("100") })).id }], proration_behavior: "none" });
+    assert.equal(switched.items.data[0].id, item.id);
+    await control("clock", { advance_seconds: period.current_period_end - anchor });
+    const next = (await all(stripe.invoices.list({ subscription: made.id })))[0];
+    const ofUsage = (await all(stripe.invoices.listLineItems(next.id)))[0];
+    assert.deepEqual([ofUsage.quantity, ofUsage.amount], [0, 0], "what came before the price was changed is lost");
+    const cancelled = await stripe.subscriptions.cancel(made.id);
+    assert.equal(cancelled.status, "canceled");
+    await refused(stripe.subscriptions.cancel(made.id), { statusCode: 404 });
+    assert.deepEqual(await all(stripe.subscriptions.list({ customer: buyer.id })), []);
+    assert.equal((await all(stripe.subscriptions.list({ customer: buyer.id, status: "all" }))).length, 1);
+    await stripe.billing.meters.deactivate(own.id);
   },
 
   "the same idempotency key gives the same answer, for 24 hours": async () => {

@@ -36,13 +36,21 @@ const types = [
   ["POST", /^\/v1\/prices$/, "Stripe.PriceCreateParams"],
   ["GET", /^\/v1\/prices$/, "Stripe.PriceListParams"],
   ["POST", /^\/v1\/prices\/[^/]+$/, "Stripe.PriceUpdateParams"],
+  ["POST", /^\/v1\/subscriptions$/, "Stripe.SubscriptionCreateParams"],
+  ["GET", /^\/v1\/subscriptions$/, "Stripe.SubscriptionListParams"],
+  ["GET", /^\/v1\/subscriptions\/[^/]+$/, "Stripe.SubscriptionRetrieveParams"],
+  ["DELETE", /^\/v1\/subscriptions\/[^/]+$/, "Stripe.SubscriptionCancelParams"],
   ["POST", /^\/v1\/invoices$/, "Stripe.InvoiceCreateParams"],
   ["GET", /^\/v1\/invoices$/, "Stripe.InvoiceListParams"],
   ["GET", /^\/v1\/invoices\/[^/]+$/, "Stripe.InvoiceRetrieveParams"],
+  ["POST", /^\/v1\/invoices\/[^/]+$/, "Stripe.InvoiceUpdateParams"],
+  ["GET", /^\/v1\/invoices\/[^/]+\/lines$/, "Stripe.InvoiceListLineItemsParams"],
   ["DELETE", /^\/v1\/invoices\/[^/]+$/, "Stripe.InvoiceDeleteParams"],
   ["POST", /^\/v1\/invoices\/[^/]+\/finalize$/, "Stripe.InvoiceFinalizeInvoiceParams"],
   ["POST", /^\/v1\/invoices\/[^/]+\/void$/, "Stripe.InvoiceVoidInvoiceParams"],
   ["POST", /^\/v1\/credit_notes$/, "Stripe.CreditNoteCreateParams"],
+  ["GET", /^\/v1\/credit_notes\/preview$/, "Stripe.CreditNotePreviewParams"],
+  ["GET", /^\/v1\/credit_notes\/[^/]+\/lines$/, "Stripe.CreditNoteListLineItemsParams"],
   ["GET", /^\/v1\/credit_notes$/, "Stripe.CreditNoteListParams"],
   ["POST", /^\/v1\/invoiceitems$/, "Stripe.InvoiceItemCreateParams"],
   ["GET", /^\/v1\/invoiceitems$/, "Stripe.InvoiceItemListParams"],
@@ -58,7 +66,7 @@ const types = [
   ["POST", /^\/v2\/billing\/meter_event_stream$/, 'Parameters<Stripe["v2"]["billing"]["meterEventStream"]["create"]>[0]'],
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
-const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by", "quantity", "unit_amount"]);
+const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by", "quantity", "unit_amount", "billing_cycle_anchor"]);
 const booleans = new Set(["auto_advance", "active", "transfer_lookup_key", "enabled", "paid_out_of_band"]);
 
 function typed(name, text) {

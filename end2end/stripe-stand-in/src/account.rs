@@ -1,7 +1,8 @@
 //! Everything that the stand-in holds, and its clock.
 
 use crate::{
-    faults::Faults, idempotency::Saved, limits::Limits, subscriptions, subscriptions::Cycle, webhooks::Delivery,
+    cycles, cycles::Cycle, faults::Faults, idempotency::Saved, limits::Limits, rating::Rounding, subscriptions,
+    tax::Tax, webhooks::Delivery,
 };
 use serde_json::{Value, json};
 use std::{
@@ -20,6 +21,10 @@ pub struct Account {
     pub customers: Objects,
     pub invoice_items: Objects,
     pub invoices: Objects,
+    /// Whether Stripe Tax is set up.
+    pub tax: Option<Tax>,
+    /// What was computed with for the invoices that ask for tax, of ten thousand.
+    pub tax_rates: BTreeMap<String, i64>,
     pub credit_notes: Objects,
     pub meters: Objects,
     pub products: Objects,
@@ -41,7 +46,14 @@ pub struct Account {
     pub saved: BTreeMap<String, Saved>,
     pub faults: Faults,
     pub limits: Limits,
-    /// Periods of subscriptions with a metered price.
+    pub subscriptions: Objects,
+    /// Lines that prices and usage have made; those of a draft are rated anew until it is final.
+    pub rated_lines: Objects,
+    /// Of each invoice of a subscription: when the period after it ends, and the items as they were.
+    pub billed_items: BTreeMap<String, (i64, Value)>,
+    /// How the amount of such a line becomes whole coins.
+    pub rounding: Rounding,
+    /// Periods of what was set up by hand.
     pub cycles: Vec<Cycle>,
     /// Events that Stripe tells by a reference only; what they say is asked for.
     pub thin_events: Objects,
@@ -122,8 +134,9 @@ impl Account {
 
     /// Drafts that advance by themselves are finalised an hour after their creation, and periods of subscriptions end.
     pub fn do_what_is_due(&mut self) {
+        cycles::advance(self);
         subscriptions::advance(self);
-        let due_before = self.now() - subscriptions::DRAFT_SECONDS;
+        let due_before = self.now() - cycles::DRAFT_SECONDS;
         let due: Vec<String> = self
             .invoices
             .iter()
@@ -150,6 +163,7 @@ impl Account {
         json!({
             "now": self.now(), "customers": self.customers.all(), "invoices": invoices, "credit_notes": self.credit_notes.all(),
             "invoice_items": self.invoice_items.all(), "meters": self.meters.all(),
+            "subscriptions": self.subscriptions.all(), "rated_lines": self.rated_lines.all(),
             "checkout_sessions": self.checkout_sessions.all(), "payment_methods": self.payment_methods.all(),
             "payment_intents": self.payment_intents.all(), "charges": self.charges.all(), "refunds": self.refunds.all(),
             "disputes": self.disputes.all(), "invoice_payments": self.invoice_payments.all(),

@@ -83,7 +83,16 @@ pub fn refund(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     };
     let reason = params.one_of("reason", &["duplicate", "fraudulent", "requested_by_customer"])?.map(str::to_owned);
     let metadata = params.merge_metadata(&Value::Null)?;
-    of_charge(account, &charge, params.integer("amount")?, (reason, metadata))
+    if account.faults.refuses_refunds {
+        let message = "You have insufficient funds in your Stripe account to perform this refund.";
+        return Err(Failure::invalid(message).code("balance_insufficient"));
+    }
+    let refund = of_charge(account, &charge, params.integer("amount")?, (reason, metadata))?;
+    if account.faults.refunds_fail_at_once {
+        fail_refund(account, refund["id"].as_str().unwrap_or_default(), "insufficient_funds")?;
+    }
+    // As it was made.
+    Ok(refund)
 }
 
 /// Pays so much of a charge back, or all that is left of it.

@@ -2,11 +2,11 @@
 //!
 //! `POST clock {"advance_seconds": 3600}` or `{"ahead_seconds": 7200}`, `POST faults {…}`, `POST subscriptions {…}`,
 //! `POST webhooks {…}`, `POST webhooks/deliver`, `GET webhooks` (what was posted, and how it was answered), `GET state`,
-//! `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `POST disputes {…}`, `POST refunds {"refund": "re_…", "reason": "…"}` (it fails), `POST crowd {"customers": 1000}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
+//! `POST api {"method": "POST", "path": "/v1/prices", "form": "…"}` (what somebody else does there), `POST rounding "half_up"`, `POST invoices {…}`, `POST change {…}`, `POST checkout {…}`, `POST disputes {…}`, `POST refunds {"refund": "re_…", "reason": "…"}` (it fails), `POST tax {"basis_points": 1500, "fails": false}`, `POST crowd {"customers": 1000}`, `GET count`, `GET requests`, `POST forget` (every idempotency key and identifier is forgotten at once).
 
 use crate::{
-    charges, failure::Failure, faults::Faults, invoices, params::Params, serve::Shared, sessions, subscriptions,
-    webhooks,
+    charges, cycles, failure::Failure, faults::Faults, invoices, params::Params, rating::Rounding, serve,
+    serve::Shared, sessions, tax::Tax, webhooks,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -40,7 +40,7 @@ struct Left {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Change {
-    /// `customers`, `products`, `prices`, `meters` or `checkout_sessions`.
+    /// `customers`, `products`, `prices`, `meters`, `subscriptions` or `checkout_sessions`.
     kind: String,
     id: String,
     set: Map<String, Value>,
@@ -61,6 +61,15 @@ struct Returned {
     refund: String,
     /// As `expired_or_canceled_card`.
     reason: String,
+}
+
+/// A request of somebody who is not under test: no fault meets it, and it is not in the log.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Request {
+    method: String,
+    path: String,
+    form: String,
 }
 
 /// What happens to an invoice without a request of ours: `pay`, `void` or `mark_uncollectible`.
@@ -123,6 +132,7 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
                 "products" => &mut account.products,
                 "prices" => &mut account.prices,
                 "meters" => &mut account.meters,
+                "subscriptions" => &mut account.subscriptions,
                 "checkout_sessions" => &mut account.checkout_sessions,
                 other => return Err(Failure::invalid(format!("{other} cannot be changed"))),
             };
@@ -131,6 +141,23 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
                 object[name] = value;
             }
             Ok(object.clone())
+        }
+        ("POST", "api") => {
+            let Request { method, path, form } = serde_json::from_value(read(body)?).map_err(bad)?;
+            let params = Params::parse(&form)?;
+            let mut account = shared.account();
+            account.do_what_is_due();
+            serve::route(&mut account, &method, &path, &params)
+        }
+        ("POST", "rounding") => {
+            let rounding: Rounding = serde_json::from_value(read(body)?).map_err(bad)?;
+            shared.account().rounding = rounding;
+            Ok(json!(rounding))
+        }
+        ("POST", "tax") => {
+            let tax: Tax = serde_json::from_value(read(body)?).map_err(bad)?;
+            shared.account().tax = Some(tax);
+            Ok(json!(tax))
         }
         ("GET", "requests") => Ok(json!(shared.account().log)),
         ("POST", "clock") => {
@@ -147,7 +174,7 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
         }
         ("POST", "subscriptions") => {
             let new = serde_json::from_value(read(body)?).map_err(bad)?;
-            subscriptions::create(&mut shared.account(), new)
+            cycles::create(&mut shared.account(), new)
         }
         ("GET", "webhooks") => Ok(json!(shared.posted())),
         ("POST", "webhooks") => {

@@ -33,6 +33,10 @@ pub struct Faults {
     pub most_per_second: u32,
     /// How long idempotency keys and identifiers are remembered, in seconds of the account's clock.
     pub remembered_seconds: i64,
+    /// The balance is too low for any refund.
+    pub refuses_refunds: bool,
+    /// The bank sends each refund back as soon as it is made.
+    pub refunds_fail_at_once: bool,
     /// Lists, searches and summaries show nothing, for control runs: who looks before asking again sees nothing.
     pub blind: bool,
     /// Where the generator begins.
@@ -68,6 +72,8 @@ impl Default for Faults {
             timeout_ms: 60_000,
             most_per_second: 1_000,
             remembered_seconds: 24 * 3_600,
+            refuses_refunds: false,
+            refunds_fail_at_once: false,
             blind: false,
             seed: 0x9e37_79b9_7f4a_7c15,
         }

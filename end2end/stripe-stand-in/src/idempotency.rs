@@ -1,7 +1,8 @@
 //! Idempotency keys, remembered for 24 hours of the account's clock.
 //!
 //! As Stripe documents: the first answer is given again to the same request, a 500 included; the same key with other
-//! parameters is an error; what failed validation, or was turned away before it ran, is not remembered.
+//! parameters is an error; what failed validation, or was turned away before it ran, is not remembered. A refund that is refused by what the
+//! account holds ran: that refusal is remembered.
 
 use crate::{account::Account, failure::Failure, params::Params};
 use serde_json::Value;
@@ -35,7 +36,8 @@ pub fn replay(account: &Account, key: &str, path: &str, params: &Params) -> Resu
 
 /// Remembers the answer, unless the request never ran.
 pub fn save(account: &mut Account, key: &str, path: &str, params: &Params, status: u16, body: &Value) {
-    if (200..300).contains(&status) || status == 402 || status >= 500 {
+    let ran = ["balance_insufficient", "charge_already_refunded"].iter().any(|code| body["error"]["code"] == *code);
+    if (200..300).contains(&status) || status == 402 || status >= 500 || ran {
         let at = account.now();
         let saved = Saved { path: path.to_owned(), params: params.clone(), status, body: body.clone(), at };
         account.saved.insert(key.to_owned(), saved);

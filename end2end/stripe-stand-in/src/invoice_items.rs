@@ -8,7 +8,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
     "customer",
     "invoice",
     "amount",
@@ -18,6 +18,7 @@ const KNOWN: [&str; 9] = [
     "period[start]",
     "period[end]",
     "discountable",
+    "tax_behavior",
 ];
 
 pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> {
@@ -44,6 +45,18 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
             return Err(Failure::invalid(format!("The invoice is in {}, not in {currency}.", held["currency"]))
                 .param("currency"));
         }
+        let behavior = params.one_of("tax_behavior", &["exclusive", "inclusive", "unspecified"])?;
+        if held["automatic_tax"]["enabled"] == true {
+            // As of an account that has set no usual one.
+            if behavior != Some("exclusive") {
+                let message = "To use automatic tax calculation, every item needs the tax behavior exclusive (the stand-in knows no other).";
+                return Err(Failure::invalid(message).param("tax_behavior"));
+            }
+            if amount < 0 {
+                let message = "Invoice items with negative amounts can't be added to an invoice with automatic tax.";
+                return Err(Failure::invalid(message).param("amount"));
+            }
+        }
         let lines = account.invoice_items.iter().filter(|item| item["invoice"] == invoice).count();
         if lines >= 250 {
             return Err(Failure::invalid("An invoice holds at most 250 items."));
@@ -64,6 +77,7 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     if let Some(customer) = account.customers.get_mut(customer).filter(|customer| customer["currency"].is_null()) {
         customer["currency"] = json!(currency);
     }
+    crate::tax::compute(account, params.get("invoice").unwrap_or_default());
     crate::events::happened(account, "invoiceitem.created", &item);
     Ok(item)
 }

@@ -6,10 +6,12 @@ use crate::{
     failure::Failure,
     list::{self, LIST},
     params::Params,
+    tax,
 };
 use serde_json::{Value, json};
 
-const KNOWN: [&str; 9] = [
+const KNOWN: [&str; 10] = [
+    "automatic_tax[enabled]",
     "customer",
     "currency",
     "auto_advance",
@@ -54,12 +56,13 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
         (None, Some(currency)) => currency.to_owned(),
         (None, None) => "usd".to_owned(),
     };
+    let automatic_tax = automatic_tax(tax::wanted(account, params)?);
     let now = account.now();
     let id = account.new_id("in_1");
     let invoice = json!({
         "id": id, "object": "invoice", "account_country": "US", "account_name": null, "attempt_count": 0, "attempted": false,
         "auto_advance": params.boolean("auto_advance")?.unwrap_or(false),
-        "automatic_tax": { "enabled": false, "liability": null, "status": null, "disabled_reason": null, "provider": null },
+        "automatic_tax": automatic_tax,
         "billing_reason": "manual", "collection_method": method, "created": now, "currency": currency,
         "customer": customer["id"], "customer_email": customer["email"], "customer_name": customer["name"],
         "default_payment_method": null, "default_tax_rates": [], "description": params.text("description"), "discounts": [],
@@ -87,27 +90,34 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
             }
         }
     }
+    tax::compute(account, &id);
     changed(account, &id, "invoice.created")
+}
+
+fn automatic_tax(wanted: bool) -> Value {
+    match wanted {
+        true => {
+            json!({ "enabled": true, "liability": { "type": "self" }, "status": null, "disabled_reason": null, "provider": "stripe" })
+        }
+        false => tax::off(),
+    }
 }
 
 /// The invoice with its lines and sums, as Stripe shows it: sums follow the items while it is a draft.
 pub fn shown(account: &Account, invoice: &Value) -> Value {
     let mut invoice = invoice.clone();
-    let lines: Vec<Value> = account
-        .invoice_items
-        .iter()
-        .filter(|item| item["invoice"] == invoice["id"])
-        .map(|item| line(item, &invoice))
-        .collect();
-    let total: i64 = lines.iter().filter_map(|line| line["amount"].as_i64()).sum();
+    let lines = lines_of(account, &invoice);
+    let before_tax: i64 = lines.iter().filter_map(|line| line["amount"].as_i64()).sum();
+    let tax = tax::on(before_tax, tax::rate(account, invoice["id"].as_str().unwrap_or_default()));
+    let total = before_tax + tax;
     let (before, after) = crate::credit_notes::sums(account, invoice["id"].as_str().unwrap_or_default());
     let due = (total - before).max(0);
     let paid = if invoice["status"] == "paid" { due } else { 0 };
     let sums = [
-        ("subtotal", total),
-        ("subtotal_excluding_tax", total),
+        ("subtotal", before_tax),
+        ("subtotal_excluding_tax", before_tax),
         ("total", total),
-        ("total_excluding_tax", total),
+        ("total_excluding_tax", before_tax),
         ("amount_due", due),
         ("amount_paid", paid),
         ("amount_overpaid", 0),
@@ -122,10 +132,20 @@ pub fn shown(account: &Account, invoice: &Value) -> Value {
     for name in ["total_discount_amounts", "total_taxes", "total_pretax_credit_amounts"] {
         invoice[name] = json!([]);
     }
+    if invoice["automatic_tax"]["status"] == tax::STATUS_COMPLETE {
+        invoice["total_taxes"] = tax::shown(tax, before_tax);
+    }
     let url = format!("/v1/invoices/{}/lines", invoice["id"].as_str().unwrap_or_default());
     let first: Vec<&Value> = lines.iter().take(10).collect();
     invoice["lines"] = json!({ "object": "list", "data": first, "has_more": lines.len() > 10, "total_count": lines.len(), "url": url });
     invoice
+}
+
+/// Of prices and usage first, then the items.
+fn lines_of(account: &Account, invoice: &Value) -> Vec<Value> {
+    let rated = account.rated_lines.iter().filter(|line| line["invoice"] == invoice["id"]).cloned();
+    let of_items = account.invoice_items.iter().filter(|item| item["invoice"] == invoice["id"]);
+    rated.chain(of_items.map(|item| line(item, invoice))).collect()
 }
 
 fn line(item: &Value, invoice: &Value) -> Value {
@@ -146,23 +166,31 @@ pub fn retrieve(account: &Account, id: &str) -> Result<Value, Failure> {
     account.invoices.get(id).map(|invoice| shown(account, invoice)).ok_or_else(|| Failure::no_such("invoice", id))
 }
 
+/// All of them, oldest first.
+pub fn all_lines(account: &Account, id: &str) -> Result<Vec<Value>, Failure> {
+    let invoice = retrieve(account, id)?;
+    Ok(lines_of(account, &invoice))
+}
+
 pub fn lines(account: &Account, id: &str, params: &Params) -> Result<Value, Failure> {
     params.only(&LIST)?;
     let invoice = retrieve(account, id)?;
     let mut lines = crate::account::Objects::default();
     // A page is newest first and lines are oldest first.
-    for item in account.invoice_items.iter().rev().filter(|item| item["invoice"] == id) {
-        lines.add(line(item, &invoice));
+    for line in lines_of(account, &invoice).into_iter().rev() {
+        lines.add(line);
     }
     list::page(&lines, &format!("/v1/invoices/{id}/lines"), params, |_| true)
 }
 
 pub fn list(account: &Account, params: &Params) -> Result<Value, Failure> {
     params.only(&[LIST.as_slice(), &["collection_method", "subscription"]].concat())?;
-    let (customer, status) = (params.get("customer"), params.get("status"));
+    let (customer, status, subscription) = (params.get("customer"), params.get("status"), params.get("subscription"));
     let mut all = crate::account::Objects::default();
     let wanted = |invoice: &&Value| {
-        customer.is_none_or(|id| invoice["customer"] == id) && status.is_none_or(|status| invoice["status"] == status)
+        customer.is_none_or(|id| invoice["customer"] == id)
+            && status.is_none_or(|status| invoice["status"] == status)
+            && subscription.is_none_or(|id| invoice["parent"]["subscription_details"]["subscription"] == id)
     };
     for invoice in account.invoices.iter().filter(wanted) {
         all.add(shown(account, invoice));
@@ -179,11 +207,20 @@ pub fn search(account: &Account, params: &Params) -> Result<Value, Failure> {
 }
 
 pub fn update(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
-    params.only(&["auto_advance", "collection_method", "days_until_due", "description", "footer", "metadata[]"])?;
+    params.only(&[
+        "auto_advance",
+        "automatic_tax[enabled]",
+        "collection_method",
+        "days_until_due",
+        "description",
+        "footer",
+        "metadata[]",
+    ])?;
     let held = retrieve(account, id)?;
-    let only_notes = ["auto_advance", "collection_method", "days_until_due", "description", "footer"]
-        .iter()
-        .all(|name| *name == "auto_advance" || params.get(name).is_none());
+    let only_notes =
+        ["auto_advance", "automatic_tax[enabled]", "collection_method", "days_until_due", "description", "footer"]
+            .iter()
+            .all(|name| *name == "auto_advance" || params.get(name).is_none());
     if held["status"] != "draft" && !only_notes {
         return Err(
             Failure::invalid("This invoice is finalized and can no longer be changed.").code("invoice_not_editable")
@@ -191,6 +228,7 @@ pub fn update(account: &mut Account, id: &str, params: &Params) -> Result<Value,
     }
     let metadata = params.merge_metadata(&held["metadata"])?;
     let auto_advance = params.boolean("auto_advance")?;
+    let wanted = params.get("automatic_tax[enabled]").map(|_| tax::wanted(account, params)).transpose()?;
     let invoice = account.invoices.get_mut(id).ok_or_else(|| Failure::no_such("invoice", id))?;
     invoice["metadata"] = metadata;
     for name in ["description", "footer"] {
@@ -201,12 +239,20 @@ pub fn update(account: &mut Account, id: &str, params: &Params) -> Result<Value,
     if let Some(auto_advance) = auto_advance {
         invoice["auto_advance"] = json!(auto_advance);
     }
+    if let Some(wanted) = wanted {
+        invoice["automatic_tax"] = automatic_tax(wanted);
+        account.tax_rates.remove(id);
+    }
+    tax::compute(account, id);
     changed(account, id, "invoice.updated")
 }
 
 pub fn delete(account: &mut Account, id: &str) -> Result<Value, Failure> {
     if retrieve(account, id)?["status"] != "draft" {
         return Err(Failure::invalid("You can only delete draft invoices.").code("invoice_not_editable"));
+    }
+    if held_by_subscription(account, id) {
+        return Err(Failure::invalid("You can't delete invoices created by subscriptions."));
     }
     account.invoices.remove(id);
     let items: Vec<String> = account
@@ -221,6 +267,10 @@ pub fn delete(account: &mut Account, id: &str) -> Result<Value, Failure> {
     Ok(json!({ "id": id, "object": "invoice", "deleted": true }))
 }
 
+fn held_by_subscription(account: &Account, id: &str) -> bool {
+    account.invoices.get(id).is_some_and(|held| held["parent"]["subscription_details"]["subscription"].is_string())
+}
+
 pub fn finalize(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
     params.only(&["auto_advance"])?;
     let auto_advance = params.boolean("auto_advance")?;
@@ -228,6 +278,13 @@ pub fn finalize(account: &mut Account, id: &str, params: &Params) -> Result<Valu
     if held["status"] != "draft" {
         return Err(Failure::invalid("This invoice is already finalized, you can't re-finalize a non-draft invoice.")
             .code("invoice_not_editable"));
+    }
+    crate::subscriptions::rate(account, id);
+    tax::compute(account, id);
+    let held = retrieve(account, id)?;
+    if held["automatic_tax"]["enabled"] == true && held["automatic_tax"]["status"] != tax::STATUS_COMPLETE {
+        let message = "The customer's location isn't recognized. Set a valid customer address in order to automatically calculate tax.";
+        return Err(Failure::invalid(message).code("customer_tax_location_invalid"));
     }
     account.invoice_numbers += 1;
     let (now, number) = (account.now(), format!("STANDIN-{:04}", account.invoice_numbers));

@@ -7,12 +7,13 @@ use crate::{
     invoice_items, invoices,
     params::Params,
     sessions::{self, address, customer},
+    tax,
 };
 use serde_json::{Value, json};
 
 const OPEN_SECONDS: i64 = 86_400;
 
-const KNOWN: [&str; 15] = [
+const KNOWN: [&str; 19] = [
     "mode",
     "customer",
     "success_url",
@@ -28,6 +29,10 @@ const KNOWN: [&str; 15] = [
     "invoice_creation[invoice_data][description]",
     "payment_intent_data[setup_future_usage]",
     "expires_at",
+    "automatic_tax[enabled]",
+    "customer_update[address]",
+    "billing_address_collection",
+    "line_items[0][price_data][tax_behavior]",
 ];
 
 /// What is charged at least, in the smallest coin.
@@ -65,6 +70,24 @@ pub fn open(account: &mut Account, params: &Params) -> Result<Value, Failure> {
         return Err(Failure::invalid(message).code("amount_too_small"));
     }
     params.need("line_items[0][price_data][product_data][name]")?;
+    params.one_of("billing_address_collection", &["auto", "required"])?;
+    let behavior = params.one_of("line_items[0][price_data][tax_behavior]", &["exclusive"])?;
+    let keeps_address = params.one_of("customer_update[address]", &["auto", "never"])? == Some("auto");
+    let is_taxed = tax::wanted(account, params)?;
+    if is_taxed && behavior.is_none() {
+        let message = "Automatic tax calculation needs a tax behavior of each price (the stand-in has no usual one).";
+        return Err(Failure::invalid(message).param("line_items[0][price_data][tax_behavior]"));
+    }
+    if is_taxed && !keeps_address && tax::status(account, &json!(id)) != tax::STATUS_COMPLETE {
+        let message = "Automatic tax calculation in Checkout requires a valid address on the Customer. Add a valid address to the Customer or set `customer_update[address]` to 'auto'.";
+        return Err(Failure::invalid(message).code("customer_tax_location_invalid"));
+    }
+    let automatic_tax = match is_taxed {
+        true => {
+            json!({ "enabled": true, "liability": { "type": "self" }, "provider": "stripe", "status": "requires_location_inputs" })
+        }
+        false => json!({ "enabled": false, "liability": null, "provider": null, "status": null }),
+    };
     let makes_invoice = params.boolean("invoice_creation[enabled]")?.unwrap_or(false);
     let keeps = params.one_of("payment_intent_data[setup_future_usage]", &["off_session", "on_session"])?.is_some();
     let name = "invoice_creation[invoice_data][metadata][turnpike_checkout]";
@@ -79,7 +102,7 @@ pub fn open(account: &mut Account, params: &Params) -> Result<Value, Failure> {
     }
     let object = json!({
         "id": session, "object": "checkout.session", "amount_subtotal": total, "amount_total": total,
-        "automatic_tax": { "enabled": false, "liability": null, "provider": null, "status": null }, "cancel_url": params.text("cancel_url"),
+        "automatic_tax": automatic_tax, "total_details": { "amount_discount": 0, "amount_shipping": 0, "amount_tax": 0 }, "cancel_url": params.text("cancel_url"),
         "client_reference_id": params.text("client_reference_id"), "created": now, "currency": currency, "custom_fields": [],
         "customer": id, "expires_at": expires_at, "invoice": null,
         "invoice_creation": { "enabled": makes_invoice, "invoice_data": { "account_tax_ids": null, "custom_fields": null,
@@ -110,6 +133,10 @@ pub fn leave(account: &mut Account, held: &Value, step: &str) -> Result<Value, F
         return Err(Failure::invalid("This Checkout Session is not open, or its payment is decided."));
     }
     let id = held["id"].as_str().unwrap_or_default();
+    if is_open && held["automatic_tax"]["enabled"] == true {
+        add_tax(account, held)?;
+    }
+    let held = &sessions::held(account, id)?;
     // Once it is filled in.
     if is_open && account.pages_that_keep.contains(id) {
         sessions::attach(account, &held["customer"]);
@@ -130,6 +157,22 @@ pub fn leave(account: &mut Account, held: &Value, step: &str) -> Result<Value, F
     Ok(session)
 }
 
+/// The person gives an address, which the customer has from then on, and the tax comes on top.
+fn add_tax(account: &mut Account, session: &Value) -> Result<(), Failure> {
+    let (id, customer) = (session["id"].as_str().unwrap_or_default(), session["customer"].as_str().unwrap_or_default());
+    if let Some(customer) = account.customers.get_mut(customer).filter(|customer| customer["address"].is_null()) {
+        customer["address"] = json!({ "city": "Auckland", "country": "NZ", "line1": "1 Queen Street", "line2": null, "postal_code": "1010", "state": null });
+    }
+    let rate = account.tax.map_or(0, |tax| tax.basis_points);
+    let session = account.checkout_sessions.get_mut(id).ok_or_else(|| Failure::no_such("checkout.session", id))?;
+    let before = session["amount_subtotal"].as_i64().unwrap_or_default();
+    let tax = tax::on(before, rate);
+    session["amount_total"] = json!(before + tax);
+    session["total_details"]["amount_tax"] = json!(tax);
+    session["automatic_tax"]["status"] = json!(tax::STATUS_COMPLETE);
+    Ok(())
+}
+
 /// The payment as it is by now; its name.
 fn pay(account: &mut Account, session: &Value, status: &str) -> Result<Value, Failure> {
     let id = match session["payment_intent"].as_str() {
@@ -146,10 +189,15 @@ fn own_invoice(account: &mut Account, session: &Value, intent: &str) -> Result<V
     let (customer, currency) = (text(&session["customer"]), text(&session["currency"]));
     let own = text(&session["invoice_creation"]["invoice_data"]["metadata"]["turnpike_checkout"]);
     let metadata = if own.is_empty() { String::new() } else { format!("&metadata[turnpike_checkout]={own}") };
-    let params = Params::parse(&format!("customer={customer}&currency={currency}{metadata}"))?;
+    let (taxed, behavior) = match session["automatic_tax"]["enabled"] == true {
+        true => ("&automatic_tax[enabled]=true", "&tax_behavior=exclusive"),
+        false => ("", ""),
+    };
+    let params = Params::parse(&format!("customer={customer}&currency={currency}{metadata}{taxed}"))?;
     let id = text(&invoices::create(account, &params)?["id"]);
-    let amount = &session["amount_total"];
-    let params = Params::parse(&format!("customer={customer}&currency={currency}&invoice={id}&amount={amount}"))?;
+    let amount = &session["amount_subtotal"];
+    let params =
+        Params::parse(&format!("customer={customer}&currency={currency}&invoice={id}&amount={amount}{behavior}"))?;
     invoice_items::create(account, &params)?;
     invoices::finalize(account, &id, &Params::default())?;
     invoices::paid_by(account, &id, intent)?;

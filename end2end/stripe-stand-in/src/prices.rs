@@ -204,9 +204,13 @@ fn tiers(params: &Params) -> Result<Vec<Value>, Failure> {
         }
         before = end.unwrap_or(-1);
         let unit_amount = amount(params, &name("unit_amount_decimal"))?;
+        let flat_amount = amount(params, &name("flat_amount_decimal"))?;
+        if unit_amount.is_null() && flat_amount.is_null() {
+            return Err(Failure::invalid("A tier has a unit_amount, a flat_amount or both.").param("tiers"));
+        }
         tiers.push(json!({
-            "flat_amount": null, "flat_amount_decimal": null, "unit_amount": whole(&unit_amount), "unit_amount_decimal": unit_amount,
-            "up_to": end,
+            "flat_amount": whole(&flat_amount), "flat_amount_decimal": flat_amount, "unit_amount": whole(&unit_amount),
+            "unit_amount_decimal": unit_amount, "up_to": end,
         }));
     }
     if !tiers.is_empty() && before >= 0 {
@@ -221,6 +225,9 @@ fn transform(params: &Params) -> Result<Value, Failure> {
     }
     let divide_by = params.integer("transform_quantity[divide_by]")?;
     let divide_by = divide_by.ok_or_else(|| Failure::missing("transform_quantity[divide_by]"))?;
+    if divide_by < 1 {
+        return Err(Failure::invalid("divide_by is at least 1.").param("transform_quantity[divide_by]"));
+    }
     let round = params.one_of("transform_quantity[round]", &["up", "down"])?;
     let round = round.ok_or_else(|| Failure::missing("transform_quantity[round]"))?;
     Ok(json!({ "divide_by": divide_by, "round": round }))

@@ -10,7 +10,9 @@ use crate::{
     limits::Running,
     meter_events, meter_stream, meters,
     params::Params,
-    prices, products, sessions, webhooks,
+    prices, products, sessions, subscriptions,
+    tax::Tax,
+    webhooks,
 };
 use axum::{
     Router,
@@ -37,6 +39,8 @@ pub struct Options {
     pub webhook: Option<String>,
     pub webhook_secret: String,
     pub faults: Faults,
+    /// Whether Stripe Tax is set up.
+    pub tax: Option<Tax>,
 }
 
 /// A running stand-in; it stops when this is dropped.
@@ -60,7 +64,7 @@ impl StandIn {
         let address = listener.local_addr()?;
         let settings =
             webhooks::Settings { url: options.webhook, secret: options.webhook_secret, ..Default::default() };
-        let account = Account { faults: options.faults, ..Account::default() };
+        let account = Account { faults: options.faults, tax: options.tax, ..Account::default() };
         let shared =
             Arc::new(Shared { account: Mutex::new(account), webhooks: Mutex::new(settings), posted: Mutex::default() });
         let router = Router::new().fallback(answer).with_state(shared.clone());
@@ -214,8 +218,8 @@ fn run(account: &mut Account, method: &Method, path: &str, params: &Params, key:
     let broken = || Failure::api(500, "api_error", "An unknown error occurred.");
     let outcome = match fault {
         Some(Fault::ErrorBefore) => Err(broken()),
-        Some(Fault::ErrorAfter) => route(account, method, path, params).and_then(|_| Err(broken())),
-        _ => route(account, method, path, params),
+        Some(Fault::ErrorAfter) => route(account, method.as_str(), path, params).and_then(|_| Err(broken())),
+        _ => route(account, method.as_str(), path, params),
     };
     let (status, body) = match outcome {
         Ok(mut body) => {
@@ -236,9 +240,10 @@ fn run(account: &mut Account, method: &Method, path: &str, params: &Params, key:
     done(status, body, false)
 }
 
-fn route(account: &mut Account, method: &Method, path: &str, params: &Params) -> Result<Value, Failure> {
+/// Carries a request out.
+pub fn route(account: &mut Account, method: &str, path: &str, params: &Params) -> Result<Value, Failure> {
     let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
-    match (method.as_str(), segments.as_slice()) {
+    match (method, segments.as_slice()) {
         ("POST", ["v1", "customers"]) => customers::create(account, params),
         ("GET", ["v1", "customers"]) => customers::list(account, params),
         ("GET", ["v1", "customers", "search"]) => customers::search(account, params),
@@ -260,6 +265,11 @@ fn route(account: &mut Account, method: &Method, path: &str, params: &Params) ->
         ("GET", ["v1", "prices"]) => prices::list(account, params),
         ("GET", ["v1", "prices", id]) => prices::retrieve(account, id, params),
         ("POST", ["v1", "prices", id]) => prices::update(account, id, params),
+        ("POST", ["v1", "subscriptions"]) => subscriptions::create(account, params),
+        ("GET", ["v1", "subscriptions"]) => subscriptions::list(account, params),
+        ("GET", ["v1", "subscriptions", id]) => subscriptions::retrieve(account, id),
+        ("POST", ["v1", "subscriptions", id]) => subscriptions::update(account, id, params),
+        ("DELETE", ["v1", "subscriptions", id]) => subscriptions::cancel(account, id, params),
         ("POST", ["v1", "invoiceitems"]) => invoice_items::create(account, params),
         ("GET", ["v1", "invoiceitems"]) => invoice_items::list(account, params),
         ("GET", ["v1", "invoiceitems", id]) => invoice_items::retrieve(account, id),
@@ -282,6 +292,8 @@ fn route(account: &mut Account, method: &Method, path: &str, params: &Params) ->
         ("GET", ["v1", "disputes", id]) => charges::retrieve_dispute(account, id),
         ("POST", ["v1", "credit_notes"]) => credit_notes::create(account, params),
         ("GET", ["v1", "credit_notes"]) => credit_notes::list(account, params),
+        ("GET", ["v1", "credit_notes", "preview"]) => credit_notes::preview(account, params),
+        ("GET", ["v1", "credit_notes", id, "lines"]) => credit_notes::lines(account, id, params),
         ("GET", ["v1", "credit_notes", id]) => credit_notes::retrieve(account, id),
         ("POST", ["v1", "billing", "meters"]) => meters::create(account, params),
         ("GET", ["v1", "billing", "meters"]) => meters::list(account, params),

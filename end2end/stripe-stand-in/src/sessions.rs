@@ -44,7 +44,16 @@ pub fn open_checkout(account: &mut Account, params: &Params) -> Result<Value, Fa
     if params.get("mode") == Some("payment") {
         return payments::open(account, params);
     }
-    params.only(&["mode", "customer", "currency", "success_url", "cancel_url", "metadata[]", "client_reference_id"])?;
+    params.only(&[
+        "mode",
+        "customer",
+        "currency",
+        "success_url",
+        "cancel_url",
+        "metadata[]",
+        "client_reference_id",
+        "billing_address_collection",
+    ])?;
     let mode = params.one_of("mode", &["payment", "setup"])?.ok_or_else(|| Failure::missing("mode"))?;
     let id = params.need("customer")?;
     customer(account, id)?;

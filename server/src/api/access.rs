@@ -72,6 +72,7 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/corrections/{correction}/revert", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::POST, "/api/corrections/{correction}/refuse", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::GET, "/api/invoices", Whose::Partner, &[Scope::InvoicesRead]),
+    rule(Method::GET, "/api/invoices/draft", Whose::Partner, &[Scope::InvoicesRead]),
     rule(Method::GET, "/api/invoices/export", Whose::Partner, &[Scope::InvoicesRead]),
     rule(Method::GET, "/api/invoices/{invoice}", Whose::Partner, &[Scope::InvoicesRead]),
     rule(
@@ -180,6 +181,13 @@ pub const RULES: &[Rule] = &[
         of_provider: &[Scope::PartnersWrite],
     },
     rule(Method::DELETE, "/api/partners/{partner}/coupons/{coupon}", Whose::Provider, &[Scope::PartnersWrite]),
+    Rule {
+        method: Method::GET,
+        path: "/api/credit",
+        whose: Whose::Partner,
+        scopes: &[Scope::InvoicesRead],
+        of_provider: &[Scope::PartnersRead],
+    },
     rule(Method::GET, "/api/credit-packages", Whose::Partner, &[Scope::PlansRead]),
     rule(Method::PUT, "/api/credit-packages/{package}", Whose::Provider, &[Scope::PlansWrite]),
     Rule {
@@ -251,6 +259,7 @@ pub const RULES: &[Rule] = &[
     rule(Method::POST, "/api/stripe/drift/{drift}/accept", Whose::Provider, &[Scope::PartnersWrite]),
     rule(Method::GET, "/api/stripe/events", Whose::Provider, &[Scope::PartnersRead]),
     rule(Method::POST, "/api/stripe/events/{event}/replay", Whose::Provider, &[Scope::PartnersWrite]),
+    rule(Method::GET, "/api/trace/{request_id}", Whose::Provider, &[Scope::UsageRead, Scope::InvoicesRead]),
     rule(Method::GET, "/api/unknown-requests", Whose::Provider, &[Scope::PartnersRead]),
     rule(Method::POST, "/api/unknown-requests/{attempt}/resolve", Whose::Provider, &[Scope::PartnersWrite]),
 ];

@@ -4,6 +4,7 @@ use super::{
     extract::{Body, Named, Params},
     guard::{PartnerOrProvider, ProviderCall},
     list::{List, Part},
+    once::Once,
     problem::Problem,
 };
 use axum::{
@@ -147,12 +148,20 @@ const CARRIED_OUT: [State; 2] = [State::Applied, State::Reverted];
 /// Tries a correction dry and keeps it as a draft. Nothing counts otherwise until it is approved and applied.
 #[utoipa::path(post, path = "/api/corrections", operation_id = "draftCorrection", tag = "Usage", request_body = CorrectionIn,
     responses((status = 201, description = "The draft, with what it would do", body = CorrectionOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
-pub async fn draft(call: ProviderCall, Body(body): Body<CorrectionIn>) -> Result<Response, Problem> {
+pub async fn draft(call: ProviderCall, once: Once, Body(body): Body<CorrectionIn>) -> Result<Response, Problem> {
+    if let Some(made) = once.made {
+        return Ok((StatusCode::CREATED, shown(&call, CorrectionId(made)).await?).into_response());
+    }
     let CorrectionIn { partner, change, filter, reason } = body;
     let new = NewCorrection { change, filter, reason };
     let four_eyes = call.state.settings.four_eyes;
     let by = (four_eyes, call.token.actor());
-    let id = billing::draft_correction(&call.state.store, partner, new, by, call.now).await.map_err(problem)?;
+    let store = &call.state.store;
+    let id = match once.attempt {
+        Some(attempt) => billing::draft_correction_once(store, partner, (new, attempt), by, call.now).await,
+        None => billing::draft_correction(store, partner, new, by, call.now).await,
+    };
+    let id = id.map_err(problem)?;
     Ok((StatusCode::CREATED, shown(&call, id).await?).into_response())
 }
 

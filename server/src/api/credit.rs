@@ -3,6 +3,7 @@
 use super::{
     extract::{Body, Named},
     guard::ProviderCall,
+    once::Once,
     problem::Problem,
 };
 use axum::{Json, extract::Path, http::StatusCode};
@@ -140,10 +141,12 @@ pub async fn show(call: ProviderCall, Named(partner): Named<PartnerId>) -> Resul
 pub async fn grant(
     call: ProviderCall,
     Named(partner): Named<PartnerId>,
+    once: Once,
     Body(body): Body<GrantCreditIn>,
 ) -> Result<Json<CreditOut>, Problem> {
     let GrantCreditIn { units, reason, reference, kind, priority, effective_at, expires_at, cost } = body;
     let cost = cost.map(read_cost).transpose()?;
+    let reference = once.reference(reference);
     let new = NewCreditGrant { units, reason, reference, kind, priority, effective_at, expires_at, cost };
     call.state.store.grant_credit(partner, &new, call.token.actor(), call.now).await?;
     Ok(Json(call.state.store.credit(partner).await?.into()))

@@ -5,6 +5,7 @@ use super::{
     guard::PartnerCall,
     keys::Whose,
     list::List,
+    once::Once,
     problem::Problem,
 };
 use axum::Json;
@@ -93,6 +94,7 @@ pub async fn list(call: PartnerCall, _: Params<Whose>) -> Result<Json<List<Credi
     responses((status = 200, description = "How it stands then", body = CreditAllocationOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn allocate(
     call: PartnerCall,
+    once: Once,
     Body(body): Body<AllocateCreditIn>,
 ) -> Result<Json<CreditAllocationOut>, Problem> {
     let AllocateCreditIn { app, team, units, spend, reference } = body;
@@ -101,7 +103,7 @@ pub async fn allocate(
         (None, Some(team)) => Holder::Team(team),
         _ => return Err(Problem::invalid("app", "Name an app or a team")),
     };
-    let new = NewCreditAllocation { of, units, spend, reference };
+    let new = NewCreditAllocation { of, units, spend, reference: once.reference(reference) };
     let done = call.state.store.allocate_credit(call.partner, &new, call.token.actor(), call.now).await?;
     Ok(Json(done.into()))
 }
@@ -114,9 +116,10 @@ pub async fn allocate(
 pub async fn give_back(
     call: PartnerCall,
     Named(allocation): Named<AllocationId>,
+    once: Once,
     Body(body): Body<GiveBackCreditIn>,
 ) -> Result<Json<CreditAllocationOut>, Problem> {
-    let asked = GiveBackCredit { units: body.units, reference: body.reference };
+    let asked = GiveBackCredit { units: body.units, reference: once.reference(body.reference) };
     let store = &call.state.store;
     let done = store.give_back_credit(call.partner, allocation, &asked, call.token.actor(), call.now).await?;
     Ok(Json(done.into()))

@@ -3,8 +3,9 @@
 use super::{
     extract::{Body, Named, Params},
     guard::{PartnerCall, ProviderCall},
-    invoices::{AmountOut, InvoiceFormat},
+    invoices::AmountOut,
     list::List,
+    once::Once,
     problem::Problem,
 };
 use crate::documents::{attachment, credit_note};
@@ -41,7 +42,7 @@ pub struct Whose {
 pub struct OneParams {
     /// `json`, `csv` (its lines) or `pdf`.
     #[param(inline)]
-    format: Option<InvoiceFormat>,
+    format: Option<CreditNoteFormat>,
     /// For the provider's tokens: the partner's identifier.
     #[serde(rename = "partner")]
     #[param(rename = "partner", pattern = "^partner_[0-9a-f]{32}$")]
@@ -152,15 +153,22 @@ pub async fn show(
 pub async fn draft(
     call: ProviderCall,
     Named(invoice): Named<InvoiceId>,
+    once: Once,
     Body(body): Body<CreditNoteIn>,
 ) -> Result<Response, Problem> {
+    if let Some(made) = once.made {
+        return Ok((StatusCode::CREATED, shown(&call, CreditNoteId(made)).await?).into_response());
+    }
     let store = &call.state.store;
     let (held, _) = store.invoice(body.partner, invoice).await?;
     let lines = body.lines.iter().map(|line| line.read(held.total.currency)).collect::<Result<_, _>>()?;
     let CreditNoteIn { partner, kind, payback, reason, .. } = body;
     let new = NewCreditNote { invoice, kind, lines, payback, reason };
-    let four_eyes = call.state.settings.four_eyes;
-    let id = store.draft_credit_note(partner, &new, four_eyes, call.token.actor(), call.now).await?;
+    let (four_eyes, actor) = (call.state.settings.four_eyes, call.token.actor());
+    let id = match once.attempt {
+        Some(attempt) => store.draft_credit_note_once(partner, (&new, attempt), four_eyes, actor, call.now).await?,
+        None => store.draft_credit_note(partner, &new, four_eyes, actor, call.now).await?,
+    };
     Ok((StatusCode::CREATED, shown(&call, id).await?).into_response())
 }
 
@@ -196,18 +204,30 @@ async fn shown(call: &ProviderCall, id: CreditNoteId) -> Result<Json<CreditNoteO
     Ok(Json(CreditNoteOut::with_lines(note, lines)))
 }
 
+/// How one credit note is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CreditNoteFormat {
+    #[default]
+    Json,
+    Csv,
+    Pdf,
+}
+
 /// One credit note, under its number where it is a file.
 pub fn file(
     state: &AppState,
     note: CreditNote,
     lines: Vec<CreditLine>,
-    format: InvoiceFormat,
+    format: CreditNoteFormat,
 ) -> Result<Response, Problem> {
     let name = note.code().unwrap_or_else(|| note.id.to_string());
     match format {
-        InvoiceFormat::Json => Ok(Json(CreditNoteOut::with_lines(note, lines)).into_response()),
-        InvoiceFormat::Csv => Ok((attachment(&format!("{name}.csv")), credit_note::csv(&note, &lines)).into_response()),
-        InvoiceFormat::Pdf => {
+        CreditNoteFormat::Json => Ok(Json(CreditNoteOut::with_lines(note, lines)).into_response()),
+        CreditNoteFormat::Csv => {
+            Ok((attachment(&format!("{name}.csv")), credit_note::csv(&note, &lines)).into_response())
+        }
+        CreditNoteFormat::Pdf => {
             let paper = credit_note::paper(&state.settings, &note, &lines).map_err(|error| {
                 tracing::error!(%error, "a credit note cannot be written");
                 Problem::unavailable("The paper cannot be written.")

@@ -5,6 +5,7 @@ use super::{
     guard::{PartnerCall, PartnerOrProvider, ProviderCall},
     invoices::AmountOut,
     list::{List, Part},
+    once::Once,
     problem::Problem,
 };
 use app::dispute_letters;
@@ -161,15 +162,24 @@ pub async fn open(
     call: PartnerCall,
     Path((invoice, position)): Path<(String, String)>,
     _: Params<Whose>,
+    once: Once,
     Body(body): Body<DisputeLineIn>,
 ) -> Result<Response, Problem> {
+    if let Some(made) = once.made {
+        let dispute = call.state.store.dispute(call.partner, DisputeId(made)).await?;
+        return Ok((StatusCode::CREATED, Json(DisputeOut::from(dispute))).into_response());
+    }
     let invoice: InvoiceId = invoice.parse().map_err(|_| Problem::not_found())?;
     let position: i32 = position.parse().map_err(|_| Problem::not_found())?;
     let (held, _) = call.state.store.invoice(call.partner, invoice).await?;
     let amount = amount(&body.amount, held.total.currency)?;
     let new = NewDispute { invoice, position, amount, reason: body.reason };
     let letters = |news: &DisputeNews| dispute_letters::letters(&call.state.settings, news);
-    let dispute = call.state.store.open_dispute(call.partner, &new, &letters, call.token.actor(), call.now).await?;
+    let (store, actor) = (&call.state.store, call.token.actor());
+    let dispute = match once.attempt {
+        Some(attempt) => store.open_dispute_once(call.partner, (&new, attempt), &letters, actor, call.now).await?,
+        None => store.open_dispute(call.partner, &new, &letters, actor, call.now).await?,
+    };
     Ok((StatusCode::CREATED, Json(DisputeOut::from(dispute))).into_response())
 }
 

@@ -64,7 +64,7 @@ pub struct UnpaidInvoiceOut {
     id: String,
     #[schema(example = "TP-000042")]
     code: String,
-    /// What is left of it to pay.
+    /// What is left of it to pay, before tax.
     owed: AmountOut,
     #[schema(value_type = String, format = DateTime)]
     due_at: Timestamp,

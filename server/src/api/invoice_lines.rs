@@ -1,6 +1,7 @@
 //! A line of an invoice, opened: what it was counted from.
 
 use super::{extract::Params, guard::PartnerCall, invoices::LineOut, missing::KnownOut, problem::Problem};
+use crate::documents::teams::TeamOut;
 use axum::{Json, extract::Path};
 use billing::{Behind, BillingError, OpenBy, OpenedRow, Opening};
 use domain::{
@@ -10,6 +11,7 @@ use domain::{
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
 
 /// How to open it.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -24,6 +26,9 @@ pub struct OpenParams {
     /// … to this one.
     #[param(value_type = Option<String>, format = DateTime)]
     to: Option<Timestamp>,
+    /// Only what one team has of the line: its identifier, or `none` for that of no team.
+    #[param(pattern = "^(team_[0-9a-f]{32}|none)$")]
+    team: Option<String>,
     /// Of adjustments: `next` of the page before.
     cursor: Option<i64>,
     /// For the provider's tokens: the partner's identifier.
@@ -36,6 +41,8 @@ pub struct OpenParams {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct OpenedOut {
     line: LineOut,
+    /// What the team has of it, where it is opened for one: the rows are of that.
+    of_team: Option<TeamOut>,
     /// What the rows are of.
     #[schema(value_type = String, format = DateTime)]
     from: Timestamp,
@@ -105,7 +112,12 @@ pub async fn open(
         (None, None) => None,
         _ => return Err(Problem::bad_request("Give both from and to, or neither")),
     };
-    let opening = Opening { by, part, after: params.cursor };
+    let team = match params.team.as_deref() {
+        None => None,
+        Some("none") => Some(TeamId(Uuid::nil())),
+        Some(id) => Some(id.parse().map_err(|_| Problem::bad_request("team is a team's identifier, or none"))?),
+    };
+    let opening = Opening { by, part, team, after: params.cursor };
     let opened = billing::open_line(&call.state.store, (call.partner, invoice, position), opening, call.now)
         .await
         .map_err(|error| match error {
@@ -118,6 +130,7 @@ pub async fn open(
     let signed = |quantity: u64| i64::try_from(quantity).unwrap_or(i64::MAX);
     let mut out = OpenedOut {
         line: opened.line.into(),
+        of_team: opened.of_team.map(TeamOut::from),
         from: opened.range.start,
         to: opened.range.end,
         kind: "nothing",

@@ -11,6 +11,7 @@ use super::{
 use crate::documents::{
     attachment, invoice_pdf,
     lines::{self, BilledLine},
+    teams::{self, TeamOut},
 };
 use app::state::AppState;
 use axum::{
@@ -18,10 +19,10 @@ use axum::{
     http::header::CONTENT_TYPE,
     response::{IntoResponse, Response},
 };
-use domain::{id::InvoiceId, money::Money};
+use domain::{id::InvoiceId, money::Money, rating::Charge};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{Invoice, InvoiceLine};
+use store::{Invoice, InvoiceLine, NewInvoiceLine};
 use utoipa::{IntoParams, ToSchema};
 
 /// Whose, and how written.
@@ -37,11 +38,17 @@ pub struct InvoiceParams {
     _partner: Option<String>,
 }
 
+impl InvoiceParams {
+    pub fn format(&self) -> Option<Format> {
+        self.format
+    }
+}
+
 /// Whose, and how written.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct OneInvoiceParams {
-    /// `json`, `csv` (its lines) or `pdf`.
+    /// `json`, `csv` (its lines), `teams_csv` (what teams have of them) or `pdf`.
     #[param(inline)]
     format: Option<InvoiceFormat>,
     /// For the provider's tokens: the partner's identifier.
@@ -57,6 +64,7 @@ pub enum InvoiceFormat {
     #[default]
     Json,
     Csv,
+    TeamsCsv,
     Pdf,
 }
 
@@ -77,6 +85,10 @@ pub struct InvoiceOut {
     /// IANA name.
     time_zone: String,
     total: AmountOut,
+    /// What Stripe Tax computed on it, which is no part of the total. Null where it computes none, or has not said yet.
+    tax: Option<AmountOut>,
+    /// The total and that tax: what is paid at Stripe.
+    total_with_tax: Option<AmountOut>,
     /// `open`, `sent`, `paid`, `uncollectible` or `void`.
     status: String,
     /// Made after the last period of the subscription, for usage of closed periods that came or was corrected later. No other follows
@@ -133,6 +145,9 @@ pub struct LineOut {
     /// Units among them that prepaid credit paid: they cost nothing here.
     prepaid: u64,
     amount: AmountOut,
+    /// Of usage and adjustments of it, what each team has: units, free and prepaid ones and the amount add up to the line. Prices are those
+    /// of all usage together, so that each team pays the line's average price. Empty where none of it is a team's.
+    teams: Vec<TeamOut>,
 }
 
 /// An exact amount of money.
@@ -186,6 +201,11 @@ pub fn file(
             lines::append(&mut csv, &BilledLine::all(&invoice, lines));
             Ok((attachment(&format!("{name}.csv")), csv).into_response())
         }
+        InvoiceFormat::TeamsCsv => {
+            let mut csv = teams::heading();
+            teams::append(&mut csv, &BilledLine::all(&invoice, lines));
+            Ok((attachment(&format!("{name}-teams.csv")), csv).into_response())
+        }
         InvoiceFormat::Pdf => {
             let paper = invoice_pdf::write(&state.settings, &invoice, &lines).map_err(|error| {
                 tracing::error!(%error, "an invoice cannot be written");
@@ -198,6 +218,7 @@ pub fn file(
 
 impl From<Invoice> for InvoiceOut {
     fn from(invoice: Invoice) -> Self {
+        let total_with_tax = invoice.total_with_tax();
         Self {
             id: invoice.id.to_string(),
             number: invoice.number,
@@ -206,6 +227,8 @@ impl From<Invoice> for InvoiceOut {
             period_start: invoice.period.start,
             period_end: invoice.period.end,
             time_zone: invoice.time_zone,
+            tax: invoice.tax.map(AmountOut::from),
+            total_with_tax: total_with_tax.map(AmountOut::from),
             total: invoice.total.into(),
             status: invoice.status.code().to_owned(),
             is_final: invoice.is_final,
@@ -215,6 +238,24 @@ impl From<Invoice> for InvoiceOut {
             pay_url: invoice.pay_url,
             disputed: invoice.dispute_reason.is_some(),
             created_at: invoice.created_at,
+        }
+    }
+}
+
+impl LineOut {
+    /// A line that is on no invoice yet.
+    pub fn of_charge(position: i32, charge: Charge, line: NewInvoiceLine) -> Self {
+        Self {
+            position,
+            kind: charge.kind.code().to_owned(),
+            product: charge.product,
+            operation: charge.operation,
+            description: line.description,
+            quantity: i64::try_from(charge.quantity).unwrap_or(i64::MAX),
+            free: charge.free,
+            prepaid: charge.prepaid,
+            amount: charge.amount.into(),
+            teams: TeamOut::all(line.teams),
         }
     }
 }
@@ -231,6 +272,7 @@ impl From<InvoiceLine> for LineOut {
             free: line.free,
             prepaid: line.prepaid,
             amount: line.amount.into(),
+            teams: TeamOut::all(line.teams),
         }
     }
 }
@@ -253,7 +295,10 @@ fn invoices_csv(invoices: &[InvoiceOut]) -> Csv {
         "total",
         "status",
         "threshold_number",
+        "tax",
+        "total_with_tax",
     ]);
+    let nothing = String::new();
     for invoice in invoices {
         csv.row(&[
             &invoice.id,
@@ -266,6 +311,8 @@ fn invoices_csv(invoices: &[InvoiceOut]) -> Csv {
             &invoice.total.amount,
             &invoice.status,
             &invoice.threshold_number.to_string(),
+            invoice.tax.as_ref().map_or(&nothing, |tax| &tax.amount),
+            invoice.total_with_tax.as_ref().map_or(&nothing, |total| &total.amount),
         ]);
     }
     csv

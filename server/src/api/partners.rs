@@ -4,6 +4,7 @@ use super::{
     extract::{Body, Named, Params},
     guard::ProviderCall,
     list::{List, Part},
+    once::Once,
     problem::Problem,
 };
 use axum::{Json, extract::OriginalUri, http::StatusCode, response::Response};
@@ -126,13 +127,21 @@ pub async fn reactivate(call: ProviderCall, Named(partner): Named<PartnerId>) ->
 pub async fn assign_plan(
     call: ProviderCall,
     Named(partner): Named<PartnerId>,
+    once: Once,
     Body(body): Body<AssignPlanIn>,
 ) -> Result<StatusCode, Problem> {
+    if once.made.is_some() {
+        return Ok(StatusCode::NO_CONTENT);
+    }
     let store = &call.state.store;
     let plan = store.find_plan_by_code(&body.plan).await?;
     let newest =
         plan.as_ref().and_then(Plan::newest).ok_or_else(|| Problem::invalid("plan", "There is no such plan"))?;
-    store.assign_plan_version(partner, newest.id, call.token.actor(), call.now).await?;
+    let (version, actor) = (newest.id, call.token.actor());
+    match once.attempt {
+        Some(attempt) => store.assign_plan_version_once(partner, (version, attempt), actor, call.now).await?,
+        None => store.assign_plan_version(partner, version, actor, call.now).await?,
+    };
     Ok(StatusCode::NO_CONTENT)
 }
 

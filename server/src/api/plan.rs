@@ -10,7 +10,12 @@ use super::{
 use app::{api::plan, payment, plan_letters, state::AppState};
 use axum::{Json, http::StatusCode};
 use billing::{BillingError, ChangeRefused, News, Proposal, Recipient, Wanted};
-use domain::{id::PartnerId, limit::Limit, plan_change::When, scope::Scope};
+use domain::{
+    id::PartnerId,
+    limit::Limit,
+    plan_change::{FeeFrom, When},
+    scope::Scope,
+};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use store::{Ordered, OrderedBy, ScheduledChange, Subscription, Wish};
@@ -72,9 +77,12 @@ pub struct PlanPreviewOut {
     given_back: Option<AmountOut>,
     /// What the running bill is until now, usage included: it grows with usage, and no commit is held to it.
     so_far: Option<AmountOut>,
-    /// The new plan's fee for the part of its first period, less discounts, and for a whole one.
+    /// The new plan's fee for the part of its first period, less discounts, and for the whole period after it, or for the first where that
+    /// is whole, before discounts.
     first_fee: Option<AmountOut>,
     fee: Option<AmountOut>,
+    /// Its fee in later periods, where its phases and promotions make it another.
+    later_fees: Vec<LaterFeeOut>,
     /// Units: of the running period before, of that period with the change where it is not the plan's, and of those that follow.
     quota_before: Option<u64>,
     quota_first: Option<u64>,
@@ -83,6 +91,12 @@ pub struct PlanPreviewOut {
     limits_before: Vec<Limit>,
     #[schema(value_type = Vec<Object>)]
     limits_after: Vec<Limit>,
+    /// Until when limits and features of the old plan are kept after a downgrade, and the limits of that time; fee, prices, quota and products
+    /// are the new plan's from `effective_at` on. `null` where nothing is kept.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    kept_until: Option<Timestamp>,
+    #[schema(value_type = Vec<Object>)]
+    limits_kept: Vec<Limit>,
     /// Codes of the products that it opens and closes, of those that the partner may know of.
     gained: Vec<String>,
     lost: Vec<String>,
@@ -95,6 +109,20 @@ pub struct PlanNameOut {
     code: String,
     name: String,
     version: i32,
+}
+
+/// What a whole period costs from one on, before discounts.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct LaterFeeOut {
+    #[schema(value_type = String, format = DateTime)]
+    from: Timestamp,
+    fee: AmountOut,
+}
+
+impl From<FeeFrom> for LaterFeeOut {
+    fn from(own: FeeFrom) -> Self {
+        Self { from: own.from, fee: own.fee.into() }
+    }
 }
 
 /// A change that waits for the end of a period.
@@ -121,7 +149,10 @@ pub struct OwnPlanOut {
     /// Until when it is tried, or was.
     #[schema(value_type = Option<String>, format = DateTime)]
     trial_until: Option<Timestamp>,
-    /// The running billing period.
+    /// Until when limits and features of the plan before are kept.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    kept_until: Option<Timestamp>,
+    /// The running billing period; where the plan has calendar periods and began within one, from that instant on.
     #[schema(value_type = Option<String>, format = DateTime)]
     period_start: Option<Timestamp>,
     #[schema(value_type = Option<String>, format = DateTime)]
@@ -149,11 +180,12 @@ pub async fn show(call: PartnerCall) -> Result<Json<OwnPlanOut>, Problem> {
     let store = &call.state.store;
     let scheduled = store.scheduled_change(call.partner).await?.map(ScheduledOut::from);
     let own = store.subscription(call.partner).await?;
-    let period = own.as_ref().and_then(|own| own.cycle().period_at(call.now).ok());
+    let period = own.as_ref().and_then(|own| own.counted_at(call.now).ok());
     Ok(Json(OwnPlanOut {
         quota: own.as_ref().and_then(|own| own.quota_at(call.now)).map(|quota| quota.units),
         started_at: own.as_ref().and_then(|own| own.started_at),
         trial_until: own.as_ref().and_then(|own| own.trial_until),
+        kept_until: own.as_ref().and_then(|own| own.kept_until).filter(|until| *until > call.now),
         plan: own.as_ref().map(named),
         period_start: period.map(|period| period.start),
         period_end: period.map(|period| period.end),
@@ -294,11 +326,14 @@ impl From<Proposal> for PlanPreviewOut {
             so_far: proposal.so_far.map(Into::into),
             first_fee: preview.first_fee.map(Into::into),
             fee: preview.fee.map(Into::into),
+            later_fees: preview.later_fees.into_iter().map(LaterFeeOut::from).collect(),
             quota_before: preview.quota_before,
             quota_first: preview.quota_first.map(|quota| quota.units),
             quota_after: preview.quota_after,
             limits_before: preview.limits_before,
             limits_after: preview.limits_after,
+            kept_until: preview.kept_until,
+            limits_kept: preview.limits_kept,
             gained: preview.gained,
             lost: preview.lost,
             replaces: proposal.replaces.map(ScheduledOut::from),

@@ -10,7 +10,7 @@ use super::{
 };
 use app::plan_letters;
 use axum::{Json, http::StatusCode};
-use billing::{MovePreview, News, Recipient};
+use billing::{ChangeRefused, MovePreview, News, Recipient};
 use domain::{id::PlanMoveId, scope::Scope};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,9 +41,33 @@ pub struct PlanMoveIn {
     reason: String,
 }
 
+/// A move as it was shown.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PlanMoveOrderIn {
+    /// As for the preview.
+    #[schema(example = "starter")]
+    from: String,
+    #[serde(default)]
+    from_version: Option<i32>,
+    #[schema(example = "starter")]
+    to: String,
+    #[serde(default)]
+    to_version: Option<i32>,
+    #[schema(minimum = 1, maximum = 366)]
+    notice_days: u32,
+    #[serde(default)]
+    reason: String,
+    /// `preview` of the preview's answer. It holds for ten minutes, and as long as the order is the same and it is for the same partners,
+    /// with the same dates; then 409.
+    preview: String,
+}
+
 /// What a move would mean.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PlanMovePreviewOut {
+    /// What the order carries.
+    preview: String,
     /// By name, at most 500. Empty for a token without the scopes `partners:read` and `invoices:read`.
     partners: Vec<PartOut>,
     /// How many would be moved.
@@ -56,7 +80,7 @@ pub struct PlanMovePreviewOut {
 /// One partner's part of a move.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct PartOut {
-    /// When it would be in force at the earliest.
+    /// When it is in force, if it is ordered as shown and the partner is told within a quarter of an hour.
     #[schema(value_type = String, format = DateTime)]
     effective_at: Timestamp,
     /// Whether a change of its own waits: it is moved only if it stays after all.
@@ -106,18 +130,13 @@ pub async fn list(call: ProviderCall) -> Result<Json<List<PlanMoveOut>>, Problem
     responses((status = 200, description = "What it would mean", body = PlanMovePreviewOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn preview(call: ProviderCall, Body(body): Body<PlanMoveIn>) -> Result<Json<PlanMovePreviewOut>, Problem> {
     let new = read(&call, body).await?;
-    let preview = billing::preview_move(&call.state.store, &new, call.now).await.map_err(|error| match error {
-        billing::BillingError::Store(error) => error.into(),
-        other => {
-            tracing::warn!(error = %other, "a move cannot be previewed");
-            Problem::invalid("", format!("What this would mean cannot be said: {other}"))
-        }
-    })?;
-    let MovePreview { impact, at, waits } = preview;
+    let preview = billing::preview_move(&call.state.store, &new, call.now).await.map_err(ChangeRefused::from)?;
+    let MovePreview { impact, at, waits, token } = preview;
     let names = [Scope::PartnersRead, Scope::InvoicesRead].iter().all(|scope| call.token.scopes.contains(scope));
     let parts = impact.partners.into_iter().zip(at).zip(waits).filter(|_| names);
     let part = |((own, effective_at), waits)| PartOut { effective_at, waits, affected: AffectedOut::from(own) };
     Ok(Json(PlanMovePreviewOut {
+        preview: token,
         partners: parts.map(part).collect(),
         partners_in_all: impact.partners_in_all,
         before: impact.before.into(),
@@ -125,17 +144,18 @@ pub async fn preview(call: ProviderCall, Body(body): Body<PlanMoveIn>) -> Result
     }))
 }
 
-/// Orders a move. Each partner is told by mail within seconds, and has the other plan from the end of the first billing period that ends
+/// Orders a move as the preview told; refuses with 409 where anything of it is otherwise by now. Each partner is told by mail within seconds, and has the other plan from the end of the first billing period that ends
 /// after the notice.
-#[utoipa::path(post, path = "/api/plan-moves", operation_id = "orderPlanMove", tag = "Plans", request_body = PlanMoveIn,
+#[utoipa::path(post, path = "/api/plan-moves", operation_id = "orderPlanMove", tag = "Plans", request_body = PlanMoveOrderIn,
     responses((status = 201, description = "Ordered", body = PlanMoveOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn order(
     call: ProviderCall,
-    Body(body): Body<PlanMoveIn>,
+    Body(body): Body<PlanMoveOrderIn>,
 ) -> Result<(StatusCode, Json<PlanMoveOut>), Problem> {
-    let new = read(&call, body).await?;
+    let PlanMoveOrderIn { from, from_version, to, to_version, notice_days, reason, preview } = body;
+    let new = read(&call, PlanMoveIn { from, from_version, to, to_version, notice_days, reason }).await?;
     let store = &call.state.store;
-    let id = store.order_plan_move(&new, call.token.actor(), call.now).await?;
+    let id = billing::order_move(store, &new, &preview, call.token.actor(), call.now).await?;
     Ok((StatusCode::CREATED, Json(store.plan_move(id).await?.into())))
 }
 

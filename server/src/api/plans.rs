@@ -81,7 +81,7 @@ pub struct AffectedOut {
     /// Live units of that period.
     units: u64,
     /// What the period would have cost by the terms that it has, and by the new ones. Both are for all of the period.
-    /// `before` is missing where it is more than an invoice can hold.
+    /// `before` is missing where it is more than an invoice can hold, and where `differs` is `new`.
     before: Option<AmountOut>,
     after: Option<AmountOut>,
     /// `none`; or why `after` cannot be compared with `before`: `currency`, `interval` (of the billing period),

@@ -78,9 +78,12 @@ pub struct QuoteOut {
     own: bool,
     /// The length of the period: `month`. A period of another length is quoted with its share of the month.
     interval: &'static str,
+    /// `anchored`: periods begin with the subscription. `calendar`: with the calendar, the first one as a part of a whole one, which is not what
+    /// is quoted.
+    periods: &'static str,
     /// Missing, as is all else, where it is more than an invoice can hold.
     total: Option<AmountOut>,
-    /// What each period costs once the offers of the first ones are over, where that is another figure.
+    /// What each period costs once all offers are over, where that is another figure: discounts, phases and promotions.
     later: Option<AmountOut>,
     lines: Vec<QuoteLineOut>,
     /// Units beyond a quota that refuses them; they are not in the bill.
@@ -104,6 +107,9 @@ pub struct QuoteLineOut {
     free: u64,
     prepaid: u64,
     amount: AmountOut,
+    /// The plan's phase or promotion that it is by, where it is not by the list price.
+    #[schema(example = "Launch offer until 31 March 2027")]
+    offer: Option<String>,
 }
 
 /// An operation, by codes.
@@ -178,7 +184,7 @@ fn asked(body: &QuoteIn, known: &[VisibleProduct]) -> Result<Asked, Vec<(String,
 
 impl QuoteOut {
     fn of(plan: QuotedPlan, asked: &Asked) -> Result<Self, MoneyError> {
-        let quoted = match rate(&plan.terms, plan.number, asked) {
+        let quoted = match rate(&plan.terms, plan.period, asked) {
             Ok(quoted) => Some(quoted),
             Err(MoneyError::TooLarge) => None,
             Err(error) => return Err(error),
@@ -188,6 +194,7 @@ impl QuoteOut {
             name: plan.name,
             own: plan.own,
             interval: plan.terms.interval.code(),
+            periods: plan.terms.periods.code(),
             total: None,
             later: None,
             lines: Vec::new(),
@@ -210,7 +217,8 @@ impl QuoteOut {
 
 impl From<Charge> for QuoteLineOut {
     fn from(charge: Charge) -> Self {
-        let Charge { kind, product, operation, meter, label, quantity, free, prepaid, amount } = charge;
-        Self { kind: kind.code(), product, operation, meter, label, quantity, free, prepaid, amount: amount.into() }
+        let Charge { kind, product, operation, meter, label, quantity, free, prepaid, amount, offer } = charge;
+        let (kind, amount) = (kind.code(), amount.into());
+        Self { kind, product, operation, meter, label, quantity, free, prepaid, amount, offer }
     }
 }

@@ -39,8 +39,8 @@ pub struct FindingParams {
     /// `open`, `accepted` or `resolved`; all where it is left out.
     #[param(pattern = "^(open|accepted|resolved)$")]
     state: Option<String>,
-    /// `gateway`, `sequence`, `hourly`, `daily`, `meters` or `invoice`.
-    #[param(pattern = "^(gateway|sequence|hourly|daily|meters|invoice)$")]
+    /// `gateway`, `sequence`, `hourly`, `daily`, `meters`, `credit` or `invoice`.
+    #[param(pattern = "^(gateway|sequence|hourly|daily|meters|credit|invoice)$")]
     kind: Option<String>,
     /// Only that partner's.
     #[param(value_type = Option<String>, pattern = "^partner_[0-9a-f]{32}$")]
@@ -59,7 +59,7 @@ pub struct FindingOut {
     #[schema(example = "finding_0192f0c1a5b27cc3a5b27cc30192f0c1")]
     id: String,
     /// What was compared: `gateway` (what gateways counted with the events), `sequence` (the numbers of records), `hourly` and `daily`
-    /// (sums), `meters`, `invoice` (invoice lines).
+    /// (sums), `meters`, `credit` (the ledger's entries of used credit), `invoice` (invoice lines).
     kind: &'static str,
     /// Null where nobody can say whose it is.
     partner: Option<String>,

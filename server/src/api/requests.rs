@@ -9,7 +9,7 @@ use super::{
 };
 use axum::{extract::OriginalUri, response::Response};
 use domain::{
-    id::{AppId, KeyId, OperationId, ProductId},
+    id::{AppId, KeyId, OperationId, ProductId, TeamId},
     key_text::Environment,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -40,6 +40,8 @@ pub struct RequestParams {
     app: Option<AppId>,
     #[param(value_type = Option<String>, pattern = "^key_[0-9a-f]{32}$")]
     key: Option<KeyId>,
+    #[param(value_type = Option<String>, pattern = "^team_[0-9a-f]{32}$")]
+    team: Option<TeamId>,
     /// 2, 3, 4 or 5.
     #[param(minimum = 2, maximum = 5)]
     status_class: Option<u8>,
@@ -114,6 +116,7 @@ pub async fn list(
 impl RequestParams {
     fn filter(&self) -> RequestFilter {
         RequestFilter {
+            team: self.team,
             environment: self.environment,
             product: self.product,
             operation: self.operation,

@@ -116,7 +116,7 @@ pub async fn show(call: ProviderCall) -> Result<Json<StripeComparisonOut>, Probl
 #[utoipa::path(post, path = "/api/stripe/comparison", operation_id = "compareWithStripe", tag = "Invoices",
     responses((status = 202, description = "It begins within seconds"), (status = "4XX", description = "Refused; 409 where Stripe is not set up", body = Problem, content_type = "application/problem+json")))]
 pub async fn compare(call: ProviderCall) -> Result<StatusCode, Problem> {
-    if !call.state.settings.stripe_is_on {
+    if !call.state.settings.has_stripe_account {
         return Err(Problem::new(
             StatusCode::CONFLICT,
             "conflict",

@@ -27,7 +27,7 @@ pub struct Reconcile {
     /// Where to end. Without it, with the hour that runs.
     #[arg(long)]
     to: Option<Timestamp>,
-    /// Only these: gateway, sequence, hourly, daily, meters, invoice.
+    /// Only these: gateway, sequence, hourly, daily, meters, credit, invoice.
     #[arg(long, value_delimiter = ',', value_name = "KIND")]
     only: Vec<String>,
     /// Let invoices go on although numbers differ that were found so far, on record; nothing is compared. Says why.
@@ -39,7 +39,7 @@ pub struct Reconcile {
 pub async fn run(config: Config, what: Reconcile) -> Result<ExitCode, CommandError> {
     let chosen = what.only.iter().map(|code| {
         let kind = Kind::ALL.into_iter().find(|kind| kind.code() == code);
-        kind.ok_or_else(|| format!("{code} is not one of gateway, sequence, hourly, daily, meters, invoice"))
+        kind.ok_or_else(|| format!("{code} is not one of gateway, sequence, hourly, daily, meters, credit, invoice"))
     });
     let mut kinds = chosen.collect::<Result<Vec<_>, String>>()?;
     if kinds.is_empty() {

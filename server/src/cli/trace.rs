@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use std::{path::Path, process::ExitCode};
 use store::{
     Store,
-    trace::{TracedAllocation, TracedBilling, TracedCall, TracedCorrection, TracedInvoice, TracedLate},
+    trace::{TracedAllocation, TracedBilling, TracedCall, TracedCorrection, TracedInvoice, TracedLate, TracedLine},
 };
 
 /// Records that are read at once, and their bytes.
@@ -30,7 +30,7 @@ enum Step {
 pub async fn run(config: Config, request_id: String) -> Result<ExitCode, CommandError> {
     let spool = DataDir::open(&config.data_dir)?.spool();
     with_installation(&config, async |store, _, now| {
-        let calls = store.all_partners_trace(&request_id).await?;
+        let calls = store.all_partners_trace(&request_id, None).await?;
         let mut whole = true;
         for call in &calls {
             println!("{request_id}");
@@ -38,20 +38,16 @@ pub async fn run(config: Config, request_id: String) -> Result<ExitCode, Command
                 whole &= tell(name, &step);
             }
         }
-        let late = store.all_partners_late(&request_id).await?;
-        for TracedLate { partner, source, at, units, is_billed, corrections } in &late {
+        let late = store.all_partners_late(&request_id, None).await?;
+        for TracedLate { partner, source, at, units, invoice, corrections } in &late {
             println!("{request_id}");
             tell(
                 "call",
                 &Step::Found(format!("{at} of {partner}, {units} units, told by {source} after its period closed")),
             );
-            tell(
-                "line",
-                &match is_billed {
-                    true => Step::Found("an adjustment on a later invoice".to_owned()),
-                    false => Step::NotYet("an adjustment on the next invoice".to_owned()),
-                },
-            );
+            for (name, step) in adjusted("", invoice.as_ref()) {
+                tell(name, &step);
+            }
             for step in corrections.iter().map(corrected) {
                 tell("changed", &step);
             }
@@ -169,7 +165,7 @@ fn corrected(one: &TracedCorrection) -> Step {
     let what = format!("{did} by {correction}, {at}, {units:+} units: {reason}");
     match (in_place, invoice) {
         (true, _) => Step::Found(format!("{what}; all sums have it")),
-        (false, Some(number)) => Step::Found(format!("{what}; an adjustment on invoice {number}")),
+        (false, Some(invoice)) => Step::Found(format!("{what}; an adjustment on invoice {}", invoice.number)),
         (false, None) if *units == 0 => Step::Found(format!("{what}; its period was closed, and no bill changes")),
         (false, None) => Step::NotYet(format!("{what}; its period was closed: an adjustment on the next invoice")),
     }
@@ -202,14 +198,43 @@ fn recorded(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
     vec![("log", Step::Found(log)), ("stored", stored), ("seal", seal)]
 }
 
+/// What came after the close: the lines of the later invoice that has it, and what Stripe calls them.
+fn adjusted(why: &str, invoice: Option<&TracedInvoice>) -> Vec<(&'static str, Step)> {
+    let Some(invoice) = invoice else {
+        return vec![("line", Step::NotYet(format!("{why}an adjustment on the next invoice")))];
+    };
+    let on = format!("{why}an adjustment on invoice {}, {}", invoice.number, invoice.status);
+    if invoice.lines.is_empty() {
+        return vec![("line", Step::Found(format!("{on}, where it changes no line of its operation")))];
+    }
+    let mut way = Vec::new();
+    for TracedLine { position, quantity, stripe } in &invoice.lines {
+        way.push(("line", Step::Found(format!("{on}, line {position}: {quantity} units"))));
+        way.push(at_stripe(stripe.as_deref()));
+    }
+    way
+}
+
+/// What Stripe calls a line.
+fn at_stripe(id: Option<&str>) -> (&'static str, Step) {
+    let step = match id {
+        Some(id) => Step::Found(id.to_owned()),
+        None => Step::NotYet("the line is not there, or is not sent to Stripe at all".to_owned()),
+    };
+    ("stripe", step)
+}
+
 /// Threshold invoices whose hours have the call.
 fn thresholds(call: &TracedCall) -> Vec<(&'static str, Step)> {
     let of = |invoice: &TracedInvoice| {
-        let line = match invoice.line {
-            Some((position, quantity)) => format!("line {position}: {quantity} units until it was made"),
+        let line = match invoice.lines.first() {
+            Some(TracedLine { position, quantity, .. }) => {
+                format!("line {position}: {quantity} units until it was made")
+            }
             None => "no line for its operation: it came after that was made".to_owned(),
         };
-        let stripe = invoice.stripe.as_ref().map(|id| format!(", {id}")).unwrap_or_default();
+        let stripe = invoice.lines.first().and_then(|line| line.stripe.as_ref());
+        let stripe = stripe.map(|id| format!(", {id}")).unwrap_or_default();
         let told =
             format!("number {}, {}, taken off the next of the period; {line}{stripe}", invoice.number, invoice.status);
         ("threshold", Step::Found(told))
@@ -224,7 +249,7 @@ fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
     }
     let (stretch, invoice) = match &call.billing {
         None => return vec![("period", Step::None("the partner had no subscription then".to_owned()))],
-        Some(TracedBilling::Open { since }) => {
+        Some(TracedBilling::Open { since, .. }) => {
             let open = format!("the subscription runs since {since}; the period of the call is not closed");
             let mut way = vec![("period", Step::NotYet(open))];
             way.extend(thresholds(call));
@@ -234,13 +259,8 @@ fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
     };
     let mut way = vec![("period", Step::Found(format!("{} to {}, closed", stretch.start, stretch.end)))];
     let (_, counted) = call.counted();
-    if let Some(late) = call.late {
-        way.push(match late.invoice {
-            Some(number) => {
-                ("line", Step::Found(format!("it came after the close: an adjustment on invoice {number}")))
-            }
-            None => ("line", Step::NotYet("it came after the close: an adjustment on the next invoice".to_owned())),
-        });
+    if let Some(late) = &call.late {
+        way.extend(adjusted("it came after the close: ", late.invoice.as_ref()));
         return way;
     }
     let Some(invoice) = invoice else {
@@ -250,19 +270,16 @@ fn money(call: &TracedCall) -> Vec<(&'static str, Step)> {
     };
     way.extend(thresholds(call));
     way.push(("invoice", Step::Found(format!("number {}, {}", invoice.number, invoice.status))));
-    match invoice.line {
+    match invoice.lines.first() {
         _ if counted == 0 => way.push(("line", Step::None("the call cost nothing".to_owned()))),
-        Some((position, quantity)) if quantity >= counted => {
+        Some(TracedLine { position, quantity, stripe }) if u64::try_from(*quantity).unwrap_or(0) >= counted => {
             way.push((
                 "line",
                 Step::Found(format!("line {position}: {quantity} units, the call's {counted} among them")),
             ));
-            way.push(match &invoice.stripe {
-                Some(id) => ("stripe", Step::Found(id.clone())),
-                None => ("stripe", Step::NotYet("the line is not there, or is not sent to Stripe at all".to_owned())),
-            });
+            way.push(at_stripe(stripe.as_deref()));
         }
-        Some((position, quantity)) => {
+        Some(TracedLine { position, quantity, .. }) => {
             way.push(("line", Step::Missing(format!("line {position} has {quantity} units, fewer than the call"))));
         }
         None => way.push(("line", Step::Missing("the invoice has no line for its operation".to_owned()))),

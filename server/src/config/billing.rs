@@ -106,10 +106,14 @@ pub struct Stripe {
     pub meters_open: SignedDuration,
     /// From how many meter events in one run on they are streamed; `None` streams none.
     pub stream_from: Option<usize>,
+    /// Whether subscriptions of plans that Stripe rates are made there, with their prices; else a provider makes them by hand.
+    pub makes_subscriptions: bool,
     /// How often what Stripe holds is compared with ours.
     pub compare_every: SignedDuration,
     /// Where people may be sent.
     pub pages: StripePages,
+    /// Whether Stripe Tax computes the taxes.
+    pub tax: bool,
 }
 
 impl Stripe {
@@ -131,7 +135,10 @@ impl Stripe {
         let minutes = reader.number("TURNPIKE_STRIPE_METERS_OPEN", 1, 4_320).unwrap_or(45);
         let hours = reader.number("TURNPIKE_STRIPE_COMPARE_HOURS", 1, 168).unwrap_or(6);
         let stream_from = reader.number("TURNPIKE_STRIPE_STREAM_FROM", 1, 1_000_000);
+        const MAKERS: [(&str, bool); 2] = [("made", true), ("by_hand", false)];
+        let makes_subscriptions = reader.choice("TURNPIKE_STRIPE_SUBSCRIPTIONS", &MAKERS, false);
         let pages = read_pages(reader);
+        let tax = reader.flag("TURNPIKE_STRIPE_TAX");
         key.map(|key| Self {
             key,
             webhook_secrets,
@@ -139,8 +146,10 @@ impl Stripe {
             timeout: Duration::from_millis(timeout),
             meters_open: SignedDuration::from_mins(minutes),
             stream_from: stream_from.and_then(|from: u64| usize::try_from(from).ok()),
+            makes_subscriptions,
             compare_every: SignedDuration::from_hours(hours),
             pages,
+            tax,
         })
     }
 }

@@ -107,6 +107,7 @@ fn secrets_come_from_files_and_other_variables() {
     let config = read(&set).expect("a configuration");
     assert_eq!(config.master, Some([1; 32]));
     assert_eq!(config.stripe.as_ref().map(|stripe| stripe.key.expose()), Some("sk_test_1"));
+    assert!(config.stripe.as_ref().is_some_and(|stripe| !stripe.tax), "nobody's taxes are computed unasked");
     assert!(!format!("{config:?}").contains("sk_test_1"));
 }
 

@@ -214,16 +214,28 @@ pub const VARIABLES: &[Variable] = &[
         "From so many meter events in one run on they go to Stripe's meter event stream, a hundred in a request",
     ),
     plain(
+        "TURNPIKE_STRIPE_SUBSCRIPTIONS",
+        "stripe.subscriptions",
+        "by_hand",
+        "Whether the subscriptions and prices of plans that Stripe rates (meter_events) are made at Stripe: made, or by_hand where you set them up there yourself",
+    ),
+    plain(
         "TURNPIKE_STRIPE_PAGES",
         "stripe.pages",
         "https://billing.stripe.com,https://checkout.stripe.com",
         "Where members may be sent to leave or change a payment method: scheme and host of Stripe's own pages, and of domains that you have set up there for them; several with commas between them",
     ),
     plain(
+        "TURNPIKE_STRIPE_TAX",
+        "stripe.tax",
+        "false",
+        "Have Stripe Tax compute the taxes on invoices that Stripe collects and on pages on which something is paid: true or false. Set up Stripe Tax first, see Stripe",
+    ),
+    plain(
         "TURNPIKE_STRIPE_COMPARE_HOURS",
         "stripe.compare_hours",
         "6",
-        "Hours between two comparisons of the customers, products, prices and meters at Stripe with ours; see the console's list of Stripe drift",
+        "Hours between two comparisons of the customers, products, prices, meters and subscriptions at Stripe with ours; see the console's list of Stripe drift",
     ),
     plain(
         "TURNPIKE_GATEWAY_TLS_LISTEN",

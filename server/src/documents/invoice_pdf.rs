@@ -48,6 +48,12 @@ pub fn write(settings: &Settings, invoice: &Invoice, lines: &[InvoiceLine]) -> R
     let mut rows: Vec<Row> = lines.iter().map(row).collect();
     let total = ["Total".to_owned(), String::new(), String::new(), invoice.total.to_string()];
     rows.push(Row { cells: total.to_vec(), is_sum: true });
+    if let (Some(tax), Some(whole)) = (invoice.tax, invoice.total_with_tax()) {
+        for (label, amount) in [("Tax (by Stripe)", tax), ("Total with tax", whole)] {
+            let cells = [label.to_owned(), String::new(), String::new(), amount.to_string()];
+            rows.push(Row { cells: cells.to_vec(), is_sum: true });
+        }
+    }
     flow.space(18 * POINT);
     flow.table(&Table { columns: columns(), rows });
     flow.space(18 * POINT);
@@ -60,6 +66,7 @@ pub fn write(settings: &Settings, invoice: &Invoice, lines: &[InvoiceLine]) -> R
     if invoice.counting.is_empty() {
         flow.paragraph(NOTE, "Test calls and errors of our own are never on an invoice.");
     }
+    teams::page(&mut flow, lines);
     flow.finish(&Meta { title, author: settings.provider_name.clone() })
 }
 
@@ -117,5 +124,6 @@ fn signed(number: i64) -> String {
     format!("{sign}{}", group_thousands(number.unsigned_abs()))
 }
 
+mod teams;
 #[cfg(test)]
 mod tests;

@@ -1,5 +1,6 @@
 //! The lines of invoices, one row each, the same in CSV and JSON.
 
+use super::teams::TeamOut;
 use crate::api::csv::Csv;
 use domain::money::Money;
 use jiff::{Timestamp, tz::TimeZone};
@@ -8,7 +9,7 @@ use store::{Invoice, InvoiceLine};
 use utoipa::ToSchema;
 
 /// The columns, in the order of [`BilledLine::cells`].
-const COLUMNS: [&str; 21] = [
+const COLUMNS: [&str; 23] = [
     "partner",
     "partner_name",
     "invoice",
@@ -30,49 +31,59 @@ const COLUMNS: [&str; 21] = [
     "currency",
     "amount",
     "threshold_number",
+    "invoice_tax",
+    "invoice_total_with_tax",
 ];
 
 /// A line and the invoice that it is on.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct BilledLine {
-    partner: String,
-    partner_name: String,
+    pub(super) partner: String,
+    pub(super) partner_name: String,
     /// The invoice's identifier.
-    invoice: String,
+    pub(super) invoice: String,
     /// As on paper.
     #[schema(example = "TP-000042")]
-    number: String,
+    pub(super) number: String,
     /// In the partner's time zone, with its offset.
     #[schema(format = DateTime)]
-    created_at: String,
+    pub(super) created_at: String,
     #[schema(format = DateTime)]
-    period_start: String,
+    pub(super) period_start: String,
     #[schema(format = DateTime)]
-    period_end: String,
+    pub(super) period_end: String,
     /// IANA name.
-    time_zone: String,
-    status: String,
-    plan: String,
-    position: i32,
-    kind: String,
+    pub(super) time_zone: String,
+    pub(super) status: String,
+    pub(super) plan: String,
+    pub(super) position: i32,
+    pub(super) kind: String,
     /// The product's code; empty where the line is for none.
-    product: String,
-    operation: String,
-    description: String,
+    pub(super) product: String,
+    pub(super) operation: String,
+    pub(super) description: String,
     /// Units; below zero where an adjustment takes some back.
-    quantity: i64,
+    pub(super) quantity: i64,
     /// Units among them that cost nothing.
-    free: u64,
+    pub(super) free: u64,
     /// Units among them that prepaid credit paid.
-    prepaid: u64,
+    pub(super) prepaid: u64,
     /// ISO 4217.
-    currency: String,
+    pub(super) currency: String,
     /// Decimal text in the currency's unit, with its decimals.
     #[schema(example = "49.00")]
-    amount: String,
+    pub(super) amount: String,
     /// Which threshold invoice of its period it is on, from 1 on; 0 for others. Usage lines of threshold invoices are on the last invoice of
     /// the period once more, which takes off what they billed: whoever adds up units leaves them out.
-    threshold_number: u32,
+    pub(super) threshold_number: u32,
+    /// What Stripe Tax computed on the whole invoice, the same on each of its lines: decimal text; empty where it computes none.
+    #[schema(example = "7.35")]
+    pub(super) invoice_tax: String,
+    /// The invoice's total and that tax, the same on each of its lines; empty where there is none.
+    #[schema(example = "56.35")]
+    pub(super) invoice_total_with_tax: String,
+    /// Of usage and adjustments of it, what each team has; empty where none of it is a team's. In CSV it is a file of its own.
+    pub(super) teams: Vec<TeamOut>,
 }
 
 impl BilledLine {
@@ -105,10 +116,13 @@ impl BilledLine {
             currency: line.amount.currency.to_string(),
             amount: amount(line.amount),
             threshold_number: invoice.threshold_number,
+            invoice_tax: invoice.tax.map(amount).unwrap_or_default(),
+            invoice_total_with_tax: invoice.total_with_tax().map(amount).unwrap_or_default(),
+            teams: TeamOut::all(line.teams),
         }
     }
 
-    fn cells(&self) -> [String; 21] {
+    fn cells(&self) -> [String; 23] {
         let text = String::clone;
         [
             text(&self.partner),
@@ -132,6 +146,8 @@ impl BilledLine {
             text(&self.currency),
             text(&self.amount),
             self.threshold_number.to_string(),
+            text(&self.invoice_tax),
+            text(&self.invoice_total_with_tax),
         ]
     }
 }

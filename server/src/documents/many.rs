@@ -6,6 +6,7 @@
 use super::{
     attachment, invoice_pdf,
     lines::{self, BilledLine},
+    teams,
 };
 use crate::api::csv::Csv;
 use app::state::{AppState, Settings};
@@ -146,17 +147,24 @@ fn text(page: Vec<WithLines>, as_json: bool) -> String {
     if as_json { json } else { csv.into_text() }
 }
 
-/// A paper for each, and all lines in one file. Papers are compressed already.
+/// A paper for each, and all lines in one file, with one of what teams have of them where any has. Papers are compressed already.
 fn pack(settings: &Settings, all: Vec<WithLines>) -> Result<Vec<u8>, NoFile> {
     let options = SimpleFileOptions::default().compression_method(CompressionMethod::Stored);
     let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    let mut csv = lines::heading();
+    let (mut csv, mut by_team, mut has_teams) = (lines::heading(), teams::heading(), false);
     for (invoice, lines) in all {
         zip.start_file(format!("{}.pdf", invoice.code()), options)?;
         zip.write_all(&invoice_pdf::write(settings, &invoice, &lines)?)?;
-        lines::append(&mut csv, &BilledLine::all(&invoice, lines));
+        has_teams |= lines.iter().any(|line| !line.teams.is_empty());
+        let lines = BilledLine::all(&invoice, lines);
+        lines::append(&mut csv, &lines);
+        teams::append(&mut by_team, &lines);
     }
     zip.start_file("invoice-lines.csv", options)?;
     zip.write_all(csv.into_text().as_bytes())?;
+    if has_teams {
+        zip.start_file("invoice-teams.csv", options)?;
+        zip.write_all(by_team.into_text().as_bytes())?;
+    }
     Ok(zip.finish()?.into_inner())
 }

@@ -131,16 +131,19 @@ async fn usage_csv(
 ) -> Result<Response, NoFile> {
     let viewer = member(viewer)?;
     let now = state.clock.now();
-    let cycle = match state.store.subscription(viewer.partner).await? {
-        Some(subscription) => subscription.cycle(),
-        None => Cycle::calendar_month(now, &viewer.time_zone).map_err(|_| NoFile::status(StatusCode::NOT_FOUND))?,
+    let (cycle, counts_from) = match state.store.subscription(viewer.partner).await? {
+        Some(subscription) => (subscription.cycle(), subscription.counts_from),
+        None => {
+            let months = Cycle::calendar_month(now, &viewer.time_zone);
+            (months.map_err(|_| NoFile::status(StatusCode::NOT_FOUND))?, None)
+        }
     };
     let instant = |text: &Option<String>| text.as_ref().and_then(|at| at.parse::<Timestamp>().ok());
     let period = match (instant(&asked.from), instant(&asked.to)) {
         (Some(start), Some(end)) if start < end && end.duration_since(start) <= LONGEST => Period { start, end },
         (None, None) => {
             let at = instant(&asked.period).unwrap_or(now);
-            cycle.period_at(at).map_err(|_| NoFile::status(StatusCode::NOT_FOUND))?
+            cycle.counted_at(at, counts_from).map_err(|_| NoFile::status(StatusCode::NOT_FOUND))?
         }
         _ => return Err(NoFile::status(StatusCode::NOT_FOUND)),
     };

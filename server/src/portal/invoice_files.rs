@@ -3,12 +3,14 @@
 use super::downloads::{NoFile, member};
 use crate::{
     api::{
-        credit_notes,
+        credit_notes::{self, CreditNoteFormat},
+        draft_invoice,
         invoices::{InvoiceFormat, file},
         rows::Lines,
     },
     documents::{
         self,
+        draft::Draft,
         many::{self, Many, ManyAs},
     },
 };
@@ -30,8 +32,10 @@ use store::{credit_notes::CreditState, journal::JournalDays};
 
 pub fn router() -> Router<AppState> {
     Router::new()
+        .route("/plan/bill-so-far.csv", get(so_far))
         .route("/invoices/download", get(own_many))
         .route("/invoices/{invoice}/lines.csv", get(own_csv))
+        .route("/invoices/{invoice}/teams.csv", get(own_teams))
         .route("/invoices/{invoice}/invoice.json", get(own_json))
         .route("/invoices/{invoice}/invoice.pdf", get(own_pdf))
         .route("/console/invoices/download", get(all_many))
@@ -43,12 +47,17 @@ pub fn router() -> Router<AppState> {
         .route("/console/credit-notes/{note}/credit-note.json", get(credit_note))
         .route("/console/credit-notes/{note}/credit-note.pdf", get(credit_note))
         .route("/console/partners/{partner}/invoices/{invoice}/lines.csv", get(csv))
+        .route("/console/partners/{partner}/invoices/{invoice}/teams.csv", get(teams))
         .route("/console/partners/{partner}/invoices/{invoice}/invoice.json", get(json))
         .route("/console/partners/{partner}/invoices/{invoice}/invoice.pdf", get(pdf))
 }
 
 async fn own_csv(state: State<AppState>, viewer: Extension<Viewer>, id: Path<String>) -> Result<Response, NoFile> {
     own(&state, viewer, &id, InvoiceFormat::Csv).await
+}
+
+async fn own_teams(state: State<AppState>, viewer: Extension<Viewer>, id: Path<String>) -> Result<Response, NoFile> {
+    own(&state, viewer, &id, InvoiceFormat::TeamsCsv).await
 }
 
 async fn own_json(state: State<AppState>, viewer: Extension<Viewer>, id: Path<String>) -> Result<Response, NoFile> {
@@ -63,12 +72,26 @@ async fn csv(state: State<AppState>, ids: Path<(String, String)>) -> Result<Resp
     of_partner(&state, &ids, InvoiceFormat::Csv).await
 }
 
+async fn teams(state: State<AppState>, ids: Path<(String, String)>) -> Result<Response, NoFile> {
+    of_partner(&state, &ids, InvoiceFormat::TeamsCsv).await
+}
+
 async fn json(state: State<AppState>, ids: Path<(String, String)>) -> Result<Response, NoFile> {
     of_partner(&state, &ids, InvoiceFormat::Json).await
 }
 
 async fn pdf(state: State<AppState>, ids: Path<(String, String)>) -> Result<Response, NoFile> {
     of_partner(&state, &ids, InvoiceFormat::Pdf).await
+}
+
+/// What the running period comes to so far, for whoever sees it on `/plan`.
+async fn so_far(state: State<AppState>, Extension(viewer): Extension<Viewer>) -> Result<Response, NoFile> {
+    let draft = Draft::of(&state.store, member(viewer)?.partner, state.clock.now()).await.map_err(|error| {
+        tracing::error!(%error, "the bill so far cannot be written");
+        NoFile::status(StatusCode::SERVICE_UNAVAILABLE)
+    })?;
+    let draft = draft.ok_or_else(|| NoFile::status(StatusCode::NOT_FOUND))?;
+    Ok(draft_invoice::csv(&draft).into_response())
 }
 
 async fn own(
@@ -93,16 +116,16 @@ async fn one(state: &AppState, partner: PartnerId, id: &str, format: InvoiceForm
     let answer = file(state, invoice, lines, format).map_err(|_| NoFile::status(StatusCode::SERVICE_UNAVAILABLE))?;
     Ok(match format {
         InvoiceFormat::Json => (crate::documents::attachment(&format!("{name}.json")), answer).into_response(),
-        InvoiceFormat::Csv | InvoiceFormat::Pdf => answer,
+        InvoiceFormat::Csv | InvoiceFormat::TeamsCsv | InvoiceFormat::Pdf => answer,
     })
 }
 
 /// By how the route ends.
-fn format_of(route: &MatchedPath) -> InvoiceFormat {
+fn format_of(route: &MatchedPath) -> CreditNoteFormat {
     match route.as_str().rsplit_once('.') {
-        Some((_, "pdf")) => InvoiceFormat::Pdf,
-        Some((_, "csv")) => InvoiceFormat::Csv,
-        _ => InvoiceFormat::Json,
+        Some((_, "pdf")) => CreditNoteFormat::Pdf,
+        Some((_, "csv")) => CreditNoteFormat::Csv,
+        _ => CreditNoteFormat::Json,
     }
 }
 

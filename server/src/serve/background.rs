@@ -146,6 +146,7 @@ impl Background<'_> {
                 meters_open: account.meters_open,
                 takes_new,
                 stream_from: account.stream_from,
+                makes_subscriptions: account.makes_subscriptions,
                 ..PushSettings::default()
             };
             let push = with(state, {
@@ -160,14 +161,12 @@ impl Background<'_> {
             });
             let sooner = if takes_new { nudges.push_to_stripe.clone() } else { Nudge::default() };
             tasks.every(push_to_stripe::NAME, push_to_stripe::PERIOD, sooner, push);
-            if takes_new {
-                let every = account.compare_every;
-                let compare = with(state, {
-                    let (stripe, failed) = (stripe.clone(), compare_with_stripe::Failed::default());
-                    move |store, clock| compare_with_stripe::run(store, clock, stripe.clone(), every, failed.clone())
-                });
-                tasks.every(compare_with_stripe::NAME, compare_with_stripe::PERIOD, Nudge::default(), compare);
-            }
+            let comparing = compare_with_stripe::Comparing { every: account.compare_every, takes_new };
+            let compare = with(state, {
+                let (stripe, failed) = (stripe.clone(), compare_with_stripe::Failed::default());
+                move |store, clock| compare_with_stripe::run(store, clock, stripe.clone(), comparing, failed.clone())
+            });
+            tasks.every(compare_with_stripe::NAME, compare_with_stripe::PERIOD, Nudge::default(), compare);
             let settings = state.settings.clone();
             let apply =
                 with(state, move |store, clock| apply_webhooks::run(store, clock, stripe.clone(), settings.clone()));
@@ -182,7 +181,7 @@ pub fn stripe(account: &config::Stripe) -> Result<Stripe, CommandError> {
     let key = SecretKey::new(account.key.expose());
     let settings =
         StripeSettings { base_url: account.url.clone(), timeout: account.timeout, ..StripeSettings::new(key) };
-    Ok(Stripe::new(settings)?)
+    Ok(Stripe::new(settings)?.with_tax(account.tax))
 }
 
 /// Gives each run its own handles.
@@ -193,3 +192,6 @@ where
     let (store, clock) = (state.store.clone(), state.clock.clone());
     move || run(store.clone(), clock.clone())
 }
+
+#[cfg(test)]
+mod tests;

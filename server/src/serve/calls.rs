@@ -173,7 +173,7 @@ impl Calls {
             }
         });
         if ready.with_database && !ready.read_whole {
-            tasks.spawn(make_up_for_a_quick_start(store.clone(), clock.clone()));
+            tasks.spawn(make_up_for_a_quick_start(store.clone(), clock.clone(), stop.clone()));
         }
         let (most, swept) = (config.gateway.idempotency_max_bytes, keys.clone());
         let sweep = move || keep_keys::sweep(swept.clone(), most);
@@ -201,14 +201,22 @@ impl Calls {
 }
 
 /// What a start leaves out that finds nothing changed. Usage of a day without a partition has a place all the same.
-async fn make_up_for_a_quick_start(store: Store, clock: Clock) {
-    let make_up = async || {
-        store.make_partitions(clock.now(), 1).await?;
-        store.warn_of_rights().await
+/// What is under way at the end is given up: the next start does it.
+pub(super) async fn make_up_for_a_quick_start(store: Store, clock: Clock, mut stop: Stop) {
+    let make_up = async {
+        loop {
+            let done = async {
+                store.make_partitions(clock.now(), 1).await?;
+                store.warn_of_rights().await
+            };
+            let Err(error) = done.await else { return };
+            tracing::warn!(%error, "partitions and rights are looked at again");
+            sleep(MAKE_UP_AGAIN).await;
+        }
     };
-    while let Err(error) = make_up().await {
-        tracing::warn!(%error, "partitions and rights are looked at again");
-        sleep(MAKE_UP_AGAIN).await;
+    tokio::select! {
+        () = make_up => {}
+        () = stop.requested() => {}
     }
 }
 

@@ -6,10 +6,11 @@
 //! what is older than `TURNPIKE_DIRECTORY_MAX_AGE`: a key that was revoked meanwhile would be let in. Who can write to the data
 //! directory can put an earlier state of all these files back, and that one ages too.
 //!
-//! A start with Postgres takes it too where Postgres says that it is of the newest version: reading that from the database is most of
+//! A start with Postgres takes it too where Postgres says that it is of the newest version, and of the edition that this version has there: reading that from the database is most of
 //! what a start takes. Only what this very program has kept counts there, as another one may have known less of the directory.
 
 mod line;
+mod program;
 
 use crate::data_dir::{DataDir, append, replace};
 use app::secrets::Secrets;
@@ -18,13 +19,11 @@ use jiff::Timestamp;
 use line::{Line, Part};
 use std::{
     fs, io,
-    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering::Relaxed},
     },
-    time::UNIX_EPOCH,
 };
 
 /// When the lines take more, the directory is written as a whole again.
@@ -251,21 +250,14 @@ fn checked(place: &Place) -> Option<(i64, Timestamp)> {
 /// What says that this program has written that file: what tells the program from the one that an upgrade puts in its place, and the
 /// file's seal.
 fn keeper(whole: &[u8]) -> Vec<u8> {
-    let program = this_program().unwrap_or_default();
+    let program = program::build().unwrap_or_default();
     [program.as_bytes(), b" ", line::seal_of(whole)].concat()
 }
 
 fn is_by_this_program(place: &Place, whole: &[u8]) -> bool {
     let said = read_file(&place.data.directory_keeper());
     let said = said.as_deref().and_then(|text| line::open(text, Part::Keeper, &place.secrets));
-    this_program().is_some() && said.is_some_and(|said| said.json == keeper(whole))
-}
-
-/// Which build it is, as far as its file tells: how long it is, and when and where it was written.
-fn this_program() -> Option<String> {
-    let file = fs::metadata("/proc/self/exe").ok()?;
-    let modified = file.modified().ok()?.duration_since(UNIX_EPOCH).ok()?;
-    Some(format!("{}-{}-{}", file.len(), modified.as_nanos(), file.ino()))
+    program::build().is_some() && said.is_some_and(|said| said.json == keeper(whole))
 }
 
 fn read_file(path: &Path) -> Option<Vec<u8>> {

@@ -65,6 +65,30 @@ async fn a_start_reads_postgres_where_it_has_another_version() {
     assert!(node.reads_whole(&store).await, "Postgres was put back");
 }
 
+/// It was put back, and has come to the same version with other content.
+#[tokio::test]
+async fn a_start_reads_postgres_where_it_came_to_the_same_version_by_another_way() {
+    let (store, node, version) = started().await;
+    assert!(!node.reads_whole(&store).await);
+    store.move_directory_version(-1).await;
+    store.move_directory_version(1).await;
+    assert_eq!(store.directory_version().await.expect("a version"), version);
+    assert!(node.reads_whole(&store).await);
+    assert!(!node.reads_whole(&store).await, "it is kept with what tells it from the other");
+}
+
+#[tokio::test]
+async fn what_a_quick_start_left_for_later_ends_with_the_others_where_postgres_does_not_answer() {
+    // Nobody listens there.
+    let nowhere = "postgres://nobody@127.0.0.1:1/none".parse().expect("an address");
+    let (switch, stop) = StopSwitch::new();
+    let making_up = tokio::spawn(calls::make_up_for_a_quick_start(Store::lazy(nowhere, 1), Clock::default(), stop));
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(!making_up.is_finished());
+    switch.stop();
+    tokio::time::timeout(Duration::from_secs(1), making_up).await.expect("it ends at once").expect("no panic");
+}
+
 #[tokio::test]
 async fn a_start_reads_postgres_where_another_program_kept_the_file_or_it_is_not_as_it_was_written() {
     let (store, node, _) = started().await;

@@ -1,4 +1,5 @@
-//! Compares what Stripe holds of ours, every few hours or where somebody asks, and writes ours there where somebody asked for that.
+//! Compares what Stripe holds of ours, every few hours or where somebody asks, and writes ours there where somebody asked for that. Where
+//! invoices go elsewhere by now, money that Stripe has taken before may still go back: that is followed all the same.
 
 use super::TaskError;
 use app::state::Clock;
@@ -16,6 +17,14 @@ pub const PERIOD: Duration = Duration::from_secs(15);
 
 /// After a comparison that failed, how long until the next one that nobody asked for: it begins anew, and Stripe's limit is for all.
 const PAUSE: SignedDuration = SignedDuration::from_mins(15);
+
+/// When it compares, and what.
+#[derive(Debug, Clone, Copy)]
+pub struct Comparing {
+    pub every: SignedDuration,
+    /// Whether invoices go to Stripe; else only what went back there is of interest.
+    pub takes_new: bool,
+}
 
 /// When a comparison failed last.
 #[derive(Debug, Clone, Default)]
@@ -41,16 +50,20 @@ pub async fn run(
     store: Store,
     clock: Clock,
     stripe: Stripe,
-    every: SignedDuration,
+    comparing: Comparing,
     failed: Failed,
 ) -> Result<(), TaskError> {
     let now = clock.now();
     let written = drift::write_asked(&store, &stripe, now).await;
     let before = store.stripe_comparison().await?;
-    let is_due = before.compared_at.is_none_or(|at| now.duration_since(at) >= every) || before.asked_at.is_some();
+    let is_due =
+        before.compared_at.is_none_or(|at| now.duration_since(at) >= comparing.every) || before.asked_at.is_some();
     let mut compared = Ok(());
     if is_due && !failed.pauses(before.asked_at, now) {
-        compared = drift::compare(&store, &stripe, now).await.map(drop);
+        compared = match comparing.takes_new {
+            true => drift::compare(&store, &stripe, now).await.map(drop),
+            false => drift::compare_what_went_back(&store, &stripe, now).await.map(drop),
+        };
         failed.note(compared.is_err().then_some(now));
     }
     let standing = store.stripe_comparison().await?;

@@ -85,11 +85,13 @@ impl Follower {
             self.migrated = true;
         }
         // While Postgres was away it may have been put back to an earlier instant and gone on from there.
-        let version = self.store.directory_version().await.inspect_err(|_| self.whole_due = Instant::now())?;
-        let since = self.in_force.as_ref().map(|known| known.directory.version);
-        let changes = match since {
-            Some(since) if since == version => None,
-            Some(since) => match self.store.directory_changes(since).await {
+        let newest = self.store.directory_edition().await.inspect_err(|_| self.whole_due = Instant::now())?;
+        let known = self.in_force.as_ref().map(|known| (known.directory.version, known.directory.edition));
+        let changes = match known {
+            Some(known) if known == newest => None,
+            // By another way it came to the same version.
+            Some((since, _)) if since == newest.0 => return self.read_whole().await,
+            Some((since, _)) => match self.store.directory_changes(since).await {
                 Ok(Some(changes)) => Some(changes),
                 Ok(None) => return self.read_whole().await,
                 // Whatever is the matter with the list of changes, a revoked key must not wait for it.
@@ -142,7 +144,7 @@ impl Follower {
                 let kept = if file.is_of(directory.version) { Ok(()) } else { file.keep(&directory, now) };
                 return (InForce { directory, file }, kept);
             }
-            if before.is_some_and(|before| before.version == directory.version) {
+            if before.is_some_and(|before| (before.version, before.edition) == (directory.version, directory.edition)) {
                 metrics::counter!("turnpike_directory_missed_changes_total").increment(1);
                 tracing::warn!(
                     version = directory.version,
@@ -178,7 +180,11 @@ pub async fn run(mut follower: Follower, board: Board, mut stop: Stop) {
             listener = follower.store.listen_directory().await.ok();
         }
         let outcome = timeout(LONGEST, follower.follow()).await;
-        let outcome = outcome.unwrap_or_else(|_| Err("it took too long and was given up".into()));
+        let outcome = outcome.unwrap_or_else(|_| {
+            // Which database answers next is not known either.
+            follower.whole_due = Instant::now();
+            Err("it took too long and was given up".into())
+        });
         report(&board, NAME, outcome);
         tokio::select! {
             () = sleep(PERIOD) => {}

@@ -1,4 +1,4 @@
-//! Forgets what is over: sessions, one-time links, old sign-in failures and sent mails.
+//! Forgets what is over: sessions, one-time links, old sign-in failures, sent mails and kept answers of the REST API.
 
 use super::TaskError;
 use app::state::Clock;
@@ -22,6 +22,7 @@ pub async fn run(store: Store, clock: Clock) -> Result<(), TaskError> {
     store.prune_tokens(now - KEEP_LINKS).await?;
     store.prune_sign_in_attempts(now - KEEP_FAILURES).await?;
     store.prune_mails(now - KEEP_MAILS).await?;
+    store.forget_api_requests(now).await?;
     Ok(())
 }
 

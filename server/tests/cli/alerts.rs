@@ -41,3 +41,12 @@ fn every_metric_of_the_alerts_exists_and_is_in_the_guide() {
         assert!(guide.contains(metric) || guide.contains(&format!("…_{last}")), "{metric} is not in the guide");
     }
 }
+
+#[test]
+fn whoever_is_refused_for_allocated_credit_raises_an_alert() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the project");
+    let asked = names(&fs::read_to_string(root.join("docs/prometheus-rules.yaml")).expect("readable"));
+    for metric in ["turnpike_credit_allocations_used_up", "turnpike_gateway_allocation_exhausted_total"] {
+        assert!(asked.contains(metric), "{metric}");
+    }
+}

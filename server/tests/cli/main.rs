@@ -1,6 +1,7 @@
 //! The binary itself, as people type it.
 
 mod alerts;
+mod credit_seen;
 mod installation;
 mod keyed_calls;
 mod roles;

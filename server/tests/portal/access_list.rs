@@ -66,6 +66,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /requests",
             "GET /requests/{place}",
             "GET /plan",
+            "GET /plan/bill-so-far.csv",
             "GET /team",
             "GET /settings",
             "POST /do/settings/name",
@@ -104,6 +105,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /invoices/{invoice}",
             "GET /invoices/{invoice}/lines/{position}",
             "GET /invoices/{invoice}/lines.csv",
+            "GET /invoices/{invoice}/teams.csv",
             "GET /invoices/{invoice}/invoice.json",
             "GET /invoices/{invoice}/invoice.pdf",
             "GET /invoices/download",
@@ -151,6 +153,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/partners/{partner}/invoices/{invoice}",
             "GET /console/partners/{partner}/invoices/{invoice}/lines/{position}",
             "GET /console/partners/{partner}/invoices/{invoice}/lines.csv",
+            "GET /console/partners/{partner}/invoices/{invoice}/teams.csv",
             "GET /console/partners/{partner}/invoices/{invoice}/invoice.json",
             "GET /console/partners/{partner}/invoices/{invoice}/invoice.pdf",
             "GET /console/usage",
@@ -166,6 +169,7 @@ const TABLE: &[(&str, &[&str])] = &[
             "GET /console/requests",
             "GET /console/corrections",
             "GET /console/corrections/{correction}",
+            "GET /console/trace",
             "GET /console/unknown-requests",
             "GET /console/unknown-requests/{attempt}",
             "GET /console/products",
@@ -279,15 +283,18 @@ const DEVELOPMENT: &[(&str, &[&str])] = &[
 const EVERYBODY: &str = "-oadbvrw";
 
 /// Files that stand beside the pages.
-const DOWNLOADS: [&str; 20] = [
+const DOWNLOADS: [&str; 23] = [
     "GET /products/{product}/openapi.json",
     "GET /products/{product}/openapi.yaml",
     "GET /usage.csv",
+    "GET /plan/bill-so-far.csv",
     "GET /invoices/{invoice}/lines.csv",
+    "GET /invoices/{invoice}/teams.csv",
     "GET /invoices/{invoice}/invoice.json",
     "GET /invoices/{invoice}/invoice.pdf",
     "GET /invoices/download",
     "GET /console/partners/{partner}/invoices/{invoice}/lines.csv",
+    "GET /console/partners/{partner}/invoices/{invoice}/teams.csv",
     "GET /console/partners/{partner}/invoices/{invoice}/invoice.json",
     "GET /console/partners/{partner}/invoices/{invoice}/invoice.pdf",
     "GET /console/invoices/download",

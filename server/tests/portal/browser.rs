@@ -42,6 +42,13 @@ impl Answer {
         lines.into_iter().find(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with('=')))
     }
 
+    /// What the page's first hidden field of that name holds.
+    pub fn hidden(&self, name: &str) -> String {
+        let field = self.text.split(&format!("name=\"{name}\"")).nth(1);
+        let field = field.unwrap_or_else(|| panic!("no {name}: {}", self.text));
+        field.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value").to_owned()
+    }
+
     /// All that went wrong with a form, in one text.
     pub fn problems(&self) -> String {
         self.flash.problems.iter().map(|(field, message)| format!("{field}: {message}\n")).collect()

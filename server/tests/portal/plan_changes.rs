@@ -1,19 +1,12 @@
 //! Changes of plan in the portal and the console: shown, confirmed, planned, taken back.
 
 use crate::{
-    browser::Answer,
     company::{Company, new_plan, open_catalogue},
     portal::Portal,
 };
 use axum::http::StatusCode;
 use domain::{plan::Approval, role::OperatorRole};
 use store::{Actor, NewPlan};
-
-/// What the page's hidden field holds.
-fn preview(page: &Answer) -> String {
-    let field = page.text.split("name=\"preview\"").nth(1).unwrap_or_else(|| panic!("no preview: {}", page.text));
-    field.split("value=\"").nth(1).and_then(|rest| rest.split('"').next()).expect("a value").to_owned()
-}
 
 async fn priced(portal: &Portal, code: &str, euros: i64, private: bool) {
     let plan = new_plan(code, "open-ledger", private, Approval::Automatic);
@@ -38,16 +31,16 @@ async fn a_partner_goes_up_at_once_and_down_or_away_when_the_period_ends() {
     let blind = owner.post("/do/plan/choose", &[("plan", "large")]).await;
     assert!(blind.problems().contains("Look at what the change means"), "{}", blind.problems());
     assert_eq!(blind.location(), "/plan/change?to=large");
-    let done = owner.post("/do/plan/choose", &[("plan", "large"), ("preview", &preview(&shown))]).await;
+    let done = owner.post("/do/plan/choose", &[("plan", "large"), ("preview", &shown.hidden("preview"))]).await;
     assert!(done.problems().is_empty() && done.location() == "/plan", "{}", done.problems());
     assert_eq!(on().await, "large");
-    let again = owner.post("/do/plan/choose", &[("plan", "large"), ("preview", &preview(&shown))]).await;
+    let again = owner.post("/do/plan/choose", &[("plan", "large"), ("preview", &shown.hidden("preview"))]).await;
     assert!(!again.problems().is_empty(), "what was confirmed is not confirmed twice");
     assert_eq!(owner.get("/plan/change?to=secret").await.status, StatusCode::NOT_FOUND);
 
     let shown = owner.get("/plan/change?to=small").await;
     assert!(shown.text.contains("when the period ends"), "{}", shown.text);
-    owner.post("/do/plan/choose", &[("plan", "small"), ("preview", &preview(&shown))]).await;
+    owner.post("/do/plan/choose", &[("plan", "small"), ("preview", &shown.hidden("preview"))]).await;
     let waits = store.scheduled_change(acme.id).await.expect("answered").expect("a change");
     let plan = owner.get("/plan").await.text;
     assert!(on().await == "large" && plan.contains("A change is planned") && plan.contains("/do/plan/keep"), "{plan}");
@@ -60,7 +53,7 @@ async fn a_partner_goes_up_at_once_and_down_or_away_when_the_period_ends() {
 
     let shown = owner.get("/plan/cancel").await;
     assert!(shown.text.contains("refused with 403"), "what happens to keys is said before: {}", shown.text);
-    let ended = owner.post("/do/plan/cancel", &[("preview", &preview(&shown))]).await;
+    let ended = owner.post("/do/plan/cancel", &[("preview", &shown.hidden("preview"))]).await;
     assert!(ended.problems().is_empty(), "{}", ended.problems());
     let waits = store.scheduled_change(acme.id).await.expect("answered").expect("a change");
     assert!(waits.to.is_none());
@@ -84,7 +77,7 @@ async fn an_operator_sees_what_it_means_and_says_when() {
     let shown = admin.get(&page).await;
     assert!(shown.text.contains("when the period ends"), "{}", shown.text);
     let partner = acme.id.to_string();
-    let token = preview(&shown);
+    let token = shown.hidden("preview");
     let fields = |when: &'static str| {
         [
             ("partner", partner.clone()),
@@ -108,8 +101,12 @@ async fn an_operator_sees_what_it_means_and_says_when() {
         admin.post("/do/console/partners/keep-plan", &[("partner", &partner), ("change", &waits.id.to_string())]).await;
     assert!(kept.problems().is_empty(), "{}", kept.problems());
     let shown = admin.get(&format!("/console/partners/{partner}/plan?version=none&when=at_once")).await;
-    let fields =
-        [("partner", partner.as_str()), ("version", "none"), ("when", "at_once"), ("preview", &preview(&shown))];
+    let fields = [
+        ("partner", partner.as_str()),
+        ("version", "none"),
+        ("when", "at_once"),
+        ("preview", &shown.hidden("preview")),
+    ];
     let ended = admin.post("/do/console/partners/assign", &fields).await;
     assert!(ended.problems().is_empty(), "{}", ended.problems());
     assert!(store.subscription(acme.id).await.expect("answered").is_none());

@@ -9,6 +9,12 @@ use billing::{News, Recipient};
 use domain::{plan::Approval, role::OperatorRole};
 use store::Actor;
 
+const ORDER: &str = "/do/console/plans/order-move";
+
+fn order<'a>(plan: &'a str, to: &'a str, notice_days: &'a str, preview: &'a str) -> [(&'static str, &'a str); 5] {
+    [("plan", plan), ("to", to), ("notice_days", notice_days), ("reason", "Costs rose"), ("preview", preview)]
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn an_operator_orders_what_was_shown_and_the_partner_sees_what_differs() {
     let portal = Portal::open().await;
@@ -43,15 +49,34 @@ async fn an_operator_orders_what_was_shown_and_the_partner_sees_what_differs() {
     let gone = format!("{place}?to=planver_00000000000000000000000000000001&notice_days=30");
     let gone = console.get(&gone).await;
     assert!(gone.status == StatusCode::OK && !gone.text.contains("order-move"), "{}", gone.text);
-    let shown = console.get(&looked("30")).await.text;
-    assert!(shown.contains("/do/console/plans/order-move") && shown.contains("€77.00"), "{shown}");
+    let shown = console.get(&looked("30")).await;
+    assert!(shown.text.contains(ORDER) && shown.text.contains("€77.00"), "{}", shown.text);
     let seen = reader.get(&looked("30")).await.text;
     assert!(seen.contains("€77.00") && !seen.contains("order-move"), "who reads does not order: {seen}");
 
     assert!(owner.get("/plan/move").await.text.contains("Nothing is planned"));
     let (plan, version) = (from.to_string(), to.to_string());
-    let fields = [("plan", plan.as_str()), ("to", version.as_str()), ("notice_days", "30"), ("reason", "Costs rose")];
-    let ordered = console.post("/do/console/plans/order-move", &fields).await;
+    // What no browser would send comes back as it was typed, each thing that is wrong said once.
+    let odd = console.post(ORDER, &order(&plan, &version, "none", "")).await;
+    assert_eq!(odd.location(), place);
+    let page = console.get(&place).await.text;
+    assert_eq!(page.matches("A notice is 1 to 366 days long").count(), 2, "above, and beside its field: {page}");
+    for kept in ["value=\"none\"", "value=\"Costs rose\"", &format!("value=\"{to}\" selected")] {
+        assert!(page.contains(kept), "{kept}: {page}");
+    }
+    // Somebody comes to the plan meanwhile: it is shown anew, with what was typed.
+    let bolt = Company::found(&portal, "bolt").await;
+    store.assign_plan_version(bolt.id, had, Actor::System, portal.now()).await.expect("changed");
+    let refused = console.post(ORDER, &order(&plan, &version, "30", &shown.hidden("preview"))).await;
+    assert!(refused.problems().contains("nothing was ordered"), "{}", refused.problems());
+    assert!(store.plan_moves().await.expect("moves").is_empty());
+    let shown = console.get(refused.location()).await;
+    for words in ["nothing was ordered", "bolt", "acme", "value=\"Costs rose\"", ORDER] {
+        assert!(shown.text.contains(words), "{words}: {}", shown.text);
+    }
+    let token = shown.hidden("preview");
+    let fields = order(&plan, &version, "30", &token);
+    let ordered = console.post(ORDER, &fields).await;
     assert!(ordered.problems().is_empty(), "{}", ordered.problems());
     let settings = portal.state.settings.clone();
     let letter = |to: &Recipient, news: &News| app::plan_letters::letter(&settings, to, news);
@@ -63,7 +88,7 @@ async fn an_operator_orders_what_was_shown_and_the_partner_sees_what_differs() {
         "{}",
         told.body_text
     );
-    let twice = console.post("/do/console/plans/order-move", &fields).await;
+    let twice = console.post(ORDER, &fields).await;
     assert!(twice.problems().contains("under way"), "{}", twice.problems());
 
     let page = owner.get("/plan").await.text;

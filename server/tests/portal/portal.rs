@@ -69,6 +69,7 @@ impl Portal {
             development: options.development,
             mail_is_sent: false,
             stripe_is_on: false,
+            has_stripe_account: false,
             invoice_sink: app::state::InvoiceSink::default(),
             four_eyes: false,
             hooks_may_be_private: false,

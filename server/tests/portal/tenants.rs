@@ -62,6 +62,7 @@ async fn what_is_another_partners_is_not_there() {
         ("/invoices/{}", acme.invoice.to_string()),
         ("/invoices/{}/lines/0", acme.invoice.to_string()),
         ("/invoices/{}/lines.csv", acme.invoice.to_string()),
+        ("/invoices/{}/teams.csv", acme.invoice.to_string()),
         ("/invoices/{}/invoice.json", acme.invoice.to_string()),
         ("/invoices/{}/invoice.pdf", acme.invoice.to_string()),
         ("/credit-notes/{}/credit-note.pdf", acme.credit_note.to_string()),

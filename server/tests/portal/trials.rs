@@ -47,8 +47,8 @@ async fn a_trial_is_offered_by_a_form_shown_before_it_is_chosen_and_told_while_i
     let shown = owner.get("/plan/change?to=premium").await;
     assert_eq!(shown.status, StatusCode::OK);
     assert!(shown.text.contains(words) && shown.text.contains("€0.00 for the first period"), "{}", shown.text);
-    let token = shown.text.split("name=\"preview\" value=\"").nth(1).and_then(|rest| rest.split('"').next());
-    let made = owner.post("/do/plan/choose", &[("plan", "premium"), ("preview", token.expect("a preview"))]).await;
+    let token = shown.hidden("preview");
+    let made = owner.post("/do/plan/choose", &[("plan", "premium"), ("preview", &token)]).await;
     assert!(made.problems().is_empty(), "{}", made.problems());
     let own = portal.store.subscription(acme.id).await.expect("answered").expect("a plan");
     assert_eq!(own.trial_until, Some(own.anchor), "the commit is what was shown");

@@ -1,12 +1,12 @@
 //! What the plan form means: texts become terms, and every mistake is told beside its field.
 
-use super::{PlanForm, admission, unpaid};
+use super::{PlanForm, admission, bargain, by_operation, meter_prices, offers, unpaid};
 use crate::form::Failure;
 use domain::{
     id::PlanId,
     limit::{Limit, Window},
     money::{Currency, Money},
-    period::Interval,
+    period::{Alignment, Interval},
     plan::{Approval, Grant, PlanTerms},
     plan_change::{ChangeRules, Downgrade, QuotaOnChange},
     quota::{Beyond, Quota},
@@ -32,20 +32,25 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         private: form.private == "true",
         approval: reader.parsed("approval", &form.approval, Approval::Automatic),
     };
+    let (minimum_micros, commitment, discounts) = bargain::read(&form.bargain, currency, &mut reader);
+    let (phases, promotions) = offers::read(&form.offers, currency, &mut reader);
     let terms = PlanTerms {
         currency,
         interval: reader.parsed("interval", &form.interval, Interval::Month),
+        periods: reader.parsed("periods", &form.periods, Alignment::Anchored),
         products: grants(form),
         limits: reader.limits("limits", &form.limits),
         quota: reader.quota(form),
         base_fee_micros: reader.money("base_fee", &form.base_fee, currency),
         fee_due: reader.parsed("fee_due", &form.fee_due, FeeDue::Arrears),
         price: reader.price(form),
-        // The form has none of these: those of the version before are kept.
-        meters: Vec::new(),
-        minimum_micros: 0,
-        discounts: Vec::new(),
-        commitment: None,
+        meters: meter_prices::read(&form.meters, &mut reader),
+        minimum_micros,
+        discounts,
+        phases,
+        promotions,
+        offered: Default::default(),
+        commitment,
         trial: reader.trial(form),
         invoice_threshold_micros: reader.money_if_any("invoice_threshold", &form.invoice_threshold, currency),
         included_credit_micros: reader.money("included_credit", &form.included_credit, currency),
@@ -56,6 +61,7 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         changes: ChangeRules {
             downgrade: reader.parsed("downgrade", &form.downgrade, Downgrade::PeriodEnd),
             quota: reader.parsed("quota_on_change", &form.quota_on_change, QuotaOnChange::Whole),
+            grace_days: reader.number("grace_days", &form.grace_days).unwrap_or(0),
         },
         unpaid: unpaid::read(&form.unpaid, currency, &mut reader),
     };
@@ -73,6 +79,7 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
         ("approval", &form.approval),
         ("currency", &form.currency),
         ("interval", &form.interval),
+        ("periods", &form.periods),
         ("base_fee", &form.base_fee),
         ("included_credit", &form.included_credit),
         ("invoice_threshold", &form.invoice_threshold),
@@ -91,6 +98,7 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
         ("collect", &form.collect),
         ("downgrade", &form.downgrade),
         ("quota_on_change", &form.quota_on_change),
+        ("grace_days", &form.grace_days),
         ("opens_features", &form.opens_features),
     ]
     .map(|(name, value)| (name.to_owned(), value.clone()))
@@ -98,6 +106,10 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
     typed.extend(form.limits.iter().map(|(window, calls)| (format!("limits[{window}]"), calls.clone())));
     typed.extend(form.opens.iter().map(|(product, what)| (format!("opens[{product}]"), what.clone())));
     typed.extend(admission::typed(&form.admission));
+    typed.extend(bargain::typed(&form.bargain));
+    typed.extend(by_operation::typed(&form.matrix));
+    typed.extend(meter_prices::typed(&form.meters));
+    typed.extend(offers::typed(&form.offers));
     typed.extend(unpaid::typed(&form.unpaid));
     typed.push(("operations".to_owned(), form.operations.join(" ")));
     typed.push(("step_up_to".to_owned(), form.step_up_to.join(";")));
@@ -108,13 +120,14 @@ pub fn typed(form: &PlanForm) -> Vec<(String, String)> {
 /// What the form does not ask for stays as the version before has it. Amounts among it are in the currency of then, so that
 /// stays, too.
 pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) -> Result<(), Failure> {
-    let is_matrix = form.model == "matrix" && matches!(before.price, Price::Matrix { .. });
+    let is_matrix = keeps_matrix(form) && matches!(before.price, Price::Matrix { .. });
+    let keeps_meters = form.meters.asked.is_empty();
+    let keeps_offers = form.offers.asked.is_empty();
+    let has_offers = if keeps_offers { before.offers().next().is_some() } else { offers::has_more(&before) };
     let kept = [
-        (before.minimum_micros != 0, "a minimum"),
-        (!before.discounts.is_empty(), "discounts"),
-        (before.commitment.is_some(), "a commitment"),
-        (!before.meters.is_empty(), "prices of meters"),
+        (keeps_meters && !before.meters.is_empty(), "prices of meters"),
         (is_matrix, "prices by operation"),
+        (has_offers, "phases or promotions"),
     ];
     let kept: Vec<&str> = kept.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
     if terms.currency != before.currency && !kept.is_empty() {
@@ -126,14 +139,27 @@ pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) -
         );
         return Err(Failure::field("currency", message));
     }
-    terms.meters = before.meters;
-    terms.minimum_micros = before.minimum_micros;
-    terms.discounts = before.discounts;
-    terms.commitment = before.commitment;
-    if form.model == "matrix" {
+    if keeps_offers {
+        (terms.phases, terms.promotions) = (before.phases, before.promotions);
+    } else {
+        offers::keep(&before, terms);
+    }
+    if keeps_meters {
+        terms.meters = before.meters;
+    }
+    if is_matrix {
         terms.price = before.price;
+    } else if keeps_matrix(form) {
+        let message =
+            "Enter what a unit of everything else costs, as 0.005, or 0, and prices of operations or products";
+        return Err(Failure::field("price.otherwise", message));
     }
     Ok(())
+}
+
+/// Whether the prices by operation are those that there were: a form without a row says nothing of them.
+fn keeps_matrix(form: &PlanForm) -> bool {
+    form.model == "matrix" && by_operation::is_empty(&form.matrix)
 }
 
 /// Moves every partner of the plan that is on an older version; gives how many.
@@ -303,6 +329,11 @@ impl Reader {
                 }
                 if model == "volume" { Price::Volume { steps } } else { Price::Graduated { steps } }
             }
+            // Without a row that of the version before is kept.
+            "matrix" if !keeps_matrix(form) || (form.id.is_empty() && form.from.is_empty()) => {
+                let included = self.number("included_units", &form.included_units).unwrap_or(0);
+                by_operation::read(&form.matrix, included, self)
+            }
             _ => Price::Free,
         }
     }
@@ -350,14 +381,16 @@ mod tests {
     #[test]
     fn what_the_form_does_not_ask_for_is_kept() {
         let before: PlanTerms = serde_json::from_str(
-            r#"{"currency":"USD","products":[{"product":"payments"}],"minimum_micros":5000000,
+            r#"{"currency":"USD","products":[{"product":"payments"}],
                 "price":{"model":"matrix","cells":[{"product":"payments","unit_price":"1"}],"otherwise":"0"},
-                "discounts":[{"name":"Launch","percent":"10"}],"commitment":{"micros":1000000},
-                "meters":[{"product":"payments","meter":"paid","price":{"model":"free"}}]}"#,
+                "meters":[{"product":"payments","meter":"paid","price":{"model":"free"}}],
+                "phases":[{"name":"Ramp","periods":3,"instead":{"base_fee_micros":1000000}}],
+                "promotions":[{"name":"Launch","until":"2027-03-31","instead":{"base_fee_micros":0}}]}"#,
         )
         .expect("terms");
         let opens = [("payments".to_owned(), "all".to_owned())].into();
-        let form = PlanForm { name: "Pro".to_owned(), model: "matrix".to_owned(), opens, ..PlanForm::default() };
+        let (name, id, model) = ("Pro".to_owned(), "its".to_owned(), "matrix".to_owned());
+        let form = PlanForm { name, id, model, opens, ..PlanForm::default() };
         let (_, mut terms) = read(&form).expect("it is whole");
         keep_unasked(&form, &mut terms, before.clone()).expect("kept");
         assert_eq!(terms, before);
@@ -374,24 +407,48 @@ mod tests {
     }
 
     #[test]
+    fn prices_of_meters_that_the_form_asked_for_are_as_it_says_and_a_matrix_is_not_free_by_mistake() {
+        let before =
+            r#"{"currency":"USD","products":[],"meters":[{"product":"a","meter":"paid","price":{"model":"free"}}]}"#;
+        let before: PlanTerms = serde_json::from_str(before).expect("terms");
+        let mut form = PlanForm { name: "Pro".to_owned(), id: "its".to_owned(), ..PlanForm::default() };
+        form.meters.asked = "true".to_owned();
+        let (_, mut terms) = read(&form).expect("it is whole");
+        keep_unasked(&form, &mut terms, before.clone()).expect("kept");
+        assert_eq!(terms.meters, []);
+        // There is no matrix to keep, and none was typed.
+        let matrix = PlanForm { model: "matrix".to_owned(), ..form };
+        let (_, mut terms) = read(&matrix).expect("it is whole");
+        let Err(Failure(problems)) = keep_unasked(&matrix, &mut terms, before) else { panic!("it would be free") };
+        assert_eq!(problems[0].0, "price.otherwise");
+        let Err(Failure(problems)) = read(&PlanForm { id: String::new(), ..matrix }) else {
+            panic!("it would be free")
+        };
+        assert_eq!(problems[0].0, "price.otherwise");
+    }
+
+    #[test]
     fn the_currency_stays_where_amounts_are_kept_that_the_form_does_not_ask_for() {
         let form = PlanForm { name: "Pro".to_owned(), currency: "EUR".to_owned(), ..PlanForm::default() };
         let kept = |model: &str, rest: &str| {
             let text = format!(r#"{{"currency":"USD","products":[]{rest}}}"#);
             let before: PlanTerms = serde_json::from_str(&text).expect("terms");
-            let form = PlanForm { model: model.to_owned(), ..form.clone() };
+            let form = PlanForm { model: model.to_owned(), id: "its".to_owned(), ..form.clone() };
             let (_, mut terms) = read(&form).expect("it is whole");
             keep_unasked(&form, &mut terms, before).map_err(|Failure(mut problems)| problems.remove(0))
         };
         assert_eq!(kept("free", ""), Ok(()));
         let matrix = r#","price":{"model":"matrix","cells":[{"product":"a","unit_price":"1"}],"otherwise":"0"}"#;
         assert_eq!(kept("free", matrix), Ok(()), "the new price is the form's");
+        assert_eq!(kept("free", r#","minimum_micros":5000000"#), Ok(()), "so is the minimum");
         for (model, rest, name) in [
-            ("free", r#","minimum_micros":5000000"#, "a minimum"),
-            ("free", r#","discounts":[{"name":"Launch","percent":"10"}]"#, "discounts"),
-            ("free", r#","commitment":{"micros":1000000}"#, "a commitment"),
             ("free", r#","meters":[{"product":"a","meter":"paid","price":{"model":"free"}}]"#, "prices of meters"),
             ("matrix", matrix, "prices by operation"),
+            (
+                "free",
+                r#","phases":[{"name":"Ramp","periods":3,"instead":{"base_fee_micros":0}}]"#,
+                "phases or promotions",
+            ),
         ] {
             let (field, message) = kept(model, rest).expect_err(name);
             assert_eq!(field, "currency");

@@ -24,7 +24,7 @@ pub(super) fn bills(plans: &[QuotedPlan], groups: &[CalculatorGroup]) -> AnyView
 pub(super) fn totals(plans: &[QuotedPlan], groups: &[CalculatorGroup]) -> String {
     let Some(asked) = asked(groups) else { return String::new() };
     let total = |plan: &QuotedPlan| {
-        let quoted = quote(&plan.terms, plan.number, &asked).ok()?;
+        let quoted = quote(&plan.terms, plan.period, &asked).ok()?;
         Some(format!("{}: {} a {}", plan.name, quoted.rated.total, plan.terms.interval.word()))
     };
     plans.iter().filter_map(total).collect::<Vec<_>>().join(", ")
@@ -32,7 +32,7 @@ pub(super) fn totals(plans: &[QuotedPlan], groups: &[CalculatorGroup]) -> String
 
 fn bill(plan: &QuotedPlan, groups: &[CalculatorGroup], asked: &Asked) -> impl IntoView + use<> {
     let every = plan.terms.interval.word();
-    let body = match quote(&plan.terms, plan.number, asked) {
+    let body = match quote(&plan.terms, plan.period, asked) {
         Ok(quoted) => {
             let total = quoted.rated.total.to_string();
             let lines = quoted.rated.charges.iter().map(|charge| line(charge, groups)).collect_view();
@@ -78,7 +78,7 @@ fn line(charge: &Charge, groups: &[CalculatorGroup]) -> impl IntoView + use<> {
     let units = (!units.is_empty()).then(|| view! { <span class="field-hint">{units}</span> });
     view! {
         <div>
-            <dt>{label(charge, groups)} {units}</dt>
+            <dt>{charge.described(label(charge, groups))} {units}</dt>
             <dd>{amount}</dd>
         </div>
     }
@@ -120,10 +120,16 @@ fn notes(plan: &QuotedPlan, quoted: &Quote, groups: &[CalculatorGroup]) -> Vec<S
         notes.push(format!("Who never had the plan tries it for {days} first; this is the first bill after that"));
     }
     if let Some(later) = quoted.later {
-        notes.push(format!("{later} a {every} once the offers of the first periods are over"));
+        notes.push(format!("{later} a {every} once all offers are over"));
     }
     if plan.terms.interval != domain::period::Interval::Month {
         notes.push(format!("For a {every} of as many calls"));
+    }
+    if plan.terms.periods == domain::period::Alignment::Calendar {
+        let begins = plan.terms.interval.begins();
+        notes.push(format!(
+            "Billed {begins}: who begins within a {every} pays for the part that is left of it, to the second"
+        ));
     }
     if quoted.refused > 0 {
         let units = group_thousands(quoted.refused);

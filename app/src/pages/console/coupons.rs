@@ -67,6 +67,7 @@ fn list(coupons: Vec<CouponLine>, may_change: bool, now: Timestamp) -> AnyView {
             None => group_thousands(redemptions),
         };
         let until = coupon.redeem_until.map(|until| local_date(last_day(until), &TimeZone::UTC));
+        let until = until.unwrap_or_else(|| "Any day".to_owned());
         let plans = if coupon.plans.is_empty() { "All".to_owned() } else { coupon.plans.join(", ") };
         let words = coupon.words();
         let name = match may_change {

@@ -85,7 +85,7 @@ fn next_step(dispute: &Dispute, (is_paid, own_draft): (bool, bool), flash: &Flas
             .into_any()
         }
         (None, _) => {
-            let amount = flash.typed(ACCEPT, "amount", &dispute.amount.to_decimal().normalize().to_string());
+            let amount = flash.typed(ACCEPT, "amount", &dispute.amount.to_input());
             let (amount_error, currency) = (flash.problem(ACCEPT, "amount"), dispute.amount.currency.code());
             let (answer, answer_error) = (flash.typed(ACCEPT, "answer", ""), flash.problem(ACCEPT, "answer"));
             let ways = vec![Choice::new("refund", "Stripe refunds it"), Choice::new("outside", "We pay it back ourselves")];

@@ -33,6 +33,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
         let (invoice, lines) = cx.state.store.invoice(partner, id).await?;
         let credits = cx.state.store.credit_notes_of(partner, id).await?;
         let standing = cx.state.store.credit_standing(partner, id).await?;
+        let stripe_id = cx.state.store.stripe_invoice(partner, id).await?;
         let may_credit = cx.viewer.role == OperatorRole::Admin
             && invoice.status != InvoiceStatus::Void
             && standing.left().micros > 0;
@@ -73,7 +74,7 @@ pub fn PartnerInvoicePage() -> impl IntoView {
                     .then(|| view! { <Notice>"Stripe is not set up: billing ends with this invoice."</Notice> })}
                 {payment}
                 <CreditsOfInvoice notes=credits standing=standing at="/console/credit-notes" operator=true/>
-                <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines/>
+                <InvoiceSheet from=from address=address at=at invoice=invoice lines=lines stripe=stripe_id/>
             </OperatorFrame>
         })
     })

@@ -74,6 +74,7 @@ pub fn PartnerPage() -> impl IntoView {
                     <ButtonLink href=format!("/console/partners/{id}/unpaid") icon=IconName::Receipt>"Payment"</ButtonLink>
                     <ButtonLink href=format!("/console/partners/{id}/credit") icon=IconName::Layers>"Credit"</ButtonLink>
                     <ButtonLink href=format!("/console/partners/{id}/identities") icon=IconName::Key>"Identities"</ButtonLink>
+                    <ButtonLink href=format!("/console/trace?partner={id}") icon=IconName::ArrowRight>"Trace a call"</ButtonLink>
                     <ButtonLink href=format!("/console/audit?partner={id}") icon=IconName::Shield>"Audit log"</ButtonLink>
                 </PageHeader>
                 <ErrorSummary problems=problems/>

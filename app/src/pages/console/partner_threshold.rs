@@ -29,11 +29,7 @@ pub(super) fn card(
     let (value, amount) = match own {
         None => ("plan", String::new()),
         Some(OwnThreshold::Never) => ("never", String::new()),
-        Some(OwnThreshold::At(amount)) => {
-            let mut text = amount.to_decimal().normalize();
-            text.rescale(text.scale().max(amount.currency.decimals()));
-            ("own", text.to_string())
-        }
+        Some(OwnThreshold::At(amount)) => ("own", amount.to_input()),
     };
     let value = flash.typed(FORM, "own", value);
     let amount = flash.typed(FORM, "invoice_threshold", &amount);

@@ -10,7 +10,7 @@ use crate::{
     flash::flash,
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
-    pages::pricing::tier,
+    pages::pricing::{offers, tier},
     viewer,
 };
 use domain::id::PlanId;
@@ -122,7 +122,11 @@ fn versions(plan: &Plan) -> impl IntoView + use<> {
 }
 
 fn version_row(version: PlanVersion) -> impl IntoView {
-    let price = format!("{} {}", tier::price(&version.terms), tier::price_note(&version.terms));
+    let between = if version.terms.base_fee_micros == 0 { ", " } else { " " };
+    let price = [tier::price(&version.terms), tier::price_note(&version.terms)];
+    let price = price.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(between);
+    let offered = offers::all(&version.terms).join(". ");
+    let offered = (!offered.is_empty()).then(|| view! { <p class="field-hint">{offered}</p> });
     let mut bounds = tier::limits(&version.terms);
     bounds.extend(tier::quota(&version.terms));
     bounds.extend(tier::meter_prices(&version.terms));
@@ -130,7 +134,7 @@ fn version_row(version: PlanVersion) -> impl IntoView {
     view! {
         <tr>
             <Cell label="Version" head=true>{version.version}</Cell>
-            <Cell label="Price">{price}</Cell>
+            <Cell label="Price">{price} {offered}</Cell>
             <Cell label="Limits and quota">{bounds.join(", ")}</Cell>
             <Cell label="Made"><TimeText at=version.created_at date=true/> {made}</Cell>
             <Cell label="Partners" numeric=true><Figure value=version.partners/></Cell>

@@ -5,7 +5,7 @@ use domain::{
     id::{PartnerId, PlanVersionId},
     limit::{Limit, Window},
     money::{Currency, Money},
-    period::Interval,
+    period::{Alignment, Interval},
     plan::{Approval, Collect, PlanTerms},
     plan_change::{Downgrade, QuotaOnChange},
     quota::Beyond,
@@ -15,6 +15,10 @@ use leptos::prelude::*;
 use store::{Plan, PlanMeta, Product};
 
 mod admission;
+mod bargain;
+mod by_operation;
+mod meter_prices;
+mod offers;
 mod unpaid;
 
 const FORM: &str = "plans/save";
@@ -65,6 +69,7 @@ pub fn PlanTermsForm(
     ];
     let (name_error, code_error, position_error) =
         (fields.problem("name"), fields.problem("code"), fields.problem("position"));
+    let proposals = Proposals::of(&products);
     let opens = fields.opens(products);
     let limits = fields.limits("limits", fields.terms.as_ref().map_or(&[], |terms| &terms.limits));
     let (admission, credit, unpaid) = (fields.admission(), fields.credit(), fields.unpaid());
@@ -75,7 +80,8 @@ pub fn PlanTermsForm(
     let quota = fields.quota();
     let trial = fields.trial();
     let changes = fields.changes();
-    let price = fields.price();
+    let price = fields.price(&proposals);
+    let (meters, offers) = (fields.meter_prices(&proposals), fields.offers());
     let features =
         fields.typed("features", fields.terms.as_ref().map(|terms| terms.features.join("\n")).unwrap_or_default());
     let collects = vec![
@@ -133,6 +139,8 @@ pub fn PlanTermsForm(
             <FormSection title="Trial" description="For a partner who never had the plan. Its first period that is paid begins where the trial ends.">{trial}</FormSection>
             <FormSection title="Credit" description="Prepaid units, for calls beyond the quota or for every call where there is none.">{credit}</FormSection>
             <FormSection title="Price" description="In the currency's units, as 49.00. Test calls are never charged.">{price}</FormSection>
+            <FormSection title="Meters" description="Prices of what products measure besides units. Without a price a meter costs nothing.">{meters}</FormSection>
+            <FormSection title="Phases and promotions" description="What it costs instead: in a partner's first billing periods after a trial, or in those that begin between two days.">{offers}</FormSection>
             <FormSection title="Unpaid invoices" description="Empty: nothing follows.">{unpaid}</FormSection>
             <FormSection title="Stripe" description="Where a Stripe key is configured.">
                 <RadioCards legend="How an invoice reaches Stripe" name="plan[collect]" id="field-collect" choices=collects value=collect/>
@@ -159,12 +167,7 @@ impl Fields {
     }
 
     fn amount(&self, field: &str, read: fn(&PlanTerms) -> Money) -> String {
-        let plain = |terms: &PlanTerms| {
-            let mut amount = read(terms).to_decimal().normalize();
-            amount.rescale(amount.scale().max(terms.currency.decimals()));
-            amount.to_string()
-        };
-        self.typed(field, self.terms.as_ref().map_or("0".to_owned(), plain))
+        self.typed(field, self.terms.as_ref().map_or("0".to_owned(), |terms| read(terms).to_input()))
     }
 
     fn opens(&self, products: Vec<Product>) -> AnyView {
@@ -273,16 +276,24 @@ impl Fields {
         let beyonds: Vec<Choice> = Beyond::ALL.iter().map(|one| Choice::new(one.code(), one.describe())).collect();
         let days_error = self.problem("trial_days").or_else(|| self.problem("trial.days"));
         let (units_error, trial_error) = (self.problem("trial_units"), self.problem("trial"));
+        let open = !days.is_empty()
+            || !units.is_empty()
+            || trial_error.is_some()
+            || days_error.is_some()
+            || units_error.is_some();
         view! {
-            {trial_error.map(|text| view! { <p class="field-error" id="field-trial">{text}</p> })}
-            <FormRow>
-                <TextField label="Days" name="plan[trial_days]" id="field-trial_days" value=days error=days_error hint="Empty: no trial" inputmode="numeric" autocomplete="off"/>
-                <SelectField label="What is free" name="plan[trial_free]" id="field-trial_free" choices=frees value=free/>
-            </FormRow>
-            <FormRow>
-                <TextField label="Units in a trial" name="plan[trial_units]" id="field-trial_units" value=units error=units_error hint="For each billing period that it touches. Empty: the plan's quota" inputmode="numeric" autocomplete="off"/>
-                <SelectField label="Beyond the trial's units" name="plan[trial_beyond]" id="field-trial_beyond" choices=beyonds value=beyond/>
-            </FormRow>
+            <details class="chosen-operations" open=open>
+                <summary>"Free days at the beginning"</summary>
+                {trial_error.map(|text| view! { <p class="field-error" id="field-trial">{text}</p> })}
+                <FormRow>
+                    <TextField label="Days" name="plan[trial_days]" id="field-trial_days" value=days error=days_error hint="Empty: no trial" inputmode="numeric" autocomplete="off"/>
+                    <SelectField label="What is free" name="plan[trial_free]" id="field-trial_free" choices=frees value=free/>
+                </FormRow>
+                <FormRow>
+                    <TextField label="Units in a trial" name="plan[trial_units]" id="field-trial_units" value=units error=units_error hint="For each billing period that it touches. Empty: the plan's quota" inputmode="numeric" autocomplete="off"/>
+                    <SelectField label="Beyond the trial's units" name="plan[trial_beyond]" id="field-trial_beyond" choices=beyonds value=beyond/>
+                </FormRow>
+            </details>
         }
         .into_any()
     }
@@ -299,17 +310,21 @@ impl Fields {
             Choice::new(QuotaOnChange::Whole.code(), "The whole quota"),
             Choice::new(QuotaOnChange::Prorated.code(), "For the rest of the period, to the second"),
         ];
+        let days = if own.grace_days == 0 { String::new() } else { own.grace_days.to_string() };
+        let grace = self.typed("grace_days", days);
+        let grace_error = self.problem("grace_days").or_else(|| self.problem("changes.grace_days"));
         let (downgrade_error, quota_error) = (self.problem("downgrade"), self.problem("quota_on_change"));
         view! {
             <FormRow>
                 <SelectField label="A move to a smaller plan takes effect" name="plan[downgrade]" id="field-downgrade" choices=downgrades value=downgrade error=downgrade_error/>
                 <SelectField label="Quota for those who join within a period" name="plan[quota_on_change]" id="field-quota_on_change" choices=quotas value=quota error=quota_error/>
+                <TextField label="Days for which who leaves for a smaller plan keeps limits and features" name="plan[grace_days]" id="field-grace_days" value=grace error=grace_error hint="0 to 90. Fee, prices and quota are the smaller plan's at once" inputmode="numeric" autocomplete="off"/>
             </FormRow>
         }
         .into_any()
     }
 
-    fn price(&self) -> AnyView {
+    fn price(&self, proposals: &Proposals) -> AnyView {
         let terms = self.terms.as_ref();
         let currencies: Vec<Choice> = Currency::ALL.iter().map(|one| Choice::new(one.code(), one.code())).collect();
         let currency = self.typed("currency", terms.map_or(Currency::Usd, |terms| terms.currency).code().to_owned());
@@ -319,6 +334,12 @@ impl Fields {
         };
         let intervals: Vec<Choice> = Interval::ALL.into_iter().map(named).collect();
         let interval = self.typed("interval", terms.map_or(Interval::Month, |terms| terms.interval).code().to_owned());
+        let alignments = vec![
+            Choice::new(Alignment::Anchored.code(), "When the subscription begins"),
+            Choice::new(Alignment::Calendar.code(), "With the calendar, the first one in part"),
+        ];
+        let periods = self.typed("periods", terms.map_or(Alignment::Anchored, |terms| terms.periods).code().to_owned());
+        let periods_error = self.problem("periods");
         let fee = self.amount("base_fee", PlanTerms::base_fee);
         let dues = vec![
             Choice::new(FeeDue::Arrears.code(), "When the period ends"),
@@ -335,16 +356,14 @@ impl Fields {
             None => self.typed("invoice_threshold", String::new()),
         };
         let threshold_error = self.problem("invoice_threshold");
-        let mut models = vec![
+        let models = vec![
             Choice::new("free", "Free").hint("Usage costs nothing"),
             Choice::new("per_unit", "Per unit").hint("Some units included, each further one the same"),
             Choice::new("graduated", "Graduated").hint("Each step has its own price"),
             Choice::new("volume", "Volume").hint("All units have the price of the step that is reached"),
             Choice::new("package", "Package").hint("So much for each package that is begun"),
+            Choice::new("matrix", "By operation").hint("Products and operations have prices of their own"),
         ];
-        if matches!(terms.map(|terms| &terms.price), Some(Price::Matrix { .. })) {
-            models.push(Choice::new("matrix", "By operation").hint("As the set-up file or the REST API said"));
-        }
         let mut package_size = String::new();
         let (model, included, unit) = match terms.map(|terms| &terms.price) {
             Some(Price::PerUnit { included, unit_price }) => ("per_unit", included.to_string(), unit_price.to_string()),
@@ -354,7 +373,7 @@ impl Fields {
             }
             Some(Price::Graduated { .. }) => ("graduated", String::new(), String::new()),
             Some(Price::Volume { .. }) => ("volume", String::new(), String::new()),
-            Some(Price::Matrix { .. }) => ("matrix", String::new(), String::new()),
+            Some(Price::Matrix { included, .. }) => ("matrix", included.to_string(), String::new()),
             // Units never have a percentage.
             Some(Price::Free | Price::Percentage(_)) | None => ("free", String::new(), String::new()),
         };
@@ -369,10 +388,13 @@ impl Fields {
         let steps = self.steps();
         let has_steps = matches!(terms.map(|terms| &terms.price), Some(Price::Graduated { .. } | Price::Volume { .. }));
         let open = steps_error.is_some() || has_steps;
+        let by_operation = self.by_operation(proposals);
+        let bargain = self.bargain();
         view! {
             <FormRow>
                 <SelectField label="Currency" name="plan[currency]" id="field-currency" choices=currencies value=currency/>
                 <SelectField label="Billing period" name="plan[interval]" id="field-interval" choices=intervals value=interval/>
+                <SelectField label="Periods begin" name="plan[periods]" id="field-periods" choices=alignments value=periods error=periods_error/>
                 <TextField label="Base fee" name="plan[base_fee]" id="field-base_fee" value=fee error=fee_error hint="For each period" inputmode="decimal" autocomplete="off"/>
                 <SelectField label="Base fee is billed" name="plan[fee_due]" id="field-fee_due" choices=dues value=due error=due_error/>
                 <TextField label="Included credit" name="plan[included_credit]" id="field-included_credit" value=credit error=credit_error hint="Taken off usage" inputmode="decimal" autocomplete="off"/>
@@ -380,7 +402,7 @@ impl Fields {
             <TextField label="Threshold" name="plan[invoice_threshold]" id="field-invoice_threshold" value=threshold error=threshold_error hint="Whenever so much was used that is not invoiced, an invoice is made at once. Empty: only when the period ends" inputmode="decimal" narrow=true autocomplete="off"/>
             <RadioCards legend="Usage" name="plan[model]" id="field-model" choices=models value=model/>
             <FormRow>
-                <TextField label="Included units" name="plan[included_units]" id="field-included_units" value=included error=included_error hint="Per unit and package" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Included units" name="plan[included_units]" id="field-included_units" value=included error=included_error hint="Per unit, package, by operation" inputmode="numeric" autocomplete="off"/>
                 <TextField label="Price" name="plan[unit_price]" id="field-unit_price" value=unit error=unit_error hint="Of a unit or package, as 0.005" inputmode="decimal" autocomplete="off"/>
                 <TextField label="Units in a package" name="plan[package_size]" id="field-package_size" value=package_size error=size_error hint="Package only" inputmode="numeric" autocomplete="off"/>
             </FormRow>
@@ -389,6 +411,8 @@ impl Fields {
                 {steps_error.map(|text| view! { <p class="field-error" id="field-steps">{text}</p> })}
                 {steps}
             </details>
+            {by_operation}
+            {bargain}
         }
         .into_any()
     }
@@ -415,6 +439,35 @@ impl Fields {
         });
         rows.collect_view().into_any()
     }
+}
+
+/// Names that fields propose, as they are written there.
+struct Proposals {
+    /// Products, and `product/operation`.
+    operations: Vec<String>,
+    /// `product/meter`.
+    meters: Vec<String>,
+}
+
+impl Proposals {
+    fn of(products: &[Product]) -> Self {
+        let mut proposals = Self { operations: Vec::new(), meters: Vec::new() };
+        for product in products {
+            let code = &product.line.code;
+            proposals.operations.push(code.clone());
+            proposals
+                .operations
+                .extend(product.operations.iter().map(|operation| format!("{code}/{}", operation.code)));
+            proposals.meters.extend(product.policy.meters.keys().map(|meter| format!("{code}/{meter}")));
+        }
+        proposals
+    }
+}
+
+/// A list that fields of that id propose from.
+fn datalist(id: &'static str, values: &[String]) -> AnyView {
+    let options = values.iter().cloned().map(|value| view! { <option value=value></option> }).collect_view();
+    view! { <datalist id=id>{options}</datalist> }.into_any()
 }
 
 /// `limits[minute]` as the form sends it: `plan[limits][minute]`.

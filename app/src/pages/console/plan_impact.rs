@@ -8,7 +8,7 @@ use crate::{
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
     pages::{
-        pricing::tier,
+        pricing::{offers, tier},
         time_text::{local_zone, period_in_zone},
     },
     viewer,
@@ -64,7 +64,12 @@ pub fn PlanImpactPage() -> impl IntoView {
 
 pub fn terms_words(terms: &PlanTerms) -> impl IntoView + use<> {
     let price = format!("{} {}", tier::price(terms), tier::price_note(terms));
-    let rows = [("Price", vec![price]), ("Usage", tier::usage_price(terms)), ("Limits", tier::limits(terms))];
+    let rows = [
+        ("Price", vec![price]),
+        ("Offers", offers::all(terms)),
+        ("Usage", tier::usage_price(terms)),
+        ("Limits", tier::limits(terms)),
+    ];
     let quota = ("Quota", tier::quota(terms).into_iter().collect());
     let rows = rows.into_iter().chain([quota]).filter(|(_, lines): &(_, Vec<String>)| !lines.is_empty());
     let rows = rows.map(|(term, lines)| view! { <Description label=term>{lines.join("; ")}</Description> });
@@ -82,10 +87,9 @@ fn Partners(impact: Impact) -> impl IntoView {
         }
         .into_any();
     }
-    let (before, after, all) = (impact.before, impact.after, impact.partners_in_all);
-    let rest = all.saturating_sub(u64::from(MOST_RATED));
+    let rest = impact.partners_in_all.saturating_sub(u64::from(MOST_RATED));
+    let [before, after, difference] = sums(&impact);
     let rows = impact.partners.into_iter().map(row).collect_view();
-    let difference = difference(before, after);
     view! {
         <Card title="Partners on the plan" flush=true>
             <DataTable
@@ -107,8 +111,8 @@ fn Partners(impact: Impact) -> impl IntoView {
                         <Cell numeric=true>{None::<String>}</Cell>
                         <Cell>{None::<String>}</Cell>
                         <Cell numeric=true>{None::<String>}</Cell>
-                        <Cell label="Now" numeric=true><MoneyText amount=before/></Cell>
-                        <Cell label="With these terms" numeric=true><MoneyText amount=after/></Cell>
+                        <Cell label="Now" numeric=true>{before.clone()}</Cell>
+                        <Cell label="With these terms" numeric=true>{after.clone()}</Cell>
                         <Cell label="Difference" numeric=true>{difference.clone()}</Cell>
                     </tr>
                 }
@@ -152,6 +156,15 @@ pub fn with_these_terms(after: After, before: Option<Money>) -> (String, String)
     }
 }
 
+/// What all who can be compared would have paid, before and after, and by how much that differs; nothing where nobody can be.
+pub fn sums(impact: &Impact) -> [String; 3] {
+    let (before, after) = (impact.before, impact.after);
+    match impact.partners.iter().any(|own| matches!(own.after, After::Comparable(_))) {
+        true => [before.to_string(), after.to_string(), difference(before, after)],
+        false => ["—"; 3].map(str::to_owned),
+    }
+}
+
 /// `+$5.00`, `−$3.00` or `None`.
 pub fn difference(before: Money, after: Money) -> String {
     let micros = after.micros.saturating_sub(before.micros);
@@ -178,14 +191,34 @@ fn publish(plan: PlanId, draft: String, back: &str) -> impl IntoView + use<> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::money::Currency;
+    use domain::{id::PartnerId, money::Currency, period::Period};
+    use jiff::Timestamp;
+
+    fn money(micros: i64) -> Money {
+        Money::new(Currency::Usd, micros)
+    }
+
+    #[test]
+    fn sums_are_of_those_who_can_be_compared_or_of_nobody() {
+        let period = Period { start: Timestamp::UNIX_EPOCH, end: Timestamp::MAX };
+        let own = |before, after| Affected {
+            partner: PartnerId(uuid::Uuid::nil()),
+            name: String::new(),
+            version: 1,
+            period,
+            units: 0,
+            before,
+            after,
+        };
+        let of = |partners, micros| Impact { partners, partners_in_all: 1, before: money(0), after: money(micros) };
+        assert_eq!(sums(&of(vec![own(None, After::New)], 0)), ["—"; 3]);
+        let compared = own(Some(money(0)), After::Comparable(money(5_000_000)));
+        assert_eq!(sums(&of(vec![compared], 5_000_000)), ["$0.00", "$5.00", "+$5.00"]);
+    }
 
     #[test]
     fn a_difference_has_its_sign() {
-        let of = |before, after| {
-            let money = |micros| Money::new(Currency::Usd, micros);
-            difference(money(before), money(after))
-        };
+        let of = |before, after| difference(money(before), money(after));
         assert_eq!([of(0, 5_000_000), of(5_000_000, 2_000_000), of(7, 7)], ["+$5.00", "−$3.00", "None"]);
     }
 }

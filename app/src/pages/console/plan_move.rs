@@ -1,7 +1,7 @@
 //! `/console/plans/{plan}/moves`: all partners of a plan, or of one version of it, have another from the end of a billing period on; what
 //! that means for each is shown before it is ordered.
 
-use super::plan_impact::{difference, terms_words, with_these_terms};
+use super::plan_impact::{sums, terms_words, with_these_terms};
 use crate::{
     components::*,
     flash::{Flash, flash},
@@ -25,9 +25,10 @@ pub fn PlanMovesPage() -> impl IntoView {
     let cx = viewer::operator();
     let id = use_params_map().get_untracked().get("plan");
     let asked = use_query_map().with_untracked(|query| {
-        ["version", "to", "notice_days", "reason"].map(|name| query.get(name).unwrap_or_default())
+        ["version", "to", "notice_days", "reason"].map(|name| (name, query.get(name).unwrap_or_default()))
     });
     let flash = flash();
+    let asked = asked.map(|(name, value)| flash.typed(FORM, name, &value));
     page(async move {
         let cx = cx?;
         let id: PlanId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
@@ -50,7 +51,8 @@ pub fn PlanMovesPage() -> impl IntoView {
         let moves = store.plan_moves().await?.into_iter().filter(|one| one.from == id).collect();
         let list = list(moves, may_change);
         let choices = store.all_plans().await?;
-        let problems = [flash.problems.clone(), wrong.clone()].concat();
+        let mut problems = flash.problems.clone();
+        problems.extend(wrong.iter().filter(|one| !flash.problems.contains(one)).cloned());
         let typed = Typed { version, to, notice_days, reason, wrong };
         let form = may_change.then(|| form(&plan, choices, typed, &flash));
         let name = plan.meta.name.clone();
@@ -137,15 +139,14 @@ async fn previewed(
         }
     };
     let words = terms_words(&store.plan_version_terms(new.to).await?);
-    let MovePreview { impact, at, waits } = preview;
+    let MovePreview { impact, at, waits, token } = preview;
     if impact.partners.is_empty() {
         let nobody =
             view! { <Notice tone=Tone::Info title="Nobody would be moved">"No partner has that version."</Notice> };
         return Ok(Ok(nobody.into_any()));
     }
-    let (before, after, all) = (impact.before, impact.after, impact.partners_in_all);
-    let rest = all.saturating_sub(u64::from(MOST_RATED));
-    let total = difference(before, after);
+    let rest = impact.partners_in_all.saturating_sub(u64::from(MOST_RATED));
+    let [before, after, difference] = sums(&impact);
     let rows =
         impact.partners.into_iter().zip(at).zip(waits).map(|((own, at), waits)| row(own, at, waits)).collect_view();
     let hidden = [
@@ -154,6 +155,7 @@ async fn previewed(
         ("to", new.to.to_string()),
         ("notice_days", new.notice_days.to_string()),
         ("reason", new.reason),
+        ("preview", token),
     ];
     let hidden = hidden.map(|(name, value)| view! { <input type="hidden" name=name value=value/> }).collect_view();
     let order = may_change.then(|| {
@@ -184,9 +186,9 @@ async fn previewed(
                         <Cell label="Partner" head=true>"All who can be compared"</Cell>
                         <Cell numeric=true>{None::<String>}</Cell>
                         <Cell>{None::<String>}</Cell>
-                        <Cell label="Now" numeric=true><MoneyText amount=before/></Cell>
-                        <Cell label="With these terms" numeric=true><MoneyText amount=after/></Cell>
-                        <Cell label="Difference" numeric=true>{total.clone()}</Cell>
+                        <Cell label="Now" numeric=true>{before.clone()}</Cell>
+                        <Cell label="With these terms" numeric=true>{after.clone()}</Cell>
+                        <Cell label="Difference" numeric=true>{difference.clone()}</Cell>
                     </tr>
                 }
             >

@@ -152,6 +152,7 @@ const fn kind_text(kind: Kind) -> &'static str {
         Kind::Hourly => "Events and hours",
         Kind::Daily => "Hours and days",
         Kind::Meters => "Events and meters",
+        Kind::Credit => "Credit and its ledger",
         Kind::Invoice => "Events and invoice",
     }
 }

@@ -33,18 +33,17 @@ pub fn RevenuePage() -> impl IntoView {
             true => Vec::new(),
             false => cx.state.store.all_partners_journal_totals(days).await?,
         };
-        let range = [first, last].map(|day| day.to_string());
         let written = match through {
             Some(day) => format!(
                 "Written up to {}. A day is written six hours after it is over (UTC) and never changes.",
-                day.strftime("%-d %b %Y")
+                words(day)
             ),
             None => {
                 "A day is written six hours after it is over (UTC) and never changes. None is written yet.".to_owned()
             }
         };
         let not_yet = through.is_some_and(|through| through < last);
-        let [from, to] = range.clone();
+        let [from, to] = [first, last].map(|day| day.to_string());
         let (waiting, told) = (written.clone(), written.clone());
         let nothing = totals.is_empty();
         // Said once: beside the figures, or in their place.
@@ -74,29 +73,34 @@ pub fn RevenuePage() -> impl IntoView {
                 } else {
                     tables.into_any()
                 }}
-                <JournalFile range=range written=of_file/>
+                {(!is_empty_range).then(|| view! { <JournalFile first=first last=last written=of_file/> })}
             </OperatorFrame>
         })
     })
 }
 
-/// All entries of some days as one file.
+/// All entries of the days that are shown as one file.
 #[component]
-fn JournalFile(range: [String; 2], written: String) -> impl IntoView {
-    let [from, to] = range;
+fn JournalFile(first: Date, last: Date, written: String) -> impl IntoView {
     let formats =
         vec![Choice::new("csv", "CSV, a row for each entry"), Choice::new("jsonl", "JSON Lines, one for each entry")];
-    let told = format!("Every entry of all partners from the first day to the last. {written}");
+    let days = if first == last { words(first) } else { format!("{} to {}", words(first), words(last)) };
+    let told = format!("Every entry of all partners of {days}. {written}");
     view! {
         <Card title="Download the journal" description=told.trim_end()>
             <form method="get" action="/console/revenue/download" class="filter-bar">
-                <TextField label="First day" name="from" kind="date" value=from required=true/>
-                <TextField label="Last day" name="to" kind="date" value=to required=true/>
+                <input type="hidden" name="from" value=first.to_string()/>
+                <input type="hidden" name="to" value=last.to_string()/>
                 <SelectField label="Format" name="format" choices=formats value="csv" required=true/>
                 <Button icon=IconName::Download>"Download"</Button>
             </form>
         </Card>
     }
+}
+
+/// `30 Nov 2026`, as dates are written on all pages.
+fn words(day: Date) -> String {
+    day.strftime("%-d %b %Y").to_string()
 }
 
 fn by_currency(totals: Vec<JournalTotal>) -> Vec<Vec<JournalTotal>> {

@@ -28,7 +28,7 @@ pub fn StripeDriftPage() -> impl IntoView {
         let (after, filter) = (query.get("after"), read(&query)?);
         let found = store.all_partners_stripe_drift(&filter, after.as_deref(), PAGE_SIZE).await?;
         let standing = store.stripe_comparison().await?;
-        let is_on = cx.state.settings.stripe_is_on;
+        let (is_on, compares_all) = (cx.state.settings.has_stripe_account, cx.state.settings.stripe_is_on);
         let may_change = cx.viewer.role == OperatorRole::Admin;
         let found = Listed::new(found, after.as_deref(), |after| address(&filter, after));
         let columns = vec![
@@ -40,7 +40,8 @@ pub fn StripeDriftPage() -> impl IntoView {
             Column::text("State"),
         ];
         let heading = ("What differs, the newest first; times in UTC", columns);
-        let nothing = || view! { <Nothing filter=filter standing=standing is_on=is_on/> }.into_any();
+        let nothing =
+            || view! { <Nothing filter=filter standing=standing is_on=is_on compares_all=compares_all/> }.into_any();
         let list = found.view(heading, |one| row(one, may_change, &flash), nothing);
         let now = cx.now;
         let problems = flash.problems.clone();
@@ -51,7 +52,7 @@ pub fn StripeDriftPage() -> impl IntoView {
             <OperatorFrame cx=cx path=PATH>
                 <PageHeader
                     title="Stripe drift"
-                    description="Customers, products, prices and meters at Stripe, compared with ours. Nothing is written over there before you say so."
+                    description="Customers, products, prices, meters and subscriptions at Stripe, compared with ours. Nothing is written over there before you say so."
                 >
                     {(may_change && is_on)
                         .then(|| view! {
@@ -122,7 +123,7 @@ fn Filter(filter: DriftFilter) -> impl IntoView {
 }
 
 #[component]
-fn Nothing(filter: DriftFilter, standing: StripeComparison, is_on: bool) -> impl IntoView {
+fn Nothing(filter: DriftFilter, standing: StripeComparison, is_on: bool, compares_all: bool) -> impl IntoView {
     let is_usual = filter == DriftFilter::default();
     let (title, text, icon) = match (is_on, is_usual, standing.compared_at) {
         (false, ..) => (
@@ -134,6 +135,11 @@ fn Nothing(filter: DriftFilter, standing: StripeComparison, is_on: bool) -> impl
         (true, true, None) => {
             ("Nothing was compared yet", "The first comparison runs within seconds of the start.", IconName::Clock)
         }
+        (true, true, Some(_)) if !compares_all => (
+            "Nothing that went back waits for you",
+            "Invoices go elsewhere by now, so that customers and prices are not compared. What goes back at Stripe of what it has taken before, and what was to and could not, appears here.",
+            IconName::Success,
+        ),
         (true, true, Some(_)) => (
             "Stripe holds what we hold",
             "Every field of every customer, product, price and meter of ours agrees, whatever went back there is credited here, and what was to go back did. What is otherwise appears here.",
@@ -158,6 +164,7 @@ const fn kind_text(kind: DriftKind) -> &'static str {
         DriftKind::Price => "Price",
         DriftKind::Meter => "Meter",
         DriftKind::Invoice => "Invoice",
+        DriftKind::Subscription => "Subscription",
     }
 }
 

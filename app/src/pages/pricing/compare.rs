@@ -1,7 +1,8 @@
 //! The tiers side by side, one aspect a row.
 
-use super::{Tier, tier};
+use super::{Tier, offers, tier};
 use crate::components::{Cell, Column, DataTable};
+use jiff::civil::Date;
 use leptos::prelude::*;
 use store::ProductLine;
 
@@ -9,7 +10,7 @@ use store::ProductLine;
 type Words = Box<dyn Fn(&Tier) -> Vec<String>>;
 
 #[component]
-pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>) -> impl IntoView {
+pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>, today: Date) -> impl IntoView {
     if tiers.len() < 2 {
         return None;
     }
@@ -17,6 +18,7 @@ pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>) -> impl IntoView
     columns.extend(tiers.iter().map(|tier| Column::text(tier.name.clone())));
     let aspects: Vec<(&str, Words)> = vec![
         ("Base fee", Box::new(|tier| vec![tier::price(&tier.terms)])),
+        ("Offers", Box::new(move |tier| offers::lines(&tier.terms, today))),
         ("Trial", Box::new(|tier| tier::trial(&tier.terms).into_iter().collect())),
         ("Usage", Box::new(|tier| tier::usage_price(&tier.terms))),
         (

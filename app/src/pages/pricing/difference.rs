@@ -1,6 +1,6 @@
 //! What differs between two plans' terms, in words: for operators who compare, and for partners who are told.
 
-use super::tier;
+use super::{offers, tier};
 use domain::{
     plan::{Grant, PlanTerms},
     rating::FeeDue,
@@ -17,8 +17,10 @@ pub struct Difference {
 /// Every aspect that is otherwise; none where the terms are the same.
 pub fn differences(before: &PlanTerms, after: &PlanTerms) -> Vec<Difference> {
     type Read = fn(&PlanTerms) -> String;
-    let aspects: [(&'static str, Read); 10] = [
+    let aspects: [(&'static str, Read); 12] = [
         ("Base fee", base_fee),
+        ("Periods", |terms| tier::calendar(terms).unwrap_or_else(|| "From the begin of the subscription".to_owned())),
+        ("Offers", |terms| offers::all(terms).join("; ")),
         ("Trial", |terms| tier::trial(terms).unwrap_or_default()),
         ("Usage", |terms| tier::usage_price(terms).join("; ")),
         ("Included credit", |terms| match terms.included_credit_micros {
@@ -90,10 +92,12 @@ mod tests {
     #[test]
     fn whatever_is_otherwise_is_told_somewhere() {
         let whole = terms(
-            r#"{"currency":"EUR","interval":"year","products":[{"product":"payments","operations":["pay"]}],
+            r#"{"currency":"EUR","interval":"year","periods":"calendar","products":[{"product":"payments","operations":["pay"]}],
                 "limits":[{"calls":1,"window":"day"}],"quota":{"units":5,"beyond":"warn"},"base_fee_micros":1000000,
                 "fee_due":"advance","price":{"model":"per_unit","unit_price":"1"},"minimum_micros":7000000,
                 "discounts":[{"name":"Launch","percent":"5"}],"trial":{"days":14},"commitment":{"micros":9000000,"discounts":[]},
+                "phases":[{"name":"Ramp","periods":3,"instead":{"base_fee_micros":0}}],
+                "promotions":[{"name":"Launch","until":"2027-03-31","instead":{"base_fee_micros":0}}],
                 "included_credit_micros":3000000,"features":["A"],"opens_features":["b"],
                 "admission":{"concurrency":{"calls":3}},"collect":"meter_events","changes":{"downgrade":"at_once"}}"#,
         );

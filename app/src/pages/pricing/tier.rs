@@ -2,7 +2,7 @@
 
 use domain::{
     money::{Currency, Money, group_thousands},
-    period::Interval,
+    period::{Alignment, Interval},
     plan::{MeterPrice, PlanTerms},
     product::Visibility,
     quota::Beyond,
@@ -63,7 +63,8 @@ pub fn usage_price(terms: &PlanTerms) -> Vec<String> {
     lines
 }
 
-fn unit_price(terms: &PlanTerms) -> Vec<String> {
+/// What units cost, a line for each step.
+pub fn unit_price(terms: &PlanTerms) -> Vec<String> {
     let of = |price: Decimal| {
         if price.is_zero() { "free".to_owned() } else { format!("{} a unit", amount(terms.currency, price)) }
     };
@@ -290,6 +291,13 @@ pub fn overdraft(terms: &PlanTerms) -> Option<String> {
     Some(format!("{} units beyond prepaid ones, billed at {price} each", group_thousands(overdraft.units)))
 }
 
+/// When periods begin, where they follow the calendar: `Billed on the first of the month; the first month in part`.
+pub fn calendar(terms: &PlanTerms) -> Option<String> {
+    let every = interval(terms.interval);
+    let is_calendar = terms.periods == Alignment::Calendar;
+    is_calendar.then(|| format!("Billed {}; the first {every} in part", terms.interval.begins()))
+}
+
 /// All that a card lists.
 pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     let ahead = terms.fee_due == FeeDue::Advance && terms.base_fee_micros > 0;
@@ -299,6 +307,7 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     let mut lines = products(terms, known);
     lines.extend(trial(terms));
     lines.extend(included(terms));
+    lines.extend(calendar(terms));
     lines.extend(ahead);
     lines.extend(credit);
     lines.extend(allotment(terms));
@@ -335,7 +344,8 @@ fn amount(currency: Currency, price: Decimal) -> String {
     format!("{}{price}", currency.sign())
 }
 
-fn lower_first(text: &str) -> String {
+/// With its first letter in lower case.
+pub fn lower_first(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
@@ -353,6 +363,7 @@ mod tests {
         PlanTerms {
             currency: Currency::Usd,
             interval: Interval::Month,
+            periods: Default::default(),
             products: vec![Grant { product: "secret".to_owned(), operations: None }],
             limits: vec![Limit { calls: 10_000, window: Window::Minute }],
             quota: Some(Quota { units: 50_000, beyond: Beyond::Bill }),
@@ -362,6 +373,9 @@ mod tests {
             meters: Vec::new(),
             minimum_micros: 0,
             discounts: Vec::new(),
+            phases: Vec::new(),
+            promotions: Vec::new(),
+            offered: Default::default(),
             commitment: None,
             trial: None,
             invoice_threshold_micros: None,
@@ -373,6 +387,18 @@ mod tests {
             changes: Default::default(),
             unpaid: None,
         }
+    }
+
+    #[test]
+    fn calendar_periods_are_told_with_the_day_on_which_they_begin() {
+        let month = terms(Price::Free);
+        assert_eq!(calendar(&month), None);
+        let month = PlanTerms { periods: Alignment::Calendar, ..month };
+        let told = "Billed on the first of the month; the first month in part";
+        assert_eq!(calendar(&month).as_deref(), Some(told));
+        assert!(lines(&month, &[]).iter().any(|line| line == told));
+        let week = PlanTerms { interval: Interval::Week, ..month };
+        assert_eq!(calendar(&week).as_deref(), Some("Billed on Monday; the first week in part"));
     }
 
     #[test]

@@ -41,21 +41,21 @@ impl Seen {
     pub(super) async fn load(cx: &Cx<MemberViewer>, asked: &Asked) -> Result<Self, PageError> {
         let (store, partner, time_zone) = (&cx.state.store, cx.viewer.partner, &cx.viewer.time_zone);
         let subscription = store.subscription(partner).await?;
-        let (cycle, terms) = match subscription {
+        let (cycle, counts_from, terms) = match subscription {
             // As the period that runs has it.
             Some(mut subscription) => {
                 subscription.terms.quota = subscription.quota_at(asked.at.unwrap_or(cx.now));
-                (subscription.cycle(), Some(subscription.terms))
+                (subscription.cycle(), subscription.counts_from, Some(subscription.terms))
             }
-            None => (Cycle::calendar_month(cx.now, time_zone).map_err(|_| PageError::Unavailable)?, None),
+            None => (Cycle::calendar_month(cx.now, time_zone).map_err(|_| PageError::Unavailable)?, None, None),
         };
-        let mut periods = periods_back(&cycle, cx.now);
+        let mut periods = periods_back(&cycle, counts_from, cx.now);
         // Before that there is nothing to see.
         let created_at = store.partner(partner).await?.created_at;
         periods.retain(|period| period.end > created_at);
         let first = periods.last().map_or(cx.now, |period| period.start);
         let at = asked.at.filter(|at| (first..=cx.now).contains(at)).unwrap_or(cx.now);
-        let period = cycle.period_at(at).map_err(|_| PageError::NotFound)?;
+        let period = cycle.counted_at(at, counts_from).map_err(|_| PageError::NotFound)?;
         let zone = local_zone(time_zone);
         let range = match asked.window {
             Window::Day if asked.exact.is_some() => asked.exact.unwrap_or(period),
@@ -113,12 +113,12 @@ fn year_until(now: Timestamp, zone: &TimeZone) -> Option<Period> {
     Some(Period { start: start.timestamp(), end: end.timestamp() })
 }
 
-/// The current period and those before it, newest first.
-fn periods_back(cycle: &Cycle, now: Timestamp) -> Vec<Period> {
+/// The current period and those before it, newest first; one that is counted in two parts is two.
+fn periods_back(cycle: &Cycle, counts_from: Option<Timestamp>, now: Timestamp) -> Vec<Period> {
     let mut periods = Vec::new();
     let mut at = now;
     while periods.len() <= EARLIER {
-        let Ok(period) = cycle.period_at(at) else { break };
+        let Ok(period) = cycle.counted_at(at, counts_from) else { break };
         periods.push(period);
         let Ok(before) = period.start.checked_sub(1.second()) else { break };
         at = before;

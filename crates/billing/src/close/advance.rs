@@ -5,11 +5,11 @@ use crate::BillingError;
 use domain::{
     id::PartnerId,
     money::{Currency, Money},
-    period::Period,
-    rating::{LineKind, Rated, advance, coupon::Billed},
+    period::{Period, PeriodError},
+    rating::{Charge, LineKind, PlanPeriod, Rated, advance, coupon::Billed},
 };
 use jiff::Timestamp;
-use store::{FeeInAdvance, GivenBack, NewInvoice, NewInvoiceLine, Store, UnusedFee};
+use store::{BilledAlready, FeeInAdvance, GivenBack, NewInvoice, NewInvoiceLine, Store, UnusedFee};
 
 /// Bills every fee whose period has begun.
 pub(super) async fn bill(store: &Store, now: Timestamp, report: &mut ClosingReport) -> Result<(), BillingError> {
@@ -34,10 +34,9 @@ async fn bill_one(
         // What ended before its fee was billed owes for the part alone.
         let end = due.ended_at.map_or(whole.end, |end| end.min(whole.end));
         let part = Period { start: due.from, end };
-        let number = due.cycle.periods_between(due.plan_since, whole.start)?;
-        let mut fee = advance::fee(&due.terms, number, due.trial_until, part, whole)?;
+        let mut fee = advance::fee(&due.terms, plan_period(&due, whole)?, part, whole)?;
         let gross = fee.total;
-        let of = CouponsOf { partner: due.partner, subscription: due.subscription };
+        let of = CouponsOf { partner: due.partner, subscription: due.subscription, are_there: true };
         let bill = Billed { terms: &due.terms, cycle: &due.cycle, trial_until: due.trial_until, part, whole };
         let coupons = of.take_off(store, bill, &mut fee).await?;
         let back = given_back(store, due.partner, fee.total.currency).await?;
@@ -53,7 +52,7 @@ async fn bill_one(
             late: Vec::new(),
             in_advance: true,
             threshold_number: 0,
-            billed_before: Vec::new(),
+            billed_before: BilledAlready::default(),
             given_back: back.fees,
             overdrawn: Vec::new(),
             coupons: Some(coupons),
@@ -71,7 +70,15 @@ async fn bill_one(
 pub(crate) fn fee_lines(fee: Rated, is_whole: bool) -> Vec<NewInvoiceLine> {
     let usual = if is_whole { "Base fee, in advance" } else { "Base fee for part of the period, in advance" };
     let charges = fee.charges.into_iter();
-    charges.map(|charge| line(charge.kind, charge.label.unwrap_or_else(|| usual.to_owned()), charge.amount)).collect()
+    let fee_line = |charge: Charge| {
+        let words = charge.label.clone().unwrap_or_else(|| usual.to_owned());
+        line(charge.kind, charge.described(words), charge.amount)
+    };
+    charges.map(fee_line).collect()
+}
+
+fn plan_period(of: &FeeInAdvance, whole: Period) -> Result<PlanPeriod, PeriodError> {
+    PlanPeriod::of(&of.cycle, of.plan_since, of.trial_until, whole)
 }
 
 /// Lines that give fees back, and which fees.
@@ -109,9 +116,8 @@ pub(crate) async fn given_back(store: &Store, partner: PartnerId, currency: Curr
 fn gross(unused: &UnusedFee) -> Result<Money, BillingError> {
     let of = &unused.of;
     let whole = of.cycle.period_at(unused.period.start)?;
-    let number = of.cycle.periods_between(of.plan_since, whole.start)?;
     let ran = Period { start: unused.period.start, end: of.ended_at.unwrap_or(unused.period.end) };
-    Ok(advance::unused(&of.terms, number, of.trial_until, unused.paid, ran, whole)?)
+    Ok(advance::unused(&of.terms, plan_period(of, whole)?, unused.paid, ran, whole)?)
 }
 
 /// What coupons have again of what they took off fees in the billing period that begins then, by code: what of a fee was neither used nor
@@ -141,6 +147,7 @@ fn line(kind: LineKind, description: String, amount: Money) -> NewInvoiceLine {
         free: 0,
         prepaid: 0,
         amount,
+        teams: Vec::new(),
     }
 }
 

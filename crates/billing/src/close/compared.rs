@@ -1,5 +1,5 @@
-//! Whose usage is compared together before it is billed: that of partners whose stretches begin and end about together, as most do at the
-//! end of a month.
+//! Whose usage is compared together before it is billed, and read: that of partners whose stretches begin and end about together, as most
+//! do at the end of a month.
 
 use super::{Closing, is_complete, next_stretch};
 use domain::{
@@ -8,7 +8,10 @@ use domain::{
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
-use store::{OpenSubscription, Store, StoreError, reconcile::Compared};
+use store::{
+    BillGround, OpenSubscription, Store, StoreError,
+    reconcile::{Compared, Finding},
+};
 
 /// Partners that are compared together at the most. The last of them is billed a moment after it was compared.
 const MOST: usize = 16;
@@ -16,7 +19,17 @@ const MOST: usize = 16;
 const ABOUT: SignedDuration = SignedDuration::from_hours(72);
 
 /// What is known of stretches that may be closed.
-pub(super) type Known = HashMap<(SubscriptionId, Period), Compared>;
+pub(super) type Known = HashMap<(SubscriptionId, Period), Ready>;
+
+/// Whether a stretch may be billed.
+#[derive(Debug)]
+pub(super) enum Ready {
+    /// With what it was used for, read after it was compared.
+    Agrees(BillGround),
+    /// As [`Compared`] has them.
+    Differs(Finding),
+    NotYet,
+}
 
 /// A partner's subscriptions, and which stretch of them may be closed first.
 #[derive(Debug, Clone, Copy)]
@@ -70,48 +83,76 @@ impl<'a> Own<'a> {
     }
 }
 
-/// Compares what the group's first stretches were used for. Where that fails nothing is known, and each partner is compared by itself:
-/// it may be one of them.
+/// Compares what the group's first stretches were used for, and reads it. Where that fails nothing is known, and each partner is compared
+/// by itself: it may be one of them.
 pub(super) async fn of(store: &Store, group: &[Own<'_>], now: Timestamp) -> Known {
     let due: Vec<Due> = group.iter().filter_map(|own| own.due).collect();
-    compare(store, &due, now).await.unwrap_or_else(|error| {
+    make_ready(store, &due, now).await.unwrap_or_else(|error| {
         tracing::warn!(%error, partners = due.len(), "usage could not be compared together; it is compared partner by partner");
         Known::new()
     })
 }
 
-async fn compare(store: &Store, due: &[Due], now: Timestamp) -> Result<Known, StoreError> {
-    let (mut known, mut unknown) = (Known::new(), Vec::new());
-    for due in due {
-        // What was found earlier is known at once; else all of the stretch is compared, now that its last usage is there.
-        match store.doubt(due.partner, due.part).await? {
-            Some(finding) => drop(known.insert((due.subscription, due.part), Compared::Differs(finding))),
-            None => unknown.push(*due),
-        }
-    }
-    let stretches: Vec<_> = unknown.iter().map(|due| (due.partner, due.part)).collect();
-    let compared = store.compare_partners(&stretches, now).await?;
-    known.extend(unknown.iter().zip(compared).map(|(due, compared)| ((due.subscription, due.part), compared)));
-    Ok(known)
+async fn make_ready(store: &Store, due: &[Due], now: Timestamp) -> Result<Known, StoreError> {
+    let stretches: Vec<_> = due.iter().map(|due| (due.partner, due.part)).collect();
+    let compared = compare(store, &stretches, now).await?;
+    let agreed = due.iter().zip(&compared).filter(|(_, compared)| **compared == Compared::Agrees);
+    let agreed: Vec<_> = agreed.map(|(due, _)| (due.partner, due.subscription, due.part)).collect();
+    let mut grounds = store.bill_grounds(&agreed).await?.into_iter();
+    let ready = due.iter().zip(compared).map(|(due, compared)| {
+        let ready = match compared {
+            Compared::Agrees => grounds.next().map_or(Ready::NotYet, Ready::Agrees),
+            Compared::Differs(finding) => Ready::Differs(finding),
+            Compared::NotYet => Ready::NotYet,
+        };
+        ((due.subscription, due.part), ready)
+    });
+    Ok(ready.collect())
 }
 
-/// What is known of a stretch, or else it is compared.
-pub(super) async fn compared(
+/// In the order of the stretches. What was found earlier is known at once; else all of the stretch is compared, now that its last usage is
+/// there.
+async fn compare(
+    store: &Store,
+    stretches: &[(PartnerId, Period)],
+    now: Timestamp,
+) -> Result<Vec<Compared>, StoreError> {
+    if stretches.is_empty() {
+        return Ok(Vec::new());
+    }
+    let doubts = store.doubts(stretches).await?;
+    let unknown = stretches.iter().zip(&doubts).filter(|(_, doubt)| doubt.is_none());
+    let unknown: Vec<_> = unknown.map(|(stretch, _)| *stretch).collect();
+    let mut compared = store.compare_partners(&unknown, now).await?.into_iter();
+    let known = doubts.into_iter().map(|doubt| match doubt {
+        Some(finding) => Compared::Differs(finding),
+        None => compared.next().unwrap_or(Compared::NotYet),
+    });
+    Ok(known.collect())
+}
+
+/// What is known of a stretch, or else it is compared and read.
+pub(super) async fn ready(
     store: &Store,
     known: &mut Known,
     subscription: &OpenSubscription,
     part: Period,
     now: Timestamp,
-) -> Result<Compared, StoreError> {
-    match known.remove(&(subscription.id, part)) {
-        // Whoever compares all the time may have found something while others of the group were billed.
-        Some(Compared::Agrees) => {
-            let doubt = store.doubt(subscription.partner, part).await?;
-            return Ok(doubt.map_or(Compared::Agrees, Compared::Differs));
-        }
-        Some(compared) => return Ok(compared),
-        None => {}
+) -> Result<Ready, StoreError> {
+    let stretch = (subscription.id, part);
+    if let Some(ready) = known.remove(&stretch) {
+        return Ok(ready);
     }
     let due = Due { partner: subscription.partner, subscription: subscription.id, part };
-    Ok(compare(store, &[due], now).await?.into_values().next().unwrap_or(Compared::NotYet))
+    Ok(make_ready(store, &[due], now).await?.remove(&stretch).unwrap_or(Ready::NotYet))
+}
+
+/// Compares one partner's usage.
+pub(super) async fn compared(
+    store: &Store,
+    partner: PartnerId,
+    part: Period,
+    now: Timestamp,
+) -> Result<Compared, StoreError> {
+    Ok(compare(store, &[(partner, part)], now).await?.pop().unwrap_or(Compared::NotYet))
 }

@@ -7,7 +7,7 @@ use domain::{
     money::Money,
     rating::{
         Rated,
-        coupon::{self, Billed, Off, OffWhat},
+        coupon::{self, Billed, Off},
     },
 };
 use jiff::Timestamp;
@@ -18,6 +18,8 @@ use store::{CouponsOfBill, CouponsTaken, OpenSubscription, Store};
 pub(super) struct CouponsOf {
     pub partner: PartnerId,
     pub subscription: SubscriptionId,
+    /// Whether the partner may have any.
+    pub are_there: bool,
 }
 
 impl CouponsOf {
@@ -50,6 +52,9 @@ impl CouponsOf {
         store: &Store,
         period_start: Timestamp,
     ) -> Result<(CouponsOfBill, Vec<(String, Money)>), BillingError> {
+        if !self.are_there {
+            return Ok(Default::default());
+        }
         let mut of_bill = store.coupons_of_bill(self.partner, self.subscription, period_start).await?;
         if of_bill.redeemed.iter().all(|redeemed| redeemed.taken_micros == 0) {
             return Ok((of_bill, Vec::new()));
@@ -70,7 +75,7 @@ pub(crate) async fn open_coupons(
     subscription: &OpenSubscription,
     stretch: Stretch,
 ) -> Result<Vec<Off>, BillingError> {
-    let of = CouponsOf { partner: subscription.partner, subscription: subscription.id };
+    let of = CouponsOf { partner: subscription.partner, subscription: subscription.id, are_there: true };
     let (of_bill, _) = of.read(store, stretch.whole.start).await?;
     let off = of_bill.redeemed.iter().map(|redeemed| redeemed.off(billed(subscription, stretch)));
     Ok(off.collect::<Result<Vec<_>, _>>()?.into_iter().flatten().collect())
@@ -101,20 +106,17 @@ pub(crate) async fn closed_coupons(
         return Ok(ClosedCoupons { before: coupons.clone(), after: coupons, is_noted: false, returned: Vec::new() });
     }
     let noted = store.coupons_of_late_usage(partner, id, start).await?;
-    let (mut of_bill, returned) = CouponsOf { partner, subscription: id }.read(store, stretch.whole.start).await?;
+    let (of_bill, returned) =
+        CouponsOf { partner, subscription: id, are_there: true }.read(store, stretch.whole.start).await?;
     let (mut before, mut after) = (Vec::new(), Vec::new());
-    for redeemed in &mut of_bill.redeemed {
+    for redeemed in &of_bill.redeemed {
         let own = noted.get(&redeemed.code).copied().unwrap_or(0);
         let others = now.iter().filter(|one| one.period_start == stretch.whole.start && one.code == redeemed.code);
         let others = others.fold(0_i64, |sum, one| sum.saturating_add(one.micros));
-        redeemed.taken_micros = redeemed.taken_micros.saturating_sub(own).saturating_add(others).max(0);
-        let Some(off) = redeemed.off(billed(subscription, stretch))? else { continue };
-        let was = match off.what {
-            OffWhat::Amount { whole, .. } => OffWhat::Amount { left: Money { micros: own.max(0), ..whole }, whole },
-            share @ OffWhat::Percent(_) => share,
-        };
-        before.push(Off { what: was, ..off.clone() });
-        after.push(off);
+        if let Some((was, off)) = redeemed.off_late(billed(subscription, stretch), own, others)? {
+            before.push(was);
+            after.push(off);
+        }
     }
     Ok(ClosedCoupons { before, after, is_noted: true, returned })
 }

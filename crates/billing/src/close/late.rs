@@ -5,7 +5,7 @@
 //! the invoice that is made next, whatever period that is of. It is below zero where a correction took units back.
 
 use super::{
-    Stretch, billed_meters,
+    Stretch, billed_meters, by_team,
     coupons::{CouponsNow, closed_coupons},
     rate,
 };
@@ -14,10 +14,13 @@ use domain::{
     id::PartnerId,
     money::{Currency, Money},
     period::Period,
-    rating::{Charge, LineKind, Rated, Used, coupon},
+    rating::{
+        Charge, LineKind, Rated, Used, coupon,
+        late::{Shift, shifted},
+        teams::Whole,
+    },
 };
 use jiff::Timestamp;
-use std::collections::BTreeMap;
 use store::{CouponsTaken, LateTaken, NewInvoiceLine, Store, outside::LateUnits};
 
 /// Lines, and which adjustments they are.
@@ -82,33 +85,6 @@ pub(super) async fn lines(
     Ok(all)
 }
 
-/// By how much the units of an operation change.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Shift {
-    pub units: i64,
-    /// Of those, what prepaid credit paid.
-    pub prepaid: i64,
-}
-
-/// The units with more of some operations, or fewer; by the codes of product and operation. None falls below zero.
-pub(crate) fn shifted(used: &[Used], by: impl Iterator<Item = ((String, String), Shift)>) -> Vec<Used> {
-    let mut sums: BTreeMap<(String, String), (i128, i128)> = BTreeMap::new();
-    let stored = used.iter().map(|used| {
-        ((used.product.clone(), used.operation.clone()), (i128::from(used.units), i128::from(used.prepaid)))
-    });
-    let by = by.map(|(codes, Shift { units, prepaid })| (codes, (i128::from(units), i128::from(prepaid))));
-    for (codes, (units, prepaid)) in stored.chain(by) {
-        let sum = sums.entry(codes).or_default();
-        *sum = (sum.0 + units, sum.1 + prepaid);
-    }
-    let count = |units: i128| u64::try_from(units.max(0)).unwrap_or(u64::MAX);
-    let used = |((product, operation), (units, prepaid))| {
-        let units = count(units);
-        Used { product, operation, units, prepaid: count(prepaid).min(units) }
-    };
-    sums.into_iter().map(used).collect()
-}
-
 fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<NewInvoiceLine>, BillingError> {
     let when = when(late.period, &late.subscription.cycle.time_zone);
     let same = |charge: &Charge, other: &Charge| {
@@ -160,17 +136,26 @@ fn differences(late: &LateUnits, before: &Rated, after: &Rated) -> Result<Vec<Ne
         };
         let free =
             if quantity < 0 { old.free.saturating_sub(charge.free) } else { charge.free.saturating_sub(old.free) };
+        let quantity = if charge.kind == LineKind::Usage { quantity } else { 1 };
+        let free = free.min(quantity.unsigned_abs());
+        let prepaid = charge.prepaid.abs_diff(old.prepaid).min(quantity.unsigned_abs());
+        let whole = Whole { quantity, free, prepaid, amount };
+        let teams = match (charge.kind, of) {
+            (LineKind::Usage, Some(of)) => by_team::parts(whole, (of.product, of.operation), &late.teams),
+            _ => Vec::new(),
+        };
         lines.push(NewInvoiceLine {
             kind: LineKind::Adjustment,
             product: of.and_then(|moved| moved.product),
             operation: of.and_then(|moved| moved.operation),
             meter: None,
             calls: None,
-            description: format!("{} of {when}: {label}", what(late)),
-            quantity: if charge.kind == LineKind::Usage { quantity } else { 1 },
-            free: free.min(quantity.unsigned_abs()),
-            prepaid: charge.prepaid.abs_diff(old.prepaid).min(quantity.unsigned_abs()),
+            description: charge.described(format!("{} of {when}: {label}", what(late))),
+            quantity,
+            free,
+            prepaid,
             amount,
+            teams,
         });
     }
     Ok(lines)

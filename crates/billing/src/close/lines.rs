@@ -1,15 +1,17 @@
 //! What was rated as lines of an invoice, with the words and ids of what was used.
 
-use super::Stretch;
-use domain::rating::{Charge, LineKind, MeterUsed};
+use super::{Stretch, by_team};
+use domain::rating::{Charge, LineKind, MeterUsed, teams::Whole};
 use store::{
     NewInvoiceLine,
-    usage::{MeteredUnits, UsedUnits},
+    usage::{MeteredUnits, TeamUsed, UsedUnits},
 };
 
 /// The usage of a stretch, as it was read.
-pub(super) struct Usage {
+pub(crate) struct Usage {
     pub units: Vec<UsedUnits>,
+    /// Whose they are; empty where none are a team's.
+    pub teams: Vec<TeamUsed>,
     pub metered: Vec<MeteredUnits>,
 }
 
@@ -35,17 +37,24 @@ impl Usage {
             let of = self.metered.iter().filter(|line| same_meter(&line.used));
             of.fold(0_u64, |sum, line| sum.saturating_add(line.used.calls))
         };
+        let quantity = i64::try_from(charge.quantity).unwrap_or(i64::MAX);
+        let whole = Whole { quantity, free: charge.free, prepaid: charge.prepaid, amount: charge.amount };
+        let teams = match (charge.kind, of) {
+            (LineKind::Usage, Some(of)) => by_team::parts(whole, (of.product, of.operation), &self.teams),
+            _ => Vec::new(),
+        };
         NewInvoiceLine {
+            teams,
             calls: (charge.kind == LineKind::Meter).then(calls),
             kind: charge.kind,
             product: of.and_then(|line| line.product).or(of_meter.and_then(|line| line.product)),
             operation: of.and_then(|line| line.operation),
-            description: match charge.label {
-                Some(label) => label,
+            description: charge.described(match &charge.label {
+                Some(label) => label.clone(),
                 None => of_meter.map_or_else(|| describe(charge.kind, of, stretch), |line| line.label.clone()),
-            },
+            }),
             meter: charge.meter.filter(|_| charge.kind == LineKind::Meter),
-            quantity: i64::try_from(charge.quantity).unwrap_or(i64::MAX),
+            quantity,
             free: charge.free,
             prepaid: charge.prepaid,
             amount: charge.amount,

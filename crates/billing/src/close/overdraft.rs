@@ -21,6 +21,7 @@ pub(super) fn lines(overdrawn: &[Overdrawn], currency: Currency) -> Result<Vec<N
         free: 0,
         prepaid: 0,
         amount: charge.amount,
+        teams: Vec::new(),
     };
     Ok(charges(overdrawn, currency)?.into_iter().map(line).collect())
 }
@@ -52,6 +53,7 @@ pub(crate) fn charges(overdrawn: &[Overdrawn], currency: Currency) -> Result<Vec
             free: 0,
             prepaid: 0,
             amount,
+            offer: None,
         })
     };
     prices.into_iter().map(charge).collect()

@@ -8,7 +8,7 @@ use super::{ClosingReport, late, overdraft};
 use crate::BillingError;
 use domain::{money::Money, period::Period, plan::Collect};
 use jiff::{SignedDuration, Timestamp};
-use store::{CouponsTaken, NewInvoice, Overdrawn, Store, Stranded};
+use store::{BilledAlready, CouponsTaken, NewInvoice, Overdrawn, Store, Stranded};
 
 /// How long adjustments wait for others, so that several are on one invoice.
 const WAITS: SignedDuration = SignedDuration::from_hours(24);
@@ -71,7 +71,7 @@ async fn invoice(
         late: late.sequences,
         in_advance: false,
         threshold_number: 0,
-        billed_before: Vec::new(),
+        billed_before: BilledAlready::default(),
         given_back: Vec::new(),
         overdrawn,
         coupons,

@@ -6,22 +6,21 @@
 //! every invoice may be made of what was known then. Coupons lower it and are not taken: the close takes them.
 
 use super::{
-    Closing, ClosingReport, Stretch,
-    compared::{Known, compared},
-    less,
-    lines::Usage,
-    metered, next_stretch, open_coupons,
+    Closing, ClosingReport, Stretch, compared::compared, less, lines::Usage, metered, next_stretch, open_coupons,
+    plan_period,
 };
 use crate::BillingError;
 use domain::{
     credit::hour_of,
-    key_text::Environment,
     money::{Currency, Money, MoneyError},
     period::Period,
-    rating::{self, Charge, LineKind, Rated, proration},
+    rating::{self, Charge, LineKind, MeterUsed, Rated, Used, coupon::Off, proration, threshold::is_due},
 };
 use jiff::Timestamp;
-use store::{BilledBefore, Cut, NewInvoice, NewInvoiceLine, OpenSubscription, Store, ThresholdOf, reconcile::Compared};
+use store::{
+    BilledAlready, BilledBefore, CreditedBeyond, Cut, NewInvoice, NewInvoiceLine, OpenSubscription, Store, ThresholdOf,
+    reconcile::Compared,
+};
 
 /// Makes every threshold invoice that is due.
 pub(super) async fn bill(
@@ -67,10 +66,10 @@ async fn bill_one(
     let (rated, usage) = rated_until(store, subscription, stretch, cut).await?;
     // From the last cut, whatever became of it: a void one is billed with the next, and makes that come neither sooner nor later.
     let at_last_cut = before.last().map_or(0, |last| last.rated.micros);
-    if rated.total.micros.saturating_sub(at_last_cut) < of.amount.micros {
+    if !is_due(rated.total, Money { micros: at_last_cut, ..rated.total }, of.amount) {
         return Ok(store.note_threshold_look(subscription.partner, subscription.id, hour).await?);
     }
-    match compared(store, &mut Known::new(), subscription, cut, now).await? {
+    match compared(store, subscription.partner, cut, now).await? {
         Compared::Agrees => {}
         Compared::NotYet => return Ok(()),
         Compared::Differs(finding) => {
@@ -79,7 +78,7 @@ async fn bill_one(
         }
     }
     let number = before.last().map_or(0, |last| last.threshold_number).saturating_add(1);
-    let invoice = invoice(subscription, stretch, (rated, &usage), (number, &before))?;
+    let invoice = invoice(store, subscription, stretch, (rated, &usage), (number, &before)).await?;
     match store.cut_at_threshold(subscription.partner, subscription.id, cut, invoice, now).await? {
         Cut::Invoiced(id) => {
             tracing::info!(partner = %subscription.partner, invoice = %id, "made a threshold invoice");
@@ -98,25 +97,35 @@ async fn rated_until(
     stretch: Stretch,
     cut: Period,
 ) -> Result<(Rated, Usage), BillingError> {
-    let units = store.units_between(subscription.partner, cut, Environment::Live).await?;
-    let usage = Usage { units, metered: metered(store, subscription, cut, cut.end).await? };
-    let number = subscription.cycle.periods_between(subscription.plan_since, stretch.whole.start)?;
-    let terms = subscription.terms.in_force(number, subscription.trial_until, stretch.whole).usage_only();
-    // What is included is for the stretch as long as it is by now.
-    let terms = proration::for_part(&terms, stretch.part, stretch.whole)?;
-    let rated = rating::rate_all(&terms, &usage.used(), &usage.of_meters())?;
+    let (units, teams) = store.units_and_teams_between(subscription.partner, cut).await?;
+    let usage = Usage { units, teams, metered: metered(store, subscription, cut, cut.end).await? };
     let coupons = open_coupons(store, subscription, stretch).await?;
-    Ok((less(rated, &coupons)?, usage))
+    Ok((of_usage((subscription, stretch), &usage.used(), &usage.of_meters(), &coupons)?, usage))
 }
 
-fn invoice(
+/// What that usage of the stretch costs with all that lowers it, and without fees and what is missing to a minimum or a commitment.
+pub(crate) fn of_usage(
+    (subscription, stretch): (&OpenSubscription, Stretch),
+    used: &[Used],
+    metered: &[MeterUsed],
+    coupons: &[Off],
+) -> Result<Rated, BillingError> {
+    let terms = subscription.terms.in_force(plan_period(subscription, stretch.whole)?).usage_only();
+    // What is included is for the stretch as long as it is by now.
+    let terms = proration::for_part(&terms, stretch.part, stretch.whole)?;
+    less(rating::rate_all(&terms, used, metered)?, coupons)
+}
+
+async fn invoice(
+    store: &Store,
     subscription: &OpenSubscription,
     stretch: Stretch,
     (rated, usage): (Rated, &Usage),
     (threshold_number, before): (u32, &[BilledBefore]),
 ) -> Result<NewInvoice, BillingError> {
     let mut lines: Vec<NewInvoiceLine> = rated.charges.into_iter().map(|charge| usage.line(charge, stretch)).collect();
-    lines.extend(taken_off(before, &subscription.cycle.time_zone));
+    let off = taken_off(store, (subscription, stretch), before, (&lines, rated.total)).await?;
+    lines.extend(off);
     let total = lines.iter().try_fold(Money::zero(rated.total.currency), |sum, line| sum.checked_add(line.amount))?;
     Ok(NewInvoice {
         plan_version: subscription.plan_version,
@@ -127,11 +136,21 @@ fn invoice(
         late: Vec::new(),
         in_advance: false,
         threshold_number,
-        billed_before: standing(before).map(|one| one.invoice).collect(),
+        billed_before: billed_already(before, rated.total),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: None,
     })
+}
+
+/// What the next invoice says of them, where the usage of the stretch costs that much by now.
+pub(super) fn billed_already(before: &[BilledBefore], usage: Money) -> BilledAlready {
+    match before.is_empty() {
+        true => BilledAlready::default(),
+        false => {
+            BilledAlready { invoices: standing(before).map(|one| one.invoice).collect(), usage_micros: usage.micros }
+        }
+    }
 }
 
 /// Those that count.
@@ -139,8 +158,15 @@ pub(super) fn standing(before: &[BilledBefore]) -> impl Iterator<Item = &BilledB
     before.iter().filter(|one| !one.is_void)
 }
 
-/// What was billed, and what was credited on void ones, as lines of the next invoice of the stretch.
-pub(super) fn taken_off(before: &[BilledBefore], time_zone: &str) -> Vec<NewInvoiceLine> {
+/// What was billed, and what was credited on void ones, as lines of the next invoice of the stretch, which has these besides. What was credited
+/// of what costs less by now, as a line or as [`of_usage`], is not given back once more.
+pub(super) async fn taken_off(
+    store: &Store,
+    (subscription, stretch): (&OpenSubscription, Stretch),
+    before: &[BilledBefore],
+    costs: (&[NewInvoiceLine], Money),
+) -> Result<Vec<NewInvoiceLine>, BillingError> {
+    let all = charges(store, (subscription, stretch), before, costs).await?;
     let line = |charge: Charge| NewInvoiceLine {
         kind: charge.kind,
         product: None,
@@ -152,13 +178,35 @@ pub(super) fn taken_off(before: &[BilledBefore], time_zone: &str) -> Vec<NewInvo
         free: 0,
         prepaid: 0,
         amount: charge.amount,
+        teams: Vec::new(),
     };
-    charges(before, time_zone).into_iter().map(line).collect()
+    Ok(all.into_iter().map(line).collect())
 }
 
 /// The same as charges, for the bill so far.
-pub(crate) fn charges(before: &[BilledBefore], time_zone: &str) -> Vec<Charge> {
-    let charge = |one: &BilledBefore| {
+pub(crate) async fn charges(
+    store: &Store,
+    (subscription, stretch): (&OpenSubscription, Stretch),
+    before: &[BilledBefore],
+    costs: (&[NewInvoiceLine], Money),
+) -> Result<Vec<Charge>, BillingError> {
+    if before.is_empty() {
+        return Ok(Vec::new());
+    }
+    let time_zone = subscription.cycle.time_zone.as_str();
+    let charge = |label: String, amount: Money| Charge {
+        kind: LineKind::BilledBefore,
+        product: None,
+        operation: None,
+        meter: None,
+        label: Some(label),
+        quantity: 1,
+        free: 0,
+        prepaid: 0,
+        amount,
+        offer: None,
+    };
+    let billed = |one: &BilledBefore| {
         let label = match one.is_void {
             true => format!("Credited already on threshold invoice {}, which is void", one.code()),
             false => {
@@ -169,19 +217,16 @@ pub(crate) fn charges(before: &[BilledBefore], time_zone: &str) -> Vec<Charge> {
             }
         };
         let off = one.taken_off();
-        Charge {
-            kind: LineKind::BilledBefore,
-            product: None,
-            operation: None,
-            meter: None,
-            label: Some(label),
-            quantity: 1,
-            free: 0,
-            prepaid: 0,
-            amount: Money { micros: -off.micros, ..off },
-        }
+        charge(label, Money { micros: -off.micros, ..off })
     };
-    before.iter().filter(|one| !one.is_void || one.credited.micros != 0).map(charge).collect()
+    let beyond = |one: &CreditedBeyond| {
+        let code = one.code();
+        charge(format!("Credited already on threshold invoice {code} of what costs less by now"), one.amount)
+    };
+    let (partner, start) = (subscription.partner, stretch.part.start);
+    let credited = store.credited_beyond(partner, subscription.id, start, before, costs).await?;
+    let billed = before.iter().filter(|one| !one.is_void || one.credited.micros != 0).map(billed);
+    Ok(billed.chain(credited.iter().map(beyond)).collect())
 }
 
 /// What threshold invoices that stand have billed.

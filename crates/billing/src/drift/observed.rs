@@ -4,7 +4,7 @@ use super::{
     amounts::{self, Tier, packages, same},
     target::{Target, former_key},
 };
-use crate::stripe::{Customer, Meter, Price, Product, Stripe, StripeError};
+use crate::stripe::{Customer, Meter, Price, Product, Stripe, StripeError, StripeSubscription};
 use std::collections::BTreeMap;
 use store::stripe_drift::DriftKind;
 
@@ -38,6 +38,7 @@ pub async fn of(stripe: &Stripe, target: &Target, meters: &[Meter]) -> Result<Ob
     match target.kind {
         // Nothing is aimed at: what went back is found, and not compared.
         DriftKind::Invoice => Ok(Observed::Missing),
+        DriftKind::Subscription => there_or(stripe.subscription(id).await.map(subscription)),
         DriftKind::Customer => there_or(stripe.customer(id).await.map(|customer| self::customer(&customer))),
         DriftKind::Product => there_or(stripe.product(id).await.map(product)),
         DriftKind::Price => {
@@ -80,6 +81,24 @@ pub fn customer(customer: &Customer) -> Observed {
         ("name", customer.name.clone().unwrap_or_default()),
         ("email", customer.email.clone().unwrap_or_default()),
         ("metadata[turnpike_partner]", partner.unwrap_or_default()),
+    ];
+    Observed::There { id, fields: fields.into() }
+}
+
+/// One that was cancelled is as one that was deleted.
+fn subscription(held: StripeSubscription) -> Observed {
+    let id = held.id.clone();
+    if held.status == "canceled" {
+        return Observed::Deleted { id };
+    }
+    let mut prices: Vec<&str> = held.items.data.iter().filter_map(|item| item.price.lookup_key.as_deref()).collect();
+    let unnamed = held.items.data.iter().filter(|item| item.price.lookup_key.is_none());
+    prices.extend(unnamed.map(|item| item.price.id.as_str()));
+    prices.sort_unstable();
+    let fields = [
+        ("items", prices.join(", ")),
+        ("cancel_at_period_end", held.cancel_at_period_end.to_string()),
+        ("metadata[turnpike_subscription]", held.metadata.get("turnpike_subscription").cloned().unwrap_or_default()),
     ];
     Observed::There { id, fields: fields.into() }
 }

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use store::{
     Store,
     stripe_drift::{DriftKind, HeldCustomer},
+    stripe_subscriptions::HeldSubscription,
 };
 
 /// What one object should say.
@@ -64,6 +65,9 @@ pub async fn all(store: &Store) -> Result<Vec<Target>, BillingError> {
     targets.extend(products.keys().map(|code| of_meter(code)));
     targets.extend(products.iter().map(|(code, name)| of_product(code, name)));
     targets.extend(prices);
+    for held in store.all_partners_stripe_subscriptions().await? {
+        targets.push(of_subscription(held));
+    }
     Ok(targets)
 }
 
@@ -115,7 +119,7 @@ fn product_id(code: &str) -> String {
     format!("turnpike_{}", code.replace('-', "_"))
 }
 
-fn of_product(code: &str, name: &str) -> Target {
+pub fn of_product(code: &str, name: &str) -> Target {
     let id = product_id(code);
     Target {
         kind: DriftKind::Product,
@@ -126,13 +130,12 @@ fn of_product(code: &str, name: &str) -> Target {
     }
 }
 
-fn of_price(plan: &str, version: i32, terms: &PlanTerms, product: &str) -> Target {
+pub fn of_price(plan: &str, version: i32, terms: &PlanTerms, product: &str) -> Target {
     let (interval, count) = interval(terms.interval);
     let amount = amounts::of(&terms.price, terms.currency);
     Target {
         kind: DriftKind::Price,
-        // Codes have no underscores, so that no two of these are the same.
-        object: format!("turnpike_{plan}_{version}_{product}"),
+        object: price_key(plan, version, product),
         partner: None,
         stripe_id: None,
         fields: vec![
@@ -152,6 +155,28 @@ fn of_price(plan: &str, version: i32, terms: &PlanTerms, product: &str) -> Targe
             field("metadata[turnpike_plan]", format!("{plan} {version}")),
         ],
     }
+}
+
+fn of_subscription(held: HeldSubscription) -> Target {
+    let HeldSubscription { partner, id, stripe_id, plan, version, products, .. } = held;
+    let mut prices: Vec<String> = products.iter().map(|product| price_key(&plan, version, product)).collect();
+    prices.sort_unstable();
+    Target {
+        kind: DriftKind::Subscription,
+        object: id.to_string(),
+        partner: Some(partner),
+        stripe_id: Some(stripe_id),
+        fields: vec![
+            field("items", prices.join(", ")),
+            field("cancel_at_period_end", "false"),
+            field("metadata[turnpike_subscription]", id.to_string()),
+        ],
+    }
+}
+
+/// The lookup key of a price. Codes have no underscores, so that no two of these are the same.
+fn price_key(plan: &str, version: i32, product: &str) -> String {
+    format!("turnpike_{plan}_{version}_{product}")
 }
 
 const fn interval(interval: Interval) -> (&'static str, &'static str) {

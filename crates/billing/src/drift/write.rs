@@ -23,6 +23,8 @@ pub fn can_write(kind: DriftKind, field: &str) -> bool {
         DriftKind::Customer => field != ONLY,
         DriftKind::Product | DriftKind::Price => true,
         DriftKind::Meter => matches!(field, OBJECT | "status" | "display_name"),
+        // What is billed by now is Stripe's; what somebody changed of it is undone there.
+        DriftKind::Subscription => false,
         // What went back is no field of anything; what could not go back can be sent again.
         DriftKind::Invoice => field == refund::FIELD,
     }
@@ -87,7 +89,7 @@ async fn one(
         DriftKind::Product => write_product(stripe, target, drift).await?,
         DriftKind::Price => write_price(stripe, target, (drift, asked_at), &meters).await?,
         DriftKind::Meter => write_meter(stripe, target, drift).await?,
-        DriftKind::Invoice => {}
+        DriftKind::Invoice | DriftKind::Subscription => {}
     }
     let targets = target::all(store).await?;
     let target = targets.into_iter().find(|after| (after.kind, &after.object) == (drift.kind, &drift.object));
@@ -127,11 +129,27 @@ async fn write_customer(
     Ok(())
 }
 
+/// Makes a product or a price that is not there.
+pub async fn make(stripe: &Stripe, target: &Target, meters: &[Meter]) -> Result<(), BillingError> {
+    if target.kind == DriftKind::Product {
+        return Ok(make_product(stripe, target).await?);
+    }
+    let parameters = of_price(target, meters)?;
+    let key = format!("turnpike:price:{}", digest(&format!("{parameters:?}")));
+    stripe.create_price(&parameters, &key).await?;
+    Ok(())
+}
+
+async fn make_product(stripe: &Stripe, target: &Target) -> Result<(), StripeError> {
+    let mut parameters = vec![("id".to_owned(), target.object.clone())];
+    parameters.extend(target.fields.iter().map(|field| (field.name.to_owned(), field.ours.clone())));
+    stripe.create_product(&parameters).await?;
+    Ok(())
+}
+
 async fn write_product(stripe: &Stripe, target: &Target, drift: &Drift) -> Result<(), StripeError> {
     if drift.field == OBJECT {
-        let mut parameters = vec![("id".to_owned(), target.object.clone())];
-        parameters.extend(target.fields.iter().map(|field| (field.name.to_owned(), field.ours.clone())));
-        stripe.create_product(&parameters).await?;
+        make_product(stripe, target).await?;
     } else {
         stripe.update_product(&drift.stripe_id, &changed(drift)).await?;
     }
@@ -172,6 +190,24 @@ async fn write_price(
         stripe.update_price(&drift.stripe_id, &changed(drift)).await?;
         return Ok(());
     }
+    let mut parameters = of_price(target, meters)?;
+    if !drift.stripe_id.is_empty() {
+        parameters.push(("transfer_lookup_key".to_owned(), "true".to_owned()));
+    }
+    let text = format!("{}\n{}\n{parameters:?}", drift.stripe_id, asked_at.as_microsecond());
+    match stripe.create_price(&parameters, &format!("turnpike:price:{}", digest(&text))).await {
+        Err(error) if is_no_product(&error) => Err(BillingError::Differs(format!("{error} Write the product first."))),
+        Err(error) => Err(error.into()),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The request that makes a price.
+fn of_price(target: &Target, meters: &[Meter]) -> Result<Parameters, BillingError> {
     let mut parameters: Parameters = vec![("lookup_key".to_owned(), target.object.clone())];
     for field in &target.fields {
         let name = field.name.to_owned();
@@ -198,16 +234,7 @@ async fn write_price(
             _ => parameters.push((name, field.ours.clone())),
         }
     }
-    if !drift.stripe_id.is_empty() {
-        parameters.push(("transfer_lookup_key".to_owned(), "true".to_owned()));
-    }
-    let text = format!("{}\n{}\n{parameters:?}", drift.stripe_id, asked_at.as_microsecond());
-    let digest: String = Sha256::digest(text.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
-    match stripe.create_price(&parameters, &format!("turnpike:price:{digest}")).await {
-        Err(error) if is_no_product(&error) => Err(BillingError::Differs(format!("{error} Write the product first."))),
-        Err(error) => Err(error.into()),
-        Ok(_) => Ok(()),
-    }
+    Ok(parameters)
 }
 
 fn is_no_product(error: &StripeError) -> bool {

@@ -42,7 +42,7 @@ pub(super) async fn still_open(
         // Another account's: nobody can be sent there.
         Err(error) if error.is_missing() => {
             if checkout.state == CheckoutState::Open {
-                store.end_checkout(partner, id, CheckoutState::Expired, now).await?;
+                store.end_missing_checkout(partner, id, CheckoutState::Expired, now).await?;
             }
             return Ok(None);
         }
@@ -99,7 +99,10 @@ async fn create(
     partner: PartnerId,
     (customer, leads): (&str, Leads<'_>),
 ) -> Result<CheckoutSession, BillingError> {
-    let parameters = parameters(opened, partner, customer, leads)?;
+    let mut parameters = parameters(opened, partner, customer, leads)?;
+    if stripe.computes_tax() {
+        parameters.extend(WITH_TAX.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    }
     let key = format!("turnpike:{partner}:{}", opened.id);
     match stripe.create_checkout(&parameters, &key).await {
         // Whatever was made under that key, nobody has its address, and nobody can pay there.
@@ -118,6 +121,14 @@ fn is_final(error: &BillingError) -> bool {
         error => matches!(error, BillingError::Differs(_)),
     }
 }
+
+/// What has Stripe compute the tax on a page, on top of the price, and keep the address that it asks for: later invoices are taxed by it.
+const WITH_TAX: [(&str, &str); 4] = [
+    ("automatic_tax[enabled]", "true"),
+    ("customer_update[address]", "auto"),
+    ("billing_address_collection", "required"),
+    ("line_items[0][price_data][tax_behavior]", "exclusive"),
+];
 
 fn parameters(
     opened: &PaymentPage,
@@ -184,8 +195,9 @@ async fn complete(
 ) -> Result<(), BillingError> {
     let Desk { store, stripe, .. } = desk;
     let intent = held.payment_intent.as_ref().map(|intent| intent.id());
+    let tax = held.tax().map(|coins| Money::new(cost.currency, coins.saturating_mul(cost.currency.micros_per_minor())));
     let (partner, id, payment) =
-        (checkout.partner, checkout.id, PagePayment { invoice: held.invoice.as_deref(), intent });
+        (checkout.partner, checkout.id, PagePayment { invoice: held.invoice.as_deref(), intent, tax });
     let is_plan = matches!(checkout.purpose, CheckoutFor::Plan { .. });
     let hears = Hears::of(desk, checkout, cost).await?;
     let letters = |news: PageNews<'_>| hears.letters(news);
@@ -235,7 +247,12 @@ pub(super) async fn end(desk: Desk<'_>, checkouts: &[Checkout], now: Timestamp) 
 }
 
 /// Ends a page; whether it was paid instead.
-async fn expire(desk: Desk<'_>, checkout: &Checkout, session: &str, now: Timestamp) -> Result<bool, BillingError> {
+pub(super) async fn expire(
+    desk: Desk<'_>,
+    checkout: &Checkout,
+    session: &str,
+    now: Timestamp,
+) -> Result<bool, BillingError> {
     let Desk { store, stripe, .. } = desk;
     match stripe.expire_checkout(session).await {
         Ok(_) => store.end_checkout(checkout.partner, checkout.id, CheckoutState::Expired, now).await?,
@@ -245,7 +262,8 @@ async fn expire(desk: Desk<'_>, checkout: &Checkout, session: &str, now: Timesta
                 // Another account's: nobody can be sent there, and it keeps nobody from another.
                 Err(error) if error.is_missing() => {
                     if checkout.state == CheckoutState::Open {
-                        store.end_checkout(checkout.partner, checkout.id, CheckoutState::Expired, now).await?;
+                        let (partner, id) = (checkout.partner, checkout.id);
+                        store.end_missing_checkout(partner, id, CheckoutState::Expired, now).await?;
                     }
                     return Ok(false);
                 }
@@ -261,15 +279,15 @@ async fn expire(desk: Desk<'_>, checkout: &Checkout, session: &str, now: Timesta
     Ok(matches!(state, CheckoutState::Complete | CheckoutState::Processing))
 }
 
-/// Whether that was paid which was ordered.
+/// Whether that was paid which was ordered, before tax.
 fn check_amount(checkout: &Checkout, cost: Money, held: &CheckoutSession) -> Result<(), BillingError> {
     let expected = coins(cost)?;
     let is_same = held.currency.as_deref().is_some_and(|currency| currency.eq_ignore_ascii_case(cost.currency.code()));
-    if is_same && held.amount_total == Some(expected) {
+    if is_same && held.before_tax() == Some(expected) {
         return Ok(());
     }
     let (paid, currency) =
-        (held.amount_total.unwrap_or_default(), held.currency.as_deref().unwrap_or("?").to_uppercase());
+        (held.before_tax().unwrap_or_default(), held.currency.as_deref().unwrap_or("?").to_uppercase());
     let nothing = match &checkout.purpose {
         CheckoutFor::Plan { name, .. } => format!("{name} was not begun"),
         _ => "no units were given".to_owned(),

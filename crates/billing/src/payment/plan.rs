@@ -15,9 +15,9 @@ use crate::{
 use domain::{
     id::{PartnerId, PlanId},
     money::Money,
-    period::Period,
+    period::{Alignment, Period},
     plan_change::{Direction, When},
-    rating::{FeeDue, advance},
+    rating::{FeeDue, PlanPeriod, advance},
 };
 use jiff::Timestamp;
 use store::{Actor, NewPlanCheckout, OrderedBy, RedeemedCoupon, Store, StoreError, Wish};
@@ -38,7 +38,7 @@ impl FirstFee {
 }
 
 /// The fee that is due as soon as the partner begins the plan; `None` where none is, where Stripe charges nothing so small, or where another
-/// document would change it: there is a plan already, it is tried first, it takes approval, a coupon counts on it, or something is to be given
+/// document would change it: there is a plan already, its first period is the rest of a calendar period and shorter when it is paid, it is tried first, it takes approval, a coupon counts on it, or something is to be given
 /// back.
 ///
 /// # Errors
@@ -83,14 +83,15 @@ async fn fee_of(
     let is_due = preview.direction == Direction::Start
         && preview.trial_until.is_none()
         && to.terms.fee_due == FeeDue::Advance
+        && to.terms.periods == Alignment::Anchored
         && !proposal.needs_approval;
     if !is_due {
         return Ok(None);
     }
     let since = to.since.unwrap_or(preview.effective_at);
-    let number = cycle.periods_between(since, whole.start).map_err(BillingError::from)?;
+    let period = PlanPeriod::of(&cycle, since, None, whole).map_err(BillingError::from)?;
     let part = Period { start: preview.effective_at, end: whole.end };
-    let fee = advance::fee(&to.terms, number, None, part, whole).map_err(BillingError::from)?;
+    let fee = advance::fee(&to.terms, period, part, whole).map_err(BillingError::from)?;
     let cost = fee.total;
     let counts = |coupon: &RedeemedCoupon| {
         let plans = &coupon.coupon.plans;

@@ -8,10 +8,10 @@ use super::{
     once::Wanted,
     settle,
 };
-use crate::BillingError;
+use crate::{BillingError, returns, stripe::StripeInvoice};
 use domain::plan::Collect;
 use store::{
-    InvoiceStatus,
+    Invoice, InvoiceStatus, Parameters,
     credit_notes::{CreditKind, CreditNote, Payback},
 };
 
@@ -63,49 +63,73 @@ impl Push<'_> {
 
     async fn credit(&self, note: &CreditNote) -> Result<Step, BillingError> {
         let (invoice, _) = self.store.invoice(note.partner, note.invoice).await?;
-        if invoice.collect == Collect::MeterEvents {
+        if self.is_elsewhere(&invoice).await? {
             return Err(rated_there());
         }
         let held = self.store.stripe_object(note.partner, &invoice_items::subject(note.invoice)).await?;
         let Some(id) = held.and_then(|object| object.stripe_id) else { return self.credit_without_invoice(note).await };
         let observed = self.stripe.invoice(&id).await?;
-        let amount = note.total.minor_units().unwrap_or_default().to_string();
         let note_id = note.id.to_string();
-        let code = note.code().unwrap_or_default();
-        let mut parameters = owned(&[
-            ("invoice", &id),
-            ("amount", &amount),
-            ("memo", &format!("{code}: {}", note.reason)),
-            ("metadata[turnpike_credit_note]", &note_id),
-        ]);
-        match observed.status.as_deref() {
-            Some("open" | "uncollectible") => {}
-            Some("paid") => {
-                let name = match note.payback {
-                    Payback::Refund => "refund_amount",
-                    Payback::Outside => "out_of_band_amount",
-                };
-                parameters.push((name.to_owned(), amount.clone()));
-            }
+        let subject = format!("credit_note:{note_id}");
+        let payback = match observed.status.as_deref() {
+            Some("open" | "uncollectible") => None,
+            Some("paid") => Some(match note.payback {
+                Payback::Refund => "refund_amount",
+                Payback::Outside => "out_of_band_amount",
+            }),
             Some("void") => {
+                let code = note.code().unwrap_or_default();
                 let message = format!("Stripe's invoice {id} is void: {code} cannot take anything off it there.");
                 return Err(BillingError::Differs(message));
             }
             _ => return Ok(Step::Waits),
-        }
-        let look = Look::CreditNote { invoice: &id, note: note_id.clone() };
-        let wanted = Wanted {
-            partner: note.partner,
-            subject: format!("credit_note:{note_id}"),
-            path: "/v1/credit_notes",
-            parameters,
-            look,
         };
-        self.once(wanted).await?;
+        let look = Look::CreditNote { invoice: &id, note: note_id.clone() };
+        let parameters = match self.credit_parameters(note, &observed, payback).await {
+            // Perhaps it is there already, and its answer was lost: then nothing is left to take off.
+            Err(error @ (BillingError::Stripe(_) | BillingError::Differs(_))) if !is_passing(&error) => {
+                match self.store.stripe_object(note.partner, &subject).await? {
+                    Some(held) => Some(held.parameters),
+                    // Or somebody has made it there by hand, under our name of it.
+                    None if look.at(self.stripe).await?.is_some() => None,
+                    None => return Err(error),
+                }
+            }
+            parameters => Some(parameters?),
+        };
+        if let Some(parameters) = parameters {
+            let wanted = Wanted { partner: note.partner, subject, path: "/v1/credit_notes", parameters, look };
+            self.once(wanted).await?;
+        }
         // What is credited whole is paid there.
         let observed = self.stripe.invoice(&id).await?;
         settle(self.store, self.stripe, (note.partner, note.invoice), &observed, self.now()).await?;
         Ok(Step::Done)
+    }
+
+    async fn credit_parameters(
+        &self,
+        note: &CreditNote,
+        invoice: &StripeInvoice,
+        payback: Option<&str>,
+    ) -> Result<Parameters, BillingError> {
+        let (credited, amount) = self.credited(note, invoice).await?;
+        let mut parameters = owned(&[("invoice", &invoice.id)]);
+        parameters.extend(credited);
+        parameters.extend(owned(&[
+            ("memo", &format!("{}: {}", note.code().unwrap_or_default(), note.reason)),
+            ("metadata[turnpike_credit_note]", &note.id.to_string()),
+        ]));
+        let Some(name) = payback else { return Ok(parameters) };
+        let short = match invoice.tax() {
+            Some(_) if note.payback == Payback::Refund => self.short_by(note, invoice, amount).await?,
+            _ => 0,
+        };
+        parameters.push((name.to_owned(), (amount - short).to_string()));
+        if short > 0 {
+            parameters.push(("out_of_band_amount".to_owned(), short.to_string()));
+        }
+        Ok(parameters)
     }
 
     /// Of an invoice that was paid on a page of Stripe's, which names no invoice of its own of that: it may by now, and else the payment itself
@@ -125,13 +149,20 @@ impl Push<'_> {
         if note.payback == Payback::Outside {
             return Ok(Step::Done);
         }
+        let coins = note.total.minor_units().unwrap_or_default();
+        // With its part of the tax that was paid.
+        let before = self.credited_before(note).await?;
+        let amount = session
+            .as_ref()
+            .map_or(coins, |session| session.with_tax(before + coins) - session.with_tax(before))
+            .to_string();
         let intent = session.and_then(|session| session.payment_intent).map(|intent| intent.id().to_owned());
         let Some(intent) = page.payment.or(intent) else {
             let message =
                 "Stripe names neither an invoice nor a payment of the page that it was paid on: pay it back there.";
             return Err(BillingError::Differs(message.to_owned()));
         };
-        let (amount, own) = (note.total.minor_units().unwrap_or_default().to_string(), note.id.to_string());
+        let own = note.id.to_string();
         let parameters =
             owned(&[("payment_intent", &intent), ("amount", &amount), ("metadata[turnpike_credit_note]", &own)]);
         let look = Look::Refund { intent: &intent, note: own.clone() };
@@ -140,9 +171,26 @@ impl Push<'_> {
         Ok(Step::Done)
     }
 
+    /// Whether its usage is on an invoice of Stripe's that we do not know.
+    async fn is_elsewhere(&self, invoice: &Invoice) -> Result<bool, BillingError> {
+        Ok(invoice.collect == Collect::MeterEvents
+            && self.store.stripe_object(invoice.partner, &invoice_items::subject(invoice.id)).await?.is_none())
+    }
+
+    /// What credit notes with a lower number pay back of its invoice, in the smallest coin.
+    async fn credited_before(&self, note: &CreditNote) -> Result<i64, BillingError> {
+        let all = self.store.credit_notes_of(note.partner, note.invoice).await?;
+        let earlier = all.iter().filter(|other| {
+            other.kind == CreditKind::Credit
+                && other.payback == Payback::Refund
+                && other.number.is_some_and(|number| note.number.is_some_and(|own| number < own))
+        });
+        Ok(earlier.map(|other| other.total.minor_units().unwrap_or_default()).sum())
+    }
+
     async fn void(&self, note: &CreditNote) -> Result<Step, BillingError> {
         let (invoice, _) = self.store.invoice(note.partner, note.invoice).await?;
-        if invoice.collect == Collect::MeterEvents {
+        if self.is_elsewhere(&invoice).await? {
             return Err(rated_there());
         }
         let subject = invoice_items::subject(note.invoice);
@@ -178,8 +226,16 @@ impl Push<'_> {
                 self.stripe.void_invoice(&id).await?;
             }
         }
+        // Somebody credited some of it there before.
+        if observed.pre_payment_credit_notes_amount > 0 {
+            returns::look(self.store, self.stripe, &id, self.now()).await?;
+        }
         Ok(Step::Done)
     }
+}
+
+fn is_passing(error: &BillingError) -> bool {
+    matches!(error, BillingError::Stripe(error) if error.is_passing() || error.is_unauthorized())
 }
 
 fn rated_there() -> BillingError {

@@ -22,5 +22,5 @@ pub(super) async fn is_unpaid(
     }
     let ours = store.credit_standing(partner, invoice).await?;
     let coin = ours.total.currency.micros_per_minor();
-    Ok(before.saturating_mul(coin) >= ours.total.micros)
+    Ok(found.before_tax_of(before).saturating_mul(coin) >= ours.total.micros)
 }

@@ -1,6 +1,6 @@
 //! Mode `invoice_items`: we rate, Stripe collects. A draft, one item for each line, the totals compared, then final.
 
-use super::{Push, look::Look, once::Wanted, settle};
+use super::{Push, look::Look, once::Wanted, settle, tax};
 use crate::{BillingError, stripe::StripeInvoice};
 use domain::{id::InvoiceId, money::Money};
 use std::collections::HashMap;
@@ -9,6 +9,16 @@ use store::{Invoice, InvoiceLine, Parameters};
 /// What the draft stands for.
 pub(super) fn subject(invoice: InvoiceId) -> String {
     format!("invoice:{invoice}")
+}
+
+/// Where an item goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Draft<'a> {
+    pub id: &'a str,
+    /// Whether Stripe computes the tax on it.
+    pub hands_over_tax: bool,
+    /// Whether Stripe has made it by itself: what does not get onto it in time waits for the next one.
+    pub is_stripes: bool,
 }
 
 /// What an item stands for.
@@ -26,31 +36,36 @@ impl Push<'_> {
             return Err(BillingError::Differs(message));
         }
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
+        let wants_tax = self.wants_tax(invoice).await?;
         let customer = self.customer(invoice.partner).await?;
         self.take(invoice).await?;
-        let draft = self.draft(invoice, &customer).await?;
+        let draft = self.draft(invoice, &customer, wants_tax).await?;
+        let hands_over_tax = self.was_begun_with_tax(invoice).await?;
         let mut observed = self.stripe.invoice(&draft).await?;
         if observed.status.as_deref() == Some("draft") {
             let mut ids = HashMap::new();
-            for line in &lines {
-                ids.insert(
-                    line.position.to_string(),
-                    self.item(invoice, line, &customer, Some(&draft), description(line)).await?,
-                );
+            let items: Vec<tax::Item> =
+                if hands_over_tax { tax::items(lines) } else { lines.into_iter().map(tax::whole).collect() };
+            let on = Draft { id: &draft, hands_over_tax, is_stripes: false };
+            for item in &items {
+                let id = self.item(invoice, &item.line, &customer, Some(on), tax::description(item)).await?;
+                ids.insert(item.line.position.to_string(), id);
             }
             observed = self.stripe.invoice(&draft).await?;
             if differs(invoice, &observed)? && self.remove_surplus(&draft, invoice.id, &ids).await? {
                 observed = self.stripe.invoice(&draft).await?;
             }
             if differs(invoice, &observed)? {
-                let held = observed.total;
+                let held = observed.before_tax();
+                let before = if observed.tax().is_some() { " before tax" } else { "" };
                 let message = format!(
-                    "Stripe's draft {draft} comes to {held} {} in the smallest coin and our invoice to {}. It was left as a draft.",
+                    "Stripe's draft {draft} comes to {held} {} in the smallest coin{before} and our invoice to {}. It was left as a draft.",
                     observed.currency.to_uppercase(),
                     invoice.total
                 );
                 return Err(BillingError::Differs(message));
             }
+            self.with_tax(observed, &customer).await?;
             observed = match self.stripe.finalize_invoice(&draft).await {
                 Ok(observed) => observed,
                 // Perhaps an earlier answer was lost: what counts is what Stripe holds.
@@ -65,8 +80,8 @@ impl Push<'_> {
             };
         } else if differs(invoice, &observed)? {
             let message = format!(
-                "Stripe's invoice {draft} is final and comes to {} {} in the smallest coin, but ours to {}.",
-                observed.total,
+                "Stripe's invoice {draft} is final and comes to {} {} in the smallest coin before tax, but ours to {}.",
+                observed.before_tax(),
                 observed.currency.to_uppercase(),
                 invoice.total
             );
@@ -75,7 +90,7 @@ impl Push<'_> {
         settle(self.store, self.stripe, (invoice.partner, invoice.id), &observed, self.now()).await
     }
 
-    async fn draft(&self, invoice: &Invoice, customer: &str) -> Result<String, BillingError> {
+    async fn draft(&self, invoice: &Invoice, customer: &str, wants_tax: bool) -> Result<String, BillingError> {
         let id = invoice.id.to_string();
         let is_charged = self.store.is_charged_by_itself(invoice.partner, invoice.id).await?;
         let parameters = [
@@ -91,6 +106,9 @@ impl Push<'_> {
         let mut parameters = owned(&parameters);
         if !is_charged {
             parameters.push(("days_until_due".to_owned(), self.settings.days_until_due.to_string()));
+        }
+        if wants_tax {
+            parameters.extend(owned(&[tax::SWITCH]));
         }
         let wanted = Wanted {
             partner: invoice.partner,
@@ -108,7 +126,7 @@ impl Push<'_> {
         invoice: &Invoice,
         line: &InvoiceLine,
         customer: &str,
-        draft: Option<&str>,
+        draft: Option<Draft<'_>>,
         description: String,
     ) -> Result<String, BillingError> {
         let (id, position) = (invoice.id.to_string(), line.position.to_string());
@@ -125,14 +143,23 @@ impl Push<'_> {
             ("metadata[turnpike_line]", &position),
         ]);
         if let Some(draft) = draft {
-            parameters.push(("invoice".to_owned(), draft.to_owned()));
+            parameters.push(("invoice".to_owned(), draft.id.to_owned()));
+        }
+        if draft.is_some_and(|draft| draft.hands_over_tax) {
+            // Our prices are before tax, whatever is usual in the account.
+            parameters.push(("tax_behavior".to_owned(), "exclusive".to_owned()));
         }
         let wanted = Wanted {
             partner: invoice.partner,
             subject: item_subject(invoice.id, line),
             path: "/v1/invoiceitems",
             parameters,
-            look: Look::Item { customer, draft, invoice: id, position },
+            look: Look::Item {
+                customer,
+                draft: draft.filter(|draft| !draft.is_stripes).map(|draft| draft.id),
+                invoice: id,
+                position,
+            },
         };
         self.once(wanted).await
     }
@@ -158,9 +185,10 @@ impl Push<'_> {
     }
 }
 
-fn differs(invoice: &Invoice, observed: &StripeInvoice) -> Result<bool, BillingError> {
+/// Tax comes on top, and is Stripe's.
+pub(super) fn differs(invoice: &Invoice, observed: &StripeInvoice) -> Result<bool, BillingError> {
     let same_currency = observed.currency.eq_ignore_ascii_case(invoice.total.currency.code());
-    Ok(!same_currency || observed.total != minor_units(invoice.total)?)
+    Ok(!same_currency || observed.before_tax() != minor_units(invoice.total)?)
 }
 
 fn minor_units(amount: Money) -> Result<i64, BillingError> {

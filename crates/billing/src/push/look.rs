@@ -35,6 +35,12 @@ pub(super) enum Look<'a> {
         intent: &'a str,
         note: String,
     },
+    /// One that is not cancelled.
+    Subscription {
+        customer: &'a str,
+        /// Our identifier of it.
+        ours: String,
+    },
     /// `minute` is the start of a minute that only this event uses.
     Event {
         meter: &'a str,
@@ -76,6 +82,11 @@ impl Look<'_> {
             Self::Refund { intent, note } => {
                 let all = stripe.refunds_of(intent).await?;
                 let found = all.into_iter().find(|held| held.metadata.get("turnpike_credit_note") == Some(note));
+                Ok(found.map(|held| held.id))
+            }
+            Self::Subscription { customer, ours } => {
+                let all = stripe.subscriptions_of(customer).await?;
+                let found = all.into_iter().find(|held| held.metadata.get("turnpike_subscription") == Some(ours));
                 Ok(found.map(|held| held.id))
             }
             Self::Event { meter, customer, minute, units, identifier } => {

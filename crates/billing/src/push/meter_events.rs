@@ -2,19 +2,20 @@
 //!
 //! One meter for each product, one event for each operation and period, with the period's total as its value. Each event
 //! of a meter has a whole minute of the period to itself, counted back from the end, so that Stripe's summary of that minute
-//! says whether this very event arrived, long after Stripe has forgotten its identifier. Included credit, free units and
-//! prices are what the provider set up on Stripe's side; our own invoice shows what they should come to. What cannot come before
-//! Stripe's invoice of the period is final is an item of the next one ([`super::late`]).
+//! says whether this very event arrived, long after Stripe has forgotten its identifier. Prices are on Stripe's
+//! subscription, which we have made ([`super::subscriptions`]) or the provider by hand, and then included credit, too. What cannot come before
+//! Stripe's invoice of the period is final is an item of the next one ([`super::late`]). What Stripe does not rate goes line by line ([`super::rated`]).
 
 use super::{
     Push,
-    invoice_items::{description, item_subject},
+    invoice_items::{Draft, description, item_subject},
     late::Told,
     look::Look,
     once::Wanted,
+    rated::Way,
     stream::is_streamed,
 };
-use crate::BillingError;
+use crate::{BillingError, stripe::StripeInvoice};
 use domain::{money::Money, rating::LineKind};
 use sha2::{Digest as _, Sha256};
 use store::{Invoice, InvoiceLine, InvoiceStatus};
@@ -24,9 +25,26 @@ const REVISION: u32 = 1;
 
 impl Push<'_> {
     pub(super) async fn meter_events(&mut self, invoice: &Invoice) -> Result<(), BillingError> {
-        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
         let customer = self.customer(invoice.partner).await?;
         self.take(invoice).await?;
+        match self.way(invoice, &customer).await? {
+            Way::Ours => self.invoice_items(invoice).await,
+            Way::ByHand => self.tell(invoice, &customer, None).await,
+            Way::Stripe(theirs) => self.tell(invoice, &customer, Some(&theirs)).await,
+        }
+    }
+
+    /// Units to the meters, and all else as items: on Stripe's own draft where that is known.
+    async fn tell(
+        &mut self,
+        invoice: &Invoice,
+        customer: &str,
+        theirs: Option<&StripeInvoice>,
+    ) -> Result<(), BillingError> {
+        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
+        let is_final = theirs.is_some_and(|theirs| theirs.status.as_deref() != Some("draft"));
+        let open = theirs.filter(|_| !is_final && !self.is_late(invoice));
+        let on = open.map(|theirs| Draft { id: &theirs.id, hands_over_tax: false, is_stripes: true });
         for line in &lines {
             match line.kind {
                 // Of these a plan that Stripe rates has the base fee only; the others come of other plans' late usage.
@@ -40,23 +58,26 @@ impl Push<'_> {
                 | LineKind::CreditPackage
                 | LineKind::CreditOverdraft
                 | LineKind::BilledBefore => {
-                    self.item(invoice, line, &customer, None, description(line)).await?;
+                    self.item(invoice, line, customer, on, description(line)).await?;
+                }
+                LineKind::IncludedCredit if theirs.is_some() => {
+                    self.item(invoice, line, customer, on, description(line)).await?;
                 }
                 LineKind::Usage | LineKind::IncludedCredit => {}
             }
         }
         let mut counted = Money::zero(invoice.total.currency);
         for one in Counted::of(&lines) {
-            if self.usage(invoice, &one, &customer).await? == Told::ToTheMeter {
+            if self.usage(invoice, &one, customer, is_final).await? == Told::ToTheMeter {
                 counted = counted.checked_add(one.line.amount)?;
             }
         }
-        // Of what the meters count Stripe takes the included credit off itself; what is left of it is for the items.
-        for line in lines.iter().filter(|line| line.kind == LineKind::IncludedCredit) {
+        // By hand, Stripe takes the included credit off what the meters count itself; what is left of it is for the items.
+        for line in lines.iter().filter(|line| theirs.is_none() && line.kind == LineKind::IncludedCredit) {
             let left = line.amount.checked_add(counted)?;
             if left.micros < 0 {
                 let line = InvoiceLine { amount: left, ..line.clone() };
-                self.item(invoice, &line, &customer, None, description(&line)).await?;
+                self.item(invoice, &line, customer, None, description(&line)).await?;
             }
         }
         self.store.set_invoice_status(invoice.partner, invoice.id, InvoiceStatus::Sent, self.now()).await?;
@@ -64,14 +85,20 @@ impl Push<'_> {
     }
 
     /// One operation's units: to the meter as long as Stripe's invoice of the period is open, and afterwards as an item.
-    async fn usage(&mut self, invoice: &Invoice, counted: &Counted<'_>, customer: &str) -> Result<Told, BillingError> {
+    async fn usage(
+        &mut self,
+        invoice: &Invoice,
+        counted: &Counted<'_>,
+        customer: &str,
+        is_final: bool,
+    ) -> Result<Told, BillingError> {
         let Counted { line, product, units, .. } = *counted;
         let event_name = counted.event_name();
         let meter = self.meter(&event_name, product).await?;
         let look = counted.look(invoice, &meter, customer);
         let subject = event_subject(invoice, line);
         // What once became an item stays one, whatever the clock and the settings say by now.
-        if self.has_item(invoice, line).await? || self.is_late(invoice) {
+        if self.has_item(invoice, line).await? || is_final || self.is_late(invoice) {
             return self.late_usage(invoice, line, &subject, look, customer).await;
         }
         let held = self.store.stripe_object(invoice.partner, &subject).await?;

@@ -8,6 +8,7 @@ use super::{
     ENOUGH_FAILURES, Push,
     late::SUMMED_UP,
     meter_events::{Counted, event_subject},
+    rated::Way,
 };
 use crate::{
     BillingError,
@@ -49,6 +50,7 @@ impl Push<'_> {
             match self.gather(invoice, &mut again, &mut fresh).await {
                 Ok(()) => {}
                 Err(BillingError::Store(error)) => return Err(error.into()),
+                Err(BillingError::TooSoon(_)) => {}
                 // It is told of where the invoice itself is pushed.
                 Err(_) => failures += 1,
             }
@@ -94,6 +96,11 @@ impl Push<'_> {
         let (_, lines) = self.store.invoice(partner, invoice.id).await?;
         let customer = self.customer(partner).await?;
         self.take(invoice).await?;
+        let takes_no_more = match self.way(invoice, &customer).await? {
+            Way::Ours => return Ok(()),
+            Way::Stripe(theirs) => theirs.status.as_deref() != Some("draft"),
+            Way::ByHand => false,
+        };
         for counted in Counted::of(&lines) {
             let subject = event_subject(invoice, counted.line);
             let event = self.event(invoice, &counted, &customer);
@@ -103,6 +110,10 @@ impl Push<'_> {
             }
             let end = invoice.period.end;
             let Some(held) = self.store.stripe_object(partner, &subject).await? else {
+                // Of a final invoice nothing would be billed: it becomes an item.
+                if takes_no_more {
+                    continue;
+                }
                 self.meter(&counted.event_name(), counted.product).await?;
                 fresh.push(Pending { partner, subject, event, end });
                 continue;

@@ -3,14 +3,18 @@
 use super::{StripeError, invoices::StripeInvoice, list::Listed, transport::Stripe};
 use serde::Deserialize;
 use std::collections::HashMap;
+use store::Parameters;
 
 /// `/v1/credit_notes`
 #[derive(Debug, Clone, Deserialize)]
 pub struct StripeCreditNote {
     pub id: String,
     pub invoice: String,
-    /// In the smallest coin.
+    /// In the smallest coin, with tax.
     pub amount: i64,
+    /// The same without tax; none from those who do not say.
+    #[serde(default)]
+    pub total_excluding_tax: Option<i64>,
     /// Of that, what made less owed; in the smallest coin.
     #[serde(default)]
     pub pre_payment_amount: i64,
@@ -26,6 +30,32 @@ pub struct StripeCreditNote {
     pub refunds: Vec<RefundOfNote>,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
+}
+
+/// A line of a credit note.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CreditedLine {
+    pub id: String,
+    /// In the smallest coin, without tax.
+    pub amount: i64,
+    /// The line of the invoice that it takes off.
+    #[serde(default)]
+    pub invoice_line_item: Option<String>,
+}
+
+impl Listed for CreditedLine {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+/// What a credit note would come to.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CreditPreview {
+    /// In the smallest coin, with tax.
+    pub total: i64,
+    /// The same without tax.
+    pub total_excluding_tax: Option<i64>,
 }
 
 /// A refund that a credit note is made of, or a part of one.
@@ -49,6 +79,17 @@ impl Stripe {
     /// The credit notes of one invoice.
     pub async fn credit_notes_of(&self, invoice: &str) -> Result<Vec<StripeCreditNote>, StripeError> {
         self.list("/v1/credit_notes", &[("invoice", invoice)]).await
+    }
+
+    /// What one takes off, line by line.
+    pub async fn lines_of_credit_note(&self, id: &str) -> Result<Vec<CreditedLine>, StripeError> {
+        self.list(&format!("/v1/credit_notes/{id}/lines"), &[]).await
+    }
+
+    /// What a credit note with these parameters would come to.
+    pub async fn preview_credit_note(&self, parameters: &Parameters) -> Result<CreditPreview, StripeError> {
+        let query: Vec<_> = parameters.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        self.get("/v1/credit_notes/preview", &query).await
     }
 
     /// Those that were made since then, in seconds since 1970.

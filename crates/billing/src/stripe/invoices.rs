@@ -10,12 +10,20 @@ pub struct StripeInvoice {
     pub id: String,
     /// `draft`, `open`, `paid`, `uncollectible` or `void`.
     pub status: Option<String>,
-    /// In the smallest coin.
+    /// In the smallest coin, with tax.
     pub total: i64,
+    /// The same without tax; none from those who do not say.
+    #[serde(default)]
+    pub total_excluding_tax: Option<i64>,
+    #[serde(default)]
+    pub automatic_tax: AutomaticTax,
     /// Lower case.
     pub currency: String,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
+    /// Of one that a subscription has made: when the period ended whose usage it bills, in seconds since 1970.
+    #[serde(default)]
+    pub period_end: Option<i64>,
     /// Seconds since 1970; none where Stripe charges by itself.
     #[serde(default)]
     pub due_date: Option<i64>,
@@ -38,12 +46,61 @@ pub struct StripeInvoice {
     pub status_transitions: StatusTransitions,
 }
 
+/// How Stripe Tax stands with an invoice.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct AutomaticTax {
+    #[serde(default)]
+    pub enabled: bool,
+    /// `complete`, `requires_location_inputs` or `failed`.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// Why Stripe switched it off by itself, as `finalization_requires_location_inputs`.
+    #[serde(default)]
+    pub disabled_reason: Option<String>,
+}
+
 /// When an invoice became what it is.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub struct StatusTransitions {
     /// Seconds since 1970.
     #[serde(default)]
     pub finalized_at: Option<i64>,
+}
+
+/// A line of an invoice.
+#[derive(Debug, Clone, Deserialize)]
+pub struct StripeLine {
+    pub id: String,
+    /// In the smallest coin, without tax that comes on top.
+    pub amount: i64,
+}
+
+impl Listed for StripeLine {
+    fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl StripeInvoice {
+    /// What it comes to before tax, in the smallest coin.
+    pub fn before_tax(&self) -> i64 {
+        self.total_excluding_tax.unwrap_or(self.total)
+    }
+
+    /// What Stripe Tax computed, in the smallest coin; `None` where it computes none.
+    pub fn tax(&self) -> Option<i64> {
+        self.automatic_tax.enabled.then(|| self.total - self.before_tax())
+    }
+
+    /// What part of an amount with tax is before tax, in the smallest coin: all of the one of all of the other, and else rounded down, so that
+    /// parts never add up to more than the whole.
+    pub fn before_tax_of(&self, coins: i64) -> i64 {
+        let (whole, before) = (i128::from(self.total), i128::from(self.before_tax()));
+        if whole <= 0 || before < 0 || before >= whole {
+            return coins;
+        }
+        i64::try_from(i128::from(coins) * before / whole).unwrap_or(coins)
+    }
 }
 
 impl Listed for StripeInvoice {
@@ -60,6 +117,17 @@ impl Stripe {
     /// All invoices of a customer.
     pub async fn invoices_of(&self, customer: &str) -> Result<Vec<StripeInvoice>, StripeError> {
         self.list("/v1/invoices", &[("customer", customer)]).await
+    }
+
+    /// The lines of one, oldest first.
+    pub async fn lines_of_invoice(&self, id: &str) -> Result<Vec<StripeLine>, StripeError> {
+        self.list(&format!("/v1/invoices/{id}/lines"), &[]).await
+    }
+
+    /// Has the tax of a draft computed anew. There is no key: the same again does the same.
+    pub async fn compute_tax_again(&self, id: &str) -> Result<StripeInvoice, StripeError> {
+        let parameters = [("automatic_tax[enabled]".to_owned(), "true".to_owned())];
+        self.post(&format!("/v1/invoices/{id}"), &parameters, None).await
     }
 
     /// Says that a final invoice was paid outside of Stripe. Stripe refuses to do it twice, so there is no key.

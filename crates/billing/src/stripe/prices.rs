@@ -12,6 +12,7 @@ pub struct Price {
     #[serde(default)]
     pub active: bool,
     pub nickname: Option<String>,
+    pub lookup_key: Option<String>,
     /// Lower case.
     #[serde(default)]
     pub currency: String,

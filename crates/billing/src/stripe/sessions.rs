@@ -1,6 +1,6 @@
 //! Pages of Stripe's own: its customer portal, and Checkout in the modes that charge nothing and that take a payment.
 
-use super::{StripeError, list::Listed, transport::Stripe};
+use super::{StripeError, invoices::AutomaticTax, list::Listed, transport::Stripe};
 use serde::Deserialize;
 use std::collections::HashMap;
 use store::Parameters;
@@ -22,8 +22,12 @@ pub struct CheckoutSession {
     pub status: Option<String>,
     /// `paid`, `unpaid` or `no_payment_required`.
     pub payment_status: Option<String>,
-    /// In the smallest coin.
+    /// In the smallest coin, with tax.
     pub amount_total: Option<i64>,
+    #[serde(default)]
+    pub total_details: Option<TotalDetails>,
+    #[serde(default)]
+    pub automatic_tax: AutomaticTax,
     /// Lower case.
     pub currency: Option<String>,
     /// Stripe's own of the payment, once there is one.
@@ -31,6 +35,14 @@ pub struct CheckoutSession {
     pub payment_intent: Option<PaymentIntent>,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
+}
+
+/// What the total of a page is made of.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct TotalDetails {
+    /// In the smallest coin.
+    #[serde(default)]
+    pub amount_tax: i64,
 }
 
 /// What is to be paid: its name, or all of it.
@@ -55,6 +67,30 @@ impl PaymentIntent {
 }
 
 impl CheckoutSession {
+    /// What Stripe Tax computed, in the smallest coin; `None` where it computes none.
+    pub fn tax(&self) -> Option<i64> {
+        self.automatic_tax.enabled.then(|| self.amount_tax())
+    }
+
+    /// What was paid before tax, in the smallest coin.
+    pub fn before_tax(&self) -> Option<i64> {
+        Some(self.amount_total? - self.amount_tax())
+    }
+
+    /// An amount before tax with its part of the tax, in the smallest coin: all of the one of all of the other, and else rounded half up.
+    pub fn with_tax(&self, coins: i64) -> i64 {
+        let (Some(whole), Some(before)) = (self.amount_total, self.before_tax()) else { return coins };
+        if before <= 0 || whole <= before {
+            return coins;
+        }
+        let (whole, before, coins_wide) = (i128::from(whole), i128::from(before), i128::from(coins));
+        i64::try_from((2 * coins_wide * whole + before) / (2 * before)).unwrap_or(coins)
+    }
+
+    fn amount_tax(&self) -> i64 {
+        self.total_details.as_ref().map_or(0, |details| details.amount_tax)
+    }
+
     /// Whether the payment of a page that was filled in did not come, and nothing more will by itself.
     pub fn has_failed(&self) -> bool {
         let over = ["requires_payment_method", "canceled"];

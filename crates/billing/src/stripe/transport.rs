@@ -46,6 +46,7 @@ pub struct Stripe {
     authorization: HeaderValue,
     key: SecretKey,
     timeout: Duration,
+    computes_tax: bool,
 }
 
 impl SecretKey {
@@ -132,7 +133,18 @@ impl Stripe {
             .pool_idle_timeout(Duration::from_secs(30))
             .pool_max_idle_per_host(8)
             .build(connector);
-        Ok(Self { client, base_url, authorization, key, timeout })
+        Ok(Self { client, base_url, authorization, key, timeout, computes_tax: false })
+    }
+
+    /// The same account, of which Stripe Tax computes the taxes, or does not.
+    #[must_use]
+    pub fn with_tax(self, computes_tax: bool) -> Self {
+        Self { computes_tax, ..self }
+    }
+
+    /// Whether Stripe Tax computes the taxes on what is new there.
+    pub const fn computes_tax(&self) -> bool {
+        self.computes_tax
     }
 
     /// Whether real money moves.

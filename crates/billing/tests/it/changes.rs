@@ -227,6 +227,36 @@ async fn who_cancels_is_billed_to_the_end_and_may_take_it_back_until_then() {
     assert_eq!(on.anchor, at("2026-07-10T00:00:00Z"));
 }
 
+/// Gateways refuse calls from the planned end on, so that none is served that no subscription is billed for.
+#[tokio::test]
+async fn gateways_are_told_of_a_planned_end_before_it_comes_and_of_no_other_change() {
+    let shop = Shop::open().await;
+    let (small, big) = (shop.plan("small", fee(10)).await, shop.plan("big", fee(20)).await);
+    let end = Wanted { by: OrderedBy::Operator, ..END };
+    let start = at("2026-03-01T00:00:00Z");
+    let partner = shop.partner("acme", big, start).await;
+    let told = async |before: i64| {
+        let changes = shop.store.directory_changes(before).await.expect("read").expect("listed");
+        let ends = changes.found.partner(partner).and_then(|one| one.subscription.as_ref()).map(|one| one.ends_at);
+        (changes.partners, ends)
+    };
+    let version = async || shop.store.directory_version().await.expect("a version");
+    let before = version().await;
+    made(&shop, partner, to(small), start + days(8)).await;
+    assert_eq!(version().await, before, "another plan begins where this one ends");
+    made(&shop, partner, end, start + days(9)).await;
+    assert_eq!(told(before).await, (vec![partner], Some(Some(at("2026-04-01T00:00:00Z")))));
+    let (before, waits) =
+        (version().await, shop.store.scheduled_change(partner).await.expect("answered").expect("one"));
+    take_change_back(&shop.store, partner, waits.id, OrderedBy::Operator, &letter, Actor::System, start + days(10))
+        .await
+        .expect("taken back");
+    assert_eq!(told(before).await, (vec![partner], Some(None)));
+    made(&shop, partner, end, start + days(11)).await;
+    assert_eq!(put_changes_in_force(&shop.store, &letter, at("2026-04-01T00:00:01Z")).await.expect("ran"), (1, 0));
+    assert_eq!(told(before).await, (vec![partner], None), "no subscription is left");
+}
+
 #[tokio::test]
 async fn a_yearly_plan_after_a_monthly_one_is_a_year_from_the_change_on() {
     let shop = Shop::open().await;

@@ -13,6 +13,7 @@ use serde_json::json;
 use store::{
     Actor, Collector, InvoiceStatus, StoreError,
     credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
+    document_deliveries::Delivery,
 };
 
 /// Invoices go elsewhere; Stripe's key is still there.
@@ -53,7 +54,7 @@ async fn status(shop: &Shop, (partner, invoice): (PartnerId, InvoiceId)) -> Invo
     shop.store.invoice(partner, invoice).await.expect("an invoice").0.status
 }
 
-/// Makes a delivery of everything that a receiver would get, and says of which invoices.
+/// Makes a delivery of everything that a receiver would get, and says of which invoices. They can be claimed from then on.
 async fn enlisted(shop: &Shop) -> Vec<InvoiceId> {
     let now = shop.now().await;
     let unlisted = shop.store.all_partners_unlisted_documents(100).await.expect("a list");
@@ -61,6 +62,12 @@ async fn enlisted(shop: &Shop) -> Vec<InvoiceId> {
         shop.store.enlist_document(one, "{}", now).await.expect("enlisted");
     }
     unlisted.iter().map(|one| one.invoice).collect()
+}
+
+/// Claims some of them, by a clock that has gone on since they were made.
+async fn claimed(shop: &Shop, at_most: u32) -> Vec<Delivery> {
+    let now = shop.now().await;
+    shop.store.claim_deliveries(now, now + hours(1), at_most).await.expect("claimed")
 }
 
 #[tokio::test]
@@ -111,7 +118,8 @@ async fn what_is_made_after_the_change_goes_to_the_receiver_only() {
     assert!(shop.reconcile_with(elsewhere()).await.pushed.is_empty());
     assert_eq!(list(&shop.state().await, "customers").len(), 0, "nobody becomes a customer there any more");
     assert_eq!(enlisted(&shop).await, [all[0].1]);
-    shop.store.claim_deliveries(now, now + hours(1), 1).await.expect("claimed");
+    let claimed = claimed(&shop, 1).await;
+    assert_eq!(claimed.len(), 1);
     assert!(shop.reconcile().await.pushed.is_empty(), "nor where Stripe's time comes again");
 }
 
@@ -123,7 +131,7 @@ async fn what_was_offered_to_a_receiver_goes_to_stripe_only_where_nothing_was_se
     shop.store.note_invoice_sink(Some(Collector::Webhook), now).await.expect("noted");
     assert_eq!(enlisted(&shop).await.len(), 3);
     // Of the first the answer was lost, the second was refused; nothing was sent of the third.
-    let claimed = shop.store.claim_deliveries(now, now + hours(1), 2).await.expect("claimed");
+    let claimed = claimed(&shop, 2).await;
     let [lost, refused] = &claimed[..] else { panic!("not two") };
     shop.store.note_document_failure(refused.document, "500", false, now + hours(1), now).await.expect("noted");
     let sent = [lost, refused].map(|one| one.document.to_string());

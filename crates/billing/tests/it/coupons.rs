@@ -14,7 +14,9 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use store::{Actor, CouponStanding, CouponsTaken, NewInvoice, OrderedBy, StoreError, Wish, outside::Told};
+use store::{
+    Actor, BilledAlready, CouponStanding, CouponsTaken, NewInvoice, OrderedBy, StoreError, Wish, outside::Told,
+};
 use tokio::join;
 
 const START: &str = "2026-06-01T00:00:00Z";
@@ -279,7 +281,7 @@ async fn a_bill_that_was_made_for_other_coupons_is_not_written() {
         late: Vec::new(),
         in_advance: true,
         threshold_number: 0,
-        billed_before: Vec::new(),
+        billed_before: BilledAlready::default(),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: Some(CouponsTaken {

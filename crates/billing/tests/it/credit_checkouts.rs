@@ -5,7 +5,6 @@ use crate::shop::{Shop, days, hours, list};
 use billing::{
     apply_pending_webhooks,
     payment::{Desk, StripePages, open_credit_checkout},
-    receive_webhook,
 };
 use domain::{
     credit::package::CreditPackage,
@@ -13,13 +12,12 @@ use domain::{
     money::{Currency, Money},
     plan::PlanTerms,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{
     Actor, InvoiceStatus, NewCreditPurchase, PagePaid, PagePayment, StoreError,
     credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
     payment_methods::CheckoutState,
 };
-use stripe_stand_in::signature;
 
 const BACK: &str = "https://portal.example/credit";
 /// Who may see money.
@@ -70,37 +68,9 @@ impl Counter {
         Ok(page.url().to_owned())
     }
 
-    /// The newest page: ours and Stripe's name of it.
-    async fn newest(&self) -> (CheckoutId, String) {
-        let state = self.shop.state().await;
-        let session = list(&state, "checkout_sessions").last().expect("a session");
-        let own = session["metadata"]["turnpike_checkout"].as_str().expect("ours");
-        (own.parse().expect("an identifier"), session["id"].as_str().expect("an id").to_owned())
-    }
-
-    async fn step(&self, session: &str, step: &str) {
-        self.shop.control("checkout", json!({ "session": session, "step": step })).await;
-    }
-
     /// All events that Stripe has about payments are posted, so often, newest first or not.
     async fn told(&self, times: usize, reversed: bool) {
-        let (shop, now) = (&self.shop, self.shop.now().await);
-        let state = shop.state().await;
-        let of = |event: &&Value| OF_PAYMENTS.iter().any(|kind| event["type"] == *kind);
-        let mut events: Vec<&Value> = list(&state, "events").iter().filter(of).collect();
-        if reversed {
-            events.reverse();
-        }
-        for _ in 0..times {
-            for event in &events {
-                let body = event.to_string();
-                let header = signature("whsec_a", now.as_second(), body.as_bytes());
-                receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now)
-                    .await
-                    .expect("kept");
-            }
-            apply_pending_webhooks(shop.desk(), now).await.expect("applied");
-        }
+        self.shop.told(|event| OF_PAYMENTS.iter().any(|kind| event["type"] == *kind), times, reversed).await;
     }
 
     async fn balance(&self) -> i64 {
@@ -133,8 +103,8 @@ async fn a_paid_page_gives_its_units_once_however_stripe_tells_of_it() {
         let counter = Counter::open().await;
         assert!(counter.buys("a").await.expect("opened").starts_with("https://checkout.stripe.com/"));
         assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0), "nothing is owed for a page");
-        let (id, session) = counter.newest().await;
-        counter.step(&session, "complete").await;
+        let (id, session) = counter.shop.newest_page().await;
+        counter.shop.on_page(&session, "complete").await;
         counter.told(3, reversed).await;
         // And it is looked at again, hours later, by several at once.
         counter.shop.advance(hours(3)).await;
@@ -158,10 +128,10 @@ async fn a_paid_page_gives_its_units_once_however_stripe_tells_of_it() {
 async fn several_who_hear_of_it_at_once_give_the_units_once() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (id, session) = counter.newest().await;
-    counter.step(&session, "complete").await;
+    let (id, session) = counter.shop.newest_page().await;
+    counter.shop.on_page(&session, "complete").await;
     let (store, now) = (&counter.shop.store, counter.shop.now().await);
-    let paid = |invoice| PagePayment { invoice: Some(invoice), intent: Some("pi_1") };
+    let paid = |invoice| PagePayment { invoice: Some(invoice), intent: Some("pi_1"), tax: None };
     let done = async || {
         store.complete_credit_checkout(counter.partner, id, paid("in_1"), &|_| Vec::new(), now).await.expect("done")
     };
@@ -177,18 +147,18 @@ async fn several_who_hear_of_it_at_once_give_the_units_once() {
 async fn a_page_that_nobody_pays_leaves_nothing_owed_and_its_reference_free() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (id, session) = counter.newest().await;
+    let (id, session) = counter.shop.newest_page().await;
     let by_invoice =
         counter.shop.store.buy_credit(counter.partner, &two("a"), Actor::System, counter.shop.now().await).await;
     assert!(matches!(by_invoice, Err(StoreError::Conflict { .. })), "nobody pays in two ways: {by_invoice:?}");
-    counter.step(&session, "expire").await;
+    counter.shop.on_page(&session, "expire").await;
     counter.shop.advance(hours(2)).await;
     counter.shop.reconcile().await;
     assert_eq!(counter.state(id).await, CheckoutState::Expired);
     assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0));
     assert_eq!(list(&counter.shop.state().await, "invoices").len(), 0);
     counter.buys("a").await.expect("opened again");
-    assert_ne!(counter.newest().await.0, id);
+    assert_ne!(counter.shop.newest_page().await.0, id);
 }
 
 #[tokio::test]
@@ -197,8 +167,8 @@ async fn the_same_form_sent_twice_is_one_page_and_what_is_paid_is_not_bought_aga
     let first = counter.buys("a").await.expect("opened");
     assert_eq!(counter.buys("a").await.expect("the same"), first);
     assert_eq!(list(&counter.shop.state().await, "checkout_sessions").len(), 1);
-    let (_, session) = counter.newest().await;
-    counter.step(&session, "complete").await;
+    let (_, session) = counter.shop.newest_page().await;
+    counter.shop.on_page(&session, "complete").await;
     // Before any webhook: Stripe is asked, and it is paid.
     let again = counter.buys("a").await.expect_err("bought already").to_string();
     assert!(again.contains("bought already"), "{again}");
@@ -226,11 +196,10 @@ async fn the_same_form_sent_twice_is_one_page_and_what_is_paid_is_not_bought_aga
 /// Opens another page although Stripe does not end the one before, as where it does not answer at that moment.
 async fn two_open(counter: &Counter) -> [(CheckoutId, String); 2] {
     counter.buys("a").await.expect("opened");
-    let first = counter.newest().await;
+    let first = counter.shop.newest_page().await;
     counter.buys("b").await.expect("opened");
-    let second = counter.newest().await;
-    let set = json!({ "status": "open", "url": "https://checkout.stripe.com/c/pay/again" });
-    counter.shop.control("change", json!({ "kind": "checkout_sessions", "id": first.1, "set": set })).await;
+    let second = counter.shop.newest_page().await;
+    counter.shop.open_page_again(&first.1).await;
     let expired = counter.shop.store.checkout(counter.partner, first.0).await.expect("ours");
     assert_eq!(expired.state, CheckoutState::Expired, "Stripe was asked to end it");
     [first, second]
@@ -240,20 +209,20 @@ async fn two_open(counter: &Counter) -> [(CheckoutId, String); 2] {
 async fn of_two_pages_in_two_tabs_one_can_be_paid() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (first, session) = counter.newest().await;
+    let (first, session) = counter.shop.newest_page().await;
     counter.buys("b").await.expect("opened");
     assert_eq!(counter.state(first).await, CheckoutState::Expired);
     let state = counter.shop.state().await;
     let of = |id: &str| list(&state, "checkout_sessions").iter().find(|one| one["id"] == id).expect("held").clone();
     assert_eq!(of(&session)["status"], "expired", "nobody can pay there any more");
-    let (_, second) = counter.newest().await;
-    counter.step(&second, "complete").await;
+    let (_, second) = counter.shop.newest_page().await;
+    counter.shop.on_page(&second, "complete").await;
     counter.told(2, false).await;
     assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
     // What was paid is no rival of what is bought later.
     counter.buys("c").await.expect("opened");
-    let (_, third) = counter.newest().await;
-    counter.step(&third, "complete").await;
+    let (_, third) = counter.shop.newest_page().await;
+    counter.shop.on_page(&third, "complete").await;
     counter.told(1, true).await;
     assert_eq!((counter.owed().await, counter.balance().await), ((2, 2), 4_000));
     assert_eq!(list(&counter.shop.state().await, "refunds").len(), 0);
@@ -264,8 +233,8 @@ async fn of_two_pages_in_two_tabs_one_can_be_paid() {
 async fn a_page_that_is_paid_at_the_moment_in_which_another_is_opened_leaves_nothing_to_pay() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (_, session) = counter.newest().await;
-    counter.step(&session, "complete").await;
+    let (_, session) = counter.shop.newest_page().await;
+    counter.shop.on_page(&session, "complete").await;
     let refused = counter.buys("b").await.expect_err("paid meanwhile").to_string();
     assert!(refused.contains("has been paid meanwhile"), "{refused}");
     assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
@@ -278,8 +247,8 @@ async fn what_is_paid_on_two_pages_all_the_same_gives_units_once_and_goes_back_o
     for reversed in [false, true] {
         let counter = Counter::open().await;
         let [(first, one), (second, other)] = two_open(&counter).await;
-        counter.step(&one, "complete").await;
-        counter.step(&other, "complete").await;
+        counter.shop.on_page(&one, "complete").await;
+        counter.shop.on_page(&other, "complete").await;
         for _ in 0..3 {
             counter.told(2, reversed).await;
         }
@@ -310,11 +279,10 @@ async fn what_is_paid_on_two_pages_all_the_same_gives_units_once_and_goes_back_o
 async fn a_refund_that_stripe_does_not_answer_is_made_later_and_once() {
     let counter = Counter::open().await;
     let [(_, one), (_, other)] = two_open(&counter).await;
-    counter.step(&one, "complete").await;
+    counter.shop.on_page(&one, "complete").await;
     counter.told(1, false).await;
-    let set = json!({ "status": "open", "url": "https://checkout.stripe.com/c/pay/again" });
-    counter.shop.control("change", json!({ "kind": "checkout_sessions", "id": other, "set": set })).await;
-    counter.step(&other, "complete").await;
+    counter.shop.open_page_again(&other).await;
+    counter.shop.on_page(&other, "complete").await;
     counter.shop.control("faults", json!({ "error_after": 100, "only_changes": true })).await;
     let (store, now) = (&counter.shop.store, counter.shop.now().await);
     let state = counter.shop.state().await;
@@ -341,8 +309,8 @@ async fn a_payment_that_takes_days_gives_its_units_when_it_is_there_or_never() {
     for (step, state, balance) in [("succeed", CheckoutState::Complete, 2_000), ("fail", CheckoutState::Failed, 0)] {
         let counter = Counter::open().await;
         counter.buys("a").await.expect("opened");
-        let (id, session) = counter.newest().await;
-        counter.step(&session, "complete_unpaid").await;
+        let (id, session) = counter.shop.newest_page().await;
+        counter.shop.on_page(&session, "complete_unpaid").await;
         counter.told(2, false).await;
         assert_eq!(counter.state(id).await, CheckoutState::Processing);
         assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0), "not before it is paid");
@@ -356,7 +324,7 @@ async fn a_payment_that_takes_days_gives_its_units_when_it_is_there_or_never() {
         let desk = Desk { stripe: &elsewhere.stripe, ..counter.shop.desk() };
         let _ = billing::reconcile(desk, settings, &|| now + hours(2)).await;
         assert_eq!(counter.state(id).await, CheckoutState::Processing, "another account's key ends no payment");
-        counter.step(&session, step).await;
+        counter.shop.on_page(&session, step).await;
         counter.told(2, true).await;
         assert_eq!(counter.state(id).await, state);
         assert_eq!(counter.balance().await, balance);
@@ -369,11 +337,11 @@ async fn a_payment_that_takes_days_gives_its_units_when_it_is_there_or_never() {
 async fn a_lost_webhook_is_made_good_by_asking() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (_, session) = counter.newest().await;
-    counter.step(&session, "complete_unpaid").await;
+    let (_, session) = counter.shop.newest_page().await;
+    counter.shop.on_page(&session, "complete_unpaid").await;
     counter.shop.advance(hours(2)).await;
     counter.shop.reconcile().await;
-    counter.step(&session, "succeed").await;
+    counter.shop.on_page(&session, "succeed").await;
     counter.shop.advance(hours(2)).await;
     counter.shop.reconcile().await;
     assert_eq!(counter.balance().await, 2_000);
@@ -383,8 +351,8 @@ async fn a_lost_webhook_is_made_good_by_asking() {
 async fn a_page_that_was_ended_without_its_units_is_made_good() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (id, session) = counter.newest().await;
-    counter.step(&session, "complete").await;
+    let (id, session) = counter.shop.newest_page().await;
+    counter.shop.on_page(&session, "complete").await;
     // As a server does that knows of no units.
     let (store, now) = (&counter.shop.store, counter.shop.now().await);
     store.end_checkout(counter.partner, id, CheckoutState::Complete, now).await.expect("ended");
@@ -399,12 +367,12 @@ async fn a_page_that_was_ended_without_its_units_is_made_good() {
 async fn what_was_ordered_is_what_is_given_though_offer_and_plan_are_others_by_then() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (_, session) = counter.newest().await;
+    let (_, session) = counter.shop.newest_page().await;
     counter.sells("99.00", true).await;
     let now = counter.shop.now().await;
     let other = counter.shop.plan("other", crate::shop::terms("invoice_items")).await;
     counter.shop.store.assign_plan_version(counter.partner, other, Actor::System, now).await.expect("moved");
-    counter.step(&session, "complete").await;
+    counter.shop.on_page(&session, "complete").await;
     counter.told(1, false).await;
     let bought = counter.shop.store.credit_purchases(counter.partner).await.expect("purchases").remove(0);
     assert_eq!((bought.units, bought.cost), (2_000, Money::new(Currency::Usd, 24_680_000)));
@@ -415,7 +383,7 @@ async fn what_was_ordered_is_what_is_given_though_offer_and_plan_are_others_by_t
 async fn nothing_is_given_for_what_stripe_does_not_say_or_for_another_amount() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (id, session) = counter.newest().await;
+    let (id, session) = counter.shop.newest_page().await;
     let now = counter.shop.now().await;
     let forged = json!({ "id": "evt_x", "type": "checkout.session.completed", "livemode": false, "data": { "object": {
         "id": session, "object": "checkout.session", "status": "complete", "payment_status": "paid", "amount_total": 2_468,
@@ -424,7 +392,7 @@ async fn nothing_is_given_for_what_stripe_does_not_say_or_for_another_amount() {
     apply_pending_webhooks(counter.shop.desk(), now).await.expect("applied");
     assert_eq!((counter.owed().await, counter.balance().await), ((0, 0), 0));
 
-    counter.step(&session, "complete").await;
+    counter.shop.on_page(&session, "complete").await;
     let set = json!({ "amount_total": 1 });
     counter.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
     counter.told(1, false).await;
@@ -447,8 +415,8 @@ async fn nothing_is_given_for_what_stripe_does_not_say_or_for_another_amount() {
 async fn a_credit_note_pays_back_through_stripes_own_invoice_of_the_payment() {
     let counter = Counter::open().await;
     counter.buys("a").await.expect("opened");
-    let (_, session) = counter.newest().await;
-    counter.step(&session, "complete").await;
+    let (_, session) = counter.shop.newest_page().await;
+    counter.shop.on_page(&session, "complete").await;
     counter.told(1, false).await;
     let (store, now, partner) = (&counter.shop.store, counter.shop.now().await, counter.partner);
     let invoice = store.invoices(partner).await.expect("invoices")[0].id;
@@ -485,21 +453,21 @@ async fn a_page_whose_answer_was_lost_stands_in_nobodys_way() {
     let counter = Counter::open().await;
     counter.shop.control("faults", json!({ "error_after": 100, "only_changes": true })).await;
     assert!(counter.buys("a").await.is_err());
-    let lost = counter.newest().await.1;
+    let lost = counter.shop.newest_page().await.1;
     counter.shop.control("faults", json!({})).await;
     counter.shop.advance(hours(1)).await;
     counter.buys("a").await.expect("opened, though Stripe remembers the failure");
-    let (id, session) = counter.newest().await;
+    let (id, session) = counter.shop.newest_page().await;
     assert_ne!(session, lost);
     // What expires is the page that nobody has seen.
-    counter.step(&lost, "expire").await;
+    counter.shop.on_page(&lost, "expire").await;
     let expired = list(&counter.shop.state().await, "events").last().expect("an event").clone();
     let now = counter.shop.now().await;
     let kept = counter.shop.store.keep_stripe_event("evt_lost", "checkout.session.expired", &expired, now).await;
     assert!(kept.expect("kept"));
     apply_pending_webhooks(counter.shop.desk(), now).await.expect("applied");
     assert_eq!(counter.state(id).await, CheckoutState::Open);
-    counter.step(&session, "complete").await;
+    counter.shop.on_page(&session, "complete").await;
     counter.told(1, false).await;
     assert_eq!((counter.owed().await, counter.balance().await), ((1, 1), 2_000));
 }

@@ -1,11 +1,9 @@
 //! A purchase of credit is one invoice at Stripe, whatever mode the plan has, and its units come when Stripe says that it is paid.
 
-use crate::shop::{Shop, days, list};
-use billing::{apply_pending_webhooks, receive_webhook};
+use crate::shop::{Shop, days};
 use domain::{credit::package::CreditPackage, id::InvoiceId, plan::PlanTerms};
 use serde_json::json;
 use store::{Actor, InvoiceStatus, NewCreditPurchase};
-use stripe_stand_in::signature;
 
 /// With calls that spend credit.
 fn terms(collect: &str) -> PlanTerms {
@@ -36,16 +34,7 @@ async fn stripe_collects_it_once_and_its_webhook_opens_the_grant_once() {
         assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 0);
         let id = held["id"].as_str().expect("an id");
         shop.stripe.create(&format!("/v1/invoices/{id}/pay"), &Vec::new(), "pay").await.expect("paid");
-        let secrets = ["whsec_a".to_owned()];
-        let events = list(&shop.state().await, "events").to_vec();
-        for _ in 0..2 {
-            for event in &events {
-                let body = event.to_string();
-                let header = signature("whsec_a", now.as_second(), body.as_bytes());
-                receive_webhook(&shop.store, &secrets, body.as_bytes(), &header, now).await.expect("taken");
-            }
-            apply_pending_webhooks(shop.desk(), now).await.expect("applied");
-        }
+        shop.told(|_| true, 2, false).await;
         assert_eq!(shop.store.invoice(partner, invoice).await.expect("ours").0.status, InvoiceStatus::Paid);
         assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 2000);
         assert_eq!(shop.store.credit_grants(partner).await.expect("grants").len(), 1);
@@ -86,16 +75,6 @@ async fn credited_at_stripe(shop: &Shop, invoice: InvoiceId, cents: u64, back: b
     shop.stripe.create("/v1/credit_notes", &note, &format!("{invoice}-{cents}")).await.expect("credited");
 }
 
-async fn hear(shop: &Shop) {
-    let (secrets, now) = (["whsec_a".to_owned()], shop.now().await);
-    for event in list(&shop.state().await, "events") {
-        let body = event.to_string();
-        let header = signature("whsec_a", now.as_second(), body.as_bytes());
-        receive_webhook(&shop.store, &secrets, body.as_bytes(), &header, now).await.expect("taken");
-    }
-    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
-}
-
 #[tokio::test]
 async fn units_that_somebody_credited_at_stripe_before_they_were_paid_are_not_given_and_later_they_are_taken_back() {
     let shop = Shop::open().await;
@@ -120,7 +99,7 @@ async fn units_that_somebody_credited_at_stripe_before_they_were_paid_are_not_gi
     let unpaid = buy("a").await;
     credited_at_stripe(&shop, unpaid, 1234, false).await;
     assert_eq!(shop.at_stripe(unpaid).await.0["status"], "paid", "as Stripe calls it");
-    hear(&shop).await;
+    shop.told(|_| true, 1, false).await;
     let (status, problem) = told(unpaid).await;
     assert!(status == InvoiceStatus::Void && problem.contains("its units were not given"), "{status} {problem}");
     assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 0);
@@ -128,10 +107,10 @@ async fn units_that_somebody_credited_at_stripe_before_they_were_paid_are_not_gi
     let (held, _) = shop.at_stripe(paid).await;
     let id = held["id"].as_str().expect("an id");
     shop.stripe.create(&format!("/v1/invoices/{id}/pay"), &Vec::new(), "pay").await.expect("paid");
-    hear(&shop).await;
+    shop.told(|_| true, 1, false).await;
     assert_eq!(told(paid).await, (InvoiceStatus::Paid, String::new()));
     credited_at_stripe(&shop, paid, 1000, true).await;
-    hear(&shop).await;
+    shop.told(|_| true, 1, false).await;
     assert_eq!(told(paid).await, (InvoiceStatus::Paid, String::new()));
     // $10.00 of $12.34 for 1,000 units are worth 811 of them, at the least.
     assert_eq!(shop.store.credit(partner).await.expect("a standing").balance, 1000 - 811);

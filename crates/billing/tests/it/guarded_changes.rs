@@ -113,6 +113,37 @@ async fn a_digest_of_another_change_is_refused_at_a_good_instant() {
     assert!(order_change(&shop.store, partner, wanted, &token, &letter, Actor::System, now).await.is_ok());
 }
 
+/// What is shown is what gateways have from the change on, and prices and quota are the smaller plan's.
+#[tokio::test]
+async fn a_downgrade_keeps_limits_for_as_long_as_it_was_shown() {
+    use domain::limit::{Limit, Window};
+    let shop = Shop::open().await;
+    let limited = |calls| vec![Limit { calls, window: Window::Minute }];
+    let changes = ChangeRules { grace_days: 14, ..ChangeRules::default() };
+    let big = PlanTerms { limits: limited(100), changes, opens_features: vec!["bulk".to_owned()], ..quota(100, 900) };
+    let big = shop.plan("big", PlanTerms { changes, ..big }).await;
+    shop.plan("small", PlanTerms { limits: limited(10), ..quota(10, 90) }).await;
+    let partner = shop.partner("acme", big, start()).await;
+    let wanted = by(wish(&shop, "small").await, OrderedBy::Partner);
+    let shown = preview_change(&shop.store, partner, wanted, start() + days(3)).await.expect("a preview").preview;
+    let until = end() + days(14);
+    assert_eq!((shown.effective_at, shown.kept_until, shown.limits_kept), (end(), Some(until), limited(100)));
+    assert!(matches!(ordered(&shop, partner, wanted, start() + days(3)).await, Ok(Ordered::Scheduled(_))));
+    let kept = async || {
+        let directory = shop.store.load_directory().await.expect("a directory");
+        directory.partners.into_iter().find(|own| own.id == partner).and_then(|own| own.subscription).expect("one").kept
+    };
+    assert_eq!(kept().await, None, "until then the old plan is in force itself");
+    put_changes_in_force(&shop.store, &letter, end() + hours(3)).await.expect("made");
+    let own = on(&shop, partner).await;
+    assert_eq!((own.kept_until, own.quota_at(end()).map(|quota| quota.units)), (Some(until), Some(90)));
+    let found = kept().await.expect("something is kept");
+    assert_eq!((found.until, found.limits, found.opens_features), (until, limited(100), vec!["bulk".to_owned()]));
+    // The next change ends it.
+    assert!(ordered(&shop, partner, by(wish(&shop, "big").await, OrderedBy::Partner), end() + days(2)).await.is_ok());
+    assert_eq!((on(&shop, partner).await.kept_until, kept().await), (None, None));
+}
+
 #[tokio::test]
 async fn an_approved_downgrade_waits_for_the_period_s_end() {
     let shop = Shop::open().await;

@@ -2,11 +2,11 @@
 
 use crate::shop::{Shop, days, hours, terms};
 use billing::{
-    After, BillingError, News, Recipient, Wanted, cancel_move, follow_moves, order_change, preview_change,
+    After, BillingError, News, Recipient, Wanted, cancel_move, follow_moves, order_change, order_move, preview_change,
     preview_move, put_changes_in_force, take_change_back,
 };
 use domain::{
-    id::{PartnerId, PlanId, PlanVersionId},
+    id::{PartnerId, PlanId, PlanMoveId, PlanVersionId},
     money::Currency,
     period::Interval,
     plan::PlanTerms,
@@ -18,13 +18,13 @@ use std::time::Duration;
 use store::{Actor, NewMail, NewPlanMove, OrderedBy, StoreError, Wish};
 use tokio::{join, time::timeout};
 
-const START: &str = "2026-06-01T00:00:00Z";
+pub const START: &str = "2026-06-01T00:00:00Z";
 
-fn at(text: &str) -> Timestamp {
+pub fn at(text: &str) -> Timestamp {
     text.parse().expect("a timestamp")
 }
 
-fn fee(dollars: i64) -> PlanTerms {
+pub fn fee(dollars: i64) -> PlanTerms {
     PlanTerms { base_fee_micros: dollars * 1_000_000, ..terms("invoice_items") }
 }
 
@@ -38,15 +38,21 @@ fn letter(to: &Recipient, news: &News) -> NewMail {
     NewMail { recipient: to.email.clone(), subject, body_text: String::new(), body_html: String::new() }
 }
 
-async fn id_of(shop: &Shop, code: &str) -> PlanId {
+pub async fn id_of(shop: &Shop, code: &str) -> PlanId {
     shop.store.find_plan_by_code(code).await.expect("answered").expect("a plan").id
 }
 
-fn new_move(from: PlanId, to: PlanVersionId) -> NewPlanMove {
+pub fn new_move(from: PlanId, to: PlanVersionId) -> NewPlanMove {
     NewPlanMove { from, from_version: None, to, notice_days: 30, reason: "Costs rose".to_owned() }
 }
 
-async fn follow(shop: &Shop, now: Timestamp) -> u32 {
+/// Orders it as it is shown.
+async fn order(shop: &Shop, new: &NewPlanMove, now: Timestamp) -> Result<PlanMoveId, BillingError> {
+    let shown = preview_move(&shop.store, new, now).await?;
+    Ok(order_move(&shop.store, new, &shown.token, Actor::System, now).await.expect("as it was shown"))
+}
+
+pub async fn follow(shop: &Shop, now: Timestamp) -> u32 {
     follow_moves(&shop.store, &letter, now).await.expect("followed")
 }
 
@@ -67,7 +73,7 @@ async fn heard(shop: &Shop, word: &str) -> Vec<String> {
 }
 
 /// What a partner does about its own plan.
-async fn choose(shop: &Shop, partner: PartnerId, wish: Wish, now: Timestamp) -> Result<(), billing::ChangeRefused> {
+pub async fn choose(shop: &Shop, partner: PartnerId, wish: Wish, now: Timestamp) -> Result<(), billing::ChangeRefused> {
     let wanted = Wanted { wish, when: When::Usual, by: OrderedBy::Partner };
     let shown = preview_change(&shop.store, partner, wanted, now).await?;
     order_change(&shop.store, partner, wanted, &shown.token, &letter, Actor::System, now).await.map(|_| ())
@@ -87,7 +93,7 @@ async fn each_is_told_once_and_moved_once_at_the_end_of_its_period_after_the_not
     assert_eq!(shown.at, [at("2026-09-01T00:00:00Z"), at("2026-08-20T00:00:00Z")]);
     assert_eq!((shown.impact.partners_in_all, shown.impact.before.to_string()), (2, "$10.00".to_owned()));
     assert_eq!(shown.impact.after.to_string(), "$25.00");
-    let ordered = shop.store.order_plan_move(&new_move(id, new), Actor::System, now).await.expect("ordered");
+    let ordered = order(&shop, &new_move(id, new), now).await.expect("ordered");
     // Who comes to the plan later is not moved.
     let late = shop.partner_without_members("late", old, now + hours(1)).await;
     let racing = join!(follow(&shop, now + hours(2)), follow(&shop, now + hours(2)), follow(&shop, now + hours(2)));
@@ -96,8 +102,8 @@ async fn each_is_told_once_and_moved_once_at_the_end_of_its_period_after_the_not
     assert_eq!(heard(&shop, "moved").await, ["moved old new 2026-09-01T00:00:00Z Costs rose"]);
     let waits = shop.store.scheduled_change(acme).await.expect("answered").expect("a change");
     assert_eq!((waits.effective_at, waits.of_move.map(|own| own.reason)), (shown.at[0], Some("Costs rose".to_owned())));
-    let again = shop.store.order_plan_move(&new_move(id, new), Actor::System, now).await;
-    assert!(matches!(again, Err(StoreError::Conflict { .. })), "one move at a time: {again:?}");
+    let again = order(&shop, &new_move(id, new), now).await;
+    assert!(matches!(again, Err(BillingError::Store(StoreError::Conflict { .. }))), "one move at a time: {again:?}");
 
     assert_eq!(in_force(&shop, at("2026-08-19T23:59:59Z")).await, 0);
     let end = at("2026-09-01T00:00:00Z");
@@ -130,7 +136,7 @@ async fn a_partner_may_leave_or_choose_another_plan_and_not_stay() {
         shop.member(partner, &format!("money@{name}.example")).await;
     }
     let (id, now) = (id_of(&shop, "old").await, at("2026-06-10T00:00:00Z"));
-    shop.store.order_plan_move(&new_move(id, new), Actor::System, now).await.expect("ordered");
+    order(&shop, &new_move(id, new), now).await.expect("ordered");
     assert_eq!(follow(&shop, now).await, 3);
     choose(&shop, leaves, Wish::Nothing, now + hours(1)).await.expect("it may leave");
     choose(&shop, upgrades, Wish::Plan(id_of(&shop, "other").await), now + hours(1)).await.expect("it may choose");
@@ -165,7 +171,7 @@ async fn a_cancelled_move_moves_nobody_and_one_partner_can_be_taken_out() {
     shop.member(acme, "money@acme.example").await;
     let bolt = shop.partner_without_members("bolt", old, at(START)).await;
     let (id, now) = (id_of(&shop, "old").await, at("2026-06-10T00:00:00Z"));
-    let ordered = shop.store.order_plan_move(&new_move(id, new), Actor::System, now).await.expect("ordered");
+    let ordered = order(&shop, &new_move(id, new), now).await.expect("ordered");
     assert_eq!(follow(&shop, now).await, 2);
     let waits = shop.store.scheduled_change(bolt).await.expect("answered").expect("a change");
     take_change_back(&shop.store, bolt, waits.id, OrderedBy::Operator, &letter, Actor::System, now).await.expect("out");
@@ -192,12 +198,12 @@ async fn one_version_can_be_moved_to_the_next_and_own_terms_stay() {
     let third = shop.store.plan(id).await.expect("a plan").versions[0].id;
     let one = NewPlanMove { from_version: Some(first), ..new_move(id, third) };
     let wrong = NewPlanMove { from_version: Some(third), ..new_move(id, third) };
-    let refused = shop.store.order_plan_move(&wrong, Actor::System, at(START)).await;
-    assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
+    let refused = order(&shop, &wrong, at(START)).await;
+    assert!(matches!(refused, Err(BillingError::Store(StoreError::Invalid { .. }))), "{refused:?}");
     let short = NewPlanMove { notice_days: 0, ..one.clone() };
-    let refused = shop.store.order_plan_move(&short, Actor::System, at(START)).await;
-    assert!(matches!(refused, Err(StoreError::Invalid { .. })), "{refused:?}");
-    shop.store.order_plan_move(&one, Actor::System, at(START)).await.expect("ordered");
+    let refused = order(&shop, &short, at(START)).await;
+    assert!(matches!(refused, Err(BillingError::Store(StoreError::Invalid { .. }))), "{refused:?}");
+    order(&shop, &one, at(START)).await.expect("ordered");
     assert_eq!(follow(&shop, at(START)).await, 1);
     // 30 days after the 1st of June is the 1st of July, 00:00; the first period that ends after that does on the 1st of August.
     assert_eq!(in_force(&shop, at("2026-08-01T00:00:00Z")).await, 1);
@@ -221,7 +227,7 @@ async fn nobody_is_taken_back_to_where_it_was_and_none_from_a_version_that_is_no
     );
     let early = shop.partner_without_members("early", first, at(START)).await;
     let now = at(START) + days(1);
-    shop.store.order_plan_move(&new_move(id, second), Actor::System, now).await.expect("ordered");
+    order(&shop, &new_move(id, second), now).await.expect("ordered");
     assert_eq!(follow(&shop, now).await, 2);
     shop.store.assign_plan_version(early, second, Actor::System, now + days(1)).await.expect("of its own will");
     assert_eq!(in_force(&shop, at("2026-08-01T00:00:00Z")).await, 1);
@@ -233,7 +239,7 @@ async fn nobody_is_taken_back_to_where_it_was_and_none_from_a_version_that_is_no
     assert_eq!(follow(&shop, later + hours(1)).await, 0, "they were where the move goes");
 
     let of_second = NewPlanMove { from_version: Some(second), ..new_move(id, first) };
-    shop.store.order_plan_move(&of_second, Actor::System, later + hours(2)).await.expect("ordered");
+    order(&shop, &of_second, later + hours(2)).await.expect("ordered");
     assert_eq!(follow(&shop, later + hours(3)).await, 1);
     shop.store.assign_plan_version(acme, third, Actor::System, later + days(1)).await.expect("changed");
     assert_eq!(in_force(&shop, at("2026-10-01T00:00:00Z")).await, 0, "it is on another version by now");
@@ -251,7 +257,7 @@ async fn a_task_that_is_killed_again_and_again_tells_and_moves_each_once() {
         partners.push(partner);
     }
     let (id, now) = (id_of(&shop, "old").await, at("2026-06-10T00:00:00Z"));
-    shop.store.order_plan_move(&new_move(id, new), Actor::System, now).await.expect("ordered");
+    order(&shop, &new_move(id, new), now).await.expect("ordered");
     let end = at("2026-08-01T00:00:00Z");
     for run in 0..40 {
         // Two nodes, each killed somewhere.
@@ -291,7 +297,7 @@ async fn who_left_and_came_back_is_new_and_whose_change_failed_is_told_anew_with
     let stays = shop.partner_without_members("stays", old, at(START)).await;
     shop.member(stays, "money@stays.example").await;
     let (id, now) = (id_of(&shop, "old").await, at("2026-06-10T00:00:00Z"));
-    shop.store.order_plan_move(&new_move(id, new), Actor::System, now).await.expect("ordered");
+    order(&shop, &new_move(id, new), now).await.expect("ordered");
     assert_eq!(follow(&shop, now).await, 2);
     shop.store.assign_plan_version(back, other, Actor::System, now + days(1)).await.expect("changed");
     shop.store.assign_plan_version(back, old, Actor::System, now + days(40)).await.expect("changed");
@@ -324,7 +330,7 @@ async fn a_trial_ends_before_the_move_and_a_preview_says_what_an_order_would() {
     let (from, to) = (id_of(&shop, "tried").await, id_of(&shop, "new").await);
     let (now, until) = (at("2026-06-05T00:00:00Z"), at("2026-08-15T00:00:00Z"));
     let shown = preview_move(&shop.store, &new_move(from, new), now).await.expect("a preview");
-    shop.store.order_plan_move(&new_move(from, new), Actor::System, now).await.expect("ordered");
+    order(&shop, &new_move(from, new), now).await.expect("ordered");
     let early = shop.store.archive_plan(to, Actor::System, now).await;
     assert!(matches!(early, Err(StoreError::Conflict { .. })), "nobody is told yet: {early:?}");
     assert_eq!(follow(&shop, now).await, 1);
@@ -359,7 +365,7 @@ async fn suspended_partners_are_moved_and_another_currency_is_told_apart() {
     let shown = preview_move(&shop.store, &new_move(id, euros), now).await.expect("a preview");
     assert!(matches!(shown.impact.partners[0].after, After::OtherCurrency(_)), "{:?}", shown.impact);
     assert_eq!((shown.impact.before.micros, shown.impact.after.micros), (0, 0), "two currencies are not added up");
-    shop.store.order_plan_move(&new_move(id, euros), Actor::System, now).await.expect("ordered");
+    order(&shop, &new_move(id, euros), now).await.expect("ordered");
     assert_eq!((follow(&shop, now).await, heard(&shop, "moved").await.len()), (1, 1));
     let end = at("2026-09-01T00:00:00Z");
     assert_eq!((shown.at, in_force(&shop, end).await), (vec![end], 1));
@@ -378,7 +384,7 @@ async fn a_move_is_cancelled_while_it_is_told_and_whoever_stays_hears_it() {
         shop.member(partner, &format!("money@p{number}.example")).await;
     }
     let (id, now) = (id_of(&shop, "old").await, at("2026-06-10T00:00:00Z"));
-    let ordered = shop.store.order_plan_move(&new_move(id, new), Actor::System, now).await.expect("ordered");
+    let ordered = order(&shop, &new_move(id, new), now).await.expect("ordered");
     let cancelled = async {
         while heard(&shop, "moved").await.is_empty() {}
         cancel_move(&shop.store, ordered, &letter, Actor::System, now).await.expect("cancelled")

@@ -51,7 +51,7 @@ async fn every_way_to_open_a_usage_line_adds_up_to_its_quantity() {
         let mut start = invoice.period.start;
         while start < invoice.period.end {
             let part = Some(Period { start, end: start + hours(24) });
-            let by_hour = Opening { by: OpenBy::Hour, part, after: None };
+            let by_hour = Opening { by: OpenBy::Hour, part, ..Opening::default() };
             let by_day = Opening { by: OpenBy::Day, ..by_hour };
             let (units, ..) = opened(&shop, partner, (&invoice, line), by_hour).await;
             assert_eq!(units, opened(&shop, partner, (&invoice, line), by_day).await.0);

@@ -4,15 +4,13 @@ use crate::shop::{Shop, days, hours, list, terms};
 use billing::{
     apply_pending_webhooks,
     payment::{Desk, StripePages, open_checkout, open_portal},
-    receive_webhook,
 };
 use domain::{
     id::{CheckoutId, MemberId, PartnerId},
     money::Currency,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{Actor, payment_methods::CheckoutState};
-use stripe_stand_in::signature;
 use uuid::Uuid;
 
 const WHO: Actor = Actor::Member(MemberId(Uuid::from_u128(7)));
@@ -32,25 +30,9 @@ async fn opened(shop: &Shop, partner: PartnerId) -> (CheckoutId, String) {
     (own.parse().expect("an identifier"), session["id"].as_str().expect("an id").to_owned())
 }
 
-async fn leave(shop: &Shop, session: &str, step: &str) {
-    shop.control("checkout", json!({ "session": session, "step": step })).await;
-}
-
 /// The events of that kind are posted as they stand, newest first or not.
 async fn post(shop: &Shop, kinds: &[&str], reversed: bool) {
-    let now = shop.now().await;
-    let state = shop.state().await;
-    let mut events: Vec<&Value> =
-        list(&state, "events").iter().filter(|event| kinds.iter().any(|kind| event["type"] == *kind)).collect();
-    if reversed {
-        events.reverse();
-    }
-    for event in events {
-        let body = event.to_string();
-        let header = signature("whsec_a", now.as_second(), body.as_bytes());
-        receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now).await.expect("kept");
-    }
-    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
+    shop.told(|event| kinds.iter().any(|kind| event["type"] == *kind), 1, reversed).await;
 }
 
 async fn state(shop: &Shop, partner: PartnerId, id: CheckoutId) -> CheckoutState {
@@ -75,7 +57,7 @@ async fn a_payment_method_is_on_file_once_stripe_says_so_in_whatever_order() {
         assert_eq!(state(&shop, partner, id).await, CheckoutState::Open);
         assert_eq!(shop.store.payment_method(partner).await.expect("asked"), None);
 
-        leave(&shop, &session, "complete").await;
+        shop.on_page(&session, "complete").await;
         assert_eq!(shop.store.payment_method(partner).await.expect("asked"), None, "not before the webhook");
         for _ in 0..2 {
             post(&shop, &ALL, reversed).await;
@@ -101,9 +83,9 @@ async fn a_lost_webhook_is_made_good_within_the_hour_and_an_expired_page_keeps_n
     let plan = shop.plan("starter", terms("invoice_items")).await;
     let partner = shop.partner("acme", plan, shop.now().await - days(1)).await;
     let (first, session) = opened(&shop, partner).await;
-    leave(&shop, &session, "expire").await;
+    shop.on_page(&session, "expire").await;
     let (second, session) = opened(&shop, partner).await;
-    leave(&shop, &session, "complete").await;
+    shop.on_page(&session, "complete").await;
     shop.reconcile().await;
     assert_eq!(state(&shop, partner, second).await, CheckoutState::Open, "webhooks are waited for");
     shop.advance(hours(2)).await;
@@ -122,7 +104,7 @@ async fn another_session_cannot_stand_for_ours_and_another_partner_sees_nothing_
     let (acme, other) = (shop.partner("acme", plan, since).await, shop.partner("other", plan, since).await);
     let (id, _) = opened(&shop, acme).await;
     let (_, theirs) = opened(&shop, other).await;
-    leave(&shop, &theirs, "complete").await;
+    shop.on_page(&theirs, "complete").await;
     let now = shop.now().await;
     // An event that names our page with a session that is another's.
     let mixed = json!({ "id": "evt_x", "type": "checkout.session.completed", "livemode": false, "data": { "object": {
@@ -145,7 +127,7 @@ async fn invoices_of_a_plan_that_asks_for_a_payment_method_are_charged_and_other
     let (with, without) =
         (shop.partner("with", version, now - days(32)).await, shop.partner("without", version, now - days(32)).await);
     let (_, session) = opened(&shop, with).await;
-    leave(&shop, &session, "complete").await;
+    shop.on_page(&session, "complete").await;
     post(&shop, &ALL, false).await;
     shop.close(now).await;
     assert_eq!(shop.reconcile().await.pushed.len(), 2);
@@ -185,7 +167,7 @@ async fn a_payment_method_that_went_without_a_word_is_missed_within_a_day() {
         let plan = shop.plan("starter", terms("invoice_items")).await;
         let partner = shop.partner("acme", plan, shop.now().await - days(1)).await;
         let (_, session) = opened(&shop, partner).await;
-        leave(&shop, &session, "complete").await;
+        shop.on_page(&session, "complete").await;
         post(&shop, &ALL, false).await;
         assert!(shop.store.payment_method(partner).await.expect("asked").is_some());
         // No webhook tells of it.
@@ -214,7 +196,7 @@ async fn a_deleted_customer_has_no_payment_method_as_soon_as_its_webhook_comes()
     let plan = shop.plan("starter", terms("invoice_items")).await;
     let partner = shop.partner("acme", plan, shop.now().await - days(1)).await;
     let (_, session) = opened(&shop, partner).await;
-    leave(&shop, &session, "complete").await;
+    shop.on_page(&session, "complete").await;
     post(&shop, &ALL, false).await;
     let customer = list(&shop.state().await, "customers")[0].clone();
     let told =
@@ -251,7 +233,7 @@ async fn pages_that_cannot_be_settled_hold_up_no_others_and_end() {
         stuck.push(id);
     }
     let (own, session) = opened(&shop, partner).await;
-    leave(&shop, &session, "complete").await;
+    shop.on_page(&session, "complete").await;
     shop.advance(hours(2)).await;
     for _ in 0..3 {
         shop.reconcile().await;

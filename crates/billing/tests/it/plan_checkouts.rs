@@ -5,7 +5,7 @@ use crate::shop::{Shop, days, hours, list, terms};
 use billing::{
     BillingError, ChangeRefused, News, Recipient, Wanted, apply_pending_webhooks, order_change,
     payment::{StripePages, end_plan_pages, first_fee, first_fee_as_shown, open_plan_checkout},
-    preview_change, receive_webhook,
+    preview_change,
 };
 use domain::{
     id::{CheckoutId, PartnerId, PlanVersionId},
@@ -14,14 +14,13 @@ use domain::{
     plan_change::When,
     rating::FeeDue,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use store::{
     Actor, InvoiceStatus, LedgerAccount, NewMail, NewPlanCheckout, OrderedBy, PageNews, PagePaid, PagePayment,
     StoreError, SubscriptionStatus, Wish,
     payment_methods::{CheckoutFor, CheckoutState},
     test_db::world::World,
 };
-use stripe_stand_in::signature;
 
 const BACK: &str = "https://portal.example/plan";
 /// Who may see money.
@@ -53,42 +52,9 @@ impl Gate {
         Ok(page.url().to_owned())
     }
 
-    /// The newest page: ours and Stripe's name of it.
-    async fn newest(&self) -> (CheckoutId, String) {
-        let state = self.shop.state().await;
-        let session = list(&state, "checkout_sessions").last().expect("a session");
-        let own = session["metadata"]["turnpike_checkout"].as_str().expect("ours");
-        (own.parse().expect("an identifier"), session["id"].as_str().expect("an id").to_owned())
-    }
-
-    async fn step(&self, session: &str, step: &str) {
-        self.shop.control("checkout", json!({ "session": session, "step": step })).await;
-    }
-
-    /// The page is open at Stripe, as where it could not be ended.
-    async fn open_again(&self, session: &str) {
-        let set = json!({ "status": "open", "url": "https://checkout.stripe.com/c/pay/again" });
-        self.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
-    }
-
     /// All events that Stripe has are posted, so often, newest first or not.
     async fn told(&self, times: usize, reversed: bool) {
-        let (shop, now) = (&self.shop, self.shop.now().await);
-        let state = shop.state().await;
-        let mut events: Vec<&Value> = list(&state, "events").iter().collect();
-        if reversed {
-            events.reverse();
-        }
-        for _ in 0..times {
-            for event in &events {
-                let body = event.to_string();
-                let header = signature("whsec_a", now.as_second(), body.as_bytes());
-                receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now)
-                    .await
-                    .expect("kept");
-            }
-            apply_pending_webhooks(shop.desk(), now).await.expect("applied");
-        }
+        self.shop.told(|_| true, times, reversed).await;
     }
 
     /// What the partner wants with a plan, and what it is told of it.
@@ -167,7 +133,7 @@ async fn a_plan_begins_once_when_its_first_fee_is_paid_however_stripe_tells_of_i
         let gate = Gate::open().await;
         let page = gate.begins("growth").await.expect("opened");
         assert!(page.starts_with("https://checkout.stripe.com/"), "{page}");
-        let (id, session) = gate.newest().await;
+        let (id, session) = gate.shop.newest_page().await;
         let held = list(&gate.shop.state().await, "checkout_sessions")[0].clone();
         assert_eq!((&held["mode"], &held["amount_total"]), (&json!("payment"), &json!(4_900)));
         assert_eq!(held["success_url"], format!("{BACK}?checkout={id}"));
@@ -181,7 +147,7 @@ async fn a_plan_begins_once_when_its_first_fee_is_paid_however_stripe_tells_of_i
         apply_pending_webhooks(gate.shop.desk(), now).await.expect("applied");
         assert_eq!(gate.begun().await, (0, 0));
 
-        gate.step(&session, "complete").await;
+        gate.shop.on_page(&session, "complete").await;
         gate.shop.advance(hours(1)).await;
         gate.told(3, reversed).await;
         gate.shop.advance(hours(3)).await;
@@ -226,9 +192,9 @@ async fn a_plan_begins_once_when_its_first_fee_is_paid_however_stripe_tells_of_i
 async fn several_who_hear_of_it_at_once_begin_one_plan() {
     let gate = Gate::open().await;
     gate.begins("growth").await.expect("opened");
-    let (id, _) = gate.newest().await;
+    let (id, _) = gate.shop.newest_page().await;
     let (store, now) = (&gate.shop.store, gate.shop.now().await);
-    let paid = |invoice| PagePayment { invoice: Some(invoice), intent: Some("pi_1") };
+    let paid = |invoice| PagePayment { invoice: Some(invoice), intent: Some("pi_1"), tax: None };
     let done = async || {
         store.complete_plan_checkout(gate.partner, id, paid("in_1"), &|_| Vec::new(), now).await.expect("done")
     };
@@ -244,7 +210,7 @@ async fn a_letter_is_there_if_and_only_if_it_is_so() {
     for suspended in [false, true] {
         let gate = Gate::open().await;
         gate.begins("growth").await.expect("opened");
-        let (id, _) = gate.newest().await;
+        let (id, _) = gate.shop.newest_page().await;
         let (store, now) = (&gate.shop.store, gate.shop.now().await);
         if suspended {
             store.suspend_partner(gate.partner, "misuse", Actor::System, now).await.expect("suspended");
@@ -255,7 +221,7 @@ async fn a_letter_is_there_if_and_only_if_it_is_so() {
                 vec![NewMail { recipient, subject, body_text: body.to_owned(), body_html: String::new() }]
             }
         };
-        let paid = PagePayment { invoice: Some("in_1"), intent: Some("pi_1") };
+        let paid = PagePayment { invoice: Some("in_1"), intent: Some("pi_1"), tax: None };
         // Postgres takes no such text.
         let refused = store.complete_plan_checkout(gate.partner, id, paid, &letter("\0"), now).await;
         assert!(refused.is_err(), "{refused:?}");
@@ -279,8 +245,8 @@ async fn a_page_that_nobody_pays_begins_nothing_and_is_offered_again() {
     let first = gate.begins("growth").await.expect("opened");
     assert_eq!(gate.begins("growth").await.expect("the same"), first, "a second tab has the same page");
     assert_eq!(list(&gate.shop.state().await, "checkout_sessions").len(), 1);
-    let (id, session) = gate.newest().await;
-    gate.step(&session, "expire").await;
+    let (id, session) = gate.shop.newest_page().await;
+    gate.shop.on_page(&session, "expire").await;
     gate.shop.advance(hours(2)).await;
     gate.shop.reconcile().await;
     assert_eq!((gate.state(id).await, gate.begun().await), (CheckoutState::Expired, (0, 0)));
@@ -288,9 +254,9 @@ async fn a_page_that_nobody_pays_begins_nothing_and_is_offered_again() {
     let left = gate.shop.store.newest_plan_checkout(gate.partner, since).await.expect("asked").expect("a page");
     assert_eq!(left.purpose, CheckoutFor::Plan { code: "growth".to_owned(), name: "growth".to_owned() });
     gate.begins("growth").await.expect("opened again");
-    let (again, session) = gate.newest().await;
+    let (again, session) = gate.shop.newest_page().await;
     assert_ne!(again, id);
-    gate.step(&session, "complete").await;
+    gate.shop.on_page(&session, "complete").await;
     // Before any webhook, whoever opens it anew is told what came of it.
     let told = gate.begins("growth").await.expect_err("it has begun").to_string();
     assert!(told.contains("There is a plan by now"), "{told}");
@@ -302,14 +268,14 @@ async fn a_payment_that_takes_days_begins_the_plan_when_it_is_there_or_never() {
     for (step, begun) in [("succeed", (1, 1)), ("fail", (0, 0))] {
         let gate = Gate::open().await;
         gate.begins("growth").await.expect("opened");
-        let (id, session) = gate.newest().await;
-        gate.step(&session, "complete_unpaid").await;
+        let (id, session) = gate.shop.newest_page().await;
+        gate.shop.on_page(&session, "complete_unpaid").await;
         gate.told(2, false).await;
         assert_eq!((gate.state(id).await, gate.begun().await), (CheckoutState::Processing, (0, 0)));
         let again = gate.begins("growth").await.expect_err("it is on its way").to_string();
         assert!(again.contains("on its way"), "{again}");
         gate.shop.advance(days(4)).await;
-        gate.step(&session, step).await;
+        gate.shop.on_page(&session, step).await;
         gate.told(2, true).await;
         assert_eq!(gate.begun().await, begun);
         assert_eq!(gate.letters().await.len(), begun.0, "whose payment does not come reads it in the portal");
@@ -323,13 +289,13 @@ async fn a_page_for_another_plan_ends_the_first_and_what_is_paid_on_both_goes_ba
         let gate = Gate::open().await;
         sold(&gate.shop, "scale", |terms| terms.base_fee_micros = 99_000_000).await;
         gate.begins("growth").await.expect("opened");
-        let (first, one) = gate.newest().await;
+        let (first, one) = gate.shop.newest_page().await;
         gate.begins("scale").await.expect("opened");
-        let (second, other) = gate.newest().await;
+        let (second, other) = gate.shop.newest_page().await;
         assert_eq!(gate.state(first).await, CheckoutState::Expired);
-        gate.open_again(&one).await;
-        gate.step(&one, "complete").await;
-        gate.step(&other, "complete").await;
+        gate.shop.open_page_again(&one).await;
+        gate.shop.on_page(&one, "complete").await;
+        gate.shop.on_page(&other, "complete").await;
         for _ in 0..3 {
             gate.told(2, reversed).await;
         }
@@ -356,11 +322,11 @@ async fn a_page_for_another_plan_ends_the_first_and_what_is_paid_on_both_goes_ba
 async fn what_is_paid_for_a_plan_that_there_is_by_then_goes_back() {
     let gate = Gate::open().await;
     gate.begins("growth").await.expect("opened");
-    let (id, session) = gate.newest().await;
+    let (id, session) = gate.shop.newest_page().await;
     let (store, now) = (&gate.shop.store, gate.shop.now().await);
     let other = gate.shop.plan("given", terms("invoice_items")).await;
     store.assign_plan_version(gate.partner, other, Actor::System, now).await.expect("an operator's plan");
-    gate.step(&session, "complete").await;
+    gate.shop.on_page(&session, "complete").await;
     gate.told(3, false).await;
     assert_eq!(gate.state(id).await, CheckoutState::PaidBack);
     assert_eq!(gate.begun().await, (1, 0), "the operator's plan stays, and nothing was billed");
@@ -377,8 +343,8 @@ async fn what_is_paid_for_a_plan_that_there_is_by_then_goes_back() {
 async fn another_amount_begins_nothing() {
     let gate = Gate::open().await;
     gate.begins("growth").await.expect("opened");
-    let (_, session) = gate.newest().await;
-    gate.step(&session, "complete").await;
+    let (_, session) = gate.shop.newest_page().await;
+    gate.shop.on_page(&session, "complete").await;
     let set = json!({ "amount_total": 1 });
     gate.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
     gate.told(1, false).await;
@@ -392,8 +358,8 @@ async fn another_amount_begins_nothing() {
 async fn a_plan_that_a_server_of_the_version_before_did_not_begin_is_made_good() {
     let gate = Gate::open().await;
     gate.begins("growth").await.expect("opened");
-    let (id, session) = gate.newest().await;
-    gate.step(&session, "complete").await;
+    let (id, session) = gate.shop.newest_page().await;
+    gate.shop.on_page(&session, "complete").await;
     // As a server does that takes the page for one on which a payment method was left.
     let (store, now) = (&gate.shop.store, gate.shop.now().await);
     store.end_checkout(gate.partner, id, CheckoutState::Complete, now).await.expect("ended");
@@ -431,12 +397,12 @@ async fn no_plan_is_chosen_while_one_is_being_paid() {
     let gate = Gate::open().await;
     sold(&gate.shop, "free", |terms| terms.base_fee_micros = 0).await;
     gate.begins("growth").await.expect("opened");
-    let (id, session) = gate.newest().await;
+    let (id, session) = gate.shop.newest_page().await;
     for code in ["growth", "free"] {
         let told = gate.chooses(code).await.expect_err("somebody may be paying").to_string();
         assert!(told.contains("on which growth is paid"), "{told}");
     }
-    gate.step(&session, "complete_unpaid").await;
+    gate.shop.on_page(&session, "complete_unpaid").await;
     // The page is asked after first, also before any webhook.
     gate.ends_pages().await;
     assert_eq!(gate.state(id).await, CheckoutState::Processing);
@@ -448,7 +414,7 @@ async fn no_plan_is_chosen_while_one_is_being_paid() {
     }
     assert_eq!(gate.begun().await, (0, 0));
     gate.shop.advance(days(4)).await;
-    gate.step(&session, "succeed").await;
+    gate.shop.on_page(&session, "succeed").await;
     gate.told(1, false).await;
     gate.shop.close(gate.shop.now().await).await;
     assert_eq!(gate.begun().await, (1, 1), "one fee");
@@ -459,7 +425,7 @@ async fn an_open_page_ends_before_another_plan_is_chosen_and_one_that_was_paid_c
     let gate = Gate::open().await;
     sold(&gate.shop, "free", |terms| terms.base_fee_micros = 0).await;
     gate.begins("growth").await.expect("opened");
-    let (id, _) = gate.newest().await;
+    let (id, _) = gate.shop.newest_page().await;
     gate.ends_pages().await;
     assert_eq!(gate.state(id).await, CheckoutState::Expired);
     assert_eq!(list(&gate.shop.state().await, "checkout_sessions")[0]["status"], "expired");
@@ -469,9 +435,9 @@ async fn an_open_page_ends_before_another_plan_is_chosen_and_one_that_was_paid_c
     let gate = Gate::open().await;
     sold(&gate.shop, "free", |terms| terms.base_fee_micros = 0).await;
     gate.begins("growth").await.expect("opened");
-    let (_, session) = gate.newest().await;
+    let (_, session) = gate.shop.newest_page().await;
     let (wanted, _) = gate.shown("free").await;
-    gate.step(&session, "complete").await;
+    gate.shop.on_page(&session, "complete").await;
     gate.ends_pages().await;
     assert_eq!(gate.begun().await, (1, 1), "it was paid, and that is found before any webhook");
     let own = gate.shop.store.subscription(gate.partner).await.expect("asked").expect("a plan");
@@ -524,13 +490,13 @@ async fn a_page_that_cannot_be_settled_keeps_the_partner_from_no_other() {
     let gate = Gate::open().await;
     sold(&gate.shop, "scale", |terms| terms.base_fee_micros = 99_000_000).await;
     gate.begins("growth").await.expect("opened");
-    let (_, session) = gate.newest().await;
-    gate.step(&session, "complete").await;
+    let (_, session) = gate.shop.newest_page().await;
+    gate.shop.on_page(&session, "complete").await;
     let set = json!({ "amount_total": 1 });
     gate.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
     gate.begins("scale").await.expect("opened all the same");
-    let (_, session) = gate.newest().await;
-    gate.step(&session, "complete").await;
+    let (_, session) = gate.shop.newest_page().await;
+    gate.shop.on_page(&session, "complete").await;
     gate.told(1, false).await;
     assert_eq!(gate.begun().await, (1, 1));
 }
@@ -539,10 +505,10 @@ async fn a_page_that_cannot_be_settled_keeps_the_partner_from_no_other() {
 async fn what_a_suspended_partner_pays_goes_back() {
     let gate = Gate::open().await;
     gate.begins("growth").await.expect("opened");
-    let (id, session) = gate.newest().await;
+    let (id, session) = gate.shop.newest_page().await;
     let (store, now) = (&gate.shop.store, gate.shop.now().await);
     store.suspend_partner(gate.partner, "misuse", Actor::System, now).await.expect("suspended");
-    gate.step(&session, "complete").await;
+    gate.shop.on_page(&session, "complete").await;
     gate.told(2, false).await;
     assert_eq!((gate.state(id).await, gate.begun().await), (CheckoutState::PaidBack, (0, 0)));
     let held = store.checkout(gate.partner, id).await.expect("ours");

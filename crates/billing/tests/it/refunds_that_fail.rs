@@ -21,15 +21,24 @@ use store::{
     test_db::world::World,
 };
 
-struct Back {
-    shop: Shop,
-    partner: PartnerId,
-    page: CheckoutId,
+pub struct Back {
+    pub shop: Shop,
+    pub partner: PartnerId,
+    pub page: CheckoutId,
 }
 
 impl Back {
     /// A page for $49.00 that was paid when there was a plan already: Stripe has taken in that it goes back.
-    async fn open() -> Self {
+    pub async fn open() -> Self {
+        let back = Self::paid().await;
+        back.told("once").await;
+        assert_eq!((back.held().await.state, back.refunds().await.len()), (CheckoutState::PaidBack, 1));
+        assert_eq!(back.listed().await, []);
+        back
+    }
+
+    /// The same before anybody of ours has heard of the payment.
+    pub async fn paid() -> Self {
         let shop = Shop::open().await;
         let now = shop.now().await;
         let mut ahead = terms("invoice_items");
@@ -46,15 +55,11 @@ impl Back {
         let session = list(&shop.state().await, "checkout_sessions")[0].clone();
         shop.control("checkout", json!({ "session": session["id"], "step": "complete" })).await;
         let page = session["metadata"]["turnpike_checkout"].as_str().expect("ours").parse().expect("an identifier");
-        let back = Self { shop, partner, page };
-        back.told("once").await;
-        assert_eq!((back.held().await.state, back.refunds().await.len()), (CheckoutState::PaidBack, 1));
-        assert_eq!(back.listed().await, []);
-        back
+        Self { shop, partner, page }
     }
 
     /// All events that Stripe has, under names of their own.
-    async fn told(&self, name: &str) {
+    pub async fn told(&self, name: &str) {
         let (store, now) = (&self.shop.store, self.shop.now().await);
         let state = self.shop.state().await;
         for event in list(&state, "events") {
@@ -64,42 +69,42 @@ impl Back {
         apply_pending_webhooks(self.shop.desk(), now).await.expect("applied");
     }
 
-    async fn held(&self) -> Checkout {
+    pub async fn held(&self) -> Checkout {
         self.shop.store.checkout(self.partner, self.page).await.expect("ours")
     }
 
     /// Names and states of the refunds that Stripe has, the oldest first.
-    async fn refunds(&self) -> Vec<(String, String)> {
+    pub async fn refunds(&self) -> Vec<(String, String)> {
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         let state = self.shop.state().await;
         list(&state, "refunds").iter().map(|refund| (text(&refund["id"]), text(&refund["status"]))).collect()
     }
 
     /// The bank sends the newest one back.
-    async fn fails(&self) -> String {
+    pub async fn fails(&self) -> String {
         let (id, _) = self.refunds().await.pop().expect("a refund");
         self.shop.control("refunds", json!({ "refund": id, "reason": "expired_or_canceled_card" })).await;
         id
     }
 
-    async fn listed(&self) -> Vec<ListedDrift> {
+    pub async fn listed(&self) -> Vec<ListedDrift> {
         drift(&self.shop).await.into_iter().filter(|one| one.drift.kind == DriftKind::Invoice).collect()
     }
 
     /// An operator has all that is listed sent again.
-    async fn asks(&self) {
+    pub async fn asks(&self) {
         for one in self.listed().await {
             assert!(can_write(one.drift.kind, &one.drift.field));
             self.shop.store.ask_to_write_stripe_drift(one.id, OPERATOR, self.shop.now().await).await.expect("asked");
         }
     }
 
-    async fn written(&self) -> Result<u64, billing::BillingError> {
+    pub async fn written(&self) -> Result<u64, billing::BillingError> {
         write_asked(&self.shop.store, &self.shop.stripe, self.shop.now().await).await
     }
 
     /// How often the audit log has that of the page.
-    async fn logged(&self, action: &str) -> usize {
+    pub async fn logged(&self, action: &str) -> usize {
         let log = self.shop.store.audit_page(self.partner, None, 200).await.expect("a page").items;
         log.iter().filter(|entry| entry.action == action && entry.subject == self.page.to_string()).count()
     }

@@ -117,7 +117,7 @@ async fn what_both_versions_hear_of_at_the_same_time_is_brought_once() {
     for paid in [Paid::units().await, Paid::plan().await] {
         let (store, now) = (&paid.shop.store, paid.shop.now().await);
         let new = async || {
-            let payment = PagePayment { invoice: Some("in_1"), intent: Some("pi_1") };
+            let payment = PagePayment { invoice: Some("in_1"), intent: Some("pi_1"), tax: None };
             match paid.is_plan {
                 true => matches!(
                     store

@@ -7,7 +7,7 @@ use billing::{
     stripe::{SecretKey, Stripe, StripeSettings},
 };
 use domain::{
-    id::{AppId, InvoiceId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId},
+    id::{AppId, InvoiceId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     period::Period,
     plan::{Approval, PlanTerms},
@@ -199,8 +199,21 @@ impl Shop {
         environment: Environment,
         calls: &[(usize, u64, u64)],
     ) {
+        self.of_team(partner, None, (at, taken_in), environment, calls).await;
+    }
+
+    /// The same, of an app that is in a team.
+    pub async fn of_team(
+        &self,
+        partner: PartnerId,
+        team: Option<TeamId>,
+        (at, taken_in): (Timestamp, Timestamp),
+        environment: Environment,
+        calls: &[(usize, u64, u64)],
+    ) {
         let event = |(operation, units, credits): &(usize, u64, u64)| UsageEvent {
             request_id: "r".to_owned(),
+            team,
             environment,
             product: Some(self.product),
             operation: Some(self.operations[*operation]),

@@ -39,7 +39,7 @@ pub async fn credit(
     shop.store.issue_credit_note(partner, id, issue, Actor::System, now).await
 }
 
-async fn dispute(
+pub async fn dispute(
     shop: &Shop,
     partner: PartnerId,
     (invoice, position): (InvoiceId, i32),
@@ -51,11 +51,11 @@ async fn dispute(
 }
 
 /// Where the line of an operation is.
-fn of(lines: &[InvoiceLine], operation: &str) -> i32 {
+pub fn of(lines: &[InvoiceLine], operation: &str) -> i32 {
     lines.iter().find(|line| line.operation_code.as_deref() == Some(operation)).expect("a line").position
 }
 
-fn said<T: std::fmt::Debug>(refused: Result<T, StoreError>) -> String {
+pub fn said<T: std::fmt::Debug>(refused: Result<T, StoreError>) -> String {
     match refused.expect_err("refused") {
         StoreError::Conflict { message, .. } => message,
         other => panic!("{other:?}"),

@@ -344,7 +344,7 @@ async fn the_way_of_a_call_tells_every_invoice_that_has_it() {
     shop.live(partner, at(START) + days(3), &[(1, 100)]).await;
     shop.close(at(START) + days(4)).await;
     let traced = async || {
-        let calls = shop.store.all_partners_trace("r").await.expect("traced");
+        let calls = shop.store.all_partners_trace("r", None).await.expect("traced");
         calls
             .into_iter()
             .map(|call| (call.at, call.thresholds, call.billing.expect("it is billed")))
@@ -353,15 +353,35 @@ async fn the_way_of_a_call_tells_every_invoice_that_has_it() {
     let numbers: Vec<i64> = made(&shop, partner).await.iter().map(|(invoice, _)| invoice.number).collect();
     let before = traced().await;
     let on = |call: &(Timestamp, Vec<TracedInvoice>, TracedBilling)| {
-        call.1.iter().map(|invoice| (invoice.number, invoice.line)).collect::<Vec<_>>()
+        let lines = |invoice: &TracedInvoice| invoice.lines.iter().map(|line| (line.position, line.quantity)).collect();
+        call.1.iter().map(|invoice| (invoice.number, lines(invoice))).collect::<Vec<(i64, Vec<_>)>>()
     };
-    let both = [(numbers[0], Some((0, 100))), (numbers[1], Some((0, 200)))];
+    let both = [(numbers[0], vec![(0, 100)]), (numbers[1], vec![(0, 200)])];
     assert_eq!((on(&before[0]), on(&before[1])), (both.to_vec(), both[1..].to_vec()));
     assert!(before.iter().all(|call| matches!(call.2, TracedBilling::Open { .. })));
     shop.close(at("2026-07-01T01:00:00Z")).await;
     let after = traced().await;
     assert_eq!(on(&after[0]), both);
-    assert!(matches!(&after[0].2, TracedBilling::Closed { invoice: Some(last), .. } if last.line == Some((0, 200))));
+    let TracedBilling::Closed { invoice: Some(last), .. } = &after[0].2 else { panic!("{after:?}") };
+    assert_eq!(last.lines.iter().map(|line| (line.position, line.quantity)).collect::<Vec<_>>(), [(0, 200)]);
+}
+
+#[tokio::test]
+async fn a_call_on_a_void_invoice_is_traced_to_the_one_that_billed_it_again() {
+    let shop = Shop::open().await;
+    let (_, partner) = sold(&shop, json!({ "invoice_threshold_micros": 100_000_000 })).await;
+    shop.live(partner, at(START) + days(1), &[(1, 100)]).await;
+    let first = shop.close(at(START) + days(2)).await.invoices[0];
+    let on = async || {
+        let call = shop.store.all_partners_trace("r", None).await.expect("traced").swap_remove(0);
+        call.thresholds.iter().map(|invoice| (invoice.id, invoice.lines[0].quantity)).collect::<Vec<_>>()
+    };
+    assert_eq!(on().await, [(first, 100)]);
+    void(&shop, partner, first, at(START) + days(2)).await;
+    assert_eq!(on().await, [], "what is void has nothing");
+    shop.live(partner, at(START) + days(4), &[(1, 100)]).await;
+    let second = shop.close(at(START) + days(5)).await.invoices[0];
+    assert_eq!(on().await, [(second, 200)]);
 }
 
 #[tokio::test]

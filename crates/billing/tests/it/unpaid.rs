@@ -1,15 +1,12 @@
 //! Stripe collects: its due day and its page are ours, and its webhooks bring a partner down by nothing and back at once.
 
 use crate::shop::{Shop, days, list, terms};
-use billing::{apply_pending_webhooks, receive_webhook};
 use domain::{
     dunning::{Next, Stage, UnpaidRules},
     limit::{Limit, Window},
     plan::PlanTerms,
 };
-use jiff::Timestamp;
 use store::InvoiceStatus;
-use stripe_stand_in::signature;
 
 fn strict() -> PlanTerms {
     PlanTerms {
@@ -22,16 +19,6 @@ fn strict() -> PlanTerms {
         }),
         ..terms("invoice_items")
     }
-}
-
-/// Everything that Stripe has told so far.
-async fn hear(shop: &Shop, now: Timestamp) {
-    for event in list(&shop.state().await, "events") {
-        let body = event.to_string();
-        let header = signature("whsec_a", now.as_second(), body.as_bytes());
-        receive_webhook(&shop.store, &["whsec_a".to_owned()], body.as_bytes(), &header, now).await.expect("accepted");
-    }
-    apply_pending_webhooks(shop.desk(), now).await.expect("applied");
 }
 
 #[tokio::test]
@@ -81,10 +68,10 @@ async fn an_invoice_is_due_when_stripe_says_and_its_payment_brings_the_partner_b
         let path = format!("/v1/invoices/{id}/{step}");
         shop.stripe.create(&path, &Vec::new(), &format!("{step}-{id}")).await.expect("done");
     }
-    hear(&shop, now).await;
+    shop.hears(list(&shop.state().await, "events"), now).await;
     assert_eq!(stages().await, [Stage::Good, Stage::Good, Stage::Suspended], "given up is not paid");
     let id = shop.at_stripe(invoices[2]).await.0["id"].as_str().expect("an id").to_owned();
     shop.stripe.create(&format!("/v1/invoices/{id}/pay"), &Vec::new(), "late").await.expect("done");
-    hear(&shop, now).await;
+    shop.hears(list(&shop.state().await, "events"), now).await;
     assert_eq!(stages().await, [Stage::Good; 3]);
 }

@@ -49,7 +49,7 @@ impl Directory {
         if since != self.version {
             return None;
         }
-        self.version = found.version;
+        (self.version, self.edition) = (found.version, found.edition);
         if !products.is_empty() {
             let anew: HashSet<ProductId> = products.iter().copied().collect();
             let stays = |id: &ProductId| !anew.contains(id);

@@ -19,7 +19,10 @@ fn auckland(interval: Interval) -> Cycle {
 }
 
 fn held<'a>(terms: &'a PlanTerms, cycle: &'a Cycle) -> Held<'a> {
-    Held { terms, cycle, started_at: cycle.anchor, since: cycle.anchor, quota: None, trial_until: None, billed: None }
+    let began = cycle.anchor;
+    let none = (None, None, None, None);
+    let (quota, trial_until, billed, counts_from) = none;
+    Held { terms, cycle, started_at: began, since: began, quota, trial_until, billed, counts_from }
 }
 
 fn change(old: Held<'_>, new: &PlanTerms, when: When, now: &str) -> Preview {
@@ -269,4 +272,39 @@ fn what_is_planned_in_a_trial_of_several_periods_is_planned_for_its_end() {
     assert_eq!((smaller.at_once, smaller.effective_at), (false, until));
     let after = told("2026-07-10T00:00:00+12:00", None).expect("a preview");
     assert_eq!(after.effective_at, at("2026-08-01T00:00:00+12:00"), "then for the period's end");
+}
+
+#[test]
+fn a_preview_says_what_a_ramp_and_a_promotion_cost_from_when_on() {
+    let pro = terms(
+        r#","base_fee_micros":99000000,"phases":[{"name":"Ramp","periods":3,"instead":{"base_fee_micros":49000000}}],
+            "promotions":[{"name":"Winter","from":"2026-06-15","until":"2026-07-14","instead":{"base_fee_micros":9000000}}]"#,
+    );
+    let dollars = |dollars: i64| Some(Money::new(Currency::Nzd, dollars * 1_000_000));
+    let later = |told: &Preview| -> Vec<(String, String)> {
+        told.later_fees.iter().map(|one| (one.from.to_string(), one.fee.to_string())).collect()
+    };
+    let owned = |from: &str, fee: &str| (from.to_owned(), fee.to_owned());
+    let small = terms("");
+    let cycle = auckland(Interval::Month);
+    // Half of April: 49.00 × 1,158,900 / 2,595,600. May has 49.00; June begins before the promotion, July within it, August after both.
+    let told = change(held(&small, &cycle), &pro, When::Usual, "2026-04-17T14:05:00+12:00");
+    assert_eq!((told.first_fee, told.fee), (Some(Money::new(Currency::Nzd, 21_880_000)), dollars(49)));
+    let expected = [owned("2026-06-30T12:00:00Z", "NZ$9.00"), owned("2026-07-31T12:00:00Z", "NZ$99.00")];
+    assert_eq!(later(&told), expected);
+    // Who begins in July has the promotion first, then what is left of the ramp.
+    let new = Wanted { terms: &pro, since: None, may_try: false, goes_on: false };
+    let start = at("2026-07-01T00:00:00+12:00");
+    let told = preview(None, Some(new), When::Usual, start, start, "Pacific/Auckland").expect("a preview");
+    assert_eq!((told.first_fee, told.fee), (dollars(9), dollars(9)));
+    let expected = [owned("2026-07-31T12:00:00Z", "NZ$49.00"), owned("2026-09-30T11:00:00Z", "NZ$99.00")];
+    assert_eq!(later(&told), expected);
+    // Without offers there is one fee.
+    let told = change(
+        held(&small, &cycle),
+        &terms(r#","base_fee_micros":99000000"#),
+        When::Usual,
+        "2026-04-17T14:05:00+12:00",
+    );
+    assert_eq!((told.fee, told.later_fees), (dollars(99), Vec::new()));
 }

@@ -48,8 +48,8 @@ pub enum Counted {
     Units(u32),
 }
 
-/// Refusals that cost units. One costs nothing where the partner's quota and credit do not have that many left, or this gateway
-/// does not hold them just then: a refusal never waits for units and is never beyond what was granted.
+/// Refusals that cost units. One costs nothing where the partner's quota and credit do not have that many left, where nobody can say
+/// within a second, or where the gateway has too many calls in flight already; it is never beyond what was granted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CountedRefusals {

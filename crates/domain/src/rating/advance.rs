@@ -3,13 +3,12 @@
 //!
 //! $30.00 for June, paid on the 1st, and another plan from the 11th on: $10.00 of it were for the part that ran, $20.00 are given back.
 
-use super::{Rated, price::Price, proration, rate};
+use super::{PlanPeriod, Rated, price::Price, proration, rate};
 use crate::{
     money::{Money, MoneyError},
     period::Period,
     plan::PlanTerms,
 };
-use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 /// When a base fee is billed.
@@ -45,15 +44,9 @@ impl std::str::FromStr for FeeDue {
     }
 }
 
-/// The fee's lines for `part` of the plan's period of that number, and their sum; `trial_until` is when a trial of the plan ends.
-pub fn fee(
-    terms: &PlanTerms,
-    number: u64,
-    trial_until: Option<Timestamp>,
-    part: Period,
-    whole: Period,
-) -> Result<Rated, MoneyError> {
-    let mut only = terms.in_force(number, trial_until, whole);
+/// The fee's lines for `part` of that period of the plan, which is all of `whole`, and their sum.
+pub fn fee(terms: &PlanTerms, period: PlanPeriod, part: Period, whole: Period) -> Result<Rated, MoneyError> {
+    let mut only = terms.in_force(period);
     (only.price, only.commitment) = (Price::Free, None);
     only.meters.clear();
     (only.minimum_micros, only.included_credit_micros) = (0, 0);
@@ -64,13 +57,12 @@ pub fn fee(
 /// zero.
 pub fn unused(
     terms: &PlanTerms,
-    number: u64,
-    trial_until: Option<Timestamp>,
+    period: PlanPeriod,
     paid: Money,
     ran: Period,
     whole: Period,
 ) -> Result<Money, MoneyError> {
-    let due = fee(terms, number, trial_until, ran, whole)?.total;
+    let due = fee(terms, period, ran, whole)?.total;
     Ok(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
 }
 

@@ -118,7 +118,7 @@ impl Redeemed {
     }
 
     /// What it takes off in its period of that number, the first being 0, under these terms.
-    pub fn off_in(&self, number: u64, terms: &PlanTerms) -> Option<Off> {
+    fn off_in(&self, number: u64, terms: &PlanTerms) -> Option<Off> {
         let is_elsewhere = terms.collect == Collect::MeterEvents
             || self.coupon.currency.is_some_and(|currency| currency != terms.currency);
         let is_over = self.coupon.periods.is_some_and(|most| number >= most.into() || self.other_periods >= most);

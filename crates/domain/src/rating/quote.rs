@@ -3,7 +3,7 @@
 //! Calls are told for a month. A plan with periods of another length is quoted for one of its own: three months of the calls for
 //! a quarter, 7 of 30 days of them for a week, rounded up to whole units.
 
-use super::{MeterUsed, Rated, Used, rate_all};
+use super::{MeterUsed, PlanPeriod, Rated, Used, rate_all};
 use crate::{
     money::{Money, MoneyError},
     period::Interval,
@@ -45,7 +45,8 @@ pub struct Quote {
     /// Units of the period that are served.
     pub units: u64,
     pub rated: Rated,
-    /// What each period costs once the discounts of the first ones are over; `None` where that is the same.
+    /// What each period costs once all that holds for some of them is over: discounts of the first ones, phases, promotions. `None` where
+    /// that is the same.
     pub later: Option<Money>,
     /// Product and operation codes of calls that the plan does not open. They are not in the bill.
     pub closed: Vec<(String, String)>,
@@ -55,8 +56,8 @@ pub struct Quote {
     pub prepaid: u64,
 }
 
-/// What the plan's period of that number, the first being 0, would cost.
-pub fn quote(terms: &PlanTerms, number: u64, asked: &Asked) -> Result<Quote, MoneyError> {
+/// What that period of the plan would cost.
+pub fn quote(terms: &PlanTerms, period: PlanPeriod, asked: &Asked) -> Result<Quote, MoneyError> {
     let (mut used, mut closed) = (Vec::new(), Vec::new());
     for line in asked.calls.iter().filter(|line| line.calls > 0) {
         if !terms.opens(&line.product, &line.operation) {
@@ -78,8 +79,8 @@ pub fn quote(terms: &PlanTerms, number: u64, asked: &Asked) -> Result<Quote, Mon
         Ok(MeterUsed { quantity: of(line.used.quantity)?, calls, ..line.used.clone() })
     };
     let metered = asked.metered.iter().map(scaled).collect::<Result<Vec<_>, MoneyError>>()?;
-    let rated = rate_all(&terms.in_period(number), &used, &metered)?;
-    let later = rate_all(&terms.in_period(u64::MAX), &used, &metered)?.total;
+    let rated = rate_all(&terms.in_force(period), &used, &metered)?;
+    let later = rate_all(&terms.in_force(PlanPeriod::last()), &used, &metered)?.total;
     Ok(Quote {
         units: used.iter().fold(0, |sum, line| sum.saturating_add(line.units)),
         later: (later != rated.total).then_some(later),
@@ -141,10 +142,11 @@ impl PlanTerms {
                 operations.retain(|operation| knows_operation(product, operation));
             }
         }
-        if let super::price::Price::Matrix { cells, .. } = &mut self.price {
-            cells.retain(|cell| cell.operation.as_ref().is_none_or(|code| knows_operation(&cell.product, code)));
-        }
+        self.retain_cells(|cell| cell.operation.as_ref().is_none_or(|code| knows_operation(&cell.product, code)));
         self.meters.retain(|meter| knows_meter(&meter.product, &meter.meter));
+        for instead in self.offers_mut() {
+            instead.meters.retain(|meter| knows_meter(&meter.product, &meter.meter));
+        }
         let credit = self.admission.credit;
         Self {
             limits: Vec::new(),
@@ -165,6 +167,11 @@ mod tests {
         serde_json::from_str(text).expect("terms")
     }
 
+    /// The plan's period of that number, the first being 0, this year.
+    fn nth(number: u64) -> PlanPeriod {
+        PlanPeriod { number, ..PlanPeriod::first(jiff::civil::date(2027, 3, 1)) }
+    }
+
     fn calls(lines: &[(&str, u64, u32)]) -> Asked {
         let line = |(operation, calls, weight): &(&str, u64, u32)| Called {
             product: "payments".to_owned(),
@@ -180,9 +187,9 @@ mod tests {
 
     #[test]
     fn a_quote_is_the_bill_of_the_same_units() {
-        let quoted = quote(&terms(PRO), 0, &calls(&[("pay", 73_211, 1)])).expect("a quote");
+        let quoted = quote(&terms(PRO), nth(0), &calls(&[("pay", 73_211, 1)])).expect("a quote");
         assert_eq!(quoted.rated.total.to_string(), "$215.06");
-        let heavy = quote(&terms(PRO), 0, &calls(&[("search", 10_000, 5), ("pay", 23_211, 1)])).expect("a quote");
+        let heavy = quote(&terms(PRO), nth(0), &calls(&[("search", 10_000, 5), ("pay", 23_211, 1)])).expect("a quote");
         assert_eq!((heavy.units, heavy.rated.total), (73_211, quoted.rated.total));
     }
 
@@ -190,7 +197,7 @@ mod tests {
     fn a_period_of_another_length_has_its_share_of_the_calls() {
         let of = |interval: &str, month: u64| {
             let text = PRO.replacen('{', &format!(r#"{{"interval":"{interval}","#), 1);
-            quote(&terms(&text), 0, &calls(&[("pay", month, 1)])).expect("a quote").units
+            quote(&terms(&text), nth(0), &calls(&[("pay", month, 1)])).expect("a quote").units
         };
         let lengths = ["day", "week", "month", "quarter", "half_year", "year"];
         assert_eq!(lengths.map(|length| of(length, 100)), [4, 24, 100, 300, 600, 1_200]);
@@ -202,7 +209,7 @@ mod tests {
             r#"{"currency":"USD","products":[{"product":"payments","operations":["pay"]}],
                 "quota":{"units":1000,"beyond":"block"},"price":{"model":"per_unit","unit_price":"0.01"}}"#,
         );
-        let quoted = quote(&limited, 0, &calls(&[("pay", 1_500, 1), ("search", 9, 1)])).expect("a quote");
+        let quoted = quote(&limited, nth(0), &calls(&[("pay", 1_500, 1), ("search", 9, 1)])).expect("a quote");
         assert_eq!((quoted.units, quoted.refused, quoted.rated.total.micros), (1_000, 500, 10_000_000));
         assert_eq!(quoted.closed, [("payments".to_owned(), "search".to_owned())]);
     }
@@ -211,10 +218,10 @@ mod tests {
     fn beyond_the_quota_prepaid_credit_pays() {
         let mut prepaid = terms(PRO);
         prepaid.admission.credit.required = true;
-        let quoted = quote(&prepaid, 0, &calls(&[("pay", 60_000, 1)])).expect("a quote");
+        let quoted = quote(&prepaid, nth(0), &calls(&[("pay", 60_000, 1)])).expect("a quote");
         assert_eq!((quoted.prepaid, quoted.rated.total.to_string().as_str()), (60_000, "$99.00"));
         prepaid.quota = Some(crate::quota::Quota { units: 51_000, beyond: Beyond::Block });
-        let quoted = quote(&prepaid, 0, &calls(&[("pay", 60_000, 1)])).expect("a quote");
+        let quoted = quote(&prepaid, nth(0), &calls(&[("pay", 60_000, 1)])).expect("a quote");
         assert_eq!((quoted.units, quoted.prepaid, quoted.refused), (60_000, 9_000, 0));
         assert_eq!(quoted.rated.total.to_string(), "$104.00");
     }
@@ -226,7 +233,7 @@ mod tests {
                 "discounts":[{"name":"Launch","percent":"50","periods":3}]}"#,
         );
         let of = |number| {
-            let quoted = quote(&promoted, number, &Asked::default()).expect("a quote");
+            let quoted = quote(&promoted, nth(number), &Asked::default()).expect("a quote");
             (quoted.rated.total.to_string(), quoted.later.map(|later| later.to_string()))
         };
         assert_eq!(of(0), ("$50.00".to_owned(), Some("$100.00".to_owned())));
@@ -245,13 +252,13 @@ mod tests {
             grows,
         };
         let asked = Asked { calls: Vec::new(), metered: vec![metered("tokens", 100, true), metered("peak", 7, false)] };
-        assert_eq!(quote(&yearly, 0, &asked).expect("a quote").rated.total.to_string(), "$19.00");
+        assert_eq!(quote(&yearly, nth(0), &asked).expect("a quote").rated.total.to_string(), "$19.00");
     }
 
     #[test]
     fn more_than_an_invoice_holds_is_said_so() {
         let yearly = PRO.replacen('{', r#"{"interval":"year","#, 1);
-        assert_eq!(quote(&terms(&yearly), 0, &calls(&[("pay", u64::MAX, 9)])), Err(MoneyError::TooLarge));
+        assert_eq!(quote(&terms(&yearly), nth(0), &calls(&[("pay", u64::MAX, 9)])), Err(MoneyError::TooLarge));
     }
 
     #[test]
@@ -267,6 +274,6 @@ mod tests {
         let text = serde_json::to_string(&shown).expect("a text");
         assert!(!["vault", "hush", "Talk", "minute"].iter().any(|word| text.contains(word)), "{text}");
         let asked = calls(&[("pay", 2, 1)]);
-        assert_eq!(quote(&shown, 0, &asked).expect("a quote").rated.total.to_string(), "$4.00");
+        assert_eq!(quote(&shown, nth(0), &asked).expect("a quote").rated.total.to_string(), "$4.00");
     }
 }

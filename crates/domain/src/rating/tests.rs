@@ -12,6 +12,7 @@ fn terms(price: price::Price) -> PlanTerms {
     PlanTerms {
         currency: Currency::Usd,
         interval: crate::period::Interval::Month,
+        periods: Default::default(),
         products: Vec::new(),
         limits: Vec::new(),
         quota: None,
@@ -21,6 +22,9 @@ fn terms(price: price::Price) -> PlanTerms {
         meters: Vec::new(),
         minimum_micros: 0,
         discounts: Vec::new(),
+        phases: Vec::new(),
+        promotions: Vec::new(),
+        offered: Default::default(),
         commitment: None,
         trial: None,
         invoice_threshold_micros: None,
@@ -318,6 +322,6 @@ fn a_discount_for_the_first_periods_ends_with_them() {
     let plan = written(
         r#""base_fee_micros":10000000,"discounts":[{"name":"Launch","percent":"50","periods":2},{"name":"Ever","percent":"10"}]"#,
     );
-    let fee = |number| total(&plan.in_period(number), &[]);
+    let fee = |number| total(&plan.in_force(PlanPeriod { number, ..PlanPeriod::last() }), &[]);
     assert_eq!([fee(0), fee(1), fee(2), fee(900)], ["$4.50", "$4.50", "$9.00", "$9.00"]);
 }

@@ -24,6 +24,11 @@ pub enum OwnThreshold {
     At(Money),
 }
 
+/// Whether an invoice is made of usage that comes to `so_far`, and came to `at_last_cut` when the last one was made, void or not.
+pub const fn is_due(so_far: Money, at_last_cut: Money, threshold: Money) -> bool {
+    so_far.micros.saturating_sub(at_last_cut.micros) >= threshold.micros
+}
+
 impl OwnThreshold {
     /// What is wrong with it.
     pub fn problem(self) -> Option<Problem> {

@@ -3,9 +3,9 @@
 //!
 //! The plan's periods begin where the trial ends, so the first whole period is the first that is paid, and no period is in a trial in
 //! part. Days of the trial lie in the period before that, or in several where the trial is longer. The discounts of the first periods
-//! count theirs from the end of the trial on.
+//! and the phases count theirs from the end of the trial on.
 
-use super::{discount::DiscountOn, price::Price};
+use super::{PlanPeriod, discount::DiscountOn, price::Price};
 use crate::{
     period::{Period, PeriodError, zone},
     plan::{PlanTerms, Problem},
@@ -61,11 +61,12 @@ pub fn is_in(trial_until: Option<Timestamp>, whole: Period) -> bool {
 }
 
 impl PlanTerms {
-    /// The terms in the plan's period of that number, the first being 0, where `whole` is its extent: without what a trial makes free, and
-    /// without the discounts that are over.
-    pub fn in_force(&self, number: u64, trial_until: Option<Timestamp>, whole: Period) -> Self {
-        let terms = self.in_period(number);
-        if is_in(trial_until, whole) { terms.in_trial() } else { terms }
+    /// The terms in that period of the plan, and nothing of others: with its offers, without what a trial makes free, and without the
+    /// discounts that are over.
+    pub fn in_force(&self, period: PlanPeriod) -> Self {
+        let mut terms = self.clone().with_offers(period);
+        terms.discounts.retain(|discount| discount.is_in_force(period.number));
+        if period.in_trial { terms.in_trial() } else { terms }
     }
 
     /// The terms of a period of the trial. The discounts of the first periods are not among them: theirs begin after it.
@@ -82,6 +83,7 @@ impl PlanTerms {
                 meter.price = Price::Free;
             }
             (self.minimum_micros, self.included_credit_micros, self.commitment) = (0, 0, None);
+            self.offered = self.offered.without_usage();
         }
         self
     }
@@ -145,10 +147,8 @@ mod tests {
         let cycle = Cycle { anchor: until, interval: Interval::Month, time_zone: "Europe/Berlin".to_owned() };
         let (of_trial, first) = (cycle.period_at(start).expect("one"), cycle.period_at(until).expect("one"));
         assert_eq!((of_trial.end, first.start), (until, until), "nothing lies between");
-        let of = |whole: Period| {
-            let number = cycle.periods_between(until, whole.start).expect("a number");
-            plan.in_force(number, Some(until), whole)
-        };
+        let of =
+            |whole: Period| plan.in_force(PlanPeriod::of(&cycle, until, Some(until), whole).expect("one of the plan"));
         assert_eq!(total(&of(of_trial)), "$0.00");
         assert!(
             of(first).base_fee_micros > 0 && of(first).discounts.len() == 2,

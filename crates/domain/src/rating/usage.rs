@@ -3,10 +3,10 @@
 //! Units are put on the price curve in the order of (product, operation), and each operation pays what the curve rises by while
 //! its units are placed. A volume price and a matrix know no such curve. Units that prepaid credit paid are not placed.
 
-use super::{Charge, LineKind, Used, matrix, price::Price, volume};
+use super::{Charge, LineKind, Used, by_stripe, matrix, price::Price, volume};
 use crate::{
     money::{Money, MoneyError},
-    plan::PlanTerms,
+    plan::{Collect, PlanTerms},
 };
 use rust_decimal::Decimal;
 
@@ -23,6 +23,7 @@ pub(super) fn charges(terms: &PlanTerms, used: &[Used]) -> Result<Vec<Charge>, M
     let priced = |(line, prepaid): (Used, &u64)| Used { units: line.units - prepaid, ..line };
     let lines: Vec<Used> = lines.into_iter().zip(&prepaid).map(priced).collect();
     let placed = match &terms.price {
+        price if terms.collect == Collect::MeterEvents => by_stripe::place(price, terms.currency, &lines)?,
         Price::Volume { steps } => volume::place(&lines, steps)?,
         Price::Matrix { included, cells, otherwise } => matrix::place(&lines, *included, cells, *otherwise)?,
         curve => along(curve, &lines)?,

@@ -1,10 +1,11 @@
 //! A plan of the set-up: how the tier is sold, and its terms with amounts as people write them.
 
+use super::offers::{self, PhaseSetup, PromotionSetup};
 use crate::{
     dunning::UnpaidRules,
     limit::Limit,
     money::{Currency, Money},
-    period::Interval,
+    period::{Alignment, Interval},
     plan::{Approval, Collect, Grant, MeterPrice, PlanTerms, Problem},
     plan_change::ChangeRules,
     policy::Admission,
@@ -13,6 +14,7 @@ use crate::{
         FeeDue, Trial,
         commitment::{Commitment, CommitmentStep},
         discount::Discount,
+        offers::Offered,
         price::Price,
     },
 };
@@ -41,6 +43,9 @@ pub struct PlanSetup {
     pub currency: Currency,
     #[serde(default)]
     pub interval: Interval,
+    /// Whether periods lie from the subscription's begin on, or with the calendar.
+    #[serde(default, skip_serializing_if = "Alignment::is_anchored")]
+    pub periods: Alignment,
     pub products: Vec<Grant>,
     #[serde(default)]
     pub limits: Vec<Limit>,
@@ -63,6 +68,12 @@ pub struct PlanSetup {
     /// Promotions, in the order in which they are taken off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub discounts: Vec<Discount>,
+    /// What it costs instead in a partner's first periods, one phase after the other.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub phases: Vec<PhaseSetup>,
+    /// What it costs instead between two days.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub promotions: Vec<PromotionSetup>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commitment: Option<CommitmentSetup>,
     /// The first days, for whoever comes to the plan for the first time.
@@ -162,6 +173,7 @@ impl PlanSetup {
         Ok(PlanTerms {
             currency: self.currency,
             interval: self.interval,
+            periods: self.periods,
             products: self.products.clone(),
             limits: self.limits.clone(),
             quota: self.quota,
@@ -171,6 +183,9 @@ impl PlanSetup {
             meters: self.meters.clone(),
             minimum_micros: micros("minimum", self.minimum)?,
             discounts: self.discounts.clone(),
+            phases: offers::phases(&self.phases, &micros)?,
+            promotions: offers::promotions(&self.promotions, &micros)?,
+            offered: Offered::default(),
             commitment: self.commitment.as_ref().map(commitment).transpose()?,
             trial: self.trial,
             invoice_threshold_micros: self

@@ -7,7 +7,7 @@ use domain::{
     plan::Approval,
     policy::{Admission, Policy},
     rating::coupon::Coupon,
-    setup::Setup,
+    setup::{InsteadSetup, Setup},
 };
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -97,18 +97,24 @@ fn the_json_schema_has_the_fields_of_the_file() {
     let plans = written["plans"].as_object_mut().expect("plans");
     let meter = json!({"product": "payments", "meter": "tokens", "price": {"model": "free"}});
     let discount = json!({"name": "Launch offer", "percent": "20", "on": "usage", "periods": 3});
+    let instead = json!({"base_fee": "49", "price": {"model": "free"}, "meters": [meter], "minimum": "1", "included_credit": "1"});
+    serde_json::from_value::<InsteadSetup>(instead.clone()).expect("an offer");
     let commitment = json!({"amount": "10000", "discounts": [{"up_to": "10000", "percent": "5"}, {"percent": "15"}]});
     let unpaid = json!({"grace_days": 7, "limited_days": 7, "limited_percent": 10, "minimum": "5",
         "limited_limits": [{"calls": 60, "window": "minute"}]});
     for plan in plans.values_mut() {
         plan["meters"] = json!([meter]);
         plan["discounts"] = json!([discount]);
+        plan["phases"] = json!([{"name": "Ramp", "periods": 3, "instead": instead}]);
+        plan["promotions"] =
+            json!([{"name": "Launch offer", "from": "2027-01-01", "until": "2027-03-31", "instead": instead}]);
         plan["commitment"] = commitment.clone();
         plan["fee_due"] = json!("advance");
+        plan["periods"] = json!("calendar");
         plan["trial"] = json!({"days": 14, "free": "everything", "quota": {"units": 1000, "beyond": "block"}});
         plan["partners"] = json!(["acme"]);
         plan["derived_from"] = json!("pro");
-        plan["changes"] = json!({"downgrade": "at_once", "quota": "prorated"});
+        plan["changes"] = json!({"downgrade": "at_once", "quota": "prorated", "grace_days": 14});
         plan["unpaid"] = unpaid.clone();
         plan["invoice_threshold"] = json!("500");
     }
@@ -134,6 +140,9 @@ fn the_json_schema_has_the_fields_of_the_file() {
         (&first[0]["limits"][0], &schema["$defs"]["limit"]["properties"]),
         (&first[0]["quota"], &plan["quota"]["properties"]),
         (&first[0]["discounts"][0], &plan["discounts"]["items"]["properties"]),
+        (&first[0]["phases"][0], &plan["phases"]["items"]["properties"]),
+        (&first[0]["promotions"][0], &plan["promotions"]["items"]["properties"]),
+        (&instead, &schema["$defs"]["instead"]["properties"]),
         (&first[0]["changes"], &plan["changes"]["properties"]),
         (&first[0]["commitment"], &plan["commitment"]["properties"]),
         (&first[0]["trial"], &plan["trial"]["properties"]),

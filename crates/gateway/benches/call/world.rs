@@ -62,6 +62,7 @@ fn directory(upstream: SocketAddr) -> Directory {
     let terms = PlanTerms {
         currency: Currency::Usd,
         interval: Interval::Month,
+        periods: Default::default(),
         products: vec![Grant { product: "payments".to_owned(), operations: None }],
         limits: vec![limit(Window::Second), limit(Window::Minute), limit(Window::Day)],
         quota: Some(Quota { units: 1_000_000_000, beyond: Beyond::Block }),
@@ -71,6 +72,9 @@ fn directory(upstream: SocketAddr) -> Directory {
         meters: Vec::new(),
         minimum_micros: 0,
         discounts: Vec::new(),
+        phases: Vec::new(),
+        promotions: Vec::new(),
+        offered: Default::default(),
         commitment: None,
         trial: None,
         invoice_threshold_micros: None,
@@ -115,8 +119,11 @@ fn directory(upstream: SocketAddr) -> Directory {
             id: SubscriptionId(Uuid::from_u128(number)),
             plan_version: plan,
             cycle: cycle.clone(),
+            counts_from: None,
             quota: None,
             trial_until: None,
+            ends_at: None,
+            kept: None,
         }),
     };
     let key = |(number, text): (u128, String)| directory::Key {
@@ -135,6 +142,7 @@ fn directory(upstream: SocketAddr) -> Directory {
     let (plan_code, plan_name) = ("pro".to_owned(), "Pro".to_owned());
     Directory {
         version: 1,
+        edition: Uuid::nil(),
         products: vec![product],
         headers: Vec::new(),
         secrets: Vec::new(),

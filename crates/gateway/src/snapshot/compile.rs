@@ -162,7 +162,7 @@ fn price_rule(weight: u32, cost: Option<&policy::Cost>) -> String {
     }
 }
 
-fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
+pub(super) fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
     // The first of a product counts.
     let grants: HashMap<_, _> = from.terms.products.iter().rev().map(|grant| (grant.product.as_str(), grant)).collect();
     let grant = |product: &product::Product| {
@@ -191,6 +191,7 @@ fn plan(from: &directory::PlanVersion, products: &[product::Product]) -> Plan {
         credit_pace: admit::credit_pace(&from.terms.admission.credit),
         limits_policy: None,
         lowered,
+        is_kept: false,
         grants: products.iter().map(grant).collect(),
         metrics: PlanMetrics::new(&from.plan_code),
     };

@@ -1,6 +1,6 @@
 //! Partners at places that they keep from one snapshot to the next, so that keys can point at them.
 
-use super::{Allocation, Partner, Problem, Subscription};
+use super::{Allocation, Kept, Partner, Plan, Problem, Subscription, compile};
 use crate::quick_hash::QuickMap;
 use arc_swap::ArcSwapOption;
 use domain::{
@@ -43,10 +43,10 @@ impl Partners {
         for &id in anew {
             let place = places.get(&id).copied();
             match (directory.partner(id), place.and_then(|place| all.get_mut(place))) {
-                (Some(from), Some(known)) => *known = Arc::new(compile(from, &plans, &mut problems)),
+                (Some(from), Some(known)) => *known = Arc::new(partner(from, (directory, &plans), &mut problems)),
                 (Some(from), None) => {
                     Arc::make_mut(&mut places).insert(id, all.len());
-                    all.push(Arc::new(compile(from, &plans, &mut problems)));
+                    all.push(Arc::new(partner(from, (directory, &plans), &mut problems)));
                 }
                 (None, Some(_)) => return None,
                 (None, None) => {}
@@ -60,7 +60,7 @@ impl Partners {
         let (mut places, mut problems) = (QuickMap::default(), Vec::new());
         let compile = |(place, from): (usize, &directory::Partner)| {
             places.insert(from.id, place);
-            Arc::new(compile(from, &plans, &mut problems))
+            Arc::new(partner(from, (directory, &plans), &mut problems))
         };
         let all: Vec<_> = order.enumerate().map(compile).collect();
         Self { all: all.into(), places: Arc::new(places), problems: problems.into() }
@@ -72,6 +72,11 @@ impl Partners {
 
     pub(super) fn at(&self, place: usize) -> &Partner {
         &self.all[place]
+    }
+
+    /// Whether a partner has terms of its own for some days, which hold places of products.
+    pub(super) fn any_keeps(&self) -> bool {
+        self.all.iter().any(|partner| partner.subscription.as_ref().is_some_and(|own| own.kept.is_some()))
     }
 
     pub(super) fn len(&self) -> usize {
@@ -88,9 +93,13 @@ fn plan_places(directory: &Directory) -> HashMap<PlanVersionId, usize> {
     directory.plans.iter().enumerate().map(|(place, plan)| (plan.id, place)).collect()
 }
 
-fn compile(from: &directory::Partner, plans: &HashMap<PlanVersionId, usize>, problems: &mut Vec<Problem>) -> Partner {
+fn partner(
+    from: &directory::Partner,
+    (directory, plans): (&Directory, &HashMap<PlanVersionId, usize>),
+    problems: &mut Vec<Problem>,
+) -> Partner {
     let subscription = from.subscription.as_ref().and_then(|subscription| {
-        let compiled = subscribe(subscription, plans.get(&subscription.plan_version).copied());
+        let compiled = subscribe(subscription, directory, plans.get(&subscription.plan_version).copied());
         compiled.map_err(|message| problems.push(Problem { subject: from.id.to_string(), message })).ok()
     });
     Partner {
@@ -116,14 +125,26 @@ fn allocations(from: &directory::Partner) -> Box<[Allocation]> {
     all.into()
 }
 
-fn subscribe(from: &directory::Subscription, plan: Option<usize>) -> Result<Subscription, String> {
+fn subscribe(
+    from: &directory::Subscription,
+    directory: &Directory,
+    plan: Option<usize>,
+) -> Result<Subscription, String> {
     let plan = plan.ok_or("The partner's plan version is not in the directory")?;
     period::zone(&from.cycle.time_zone).map_err(|error| error.to_string())?;
+    let kept = from.kept.as_ref().zip(directory.plans.get(plan)).map(|(kept, version)| {
+        let version = directory::PlanVersion { terms: kept.over(&version.terms), ..version.clone() };
+        let plan = Plan { is_kept: true, ..compile::plan(&version, &directory.products) };
+        Kept { until: kept.until, plan: Box::new(plan) }
+    });
     Ok(Subscription {
+        kept,
         plan,
         cycle: from.cycle.clone(),
+        counts_from: from.counts_from,
         own_quota: from.quota,
         trial_until: from.trial_until,
+        ends_at: from.ends_at,
         current: ArcSwapOption::empty(),
     })
 }

@@ -20,7 +20,7 @@ pub(super) fn patch(old: &Snapshot, directory: &Directory, touched: &Touched, un
     if touched.plans || !touched.products.is_empty() {
         new.plans = compile_plans(directory);
     }
-    if touched.plans {
+    if touched.plans || (!touched.products.is_empty() && old.partners.any_keeps()) {
         new.partners = old.partners.recompile(directory, &touched.partners)?;
     } else if !touched.partners.is_empty() {
         new.partners = old.partners.patch(directory, &touched.partners)?;

@@ -72,6 +72,7 @@ impl Truth {
             terms: PlanTerms {
                 currency: Currency::Eur,
                 interval: Interval::Month,
+                periods: Default::default(),
                 products,
                 limits: Vec::new(),
                 quota: None,
@@ -81,6 +82,9 @@ impl Truth {
                 meters: Vec::new(),
                 minimum_micros: 0,
                 discounts: Vec::new(),
+                phases: Vec::new(),
+                promotions: Vec::new(),
+                offered: Default::default(),
                 commitment: None,
                 trial: None,
                 invoice_threshold_micros: None,
@@ -103,12 +107,18 @@ impl Truth {
 
     fn subscription(&mut self, choice: u64) -> Subscribed {
         let zone = if choice % 7 == 3 { "Atlantis/Harbour" } else { "UTC" };
+        let plan = self.plan(choice);
+        let larger = PlanTerms { limits: vec![Limit { calls: 9_999, window: Window::Minute }], ..plan.terms.clone() };
+        let kept = (choice % 5 == 2).then(|| domain::plan_change::Kept::new(&larger, &plan.terms, Timestamp::MAX));
         Subscribed {
             id: SubscriptionId(self.id()),
-            plan_version: self.plan(choice).id,
+            plan_version: plan.id,
             cycle: Cycle { anchor: Timestamp::UNIX_EPOCH, interval: Interval::Month, time_zone: zone.to_owned() },
+            counts_from: None,
             quota: None,
             trial_until: None,
+            ends_at: None,
+            kept,
         }
     }
 
@@ -281,6 +291,7 @@ impl Truth {
         let on: BTreeSet<_> = all.partners.iter().filter(|partner| touched(partner)).filter_map(plan_of).collect();
         let found = Directory {
             version: all.version,
+            edition: all.edition,
             products: all.products.into_iter().filter(|one| noted.products.contains(&one.id)).collect(),
             headers: all.headers.into_iter().filter(|one| noted.products.contains(&one.product)).collect(),
             secrets: all.secrets.into_iter().filter(|one| noted.products.contains(&one.product)).collect(),
@@ -322,7 +333,10 @@ fn answers(snapshot: &Snapshot, truth: &Truth) -> Vec<String> {
             let partner = snapshot.partner_of(key);
             let on = partner.subscription.as_ref().map(|on| (&on.cycle, snapshot.plans.get(on.plan)));
             let on = on.map(|(cycle, plan)| {
-                (cycle, plan.map(|plan| (plan.id, &plan.code, &plan.name, &partner.own(plan).limits)))
+                let own = plan.map(|plan| (plan.id, &plan.code, &plan.name, partner.own(plan, true)));
+                let opens =
+                    |plan: &Plan| (0..snapshot.products.len()).map(|at| plan.opens_some_of(at)).collect::<Vec<_>>();
+                (cycle, own.map(|(id, code, name, own)| (id, code, name, &own.limits, opens(own))))
             });
             let own = (id, app, team, environment, kind, bounds, expires_at, revoked_at);
             format!("{own:?} of {:?} {:?} on {on:?}", partner.id, (partner.suspended, partner.unpaid))

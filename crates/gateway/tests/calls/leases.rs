@@ -2,11 +2,17 @@
 
 use super::{
     client::{request, send, until_units_come},
+    counting::refusals,
     world::{PATIENCE, PEPPER, TRY_KEY, World, compile, events_once_in, limits, quota},
 };
 use domain::{
-    allowance::Allowance, credit::overdraft::Overdraft, limit::Window, policy::AllowanceOutage, quota::Beyond,
-    refusal::Code, usage::Outcome,
+    allowance::Allowance,
+    credit::overdraft::Overdraft,
+    limit::Window,
+    policy::{AllowanceOutage, Counting},
+    quota::Beyond,
+    refusal::Code,
+    usage::Outcome,
 };
 use gateway::{Answer, Ask, Exchange, Gateway, GatewayConfig, Granted, Leases, Running, Secret, Spool};
 use http::Method;
@@ -24,13 +30,19 @@ async fn second(world: &World) -> (Running, Arc<Leases>, TempDir) {
 }
 
 async fn second_with(world: &World, exchange: Arc<dyn Exchange>) -> (Running, Arc<Leases>, TempDir) {
+    let second = starting(world, exchange).await;
+    second.1.begin(Vec::new());
+    second
+}
+
+/// One that does not know yet what was used before it.
+async fn starting(world: &World, exchange: Arc<dyn Exchange>) -> (Running, Arc<Leases>, TempDir) {
     let spool = tempfile::tempdir().expect("a directory");
     let free = "127.0.0.1:0".parse().expect("an address");
     let mut config = GatewayConfig::new(free, String::new(), Secret(PEPPER), Secret(TRY_KEY), Spool::at(spool.path()));
     config.cores = 1;
     config.late = Duration::from_secs(3_600);
     let leases = Leases::new(exchange);
-    leases.begin(Vec::new());
     let gateway =
         Gateway::start(config, gateway::directory(compile(&world.directory)), leases.clone(), world.clock.clone());
     (gateway.expect("a gateway"), leases, spool)
@@ -89,6 +101,59 @@ async fn two_nodes_serve_exactly_the_units_of_a_quota() {
     assert_eq!((served, world.upstream.seen().len()), (100, 100));
     assert_eq!(world.exchange.taken(Allowance::quota(world.partner(), world.period())), 100);
     assert!(world.exchange.exchanges() < 100, "{} exchanges for a thousand calls", world.exchange.exchanges());
+}
+
+/// A world of 100 units in which one call an hour is taken, and a call beyond that costs seven.
+async fn with_priced_refusals() -> World {
+    World::with(|directory, _| {
+        let refusals = refusals(&["limit-exceeded"], 7);
+        directory.products[0].policy.counting = Counting { refusals, ..Counting::default() };
+        quota(&mut directory.plans[0].terms, 100, Beyond::Block);
+        limits(&mut directory.plans[0].terms, &[(1, Window::Hour)]);
+    })
+    .await
+}
+
+#[tokio::test]
+async fn right_after_a_start_a_refusal_with_a_price_waits_until_its_units_are_known() {
+    let world = with_priced_refusals().await;
+    let (gateway, leases, _spool) = starting(&world, Arc::new(world.exchange.node(1))).await;
+    leases.expect();
+    let ask = || {
+        let call = send(gateway.address(), request(Method::GET, "/payments/items/1", &world.live));
+        tokio::spawn(call)
+    };
+    let calls = [ask(), ask(), ask()];
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(calls.iter().all(|call| !call.is_finished()), "all of them wait");
+    leases.begin(Vec::new());
+    let mut costs = Vec::new();
+    for call in calls {
+        let answer = call.await.expect("no panic");
+        costs.push((answer.status, answer.header("x-turnpike-units").to_owned()));
+    }
+    costs.sort();
+    assert_eq!(costs, [(200, "1".to_owned()), (429, "7".to_owned()), (429, "7".to_owned())]);
+    assert_eq!(world.exchange.taken(Allowance::quota(world.partner(), world.period())).min(15), 15);
+}
+
+#[tokio::test]
+async fn a_refusal_whose_client_does_not_wait_for_its_price_is_recorded_once_and_free() {
+    let world = with_priced_refusals().await;
+    let (gateway, leases, spool) = starting(&world, Arc::new(Silent)).await;
+    leases.begin(Vec::new());
+    let mut clients = Vec::new();
+    for _ in 0..3 {
+        let mut client = TcpStream::connect(gateway.address()).await.expect("connected");
+        let head = format!("GET /payments/items/1 HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\n\r\n", world.live);
+        client.write_all(head.as_bytes()).await.expect("sent");
+        clients.push(client);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    drop(clients);
+    let events = events_once_in(spool.path(), 3).await;
+    let refused = events.iter().filter(|event| event.outcome == Outcome::Refused(Code::LimitExceeded));
+    assert_eq!(refused.map(|event| (event.status, event.units)).collect::<Vec<_>>(), [(429, 0), (429, 0)]);
 }
 
 #[tokio::test]

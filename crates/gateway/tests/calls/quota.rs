@@ -159,6 +159,75 @@ async fn a_period_within_which_the_plan_changed_has_a_quota_of_its_own() {
     assert_eq!(world.get("/payments/items/1").await.status, 200);
 }
 
+/// The first part of a calendar period: what the partner used before the plan began is not held against its part of the quota, and the next
+/// period is a whole one.
+#[tokio::test]
+async fn the_first_part_of_a_calendar_period_has_a_quota_and_a_count_of_its_own() {
+    let began: jiff::Timestamp = "2026-11-20T10:00:00Z".parse().expect("a time");
+    let world = World::with(|directory, _| {
+        let terms = &mut directory.plans[0].terms;
+        quota(terms, 3, Beyond::Block);
+        terms.periods = domain::period::Alignment::Calendar;
+        let cycle = terms.cycle_from(began, "Europe/Zurich").expect("a cycle");
+        let subscription = directory.partners[0].subscription.as_mut().expect("a subscription");
+        // 253 of 720 hours of three.
+        subscription.quota = terms.quota_of_part(&cycle, Some(began), began).expect("in the calendar");
+        (subscription.cycle, subscription.counts_from) = (cycle, Some(began));
+    })
+    .await;
+    let whole = world.period();
+    world.exchange.add_used(Allowance::quota(world.partner(), whole), 3);
+    for _ in 0..2 {
+        let answer = world.get("/payments/items/1").await;
+        assert_eq!(answer.status, 200);
+        assert!(answer.header("ratelimit-policy").contains("\"quota\";q=2;"), "{}", answer.header("ratelimit-policy"));
+    }
+    let refused = world.get("/payments/items/1").await;
+    assert_eq!(refused.code(), "quota-exceeded");
+    // From 20 November 12:00 to 30 November 23:00, midnight in Zurich.
+    assert_eq!(refused.header("retry-after"), (10 * 86_400 + 11 * 3_600).to_string());
+    let part = domain::period::Period { start: began, ..whole };
+    let periods: Vec<_> = world.events_once(3).await.iter().map(|event| event.period).collect();
+    assert_eq!(periods, [Some(part), Some(part), None], "what was refused spends nothing");
+    world.clock.set("2026-11-30T22:59:59Z");
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+    world.clock.set("2026-11-30T23:00:00Z");
+    for _ in 0..3 {
+        assert_eq!(world.get("/payments/items/1").await.status, 200);
+    }
+    assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+}
+
+/// Limits and features of the plan before hold until the instant that was said, by the gateway's own clock, and the quota is the new plan's.
+#[tokio::test]
+async fn what_is_kept_of_a_larger_plan_ends_on_time_by_the_node_s_own_clock() {
+    use domain::{
+        limit::{Limit, Window},
+        plan_change::Kept,
+    };
+    let world = World::with(|directory, _| {
+        let terms = &mut directory.plans[0].terms;
+        quota(terms, 10, Beyond::Block);
+        let limited = |calls| vec![Limit { calls, window: Window::Day }];
+        terms.limits = limited(2);
+        let old = domain::plan::PlanTerms { limits: limited(4), quota: None, ..terms.clone() };
+        let until = "2026-11-25T09:30:00Z".parse().expect("a time");
+        directory.partners[0].subscription.as_mut().expect("a subscription").kept = Some(Kept::new(&old, terms, until));
+    })
+    .await;
+    world.clock.set("2026-11-25T09:29:59Z");
+    for _ in 0..3 {
+        let answer = world.get("/payments/items/1").await;
+        assert_eq!(answer.status, 200);
+        let policy = answer.header("ratelimit-policy");
+        assert!(policy.contains("\"day\";q=4;") && policy.contains("\"quota\";q=10;"), "{policy}");
+    }
+    world.clock.set("2026-11-25T09:30:00Z");
+    let refused = world.get("/payments/items/1").await;
+    assert_eq!((refused.status, refused.code().as_str()), (429, "limit-exceeded"));
+    assert!(refused.header("ratelimit-policy").contains("\"day\";q=2;"), "{}", refused.header("ratelimit-policy"));
+}
+
 /// A trial's end is the end of a period: the gateway's own clock ends it, with no change of the directory and no call in between.
 #[tokio::test]
 async fn a_trial_has_a_quota_of_its_own_until_the_instant_that_it_ends() {
@@ -183,4 +252,22 @@ async fn a_trial_has_a_quota_of_its_own_until_the_instant_that_it_ends() {
         assert_eq!(world.get("/payments/items/1").await.status, 200);
     }
     assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
+}
+
+/// Whether or not anybody has carried it out: no subscription will be billed for what follows.
+#[tokio::test]
+async fn from_the_planned_end_of_a_plan_on_nothing_is_served() {
+    let world = World::with(|directory, _| {
+        let subscription = directory.partners[0].subscription.as_mut().expect("a subscription");
+        subscription.ends_at = Some("2026-11-25T09:30:00Z".parse().expect("a time"));
+    })
+    .await;
+    world.clock.set("2026-11-25T09:29:59Z");
+    assert_eq!(world.get("/payments/items/1").await.status, 200);
+    world.clock.set("2026-11-25T09:30:00Z");
+    let refused = world.get("/payments/items/1").await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "no-subscription"));
+    // Each core has a lane of its own: they come in any order.
+    let units: HashSet<_> = world.events_once(2).await.iter().map(|event| (event.status, event.units)).collect();
+    assert_eq!(units, HashSet::from([(200, 1), (403, 0)]));
 }

@@ -225,6 +225,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
     let terms = PlanTerms {
         currency: Currency::Usd,
         interval: Interval::Month,
+        periods: Default::default(),
         products: vec![
             granted("payments", None),
             granted("partly", Some(&["open"])),
@@ -239,6 +240,9 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
         meters: Vec::new(),
         minimum_micros: 0,
         discounts: Vec::new(),
+        phases: Vec::new(),
+        promotions: Vec::new(),
+        offered: Default::default(),
         commitment: None,
         trial: None,
         invoice_threshold_micros: None,
@@ -268,6 +272,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
     ];
     Directory {
         version: 1,
+        edition: Uuid::nil(),
         headers: vec![UpstreamHeader {
             product: products[0].id,
             name: "x-upstream-key".to_owned(),
@@ -295,8 +300,11 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
                     interval: Interval::Month,
                     time_zone: "Europe/Zurich".to_owned(),
                 },
+                counts_from: None,
                 quota: None,
                 trial_until: None,
+                ends_at: None,
+                kept: None,
             }),
         }],
         keys: (41..)

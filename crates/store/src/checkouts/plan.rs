@@ -3,7 +3,7 @@
 
 use super::{PageLetters, PageNews, PagePaid, PagePayment, PaymentPage};
 use crate::{
-    InvoiceStatus, NewInvoice, NewInvoiceLine, Store, StoreError, Ts, advance_fees,
+    BilledAlready, NewInvoice, NewInvoiceLine, Store, StoreError, Ts, advance_fees,
     audit::{self, Actor, Entry},
     invoices,
     partners::{self, Partner},
@@ -43,7 +43,6 @@ struct Placed {
     version: PlanVersionId,
     lines: Vec<NewInvoiceLine>,
     invoice: Option<InvoiceId>,
-    pay_back: Option<String>,
 }
 
 impl Store {
@@ -69,7 +68,7 @@ impl Store {
             return Err(StoreError::conflict("plan", "There is a plan by now: look at what the change means"));
         }
         let rows = sqlx::query(
-            "select k.*, c.session_id, c.state, c.pay_back, c.superseded_at from plan_checkouts k
+            "select k.*, c.session_id, c.state, c.superseded_at from plan_checkouts k
              join checkouts c on c.partner_id = k.partner_id and c.id = k.checkout_id
              where k.partner_id = $1 and c.state in ('open', 'processing') order by c.opened_at desc",
         )
@@ -90,13 +89,7 @@ impl Store {
             others.push(placed.page.id.0);
         }
         terms::check_meters(&mut tx, new.version).await?;
-        let id = CheckoutId(Uuid::now_v7());
-        sqlx::query("insert into checkouts (partner_id, id, state, opened_at) values ($1, $2, 'open', $3)")
-            .bind(partner.0)
-            .bind(id.0)
-            .bind(Ts(now))
-            .execute(&mut *tx)
-            .await?;
+        let id = super::open(&mut tx, partner, now).await?;
         sqlx::query(
             "insert into plan_checkouts (partner_id, checkout_id, plan_version_id, description, lines, cost_micros, currency)
              values ($1, $2, $3, $4, $5, $6, $7)",
@@ -143,16 +136,10 @@ impl Store {
         .fetch_one(&mut *tx)
         .await?;
         let placed = read(&row)?;
-        super::note_payment(&mut tx, partner, id, payment.intent).await?;
-        if let Some(invoice) = placed.invoice {
-            super::link(&mut tx, partner, invoice, payment.invoice, now).await?;
-            super::check_paid_once(&mut tx, partner, invoice, payment.invoice).await?;
+        let before = (placed.invoice, row.try_get("pay_back")?);
+        if let Some(decided) = super::decided(&mut tx, (partner, id), before, payment, now).await? {
             tx.commit().await?;
-            return Ok(PagePaid::Before);
-        }
-        if let Some(why) = placed.pay_back {
-            tx.commit().await?;
-            return Ok(PagePaid::GoesBack(why));
+            return Ok(decided);
         }
         if let Some(why) = why_not(&mut tx, &held, &placed).await? {
             super::go_back(&mut tx, partner, id, (&why, letters), now).await?;
@@ -167,13 +154,7 @@ impl Store {
         let invoice = first_invoice(version, cycle.time_zone, placed.lines, cost);
         let invoice = invoices::bill(&mut tx, partner, subscription, (period, "Fee in advance"), invoice, now).await?;
         advance_fees::note(&mut tx, (partner, subscription), period, (cost, 0), Some(invoice)).await?;
-        sqlx::query("update invoices set collected_by = 'stripe' where partner_id = $1 and id = $2")
-            .bind(partner.0)
-            .bind(invoice.0)
-            .execute(&mut *tx)
-            .await?;
-        invoices::move_to(&mut tx, partner, invoice, InvoiceStatus::Paid, now).await?;
-        super::link(&mut tx, partner, invoice, payment.invoice, now).await?;
+        super::collect(&mut tx, partner, invoice, payment, now).await?;
         sqlx::query("update plan_checkouts set invoice_id = $3 where partner_id = $1 and checkout_id = $2")
             .bind(partner.0)
             .bind(id.0)
@@ -198,7 +179,7 @@ fn first_invoice(version: PlanVersionId, time_zone: String, lines: Vec<NewInvoic
         late: Vec::new(),
         in_advance: true,
         threshold_number: 0,
-        billed_before: Vec::new(),
+        billed_before: BilledAlready::default(),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: None,
@@ -278,6 +259,5 @@ fn read(row: &PgRow) -> Result<Placed, sqlx::Error> {
         version: PlanVersionId(row.try_get("plan_version_id")?),
         lines: row.try_get::<Json<Vec<NewInvoiceLine>>, _>("lines")?.0,
         invoice: row.try_get::<Option<Uuid>, _>("invoice_id")?.map(InvoiceId),
-        pay_back: row.try_get("pay_back")?,
     })
 }

@@ -7,7 +7,7 @@ use crate::{
 };
 use domain::{
     correction::{BackFill, Change, Counted, Filter, MOST_EVENTS, NewCorrection},
-    id::{AllocationId, OperationId, PartnerId, ProductId, SubscriptionId},
+    id::{AllocationId, OperationId, PartnerId, ProductId, SubscriptionId, TeamId},
     key_text::Environment,
     period::Period,
 };
@@ -37,6 +37,9 @@ pub struct Hit {
     /// Of which some of its credit came.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allocation: Option<AllocationId>,
+    /// Whose usage it is. It follows from the event, so that nothing that was approved has it.
+    #[serde(skip)]
+    pub team: Option<TeamId>,
     pub before: Counted,
     pub delta: Counted,
     /// The closed stretch that it lies in, where that makes it an adjustment.
@@ -134,7 +137,7 @@ async fn hits(
              coalesce(c.bytes_out, 0)::bigint as more_bytes_out, coalesce(c.duration_us, 0)::bigint as more_duration_us
          from (
              select at, node, lane, sequence, kind, environment, product_id, operation_id, period_start as quota_start, calls,
-                 units, credits, bytes_in, bytes_out, duration_us, allocation_id, allocated
+                 units, credits, bytes_in, bytes_out, duration_us, allocation_id, allocated, team_id
              from usage_events
              where partner_id = $1 and at >= $2 and at < $3 and kind in (0, 1)
                  and ($4::text is null or environment = $4) and ($5::uuid is null or product_id = $5)
@@ -142,7 +145,7 @@ async fn hits(
                  and ($8::uuid is null or key_id = $8) and ($9::text is null or request_id = $9)
                  and ($10::text is null or source = $10)
              union all
-             select at, 'outside', 0, sequence, 1::smallint, 'live', product_id, operation_id, null, 1, units, 0, 0, 0, 0, null, 0
+             select at, 'outside', 0, sequence, 1::smallint, 'live', product_id, operation_id, null, 1, units, 0, 0, 0, 0, null, 0, team_id
              from usage_adjustments
              where partner_id = $1 and at >= $2 and at < $3 and correction_id is null and node is null
                  and ($4::text is null or $4 = 'live') and ($5::uuid is null or product_id = $5)
@@ -235,6 +238,7 @@ async fn back_fill(
         operation_code: codes.try_get("operation")?,
         quota_start: None,
         allocation: None,
+        team: catalogue.team(fill.app),
         before: Counted::default(),
         delta: Counted { calls: signed(fill.calls), units: signed(fill.units), ..Counted::default() },
         closed,
@@ -283,6 +287,7 @@ fn hit(row: &PgRow) -> Result<Hit, sqlx::Error> {
         operation_code: row.try_get("operation_code")?,
         quota_start: row.at_if_any("quota_start")?,
         allocation: row.try_get::<Option<Uuid>, _>("allocation_id")?.map(AllocationId),
+        team: row.try_get::<Option<Uuid>, _>("team_id")?.map(TeamId),
         before: Counted {
             calls: sum("calls", "more_calls")?,
             units: sum("units", "more_units")?,

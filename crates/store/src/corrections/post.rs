@@ -153,9 +153,9 @@ impl Posting<'_> {
         sqlx::query(
             "insert into usage_events (partner_id, at, node, lane, sequence, kind, request_id, app_id, key_id, environment,
                  product_id, operation_id, method, path, status, outcome, price_rule, upstream_us, calls, units, bytes_in,
-                 bytes_out, duration_us)
+                 bytes_out, duration_us, team_id)
              values ($1, $2, $3, $4, 0, 2, $5, $6, '00000000-0000-0000-0000-000000000000', $7, $8, $9, $10, $11, 200, 'served',
-                 'correction', 0, $12, $13, 0, 0, 0)",
+                 'correction', 0, $12, $13, 0, 0, 0, $14)",
         )
         .bind(self.partner.0)
         .bind(Ts(hit.at))
@@ -170,6 +170,7 @@ impl Posting<'_> {
         .bind(operation.map_or("", |operation| &operation.path))
         .bind(hit.delta.calls)
         .bind(hit.delta.units)
+        .bind(hit.team.map(|id| id.0))
         .execute(&mut **tx)
         .await?;
         Ok(())
@@ -255,15 +256,16 @@ impl Posting<'_> {
         Ok(())
     }
 
-    /// By operation, as an invoice has it. Numbers below zero are those of corrections.
+    /// By operation and team, as an invoice has it. Numbers below zero are those of corrections.
     async fn adjust(&self, tx: &mut Transaction<'_, Postgres>, hits: &[&Hit]) -> Result<(), StoreError> {
         type Stretch = (SubscriptionId, Timestamp, Timestamp);
-        type Of = (Stretch, Option<Uuid>, Option<Uuid>);
+        type Of = (Stretch, Option<Uuid>, Option<Uuid>, Option<Uuid>);
         let mut sums: BTreeMap<Of, (Timestamp, i64, i64)> = BTreeMap::new();
         for hit in hits {
             let Some((subscription, period)) = hit.closed else { continue };
             let stretch = (subscription, period.start, period.end);
-            let of = (stretch, hit.product.map(|id| id.0), hit.operation.map(|id| id.0));
+            let team = hit.team.map(|id| id.0);
+            let of = (stretch, hit.product.map(|id| id.0), hit.operation.map(|id| id.0), team);
             let sum = sums.entry(of).or_insert((hit.at, 0, 0));
             let credits = sum.2.saturating_add(hit.delta.credits);
             *sum = (sum.0.min(hit.at), sum.1.saturating_add(hit.delta.units), credits);
@@ -278,12 +280,12 @@ impl Posting<'_> {
         .fetch_one(&mut **tx)
         .await?;
         let mut sequence: i64 = row.try_get("lowest")?;
-        for (((subscription, start, end), product, operation), (at, units, credits)) in sums {
+        for (((subscription, start, end), product, operation, team), (at, units, credits)) in sums {
             sequence -= 1;
             sqlx::query(
                 "insert into usage_adjustments (partner_id, sequence, source, id, subscription_id, period_start, period_end, at,
-                     product_id, operation_id, units, received_at, correction_id, credits)
-                 values ($1, $2, 'correction', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                     product_id, operation_id, units, received_at, correction_id, credits, team_id)
+                 values ($1, $2, 'correction', $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             )
             .bind(self.partner.0)
             .bind(sequence)
@@ -298,6 +300,7 @@ impl Posting<'_> {
             .bind(Ts(self.now))
             .bind(self.correction.0)
             .bind(credits)
+            .bind(team)
             .execute(&mut **tx)
             .await?;
         }
@@ -310,14 +313,14 @@ impl Posting<'_> {
         sqlx::query(
             "insert into usage_correction_events (partner_id, correction_id, step, of_at, of_node, of_lane, of_sequence, of_kind,
                  environment, product_id, operation_id, quota_start, in_place, calls, units, credits, bytes_in, bytes_out,
-                 duration_us, allocation_id, allocated, number)
+                 duration_us, allocation_id, allocated, number, team_id)
              select $1, $2, $3, n.at, n.node, n.lane, n.sequence, n.kind, n.environment, n.product, n.operation, n.quota, n.in_place,
-                 n.calls, n.units, n.credits, n.bytes_in, n.bytes_out, n.duration_us, n.allocation, n.allocated, $20 + n.place - 1
+                 n.calls, n.units, n.credits, n.bytes_in, n.bytes_out, n.duration_us, n.allocation, n.allocated, $20 + n.place - 1, n.team
              from unnest($4::timestamptz[], $5::text[], $6::int[], $7::bigint[], $8::smallint[], $9::text[], $10::uuid[],
                  $11::uuid[], $12::timestamptz[], $13::boolean[], $14::bigint[], $15::bigint[], $16::bigint[], $17::bigint[],
-                 $18::bigint[], $19::bigint[], $21::uuid[], $22::bigint[]) with ordinality
+                 $18::bigint[], $19::bigint[], $21::uuid[], $22::bigint[], $23::uuid[]) with ordinality
                  as n (at, node, lane, sequence, kind, environment, product, operation, quota, in_place, calls, units, credits,
-                     bytes_in, bytes_out, duration_us, allocation, allocated, place)",
+                     bytes_in, bytes_out, duration_us, allocation, allocated, team, place)",
         )
         .bind(self.partner.0)
         .bind(self.correction.0)
@@ -341,6 +344,7 @@ impl Posting<'_> {
         .bind(signed(first))
         .bind(hits.iter().map(|hit| hit.allocation.map(|id| id.0)).collect::<Vec<_>>())
         .bind(hits.iter().map(|hit| hit.delta.allocated).collect::<Vec<_>>())
+        .bind(hits.iter().map(|hit| hit.team.map(|id| id.0)).collect::<Vec<_>>())
         .execute(&mut **tx)
         .await?;
         Ok(())

@@ -5,7 +5,7 @@ use super::{
     post::{Posting, Step},
 };
 use crate::{
-    Store, StoreError, Ts,
+    Store, StoreError, Ts, api_requests,
     audit::{self, Actor, Entry},
     ingest::days,
     outside,
@@ -13,7 +13,7 @@ use crate::{
 };
 use domain::{
     correction::{Counted, NewCorrection, State},
-    id::{AllocationId, CorrectionId, OperationId, OperatorId, PartnerId, ProductId},
+    id::{AllocationId, CorrectionId, OperationId, OperatorId, PartnerId, ProductId, TeamId},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -63,32 +63,27 @@ impl Store {
         actor: Actor,
         now: Timestamp,
     ) -> Result<CorrectionId, StoreError> {
-        if four_eyes && !matches!(actor, Actor::Operator(_)) {
-            return Err(of_people());
-        }
-        let id = CorrectionId(Uuid::now_v7());
         let mut tx = self.begin().await?;
-        sqlx::query(
-            "insert into usage_corrections (partner_id, id, kind, change, filter, reason, state, dry_run, hash, made_by_kind,
-                 made_by, made_at)
-             values ($1, $2, $3, $4, $5, $6, 'draft', $7, $8, $9, $10, $11)",
-        )
-        .bind(partner.0)
-        .bind(id.0)
-        .bind(draft.new.change.code())
-        .bind(Json(&draft.new.change))
-        .bind(Json(&draft.new.filter))
-        .bind(draft.new.reason.trim())
-        .bind(&draft.dry_run)
-        .bind(draft.hash.as_slice())
-        .bind(actor.kind())
-        .bind(actor.id())
-        .bind(Ts(now))
-        .execute(&mut *tx)
-        .await?;
-        let after = json!({"change": draft.new.change, "filter": draft.new.filter, "reason": draft.new.reason.trim(),
-            "dry_run": draft.dry_run});
-        record(&mut tx, actor, partner, "correction.draft", id, after, now).await?;
+        let id = keep_draft(&mut tx, partner, (draft, four_eyes), actor, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// As [`Store::draft_correction`], at most once for this attempt of an API call ([`crate::ApiRequest::Fresh`]).
+    ///
+    /// # Errors
+    /// As there; or another attempt has taken the call over.
+    pub async fn draft_correction_once(
+        &self,
+        partner: PartnerId,
+        (draft, attempt): (&Draft, Uuid),
+        four_eyes: bool,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<CorrectionId, StoreError> {
+        let mut tx = self.begin().await?;
+        let id = keep_draft(&mut tx, partner, (draft, four_eyes), actor, now).await?;
+        api_requests::made(&mut tx, attempt, id.0).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -262,6 +257,41 @@ impl Store {
         tx.commit().await?;
         Ok(())
     }
+}
+
+async fn keep_draft(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    (draft, four_eyes): (&Draft, bool),
+    actor: Actor,
+    now: Timestamp,
+) -> Result<CorrectionId, StoreError> {
+    if four_eyes && !matches!(actor, Actor::Operator(_)) {
+        return Err(of_people());
+    }
+    let id = CorrectionId(Uuid::now_v7());
+    sqlx::query(
+        "insert into usage_corrections (partner_id, id, kind, change, filter, reason, state, dry_run, hash, made_by_kind,
+             made_by, made_at)
+         values ($1, $2, $3, $4, $5, $6, 'draft', $7, $8, $9, $10, $11)",
+    )
+    .bind(partner.0)
+    .bind(id.0)
+    .bind(draft.new.change.code())
+    .bind(Json(&draft.new.change))
+    .bind(Json(&draft.new.filter))
+    .bind(draft.new.reason.trim())
+    .bind(&draft.dry_run)
+    .bind(draft.hash.as_slice())
+    .bind(actor.kind())
+    .bind(actor.id())
+    .bind(Ts(now))
+    .execute(&mut **tx)
+    .await?;
+    let after = json!({"change": draft.new.change, "filter": draft.new.filter, "reason": draft.new.reason.trim(),
+        "dry_run": draft.dry_run});
+    record(tx, actor, partner, "correction.draft", id, after, now).await?;
+    Ok(id)
 }
 
 /// Keeps others from taking in, correcting and closing the partner's usage. Says how many corrections were carried out.
@@ -443,6 +473,7 @@ async fn opposite(
             operation_code: String::new(),
             quota_start: row.at_if_any("quota_start")?,
             allocation: row.try_get::<Option<Uuid>, _>("allocation_id")?.map(AllocationId),
+            team: row.try_get::<Option<Uuid>, _>("team_id")?.map(TeamId),
             before: Counted::default(),
             delta: delta.turned(),
             closed: within(&closed, environment, at),

@@ -5,7 +5,7 @@ use crate::{Store, StoreError, Ts, row::ReadRow as _};
 use domain::{
     id::{InvoiceId, PartnerId, SubscriptionId},
     money::Money,
-    rating::coupon::{Coupon, Off, OffWhat, Redeemed},
+    rating::coupon::{Coupon, Off, Redeemed},
 };
 use jiff::Timestamp;
 use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
@@ -154,23 +154,15 @@ impl Store {
         let mut all = Vec::with_capacity(rows.len());
         for row in &rows {
             let Json(coupon): Json<Coupon> = row.try_get("terms")?;
-            let micros = row.try_get("taken_micros")?;
-            let amount = coupon.amount().map(|whole| OffWhat::Amount { left: Money { micros, ..whole }, whole });
-            let Some(what) = amount.or(coupon.percent.map(OffWhat::Percent)) else { continue };
-            all.push(Off { code: row.try_get("code")?, name: coupon.name, what });
+            all.extend(coupon.as_taken(row.try_get("code")?, row.try_get("taken_micros")?));
         }
         Ok(all)
     }
 }
 
-/// Notes what a bill takes. Where the coupons are not as they were read, or another bill took meanwhile what is not there twice, nothing is
-/// written, and the next run makes the bill anew.
-pub(crate) async fn note(
-    tx: &mut PgConnection,
-    partner: PartnerId,
-    (subscription, invoice, in_advance): (SubscriptionId, InvoiceId, bool),
-    coupons: &CouponsTaken,
-) -> Result<(), StoreError> {
+/// Holds the coupons that a bill is made with until the transaction ends. Where they are not as they were read nothing is written, and the
+/// next run makes the bill anew.
+pub(crate) async fn hold(tx: &mut PgConnection, partner: PartnerId, coupons: &CouponsTaken) -> Result<(), StoreError> {
     let held = sqlx::query(
         "select code, terms from coupon_redemptions where partner_id = $1 and ended_at is null
          order by redeemed_at, code for update",
@@ -182,6 +174,17 @@ pub(crate) async fn note(
     if held.iter().map(code).collect::<Result<Vec<_>, _>>()? != coupons.known {
         return Err(moved());
     }
+    Ok(())
+}
+
+/// Notes what a bill takes of coupons that it [holds](hold). Where another bill took meanwhile what is not there twice, nothing is
+/// written, and the next run makes the bill anew.
+pub(crate) async fn note(
+    tx: &mut PgConnection,
+    partner: PartnerId,
+    (subscription, invoice, in_advance): (SubscriptionId, InvoiceId, bool),
+    coupons: &CouponsTaken,
+) -> Result<(), StoreError> {
     for (code, taken) in &coupons.taken {
         sqlx::query(
             "insert into coupon_applications (partner_id, code, subscription_id, period_start, part_start, in_advance, invoice_id,

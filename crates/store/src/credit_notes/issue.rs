@@ -2,7 +2,7 @@
 
 use super::{CreditKind, CreditNote, CreditState, NewCreditLine, NewCreditNote, Payback, read, standing};
 use crate::{
-    InvoiceStatus, Store, StoreError, Ts,
+    InvoiceStatus, Store, StoreError, Ts, api_requests,
     audit::{self, Actor, Entry},
     credits::sold,
     disputes, dunning, invoices,
@@ -54,6 +54,25 @@ impl Store {
     ) -> Result<CreditNoteId, StoreError> {
         let mut tx = self.begin().await?;
         let id = draft(&mut tx, partner, new, four_eyes, actor, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// As [`Store::draft_credit_note`], at most once for this attempt of an API call ([`crate::ApiRequest::Fresh`]).
+    ///
+    /// # Errors
+    /// As there; or another attempt has taken the call over.
+    pub async fn draft_credit_note_once(
+        &self,
+        partner: PartnerId,
+        (new, attempt): (&NewCreditNote, Uuid),
+        four_eyes: bool,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<CreditNoteId, StoreError> {
+        let mut tx = self.begin().await?;
+        let id = draft(&mut tx, partner, new, four_eyes, actor, now).await?;
+        api_requests::made(&mut tx, attempt, id.0).await?;
         tx.commit().await?;
         Ok(id)
     }

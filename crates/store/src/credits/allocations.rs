@@ -115,6 +115,11 @@ impl Standing {
         self.free().saturating_add(self.held)
     }
 
+    /// Whether nothing can come of it any more, unless a call is corrected.
+    fn is_over(&self) -> bool {
+        self.free() == 0 && self.held <= 0
+    }
+
     /// Of what was asked back, what may still come.
     fn awaited(&self) -> i64 {
         self.back.min(self.left())
@@ -152,7 +157,8 @@ async fn moved_before(
     let row = sqlx::query(
         "select m.allocation_id, m.units, o.ended_at is not null and not exists (
                  select from credit_allocation_moves later
-                 where later.partner_id = m.partner_id and later.allocation_id = m.allocation_id and later.id > m.id) as is_end
+                 where later.partner_id = m.partner_id and later.allocation_id = m.allocation_id
+                     and later.number > m.number) as is_end
          from credit_allocation_moves m join credit_allocations o on o.partner_id = m.partner_id and o.id = m.allocation_id
          where m.partner_id = $1 and m.reference = $2",
     )

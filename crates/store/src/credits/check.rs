@@ -251,6 +251,13 @@ impl Store {
         for statement in REBUILD {
             wrong += sqlx::query(statement).execute(&mut *tx).await?.rows_affected();
         }
+        // What has come to light of allocations that have ended is given back.
+        sqlx::query(
+            "update credit_allocation_balances b set at_rest = false where at_rest and units > coalesce(
+                 (select a.taken from allowances a where a.partner_id = b.allocation_id and a.kind = 'credit'), 0)",
+        )
+        .execute(&mut *tx)
+        .await?;
         tx.commit().await?;
         Ok(wrong)
     }

@@ -4,12 +4,13 @@
 use super::{
     CreditPurchase, NewCreditPurchase,
     order::{self, Order},
+    post,
     purchases::bought,
 };
 use crate::{
-    InvoiceStatus, PageLetters, PagePaid, PagePayment, PaymentPage, Store, StoreError, Ts,
+    InvoiceStatus, PageLetters, PagePaid, PagePayment, PaymentPage, Store, StoreError,
     audit::{self, Actor, Entry},
-    checkouts, invoices, partners,
+    checkouts, partners,
     row::ReadRow as _,
 };
 use domain::{
@@ -60,13 +61,7 @@ impl Store {
         }
         check_open(&mut tx, partner).await?;
         let order = order::check(&mut tx, partner, new).await?;
-        let id = CheckoutId(Uuid::now_v7());
-        sqlx::query("insert into checkouts (partner_id, id, state, opened_at) values ($1, $2, 'open', $3)")
-            .bind(partner.0)
-            .bind(id.0)
-            .bind(Ts(now))
-            .execute(&mut *tx)
-            .await?;
+        let id = checkouts::open(&mut tx, partner, now).await?;
         sqlx::query(
             "insert into credit_checkouts (partner_id, checkout_id, subscription_id, code, terms, quantity, units, cost_micros, currency,
                  reference)
@@ -121,16 +116,10 @@ impl Store {
         .fetch_one(&mut *tx)
         .await?;
         let placed = read(&row)?;
-        checkouts::note_payment(&mut tx, partner, id, payment.intent).await?;
-        if let Some(invoice) = placed.invoice {
-            checkouts::link(&mut tx, partner, invoice, payment.invoice, now).await?;
-            checkouts::check_paid_once(&mut tx, partner, invoice, payment.invoice).await?;
+        let before = (placed.invoice, row.try_get("pay_back")?);
+        if let Some(decided) = checkouts::decided(&mut tx, (partner, id), before, payment, now).await? {
             tx.commit().await?;
-            return Ok(PagePaid::Before);
-        }
-        if let Some(why) = row.try_get::<Option<String>, _>("pay_back")? {
-            tx.commit().await?;
-            return Ok(PagePaid::GoesBack(why));
+            return Ok(decided);
         }
         if checkouts::is_rival_paid(&mut tx, partner, id).await? {
             let why = "Another page for these units was paid before".to_owned();
@@ -142,14 +131,10 @@ impl Store {
         let own = format!("checkout {id}");
         let is_taken = bought(&mut tx, partner, &placed.reference).await?.is_some();
         let reference = if is_taken { &own } else { &placed.reference };
+        // Who closes a period with an overdraft holds the balance before the invoice has its number, and so does this.
+        post::lock(&mut tx, partner).await?;
         let purchase = order::bill(&mut tx, partner, &placed.order, reference, Actor::System, now).await?;
-        sqlx::query("update invoices set collected_by = 'stripe' where partner_id = $1 and id = $2")
-            .bind(partner.0)
-            .bind(purchase.invoice.0)
-            .execute(&mut *tx)
-            .await?;
-        invoices::move_to(&mut tx, partner, purchase.invoice, InvoiceStatus::Paid, now).await?;
-        checkouts::link(&mut tx, partner, purchase.invoice, payment.invoice, now).await?;
+        checkouts::collect(&mut tx, partner, purchase.invoice, payment, now).await?;
         sqlx::query("update credit_checkouts set invoice_id = $3 where partner_id = $1 and checkout_id = $2")
             .bind(partner.0)
             .bind(id.0)

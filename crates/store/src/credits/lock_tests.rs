@@ -1,8 +1,8 @@
 //! Whoever moves credit and its allocations waits for others and never for each other, and holds nobody up who changes the directory.
 
-use super::{tests::Credited, *};
+use super::{purchase_tests::shop, tests::Credited, *};
 use crate::{
-    Actor, StoreError,
+    Actor, PagePaid, PagePayment, StoreError,
     corrections::tests::{apply, asked, one},
     ingest::{
         Position,
@@ -198,4 +198,26 @@ async fn others_change_the_directory_while_a_backlog_is_booked() {
     let open: Vec<_> = world.store.credit_allocations(partner).await.expect("all");
     assert_eq!(open.iter().map(|one| (one.of, one.left)).collect::<Vec<_>>(), [(Holder::Team(team), 10)]);
     world.agrees().await;
+}
+
+#[tokio::test]
+async fn a_page_for_units_that_is_paid_holds_up_no_numbers_while_it_waits_for_the_balance() {
+    let world = shop().await;
+    let now = at("2026-03-01T00:00:00Z");
+    world.grant(NewCreditGrant::new(100, "Welcome"), NOW).await;
+    let new = NewCreditPurchase { code: "million".to_owned(), quantity: 1, reference: "a".to_owned(), cost: None };
+    let page = world.store.open_credit_checkout(world.partner, &new, Actor::System, now).await.expect("opened").id;
+    // As whoever closes a period with an overdraft: the balance, and then the number of its invoice.
+    let mut closing = world.hold("select from credit_balances where partner_id = $1 for update", world.partner.0).await;
+    let (store, partner) = (world.store.handle(), world.partner);
+    let paid = tokio::spawn(async move {
+        let payment = PagePayment { invoice: Some("in_1"), intent: Some("pi_1"), tax: None };
+        store.complete_credit_checkout(partner, page, payment, &|_| Vec::new(), now).await
+    });
+    world.wait_for(1).await;
+    let number = sqlx::query_scalar::<_, i64>("select next_document_number('invoice')").fetch_one(&mut *closing).await;
+    drop(closing.rollback().await);
+    let paid = paid.await.expect("no panic");
+    assert!(matches!(paid, Ok(PagePaid::Now(_))), "{paid:?}");
+    number.expect("no deadlock");
 }

@@ -4,7 +4,7 @@ use super::{CreditPurchase, NewCreditPurchase, post, purchases, settle::signed};
 use crate::{
     StoreError, Ts,
     audit::{self, Actor, Entry},
-    invoices::{self, NewInvoice, NewInvoiceLine},
+    invoices::{self, BilledAlready, NewInvoice, NewInvoiceLine},
     ledger::LedgerAccount,
     row::ReadRow as _,
 };
@@ -139,7 +139,7 @@ pub(super) async fn bill(
         late: Vec::new(),
         in_advance: false,
         threshold_number: 0,
-        billed_before: Vec::new(),
+        billed_before: BilledAlready::default(),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: None,
@@ -215,5 +215,6 @@ fn line(order: &Order) -> NewInvoiceLine {
         free: 0,
         prepaid: 0,
         amount: order.cost,
+        teams: Vec::new(),
     }
 }

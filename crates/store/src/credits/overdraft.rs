@@ -34,6 +34,19 @@ pub struct Overdrawn {
     pub unit_price: Decimal,
 }
 
+/// Whether a plan of the partner has ever had an overdraft.
+macro_rules! has_overdraft {
+    ($partner:literal) => {
+        concat!(
+            "exists (select from subscriptions s join plan_versions v on v.id = s.plan_version_id
+                 where s.partner_id = ",
+            $partner,
+            " and v.terms #> '{admission,credit,overdraft}' is not null)"
+        )
+    };
+}
+pub(crate) use has_overdraft;
+
 /// The invoice that is asked about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BilledBy {
@@ -211,10 +224,7 @@ fn by_price(overdrawn: &[Overdrawn]) -> Vec<(Decimal, i64)> {
 
 /// Most partners have no plan that lets them, and wait for nobody.
 async fn may_overdraw(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<bool, StoreError> {
-    let may = sqlx::query_scalar(
-        "select exists (select from subscriptions s join plan_versions v on v.id = s.plan_version_id
-             where s.partner_id = $1 and v.terms #> '{admission,credit,overdraft}' is not null)",
-    );
+    let may = sqlx::query_scalar(concat!("select ", has_overdraft!("$1")));
     Ok(may.bind(partner.0).fetch_one(&mut **tx).await?)
 }
 

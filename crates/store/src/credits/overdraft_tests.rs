@@ -1,7 +1,9 @@
 //! What is billed in arrears is what the ledger has as owed at that very moment, once, and what is billed stays as it is.
 
 use super::{tests::Credited, *};
-use crate::{Closed, InvoiceLine, LedgerAccount, NewInvoice, NewInvoiceLine, Overdrawn, ingest::tests::at};
+use crate::{
+    BilledAlready, Closed, InvoiceLine, LedgerAccount, NewInvoice, NewInvoiceLine, Overdrawn, ingest::tests::at,
+};
 use domain::{id::SubscriptionId, period::Period, plan::Collect, rating::LineKind};
 use serde_json::json;
 
@@ -40,6 +42,7 @@ impl Credited {
             free: 0,
             prepaid,
             amount: Money::new(domain::money::Currency::Usd, cents * 10_000),
+            teams: Vec::new(),
         };
         let beyond: u64 = overdrawn.iter().map(|one| one.units).sum();
         let beyond = i64::try_from(beyond).expect("small");
@@ -56,7 +59,7 @@ impl Credited {
             late: Vec::new(),
             in_advance: false,
             threshold_number: 0,
-            billed_before: Vec::new(),
+            billed_before: BilledAlready::default(),
             given_back: Vec::new(),
             coupons: None,
             overdrawn,

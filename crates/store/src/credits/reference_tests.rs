@@ -76,6 +76,22 @@ async fn a_reference_of_one_kind_of_move_is_not_taken_for_another() {
     world.agrees().await;
 }
 
+/// Another server's clock is ahead: what it wrote before has a name that sorts behind.
+#[tokio::test]
+async fn which_move_ended_an_allocation_is_not_decided_by_servers_clocks() {
+    let world = Credited::new().await;
+    world.grant(NewCreditGrant::new(100, "Welcome"), NOW).await;
+    let of = Holder::App(world.app().await);
+    let id = world.referred(of, 30, "made").await.expect("allocated").id;
+    let renamed =
+        "update credit_allocation_moves set id = 'ffffffff-ffff-7fff-bfff-ffffffffffff' where reference = 'made'";
+    sqlx::query(renamed).execute(world.store.pool()).await.expect("renamed");
+    let ended = world.back_by(id, None, "end").await.expect("ended");
+    assert_eq!(world.back_by(id, None, "end").await.expect("the same again"), ended);
+    assert!(is_taken(world.back_by(id, None, "made").await));
+    assert_eq!(world.referred(of, 30, "made").await.expect("as before").id, id);
+}
+
 #[tokio::test]
 async fn the_ledger_says_why_units_came_back() {
     let world = Credited::new().await;

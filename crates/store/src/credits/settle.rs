@@ -11,7 +11,7 @@ use super::{
     grant, lock,
     post::{self, Held, Movement, UnitAccount},
 };
-use crate::{Store, StoreError, Ts, ledger::LedgerAccount, row::ReadRow as _};
+use crate::{Store, StoreError, Ts, ledger::LedgerAccount, reconcile::Unbooked, row::ReadRow as _};
 use domain::{
     credit::{burn, hour_of},
     id::{AllocationId, CreditGrantId, PartnerId},
@@ -33,7 +33,7 @@ impl Store {
              select partner_id from usage_allocated_hourly where units <> settled and hour < $1
              union
              select b.partner_id from credit_allocation_balances b join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
-             where b.back_units > 0 and b.units > a.taken
+             where b.back_units > 0 and not b.at_rest and b.units > a.taken
              union
              select partner_id from credit_grants where usable_since is null and ended_at is null and effective_at <= $2
              union
@@ -85,6 +85,7 @@ pub(super) async fn settle(
         grant::begin(tx, partner, grant, now).await?;
     }
     let mut grants = Held::all(tx, partner).await?;
+    let mut unbooked = Unbooked::default();
     for (hour, (mut common, of_allocations)) in due {
         let mut keys = Keys::of(tx, partner, hour).await?;
         for (allocation, units) in of_allocations {
@@ -94,7 +95,7 @@ pub(super) async fn settle(
                 _ => -give_back(tx, partner, &mut grants, (of, hour, -units), &mut keys, now).await?,
             };
             // Of its own it has no more, or had none then: so what is common has.
-            allocations::charge_common(tx, partner, allocation, not_there).await?;
+            allocations::charge_common(tx, partner, (allocation, hour, not_there), &mut unbooked).await?;
             common += not_there;
         }
         if common > 0 {
@@ -105,10 +106,11 @@ pub(super) async fn settle(
         } else if common < 0 {
             let never_booked = give_back(tx, partner, &mut grants, (None, hour, -common), &mut keys, now).await?;
             if never_booked > 0 {
-                tracing::error!(%partner, %hour, units = never_booked, "more credit came back than was ever booked");
+                unbooked.used(hour);
             }
         }
     }
+    unbooked.note(tx, partner, now).await?;
     Ok(sums)
 }
 
@@ -278,13 +280,14 @@ async fn give_back(
         if part <= 0 {
             break;
         }
-        units -= part;
         let id: Option<Uuid> = row.try_get("grant_id")?;
         let Some(id) = id.map(CreditGrantId) else {
+            units -= part;
             post::book_owed(tx, partner, (&keys.next(), hour, -part), now).await?;
             continue;
         };
         let Some(grant) = grants.iter_mut().find(|grant| grant.id == id) else { continue };
+        units -= part;
         let (to, money) = match grant.has_ended {
             true => (expired, [LedgerAccount::Revenue, LedgerAccount::Breakage]),
             // What is gone falls, and so its worth is below zero.

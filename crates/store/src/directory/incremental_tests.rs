@@ -153,6 +153,7 @@ async fn any_statements_read_as_changes_give_what_everything_gives() {
         store.add_plan_version(plan, &yearly, Actor::System, now()).await.expect("added");
     }
     let (mut random, mut known) = (Random(Uuid::new_v4().as_u64_pair().0), whole(&store).await);
+    let mut had_any = false;
     for _ in 0..150 {
         let mut tx = store.begin().await.expect("a transaction");
         for _ in 0..=random.below(4) {
@@ -165,10 +166,11 @@ async fn any_statements_read_as_changes_give_what_everything_gives() {
         // Several transactions are read at once, too.
         if random.below(3) > 0 {
             follow(&store, &mut known).await;
+            had_any |= !known.keys.is_empty() && !known.partners.is_empty();
         }
     }
     follow(&store, &mut known).await;
-    assert!(known.version > 150 && !known.keys.is_empty() && !known.partners.is_empty());
+    assert!(known.version > 150 && had_any);
 }
 
 #[tokio::test]

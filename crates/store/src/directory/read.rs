@@ -14,6 +14,7 @@ use domain::{
     },
     period::Cycle,
     plan::PlanTerms,
+    plan_change::Kept,
     policy::Policy,
     product::{Operation, Product},
 };
@@ -46,8 +47,12 @@ impl Which<'_> {
 }
 
 /// Those parts of the directory.
-pub(super) async fn directory(tx: &mut Tx, version: i64, which: &Which<'_>) -> Result<Directory, StoreError> {
-    let mut directory = Directory { version, ..Directory::default() };
+pub(super) async fn directory(
+    tx: &mut Tx,
+    (version, edition): (i64, Uuid),
+    which: &Which<'_>,
+) -> Result<Directory, StoreError> {
+    let mut directory = Directory { version, edition, ..Directory::default() };
     if asked(which.products) {
         directory.products = products(tx, which.products).await?;
         directory.headers = headers(tx, which.products).await?;
@@ -206,14 +211,16 @@ async fn plans(tx: &mut Tx, partners: Only<'_>, plans: &[Uuid]) -> Result<Vec<Pl
 }
 
 async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<Vec<Partner>, StoreError> {
-    let intervals: HashMap<Uuid, _> = plans.iter().map(|plan| (plan.id.0, plan.terms.interval)).collect();
+    let terms_of: HashMap<Uuid, &PlanTerms> = plans.iter().map(|plan| (plan.id.0, &plan.terms)).collect();
     let rows = select(
         "select p.id, p.suspended_at is not null as suspended, s.id as subscription_id, s.plan_version_id, s.anchor, s.time_zone,
-                s.period_quota_units, s.period_quota_until, s.trial_until, d.stage, i.id as unpaid_invoice, i.number as unpaid_number
+                s.period_quota_units, s.period_quota_until, s.counts_from, s.kept_until, kv.terms as kept_terms, s.trial_until, c.effective_at as ends_at, d.stage, i.id as unpaid_invoice, i.number as unpaid_number
          from partners p
          left join dunning d on d.partner_id = p.id and d.stage in ('limited', 'suspended')
          left join invoices i on i.partner_id = d.partner_id and i.id = d.invoice_id
          left join subscriptions s on s.partner_id = p.id and s.status = 'active'
+         left join plan_versions kv on kv.id = s.kept_version_id
+         left join plan_changes c on c.partner_id = p.id and c.subscription_id = s.id and c.status = 'scheduled' and c.plan_version_id is null
          where $1::uuid[] is null or p.id = any($1)",
         only,
     )
@@ -227,16 +234,20 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
             None => None,
             Some(id) => {
                 let plan_version: Uuid = row.try_get("plan_version_id")?;
+                let terms = terms_of.get(&plan_version).copied();
                 Some(Subscription {
                     id: SubscriptionId(id),
                     plan_version: PlanVersionId(plan_version),
                     cycle: Cycle {
                         anchor: row.at("anchor")?,
-                        interval: intervals.get(&plan_version).copied().unwrap_or_default(),
+                        interval: terms.map(|terms| terms.interval).unwrap_or_default(),
                         time_zone: row.try_get("time_zone")?,
                     },
+                    counts_from: row.at_if_any("counts_from")?,
                     quota: read_period_quota(&row)?,
                     trial_until: row.at_if_any("trial_until")?,
+                    ends_at: row.at_if_any("ends_at")?,
+                    kept: terms.map(|terms| read_kept(&row, terms)).transpose()?.flatten(),
                 })
             }
         };
@@ -269,6 +280,13 @@ async fn allocations(tx: &mut Tx, only: Only<'_>) -> Result<HashMap<Uuid, Vec<Al
         });
     }
     Ok(allocations)
+}
+
+/// What is kept of the plan before. Terms that this program cannot read leave nothing, as for whoever is on them.
+fn read_kept(row: &PgRow, terms: &PlanTerms) -> Result<Option<Kept>, sqlx::Error> {
+    let Some(until) = row.at_if_any("kept_until")? else { return Ok(None) };
+    let Json(old): Json<serde_json::Value> = row.try_get("kept_terms")?;
+    Ok(serde_json::from_value(old).ok().map(|old| Kept::new(&old, terms, until)))
 }
 
 fn read_unpaid(row: &PgRow) -> Result<Option<Unpaid>, sqlx::Error> {

@@ -18,7 +18,7 @@ async fn load(store: &Store) -> Directory {
 async fn it_holds_what_a_partner_may_and_rises_with_each_change() {
     let store = test_db::store().await;
     let empty = load(&store).await;
-    assert_eq!(empty, Directory { version: empty.version, ..Directory::default() });
+    assert_eq!(empty, Directory { version: empty.version, edition: empty.edition, ..Directory::default() });
 
     let world = World::new(&store).await;
     let product = products::create(&store, "payments", Visibility::Invitation, &["create", "read"]).await;

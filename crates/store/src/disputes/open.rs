@@ -2,7 +2,7 @@
 
 use super::{Dispute, Letters, end, read, told};
 use crate::{
-    InvoiceStatus, Store, StoreError, Ts,
+    InvoiceStatus, Store, StoreError, Ts, api_requests,
     audit::{self, Actor, Entry},
     credit_notes, dunning, partners,
     row::ReadRow as _,
@@ -50,6 +50,32 @@ impl Store {
         actor: Actor,
         now: Timestamp,
     ) -> Result<Dispute, StoreError> {
+        self.open(partner, (new, None), letters, actor, now).await
+    }
+
+    /// As [`Store::open_dispute`], at most once for this attempt of an API call ([`crate::ApiRequest::Fresh`]).
+    ///
+    /// # Errors
+    /// As there; or another attempt has taken the call over.
+    pub async fn open_dispute_once(
+        &self,
+        partner: PartnerId,
+        (new, attempt): (&NewDispute, Uuid),
+        letters: Letters<'_>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Dispute, StoreError> {
+        self.open(partner, (new, Some(attempt)), letters, actor, now).await
+    }
+
+    async fn open(
+        &self,
+        partner: PartnerId,
+        (new, attempt): (&NewDispute, Option<Uuid>),
+        letters: Letters<'_>,
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<Dispute, StoreError> {
         let reason = told("reason", &new.reason, "Say what is wrong")?;
         let mut tx = self.begin().await?;
         partners::lock(&mut tx, partner).await?;
@@ -80,6 +106,9 @@ impl Store {
         dunning::settle(&mut tx, partner, actor, now).await?;
         let dispute = read::one(&mut tx, partner, id).await?;
         end::tell(&mut tx, &dispute, letters, now).await?;
+        if let Some(attempt) = attempt {
+            api_requests::made(&mut tx, attempt, id.0).await?;
+        }
         tx.commit().await?;
         Ok(dispute)
     }

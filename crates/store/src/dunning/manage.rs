@@ -10,6 +10,7 @@ use crate::{
 use domain::{
     dunning::OwnDays,
     id::{InvoiceId, PartnerId},
+    money::Money,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -35,6 +36,8 @@ pub struct Collection {
     /// Payments that failed.
     pub failed_payments: u32,
     pub next_payment_at: Option<Timestamp>,
+    /// What Stripe Tax computed on it.
+    pub tax: Option<Money>,
 }
 
 impl Store {
@@ -47,10 +50,10 @@ impl Store {
     ) -> Result<(), StoreError> {
         sqlx::query(
             "update invoices set due_at = coalesce($3, due_at), pay_url = coalesce($4, pay_url), failed_payments = $5,
-                 next_payment_at = $6
+                 next_payment_at = $6, tax_micros = coalesce($7, tax_micros)
              where partner_id = $1 and id = $2
-                 and (due_at, pay_url, failed_payments, next_payment_at)
-                     is distinct from (coalesce($3, due_at), coalesce($4, pay_url), $5, $6)",
+                 and (due_at, pay_url, failed_payments, next_payment_at, tax_micros)
+                     is distinct from (coalesce($3, due_at), coalesce($4, pay_url), $5, $6, coalesce($7, tax_micros))",
         )
         .bind(partner.0)
         .bind(invoice.0)
@@ -58,6 +61,7 @@ impl Store {
         .bind(&collection.pay_url)
         .bind(i32::try_from(collection.failed_payments).unwrap_or(i32::MAX))
         .bind(collection.next_payment_at.map(Ts))
+        .bind(collection.tax.map(|tax| tax.micros))
         .execute(self.pool())
         .await?;
         Ok(())

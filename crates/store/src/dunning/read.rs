@@ -15,8 +15,10 @@ use sqlx::{Row as _, postgres::PgRow};
 pub struct UnpaidInvoice {
     pub id: InvoiceId,
     pub number: i64,
-    /// What is left of it to pay.
+    /// What is left of it to pay, before tax.
     pub owed: Money,
+    /// Whether Stripe Tax adds a tax to it.
+    pub is_taxed: bool,
     pub due_at: Timestamp,
     /// Stripe's page on which it is paid.
     pub pay_url: Option<String>,

@@ -47,7 +47,7 @@ impl Store {
         let soon = now.saturating_add(NOTICE).unwrap_or(Timestamp::MAX);
         let rows = sqlx::query(
             "select partner_id from invoices
-             where status in ('open', 'sent', 'uncollectible') and due_at <= $1 and collect = 'invoice_items' and total_micros > 0 and not stands_alone
+             where status in ('open', 'sent', 'uncollectible') and due_at <= $1 and total_micros > 0 and not stands_alone
              union select partner_id from dunning where stage <> 'good' order by 1",
         )
         .bind(Ts(soon))

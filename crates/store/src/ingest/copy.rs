@@ -93,8 +93,10 @@ impl Row<'_> {
             [] => self.null(),
             meters => self.field(&[&[JSONB], meters_text(meters).as_bytes()].concat()),
         }
-        self.uuid_if_any(event.allocated.map(|own| own.allocation.0));
-        self.count(event.allocated.map_or(0, |own| own.units));
+        // As it is summed up: of the event's credits, so never more than those.
+        let own = event.of_allocation();
+        self.uuid_if_any(own.map(|own| own.allocation.0));
+        self.count(own.map_or(0, |own| own.units));
     }
 
     fn instant(&mut self, at: Timestamp) {

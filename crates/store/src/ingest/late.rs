@@ -28,7 +28,7 @@ use uuid::Uuid;
 /// No period is closed so soon after a call of it, but where somebody moves the clock: then its end says so.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
-/// Calls of one operation in one closed stretch.
+/// Calls of one operation and team in one closed stretch.
 struct Late {
     subscription: Uuid,
     period_end: Timestamp,
@@ -39,8 +39,8 @@ struct Late {
     last: u64,
 }
 
-/// Partner, start of the stretch, product, operation.
-type Of = (Uuid, Timestamp, Option<Uuid>, Option<Uuid>);
+/// Partner, start of the stretch, product, operation, team.
+type Of = (Uuid, Timestamp, Option<Uuid>, Option<Uuid>, Option<Uuid>);
 
 /// What of the batch came too late for its bill. To be done before anything else of it is written.
 #[derive(Default)]
@@ -98,7 +98,7 @@ impl LateCalls {
                 let (product, operation) = (event.product.map(|id| id.0), event.operation.map(|id| id.0));
                 let units = super::signed(event.units);
                 let credits = super::signed(event.credits);
-                let of = (partner, stretch.period.start, product, operation);
+                let of = (partner, stretch.period.start, product, operation, event.team.map(|id| id.0));
                 all.units
                     .entry(of)
                     .and_modify(|late: &mut Late| {
@@ -138,12 +138,12 @@ impl LateCalls {
         (node, lane): (&str, u16),
         now: Timestamp,
     ) -> Result<(), StoreError> {
-        for ((partner, period_start, product, operation), late) in &self.units {
+        for ((partner, period_start, product, operation, team), late) in &self.units {
             sqlx::query(
                 "insert into usage_adjustments (partner_id, sequence, source, id, subscription_id, period_start, period_end, at,
                      product_id, operation_id, units, received_at, node, lane, first_sequence, last_sequence,
-                     credits)
-                 values ($1, nextval('late_call_numbers'), 'gateway', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+                     credits, team_id)
+                 values ($1, nextval('late_call_numbers'), 'gateway', $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
             )
             .bind(partner)
             .bind(format!("{node}/{lane}/{}-{}", late.first, late.last))
@@ -160,6 +160,7 @@ impl LateCalls {
             .bind(super::signed(late.first))
             .bind(super::signed(late.last))
             .bind(late.credits)
+            .bind(team)
             .execute(&mut **tx)
             .await?;
         }

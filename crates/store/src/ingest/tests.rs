@@ -9,11 +9,11 @@ use crate::{
     test_db::{self, TestStore},
 };
 use domain::{
-    id::{AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
+    id::{AllocationId, AppId, KeyId, MemberId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
     key_text::Environment,
     period::Period,
     refusal::Code,
-    usage::{MeterKind, Metered, Outcome, wire},
+    usage::{Allocated, MeterKind, Metered, Outcome, wire},
 };
 use uuid::Uuid;
 
@@ -417,4 +417,24 @@ async fn a_stored_event_gives_back_the_bytes_that_the_usage_log_has_of_it() {
     assert_eq!(again, logged);
     let some = store.all_partners_events_of_lane(("a", 0), within, 1..3, 1).await.expect("events");
     assert_eq!(some, [(1, full)]);
+}
+
+/// Its sums have no more than that either, so that both say the same.
+#[tokio::test]
+async fn an_event_has_no_more_of_an_allocation_than_credit_paid() {
+    let store = test_db::store().await;
+    let own = |credits, units| UsageEvent {
+        units: 9,
+        credits,
+        allocated: Some(Allocated { allocation: AllocationId(Uuid::from_u128(9)), units }),
+        ..event(at("2026-03-01T10:00:00Z"), "r")
+    };
+    take_in(&store, "a", vec![own(3, 5), own(4, 2), own(0, 7)]).await;
+    let stored: Vec<(Option<Uuid>, i64)> =
+        sqlx::query_as("select allocation_id, allocated from usage_events order by sequence")
+            .fetch_all(store.pool())
+            .await
+            .expect("events");
+    let id = Some(Uuid::from_u128(9));
+    assert_eq!(stored, [(id, 3), (id, 2), (None, 0)]);
 }

@@ -1,6 +1,6 @@
 //! Many invoices with their lines, in the order of their numbers, for files.
 
-use super::{Invoice, InvoiceLine, read, read_line};
+use super::{Invoice, InvoiceLine, by_team, read, read_line};
 use crate::{Store, StoreError, Ts};
 use domain::{
     id::{InvoiceId, PartnerId},
@@ -99,6 +99,8 @@ impl Store {
             let lines = rows.into_iter().map(|row| read_line(row, invoice.total.currency)).collect::<Result<_, _>>()?;
             Ok((invoice, lines))
         });
-        Ok(with_lines.collect::<Result<_, sqlx::Error>>()?)
+        let mut all = with_lines.collect::<Result<Vec<_>, sqlx::Error>>()?;
+        by_team::add(self.pool(), &mut all).await?;
+        Ok(all)
     }
 }

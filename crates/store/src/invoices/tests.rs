@@ -1,7 +1,7 @@
 //! Numbers of invoices follow each other without a hole, whatever is rolled back.
 
 use crate::{
-    Actor, NewInvoice, NewInvoiceLine, NewPlan, PlanMeta, Store, StoreError,
+    Actor, BilledAlready, NewInvoice, NewInvoiceLine, NewPlan, PlanMeta, Store, StoreError,
     billing_periods::Closed,
     test_db::{self, world::World},
 };
@@ -21,8 +21,8 @@ const PERIODS: i64 = 6;
 #[derive(Clone, Copy)]
 pub(crate) struct Billed {
     pub partner: PartnerId,
-    version: PlanVersionId,
-    subscription: SubscriptionId,
+    pub version: PlanVersionId,
+    pub subscription: SubscriptionId,
 }
 
 pub(crate) async fn billed(store: &Store) -> Vec<Billed> {
@@ -70,6 +70,7 @@ pub(crate) async fn close(store: &Store, of: Billed, period: i64, fails: bool) -
         free: 0,
         prepaid: 0,
         amount: total,
+        teams: Vec::new(),
     };
     let invoice = NewInvoice {
         plan_version: of.version,
@@ -80,7 +81,7 @@ pub(crate) async fn close(store: &Store, of: Billed, period: i64, fails: bool) -
         late: if fails { vec![1] } else { Vec::new() },
         in_advance: false,
         threshold_number: 0,
-        billed_before: Vec::new(),
+        billed_before: BilledAlready::default(),
         given_back: Vec::new(),
         overdrawn: Vec::new(),
         coupons: None,

@@ -1,10 +1,11 @@
 //! Late units on their way to an invoice.
 
-use crate::{Store, StoreError, Ts, billing_periods::OpenSubscription, row::ReadRow as _};
+use crate::{Store, StoreError, Ts, billing_periods::OpenSubscription, row::ReadRow as _, usage::TeamUsed};
 use domain::{
-    id::{InvoiceId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId},
+    id::{InvoiceId, OperationId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
     period::{Cycle, Period},
     plan::PlanTerms,
+    rating::teams::TeamUnits,
 };
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
 use std::sync::Arc;
@@ -19,6 +20,8 @@ pub struct LateUnits {
     pub period: Period,
     /// By operation, in the order of their codes.
     pub moved: Vec<Moved>,
+    /// Whose the [units](Moved::units) are, by operation; empty where none are a team's.
+    pub teams: Vec<TeamUsed>,
     /// Which adjustments the [units](Moved::units) are.
     pub sequences: Vec<i64>,
 }
@@ -70,6 +73,7 @@ impl Store {
         for row in stretches {
             let mut stretch = stretch(partner, &row)?;
             stretch.moved = self.moved_units(partner, &stretch).await?;
+            stretch.teams = self.teams_that_moved(partner, &stretch.sequences).await?;
             late.push(stretch);
         }
         Ok(late)
@@ -143,7 +147,32 @@ impl Store {
         };
         Ok(rows.iter().map(moved).collect::<Result<_, sqlx::Error>>()?)
     }
+
+    async fn teams_that_moved(&self, partner: PartnerId, sequences: &[i64]) -> Result<Vec<TeamUsed>, StoreError> {
+        let rows = sqlx::query(TEAMS_THAT_MOVED).bind(partner.0).bind(sequences).fetch_all(self.pool()).await?;
+        let team = |row: &PgRow| {
+            Ok(TeamUsed {
+                product: row.try_get::<Option<Uuid>, _>("product_id")?.map(ProductId),
+                operation: row.try_get::<Option<Uuid>, _>("operation_id")?.map(OperationId),
+                team: row.try_get::<Option<Uuid>, _>("team_id")?.map(TeamId),
+                name: row.try_get("name")?,
+                used: TeamUnits { units: row.try_get("units")?, prepaid: row.try_get("prepaid")? },
+            })
+        };
+        let teams = rows.iter().map(team).collect::<Result<Vec<_>, sqlx::Error>>()?;
+        Ok(if teams.iter().any(|one| one.team.is_some()) { teams } else { Vec::new() })
+    }
 }
+
+/// Of adjustments of one stretch, by operation and there by team, with what is of none at the end.
+const TEAMS_THAT_MOVED: &str = "
+    select a.product_id, a.operation_id, a.team_id, coalesce(t.name, '') as name, sum(a.units)::bigint as units,
+        sum(a.credits)::bigint as prepaid
+    from usage_adjustments a left join teams t on t.partner_id = a.partner_id and t.id = a.team_id
+    where a.partner_id = $1 and a.sequence = any($2)
+    group by a.product_id, a.operation_id, a.team_id, t.name
+    having sum(a.units) <> 0 or sum(a.credits) <> 0
+    order by a.product_id, a.operation_id, a.team_id nulls last";
 
 /// Says that the invoice has them.
 pub(crate) async fn bill(
@@ -182,5 +211,5 @@ fn stretch(partner: PartnerId, row: &PgRow) -> Result<LateUnits, sqlx::Error> {
         ended_at: row.at_if_any("ended_at")?,
     };
     let sequences = row.try_get("sequences")?;
-    Ok(LateUnits { subscription, period, moved: Vec::new(), sequences })
+    Ok(LateUnits { subscription, period, moved: Vec::new(), teams: Vec::new(), sequences })
 }

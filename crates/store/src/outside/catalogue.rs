@@ -1,15 +1,17 @@
 //! What the names in an event stand for.
 
 use crate::StoreError;
-use domain::id::{AppId, OperationId, PartnerId, ProductId};
+use domain::id::{AppId, OperationId, PartnerId, ProductId, TeamId};
 use sqlx::{Postgres, Row as _, Transaction};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use uuid::Uuid;
 
 /// All products, and the partner's apps.
 pub(crate) struct Catalogue {
     products: HashMap<String, ProductId>,
     operations: HashMap<(ProductId, String), Operation>,
-    apps: HashSet<AppId>,
+    /// Each with the team that it is in now.
+    apps: HashMap<AppId, Option<TeamId>>,
 }
 
 /// What an operation's events say of it.
@@ -42,8 +44,11 @@ impl Catalogue {
             operations.insert((product, operation.id.to_string()), operation.clone());
             operations.insert((product, row.try_get("code")?), operation);
         }
-        let apps = sqlx::query_scalar("select id from apps where partner_id = $1").bind(partner.0);
-        let apps = apps.fetch_all(&mut **tx).await?.into_iter().map(AppId).collect();
+        let mut apps = HashMap::new();
+        let rows = sqlx::query("select id, team_id from apps where partner_id = $1").bind(partner.0);
+        for row in rows.fetch_all(&mut **tx).await? {
+            apps.insert(AppId(row.try_get("id")?), row.try_get::<Option<Uuid>, _>("team_id")?.map(TeamId));
+        }
         Ok(Self { products, operations, apps })
     }
 
@@ -60,6 +65,11 @@ impl Catalogue {
 
     pub(crate) fn app(&self, app: AppId) -> Result<AppId, Unknown> {
         let unknown = || ("/data/app", "The partner has no such app; use one of its ids, or leave it out".to_owned());
-        self.apps.get(&app).copied().ok_or_else(unknown)
+        self.apps.contains_key(&app).then_some(app).ok_or_else(unknown)
+    }
+
+    /// The team of the app, which its usage counts for.
+    pub(crate) fn team(&self, app: Option<AppId>) -> Option<TeamId> {
+        app.and_then(|app| self.apps.get(&app).copied().flatten())
     }
 }

@@ -56,11 +56,11 @@ async fn counted(tx: &mut Transaction<'_, Postgres>, partner: PartnerId, new: &[
     sqlx::query(
         "insert into usage_events (partner_id, node, lane, kind, status, outcome, upstream_us, key_id, at, sequence, request_id,
              app_id, environment, product_id, operation_id, method, path, units, bytes_in, bytes_out, duration_us, region,
-             trace_id, price_rule, source)
+             trace_id, price_rule, source, team_id)
          select $1, $2, 0, 1, 200, 'served', 0, '00000000-0000-0000-0000-000000000000', new.*
          from unnest($3::timestamptz[], $4::bigint[], $5::text[], $6::uuid[], $7::text[], $8::uuid[], $9::uuid[], $10::text[],
              $11::text[], $12::bigint[], $13::bigint[], $14::bigint[], $15::bigint[], $16::text[], $17::bytea[], $18::text[],
-             $19::text[]) as new",
+             $19::text[], $20::uuid[]) as new",
     )
     .bind(partner.0)
     .bind(NODE)
@@ -81,6 +81,7 @@ async fn counted(tx: &mut Transaction<'_, Postgres>, partner: PartnerId, new: &[
     .bind(each!(|event| event.trace_id.as_ref().map(<[u8; 16]>::as_slice)))
     .bind(each!(|event| event.price_rule.as_str()))
     .bind(new.iter().map(|new| new.told.source.as_str()).collect::<Vec<_>>())
+    .bind(each!(|event| event.team.map(|id| id.0)))
     .execute(&mut **tx)
     .await?;
     let batch: Vec<(u64, UsageEvent)> = new.iter().map(|new| (new.sequence, new.event.clone())).collect();
@@ -97,8 +98,8 @@ async fn adjustments(
         let Some(closed) = late else { continue };
         sqlx::query(
             "insert into usage_adjustments (partner_id, sequence, source, id, subscription_id, period_start, period_end, at,
-                 app_id, product_id, operation_id, units, received_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                 app_id, product_id, operation_id, units, received_at, team_id)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(partner.0)
         .bind(signed(*sequence))
@@ -113,6 +114,7 @@ async fn adjustments(
         .bind(event.operation.map(|id| id.0))
         .bind(signed(event.units))
         .bind(Ts(now))
+        .bind(event.team.map(|id| id.0))
         .execute(&mut **tx)
         .await?;
     }

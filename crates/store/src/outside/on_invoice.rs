@@ -2,7 +2,7 @@
 
 use crate::{Store, StoreError, Ts, row::ReadRow as _};
 use domain::{
-    id::{CorrectionId, InvoiceId, OperationId, PartnerId, ProductId, SubscriptionId},
+    id::{CorrectionId, InvoiceId, OperationId, PartnerId, ProductId, SubscriptionId, TeamId},
     period::Period,
 };
 use jiff::Timestamp;
@@ -44,19 +44,21 @@ macro_rules! on_invoice {
             "select ",
             $columns,
             " from usage_adjustments where partner_id = $1 and invoice_id = $2 and product_id is not distinct from $3
-                 and operation_id is not distinct from $4 ",
+                 and operation_id is not distinct from $4
+                 and ($5::uuid is null or coalesce(team_id, '00000000-0000-0000-0000-000000000000') = $5) ",
             $rest
         )
     };
 }
 
 impl Store {
-    /// Late and corrected units on the invoice, of that product and operation; `after` is the `next` of the page before.
+    /// Late and corrected units on the invoice, of that product and operation, and of one team (all zeros for none) where it is given; `after` is the `next` of the page before.
     pub async fn adjusted_on_invoice(
         &self,
         partner: PartnerId,
         invoice: InvoiceId,
         (product, operation): (Option<ProductId>, Option<OperationId>),
+        team: Option<TeamId>,
         after: Option<i64>,
         size: u16,
     ) -> Result<AdjustedPage, StoreError> {
@@ -66,18 +68,20 @@ impl Store {
             .bind(invoice.0)
             .bind(product.map(|id| id.0))
             .bind(operation.map(|id| id.0))
+            .bind(team.map(|id| id.0))
             .fetch_one(&mut *tx)
             .await?;
         let rows = sqlx::query(on_invoice!(
             "sequence, at, period_start, period_end, units, correction_id,
              case when node is null and correction_id is null then source else '' end as source,
              case when node is null and correction_id is null then id else '' end as id",
-            "and ($5::bigint is null or sequence > $5) order by sequence limit $6"
+            "and ($6::bigint is null or sequence > $6) order by sequence limit $7"
         ))
         .bind(partner.0)
         .bind(invoice.0)
         .bind(product.map(|id| id.0))
         .bind(operation.map(|id| id.0))
+        .bind(team.map(|id| id.0))
         .bind(after)
         .bind(i64::from(size) + 1)
         .fetch_all(&mut *tx)
@@ -91,23 +95,26 @@ impl Store {
     }
 
     /// Live units of a closed period that gateways handed over after it was closed: usage has them, its bill does not. Of that
-    /// product and operation.
+    /// product and operation, and of one team (all zeros for none) where it is given.
     pub async fn handed_over_late(
         &self,
         partner: PartnerId,
         (subscription, period): (SubscriptionId, Period),
         (product, operation): (Option<ProductId>, Option<OperationId>),
+        team: Option<TeamId>,
     ) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar(
             "select coalesce(sum(units), 0)::bigint from usage_adjustments
              where partner_id = $1 and subscription_id = $2 and period_start = $3 and node is not null
-                 and product_id is not distinct from $4 and operation_id is not distinct from $5",
+                 and product_id is not distinct from $4 and operation_id is not distinct from $5
+                 and ($6::uuid is null or coalesce(team_id, '00000000-0000-0000-0000-000000000000') = $6)",
         )
         .bind(partner.0)
         .bind(subscription.0)
         .bind(Ts(period.start))
         .bind(product.map(|id| id.0))
         .bind(operation.map(|id| id.0))
+        .bind(team.map(|id| id.0))
         .fetch_one(self.pool())
         .await?)
     }

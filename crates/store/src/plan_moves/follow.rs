@@ -9,12 +9,13 @@ use crate::{
 };
 use domain::{
     id::{PartnerId, PlanChangeId, PlanMoveId, PlanVersionId},
-    period::{Cycle, Interval},
+    period::Cycle,
+    plan::PlanTerms,
     plan_move,
 };
 use jiff::Timestamp;
 use serde_json::json;
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{PgConnection, Row as _, postgres::PgRow, types::Json};
 use uuid::Uuid;
 
 /// Partners that are read at a time.
@@ -30,13 +31,13 @@ pub struct MoveTarget {
     pub reason: String,
 }
 
-/// On a version that is moved since before the move was made, without a break in the plan, with nothing planned, and neither moved, by
+/// Shown with the move, on a version that is moved since before it was made, without a break in the plan, with nothing planned, and neither moved, by
 /// this or by themselves, nor taken out.
 macro_rules! targets {
     ($rest:literal) => {
         concat!(
-            "select m.id as move_id, m.notice_days, m.reason, s.partner_id, s.id as subscription_id, s.anchor, s.time_zone, s.trial_until,
-                 v.terms ->> 'interval' as from_interval, tv.terms ->> 'interval' as to_interval, m.to_version_id,
+            "select m.id as move_id, m.notice_days, m.notice_from, m.reason, s.partner_id, s.id as subscription_id, s.anchor, s.time_zone, s.trial_until,
+                 v.terms as from_terms, tv.terms as to_terms, m.to_version_id,
                  fp.name as from_name, tp.name as to_name, told.effective_at, own.time_zone as own_zone
              from plan_moves m
              join plans fp on fp.id = m.from_plan_id
@@ -47,6 +48,8 @@ macro_rules! targets {
              left join plan_move_partners told on told.move_id = m.id and told.partner_id = s.partner_id
              where m.ended_at is null and v.id <> m.to_version_id
                  and (m.from_version_id is null or v.id = m.from_version_id)
+                 and (m.notice_from is null or exists (select from plan_move_holders shown
+                     where shown.move_id = m.id and shown.partner_id = s.partner_id))
                  and told.exempted_at is null and told.moved_at is null
                  and not exists (select from plan_changes c where c.partner_id = s.partner_id and c.status = 'scheduled')
                  and exists (select from subscriptions had join plan_versions hv on hv.id = had.plan_version_id
@@ -145,23 +148,24 @@ fn target(row: &PgRow) -> Result<MoveTarget, sqlx::Error> {
     })
 }
 
-/// When the change is in force, and where periods begin then: as they do where they stay as long.
+/// When the change is in force, and where periods begin then: as they do where the plan keeps them.
 fn when(row: &PgRow, told: Option<Timestamp>, now: Timestamp) -> Result<(Timestamp, Cycle), StoreError> {
-    let interval = |column| -> Result<Interval, sqlx::Error> {
-        let code: Option<String> = row.try_get(column)?;
-        code.map_or(Ok(Interval::default()), |code| code.parse().map_err(|error: String| unreadable("terms", error)))
-    };
-    let (from, to) = (interval("from_interval")?, interval("to_interval")?);
-    let held = Cycle { anchor: row.at("anchor")?, interval: from, time_zone: row.try_get("time_zone")? };
+    let Json(from): Json<PlanTerms> = row.try_get("from_terms")?;
+    let Json(to): Json<PlanTerms> = row.try_get("to_terms")?;
+    let held = Cycle { anchor: row.at("anchor")?, interval: from.interval, time_zone: row.try_get("time_zone")? };
     let notice_days = u32::try_from(row.try_get::<i32, _>("notice_days")?).unwrap_or(plan_move::MOST_NOTICE_DAYS);
+    let notice_from = row.at_if_any("notice_from")?.map_or(now, |from| from.max(now));
     let at = match told.filter(|at| plan_move::is_possible_at(&held, *at, now)) {
         Some(at) => at,
-        None => plan_move::in_force_at(&held, row.at_if_any("trial_until")?, notice_days, now)
+        None => plan_move::in_force_at(&held, row.at_if_any("trial_until")?, notice_days, notice_from)
             .map_err(|error| unreadable("anchor", error))?,
     };
-    let cycle = match from == to {
+    let cycle = match to.keeps_periods_of(&from) {
         true => held,
-        false => Cycle { anchor: at, interval: to, time_zone: row.try_get("own_zone")? },
+        false => {
+            let time_zone: String = row.try_get("own_zone")?;
+            to.cycle_from(at, &time_zone).map_err(|error| unreadable("time_zone", error))?
+        }
     };
     Ok((at, cycle))
 }
@@ -193,39 +197,32 @@ async fn insert(
     Ok(id)
 }
 
-/// An operator took one partner's change back: this partner stays.
-pub(crate) async fn exempt(
-    tx: &mut PgConnection,
-    partner: PartnerId,
-    change: PlanChangeId,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sqlx::query(
-        "update plan_move_partners p set exempted_at = $3 from plan_changes c
-         where c.partner_id = $1 and c.id = $2 and p.move_id = c.move_id and p.partner_id = c.partner_id",
-    )
-    .bind(partner.0)
-    .bind(change.0)
-    .bind(Ts(now))
-    .execute(tx)
-    .await?;
-    Ok(())
+/// How a partner's part of a move ends.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum PartEnd {
+    /// An operator took its change back: this partner stays.
+    Exempted,
+    /// Its change is in force.
+    Moved,
 }
 
-/// One partner's change is in force.
-pub(crate) async fn moved(
+/// Notes how the partner's part of the move ended that the change is of, if it is of one.
+pub(crate) async fn end_part(
     tx: &mut PgConnection,
     partner: PartnerId,
     change: PlanChangeId,
+    end: PartEnd,
     now: Timestamp,
 ) -> Result<(), StoreError> {
     sqlx::query(
-        "update plan_move_partners p set moved_at = $3 from plan_changes c
-         where c.partner_id = $1 and c.id = $2 and p.move_id = c.move_id and p.partner_id = c.partner_id",
+        "update plan_move_partners p set exempted_at = case when $4 then p.exempted_at else $3 end,
+             moved_at = case when $4 then $3 else p.moved_at end
+         from plan_changes c where c.partner_id = $1 and c.id = $2 and p.move_id = c.move_id and p.partner_id = c.partner_id",
     )
     .bind(partner.0)
     .bind(change.0)
     .bind(Ts(now))
+    .bind(matches!(end, PartEnd::Moved))
     .execute(tx)
     .await?;
     Ok(())

@@ -60,7 +60,9 @@ async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Proble
             }
         }
     }
-    if let Price::Matrix { cells, .. } = &terms.price {
+    let of_offers = terms.offers().filter_map(|(field, instead)| Some((format!("{field}."), instead.price.as_ref()?)));
+    for (place, price) in std::iter::once((String::new(), &terms.price)).chain(of_offers) {
+        let Price::Matrix { cells, .. } = price else { continue };
         for (index, cell) in cells.iter().enumerate() {
             let operations = there.get(&cell.product);
             let Some(operation) =
@@ -69,7 +71,7 @@ async fn problems(tx: &mut PgConnection, terms: &PlanTerms) -> Result<Vec<Proble
                 continue;
             };
             let message = format!("{} has no operation {operation}", cell.product);
-            problems.push(Problem::new(format!("price.cells[{index}].operation"), message));
+            problems.push(Problem::new(format!("{place}price.cells[{index}].operation"), message));
         }
     }
     problems.extend(meter_problems(&policies, terms));
@@ -107,7 +109,11 @@ pub(crate) async fn check_meters(tx: &mut PgConnection, version: PlanVersionId) 
 
 fn meter_problems(policies: &HashMap<String, Policy>, terms: &PlanTerms) -> Vec<Problem> {
     let mut problems = Vec::new();
-    for (index, price) in terms.meters.iter().enumerate() {
+    let of_offers = terms.offers().flat_map(|(field, instead)| {
+        instead.meters.iter().enumerate().map(move |(index, price)| (format!("{field}.meters[{index}]"), price))
+    });
+    let of_plan = terms.meters.iter().enumerate().map(|(index, price)| (format!("meters[{index}]"), price));
+    for (place, price) in of_plan.chain(of_offers) {
         let Some(policy) = policies.get(&price.product) else { continue };
         let message = match policy.meters.get(&price.meter).map(|meter| meter.kind) {
             None => format!("{} has no meter {}", price.product, price.meter),
@@ -116,7 +122,7 @@ fn meter_problems(policies: &HashMap<String, Policy>, terms: &PlanTerms) -> Vec<
             }
             Some(_) => continue,
         };
-        problems.push(Problem::new(format!("meters[{index}].meter"), message));
+        problems.push(Problem::new(format!("{place}.meter"), message));
     }
     problems
 }

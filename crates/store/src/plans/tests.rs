@@ -19,6 +19,7 @@ pub(crate) fn terms() -> PlanTerms {
     PlanTerms {
         currency: Currency::Eur,
         interval: domain::period::Interval::Month,
+        periods: Default::default(),
         products: Vec::new(),
         limits: vec![Limit { calls: 100, window: Window::Minute }],
         quota: None,
@@ -28,6 +29,9 @@ pub(crate) fn terms() -> PlanTerms {
         meters: Vec::new(),
         minimum_micros: 0,
         discounts: Vec::new(),
+        phases: Vec::new(),
+        promotions: Vec::new(),
+        offered: Default::default(),
         commitment: None,
         trial: None,
         invoice_threshold_micros: None,

@@ -87,7 +87,10 @@ async fn pricing(
              select m.price ->> 'meter' as what from jsonb_path_query(v.terms, '$.meters[*]') as m (price)
              where m.price ->> 'product' = $1 and m.price ->> 'meter' = any($2)
              union all
-             select c.price ->> 'operation' from jsonb_path_query(v.terms, '$.price.cells[*]') as c (price)
+             select c.price ->> 'operation'
+             from unnest(array['$.price.cells[*]', '$.phases[*].instead.price.cells[*]',
+                     '$.promotions[*].instead.price.cells[*]']::jsonpath[]) as place
+                 cross join lateral jsonb_path_query(v.terms, place) as c (price)
              where c.price ->> 'product' = $1 and c.price ->> 'operation' = any($3)
          ) as priced
          where ((p.archived_at is null and v.version = (select max(version) from plan_versions where plan_id = p.id))

@@ -17,7 +17,7 @@ const DAYS: &str = "
             and e.at < f.hour + interval '1 hour' and e.sequence = substring(f.place from '[0-9]+')::bigint - 1
     ))) as from_at
     from reconciliation_findings f
-    where f.resolved_at is null and f.accepted_at is null and f.hour < $1
+    where f.resolved_at is null and f.accepted_at is null and f.hour < $1 and not (f.kind = 'credit' and f.meter = 'taken')
     group by 1 order by date_trunc('day', f.hour, 'UTC') <= $2, 1 limit $3";
 
 /// A day whose findings are compared again.

@@ -17,11 +17,13 @@ pub enum Kind {
     Hourly,
     Daily,
     Meters,
+    Credit,
     Invoice,
 }
 
 impl Kind {
-    pub const ALL: [Self; 6] = [Self::Gateway, Self::Sequence, Self::Hourly, Self::Daily, Self::Meters, Self::Invoice];
+    pub const ALL: [Self; 7] =
+        [Self::Gateway, Self::Sequence, Self::Hourly, Self::Daily, Self::Meters, Self::Credit, Self::Invoice];
 
     /// As the table and the command line have it.
     pub const fn code(self) -> &'static str {
@@ -31,6 +33,7 @@ impl Kind {
             Self::Hourly => "hourly",
             Self::Daily => "daily",
             Self::Meters => "meters",
+            Self::Credit => "credit",
             Self::Invoice => "invoice",
         }
     }
@@ -42,6 +45,7 @@ impl Kind {
             Self::Sequence => ("there should be", "there are"),
             Self::Hourly | Self::Meters => ("the events say", "the roll-up has"),
             Self::Daily => ("the hours say", "the day has"),
+            Self::Credit => ("to be booked", "booked"),
             Self::Invoice => ("the events say", "the invoice has"),
         }
     }

@@ -33,8 +33,7 @@ impl Store {
 
         let (mut found, mut told_more) = (Vec::new(), BTreeSet::new());
         for range in self.parts_to_compare(&partners, Period { start, end }).await? {
-            let mut tx = self.one_planned_instant().await?;
-            sqlx::query("set local statement_timeout = '10min'").execute(&mut *tx).await?;
+            let mut tx = self.one_long_instant().await?;
             let told: Vec<Uuid> = sqlx::query_scalar(statements::WHO_IS_TOLD_MORE)
                 .bind(Ts(range.start))
                 .bind(Ts(range.end))
@@ -62,17 +61,13 @@ impl Store {
             findings::keep(&mut tx, &found, now).await?;
             tx.commit().await?;
         }
-        let mut compared = Vec::with_capacity(stretches.len());
-        for (partner, part) in stretches {
-            compared.push(if told_more.contains(&partner.0) {
-                Compared::NotYet
-            } else if found.is_empty() {
-                Compared::Agrees
-            } else {
-                self.doubt(*partner, *part).await?.map_or(Compared::Agrees, Compared::Differs)
-            });
-        }
-        Ok(compared)
+        let doubts = if found.is_empty() { vec![None; stretches.len()] } else { self.doubts(stretches).await? };
+        let compared = stretches.iter().zip(doubts).map(|((partner, _), doubt)| match doubt {
+            _ if told_more.contains(&partner.0) => Compared::NotYet,
+            None => Compared::Agrees,
+            Some(finding) => Compared::Differs(finding),
+        });
+        Ok(compared.collect())
     }
 }
 

@@ -12,6 +12,7 @@ use super::Kind;
 /// - `sequence`: where an earlier event of the lane is in the range, to which the number is compared, or the very one before it; and what
 ///   nobody handed over.
 /// - `daily`: of days that lie wholly in the range and wait for nothing.
+/// - `credit`: what was used of it. What could not be moved is in no other place; somebody has to look.
 pub(super) const COMPARED_FINDINGS: &str =
     "select f.kind, f.partner_id, f.hour, f.meter, f.node, f.lane, f.place, f.expected::text, f.actual::text
      from reconciliation_findings f
@@ -27,6 +28,7 @@ pub(super) const COMPARED_FINDINGS: &str =
          when 'daily' then f.hour + interval '24 hours' <= $2 and not exists (
              select from usage_days_changed c where c.partner_id = f.partner_id
                  and c.day = (f.hour at time zone 'UTC')::date)
+         when 'credit' then f.meter = 'used'
          else true end";
 
 /// The first row says how much was compared; the others come from `differing`.
@@ -51,6 +53,7 @@ pub(super) const fn of(kind: Kind) -> &'static str {
         Kind::Hourly => HOURLY,
         Kind::Daily => DAILY,
         Kind::Meters => METERS,
+        Kind::Credit => CREDIT,
         Kind::Invoice => INVOICE,
     }
 }
@@ -212,9 +215,8 @@ macro_rules! hourly {
     $of,
     " group by 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
      ), compared as (
-         select partner_id, hour, concat_ws(', ', environment, 'product ' || product_id, 'operation ' || operation_id,
-                 'app ' || app_id, 'key ' || key_id, 'plan version ' || plan_version_id, outcome, status_class || 'xx') as place,
-             array['calls', 'units', 'bytes_in', 'bytes_out', 'duration_us', 'durations'] as meters,
+         select partner_id, hour, environment, product_id, operation_id, app_id, key_id, plan_version_id, outcome, status_class,
+             null::uuid as allocation_id, 6 as numbers,
              array[coalesce(e.calls, 0), coalesce(e.units, 0), coalesce(e.bytes_in, 0), coalesce(e.bytes_out, 0),
                  coalesce(e.duration_us, 0), coalesce(e.calls, 0)]::numeric[] as expected,
              array[coalesce(r.calls, 0), coalesce(r.units, 0), coalesce(r.bytes_in, 0), coalesce(r.bytes_out, 0),
@@ -222,18 +224,23 @@ macro_rules! hourly {
          from events e full join rolled_up r using (partner_id, hour, environment, product_id, operation_id, app_id, key_id,
              plan_version_id, outcome, status_class)
          union all
-         select partner_id, hour, format('live, product %s, operation %s', product_id, operation_id), array['prepaid'],
+         select partner_id, hour, 'live', product_id, operation_id, null, null, null, null, null, null, 1,
              array[coalesce(p.credits, 0)]::numeric[], array[coalesce(s.units, 0)]::numeric[]
          from paid p full join summed s using (partner_id, hour, product_id, operation_id)
          union all
-         select partner_id, hour, format('live, product %s, operation %s, allocation %s', product_id, operation_id, allocation_id),
-             array['allocated'], array[coalesce(p.units, 0)]::numeric[], array[coalesce(s.units, 0)]::numeric[]
+         select partner_id, hour, 'live', product_id, operation_id, null, null, null, null, null, allocation_id, 1,
+             array[coalesce(p.units, 0)]::numeric[], array[coalesce(s.units, 0)]::numeric[]
          from own_paid p full join own_summed s using (partner_id, hour, product_id, operation_id, allocation_id)
      ), differing as (
-         select partner_id, hour, '' as node, -1 as lane, place, meters, expected::text[] as expected, actual::text[] as actual
+         select partner_id, hour, '' as node, -1 as lane, concat_ws(', ', environment, 'product ' || product_id,
+                 'operation ' || operation_id, 'app ' || app_id, 'key ' || key_id, 'plan version ' || plan_version_id, outcome,
+                 status_class || 'xx', 'allocation ' || allocation_id) as place,
+             case when numbers = 6 then array['calls', 'units', 'bytes_in', 'bytes_out', 'duration_us', 'durations']
+                 when allocation_id is null then array['prepaid'] else array['allocated'] end as meters,
+             expected::text[] as expected, actual::text[] as actual
          from compared where expected <> actual
      )",
-    answer!("coalesce(sum(cardinality(meters)), 0)::bigint")
+    answer!("coalesce(sum(numbers), 0)::bigint")
     ) };
 }
 const HOURLY: &str = hourly!("");
@@ -289,9 +296,8 @@ macro_rules! daily {
     $of,
     "
      ), compared as (
-         select partner_id, hour, concat(environment, ', product ', product_id, ', operation ' || operation_id,
-                 ', app ' || app_id, ', key ' || key_id, ', team ' || team_id, ', member ' || member_id,
-                 ', plan version ' || plan_version_id, ', ', outcome, ', ', status_class, 'xx') as place,
+         select partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id, outcome,
+             status_class,
              array[coalesce(sum(calls) filter (where of_hours), 0), coalesce(sum(units) filter (where of_hours), 0),
                  coalesce(sum(bytes_in) filter (where of_hours), 0), coalesce(sum(bytes_out) filter (where of_hours), 0),
                  coalesce(sum(duration_us) filter (where of_hours), 0)]::numeric[] as expected,
@@ -304,7 +310,10 @@ macro_rules! daily {
          group by partner_id, hour, environment, product_id, operation_id, app_id, key_id, team_id, member_id, plan_version_id,
              outcome, status_class
      ), differing as (
-         select partner_id, hour, '' as node, -1 as lane, place,
+         select partner_id, hour, '' as node, -1 as lane,
+             concat(environment, ', product ', product_id, ', operation ' || operation_id, ', app ' || app_id, ', key ' || key_id,
+                 ', team ' || team_id, ', member ' || member_id, ', plan version ' || plan_version_id, ', ', outcome, ', ',
+                 status_class, 'xx') as place,
              array['calls', 'units', 'bytes_in', 'bytes_out', 'duration_us'] as meters, expected::text[] as expected,
              actual::text[] as actual
          from compared where expected <> actual
@@ -374,6 +383,26 @@ macro_rules! meters {
     ) };
 }
 const METERS: &str = meters!("", "");
+
+/// Partner by partner, as both sides are kept.
+const CREDIT: &str = concat!(
+    "with compared as (
+         select b.partner_id, h.hour, h.settled, h.used from credit_balances b cross join lateral (
+             select hour, sum(settled) as settled, sum(used) as used from (
+                 select u.hour, u.settled, 0 as used from usage_credit_hourly u
+                 where u.partner_id = b.partner_id and u.hour >= $1 and u.hour < $2
+                 union all
+                 select e.hour, 0, e.units from ledger_unit_entries e
+                 where e.partner_id = b.partner_id and e.hour >= $1 and e.hour < $2 and e.account = 'used'
+             ) as both_sides group by hour
+         ) as h
+     ), differing as (
+         select partner_id, hour, '' as node, -1 as lane, '' as place, array['used'] as meters, array[settled]::text[] as expected,
+             array[used]::text[] as actual
+         from compared where settled <> used
+     )",
+    answer!("count(*)")
+);
 
 /// The same of the partners `$3` alone: what invoices are made from.
 pub(super) const OF_PARTNERS: [(Kind, &str); 4] = [
@@ -492,12 +521,29 @@ const INVOICE: &str = concat!(
          from used full join billed using (partner_id, subscription_id, period_start, period_end, product_id, operation_id, meter)
          where (partner_id, subscription_id, period_start, product_id, meter) not in (select * from left_out)
              and (meter <> 'prepaid' or (partner_id, subscription_id, period_start) not in (select * from untold))
+     ), shared as (
+         select i.partner_id, i.period_end, i.number, l.position, n.meter, n.of_line, n.of_teams
+         from invoices i join invoice_lines l on l.partner_id = i.partner_id and l.invoice_id = i.id
+         cross join lateral (
+             select count(*) as parts, sum(t.quantity) as quantity, sum(t.free) as free, sum(t.prepaid) as prepaid,
+                 sum(t.amount_micros) as amount
+             from invoice_line_teams t
+             where t.partner_id = l.partner_id and t.invoice_id = l.invoice_id and t.position = l.position
+         ) t
+         cross join lateral (values ('units by team', l.quantity, t.quantity), ('free by team', l.free, t.free),
+             ('prepaid by team', l.prepaid, t.prepaid), ('amount by team', l.amount_micros, t.amount)) as n (meter, of_line, of_teams)
+         where i.period_end > $1 and i.period_end <= $2 and t.parts > 0
      ), differing as (
          select partner_id, date_trunc('hour', period_end - interval '1 microsecond', 'UTC') as hour, '' as node, -1 as lane,
              format('period of %s, product %s', to_char(period_start at time zone 'UTC', 'YYYY-MM-DD'), product_id)
                  || case when meter in ('units', 'prepaid') then format(', operation %s', operation_id) else '' end as place,
              array[meter] as meters, array[used]::text[] as expected, array[billed]::text[] as actual
          from compared where used <> billed
+         union all
+         select partner_id, date_trunc('hour', period_end - interval '1 microsecond', 'UTC'), '', -1,
+             format('invoice %s, line %s: the line, and its parts by team', number, position), array[meter], array[of_line]::text[],
+             array[of_teams]::text[]
+         from shared where of_line <> of_teams
      )",
-    answer!("count(*)")
+    answer!("count(*) + (select count(*) from shared)")
 );

@@ -1,12 +1,16 @@
 //! Changing a partner's plan: the old subscription ends and the new one starts in one transaction, at one instant.
 
-use super::{Chosen, requests, scheduled, trials};
+use super::{
+    Chosen,
+    begin::{self, Begin},
+    requests, scheduled, trials,
+};
 use crate::{
-    Store, StoreError, Ts,
+    Store, StoreError, Ts, api_requests,
     audit::{self, Actor, Entry},
     partners::{self, Partner},
     plans::{named::may_choose, terms},
-    row::{ReadRow as _, unreadable},
+    row::ReadRow as _,
 };
 use domain::{
     id::{PartnerId, PlanChangeId, PlanId, PlanVersionId, SubscriptionId},
@@ -64,11 +68,25 @@ impl Store {
         now: Timestamp,
     ) -> Result<SubscriptionId, StoreError> {
         let mut tx = self.begin().await?;
-        let held = partners::lock(&mut tx, partner).await?;
-        sqlx::query("select from plan_versions where id = $1").bind(version.0).fetch_one(&mut *tx).await?;
-        check_is_a_change(&mut tx, partner, version).await?;
-        requests::withdraw(&mut tx, partner, now).await?;
-        let id = start(&mut tx, &held, version, actor, now).await?;
+        let id = assign(&mut tx, partner, version, actor, now).await?;
+        tx.commit().await?;
+        Ok(id)
+    }
+
+    /// As [`Store::assign_plan_version`], at most once for this attempt of an API call ([`crate::ApiRequest::Fresh`]).
+    ///
+    /// # Errors
+    /// As there; or another attempt has taken the call over.
+    pub async fn assign_plan_version_once(
+        &self,
+        partner: PartnerId,
+        (version, attempt): (PlanVersionId, Uuid),
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<SubscriptionId, StoreError> {
+        let mut tx = self.begin().await?;
+        let id = assign(&mut tx, partner, version, actor, now).await?;
+        api_requests::made(&mut tx, attempt, id.0).await?;
         tx.commit().await?;
         Ok(id)
     }
@@ -98,12 +116,30 @@ impl Store {
     }
 }
 
+async fn assign(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    version: PlanVersionId,
+    actor: Actor,
+    now: Timestamp,
+) -> Result<SubscriptionId, StoreError> {
+    let held = partners::lock(tx, partner).await?;
+    sqlx::query("select from plan_versions where id = $1").bind(version.0).fetch_one(&mut **tx).await?;
+    check_is_a_change(tx, partner, version).await?;
+    requests::withdraw(tx, partner, now).await?;
+    start(tx, &held, version, actor, now).await
+}
+
 /// Where and when a plan begins.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Start<'a> {
     pub at: Timestamp,
     pub cycle: &'a Cycle,
+    /// Since when units count in its first period, where that is not the period's begin.
+    pub counts_from: Option<Timestamp>,
     pub quota: Option<PeriodQuota>,
+    /// Until when limits and features are kept of what is in force.
+    pub kept_until: Option<Timestamp>,
     /// The planned change that it is.
     pub change: Option<PlanChangeId>,
 }
@@ -123,8 +159,8 @@ pub(super) async fn check_is_a_change(
     if same { Err(StoreError::conflict("plan", "This is already the plan")) } else { Ok(()) }
 }
 
-/// Ends what is in force and starts the version, as a new subscription. Another version of the same plan with periods of the same
-/// length leaves what was planned for their end, and the quota of the one that runs.
+/// Ends what is in force and starts the version, as a new subscription. Another version of the same plan that keeps the periods leaves what
+/// was planned for their end, and the quota of the one that runs.
 async fn start(
     tx: &mut PgConnection,
     partner: &Partner,
@@ -133,23 +169,24 @@ async fn start(
     now: Timestamp,
 ) -> Result<SubscriptionId, StoreError> {
     terms::check_meters(tx, version).await?;
-    let cycle = cycle(tx, partner, version, now).await?;
+    let Begin { cycle, counts_from, quota } = begin::of(tx, partner, version, now).await?;
+    let start = Start { at: now, cycle: &cycle, counts_from, quota, kept_until: None, change: None };
     let same = sqlx::query(
         "select s.period_quota_units, s.period_quota_until from subscriptions s
          join plan_versions v on v.id = s.plan_version_id join plan_versions n on n.plan_id = v.plan_id
          where s.partner_id = $1 and s.status = 'active' and n.id = $2
-             and coalesce(v.terms ->> 'interval', $3) = coalesce(n.terms ->> 'interval', $3)",
+             and coalesce(v.terms ->> 'interval', $3) = coalesce(n.terms ->> 'interval', $3) and s.anchor = $4",
     )
     .bind(partner.id.0)
     .bind(version.0)
     .bind(Interval::default().code())
+    .bind(Ts(cycle.anchor))
     .fetch_optional(&mut *tx)
     .await?;
     let Some(same) = same else {
-        let start = Start { at: now, cycle: &cycle, quota: None, change: None };
         return start_at(tx, partner.id, version, start, actor, now).await;
     };
-    let start = Start { at: now, cycle: &cycle, quota: super::read_period_quota(&same)?, change: None };
+    let start = Start { quota: super::read_period_quota(&same)?, ..start };
     match scheduled::find(tx, partner.id).await? {
         Some(waits)
             if waits.to.as_ref().is_none_or(|to| to.version_id != version)
@@ -180,7 +217,7 @@ async fn begin(
     tx: &mut PgConnection,
     partner: PartnerId,
     version: PlanVersionId,
-    Start { at, cycle, quota, change }: Start<'_>,
+    Start { at, cycle, counts_from, quota, kept_until, change }: Start<'_>,
     actor: Actor,
     now: Timestamp,
 ) -> Result<SubscriptionId, StoreError> {
@@ -189,8 +226,8 @@ async fn begin(
     let before = end_active(tx, partner, at).await?;
     sqlx::query(
         "insert into subscriptions (partner_id, id, plan_version_id, status, anchor, time_zone, requested_at, started_at,
-             period_quota_units, period_quota_until, trial_until)
-         values ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9, $10)",
+             period_quota_units, period_quota_until, trial_until, counts_from, kept_version_id, kept_until)
+         values ($1, $2, $3, 'active', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -202,6 +239,9 @@ async fn begin(
     .bind(quota.map(|quota| i64::try_from(quota.units).unwrap_or(i64::MAX)))
     .bind(quota.map(|quota| Ts(quota.until)))
     .bind(trial_until.map(Ts))
+    .bind(counts_from.map(Ts))
+    .bind(before.filter(|_| kept_until.is_some()).map(|version| version.0))
+    .bind(kept_until.filter(|_| before.is_some()).map(Ts))
     .execute(&mut *tx)
     .await?;
     let started = Started { subscription: id, before, after: version, change };
@@ -219,8 +259,8 @@ pub(crate) async fn begin_paid(
 ) -> Result<(SubscriptionId, Cycle), StoreError> {
     let held = partners::lock(tx, partner).await?;
     requests::withdraw(tx, partner, now).await?;
-    let cycle = cycle(tx, &held, version, at).await?;
-    let start = Start { at, cycle: &cycle, quota: None, change: None };
+    let Begin { cycle, counts_from, quota } = begin::of(tx, &held, version, at).await?;
+    let start = Start { at, cycle: &cycle, counts_from, quota, kept_until: None, change: None };
     let id = start_at(tx, partner, version, start, Actor::System, now).await?;
     Ok((id, cycle))
 }
@@ -251,7 +291,7 @@ pub(super) async fn start_requested(
     partner: PartnerId,
     requested: SubscriptionId,
     version: PlanVersionId,
-    Start { at, cycle, quota, change }: Start<'_>,
+    Start { at, cycle, counts_from, quota, kept_until, change }: Start<'_>,
     actor: Actor,
     now: Timestamp,
 ) -> Result<(), StoreError> {
@@ -260,7 +300,8 @@ pub(super) async fn start_requested(
     let before = end_active(tx, partner, at).await?;
     sqlx::query(
         "update subscriptions set status = 'active', started_at = $3, anchor = $4, time_zone = $5,
-             period_quota_units = $6, period_quota_until = $7, trial_until = $8
+             period_quota_units = $6, period_quota_until = $7, trial_until = $8, counts_from = $9,
+             kept_version_id = $10, kept_until = $11
          where partner_id = $1 and id = $2",
     )
     .bind(partner.0)
@@ -271,6 +312,9 @@ pub(super) async fn start_requested(
     .bind(quota.map(|quota| i64::try_from(quota.units).unwrap_or(i64::MAX)))
     .bind(quota.map(|quota| Ts(quota.until)))
     .bind(trial_until.map(Ts))
+    .bind(counts_from.map(Ts))
+    .bind(before.filter(|_| kept_until.is_some()).map(|version| version.0))
+    .bind(kept_until.filter(|_| before.is_some()).map(Ts))
     .execute(&mut *tx)
     .await?;
     let started = Started { subscription: requested, before, after: version, change };
@@ -291,42 +335,6 @@ async fn end_active(
     .fetch_optional(tx)
     .await?;
     Ok(ended.map(PlanVersionId))
-}
-
-/// Where periods begin if the version starts now: where a trial ends that is open to the partner; or as they do, so that a change of plan moves no period; or now, in the partner's time
-/// zone, where they are of another length or there is no plan.
-pub(super) async fn cycle(
-    tx: &mut PgConnection,
-    partner: &Partner,
-    version: PlanVersionId,
-    now: Timestamp,
-) -> Result<Cycle, StoreError> {
-    let interval = interval(&mut *tx, version).await?;
-    // The first period that is paid is a whole one.
-    if let Some(anchor) = trials::open_to(tx, partner.id, version, now, &partner.time_zone).await? {
-        return Ok(Cycle { anchor, interval, time_zone: partner.time_zone.clone() });
-    }
-    let current = sqlx::query(
-        "select anchor, time_zone, plan_version_id from subscriptions where partner_id = $1 and status = 'active'",
-    )
-    .bind(partner.id.0)
-    .fetch_optional(&mut *tx)
-    .await?;
-    if let Some(row) = current
-        && self::interval(tx, PlanVersionId(row.try_get("plan_version_id")?)).await? == interval
-    {
-        return Ok(Cycle { anchor: row.at("anchor")?, interval, time_zone: row.try_get("time_zone")? });
-    }
-    Ok(Cycle { anchor: now, interval, time_zone: partner.time_zone.clone() })
-}
-
-async fn interval(tx: &mut PgConnection, version: PlanVersionId) -> Result<Interval, StoreError> {
-    let code: Option<String> = sqlx::query_scalar("select terms ->> 'interval' from plan_versions where id = $1")
-        .bind(version.0)
-        .fetch_one(tx)
-        .await?;
-    // Terms that do not say it have the usual one.
-    code.map_or(Ok(Interval::default()), |code| code.parse().map_err(|error: String| unreadable("terms", error).into()))
 }
 
 struct Started {

@@ -105,6 +105,7 @@ impl ChangeGround {
             quota: own.period_quota,
             trial_until: own.trial_until,
             billed: self.billed_ahead,
+            counts_from: own.counts_from,
         });
         let wanted = self.target.as_ref().map(|target| Wanted {
             terms: &target.terms,
@@ -152,7 +153,11 @@ pub struct PlanOrder {
     pub effective_at: Timestamp,
     /// Where periods begin then; `None` without a plan.
     pub cycle: Option<Cycle>,
+    /// Since when units count in the first period, where that is not its begin, and its quota, where that is not the plan's.
+    pub counts_from: Option<Timestamp>,
     pub quota: Option<PeriodQuota>,
+    /// Until when limits and features of the old plan are kept.
+    pub kept_until: Option<Timestamp>,
     /// Sent if it is made.
     pub mails: Vec<NewMail>,
 }
@@ -235,7 +240,8 @@ impl Store {
             }
             (Some(version), Some(cycle)) => {
                 requests::withdraw(&mut tx, partner, now).await?;
-                let start = change::Start { at: order.effective_at, cycle, quota: order.quota, change: None };
+                let PlanOrder { effective_at: at, counts_from, quota, kept_until, .. } = order;
+                let start = change::Start { at, cycle, counts_from, quota, kept_until, change: None };
                 Ordered::Done(Some(change::start_at(&mut tx, partner, version, start, actor, now).await?))
             }
             _ => {

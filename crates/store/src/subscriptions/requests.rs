@@ -1,7 +1,7 @@
 //! Plans that wait for an operator's yes.
 
 use super::{
-    Subscription, change,
+    Subscription, begin, change,
     order::{self, Ordered, OrderedBy, PlanOrder, Wish},
     read, scheduled,
 };
@@ -83,8 +83,14 @@ impl Store {
         let preview = ground.preview(When::Usual, now).map_err(told)?;
         let cycle = preview.cycle.ok_or(StoreError::NotFound)?;
         let ordered = if preview.at_once {
-            let start =
-                change::Start { at: preview.effective_at, cycle: &cycle, quota: preview.quota_first, change: None };
+            let start = change::Start {
+                at: preview.effective_at,
+                cycle: &cycle,
+                counts_from: preview.counts_from,
+                quota: preview.quota_first,
+                kept_until: preview.kept_until,
+                change: None,
+            };
             change::start_requested(&mut tx, partner, requested, version, start, actor, now).await?;
             Ordered::Done(Some(requested))
         } else {
@@ -105,7 +111,9 @@ impl Store {
                 at_once: false,
                 effective_at: preview.effective_at,
                 cycle: Some(cycle),
-                quota: None,
+                counts_from: preview.counts_from,
+                quota: preview.quota_first,
+                kept_until: preview.kept_until,
                 mails: Vec::new(),
             };
             Ordered::Scheduled(scheduled::insert(&mut tx, partner, &order, actor, now).await?)
@@ -185,7 +193,7 @@ pub(super) async fn insert(
 ) -> Result<SubscriptionId, StoreError> {
     let id = SubscriptionId(Uuid::now_v7());
     // Where they begin is decided when it starts.
-    let cycle = change::cycle(tx, partner, version, now).await?;
+    let cycle = begin::of(tx, partner, version, now).await?.cycle;
     sqlx::query(
         "insert into subscriptions (partner_id, id, plan_version_id, status, anchor, time_zone, requested_at)
          values ($1, $2, $3, 'requested', $4, $5, $6)",

@@ -5,14 +5,16 @@ use crate::{
     Store, StoreError, Ts,
     audit::{self, Actor, Entry},
     mails::{self, NewMail},
-    partners, plan_moves,
+    partners,
+    plan_moves::{self, PartEnd},
     plans::terms,
-    row::ReadRow as _,
+    row::{ReadRow as _, unreadable},
 };
 use domain::{
     id::{PartnerId, PlanChangeId, PlanMoveId, PlanVersionId, SubscriptionId},
     period::Cycle,
     plan::PlanTerms,
+    quota::PeriodQuota,
 };
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -43,6 +45,8 @@ pub struct ScheduledChange {
     /// What begins; `None` where no plan follows.
     pub to: Option<ScheduledPlan>,
     pub effective_at: Timestamp,
+    /// Until when limits and features of the old plan are kept then.
+    pub kept_until: Option<Timestamp>,
     pub requested_at: Timestamp,
     /// What an operator planned is not the partner's to take back.
     pub ordered_by: OrderedBy,
@@ -69,6 +73,9 @@ pub struct ScheduledPlan {
     pub version: i32,
     /// Where its periods begin.
     pub cycle: Cycle,
+    /// Since when units count in the first, where that is not its begin, and its quota, where that is not the plan's.
+    pub counts_from: Option<Timestamp>,
+    pub quota: Option<PeriodQuota>,
 }
 
 /// What became of a change whose time had come.
@@ -153,7 +160,7 @@ impl Store {
         if taken.rows_affected() == 0 {
             return Err(StoreError::conflict("", "This change is in force, was taken back or was replaced by another"));
         }
-        plan_moves::exempt(&mut tx, partner, change, now).await?;
+        plan_moves::end_part(&mut tx, partner, change, PartEnd::Exempted, now).await?;
         let subject = change.to_string();
         audit::append(&mut tx, Entry::new(actor, partner, "subscription.keep", &subject), now).await?;
         for mail in mails {
@@ -204,9 +211,11 @@ impl Store {
                 audit::append(&mut tx, entry.after(json!({"problem": problem})), now).await?;
             }
             (None, Some(to)) => {
-                plan_moves::moved(&mut tx, partner, change.id, now).await?;
-                let start =
-                    change::Start { at: change.effective_at, cycle: &to.cycle, quota: None, change: Some(change.id) };
+                plan_moves::end_part(&mut tx, partner, change.id, PartEnd::Moved, now).await?;
+                let ScheduledPlan { cycle, counts_from, quota, .. } = to;
+                let (at, counts_from, quota) = (change.effective_at, *counts_from, *quota);
+                let kept_until = change.kept_until;
+                let start = change::Start { at, cycle, counts_from, quota, kept_until, change: Some(change.id) };
                 change::start_at(&mut tx, partner, to.version_id, start, Actor::System, now).await?;
             }
             (None, None) => {
@@ -282,8 +291,8 @@ pub(super) async fn insert(
     let from = order.from.ok_or_else(|| StoreError::conflict("plan", "There is no plan to end"))?;
     sqlx::query(
         "insert into plan_changes (partner_id, id, subscription_id, plan_version_id, effective_at, anchor, time_zone, status,
-             requested_at, ordered_by)
-         values ($1, $2, $3, $4, $5, $6, $7, 'scheduled', $8, $9)",
+             requested_at, ordered_by, kept_until)
+         values ($1, $2, $3, $4, $5, $6, $7, 'scheduled', $8, $9, $10)",
     )
     .bind(partner.0)
     .bind(id.0)
@@ -294,6 +303,7 @@ pub(super) async fn insert(
     .bind(order.cycle.as_ref().map(|cycle| &cycle.time_zone))
     .bind(Ts(now))
     .bind(order.by.code())
+    .bind(order.kept_until.map(Ts))
     .execute(&mut *tx)
     .await?;
     let subject = id.to_string();
@@ -379,12 +389,17 @@ fn read(row: &PgRow) -> Result<ScheduledChange, sqlx::Error> {
             let Json(terms): Json<PlanTerms> = row.try_get("terms")?;
             let cycle =
                 Cycle { anchor: row.at("anchor")?, interval: terms.interval, time_zone: row.try_get("time_zone")? };
+            let at = row.at("effective_at")?;
+            let counts_from = terms.counts_from(&cycle, at).map_err(|error| unreadable("anchor", error))?;
+            let quota = terms.quota_of_part(&cycle, counts_from, at).map_err(|error| unreadable("anchor", error))?;
             Some(ScheduledPlan {
                 version_id: PlanVersionId(version),
                 code: row.try_get("code")?,
                 name: row.try_get("name")?,
                 version: row.try_get("version")?,
                 cycle,
+                counts_from,
+                quota,
             })
         }
     };
@@ -395,6 +410,7 @@ fn read(row: &PgRow) -> Result<ScheduledChange, sqlx::Error> {
         from_name: row.try_get("from_name")?,
         to,
         effective_at: row.at("effective_at")?,
+        kept_until: row.at_if_any("kept_until")?,
         requested_at: row.at("requested_at")?,
         ordered_by: row.parsed("ordered_by")?,
         retry_at: row.at_if_any("retry_at")?,

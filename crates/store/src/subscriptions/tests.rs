@@ -178,7 +178,9 @@ async fn planned(store: &Store, partner: PartnerId, plan: PlanId) -> Timestamp {
         at_once: false,
         effective_at: preview.effective_at,
         cycle: preview.cycle,
+        counts_from: preview.counts_from,
         quota: None,
+        kept_until: None,
         mails: Vec::new(),
     };
     store.order_plan(partner, order, Actor::System, now()).await.expect("planned");

@@ -37,6 +37,8 @@ pub struct EndingTrial {
     pub plan_name: String,
     pub terms: PlanTerms,
     pub ends_at: Timestamp,
+    /// IANA name: where its periods begin.
+    pub time_zone: String,
     /// Whether another plan or none follows, by a change that waits.
     pub is_left: bool,
 }
@@ -45,7 +47,7 @@ impl Store {
     /// The trials whose end is within three days and was not told yet.
     pub async fn all_partners_ending_trials(&self, now: Timestamp) -> Result<Vec<EndingTrial>, StoreError> {
         let rows = sqlx::query(
-            "select s.partner_id, s.id, p.name, v.terms, s.trial_until,
+            "select s.partner_id, s.id, p.name, v.terms, s.trial_until, s.time_zone,
                  exists (select from plan_changes c where c.partner_id = s.partner_id and c.subscription_id = s.id
                      and c.status = 'scheduled' and c.effective_at <= s.trial_until) as is_left
              from subscriptions s join plan_versions v on v.id = s.plan_version_id join plans p on p.id = v.plan_id
@@ -64,6 +66,7 @@ impl Store {
                 plan_name: row.try_get("name")?,
                 terms,
                 ends_at: row.at("trial_until")?,
+                time_zone: row.try_get("time_zone")?,
                 is_left: row.try_get("is_left")?,
             })
         };

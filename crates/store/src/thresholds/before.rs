@@ -20,9 +20,9 @@ pub struct BilledBefore {
     pub threshold_number: u32,
     pub period: Period,
     pub total: Money,
-    /// What the stretch came to when it was cut: the total, and what the invoice took off.
+    /// What the stretch came to when it was cut: the total, and what the invoice took off as billed before.
     pub rated: Money,
-    /// What credit notes took off it.
+    /// What credit notes took off it, here or at Stripe.
     pub credited: Money,
     /// Then it has billed nothing, and the next one bills that.
     pub is_void: bool,
@@ -54,7 +54,7 @@ impl Store {
 }
 
 /// The invoices among them that have billed something.
-pub(crate) fn standing(before: &[BilledBefore]) -> Vec<InvoiceId> {
+pub(super) fn standing(before: &[BilledBefore]) -> Vec<InvoiceId> {
     before.iter().filter(|one| !one.is_void).map(|one| one.invoice).collect()
 }
 
@@ -66,7 +66,7 @@ pub(crate) async fn hold_before(
     subscription: SubscriptionId,
     start: Timestamp,
 ) -> Result<Vec<BilledBefore>, StoreError> {
-    sqlx::query(
+    let held = sqlx::query(
         "select from invoices where partner_id = $1 and subscription_id = $2 and period_start = $3 and threshold_number > 0
          order by threshold_number for no key update",
     )
@@ -75,6 +75,10 @@ pub(crate) async fn hold_before(
     .bind(Ts(start))
     .fetch_all(&mut *tx)
     .await?;
+    // Whoever makes one holds the subscription.
+    if held.is_empty() {
+        return Ok(Vec::new());
+    }
     before(tx, partner, subscription, start).await
 }
 
@@ -89,7 +93,9 @@ async fn before(
              (select coalesce(-sum(l.amount_micros), 0)::bigint from invoice_lines l
                  where l.partner_id = i.partner_id and l.invoice_id = i.id and l.kind = 'billed_before') as taken_off_micros,
              (select coalesce(sum(c.total_micros), 0)::bigint from credit_notes c
-                 where c.partner_id = i.partner_id and c.invoice_id = i.id and c.kind = 'credit' and c.state = 'issued') as credited_micros
+                 where c.partner_id = i.partner_id and c.invoice_id = i.id and c.kind = 'credit' and c.state = 'issued')
+             + (select coalesce(sum(r.amount_micros), 0)::bigint from stripe_returns r
+                 where r.partner_id = i.partner_id and r.invoice_id = i.id and r.is_carried) as credited_micros
          from invoices i
          where i.partner_id = $1 and i.subscription_id = $2 and i.period_start = $3 and i.threshold_number > 0
          order by i.threshold_number",

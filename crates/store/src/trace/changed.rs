@@ -1,9 +1,11 @@
 //! What became of a call after it was counted: corrections, and the invoice that has it where it came too late for its own.
 
+use super::invoiced::{self, Counted, Of, TracedInvoice};
 use crate::{StoreError, row::ReadRow as _, time::Ts};
-use domain::id::{CorrectionId, OperationId, PartnerId, ProductId};
+use domain::id::{CorrectionId, PartnerId};
 use jiff::Timestamp;
-use sqlx::{PgConnection, Row as _, postgres::PgRow};
+use sqlx::{PgConnection, Row as _};
+use uuid::Uuid;
 
 /// One step of a correction that touched the call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,15 +19,15 @@ pub struct TracedCorrection {
     pub units: i64,
     /// Whether the sums have it; else it is an adjustment of a closed period.
     pub in_place: bool,
-    /// The number of the invoice that has the adjustment; `None` until there is one.
-    pub invoice: Option<i64>,
+    /// The invoice that has the adjustment; `None` until there is one.
+    pub invoice: Option<TracedInvoice>,
 }
 
 /// That a call came when the bill of its period was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracedLateCall {
-    /// The number of the invoice that has it instead; `None` until there is one.
-    pub invoice: Option<i64>,
+    /// The invoice that has it instead; `None` until there is one.
+    pub invoice: Option<TracedInvoice>,
 }
 
 /// Where an event stands.
@@ -41,9 +43,10 @@ pub(super) struct Standing<'a> {
 pub(super) async fn corrections(
     connection: &mut PgConnection,
     of: &Standing<'_>,
+    operation: Of,
 ) -> Result<Vec<TracedCorrection>, StoreError> {
     let rows = sqlx::query(
-        "select c.id, c.reason, e.step, e.calls, e.units, e.in_place, i.number,
+        "select c.id, c.reason, e.step, e.calls, e.units, e.in_place, a.invoice_id,
              case e.step when 0 then c.applied_at else c.ended_at end as done_at
          from usage_correction_events e
          join usage_corrections c on c.partner_id = e.partner_id and c.id = e.correction_id
@@ -55,7 +58,6 @@ pub(super) async fn corrections(
                  and a.received_at = case e.step when 0 then c.applied_at else c.ended_at end
              limit 1
          ) a on true
-         left join invoices i on i.partner_id = e.partner_id and i.id = a.invoice_id
          where e.partner_id = $1 and e.of_at = $2 and e.of_node = $3 and e.of_lane = $4 and e.of_sequence = $5
          order by done_at, e.step",
     )
@@ -64,10 +66,15 @@ pub(super) async fn corrections(
     .bind(of.node)
     .bind(of.lane)
     .bind(of.sequence)
-    .fetch_all(connection)
+    .fetch_all(&mut *connection)
     .await?;
-    let one = |row: &PgRow| {
-        Ok(TracedCorrection {
+    let mut all = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let invoice = match row.try_get::<Option<Uuid>, _>("invoice_id")? {
+            Some(id) => Some(invoiced::on(connection, of.partner, id, Counted::Adjusted, operation).await?),
+            None => None,
+        };
+        all.push(TracedCorrection {
             correction: CorrectionId(row.try_get("id")?),
             reason: row.try_get("reason")?,
             is_revert: row.try_get::<i16, _>("step")? == 1,
@@ -75,10 +82,10 @@ pub(super) async fn corrections(
             calls: row.try_get("calls")?,
             units: row.try_get("units")?,
             in_place: row.try_get("in_place")?,
-            invoice: row.try_get("number")?,
-        })
-    };
-    Ok(rows.iter().map(one).collect::<Result<_, sqlx::Error>>()?)
+            invoice,
+        });
+    }
+    Ok(all)
 }
 
 /// Whether a gateway handed the call over when its period was closed. Only live calls with units ever are late; the numbers between
@@ -86,11 +93,10 @@ pub(super) async fn corrections(
 pub(super) async fn late_call(
     connection: &mut PgConnection,
     of: &Standing<'_>,
-    (product, operation): (Option<ProductId>, Option<OperationId>),
+    operation: Of,
 ) -> Result<Option<TracedLateCall>, StoreError> {
     let row = sqlx::query(
-        "select i.number from usage_adjustments a
-         left join invoices i on i.partner_id = a.partner_id and i.id = a.invoice_id
+        "select a.invoice_id from usage_adjustments a
          where a.partner_id = $1 and a.node = $3 and a.lane = $4 and a.first_sequence <= $5 and a.last_sequence >= $5
              and a.period_start <= $2 and a.period_end > $2
              and a.product_id is not distinct from $6 and a.operation_id is not distinct from $7
@@ -101,9 +107,14 @@ pub(super) async fn late_call(
     .bind(of.node)
     .bind(of.lane)
     .bind(of.sequence)
-    .bind(product.map(|id| id.0))
-    .bind(operation.map(|id| id.0))
-    .fetch_optional(connection)
+    .bind(operation.0.map(|id| id.0))
+    .bind(operation.1.map(|id| id.0))
+    .fetch_optional(&mut *connection)
     .await?;
-    Ok(row.map(|row| row.try_get("number")).transpose()?.map(|invoice| TracedLateCall { invoice }))
+    let Some(row) = row else { return Ok(None) };
+    let invoice = match row.try_get::<Option<Uuid>, _>("invoice_id")? {
+        Some(id) => Some(invoiced::on(connection, of.partner, id, Counted::Adjusted, operation).await?),
+        None => None,
+    };
+    Ok(Some(TracedLateCall { invoice }))
 }

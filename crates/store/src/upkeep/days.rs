@@ -157,7 +157,7 @@ impl Store {
     /// Sums up the days (UTC) that ended an hour ago or more, and those again whose hours changed since; how many days of
     /// single partners the latter were.
     ///
-    /// Only one at a time does it: another one returns at once. Each day is a transaction of its own.
+    /// Only one at a time does it: another one waits for five seconds and returns. Each day is a transaction of its own.
     pub async fn make_usage_days(&self, now: Timestamp) -> Result<u64, StoreError> {
         let until = midnight(now - SETTLING);
         if let Some(first) = self.raise_marks(until).await? {

@@ -106,6 +106,23 @@ async fn a_day_that_is_made_while_calls_of_it_arrive_counts_each_once() {
     }
 }
 
+/// All of it begins at once where the portal starts.
+#[tokio::test]
+async fn days_are_made_at_the_first_run_although_something_else_is_at_it_for_a_moment() {
+    let store = test_db::store().await;
+    take_in(&store, "a", calls(2)).await;
+    let mut other = store.begin().await.expect("a transaction");
+    assert!(alone(&mut other).await.expect("locked"));
+    let making = {
+        let store = store.handle();
+        tokio::spawn(async move { store.make_usage_days(at("2026-01-03T02:00:00Z")).await })
+    };
+    tokio::time::sleep(std::time::Duration::from_millis(300)).await;
+    other.commit().await.expect("over");
+    making.await.expect("no panic").expect("made");
+    assert_eq!(count(&store, "select count(distinct day) from usage_daily").await, 2);
+}
+
 #[tokio::test]
 async fn what_is_dropped_changes_no_total_of_whole_hours_then_days() {
     let store = test_db::store().await;

@@ -2,9 +2,14 @@
 
 use super::{
     UsageFilter,
-    source::{Detail, HOUR_MICROS, Ranges, from_used, used},
+    source::{Detail, Ranges, from_used, used},
 };
-use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
+use crate::{
+    Store, StoreError,
+    pool::{plan_as_usual, plan_for_values},
+    row::ReadRow as _,
+    time::Ts,
+};
 use domain::{
     id::{OperationId, PartnerId, ProductId, SubscriptionId},
     key_text::Environment,
@@ -73,20 +78,26 @@ const BILLED_METERS: &str = "
 
 const UNITS: &str = from_used!(one; "select coalesce(sum(units), 0)::bigint as units from used");
 
-/// The same of whole hours that are all kept, where no day of them changed after it was made; `null` else. Every period that is closed
-/// is counted once more while others wait, and what is above takes longer to plan than to run.
-const UNITS_OF_WHOLE_HOURS: &str = "
-    select case when hourly_from <= $2 and not exists (
-            select from usage_days_changed c
-            where c.partner_id = $1 and c.day >= ($2 at time zone 'UTC')::date and c.day <= ($3 at time zone 'UTC')::date
-        ) then (
-            select coalesce(sum(units), 0) from usage_brief b
-            where b.partner_id = $1 and b.hour >= $2 and b.hour < $3 and b.hour < made_before and b.environment = $4
-        ) + (
-            select coalesce(sum(units), 0) from usage_hourly h
-            where h.partner_id = $1 and h.hour >= $2 and h.hour < $3 and h.hour >= made_before and h.environment = $4
-        ) end::bigint as units
-    from usage_upkeep";
+/// Of ranges whose units are at hand, by operation as [`BY_OPERATION`] has them; else one row that says that they are not. Migration 0077
+/// has the functions: what is above answers for any time, and takes longer to plan than to run.
+const AT_HAND: &str = "
+    select asked.part, at_hand.are_all, used.product_id, used.operation_id, coalesce(p.code, 'unknown') as product,
+        coalesce(o.code, 'unknown') as operation,
+        coalesce(p.name || ', ' || o.method || ' ' || o.path, 'Unknown operation') as label, used.units, used.prepaid
+    from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) with ordinality as asked (partner_id, first, past, part)
+    cross join lateral (
+        select are_units_at_hand(asked.partner_id, asked.first, asked.past, $4) as are_all offset 0
+    ) as at_hand
+    left join lateral (
+        select * from units_by_operation(asked.partner_id, asked.first, asked.past, $4) where at_hand.are_all offset 0
+    ) as used on true
+    left join operations o on o.id = used.operation_id
+    left join products p on p.id = used.product_id
+    order by asked.part, product, operation";
+
+/// All of them, where they are at hand; `null` else.
+const COUNTED: &str =
+    "select case when are_units_at_hand($1, $2, $3, $4) then units_counted($1, $2, $3, $4) end as units";
 
 impl Store {
     /// Units used in the range, by product and operation, and how many of them credit paid.
@@ -96,15 +107,10 @@ impl Store {
         range: Period,
         environment: Environment,
     ) -> Result<Vec<UsedUnits>, StoreError> {
-        let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
-        let mut tx = self.one_planned_instant().await?;
-        let rows = used(BY_OPERATION, Some(partner), Ranges::new(&[range]), &filter, Detail::Operations)
-            .bind(Ts(range.start))
-            .bind(Ts(range.end))
-            .fetch_all(&mut *tx)
-            .await?;
+        let mut tx = self.one_instant().await?;
+        let units = units_of(&mut tx, &[(partner, range)], environment).await?.pop();
         tx.commit().await?;
-        Ok(rows.iter().map(units).collect::<Result<_, _>>()?)
+        Ok(units.unwrap_or_default())
     }
 
     /// Units of a closed stretch as its bill has them, whatever was stored since; none where nothing was owed.
@@ -155,11 +161,60 @@ impl Store {
         range: Period,
         environment: Environment,
     ) -> Result<u64, StoreError> {
-        let mut tx = self.one_planned_instant().await?;
+        let mut tx = self.one_instant().await?;
         let units = units_stored(&mut tx, partner, range, environment).await?;
         tx.commit().await?;
         Ok(units)
     }
+}
+
+/// Units of partners in ranges of their own, by product and operation and in the order of the ranges, as a transaction sees them.
+pub(crate) async fn units_of(
+    connection: &mut PgConnection,
+    ranges: &[(PartnerId, Period)],
+    environment: Environment,
+) -> Result<Vec<Vec<UsedUnits>>, StoreError> {
+    let rows = sqlx::query(AT_HAND)
+        .bind(ranges.iter().map(|(partner, _)| partner.0).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|(_, range)| Ts(range.start)).collect::<Vec<_>>())
+        .bind(ranges.iter().map(|(_, range)| Ts(range.end)).collect::<Vec<_>>())
+        .bind(environment.code())
+        .fetch_all(&mut *connection)
+        .await?;
+    let mut at_hand: Vec<Option<Vec<UsedUnits>>> = vec![None; ranges.len()];
+    for row in &rows {
+        let are_all: bool = row.try_get("are_all")?;
+        let Some(of_range) = at_hand.get_mut(row.place("part")?).filter(|_| are_all) else { continue };
+        let of_range = of_range.get_or_insert_default();
+        if row.try_get::<Option<Uuid>, _>("product_id")?.is_some() {
+            of_range.push(units(row)?);
+        }
+    }
+    let mut all = Vec::with_capacity(ranges.len());
+    for (at_hand, (partner, range)) in at_hand.into_iter().zip(ranges) {
+        all.push(match at_hand {
+            Some(units) => units,
+            None => units_of_any_time(connection, *partner, *range, environment).await?,
+        });
+    }
+    Ok(all)
+}
+
+async fn units_of_any_time(
+    connection: &mut PgConnection,
+    partner: PartnerId,
+    range: Period,
+    environment: Environment,
+) -> Result<Vec<UsedUnits>, StoreError> {
+    let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
+    plan_for_values(connection).await?;
+    let rows = used(BY_OPERATION, Some(partner), Ranges::new(&[range]), &filter, Detail::Operations)
+        .bind(Ts(range.start))
+        .bind(Ts(range.end))
+        .fetch_all(&mut *connection)
+        .await?;
+    plan_as_usual(connection).await?;
+    Ok(rows.iter().map(units).collect::<Result<_, _>>()?)
 }
 
 /// All units used in the range, as a transaction sees them.
@@ -169,21 +224,21 @@ pub(crate) async fn units_stored(
     range: Period,
     environment: Environment,
 ) -> Result<u64, StoreError> {
-    let is_whole_hours = [range.start, range.end].iter().all(|edge| edge.as_microsecond() % HOUR_MICROS == 0);
-    if is_whole_hours && range.start < range.end {
-        let row = sqlx::query(UNITS_OF_WHOLE_HOURS)
-            .bind(partner.0)
-            .bind(Ts(range.start))
-            .bind(Ts(range.end))
-            .bind(environment.code())
-            .fetch_one(&mut *connection)
-            .await?;
-        if row.try_get::<Option<i64>, _>("units")?.is_some() {
-            return Ok(row.count("units")?);
-        }
+    let row = sqlx::query(COUNTED)
+        .bind(partner.0)
+        .bind(Ts(range.start))
+        .bind(Ts(range.end))
+        .bind(environment.code())
+        .fetch_one(&mut *connection)
+        .await?;
+    if row.try_get::<Option<i64>, _>("units")?.is_some() {
+        return Ok(row.count("units")?);
     }
     let filter = UsageFilter { environment: Some(environment), ..UsageFilter::default() };
-    let rows = used(UNITS, Some(partner), Ranges::new(&[range]), &filter, Detail::Brief).fetch_all(connection).await?;
+    plan_for_values(connection).await?;
+    let counted = used(UNITS, Some(partner), Ranges::new(&[range]), &filter, Detail::Brief);
+    let rows = counted.fetch_all(&mut *connection).await?;
+    plan_as_usual(connection).await?;
     Ok(rows.first().map(|row| row.count("units")).transpose()?.unwrap_or_default())
 }
 

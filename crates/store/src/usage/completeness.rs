@@ -210,7 +210,7 @@ const LOST: &str = "
 
 const UNACCOUNTED: &str = "
     select distinct partner_id, hour, kind = 'daily' as of_day from reconciliation_findings
-    where resolved_at is null and accepted_at is null and kind <> 'invoice' and expected > actual
+    where resolved_at is null and accepted_at is null and kind not in ('invoice', 'credit') and expected > actual
         and ($1::uuid is null or partner_id in ($1, '00000000-0000-0000-0000-000000000000'))
         and hour > $2 - case kind when 'daily' then interval '24 hours' else interval '1 hour' end and hour < $3
     order by hour, partner_id, of_day limit $4";

@@ -2,7 +2,7 @@
 
 use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
 use domain::{
-    id::{AllocationId, AppId, KeyId, MemberId, OperationId, PartnerId, ProductId},
+    id::{AllocationId, AppId, KeyId, MemberId, OperationId, PartnerId, ProductId, TeamId},
     key_text::Environment,
     period::Period,
     usage::{cloud_event::hex, event_id},
@@ -21,6 +21,8 @@ pub struct RequestFilter {
     pub operation: Option<OperationId>,
     pub app: Option<AppId>,
     pub key: Option<KeyId>,
+    /// All zeros for calls of no team.
+    pub team: Option<TeamId>,
     /// First digit of the status: 2, 3, 4 or 5.
     pub status_class: Option<u8>,
     /// As GET.
@@ -137,6 +139,7 @@ impl Store {
                  and ($12::text is null or starts_with(e.request_id, $12))
                  and ($13::timestamptz is null
                      or (e.at, e.node, e.lane, e.sequence) < ($13, $14::text, $15::int, $16::bigint))
+                 and ($18::uuid is null or coalesce(e.team_id, '00000000-0000-0000-0000-000000000000') = $18)
              order by e.at desc, e.node desc, e.lane desc, e.sequence desc limit $17"
         ))
         .bind(partner.0)
@@ -157,6 +160,7 @@ impl Store {
         .bind(after.map(|place| i32::from(place.lane)))
         .bind(after.map(|place| i64::try_from(place.sequence).unwrap_or(i64::MAX)))
         .bind(i64::from(page_size) + 1)
+        .bind(filter.team.map(|id| id.0))
         .fetch_all(self.pool())
         .await?;
         let mut requests = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;

@@ -10,7 +10,7 @@ use sqlx::{
     query::Query,
 };
 
-pub(super) const HOUR_MICROS: i64 = 3_600_000_000;
+const HOUR_MICROS: i64 = 3_600_000_000;
 const DAY_MICROS: i64 = 24 * HOUR_MICROS;
 
 macro_rules! of_partner {
@@ -175,7 +175,8 @@ macro_rules! from_used {
                              and ($13::uuid is null or coalesce(e.product_id, '00000000-0000-0000-0000-000000000000') = $13)
                              and ($14::uuid is null or coalesce(e.operation_id, '00000000-0000-0000-0000-000000000000') = $14)
                              and ($15::uuid is null or e.app_id = $15) and ($16::uuid is null or e.key_id = $16)
-                             and ($17::uuid is null or e.team_id = $17) and ($18::uuid is null or e.member_id = $18)
+                             and ($17::uuid is null or coalesce(e.team_id, '00000000-0000-0000-0000-000000000000') = $17)
+                             and ($18::uuid is null or e.member_id = $18)
                              and ($19::uuid is null or e.plan_version_id = $19)
                              and ($20::text is null or e.outcome = $20)
                              and ($21::smallint is null or e.status / 100 = $21)

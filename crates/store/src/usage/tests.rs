@@ -17,10 +17,10 @@ use std::collections::BTreeMap;
 use uuid::Uuid;
 
 /// A small generator with a fixed beginning, so that a failure is found again.
-struct Random(u64);
+pub(super) struct Random(pub(super) u64);
 
 impl Random {
-    fn below(&mut self, end: u64) -> u64 {
+    pub(super) fn below(&mut self, end: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -29,7 +29,7 @@ impl Random {
 }
 
 /// Three days around a clock change of Zurich, with many events close to hours and half hours.
-fn random_events(random: &mut Random, count: u64) -> Vec<UsageEvent> {
+pub(super) fn random_events(random: &mut Random, count: u64) -> Vec<UsageEvent> {
     let start = at("2026-03-28T00:00:00Z").as_microsecond();
     let mut events = Vec::new();
     for number in 0..count {
@@ -271,6 +271,10 @@ async fn the_invoice_the_quota_and_the_operator_count_the_same_units() {
     let store = test_db::store().await;
     let mut random = Random(99);
     let (mut events, mut changed) = (random_events(&mut random, 800), Vec::new());
+    // Credit pays for live units alone.
+    for event in events.iter_mut().filter(|event| event.environment == Environment::Live) {
+        event.credits = random.below(event.units + 1);
+    }
     sqlx::query("insert into partners (id, name, created_at) values ($1, 'Acme', now()), ($2, 'Other', now())")
         .bind(partner().0)
         .bind(Uuid::from_u128(77))
@@ -309,6 +313,7 @@ async fn the_invoice_the_quota_and_the_operator_count_the_same_units() {
                 let expected: u64 = events.iter().filter(counted).map(|event| event.units).sum();
                 let lines = store.units_between(partner(), range, environment).await.expect("lines");
                 assert_eq!(lines.iter().map(|line| line.used.units).sum::<u64>(), expected);
+                assert_eq!(by_operation(&lines), plain_by_operation(events.iter().filter(counted)), "{range:?}");
                 assert_eq!(store.units_used(partner(), range, environment).await.expect("units"), expected);
                 if environment == Environment::Live {
                     // What a new allowance begins with.
@@ -409,4 +414,24 @@ async fn a_breakdown_may_be_as_long_as_it_likes_and_adds_up_to_the_total() {
     let query = UsageQuery { by: &[Dimension::Key], ..UsageQuery::whole(range, everything) };
     let refused = store.usage(partner(), &query).await;
     assert!(matches!(refused, Err(crate::StoreError::Invalid { .. })), "{refused:?}");
+}
+
+/// Units, and how many of them credit paid.
+type ByOperation = BTreeMap<(Option<Uuid>, Option<Uuid>), (u64, u64)>;
+
+fn by_operation(lines: &[UsedUnits]) -> ByOperation {
+    let line = |line: &UsedUnits| {
+        ((line.product.map(|id| id.0), line.operation.map(|id| id.0)), (line.used.units, line.used.prepaid))
+    };
+    lines.iter().map(line).collect()
+}
+
+fn plain_by_operation<'a>(events: impl Iterator<Item = &'a UsageEvent>) -> ByOperation {
+    let mut sums = ByOperation::new();
+    for event in events.filter(|event| event.units > 0) {
+        let sum = sums.entry((event.product.map(|id| id.0), event.operation.map(|id| id.0))).or_default();
+        sum.0 += event.units;
+        sum.1 += event.credits;
+    }
+    sums
 }

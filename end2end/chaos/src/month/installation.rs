@@ -55,6 +55,7 @@ impl Installation {
             ("TURNPIKE_STRIPE_KEY", "sk_test_chaos".to_owned()),
             ("TURNPIKE_STRIPE_URL", stand_in.url()),
             ("TURNPIKE_STRIPE_WEBHOOK_SECRET", SECRET.to_owned()),
+            ("TURNPIKE_STRIPE_SUBSCRIPTIONS", "by_hand".to_owned()),
             ("TURNPIKE_GATEWAY_CORES", "1".to_owned()),
         ];
         let product =

@@ -178,11 +178,13 @@ impl Findings {
         let unknown = self.unknown();
         let executed = unknown.iter().filter(|number| self.times(**number) == 1).count();
         let again = unknown.iter().filter(|number| self.times(**number) > 1).count();
-        // Kills that hit nobody show nothing, and a gateway that leaves most in doubt is no use.
+        // Kills that hit nobody show nothing, and of what no kill cut off nothing is left in doubt.
         let hit = self.kills == 0 || !unknown.is_empty();
-        let bounded = unknown.len() * 2 <= self.order.keys;
+        let broken = self.sum(|seen| seen.broken);
+        let bounded = unknown.len() as u64 <= broken;
         let what = format!(
-            "{} kills left {} keys unknown, of which {executed} had been executed; executed again: {again}",
+            "{} kills broke {broken} posts off and left {} keys unknown, of which {executed} had been executed; executed \
+             again: {again}",
             self.kills,
             unknown.len()
         );

@@ -51,7 +51,7 @@ async fn files_say_which_invoice_is_a_threshold_invoice() {
     for list in ["/api/invoices?format=csv".to_owned(), format!("{at}?format=csv")] {
         let csv = app.get(&own, &list).await.text;
         let mut rows = csv.lines();
-        assert!(rows.next().is_some_and(|head| head.trim_end().ends_with(",threshold_number")), "{csv}");
-        assert!(rows.next().is_some_and(|row| row.trim_end().ends_with(",2")), "{csv}");
+        assert!(rows.next().is_some_and(|head| head.contains(",threshold_number,")), "{csv}");
+        assert!(rows.next().is_some_and(|row| row.trim_end().ends_with(",2,,")), "{csv}");
     }
 }

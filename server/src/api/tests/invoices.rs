@@ -12,7 +12,9 @@ use domain::{
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::io::{Cursor, Read as _};
-use store::{Actor, Closed, NewInvoice, NewInvoiceLine, NewPlan, PlanMeta, test_db::world::World};
+use store::{
+    Actor, BilledAlready, Closed, Collection, NewInvoice, NewInvoiceLine, NewPlan, PlanMeta, test_db::world::World,
+};
 
 fn began() -> Timestamp {
     "2026-06-01T00:00:00Z".parse().expect("an instant")
@@ -31,6 +33,7 @@ pub fn line(kind: LineKind, description: &str, quantity: i64, cents: i64) -> New
         free: 0,
         prepaid: 0,
         amount: Money::new(Currency::Usd, cents * 10_000),
+        teams: Vec::new(),
     }
 }
 
@@ -76,7 +79,7 @@ pub async fn billed(app: &TestApp, partner: PartnerId, code: &str, all: Vec<Vec<
             late: Vec::new(),
             in_advance: false,
             threshold_number: 0,
-            billed_before: Vec::new(),
+            billed_before: BilledAlready::default(),
             given_back: Vec::new(),
             overdrawn: Vec::new(),
             coupons: None,
@@ -204,6 +207,32 @@ async fn many_come_as_one_file_of_ones_own_or_for_the_provider_of_all() {
     let strange = app.get(&own, &format!("/api/invoices/export?{whole}&format=csv&partner={}", bolt.partner)).await;
     assert_eq!(strange.status, 404);
     assert_eq!(app.get(&own, "/api/invoices/export?format=csv").await.status, 400);
+}
+
+#[tokio::test]
+async fn tax_of_stripes_is_told_beside_the_total_and_is_no_part_of_it() {
+    let app = TestApp::start().await;
+    let world = World::new(&app.store).await;
+    let id = billed(&app, world.partner, "growth", vec![some_lines()]).await[0];
+    let own = app.token(Some(world.partner), &[Scope::InvoicesRead]).await;
+    let path = format!("/api/invoices/{id}");
+    let before = app.get(&own, &path).await.json();
+    assert_eq!((&before["tax"], &before["total_with_tax"]), (&Value::Null, &Value::Null));
+    let tax = Some(Money::new(Currency::Usd, 15_010_000));
+    let collection = Collection { tax, ..Collection::default() };
+    app.store.note_collection(world.partner, id, &collection).await.expect("noted");
+    // Who does not say takes nothing back.
+    app.store.note_collection(world.partner, id, &Collection::default()).await.expect("noted");
+    let after = app.get(&own, &path).await.json();
+    let whole = cents(after["total"]["amount"].as_str().expect("a text")) + 1_501;
+    assert_eq!((&after["total"], &after["tax"]["amount"]), (&before["total"], &json!("15.01")));
+    assert_eq!(cents(after["total_with_tax"]["amount"].as_str().expect("a text")), whole);
+    let lines = app.get(&own, &format!("{path}?format=csv")).await.text;
+    for row in rows(&lines) {
+        assert_eq!((cell(&row, "invoice_tax"), cents(cell(&row, "invoice_total_with_tax"))), ("15.01", whole));
+    }
+    let list = app.get(&own, "/api/invoices?format=csv").await.text;
+    assert_eq!(cents(cell(&rows(&list)[0], "total_with_tax")), whole);
 }
 
 #[tokio::test]

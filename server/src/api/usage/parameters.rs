@@ -201,7 +201,7 @@ impl CutParams {
 /// The begin of the running billing period, or of the last thirty days where there is no subscription.
 async fn period_start(call: &PartnerCall) -> Result<Timestamp, Problem> {
     let subscription = call.state.store.subscription(call.partner).await?;
-    let period = subscription.and_then(|subscription| subscription.cycle().period_at(call.now).ok());
+    let period = subscription.and_then(|subscription| subscription.counted_at(call.now).ok());
     Ok(period.map_or(call.now - SignedDuration::from_hours(30 * 24), |period| period.start))
 }
 

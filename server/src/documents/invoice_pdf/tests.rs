@@ -8,7 +8,7 @@ use domain::{
     plan::Collect,
 };
 use lopdf::Document;
-use store::invoices::CountingNote;
+use store::{LineTeam, invoices::CountingNote};
 use uuid::Uuid;
 
 fn settings() -> Settings {
@@ -21,6 +21,7 @@ fn settings() -> Settings {
         development: false,
         mail_is_sent: false,
         stripe_is_on: false,
+        has_stripe_account: false,
         invoice_sink: app::state::InvoiceSink::default(),
         four_eyes: false,
         hooks_may_be_private: false,
@@ -42,6 +43,7 @@ fn line(position: i32, kind: LineKind, description: &str, quantity: i64, amount:
         prepaid: 0,
         meter: None,
         amount,
+        teams: Vec::new(),
     }
 }
 
@@ -61,6 +63,7 @@ fn invoice(currency: Currency, lines: &[InvoiceLine]) -> Invoice {
         period,
         time_zone: "Pacific/Auckland".to_owned(),
         total: Money::new(currency, lines.iter().map(|line| line.amount.micros).sum()),
+        tax: None,
         status: InvoiceStatus::Open,
         collect: Collect::InvoiceItems,
         collected_by: None,
@@ -106,6 +109,18 @@ fn a_threshold_invoice_is_called_one_and_says_what_that_is() {
 }
 
 #[test]
+fn tax_of_stripes_stands_below_our_total() {
+    let lines = [line(0, LineKind::BaseFee, "Base fee", 1, Money::new(Currency::Usd, 100_000_000))];
+    let plain = invoice(Currency::Usd, &lines);
+    let taxed = Invoice { tax: Some(Money::new(Currency::Usd, 15_000_000)), ..plain.clone() };
+    let (plain, taxed) = (pages(&plain, &lines).concat(), pages(&taxed, &lines).concat());
+    assert!(!plain.to_lowercase().contains("tax"), "{plain}");
+    let amounts: Vec<i64> = taxed.lines().filter_map(|line| minor(line.trim())).collect();
+    assert_eq!(amounts, [10_000, 10_000, 1_500, 11_500]);
+    assert!(taxed.contains("Tax (by Stripe)") && taxed.contains("Total with tax"), "{taxed}");
+}
+
+#[test]
 fn four_hundred_lines_go_on_with_their_head_and_add_up_to_the_total() {
     let lines: Vec<InvoiceLine> = (0..400_i32)
         .map(|number| {
@@ -141,4 +156,40 @@ fn one_line_of_a_currency_without_decimals_has_names_address_and_local_days() {
     {
         assert!(text.contains(part), "{part}: {text}");
     }
+}
+
+#[test]
+fn what_teams_have_is_a_page_of_its_own_and_adds_up_to_the_usage() {
+    let part = |team: Option<u128>, name: &str, quantity: i64, cents: i64| LineTeam {
+        team: team.map(|id| domain::id::TeamId(Uuid::from_u128(id))),
+        name: name.to_owned(),
+        quantity,
+        free: 0,
+        prepaid: 0,
+        amount: Money::new(Currency::Usd, cents * 10_000),
+    };
+    let usage = |position, description, teams: Vec<LineTeam>| {
+        let quantity = teams.iter().map(|part| part.quantity).sum();
+        let amount = Money::new(Currency::Usd, teams.iter().map(|part| part.amount.micros).sum());
+        InvoiceLine { teams, ..line(position, LineKind::Usage, description, quantity, amount) }
+    };
+    let fee = line(0, LineKind::BaseFee, "Base fee", 1, Money::new(Currency::Usd, 49_000_000));
+    let plain = [fee.clone(), line(1, LineKind::Usage, "Payments, POST /create", 3, Money::new(Currency::Usd, 30_000))];
+    assert_eq!(pages(&invoice(Currency::Usd, &plain), &plain).len(), 1, "no page of teams where there are none");
+    let lines = [
+        fee,
+        usage(1, "Payments, POST /create", vec![part(Some(1), "Łódź", 60, 601), part(None, "", 40, 399)]),
+        usage(2, "Payments, POST /read", vec![part(Some(1), "Łódź", 1, 10), part(Some(2), "Blue", 2, 20)]),
+    ];
+    let pages = pages(&invoice(Currency::Usd, &lines), &lines);
+    assert_eq!(pages.len(), 2);
+    assert!(!pages[0].contains("By team"), "{}", pages[0]);
+    assert!(
+        ["By team", "Łódź", "Blue", "No team", "All teams"].iter().all(|part| pages[1].contains(part)),
+        "{}",
+        pages[1]
+    );
+    let amounts: Vec<i64> = pages[1].lines().filter_map(|line| minor(line.trim())).collect();
+    // Blue and its line, the other team and its two, no team and its line, all of them.
+    assert_eq!(amounts, [20, 20, 611, 601, 10, 399, 399, 1_030]);
 }

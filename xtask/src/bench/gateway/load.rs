@@ -4,6 +4,13 @@ use super::{CONNECTIONS, Peer, SECONDS, Sample};
 use crate::{Outcome, process};
 use std::{fs, path::Path, process::Command, thread::sleep, time::Duration};
 
+/// What either may wait before it begins.
+const LONGEST_PAUSE: Duration = Duration::from_millis(1_200);
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+const LOOKS: u32 = 60;
+/// CPU time between two looks of a process that has nothing to do, in nanoseconds; ours has its clocks and tasks.
+const RESTING_NS: u64 = 30_000_000;
+
 /// What one run of wrk counted; times in microseconds.
 pub struct Counted {
     pub requests: u64,
@@ -17,9 +24,7 @@ pub fn full(peer: &Peer, folder: &Path) -> Outcome<Sample> {
     let before = peer.cpu_ns()?;
     let counted = run(peer, folder, 0, &peer.keys, "full")?;
     check(peer, &counted)?;
-    // Our shipper takes in what the spool holds and the peers write their logs: that belongs to the round too.
-    sleep(Duration::from_millis(1_200));
-    let spent = peer.cpu_ns()?.saturating_sub(before);
+    let spent = at_rest(peer)?.saturating_sub(before);
     Ok(Sample {
         cpu_ns: spent / counted.requests,
         requests_per_second: counted.requests / SECONDS,
@@ -27,6 +32,21 @@ pub fn full(peer: &Peer, folder: &Path) -> Outcome<Sample> {
         p99_us: counted.p99_us,
         resident_bytes: peer.resident_bytes(),
     })
+}
+
+/// CPU time once it does nothing any more. Our shipper takes in what the spool holds and the peers write their logs: that belongs
+/// to the round too, and not to the next one's.
+fn at_rest(peer: &Peer) -> Outcome<u64> {
+    let mut spent = peer.cpu_ns()?;
+    sleep(LONGEST_PAUSE);
+    for _ in 0..LOOKS {
+        let before = std::mem::replace(&mut spent, peer.cpu_ns()?);
+        if spent.saturating_sub(before) <= RESTING_NS {
+            return Ok(spent);
+        }
+        sleep(BETWEEN_LOOKS);
+    }
+    Err(format!("{} is still busy {} s after the load.", peer.name, (BETWEEN_LOOKS * LOOKS).as_secs()))
 }
 
 /// The 99th percentile at about that many requests each second, in microseconds.

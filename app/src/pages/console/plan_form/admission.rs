@@ -51,7 +51,7 @@ impl Fields {
         .into_any()
     }
 
-    /// Whether calls spend credit, and how fast.
+    /// Whether calls spend credit; how fast, what each period gives and what goes below zero are folded away until they are used.
     pub(super) fn credit(&self) -> AnyView {
         let own = self.own().credit;
         let required = self.typed("admission[credit]", own.required.to_string()) == "true";
@@ -73,24 +73,33 @@ impl Fields {
         let overdraft_price = self.number("admission[overdraft_price]", price);
         let wrong_overdraft = wrong("admission[overdraft]", "admission.credit.overdraft.units");
         let wrong_price = wrong("admission[overdraft_price]", "admission.credit.overdraft.unit_price");
+        let used = [&a_minute, &allotment, &percent, &cap, &periods, &overdraft, &overdraft_price];
+        let problems =
+            [&error, &wrong_units, &wrong_percent, &wrong_cap, &wrong_periods, &wrong_overdraft, &wrong_price];
+        let open = used.iter().any(|value| !value.is_empty()) || problems.iter().any(|problem| problem.is_some());
+        let open =
+            open || self.typed("admission[credit_pace]", own.preset.code().to_owned()) != Preset::default().code();
         view! {
             <CheckField label="Calls spend credit, and are refused when it is used up" name="plan[admission][credit]" id="field-credit" checked=required/>
-            <FormRow>
-                <TextField label="Spent at most" name="plan[admission][credit_per_minute]" id="field-credit_per_minute" value=a_minute error=error suffix="units a minute" hint="Empty: as fast as calls come" inputmode="numeric" autocomplete="off"/>
-                {pace}
-            </FormRow>
-            <FormRow>
-                <TextField label="Each period gives" name="plan[admission][allotment]" id="field-allotment" value=allotment error=wrong_units suffix="units" hint="Once at its beginning; they expire with it" inputmode="numeric" autocomplete="off"/>
-                <TextField label="Unused, carried over" name="plan[admission][rollover_percent]" id="field-rollover_percent" value=percent error=wrong_percent suffix="%" hint="Empty: nothing" inputmode="numeric" autocomplete="off"/>
-            </FormRow>
-            <FormRow>
-                <TextField label="Carried over at most" name="plan[admission][rollover_cap]" id="field-rollover_cap" value=cap error=wrong_cap suffix="units" hint="At a time. Empty: no limit" inputmode="numeric" autocomplete="off"/>
-                <TextField label="Carried over for" name="plan[admission][rollover_periods]" id="field-rollover_periods" value=periods error=wrong_periods suffix="periods" hint="Empty: one period" inputmode="numeric" autocomplete="off"/>
-            </FormRow>
-            <FormRow>
-                <TextField label="Below zero, calls may take" name="plan[admission][overdraft]" id="field-overdraft" value=overdraft error=wrong_overdraft suffix="units" hint="Empty: never; what goes below zero all the same is owed to the next grant" inputmode="numeric" autocomplete="off"/>
-                <TextField label="Each of them costs" name="plan[admission][overdraft_price]" id="field-overdraft_price" value=overdraft_price error=wrong_price hint="In the plan\u{2019}s currency, on the invoice of the period" inputmode="decimal" autocomplete="off"/>
-            </FormRow>
+            <details class="chosen-operations" open=open>
+                <summary>"Pace, units that each period gives, below zero"</summary>
+                <FormRow>
+                    <TextField label="Spent at most" name="plan[admission][credit_per_minute]" id="field-credit_per_minute" value=a_minute error=error suffix="units a minute" hint="Empty: as fast as calls come" inputmode="numeric" autocomplete="off"/>
+                    {pace}
+                </FormRow>
+                <FormRow>
+                    <TextField label="Each period gives" name="plan[admission][allotment]" id="field-allotment" value=allotment error=wrong_units suffix="units" hint="Once at its beginning; they expire with it" inputmode="numeric" autocomplete="off"/>
+                    <TextField label="Unused, carried over" name="plan[admission][rollover_percent]" id="field-rollover_percent" value=percent error=wrong_percent suffix="%" hint="Empty: nothing" inputmode="numeric" autocomplete="off"/>
+                </FormRow>
+                <FormRow>
+                    <TextField label="Carried over at most" name="plan[admission][rollover_cap]" id="field-rollover_cap" value=cap error=wrong_cap suffix="units" hint="At a time. Empty: no limit" inputmode="numeric" autocomplete="off"/>
+                    <TextField label="Carried over for" name="plan[admission][rollover_periods]" id="field-rollover_periods" value=periods error=wrong_periods suffix="periods" hint="Empty: one period" inputmode="numeric" autocomplete="off"/>
+                </FormRow>
+                <FormRow>
+                    <TextField label="Below zero, calls may take" name="plan[admission][overdraft]" id="field-overdraft" value=overdraft error=wrong_overdraft suffix="units" hint="Empty: never; what goes below zero all the same is owed to the next grant" inputmode="numeric" autocomplete="off"/>
+                    <TextField label="Each of them costs" name="plan[admission][overdraft_price]" id="field-overdraft_price" value=overdraft_price error=wrong_price hint="In the plan\u{2019}s currency, on the invoice of the period" inputmode="decimal" autocomplete="off"/>
+                </FormRow>
+            </details>
         }
         .into_any()
     }

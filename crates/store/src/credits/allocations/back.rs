@@ -12,6 +12,7 @@ use crate::{
         grant::settle_all,
         post::{Held, Movement, UnitAccount},
     },
+    reconcile::Unbooked,
     row::ReadRow as _,
 };
 use domain::id::{AllocationId, AppId, PartnerId};
@@ -116,8 +117,10 @@ async fn take_out(
     let at_once = all.min(standing.free());
     let why = if units.is_none() { Back::Ended } else { Back::Asked };
     give_back(tx, partner, (id, at_once), (why, move_id), &mut grants, now).await?;
-    let back = if units.is_none() { EVERYTHING } else { all - at_once };
-    ask_back(tx, partner, id, back).await?;
+    match units {
+        None => ask_all_back(tx, partner, id).await?,
+        Some(_) => ask_back(tx, partner, id, all - at_once).await?,
+    }
     if all > at_once {
         recall(tx, id.0).await?;
     }
@@ -150,7 +153,24 @@ async fn ask_back(
     Ok(())
 }
 
-/// Gives back what gateways have let go of since it was asked for. All is booked, and locked.
+/// Of an allocation that has ended, whatever comes; it is left alone where nothing can.
+async fn ask_all_back(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    id: AllocationId,
+) -> Result<(), StoreError> {
+    ask_back(tx, partner, id, EVERYTHING).await?;
+    let at_rest = Standing::of(tx, partner, id).await?.is_over();
+    sqlx::query("update credit_allocation_balances set at_rest = $3 where partner_id = $1 and allocation_id = $2")
+        .bind(partner.0)
+        .bind(id.0)
+        .bind(at_rest)
+        .execute(&mut **tx)
+        .await?;
+    Ok(())
+}
+
+/// Gives back what gateways have let go of since it was asked for, and what corrections brought. All is booked, and locked.
 pub(in crate::credits) async fn give_back_what_came(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
@@ -158,7 +178,10 @@ pub(in crate::credits) async fn give_back_what_came(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let asked: Vec<Uuid> = sqlx::query_scalar(
-        "select allocation_id from credit_allocation_balances where partner_id = $1 and back_units > 0 order by allocation_id",
+        "select b.allocation_id from credit_allocation_balances b
+         left join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
+         where b.partner_id = $1 and b.back_units > 0 and (not b.at_rest or b.units > coalesce(a.taken, 0))
+         order by b.allocation_id",
     )
     .bind(partner.0)
     .fetch_all(&mut **tx)
@@ -167,8 +190,10 @@ pub(in crate::credits) async fn give_back_what_came(
         let standing = Standing::of(tx, partner, id).await?;
         let came = standing.free().min(standing.back);
         give_back(tx, partner, (id, came), (Back::LetGo, Uuid::now_v7()), grants, now).await?;
-        let rest = if standing.back == EVERYTHING { EVERYTHING } else { standing.awaited() - came };
-        ask_back(tx, partner, id, rest).await?;
+        match standing.back {
+            EVERYTHING => ask_all_back(tx, partner, id).await?,
+            _ => ask_back(tx, partner, id, standing.awaited() - came).await?,
+        }
     }
     Ok(())
 }
@@ -267,25 +292,40 @@ async fn move_back(
     grant.book(tx, partner, &movement, now).await
 }
 
-/// Has units that calls took of an allocation count as taken of what is common; below zero the other way. Both allowances are locked.
+/// Has units that calls took of an allocation count as taken of what is common; below zero the other way. Both allowances are locked. What
+/// could not be moved so far is noted: nothing is taken below zero.
 pub(in crate::credits) async fn charge_common(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
-    id: AllocationId,
-    units: i64,
+    (id, hour, units): (AllocationId, Timestamp, i64),
+    unbooked: &mut Unbooked,
 ) -> Result<(), StoreError> {
     if units == 0 {
         return Ok(());
     }
-    sqlx::query(
-        "update allowances set taken = greatest(0, taken + case partner_id when $1 then $3 else -$3 end)
-         where kind = 'credit' and partner_id in ($1, $2)",
+    let rows = sqlx::query(
+        "update allowances a set taken = greatest(0, before.taken + before.wanted)
+         from (
+             select partner_id, period_start, taken, case partner_id when $1 then $3 else -$3 end as wanted from allowances
+             where kind = 'credit' and partner_id in ($1, $2)
+         ) as before
+         where a.kind = 'credit' and a.partner_id = before.partner_id and a.period_start = before.period_start
+         returning a.partner_id, a.taken - before.taken as moved",
     )
     .bind(partner.0)
     .bind(id.0)
     .bind(units)
-    .execute(&mut **tx)
+    .fetch_all(&mut **tx)
     .await?;
+    for (holder, of, wanted) in [(id.0, Some(id), -units), (partner.0, None, units)] {
+        let mut moved = 0;
+        for row in &rows {
+            if row.try_get::<Uuid, _>("partner_id")? == holder {
+                moved = row.try_get("moved")?;
+            }
+        }
+        unbooked.taken(hour, of, (wanted, moved));
+    }
     Ok(())
 }
 

@@ -46,7 +46,10 @@ impl Store {
                  from credit_allocations o
                  join credit_allocation_balances b on b.partner_id = o.partner_id and b.allocation_id = o.id
                  left join allowances a on a.partner_id = o.id and a.kind = 'credit'
-                 where o.ended_at is null or b.units > 0
+                 where o.id in (
+                     select id from credit_allocations where ended_at is null
+                     union all
+                     select allocation_id from credit_allocation_balances where back_units > 0 and not at_rest)
              ) as own",
         )
         .fetch_one(self.pool())

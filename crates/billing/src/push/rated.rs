@@ -1,0 +1,163 @@
+//! Who rates an invoice of a plan that collects by meter events.
+//!
+//! Stripe rates whole periods: by the price that its subscription has when the period ends, all that its meter has counted in it. So it rates
+//! an invoice of ours only where its own invoice of that very period is there, still a draft, of a subscription that is ours, began early
+//! enough, and has our prices, and no other one would count the same events. That is seen before the first event is sent and noted; it
+//! never changes afterwards. Everything else we rate, and Stripe collects it line by line as in the mode `invoice_items`: the parts of a
+//! period in which the plan changed, whose fee, included units and steps are prorated to the second as no price of Stripe's is; periods
+//! whose end is another one there, as Stripe knows no time zones; what comes after the last period; what is late.
+//!
+//! No event is sent for what we rate, so that nothing is billed twice, whatever subscriptions there are.
+
+use super::{
+    Push, invoice_items,
+    meter_events::{Counted, event_name},
+};
+use crate::{BillingError, stripe::StripeInvoice};
+use jiff::SignedDuration;
+use store::{Invoice, Store, Subscription, stripe_subscriptions::stripe_subscription};
+
+/// Names Stripe's own invoice in our note of it.
+const STRIPES: &str = "rated_on";
+/// How long after the end of a period Stripe may need to make its draft.
+const DRAFT_APPEARS: SignedDuration = SignedDuration::from_mins(20);
+
+/// Who rates an invoice.
+pub(super) enum Way {
+    /// Stripe, on this invoice of its own.
+    Stripe(Box<StripeInvoice>),
+    /// Stripe, on an invoice of what a provider has set up there by hand.
+    ByHand,
+    /// We.
+    Ours,
+}
+
+impl Push<'_> {
+    /// Who rates it, as was decided before or is now. It is to be taken for Stripe first.
+    pub(super) async fn way(&mut self, invoice: &Invoice, customer: &str) -> Result<Way, BillingError> {
+        let subject = invoice_items::subject(invoice.id);
+        if let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? {
+            let stripes = held.parameters.iter().find(|(name, _)| name == STRIPES);
+            return match stripes {
+                Some((_, id)) => {
+                    // Whoever noted it may have died before it was said what it is at Stripe.
+                    if held.stripe_id.is_none() {
+                        self.store.finish_stripe_object(invoice.partner, &subject, id, self.now()).await?;
+                    }
+                    Ok(Way::Stripe(Box::new(self.stripe.invoice(id).await?)))
+                }
+                None => Ok(Way::Ours),
+            };
+        }
+        if self.store.has_meter_events(invoice.partner, invoice.id).await? {
+            return Ok(Way::ByHand);
+        }
+        // While one of ours runs at Stripe it counts what is sent, beside one by hand and after the setting was changed, too.
+        let unless_ours = match self.has_ours(customer).await? {
+            true => Way::Ours,
+            false => Way::ByHand,
+        };
+        if !self.settings.makes_subscriptions {
+            return Ok(unless_ours);
+        }
+        let Some(own) = self.our_subscription(invoice.partner, invoice.subscription).await? else {
+            return Ok(Way::Ours);
+        };
+        if self.by_hand(customer, &own.terms).await?.is_some() {
+            return Ok(unless_ours);
+        }
+        let Some(draft) = self.draft_of_period(invoice, &own, customer).await? else { return Ok(Way::Ours) };
+        let parameters = vec![(STRIPES.to_owned(), draft.id.clone())];
+        let held = self.store.begin_stripe_object(invoice.partner, &subject, 1, &parameters, self.now()).await?;
+        if held.parameters != parameters {
+            return Err(BillingError::TooSoon("what another server makes of an invoice"));
+        }
+        self.store.finish_stripe_object(invoice.partner, &subject, &draft.id, self.now()).await?;
+        Ok(Way::Stripe(Box::new(draft)))
+    }
+
+    /// Stripe's draft of exactly this period, where it will come to what our invoice does.
+    async fn draft_of_period(
+        &mut self,
+        invoice: &Invoice,
+        own: &Subscription,
+        customer: &str,
+    ) -> Result<Option<StripeInvoice>, BillingError> {
+        let is_whole = own.cycle().period_at(invoice.period.start)? == invoice.period;
+        let is_of_period = !invoice.is_final && !invoice.stands_alone && invoice.threshold_number == 0;
+        if !self.makes_subscriptions() || !is_whole || !is_of_period || self.is_late(invoice) {
+            return Ok(None);
+        }
+        let held = self.store.stripe_object(own.partner, &stripe_subscription(own.id)).await?;
+        let Some(id) = held.and_then(|held| held.stripe_id) else { return Ok(None) };
+        let all = self.stripe.subscriptions_of(customer).await?;
+        let Some(theirs) = all.iter().find(|theirs| theirs.id == id) else { return Ok(None) };
+        let prices = match self.prices(&own.plan_code, own.version, &own.terms).await {
+            Err(BillingError::Differs(problem)) => {
+                tracing::warn!(partner = %own.partner, problem, "Stripe's prices are not ours: a period is rated here");
+                return Ok(None);
+            }
+            prices => prices?,
+        };
+        let mut theirs_prices: Vec<&str> = theirs.items.data.iter().map(|item| item.price.id.as_str()).collect();
+        let mut our_prices: Vec<&str> = prices.iter().map(String::as_str).collect();
+        theirs_prices.sort_unstable();
+        our_prices.sort_unstable();
+        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
+        let counted = Counted::of(&lines);
+        let first_event = counted.iter().map(|one| one.timestamp(invoice)).min().unwrap_or(i64::MAX);
+        if theirs_prices != our_prices || theirs.start_date > first_event {
+            return Ok(None);
+        }
+        let mut meters = Vec::new();
+        for one in &counted {
+            meters.push(self.meter(&event_name(one.product), one.product).await?);
+        }
+        let end = invoice.period.end.as_second();
+        let counts_too = all
+            .iter()
+            .any(|other| other.id != id && other.start_date < end && meters.iter().any(|meter| other.rates(meter)));
+        if counts_too {
+            return Ok(None);
+        }
+        let drafts = self.stripe.invoices_of_subscription(&id, "draft").await?;
+        match drafts.into_iter().find(|draft| draft.period_end == Some(end)) {
+            None if self.now().duration_since(invoice.period.end) < DRAFT_APPEARS => {
+                Err(BillingError::TooSoon("Stripe's own invoice of a period"))
+            }
+            found => Ok(found),
+        }
+    }
+}
+
+/// What a person has to know of an invoice that Stripe has rated and that is final: it comes to something else than ours.
+///
+/// An invoice of which some usage was late is on two of Stripe's, and is not compared.
+pub(super) async fn other_total(
+    store: &Store,
+    invoice: &Invoice,
+    found: &StripeInvoice,
+) -> Result<Option<String>, BillingError> {
+    let (_, lines) = store.invoice(invoice.partner, invoice.id).await?;
+    for one in Counted::of(&lines) {
+        if store.stripe_object(invoice.partner, &invoice_items::item_subject(invoice.id, one.line)).await?.is_some() {
+            return Ok(None);
+        }
+    }
+    if !invoice_items::differs(invoice, found)? {
+        return Ok(None);
+    }
+    Ok(Some(format!(
+        "Stripe has rated the period on its invoice {}, which comes to {} {} in the smallest coin before tax, and ours to {}",
+        found.id,
+        found.before_tax(),
+        found.currency.to_uppercase(),
+        invoice.total
+    )))
+}
+
+/// Whether Stripe rates the invoice on one of its own.
+pub(super) async fn is_rated_by_stripe(store: &Store, invoice: &Invoice) -> Result<bool, BillingError> {
+    let held = store.stripe_object(invoice.partner, &invoice_items::subject(invoice.id)).await?;
+    Ok(held.is_some_and(|held| held.parameters.iter().any(|(name, _)| name == STRIPES)))
+}
