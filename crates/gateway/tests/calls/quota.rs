@@ -187,8 +187,9 @@ async fn the_first_part_of_a_calendar_period_has_a_quota_and_a_count_of_its_own(
     // From 20 November 12:00 to 30 November 23:00, midnight in Zurich.
     assert_eq!(refused.header("retry-after"), (10 * 86_400 + 11 * 3_600).to_string());
     let part = domain::period::Period { start: began, ..whole };
-    let periods: Vec<_> = world.events_once(3).await.iter().map(|event| event.period).collect();
-    assert_eq!(periods, [Some(part), Some(part), None], "what was refused spends nothing");
+    // Each core has a log of its own, so the three come in no certain order.
+    let spent: Vec<_> = world.events_once(3).await.iter().filter_map(|event| event.period).collect();
+    assert_eq!(spent, [part; 2], "what was refused spends nothing");
     world.clock.set("2026-11-30T22:59:59Z");
     assert_eq!(world.get("/payments/items/1").await.code(), "quota-exceeded");
     world.clock.set("2026-11-30T23:00:00Z");
