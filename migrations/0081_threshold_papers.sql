@@ -6,10 +6,10 @@ alter table invoices add column takes_off uuid[] not null default '{}';
 alter table stripe_returns add column is_carried boolean not null default false;
 
 -- The last invoice takes off what stands and what was credited on void ones. What was credited of a line that costs less than that by now it
--- does not give back once more: that is a line above zero, which does not count here.
+-- does not give back once more: that is a line above zero, and so is what an invoice below zero gave back. Neither counts here.
 create or replace function period_closes_less_what_was_billed() returns trigger language plpgsql as $$
 declare
-    billed constant bigint := (select coalesce(sum(case when i.status <> 'void' then i.total_micros else (
+    billed constant bigint := (select coalesce(sum(case when i.status <> 'void' then greatest(i.total_micros, 0) else (
             select coalesce(sum(c.total_micros), 0) from credit_notes c
             where c.partner_id = i.partner_id and c.invoice_id = i.id and c.kind = 'credit' and c.state = 'issued') + (
             select coalesce(sum(r.amount_micros), 0) from stripe_returns r

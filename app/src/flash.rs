@@ -1,12 +1,13 @@
 //! What a form's answer leaves for the next page: a notice, what was wrong and what was typed, or a key shown once.
 //!
 //! It travels in a sealed cookie that the next page removes, so it works without JavaScript, is never in an address, a log
-//! or the database, and a reload shows it no second time. A cookie holds 4 KiB; longer typed values are dropped from it.
+//! or the database, and a reload shows it no second time. A cookie holds 4 KiB; what was typed into a longer form stays in memory
+//! ([`crate::drafts`]), and where it is gone by then the next page says so.
 //!
 //! A browser is asked to remove it, and a kept copy is worth nothing: it ends after a minute, and what holds a secret is
 //! shown once by this process. A restart, or a second portal, forgets that for what is left of the minute.
 
-use crate::secrets::Secrets;
+use crate::{drafts, secrets::Secrets};
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use leptos::prelude::use_context;
@@ -20,6 +21,9 @@ use std::{
 pub const COOKIE: &str = "__Host-flash";
 
 const LARGEST_BYTES: usize = 2_700;
+
+/// What is said where a form shows what it showed before anything was typed.
+const LOST: &str = "What you typed was too long to be kept, and is not here any more. Look at every field before you save.";
 
 /// How long a flash can be shown.
 const LIFE: SignedDuration = SignedDuration::from_secs(60);
@@ -44,6 +48,9 @@ pub struct Flash {
     pub problems: Vec<(String, String)>,
     /// What was typed, by field name. Never passwords.
     pub typed: Vec<(String, String)>,
+    /// The draft that has it, where it is too long for a cookie.
+    #[serde(default)]
+    draft: Option<String>,
     /// A secret to show this once.
     pub secret: Option<String>,
     /// Of the cookie that it came in, where that holds a secret.
@@ -83,10 +90,9 @@ impl Flash {
     /// The Set-Cookie value that carries it to the next page, for a minute of real time: a test clock may leap meanwhile.
     pub fn to_cookie(mut self, secrets: &Secrets, real_now: Timestamp) -> String {
         let size = |flash: &Self| serde_json::to_vec(flash).map_or(0, |bytes| bytes.len());
-        while size(&self) > LARGEST_BYTES && !self.typed.is_empty() {
-            let longest =
-                self.typed.iter().enumerate().max_by_key(|(_, (_, value))| value.len()).map(|(index, _)| index);
-            self.typed.remove(longest.unwrap_or(0));
+        if size(&self) > LARGEST_BYTES && !self.typed.is_empty() {
+            let typed = std::mem::take(&mut self.typed);
+            self.draft = serde_json::to_string(&typed).ok().map(drafts::keep);
         }
         while size(&self) > LARGEST_BYTES && self.problems.len() > 1 {
             self.problems.pop();
@@ -109,6 +115,12 @@ impl Flash {
         let until = Timestamp::from_second(until).ok().filter(|until| real_now < *until)?;
         let ticket = sealed.first_chunk().copied()?;
         flash.ticket = flash.secret.is_some().then_some((ticket, until));
+        if let Some(draft) = flash.draft.take() {
+            match drafts::find(&draft).and_then(|text| serde_json::from_str(&text).ok()) {
+                Some(typed) => flash.typed = typed,
+                None => flash.problems.insert(0, (String::new(), LOST.to_owned())),
+            }
+        }
         Some(flash)
     }
 
@@ -149,9 +161,13 @@ mod tests {
         let now = Timestamp::UNIX_EPOCH;
         let cookie = flash.to_cookie(&secrets, now);
         assert!(cookie.len() < 4_096);
-        let read = Flash::from_cookie(value(&cookie), &secrets, now).expect("it opens");
-        assert_eq!(read.typed("products/create", "name", ""), "Payments");
-        assert_eq!(read.typed("products/create", "document", "gone"), "gone");
+        let read = || Flash::from_cookie(value(&cookie), &secrets, now).expect("it opens");
+        assert_eq!(read().typed("products/create", "name", ""), "Payments");
+        assert_eq!(read().typed("products/create", "document", "").len(), 600_000);
+        assert_eq!(read().problems, []);
+        drafts::forget_all();
+        assert_eq!(read().typed("products/create", "name", "as before"), "as before");
+        assert_eq!(read().problem("products/create", "").as_deref(), Some(LOST));
         assert_eq!(Flash::from_cookie("bm90IG91cnM", &secrets, now), None);
     }
 

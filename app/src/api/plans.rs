@@ -154,6 +154,8 @@ pub struct MeterPricesForm {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(default)]
 pub struct BargainForm {
+    /// Not empty where the form asked for them; else those of the version before are kept.
+    pub asked: String,
     pub minimum: String,
     pub commitment: String,
     /// Where each part of the usage charges ends, empty for the last one.

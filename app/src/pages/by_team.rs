@@ -3,7 +3,11 @@
 use crate::components::*;
 use domain::money::Money;
 use leptos::prelude::*;
+use std::collections::HashMap;
 use store::{InvoiceLine, LineTeam};
+
+/// With more parts than that, each team has one row of their sum; the file has all.
+const MOST_ROWS: usize = 300;
 
 /// A line that is taken apart by team.
 pub struct TeamsOfLine {
@@ -29,18 +33,16 @@ impl TeamsOfLine {
 
 /// The teams in the order of their lines, each with what it has of them: its name, then line and part.
 pub fn by_team(lines: &[TeamsOfLine]) -> Vec<(String, Vec<(&TeamsOfLine, &LineTeam)>)> {
-    let mut teams: Vec<&LineTeam> = Vec::new();
-    for part in lines.iter().flat_map(|line| &line.teams) {
-        if !teams.iter().any(|known| known.team == part.team) {
-            teams.push(part);
-        }
+    let mut teams: HashMap<_, Vec<(&TeamsOfLine, &LineTeam)>> = HashMap::new();
+    for (line, part) in lines.iter().flat_map(|line| line.teams.iter().map(move |part| (line, part))) {
+        teams.entry(part.team).or_default().push((line, part));
     }
-    teams.sort_by_key(|part| (part.team.is_none(), part.name.to_lowercase(), part.team.map(|id| id.0)));
-    let of = |team: &LineTeam| {
-        let own = lines.iter().flat_map(|line| line.teams.iter().map(move |part| (line, part)));
-        (team.label().to_owned(), own.filter(|(_, part)| part.team == team.team).collect())
-    };
-    teams.into_iter().map(of).collect()
+    let named = |parts: Vec<(_, &LineTeam)>| (parts.first().map_or("", |(_, part)| part.label()).to_owned(), parts);
+    let mut teams: Vec<_> = teams.into_iter().collect();
+    teams.sort_by_cached_key(|(team, parts)| {
+        (team.is_none(), parts.first().map(|(_, part)| part.name.to_lowercase()), team.map(|id| id.0))
+    });
+    teams.into_iter().map(|(_, parts)| named(parts)).collect()
 }
 
 /// The parts' sums: units, free units and amount.
@@ -64,7 +66,16 @@ pub fn ByTeam(
     file: Option<String>,
 ) -> impl IntoView {
     let (quantity, free, amount) = sum(lines.iter().flat_map(|line| &line.teams))?;
-    let rows: Vec<AnyView> = by_team(&lines).into_iter().flat_map(|(name, parts)| rows_of(&name, &parts)).collect();
+    let teams = by_team(&lines);
+    let is_short = teams.iter().map(|(_, parts)| parts.len() + 1).sum::<usize>() <= MOST_ROWS;
+    let left_out = if is_short { 0 } else { teams.len().saturating_sub(MOST_ROWS) };
+    let rows = teams.into_iter().take(MOST_ROWS).flat_map(|(name, parts)| rows_of(&name, &parts, is_short));
+    let rows: Vec<AnyView> = rows.collect();
+    let shortened = (!is_short).then(|| {
+        let others = if left_out > 0 { format!(", and {left_out} more teams have none") } else { String::new() };
+        let file = if file.is_some() { " The file has all of them." } else { "" };
+        format!("There are too many lines to show: each team has one row{others}.{file}")
+    });
     let note = "Prices are those of all usage together: each team has its own units at the line's average price, to the last cent of the line.";
     let actions = move || file.clone().map(|href| view! { <a href=href download="">"Download by team"</a> });
     let view = view! {
@@ -92,16 +103,17 @@ pub fn ByTeam(
             >
                 {rows}
             </DataTable>
+            {shortened.map(|text| view! { <p class="table-note">{text}</p> })}
         </Card>
     };
     Some(view)
 }
 
-/// Its lines, and above them their sum where there are several.
-fn rows_of(name: &str, parts: &[(&TeamsOfLine, &LineTeam)]) -> Vec<AnyView> {
-    let all = sum(parts.iter().map(|(_, part)| *part)).filter(|_| parts.len() > 1);
+/// Its lines where they are wanted, and above them their sum where there are several.
+fn rows_of(name: &str, parts: &[(&TeamsOfLine, &LineTeam)], with_lines: bool) -> Vec<AnyView> {
+    let all = sum(parts.iter().map(|(_, part)| *part)).filter(|_| !with_lines || parts.len() > 1);
     let all = all.map(|of| row(name, view! { <strong>"All lines"</strong> }.into_any(), of));
-    let own = parts.iter().map(|(line, part)| {
+    let own = parts.iter().filter(|_| with_lines).map(|(line, part)| {
         let what = match &line.at {
             Some(at) => {
                 let team = part.team.map_or_else(|| "none".to_owned(), |id| id.to_string());

@@ -464,7 +464,7 @@ fn adjusted(page: AdjustedPage, at: &str, zone: &TimeZone, reader: Reader) -> An
         })
         .collect();
     if rows.is_empty() {
-        let text = "No late or corrected units of this operation are on the invoice: late units of others moved this one along its price.";
+        let text = "No late or corrected units of this operation are on the invoice: late units of other operations changed the price of this one's.";
         return view! { <Card><EmptyState title="No units behind it" text=text icon=IconName::Receipt/></Card> }
             .into_any();
     }

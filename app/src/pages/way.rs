@@ -75,7 +75,7 @@ pub fn CallWay(
 ) -> impl IntoView {
     let steps = listed(steps(&call, event, &reader));
     view! {
-        <Card title="From call to invoice" description="Where this call was counted, and what became of it." id="way">
+        <Card title="From call to invoice" description="Where this call was counted, and what became of it.">
             {steps}
         </Card>
     }

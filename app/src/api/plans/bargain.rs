@@ -24,30 +24,42 @@ pub(super) fn read(
 pub(super) fn typed(form: &BargainForm) -> Vec<(String, String)> {
     let mut typed =
         vec![("minimum".to_owned(), form.minimum.clone()), ("commitment.amount".to_owned(), form.commitment.clone())];
-    for (list, field) in [(&form.committed_up_to, "up_to"), (&form.committed_percent, "percent")] {
-        let of_step =
-            |(index, value): (usize, &String)| (format!("commitment.discounts[{index}].{field}"), value.clone());
-        typed.extend(list.iter().enumerate().map(of_step));
+    // Rows that were emptied come last, as they are: else those of the terms would show in their place.
+    let empty = std::iter::repeat([""; 2]).take(form.committed_percent.len());
+    for (index, row) in steps(form).chain(empty).take(form.committed_percent.len()).enumerate() {
+        let of_step = |(field, value): (&str, &str)| (format!("commitment.discounts[{index}].{field}"), value.to_owned());
+        typed.extend(["up_to", "percent"].into_iter().zip(row).map(of_step));
     }
-    let lists = [(&form.name, "name"), (&form.percent, "percent"), (&form.on, "on"), (&form.periods, "periods")];
-    for (list, field) in lists {
-        let of_row = |(index, value): (usize, &String)| (format!("discounts[{index}].{field}"), value.clone());
-        typed.extend(list.iter().enumerate().map(of_row));
+    let empty = std::iter::repeat(["", "", DiscountOn::Everything.code(), ""]).take(form.name.len());
+    for (index, row) in rows(form).chain(empty).take(form.name.len()).enumerate() {
+        let of_row = |(field, value): (&str, &str)| (format!("discounts[{index}].{field}"), value.to_owned());
+        typed.extend(["name", "percent", "on", "periods"].into_iter().zip(row).map(of_row));
     }
     typed
 }
 
+/// Where each part of the commitment's usage ends, and what is off; those in which something is typed.
+fn steps(form: &BargainForm) -> impl Iterator<Item = [&str; 2]> {
+    let row = |index| [cell(&form.committed_up_to, index), cell(&form.committed_percent, index)];
+    (0..form.committed_percent.len()).map(row).filter(|row| row.iter().any(|text| !text.is_empty()))
+}
+
+/// Name, percentage, what it is taken off, and periods of the discounts that have a name or a percentage.
+fn rows(form: &BargainForm) -> impl Iterator<Item = [&str; 4]> {
+    let row = |index| [&form.name, &form.percent, &form.on, &form.periods].map(|list| cell(list, index));
+    (0..form.name.len()).map(row).filter(|[name, percent, ..]| !(name.is_empty() && percent.is_empty()))
+}
+
 fn commitment(form: &BargainForm, currency: Currency, reader: &mut Reader) -> Option<Commitment> {
     let mut discounts = Vec::new();
-    for (index, percent) in form.committed_percent.iter().enumerate() {
+    for (index, [end, percent]) in steps(form).enumerate() {
         let field = |name: &str| format!("commitment.discounts[{index}].{name}");
-        let end = cell(&form.committed_up_to, index);
         match reader.decimal(&field("percent"), percent) {
             Some(percent) => {
                 let up_to_micros = (!end.is_empty()).then(|| reader.money(&field("up_to"), end, currency));
                 discounts.push(CommitmentStep { up_to_micros, percent });
             }
-            None if percent.trim().is_empty() && !end.is_empty() => {
+            None if percent.is_empty() => {
                 reader.told(&field("percent"), "Enter what this part has off, as 5, or leave the step empty");
             }
             None => {}
@@ -65,20 +77,16 @@ fn commitment(form: &BargainForm, currency: Currency, reader: &mut Reader) -> Op
 
 fn discounts(form: &BargainForm, reader: &mut Reader) -> Vec<Discount> {
     let mut discounts = Vec::new();
-    for (index, name) in form.name.iter().enumerate() {
+    for (index, [name, percent, on, periods]) in rows(form).enumerate() {
         let field = |name: &str| format!("discounts[{index}].{name}");
-        let percent = cell(&form.percent, index);
-        if name.trim().is_empty() && percent.is_empty() {
-            continue;
-        }
         if percent.is_empty() {
             reader.told(&field("percent"), "Enter how much it takes off, as 20");
         }
         discounts.push(Discount {
-            name: name.trim().to_owned(),
+            name: name.to_owned(),
             percent: reader.decimal(&field("percent"), percent).unwrap_or(Decimal::ONE),
-            on: reader.parsed(&field("on"), cell(&form.on, index), DiscountOn::Everything),
-            periods: reader.number(&field("periods"), cell(&form.periods, index)),
+            on: reader.parsed(&field("on"), on, DiscountOn::Everything),
+            periods: reader.number(&field("periods"), periods),
         });
     }
     discounts
@@ -116,6 +124,7 @@ mod tests {
             percent: texts(&["20", "", "2.5"]),
             on: texts(&["base_fee", "everything", "usage"]),
             periods: texts(&["3", "", ""]),
+            ..BargainForm::default()
         };
         let (minimum, commitment, discounts) = read(&form, Currency::Usd, &mut reader);
         assert_eq!(minimum, 5_000_000_000);
@@ -130,10 +139,10 @@ mod tests {
     #[test]
     fn what_is_begun_and_not_finished_is_told_beside_its_field() {
         let form = BargainForm {
-            committed_up_to: texts(&["100", "200"]),
-            committed_percent: texts(&["5", ""]),
-            name: texts(&["Launch offer", ""]),
-            percent: texts(&["", "ten"]),
+            committed_up_to: texts(&["100", "", "200"]),
+            committed_percent: texts(&["5", "", ""]),
+            name: texts(&["Launch offer", "", ""]),
+            percent: texts(&["", "", "ten"]),
             ..BargainForm::default()
         };
         let mut reader = Reader::default();
@@ -142,5 +151,10 @@ mod tests {
         let expected =
             ["commitment.discounts[1].percent", "commitment.amount", "discounts[0].percent", "discounts[1].percent"];
         assert_eq!(fields, expected);
+        // Typed back into the rows that the mistakes are told beside; the row that was left empty comes last.
+        let back = typed(&form);
+        let of = |field: &str| back.iter().find(|(name, _)| name == field).map(|(_, text)| text.as_str());
+        assert_eq!(of("commitment.discounts[1].up_to"), Some("200"));
+        assert_eq!((of("discounts[1].percent"), of("discounts[2].percent")), (Some("ten"), Some("")));
     }
 }

@@ -105,7 +105,8 @@ fn steps(text: &str, field: &str, reader: &mut Reader) -> Vec<Step> {
             None => ("", part),
         };
         let up_to = reader.number(field, end);
-        steps.push(Step { up_to, unit_price: reader.decimal(field, price).unwrap_or_default() });
+        let unit_price = needed(reader, field, price, "Enter what a unit of each step costs, as 1000: 0.01; 0.005");
+        steps.push(Step { up_to, unit_price });
     }
     steps
 }
@@ -181,9 +182,10 @@ mod tests {
     #[test]
     fn what_is_missing_is_told_beside_its_field_and_steps_are_written_as_they_are_read() {
         let form = MeterPricesForm {
-            meter: texts(&["tokens", "payments/paid", "payments/seats"]),
-            model: texts(&["per_unit", "percentage", "package"]),
-            percent: texts(&["", "a lot", ""]),
+            meter: texts(&["tokens", "payments/paid", "payments/seats", "payments/files"]),
+            model: texts(&["per_unit", "percentage", "package", "volume"]),
+            percent: texts(&["", "a lot", "", ""]),
+            steps: texts(&["", "", "", "1000: ; 0.005"]),
             ..Default::default()
         };
         let mut reader = Reader::default();
@@ -196,6 +198,7 @@ mod tests {
             "meters[1].price.percent",
             "meters[2].price.size",
             "meters[2].price.unit_price",
+            "meters[3].price.steps",
         ];
         assert_eq!(fields, expected);
         let mut reader = Reader::default();

@@ -65,6 +65,9 @@ pub fn read(form: &PlanForm) -> Result<(PlanMeta, PlanTerms), Failure> {
         },
         unpaid: unpaid::read(&form.unpaid, currency, &mut reader),
     };
+    if is_new(form) && forgets_matrix(form) {
+        reader.told("price.otherwise", NOT_BY_OPERATION);
+    }
     if reader.problems.is_empty() { Ok((meta, terms)) } else { Err(Failure(reader.problems)) }
 }
 
@@ -123,11 +126,14 @@ pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) -
     let is_matrix = keeps_matrix(form) && matches!(before.price, Price::Matrix { .. });
     let keeps_meters = form.meters.asked.is_empty();
     let keeps_offers = form.offers.asked.is_empty();
+    let keeps_bargain = form.bargain.asked.is_empty();
+    let is_bargain = before.minimum_micros != 0 || before.commitment.is_some();
     let has_offers = if keeps_offers { before.offers().next().is_some() } else { offers::has_more(&before) };
     let kept = [
         (keeps_meters && !before.meters.is_empty(), "prices of meters"),
         (is_matrix, "prices by operation"),
         (has_offers, "phases or promotions"),
+        (keeps_bargain && is_bargain, "a minimum or a commitment"),
     ];
     let kept: Vec<&str> = kept.into_iter().filter_map(|(is_there, name)| is_there.then_some(name)).collect();
     if terms.currency != before.currency && !kept.is_empty() {
@@ -147,6 +153,13 @@ pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) -
     if keeps_meters {
         terms.meters = before.meters;
     }
+    if keeps_bargain {
+        terms.minimum_micros = before.minimum_micros;
+        (terms.commitment, terms.discounts) = (before.commitment, before.discounts);
+    }
+    if !matches!(before.price, Price::Matrix { .. }) && forgets_matrix(form) {
+        return Err(Failure::field("price.otherwise", NOT_BY_OPERATION));
+    }
     if is_matrix {
         terms.price = before.price;
     } else if keeps_matrix(form) {
@@ -157,9 +170,21 @@ pub fn keep_unasked(form: &PlanForm, terms: &mut PlanTerms, before: PlanTerms) -
     Ok(())
 }
 
+const NOT_BY_OPERATION: &str = "Choose By operation as what usage costs, or empty the prices by operation";
+
+/// Whether prices by operation were typed for usage that costs something else. Who leaves them behind for another model types none.
+fn forgets_matrix(form: &PlanForm) -> bool {
+    form.model != "matrix" && !by_operation::is_empty(&form.matrix)
+}
+
 /// Whether the prices by operation are those that there were: a form without a row says nothing of them.
 fn keeps_matrix(form: &PlanForm) -> bool {
     form.model == "matrix" && by_operation::is_empty(&form.matrix)
+}
+
+/// Whether there is no version before.
+fn is_new(form: &PlanForm) -> bool {
+    form.id.is_empty() && form.from.is_empty()
 }
 
 /// Moves every partner of the plan that is on an older version; gives how many.
@@ -201,6 +226,19 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
+/// The number without what groups its thousands. Nothing where a comma stands elsewhere: it may be meant as a decimal point, and 0,005 is
+/// not 5.
+fn ungrouped(text: &str) -> Option<String> {
+    let plain: String = text.chars().filter(|letter| !matches!(letter, ' ' | '_')).collect();
+    let (whole, rest) = plain.split_once('.').unwrap_or((&plain, ""));
+    let mut groups = whole.trim_start_matches(['-', '+']).split(',');
+    let first = groups.next().unwrap_or_default();
+    let is_grouped = whole.contains(',');
+    let begins_well = (1..=3).contains(&first.len()) && !first.starts_with('0');
+    let fits = !is_grouped || (begins_well && groups.all(|group| group.len() == 3));
+    (fits && !rest.contains(',')).then(|| plain.replace(',', ""))
+}
+
 /// Reads texts and keeps what is wrong with them.
 #[derive(Default)]
 pub(super) struct Reader {
@@ -234,11 +272,10 @@ impl Reader {
 
     /// A whole number; thousands may be grouped by commas or spaces. Nothing where the text is empty or wrong.
     pub(super) fn number<T: std::str::FromStr>(&mut self, field: &str, text: &str) -> Option<T> {
-        let plain: String = text.chars().filter(|letter| !matches!(letter, ',' | ' ' | '_')).collect();
-        if plain.is_empty() {
+        if text.trim().is_empty() {
             return None;
         }
-        let read = plain.parse().ok();
+        let read = ungrouped(text).and_then(|plain| plain.parse().ok());
         if read.is_none() {
             self.told(field, "Enter a whole number, as 10,000");
         }
@@ -246,13 +283,12 @@ impl Reader {
     }
 
     pub(super) fn decimal(&mut self, field: &str, text: &str) -> Option<Decimal> {
-        let plain: String = text.chars().filter(|letter| !matches!(letter, ',' | ' ' | '_')).collect();
-        if plain.is_empty() {
+        if text.trim().is_empty() {
             return None;
         }
-        let read = plain.parse().ok();
+        let read = ungrouped(text).and_then(|plain| plain.parse().ok());
         if read.is_none() {
-            self.told(field, "Enter digits with a point, as 0.005");
+            self.told(field, "Enter digits with a point, as 0.005 or 1,234.50");
         }
         read
     }
@@ -330,7 +366,7 @@ impl Reader {
                 if model == "volume" { Price::Volume { steps } } else { Price::Graduated { steps } }
             }
             // Without a row that of the version before is kept.
-            "matrix" if !keeps_matrix(form) || (form.id.is_empty() && form.from.is_empty()) => {
+            "matrix" if !keeps_matrix(form) || is_new(form) => {
                 let included = self.number("included_units", &form.included_units).unwrap_or(0);
                 by_operation::read(&form.matrix, included, self)
             }
@@ -385,7 +421,8 @@ mod tests {
                 "price":{"model":"matrix","cells":[{"product":"payments","unit_price":"1"}],"otherwise":"0"},
                 "meters":[{"product":"payments","meter":"paid","price":{"model":"free"}}],
                 "phases":[{"name":"Ramp","periods":3,"instead":{"base_fee_micros":1000000}}],
-                "promotions":[{"name":"Launch","until":"2027-03-31","instead":{"base_fee_micros":0}}]}"#,
+                "promotions":[{"name":"Launch","until":"2027-03-31","instead":{"base_fee_micros":0}}],
+                "minimum_micros":5000000,"commitment":{"micros":9000000},"discounts":[{"name":"Launch","percent":"20"}]}"#,
         )
         .expect("terms");
         let opens = [("payments".to_owned(), "all".to_owned())].into();
@@ -440,8 +477,8 @@ mod tests {
         assert_eq!(kept("free", ""), Ok(()));
         let matrix = r#","price":{"model":"matrix","cells":[{"product":"a","unit_price":"1"}],"otherwise":"0"}"#;
         assert_eq!(kept("free", matrix), Ok(()), "the new price is the form's");
-        assert_eq!(kept("free", r#","minimum_micros":5000000"#), Ok(()), "so is the minimum");
         for (model, rest, name) in [
+            ("free", r#","minimum_micros":5000000"#, "a minimum or a commitment"),
             ("free", r#","meters":[{"product":"a","meter":"paid","price":{"model":"free"}}]"#, "prices of meters"),
             ("matrix", matrix, "prices by operation"),
             (
@@ -455,6 +492,45 @@ mod tests {
             assert!(message.starts_with(&format!("The plan has {name} in USD")), "{message}");
             assert!(message.contains("set-up file") && message.contains("/api/plans/{plan}/versions"), "{message}");
         }
+    }
+
+    #[test]
+    fn a_comma_groups_thousands_and_is_no_decimal_point() {
+        for (text, number) in [("1,234", "1234"), (" 12,345,678.5 ", "12345678.5"), ("10 000.50", "10000.50"), ("-5,000", "-5000")] {
+            assert_eq!(ungrouped(text).as_deref(), Some(number), "{text}");
+        }
+        for text in ["0,005", "2,9", "1,23", "1234,567", "1.234,50", "1,,234", ",5", "1,234,56"] {
+            assert_eq!(ungrouped(text), None, "{text}");
+        }
+        let form = PlanForm {
+            name: "Pro".to_owned(),
+            base_fee: "0,50".to_owned(),
+            quota_units: "1,5".to_owned(),
+            ..PlanForm::default()
+        };
+        let Err(Failure(problems)) = read(&form) else { panic!("it has mistakes") };
+        assert_eq!(problems.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(), ["quota_units", "base_fee"]);
+    }
+
+    #[test]
+    fn prices_by_operation_are_not_thrown_away_because_another_model_is_chosen() {
+        let matrix = crate::api::plans::MatrixForm {
+            what: vec!["payments/createPayment".to_owned()],
+            price: vec!["0.02".to_owned()],
+            otherwise: String::new(),
+        };
+        let form = PlanForm { name: "Pro".to_owned(), model: "free".to_owned(), matrix, ..PlanForm::default() };
+        let Err(Failure(problems)) = read(&form) else { panic!("they would be gone") };
+        assert_eq!(problems[0].0, "price.otherwise");
+        let changed = PlanForm { id: "its".to_owned(), ..form };
+        let (_, terms) = read(&changed).expect("it is whole");
+        let kept = |price: &str| {
+            let before = format!(r#"{{"currency":"USD","products":[],"price":{price}}}"#);
+            keep_unasked(&changed, &mut terms.clone(), serde_json::from_str(&before).expect("terms"))
+        };
+        let Err(Failure(problems)) = kept(r#"{"model":"free"}"#) else { panic!("they would be gone") };
+        assert_eq!(problems[0].0, "price.otherwise");
+        assert!(kept(r#"{"model":"matrix","cells":[{"product":"a","unit_price":"1"}],"otherwise":"0"}"#).is_ok());
     }
 
     #[test]

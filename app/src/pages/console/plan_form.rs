@@ -318,7 +318,7 @@ impl Fields {
             <FormRow>
                 <SelectField label="A move to a smaller plan takes effect" name="plan[downgrade]" id="field-downgrade" choices=downgrades value=downgrade error=downgrade_error/>
                 <SelectField label="Quota for those who join within a period" name="plan[quota_on_change]" id="field-quota_on_change" choices=quotas value=quota error=quota_error/>
-                <TextField label="Days for which who leaves for a smaller plan keeps limits and features" name="plan[grace_days]" id="field-grace_days" value=grace error=grace_error hint="0 to 90. Fee, prices and quota are the smaller plan's at once" inputmode="numeric" autocomplete="off"/>
+                <TextField label="Days of grace after a move to a smaller plan" name="plan[grace_days]" id="field-grace_days" value=grace error=grace_error hint="0 to 90, with the limits and features from before. Fee, prices and quota are the smaller plan's at once" inputmode="numeric" autocomplete="off"/>
             </FormRow>
         }
         .into_any()

@@ -19,7 +19,7 @@ pub fn differences(before: &PlanTerms, after: &PlanTerms) -> Vec<Difference> {
     type Read = fn(&PlanTerms) -> String;
     let aspects: [(&'static str, Read); 12] = [
         ("Base fee", base_fee),
-        ("Periods", |terms| tier::calendar(terms).unwrap_or_else(|| "From the begin of the subscription".to_owned())),
+        ("Periods", |terms| tier::calendar(terms).unwrap_or_else(|| "From the start of the subscription".to_owned())),
         ("Offers", |terms| offers::all(terms).join("; ")),
         ("Trial", |terms| tier::trial(terms).unwrap_or_default()),
         ("Usage", |terms| tier::usage_price(terms).join("; ")),

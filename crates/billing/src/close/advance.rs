@@ -117,7 +117,7 @@ fn gross(unused: &UnusedFee) -> Result<Money, BillingError> {
     let of = &unused.of;
     let whole = of.cycle.period_at(unused.period.start)?;
     let ran = Period { start: unused.period.start, end: of.ended_at.unwrap_or(unused.period.end) };
-    Ok(advance::unused(&of.terms, plan_period(of, whole)?, unused.paid, ran, whole)?)
+    Ok(advance::unused(&of.terms, plan_period(of, whole)?, unused.paid, (unused.period, ran), whole)?)
 }
 
 /// What coupons have again of what they took off fees in the billing period that begins then, by code: what of a fee was neither used nor

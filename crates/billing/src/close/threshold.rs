@@ -79,6 +79,10 @@ async fn bill_one(
     }
     let number = before.last().map_or(0, |last| last.threshold_number).saturating_add(1);
     let invoice = invoice(store, subscription, stretch, (rated, &usage), (number, &before)).await?;
+    // More was billed and credited than is used: that goes back with the last invoice, unless more is used until then.
+    if invoice.total.micros <= 0 {
+        return Ok(store.note_threshold_look(subscription.partner, subscription.id, hour).await?);
+    }
     match store.cut_at_threshold(subscription.partner, subscription.id, cut, invoice, now).await? {
         Cut::Invoiced(id) => {
             tracing::info!(partner = %subscription.partner, invoice = %id, "made a threshold invoice");

@@ -10,7 +10,7 @@ use domain::{
     period::Period,
     plan::PlanTerms,
     plan_change::When,
-    quota::PeriodQuota,
+    quota::{PeriodQuota, Quota},
     rating::LineKind,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -210,7 +210,7 @@ async fn who_comes_back_within_the_month_has_the_rest_of_it() {
     assert_eq!(fees, ["NZ$99.67", "NZ$99.67"]);
 }
 
-/// Another version of the plan within the first part keeps that part; offers for the first periods count it as one.
+/// Another version of the plan within the first part keeps that part, with its own quota for it; offers for the first periods count it as one.
 #[tokio::test]
 async fn the_first_part_stays_over_a_new_version_and_is_a_period_of_offers() {
     let shop = Shop::open().await;
@@ -220,12 +220,14 @@ async fn the_first_part_stays_over_a_new_version_and_is_a_period_of_offers() {
     let partner = in_auckland(&shop, "acme").await;
     shop.store.assign_plan_version(partner, plan, Actor::System, began).await.expect("a subscription");
     let first = shop.store.subscription(partner).await.expect("answered").expect("a plan");
-    let dearer = PlanTerms { base_fee_micros: 600_000_000, ..first.terms.clone() };
+    let quota = first.terms.quota.map(|quota| Quota { units: 300_000, ..quota });
+    let dearer = PlanTerms { base_fee_micros: 600_000_000, quota, ..first.terms.clone() };
     shop.store.add_plan_version(first.plan, &dearer, Actor::System, began).await.expect("added");
     shop.store.move_to_newest_version(partner, Actor::System, began + days(10)).await.expect("moved");
     let own = shop.store.subscription(partner).await.expect("answered").expect("a plan");
     assert_eq!((own.version, own.anchor, own.counts_from), (2, first.anchor, Some(began)));
-    assert_eq!(own.period_quota, first.period_quota);
+    let quotas = [first.period_quota, own.period_quota].map(|part| part.map(|part| (part.units, part.until)));
+    assert_eq!(quotas, [Some((66_667, end)), Some((200_000, end))], "20 of 30 days");
     shop.close(end + hours(1)).await;
     shop.close(end + days(31) + hours(1)).await;
     let totals: Vec<_> = bills(&shop, partner).await.into_iter().map(|(.., total)| total).collect();

@@ -115,6 +115,37 @@ async fn nothing_is_made_good_where_the_period_is_dear_again() {
     assert_eq!(owed(&shop, partner).await, 120);
 }
 
+/// Of what was credited of a line that a correction made cheaper, nothing is to be made good where the line is dear again. What the invoice
+/// between billed too much is no invoice below zero, which nobody could credit, but goes back with the last one.
+#[tokio::test]
+async fn what_was_made_good_too_early_goes_back_with_the_last_invoice() {
+    let shop = Shop::open().await;
+    let (_, partner) = sold(&shop, json!({ "invoice_threshold_micros": 20_000_000 })).await;
+    let coupon = serde_json::from_value(json!({ "name": "Half", "percent": "50" })).expect("a coupon");
+    shop.store.put_coupon("half", &coupon, Actor::System, at(START)).await.expect("saved");
+    let redeemed = shop.store.redeem_coupon(partner, "half", OrderedBy::Operator, Actor::System, at(START));
+    redeemed.await.expect("redeemed");
+    let mistaken = at(START) + days(1) + hours(2);
+    shop.live(partner, at(START) + days(1), &[(1, 40)]).await;
+    shop.live(partner, mistaken, &[(1, 160)]).await;
+    let now = at(START) + days(2);
+    let first = shop.close(now).await.invoices[0];
+    credit(&shop, (partner, first), (Some(0), dollars(90)), now).await.expect("credited");
+    void(&shop, partner, first, now).await;
+    // 40.00 of a line of which 90.00 were credited, and 400.00 of another, by half.
+    let (from, to) = (mistaken.to_string(), (mistaken + hours(1)).to_string());
+    let now = now.to_string();
+    let (id, _) = draft(&shop, partner, asked(Change::Void, &from, &to), &now).await;
+    carry_out(&shop, id, &now).await;
+    shop.live(partner, at(START) + days(3), &[(2, 400)]).await;
+    shop.close(at(START) + days(4)).await;
+    shop.live(partner, at(START) + days(5), &[(1, 50)]).await;
+    assert_eq!(shop.close(at(START) + days(6)).await.invoices, [], "245.00 less 180.00 and less 90.00");
+    shop.close(at(CLOSED)).await;
+    assert_eq!(totals(&made(&shop, partner).await), ["$100.00", "$180.00", "−$25.00"]);
+    assert_eq!(owed(&shop, partner).await, 155);
+}
+
 #[tokio::test]
 async fn what_a_void_one_billed_before_a_later_one_is_disputed_and_credited_on_the_invoice_that_bills_it() {
     let shop = Shop::open().await;

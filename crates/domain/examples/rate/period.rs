@@ -159,7 +159,7 @@ impl Bills<'_> {
         let taken = coupon::take_off(&mut fee, &off)?;
         let coupons = taken.iter().try_fold(Money::zero(paid.currency), |sum, one| sum.checked_add(*one))?;
         let ran = Period { start, end: self.part.end.clamp(start, whole.end) };
-        let gross = advance::unused(&self.terms, plan_period, paid, ran, whole)?;
+        let gross = advance::unused(&self.terms, plan_period, paid, (due, ran), whole)?;
         let back = advance::less_coupons(gross, paid, coupons)?;
         let mut again = Vec::new();
         for (off, taken) in off.into_iter().zip(taken) {

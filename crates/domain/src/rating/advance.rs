@@ -59,10 +59,14 @@ pub fn unused(
     terms: &PlanTerms,
     period: PlanPeriod,
     paid: Money,
-    ran: Period,
+    (part, ran): (Period, Period),
     whole: Period,
 ) -> Result<Money, MoneyError> {
-    let due = fee(terms, period, ran, whole)?.total;
+    let due = match fee(terms, period, part, whole)?.total == paid {
+        true => fee(terms, period, ran, whole)?.total,
+        // It was paid on a page, which was opened on a day with another offer.
+        false => proration::of_money(paid, ran, part)?,
+    };
     Ok(Money { micros: paid.micros.saturating_sub(due.micros).max(0), ..paid })
 }
 
@@ -104,6 +108,23 @@ pub fn less_coupons(back: Money, fee: Money, coupons: Money) -> Result<Money, Mo
 mod tests {
     use super::*;
     use crate::money::Currency;
+
+    #[test]
+    fn what_was_paid_by_the_offer_of_the_day_before_is_given_back_as_it_was_paid() {
+        let terms = r#"{"currency":"USD","products":[],"base_fee_micros":99000000,"fee_due":"advance",
+            "promotions":[{"name":"Launch","until":"2027-03-31","instead":{"base_fee_micros":49000000}}]}"#;
+        let terms: PlanTerms = serde_json::from_str(terms).expect("terms");
+        let at = |text: &str| text.parse().expect("a timestamp");
+        let back = |day: &str, paid: i64| {
+            let whole = Period { start: at("2027-04-01T00:00:00Z"), end: at("2027-05-01T00:00:00Z") };
+            let ran = Period { end: at("2027-04-16T00:00:00Z"), ..whole };
+            let period = PlanPeriod::first(day.parse().expect("a day"));
+            unused(&terms, period, Money::new(Currency::Usd, paid * 1_000_000), (whole, ran), whole).expect("fits").to_string()
+        };
+        assert_eq!([back("2027-04-01", 99), back("2027-03-31", 49)], ["$49.50", "$24.50"]);
+        assert_eq!(back("2027-04-01", 49), "$24.50", "paid as it was on 31 March");
+        assert_eq!(back("2027-03-31", 99), "$49.50", "paid as it was before the offer");
+    }
 
     #[test]
     fn what_is_neither_used_nor_paid_out_goes_back_to_the_coupons_in_whole_coins() {

@@ -74,6 +74,14 @@ impl Share {
     }
 }
 
+/// That part of what a period costs, rounded to the smallest coin.
+///
+/// # Errors
+/// It is too large.
+pub fn of_money(whole_cost: Money, part: Period, whole: Period) -> Result<Money, MoneyError> {
+    Share { seconds: seconds(part), of: seconds(whole).max(1) }.of_money(whole_cost)
+}
+
 /// That part of a period's units, rounded up to the next.
 pub fn units_up(units: u64, part: Period, whole: Period) -> u64 {
     Share { seconds: seconds(part), of: seconds(whole).max(1) }.of_units(units)

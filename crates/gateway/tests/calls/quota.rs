@@ -2,7 +2,7 @@
 
 use super::{
     client::{request, send, until_units_come},
-    world::{World, quota},
+    world::{AT, World, quota},
 };
 use domain::{allowance::Allowance, id::SubscriptionId, quota::Beyond, refusal::Code, usage::Outcome};
 use http::Method;
@@ -139,7 +139,7 @@ async fn a_period_within_which_the_plan_changed_has_a_quota_of_its_own() {
     let own = |directory: &mut domain::directory::Directory, units, periods_later| {
         quota(&mut directory.plans[0].terms, 1, Beyond::Block);
         let subscription = directory.partners[0].subscription.as_mut().expect("a subscription");
-        let mut period = subscription.cycle.period_at(jiff::Timestamp::now()).expect("a period");
+        let mut period = subscription.cycle.period_at(AT.parse().expect("a time")).expect("a period");
         for _ in 0..periods_later {
             period = subscription.cycle.period_at(period.end).expect("a period");
         }

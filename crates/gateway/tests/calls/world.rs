@@ -29,6 +29,8 @@ use std::{
 use tempfile::TempDir;
 use uuid::Uuid;
 
+/// When a world begins, by its gateway's clock.
+pub const AT: &str = "2026-11-20T12:00:00Z";
 pub const PEPPER: [u8; 32] = [3; 32];
 pub const TRY_KEY: [u8; 32] = [4; 32];
 
@@ -91,7 +93,7 @@ impl World {
         let exchange = InProcess::default();
         let allowance = Leases::new(Arc::new(exchange.clone()));
         allowance.begin(Vec::new());
-        let clock = Arc::new(TestClock(Mutex::new("2026-11-20T12:00:00Z".parse().expect("a time"))));
+        let clock = Arc::new(TestClock(Mutex::new(AT.parse().expect("a time"))));
         let gateway = Gateway::start(config, snapshots.clone(), allowance.clone(), clock.clone()).expect("a gateway");
         let address = gateway.address();
         Self {

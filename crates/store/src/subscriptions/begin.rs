@@ -18,6 +18,8 @@ pub(super) struct Begin {
     pub counts_from: Option<Timestamp>,
     /// Where it is not the plan's.
     pub quota: Option<PeriodQuota>,
+    /// The same for another version of the plan that is in force: what a change within the period left of its quota stays.
+    pub quota_of_version: Option<PeriodQuota>,
 }
 
 /// If the version starts now: where a trial ends that is open to the partner; or as they do, so that a change of plan moves no period; or as
@@ -33,7 +35,7 @@ pub(super) async fn of(
     // The first period that is paid is a whole one.
     if let Some(anchor) = trials::open_to(tx, partner.id, version, now, &partner.time_zone).await? {
         let cycle = Cycle { anchor, interval: terms.interval, time_zone: partner.time_zone.clone() };
-        return Ok(Begin { cycle, counts_from: None, quota: None });
+        return Ok(Begin { cycle, counts_from: None, quota: None, quota_of_version: None });
     }
     let current = super::select(tx, partner.id, Some(SubscriptionStatus::Active)).await?.pop();
     after(current.as_ref(), &terms, &partner.time_zone, now)
@@ -57,5 +59,9 @@ fn after(
         None => terms.counts_from(&cycle, now)?,
     };
     let quota = terms.quota_of_part(&cycle, counts_from, now)?;
-    Ok(Begin { cycle, counts_from, quota })
+    let quota_of_version = match goes_on {
+        Some(own) if own.period_quota != own.terms.quota_of_part(&cycle, counts_from, now)? => own.period_quota,
+        _ => quota,
+    };
+    Ok(Begin { cycle, counts_from, quota, quota_of_version })
 }

@@ -169,24 +169,25 @@ async fn start(
     now: Timestamp,
 ) -> Result<SubscriptionId, StoreError> {
     terms::check_meters(tx, version).await?;
-    let Begin { cycle, counts_from, quota } = begin::of(tx, partner, version, now).await?;
+    let Begin { cycle, counts_from, quota, quota_of_version } = begin::of(tx, partner, version, now).await?;
     let start = Start { at: now, cycle: &cycle, counts_from, quota, kept_until: None, change: None };
-    let same = sqlx::query(
-        "select s.period_quota_units, s.period_quota_until from subscriptions s
-         join plan_versions v on v.id = s.plan_version_id join plan_versions n on n.plan_id = v.plan_id
-         where s.partner_id = $1 and s.status = 'active' and n.id = $2
-             and coalesce(v.terms ->> 'interval', $3) = coalesce(n.terms ->> 'interval', $3) and s.anchor = $4",
+    let is_version: bool = sqlx::query_scalar(
+        "select exists (
+             select from subscriptions s
+             join plan_versions v on v.id = s.plan_version_id join plan_versions n on n.plan_id = v.plan_id
+             where s.partner_id = $1 and s.status = 'active' and n.id = $2
+                 and coalesce(v.terms ->> 'interval', $3) = coalesce(n.terms ->> 'interval', $3) and s.anchor = $4)",
     )
     .bind(partner.id.0)
     .bind(version.0)
     .bind(Interval::default().code())
     .bind(Ts(cycle.anchor))
-    .fetch_optional(&mut *tx)
+    .fetch_one(&mut *tx)
     .await?;
-    let Some(same) = same else {
+    if !is_version {
         return start_at(tx, partner.id, version, start, actor, now).await;
-    };
-    let start = Start { quota: super::read_period_quota(&same)?, ..start };
+    }
+    let start = Start { quota: quota_of_version, ..start };
     match scheduled::find(tx, partner.id).await? {
         Some(waits)
             if waits.to.as_ref().is_none_or(|to| to.version_id != version)
@@ -259,7 +260,7 @@ pub(crate) async fn begin_paid(
 ) -> Result<(SubscriptionId, Cycle), StoreError> {
     let held = partners::lock(tx, partner).await?;
     requests::withdraw(tx, partner, now).await?;
-    let Begin { cycle, counts_from, quota } = begin::of(tx, &held, version, at).await?;
+    let Begin { cycle, counts_from, quota, .. } = begin::of(tx, &held, version, at).await?;
     let start = Start { at, cycle: &cycle, counts_from, quota, kept_until: None, change: None };
     let id = start_at(tx, partner, version, start, Actor::System, now).await?;
     Ok((id, cycle))

@@ -49,6 +49,7 @@ impl Fields {
         view! {
             <details class="chosen-operations" open=open>
                 <summary>"Minimum, commitment, discounts"</summary>
+                <input type="hidden" name="plan[bargain][asked]" value="true"/>
                 <FormRow>
                     <TextField label="Minimum" name="plan[bargain][minimum]" id="field-minimum" value=minimum error=minimum_error hint="Usage of a period costs at least that" inputmode="decimal" autocomplete="off"/>
                     <TextField label="Commitment" name="plan[bargain][commitment]" id="field-commitment.amount" value=commitment error=commitment_error hint="Usage that is promised for each period" inputmode="decimal" autocomplete="off"/>
@@ -77,7 +78,7 @@ impl Fields {
         view! {
             <FormRow>
                 <TextField label=format!("Part {number}, up to") name="plan[bargain][committed_up_to][]" id=field_id(&end_field) value=end error=end_error hint="Empty in the last part" inputmode="decimal" autocomplete="off"/>
-                <TextField label="Off" name="plan[bargain][committed_percent][]" id=field_id(&percent_field) value=percent error=percent_error suffix="%" inputmode="decimal" autocomplete="off"/>
+                <TextField label=format!("Part {number}, off") name="plan[bargain][committed_percent][]" id=field_id(&percent_field) value=percent error=percent_error suffix="%" inputmode="decimal" autocomplete="off"/>
             </FormRow>
         }
         .into_any()
@@ -100,9 +101,9 @@ impl Fields {
         view! {
             <FormRow>
                 <TextField label=format!("Discount {number}") name="plan[bargain][name][]" id=name_id value=name error=name_error hint="For the invoice, as Launch offer" maxlength=100 autocomplete="off"/>
-                <TextField label="Off" name="plan[bargain][percent][]" id=percent_id value=percent error=percent_error suffix="%" inputmode="decimal" autocomplete="off"/>
-                <SelectField label="What it is taken off" name="plan[bargain][on][]" id=on_id choices=ons value=on error=on_error/>
-                <TextField label="Billing periods" name="plan[bargain][periods][]" id=periods_id value=periods error=periods_error hint="From a partner's first on. Empty: for good" inputmode="numeric" autocomplete="off"/>
+                <TextField label=format!("Discount {number}, off") name="plan[bargain][percent][]" id=percent_id value=percent error=percent_error suffix="%" inputmode="decimal" autocomplete="off"/>
+                <SelectField label=format!("Discount {number} is taken off") name="plan[bargain][on][]" id=on_id choices=ons value=on error=on_error/>
+                <TextField label=format!("Discount {number}, billing periods") name="plan[bargain][periods][]" id=periods_id value=periods error=periods_error hint="From a partner's first on. Empty: for good" inputmode="numeric" autocomplete="off"/>
             </FormRow>
         }
         .into_any()

@@ -52,7 +52,7 @@ impl Fields {
         view! {
             <FormRow>
                 <TextField label=format!("Operation {number}") name="plan[matrix][what][]" id=field_id(&what_field) value=what error=what_error hint="product/operation, or a product alone" list=LIST mono=true autocomplete="off"/>
-                <TextField label="Price of a unit" name="plan[matrix][price][]" id=field_id(&price_field) value=price error=price_error inputmode="decimal" autocomplete="off"/>
+                <TextField label=format!("Operation {number}, price of a unit") name="plan[matrix][price][]" id=field_id(&price_field) value=price error=price_error inputmode="decimal" autocomplete="off"/>
             </FormRow>
         }
         .into_any()

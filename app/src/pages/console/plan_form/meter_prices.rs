@@ -62,8 +62,9 @@ impl Fields {
             "" => (begun, "Another meter".to_owned()),
             meter => (true, meter.to_owned()),
         };
+        let name_of_group = title.clone();
         view! {
-            <details class="chosen-operations" open=open>
+            <details class="chosen-operations" open=open role="group" aria-label=name_of_group>
                 <summary>{title}</summary>
                 <FormRow>
                     <TextField label="Meter" name="plan[meters][meter][]" id=field_id(&meter_field) value=meter error=meter_error hint="product/meter; empty: no price" list=LIST mono=true autocomplete="off"/>

@@ -51,8 +51,9 @@ impl Fields {
         let [name, periods, from, until, fee, included, unit, minimum, credit] = row;
         let [name_at, periods_at, from_at, until_at, fee_at, included_at, unit_at, minimum_at, credit_at] =
             found.map(|(field, error)| (field_id(&field), error));
+        let name_of_group = title.clone();
         view! {
-            <details class="chosen-operations" open=kind.is_some()>
+            <details class="chosen-operations" open=kind.is_some() role="group" aria-label=name_of_group>
                 <summary>{title}</summary>
                 <FormRow>
                     <TextField label="Name" name="plan[offers][name][]" id=name_at.0 value=name error=name_at.1 hint="For the invoice, as Launch offer" maxlength=100 autocomplete="off"/>
