@@ -221,7 +221,8 @@ pub(crate) async fn settle(
     found: &StripeInvoice,
     now: Timestamp,
 ) -> Result<(), BillingError> {
-    let is_credited = found.pre_payment_credit_notes_amount + found.post_payment_credit_notes_amount > 0;
+    let is_credited = found.pre_payment_credit_notes_amount + found.post_payment_credit_notes_amount > 0
+        || store.was_credited_unpaid(whose.0, whose.1).await?;
     take_over(store, stripe, whose, (found, is_credited), now).await
 }
 

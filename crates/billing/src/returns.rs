@@ -37,12 +37,8 @@ pub(crate) async fn observe(
     found: &StripeInvoice,
     currency: Currency,
 ) -> Result<WentBack, BillingError> {
-    let is_credited = found.pre_payment_credit_notes_amount + found.post_payment_credit_notes_amount > 0;
-    // A credit note that was made void counts in neither sum.
-    let notes = match is_credited || found.status.as_deref() == Some("paid") {
-        true => stripe.credit_notes_of(&found.id).await?,
-        false => Vec::new(),
-    };
+    // Whatever the invoice says: a credit note that was made void counts in neither of its sums.
+    let notes = stripe.credit_notes_of(&found.id).await?;
     let (mut refunds, mut disputes) = (Vec::new(), Vec::new());
     if found.status.as_deref() == Some("paid") {
         for intent in stripe.payments_of_invoice(&found.id).await? {
@@ -90,14 +86,13 @@ fn sort(
             kind: ReturnKind::CreditNote,
             amount,
             unpaid: if note.pre_payment_amount >= rest { amount } else { money(note.pre_payment_amount.max(0)) },
-            returned: if note.status.as_deref() == Some("void") { Returned::Kept } else { Returned::Back },
+            returned: if note.is_void() { Returned::Kept } else { Returned::Back },
             reason: note.memo.clone().or_else(|| note.reason.clone()).unwrap_or_default(),
         };
-        let list = if note.pre_payment_amount > 0 { &mut back.before } else { &mut back.after };
+        let list = if note.pre_payment_amount > 0 || note.is_void() { &mut back.before } else { &mut back.after };
         list.push(one);
     }
     for refund in refunds.iter().filter(|refund| !is_ours(&refund.metadata) && !of_ours.contains(refund.id.as_str())) {
-        let has_failed = matches!(refund.status.as_deref(), Some("failed" | "canceled"));
         back.after.push(StripeReturn {
             stripe_id: refund.id.clone(),
             kind: ReturnKind::Refund,
@@ -105,7 +100,7 @@ fn sort(
                 .get(&(refund.id.as_str(), refund.amount))
                 .map_or_else(|| money(refund.amount), |coins| whole(*coins)),
             unpaid: money(0),
-            returned: if has_failed { Returned::Kept } else { Returned::Back },
+            returned: if matches!(refund.status.as_deref(), Some("failed" | "canceled")) { Returned::Kept } else { Returned::Back },
             reason: refund.reason.clone().unwrap_or_default(),
         });
     }
@@ -144,7 +139,7 @@ pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Res
         .flat_map(|note| &note.refunds)
         .map(|part| part.refund.as_str())
         .collect();
-    let mut intents = Vec::new();
+    let (mut intents, mut undone) = (Vec::new(), Vec::new());
     for refund in stripe.refunds_since(since).await? {
         if !is_ours(&refund.metadata) && !of_ours.contains(refund.id.as_str()) {
             intents.push((refund.id, refund.payment_intent));
@@ -153,9 +148,10 @@ pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Res
     for dispute in stripe.disputes_since(since).await? {
         intents.push((dispute.id, dispute.payment_intent));
     }
+    undone.extend(notes.iter().filter(|note| note.is_void()).map(|note| note.id.clone()));
     let names: Vec<String> =
         intents.iter().map(|(id, _)| id.clone()).chain(notes.iter().map(|note| note.id.clone())).collect();
-    let settled: HashSet<String> = store.all_partners_settled_returns(&names).await?.into_iter().collect();
+    let settled: HashSet<String> = store.all_partners_settled_returns(&names, &undone).await?.into_iter().collect();
     for note in notes.into_iter().filter(|note| !is_ours(&note.metadata) && !settled.contains(&note.id)) {
         invoices.insert(note.invoice);
     }

@@ -97,7 +97,7 @@ pub struct CreditNote {
     pub ended_at: Option<Timestamp>,
     /// When Stripe had it, too.
     pub pushed_at: Option<Timestamp>,
-    /// Why Stripe does not hold it as it should, for the operator.
+    /// Why Stripe does not hold it as it should, or what became there of the money that it gave back; for the operator.
     pub push_problem: Option<String>,
 }
 

@@ -2,6 +2,7 @@
 //! it, with the units that it paid for; what cannot be taken over waits for a person.
 
 mod carried;
+mod own;
 
 use crate::{
     InvoiceStatus, Store, StoreError, Ts,
@@ -204,12 +205,15 @@ impl Store {
                 }
             }
             (Returned::Kept, Some(held)) if held.state == ReturnState::Taken => {
-                let problem = format!(
-                    "Stripe's {} {} of {} did not go back after all, and a credit note has it here: bill it anew",
-                    back.kind.text(),
-                    back.stripe_id,
-                    back.amount
-                );
+                let problem = match own::of_unpaid(&mut tx, (partner, invoice), held.credit_note, back).await? {
+                    Some(problem) => problem,
+                    None => format!(
+                        "Stripe's {} {} of {} did not go back after all, and a credit note has it here: bill it anew",
+                        back.kind.text(),
+                        back.stripe_id,
+                        back.amount
+                    ),
+                };
                 Outcome { credit_note: held.credit_note, ..Outcome::new(ReturnState::Taken, problem) }
             }
             (Returned::Kept, Some(_)) => Outcome::new(ReturnState::Over, String::new()),
@@ -270,16 +274,20 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Which of these are known, by Stripe's names, and taken over or over. What was credited of a threshold invoice that is void is not among
-    /// them where nobody carries it: a server of a version before may have noted it.
-    pub async fn all_partners_settled_returns(&self, names: &[String]) -> Result<Vec<String>, StoreError> {
+    /// Which of these are known, by Stripe's names, and taken over or over; of those that Stripe says are `undone`, only what is over. What was
+    /// credited of a threshold invoice that is void is not among them where nobody carries it: a server of a version before may have noted it.
+    pub async fn all_partners_settled_returns(
+        &self,
+        names: &[String],
+        undone: &[String],
+    ) -> Result<Vec<String>, StoreError> {
         let known = sqlx::query_scalar(
             "select r.stripe_id from stripe_returns r
-             where r.stripe_id = any($1) and r.state in ('taken', 'over') and r.problem = ''
+             where r.stripe_id = any($1) and (r.state = 'over' or r.state = 'taken' and r.stripe_id <> all($2)) and r.problem = ''
                  and not (r.state = 'over' and r.kind = 'credit_note' and exists (select from invoices i
                      where i.partner_id = r.partner_id and i.id = r.invoice_id and i.status = 'void' and i.threshold_number > 0))",
         );
-        Ok(known.bind(names).fetch_all(self.pool()).await?)
+        Ok(known.bind(names).bind(undone).fetch_all(self.pool()).await?)
     }
 }
 

@@ -175,9 +175,16 @@ const steps = {
     assert.deepEqual([reduced.amount_remaining, reduced.pre_payment_credit_notes_amount, reduced.total], [600, 400, 1000]);
     await refused(stripe.creditNotes.create({ invoice: open.id, amount: 601 }), { param: "amount" });
     await refused(stripe.creditNotes.create({ invoice: open.id, amount: 10, refund_amount: 10 }), { statusCode: 400 });
+    const undone = await stripe.creditNotes.create({ invoice: open.id, amount: 100 });
+    const taken = await stripe.creditNotes.voidCreditNote(undone.id);
+    assert.deepEqual([taken.status, taken.amount, taken.pre_payment_amount, taken.voided_at > 0], ["void", 100, 100, true]);
+    await refused(stripe.creditNotes.voidCreditNote(undone.id), { statusCode: 400 });
+    const back = await stripe.invoices.retrieve(open.id);
+    assert.deepEqual([back.amount_remaining, back.pre_payment_credit_notes_amount], [600, 400], "it is to be paid again");
     await stripe.creditNotes.create({ invoice: open.id, amount: 600 });
     assert.equal((await stripe.invoices.retrieve(open.id)).status, "paid");
-    assert.deepEqual((await all(stripe.creditNotes.list({ invoice: open.id }))).map((found) => found.amount), [600, 400]);
+    assert.deepEqual((await all(stripe.creditNotes.list({ invoice: open.id }))).map((found) => found.amount), [600, 100, 400]);
+    await refused(stripe.creditNotes.voidCreditNote(note.id), { statusCode: 400 });
     const paid = await stripe.invoices.pay((await finalised()).id);
     await refused(stripe.creditNotes.create({ invoice: paid.id, amount: 100 }), { statusCode: 400 });
     const refund = await stripe.creditNotes.create({ invoice: paid.id, amount: 700, refund_amount: 700 });

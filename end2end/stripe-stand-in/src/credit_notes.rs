@@ -1,4 +1,5 @@
-//! `/v1/credit_notes`: an open invoice is reduced, a paid one is paid back. Never more is credited than the invoice came to.
+//! `/v1/credit_notes`: an open invoice is reduced, a paid one is paid back. Never more is credited than the invoice came to. One of an open
+//! invoice can be made void: it keeps its amounts, and counts no more.
 
 use crate::{
     account::Account,
@@ -75,7 +76,7 @@ pub fn create(account: &mut Account, params: &Params) -> Result<Value, Failure> 
     }
     let now = account.now();
     let note_id = account.new_id("cn_1");
-    let count = of_invoice(account, &id).count() + 1;
+    let count = account.credit_notes.iter().filter(|note| note["invoice"] == id.as_str()).count() + 1;
     let refunds = match back[1] {
         0 if linked > 0 => {
             json!([{ "amount_refunded": linked, "payment_record_refund": null, "refund": params.text("refunds[0][refund]"), "type": "refund" }])
@@ -183,6 +184,26 @@ pub fn lines(account: &Account, id: &str, params: &Params) -> Result<Value, Fail
 
 pub fn retrieve(account: &Account, id: &str) -> Result<Value, Failure> {
     account.credit_notes.get(id).cloned().ok_or_else(|| Failure::no_such("credit_note", id))
+}
+
+/// Takes one back, as long as its invoice is open: so much more is to be paid again.
+pub fn void(account: &mut Account, id: &str, params: &Params) -> Result<Value, Failure> {
+    params.only(&[])?;
+    let held = retrieve(account, id)?;
+    if held["status"] != "issued" {
+        return Err(Failure::invalid("This credit note is void already."));
+    }
+    let invoice = invoices::retrieve(account, held["invoice"].as_str().unwrap_or_default())?;
+    if invoice["status"] != "open" {
+        return Err(Failure::invalid("You can only void a credit note whose invoice is open."));
+    }
+    let now = account.now();
+    let note = account.credit_notes.get_mut(id).ok_or_else(|| Failure::no_such("credit_note", id))?;
+    note["status"] = json!("void");
+    note["voided_at"] = json!(now);
+    let note = note.clone();
+    events::happened(account, "credit_note.voided", &note);
+    Ok(note)
 }
 
 pub fn list(account: &Account, params: &Params) -> Result<Value, Failure> {

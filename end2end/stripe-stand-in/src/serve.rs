@@ -294,6 +294,7 @@ pub fn route(account: &mut Account, method: &str, path: &str, params: &Params) -
         ("GET", ["v1", "credit_notes"]) => credit_notes::list(account, params),
         ("GET", ["v1", "credit_notes", "preview"]) => credit_notes::preview(account, params),
         ("GET", ["v1", "credit_notes", id, "lines"]) => credit_notes::lines(account, id, params),
+        ("POST", ["v1", "credit_notes", id, "void"]) => credit_notes::void(account, id, params),
         ("GET", ["v1", "credit_notes", id]) => credit_notes::retrieve(account, id),
         ("POST", ["v1", "billing", "meters"]) => meters::create(account, params),
         ("GET", ["v1", "billing", "meters"]) => meters::list(account, params),

@@ -69,6 +69,13 @@ pub struct RefundOfNote {
     pub amount_refunded: i64,
 }
 
+impl StripeCreditNote {
+    /// Whether it counts no more. Stripe lets one be made void as long as its invoice is open.
+    pub fn is_void(&self) -> bool {
+        self.status.as_deref() == Some("void")
+    }
+}
+
 impl Listed for StripeCreditNote {
     fn id(&self) -> &str {
         &self.id

@@ -51,6 +51,7 @@ mod thresholds;
 mod thresholds_by_chance;
 mod tracing;
 mod trials;
+mod undone_there;
 mod unpaid;
 mod webhooks;
 mod went_back;

@@ -4,7 +4,7 @@ use crate::shop::{Shop, days, hours, list, terms};
 use billing::drift;
 use domain::{
     credit::package::CreditPackage,
-    id::{InvoiceId, PartnerId},
+    id::{CreditNoteId, InvoiceId, PartnerId},
     key_text::Environment,
     money::{Currency, Money},
 };
@@ -16,15 +16,15 @@ use store::{
     stripe_returns::ReturnState,
 };
 
-struct Till {
-    shop: Shop,
-    partner: PartnerId,
-    invoice: InvoiceId,
+pub struct Till {
+    pub shop: Shop,
+    pub partner: PartnerId,
+    pub invoice: InvoiceId,
 }
 
 impl Till {
     /// An invoice over $49.00 that is sent.
-    async fn sent() -> Self {
+    pub async fn sent() -> Self {
         let shop = Shop::open().await;
         let now = shop.now().await;
         let plan = shop.plan("starter", terms("invoice_items")).await;
@@ -35,7 +35,7 @@ impl Till {
     }
 
     /// A thousand units for $20.00, which are sent.
-    async fn of_units() -> Self {
+    pub async fn of_units() -> Self {
         let shop = Shop::open().await;
         let now = shop.now().await;
         let mut terms = terms("invoice_items");
@@ -51,7 +51,7 @@ impl Till {
         Self { shop, partner, invoice }
     }
 
-    async fn paid(self) -> Self {
+    pub async fn paid(self) -> Self {
         let id = self.at_stripe().await;
         self.shop.control("invoices", json!({ "invoice": id, "step": "pay" })).await;
         self.told(1, false).await;
@@ -59,12 +59,12 @@ impl Till {
         self
     }
 
-    async fn at_stripe(&self) -> String {
+    pub async fn at_stripe(&self) -> String {
         self.shop.at_stripe(self.invoice).await.0["id"].as_str().expect("an id").to_owned()
     }
 
     /// Stripe's name of the payment.
-    async fn payment(&self) -> String {
+    pub async fn payment(&self) -> String {
         let state = self.shop.state().await;
         let id = self.at_stripe().await;
         let paid = list(&state, "invoice_payments").iter().find(|paid| paid["invoice"] == id.as_str());
@@ -72,14 +72,14 @@ impl Till {
     }
 
     /// What somebody does in Stripe's dashboard.
-    async fn in_dashboard(&self, path: &str, parameters: &[(&str, &str)]) -> String {
+    pub async fn in_dashboard(&self, path: &str, parameters: &[(&str, &str)]) -> String {
         let parameters = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let key = format!("dashboard {}", uuid::Uuid::new_v4());
         self.shop.stripe.create(path, &parameters, &key).await.expect("done")
     }
 
     /// All events are posted as they stand, so often, newest first or not.
-    async fn told(&self, times: usize, reversed: bool) {
+    pub async fn told(&self, times: usize, reversed: bool) {
         let now = self.shop.now().await;
         let state = self.shop.state().await;
         let mut events = list(&state, "events").to_vec();
@@ -95,45 +95,77 @@ impl Till {
         }
     }
 
-    async fn status(&self) -> InvoiceStatus {
+    pub async fn status(&self) -> InvoiceStatus {
         self.shop.store.invoice(self.partner, self.invoice).await.expect("ours").0.status
     }
 
-    async fn problem(&self) -> String {
+    pub async fn problem(&self) -> String {
         self.shop.store.invoice(self.partner, self.invoice).await.expect("ours").0.push_problem.unwrap_or_default()
     }
 
     /// What credit notes took off, and how many there are.
-    async fn credited(&self) -> (i64, usize) {
+    pub async fn credited(&self) -> (i64, usize) {
         let notes = self.shop.store.credit_notes_of(self.partner, self.invoice).await.expect("notes");
         let issued: Vec<_> = notes.iter().filter(|note| note.state == CreditState::Issued).collect();
         (issued.iter().map(|note| note.total.micros / 10_000).sum(), issued.len())
     }
 
-    async fn cash(&self) -> i64 {
+    pub async fn cash(&self) -> i64 {
         let books = self.shop.store.ledger_balances(self.partner).await.expect("balances");
         books.iter().find(|(held, _)| *held == LedgerAccount::Cash).map_or(0, |(_, money)| money.micros / 10_000)
     }
 
-    async fn owed(&self) -> i64 {
+    pub async fn owed(&self) -> i64 {
         let books = self.shop.store.ledger_balances(self.partner).await.expect("balances");
         books.iter().find(|(held, _)| *held == LedgerAccount::Receivable).map_or(0, |(_, money)| money.micros / 10_000)
     }
 
-    async fn units(&self) -> i64 {
+    pub async fn units(&self) -> i64 {
         self.shop.store.credit(self.partner).await.expect("a standing").balance
     }
 
-    async fn is_sound(&self) {
+    pub async fn is_sound(&self) {
         assert_eq!(self.shop.store.check_all_credit().await.expect("checked"), []);
     }
 
     /// What Stripe is asked of all that happened lately.
-    async fn compared(&self) -> Vec<String> {
+    pub async fn compared(&self) -> Vec<String> {
         drift::compare(&self.shop.store, &self.shop.stripe, self.shop.now().await).await.expect("compared");
         let filter = DriftFilter { kind: Some(DriftKind::Invoice), ..DriftFilter::default() };
         let found = self.shop.store.all_partners_stripe_drift(&filter, None, 50).await.expect("a list").items;
         found.into_iter().map(|one| one.drift.theirs).collect()
+    }
+
+    /// Another thousand units, bought on a page whose invoice Stripe does not name.
+    pub async fn bought_on_page(&self) -> InvoiceId {
+        let (store, now) = (&self.shop.store, self.shop.now().await);
+        let new =
+            NewCreditPurchase { code: "thousand".to_owned(), quantity: 1, reference: "page".to_owned(), cost: None };
+        let pages = billing::payment::StripePages::usual();
+        let (who, back) = ((self.partner, Actor::System), "https://portal.example/credit");
+        let opened = billing::payment::open_credit_checkout(self.shop.desk(), &pages, who, (&new, back), now).await;
+        opened.expect("opened");
+        let session = list(&self.shop.state().await, "checkout_sessions")[0]["id"].as_str().expect("an id").to_owned();
+        self.shop.control("checkout", json!({ "session": session, "step": "complete" })).await;
+        let set = json!({ "invoice": null });
+        self.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
+        self.told(1, false).await;
+        assert_eq!(self.units().await, 1_000);
+        let bought = store.credit_purchases(self.partner).await.expect("purchases");
+        bought.iter().find(|bought| bought.reference == "page").expect("bought").invoice
+    }
+
+    /// A credit note of ours over so many cents of the first line.
+    pub async fn credits(&self, invoice: InvoiceId, cents: i64, seen_paid: bool) -> CreditNoteId {
+        let (store, now) = (&self.shop.store, self.shop.now().await);
+        let amount = Money::new(Currency::Usd, cents * 10_000);
+        let lines = vec![NewCreditLine { invoice_position: Some(0), amount }];
+        let (kind, payback, reason) = (CreditKind::Credit, Payback::Refund, "Too many".to_owned());
+        let new = NewCreditNote { invoice, kind, lines, payback, reason };
+        let note = store.draft_credit_note(self.partner, &new, false, Actor::System, now).await.expect("a draft");
+        let issue = Issue { seen_paid, four_eyes: false };
+        assert!(store.issue_credit_note(self.partner, note, issue, Actor::System, now).await.expect("issued"));
+        note
     }
 }
 
@@ -212,13 +244,7 @@ async fn a_refund_takes_the_units_back_that_it_paid_for_once() {
 #[tokio::test]
 async fn our_own_refunds_are_not_taken_for_somebody_elses() {
     let till = Till::of_units().await.paid().await;
-    let (store, now) = (&till.shop.store, till.shop.now().await);
-    let lines = vec![NewCreditLine { invoice_position: Some(0), amount: Money::new(Currency::Usd, 5_000_000) }];
-    let (kind, payback, reason) = (CreditKind::Credit, Payback::Refund, "Too many".to_owned());
-    let new = NewCreditNote { invoice: till.invoice, kind, lines, payback, reason };
-    let note = store.draft_credit_note(till.partner, &new, false, Actor::System, now).await.expect("a draft");
-    let issue = Issue { seen_paid: true, four_eyes: false };
-    assert!(store.issue_credit_note(till.partner, note, issue, Actor::System, now).await.expect("issued"));
+    till.credits(till.invoice, 500, true).await;
     till.shop.reconcile().await;
     assert_eq!(list(&till.shop.state().await, "refunds").len(), 1, "Stripe pays it back");
     till.told(2, true).await;
@@ -307,28 +333,8 @@ async fn what_is_credited_at_stripe_before_it_is_paid_is_owed_no_more() {
 #[tokio::test]
 async fn a_refund_whose_invoice_stripe_does_not_name_is_made_by_its_payment() {
     let till = Till::of_units().await;
-    // Another purchase, on a page whose invoice Stripe does not name.
-    let (store, now) = (&till.shop.store, till.shop.now().await);
-    let new = NewCreditPurchase { code: "thousand".to_owned(), quantity: 1, reference: "page".to_owned(), cost: None };
-    let pages = billing::payment::StripePages::usual();
-    let back = "https://portal.example/credit";
-    billing::payment::open_credit_checkout(till.shop.desk(), &pages, (till.partner, Actor::System), (&new, back), now)
-        .await
-        .expect("opened");
-    let session = list(&till.shop.state().await, "checkout_sessions")[0]["id"].as_str().expect("an id").to_owned();
-    till.shop.control("checkout", json!({ "session": session, "step": "complete" })).await;
-    let set = json!({ "invoice": null });
-    till.shop.control("change", json!({ "kind": "checkout_sessions", "id": session, "set": set })).await;
-    till.told(1, false).await;
-    assert_eq!(till.units().await, 1_000);
-    let invoice = store.credit_purchases(till.partner).await.expect("purchases");
-    let invoice = invoice.iter().find(|bought| bought.reference == "page").expect("bought").invoice;
-    let lines = vec![NewCreditLine { invoice_position: Some(0), amount: Money::new(Currency::Usd, 5_000_000) }];
-    let (kind, payback, reason) = (CreditKind::Credit, Payback::Refund, "Too many".to_owned());
-    let new = NewCreditNote { invoice, kind, lines, payback, reason };
-    let note = store.draft_credit_note(till.partner, &new, false, Actor::System, now).await.expect("a draft");
-    let issue = Issue { seen_paid: true, four_eyes: false };
-    store.issue_credit_note(till.partner, note, issue, Actor::System, now).await.expect("issued");
+    let invoice = till.bought_on_page().await;
+    let note = till.credits(invoice, 500, true).await;
     // The answer is lost at first, and Stripe has forgotten the key when it is asked again.
     till.shop.control("faults", json!({ "error_after": 100, "only_changes": true })).await;
     till.shop.reconcile().await;
@@ -340,7 +346,7 @@ async fn a_refund_whose_invoice_stripe_does_not_name_is_made_by_its_payment() {
     let state = till.shop.state().await;
     let [refund] = list(&state, "refunds") else { panic!("not one: {state}") };
     assert_eq!(refund["amount"], 500);
-    let (held, _) = store.credit_note(till.partner, note).await.expect("ours");
+    let (held, _) = till.shop.store.credit_note(till.partner, note).await.expect("ours");
     assert!(held.pushed_at.is_some() && held.push_problem.is_none(), "{held:?}");
     till.shop.keep_requests("unnamed_refund").await;
 }

@@ -13,7 +13,9 @@ macro_rules! credit_notes {
         concat!(
             "select c.id, c.partner_id, p.name as partner_name, c.invoice_id, i.number as invoice_number, i.time_zone, c.kind, c.state,
                  c.number, c.currency, c.total_micros, c.payback, c.was_paid, c.reason, c.made_at, c.made_by_kind, c.made_by, c.ended_at,
-                 c.pushed_at, c.push_problem
+                 c.pushed_at, coalesce(c.push_problem, (select string_agg(r.problem, '. ' order by r.first_seen_at, r.stripe_id)
+                     from stripe_returns r where r.partner_id = c.partner_id and r.invoice_id = c.invoice_id and r.credit_note_id = c.id
+                         and r.problem <> '')) as push_problem
              from credit_notes c
              join partners p on p.id = c.partner_id
              join invoices i on i.partner_id = c.partner_id and i.id = c.invoice_id ",

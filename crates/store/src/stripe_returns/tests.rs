@@ -128,7 +128,7 @@ impl VoidHere {
     }
 
     async fn is_settled(&self) -> bool {
-        !self.store.all_partners_settled_returns(&["cn_1".to_owned()]).await.expect("asked").is_empty()
+        !self.store.all_partners_settled_returns(&["cn_1".to_owned()], &[]).await.expect("asked").is_empty()
     }
 
     /// Until somebody waits for a lock.
