@@ -278,6 +278,7 @@ async fn take_over(
             store.take_stripe_return((partner, invoice), one, now).await?;
         }
     }
+    returns::own::note(store, (partner, invoice), &back.ours, now).await?;
     // Also what was found before, and nobody has decided.
     let held = store.stripe_returns_of(partner, invoice).await?;
     let mut problems: Vec<String> = held.into_iter().map(|held| held.problem).collect();

@@ -3,14 +3,17 @@
 //! Whatever told of it, the whole of what Stripe has about the invoice is asked for, and each part is taken over once by its name there. So
 //! order, repeats and delay change nothing. A refund that a credit note there is made of counts as the refund.
 
+pub(crate) mod own;
+
 use crate::{
     BillingError,
-    payment::refund,
+    payment::refund::{self, MAY_FAIL_FOR},
     push::settle_whole,
     stripe::{Dispute, Refund, Stripe, StripeCreditNote, StripeInvoice},
 };
 use domain::money::{Currency, Money};
 use jiff::{SignedDuration, Timestamp};
+use own::Ours;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use store::{
     Store,
@@ -29,6 +32,8 @@ pub(crate) struct WentBack {
     /// Before it was paid: so much less was owed.
     pub before: Vec<StripeReturn>,
     pub after: Vec<StripeReturn>,
+    /// What became of ours.
+    pub ours: Ours,
 }
 
 /// Asks Stripe for all of it.
@@ -70,7 +75,7 @@ fn sort(
             _ => None,
         })
         .collect();
-    let mut back = WentBack::default();
+    let mut back = WentBack { ours: own::of(currency, notes, refunds), ..WentBack::default() };
     for note in theirs {
         let refunded = note.refunds.iter().filter(|part| known.contains(part.refund.as_str()));
         let rest = note.amount - refunded.map(|part| part.amount_refunded).sum::<i64>();
@@ -100,7 +105,7 @@ fn sort(
                 .get(&(refund.id.as_str(), refund.amount))
                 .map_or_else(|| money(refund.amount), |coins| whole(*coins)),
             unpaid: money(0),
-            returned: if matches!(refund.status.as_deref(), Some("failed" | "canceled")) { Returned::Kept } else { Returned::Back },
+            returned: if refund.has_failed() { Returned::Kept } else { Returned::Back },
             reason: refund.reason.clone().unwrap_or_default(),
         });
     }
@@ -131,7 +136,8 @@ fn is_ours(metadata: &std::collections::HashMap<String, String>) -> bool {
 /// Takes over what no webhook told of in the last days, and looks again at what waits. Then what a person has to know, as it is listed.
 pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<Vec<Drift>, BillingError> {
     let mut invoices = BTreeSet::new();
-    let since = now.saturating_sub(LOOKED_THROUGH).unwrap_or(Timestamp::MIN).as_second();
+    let ago = |age| now.saturating_sub(age).unwrap_or(Timestamp::MIN).as_second();
+    let since = ago(LOOKED_THROUGH);
     let notes = stripe.credit_notes_since(since).await?;
     let of_ours: HashSet<&str> = notes
         .iter()
@@ -139,10 +145,23 @@ pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Res
         .flat_map(|note| &note.refunds)
         .map(|part| part.refund.as_str())
         .collect();
+    let mut refunds = stripe.refunds_since(since).await?;
+    // Banks send them back for longer than that.
+    refunds.extend(stripe.failed_refunds((ago(MAY_FAIL_FOR), since)).await?);
     let (mut intents, mut undone) = (Vec::new(), Vec::new());
-    for refund in stripe.refunds_since(since).await? {
-        if !is_ours(&refund.metadata) && !of_ours.contains(refund.id.as_str()) {
-            intents.push((refund.id, refund.payment_intent));
+    for refund in refunds {
+        match own::named(&refund.metadata) {
+            Some(own) if refund.has_failed() => {
+                own::look(store, stripe, own, refund.payment_intent.as_deref(), now).await?;
+            }
+            None if refund.has_failed() && !is_ours(&refund.metadata) => {
+                undone.push(refund.id.clone());
+                intents.push((refund.id, refund.payment_intent));
+            }
+            None if !is_ours(&refund.metadata) && !of_ours.contains(refund.id.as_str()) => {
+                intents.push((refund.id, refund.payment_intent));
+            }
+            _ => {}
         }
     }
     for dispute in stripe.disputes_since(since).await? {
@@ -152,8 +171,11 @@ pub(crate) async fn sweep(store: &Store, stripe: &Stripe, now: Timestamp) -> Res
     let names: Vec<String> =
         intents.iter().map(|(id, _)| id.clone()).chain(notes.iter().map(|note| note.id.clone())).collect();
     let settled: HashSet<String> = store.all_partners_settled_returns(&names, &undone).await?.into_iter().collect();
-    for note in notes.into_iter().filter(|note| !is_ours(&note.metadata) && !settled.contains(&note.id)) {
-        invoices.insert(note.invoice);
+    for note in notes.into_iter().filter(|note| !settled.contains(&note.id)) {
+        // Ours are as they were made, unless somebody made one void.
+        if note.is_void() || !is_ours(&note.metadata) {
+            invoices.insert(note.invoice);
+        }
     }
     for (id, intent) in intents {
         if let (false, Some(intent)) = (settled.contains(&id), intent) {

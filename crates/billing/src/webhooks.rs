@@ -12,6 +12,7 @@ use crate::{
     returns,
     stripe::webhook_signature::{self, BadSignature},
 };
+use domain::id::CreditNoteId;
 use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -111,7 +112,13 @@ async fn apply(desk: Desk<'_>, event: &StripeEvent, now: Timestamp) -> Result<()
             };
         }
         Some("charge" | "refund" | "dispute") => {
-            let Some(intent) = object["payment_intent"].as_str() else { return Ok(()) };
+            let intent = object["payment_intent"].as_str();
+            let own =
+                object["metadata"]["turnpike_credit_note"].as_str().and_then(|id| id.parse::<CreditNoteId>().ok());
+            if let (Some(own), Some("refund")) = (own, object["object"].as_str()) {
+                return returns::own::look(store, stripe, own, intent, now).await;
+            }
+            let Some(intent) = intent else { return Ok(()) };
             for id in stripe.invoices_paid_by(intent).await? {
                 returns::look(store, stripe, &id, now).await?;
             }

@@ -23,7 +23,7 @@ pub(crate) const FIELD: &str = "refund";
 /// Pages that are read at once.
 const AT_ONCE: u32 = 200;
 /// Banks send refunds back for a month.
-const MAY_FAIL_FOR: SignedDuration = SignedDuration::from_hours(35 * 24);
+pub(crate) const MAY_FAIL_FOR: SignedDuration = SignedDuration::from_hours(35 * 24);
 
 /// Has Stripe pay back what was paid on the page, all of it, once.
 pub(super) async fn pay_back(desk: Desk<'_>, checkout: &Checkout, now: Timestamp) -> Result<(), BillingError> {
@@ -82,14 +82,10 @@ fn key(checkout: &Checkout, asked: u32) -> String {
 /// The name of a refund of the payment that has not failed, where Stripe lists one: ours, if it is there.
 async fn standing(stripe: &Stripe, checkout: &Checkout, payment: &str) -> Result<Option<String>, StripeError> {
     let mut refunds = stripe.refunds_of(payment).await?;
-    refunds.retain(|refund| !has_failed(refund));
+    refunds.retain(|refund| !refund.has_failed());
     let own = checkout.id.to_string();
     let ours = refunds.iter().find(|refund| refund.metadata.get("turnpike_checkout") == Some(&own));
     Ok(ours.or(refunds.first()).map(|refund| refund.id.clone()))
-}
-
-fn has_failed(refund: &Refund) -> bool {
-    matches!(refund.status.as_deref(), Some("failed" | "canceled"))
 }
 
 /// The page whose payment a refund of Stripe's pays back: one that we asked for says so, one that somebody made there was noted.
@@ -112,7 +108,7 @@ pub(super) async fn look(
 ) -> Result<(), BillingError> {
     let (Some(_), Some(payment)) = (checkout.paid_back_at, &checkout.payment) else { return Ok(()) };
     let refunds = stripe.refunds_of(payment).await?;
-    let Some(refund) = last(checkout, &refunds).filter(|refund| has_failed(refund)) else { return Ok(()) };
+    let Some(refund) = last(checkout, &refunds).filter(|refund| refund.has_failed()) else { return Ok(()) };
     let (partner, id) = (checkout.partner, checkout.id);
     let why = match refund.failure_reason.as_deref() {
         Some(reason) => reason.replace('_', " "),
@@ -132,7 +128,7 @@ pub(super) async fn look(
 fn last<'a>(checkout: &Checkout, refunds: &'a [Refund]) -> Option<&'a Refund> {
     match &checkout.refund {
         Some(noted) => refunds.iter().find(|refund| refund.id == *noted),
-        None => refunds.iter().find(|refund| !has_failed(refund)).or(refunds.first()),
+        None => refunds.iter().find(|refund| !refund.has_failed()).or(refunds.first()),
     }
 }
 

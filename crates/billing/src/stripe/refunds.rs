@@ -53,6 +53,13 @@ struct PaidBy {
     payment_intent: Option<String>,
 }
 
+impl Refund {
+    /// Whether it pays nothing back after all.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.status.as_deref(), Some("failed" | "canceled"))
+    }
+}
+
 impl Listed for Refund {
     fn id(&self) -> &str {
         &self.id
@@ -85,6 +92,20 @@ impl Stripe {
     /// Refunds that were made since then, in seconds since 1970.
     pub async fn refunds_since(&self, since: i64) -> Result<Vec<Refund>, StripeError> {
         self.list("/v1/refunds", &[("created[gte]", &since.to_string())]).await
+    }
+
+    /// Refunds that failed, of those that were made from then until before then. Stripe lists none by what became of them.
+    pub async fn failed_refunds(&self, (from, before): (i64, i64)) -> Result<Vec<Refund>, StripeError> {
+        let (from, before) = (from.to_string(), before.to_string());
+        let made = [("created[gte]", from.as_str()), ("created[lt]", before.as_str())];
+        let (mut failed, mut after, mut more) = (Vec::new(), None::<String>, true);
+        while more {
+            let (page, goes_on) = self.page::<Refund>("/v1/refunds", &made, after.as_deref()).await?;
+            after = page.last().map(|last| last.id.clone());
+            failed.extend(page.into_iter().filter(Refund::has_failed));
+            more = goes_on;
+        }
+        Ok(failed)
     }
 
     /// Disputes about one payment.
