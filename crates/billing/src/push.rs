@@ -182,18 +182,32 @@ impl Push<'_> {
         }
         let before = self.now().saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
         for invoice in self.store.all_partners_invoices_to_look_at(before, MOST_AT_ONCE).await? {
+            // The others come first the next time, whatever comes of this one.
+            self.store.note_push_try(invoice.partner, invoice.id, self.now()).await?;
             let subject = invoice_items::subject(invoice.id);
             let held = self.store.stripe_object(invoice.partner, &subject).await?.and_then(|object| object.stripe_id);
             let Some(id) = held else { continue };
-            match self.stripe.invoice(&id).await {
-                Ok(found) => settle(self.store, self.stripe, (invoice.partner, invoice.id), &found, self.now()).await?,
-                Err(error) => {
+            match self.look(&invoice, &id).await {
+                Err(BillingError::Stripe(error)) if error.is_passing() || error.is_unauthorized() => {
                     tracing::warn!(invoice = %invoice.id, %error, "Stripe could not be asked about an invoice");
                     return Ok(());
                 }
+                Err(BillingError::Store(error @ StoreError::Unavailable(_))) => return Err(error.into()),
+                // What is wrong with one keeps none of the others waiting.
+                Err(error) => {
+                    tracing::error!(invoice = %invoice.id, %error, "Stripe does not say what became of an invoice");
+                    let problem = format!("What became of it at Stripe is not known: {error}");
+                    self.store.set_push_problem(invoice.partner, invoice.id, &problem, self.now()).await?;
+                }
+                Ok(()) => {}
             }
         }
         Ok(())
+    }
+
+    async fn look(&self, invoice: &Invoice, id: &str) -> Result<(), BillingError> {
+        let found = self.stripe.invoice(id).await?;
+        settle(self.store, self.stripe, (invoice.partner, invoice.id), &found, self.now()).await
     }
 }
 

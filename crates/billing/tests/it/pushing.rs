@@ -221,3 +221,34 @@ async fn without_an_address_the_operator_is_told_and_the_invoice_goes_out_once_t
     assert_eq!(shop.reconcile().await.pushed, [invoice]);
     assert_eq!(shop.at_stripe(invoice).await.0["customer_email"], "money@acme.example");
 }
+
+#[tokio::test]
+async fn an_invoice_that_stripe_does_not_know_keeps_no_other_waiting() {
+    for gone in [0, 1] {
+        let shop = Shop::open().await;
+        let both = [billed(&shop, "acme", "invoice_items").await, billed(&shop, "beta", "invoice_items").await];
+        shop.reconcile().await;
+        // As of an account whose test data was deleted.
+        let ((partner, missing), (other, paid)) = (both[gone], both[1 - gone]);
+        let (subject, now) = (format!("invoice:{missing}"), shop.now().await);
+        let id = shop.store.stripe_invoice(partner, missing).await.expect("asked").expect("there");
+        shop.store.forget_stripe_object(partner, &subject, &id, now).await.expect("forgotten");
+        shop.store.finish_stripe_object(partner, &subject, "in_gone", now).await.expect("noted");
+        // The other one is paid, and its webhook is lost.
+        let id = shop.store.stripe_invoice(other, paid).await.expect("asked").expect("there");
+        shop.control("invoices", json!({ "invoice": id, "step": "pay" })).await;
+        for _ in 0..2 {
+            shop.advance(hours(2)).await;
+            shop.reconcile().await;
+        }
+        let (held, _) = shop.store.invoice(other, paid).await.expect("ours");
+        assert_eq!(held.status, InvoiceStatus::Paid, "{gone}");
+        let (held, _) = shop.store.invoice(partner, missing).await.expect("ours");
+        let told = held.push_problem.unwrap_or_default();
+        assert!(held.status == InvoiceStatus::Sent && told.contains("in_gone"), "{told}");
+        // It is not asked after again before its hour.
+        let asked = shop.stand_in.control("GET", "count", serde_json::Value::Null).await.expect("a count");
+        shop.reconcile().await;
+        assert_eq!(shop.stand_in.control("GET", "count", serde_json::Value::Null).await.expect("a count"), asked);
+    }
+}
