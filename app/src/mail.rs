@@ -351,6 +351,7 @@ pub(crate) mod tests {
             has_stripe_account: false,
             invoice_sink: crate::state::InvoiceSink::default(),
             four_eyes: false,
+            closing_grace: jiff::SignedDuration::from_mins(11),
             hooks_may_be_private: false,
         }
     }

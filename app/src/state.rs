@@ -3,7 +3,7 @@
 use crate::secrets::Secrets;
 use billing::{payment::StripePages, stripe::Stripe};
 use domain::id::{KeyId, MemberId};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::sync::{
     Arc,
     atomic::{AtomicI64, Ordering},
@@ -68,6 +68,8 @@ pub struct Settings {
     pub invoice_sink: InvoiceSink,
     /// Whether it takes two operators to correct usage.
     pub four_eyes: bool,
+    /// How long after its end a period's invoice waits for usage that comes late.
+    pub closing_grace: SignedDuration,
     /// Whether hooks may lead to private networks, by http and to any port.
     pub hooks_may_be_private: bool,
 }
@@ -88,7 +90,7 @@ pub struct Clock {
 
 impl Clock {
     pub fn now(&self) -> Timestamp {
-        let ahead = jiff::SignedDuration::from_secs(self.ahead_seconds.load(Ordering::Relaxed));
+        let ahead = SignedDuration::from_secs(self.ahead_seconds.load(Ordering::Relaxed));
         let now = Timestamp::now();
         now.checked_add(ahead).unwrap_or(now)
     }

@@ -26,6 +26,7 @@ pub use secret::Secret;
 pub use watch::{CallLog, Watch};
 
 use app::state::InvoiceSink;
+use jiff::SignedDuration;
 use std::path::{Path, PathBuf};
 
 /// What a process does.
@@ -80,6 +81,8 @@ pub struct Config {
     pub hook_reach: ::gateway::Reach,
     /// Whether it takes two operators to correct usage.
     pub four_eyes: bool,
+    /// How long after its end a period's invoice waits for usage that comes late.
+    pub closing_grace: SignedDuration,
     /// The test clock, the dev inbox and a self-made secret. Never on a machine with real partners.
     pub development: bool,
     /// The folder with the portal's style sheets and scripts; `None` takes those beside the binary.
@@ -104,6 +107,7 @@ impl Config {
         let role = reader.choice("TURNPIKE_ROLE", &Role::NAMES, Role::All);
         let billing::Billing { sink: invoice_sink, stripe, webhook: invoice_webhook } =
             billing::Billing::read(&mut reader);
+        let closing_grace = usage::read_closing_grace(&mut reader, development, (invoice_sink, stripe.as_ref()));
         let config = Self {
             role,
             listen: Listen::read(&mut reader),
@@ -121,6 +125,7 @@ impl Config {
             credit_notice_days: usage::read_credit_notice(&mut reader),
             hook_reach: usage::read_hook_reach(&mut reader),
             four_eyes: reader.flag("TURNPIKE_FOUR_EYES"),
+            closing_grace,
             development,
             site_dir: reader.path("TURNPIKE_SITE_DIR"),
         };

@@ -337,6 +337,7 @@ pub fn settings(config: &Config, gateway_address: String) -> Settings {
         has_stripe_account: config.stripe.is_some(),
         invoice_sink: config.invoice_sink,
         four_eyes: config.four_eyes,
+        closing_grace: config.closing_grace,
         hooks_may_be_private: config.hook_reach >= gateway::Reach::Private,
     }
 }

@@ -44,7 +44,9 @@ pub fn RequestPage() -> impl IntoView {
             MemberRole::Owner | MemberRole::Admin | MemberRole::Billing => Sees::Own,
             MemberRole::Developer | MemberRole::Viewer => Sees::NoInvoices,
         };
-        let reader = WayReader { sees, zone, now: cx.now, stripe_is_on: cx.state.settings.stripe_is_on };
+        let settings = &cx.state.settings;
+        let (stripe_is_on, closing_grace) = (settings.stripe_is_on, settings.closing_grace);
+        let reader = WayReader { sees, zone, now: cx.now, stripe_is_on, closing_grace };
         let event = request.event_id.clone();
         Ok(view! {
             <PageTitle text=title.clone()/>

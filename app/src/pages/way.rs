@@ -10,7 +10,7 @@ use crate::{
 };
 use domain::{id::PartnerId, key_text::Environment, money::group_thousands};
 use invoiced::{adjusted, named, on_invoice, threshold, units};
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 use leptos::prelude::*;
 use store::trace::{TracedBilling, TracedCall, TracedCorrection, TracedInvoice, Unbilled};
 
@@ -22,6 +22,8 @@ pub struct WayReader {
     pub now: Timestamp,
     /// Whether invoices that nobody has taken go to Stripe.
     pub stripe_is_on: bool,
+    /// How long after its end a period's invoice waits for usage that comes late.
+    pub closing_grace: SignedDuration,
 }
 
 /// Which invoices the reader may open.
@@ -122,9 +124,14 @@ fn steps(call: &TracedCall, event: String, reader: &WayReader) -> Vec<Step> {
                 steps.extend(threshold(call.partner, invoice, reader));
             }
             let end = moment(stretch.end, &reader.zone);
-            let text = match reader.now < stretch.end {
-                true => format!("The period ends on {end}; the invoice is made after that."),
-                false => format!("The period ended on {end}; the invoice is made as soon as all of its usage is in."),
+            let closes = stretch.end.saturating_add(reader.closing_grace).unwrap_or(Timestamp::MAX);
+            let waits = format!("the invoice waits until {} for usage that comes late.", moment(closes, &reader.zone));
+            let text = match (reader.now < stretch.end, reader.now < closes) {
+                (true, _) => format!("The period ends on {end}; {waits}"),
+                (false, true) => format!("The period ended on {end}; {waits}"),
+                (false, false) => {
+                    format!("The period ended on {end}; the invoice is made as soon as all of its usage is in.")
+                }
             };
             steps.push(Step::waits("Invoice", text));
         }

@@ -23,7 +23,7 @@ pub use billable::{BilledMeter, UsedUnits};
 pub(crate) use billable::{units_of, units_stored};
 pub use by_team::TeamUsed;
 pub(crate) use by_team::of_teams;
-pub use completeness::{Completeness, Missing, MissingReason};
+pub use completeness::{Completeness, LONGEST_CALL, Missing, MissingReason};
 pub(crate) use events::stored;
 pub use events::{EventPage, StoredEvent};
 pub use metered_units::MeteredUnits;

@@ -16,7 +16,7 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 use billing::BillingError;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -30,6 +30,9 @@ pub struct DraftInvoiceOut {
     period_start: Timestamp,
     #[schema(value_type = String, format = DateTime)]
     period_end: Timestamp,
+    /// Until when its invoice waits for usage that comes late; it is made then, or once all gateways have handed over their usage.
+    #[schema(value_type = String, format = DateTime)]
+    waits_until: Timestamp,
     /// IANA name.
     time_zone: String,
     /// When it was asked for: it has the usage that was stored by then.
@@ -57,7 +60,7 @@ pub async fn show(call: PartnerCall, Params(params): Params<InvoiceParams>) -> R
     if params.format() == Some(Format::Csv) {
         return Ok(csv(&draft).into_response());
     }
-    Ok(Json(DraftInvoiceOut::from(draft)).into_response())
+    Ok(Json(DraftInvoiceOut::of(draft, call.state.settings.closing_grace)).into_response())
 }
 
 /// As an invoice's lines are written, without a number and with `draft` as status.
@@ -77,8 +80,8 @@ fn problem(error: BillingError) -> Problem {
     }
 }
 
-impl From<Draft> for DraftInvoiceOut {
-    fn from(draft: Draft) -> Self {
+impl DraftInvoiceOut {
+    fn of(draft: Draft, closing_grace: SignedDuration) -> Self {
         let total = draft.total().into();
         let Draft { partner, plan, time_zone, as_of, projection, .. } = draft;
         let line = |(position, (charge, line))| LineOut::of_charge(position, charge, line);
@@ -87,6 +90,7 @@ impl From<Draft> for DraftInvoiceOut {
             plan,
             period_start: projection.period.start,
             period_end: projection.period.end,
+            waits_until: projection.period.end.saturating_add(closing_grace).unwrap_or(Timestamp::MAX),
             time_zone,
             as_of,
             total,

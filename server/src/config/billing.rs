@@ -132,7 +132,7 @@ impl Stripe {
             );
         }
         let timeout = reader.number("TURNPIKE_STRIPE_TIMEOUT_MS", 100, 300_000).unwrap_or(30_000);
-        let minutes = reader.number("TURNPIKE_STRIPE_METERS_OPEN", 1, 4_320).unwrap_or(45);
+        let minutes = reader.number("TURNPIKE_STRIPE_METERS_OPEN", 1, 10_140).unwrap_or(45);
         let hours = reader.number("TURNPIKE_STRIPE_COMPARE_HOURS", 1, 168).unwrap_or(6);
         let stream_from = reader.number("TURNPIKE_STRIPE_STREAM_FROM", 1, 1_000_000);
         const MAKERS: [(&str, bool); 2] = [("made", true), ("by_hand", false)];

@@ -143,6 +143,34 @@ fn invoices_go_to_stripe_to_a_receiver_or_nowhere() {
 }
 
 #[test]
+fn a_period_waits_for_what_comes_late_and_not_longer_than_stripe_does() {
+    let secret = ("TURNPIKE_SECRET", SECRET);
+    let grace = |minutes| ("TURNPIKE_CLOSING_GRACE", minutes);
+    let stripe = [("TURNPIKE_STRIPE_KEY", "sk_test_1")];
+    let of = |set: &[(&str, &str)]| read(&[&[secret], set].concat()).expect("a configuration").closing_grace.as_secs();
+    assert_eq!((of(&[]), of(&[grace("60")]), of(&[grace("10080")])), (11 * 60, 3_600, 10_080 * 60));
+    let development = [("TURNPIKE_DEVELOPMENT", "1")];
+    assert_eq!(read(&development).expect("a configuration").closing_grace.as_secs(), 1);
+    assert_eq!(read(&[development[0], grace("20")]).expect("a configuration").closing_grace.as_mins(), 20);
+    for wrong in ["10", "10081", "11.5", "an hour"] {
+        let problems = problems_of(&[secret, grace(wrong)]);
+        assert!(problems.len() == 1 && problems[0].starts_with("TURNPIKE_CLOSING_GRACE: "), "{problems:?}");
+        assert!(problems[0].ends_with("is not a whole number from 11 to 10080"), "{problems:?}");
+    }
+
+    assert_eq!(of(&[&stripe[..], &[grace("30")]].concat()), 1_800);
+    assert_eq!(
+        of(&[&stripe[..], &[("TURNPIKE_STRIPE_METERS_OPEN", "5")]].concat()),
+        660,
+        "as before there was a choice"
+    );
+    let problems = problems_of(&[&[secret, grace("60")], &stripe[..]].concat());
+    assert!(problems.len() == 1 && problems[0].contains("TURNPIKE_STRIPE_METERS_OPEN to 75 or more"), "{problems:?}");
+    assert_eq!(of(&[&stripe[..], &[grace("60"), ("TURNPIKE_STRIPE_METERS_OPEN", "75")]].concat()), 3_600);
+    assert_eq!(of(&[&stripe[..], &[grace("60"), ("TURNPIKE_INVOICE_SINK", "none")]].concat()), 3_600);
+}
+
+#[test]
 fn usage_can_be_left_unrecorded_in_development_only() {
     let off = ("TURNPIKE_DURABILITY", "off");
     assert!(problems_of(&[("TURNPIKE_SECRET", SECRET), off])[0].contains("development"));

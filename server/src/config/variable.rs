@@ -148,6 +148,12 @@ pub const VARIABLES: &[Variable] = &[
         "Days before prepaid credit expires at which its partner is told by mail; 0 tells nobody",
     ),
     plain(
+        "TURNPIKE_CLOSING_GRACE",
+        "usage.closing_grace",
+        "11; in development a second",
+        "Minutes, 11 to 10080, after the end of a billing period for which its invoice waits for usage that comes late, as what is told from outside; what comes later is on the next invoice. 11 is longer than the longest call. With Stripe and more than 11, TURNPIKE_STRIPE_METERS_OPEN has to be a quarter of an hour longer",
+    ),
+    plain(
         "TURNPIKE_HOOK_ALLOW_PRIVATE",
         "usage.hook_allow_private",
         "false",

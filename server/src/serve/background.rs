@@ -90,7 +90,7 @@ impl Background<'_> {
         let (settings, notice) = (state.settings.clone(), config.credit_notice_days);
         let settle = with(state, move |store, clock| settle_credit::run(store, clock, settings.clone(), notice));
         tasks.every(settle_credit::NAME, settle_credit::PERIOD, Nudge::default(), settle);
-        let patience = close_periods::Patience::new(state.settings.development, config.gateway.directory_max_age);
+        let patience = close_periods::Patience::new(config.closing_grace, config.gateway.directory_max_age);
         let allot = with(state, move |store, clock| allot_credit::run(store, clock, patience));
         tasks.every(allot_credit::NAME, allot_credit::PERIOD, Nudge::default(), allot);
         let settings = state.settings.clone();

@@ -4,7 +4,7 @@ use super::{TaskError, close_periods::Patience};
 use app::state::Clock;
 use jiff::Timestamp;
 use std::time::Duration;
-use store::Store;
+use store::{Store, usage::LONGEST_CALL};
 
 pub const NAME: &str = "allot_credit";
 pub const PERIOD: Duration = Duration::from_secs(5);
@@ -19,7 +19,9 @@ pub async fn run(store: Store, clock: Clock, Patience { grace, unseen }: Patienc
     }
     let ended_before = now.checked_sub(unseen).unwrap_or(Timestamp::UNIX_EPOCH);
     let through = store.ingested_through(ended_before).await?.unwrap_or(Timestamp::UNIX_EPOCH);
-    let complete = through.min(now).checked_sub(grace).unwrap_or(Timestamp::UNIX_EPOCH);
+    // Only calls spend credit: what may be told later (`TURNPIKE_CLOSING_GRACE`) keeps nobody's units back.
+    let wait = grace.min(LONGEST_CALL);
+    let complete = through.min(now).checked_sub(wait).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut failed = None;
     for partner in partners {
         let given = store.allot_credit(partner, now).await;

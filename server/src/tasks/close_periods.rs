@@ -14,19 +14,10 @@ pub const NAME: &str = "close_periods";
 pub const PERIOD: Duration = Duration::from_secs(10);
 /// All that is billed is compared first, each statement with a limit of its own.
 pub const LONGEST: Duration = Duration::from_secs(6 * 3600);
-/// Longer than the longest timeout that a product can have.
-const GRACE: SignedDuration = SignedDuration::from_mins(11);
-
-/// How long after its end a period's last calls may still be recorded. Whoever moves the clock in a development install
-/// wants to see the invoice at once.
-const fn grace(development: bool) -> SignedDuration {
-    if development { SignedDuration::from_secs(1) } else { GRACE }
-}
-
 /// What is waited for.
 #[derive(Debug, Clone, Copy)]
 pub struct Patience {
-    /// How long after the end of a period its last calls may still be recorded.
+    /// How long after its end a period is open for what comes late (`TURNPIKE_CLOSING_GRACE`).
     pub grace: SignedDuration,
     /// A gateway that ended as it should can begin again without Postgres for so long, and serve calls that nobody else knows of: so
     /// long it is waited for.
@@ -35,9 +26,9 @@ pub struct Patience {
 
 impl Patience {
     /// A gateway does not begin from a directory on its disk that is older than `directory_max_age` seconds.
-    pub fn new(development: bool, directory_max_age: u64) -> Self {
+    pub fn new(grace: SignedDuration, directory_max_age: u64) -> Self {
         let unseen = i64::try_from(directory_max_age).map_or(SignedDuration::MAX, SignedDuration::from_secs);
-        Self { grace: grace(development), unseen }
+        Self { grace, unseen }
     }
 }
 
@@ -98,7 +89,7 @@ mod tests {
         let store = test_db::store().await;
         let world = World::new(&store).await;
         let clock = test_app::state(&store).clock;
-        let (board, patience) = (Board::default(), Patience::new(true, 7 * 86_400));
+        let (board, patience) = (Board::default(), Patience::new(SignedDuration::from_secs(1), 7 * 86_400));
         let terms = serde_json::from_value(
             serde_json::json!({"currency": "EUR", "products": [], "base_fee_micros": 1_000_000}),
         );

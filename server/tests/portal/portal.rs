@@ -72,6 +72,7 @@ impl Portal {
             has_stripe_account: false,
             invoice_sink: app::state::InvoiceSink::default(),
             four_eyes: false,
+            closing_grace: jiff::SignedDuration::from_mins(11),
             hooks_may_be_private: false,
         };
         let state = AppState {

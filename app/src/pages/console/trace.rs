@@ -56,6 +56,7 @@ pub fn TracePage() -> impl IntoView {
             zone: TimeZone::UTC,
             now: cx.now,
             stripe_is_on: cx.state.settings.stripe_is_on,
+            closing_grace: cx.state.settings.closing_grace,
         };
         let nothing = (calls.is_empty() && late.is_empty()).then(|| nothing(asked.is_some()));
         let found = calls.into_iter().map(|call| found(call, reader.clone())).collect_view();

@@ -13,7 +13,7 @@ use domain::{
         outside::{Outside, read},
     },
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use store::{
     Actor, Closed,
@@ -110,6 +110,42 @@ async fn late_units_are_on_the_next_invoice_at_the_terms_of_their_period_and_onc
         amounts.extend(adjusted.map(|line| (line.quantity, line.amount.to_string())));
     }
     assert_eq!(amounts, [(100, "$0.50".to_owned())]);
+}
+
+/// The wait for what comes late is the installation's (`TURNPIKE_CLOSING_GRACE`).
+#[tokio::test]
+async fn what_comes_half_an_hour_late_is_on_its_own_invoice_where_that_waits_an_hour() {
+    for (minutes, on_time) in [(60, true), (11, false)] {
+        let shop = Shop::open().await;
+        let plan = shop.plan("starter", terms("invoice_items")).await;
+        let partner = shop.partner("acme", plan, at("2026-03-10T00:00:00Z")).await;
+        let march = Period { start: at("2026-03-10T00:00:00Z"), end: at("2026-04-10T00:00:00Z") };
+        let grace = SignedDuration::from_mins(minutes);
+        let run = async |now: &str| {
+            let closing = Closing { grace, ingested_through: Some(at(now)) };
+            let report = close_due_periods(&shop.store, closing, at(now)).await.expect("closes");
+            assert!(report.problems.is_empty(), "{report:?}");
+            report.invoices
+        };
+        let before = run("2026-04-10T00:20:00Z").await;
+        assert_eq!(before.is_empty(), on_time, "{minutes}");
+        let late = event("1", "2026-04-09T23:00:00Z", "read", 3_000);
+        let told = tell(&shop, partner, &[late], "2026-04-10T00:30:00Z").await;
+        assert_eq!(told, [if on_time { Told::Accepted } else { Told::Late(march) }], "{minutes}");
+
+        let made = run("2026-04-10T01:00:00Z").await;
+        let own = before.first().or(made.first()).expect("an invoice of March");
+        let (invoice, _) = shop.store.invoice(partner, *own).await.expect("an invoice");
+        // 3,000 units, 1,000 free; 2,000 × 0.005 = 10.00; 5.00 of it included.
+        assert_eq!(
+            (invoice.period, invoice.total.to_string()),
+            (march, if on_time { "$54.00" } else { "$49.00" }.into())
+        );
+        let next = run("2026-05-10T01:00:00Z").await;
+        let (_, lines) = shop.store.invoice(partner, next[0]).await.expect("an invoice");
+        let adjusted = lines.iter().filter(|line| line.kind == LineKind::Adjustment).map(|line| line.amount.micros);
+        assert_eq!(adjusted.sum::<i64>(), if on_time { 0 } else { 5_000_000 }, "{minutes}");
+    }
 }
 
 #[tokio::test]

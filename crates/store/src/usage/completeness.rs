@@ -15,8 +15,8 @@ use jiff::{SignedDuration, Timestamp};
 use sqlx::{Row as _, postgres::PgRow};
 use uuid::Uuid;
 
-/// Longer than the longest timeout that a product can have.
-const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(11);
+/// Longer than the longest timeout that a product can have: no call is recorded later than so long after it came.
+pub const LONGEST_CALL: SignedDuration = SignedDuration::from_mins(11);
 
 /// How long a gateway may be behind before its usage counts as missing. What is younger is merely on its way.
 const ON_ITS_WAY: SignedDuration = SignedDuration::from_secs(60);

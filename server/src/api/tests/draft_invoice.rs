@@ -37,6 +37,9 @@ async fn the_draft_is_the_bill_of_the_page_and_its_csv_has_an_invoices_columns()
     assert_eq!(answer.status, 200, "{}", answer.text);
     let draft = answer.json();
     let shown = app::bill::so_far(&app.state, world.partner, app.state.clock.now()).await.ok().flatten().expect("one");
+    let waits: jiff::Timestamp = draft["waits_until"].as_str().expect("an instant").parse().expect("an instant");
+    let ends: jiff::Timestamp = draft["period_end"].as_str().expect("an instant").parse().expect("an instant");
+    assert_eq!(waits.duration_since(ends), app.state.settings.closing_grace);
     assert_eq!(draft["total"]["amount"], crate::documents::lines::amount(shown.total()));
     let lines = draft["lines"].as_array().expect("lines").clone();
     assert_eq!(lines.len(), shown.rated.charges.len());

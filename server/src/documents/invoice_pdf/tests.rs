@@ -24,6 +24,7 @@ fn settings() -> Settings {
         has_stripe_account: false,
         invoice_sink: app::state::InvoiceSink::default(),
         four_eyes: false,
+        closing_grace: jiff::SignedDuration::from_mins(11),
         hooks_may_be_private: false,
     }
 }
