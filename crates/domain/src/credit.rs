@@ -14,6 +14,7 @@
 
 pub mod allocation;
 pub mod allotment;
+pub mod fee_bonus;
 pub mod overdraft;
 pub mod package;
 pub mod top_up;

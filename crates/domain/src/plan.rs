@@ -327,12 +327,21 @@ impl PlanTerms {
             problems.push(Problem::new(format!("opens_features[{index}]"), message));
         }
         problems.extend(self.unpaid_problems());
+        problems.extend(self.fee_bonus_problem());
         problems.extend(self.threshold_problem());
         problems.extend(self.calendar_problems());
         problems.extend(self.changes.problems());
         problems.extend(self.price_problems());
         problems.extend(self.offer_problems());
         problems
+    }
+
+    /// Only what is paid in advance is waited for.
+    fn fee_bonus_problem(&self) -> Option<Problem> {
+        self.admission.credit.fee_bonus?;
+        let is_ahead = self.fee_due == FeeDue::Advance && self.base_fee_micros > 0;
+        let message = "A bonus is for a base fee that is billed when its period begins; have one (fee_due: advance), or leave the bonus out";
+        (!is_ahead).then(|| Problem::new("admission.credit.fee_bonus.units", message))
     }
 
     fn unpaid_problems(&self) -> Vec<Problem> {

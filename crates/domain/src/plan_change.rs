@@ -27,6 +27,7 @@ mod kept;
 pub use kept::{Kept, MOST_GRACE_DAYS};
 
 use crate::{
+    credit::fee_bonus,
     limit::Limit,
     money::{Money, MoneyError},
     period::{Cycle, Period, PeriodError},
@@ -179,6 +180,8 @@ pub struct Held<'a> {
     pub trial_until: Option<Timestamp>,
     /// What was billed in advance for the period that runs, before coupons, and of that what coupons took off.
     pub billed: Option<(Money, Money)>,
+    /// The units that the fee gave as a bonus when it was paid, and for what.
+    pub bonus: Option<(u64, Period)>,
     /// Since when units count in the period that holds this instant, where that is not its begin.
     pub counts_from: Option<Timestamp>,
 }
@@ -213,6 +216,9 @@ pub struct Preview {
     pub old_fee: Option<Money>,
     /// What is given back of the old plan's fee, on the next invoice, where that was billed in advance and the period is cut off.
     pub given_back: Option<Money>,
+    /// Of the bonus for that fee, the units for the rest of what was paid: those of them that are unused go back.
+    #[serde(default, skip_serializing_if = "is_none_of_it")]
+    pub bonus_back: u64,
     /// The new plan's fee for the rest of its first period, less discounts.
     pub first_fee: Option<Money>,
     /// Its fee for a whole period, before discounts: for the first one, or for the next where the first is a part or tried.
@@ -369,6 +375,9 @@ pub fn preview(
         period,
         old_fee,
         given_back,
+        bonus_back: held
+            .and_then(|held| held.bonus)
+            .map_or(0, |(units, paid)| fee_bonus::after(units, paid, effective_at)),
         first_fee,
         fee: whole_fee,
         later_fees: whole_fees,
@@ -392,6 +401,11 @@ impl Preview {
     pub fn digest_of(&self, from: &str, to: &str) -> Vec<u8> {
         serde_json::to_vec(&(from, to, self)).unwrap_or_default()
     }
+}
+
+/// What most changes do not have is not written down.
+fn is_none_of_it(units: &u64) -> bool {
+    *units == 0
 }
 
 /// Until when the trial is that runs, where the change leaves it.

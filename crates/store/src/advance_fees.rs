@@ -2,6 +2,7 @@
 
 use crate::{
     Store, StoreError, Ts,
+    credits::fee_bonus,
     invoices::{self, NewInvoice},
     row::ReadRow as _,
     subscriptions,
@@ -189,7 +190,7 @@ impl Store {
 }
 
 /// Notes until when a subscription's fee is billed: before coupons, what they took off in micro-units, and where it came to anything its
-/// invoice.
+/// invoice. What the plan gives once that is paid is noted with it.
 pub(crate) async fn note(
     tx: &mut PgConnection,
     (partner, subscription): (PartnerId, SubscriptionId),
@@ -210,9 +211,12 @@ pub(crate) async fn note(
     .bind(fee.micros)
     .bind(invoice.map(|id| id.0))
     .bind(coupons)
-    .execute(tx)
+    .execute(&mut *tx)
     .await?;
-    Ok(())
+    match invoice {
+        Some(invoice) if fee.micros > coupons => fee_bonus::promise(tx, (partner, invoice), subscription, period).await,
+        _ => Ok(()),
+    }
 }
 
 /// An invoice is void that gave fees back: the next one does.

@@ -6,6 +6,7 @@ mod check;
 mod checkouts;
 mod cover;
 mod expiry;
+pub(crate) mod fee_bonus;
 mod grant;
 pub(crate) mod lock;
 mod order;
@@ -226,6 +227,8 @@ mod allotment_tests;
 mod corrected_tests;
 #[cfg(test)]
 mod ended_tests;
+#[cfg(test)]
+mod fee_bonus_tests;
 #[cfg(test)]
 mod lock_tests;
 #[cfg(test)]

@@ -23,7 +23,7 @@ fn calendar() -> PlanTerms {
 
 fn held<'a>(terms: &'a PlanTerms, cycle: &'a Cycle, since: Timestamp) -> Held<'a> {
     let (quota, trial_until, billed, counts_from) = (None, None, None, None);
-    Held { terms, cycle, started_at: since, since, quota, trial_until, billed, counts_from }
+    Held { terms, cycle, started_at: since, since, quota, trial_until, billed, bonus: None, counts_from }
 }
 
 fn change(old: Option<Held<'_>>, new: &PlanTerms, when: When, now: &str) -> Preview {

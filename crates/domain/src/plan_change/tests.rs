@@ -22,7 +22,7 @@ fn held<'a>(terms: &'a PlanTerms, cycle: &'a Cycle) -> Held<'a> {
     let began = cycle.anchor;
     let none = (None, None, None, None);
     let (quota, trial_until, billed, counts_from) = none;
-    Held { terms, cycle, started_at: began, since: began, quota, trial_until, billed, counts_from }
+    Held { terms, cycle, started_at: began, since: began, quota, trial_until, billed, bonus: None, counts_from }
 }
 
 fn change(old: Held<'_>, new: &PlanTerms, when: When, now: &str) -> Preview {

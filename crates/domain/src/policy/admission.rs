@@ -1,7 +1,7 @@
 //! What a plan admits beyond its limits for the whole partner: limits for each app and key, concurrency, pace, credit.
 
 use crate::{
-    credit::{allotment::Allotment, overdraft::Overdraft},
+    credit::{allotment::Allotment, fee_bonus::FeeBonus, overdraft::Overdraft},
     limit::Limit,
     plan::Problem,
 };
@@ -114,6 +114,9 @@ pub struct Credit {
     /// Units that each period begins with.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allotment: Option<Allotment>,
+    /// Units that a fee in advance gives once it is paid.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fee_bonus: Option<FeeBonus>,
     /// How far below zero the balance may go, and what that costs; `None` refuses at zero.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub overdraft: Option<Overdraft>,
@@ -153,6 +156,13 @@ impl Admission {
             if !self.credit.required {
                 let message = "Calls of this plan spend no credit; let them, or leave the allotment out";
                 problems.push(Problem::new("admission.credit.allotment.units", message));
+            }
+        }
+        if let Some(bonus) = self.credit.fee_bonus {
+            bonus.problems(problems);
+            if !self.credit.required {
+                let message = "Calls of this plan spend no credit; let them, or leave the bonus out";
+                problems.push(Problem::new("admission.credit.fee_bonus.units", message));
             }
         }
         if let Some(overdraft) = self.credit.overdraft {

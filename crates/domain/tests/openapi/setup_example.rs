@@ -210,6 +210,7 @@ fn everything() -> (Value, Value) {
         "limits": {"preset": "spread", "throttle": {"from_percent": 1, "max_delay_ms": 2}, "soft": true},
         "credit": {"required": true, "preset": "hybrid", "units_per_minute": 1,
             "allotment": {"units": 1, "rollover": {"percent": 50, "cap": 1, "periods": 2}},
+            "fee_bonus": {"units": 1, "valid_days": 1},
             "overdraft": {"units": 1, "unit_price": "0.01"}},
     });
     (policy, admission)

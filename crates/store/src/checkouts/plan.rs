@@ -5,6 +5,7 @@ use super::{PageLetters, PageNews, PagePaid, PagePayment, PaymentPage};
 use crate::{
     BilledAlready, NewInvoice, NewInvoiceLine, Store, StoreError, Ts, advance_fees,
     audit::{self, Actor, Entry},
+    credits::fee_bonus,
     invoices,
     partners::{self, Partner},
     plans::terms,
@@ -151,6 +152,8 @@ impl Store {
         let (subscription, cycle) = subscriptions::begin_paid(&mut tx, partner, placed.version, at, now).await?;
         let period = cycle.period_at(at).map_err(|error| unreadable("anchor", error))?;
         let (version, cost) = (placed.version, placed.page.cost);
+        // Who closes a period with an overdraft holds the balance before the invoice has its number, and so does this.
+        fee_bonus::lock(&mut tx, partner, version).await?;
         let invoice = first_invoice(version, cycle.time_zone, placed.lines, cost);
         let invoice = invoices::bill(&mut tx, partner, subscription, (period, "Fee in advance"), invoice, now).await?;
         advance_fees::note(&mut tx, (partner, subscription), period, (cost, 0), Some(invoice)).await?;

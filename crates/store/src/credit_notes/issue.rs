@@ -4,7 +4,7 @@ use super::{CreditKind, CreditNote, CreditState, NewCreditLine, NewCreditNote, P
 use crate::{
     InvoiceStatus, Store, StoreError, Ts, api_requests,
     audit::{self, Actor, Entry},
-    credits::sold,
+    credits::{fee_bonus, sold},
     disputes, dunning, invoices,
     ledger::{self, LedgerAccount},
     partners,
@@ -225,6 +225,9 @@ pub(crate) async fn issue(
             let sold = sold::of_invoice(tx, partner, note.invoice).await?;
             if let Some(sold) = &sold {
                 sold.take_back(tx, partner, (note.total, &format!("credit_note:{id}:units")), now).await?;
+            }
+            if standing(tx, partner, note.invoice).await?.left().micros <= note.total.micros {
+                fee_bonus::take_back(tx, partner, note.invoice, now).await?;
             }
             // The units' money has gone to breakage.
             let from = if sold.is_some() { LedgerAccount::Breakage } else { LedgerAccount::Revenue };

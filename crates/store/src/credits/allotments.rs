@@ -188,7 +188,7 @@ async fn allot(
 }
 
 /// A grant that nobody pays for, in the balance at once.
-async fn give(
+pub(super) async fn give(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
     (units, reason): (i64, &str),

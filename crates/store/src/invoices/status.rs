@@ -5,7 +5,7 @@ use crate::{
     Store, StoreError, Ts, advance_fees,
     audit::{self, Actor, Entry},
     credit_notes,
-    credits::sold,
+    credits::{fee_bonus, sold},
     dunning,
     ledger::{self, LedgerAccount},
     partners,
@@ -191,7 +191,8 @@ impl Store {
     }
 }
 
-/// Moves the status forward, in the ledger as well; whether it moved. What prepaid units are paid can be used from here on.
+/// Moves the status forward, in the ledger as well; whether it moved. What prepaid units are paid can be used from here on, and the bonus for a
+/// fee.
 pub(crate) async fn move_to(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
@@ -240,6 +241,7 @@ pub(crate) async fn move_to(
             if let Some(sold) = sold::of_invoice(tx, partner, invoice).await? {
                 sold.open(tx, partner, now).await?;
             }
+            fee_bonus::open(tx, partner, invoice, now).await?;
         }
         InvoiceStatus::Open | InvoiceStatus::Sent | InvoiceStatus::Uncollectible => {}
     }

@@ -5,6 +5,7 @@ use crate::{
     Store, StoreError, Ts,
     audit::Actor,
     checkouts,
+    credits::fee_bonus,
     mails::{self, NewMail},
     partners,
     plans::{named::may_choose, terms},
@@ -14,6 +15,7 @@ use domain::{
     id::{PartnerId, PlanChangeId, PlanId, PlanVersionId, SubscriptionId},
     money::Money,
     period::Cycle,
+    period::Period,
     plan::{Approval, PlanTerms},
     plan_change::{self, ChangeError, Held, Preview, Wanted, When},
     quota::PeriodQuota,
@@ -41,6 +43,8 @@ pub struct ChangeGround {
     pub billed_until: Option<Timestamp>,
     /// The last fee that was billed in advance, before coupons, and what they took off.
     pub billed_ahead: Option<(Money, Money)>,
+    /// The units that this fee gave as a bonus when it was paid, and for what.
+    pub bonus: Option<(u64, Period)>,
     pub scheduled: Option<scheduled::ScheduledChange>,
     pub target: Option<ChangeTarget>,
 }
@@ -105,6 +109,7 @@ impl ChangeGround {
             quota: own.period_quota,
             trial_until: own.trial_until,
             billed: self.billed_ahead,
+            bonus: self.bonus,
             counts_from: own.counts_from,
         });
         let wanted = self.target.as_ref().map(|target| Wanted {
@@ -270,7 +275,7 @@ pub(super) async fn ground(
         .fetch_one(&mut *tx)
         .await?;
     let current = super::select(tx, partner, Some(SubscriptionStatus::Active)).await?.pop();
-    let (mut current_since, mut billed_until, mut billed_ahead) = (None, None, None);
+    let (mut current_since, mut billed_until, mut billed_ahead, mut bonus) = (None, None, None, None);
     if let Some(current) = &current {
         let row = sqlx::query(
             "select plan_since($1, $2) as since,
@@ -295,6 +300,7 @@ pub(super) async fn ground(
             let money = |column| Ok::<_, sqlx::Error>(Money::new(currency, row.try_get(column)?));
             billed_ahead = Some((money("fee_micros")?, money("coupon_micros")?));
         }
+        bonus = fee_bonus::running(tx, partner, current.id).await?;
     }
     let target = target(tx, partner, wish, by).await?;
     let scheduled = scheduled::find(tx, partner).await?;
@@ -305,6 +311,7 @@ pub(super) async fn ground(
         current_since,
         billed_until,
         billed_ahead,
+        bonus,
         scheduled,
         target,
     })

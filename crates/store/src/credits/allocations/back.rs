@@ -224,7 +224,7 @@ enum Back {
     Ended,
     /// Gateways held it when it was asked for.
     LetGo,
-    /// A plan within a period gives fewer units for the rest of it.
+    /// A plan within a period gives fewer units for the rest of it, or a bonus goes back with its fee.
     SmallerPlan,
 }
 
@@ -243,7 +243,7 @@ impl Back {
             Self::Asked => "Allocated prepaid credit given back",
             Self::Ended => "Prepaid credit of an allocation that has ended",
             Self::LetGo => "Allocated prepaid credit given back, which gateways held until now",
-            Self::SmallerPlan => "Allocated prepaid credit that a smaller plan does not leave",
+            Self::SmallerPlan => "Allocated prepaid credit that its giver takes back",
         }
     }
 }
