@@ -208,6 +208,8 @@ pub struct AdmissionForm {
     pub rollover_percent: String,
     pub rollover_cap: String,
     pub rollover_periods: String,
+    pub fee_bonus: String,
+    pub fee_bonus_days: String,
     pub overdraft: String,
     pub overdraft_price: String,
 }

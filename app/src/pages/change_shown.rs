@@ -78,6 +78,13 @@ impl Shown {
         if let Some(back) = preview.given_back {
             facts.push(("Given back", format!("{back} of the fee that was billed in advance, on the next invoice")));
         }
+        if preview.bonus_back > 0 {
+            let units = group_thousands(preview.bonus_back);
+            let text = format!(
+                "Up to {units} units of the bonus for that fee: those for the time that does not run, as far as they are unused"
+            );
+            facts.push(("Bonus that goes back", text));
+        }
         if let (Some(until), Some(to)) = (preview.trial_until, &proposal.to) {
             let what = tier::trial(&to.terms).unwrap_or_default();
             let text = format!(

@@ -75,6 +75,8 @@ pub struct PlanPreviewOut {
     old_fee: Option<AmountOut>,
     /// What is given back of the old plan's fee on the next invoice, where it was billed in advance and the period is cut off.
     given_back: Option<AmountOut>,
+    /// Of the bonus that the old plan's fee gave when it was paid, the units for the time that does not run: those of them that are unused go back.
+    bonus_back: u64,
     /// What the running bill is until now, usage included: it grows with usage, and no commit is held to it.
     so_far: Option<AmountOut>,
     /// The new plan's fee for the part of its first period, less discounts, and for the whole period after it, or for the first where that
@@ -323,6 +325,7 @@ impl From<Proposal> for PlanPreviewOut {
             period_end: preview.period.map(|period| period.end),
             old_fee: preview.old_fee.map(Into::into),
             given_back: preview.given_back.map(Into::into),
+            bonus_back: preview.bonus_back,
             so_far: proposal.so_far.map(Into::into),
             first_fee: preview.first_fee.map(Into::into),
             fee: preview.fee.map(Into::into),

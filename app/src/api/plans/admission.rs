@@ -3,6 +3,7 @@
 use super::{AdmissionForm, terms::Reader};
 use domain::credit::{
     allotment::{Allotment, Rollover},
+    fee_bonus::FeeBonus,
     overdraft::Overdraft,
 };
 use domain::policy::{Admission, Concurrency, Credit, Pace, Preset, Throttle};
@@ -33,6 +34,7 @@ pub(super) fn read(form: &AdmissionForm, reader: &mut Reader) -> Admission {
             preset: reader.parsed("admission[credit_pace]", &form.credit_pace, Preset::default()),
             units_per_minute: reader.number("admission[credit_per_minute]", &form.credit_per_minute),
             allotment: allotment(form, reader),
+            fee_bonus: fee_bonus(form, reader),
             overdraft: overdraft(form, reader),
         },
     }
@@ -51,6 +53,15 @@ fn allotment(form: &AdmissionForm, reader: &mut Reader) -> Option<Allotment> {
     }
     let rollover = percent.map(|percent| Rollover { percent, cap, periods: periods.unwrap_or(1) });
     units.map(|units| Allotment { units, rollover })
+}
+
+fn fee_bonus(form: &AdmissionForm, reader: &mut Reader) -> Option<FeeBonus> {
+    let units = reader.number("admission[fee_bonus]", &form.fee_bonus);
+    let valid_days = reader.number("admission[fee_bonus_days]", &form.fee_bonus_days);
+    if units.is_none() && valid_days.is_some() {
+        reader.told("admission[fee_bonus]", "Enter how many units, or leave the days empty, too");
+    }
+    units.map(|units| FeeBonus { units, valid_days })
 }
 
 fn overdraft(form: &AdmissionForm, reader: &mut Reader) -> Option<Overdraft> {
@@ -86,6 +97,8 @@ pub(super) fn typed(form: &AdmissionForm) -> Vec<(String, String)> {
         ("rollover_percent", &form.rollover_percent),
         ("rollover_cap", &form.rollover_cap),
         ("rollover_periods", &form.rollover_periods),
+        ("fee_bonus", &form.fee_bonus),
+        ("fee_bonus_days", &form.fee_bonus_days),
         ("overdraft", &form.overdraft),
         ("overdraft_price", &form.overdraft_price),
     ]
@@ -114,6 +127,8 @@ mod tests {
             credit: "true".to_owned(),
             allotment: "1,000".to_owned(),
             rollover_percent: "50".to_owned(),
+            fee_bonus: "5,000".to_owned(),
+            fee_bonus_days: "90".to_owned(),
             overdraft: "100".to_owned(),
             overdraft_price: "0.02".to_owned(),
             ..AdmissionForm::default()
@@ -125,6 +140,7 @@ mod tests {
         assert_eq!((admission.limits.preset, admission.credit.required), (Preset::Hybrid, true));
         let rollover = Some(Rollover { percent: 50, cap: None, periods: 1 });
         assert_eq!(admission.credit.allotment, Some(Allotment { units: 1_000, rollover }));
+        assert_eq!(admission.credit.fee_bonus, Some(FeeBonus { units: 5_000, valid_days: Some(90) }));
         let unit_price = "0.02".parse().expect("a decimal");
         assert_eq!(admission.credit.overdraft, Some(Overdraft { units: 100, unit_price }));
         read(&AdmissionForm { throttle_delay_ms: String::new(), ..form }, &mut reader);

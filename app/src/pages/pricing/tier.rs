@@ -284,6 +284,21 @@ pub fn allotment(terms: &PlanTerms) -> Option<String> {
     Some(words)
 }
 
+/// Units of credit that come once a fee in advance is paid.
+pub fn fee_bonus(terms: &PlanTerms) -> Option<String> {
+    let bonus = terms.admission.credit.fee_bonus?;
+    let every = interval(terms.interval);
+    let usable = match bonus.valid_days {
+        None => format!("to use in that {every}"),
+        Some(1) => "to use within a day".to_owned(),
+        Some(days) => format!("to use within {} days", group_thousands(days.into())),
+    };
+    Some(format!(
+        "{} prepaid units as a bonus once the fee of a {every} is paid, {usable}",
+        group_thousands(bonus.units)
+    ))
+}
+
 /// What happens when no prepaid unit is left, where the plan goes on.
 pub fn overdraft(terms: &PlanTerms) -> Option<String> {
     let overdraft = terms.admission.credit.overdraft.filter(|overdraft| overdraft.units > 0)?;
@@ -311,6 +326,7 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     lines.extend(ahead);
     lines.extend(credit);
     lines.extend(allotment(terms));
+    lines.extend(fee_bonus(terms));
     lines.extend(overdraft(terms));
     lines.extend(meter_prices(terms));
     lines.extend(rules(terms));

@@ -14,6 +14,7 @@ mod credit_packages;
 mod drift;
 mod drift_written;
 mod faults;
+mod fee_bonuses;
 mod forgotten;
 mod guarded_changes;
 mod late;

@@ -68,21 +68,25 @@ impl Fields {
         let wrong_percent = wrong("admission[rollover_percent]", "admission.credit.allotment.rollover.percent");
         let wrong_cap = wrong("admission[rollover_cap]", "admission.credit.allotment.rollover.cap");
         let wrong_periods = wrong("admission[rollover_periods]", "admission.credit.allotment.rollover.periods");
+        let bonus = self.number("admission[fee_bonus]", own.fee_bonus.map(|bonus| bonus.units));
+        let bonus_days = self.number("admission[fee_bonus_days]", own.fee_bonus.and_then(|bonus| bonus.valid_days));
+        let wrong_bonus = wrong("admission[fee_bonus]", "admission.credit.fee_bonus.units");
+        let wrong_days = wrong("admission[fee_bonus_days]", "admission.credit.fee_bonus.valid_days");
         let overdraft = self.number("admission[overdraft]", own.overdraft.map(|overdraft| overdraft.units));
         let price = own.overdraft.map(|overdraft| overdraft.unit_price.normalize());
         let overdraft_price = self.number("admission[overdraft_price]", price);
         let wrong_overdraft = wrong("admission[overdraft]", "admission.credit.overdraft.units");
         let wrong_price = wrong("admission[overdraft_price]", "admission.credit.overdraft.unit_price");
-        let used = [&a_minute, &allotment, &percent, &cap, &periods, &overdraft, &overdraft_price];
-        let problems =
-            [&error, &wrong_units, &wrong_percent, &wrong_cap, &wrong_periods, &wrong_overdraft, &wrong_price];
-        let open = used.iter().any(|value| !value.is_empty()) || problems.iter().any(|problem| problem.is_some());
+        let used = [&a_minute, &allotment, &percent, &cap, &periods, &bonus, &bonus_days, &overdraft, &overdraft_price];
+        let of_units = [&wrong_units, &wrong_percent, &wrong_cap, &wrong_periods, &wrong_bonus, &wrong_days];
+        let mut problems = of_units.into_iter().chain([&error, &wrong_overdraft, &wrong_price]);
+        let open = used.iter().any(|value| !value.is_empty()) || problems.any(|problem| problem.is_some());
         let open =
             open || self.typed("admission[credit_pace]", own.preset.code().to_owned()) != Preset::default().code();
         view! {
             <CheckField label="Calls spend credit, and are refused when it is used up" name="plan[admission][credit]" id="field-credit" checked=required/>
             <details class="chosen-operations" open=open>
-                <summary>"Pace, units that each period gives, below zero"</summary>
+                <summary>"Pace, units that each period or its fee gives, below zero"</summary>
                 <FormRow>
                     <TextField label="Spent at most" name="plan[admission][credit_per_minute]" id="field-credit_per_minute" value=a_minute error=error suffix="units a minute" hint="Empty: as fast as calls come" inputmode="numeric" autocomplete="off"/>
                     {pace}
@@ -94,6 +98,10 @@ impl Fields {
                 <FormRow>
                     <TextField label="Carried over at most" name="plan[admission][rollover_cap]" id="field-rollover_cap" value=cap error=wrong_cap suffix="units" hint="At a time. Empty: no limit" inputmode="numeric" autocomplete="off"/>
                     <TextField label="Carried over for" name="plan[admission][rollover_periods]" id="field-rollover_periods" value=periods error=wrong_periods suffix="periods" hint="Empty: one period" inputmode="numeric" autocomplete="off"/>
+                </FormRow>
+                <FormRow>
+                    <TextField label="A fee in advance gives" name="plan[admission][fee_bonus]" id="field-fee_bonus" value=bonus error=wrong_bonus suffix="units" hint="A bonus, once its invoice is paid. Empty: none" inputmode="numeric" autocomplete="off"/>
+                    <TextField label="Usable for" name="plan[admission][fee_bonus_days]" id="field-fee_bonus_days" value=bonus_days error=wrong_days suffix="days" hint="From the payment on. Empty: to the end of the period that was paid" inputmode="numeric" autocomplete="off"/>
                 </FormRow>
                 <FormRow>
                     <TextField label="Below zero, calls may take" name="plan[admission][overdraft]" id="field-overdraft" value=overdraft error=wrong_overdraft suffix="units" hint="Empty: never; what goes below zero all the same is owed to the next grant" inputmode="numeric" autocomplete="off"/>
