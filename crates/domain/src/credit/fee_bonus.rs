@@ -51,7 +51,9 @@ pub fn after(units: u64, paid: Period, end: Timestamp) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::PlanTerms;
     use jiff::SignedDuration;
+    use serde_json::json;
 
     fn day(day: i64) -> Timestamp {
         Timestamp::UNIX_EPOCH + SignedDuration::from_hours(24 * day)
@@ -70,5 +72,31 @@ mod tests {
         assert_eq!([day(0), day(-5)].map(|end| after(1_000, year, end)), [1_000, 1_000]);
         assert_eq!([day(365), day(400)].map(|end| after(1_000, year, end)), [0, 0]);
         assert_eq!(after(179, rest, day(300)), 179);
+    }
+
+    #[test]
+    fn only_a_plan_with_a_fee_in_advance_whose_calls_spend_credit_gives_one() {
+        let wrong = |terms: serde_json::Value| {
+            let terms: PlanTerms = serde_json::from_value(terms).expect("terms");
+            terms.problems().into_iter().map(|problem| problem.field).collect::<Vec<_>>()
+        };
+        let of = |fee: i64, due: &str, required: bool, bonus: serde_json::Value| {
+            json!({
+                "currency": "USD", "products": [], "interval": "year", "base_fee_micros": fee, "fee_due": due,
+                "admission": { "credit": { "required": required, "fee_bonus": bonus } },
+            })
+        };
+        let (fee, some) = (1_000_000_000, json!({ "units": 1_000 }));
+        let (units, days) = ("admission.credit.fee_bonus.units", "admission.credit.fee_bonus.valid_days");
+        assert_eq!(wrong(of(fee, "advance", true, some.clone())), [""; 0]);
+        assert_eq!(wrong(of(fee, "advance", true, json!({ "units": 1, "valid_days": 36_500 }))), [""; 0]);
+        assert_eq!(wrong(of(fee, "arrears", true, some.clone())), [units]);
+        assert_eq!(wrong(of(0, "advance", true, some.clone())), [units]);
+        assert_eq!(wrong(of(fee, "advance", false, some)), [units]);
+        assert_eq!(wrong(of(fee, "advance", true, json!({ "units": 0 }))), [units]);
+        assert_eq!(wrong(of(fee, "advance", true, json!({ "units": 100_000_000_001_u64 }))), [units]);
+        for valid_days in [0, 36_501] {
+            assert_eq!(wrong(of(fee, "advance", true, json!({ "units": 1, "valid_days": valid_days }))), [days]);
+        }
     }
 }

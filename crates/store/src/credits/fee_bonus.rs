@@ -16,7 +16,10 @@ use crate::{
     row::{ReadRow as _, unreadable},
 };
 use domain::{
-    credit::{fee_bonus, fee_bonus::FeeBonus, full_hour},
+    credit::{
+        fee_bonus::{self, FeeBonus},
+        full_hour,
+    },
     id::{CreditGrantId, InvoiceId, PartnerId, PlanVersionId, SubscriptionId},
     period::{Cycle, Period},
     plan::PlanTerms,
@@ -287,9 +290,8 @@ async fn go_back(
     .bind(invoice.0)
     .fetch_one(&mut **tx)
     .await?;
-    let (id, rest, before) =
-        (CreditGrantId(row.try_get("grant_id")?), row.try_get("rest")?, row.try_get("back_units")?);
-    let (rest, before): (i64, i64) = (rest, before);
+    let id = CreditGrantId(row.try_get("grant_id")?);
+    let (rest, before): (i64, i64) = (row.try_get("rest")?, row.try_get("back_units")?);
     let mut part = 0;
     let mut is_over = true;
     let place = grants

@@ -5,9 +5,12 @@ use crate::{
     Actor, BilledAlready, InvoiceStatus, LedgerAccount, NewInvoice, NewInvoiceLine, NewPlan, OrderedBy, PlanMeta, Wish,
     credit_notes::{CreditKind, Issue, NewCreditLine, NewCreditNote, Payback},
     ingest::tests::at,
+    leases::LeaseAsk,
     stripe_returns::{ReturnKind, Returned, StripeReturn},
 };
 use domain::{
+    allowance::Allowance,
+    credit::allocation::Holder,
     id::{InvoiceId, PlanVersionId},
     money::Currency,
     period::Period,
@@ -255,35 +258,16 @@ async fn what_was_allocated_and_what_gateways_held_goes_back_as_they_let_go_of_i
     let (world, invoice) = Credited::billed(json!({ "units": 1_000 })).await;
     assert!(world.becomes(invoice, InvoiceStatus::Paid, PAID).await);
     let bonus = world.bonuses().await[0].id;
-    sqlx::query("update allowances set taken = taken + 300 where partner_id = $1 and kind = 'credit'")
-        .bind(world.partner.0)
-        .execute(world.store.pool())
-        .await
-        .expect("held");
-    let held: i64 = sqlx::query_scalar("select coalesce(sum(taken), 0)::bigint from allowances where partner_id = $1")
-        .bind(world.partner.0)
-        .fetch_one(world.store.pool())
-        .await
-        .expect("asked");
-    if held == 0 {
-        sqlx::query(
-            "insert into allowances (partner_id, kind, period_start, period_end, taken) values ($1, 'credit', $2, $3, 300)",
-        )
-        .bind(world.partner.0)
-        .bind(crate::Ts(domain::allowance::Allowance::credit(world.partner).period.start))
-        .bind(crate::Ts(domain::allowance::Allowance::credit(world.partner).period.end))
-        .execute(world.store.pool())
-        .await
-        .expect("held");
-    }
+    let app = world.app().await;
+    world.allocate(Holder::App(app), 200, PAID).await;
+    let ask =
+        LeaseAsk { of: Allowance::credit(world.partner), limit: None, need: 300, want: 300, returned: 0, turn: 0 };
+    let held = world.store.exchange_units("a", ask, at(PAID)).await.expect("an answer");
     world.credited(invoice, 1_200, true, "2026-03-06T12:30:00Z").await;
     assert_eq!(world.stands(bonus).await, [300, 0, 0, 700]);
     assert_eq!(world.tidy("2026-03-06T12:30:05Z").await, 0, "a gateway holds the rest");
-    sqlx::query("update allowances set taken = 0 where partner_id = $1 and kind = 'credit'")
-        .bind(world.partner.0)
-        .execute(world.store.pool())
-        .await
-        .expect("let go of");
+    let back = LeaseAsk { need: 0, want: 0, returned: 300, turn: held.turn, ..ask };
+    world.store.exchange_units("a", back, at(PAID)).await.expect("an answer");
     assert_eq!(world.tidy("2026-03-06T12:30:10Z").await, 300);
     assert_eq!((world.stands(bonus).await, world.balance().await), ([0, 0, 0, 1_000], 0));
     assert!(world.store.all_partners_fee_bonuses_due(at(END)).await.expect("asked").is_empty());
