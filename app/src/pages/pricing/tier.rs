@@ -418,6 +418,14 @@ mod tests {
     }
 
     #[test]
+    fn a_bonus_for_the_fee_is_told() {
+        let mut plan = terms(Price::Free);
+        plan.admission.credit.fee_bonus = Some(domain::credit::fee_bonus::FeeBonus { units: 50_000, valid_days: None });
+        let told = "50,000 prepaid units as a bonus once the fee of a month is paid, to use in that month";
+        assert!(lines(&plan, &[]).iter().any(|line| line == told));
+    }
+
+    #[test]
     fn prices_are_exact_and_have_their_usual_decimals() {
         let per_unit = terms(Price::PerUnit { included: 10_000, unit_price: "0.00025".parse().expect("a price") });
         assert_eq!(price(&per_unit), "$49.00");

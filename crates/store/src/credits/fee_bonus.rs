@@ -261,7 +261,7 @@ async fn cut_short(
         // The share of less than a unit that did not run: nothing goes back.
         sqlx::query(
             "update fee_bonuses set due_back = greatest(due_back, $3),
-                 settled_at = case when greatest(due_back, $3) <= back_units then $4 end
+                 settled_at = case when greatest(due_back, $3) <= back_units then $4::timestamptz end
              where partner_id = $1 and invoice_id = $2",
         )
         .bind(partner.0)
@@ -322,7 +322,7 @@ async fn go_back(
         }
     }
     sqlx::query(
-        "update fee_bonuses set back_units = back_units + $3, settled_at = case when $4 then $5 end
+        "update fee_bonuses set back_units = back_units + $3, settled_at = case when $4 then $5::timestamptz end
          where partner_id = $1 and invoice_id = $2",
     )
     .bind(partner.0)
