@@ -62,8 +62,7 @@ async fn a_partner_follows_its_call_to_the_invoice_line_and_to_stripe_and_nobody
     let mut developer = portal.as_member(acme.developer).await;
     let mut stranger = portal.as_member(bolt.owner).await;
     let text = owner.get(&page).await.text;
-    for told in ["From call to invoice", "counted as 100 units", "The period ends on", "the invoice waits until"]
-    {
+    for told in ["From call to invoice", "counted as 100 units", "The period ends on", "the invoice waits until"] {
         assert!(text.contains(told), "{told}: {text}");
     }
     close(&portal, portal.now() + SignedDuration::from_hours(24 * 32)).await;
