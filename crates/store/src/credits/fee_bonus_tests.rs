@@ -199,6 +199,14 @@ async fn however_often_and_wherever_it_is_told_that_the_fee_is_paid_the_bonus_is
     assert_eq!((world.bonuses().await.len(), world.balance().await), (1, 10_000));
     assert_eq!(world.tidy(PAID).await, 0);
     world.agrees().await;
+
+    // The control: where nothing says that it is decided, who hears of the payment again gives it again.
+    let undecided = sqlx::query("update fee_bonuses set decided_at = null, grant_id = null");
+    undecided.execute(world.store.pool()).await.expect("undecided");
+    let mut tx = world.store.begin().await.expect("a transaction");
+    fee_bonus::open(&mut tx, world.partner, invoice, at(PAID)).await.expect("an answer");
+    tx.commit().await.expect("committed");
+    assert_eq!((world.bonuses().await.len(), world.balance().await), (2, 20_000));
 }
 
 #[tokio::test]
