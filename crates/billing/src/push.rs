@@ -15,6 +15,7 @@ pub(crate) mod meter_events;
 mod once;
 mod paid_elsewhere;
 mod rated;
+mod rest;
 mod stream;
 mod subscriptions;
 mod tax;
@@ -235,9 +236,8 @@ pub(crate) async fn settle(
     found: &StripeInvoice,
     now: Timestamp,
 ) -> Result<(), BillingError> {
-    let is_credited = found.pre_payment_credit_notes_amount + found.post_payment_credit_notes_amount > 0
-        || store.was_credited_unpaid(whose.0, whose.1).await?;
-    take_over(store, stripe, whose, (found, is_credited), now).await
+    let looks_for_returns = store.was_credited_unpaid(whose.0, whose.1).await?;
+    take_over(store, stripe, whose, (found, looks_for_returns), now).await
 }
 
 /// The same, and all that went back of it.
@@ -258,23 +258,26 @@ async fn take_over(
     (found, looks_for_returns): (&StripeInvoice, bool),
     now: Timestamp,
 ) -> Result<(), BillingError> {
-    let status = match found.status.as_deref() {
-        Some("open") => InvoiceStatus::Sent,
-        Some("paid") => InvoiceStatus::Paid,
-        Some("uncollectible") => InvoiceStatus::Uncollectible,
-        Some("void") => InvoiceStatus::Void,
-        _ => return Ok(()),
-    };
     let (ours, _) = store.invoice(partner, invoice).await?;
     let is_rated = rated::is_rated_by_stripe(store, &ours).await?;
     if is_rated && ours.status == InvoiceStatus::Open {
         // Stripe's is final by itself: what it was not told in time is to be told yet.
         return Ok(());
     }
+    let beside = if is_rated { rest::other(store, stripe, &ours, &found.id).await? } else { None };
+    let all: Vec<&StripeInvoice> = std::iter::once(found).chain(beside.as_ref()).collect();
+    let Some((status, lead)) = rest::together(&all) else {
+        return if is_rated { rated::tell_draft(store, &ours, &all, now).await } else { Ok(()) };
+    };
     let mut back = WentBack::default();
-    if looks_for_returns {
-        let (held, _) = store.invoice(partner, invoice).await?;
-        back = returns::observe(stripe, found, held.total.currency).await?;
+    for one in &all {
+        let is_credited = one.pre_payment_credit_notes_amount + one.post_payment_credit_notes_amount > 0;
+        if looks_for_returns || is_credited {
+            let of_one = returns::observe(stripe, one, ours.total.currency).await?;
+            back.before.extend(of_one.before);
+            back.after.extend(of_one.after);
+            back.ours.extend(of_one.ours);
+        }
     }
     // Prepaid units are sold whole: what is taken off before they are paid is so much less that was paid.
     if !back.before.is_empty() && store.sold_credit(partner, invoice).await? {
@@ -285,7 +288,7 @@ async fn take_over(
     }
     let is_unpaid = credited_elsewhere::is_unpaid(store, partner, invoice, found).await?;
     let status = if is_unpaid { InvoiceStatus::Void } else { status };
-    store.note_collection(partner, invoice, &collection(found, status)).await?;
+    store.note_collection(partner, invoice, &collection(lead, status)).await?;
     store.set_invoice_status(partner, invoice, status, now).await?;
     if matches!(status, InvoiceStatus::Paid | InvoiceStatus::Void) {
         for one in &back.after {
@@ -301,7 +304,7 @@ async fn take_over(
     }
     problems.extend(tax::left_out(found));
     if is_rated {
-        problems.extend(rated::other_total(store, &ours, found).await?);
+        problems.extend(rated::other_total(stripe, &ours, &all).await?);
     }
     problems.retain(|problem| !problem.is_empty());
     if !problems.is_empty() {

@@ -14,7 +14,7 @@ pub type Parameters = Vec<(String, String)>;
 /// One object of Stripe's and what it stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StripeObject {
-    /// As `customer` or `invoice:<id>`.
+    /// As `customer` or `invoice:<id>`; `rest:<id>` is what Stripe's own invoice of a period has missed.
     pub subject: String,
     /// `None` until Stripe's answer is known.
     pub stripe_id: Option<String>,
@@ -224,14 +224,15 @@ impl Store {
         stripe_id: &str,
     ) -> Result<Option<(PartnerId, InvoiceId)>, StoreError> {
         let row = sqlx::query(
-            "select partner_id, subject from stripe_objects where stripe_id = $1 and subject like 'invoice:%'",
+            "select partner_id, subject from stripe_objects
+             where stripe_id = $1 and (subject like 'invoice:%' or subject like 'rest:%')",
         )
         .bind(stripe_id)
         .fetch_optional(self.pool())
         .await?;
         let Some(row) = row else { return Ok(None) };
         let subject: &str = row.try_get("subject")?;
-        let invoice = subject.strip_prefix("invoice:").and_then(|id| id.parse().ok());
+        let invoice = subject.split_once(':').and_then(|(_, id)| id.parse().ok());
         Ok(invoice.map(|invoice| Ok::<_, sqlx::Error>((PartnerId(row.try_get("partner_id")?), invoice))).transpose()?)
     }
 

@@ -2,7 +2,7 @@
 
 use super::{Push, look::Look, once::Wanted, settle, tax};
 use crate::{BillingError, stripe::StripeInvoice};
-use domain::{id::InvoiceId, money::Money};
+use domain::{id::InvoiceId, money::Money, plan::Collect};
 use std::collections::HashMap;
 use store::{Invoice, InvoiceLine, Parameters};
 
@@ -21,6 +21,15 @@ pub(super) struct Draft<'a> {
     pub is_stripes: bool,
 }
 
+/// What is on another of Stripe's invoices.
+#[derive(Debug, Default)]
+struct Elsewhere {
+    /// In the smallest coin.
+    coins: i64,
+    /// What a person has to know of it.
+    problem: Option<String>,
+}
+
 /// What an item stands for.
 pub(super) fn item_subject(invoice: InvoiceId, line: &InvoiceLine) -> String {
     format!("item:{invoice}:{}", line.position)
@@ -35,12 +44,13 @@ impl Push<'_> {
             );
             return Err(BillingError::Differs(message));
         }
-        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
+        let (_, mut lines) = self.store.invoice(invoice.partner, invoice.id).await?;
         let wants_tax = self.wants_tax(invoice).await?;
         let customer = self.customer(invoice.partner).await?;
         self.take(invoice).await?;
-        let draft = self.draft(invoice, &customer, wants_tax).await?;
+        let draft = self.draft_of(subject(invoice.id), invoice, &customer, wants_tax).await?;
         let hands_over_tax = self.was_begun_with_tax(invoice).await?;
+        let elsewhere = self.billed_elsewhere(invoice, &mut lines, (&customer, &draft)).await?;
         let mut observed = self.stripe.invoice(&draft).await?;
         if observed.status.as_deref() == Some("draft") {
             let mut ids = HashMap::new();
@@ -48,14 +58,15 @@ impl Push<'_> {
                 if hands_over_tax { tax::items(lines) } else { lines.into_iter().map(tax::whole).collect() };
             let on = Draft { id: &draft, hands_over_tax, is_stripes: false };
             for item in &items {
-                let id = self.item(invoice, &item.line, &customer, Some(on), tax::description(item)).await?;
+                let text = tax::description(item);
+                let id = self.item(invoice, &item.line, &customer, Some(on), text).await?;
                 ids.insert(item.line.position.to_string(), id);
             }
             observed = self.stripe.invoice(&draft).await?;
-            if differs(invoice, &observed)? && self.remove_surplus(&draft, invoice.id, &ids).await? {
+            if differs(invoice, &observed, elsewhere.coins)? && self.remove_surplus(&draft, invoice.id, &ids).await? {
                 observed = self.stripe.invoice(&draft).await?;
             }
-            if differs(invoice, &observed)? {
+            if differs(invoice, &observed, elsewhere.coins)? {
                 let held = observed.before_tax();
                 let before = if observed.tax().is_some() { " before tax" } else { "" };
                 let message = format!(
@@ -66,19 +77,8 @@ impl Push<'_> {
                 return Err(BillingError::Differs(message));
             }
             self.with_tax(observed, &customer).await?;
-            observed = match self.stripe.finalize_invoice(&draft).await {
-                Ok(observed) => observed,
-                // Perhaps an earlier answer was lost: what counts is what Stripe holds.
-                Err(error) if error.is_refusal() => {
-                    let observed = self.stripe.invoice(&draft).await?;
-                    if observed.status.as_deref() == Some("draft") {
-                        return Err(error.into());
-                    }
-                    observed
-                }
-                Err(error) => return Err(error.into()),
-            };
-        } else if differs(invoice, &observed)? {
+            observed = self.finalize(&draft).await?;
+        } else if differs(invoice, &observed, elsewhere.coins)? {
             let message = format!(
                 "Stripe's invoice {draft} is final and comes to {} {} in the smallest coin before tax, but ours to {}.",
                 observed.before_tax(),
@@ -87,10 +87,61 @@ impl Push<'_> {
             );
             return Err(BillingError::Differs(message));
         }
-        settle(self.store, self.stripe, (invoice.partner, invoice.id), &observed, self.now()).await
+        settle(self.store, self.stripe, (invoice.partner, invoice.id), &observed, self.now()).await?;
+        if let Some(problem) = elsewhere.problem {
+            self.store.set_push_problem(invoice.partner, invoice.id, &problem, self.now()).await?;
+        }
+        Ok(())
     }
 
-    async fn draft(&self, invoice: &Invoice, customer: &str, wants_tax: bool) -> Result<String, BillingError> {
+    /// Of a plan that collects by meter events: takes items back that wait for another of Stripe's invoices, and leaves lines out that are on
+    /// one already.
+    async fn billed_elsewhere(
+        &self,
+        invoice: &Invoice,
+        lines: &mut Vec<InvoiceLine>,
+        (customer, draft): (&str, &str),
+    ) -> Result<Elsewhere, BillingError> {
+        let mut elsewhere = Elsewhere::default();
+        if invoice.collect != Collect::MeterEvents {
+            return Ok(elsewhere);
+        }
+        for line in std::mem::take(lines) {
+            match self.take_back(invoice, &line, (customer, draft)).await? {
+                None => lines.push(line),
+                Some(other) => {
+                    elsewhere.coins += minor_units(line.amount)?;
+                    elsewhere.problem = Some(format!(
+                        "Stripe has billed \"{}\" on its invoice {other}, of a subscription that was set up there by hand: whether that one is paid is not followed here",
+                        line.description
+                    ));
+                }
+            }
+        }
+        Ok(elsewhere)
+    }
+
+    /// Makes a draft final, and says what it is then.
+    pub(super) async fn finalize(&self, draft: &str) -> Result<StripeInvoice, BillingError> {
+        match self.stripe.finalize_invoice(draft).await {
+            Ok(observed) => Ok(observed),
+            // Perhaps an earlier answer was lost: what counts is what Stripe holds.
+            Err(error) if error.is_refusal() => {
+                let observed = self.stripe.invoice(draft).await?;
+                if observed.is_draft() { Err(error.into()) } else { Ok(observed) }
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A draft with our invoice's name on it, which does not advance by itself.
+    pub(super) async fn draft_of(
+        &self,
+        subject: String,
+        invoice: &Invoice,
+        customer: &str,
+        wants_tax: bool,
+    ) -> Result<String, BillingError> {
         let id = invoice.id.to_string();
         let is_charged = self.store.is_charged_by_itself(invoice.partner, invoice.id).await?;
         let parameters = [
@@ -112,7 +163,7 @@ impl Push<'_> {
         }
         let wanted = Wanted {
             partner: invoice.partner,
-            subject: subject(invoice.id),
+            subject,
             path: "/v1/invoices",
             parameters,
             look: Look::Draft { customer, invoice: id.clone() },
@@ -129,39 +180,42 @@ impl Push<'_> {
         draft: Option<Draft<'_>>,
         description: String,
     ) -> Result<String, BillingError> {
-        let (id, position) = (invoice.id.to_string(), line.position.to_string());
-        let amount = minor_units(line.amount)?.to_string();
-        let (start, end) = (invoice.period.start.as_second().to_string(), invoice.period.end.as_second().to_string());
-        let mut parameters = owned(&[
-            ("customer", customer),
-            ("amount", &amount),
-            ("currency", &line.amount.currency.code().to_lowercase()),
-            ("description", &description),
-            ("period[start]", &start),
-            ("period[end]", &end),
-            ("metadata[turnpike_invoice]", &id),
-            ("metadata[turnpike_line]", &position),
-        ]);
-        if let Some(draft) = draft {
-            parameters.push(("invoice".to_owned(), draft.id.to_owned()));
+        self.once(wanted_item(invoice, line, customer, draft, description)?).await
+    }
+
+    /// An item of the line that waits at Stripe for an invoice that it makes by itself, as was right while a subscription by hand was there:
+    /// where that never came, it is taken back, so that it can go on this draft. Says which other invoice has it by now.
+    async fn take_back(
+        &self,
+        invoice: &Invoice,
+        line: &InvoiceLine,
+        (customer, draft): (&str, &str),
+    ) -> Result<Option<String>, BillingError> {
+        let subject = item_subject(invoice.id, line);
+        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(None) };
+        if held.parameters.iter().any(|(name, _)| name == "invoice") {
+            return Ok(None);
         }
-        if draft.is_some_and(|draft| draft.hands_over_tax) {
-            // Our prices are before tax, whatever is usual in the account.
-            parameters.push(("tax_behavior".to_owned(), "exclusive".to_owned()));
-        }
-        let wanted = Wanted {
-            partner: invoice.partner,
-            subject: item_subject(invoice.id, line),
-            path: "/v1/invoiceitems",
-            parameters,
-            look: Look::Item {
-                customer,
-                draft: draft.filter(|draft| !draft.is_stripes).map(|draft| draft.id),
-                invoice: id,
-                position,
-            },
+        let id = match held.stripe_id {
+            Some(id) => id,
+            // Whether it is there is not known: asked once more, it is.
+            None => self.item(invoice, line, customer, None, description(line)).await?,
         };
-        self.once(wanted).await
+        match self.stripe.invoice_item(&id).await {
+            Ok(item) => match item.invoice {
+                Some(other) => return Ok((other != draft).then_some(other)),
+                None => self.stripe.delete_item(&id).await?,
+            },
+            Err(error) if error.is_missing() => {}
+            Err(error) => return Err(error.into()),
+        }
+        self.store.forget_stripe_object(invoice.partner, &subject, &id, self.now()).await?;
+        let on = Draft { id: draft, hands_over_tax: self.was_begun_with_tax(invoice).await?, is_stripes: false };
+        let wanted = wanted_item(invoice, line, customer, Some(on), description(line))?;
+        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(None) };
+        let attempt = held.attempt + 1;
+        self.store.begin_stripe_object(invoice.partner, &subject, attempt, &wanted.parameters, self.now()).await?;
+        Ok(None)
     }
 
     /// Takes off what carries our names and is not what we know of. Says whether there was any.
@@ -185,13 +239,54 @@ impl Push<'_> {
     }
 }
 
-/// Tax comes on top, and is Stripe's.
-pub(super) fn differs(invoice: &Invoice, observed: &StripeInvoice) -> Result<bool, BillingError> {
-    let same_currency = observed.currency.eq_ignore_ascii_case(invoice.total.currency.code());
-    Ok(!same_currency || observed.before_tax() != minor_units(invoice.total)?)
+fn wanted_item<'a>(
+    invoice: &Invoice,
+    line: &InvoiceLine,
+    customer: &'a str,
+    draft: Option<Draft<'a>>,
+    description: String,
+) -> Result<Wanted<'a>, BillingError> {
+    let (id, position) = (invoice.id.to_string(), line.position.to_string());
+    let amount = minor_units(line.amount)?.to_string();
+    let (start, end) = (invoice.period.start.as_second().to_string(), invoice.period.end.as_second().to_string());
+    let mut parameters = owned(&[
+        ("customer", customer),
+        ("amount", &amount),
+        ("currency", &line.amount.currency.code().to_lowercase()),
+        ("description", &description),
+        ("period[start]", &start),
+        ("period[end]", &end),
+        ("metadata[turnpike_invoice]", &id),
+        ("metadata[turnpike_line]", &position),
+    ]);
+    if let Some(draft) = draft {
+        parameters.push(("invoice".to_owned(), draft.id.to_owned()));
+    }
+    if draft.is_some_and(|draft| draft.hands_over_tax) {
+        // Our prices are before tax, whatever is usual in the account.
+        parameters.push(("tax_behavior".to_owned(), "exclusive".to_owned()));
+    }
+    Ok(Wanted {
+        partner: invoice.partner,
+        subject: item_subject(invoice.id, line),
+        path: "/v1/invoiceitems",
+        parameters,
+        look: Look::Item {
+            customer,
+            draft: draft.filter(|draft| !draft.is_stripes).map(|draft| draft.id),
+            invoice: id,
+            position,
+        },
+    })
 }
 
-fn minor_units(amount: Money) -> Result<i64, BillingError> {
+/// Tax comes on top, and is Stripe's; so much less is on it as is on another one.
+fn differs(invoice: &Invoice, observed: &StripeInvoice, elsewhere: i64) -> Result<bool, BillingError> {
+    let same_currency = observed.currency.eq_ignore_ascii_case(invoice.total.currency.code());
+    Ok(!same_currency || observed.before_tax() != minor_units(invoice.total)? - elsewhere)
+}
+
+pub(super) fn minor_units(amount: Money) -> Result<i64, BillingError> {
     amount.minor_units().ok_or_else(|| BillingError::Differs(format!("{amount} is not a whole number of coins")))
 }
 

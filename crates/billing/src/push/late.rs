@@ -1,13 +1,10 @@
 //! Usage that Stripe's meters can no longer bill: its period's invoice is final there, or will be before an event has arrived.
 //!
-//! It becomes an item of Stripe's next invoice, at the amount of our own line and named as the period's that it is of. An event that was
-//! sent in time, and whose answer was lost, is looked for first: Stripe's summary tells whether the meter has it, once it is old enough.
+//! It becomes an item at the amount of our own line: of Stripe's next invoice, named as the period's that it is of, where somebody has set up
+//! the subscription there by hand, and else of an invoice of its own ([`super::rest`]). An event that was sent in time, and whose answer was
+//! lost, is looked for first: Stripe's summary tells whether the meter has it, once it is old enough.
 
-use super::{
-    Push,
-    invoice_items::{description, item_subject},
-    look::Look,
-};
+use super::{Push, invoice_items::description, look::Look, meter_events::event_subject};
 use crate::BillingError;
 use crate::close::when;
 use jiff::{SignedDuration, Timestamp};
@@ -34,28 +31,39 @@ impl Push<'_> {
         self.now().duration_since(end) >= self.settings.meters_open
     }
 
-    /// The units as an item, unless the meter has them.
+    /// Whether the meter has a line's units by now, where none are sent any more. Once they are an item it is said to have none.
+    pub(super) async fn is_counted(
+        &self,
+        invoice: &Invoice,
+        line: &InvoiceLine,
+        look: &Look<'_>,
+    ) -> Result<bool, BillingError> {
+        if self.has_item(invoice, line).await? {
+            return Ok(false);
+        }
+        let event = event_subject(invoice, line);
+        let Some(sent) = self.store.stripe_object(invoice.partner, &event).await? else { return Ok(false) };
+        if sent.stripe_id.is_some() {
+            return Ok(true);
+        }
+        if self.now().duration_since(sent.sent_at) < SUMMED_UP {
+            return Err(BillingError::TooSoon("the meter's summary, which tells whether an event arrived"));
+        }
+        let Some(identifier) = look.at(self.stripe).await? else { return Ok(false) };
+        self.store.finish_stripe_object(invoice.partner, &event, &identifier, self.now()).await?;
+        Ok(true)
+    }
+
+    /// The units as an item of Stripe's next invoice, unless the meter has them.
     pub(super) async fn late_usage(
         &self,
         invoice: &Invoice,
         line: &InvoiceLine,
-        event: &str,
-        look: Look<'_>,
+        look: &Look<'_>,
         customer: &str,
     ) -> Result<Told, BillingError> {
-        let has_item = self.store.stripe_object(invoice.partner, &item_subject(invoice.id, line)).await?.is_some();
-        let sent = self.store.stripe_object(invoice.partner, event).await?;
-        if let Some(sent) = sent.filter(|_| !has_item) {
-            if sent.stripe_id.is_some() {
-                return Ok(Told::ToTheMeter);
-            }
-            if self.now().duration_since(sent.sent_at) < SUMMED_UP {
-                return Err(BillingError::TooSoon("the meter's summary, which tells whether an event arrived"));
-            }
-            if let Some(identifier) = look.at(self.stripe).await? {
-                self.store.finish_stripe_object(invoice.partner, event, &identifier, self.now()).await?;
-                return Ok(Told::ToTheMeter);
-            }
+        if self.is_counted(invoice, line, look).await? {
+            return Ok(Told::ToTheMeter);
         }
         let when = when(invoice.period, &invoice.time_zone);
         let text = format!("Previous period, {when}: {}", description(line));

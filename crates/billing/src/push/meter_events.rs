@@ -4,18 +4,19 @@
 //! of a meter has a whole minute of the period to itself, counted back from the end, so that Stripe's summary of that minute
 //! says whether this very event arrived, long after Stripe has forgotten its identifier. Prices are on Stripe's
 //! subscription, which we have made ([`super::subscriptions`]) or the provider by hand, and then included credit, too. What cannot come before
-//! Stripe's invoice of the period is final is an item of the next one ([`super::late`]). What Stripe does not rate goes line by line ([`super::rated`]).
+//! Stripe's invoice of the period is final is an item of the next one ([`super::late`]), and where the subscription is ours on an invoice of
+//! its own ([`super::rest`]). What Stripe does not rate goes line by line ([`super::rated`]).
 
 use super::{
     Push,
-    invoice_items::{Draft, description, item_subject},
+    invoice_items::{description, item_subject},
     late::Told,
     look::Look,
     once::Wanted,
     rated::Way,
     stream::is_streamed,
 };
-use crate::{BillingError, stripe::StripeInvoice};
+use crate::BillingError;
 use domain::{money::Money, rating::LineKind};
 use sha2::{Digest as _, Sha256};
 use store::{Invoice, InvoiceLine, InvoiceStatus};
@@ -29,51 +30,26 @@ impl Push<'_> {
         self.take(invoice).await?;
         match self.way(invoice, &customer).await? {
             Way::Ours => self.invoice_items(invoice).await,
-            Way::ByHand => self.tell(invoice, &customer, None).await,
-            Way::Stripe(theirs) => self.tell(invoice, &customer, Some(&theirs)).await,
+            Way::ByHand => self.tell(invoice, &customer).await,
+            Way::Stripe(theirs) if theirs.is_draft() => self.fill(invoice, &customer, &theirs).await,
+            Way::Stripe(theirs) => self.complete(invoice, &customer, &theirs).await,
         }
     }
 
-    /// Units to the meters, and all else as items: on Stripe's own draft where that is known.
-    async fn tell(
-        &mut self,
-        invoice: &Invoice,
-        customer: &str,
-        theirs: Option<&StripeInvoice>,
-    ) -> Result<(), BillingError> {
+    /// Where the subscription was set up by hand: units to the meters, and all else as items of Stripe's next invoice.
+    async fn tell(&mut self, invoice: &Invoice, customer: &str) -> Result<(), BillingError> {
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
-        let is_final = theirs.is_some_and(|theirs| theirs.status.as_deref() != Some("draft"));
-        let open = theirs.filter(|_| !is_final && !self.is_late(invoice));
-        let on = open.map(|theirs| Draft { id: &theirs.id, hands_over_tax: false, is_stripes: true });
-        for line in &lines {
-            match line.kind {
-                // Of these a plan that Stripe rates has the base fee only; the others come of other plans' late usage.
-                LineKind::BaseFee
-                | LineKind::Meter
-                | LineKind::Minimum
-                | LineKind::Discount
-                | LineKind::CommittedUse
-                | LineKind::Commitment
-                | LineKind::Adjustment
-                | LineKind::CreditPackage
-                | LineKind::CreditOverdraft
-                | LineKind::BilledBefore => {
-                    self.item(invoice, line, customer, on, description(line)).await?;
-                }
-                LineKind::IncludedCredit if theirs.is_some() => {
-                    self.item(invoice, line, customer, on, description(line)).await?;
-                }
-                LineKind::Usage | LineKind::IncludedCredit => {}
-            }
+        for line in lines.iter().filter(|line| is_item(line) && line.kind != LineKind::IncludedCredit) {
+            self.item(invoice, line, customer, None, description(line)).await?;
         }
         let mut counted = Money::zero(invoice.total.currency);
         for one in Counted::of(&lines) {
-            if self.usage(invoice, &one, customer, is_final).await? == Told::ToTheMeter {
+            if self.usage(invoice, &one, customer).await? == Told::ToTheMeter {
                 counted = counted.checked_add(one.line.amount)?;
             }
         }
-        // By hand, Stripe takes the included credit off what the meters count itself; what is left of it is for the items.
-        for line in lines.iter().filter(|line| theirs.is_none() && line.kind == LineKind::IncludedCredit) {
+        // Stripe takes the included credit off what the meters count itself; what is left of it is for the items.
+        for line in lines.iter().filter(|line| line.kind == LineKind::IncludedCredit) {
             let left = line.amount.checked_add(counted)?;
             if left.micros < 0 {
                 let line = InvoiceLine { amount: left, ..line.clone() };
@@ -85,22 +61,26 @@ impl Push<'_> {
     }
 
     /// One operation's units: to the meter as long as Stripe's invoice of the period is open, and afterwards as an item.
-    async fn usage(
+    async fn usage(&mut self, invoice: &Invoice, counted: &Counted<'_>, customer: &str) -> Result<Told, BillingError> {
+        // What once became an item stays one, whatever the clock and the settings say by now.
+        if self.has_item(invoice, counted.line).await? || self.is_late(invoice) {
+            let meter = self.meter(&counted.event_name(), counted.product).await?;
+            return self.late_usage(invoice, counted.line, &counted.look(invoice, &meter, customer), customer).await;
+        }
+        self.send_event(invoice, counted, customer).await?;
+        Ok(Told::ToTheMeter)
+    }
+
+    /// One operation's units to the meter.
+    pub(super) async fn send_event(
         &mut self,
         invoice: &Invoice,
         counted: &Counted<'_>,
         customer: &str,
-        is_final: bool,
-    ) -> Result<Told, BillingError> {
-        let Counted { line, product, units, .. } = *counted;
+    ) -> Result<(), BillingError> {
         let event_name = counted.event_name();
-        let meter = self.meter(&event_name, product).await?;
-        let look = counted.look(invoice, &meter, customer);
-        let subject = event_subject(invoice, line);
-        // What once became an item stays one, whatever the clock and the settings say by now.
-        if self.has_item(invoice, line).await? || is_final || self.is_late(invoice) {
-            return self.late_usage(invoice, line, &subject, look, customer).await;
-        }
+        let meter = self.meter(&event_name, counted.product).await?;
+        let subject = event_subject(invoice, counted.line);
         let held = self.store.stripe_object(invoice.partner, &subject).await?;
         if held.is_some_and(|held| held.stripe_id.is_none() && is_streamed(&held)) {
             return Err(BillingError::TooSoon("whether the stream of meter events took all of an invoice"));
@@ -109,7 +89,7 @@ impl Push<'_> {
         let parameters = [
             ("event_name", event_name),
             ("payload[stripe_customer_id]", customer.to_owned()),
-            ("payload[value]", units.to_string()),
+            ("payload[value]", counted.units.to_string()),
             ("identifier", identifier),
             ("timestamp", timestamp.to_string()),
         ];
@@ -118,10 +98,10 @@ impl Push<'_> {
             subject,
             path: "/v1/billing/meter_events",
             parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-            look,
+            look: counted.look(invoice, &meter, customer),
         };
         self.once(wanted).await?;
-        Ok(Told::ToTheMeter)
+        Ok(())
     }
 
     /// Whether a line's units are on an item in place of the meter.
@@ -155,6 +135,25 @@ impl Push<'_> {
                     .ok_or(error.into())
             }
         }
+    }
+}
+
+/// Whether a line is an item at Stripe, and not units for a meter. Of these a plan that Stripe rates has the base fee and included credit
+/// only; the others come of other plans' late usage.
+pub(super) const fn is_item(line: &InvoiceLine) -> bool {
+    match line.kind {
+        LineKind::BaseFee
+        | LineKind::Meter
+        | LineKind::Minimum
+        | LineKind::Discount
+        | LineKind::CommittedUse
+        | LineKind::Commitment
+        | LineKind::Adjustment
+        | LineKind::CreditPackage
+        | LineKind::CreditOverdraft
+        | LineKind::BilledBefore
+        | LineKind::IncludedCredit => true,
+        LineKind::Usage => false,
     }
 }
 

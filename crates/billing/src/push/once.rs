@@ -75,8 +75,12 @@ impl Push<'_> {
                     continue;
                 }
             } else if error.is_refusal() && held.parameters != parameters {
-                // Nothing was done, and what we would send today differs: the next run sends that.
-                begin(attempt).await?;
+                // Nothing was done, and what we would send today differs.
+                held = begin(attempt).await?;
+                left -= 1;
+                if left > 0 {
+                    continue;
+                }
             }
             return Err(error.into());
         }

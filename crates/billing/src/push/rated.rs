@@ -13,14 +13,20 @@ use super::{
     Push, invoice_items,
     meter_events::{Counted, event_name},
 };
-use crate::{BillingError, stripe::StripeInvoice};
-use jiff::SignedDuration;
+use crate::{
+    BillingError,
+    stripe::{Stripe, StripeInvoice, StripeLine},
+};
+use jiff::{SignedDuration, Timestamp};
 use store::{Invoice, Store, Subscription, stripe_subscriptions::stripe_subscription};
 
 /// Names Stripe's own invoice in our note of it.
-const STRIPES: &str = "rated_on";
+pub(super) const STRIPES: &str = "rated_on";
 /// How long after the end of a period Stripe may need to make its draft.
 const DRAFT_APPEARS: SignedDuration = SignedDuration::from_mins(20);
+
+/// Longer than Stripe lets anybody have it wait by its settings.
+const DRAFT_STAYS: SignedDuration = SignedDuration::from_hours(4 * 24);
 
 /// Who rates an invoice.
 pub(super) enum Way {
@@ -131,29 +137,74 @@ impl Push<'_> {
 }
 
 /// What a person has to know of an invoice that Stripe has rated and that is final: it comes to something else than ours.
-///
-/// An invoice of which some usage was late is on two of Stripe's, and is not compared.
 pub(super) async fn other_total(
-    store: &Store,
+    stripe: &Stripe,
     invoice: &Invoice,
-    found: &StripeInvoice,
+    all: &[&StripeInvoice],
 ) -> Result<Option<String>, BillingError> {
-    let (_, lines) = store.invoice(invoice.partner, invoice.id).await?;
-    for one in Counted::of(&lines) {
-        if store.stripe_object(invoice.partner, &invoice_items::item_subject(invoice.id, one.line)).await?.is_some() {
-            return Ok(None);
-        }
+    let Some(found) = all.first() else { return Ok(None) };
+    let mut held = 0;
+    for one in all {
+        held += one.before_tax();
     }
-    if !invoice_items::differs(invoice, found)? {
+    let is_currency = found.currency.eq_ignore_ascii_case(invoice.total.currency.code());
+    if is_currency && held == invoice_items::minor_units(invoice.total)? {
         return Ok(None);
     }
+    // Stripe puts whatever waits onto an invoice of its own: what is not of this period is on another invoice of ours, or somebody else's.
+    for one in all {
+        held -= foreign(stripe, invoice, one).await?.iter().map(|line| line.amount).sum::<i64>();
+    }
+    if is_currency && held == invoice_items::minor_units(invoice.total)? {
+        return Ok(None);
+    }
+    let names: Vec<&str> = all.iter().map(|one| one.id.as_str()).collect();
     Ok(Some(format!(
-        "Stripe has rated the period on its invoice {}, which comes to {} {} in the smallest coin before tax, and ours to {}",
-        found.id,
-        found.before_tax(),
+        "Stripe has rated the period on its invoice {}, which comes to {held} {} in the smallest coin before tax, and ours to {}",
+        names.join(" and "),
         found.currency.to_uppercase(),
         invoice.total
     )))
+}
+
+/// Lines of one of Stripe's that are not of our invoice.
+pub(super) async fn foreign(
+    stripe: &Stripe,
+    invoice: &Invoice,
+    found: &StripeInvoice,
+) -> Result<Vec<StripeLine>, BillingError> {
+    let id = invoice.id.to_string();
+    let mut lines = stripe.lines_of_invoice(&found.id).await?;
+    lines.retain(|line| !line.is_rated() && line.metadata.get("turnpike_invoice") != Some(&id));
+    Ok(lines)
+}
+
+/// What a person has to know of a draft that nobody makes final.
+pub(super) fn stays_draft(found: &StripeInvoice) -> String {
+    format!(
+        "Stripe's draft {} of the period is not made final by itself, as where collecting is paused there: make it final at Stripe",
+        found.id
+    )
+}
+
+/// Tells of a draft that nobody makes final, once; and lets other invoices come before it the next time.
+pub(super) async fn tell_draft(
+    store: &Store,
+    invoice: &Invoice,
+    all: &[&StripeInvoice],
+    now: Timestamp,
+) -> Result<(), BillingError> {
+    let is_old = now.duration_since(invoice.period.end) >= DRAFT_STAYS;
+    let held = all.iter().find(|one| one.stays_draft() || (one.is_draft() && is_old));
+    let Some(problem) = held.map(|held| stays_draft(held)) else {
+        store.note_push_try(invoice.partner, invoice.id, now).await?;
+        return Ok(());
+    };
+    if invoice.push_problem.as_ref() != Some(&problem) {
+        tracing::warn!(partner = %invoice.partner, invoice = %invoice.id, problem, "a draft of Stripe's stays one");
+    }
+    store.set_push_problem(invoice.partner, invoice.id, &problem, now).await?;
+    Ok(())
 }
 
 /// Whether Stripe rates the invoice on one of its own.

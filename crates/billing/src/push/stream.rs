@@ -96,11 +96,12 @@ impl Push<'_> {
         let (_, lines) = self.store.invoice(partner, invoice.id).await?;
         let customer = self.customer(partner).await?;
         self.take(invoice).await?;
-        let takes_no_more = match self.way(invoice, &customer).await? {
+        match self.way(invoice, &customer).await? {
             Way::Ours => return Ok(()),
-            Way::Stripe(theirs) => theirs.status.as_deref() != Some("draft"),
-            Way::ByHand => false,
-        };
+            // Of a final invoice nothing more would be billed: what the meter has not becomes an item.
+            Way::Stripe(theirs) if !theirs.is_draft() => return Ok(()),
+            Way::Stripe(_) | Way::ByHand => {}
+        }
         for counted in Counted::of(&lines) {
             let subject = event_subject(invoice, counted.line);
             let event = self.event(invoice, &counted, &customer);
@@ -110,10 +111,6 @@ impl Push<'_> {
             }
             let end = invoice.period.end;
             let Some(held) = self.store.stripe_object(partner, &subject).await? else {
-                // Of a final invoice nothing would be billed: it becomes an item.
-                if takes_no_more {
-                    continue;
-                }
                 self.meter(&counted.event_name(), counted.product).await?;
                 fresh.push(Pending { partner, subject, event, end });
                 continue;

@@ -10,6 +10,9 @@ pub struct InvoiceItem {
     pub id: String,
     /// In the smallest coin.
     pub amount: i64,
+    /// The invoice that it is on; none while it waits for one.
+    #[serde(default)]
+    pub invoice: Option<String>,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
 }
@@ -21,6 +24,10 @@ impl Listed for InvoiceItem {
 }
 
 impl Stripe {
+    pub async fn invoice_item(&self, id: &str) -> Result<InvoiceItem, StripeError> {
+        self.get(&format!("/v1/invoiceitems/{id}"), &[]).await
+    }
+
     /// The items of one invoice.
     pub async fn items_of_invoice(&self, invoice: &str) -> Result<Vec<InvoiceItem>, StripeError> {
         self.list("/v1/invoiceitems", &[("invoice", invoice)]).await

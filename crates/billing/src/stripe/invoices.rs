@@ -17,6 +17,9 @@ pub struct StripeInvoice {
     pub total_excluding_tax: Option<i64>,
     #[serde(default)]
     pub automatic_tax: AutomaticTax,
+    /// Whether Stripe makes a draft final, and collects, by itself; none from those who do not say.
+    #[serde(default)]
+    pub auto_advance: Option<bool>,
     /// Lower case.
     pub currency: String,
     #[serde(default)]
@@ -73,6 +76,26 @@ pub struct StripeLine {
     pub id: String,
     /// In the smallest coin, without tax that comes on top.
     pub amount: i64,
+    /// Of the item that it is of.
+    #[serde(default)]
+    pub metadata: HashMap<String, String>,
+    #[serde(default)]
+    pub parent: Option<LineParent>,
+}
+
+/// Where a line comes from.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct LineParent {
+    /// `subscription_item_details` or `invoice_item_details`.
+    #[serde(default, rename = "type")]
+    pub kind: String,
+}
+
+impl StripeLine {
+    /// Whether a subscription's price has made it.
+    pub fn is_rated(&self) -> bool {
+        self.parent.as_ref().is_some_and(|parent| parent.kind == "subscription_item_details")
+    }
 }
 
 impl Listed for StripeLine {
@@ -82,6 +105,15 @@ impl Listed for StripeLine {
 }
 
 impl StripeInvoice {
+    pub fn is_draft(&self) -> bool {
+        self.status.as_deref() == Some("draft")
+    }
+
+    /// Whether nobody makes the draft final unless somebody does so by hand.
+    pub fn stays_draft(&self) -> bool {
+        self.is_draft() && self.auto_advance == Some(false)
+    }
+
     /// What it comes to before tax, in the smallest coin.
     pub fn before_tax(&self) -> i64 {
         self.total_excluding_tax.unwrap_or(self.total)
@@ -140,6 +172,12 @@ impl Stripe {
     /// under a key it would give a remembered failure again.
     pub async fn finalize_invoice(&self, id: &str) -> Result<StripeInvoice, StripeError> {
         let parameters = [("auto_advance".to_owned(), "true".to_owned())];
+        self.post(&format!("/v1/invoices/{id}/finalize"), &parameters, None).await
+    }
+
+    /// Makes a draft final that Stripe is not to collect.
+    pub async fn finalize_quietly(&self, id: &str) -> Result<StripeInvoice, StripeError> {
+        let parameters = [("auto_advance".to_owned(), "false".to_owned())];
         self.post(&format!("/v1/invoices/{id}/finalize"), &parameters, None).await
     }
 }

@@ -44,6 +44,7 @@ mod shop;
 mod stranded;
 mod streamed;
 mod subscribed;
+mod subscribed_late;
 mod tax;
 mod teams;
 mod threshold_papers;

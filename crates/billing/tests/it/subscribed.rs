@@ -18,12 +18,12 @@ pub async fn push(shop: &Shop) -> Reconciled {
     shop.reconcile_with(PushSettings { makes_subscriptions: true, ..PushSettings::default() }).await
 }
 
-fn minutes(minutes: i64) -> SignedDuration {
+pub fn minutes(minutes: i64) -> SignedDuration {
     SignedDuration::from_mins(minutes)
 }
 
 /// 99.00 a month with 2,000 units, then a quarter of a cent each.
-fn larger() -> PlanTerms {
+pub fn larger() -> PlanTerms {
     serde_json::from_value(json!({
         "currency": "USD", "products": [{ "product": "payments" }], "base_fee_micros": 99_000_000,
         "price": { "model": "graduated", "steps": [{ "up_to": 2000, "unit_price": "0" }, { "unit_price": "0.0025" }] },
@@ -40,13 +40,13 @@ pub async fn at(shop: &Shop, instant: Timestamp) {
     }
 }
 
-async fn period_end(shop: &Shop, partner: PartnerId) -> Timestamp {
+pub async fn period_end(shop: &Shop, partner: PartnerId) -> Timestamp {
     let own = shop.store.subscription(partner).await.expect("answered").expect("a plan");
     own.cycle().period_at(shop.now().await).expect("a period").end
 }
 
 /// Closes and tells Stripe as a server does after the end of a period, until Stripe's invoice is final and followed.
-async fn bill(shop: &Shop, end: Timestamp) -> Vec<InvoiceId> {
+pub async fn bill(shop: &Shop, end: Timestamp) -> Vec<InvoiceId> {
     at(shop, end + minutes(2)).await;
     push(shop).await;
     let made = shop.close(shop.now().await).await.invoices;
@@ -60,7 +60,7 @@ async fn bill(shop: &Shop, end: Timestamp) -> Vec<InvoiceId> {
 }
 
 /// Everything of ours is on final invoices of Stripe's, and nothing else is.
-async fn is_all_billed(shop: &Shop, partner: PartnerId) {
+pub async fn is_all_billed(shop: &Shop, partner: PartnerId) {
     let ours = shop.store.invoices(partner).await.expect("invoices");
     let state = shop.state().await;
     let total = |status: &str| -> i64 {
@@ -81,14 +81,14 @@ fn letter(to: &Recipient, news: &News) -> NewMail {
     NewMail { recipient: to.email.clone(), subject, body_text: String::new(), body_html: String::new() }
 }
 
-async fn change(shop: &Shop, partner: PartnerId, version: PlanVersionId, when: When) {
+pub async fn change(shop: &Shop, partner: PartnerId, version: PlanVersionId, when: When) {
     let wanted = Wanted { wish: Wish::Version(version), when, by: OrderedBy::Operator };
     let now = shop.now().await;
     let proposal = preview_change(&shop.store, partner, wanted, now).await.expect("a preview");
     order_change(&shop.store, partner, wanted, &proposal.token, &letter, Actor::System, now).await.expect("made");
 }
 
-fn running(state: &Value) -> Vec<&Value> {
+pub fn running(state: &Value) -> Vec<&Value> {
     list(state, "subscriptions").iter().filter(|held| held["status"] == "active").collect()
 }
 
@@ -275,7 +275,7 @@ async fn one_by_hand_beside_ours_and_a_setting_that_was_changed_bill_nothing_twi
 }
 
 /// A subscription of the one customer to a metered price of the provider's own.
-async fn subscribe_by_hand(shop: &Shop) {
+pub async fn subscribe_by_hand(shop: &Shop) {
     let customer = list(&shop.state().await, "customers")[0]["id"].as_str().expect("an id").to_owned();
     let api = async |path: &str, form: String| {
         let asked = json!({ "method": "POST", "path": path, "form": form });
