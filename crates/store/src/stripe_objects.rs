@@ -260,17 +260,23 @@ impl Store {
         Ok(invoice.zip(line).map(|(invoice, line)| (partner, invoice, line)))
     }
 
-    /// Partners whose running plan Stripe rates and that are no customers there yet.
-    pub async fn all_partners_with_meters_and_no_customer(&self, at_most: u32) -> Result<Vec<PartnerId>, StoreError> {
+    /// Partners whose running plan Stripe rates and that are no customers there yet, in another order each time (`now`), so that those whom it
+    /// refuses are not before the others for ever.
+    pub async fn all_partners_with_meters_and_no_customer(
+        &self,
+        at_most: u32,
+        now: Timestamp,
+    ) -> Result<Vec<PartnerId>, StoreError> {
         let partners: Vec<uuid::Uuid> = sqlx::query_scalar(
-            "select distinct s.partner_id
+            "select s.partner_id
              from subscriptions s join plan_versions v on v.id = s.plan_version_id
              where s.status = 'active' and s.ended_at is null and v.terms ->> 'collect' = 'meter_events' and not exists (
                  select from stripe_objects o
                  where o.partner_id = s.partner_id and o.subject = 'customer' and o.stripe_id is not null)
-             order by s.partner_id limit $1",
+             group by s.partner_id order by md5(s.partner_id::text || $2) limit $1",
         )
         .bind(i64::from(at_most))
+        .bind(now.to_string())
         .fetch_all(self.pool())
         .await?;
         Ok(partners.into_iter().map(PartnerId).collect())

@@ -43,12 +43,25 @@ pub fn stripe_subscription(id: SubscriptionId) -> String {
 }
 
 impl Store {
+    /// Whether anything of the invoice was sent to Stripe, or was about to be: units, items, or an invoice.
+    pub async fn is_begun_at_stripe(&self, partner: PartnerId, invoice: InvoiceId) -> Result<bool, StoreError> {
+        let is = sqlx::query_scalar(
+            "select exists (select from stripe_objects where partner_id = $1 and split_part(subject, ':', 2) = $2
+                 and split_part(subject, ':', 1) in ('invoice', 'rest', 'item', 'meter_event'))",
+        )
+        .bind(partner.0)
+        .bind(invoice.to_string());
+        Ok(is.fetch_one(self.pool()).await?)
+    }
+
     /// Running subscriptions that Stripe is to rate and of which it has none, as far as is known. One that somebody set up there by hand is
-    /// looked at again once it was seen before `seen_before`.
+    /// looked at again once it was seen before `seen_before`. They are in another order each time (`now`), so that none that waits is before
+    /// the others for ever.
     pub async fn all_partners_subscriptions_to_begin(
         &self,
         seen_before: Timestamp,
         at_most: u32,
+        now: Timestamp,
     ) -> Result<Vec<RatedSubscription>, StoreError> {
         let rows = sqlx::query(
             "select s.partner_id, s.id, p.asks_for_payment_method and exists (
@@ -61,34 +74,38 @@ impl Store {
              where s.status = 'active' and s.started_at is not null and s.ended_at is null
                  and v.terms ->> 'collect' = 'meter_events' and o.stripe_id is null
                  and (o.subject is null or not jsonb_path_exists(o.parameters, 'strict $[*] ? (@[0] == \"by_hand\")') or o.attempted_at < $1)
-             order by s.partner_id, s.id limit $2",
+             order by md5(s.id::text || $3) limit $2",
         )
         .bind(Ts(seen_before))
         .bind(i64::from(at_most))
+        .bind(now.to_string())
         .fetch_all(self.pool())
         .await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Subscriptions that ended before `ended_before`, are billed to their end, and run on at Stripe.
+    /// Subscriptions that ended before `ended_before`, are billed to their end, and run on at Stripe, or may: of one that was asked for the
+    /// answer may be lost. They are in another order each time (`now`).
     pub async fn all_partners_subscriptions_to_end(
         &self,
         ended_before: Timestamp,
         at_most: u32,
+        now: Timestamp,
     ) -> Result<Vec<RatedSubscription>, StoreError> {
         let rows = sqlx::query(
             "select s.partner_id, s.id, false as is_charged
              from stripe_objects o join subscriptions s on s.partner_id = o.partner_id
                  and o.subject = 'subscription:sub_' || replace(s.id::text, '-', '')
-             where o.subject like 'subscription:%' and o.stripe_id is not null and s.ended_at < $1
+             where o.subject like 'subscription:%' and s.ended_at < $1
                  and not jsonb_path_exists(o.parameters, 'strict $[*] ? (@[0] == \"ended\")')
                  and not exists (select from invoices i where i.partner_id = s.partner_id and i.subscription_id = s.id and i.status = 'open')
                  and s.ended_at <= coalesce((select max(b.period_end) from billing_periods b
                      where b.partner_id = s.partner_id and b.subscription_id = s.id), s.started_at)
-             order by s.partner_id, s.id limit $2",
+             order by md5(s.id::text || $3) limit $2",
         )
         .bind(Ts(ended_before))
         .bind(i64::from(at_most))
+        .bind(now.to_string())
         .fetch_all(self.pool())
         .await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)

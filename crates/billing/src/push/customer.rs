@@ -13,7 +13,7 @@ const MOST_AT_ONCE: u32 = 100;
 impl Push<'_> {
     /// Makes customers of partners whose plan Stripe rates, so that a subscription can be set up there before their first period ends.
     pub(super) async fn customers_with_meters(&self) -> Result<(), BillingError> {
-        for partner in self.store.all_partners_with_meters_and_no_customer(MOST_AT_ONCE).await? {
+        for partner in self.store.all_partners_with_meters_and_no_customer(MOST_AT_ONCE, self.now()).await? {
             match self.customer(partner).await {
                 Ok(_) => {}
                 Err(BillingError::Store(error)) => return Err(error.into()),

@@ -23,6 +23,8 @@ use store::{
 
 /// Made or ended in one run.
 const MOST_AT_ONCE: u32 = 100;
+/// Looked at in one run, those that wait for something of ours among them.
+const MOST_LOOKED_AT: u32 = 5_000;
 /// How long what somebody set up by hand is left alone before it is looked at again.
 const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 /// Less is left of a period than a request may take: the next one will do.
@@ -52,15 +54,23 @@ impl Push<'_> {
                     return Ok(());
                 }
             }
-            for one in self.store.all_partners_subscriptions_to_begin(seen_before, MOST_AT_ONCE).await? {
+            let to_begin =
+                self.store.all_partners_subscriptions_to_begin(seen_before, MOST_LOOKED_AT, self.now()).await?;
+            let mut asked = 0;
+            for one in to_begin {
                 let done = self.begin_subscription(&one).await;
+                // What waits for something of ours costs Stripe nothing, and takes nobody's place.
+                asked += u32::from(!matches!(done, Err(BillingError::TooSoon(_))));
                 if self.ends_run(one.partner, done)? {
                     return Ok(());
+                }
+                if asked >= MOST_AT_ONCE {
+                    break;
                 }
             }
         }
         let before = self.now().saturating_sub(self.settled()).unwrap_or(Timestamp::MIN);
-        for one in self.store.all_partners_subscriptions_to_end(before, MOST_AT_ONCE).await? {
+        for one in self.store.all_partners_subscriptions_to_end(before, MOST_AT_ONCE, self.now()).await? {
             let done = self.end_subscription(&one).await;
             if self.ends_run(one.partner, done)? {
                 return Ok(());
@@ -176,16 +186,29 @@ impl Push<'_> {
         Ok(all.into_iter().find(|own| own.id == id))
     }
 
-    /// Nothing of it is to be billed by Stripe any more: its last period's invoice is final.
+    /// Nothing of it is to be billed by Stripe any more: its last period's invoice is final. Where the answer to the request that made it was
+    /// lost, it is found by our name of it.
     async fn end_subscription(&mut self, one: &RatedSubscription) -> Result<(), BillingError> {
         let subject = stripe_subscription(one.id);
         let Some(held) = self.store.stripe_object(one.partner, &subject).await? else { return Ok(()) };
-        let Some(id) = &held.stripe_id else { return Ok(()) };
-        self.cancel(id).await?;
+        let mut running: Vec<String> = held.stripe_id.iter().cloned().collect();
+        if held.stripe_id.is_none() {
+            let named = held.parameters.iter().find(|(name, _)| name == "customer").map(|(_, id)| id.clone());
+            let customer = self.store.stripe_object(one.partner, super::customer::SUBJECT).await?;
+            if let Some(customer) = named.or(customer.and_then(|customer| customer.stripe_id)) {
+                let own = one.id.to_string();
+                let mut all = self.stripe.subscriptions_of(&customer).await?;
+                all.retain(|theirs| theirs.metadata.get(OURS) == Some(&own));
+                running.extend(all.into_iter().map(|theirs| theirs.id));
+            }
+        }
+        for id in &running {
+            self.cancel(id).await?;
+            tracing::info!(partner = %one.partner, subscription = id, "ended a subscription at Stripe");
+        }
         let mut parameters = held.parameters;
         parameters.push((ENDED.to_owned(), self.now().to_string()));
         self.store.change_stripe_object(one.partner, &subject, &parameters, self.now()).await?;
-        tracing::info!(partner = %one.partner, subscription = id, "ended a subscription at Stripe");
         Ok(())
     }
 }
@@ -224,10 +247,13 @@ impl Push<'_> {
         Ok(())
     }
 
-    /// Ends a subscription that has billed all that it is to bill.
+    /// Ends a subscription that has billed all that it is to bill. A draft that does not become final by itself stays what it is; where one
+    /// of our invoices is on it, that is told there.
     async fn cancel(&self, id: &str) -> Result<(), BillingError> {
-        if !self.stripe.invoices_of_subscription(id, "draft").await?.is_empty() {
-            return Err(BillingError::TooSoon("the last invoice of a subscription at Stripe"));
+        for draft in self.stripe.invoices_of_subscription(id, "draft").await? {
+            if !draft.stays_draft() || self.store.all_partners_invoice_by_stripe_id(&draft.id).await?.is_some() {
+                return Err(BillingError::TooSoon("the last invoice of a subscription at Stripe"));
+            }
         }
         self.stripe.cancel_subscription(id).await?;
         for invoice in self.stripe.invoices_of_subscription(id, "open").await? {
