@@ -15,7 +15,6 @@ use billing::{
 use domain::{
     id::{PartnerId, PlanId},
     money::Money,
-    plan::Collect,
 };
 use jiff::Timestamp;
 use store::{Actor, Collector, Invoice, InvoiceStatus, NewCreditPurchase, OfferedPlan, StoreError};
@@ -113,11 +112,10 @@ pub async fn buy(
     open_credit_checkout(desk, &access.pages, who, (new, &back), now).await
 }
 
-/// Whether Stripe says when the invoice is paid, and nobody else. What Stripe has taken and refuses for good, somebody else may.
+/// Whether Stripe says when the invoice is paid, and nobody else. What Stripe has taken and refuses for good, somebody else may; the store
+/// refuses that where some of it is on an invoice of Stripe's that nobody here knows.
 pub fn stripe_collects(settings: &Settings, invoice: &Invoice) -> bool {
-    let is_refused = invoice.status == InvoiceStatus::Open
-        && invoice.push_problem.is_some()
-        && invoice.collect == Collect::InvoiceItems;
+    let is_refused = invoice.status == InvoiceStatus::Open && invoice.push_problem.is_some();
     if is_refused && invoice.collected_by == Some(Collector::Stripe) {
         return false;
     }

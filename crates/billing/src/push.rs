@@ -19,6 +19,7 @@ mod rest;
 mod stream;
 mod subscriptions;
 mod tax;
+mod withdrawn;
 
 use crate::{
     BillingError,

@@ -6,7 +6,7 @@ use super::{
     invoice_items::{self, owned},
     look::Look,
     once::Wanted,
-    settle,
+    rest, settle,
 };
 use crate::{BillingError, returns, stripe::StripeInvoice};
 use domain::plan::Collect;
@@ -68,6 +68,7 @@ impl Push<'_> {
         }
         let held = self.store.stripe_object(note.partner, &invoice_items::subject(note.invoice)).await?;
         let Some(id) = held.and_then(|object| object.stripe_id) else { return self.credit_without_invoice(note).await };
+        let id = self.credited_on(note, id).await?;
         let observed = self.stripe.invoice(&id).await?;
         let note_id = note.id.to_string();
         let subject = format!("credit_note:{note_id}");
@@ -171,10 +172,26 @@ impl Push<'_> {
         Ok(Step::Done)
     }
 
-    /// Whether its usage is on an invoice of Stripe's that we do not know.
+    /// Whether some of it is on an invoice of Stripe's that we do not know.
     async fn is_elsewhere(&self, invoice: &Invoice) -> Result<bool, BillingError> {
         Ok(invoice.collect == Collect::MeterEvents
-            && self.store.stripe_object(invoice.partner, &invoice_items::subject(invoice.id)).await?.is_none())
+            && self.store.stripe_object(invoice.partner, &invoice_items::subject(invoice.id)).await?.is_none()
+            && self.store.is_begun_at_stripe(invoice.partner, invoice.id).await?)
+    }
+
+    /// Which of Stripe's invoices it is of, where what one of them has missed is on another.
+    async fn credited_on(&self, note: &CreditNote, own: String) -> Result<String, BillingError> {
+        let beside = self.store.stripe_object(note.partner, &rest::subject(note.invoice)).await?;
+        let Some(beside) = beside.and_then(|held| held.stripe_id) else { return Ok(own) };
+        let comes_to_something = async |id: &str| Ok::<_, BillingError>(self.stripe.invoice(id).await?.total > 0);
+        match (comes_to_something(&own).await?, comes_to_something(&beside).await?) {
+            (false, true) => Ok(beside),
+            (true, false) => Ok(own),
+            _ => Err(BillingError::Differs(format!(
+                "Stripe has billed this on two invoices, {own} and {beside}. Credit it there by hand, over Stripe's API, with the metadata turnpike_credit_note={}.",
+                note.id
+            ))),
+        }
     }
 
     /// What credit notes with a lower number pay back of its invoice, in the smallest coin.
@@ -193,42 +210,27 @@ impl Push<'_> {
         if self.is_elsewhere(&invoice).await? {
             return Err(rated_there());
         }
-        let subject = invoice_items::subject(note.invoice);
-        let Some(held) = self.store.stripe_object(note.partner, &subject).await? else { return Ok(Step::Done) };
-        let id = match held.stripe_id {
-            Some(id) => id,
-            // Its answer was lost: it may be there.
-            None => {
-                let customer = self.customer(note.partner).await?;
-                let look = Look::Draft { customer: &customer, invoice: note.invoice.to_string() };
-                match look.at(self.stripe).await? {
-                    Some(id) => id,
-                    None => return Ok(Step::Done),
+        for observed in self.withdraw(&invoice).await? {
+            let id = &observed.id;
+            match observed.status.as_deref() {
+                Some("void") => {}
+                // One of nothing is paid as soon as it is final.
+                Some("paid") if observed.total == 0 => {}
+                Some("paid") => {
+                    let message = format!(
+                        "Stripe collected invoice {id} before it was made void here. Refund it there: here it is {}.",
+                        InvoiceStatus::Void
+                    );
+                    return Err(BillingError::Differs(message));
+                }
+                _ => {
+                    self.stripe.void_invoice(id).await?;
                 }
             }
-        };
-        let observed = match self.stripe.invoice(&id).await {
-            Ok(observed) => observed,
-            Err(error) if error.is_missing() => return Ok(Step::Done),
-            Err(error) => return Err(error.into()),
-        };
-        match observed.status.as_deref() {
-            Some("draft") => self.stripe.delete_draft(&id).await?,
-            Some("void") => {}
-            Some("paid") => {
-                let message = format!(
-                    "Stripe collected invoice {id} before it was made void here. Refund it there: here it is {}.",
-                    InvoiceStatus::Void
-                );
-                return Err(BillingError::Differs(message));
+            // Somebody credited some of it there before.
+            if observed.pre_payment_credit_notes_amount > 0 {
+                returns::look(self.store, self.stripe, id, self.now()).await?;
             }
-            _ => {
-                self.stripe.void_invoice(&id).await?;
-            }
-        }
-        // Somebody credited some of it there before.
-        if observed.pre_payment_credit_notes_amount > 0 {
-            returns::look(self.store, self.stripe, &id, self.now()).await?;
         }
         Ok(Step::Done)
     }

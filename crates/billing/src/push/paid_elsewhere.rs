@@ -1,7 +1,7 @@
 //! Invoices that Stripe has taken and refused for good, and that an operator says were paid elsewhere: what Stripe has of them is taken away
 //! or marked as paid outside, so that nobody pays there as well.
 
-use super::{ENOUGH_FAILURES, Push, Reconciled, invoice_items, look::Look};
+use super::{ENOUGH_FAILURES, Push, Reconciled};
 use crate::BillingError;
 use store::Invoice;
 
@@ -40,38 +40,21 @@ impl Push<'_> {
     }
 
     async fn tell_paid(&self, invoice: &Invoice) -> Result<(), BillingError> {
-        let subject = invoice_items::subject(invoice.id);
-        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(()) };
-        let id = match held.stripe_id {
-            Some(id) => id,
-            // Its answer was lost: it may be there.
-            None => {
-                let customer = self.customer(invoice.partner).await?;
-                let look = Look::Draft { customer: &customer, invoice: invoice.id.to_string() };
-                match look.at(self.stripe).await? {
-                    Some(id) => id,
-                    None => return Ok(()),
+        for observed in self.withdraw(invoice).await? {
+            let id = &observed.id;
+            match observed.status.as_deref() {
+                Some("open" | "uncollectible") => {
+                    self.stripe.pay_outside(id).await?;
                 }
+                // Whether by our own request, whose answer was lost, or by somebody who paid there.
+                Some("paid") if !self.stripe.payments_of_invoice(id).await?.is_empty() => {
+                    let message = format!(
+                        "Stripe's invoice {id} was paid there, too, and here an operator said that it was paid elsewhere: pay one of both back."
+                    );
+                    return Err(BillingError::Differs(message));
+                }
+                _ => {}
             }
-        };
-        let observed = match self.stripe.invoice(&id).await {
-            Ok(observed) => observed,
-            Err(error) if error.is_missing() => return Ok(()),
-            Err(error) => return Err(error.into()),
-        };
-        match observed.status.as_deref() {
-            Some("draft") => self.stripe.delete_draft(&id).await?,
-            Some("open" | "uncollectible") => {
-                self.stripe.pay_outside(&id).await?;
-            }
-            // Whether by our own request, whose answer was lost, or by somebody who paid there.
-            Some("paid") if !self.stripe.payments_of_invoice(&id).await?.is_empty() => {
-                let message = format!(
-                    "Stripe's invoice {id} was paid there, too, and here an operator said that it was paid elsewhere: pay one of both back."
-                );
-                return Err(BillingError::Differs(message));
-            }
-            _ => {}
         }
         Ok(())
     }

@@ -28,7 +28,7 @@ async fn closed(shop: &Shop) -> (PartnerId, InvoiceId) {
     (partner, invoice)
 }
 
-async fn issued(
+pub async fn issued(
     shop: &Shop,
     (partner, invoice): (PartnerId, InvoiceId),
     kind: CreditKind,

@@ -92,7 +92,8 @@ impl Store {
 
     /// Says that the invoice was paid elsewhere; false where it was already, or counts no more.
     ///
-    /// One that Stripe has taken and refuses for good is told there, so that nobody pays it there as well.
+    /// One that Stripe has taken and refuses for good is told there, so that nobody pays it there as well. Where some of it is on an invoice
+    /// of Stripe's that nobody here knows, it cannot be.
     ///
     /// # Errors
     /// Stripe collects it.
@@ -106,8 +107,13 @@ impl Store {
         let mut tx = self.begin().await?;
         partners::lock(&mut tx, partner).await?;
         let row = sqlx::query(
-            "select collected_by, status = 'open' and push_problem is not null and collect = 'invoice_items' as is_refused
-             from invoices where partner_id = $1 and id = $2 for update",
+            "select i.collected_by, i.status = 'open' and i.push_problem is not null and (
+                 i.collect = 'invoice_items' or exists (select from stripe_objects o where o.partner_id = i.partner_id
+                     and o.subject = 'invoice:invoice_' || replace(i.id::text, '-', ''))
+                 or not exists (select from stripe_objects o where o.partner_id = i.partner_id
+                     and split_part(o.subject, ':', 1) in ('item', 'meter_event')
+                     and split_part(o.subject, ':', 2) = 'invoice_' || replace(i.id::text, '-', ''))) as is_refused
+             from invoices i where i.partner_id = $1 and i.id = $2 for update",
         )
         .bind(partner.0)
         .bind(invoice.0)
