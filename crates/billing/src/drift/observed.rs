@@ -2,7 +2,7 @@
 
 use super::{
     amounts::{self, Tier, packages, same},
-    target::{Target, former_key},
+    target::{Target, former_key, known_as},
 };
 use crate::stripe::{Customer, Meter, Price, Product, Stripe, StripeError, StripeSubscription};
 use std::collections::BTreeMap;
@@ -38,7 +38,7 @@ pub async fn of(stripe: &Stripe, target: &Target, meters: &[Meter]) -> Result<Ob
     match target.kind {
         // Nothing is aimed at: what went back is found, and not compared.
         DriftKind::Invoice => Ok(Observed::Missing),
-        DriftKind::Subscription => there_or(stripe.subscription(id).await.map(subscription)),
+        DriftKind::Subscription => there_or(stripe.subscription(id).await.map(|held| subscription(held, target))),
         DriftKind::Customer => there_or(stripe.customer(id).await.map(|customer| self::customer(&customer))),
         DriftKind::Product => there_or(stripe.product(id).await.map(product)),
         DriftKind::Price => {
@@ -86,14 +86,14 @@ pub fn customer(customer: &Customer) -> Observed {
 }
 
 /// One that was cancelled is as one that was deleted.
-fn subscription(held: StripeSubscription) -> Observed {
+fn subscription(held: StripeSubscription, target: &Target) -> Observed {
     let id = held.id.clone();
     if held.status == "canceled" {
         return Observed::Deleted { id };
     }
-    let mut prices: Vec<&str> = held.items.data.iter().filter_map(|item| item.price.lookup_key.as_deref()).collect();
-    let unnamed = held.items.data.iter().filter(|item| item.price.lookup_key.is_none());
-    prices.extend(unnamed.map(|item| item.price.id.as_str()));
+    let ours = target.fields.iter().find(|field| field.name == "items").map(|field| field.ours.as_str());
+    let mut prices: Vec<String> =
+        held.items.data.iter().map(|item| known_as(&item.price, ours.unwrap_or_default())).collect();
     prices.sort_unstable();
     let fields = [
         ("items", prices.join(", ")),

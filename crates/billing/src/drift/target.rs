@@ -7,6 +7,7 @@ use crate::{
         customer,
         meter_events::{display_name, event_name},
     },
+    stripe::Price,
 };
 use domain::{
     id::PartnerId,
@@ -112,6 +113,18 @@ fn of_meter(product: &str) -> Target {
 /// The lookup key that a price had before, which another price may have as well.
 pub(super) fn former_key(object: &str) -> String {
     object.replace('-', "_")
+}
+
+/// What a price is called in a subscription of ours, whichever of its lookup keys it has.
+pub(super) fn known_as(price: &Price, ours: &str) -> String {
+    let key = price.lookup_key.clone().unwrap_or_else(|| price.id.clone());
+    let Some(plan) = price.metadata.get("turnpike_plan") else { return key };
+    let begins = format!("turnpike_{}_", plan.replace(' ', "_"));
+    let is_it = |own: &&str| {
+        let product = own.strip_prefix(&begins).map(product_id);
+        former_key(own) == key && product.as_deref() == Some(price.product.as_str())
+    };
+    ours.split(", ").find(is_it).map_or(key, str::to_owned)
 }
 
 /// Stripe's name of one of our products, which is ours to choose.
