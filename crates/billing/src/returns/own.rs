@@ -27,6 +27,17 @@ pub(crate) struct Ours {
     standing: HashMap<CreditNoteId, i64>,
 }
 
+impl Ours {
+    /// Also what another of Stripe's invoices for the same has.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.found.extend(other.found);
+        for (id, coins) in other.standing {
+            let standing = self.standing.entry(id).or_default();
+            *standing = standing.saturating_add(coins);
+        }
+    }
+}
+
 /// What carries the name of one of ours.
 #[derive(Default)]
 struct Named<'a> {
