@@ -23,7 +23,8 @@ pub const COOKIE: &str = "__Host-flash";
 const LARGEST_BYTES: usize = 2_700;
 
 /// What is said where a form shows what it showed before anything was typed.
-const LOST: &str = "What you typed was too long to be kept, and is not here any more. Look at every field before you save.";
+const LOST: &str =
+    "What you typed was too long to be kept, and is not here any more. Look at every field before you save.";
 
 /// How long a flash can be shown.
 const LIFE: SignedDuration = SignedDuration::from_secs(60);
@@ -50,7 +51,7 @@ pub struct Flash {
     pub typed: Vec<(String, String)>,
     /// The draft that has it, where it is too long for a cookie.
     #[serde(default)]
-    draft: Option<String>,
+    pub(crate) draft: Option<String>,
     /// A secret to show this once.
     pub secret: Option<String>,
     /// Of the cookie that it came in, where that holds a secret.

@@ -37,12 +37,13 @@ pub fn by_team(lines: &[TeamsOfLine]) -> Vec<(String, Vec<(&TeamsOfLine, &LineTe
     for (line, part) in lines.iter().flat_map(|line| line.teams.iter().map(move |part| (line, part))) {
         teams.entry(part.team).or_default().push((line, part));
     }
-    let named = |parts: Vec<(_, &LineTeam)>| (parts.first().map_or("", |(_, part)| part.label()).to_owned(), parts);
     let mut teams: Vec<_> = teams.into_iter().collect();
     teams.sort_by_cached_key(|(team, parts)| {
         (team.is_none(), parts.first().map(|(_, part)| part.name.to_lowercase()), team.map(|id| id.0))
     });
-    teams.into_iter().map(|(_, parts)| named(parts)).collect()
+    let name_of =
+        |parts: &[(_, &LineTeam)]| parts.first().map_or_else(String::new, |(_, part)| part.label().to_owned());
+    teams.into_iter().map(|(_, parts)| (name_of(&parts), parts)).collect()
 }
 
 /// The parts' sums: units, free units and amount.

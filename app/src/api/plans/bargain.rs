@@ -27,7 +27,8 @@ pub(super) fn typed(form: &BargainForm) -> Vec<(String, String)> {
     // Rows that were emptied come last, as they are: else those of the terms would show in their place.
     let empty = std::iter::repeat([""; 2]).take(form.committed_percent.len());
     for (index, row) in steps(form).chain(empty).take(form.committed_percent.len()).enumerate() {
-        let of_step = |(field, value): (&str, &str)| (format!("commitment.discounts[{index}].{field}"), value.to_owned());
+        let of_step =
+            |(field, value): (&str, &str)| (format!("commitment.discounts[{index}].{field}"), value.to_owned());
         typed.extend(["up_to", "percent"].into_iter().zip(row).map(of_step));
     }
     let empty = std::iter::repeat(["", "", DiscountOn::Everything.code(), ""]).take(form.name.len());

@@ -119,7 +119,9 @@ mod tests {
             let whole = Period { start: at("2027-04-01T00:00:00Z"), end: at("2027-05-01T00:00:00Z") };
             let ran = Period { end: at("2027-04-16T00:00:00Z"), ..whole };
             let period = PlanPeriod::first(day.parse().expect("a day"));
-            unused(&terms, period, Money::new(Currency::Usd, paid * 1_000_000), (whole, ran), whole).expect("fits").to_string()
+            unused(&terms, period, Money::new(Currency::Usd, paid * 1_000_000), (whole, ran), whole)
+                .expect("fits")
+                .to_string()
         };
         assert_eq!([back("2027-04-01", 99), back("2027-03-31", 49)], ["$49.50", "$24.50"]);
         assert_eq!(back("2027-04-01", 49), "$24.50", "paid as it was on 31 March");

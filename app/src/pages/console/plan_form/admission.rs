@@ -79,8 +79,8 @@ impl Fields {
         let wrong_price = wrong("admission[overdraft_price]", "admission.credit.overdraft.unit_price");
         let used = [&a_minute, &allotment, &percent, &cap, &periods, &bonus, &bonus_days, &overdraft, &overdraft_price];
         let of_units = [&wrong_units, &wrong_percent, &wrong_cap, &wrong_periods, &wrong_bonus, &wrong_days];
-        let mut problems = of_units.into_iter().chain([&error, &wrong_overdraft, &wrong_price]);
-        let open = used.iter().any(|value| !value.is_empty()) || problems.any(|problem| problem.is_some());
+        let is_wrong = of_units.into_iter().chain([&error, &wrong_overdraft, &wrong_price]).any(Option::is_some);
+        let open = is_wrong || used.iter().any(|value| !value.is_empty());
         let open =
             open || self.typed("admission[credit_pace]", own.preset.code().to_owned()) != Preset::default().code();
         view! {
