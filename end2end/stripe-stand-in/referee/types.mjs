@@ -66,7 +66,7 @@ const types = [
   ["POST", /^\/v2\/billing\/meter_event_stream$/, 'Parameters<Stripe["v2"]["billing"]["meterEventStream"]["create"]>[0]'],
 ];
 // A form has only texts; these are what the library takes as numbers and booleans.
-const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "interval_count", "up_to", "divide_by", "quantity", "unit_amount", "billing_cycle_anchor"]);
+const numbers = new Set(["amount", "refund_amount", "out_of_band_amount", "days_until_due", "start", "end", "timestamp", "limit", "start_time", "end_time", "gte", "lt", "interval_count", "up_to", "divide_by", "quantity", "unit_amount", "billing_cycle_anchor"]);
 const booleans = new Set(["auto_advance", "active", "transfer_lookup_key", "enabled", "paid_out_of_band"]);
 
 function typed(name, text) {
