@@ -25,13 +25,13 @@ pub(super) fn typed(form: &BargainForm) -> Vec<(String, String)> {
     let mut typed =
         vec![("minimum".to_owned(), form.minimum.clone()), ("commitment.amount".to_owned(), form.commitment.clone())];
     // Rows that were emptied come last, as they are: else those of the terms would show in their place.
-    let empty = std::iter::repeat([""; 2]).take(form.committed_percent.len());
+    let empty = std::iter::repeat_n([""; 2], form.committed_percent.len());
     for (index, row) in steps(form).chain(empty).take(form.committed_percent.len()).enumerate() {
         let of_step =
             |(field, value): (&str, &str)| (format!("commitment.discounts[{index}].{field}"), value.to_owned());
         typed.extend(["up_to", "percent"].into_iter().zip(row).map(of_step));
     }
-    let empty = std::iter::repeat(["", "", DiscountOn::Everything.code(), ""]).take(form.name.len());
+    let empty = std::iter::repeat_n(["", "", DiscountOn::Everything.code(), ""], form.name.len());
     for (index, row) in rows(form).chain(empty).take(form.name.len()).enumerate() {
         let of_row = |(field, value): (&str, &str)| (format!("discounts[{index}].{field}"), value.to_owned());
         typed.extend(["name", "percent", "on", "periods"].into_iter().zip(row).map(of_row));
