@@ -73,15 +73,15 @@ mod tests {
         let paid = |purse, common| Some(Paid { purse, common });
         for (purses, common, units, expected) in [
             (&[][..], 5, 5, paid(None, 5)),
-            (&[], 4, 5, None),
-            (&[1, 9], 9, 1, paid(Some((0, 1)), 0)),
-            (&[3, 9], 9, 5, paid(Some((1, 5)), 0)),
-            (&[3, 4], 9, 5, paid(Some((0, 3)), 2)),
-            (&[2, 4], 1, 5, paid(Some((1, 4)), 1)),
-            (&[0, 0], 5, 5, paid(None, 5)),
+            (&[][..], 4, 5, None),
+            (&[1, 9][..], 9, 1, paid(Some((0, 1)), 0)),
+            (&[3, 9][..], 9, 5, paid(Some((1, 5)), 0)),
+            (&[3, 4][..], 9, 5, paid(Some((0, 3)), 2)),
+            (&[2, 4][..], 1, 5, paid(Some((1, 4)), 1)),
+            (&[0, 0][..], 5, 5, paid(None, 5)),
             // One call is not paid from two purses.
-            (&[3, 3], 1, 5, None),
-            (&[3], 0, 0, paid(None, 0)),
+            (&[3, 3][..], 1, 5, None),
+            (&[3][..], 0, 0, paid(None, 0)),
         ] {
             assert_eq!(pay(purses, common, units), expected, "{purses:?} {common} {units}");
         }

@@ -15,12 +15,7 @@ use crate::{
     snapshot::{CurrentPeriod, Plan},
 };
 use domain::{
-    credit::allocation::Holder,
-    id::ProductId,
-    period::Period,
-    quota::Beyond,
-    refusal::Code,
-    usage::Allocated,
+    credit::allocation::Holder, id::ProductId, period::Period, quota::Beyond, refusal::Code, usage::Allocated,
 };
 use jiff::Timestamp;
 use metrics::Counter;

@@ -170,7 +170,7 @@ async fn every_call_is_paid_as_the_written_rule_says() {
             .map(|number| {
                 let end = format!("2027-0{}-01T00:00:00Z", 1 + random(9));
                 let of = products[usize::try_from(random(3)).expect("small")];
-                (purse(number, of, (random(3) > 0).then_some(&end)), random(14))
+                (purse(number, of, (random(3) > 0).then_some(end.as_str())), random(14))
             })
             .collect();
         let mut common = random(20);

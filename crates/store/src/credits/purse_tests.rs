@@ -64,7 +64,7 @@ impl Credited {
     }
 
     /// What gateways are told.
-    async fn told(&self) -> Vec<Purse> {
+    async fn purses_told(&self) -> Vec<Purse> {
         let directory = self.store.load_directory().await.expect("a directory");
         directory.partner(self.partner).expect("the partner").bound.clone()
     }
@@ -83,7 +83,7 @@ async fn what_is_for_some_products_is_not_common_and_gateways_hear_of_it() {
     let standing = world.store.credit(world.partner).await.expect("a standing");
     assert_eq!((standing.granted, standing.balance, standing.allocated, standing.bound), (40, 40, 0, 100));
     assert_eq!(world.purses().await[0].words(), "Payments and Payouts");
-    assert_eq!(world.told().await, [Purse { id: purse, products: vec![PAYMENTS, PAYOUTS], first_end: None }]);
+    assert_eq!(world.purses_told().await, [Purse { id: purse, products: vec![PAYMENTS, PAYOUTS], first_end: None }]);
     assert_eq!(world.store.credit_allocations(world.partner).await.expect("all"), [], "no app or team has it");
     let all = world.exchange("a", Allowance::credit(world.partner), 1_000, (0, 0)).await;
     let own = world.exchange("a", world.of(purse), 1_000, (0, 0)).await;
@@ -106,7 +106,10 @@ async fn grants_for_the_same_products_share_a_purse_and_are_used_in_the_burn_ord
     let soon = world.grant(soon, NOW).await;
     let common = world.grant(NewCreditGrant::new(50, "Welcome"), NOW).await;
     let purse = world.purse().await;
-    assert_eq!((world.left_bound().await, world.told().await[0].first_end), (50, Some(at("2026-03-05T00:00:00Z"))));
+    assert_eq!(
+        (world.left_bound().await, world.purses_told().await[0].first_end),
+        (50, Some(at("2026-03-05T00:00:00Z")))
+    );
     world.call_own("a", "2026-03-01T10:10:00Z", 15, Some((purse, 15))).await;
     world.settle("2026-03-01T11:00:00Z").await;
     assert_eq!((world.stands(soon).await, world.stands(later).await), ([5, 15, 0, 0], [30, 0, 0, 0]));
@@ -115,7 +118,7 @@ async fn grants_for_the_same_products_share_a_purse_and_are_used_in_the_burn_ord
     world.settle("2026-03-01T12:00:00Z").await;
     assert_eq!((world.stands(soon).await, world.stands(later).await), ([0, 20, 0, 0], [28, 2, 0, 0]));
     assert_eq!((world.stands(common).await, world.balance().await, world.left_bound().await), ([47, 3, 0, 0], 47, 28));
-    assert_eq!(world.told().await[0].first_end, None, "what is left never expires");
+    assert_eq!(world.purses_told().await[0].first_end, None, "what is left never expires");
 }
 
 #[tokio::test]
@@ -123,13 +126,13 @@ async fn one_that_begins_later_is_begun_by_whoever_comes_first_and_told_of_once_
     let world = world().await;
     let waits = NewCreditGrant { effective_at: Some(at("2026-03-02T00:00:00Z")), ..bound(10, &["payments"]) };
     let grant = world.grant(waits, NOW).await;
-    assert_eq!((world.purses().await, world.told().await), (vec![], vec![]));
+    assert_eq!((world.purses().await, world.purses_told().await), (vec![], vec![]));
     // Another transaction begins it in passing, and gateways hear of it with the next booking.
     world.grant(NewCreditGrant::new(40, "Welcome"), NOW).await;
     world.allocate(Holder::App(world.app().await), 5, "2026-03-02T00:10:00Z").await;
     assert_eq!((world.left_bound().await, world.stands(grant).await), (10, [10, 0, 0, 0]));
     world.settle("2026-03-02T00:20:00Z").await;
-    assert_eq!(world.told().await.len(), 1);
+    assert_eq!(world.purses_told().await.len(), 1);
     let version = world.store.directory_version().await.expect("a version");
     world.store.settle_credit(world.partner, at("2026-03-02T00:30:00Z")).await.expect("settled");
     assert_eq!(world.store.directory_version().await.expect("a version"), version, "nothing is told twice");
@@ -162,7 +165,7 @@ async fn what_expires_or_is_taken_back_leaves_its_purse_and_the_money_follows() 
     assert!(void().await.expect("taken back"));
     assert!(!void().await.expect("taken back before"));
     assert_eq!((world.stands(stays).await, world.left_bound().await), ([0, 0, 0, 50], 0));
-    assert_eq!((world.purses().await, world.told().await), (vec![], vec![]));
+    assert_eq!((world.purses().await, world.purses_told().await), (vec![], vec![]));
     assert_eq!(
         world.money().await,
         [
@@ -184,7 +187,7 @@ async fn units_that_gateways_spend_after_their_grant_expired_are_common_ones_and
     let purse = world.purse().await;
     world.exchange("a", world.of(purse), 10, (0, 0)).await;
     world.settle("2026-03-01T11:00:00Z").await;
-    assert_eq!(world.told().await, [], "nothing more is spent of it");
+    assert_eq!(world.purses_told().await, [], "nothing more is spent of it");
     world.call_own("a", "2026-03-01T11:10:00Z", 10, Some((purse, 10))).await;
     world.settle("2026-03-01T12:00:00Z").await;
     assert_eq!((world.stands(gift).await, world.stands(rest).await), ([0, 0, 20, 0], [40, 10, 0, 0]));
@@ -201,11 +204,11 @@ async fn what_a_correction_takes_back_is_for_the_same_products_again() {
     let purse = world.purse().await;
     world.call_own("a", "2026-03-01T10:10:00Z", 12, Some((purse, 12))).await;
     world.settle("2026-03-01T11:00:00Z").await;
-    assert_eq!((world.stands(grant).await, world.told().await), ([0, 12, 0, 0], vec![]));
+    assert_eq!((world.stands(grant).await, world.purses_told().await), ([0, 12, 0, 0], vec![]));
     let applied = apply(&world.store, world.partner, &asked(Change::Void, one("a"))).await.expect("corrected");
     world.settle("2026-03-01T11:00:00Z").await;
     assert_eq!((world.stands(grant).await, world.left_bound().await, world.balance().await), ([12, 0, 0, 0], 12, 50));
-    assert_eq!(world.told().await.len(), 1, "it can be spent again");
+    assert_eq!(world.purses_told().await.len(), 1, "it can be spent again");
     revert(&world.store, world.partner, applied).await.expect("reverted");
     world.settle("2026-03-01T11:00:00Z").await;
     assert_eq!((world.stands(grant).await, world.left_bound().await, world.balance().await), ([0, 12, 0, 0], 0, 50));
