@@ -33,11 +33,12 @@ pub fn bound_card(bound: Vec<BoundCredit>, zone: &TimeZone) -> Option<AnyView> {
 
 fn row(one: BoundCredit, zone: &TimeZone) -> impl IntoView + use<> {
     let expires = one.first_end.map_or_else(|| "Never".to_owned(), |at| local_date(at, zone));
+    let (products, left) = (one.words(), one.left);
     view! {
         <tr>
-            <Cell label="For calls of" head=true>{one.words()}</Cell>
+            <Cell label="For calls of" head=true>{products}</Cell>
             <Cell label="The first expire">{expires}</Cell>
-            <Cell label="Left" numeric=true><Figure value=one.left/></Cell>
+            <Cell label="Left" numeric=true><Figure value=left/></Cell>
         </tr>
     }
 }
