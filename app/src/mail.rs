@@ -201,6 +201,10 @@ pub fn credit_expires(settings: &Settings, to: &str, expiring: &store::ExpiringC
         Err(_) => expiring.expires_at.to_string(),
     };
     let units = group_thousands(expiring.left);
+    let (whose, by) = match expiring.products.as_str() {
+        "" => (String::new(), "Calls use".to_owned()),
+        products => (format!(", for calls of {products} only,"), format!("Calls of {products} use")),
+    };
     letter(
         settings,
         to,
@@ -208,7 +212,7 @@ pub fn credit_expires(settings: &Settings, to: &str, expiring: &store::ExpiringC
         Letter {
             heading: "Prepaid units expire soon".to_owned(),
             paragraphs: vec![format!(
-                "About {units} prepaid units of yours expire on {when} ({}). Calls use what expires first, so nothing needs to be \
+                "About {units} prepaid units of yours{whose} expire on {when} ({}). {by} what expires first, so nothing needs to be \
                  done for the units that you use until then.",
                 expiring.time_zone
             )],

@@ -12,6 +12,7 @@ pub mod corrected;
 pub mod coupons;
 pub mod credit;
 pub mod credit_allocations;
+pub mod credit_bound;
 pub mod credit_grants;
 pub mod credit_notes;
 pub mod credit_offer;

@@ -134,6 +134,9 @@ enum Command {
         /// What a paid grant was sold for, as "8500.00 USD".
         #[arg(long)]
         cost: Option<String>,
+        /// The code of a product whose calls alone may spend it; again for another. All may where it is left out.
+        #[arg(long = "product")]
+        products: Vec<String>,
     },
     /// Compare every balance of prepaid credit with the ledger's entries, and fail where any differs.
     CheckCredit {
@@ -234,10 +237,10 @@ pub fn main() -> ExitCode {
         Command::ForgetNode { node, served_until } => run(reach::forget_node(config, node, served_until)),
         Command::Nodes => run(nodes::list(config)),
         Command::ReleaseNode { node, force } => run(nodes::release(config, node, force)),
-        Command::GrantCredit { partner, units, reason, reference, kind, priority, from, expires, cost } => {
+        Command::GrantCredit { partner, units, reason, reference, kind, priority, from, expires, cost, products } => {
             let plain = NewCreditGrant::new(units, &reason);
             let (effective_at, expires_at) = (from, expires);
-            let new = NewCreditGrant { reference, kind, priority, effective_at, expires_at, ..plain };
+            let new = NewCreditGrant { reference, kind, priority, effective_at, expires_at, products, ..plain };
             run(credit::grant(config, partner, new, cost))
         }
         Command::CheckCredit { rebuild } => run(credit::check(config, rebuild)),

@@ -15,6 +15,8 @@ pub struct GrantFields {
     pub currency: String,
     pub priority: String,
     pub reference: String,
+    /// Codes of products, with commas between them.
+    pub products: String,
     /// The same for the same page: sent twice, it grants once.
     pub once: String,
 }
@@ -44,6 +46,7 @@ pub async fn grant_credit(#[server(default)] grant: GrantFields) -> Result<(), S
         ("currency", &grant.currency),
         ("priority", &grant.priority),
         ("reference", &grant.reference),
+        ("products", &grant.products),
     ];
     form::answer("credit/grant", &back, &typed, outcome.await)
 }
@@ -102,8 +105,10 @@ fn read_grant(fields: &GrantFields) -> Result<store::NewCreditGrant, crate::form
     let given = fields.reference.trim();
     let reference = if given.is_empty() { &fields.once } else { given };
     let reference = (!reference.is_empty()).then(|| reference.to_owned());
+    let codes = fields.products.split([',', ' ']).filter(|code| !code.is_empty());
+    let products = codes.map(str::to_owned).collect();
     let plain = NewCreditGrant::new(units, fields.reason.trim());
-    Ok(NewCreditGrant { reference, kind, priority, expires_at, cost, ..plain })
+    Ok(NewCreditGrant { reference, kind, priority, expires_at, cost, products, ..plain })
 }
 
 #[cfg(all(test, feature = "ssr"))]
@@ -119,6 +124,7 @@ mod tests {
             expires: "2027-01-31".to_owned(),
             cost: "85.00".to_owned(),
             currency: "USD".to_owned(),
+            products: "payments, payouts".to_owned(),
             once: "form-1".to_owned(),
             ..GrantFields::default()
         };
@@ -129,6 +135,7 @@ mod tests {
         );
         assert_eq!(grant.expires_at.expect("a day").to_string(), "2027-01-31T00:00:00Z");
         assert_eq!(grant.cost.expect("a cost").to_string(), "$85.00");
+        assert_eq!(grant.products, ["payments", "payouts"]);
         for (wrong, field) in [
             (GrantFields { units: "ten".to_owned(), ..typed.clone() }, "units"),
             (GrantFields { kind: String::new(), ..typed.clone() }, "kind"),

@@ -3,15 +3,18 @@
 use crate::{
     components::*,
     page::PageError,
+    pages::credit_bound::besides,
     viewer::{Cx, MemberViewer},
 };
 use domain::money::group_thousands;
 use leptos::prelude::*;
-use store::{CreditStanding, Subscription};
+use store::{BoundCredit, CreditStanding, Subscription};
 
 /// What the card says.
 pub struct Balance {
     standing: CreditStanding,
+    /// What only calls of some products use.
+    bound: Vec<BoundCredit>,
     beyond_quota: bool,
     /// What a unit below zero costs, where the plan bills it.
     overdraft_price: Option<String>,
@@ -24,6 +27,7 @@ impl Balance {
         let Some(own) = own.filter(|own| own.terms.admission.credit.required) else { return Ok(None) };
         Ok(Some(Self {
             standing: cx.state.store.credit(cx.viewer.partner).await?,
+            bound: cx.state.store.bound_credit(cx.viewer.partner).await?,
             beyond_quota: own.terms.quota.is_some(),
             overdraft_price: own
                 .terms
@@ -37,21 +41,25 @@ impl Balance {
 
     /// What is left, and what happens when nothing is.
     fn words(&self) -> String {
-        let Self { standing, beyond_quota, overdraft_price, provider } = self;
+        let Self { standing, bound, beyond_quota, overdraft_price, provider } = self;
         let beyond = if *beyond_quota { " beyond the quota" } else { "" };
+        // Calls of products that have units of their own go on.
+        let others = if bound.is_empty() { "" } else { " of other products" };
         if let Some(price) = overdraft_price {
             return self.overdraft_words(beyond, price);
         }
         match standing.balance.saturating_add_unsigned(standing.to_be_billed) {
             _ if standing.granted == 0 && standing.allocated == 0 => {
-                format!("Live calls{beyond} take prepaid units, and there are none yet: ask {provider} for some.")
+                format!(
+                    "Live calls{others}{beyond} take prepaid units, and there are none yet: ask {provider} for some."
+                )
             }
             below @ ..0 => format!(
                 "{} were served beyond the credit while it could not be checked; the next grant pays for them first. \
-                 Live calls{beyond} are refused until {provider} adds more.",
+                 Live calls{others}{beyond} are refused until {provider} adds more.",
                 units(below.unsigned_abs())
             ),
-            0 => format!("Nothing is left. Live calls{beyond} are refused until {provider} adds more."),
+            0 => format!("Nothing is left. Live calls{others}{beyond} are refused until {provider} adds more."),
             left => format!(
                 "{} left. Live calls{beyond} take one for each unit that they cost; with too few left they are refused.",
                 units(left.unsigned_abs())
@@ -100,6 +108,7 @@ impl Balance {
             0 => hint,
             own => format!("{hint} Besides, apps and teams have {} for themselves.", units(own)),
         };
+        let hint = format!("{hint}{}", besides(&self.bound));
         view! {
             <Card title="Credit" actions=move || view! { <a href="/docs/errors/credit-exhausted">"What happens when it runs out"</a> }>
                 <Meter label="Prepaid units used" used=used limit=Some(granted) unit="units" hint=hint/>
@@ -121,7 +130,14 @@ mod tests {
         let words = |granted: u64, used: u64| {
             let balance = i64::try_from(granted).expect("fits") - i64::try_from(used).expect("fits");
             let standing = CreditStanding { granted, used, balance, ..CreditStanding::default() };
-            Balance { standing, beyond_quota: true, overdraft_price: None, provider: "Toll".to_owned() }.words()
+            Balance {
+                standing,
+                bound: Vec::new(),
+                beyond_quota: true,
+                overdraft_price: None,
+                provider: "Toll".to_owned(),
+            }
+            .words()
         };
         for (granted, used, expected) in [
             (0, 0, "there are none yet: ask Toll for some"),
@@ -158,8 +174,14 @@ mod tests {
         ] {
             let standing = CreditStanding { balance, overdraft: 100, to_be_billed, ..CreditStanding::default() };
             let price = Some("$0.02".to_owned());
-            let said =
-                Balance { standing, beyond_quota: false, overdraft_price: price, provider: "Toll".to_owned() }.words();
+            let said = Balance {
+                standing,
+                bound: Vec::new(),
+                beyond_quota: false,
+                overdraft_price: price,
+                provider: "Toll".to_owned(),
+            }
+            .words();
             assert!(said.contains(expected), "{balance}: {said}");
         }
     }

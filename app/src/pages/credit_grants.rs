@@ -3,6 +3,7 @@
 use super::{
     credit::Balance,
     credit_allocations::{self, Allocations, Forms},
+    credit_bound::bound_card,
     credit_offer::{offer, purchases_card, sold_to},
     credit_top_up::{TOP_UP, top_up_card},
     payment,
@@ -52,6 +53,7 @@ pub fn CreditPage() -> impl IntoView {
         let allocations = Allocations::load(store, cx.viewer.partner).await?;
         // Where nothing takes credit and none is allocated, there is nothing to say about it.
         let has_own = balance_is_kept || allocations.left() > 0;
+        let bound = bound_card(store.bound_credit(cx.viewer.partner).await?, &zone);
         let may_allocate = matches!(cx.viewer.role, MemberRole::Owner | MemberRole::Admin);
         let forms =
             Forms { allocate: "/do/credit/allocate", give_back: "/do/credit/give-back", partner: None, flash: &flash };
@@ -78,6 +80,7 @@ pub fn CreditPage() -> impl IntoView {
                 {card}
                 {offer}
                 {top_up}
+                {bound}
                 {own_units}
                 {grants}
                 {purchases}
@@ -190,12 +193,13 @@ fn row(grant: CreditGrant, zone: &TimeZone) -> impl IntoView + use<> {
     }
 }
 
-/// `Paid, $8,500.00`.
+/// `Paid, $8,500.00, for calls of Payments`.
 fn kind_text(grant: &CreditGrant) -> String {
     let kind = match grant.kind {
         domain::credit::GrantKind::Promotional => "Promotional",
         domain::credit::GrantKind::Compensation => "Compensation",
         domain::credit::GrantKind::Paid => "Paid",
     };
-    grant.cost.map_or_else(|| kind.to_owned(), |cost| format!("{kind}, {cost}"))
+    let kind = grant.cost.map_or_else(|| kind.to_owned(), |cost| format!("{kind}, {cost}"));
+    grant.bound_words().map_or_else(|| kind.clone(), |products| format!("{kind}, for calls of {products} only"))
 }

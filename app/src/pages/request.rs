@@ -13,12 +13,17 @@ use crate::{
     viewer,
 };
 use domain::{
-    credit::allocation::Holder, key_text::Environment, money::group_thousands, refusal::Code, role::MemberRole,
+    credit::allocation::Holder,
+    id::{AllocationId, PartnerId},
+    key_text::Environment,
+    money::group_thousands,
+    refusal::Code,
+    role::MemberRole,
 };
 use leptos::prelude::*;
 use leptos_router::hooks::use_params_map;
 use store::{
-    CreditAllocation,
+    BoundCredit, CreditAllocation, Store,
     usage::{LoggedRequest, Place},
 };
 
@@ -33,7 +38,7 @@ pub fn RequestPage() -> impl IntoView {
         let call = cx.state.store.trace_at(cx.viewer.partner, &place).await?;
         let corrections = cx.state.store.corrections_of_call(cx.viewer.partner, &place).await?;
         let own = match request.allocated {
-            Some((id, units)) => Some((cx.state.store.credit_allocation(cx.viewer.partner, id).await?, units)),
+            Some((id, units)) => Some((Payer::of(&cx.state.store, cx.viewer.partner, id).await?, units)),
             None => None,
         };
         let zone = local_zone(&cx.viewer.time_zone);
@@ -122,20 +127,44 @@ fn Facts(request: LoggedRequest, paid: Option<String>, corrected: Vec<String>) -
     }
 }
 
+/// Whose units paid for a call, besides what is common.
+enum Payer {
+    Own(CreditAllocation),
+    /// Units that only calls of some products use.
+    Bound(BoundCredit),
+}
+
+impl Payer {
+    async fn of(store: &Store, partner: PartnerId, id: AllocationId) -> Result<Self, PageError> {
+        Ok(match store.bound_credit_of(partner, id).await? {
+            Some(bound) => Self::Bound(bound),
+            None => Self::Own(store.credit_allocation(partner, id).await?),
+        })
+    }
+
+    fn words(&self) -> String {
+        match self {
+            Self::Bound(bound) => format!("what only calls of {} use", bound.words()),
+            Self::Own(CreditAllocation { of: Holder::App(_), name, .. }) => {
+                format!("what the app {name} has for itself")
+            }
+            Self::Own(CreditAllocation { of: Holder::Team(_), name, .. }) => {
+                format!("what the team {name} has for itself")
+            }
+        }
+    }
+}
+
 /// `40 units, 12 of them from what the app Billing has for itself`; nothing where credit paid nothing.
-fn paid_text(credits: u64, own: Option<&(CreditAllocation, u64)>) -> Option<String> {
+fn paid_text(credits: u64, own: Option<&(Payer, u64)>) -> Option<String> {
     let units = match credits {
         0 => return None,
         1 => "1 unit".to_owned(),
         more => format!("{} units", group_thousands(more)),
     };
-    let Some((allocation, own)) = own else { return Some(units) };
-    let whose = match allocation.of {
-        Holder::App(_) => "app",
-        Holder::Team(_) => "team",
-    };
+    let Some((payer, own)) = own else { return Some(units) };
     let part = if *own == credits { "all".to_owned() } else { group_thousands(*own) };
-    Some(format!("{units}, {part} of them from what the {whose} {} has for itself", allocation.name))
+    Some(format!("{units}, {part} of them from {}", payer.words()))
 }
 
 /// The rule that gave the units, in words.

@@ -1,5 +1,5 @@
 //! What units are counted against: a partner's quota in one billing period, its prepaid credit, or what of that credit is one app's or
-//! team's own.
+//! team's own, or for calls of some products alone.
 
 use crate::{
     id::{AllocationId, PartnerId},
@@ -41,7 +41,7 @@ impl Allowance {
         Self { partner, kind: Kind::Credit, period, allocation: None }
     }
 
-    /// Prepaid credit of the partner that an app or a team has for itself.
+    /// Prepaid credit of the partner that an app or a team has for itself, or that only calls of some products spend.
     pub const fn allocation(partner: PartnerId, allocation: AllocationId) -> Self {
         Self { allocation: Some(allocation), ..Self::credit(partner) }
     }

@@ -11,9 +11,13 @@
 //!
 //! A grant is used by the whole hours (UTC) from the one in which it becomes usable to the one before it expires; so expiries are at
 //! full hours. Gateways spend one balance; which grant it was is settled afterwards, by the hour.
+//!
+//! Grants that name products are apart from the others: their units are in purses that only calls of these products spend, before what is
+//! common ([`bound`]). Within a purse the order is this one.
 
 pub mod allocation;
 pub mod allotment;
+pub mod bound;
 pub mod fee_bonus;
 pub mod overdraft;
 pub mod package;

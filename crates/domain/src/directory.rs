@@ -4,7 +4,10 @@
 //! a gateway can start while Postgres is down. It holds no secret: keys are keyed hashes, header values are sealed.
 
 use crate::{
-    credit::allocation::{Holder, Spend},
+    credit::{
+        allocation::{Holder, Spend},
+        bound::Purse,
+    },
     dunning::Stage,
     id::{AllocationId, AppId, InvoiceId, KeyId, PartnerId, PlanVersionId, ProductId, SubscriptionId, TeamId},
     key_text::Environment,
@@ -83,6 +86,9 @@ pub struct Partner {
     /// Prepaid units that apps and teams have for themselves, in the order of their identifiers.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub allocations: Vec<Allocation>,
+    /// Prepaid units that only calls of some products spend, in the order of their identifiers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub bound: Vec<Purse>,
 }
 
 /// Prepaid units of one app or team; how many there are, gateways learn as they spend them.

@@ -76,7 +76,7 @@ ids! {
     KeyId = "key";
     /// Prepaid units that a partner was given or bought.
     CreditGrantId = "grant";
-    /// Prepaid units that one app or team spends.
+    /// Prepaid units that one app or team spends, or calls of some products.
     AllocationId = "allocation";
     /// A person of the provider.
     OperatorId = "operator";

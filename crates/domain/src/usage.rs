@@ -68,12 +68,13 @@ pub struct UsageEvent<Text = String> {
     pub price_rule: Text,
     /// What it counts for on meters besides `units`, in the meters' order.
     pub meters: Vec<Metered<Text>>,
-    /// Of [`Self::credits`], those that its app or team had for itself; the others were common to the partner.
+    /// Of [`Self::credits`], those that its app or team had for itself, or that only calls of its product may spend; the others were common
+    /// to the partner.
     #[serde(default)]
     pub allocated: Option<Allocated>,
 }
 
-/// Prepaid units that came from an allocation.
+/// Prepaid units that came from an allocation, or from a purse of products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allocated {
     pub allocation: AllocationId,

@@ -17,15 +17,19 @@ pub(crate) const X_QUOTA_WARNING: &str = "x-quota-warning";
 pub(crate) const X_TURNPIKE_UNITS: &str = "x-turnpike-units";
 pub(crate) const X_TURNPIKE_CREDIT_REMAINING: &str = "x-turnpike-credit-remaining";
 pub(crate) const X_TURNPIKE_CREDIT_FLOOR: &str = "x-turnpike-credit-floor";
+pub(crate) const X_TURNPIKE_CREDIT_BOUND: &str = "x-turnpike-credit-bound";
 
 /// Whether nobody but the gateway says this to a client, or, where it says how limits stand (`limited`), only then. Names
 /// are in lower case, as in a header map.
 pub(crate) fn is_ours(name: &str, limited: bool) -> bool {
     match name.as_bytes().first() {
         Some(b'x') => match name {
-            REQUEST_ID | X_QUOTA_WARNING | X_TURNPIKE_UNITS | X_TURNPIKE_CREDIT_REMAINING | X_TURNPIKE_CREDIT_FLOOR => {
-                true
-            }
+            REQUEST_ID
+            | X_QUOTA_WARNING
+            | X_TURNPIKE_UNITS
+            | X_TURNPIKE_CREDIT_REMAINING
+            | X_TURNPIKE_CREDIT_FLOOR
+            | X_TURNPIKE_CREDIT_BOUND => true,
             X_RATELIMIT_LIMIT | X_RATELIMIT_REMAINING | X_RATELIMIT_RESET | X_RATELIMIT_WARNING => limited,
             _ => false,
         },

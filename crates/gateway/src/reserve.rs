@@ -129,7 +129,7 @@ pub(crate) async fn take_for_refusal(
     if units == 0 || caller.key().environment != Environment::Live {
         return None;
     }
-    let (asking, mut since) = (Asking { caller, units, overdraft: None }, None);
+    let (asking, mut since) = (Asking { caller, product: None, units, overdraft: None }, None);
     loop {
         match hold::hold(core, asking, at, &mut since, &mut Standings::default()) {
             Ok(reservation) => return Some(reservation),

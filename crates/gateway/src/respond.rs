@@ -150,6 +150,8 @@ pub(crate) struct CreditLeft {
     pub balance: i64,
     /// Units below zero that the plan lets the balance go to.
     pub overdraft: u64,
+    /// Of the balance, units that only calls of this product and a few others spend, where there are any.
+    pub bound: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -219,10 +221,13 @@ impl Standings {
 
     /// The credit that is left, and that a quota is passed where the plan only warns of it.
     fn add_rest(&self, fields: &mut Fields) {
-        if let Some(CreditLeft { balance, overdraft }) = self.credit {
+        if let Some(CreditLeft { balance, overdraft, bound }) = self.credit {
             fields.add_signed(fields::X_TURNPIKE_CREDIT_REMAINING, balance);
             if overdraft > 0 {
                 fields.add_signed(fields::X_TURNPIKE_CREDIT_FLOOR, 0_i64.saturating_sub_unsigned(overdraft));
+            }
+            if let Some(bound) = bound {
+                fields.add_number(fields::X_TURNPIKE_CREDIT_BOUND, bound);
             }
         }
         if let Some(of) = self.quota.filter(|of| of.quota.beyond == Beyond::Warn && of.used > of.quota.units) {
@@ -287,7 +292,7 @@ mod tests {
             own: Vec::new(),
             warning: None,
             quota: Some(QuotaStanding { quota, used: 1003, reset_seconds: 7 }),
-            credit: Some(CreditLeft { balance: -12, overdraft: 40 }),
+            credit: Some(CreditLeft { balance: -12, overdraft: 40, bound: Some(5) }),
         };
         let mut headers = HeaderMap::new();
         headers.insert("ratelimit", HeaderValue::from_static("another's"));
@@ -296,9 +301,9 @@ mod tests {
         let lines = String::from_utf8(fields.as_bytes().to_vec()).expect("text");
         assert_eq!(
             lines.lines().filter(|line| line.split(':').next().is_some_and(|name| fields::is_ours(name, true))).count(),
-            10
+            11
         );
-        assert_eq!((lines.lines().count(), lines.matches("\r\n").count()), (10, 10));
+        assert_eq!((lines.lines().count(), lines.matches("\r\n").count()), (11, 11));
         fields.put(&mut headers);
         let text = |name: &str| headers[name].to_str().expect("text").to_owned();
         assert_eq!(
@@ -309,8 +314,8 @@ mod tests {
         assert_eq!((text("x-ratelimit-limit"), text("x-ratelimit-remaining")), ("100".to_owned(), "4".to_owned()));
         assert_eq!((text("x-ratelimit-reset"), text("x-turnpike-units")), ("31".to_owned(), "3".to_owned()));
         assert_eq!(
-            (text("x-turnpike-credit-remaining"), text("x-turnpike-credit-floor")),
-            ("-12".to_owned(), "-40".to_owned())
+            [text("x-turnpike-credit-remaining"), text("x-turnpike-credit-floor"), text("x-turnpike-credit-bound")],
+            ["-12", "-40", "5"]
         );
         assert_eq!(text("x-quota-warning"), "1003 of 1000 units used");
     }

@@ -17,7 +17,10 @@ use crate::{
 use arc_swap::ArcSwapOption;
 use domain::{
     allowance::Allowance,
-    credit::allocation::{Holder, Spend},
+    credit::{
+        allocation::{Holder, Spend},
+        bound::Purse,
+    },
     directory::{Directory, KeyKind, ProductSecret, Touched, Unpaid, UpstreamHeader},
     dunning::Stage,
     id::{AllocationId, AppId, KeyId, OperationId, PartnerId, PlanVersionId, ProductId, TeamId},
@@ -110,6 +113,8 @@ pub(crate) struct Partner {
     credit: OnceLock<Arc<Account>>,
     /// Credit that apps and teams have for themselves, in the order of whose it is; empty for most.
     allocations: Box<[Allocation]>,
+    /// Credit that only calls of some products spend, in the order in which it is spent; empty for most.
+    bound: Box<[Bound]>,
 }
 
 /// Credit of one app or team.
@@ -118,6 +123,14 @@ pub(crate) struct Allocation {
     pub id: AllocationId,
     pub of: Holder,
     pub spend: Spend,
+    partner: PartnerId,
+    account: OnceLock<Arc<Account>>,
+}
+
+/// Credit for calls of some products.
+#[derive(Debug)]
+pub(crate) struct Bound {
+    purse: Purse,
     partner: PartnerId,
     account: OnceLock<Arc<Account>>,
 }
@@ -367,6 +380,11 @@ impl Partner {
         self.allocations.get(place)
     }
 
+    /// The credit that calls of that product may spend and others may not, in the order in which it is spent.
+    pub(crate) fn bound_to(&self, product: ProductId) -> impl Iterator<Item = &Bound> {
+        self.bound.iter().filter(move |one| one.purse.pays_for(product))
+    }
+
     /// Where the credit that is common to the partner is counted.
     pub(crate) fn credit(&self, leases: &Leases) -> &Arc<Account> {
         self.credit.get_or_init(|| leases.account(Allowance::credit(self.id)))
@@ -377,6 +395,17 @@ impl Allocation {
     /// Where it is counted.
     pub(crate) fn account(&self, leases: &Leases) -> &Arc<Account> {
         self.account.get_or_init(|| leases.account(Allowance::allocation(self.partner, self.id)))
+    }
+}
+
+impl Bound {
+    pub(crate) const fn id(&self) -> AllocationId {
+        self.purse.id
+    }
+
+    /// Where it is counted.
+    pub(crate) fn account(&self, leases: &Leases) -> &Arc<Account> {
+        self.account.get_or_init(|| leases.account(Allowance::allocation(self.partner, self.purse.id)))
     }
 }
 

@@ -15,6 +15,7 @@ mod calls {
     mod allocations;
     mod alpn;
     mod answers;
+    mod bound_credit;
     mod bounds;
     mod cache;
     mod certificates;

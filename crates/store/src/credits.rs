@@ -15,6 +15,7 @@ pub(crate) mod overdraft;
 mod packages;
 mod post;
 mod purchases;
+mod purses;
 mod settle;
 pub(crate) mod sold;
 mod top_ups;
@@ -26,6 +27,7 @@ pub use expiry::ExpiringCredit;
 pub use grant::Void;
 pub use overdraft::Overdrawn;
 pub use purchases::{CreditPurchase, NewCreditPurchase};
+pub use purses::{BoundCredit, BoundProduct};
 pub use top_ups::{TopUpStanding, ToppedUp};
 
 use crate::{Store, StoreError, row::ReadRow as _};
@@ -55,6 +57,8 @@ pub struct NewCreditGrant {
     pub expires_at: Option<Timestamp>,
     /// What it was sold for, paid elsewhere, in whole coins.
     pub cost: Option<Money>,
+    /// Codes of the products whose calls alone may spend it; empty is every product.
+    pub products: Vec<String>,
 }
 
 impl NewCreditGrant {
@@ -69,6 +73,7 @@ impl NewCreditGrant {
             effective_at: None,
             expires_at: None,
             cost: None,
+            products: Vec::new(),
         }
     }
 }
@@ -106,15 +111,24 @@ pub struct CreditGrant {
     pub used: u64,
     pub expired: u64,
     pub voided: u64,
+    /// Whose calls alone may spend it, by their codes; empty is every product.
+    pub products: Vec<BoundProduct>,
 }
 
 impl CreditGrant {
+    /// The names of the products whose calls alone may spend it; nothing where all may.
+    pub fn bound_words(&self) -> Option<String> {
+        let names = self.products.iter().map(|product| product.name.as_str());
+        (!self.products.is_empty()).then(|| purses::listed(names))
+    }
+
     fn is_like(&self, new: &NewCreditGrant) -> bool {
         let effective = new.effective_at.is_none_or(|at| at.as_microsecond() == self.effective_at.as_microsecond());
         (self.units, &self.reason, self.kind, self.priority, self.cost)
             == (new.units, &new.reason, new.kind, new.priority, new.cost)
             && effective
             && self.expires_at == new.expires_at.map(full_hour)
+            && self.products.iter().map(|product| &product.code).eq(&purses::in_order(&new.products))
     }
 }
 
@@ -133,6 +147,8 @@ pub struct CreditStanding {
     pub to_be_billed: u64,
     /// What is left in [allocations](CreditAllocation), which apps and teams have for themselves.
     pub allocated: u64,
+    /// What is left [for calls of some products](BoundCredit) alone.
+    pub bound: u64,
 }
 
 /// How many grants a list has.
@@ -143,7 +159,11 @@ macro_rules! grants {
         concat!(
             "select id, units, reason, reference, granted_at, kind, priority, coalesce(effective_at, granted_at) as effective_at,
                  expires_at, cost_micros, currency, usable_since, ended_at, ended_by, left_units, used_units, expired_units,
-                 voided_units, allocated_units
+                 voided_units, allocated_units, purse_id is not null as is_bound,
+                 array(select p.code from products p join credit_purses o on p.id = any (o.product_ids)
+                     where o.partner_id = credit_grants.partner_id and o.id = credit_grants.purse_id order by p.code) as product_codes,
+                 array(select p.name from products p join credit_purses o on p.id = any (o.product_ids)
+                     where o.partner_id = credit_grants.partner_id and o.id = credit_grants.purse_id order by p.code) as product_names
              from credit_grants ",
             $rest
         )
@@ -160,10 +180,20 @@ impl Store {
                      where l.partner_id = $1 and l.kind = 'credit')
                      from allowances a where a.partner_id = $1 and a.kind = 'credit'), 0) as used,
                  credit_overdraft_of($1) as overdraft, credit_to_be_billed($1) as to_be_billed,
-                 (select coalesce(sum(greatest(0, b.units - a.taken + (select coalesce(sum(l.granted - l.spent), 0)
-                         from allowance_leases l where l.partner_id = b.allocation_id and l.kind = 'credit'))), 0)::bigint
-                     from credit_allocation_balances b join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
-                     where b.partner_id = $1) as allocated",
+                 own.allocated, own.bound
+             from (
+                 select coalesce(sum(units) filter (where not is_bound), 0)::bigint as allocated,
+                     coalesce(sum(units) filter (where is_bound), 0)::bigint as bound
+                 from (
+                     select o.product_ids is not null as is_bound, greatest(0, b.units - a.taken + (
+                         select coalesce(sum(l.granted - l.spent), 0) from allowance_leases l
+                         where l.partner_id = b.allocation_id and l.kind = 'credit')) as units
+                     from credit_allocation_balances b
+                     join credit_purses o on o.partner_id = b.partner_id and o.id = b.allocation_id
+                     join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
+                     where b.partner_id = $1
+                 ) as each
+             ) as own",
         )
         .bind(partner.0)
         .fetch_one(self.pool())
@@ -172,7 +202,8 @@ impl Store {
         let signed = |units: u64| i64::try_from(units).unwrap_or(i64::MAX);
         let balance = signed(granted).saturating_sub(signed(used));
         let (overdraft, to_be_billed) = (row.count("overdraft")?, row.count("to_be_billed")?);
-        Ok(CreditStanding { granted, used, balance, overdraft, to_be_billed, allocated: row.count("allocated")? })
+        let (allocated, bound) = (row.count("allocated")?, row.count("bound")?);
+        Ok(CreditStanding { granted, used, balance, overdraft, to_be_billed, allocated, bound })
     }
 
     /// The partner's grants, the newest first.
@@ -194,6 +225,8 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
     };
     let ended: Option<&str> = row.try_get("ended_by")?;
     let is_usable = row.at_if_any("usable_since")?.is_some();
+    let apart = row.count("allocated_units")?;
+    let (codes, names): (Vec<String>, Vec<String>) = (row.try_get("product_codes")?, row.try_get("product_names")?);
     Ok(CreditGrant {
         id: CreditGrantId(row.try_get("id")?),
         units: row.try_get("units")?,
@@ -211,11 +244,12 @@ fn read(row: &sqlx::postgres::PgRow) -> Result<CreditGrant, sqlx::Error> {
             None if is_usable => GrantState::Usable,
             None => GrantState::Waiting,
         },
-        left: row.count("left_units")? + row.count("allocated_units")?,
-        allocated: row.count("allocated_units")?,
+        left: row.count("left_units")? + apart,
+        allocated: if row.try_get("is_bound")? { 0 } else { apart },
         used: row.count("used_units")?,
         expired: row.count("expired_units")?,
         voided: row.count("voided_units")?,
+        products: codes.into_iter().zip(names).map(|(code, name)| BoundProduct { code, name }).collect(),
     })
 }
 
@@ -237,6 +271,8 @@ mod overdraft_tests;
 mod owed_tests;
 #[cfg(test)]
 mod purchase_tests;
+#[cfg(test)]
+mod purse_tests;
 #[cfg(test)]
 mod reference_tests;
 #[cfg(test)]

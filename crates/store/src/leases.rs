@@ -166,7 +166,7 @@ impl Store {
                  case a.kind when 'credit' then credit_spendable(a.partner_id) else 0 end as bought,
                  coalesce(mine.units, 0)::bigint as mine
              from allowances a
-             left join credit_allocations o on a.kind = 'credit' and o.id = a.partner_id
+             left join credit_purses o on a.kind = 'credit' and o.id = a.partner_id
              left join allowance_leases l on l.partner_id = a.partner_id and l.kind = a.kind
                  and l.period_start = a.period_start and l.node = $1
              left join lateral (

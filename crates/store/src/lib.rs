@@ -78,9 +78,9 @@ pub use cache_purges::CachePurge;
 pub use checkouts::{NewPlanCheckout, PageLetters, PageNews, PagePaid, PagePayment, PaymentPage};
 pub use coupons::{CouponLine, CouponStanding, CouponsOfBill, CouponsTaken, LateTaken, RedeemedCoupon};
 pub use credits::{
-    AllocatedCredit, CreditAllocation, CreditDifference, CreditGrant, CreditPurchase, CreditStanding, ExpiringCredit,
-    GiveBackCredit, GrantState, NewCreditAllocation, NewCreditGrant, NewCreditPurchase, Overdrawn, TopUpStanding,
-    ToppedUp, Void,
+    AllocatedCredit, BoundCredit, BoundProduct, CreditAllocation, CreditDifference, CreditGrant, CreditPurchase,
+    CreditStanding, ExpiringCredit, GiveBackCredit, GrantState, NewCreditAllocation, NewCreditGrant, NewCreditPurchase,
+    Overdrawn, TopUpStanding, ToppedUp, Void,
 };
 pub use dunning::{Collection, Dunning, DunningLine, DunningStep, Pause, UnpaidInvoice};
 pub use error::StoreError;

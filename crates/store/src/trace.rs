@@ -72,12 +72,13 @@ pub struct TracedCall {
     pub late: Option<TracedLateCall>,
 }
 
-/// Whose own units paid for a call.
+/// Whose own units paid for a call, or units for calls of which products.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TracedAllocation {
     pub id: AllocationId,
-    pub of: Holder,
-    /// The app's or the team's; empty where it is not known.
+    /// `None` where only calls of some products spend them.
+    pub of: Option<Holder>,
+    /// The app's or the team's, or the products'; empty where it is not known.
     pub name: String,
     pub units: u64,
 }

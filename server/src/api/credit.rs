@@ -14,7 +14,7 @@ use domain::{
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
-use store::{CreditGrant, CreditStanding, GrantState, NewCreditGrant, Void};
+use store::{BoundCredit, CreditGrant, CreditStanding, GrantState, NewCreditGrant, Store, Void};
 use utoipa::ToSchema;
 
 /// How the credit stands, in units.
@@ -33,6 +33,21 @@ pub struct CreditOut {
     to_be_billed: u64,
     /// Besides, what is left of allocations, which apps and teams have for themselves.
     allocated: u64,
+    /// Besides, what is left for calls of some products alone, in the order in which they spend it.
+    bound: Vec<BoundCreditOut>,
+}
+
+/// Units that only calls of some products spend, before they spend what is common.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct BoundCreditOut {
+    /// As usage events call it that spent some of it (`allocation`).
+    id: String,
+    /// The products' codes.
+    products: Vec<String>,
+    left: u64,
+    /// When the first of them expire, as far as it is booked.
+    #[schema(value_type = Option<String>, format = DateTime)]
+    first_end: Option<Timestamp>,
 }
 
 /// Units to add.
@@ -66,6 +81,9 @@ pub struct GrantCreditIn {
     /// What a paid grant was sold for, paid outside of Turnpike.
     #[serde(default)]
     cost: Option<CostIn>,
+    /// Codes of the products whose calls alone may spend the units, 50 at most. Every product's where it is left out.
+    #[serde(default)]
+    products: Vec<String>,
 }
 
 /// An exact amount of money in whole coins.
@@ -108,6 +126,8 @@ pub struct CreditGrantOut {
     voided: u64,
     /// What it was sold for.
     cost: Option<super::invoices::AmountOut>,
+    /// Codes of the products whose calls alone may spend it; every product's where there are none.
+    products: Vec<String>,
 }
 
 /// How to take it back.
@@ -131,7 +151,15 @@ fn usual_priority() -> u8 {
     responses((status = 200, description = "The credit", body = CreditOut), (status = "4XX", description = "Refused", body = Problem, content_type = "application/problem+json")))]
 pub async fn show(call: ProviderCall, Named(partner): Named<PartnerId>) -> Result<Json<CreditOut>, Problem> {
     call.state.store.partner(partner).await?;
-    Ok(Json(call.state.store.credit(partner).await?.into()))
+    Ok(Json(standing(&call.state.store, partner).await?))
+}
+
+/// How it stands, and for what it may be spent.
+pub(super) async fn standing(store: &Store, partner: PartnerId) -> Result<CreditOut, Problem> {
+    let CreditStanding { granted, used, balance, overdraft, to_be_billed, allocated, bound: _ } =
+        store.credit(partner).await?;
+    let bound = store.bound_credit(partner).await?.into_iter().map(BoundCreditOut::from).collect();
+    Ok(CreditOut { granted, used, balance, overdraft, to_be_billed, allocated, bound })
 }
 
 /// Adds units to the partner's prepaid credit, or takes some back. Calls can spend them within a second.
@@ -144,12 +172,12 @@ pub async fn grant(
     once: Once,
     Body(body): Body<GrantCreditIn>,
 ) -> Result<Json<CreditOut>, Problem> {
-    let GrantCreditIn { units, reason, reference, kind, priority, effective_at, expires_at, cost } = body;
+    let GrantCreditIn { units, reason, reference, kind, priority, effective_at, expires_at, cost, products } = body;
     let cost = cost.map(read_cost).transpose()?;
     let reference = once.reference(reference);
-    let new = NewCreditGrant { units, reason, reference, kind, priority, effective_at, expires_at, cost };
+    let new = NewCreditGrant { units, reason, reference, kind, priority, effective_at, expires_at, cost, products };
     call.state.store.grant_credit(partner, &new, call.token.actor(), call.now).await?;
-    Ok(Json(call.state.store.credit(partner).await?.into()))
+    Ok(Json(standing(&call.state.store, partner).await?))
 }
 
 /// The partner's grants of prepaid units, the newest 200 first.
@@ -210,13 +238,14 @@ impl From<CreditGrant> for CreditGrantOut {
             expired: grant.expired,
             voided: grant.voided,
             cost: grant.cost.map(Into::into),
+            products: grant.products.into_iter().map(|product| product.code).collect(),
         }
     }
 }
 
-impl From<CreditStanding> for CreditOut {
-    fn from(standing: CreditStanding) -> Self {
-        let CreditStanding { granted, used, balance, overdraft, to_be_billed, allocated } = standing;
-        Self { granted, used, balance, overdraft, to_be_billed, allocated }
+impl From<BoundCredit> for BoundCreditOut {
+    fn from(bound: BoundCredit) -> Self {
+        let products = bound.products.into_iter().map(|product| product.code).collect();
+        Self { id: bound.id.to_string(), products, left: bound.left, first_end: bound.first_end }
     }
 }

@@ -1,7 +1,7 @@
 //! How a partner's prepaid credit stands, for its own tokens: the balance, where it came from, and what apps and teams have of it.
 
 use super::{
-    credit::{CreditGrantOut, CreditOut},
+    credit::{self, CreditGrantOut, CreditOut},
     credit_allocations::CreditAllocationOut,
     extract::Params,
     guard::PartnerCall,
@@ -36,7 +36,7 @@ pub async fn show(call: PartnerCall, _: Params<Whose>) -> Result<Json<OwnCreditO
     }
     let allocations = store.credit_allocations(call.partner).await?;
     Ok(Json(OwnCreditOut {
-        credit: store.credit(call.partner).await?.into(),
+        credit: credit::standing(store, call.partner).await?,
         grants: grants.into_iter().map(CreditGrantOut::from).collect(),
         allocations: allocations.into_iter().map(CreditAllocationOut::from).collect(),
     }))

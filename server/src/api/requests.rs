@@ -84,7 +84,7 @@ pub struct RequestOut {
     units: u64,
     /// Of those, the units that were paid with credit.
     credits: u64,
-    /// The allocation that paid for some of them, of an app or a team.
+    /// The allocation that paid for some of them, of an app or a team, or the units that only calls of its product spend.
     #[schema(pattern = "^allocation_[0-9a-f]{32}$")]
     allocation: Option<String>,
     /// Of the credits, those of the allocation.

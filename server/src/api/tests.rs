@@ -1,5 +1,6 @@
 //! The REST API as a whole, on a real Postgres.
 
+mod bound_credit;
 mod corrections;
 mod coupons;
 mod credit_allocations;

@@ -19,7 +19,14 @@ pub async fn grant(
             return Err(format!("no partner has the code {partner}").into());
         };
         let grant = store.grant_credit(found.id, &new, Actor::System, now).await?;
-        println!("{}: {} units of credit are left.", grant.id, store.credit(found.id).await?.balance);
+        let left = store.credit(found.id).await?;
+        match left.bound {
+            0 => println!("{}: {} units of credit are left.", grant.id, left.balance),
+            bound => println!(
+                "{}: {} units of credit are left, and {bound} that only calls of some products spend.",
+                grant.id, left.balance
+            ),
+        }
         Ok(ExitCode::SUCCESS)
     })
     .await

@@ -145,11 +145,12 @@ fn way(call: &TracedCall, now: Timestamp) -> Vec<(&'static str, Step)> {
     way
 }
 
-/// What an app or a team paid of its own.
+/// What an app or a team paid of its own, or what is for some products paid.
 fn allocated(own: &TracedAllocation) -> String {
     let whose = match own.of {
-        Holder::App(_) => "app",
-        Holder::Team(_) => "team",
+        Some(Holder::App(_)) => "app",
+        Some(Holder::Team(_)) => "team",
+        None => return format!(", {} of those from what is for calls of {} alone ({})", own.units, own.name, own.id),
     };
     format!(", {} of those from what the {whose} {} has for itself ({})", own.units, own.name, own.id)
 }

@@ -7,6 +7,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         credit_allocations::{self, Allocations, Forms},
+        credit_bound::bound_card,
         credit_grants::grants_card,
         credit_offer::{offer, purchases_card, sold_to},
         credit_top_up::top_up_told,
@@ -39,6 +40,7 @@ pub fn PartnerCreditPage() -> impl IntoView {
         let id: PartnerId = id.and_then(|id| id.parse().ok()).ok_or(PageError::NotFound)?;
         let partner = cx.state.store.partner(id).await?;
         let standing = cx.state.store.credit(id).await?;
+        let bound = bound_card(cx.state.store.bound_credit(id).await?, &local_zone(&partner.time_zone));
         let grants = cx.state.store.credit_grants(id).await?;
         let purchases = cx.state.store.credit_purchases(id).await?;
         let own = cx.state.store.subscription(id).await?;
@@ -95,6 +97,9 @@ pub fn PartnerCreditPage() -> impl IntoView {
         let own = (standing.allocated > 0).then(|| {
             view! { <Stat label="Left to apps and teams" figure=group_thousands(standing.allocated)/> }
         });
+        let for_some = (standing.bound > 0).then(|| {
+            view! { <Stat label="Left for some products" figure=group_thousands(standing.bound)/> }
+        });
         let card = grants_card(grants, &zone, "Grant units below, or sell the partner a package.");
         Ok(view! {
             <PageTitle text="Credit"/>
@@ -109,7 +114,9 @@ pub fn PartnerCreditPage() -> impl IntoView {
                     {overdraft}
                     {billed}
                     {own}
+                    {for_some}
                 </StatGrid>
+                {bound}
                 {card}
                 {own_units}
                 {top_up}
@@ -144,6 +151,7 @@ fn GrantForm(partner: PartnerId, flash: Flash) -> impl IntoView {
         ((typed("cost"), problem("cost")), (typed("currency"), problem("currency")));
     let (expires, expires_error) = (typed("expires"), problem("expires").or_else(|| problem("expires_at")));
     let (priority, priority_error) = (typed("priority"), problem("priority"));
+    let (products, products_error) = (typed("products"), problem("products"));
     view! {
         <Card title="Grant units" description="Calls can use them at once. A number below zero takes units back that no gateway holds.">
             <Form action="/do/console/credit/grant">
@@ -162,6 +170,7 @@ fn GrantForm(partner: PartnerId, flash: Flash) -> impl IntoView {
                     <TextField label="Expires" name="grant[expires]" id="field-expires_at" kind="date" value=expires error=expires_error hint="When that day begins in UTC. Empty: never"/>
                     <TextField label="Priority" name="grant[priority]" id="field-priority" value=priority error=priority_error hint="0 to 255, lower is used sooner. Empty: 100" inputmode="numeric"/>
                 </FormRow>
+                <TextField label="Only for products" name="grant[products]" id="field-products" value=products error=products_error hint="Their codes, with commas between them: calls of others do not spend it. Empty: every product" maxlength=2000/>
                 <TextField label="Your reference" name="grant[reference]" id="field-reference" value=typed("reference") error=problem("reference") hint="Granting the same reference again changes nothing" maxlength=200/>
                 <FormActions><Button kind=ButtonKind::Primary>"Grant"</Button></FormActions>
             </Form>

@@ -115,6 +115,7 @@ fn directory(upstream: SocketAddr) -> Directory {
         suspended: false,
         unpaid: None,
         allocations: Vec::new(),
+        bound: Vec::new(),
         subscription: Some(directory::Subscription {
             id: SubscriptionId(Uuid::from_u128(number)),
             plan_version: plan,

@@ -1,6 +1,9 @@
-//! The credit of a call: what its app or team has for itself, and what is common to the partner.
+//! The credit of a call: what its app or team has for itself, what only calls of its product spend, and what is common to the partner.
 
-use crate::{leases::Account, snapshot::Allocation};
+use crate::{
+    leases::Account,
+    snapshot::{Allocation, Bound},
+};
 use domain::{credit::allocation::Spend, id::AllocationId, usage::Allocated};
 use std::sync::Arc;
 
@@ -26,13 +29,13 @@ impl Part {
 /// Credit that is held.
 #[derive(Debug)]
 pub(super) struct Credit {
-    own: Option<Own>,
+    apart: Option<Apart>,
     pub common: Part,
 }
 
-/// Of what an app or team has for itself.
+/// Of what not all calls of the partner spend.
 #[derive(Debug)]
-struct Own {
+struct Apart {
     id: AllocationId,
     spend: Spend,
     part: Part,
@@ -40,11 +43,11 @@ struct Own {
 
 impl Credit {
     pub(super) fn units(&self) -> u64 {
-        self.own.as_ref().map_or(0, |own| own.part.units) + self.common.units
+        self.apart.as_ref().map_or(0, |apart| apart.part.units) + self.common.units
     }
 
     pub(super) fn allocated(&self) -> Option<Allocated> {
-        let Own { id, part, .. } = self.own.as_ref()?;
+        let Apart { id, part, .. } = self.apart.as_ref()?;
         (part.units > 0).then_some(Allocated { allocation: *id, units: part.units })
     }
 
@@ -56,18 +59,18 @@ impl Credit {
     pub(super) fn release(&mut self, units: u64) {
         let common = units.min(self.common.units);
         self.common.release(common);
-        if let Some(own) = &mut self.own {
-            own.part.release(units - common);
+        if let Some(apart) = &mut self.apart {
+            apart.part.release(units - common);
         }
     }
 
     /// Takes as many of the units as this node holds, and says how many.
     pub(super) fn take_up_to(&mut self, units: u64) -> u64 {
         let mut taken = 0;
-        if let Some(own) = &mut self.own {
-            taken = own.part.account.take_up_to(units, None);
-            own.part.units += taken;
-            if own.spend == Spend::Only {
+        if let Some(apart) = &mut self.apart {
+            taken = apart.part.account.take_up_to(units, None);
+            apart.part.units += taken;
+            if apart.spend == Spend::Only {
                 return taken;
             }
         }
@@ -77,8 +80,8 @@ impl Credit {
     }
 
     pub(super) fn spent(&mut self) {
-        if let Some(own) = &mut self.own {
-            own.part.units = 0;
+        if let Some(apart) = &mut self.apart {
+            apart.part.units = 0;
         }
         (self.common.units, self.common.overdrawn) = (0, 0);
     }
@@ -87,23 +90,42 @@ impl Credit {
 /// The credit that a call may take.
 pub(super) struct Purse<'a> {
     pub own: Option<(&'a Allocation, &'a Arc<Account>)>,
+    /// What only calls of its product spend, in the order in which they do.
+    pub bound: Vec<(&'a Bound, &'a Arc<Account>)>,
     pub common: &'a Arc<Account>,
 }
 
-impl Purse<'_> {
-    /// Whether what is common may be taken.
+/// One of those from which a call takes before it takes what is common.
+#[derive(Clone, Copy)]
+pub(super) struct Source<'a> {
+    id: AllocationId,
+    spend: Spend,
+    pub account: &'a Arc<Account>,
+}
+
+impl<'a> Purse<'a> {
+    /// Whether anything but the app's or team's own may be taken.
     pub(super) fn is_open(&self) -> bool {
         self.own.is_none_or(|(own, _)| own.spend == Spend::First)
     }
 
-    /// So much of what the app or team has for itself, and so much of what is common, of which nobody had granted the last.
-    pub(super) fn credit(&self, own: u64, (units, overdrawn): (u64, u64)) -> Credit {
+    /// What is taken before what is common, in this order.
+    pub(super) fn sources(&self) -> impl Iterator<Item = Source<'a>> {
+        let own = self.own.map(|(of, account)| Source { id: of.id, spend: of.spend, account });
+        let bound = self.bound.iter().filter(|_| self.is_open());
+        own.into_iter().chain(bound.map(|&(of, account)| Source { id: of.id(), spend: Spend::First, account }))
+    }
+
+    /// So much of one of the sources, and so much of what is common, of which nobody had granted the last. A call that took of none takes of the
+    /// first what it turns out to cost besides.
+    pub(super) fn credit(&self, from: Option<(Source<'a>, u64)>, (units, overdrawn): (u64, u64)) -> Credit {
         let part = |account: &Arc<Account>, units, overdrawn| Part { account: account.clone(), units, overdrawn };
-        let of_own = |(of, account): (&Allocation, &Arc<Account>)| Own {
-            id: of.id,
-            spend: of.spend,
-            part: part(account, own, 0),
-        };
-        Credit { own: self.own.map(of_own), common: part(self.common, units, overdrawn) }
+        let from = from.or_else(|| self.sources().next().map(|source| (source, 0)));
+        let apart = from.map(|(source, units)| Apart {
+            id: source.id,
+            spend: source.spend,
+            part: part(source.account, units, 0),
+        });
+        Credit { apart, common: part(self.common, units, overdrawn) }
     }
 }

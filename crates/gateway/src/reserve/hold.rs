@@ -1,10 +1,10 @@
-//! Taking a call's units: from the quota, then from credit: what its app or team has for itself, then what is common to the partner, where
-//! the allocation lets it.
+//! Taking a call's units: from the quota, then from credit: what its app or team has for itself, then, where the allocation lets it, what only
+//! calls of its product spend, and what is common to the partner ([`domain::credit::bound`] is the rule).
 //!
 //! What is held here is enough for all but a few calls. The few say [`No::Short`]: units are on their way, and the call
 //! tries again when they have come.
 
-use super::credit::{Credit, Part, Purse};
+use super::credit::{Credit, Part, Purse, Source};
 use crate::{
     accept::Core,
     admit::Paced,
@@ -15,11 +15,7 @@ use crate::{
     snapshot::{CurrentPeriod, Plan},
 };
 use domain::{
-    credit::allocation::{Holder, Spend},
-    period::Period,
-    quota::Beyond,
-    refusal::Code,
-    usage::Allocated,
+    credit::allocation::Holder, id::ProductId, period::Period, quota::Beyond, refusal::Code, usage::Allocated,
 };
 use jiff::Timestamp;
 use metrics::Counter;
@@ -196,7 +192,9 @@ pub(super) fn hold(
         true => {
             let (leases, key) = (&core.shared.leases, asking.caller.key());
             let own = partner.allocation(key.app, key.team).map(|own| (own, own.account(leases)));
-            holding.take_both(account, &Purse { own, common: partner.credit(leases) }, hard, standings)
+            let bound = asking.product.into_iter().flat_map(|product| partner.bound_to(product));
+            let bound = bound.map(|one| (one, one.account(leases))).collect();
+            holding.take_both(account, &Purse { own, bound, common: partner.credit(leases) }, hard, standings)
         }
     };
     let show = |used: u64, standings: &mut Standings| {
@@ -222,6 +220,8 @@ pub(super) fn hold(
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Asking<'a> {
     pub caller: &'a Caller,
+    /// What it calls; `None` spends no credit that is for calls of some products.
+    pub product: Option<ProductId>,
     pub units: u64,
     /// As in [`crate::snapshot::Product::overdraft`].
     pub overdraft: Option<u64>,
@@ -230,7 +230,8 @@ pub(super) struct Asking<'a> {
 impl<'a> Asking<'a> {
     /// A call that is to be forwarded.
     pub(super) fn of(target: &'a Target, units: u64) -> Self {
-        Self { caller: &target.caller, units, overdraft: target.product().overdraft }
+        let product = target.product();
+        Self { caller: &target.caller, product: Some(product.id), units, overdraft: product.overdraft }
     }
 }
 
@@ -272,12 +273,12 @@ impl Holding<'_> {
         let taken = hard.and_then(|_| quota.take(self.units, hard));
         if let Some(used) = taken {
             standings.credit = self.credit_left(purse);
-            return Ok((used, part(quota, self.units, 0), Some(purse.credit(0, (0, 0)))));
+            return Ok((used, part(quota, self.units, 0), Some(purse.credit(None, (0, 0)))));
         }
         let mut within = part(quota, 0, 0);
         if hard.is_some() {
             if let Left::Overdraft(used) = self.why_short(quota, self.units, hard)? {
-                return Ok((used, part(quota, self.units, self.units), Some(purse.credit(0, (0, 0)))));
+                return Ok((used, part(quota, self.units, self.units), Some(purse.credit(None, (0, 0)))));
             }
             within.units = quota.take_up_to(self.units, hard);
         }
@@ -292,38 +293,52 @@ impl Holding<'_> {
         }
     }
 
-    /// Own units first, then common ones where the allocation lets it.
+    /// The first source that has all of it, else the first that has some with what is common, else what is common.
     fn take_credit(&mut self, purse: &Purse<'_>, units: u64) -> Result<Credit, No> {
-        let Some((of, own)) = purse.own else { return self.take_common(purse, 0, units) };
-        if own.take(units, None).is_some() {
-            return Ok(purse.credit(units, (0, 0)));
+        for source in purse.sources() {
+            if source.account.take(units, None).is_some() {
+                return Ok(purse.credit(Some((source, units)), (0, 0)));
+            }
+            if !purse.is_open() {
+                return match self.why_short_of((source.account, purse.common), units, None)? {
+                    Left::Nothing => Err(No::Refused(self.credit_exhausted(purse, units))),
+                    Left::Overdraft(_) => Ok(purse.credit(None, (units, units))),
+                };
+            }
+            if let Short::Wait(answer) = source.account.why_short(units, None)
+                && let Some(no) = self.wait(answer)
+            {
+                return Err(no);
+            }
         }
-        if of.spend == Spend::Only {
-            return match self.why_short_of((own, purse.common), units, None)? {
-                Left::Nothing => Err(No::Refused(self.credit_exhausted(purse, units))),
-                Left::Overdraft(_) => Ok(purse.credit(0, (units, units))),
-            };
+        for source in purse.sources() {
+            let part = source.account.take_up_to(units, None);
+            if part == 0 {
+                continue;
+            }
+            let taken = self.take_common(purse, Some((source, part)), units - part);
+            if taken.is_err() {
+                source.account.release(part);
+            }
+            if !matches!(taken, Err(No::Refused(_))) {
+                return taken;
+            }
         }
-        if let Short::Wait(answer) = own.why_short(units, None)
-            && let Some(no) = self.wait(answer)
-        {
-            return Err(no);
-        }
-        let from_own = own.take_up_to(units, None);
-        let taken = self.take_common(purse, from_own, units - from_own);
-        if taken.is_err() {
-            own.release(from_own);
-        }
-        taken
+        self.take_common(purse, None, units)
     }
 
-    fn take_common(&mut self, purse: &Purse<'_>, from_own: u64, units: u64) -> Result<Credit, No> {
+    fn take_common<'a>(
+        &mut self,
+        purse: &Purse<'a>,
+        from: Option<(Source<'a>, u64)>,
+        units: u64,
+    ) -> Result<Credit, No> {
         if purse.common.take(units, None).is_some() {
-            return Ok(purse.credit(from_own, (units, 0)));
+            return Ok(purse.credit(from, (units, 0)));
         }
         match self.why_short(purse.common, units, None)? {
-            Left::Nothing => Err(No::Refused(self.credit_exhausted(purse, from_own + units))),
-            Left::Overdraft(_) => Ok(purse.credit(from_own, (units, units))),
+            Left::Nothing => Err(No::Refused(self.credit_exhausted(purse, from.map_or(0, |(_, part)| part) + units))),
+            Left::Overdraft(_) => Ok(purse.credit(from, (units, units))),
         }
     }
 
@@ -364,17 +379,22 @@ impl Holding<'_> {
         No::Refused(Refusal::new(Code::QuotaExceeded, detail).retry_after(wait))
     }
 
-    /// What the call's key may spend: its own, and what is common where it may be taken.
+    /// What this call may spend: its key's own, and where it may be taken what calls of its product have, and what is common.
     fn credit_left(&self, purse: &Purse<'_>) -> Option<CreditLeft> {
         let own = match purse.own {
             None => 0,
             Some((_, account)) => account.left()?.max(0),
         };
         if !purse.is_open() {
-            return Some(CreditLeft { balance: own, overdraft: 0 });
+            return Some(CreditLeft { balance: own, overdraft: 0, bound: None });
         }
-        let CreditLeft { balance, overdraft } = self.common_left(purse.common)?;
-        Some(CreditLeft { balance: balance.saturating_add(own), overdraft })
+        let mut bound = 0_i64;
+        for (_, account) in &purse.bound {
+            bound = bound.saturating_add(account.left()?.max(0));
+        }
+        let CreditLeft { balance, overdraft, .. } = self.common_left(purse.common)?;
+        let balance = balance.saturating_add(own).saturating_add(bound);
+        Some(CreditLeft { balance, overdraft, bound: (!purse.bound.is_empty()).then_some(bound.unsigned_abs()) })
     }
 
     /// What an exchange calls left has the plan's overdraft in it.
@@ -385,7 +405,7 @@ impl Holding<'_> {
             0 => left.max(0),
             _ => left.saturating_sub_unsigned(overdraft),
         };
-        credit.left().map(|left| CreditLeft { balance: balance(left), overdraft })
+        credit.left().map(|left| CreditLeft { balance: balance(left), overdraft, bound: None })
     }
 
     fn credit_exhausted(&self, purse: &Purse<'_>, units: u64) -> Refusal {
@@ -404,7 +424,9 @@ impl Holding<'_> {
             return Refusal::new(Code::CreditExhausted, detail);
         }
         let common = purse.common.left().unwrap_or(0).max(0);
-        let left = own.map_or(0, |(_, left)| left).saturating_add(common);
+        let bound =
+            purse.bound.iter().map(|(_, account)| account.left().unwrap_or(0).max(0)).fold(0, i64::saturating_add);
+        let left = own.map_or(0, |(_, left)| left).saturating_add(bound).saturating_add(common);
         let detail = match self.plan.credit_overdraft {
             0 => format!("The call needs {units} units of credit{beyond}, and {left} are left."),
             most => format!(

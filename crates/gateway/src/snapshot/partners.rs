@@ -1,9 +1,10 @@
 //! Partners at places that they keep from one snapshot to the next, so that keys can point at them.
 
-use super::{Allocation, Kept, Partner, Plan, Problem, Subscription, compile};
+use super::{Allocation, Bound, Kept, Partner, Plan, Problem, Subscription, compile};
 use crate::quick_hash::QuickMap;
 use arc_swap::ArcSwapOption;
 use domain::{
+    credit::bound::Purse,
     directory::{self, Directory},
     id::{PartnerId, PlanVersionId},
     period,
@@ -109,7 +110,14 @@ fn partner(
         subscription,
         credit: Default::default(),
         allocations: allocations(from),
+        bound: bound(from),
     }
+}
+
+fn bound(from: &directory::Partner) -> Box<[Bound]> {
+    let mut purses = from.bound.clone();
+    purses.sort_unstable_by_key(Purse::place);
+    purses.into_iter().map(|purse| Bound { purse, partner: from.id, account: Default::default() }).collect()
 }
 
 fn allocations(from: &directory::Partner) -> Box<[Allocation]> {

@@ -192,6 +192,7 @@ impl Truth {
                     subscription,
                     unpaid: None,
                     allocations: Vec::new(),
+                    bound: Vec::new(),
                 });
                 noted.partners.insert(id);
                 self.directory.sort();

@@ -294,6 +294,7 @@ fn directory(upstream: SocketAddr, keys: &[(&String, Environment)]) -> Directory
             suspended: false,
             unpaid: None,
             allocations: Vec::new(),
+            bound: Vec::new(),
             subscription: Some(directory::Subscription {
                 id: SubscriptionId(Uuid::from_u128(31)),
                 plan_version: plan,

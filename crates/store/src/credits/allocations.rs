@@ -15,7 +15,7 @@ pub use read::AllocatedCredit;
 use crate::{Store, StoreError};
 use domain::{
     credit::allocation::{Holder, Spend},
-    id::{AllocationId, AppId, PartnerId, TeamId},
+    id::{AllocationId, AppId, CreditGrantId, PartnerId, TeamId},
 };
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -220,6 +220,23 @@ impl Store {
         let mut tx = self.begin().await?;
         recall(&mut tx, partner.0).await?;
         tx.commit().await?;
+        Ok(())
+    }
+
+    /// The same of the purse that the grant's units are in, where it names products.
+    pub(super) async fn recall_purse_of(&self, partner: PartnerId, grant: CreditGrantId) -> Result<(), StoreError> {
+        let purse: Option<Uuid> = sqlx::query_scalar(
+            "select purse_id from credit_grants where partner_id = $1 and id = $2 and purse_id is not null",
+        )
+        .bind(partner.0)
+        .bind(grant.0)
+        .fetch_optional(self.pool())
+        .await?;
+        if let Some(purse) = purse {
+            let mut tx = self.begin().await?;
+            recall(&mut tx, purse).await?;
+            tx.commit().await?;
+        }
         Ok(())
     }
 }

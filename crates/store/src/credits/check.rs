@@ -71,7 +71,7 @@ const BALANCES: &str = "
         select coalesce(o.partner_id, a.partner_id) as partner_id, a.partner_id as holder,
             a.taken - coalesce((select sum(l.granted - l.spent) from allowance_leases l
                 where l.partner_id = a.partner_id and l.kind = 'credit'), 0) as used
-        from allowances a left join credit_allocations o on o.id = a.partner_id where a.kind = 'credit'
+        from allowances a left join credit_purses o on o.id = a.partner_id where a.kind = 'credit'
     ), waiting as (
         select partner_id, holder, sum(units) as units from (
             select partner_id, partner_id as holder, units + closed_units - settled as units from usage_credit_hourly
@@ -85,7 +85,7 @@ const BALANCES: &str = "
         union all
         select partner_id, allocation_id, units from credit_allocation_balances
     ), words as (
-        select id as holder, format('allocation %s: ', id) as words from credit_allocations
+        select id as holder, format('allocation %s: ', id) as words from credit_purses
     )
     select partner_id, coalesce(words, '') || 'balance' as what, coalesce(e.balance, 0)::text as expected,
         coalesce(b.units, 0)::text as actual
@@ -97,6 +97,20 @@ const BALANCES: &str = "
     from entered e full join taken t using (partner_id, holder) full join waiting w using (partner_id, holder)
         left join words using (holder)
     where coalesce(e.used, 0) + coalesce(w.units, 0) <> coalesce(t.used, 0)";
+
+/// What only calls of some products may spend, and others did.
+const PRODUCTS: &str = "
+    select u.partner_id, format('allocation %s: used by calls of product %s, in the hour from %s', o.id, u.product_id, u.hour) as what,
+        '0' as expected, sum(u.units)::text as actual
+    from credit_purses o join usage_allocated_hourly u on u.partner_id = o.partner_id and u.allocation_id = o.id
+    where o.product_ids is not null and u.product_id <> all (o.product_ids)
+    group by u.partner_id, o.id, u.product_id, u.hour having sum(u.units) <> 0
+    union all
+    select g.partner_id, format('grant %s, for some products: units in another balance', g.id), '0', sum(abs(e.units))::text
+    from credit_grants g join ledger_unit_entries e on e.partner_id = g.partner_id and e.grant_id = g.id
+    where g.purse_id is not null and e.account in ('available', 'allocated', 'used', 'expired')
+        and e.allocation_id is distinct from g.purse_id
+    group by g.partner_id, g.id";
 
 /// Used by the hour: entries beside the sums, and what is booked of these.
 const HOURS: &str = "
@@ -224,7 +238,7 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("set transaction isolation level repeatable read, read only").execute(&mut *tx).await?;
         let mut all = Vec::new();
-        for statement in [GRANTS, PARTS, BALANCES, HOURS, OWED, MONEY, PURCHASES, OVERDRAFT, ZERO] {
+        for statement in [GRANTS, PARTS, BALANCES, PRODUCTS, HOURS, OWED, MONEY, PURCHASES, OVERDRAFT, ZERO] {
             let rows = sqlx::query(statement).fetch_all(&mut *tx).await?;
             for row in &rows {
                 all.push(read(row)?);

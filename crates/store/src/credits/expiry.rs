@@ -18,6 +18,8 @@ pub struct ExpiringCredit {
     /// What is left by what is booked: calls of the last hours may be missing in it.
     pub left: u64,
     pub expires_at: Timestamp,
+    /// Names of the products whose calls alone may spend it, as people list them; empty is every product.
+    pub products: String,
     /// The partner's own, for the words.
     pub time_zone: String,
     /// Members who may see money, verified.
@@ -77,6 +79,8 @@ impl Store {
     ) -> Result<Vec<ExpiringCredit>, StoreError> {
         let rows = sqlx::query(
             "select g.partner_id, g.id, g.left_units + g.allocated_units as left_units, g.expires_at, p.time_zone,
+                 array(select d.name from products d join credit_purses o on d.id = any (o.product_ids)
+                     where o.partner_id = g.partner_id and o.id = g.purse_id order by d.code) as products,
                  array(select m.email from members m where m.partner_id = g.partner_id and m.role in ('owner', 'admin', 'billing')
                      and m.email_verified_at is not null and m.disabled_at is null order by m.email) as recipients
              from credit_grants g join partners p on p.id = g.partner_id
@@ -94,6 +98,7 @@ impl Store {
                 grant: CreditGrantId(row.try_get("id")?),
                 left: row.count("left_units")?,
                 expires_at: row.at("expires_at")?,
+                products: super::purses::listed(row.try_get::<Vec<String>, _>("products")?.iter().map(String::as_str)),
                 time_zone: row.try_get("time_zone")?,
                 recipients: row.try_get("recipients")?,
             })

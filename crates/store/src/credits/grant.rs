@@ -4,7 +4,7 @@ use super::{
     CreditGrant, NewCreditGrant,
     cover::cover,
     post::{self, Held, Movement, UnitAccount},
-    read,
+    purses, read,
     settle::settle,
 };
 use crate::{
@@ -14,7 +14,7 @@ use crate::{
 };
 use domain::{
     credit::{GrantKind, full_hour},
-    id::{CreditGrantId, PartnerId},
+    id::{AllocationId, CreditGrantId, PartnerId},
     money::Money,
 };
 use jiff::{SignedDuration, Timestamp};
@@ -53,6 +53,10 @@ impl NewCreditGrant {
         if self.units < 0 && !is_plain {
             return Err(StoreError::invalid("units", "What is taken back has no beginning, no end and no cost"));
         }
+        if self.units < 0 && !self.products.is_empty() {
+            let message = "Units are taken back of what is common; take back a grant for some products as a whole";
+            return Err(StoreError::invalid("products", message));
+        }
         if let Some(cost) = self.cost {
             if self.kind != GrantKind::Paid {
                 return Err(StoreError::invalid("cost", "Only a paid grant has a cost"));
@@ -74,7 +78,7 @@ impl NewCreditGrant {
 
 impl Store {
     /// Gives the partner units, from now on or later; or takes some back that no gateway holds, those that would be used last first.
-    /// A second grant with the same reference is the first one.
+    /// A second grant with the same reference is the first one. Of a grant that names products only their calls spend.
     pub async fn grant_credit(
         &self,
         partner: PartnerId,
@@ -86,7 +90,16 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("select from partners where id = $1 for share").bind(partner.0).fetch_one(&mut *tx).await?;
         let id = CreditGrantId(Uuid::now_v7());
-        if let Some(first) = insert(&mut tx, partner, id, new, now).await? {
+        let products = purses::products(&mut tx, &new.products).await?;
+        let purse = match products.is_empty() {
+            true => None,
+            false => {
+                // Whoever writes what gateways decide by has locked the balance before.
+                post::lock(&mut tx, partner).await?;
+                Some(purses::open(&mut tx, partner, &products, now).await?)
+            }
+        };
+        if let Some(first) = insert(&mut tx, partner, (id, purse), new, now).await? {
             return match first.is_like(new) {
                 true => Ok(first),
                 false => Err(StoreError::conflict("reference", "Another grant already has this reference")),
@@ -99,11 +112,14 @@ impl Store {
             begin(&mut tx, partner, id, now).await?;
             cover(&mut tx, partner, now).await?;
         }
+        if purse.is_some() {
+            purses::tell(&mut tx, partner).await?;
+        }
         let subject = id.to_string();
         let after = json!({
             "units": new.units, "reason": new.reason, "reference": new.reference, "kind": new.kind.code(), "priority": new.priority,
             "effective_at": new.effective_at, "expires_at": new.expires_at.map(full_hour),
-            "cost": new.cost.map(|cost| cost.to_string()),
+            "cost": new.cost.map(|cost| cost.to_string()), "products": purses::in_order(&new.products),
         });
         audit::append(&mut tx, Entry::new(actor, partner, "credit.grant", &subject).after(after), now).await?;
         let grant = one(&mut tx, partner, id).await?;
@@ -116,6 +132,23 @@ impl Store {
     /// # Errors
     /// Gateways hold some of it: a moment later they have given back what they do not use.
     pub async fn void_credit_grant(
+        &self,
+        partner: PartnerId,
+        id: CreditGrantId,
+        (how, reason): (Void, &str),
+        actor: Actor,
+        now: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let done = self.void_grant(partner, id, (how, reason), actor, now).await;
+        if let Err(StoreError::Conflict { field, .. }) = &done
+            && field == "units"
+        {
+            self.recall_purse_of(partner, id).await?;
+        }
+        done
+    }
+
+    async fn void_grant(
         &self,
         partner: PartnerId,
         id: CreditGrantId,
@@ -149,12 +182,13 @@ impl Store {
                 let message = "It was sold by an invoice: issue a credit note over that, which takes the units back";
                 return Err(StoreError::conflict("refund", message));
             }
-            if grant.allocated > 0 {
+            if grant.allocated > 0 && grant.purse.is_none() {
                 let message = "Some of it is allocated to apps or teams: have that given back first";
                 return Err(StoreError::conflict("units", message));
             }
-            not_held(&mut tx, partner, grant.left).await?;
-            refunded = void(&mut tx, partner, grant, grant.left, how, &format!("credit-void:{id}"), now).await?;
+            let units = grant.unused();
+            not_held_of(&mut tx, partner, grant.purse, units).await?;
+            refunded = void(&mut tx, partner, grant, units, how, &format!("credit-void:{id}"), now).await?;
         }
         sqlx::query("update credit_grants set ended_at = $3, ended_by = 'voided' where partner_id = $1 and id = $2")
             .bind(partner.0)
@@ -162,6 +196,7 @@ impl Store {
             .bind(Ts(now))
             .execute(&mut *tx)
             .await?;
+        purses::tell(&mut tx, partner).await?;
         let subject = id.to_string();
         let after = json!({"reason": reason, "refunded": refunded.map(|money| money.to_string())});
         audit::append(&mut tx, Entry::new(actor, partner, "credit.void", &subject).after(after), now).await?;
@@ -174,14 +209,14 @@ impl Store {
 async fn insert(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
-    id: CreditGrantId,
+    (id, purse): (CreditGrantId, Option<AllocationId>),
     new: &NewCreditGrant,
     now: Timestamp,
 ) -> Result<Option<CreditGrant>, StoreError> {
     let inserted = sqlx::query(
         "insert into credit_grants (partner_id, id, units, reason, reference, granted_at, kind, priority, effective_at, expires_at,
-             cost_micros, currency)
-         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+             cost_micros, currency, purse_id)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
          on conflict (partner_id, reference) where reference is not null do nothing",
     )
     .bind(partner.0)
@@ -196,6 +231,7 @@ async fn insert(
     .bind(new.expires_at.map(full_hour).map(Ts))
     .bind(new.cost.map(|cost| cost.micros))
     .bind(new.cost.map(|cost| cost.currency.code()))
+    .bind(purse.map(|purse| purse.0))
     .execute(&mut **tx)
     .await?;
     if inserted.rows_affected() == 1 {
@@ -239,7 +275,7 @@ pub(super) async fn to_begin(
     rows.iter().map(|row| Ok(CreditGrantId(row.try_get("id")?))).collect()
 }
 
-/// Puts a grant into the balance that gateways spend.
+/// Puts a grant into the balance that gateways spend: the common one, or that of its purse.
 pub(super) async fn begin(
     tx: &mut Transaction<'static, Postgres>,
     partner: PartnerId,
@@ -247,7 +283,8 @@ pub(super) async fn begin(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let begun = sqlx::query(
-        "update credit_grants set usable_since = $3, left_units = units
+        "update credit_grants set usable_since = $3, left_units = case when purse_id is null then units else 0 end,
+             allocated_units = case when purse_id is null then 0 else units end
          where partner_id = $1 and id = $2 and units > 0 and usable_since is null and ended_at is null",
     )
     .bind(partner.0)
@@ -260,13 +297,13 @@ pub(super) async fn begin(
     }
     let all = Held::all(tx, partner).await?;
     let Some(mut grant) = all.into_iter().find(|grant| grant.id == id) else { return Ok(()) };
-    grant.left = 0;
+    (grant.left, grant.allocated) = (0, 0);
     let movement = Movement {
         key: &format!("credit-grant:{id}"),
         description: "Grant of prepaid credit",
         hour: None,
         from: UnitAccount::Issued,
-        to: UnitAccount::Available,
+        to: purses::home(grant.purse),
         units: grant.units,
         covers: false,
         money: (!grant.is_invoiced).then_some([LedgerAccount::Cash, LedgerAccount::Credits]),
@@ -294,6 +331,20 @@ pub(super) async fn not_held(
 ) -> Result<(), StoreError> {
     if free_units(tx, partner).await? < units {
         return Err(StoreError::conflict("units", "Fewer units than that are left, or gateways hold them"));
+    }
+    Ok(())
+}
+
+/// The same of units that are in a purse.
+async fn not_held_of(
+    tx: &mut Transaction<'static, Postgres>,
+    partner: PartnerId,
+    purse: Option<AllocationId>,
+    units: i64,
+) -> Result<(), StoreError> {
+    let Some(purse) = purse else { return not_held(tx, partner, units).await };
+    if units > 0 && purses::free_units(tx, partner, purse).await? < units {
+        return Err(StoreError::conflict("units", "Gateways hold some of it, which they give back within seconds"));
     }
     Ok(())
 }
@@ -384,7 +435,7 @@ pub(super) async fn void(
         key,
         description: "Prepaid credit taken back",
         hour: None,
-        from: UnitAccount::Available,
+        from: purses::home(grant.purse),
         to: UnitAccount::Voided,
         units,
         covers: false,

@@ -10,13 +10,13 @@ use sqlx::{Postgres, Row as _, Transaction};
 use std::collections::BTreeMap;
 use uuid::Uuid;
 
-/// Makes the allowance of what is common, where there are allocations: so that it is there to be locked with theirs. Before the sums, as whoever
+/// Makes the allowance of what is common, where there are allocations or purses of products: so that it is there to be locked with theirs. Before the sums, as whoever
 /// stores usage makes it.
 pub(super) async fn open_common(tx: &mut Transaction<'static, Postgres>, partner: PartnerId) -> Result<(), StoreError> {
     let period = Allowance::credit(partner).period;
     sqlx::query(
         "select open_allowances(array[$1::uuid], array['credit'], array[$2::timestamptz], array[$3::timestamptz])
-         where exists (select from credit_allocations where partner_id = $1)",
+         where exists (select from credit_purses where partner_id = $1)",
     )
     .bind(partner.0)
     .bind(Ts(period.start))
@@ -26,7 +26,7 @@ pub(super) async fn open_common(tx: &mut Transaction<'static, Postgres>, partner
     Ok(())
 }
 
-/// Locks the allowances of the partner's credit, common and allocated, and of its quotas that begin then. How many units are taken of credit: by
+/// Locks the allowances of the partner's credit, common, allocated and for some products, and of its quotas that begin then. How many units are taken of credit: by
 /// the allocation, and of what is common by the partner.
 pub(crate) async fn allowances(
     tx: &mut Transaction<'_, Postgres>,
@@ -35,7 +35,7 @@ pub(crate) async fn allowances(
 ) -> Result<BTreeMap<Uuid, i64>, StoreError> {
     let rows = sqlx::query(
         "select partner_id, kind = 'credit' as is_credit, taken from allowances
-         where partner_id = any (array(select $1::uuid union all select id from credit_allocations where partner_id = $1))
+         where partner_id = any (array(select $1::uuid union all select id from credit_purses where partner_id = $1))
              and (kind = 'credit' or period_start = any ($2))
          order by partner_id, kind, period_start for update",
     )

@@ -84,6 +84,8 @@ pub(super) struct Held {
     pub expired: i64,
     pub voided: i64,
     pub has_ended: bool,
+    /// Where all its units are that are left, if only calls of some products spend it.
+    pub purse: Option<AllocationId>,
     pub parts: Vec<AllocatedPart>,
 }
 
@@ -114,8 +116,8 @@ macro_rules! held {
     ($which:literal) => {
         concat!(
             "select id, kind, priority, coalesce(effective_at, granted_at) as effective_at, expires_at, units, cost_micros, currency,
-                 case when usable_since is null then units else left_units end as left_units, allocated_units, used_units, expired_units, voided_units,
-                 ended_at is not null as has_ended, is_invoiced
+                 case when usable_since is null and purse_id is null then units else left_units end as left_units, allocated_units, used_units, expired_units,
+                 voided_units, ended_at is not null as has_ended, is_invoiced, purse_id
              from credit_grants where partner_id = $1 and units > 0 and ",
             $which
         )
@@ -160,6 +162,14 @@ impl Held {
     /// What the allocation has of it, or had.
     pub(super) fn part(&self, allocation: AllocationId) -> Option<&AllocatedPart> {
         self.parts.iter().find(|part| part.allocation == allocation)
+    }
+
+    /// Units that nobody has used, where they were when it began.
+    pub(super) fn unused(&self) -> i64 {
+        match self.purse {
+            Some(purse) => self.part(purse).map_or(0, |part| part.left),
+            None => self.left,
+        }
     }
 
     fn seen(&self, left: i64, expired: i64) -> GrantLeft {
@@ -471,6 +481,7 @@ fn read(row: &PgRow) -> Result<Held, sqlx::Error> {
         expired: row.try_get("expired_units")?,
         voided: row.try_get("voided_units")?,
         has_ended: row.try_get("has_ended")?,
+        purse: row.try_get::<Option<Uuid>, _>("purse_id")?.map(AllocationId),
         parts: Vec::new(),
     })
 }

@@ -10,6 +10,7 @@ use super::{
     cover::cover,
     grant, lock,
     post::{self, Held, Movement, UnitAccount},
+    purses,
 };
 use crate::{Store, StoreError, Ts, ledger::LedgerAccount, reconcile::Unbooked, row::ReadRow as _};
 use domain::{
@@ -34,6 +35,11 @@ impl Store {
              union
              select b.partner_id from credit_allocation_balances b join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
              where b.back_units > 0 and not b.at_rest and b.units > a.taken
+             union
+             -- What began or was used up while something else was booked.
+             select p.partner_id from credit_purses p where p.product_ids is not null and p.at_rest = exists (
+                 select from credit_grants g where g.partner_id = p.partner_id and g.purse_id = p.id and g.usable_since is not null
+                     and g.ended_at is null and g.allocated_units > 0)
              union
              select partner_id from credit_grants where usable_since is null and ended_at is null and effective_at <= $2
              union
@@ -60,6 +66,7 @@ impl Store {
                 super::expiry::expire(&mut tx, partner, &mut grants, now).await?;
                 allocations::give_back_what_came(&mut tx, partner, &mut grants, now).await?;
                 cover(&mut tx, partner, now).await?;
+                purses::tell(&mut tx, partner).await?;
                 tx.commit().await?;
                 return Ok(());
             }

@@ -37,7 +37,7 @@ async fn a_call_says_whose_credit_paid_for_it() {
     world.call_own("b", "2026-03-01T10:20:00Z", 5, None).await;
     let app = world.store.apps(world.partner).await.expect("apps").swap_remove(0).app;
     let traced = world.store.all_partners_trace("a", None).await.expect("traced");
-    let own = TracedAllocation { id, of: Holder::App(app.id), name: app.name, units: 6 };
+    let own = TracedAllocation { id, of: Some(Holder::App(app.id)), name: app.name, units: 6 };
     assert_eq!((traced[0].credits, traced[0].allocation.as_ref()), (10, Some(&own)));
     let traced = world.store.all_partners_trace("b", None).await.expect("traced");
     assert_eq!((traced[0].credits, traced[0].allocation.as_ref()), (5, None));

@@ -6,6 +6,7 @@ use crate::{
     subscriptions::read_period_quota,
 };
 use domain::{
+    credit::bound::Purse,
     directory::{
         Allocation, Directory, Key, Partner, PlanVersion, ProductSecret, Subscription, Unpaid, UpstreamHeader,
     },
@@ -227,6 +228,7 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
     .fetch_all(&mut **tx)
     .await?;
     let mut allocations = allocations(tx, only).await?;
+    let mut bound = bound(tx, only).await?;
     let mut partners = Vec::with_capacity(rows.len());
     for row in rows {
         let id: Uuid = row.try_get("id")?;
@@ -257,6 +259,7 @@ async fn partners(tx: &mut Tx, only: Only<'_>, plans: &[PlanVersion]) -> Result<
             subscription,
             unpaid: read_unpaid(&row)?,
             allocations: allocations.remove(&id).unwrap_or_default(),
+            bound: bound.remove(&id).unwrap_or_default(),
         });
     }
     Ok(partners)
@@ -280,6 +283,27 @@ async fn allocations(tx: &mut Tx, only: Only<'_>) -> Result<HashMap<Uuid, Vec<Al
         });
     }
     Ok(allocations)
+}
+
+/// Credit that only calls of some products spend, by partner.
+async fn bound(tx: &mut Tx, only: Only<'_>) -> Result<HashMap<Uuid, Vec<Purse>>, StoreError> {
+    let rows = select(
+        "select partner_id, id, product_ids, first_end from credit_purses
+         where product_ids is not null and not at_rest and ($1::uuid[] is null or partner_id = any($1)) order by id",
+        only,
+    )
+    .fetch_all(&mut **tx)
+    .await?;
+    let mut bound: HashMap<Uuid, Vec<Purse>> = HashMap::new();
+    for row in rows {
+        let products: Vec<Uuid> = row.try_get("product_ids")?;
+        bound.entry(row.try_get("partner_id")?).or_default().push(Purse {
+            id: AllocationId(row.try_get("id")?),
+            products: products.into_iter().map(ProductId).collect(),
+            first_end: row.at_if_any("first_end")?,
+        });
+    }
+    Ok(bound)
 }
 
 /// What is kept of the plan before. Terms that this program cannot read leave nothing, as for whoever is on them.

@@ -20,14 +20,16 @@ macro_rules! calls {
         concat!(
             "select e.partner_id, coalesce(p.code, p.name, '') as partner_code, e.at, e.kind, e.source, e.node, e.lane, e.sequence, e.environment,
                  e.method, e.path, e.status, e.outcome, e.units, e.credits, e.allocation_id, e.allocated, al.app_id as own_app,
-                 al.team_id as own_team, coalesce(ap.name, te.name, '') as own_name, e.product_id, e.operation_id,
+                 al.team_id as own_team, coalesce(ap.name, te.name,
+                     (select string_agg(bound.name, ', ' order by bound.code) from products bound where bound.id = any (al.product_ids)), '') as own_name,
+                 al.product_ids is not null as own_is_bound, e.product_id, e.operation_id,
                  coalesce(pr.code, '') as product_code, coalesce(o.code, '') as operation_code,
                  coalesce(s.sequence, 0) as stored_to, date_trunc('hour', e.at, 'UTC') as hour,
                  coalesce(h.calls, 0)::bigint as hour_calls, coalesce(h.units, 0)::bigint as hour_units,
                  z.first_sequence, z.past_sequence, z.sealed_at, z.entry
              from usage_events e
              left join partners p on p.id = e.partner_id
-             left join credit_allocations al on al.partner_id = e.partner_id and al.id = e.allocation_id
+             left join credit_purses al on al.partner_id = e.partner_id and al.id = e.allocation_id
              left join apps ap on ap.partner_id = al.partner_id and ap.id = al.app_id
              left join teams te on te.partner_id = al.partner_id and te.id = al.team_id
              left join products pr on pr.id = e.product_id
@@ -99,7 +101,10 @@ fn read(row: &PgRow) -> Result<TracedCall, sqlx::Error> {
     let allocation = match row.try_get::<Option<Uuid>, _>("allocation_id")? {
         Some(id) => Some(TracedAllocation {
             id: AllocationId(id),
-            of: credits::holder(row.try_get("own_app")?, row.try_get("own_team")?),
+            of: match row.try_get::<Option<bool>, _>("own_is_bound")? {
+                Some(true) => None,
+                _ => Some(credits::holder(row.try_get("own_app")?, row.try_get("own_team")?)),
+            },
             name: row.try_get("own_name")?,
             units: row.count("allocated")?,
         }),

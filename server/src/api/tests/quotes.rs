@@ -5,7 +5,7 @@ use domain::{plan::Approval, product::Visibility, scope::Scope};
 use serde_json::{Value, json};
 use store::{Actor, NewOperation, NewPlan, NewProduct, PlanMeta, test_db::world::World};
 
-async fn product(app: &TestApp, code: &str, visibility: Visibility, weight: u32) {
+pub(super) async fn product(app: &TestApp, code: &str, visibility: Visibility, weight: u32) {
     let operation = NewOperation {
         code: "pay".to_owned(),
         method: "POST".to_owned(),

@@ -25,13 +25,15 @@ use jiff::Timestamp;
 use sqlx::{Executor as _, Postgres, Row as _, Transaction, types::Json};
 use uuid::Uuid;
 
-/// Units that are left of a partner's credit, those of allocations among them: moving them uses nothing, and so it buys nothing.
+/// Units that are left of a partner's credit, those of allocations among them: moving them uses nothing, and so it buys nothing. What only
+/// calls of some products may spend is not: the others are refused however much of it is left.
 macro_rules! left {
     ($partner:literal) => {
         concat!(
             "coalesce((select sum(greatest(0, b.units - a.taken + (select coalesce(sum(l.granted - l.spent), 0)
                      from allowance_leases l where l.partner_id = b.allocation_id and l.kind = 'credit')))
-                 from credit_allocation_balances b join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
+                 from credit_allocation_balances b join credit_allocations o on o.partner_id = b.partner_id and o.id = b.allocation_id
+                 join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
                  where b.partner_id = ",
             $partner,
             "), 0)::bigint + coalesce((select units from credit_balances where partner_id = ",
