@@ -341,11 +341,12 @@ pub(crate) async fn refuse(
     let price = refused.price();
     let held = match caller {
         Some(caller) if price > 0 => {
+            let called = (caller, refused.product().map(|product| product.id));
             let left = Left(refused);
             // Among the calls in flight while it waits: where those are too many, it is answered at once and costs nothing.
             let _waits = core.load.enter();
             let held = match core.load.check() {
-                Ok(()) => Box::pin(reserve::take_for_refusal(core, caller, price, draft.at)).await,
+                Ok(()) => Box::pin(reserve::take_for_refusal(core, called, price, draft.at)).await,
                 Err(_) => None,
             };
             // Whoever goes on records the call.

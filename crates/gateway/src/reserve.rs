@@ -22,6 +22,7 @@ use crate::{
     watch::{self, Sums, Trace},
 };
 use domain::{
+    id::ProductId,
     key_text::Environment,
     refusal::Code,
     usage::{Metered, Outcome, UsageEvent},
@@ -122,14 +123,14 @@ pub(crate) async fn take_for_replay(core: &Core, target: &Target, draft: &Draft)
 /// partner has not that many units left, or nobody can say.
 pub(crate) async fn take_for_refusal(
     core: &Core,
-    caller: &Caller,
+    (caller, product): (&Caller, Option<ProductId>),
     units: u64,
     at: Timestamp,
 ) -> Option<Option<Reservation>> {
     if units == 0 || caller.key().environment != Environment::Live {
         return None;
     }
-    let (asking, mut since) = (Asking { caller, product: None, units, overdraft: None }, None);
+    let (asking, mut since) = (Asking { caller, product, units, overdraft: None }, None);
     loop {
         match hold::hold(core, asking, at, &mut since, &mut Standings::default()) {
             Ok(reservation) => return Some(reservation),

@@ -122,13 +122,18 @@ impl CreditGrant {
         (!self.products.is_empty()).then(|| purses::listed(names))
     }
 
+    /// Not in the order of the database, which sorts by its own rules.
+    fn codes(&self) -> Vec<String> {
+        purses::in_order(&self.products.iter().map(|product| product.code.clone()).collect::<Vec<_>>())
+    }
+
     fn is_like(&self, new: &NewCreditGrant) -> bool {
         let effective = new.effective_at.is_none_or(|at| at.as_microsecond() == self.effective_at.as_microsecond());
         (self.units, &self.reason, self.kind, self.priority, self.cost)
             == (new.units, &new.reason, new.kind, new.priority, new.cost)
             && effective
             && self.expires_at == new.expires_at.map(full_hour)
-            && self.products.iter().map(|product| &product.code).eq(&purses::in_order(&new.products))
+            && self.codes() == purses::in_order(&new.products)
     }
 }
 
@@ -161,9 +166,9 @@ macro_rules! grants {
                  expires_at, cost_micros, currency, usable_since, ended_at, ended_by, left_units, used_units, expired_units,
                  voided_units, allocated_units, purse_id is not null as is_bound,
                  array(select p.code from products p join credit_purses o on p.id = any (o.product_ids)
-                     where o.partner_id = credit_grants.partner_id and o.id = credit_grants.purse_id order by p.code) as product_codes,
+                     where o.partner_id = credit_grants.partner_id and o.id = credit_grants.purse_id order by p.code collate \"C\") as product_codes,
                  array(select p.name from products p join credit_purses o on p.id = any (o.product_ids)
-                     where o.partner_id = credit_grants.partner_id and o.id = credit_grants.purse_id order by p.code) as product_names
+                     where o.partner_id = credit_grants.partner_id and o.id = credit_grants.purse_id order by p.code collate \"C\") as product_names
              from credit_grants ",
             $rest
         )

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
@@ -44,6 +44,8 @@ pub struct Account {
     limit: AtomicI64,
     /// Where `used` passes this, more is fetched ahead of time.
     low: AtomicI64,
+    /// What is left was told to somebody since it was last looked at.
+    shown: AtomicBool,
     cold: Mutex<Cold>,
     answers: watch::Sender<u64>,
     desk: Arc<Desk>,
@@ -108,6 +110,7 @@ impl Account {
             under: AtomicU64::new(NO_LIMIT),
             limit: AtomicI64::new(-1),
             low: AtomicI64::new(i64::MAX),
+            shown: AtomicBool::new(false),
             cold: Mutex::new(cold),
             answers: watch::Sender::new(0),
             desk,
@@ -145,6 +148,10 @@ impl Account {
 
     /// Units that are left, as far as it is known here; below zero after overdraft. Where nothing is known, it is asked for.
     pub(crate) fn left(self: &Arc<Self>) -> Option<i64> {
+        // Cores that read it at once do not write it at once.
+        if !self.shown.load(Relaxed) {
+            self.shown.store(true, Relaxed);
+        }
         let limit = self.limit.load(Relaxed);
         if limit < 0 {
             self.fetch_ahead();
@@ -257,6 +264,11 @@ impl Account {
             cold.next_limit = self.under.load(Relaxed);
             self.start(&mut cold);
         }
+    }
+
+    /// Whether what is left was told since this was last asked.
+    pub(super) fn was_shown(&self) -> bool {
+        self.shown.swap(false, Relaxed)
     }
 
     fn start(self: &Arc<Self>, cold: &mut Cold) {

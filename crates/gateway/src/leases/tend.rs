@@ -115,8 +115,9 @@ impl Leases {
 }
 
 impl Account {
-    /// Whether to look how it stands: it was used since the last look, or holds what others may need.
+    /// Whether to look how it stands: it was used since the last look, or holds what others may need, or calls are told what is left of it.
     fn is_due(&self, only_node: bool) -> bool {
+        let was_shown = self.was_shown();
         let mut cold = self.cold();
         let used = self.used_here();
         if used != cold.seen.0 {
@@ -125,6 +126,6 @@ impl Account {
         }
         let is_credit = self.of().kind == Kind::Credit;
         let followed = is_credit && used > 0 && cold.seen.1.elapsed() < FOLLOW_CREDIT;
-        followed || ((is_credit || !only_node) && self.held() > 0)
+        followed || (is_credit && was_shown) || ((is_credit || !only_node) && self.held() > 0)
     }
 }

@@ -116,11 +116,14 @@ impl<'a> Purse<'a> {
         own.into_iter().chain(bound.map(|&(of, account)| Source { id: of.id(), spend: Spend::First, account }))
     }
 
-    /// So much of one of the sources, and so much of what is common, of which nobody had granted the last. A call that took of none takes of the
-    /// first what it turns out to cost besides.
+    /// So much of one of the sources, and so much of what is common, of which nobody had granted the last. A call that took of none takes what it
+    /// turns out to cost besides of the first that has any.
     pub(super) fn credit(&self, from: Option<(Source<'a>, u64)>, (units, overdrawn): (u64, u64)) -> Credit {
         let part = |account: &Arc<Account>, units, overdrawn| Part { account: account.clone(), units, overdrawn };
-        let from = from.or_else(|| self.sources().next().map(|source| (source, 0)));
+        let from = from.or_else(|| {
+            let has_some = |source: &Source<'_>| source.account.left().is_none_or(|left| left > 0);
+            self.sources().find(has_some).or_else(|| self.sources().next()).map(|source| (source, 0))
+        });
         let apart = from.map(|(source, units)| Apart {
             id: source.id,
             spend: source.spend,

@@ -295,8 +295,10 @@ impl Holding<'_> {
 
     /// The first source that has all of it, else the first that has some with what is common, else what is common.
     fn take_credit(&mut self, purse: &Purse<'_>, units: u64) -> Result<Credit, No> {
+        let mut pending = None;
         for source in purse.sources() {
-            if source.account.take(units, None).is_some() {
+            // While nobody knows what stands before it, nothing is taken of it.
+            if pending.is_none() && source.account.take(units, None).is_some() {
                 return Ok(purse.credit(Some((source, units)), (0, 0)));
             }
             if !purse.is_open() {
@@ -305,11 +307,13 @@ impl Holding<'_> {
                     Left::Overdraft(_) => Ok(purse.credit(None, (units, units))),
                 };
             }
-            if let Short::Wait(answer) = source.account.why_short(units, None)
-                && let Some(no) = self.wait(answer)
-            {
-                return Err(no);
+            // All are asked at once: one after the other, what the first said would be forgotten before the last has answered.
+            if let Short::Wait(answer) = source.account.why_short(units, None) {
+                pending.get_or_insert(answer);
             }
+        }
+        if let Some(no) = pending.and_then(|answer| self.wait(answer)) {
+            return Err(no);
         }
         for source in purse.sources() {
             let part = source.account.take_up_to(units, None);
@@ -381,18 +385,15 @@ impl Holding<'_> {
 
     /// What this call may spend: its key's own, and where it may be taken what calls of its product have, and what is common.
     fn credit_left(&self, purse: &Purse<'_>) -> Option<CreditLeft> {
-        let own = match purse.own {
-            None => 0,
-            Some((_, account)) => account.left()?.max(0),
-        };
+        // Each that nobody knows yet is asked for by this, so none waits for the one before it.
+        let own = purse.own.map_or(Some(0), |(_, account)| account.left().map(|left| left.max(0)));
         if !purse.is_open() {
-            return Some(CreditLeft { balance: own, overdraft: 0, bound: None });
+            return Some(CreditLeft { balance: own?, overdraft: 0, bound: None });
         }
-        let mut bound = 0_i64;
-        for (_, account) in &purse.bound {
-            bound = bound.saturating_add(account.left()?.max(0));
-        }
-        let CreditLeft { balance, overdraft, .. } = self.common_left(purse.common)?;
+        let bound = purse.bound.iter().map(|(_, account)| account.left());
+        let bound = bound.fold(Some(0_i64), |sum, left| Some(sum?.saturating_add(left?.max(0))));
+        let common = self.common_left(purse.common);
+        let (own, bound, CreditLeft { balance, overdraft, .. }) = (own?, bound?, common?);
         let balance = balance.saturating_add(own).saturating_add(bound);
         Some(CreditLeft { balance, overdraft, bound: (!purse.bound.is_empty()).then_some(bound.unsigned_abs()) })
     }
@@ -427,10 +428,16 @@ impl Holding<'_> {
         let bound =
             purse.bound.iter().map(|(_, account)| account.left().unwrap_or(0).max(0)).fold(0, i64::saturating_add);
         let left = own.map_or(0, |(_, left)| left).saturating_add(bound).saturating_add(common);
+        // Who reads that more is left than is needed has to read why that does not do.
+        let apart = if left.unsigned_abs() >= units {
+            "; a call takes them of one allocation or list of products, and of what is common"
+        } else {
+            ""
+        };
         let detail = match self.plan.credit_overdraft {
-            0 => format!("The call needs {units} units of credit{beyond}, and {left} are left."),
+            0 => format!("The call needs {units} units of credit{beyond}, and {left} are left{apart}."),
             most => format!(
-                "The call needs {units} units of credit{beyond}, and {left} are left before the balance is {most} below zero."
+                "The call needs {units} units of credit{beyond}, and {left} are left before the balance is {most} below zero{apart}."
             ),
         };
         Refusal::new(Code::CreditExhausted, detail)

@@ -2,7 +2,8 @@
 
 use super::{
     client::until_units_come,
-    world::{World, until},
+    cost::cost,
+    world::{World, quota, until},
 };
 use domain::{
     allowance::Allowance,
@@ -12,6 +13,8 @@ use domain::{
     },
     directory::{Allocation, Directory},
     id::{AllocationId, AppId, ProductId},
+    policy::Cost,
+    quota::Beyond,
     usage::{Allocated, Outcome, UsageEvent},
 };
 use std::time::Duration;
@@ -53,6 +56,17 @@ async fn call(world: &World, path: &str) -> (u16, UsageEvent) {
         let event = world.events().into_iter().find(|event| event.request_id == id);
         return (answer.status, event.expect("its event"));
     }
+}
+
+/// Asks again and again, for as long as it may take.
+async fn soon(what: &str, mut so: impl AsyncFnMut() -> bool) {
+    for _ in 0..500 {
+        if so().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("{what}: never");
 }
 
 fn race(world: &World, path: &'static str, calls: usize) -> Vec<tokio::task::JoinHandle<u16>> {
@@ -128,6 +142,49 @@ async fn the_answer_says_what_calls_of_its_product_may_spend() {
     };
     assert_eq!(said("/invited/items/1").await, (200, "18".to_owned(), String::new()));
     assert_eq!(said("/payments/items/1").await, (200, "46".to_owned(), "28".to_owned()));
+}
+
+#[tokio::test]
+async fn a_call_that_turns_out_dearer_than_the_quota_takes_of_a_purse_that_has_something() {
+    let world = World::with(|directory: &mut Directory, _| {
+        cost(directory, "/priced", Cost::Header { name: "X-Units".to_owned(), reserve: 5 });
+        quota(&mut directory.plans[0].terms, 10, Beyond::Block);
+        directory.plans[0].terms.admission.credit.required = true;
+        directory.partners[0].bound =
+            vec![purse(1, &[PAYMENTS], Some("2026-12-01T00:00:00Z")), purse(2, &[PAYMENTS], None)];
+    })
+    .await;
+    world.exchange.add_allocated(world.partner(), id(2), 100);
+    soon("what is left is known", async || {
+        let answer = world.get("/payments/priced?0").await;
+        answer.header("x-turnpike-credit-remaining") == "100"
+    })
+    .await;
+    let (status, event) = call(&world, "/payments/priced?5").await;
+    assert_eq!((status, event.units, event.credits), (200, 5, 0), "the quota has them");
+    let (status, event) = call(&world, "/payments/priced?30").await;
+    assert_eq!((status, event.units, event.credits), (200, 30, 25));
+    assert_eq!(
+        event.allocated,
+        Some(Allocated { allocation: id(2), units: 25 }),
+        "and not of the purse that is used up"
+    );
+    assert_eq!(world.exchange.taken(Allowance::credit(world.partner())), 0, "nothing is owed");
+}
+
+#[tokio::test]
+async fn what_others_spend_of_what_is_common_is_seen_by_calls_that_a_purse_pays() {
+    let world = prepaid(vec![purse(1, &[PAYMENTS], None)], None).await;
+    world.exchange.add_allocated(world.partner(), id(1), 1_000);
+    let left =
+        async || world.get("/payments/items/1").await.header("x-turnpike-credit-remaining").parse().unwrap_or(0_u64);
+    soon("what is left is known", async || left().await > 900).await;
+    world.exchange.add_credit(world.partner(), 5_000);
+    soon("what was bought", async || {
+        world.allowance.tend(gateway::Clock::now(&*world.clock), true).await.expect("tended");
+        left().await > 5_000
+    })
+    .await;
 }
 
 #[tokio::test]

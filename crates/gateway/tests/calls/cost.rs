@@ -13,7 +13,7 @@ use domain::{
 use http::Method;
 use http_body_util::BodyExt;
 
-fn cost(directory: &mut Directory, path: &str, cost: Cost) {
+pub fn cost(directory: &mut Directory, path: &str, cost: Cost) {
     let product = &mut directory.products[0];
     let operation = product.operations.iter().find(|operation| operation.path == path).expect("the operation");
     product.policy.operations.entry(operation.code.clone()).or_default().cost = Some(cost);

@@ -149,11 +149,12 @@ impl Store {
         }
         // As exact as the database keeps it.
         let at = Timestamp::from_microsecond(now.as_microsecond()).unwrap_or(now);
+        // Who closes a period with an overdraft holds the balance before the invoice has its number, and who books credit before it tells
+        // gateways anything, as the beginning of a plan does; so does this.
+        fee_bonus::lock(&mut tx, partner, placed.version).await?;
         let (subscription, cycle) = subscriptions::begin_paid(&mut tx, partner, placed.version, at, now).await?;
         let period = cycle.period_at(at).map_err(|error| unreadable("anchor", error))?;
         let (version, cost) = (placed.version, placed.page.cost);
-        // Who closes a period with an overdraft holds the balance before the invoice has its number, and so does this.
-        fee_bonus::lock(&mut tx, partner, version).await?;
         let invoice = first_invoice(version, cycle.time_zone, placed.lines, cost);
         let invoice = invoices::bill(&mut tx, partner, subscription, (period, "Fee in advance"), invoice, now).await?;
         advance_fees::note(&mut tx, (partner, subscription), period, (cost, 0), Some(invoice)).await?;

@@ -89,6 +89,14 @@ impl Store {
         new.check(now)?;
         let mut tx = self.begin().await?;
         sqlx::query("select from partners where id = $1 for share").bind(partner.0).fetch_one(&mut *tx).await?;
+        // Before its products are looked up: one of them may have been archived since.
+        if let Some(reference) = &new.reference {
+            let rows = sqlx::query(super::grants!("where partner_id = $1 and reference = $2"));
+            let row = rows.bind(partner.0).bind(reference).fetch_optional(&mut *tx).await?;
+            if let Some(first) = row.as_ref().map(read).transpose()? {
+                return same(first, new);
+            }
+        }
         let id = CreditGrantId(Uuid::now_v7());
         let products = purses::products(&mut tx, &new.products).await?;
         let purse = match products.is_empty() {
@@ -100,10 +108,7 @@ impl Store {
             }
         };
         if let Some(first) = insert(&mut tx, partner, (id, purse), new, now).await? {
-            return match first.is_like(new) {
-                true => Ok(first),
-                false => Err(StoreError::conflict("reference", "Another grant already has this reference")),
-            };
+            return same(first, new);
         }
         if new.units < 0 {
             take_back(&mut tx, partner, id, new.units.saturating_neg(), now).await?;
@@ -202,6 +207,14 @@ impl Store {
         audit::append(&mut tx, Entry::new(actor, partner, "credit.void", &subject).after(after), now).await?;
         tx.commit().await?;
         Ok(true)
+    }
+}
+
+/// The first grant with a reference, where the second asks for the same.
+fn same(first: CreditGrant, new: &NewCreditGrant) -> Result<CreditGrant, StoreError> {
+    match first.is_like(new) {
+        true => Ok(first),
+        false => Err(StoreError::conflict("reference", "Another grant already has this reference")),
     }
 }
 
@@ -344,7 +357,10 @@ async fn not_held_of(
 ) -> Result<(), StoreError> {
     let Some(purse) = purse else { return not_held(tx, partner, units).await };
     if units > 0 && purses::free_units(tx, partner, purse).await? < units {
-        return Err(StoreError::conflict("units", "Gateways hold some of it, which they give back within seconds"));
+        return Err(StoreError::conflict(
+            "units",
+            "Gateways hold some of it, which they give back within seconds; while calls spend it, try again at a quieter moment",
+        ));
     }
     Ok(())
 }

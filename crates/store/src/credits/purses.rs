@@ -56,8 +56,8 @@ macro_rules! purses {
     ($rest:literal) => {
         concat!(
             "select o.id, o.first_end, greatest(0, b.units - coalesce(a.taken, 0) + held.units) as left_units,
-                 array(select p.code from products p where p.id = any (o.product_ids) order by p.code) as codes,
-                 array(select p.name from products p where p.id = any (o.product_ids) order by p.code) as names
+                 array(select p.code from products p where p.id = any (o.product_ids) order by p.code collate \"C\") as codes,
+                 array(select p.name from products p where p.id = any (o.product_ids) order by p.code collate \"C\") as names
              from credit_purses o
              join credit_allocation_balances b on b.partner_id = o.partner_id and b.allocation_id = o.id
              left join allowances a on a.partner_id = o.id and a.kind = 'credit'

@@ -36,10 +36,14 @@ impl Store {
              select b.partner_id from credit_allocation_balances b join allowances a on a.partner_id = b.allocation_id and a.kind = 'credit'
              where b.back_units > 0 and not b.at_rest and b.units > a.taken
              union
-             -- What began or was used up while something else was booked.
-             select p.partner_id from credit_purses p where p.product_ids is not null and p.at_rest = exists (
-                 select from credit_grants g where g.partner_id = p.partner_id and g.purse_id = p.id and g.usable_since is not null
-                     and g.ended_at is null and g.allocated_units > 0)
+             -- What began, was used up or expired while something else was booked (`purses::tell`).
+             select p.partner_id from credit_purses p
+             cross join lateral (
+                 select count(*) = 0 as at_rest, min(g.expires_at) as first_end from credit_grants g
+                 where g.partner_id = p.partner_id and g.purse_id = p.id and g.usable_since is not null
+                     and g.ended_at is null and g.allocated_units > 0
+             ) as stands
+             where p.product_ids is not null and (p.at_rest, p.first_end) is distinct from (stands.at_rest, stands.first_end)
              union
              select partner_id from credit_grants where usable_since is null and ended_at is null and effective_at <= $2
              union

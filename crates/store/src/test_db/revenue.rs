@@ -73,7 +73,7 @@ const BY_DOCUMENTS: &str = "
         select p.partner_id, p.currency, 0, case when k.status in ('paid', 'void') then 0 else p.cost_micros end, 0
         from credit_purchases p join known k on k.id = p.invoice_id
         union all
-        select partner_id, currency, 0, ceil((cost_micros - floor(cost_micros::numeric * (units - left_units) / units)) / 10000) * 10000, 0
+        select partner_id, currency, 0, ceil((cost_micros - floor(cost_micros::numeric * (units - left_units - allocated_units) / units)) / 10000) * 10000, 0
         from credit_grants where cost_micros is not null and usable_since < $1
     )
     select partner_id, currency, sum(billed)::bigint as billed, sum(deferred)::bigint as deferred, sum(receivable)::bigint as receivable
