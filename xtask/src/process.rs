@@ -74,7 +74,16 @@ pub fn signal(name: &str, process: &str) {
 }
 
 /// Runs it with its output shown as it comes, and gives the lines of both streams as well, without colours.
-pub fn show_and_read(mut command: Command) -> Outcome<(bool, Vec<String>)> {
+pub fn show_and_read(command: Command) -> Outcome<(bool, Vec<String>)> {
+    each_line(command, |line| println!("{line}"))
+}
+
+/// Runs it, and gives the lines of both streams as they came, without colours.
+pub fn read_lines(command: Command) -> Outcome<(bool, Vec<String>)> {
+    each_line(command, |_| {})
+}
+
+fn each_line(mut command: Command, show: impl Fn(&str)) -> Outcome<(bool, Vec<String>)> {
     let name = name_of(&command);
     let mut child = command
         .stdin(Stdio::null())
@@ -92,7 +101,7 @@ pub fn show_and_read(mut command: Command) -> Outcome<(bool, Vec<String>)> {
     drop(send);
     let mut lines = Vec::new();
     for line in receive {
-        println!("{line}");
+        show(&line);
         lines.push(without_colours(&line));
     }
     let status = child.wait().map_err(|why| format!("{name} was lost: {why}."))?;

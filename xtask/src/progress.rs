@@ -10,11 +10,16 @@ pub fn step<T>(what: &str, work: impl FnOnce() -> Outcome<T>) -> Outcome<T> {
     println!("==> {what}");
     let start = Instant::now();
     let result = work();
-    match &result {
-        Ok(_) => println!("    done in {}", time(start.elapsed())),
-        Err(_) => println!("    failed after {}", time(start.elapsed())),
-    }
+    ended(&result, start.elapsed());
     result
+}
+
+/// Says how a step ended that took so long.
+pub fn ended<T>(result: &Outcome<T>, taken: Duration) {
+    match result {
+        Ok(_) => println!("    done in {}", time(taken)),
+        Err(_) => println!("    failed after {}", time(taken)),
+    }
 }
 
 /// One line about something small.

@@ -2,22 +2,14 @@
 
 mod browser;
 mod code;
-mod credits;
-mod exhaustion;
-mod floods;
-mod kill;
+mod everything;
+mod experiments;
 mod licences;
-mod metering;
-mod month;
-mod outage;
 mod rating;
-mod reconcile;
 mod referees;
-mod retries;
 mod rust;
-mod stripe;
+mod side_by_side;
 mod tally;
-mod upstream;
 mod walls;
 
 use std::process::ExitCode;
@@ -43,20 +35,11 @@ pub fn run(arguments: &[String]) -> ExitCode {
     code::check(&mut tally);
     walls::check(&mut tally);
     licences::check(&mut tally);
+    everything::build(&mut tally);
     rust::check(&mut tally);
     referees::check(&mut tally);
     rating::check(&mut tally);
-    kill::check(&mut tally);
-    upstream::check(&mut tally);
-    credits::check(&mut tally);
-    retries::check(&mut tally);
-    exhaustion::check(&mut tally);
-    outage::check(&mut tally);
-    reconcile::check(&mut tally);
-    stripe::check(&mut tally);
-    month::check(&mut tally);
-    metering::check(&mut tally);
-    floods::check(&mut tally);
+    side_by_side::run(&mut tally, experiments::all());
     if !fast {
         browser::check(&mut tally);
     }

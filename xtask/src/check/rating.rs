@@ -21,15 +21,15 @@ pub fn run(arguments: &[String]) -> Outcome {
             _ => return Err("cargo xtask check rating takes --cases N, --seed N and --control.".to_owned()),
         }
     }
-    judge(asked["--cases"], asked["--seed"], is_control)
-}
-
-/// Lets the oracle judge so many cases; with `is_control` each of its rules is read wrongly in turn and has to be found.
-pub fn judge(cases: u64, seed: u64, is_control: bool) -> Outcome {
     // Not in release: here an overflow is a crash.
     progress::step("Building the engine that is judged", || {
         process::show(process::cargo(["build", "--package", "domain", "--example", "rate"]))
     })?;
+    judge(asked["--cases"], asked["--seed"], is_control)
+}
+
+/// Lets the oracle judge so many cases of the engine that was built; with `is_control` each of its rules is read wrongly in turn and has to be found.
+pub fn judge(cases: u64, seed: u64, is_control: bool) -> Outcome {
     let engine = workspace::target().join("debug/examples/rate");
     let jobs = std::thread::available_parallelism().map_or(1, usize::from);
     let mut oracle = process::program("python3", ["judge.py"], &workspace::end2end().join("rating-oracle"));

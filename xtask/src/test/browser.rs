@@ -3,51 +3,62 @@
 
 use std::path::Path;
 
+use super::side_by_side::{self, Step};
 use super::tally::{Count, Tally};
-use crate::{Outcome, install, process, progress, site, workspace};
+use crate::{Outcome, install, process, site, workspace};
+
+/// What was counted, and what was said.
+type Walked = (Count, Vec<String>);
 
 pub fn check(tally: &mut Tally) {
-    tally.one("Building what the journeys use", || {
-        let packages = ["build", "--package", "server", "--package", "payments-api", "--package", "stripe-stand-in"];
-        process::show(process::cargo(packages))
-    });
     let mut journeys = match site::files(&workspace::end2end().join("journeys")) {
         Ok(files) => files,
         Err(problem) => return tally.fail("Journeys", &problem),
     };
     journeys.retain(|file| file.extension().is_some_and(|end| end == "mjs"));
-    for journey in journeys {
+    let prepared = install::npm(&workspace::end2end()).and_then(|()| install::chromium());
+    let chromium = match prepared {
+        Ok(chromium) => chromium,
+        Err(problem) => return tally.fail("Journeys", &problem),
+    };
+    let steps = journeys.into_iter().map(|journey| {
         let name = journey.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        tally.many(&format!("Journey: {name}"), || again_where_it_fails(&name, || walk(&journey)));
-    }
+        let chromium = chromium.clone();
+        Step::new(format!("Journey: {name}"), move || again_where_it_fails(&name, || walk(&journey, &chromium)))
+    });
+    side_by_side::run(tally, steps.collect());
 }
 
 /// Walks it a second time where the first fails; what counts is the second.
-fn again_where_it_fails(name: &str, mut walk: impl FnMut() -> Outcome<Count>) -> Outcome<Count> {
-    let first = walk()?;
+fn again_where_it_fails(name: &str, mut walk: impl FnMut() -> Outcome<Walked>) -> Outcome<Walked> {
+    let (first, mut said) = walk()?;
     if first.failed == 0 {
-        return Ok(first);
+        return Ok((first, said));
     }
-    progress::note("It failed; once more, in case that was chance.");
-    let mut second = walk()?;
+    said.push("It failed; once more, in case that was chance.".to_owned());
+    let (mut second, more) = walk()?;
     if second.failed == 0 {
         second.flaky.push(format!("journey {name}"));
     }
-    Ok(second)
+    said.extend(more);
+    Ok((second, said))
 }
 
-fn walk(journey: &Path) -> Outcome<Count> {
-    let folder = workspace::end2end();
-    install::npm(&folder)?;
-    let mut node = process::program("node", ["--test", "--test-reporter=spec"], &folder);
+fn walk(journey: &Path, chromium: &str) -> Outcome<Walked> {
+    let mut node = process::program("node", ["--test", "--test-reporter=spec"], &workspace::end2end());
     node.arg(journey)
-        .env("TURNPIKE_CHROMIUM", install::chromium()?)
+        .env("TMPDIR", workspace::scratch())
+        .env("TURNPIKE_CHROMIUM", chromium)
         .env("TURNPIKE_SITE_DIR", workspace::target().join("site"))
         .env("TURNPIKE_BIN", workspace::program("turnpike", false))
         .env("PAYMENTS_API_BIN", workspace::program("payments-api", false))
         .env("STRIPE_STAND_IN_BIN", workspace::program("stripe-stand-in", false));
-    let (well, lines) = process::show_and_read(node)?;
-    Ok(Count::of(well, &lines))
+    if std::env::var_os("CI").is_some() {
+        // Nobody looks at them there, and they take half of the time.
+        node.env("TURNPIKE_PICTURES", "none");
+    }
+    let (well, lines) = process::read_lines(node)?;
+    Ok((Count::of(well, &lines), lines))
 }
 
 #[cfg(test)]
@@ -59,9 +70,9 @@ mod tests {
         let mut left = failures.iter();
         let count = again_where_it_fails("main", || {
             let failed = *left.next().expect("walked no more often");
-            Ok(Count { passed: 3 - failed, failed, ..Count::default() })
+            Ok((Count { passed: 3 - failed, failed, ..Count::default() }, Vec::new()))
         });
-        (count.expect("a count"), failures.len() - left.len())
+        (count.expect("a count").0, failures.len() - left.len())
     }
 
     #[test]

@@ -3,16 +3,13 @@
 
 use std::path::{Path, PathBuf};
 
+use super::everything;
 use super::tally::{Count, Tally};
 use crate::{Outcome, check as judges, install, process, site, workspace};
 
 pub fn check(tally: &mut Tally) {
-    tally.one("Building what the referees judge", || {
-        let packages = ["build", "--package", "stripe-stand-in", "--package", "server", "--package", "payments-api"];
-        process::show(process::cargo(packages))
-    });
     tally.many("Referee: four servers read one request or none in what we forward", || {
-        let (well, lines) = judges::smuggling::run(false)?;
+        let (well, lines) = judges::smuggling::judge(false)?;
         Ok(Count::of(well, &lines))
     });
     let end2end = workspace::end2end();
@@ -40,7 +37,9 @@ pub fn check(tally: &mut Tally) {
     tally.many("Referee: Stripe's library understands the stand-in", || {
         judge(&stripe, "referee.mjs", vec![workspace::program("stripe-stand-in", false)])
     });
-    tally.one("Referee: the public tests for HTTP caches pass but for those that the report explains", judges::cache);
+    tally.one("Referee: the public tests for HTTP caches pass but for those that the report explains", || {
+        judges::cache::judge(everything::cargo(&["test"]))
+    });
     tally.many("Referee: what we send to Stripe fits its library's types", || {
         judge(&stripe, "types.mjs", vec![workspace::target().join("tmp/stripe-requests")])
     });

@@ -1,6 +1,7 @@
 //! Every Rust test: pure ones, those against a real Postgres, the gateway over TCP, the whole router. The store starts the
 //! one Postgres that they share.
 
+use super::everything;
 use super::referees::{made_documents, made_events, made_messages};
 use super::tally::{Count, Tally};
 use crate::process;
@@ -19,8 +20,7 @@ pub fn check(tally: &mut Tally) {
 }
 
 fn run(arguments: &[&str]) -> Result<Count, String> {
-    let everything = ["--workspace", "--exclude", "frontend"];
-    let mut cargo = process::cargo(arguments.iter().chain(&everything));
+    let mut cargo = everything::cargo(arguments);
     cargo.env("TURNPIKE_OPENAPI_OUT", made_documents());
     cargo.env("TURNPIKE_EVENTS_OUT", made_events());
     cargo.env("TURNPIKE_HOOKS_OUT", made_messages());

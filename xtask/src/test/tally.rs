@@ -25,7 +25,13 @@ impl Tally {
 
     /// A step that counts for itself.
     pub fn many(&mut self, what: &str, work: impl FnOnce() -> Outcome<Count>) {
-        match progress::step(what, work) {
+        let counted = progress::step(what, work);
+        self.add(what, counted);
+    }
+
+    /// What a step has counted.
+    pub fn add(&mut self, what: &str, counted: Outcome<Count>) {
+        match counted {
             Ok(count) => {
                 self.passed += count.passed;
                 self.failed += count.failed;
