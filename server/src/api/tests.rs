@@ -316,7 +316,7 @@ async fn the_provider_sells_a_product_and_moves_a_partner_to_a_plan() {
     assert_eq!(too_much.status, 409);
     assert_eq!(
         app.get(&token, &credit).await.json(),
-        json!({"granted": 250, "used": 0, "balance": 250, "overdraft": 0, "to_be_billed": 0, "allocated": 0})
+        json!({"granted": 250, "used": 0, "balance": 250, "overdraft": 0, "to_be_billed": 0, "allocated": 0, "bound": []})
     );
     let line = app.get(&token, "/api/partners?search=acme").await.json()["items"][0].clone();
     assert_eq!((line["plan"].clone(), line["plan_version"].clone()), (json!("Starter"), json!(2)));

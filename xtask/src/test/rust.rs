@@ -21,6 +21,8 @@ pub fn check(tally: &mut Tally) {
 
 fn run(arguments: &[&str]) -> Result<Count, String> {
     let mut cargo = everything::cargo(arguments);
+    // As `.config/nextest.toml` has it, for where there is no nextest.
+    cargo.env("RUST_TEST_THREADS", "4");
     cargo.env("TURNPIKE_OPENAPI_OUT", made_documents());
     cargo.env("TURNPIKE_EVENTS_OUT", made_events());
     cargo.env("TURNPIKE_HOOKS_OUT", made_messages());

@@ -390,8 +390,10 @@ impl Holding<'_> {
         if !purse.is_open() {
             return Some(CreditLeft { balance: own?, overdraft: 0, bound: None });
         }
-        let bound = purse.bound.iter().map(|(_, account)| account.left());
-        let bound = bound.fold(Some(0_i64), |sum, left| Some(sum?.saturating_add(left?.max(0))));
+        let mut bound = Some(0_i64);
+        for (_, account) in &purse.bound {
+            bound = account.left().zip(bound).map(|(left, sum)| sum.saturating_add(left.max(0)));
+        }
         let common = self.common_left(purse.common);
         let (own, bound, CreditLeft { balance, overdraft, .. }) = (own?, bound?, common?);
         let balance = balance.saturating_add(own).saturating_add(bound);

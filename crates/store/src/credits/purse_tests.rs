@@ -370,3 +370,38 @@ async fn grants_exchanges_calls_and_bookings_that_race_agree_in_the_end() {
         "what no purse had is owed of what is common"
     );
 }
+
+#[tokio::test]
+async fn a_grant_that_is_asked_for_again_is_the_first_one_after_its_product_was_archived() {
+    let world = world().await;
+    let again = NewCreditGrant { reference: Some("spring".to_owned()), ..bound(100, &["payouts", "payments"]) };
+    let first = world.grant(again.clone(), NOW).await;
+    sqlx::query("update products set archived_at = now() where id = $1")
+        .bind(PAYOUTS.0)
+        .execute(world.store.pool())
+        .await
+        .expect("archived");
+    assert_eq!(world.grant(again.clone(), NOW).await, first);
+    assert_eq!(world.left_bound().await, 100);
+    let other = NewCreditGrant { products: vec!["payments".to_owned()], ..again };
+    assert!(matches!(world.refused(&other).await, StoreError::Conflict { .. }));
+}
+
+#[tokio::test]
+async fn what_expired_while_something_else_was_booked_no_longer_orders_the_purses() {
+    let world = world().await;
+    let ends = NewCreditGrant { expires_at: Some(at("2026-03-02T00:00:00Z")), ..bound(10, &["payments"]) };
+    world.grant(ends, NOW).await;
+    world.grant(bound(20, &["payments"]), NOW).await;
+    let due = async || world.store.all_partners_credit_due(at("2026-03-02T00:00:30Z")).await.expect("asked");
+    let mut tx = world.store.begin().await.expect("a transaction");
+    post::lock(&mut tx, world.partner).await.expect("locked");
+    let mut grants = post::Held::all(&mut tx, world.partner).await.expect("grants");
+    expiry::expire(&mut tx, world.partner, &mut grants, at("2026-03-02T00:00:00Z")).await.expect("booked");
+    tx.commit().await.expect("kept");
+    assert_eq!(world.purses_told().await[0].first_end, Some(at("2026-03-02T00:00:00Z")), "nobody told the gateways");
+    assert_eq!(due().await, [world.partner]);
+    world.store.settle_credit(world.partner, at("2026-03-02T00:00:30Z")).await.expect("booked");
+    assert_eq!(world.purses_told().await[0].first_end, None);
+    assert_eq!(due().await, []);
+}
