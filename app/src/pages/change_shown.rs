@@ -108,6 +108,12 @@ impl Shown {
             }
             facts.push(("Fee of the new plan", text));
         }
+        if preview.bonus_first > 0 {
+            let units = group_thousands(preview.bonus_first);
+            let text =
+                format!("{units} units of prepaid credit for the fee of the first period, once its invoice is paid");
+            facts.push(("Bonus", text));
+        }
         if let Some(quota) = preview.quota_first {
             let text = format!("{} units in all until {}", group_thousands(quota.units), moment(quota.until, &zone));
             let label = if preview.at_once { "Quota of the running period" } else { "Quota of the first period" };

@@ -221,6 +221,9 @@ pub struct Preview {
     pub bonus_back: u64,
     /// The new plan's fee for the rest of its first period, less discounts.
     pub first_fee: Option<Money>,
+    /// The units of prepaid credit that this fee gives as a bonus once it is paid.
+    #[serde(default, skip_serializing_if = "is_none_of_it")]
+    pub bonus_first: u64,
     /// Its fee for a whole period, before discounts: for the first one, or for the next where the first is a part or tried.
     pub fee: Option<Money>,
     /// Its fee in later periods, where phases and promotions make it another.
@@ -339,6 +342,13 @@ pub fn preview(
         }
         _ => (None, Vec::new()),
     };
+    let bonus_first = match (wanted, first_fee, period) {
+        (Some(Wanted { terms, .. }), Some(fee), Some(whole)) if terms.fee_due == FeeDue::Advance && fee.micros > 0 => {
+            let bonus = terms.admission.credit.fee_bonus;
+            bonus.map_or(0, |bonus| bonus.of_part(Period { start: effective_at, ..whole }, whole))
+        }
+        _ => 0,
+    };
     let whole_fee = (!whole_fees.is_empty()).then(|| whole_fees.remove(0).fee);
     // The period goes on, with what was used of it.
     let goes_on = held.filter(|_| at_once && running == period);
@@ -379,6 +389,7 @@ pub fn preview(
             .and_then(|held| held.bonus)
             .map_or(0, |(units, paid)| fee_bonus::after(units, paid, effective_at)),
         first_fee,
+        bonus_first,
         fee: whole_fee,
         later_fees: whole_fees,
         counts_from,

@@ -83,6 +83,8 @@ pub struct PlanPreviewOut {
     /// is whole, before discounts.
     first_fee: Option<AmountOut>,
     fee: Option<AmountOut>,
+    /// The units of prepaid credit that the first fee gives as a bonus once its invoice is paid.
+    bonus_first: u64,
     /// Its fee in later periods, where its phases and promotions make it another.
     later_fees: Vec<LaterFeeOut>,
     /// Units: of the running period before, of that period with the change where it is not the plan's, and of those that follow.
@@ -329,6 +331,7 @@ impl From<Proposal> for PlanPreviewOut {
             so_far: proposal.so_far.map(Into::into),
             first_fee: preview.first_fee.map(Into::into),
             fee: preview.fee.map(Into::into),
+            bonus_first: preview.bonus_first,
             later_fees: preview.later_fees.into_iter().map(LaterFeeOut::from).collect(),
             quota_before: preview.quota_before,
             quota_first: preview.quota_first.map(|quota| quota.units),

@@ -300,7 +300,7 @@ async fn nobody_has_a_bonus_for_a_fee_that_is_void_or_was_credited_before() {
 #[tokio::test]
 async fn the_share_for_what_the_plan_does_not_run_goes_back_as_it_was_shown() {
     let (world, invoice) = Credited::billed(json!({ "units": 1_000 })).await;
-    let other = world.yearly("other", Value::Null).await;
+    let other = world.yearly("other", json!({ "units": 730 })).await;
     // A hundred of 365 days: 273.97…, rounded up, stay.
     let leaves = at(BEGAN) + SignedDuration::from_hours(100 * 24);
     assert!(world.becomes(invoice, InvoiceStatus::Paid, PAID).await);
@@ -308,9 +308,9 @@ async fn the_share_for_what_the_plan_does_not_run_goes_back_as_it_was_shown() {
     let wish = Wish::Version(other);
     let ground = world.store.change_ground(world.partner, wish, OrderedBy::Operator).await.expect("a ground");
     let shown = ground.preview(domain::plan_change::When::AtOnce, leaves).expect("a preview");
-    assert_eq!(shown.bonus_back, 726);
+    assert_eq!((shown.bonus_back, shown.bonus_first), (726, 530));
     let later = ground.preview(domain::plan_change::When::PeriodEnd, leaves).expect("a preview");
-    assert_eq!(later.bonus_back, 0, "what was paid for is over by then");
+    assert_eq!((later.bonus_back, later.bonus_first), (0, 730), "what was paid for is over by then");
     world.store.assign_plan_version(world.partner, other, Actor::System, leaves).await.expect("another plan");
     let bonus = world.bonuses().await[0].id;
     assert_eq!(world.tidy("2026-06-09T00:00:05Z").await, 400, "so many are unused");
