@@ -1,5 +1,5 @@
 // What every browser journey stands on. A journey is a file in `journeys/`, run by `node --test`; `cargo xtask test` runs
-// them one after the other, or one alone:
+// two of them at a time, or one alone:
 //
 //   cargo xtask test                                     everything
 //   node --test end2end/journeys/00-pages.mjs            one journey, on what was built last
@@ -12,7 +12,7 @@
 //   const visitor = await browser.visitor(world);        a person with a window of their own: visitor.page is Playwright's
 //   await visitor.go("/sign-up");
 //   ...
-//   await visitor.photograph("sign-up");                 light and dark, 360 and 1440 px, axe-core and overflow on each
+//   await visitor.photograph("sign-up");                 light and dark, 360 and 1440 px, axe-core (in dark its rules of colours) and overflow on each
 //   await visitor.close();                               fails on any console error, page error or failed request
 //   await browser.close(); await world.stop();           or once, in `after`
 //

@@ -37,6 +37,11 @@ export async function photograph(page, name) {
 
 async function look(page, rules) {
   if (!(await page.evaluate("typeof axe === 'object'"))) await page.evaluate(axe);
+  // What was drawn in other colours a moment ago changes them within a frame or two.
+  await page.evaluate(() => new Promise((drawn) => {
+    requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(drawn)));
+    setTimeout(drawn, 500);
+  }));
   const { violations, overflow } = await page.evaluate(async (rules) => ({
     violations: (await axe.run(document, { resultTypes: ["violations"], ...(rules && { runOnly: rules }) })).violations,
     overflow: document.documentElement.scrollWidth - document.documentElement.clientWidth,

@@ -23,13 +23,16 @@ pub fn var() -> PathBuf {
     root().join("var")
 }
 
-/// For what is thrown away: in memory where that has room, else where the system has temporary files. Making a database is a thousand
-/// files, which a disk takes its time for.
+/// For what is thrown away: in memory where that has room and programs may be in it, else where the system has temporary files. Making a
+/// database is a thousand files, which a disk takes its time for.
 pub fn scratch() -> PathBuf {
-    let memory = Path::new("/dev/shm");
-    let size = process::read(process::program("df", ["--output=size", "--block-size=1", "/dev/shm"], Path::new("/")));
-    let size = size.ok().and_then(|said| said.lines().last()?.trim().parse::<u64>().ok());
-    if size >= Some(4 << 30) { memory.to_owned() } else { std::env::temp_dir() }
+    const MEMORY: &str = "/dev/shm";
+    let free = process::read(process::program("df", ["--output=avail", "--block-size=1", MEMORY], Path::new("/")));
+    let free = free.ok().and_then(|said| said.lines().last()?.trim().parse::<u64>().ok());
+    let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
+    let options = mounts.lines().filter_map(|line| line.split_once(&format!(" {MEMORY} "))).last();
+    let runs_programs = options.is_some_and(|(_, options)| !options.contains("noexec"));
+    if free >= Some(4 << 30) && runs_programs { MEMORY.into() } else { std::env::temp_dir() }
 }
 
 pub fn end2end() -> PathBuf {

@@ -1,6 +1,6 @@
 //! A real Postgres for tests: one private server for a whole test run, one database for each test.
 //!
-//! With `TURNPIKE_TEST_DATABASE_URL` set (by `cargo xtask test`) that server is used. Otherwise the first test starts
+//! With `TURNPIKE_TEST_DATABASE_URL` set that server is used. Otherwise the first test starts
 //! one in a temporary directory, the other tests of the same runner find it there, and it stops when the runner does.
 
 pub mod revenue;
@@ -253,7 +253,7 @@ impl TestStore {
 impl Drop for TestStore {
     fn drop(&mut self) {
         let (server, drop) = (self.server.clone(), format!("drop database if exists {} with (force)", self.database));
-        // A thread of its own, because the test's runtime may be the one that drops us. A failure costs only disk.
+        // A thread of its own, because the test's runtime may be the one that drops us. A failure costs only memory.
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };

@@ -24,7 +24,10 @@ pub fn wasm_target() -> Outcome {
 /// What the tests read the code with.
 pub fn rustfmt_and_clippy() -> Outcome {
     for component in ["fmt", "clippy"] {
-        if !process::succeeds(process::cargo([component, "--version"])) {
+        let driver = process::program("clippy-driver", ["--version"], &workspace::root());
+        if !process::succeeds(process::cargo([component, "--version"]))
+            || component == "clippy" && !process::succeeds(driver)
+        {
             let name = if component == "fmt" { "rustfmt" } else { component };
             progress::step(&format!("Adding {name}"), || rustup(&["component", "add", name])).map_err(|why| {
                 format!("{name} is missing. Try: rustup component add {name}. rustup said: {}", last_line(&why))

@@ -1,7 +1,8 @@
 //! All that the tests, referees, experiments and journeys run, built once, and read by clippy in the same go.
 //!
 //! Cargo is asked for the same selection each time: with another one, packages that are shared have other features, and are built
-//! once more. Clippy's driver is the compiler of our own packages, so nothing is read twice.
+//! once more. Clippy's driver is the compiler of our own packages, so nothing is read twice; it optimises nothing, as a debug build hardly
+//! does. Programs have what tests turn on of our packages (`store/test-db`), too.
 
 use std::process::Command;
 
@@ -18,9 +19,11 @@ pub fn build(tally: &mut Tally) {
         if !well {
             return Err("It does not compile; what was said is above.".to_owned());
         }
-        match lines.iter().filter(|line| line.starts_with("warning: ")).count() {
-            0 => Ok(()),
-            _ => Err("There are warnings; they are above.".to_owned()),
+        // As cargo sums them up for each part of our own, also where that was built before.
+        let has_any = |line: &String| line.starts_with("warning: `") && line.contains(" generated ");
+        match lines.iter().any(has_any) {
+            true => Err("There are warnings; they are above.".to_owned()),
+            false => Ok(()),
         }
     });
 }

@@ -33,6 +33,7 @@ pub fn run(tally: &mut Tally, steps: Vec<Step>) {
         for _ in 0..AT_ONCE {
             scope.spawn(|| {
                 while let Some(Step { what, work }) = next() {
+                    progress::note(&format!("begins: {what}"));
                     let start = Instant::now();
                     let result = work();
                     // Held while the step is shown, so that no other comes between.
