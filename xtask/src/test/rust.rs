@@ -4,7 +4,7 @@
 use super::everything;
 use super::referees::{made_documents, made_events, made_messages};
 use super::tally::{Count, Tally};
-use crate::process;
+use crate::{process, workspace};
 
 pub fn check(tally: &mut Tally) {
     // Where there was none, there is nothing to forget.
@@ -23,6 +23,7 @@ fn run(arguments: &[&str]) -> Result<Count, String> {
     let mut cargo = everything::cargo(arguments);
     // As `.config/nextest.toml` has it, for where there is no nextest.
     cargo.env("RUST_TEST_THREADS", "4");
+    cargo.env("TMPDIR", workspace::scratch());
     cargo.env("TURNPIKE_OPENAPI_OUT", made_documents());
     cargo.env("TURNPIKE_EVENTS_OUT", made_events());
     cargo.env("TURNPIKE_HOOKS_OUT", made_messages());
