@@ -30,7 +30,7 @@ pub fn scratch() -> PathBuf {
     let free = process::read(process::program("df", ["--output=avail", "--block-size=1", MEMORY], Path::new("/")));
     let free = free.ok().and_then(|said| said.lines().last()?.trim().parse::<u64>().ok());
     let mounts = std::fs::read_to_string("/proc/mounts").unwrap_or_default();
-    let options = mounts.lines().filter_map(|line| line.split_once(&format!(" {MEMORY} "))).last();
+    let options = mounts.lines().filter_map(|line| line.split_once(&format!(" {MEMORY} "))).next_back();
     let runs_programs = options.is_some_and(|(_, options)| !options.contains("noexec"));
     if free >= Some(4 << 30) && runs_programs { MEMORY.into() } else { std::env::temp_dir() }
 }
