@@ -90,7 +90,7 @@ impl Store {
         let mut tx = self.begin().await?;
         sqlx::query("select from partners where id = $1 for share").bind(partner.0).fetch_one(&mut *tx).await?;
         // Before its products are looked up: one of them may have been archived since.
-        if let Some(reference) = new.reference.as_ref().filter(|_| false) {
+        if let Some(reference) = &new.reference {
             let rows = sqlx::query(super::grants!("where partner_id = $1 and reference = $2"));
             let row = rows.bind(partner.0).bind(reference).fetch_optional(&mut *tx).await?;
             if let Some(first) = row.as_ref().map(read).transpose()? {
