@@ -40,6 +40,9 @@ pub struct Month {
     /// Of each of the two partners, about.
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(5_000..=50_000_000))]
     events: u64,
+    /// The server makes the subscriptions at Stripe, and Stripe's invoices are followed. Else somebody subscribes the customer by hand.
+    #[arg(long)]
+    made: bool,
     /// Seed of all usage; printed, so that a run can be repeated.
     #[arg(long)]
     seed: Option<u64>,

@@ -54,6 +54,10 @@ pub struct Stripe {
     /// How long Stripe is down, one time after the other, in hours.
     #[arg(long, value_delimiter = ',', default_values_t = [26, 72, 192])]
     hours: Vec<i64>,
+    /// The server makes subscriptions and prices at Stripe, and Stripe's invoices are followed. Else somebody has subscribed the customers
+    /// by hand.
+    #[arg(long)]
+    made: bool,
     /// Seed of usage, faults and kills; printed, so that a run can be repeated.
     #[arg(long)]
     seed: Option<u64>,

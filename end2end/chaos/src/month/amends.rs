@@ -111,15 +111,15 @@ pub(super) async fn come_late(own: &Installation, partner: &mut Partner) -> Resu
     Ok(())
 }
 
-/// The invoice of the first part is paid, and some of a line of it goes back. Where Stripe rates, it has an invoice of its own: the
-/// provider credits that one there, as the operator is told to.
+/// The invoice of the first part is paid, and some of a line of it goes back. Where the provider has subscribed the partner at Stripe by
+/// hand, it has an invoice of its own: the provider credits that one there, as the operator is told to.
 pub(super) async fn pay_and_refund(own: &mut Installation, partners: &mut [Partner; 2]) -> Result<(), Trouble> {
     for partner in partners.iter_mut() {
         let invoices = own.invoices(partner).await?;
         let id = invoices[0]["id"].as_str().ok_or("an invoice without an id")?.to_owned();
         let theirs = at_stripe(own, partner, &id).await?;
         own.control("invoices", json!({ "invoice": theirs, "step": "pay" })).await?;
-        let is_paid = !partner.is_metered;
+        let is_paid = !partner.is_set_up_by_hand;
         if is_paid {
             own.wait_for("the payment", async |own| {
                 let all = own.invoices(partner).await?;
@@ -140,23 +140,25 @@ pub(super) async fn pay_and_refund(own: &mut Installation, partners: &mut [Partn
         let note = draft["id"].as_str().ok_or("a credit note without an id")?;
         own.rest.post(&format!("/api/credit-notes/{note}/issue"), &json!({ "invoice_is_paid": is_paid })).await?;
         partner.credited = CREDITED;
-        if partner.is_metered {
+        if !is_paid {
             let credit = format!("invoice={theirs}&amount={CREDITED}&refund_amount={CREDITED}");
             own.form_at_stripe("/v1/credit_notes", &credit).await?;
         }
     }
     // What is told to Stripe each minute is told at the start.
     own.restart().await?;
-    let items = &partners[0];
-    own.wait_for("the credit note at Stripe", async |own| {
-        let (state, customer) = (own.state().await?, own.customer(items).await?);
-        let notes = state["credit_notes"].as_array().into_iter().flatten();
-        Ok(notes.into_iter().any(|note| note["customer"].as_str() == customer.as_deref()))
-    })
-    .await?;
+    for partner in partners.iter() {
+        own.wait_for("the credit note at Stripe", async |own| {
+            let (state, customer) = (own.state().await?, own.customer(partner).await?);
+            let notes = state["credit_notes"].as_array().into_iter().flatten();
+            Ok(notes.into_iter().any(|note| note["customer"].as_str() == customer.as_deref()))
+        })
+        .await?;
+    }
+    let by_hand = partners.iter().filter(|partner| partner.is_set_up_by_hand).count().to_string();
     own.wait_for("word that Stripe's own invoice has to be credited there", async |own| {
         let told = "select count(*) from credit_notes where push_problem like '%credit that one in Stripe%'";
-        Ok(own.cluster.psql(told)?.trim() == "1")
+        Ok(own.cluster.psql(told)?.trim() == by_hand)
     })
     .await
 }

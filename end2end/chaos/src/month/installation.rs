@@ -39,6 +39,8 @@ pub(super) struct Installation {
     pub stand_in: StandIn,
     pub rest: Rest,
     pub calendar: Calendar,
+    /// Whether it makes the subscriptions at Stripe.
+    pub makes_subscriptions: bool,
     /// How far the clocks are ahead, in seconds.
     ahead: i64,
     began: Instant,
@@ -55,7 +57,7 @@ impl Installation {
             ("TURNPIKE_STRIPE_KEY", "sk_test_chaos".to_owned()),
             ("TURNPIKE_STRIPE_URL", stand_in.url()),
             ("TURNPIKE_STRIPE_WEBHOOK_SECRET", SECRET.to_owned()),
-            ("TURNPIKE_STRIPE_SUBSCRIPTIONS", "by_hand".to_owned()),
+            ("TURNPIKE_STRIPE_SUBSCRIPTIONS", if month.made { "made" } else { "by_hand" }.to_owned()),
             ("TURNPIKE_GATEWAY_CORES", "1".to_owned()),
         ];
         let product =
@@ -80,6 +82,7 @@ impl Installation {
             stand_in,
             rest: Rest { port, token },
             calendar,
+            makes_subscriptions: month.made,
             ahead: 0,
             began: Instant::now(),
             _upstream: upstream,
@@ -118,6 +121,7 @@ impl Installation {
             code,
             id: format!("partner_{}", uuid.trim().replace('-', "")),
             is_metered: code == "metered",
+            is_set_up_by_hand: code == "metered" && !self.makes_subscriptions,
             key: of("keys", "text")?,
             browser,
             ledger: Ledger::default(),

@@ -18,6 +18,9 @@ pub(super) struct Partner {
     /// As `partner_0192…`.
     pub id: String,
     pub is_metered: bool,
+    /// The provider subscribes it at Stripe, which rates each part of the month then, on invoices that ours do not follow. Where
+    /// the server does that, Stripe rates the month without a change of plan.
+    pub is_set_up_by_hand: bool,
     pub key: String,
     pub browser: Browser,
     pub ledger: Ledger,

@@ -159,7 +159,7 @@ async fn upgrade(own: &Installation, partner: &mut Partner) -> Result<(), Troubl
     if partner.change <= partner.start {
         return Err("the plan was not changed at once".into());
     }
-    if partner.is_metered {
+    if partner.is_set_up_by_hand {
         let customer = own.customer(partner).await?.ok_or("no customer")?;
         let seconds = |at: i64| at.div_euclid(SECOND);
         let end = own.calendar.end_of_month(partner.start);

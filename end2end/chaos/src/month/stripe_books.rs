@@ -1,5 +1,6 @@
 //! What the stand-in for Stripe holds of a partner. Where we rate, each of our invoices is one there; where Stripe rates, it has the units
-//! of each part by the meter, and all else as items.
+//! of each part by the meter, and all else as items. Of a partner whom the server has subscribed there, Stripe rates the month without a
+//! change of plan, on the invoice that has our items, too.
 
 use super::{calendar::SECOND, html, installation::Installation, partner::Partner, table::Table, usage_doors::NAMES};
 use crate::Trouble;
@@ -20,7 +21,8 @@ pub(super) async fn look(own: &Installation, partner: &Partner, table: &mut Tabl
 
     let ours = own.invoices(partner).await?;
     let [before, after, _, next] = partner.stretches(&own.calendar);
-    for ((part, stretch), invoice) in [NAMES[0], NAMES[1], NAMES[3]].into_iter().zip([before, after, next]).zip(&ours) {
+    let parts = [NAMES[0], NAMES[1], NAMES[3]].into_iter().zip([before, after, next]);
+    for ((part, stretch), invoice) in parts.zip(&ours) {
         let name = format!("{} {part}", partner.code);
         let own_items: Vec<&&Value> =
             items.iter().filter(|item| item["metadata"]["turnpike_invoice"] == invoice["id"]).collect();
@@ -29,9 +31,12 @@ pub(super) async fn look(own: &Installation, partner: &Partner, table: &mut Tabl
             .iter()
             .find(|item| item["metadata"]["stand_in_units"].is_string() && item["period"]["start"] == begins);
         let mut total: i64 = own_items.iter().map(|item| cents(item)).sum();
-        if partner.is_metered {
-            let rated = rated.ok_or_else(|| format!("{name}: Stripe has not rated it"))?;
-            total += cents(rated);
+        if partner.is_set_up_by_hand || partner.is_metered && part == NAMES[3] {
+            let rated = match partner.is_set_up_by_hand {
+                true => rated.map(|rated| cents(rated)),
+                false => on_invoice_of(&own_items, &state),
+            };
+            total += rated.ok_or_else(|| format!("{name}: Stripe has not rated it"))?;
             let (from, to) = (begins, stretch.to.div_euclid(SECOND));
             let within = |event: &&&Value| event["timestamp"].as_i64().is_some_and(|at| from <= at && at < to);
             let units = events.iter().filter(within).filter_map(|event| event["value"].as_i64()).sum();
@@ -56,6 +61,16 @@ pub(super) async fn look(own: &Installation, partner: &Partner, table: &mut Tabl
     let owed = on_invoices + waiting - credited;
     table.saw(DOOR, format!("{}: cents of all bills, less credit notes", partner.code), owed);
     Ok(())
+}
+
+/// The cents that Stripe has rated on the one invoice there that our items are on.
+fn on_invoice_of(own_items: &[&&Value], state: &Value) -> Option<i64> {
+    let invoice = own_items.first()?["invoice"].as_str()?;
+    if own_items.iter().any(|item| item["invoice"] != invoice) {
+        return None;
+    }
+    let lines = state["rated_lines"].as_array()?.iter().filter(|line| line["invoice"] == invoice);
+    lines.map(cents).reduce(|sum, one| sum + one)
 }
 
 fn cents(one: &Value) -> i64 {

@@ -16,6 +16,8 @@ pub(super) struct Books {
     waiting: i64,
     /// Of it on items for a period that was final.
     late: i64,
+    /// Units on lines that Stripe has rated on invoices of subscriptions that the server made.
+    pub rated: i64,
     invoices: usize,
     drafts: usize,
     /// Invoices of ours that Stripe has twice.
@@ -60,6 +62,7 @@ impl Books {
                 books.waiting += amount;
             }
         }
+        books.rated = list("rated_lines").iter().filter_map(|line| line["quantity"].as_i64()).sum();
         for partner in partners {
             let billed = cents.remove(partner.id.as_str()).unwrap_or(0);
             books.units += partner.units;

@@ -89,6 +89,9 @@ pub(super) async fn run(stripe: &Stripe, seed: u64, billed: Billed) -> Result<bo
     let mut found = Findings::new(false);
     found.check(told, "Stripe was told of every invoice within five minutes after the last fault");
     books.judge(&shop, &mut found)?;
+    if stripe.made {
+        found.check(books.rated > 0, format!("{} of the units were rated by Stripe", books.rated));
+    }
     if billed == Billed::Streamed {
         let of_stream =
             "from stripe_objects e where subject like 'meter_event:%' and parameters @> '[[\"via\", \"stream\"]]'";

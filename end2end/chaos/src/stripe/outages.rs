@@ -65,6 +65,9 @@ pub(super) async fn run(stripe: &Stripe, seed: u64) -> Result<bool, Trouble> {
     }
     let books = Books::read(&shop.state().await?, &shop.partners);
     books.judge(&shop, &mut found)?;
+    if stripe.made {
+        found.check(books.rated > 0, format!("{} of the units were rated by Stripe", books.rated));
+    }
     shop.cluster.end_all().await?;
     Ok(found.conclude("A Stripe that was down"))
 }

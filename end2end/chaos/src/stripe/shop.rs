@@ -67,8 +67,7 @@ impl Shop {
             ("TURNPIKE_STRIPE_URL", stand_in.url()),
             ("TURNPIKE_STRIPE_WEBHOOK_SECRET", secrets.to_owned()),
             ("TURNPIKE_STRIPE_TIMEOUT_MS", "300".to_owned()),
-            // This run counts events, whichever invoices they end on.
-            ("TURNPIKE_STRIPE_SUBSCRIPTIONS", "by_hand".to_owned()),
+            ("TURNPIKE_STRIPE_SUBSCRIPTIONS", if stripe.made { "made" } else { "by_hand" }.to_owned()),
             ("TURNPIKE_GATEWAY_CORES", "1".to_owned()),
         ];
         let plan = Plan {
@@ -104,24 +103,35 @@ impl Shop {
             json!({ "url": format!("http://127.0.0.1:{portal}/webhooks/stripe"), "secret": SECRET }),
         )
         .await?;
-        shop.subscribe().await?;
+        // Customers, and subscriptions where it makes them, are made by the run at the start.
+        shop.restart().await?;
+        if stripe.made {
+            shop.all_metered_have("subscriptions").await?;
+        } else {
+            shop.subscribe().await?;
+        }
         Ok(shop)
+    }
+
+    /// Waits until the stand-in holds one such thing for each partner whose usage Stripe rates.
+    async fn all_metered_have(&self, kind: &str) -> Result<Value, Trouble> {
+        let expected = self.partners.iter().filter(|partner| partner.is_metered).count();
+        let begin = Instant::now();
+        loop {
+            let made = self.state().await?[kind].clone();
+            if made.as_array().map_or(0, Vec::len) >= expected {
+                return Ok(made);
+            }
+            if begin.elapsed() > PATIENCE {
+                return Err(format!("not all {kind} were made: {}", self.cluster.log()).into());
+            }
+            sleep(Duration::from_millis(200)).await;
+        }
     }
 
     /// What the provider does at Stripe: a subscription with the meter's price for each customer whose usage Stripe rates.
     async fn subscribe(&mut self) -> Result<(), Trouble> {
-        // Customers are made by the run at the start.
-        self.restart().await?;
-        let expected = self.partners.iter().filter(|partner| partner.is_metered).count();
-        let begin = Instant::now();
-        let mut customers = self.state().await?["customers"].clone();
-        while customers.as_array().map_or(0, Vec::len) < expected {
-            if begin.elapsed() > PATIENCE {
-                return Err(format!("not all customers were made: {}", self.cluster.log()).into());
-            }
-            sleep(Duration::from_millis(200)).await;
-            customers = self.state().await?["customers"].clone();
-        }
+        let customers = self.all_metered_have("customers").await?;
         for customer in customers.as_array().into_iter().flatten() {
             let id = customer["metadata"]["turnpike_partner"].as_str().unwrap_or_default();
             let partner =
