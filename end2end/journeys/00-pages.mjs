@@ -80,6 +80,10 @@ coupons:
     const call = async () => (await world.call("/payments/payments", keys[0].text)).status;
     await until("the gateway knows the key", async () => (await call()) === 200);
     for (let number = 0; number < 300; number += 1) await call();
+    const launch = ["--units", "750", "--product", "payments", "--expires", "2099-01-01T00:00:00Z", "--reason", "For the launch"];
+    await world.turnpike("grant-credit", "--partner", "prepaid", ...launch);
+    const later = ["--units", "40", "--product", "payments", "--reason", "For an outage", "--kind", "compensation"];
+    await world.turnpike("grant-credit", "--partner", "prepaid", ...later);
   });
   album("prepaid", pages.memberPrepaid, async (visitor) => {
     await acceptInvitation(visitor, "paula@prepaid.example");

@@ -44,7 +44,7 @@ Usage: cargo xtask <command>
             restore --seconds N      by a Postgres that is put back to N seconds ago
             disk --case CASE         by full disks of the usage log and of Postgres, and by one that fails
             spool --flips N          by a usage log that is cut at every byte, and by N with turned bits
-            stripe --case CASE       while a stand-in for Stripe fails, is away for days or sends forged events; --partners, --units, --kills
+            stripe --case CASE       while a stand-in for Stripe fails, is away for days or sends forged events; --partners, --units, --kills, --made
             month --events N         breaks nothing: a partner-month of N events in either mode of collecting, one number at every door
             purge --nodes N          of kept answers, timed on N gateways
             deploy --rounds N        by N restarts of gateways, changed policies, and Postgres away

@@ -15,13 +15,13 @@ pub fn bound_card(bound: Vec<BoundCredit>, zone: &TimeZone) -> Option<AnyView> {
     let card = view! {
         <Card
             title="For some products only"
-            description="Calls of these products spend this before what is common, what expires first first. No other call does."
+            description="Calls of these products spend this before the units that all calls share, the soonest expiry first. No other call does."
             flush=true
         >
             <DataTable
                 caption="For some products only"
                 caption_hidden=true
-                columns=vec![Column::text("For calls of"), Column::text("The first expire"), Column::numeric("Left")]
+                columns=vec![Column::text("For calls of"), Column::text("First expiry"), Column::numeric("Left")]
                 stack=true
             >
                 {rows}
@@ -37,20 +37,20 @@ fn row(one: BoundCredit, zone: &TimeZone) -> impl IntoView + use<> {
     view! {
         <tr>
             <Cell label="For calls of" head=true>{products}</Cell>
-            <Cell label="The first expire">{expires}</Cell>
+            <Cell label="First expiry">{expires}</Cell>
             <Cell label="Left" numeric=true><Figure value=left/></Cell>
         </tr>
     }
 }
 
-/// ` Besides, calls of Payments alone may use 300 units.`, for each; empty where there are none.
+/// ` Another 300 units are for calls of Payments only.`, for each; empty where there are none.
 pub fn besides(bound: &[BoundCredit]) -> String {
     let one = |bound: &BoundCredit| {
         let units = match bound.left {
-            1 => "1 unit is".to_owned(),
+            1 => "unit is".to_owned(),
             left => format!("{} units are", group_thousands(left)),
         };
-        format!(" Besides, {units} left that only calls of {} use.", bound.words())
+        format!(" Another {units} for calls of {} only.", bound.words())
     };
     bound.iter().map(one).collect()
 }
@@ -73,7 +73,7 @@ mod tests {
         assert_eq!(besides(&[]), "");
         assert_eq!(
             besides(&[bound(1_300, &["Payments"]), bound(1, &["Cards", "Payouts"])]),
-            " Besides, 1,300 units are left that only calls of Payments use. Besides, 1 unit is left that only calls of Cards and Payouts use."
+            " Another 1,300 units are for calls of Payments only. Another unit is for calls of Cards and Payouts only."
         );
     }
 }

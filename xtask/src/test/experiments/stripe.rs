@@ -29,6 +29,16 @@ pub fn experiments() -> Vec<Experiment> {
             &short,
             &["--share", "15", "--control"],
         ),
+        Experiment::and(
+            "Each unit is billed once by subscriptions that we make at a Stripe that fails, while the server is killed",
+            &streamed,
+            &["--made"],
+        ),
+        Experiment::and(
+            "Control run: where Stripe forgets what was sent for subscriptions that we make the same check fails",
+            &streamed,
+            &["--made", "--control"],
+        ),
         Experiment::new("Each unit that is streamed to a Stripe that fails is billed once", &streamed),
         Experiment::and(
             "Control run: where Stripe forgets what was streamed the same check fails",
