@@ -3,7 +3,9 @@
 //! A run takes no input, may stop anywhere and be repeated by anybody. The target is our open invoices; what was observed
 //! before is in `stripe_objects`, and what is not known for sure is asked of Stripe ([`once`]).
 
+mod billed_elsewhere;
 mod catalogue;
+mod counting;
 mod credit_notes;
 mod credited;
 mod credited_elsewhere;

@@ -111,15 +111,19 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Those that Stripe is to have as long as they run.
-    pub async fn all_partners_stripe_subscriptions(&self) -> Result<Vec<HeldSubscription>, StoreError> {
+    /// Those that Stripe is to have as long as they run, in another order each time (`now`).
+    pub async fn all_partners_stripe_subscriptions(
+        &self,
+        now: Timestamp,
+    ) -> Result<Vec<HeldSubscription>, StoreError> {
         let rows = sqlx::query(
             "select s.partner_id, s.id, s.anchor, s.time_zone, o.stripe_id, o.parameters, p.code, v.version, v.terms
              from subscriptions s join plan_versions v on v.id = s.plan_version_id join plans p on p.id = v.plan_id
              join stripe_objects o on o.partner_id = s.partner_id and o.subject = 'subscription:sub_' || replace(s.id::text, '-', '')
              where s.status = 'active' and s.ended_at is null and o.stripe_id is not null
-             order by s.partner_id, s.id",
+             order by md5(s.id::text || $1)",
         )
+        .bind(now.to_string())
         .fetch_all(self.pool())
         .await?;
         let read = |row: &PgRow| -> Result<_, sqlx::Error> {
@@ -159,18 +163,19 @@ impl Store {
     pub async fn renew_stripe_subscription(
         &self,
         partner: PartnerId,
-        subject: &str,
+        (subject, stripe_id): (&str, &str),
         noted: &Parameters,
         now: Timestamp,
     ) -> Result<(), StoreError> {
         sqlx::query(
             "update stripe_objects set stripe_id = null, attempt = attempt + 1, attempted_at = $4, parameters = $3
-             where partner_id = $1 and subject = $2 and stripe_id is not null",
+             where partner_id = $1 and subject = $2 and stripe_id = $5",
         )
         .bind(partner.0)
         .bind(subject)
         .bind(Json(noted))
         .bind(Ts(now))
+        .bind(stripe_id)
         .execute(self.pool())
         .await?;
         Ok(())

@@ -3,7 +3,7 @@
 //!
 //! Hostile as Stripe is: a price that is put on in the middle of a period rates only what was used since then, and nobody bills what came
 //! before it (the classic billing mode); who cancels a subscription is billed no more, and its drafts and open invoices are no longer
-//! collected by themselves.
+//! collected by themselves. One that ends with its period bills it by a draft that becomes final as any other.
 
 mod items;
 
@@ -226,9 +226,12 @@ pub fn advance(account: &mut Account) {
         let (mut start, mut end) = (field("current_period_start"), field("current_period_end"));
         while end <= now {
             let next = calendar::end_after(anchor, interval, end);
-            let _ = bill(account, &id, (start, end, next), "subscription_cycle");
-            if held["cancel_at_period_end"] == true {
+            let is_last = held["cancel_at_period_end"] == true;
+            if is_last {
                 self::end(account, &id, end);
+            }
+            let _ = bill(account, &id, (start, end, next), "subscription_cycle");
+            if is_last {
                 break;
             }
             (start, end) = (end, next);

@@ -2,7 +2,7 @@
 
 use super::{Push, look::Look, once::Wanted, settle, tax};
 use crate::{BillingError, stripe::StripeInvoice};
-use domain::{id::InvoiceId, money::Money, plan::Collect};
+use domain::{id::InvoiceId, money::Money};
 use std::collections::HashMap;
 use store::{Invoice, InvoiceLine, Parameters};
 
@@ -21,22 +21,13 @@ pub(super) struct Draft<'a> {
     pub is_stripes: bool,
 }
 
-/// What is on another of Stripe's invoices.
-#[derive(Debug, Default)]
-struct Elsewhere {
-    /// In the smallest coin.
-    coins: i64,
-    /// What a person has to know of it.
-    problem: Option<String>,
-}
-
 /// What an item stands for.
 pub(super) fn item_subject(invoice: InvoiceId, line: &InvoiceLine) -> String {
     format!("item:{invoice}:{}", line.position)
 }
 
 impl Push<'_> {
-    pub(super) async fn invoice_items(&self, invoice: &Invoice) -> Result<(), BillingError> {
+    pub(super) async fn invoice_items(&mut self, invoice: &Invoice) -> Result<(), BillingError> {
         if self.store.billing_contact(invoice.partner).await?.email.is_none() {
             let message = format!(
                 "Stripe sends invoices by e-mail and {} has no member with an address. Invite one with the billing role.",
@@ -92,33 +83,6 @@ impl Push<'_> {
             self.store.set_push_problem(invoice.partner, invoice.id, &problem, self.now()).await?;
         }
         Ok(())
-    }
-
-    /// Of a plan that collects by meter events: takes items back that wait for another of Stripe's invoices, and leaves lines out that are on
-    /// one already.
-    async fn billed_elsewhere(
-        &self,
-        invoice: &Invoice,
-        lines: &mut Vec<InvoiceLine>,
-        (customer, draft): (&str, &str),
-    ) -> Result<Elsewhere, BillingError> {
-        let mut elsewhere = Elsewhere::default();
-        if invoice.collect != Collect::MeterEvents {
-            return Ok(elsewhere);
-        }
-        for line in std::mem::take(lines) {
-            match self.take_back(invoice, &line, (customer, draft)).await? {
-                None => lines.push(line),
-                Some(other) => {
-                    elsewhere.coins += minor_units(line.amount)?;
-                    elsewhere.problem = Some(format!(
-                        "Stripe has billed \"{}\" on its invoice {other}, of a subscription that was set up there by hand: whether that one is paid is not followed here",
-                        line.description
-                    ));
-                }
-            }
-        }
-        Ok(elsewhere)
     }
 
     /// Makes a draft final, and says what it is then.
@@ -183,41 +147,6 @@ impl Push<'_> {
         self.once(wanted_item(invoice, line, customer, draft, description)?).await
     }
 
-    /// An item of the line that waits at Stripe for an invoice that it makes by itself, as was right while a subscription by hand was there:
-    /// where that never came, it is taken back, so that it can go on this draft. Says which other invoice has it by now.
-    async fn take_back(
-        &self,
-        invoice: &Invoice,
-        line: &InvoiceLine,
-        (customer, draft): (&str, &str),
-    ) -> Result<Option<String>, BillingError> {
-        let subject = item_subject(invoice.id, line);
-        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(None) };
-        if held.parameters.iter().any(|(name, _)| name == "invoice") {
-            return Ok(None);
-        }
-        let id = match held.stripe_id {
-            Some(id) => id,
-            // Whether it is there is not known: asked once more, it is.
-            None => self.item(invoice, line, customer, None, description(line)).await?,
-        };
-        match self.stripe.invoice_item(&id).await {
-            Ok(item) => match item.invoice {
-                Some(other) => return Ok((other != draft).then_some(other)),
-                None => self.stripe.delete_item(&id).await?,
-            },
-            Err(error) if error.is_missing() => {}
-            Err(error) => return Err(error.into()),
-        }
-        self.store.forget_stripe_object(invoice.partner, &subject, &id, self.now()).await?;
-        let on = Draft { id: draft, hands_over_tax: self.was_begun_with_tax(invoice).await?, is_stripes: false };
-        let wanted = wanted_item(invoice, line, customer, Some(on), description(line))?;
-        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(None) };
-        let attempt = held.attempt + 1;
-        self.store.begin_stripe_object(invoice.partner, &subject, attempt, &wanted.parameters, self.now()).await?;
-        Ok(None)
-    }
-
     /// Takes off what carries our names and is not what we know of. Says whether there was any.
     async fn remove_surplus(
         &self,
@@ -239,7 +168,7 @@ impl Push<'_> {
     }
 }
 
-fn wanted_item<'a>(
+pub(super) fn wanted_item<'a>(
     invoice: &Invoice,
     line: &InvoiceLine,
     customer: &'a str,

@@ -2,7 +2,7 @@
 
 use crate::{
     BillingError,
-    stripe::{InvoiceItem, Stripe},
+    stripe::{InvoiceItem, Stripe, StripeSubscription},
 };
 use rust_decimal::Decimal;
 
@@ -86,7 +86,8 @@ impl Look<'_> {
             }
             Self::Subscription { customer, ours } => {
                 let all = stripe.subscriptions_of(customer).await?;
-                let found = all.into_iter().find(|held| held.metadata.get("turnpike_subscription") == Some(ours));
+                let is_ours = |held: &StripeSubscription| held.metadata.get("turnpike_subscription") == Some(ours);
+                let found = all.into_iter().find(|held| is_ours(held) && !held.is_over());
                 Ok(found.map(|held| held.id))
             }
             Self::Event { meter, customer, minute, units, identifier } => {

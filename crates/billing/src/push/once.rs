@@ -6,7 +6,7 @@
 //!    found is ours; only when nothing is found is there another attempt, under another key. A meter event is looked for as soon as
 //!    its summary can tell: Stripe forgets its identifier a day after it came, which may be long before the last attempt's key.
 
-use super::{Push, late::SUMMED_UP, look::Look};
+use super::{Push, late::SUMMED_UP, look::Look, rated::is_rated};
 use crate::BillingError;
 use domain::id::PartnerId;
 use jiff::SignedDuration;
@@ -46,6 +46,10 @@ impl Push<'_> {
                 None => begin(held.attempt + 1).await?,
             },
         };
+        // Another server, of other settings, has Stripe rate the invoice that this one would make.
+        if is_rated(&held.parameters) {
+            return Err(BillingError::TooSoon("what another server makes of an invoice"));
+        }
         let mut left = TRIES;
         loop {
             if let Some(id) = held.stripe_id {

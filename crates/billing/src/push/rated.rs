@@ -3,22 +3,24 @@
 //! Stripe rates whole periods: by the price that its subscription has when the period ends, all that its meter has counted in it. So it rates
 //! an invoice of ours only where its own invoice of that very period is there, still a draft, of a subscription that is ours, began early
 //! enough, and has our prices, and no other one would count the same events. That is seen before the first event is sent and noted; it
-//! never changes afterwards. Everything else we rate, and Stripe collects it line by line as in the mode `invoice_items`: the parts of a
+//! never changes afterwards, unless one by hand is cancelled before all of the events have arrived. Everything else we rate, and Stripe collects it line by line as in the mode `invoice_items`: the parts of a
 //! period in which the plan changed, whose fee, included units and steps are prorated to the second as no price of Stripe's is; periods
 //! whose end is another one there, as Stripe knows no time zones; what comes after the last period; what is late.
 //!
 //! No event is sent for what we rate, so that nothing is billed twice, whatever subscriptions there are.
 
 use super::{
-    Push, invoice_items,
-    meter_events::{Counted, event_name},
+    Push,
+    counting::Counting,
+    invoice_items,
+    meter_events::{Counted, event_subject},
 };
 use crate::{
     BillingError,
     stripe::{Stripe, StripeInvoice, StripeLine},
 };
 use jiff::{SignedDuration, Timestamp};
-use store::{Invoice, Store, Subscription, stripe_subscriptions::stripe_subscription};
+use store::{Invoice, Parameters, Store, Subscription, stripe_subscriptions::stripe_subscription};
 
 /// Names Stripe's own invoice in our note of it.
 pub(super) const STRIPES: &str = "rated_on";
@@ -55,24 +57,23 @@ impl Push<'_> {
                 None => Ok(Way::Ours),
             };
         }
+        let own = self.our_subscription(invoice.partner, invoice.subscription).await?;
+        let products: Vec<&str> = own.iter().flat_map(|own| &own.terms.products).map(|grant| &*grant.product).collect();
+        let counting = self.counting(invoice, customer, &products).await?;
         if self.store.has_meter_events(invoice.partner, invoice.id).await? {
-            return Ok(Way::ByHand);
+            let is_over = counting.is_forsaken() && self.has_untold(invoice).await?;
+            return Ok(if is_over { Way::Ours } else { Way::ByHand });
         }
         // While one of ours runs at Stripe it counts what is sent, beside one by hand and after the setting was changed, too.
-        let unless_ours = match self.has_ours(customer).await? {
-            true => Way::Ours,
-            false => Way::ByHand,
-        };
         if !self.settings.makes_subscriptions {
-            return Ok(unless_ours);
+            return Ok(if counting.has_ours() || counting.is_forsaken() { Way::Ours } else { Way::ByHand });
         }
-        let Some(own) = self.our_subscription(invoice.partner, invoice.subscription).await? else {
-            return Ok(Way::Ours);
-        };
-        if self.by_hand(customer, &own.terms).await?.is_some() {
-            return Ok(unless_ours);
+        let Some(own) = own else { return Ok(Way::Ours) };
+        if counting.has_by_hand() {
+            let is_theirs = counting.is_billed_by_hand() && !counting.has_ours();
+            return Ok(if is_theirs { Way::ByHand } else { Way::Ours });
         }
-        let Some(draft) = self.draft_of_period(invoice, &own, customer).await? else { return Ok(Way::Ours) };
+        let Some(draft) = self.draft_of_period(invoice, &own, &counting).await? else { return Ok(Way::Ours) };
         let parameters = vec![(STRIPES.to_owned(), draft.id.clone())];
         let held = self.store.begin_stripe_object(invoice.partner, &subject, 1, &parameters, self.now()).await?;
         if held.parameters != parameters {
@@ -82,12 +83,24 @@ impl Push<'_> {
         Ok(Way::Stripe(Box::new(draft)))
     }
 
+    /// Whether it is not known of all units that a meter or an item has them.
+    async fn has_untold(&self, invoice: &Invoice) -> Result<bool, BillingError> {
+        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
+        for one in Counted::of(&lines) {
+            let event = self.store.stripe_object(invoice.partner, &event_subject(invoice, one.line)).await?;
+            if event.is_none_or(|event| event.stripe_id.is_none()) && !self.has_item(invoice, one.line).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Stripe's draft of exactly this period, where it will come to what our invoice does.
     async fn draft_of_period(
         &mut self,
         invoice: &Invoice,
         own: &Subscription,
-        customer: &str,
+        counting: &Counting,
     ) -> Result<Option<StripeInvoice>, BillingError> {
         let is_whole = own.cycle().period_at(invoice.period.start)? == invoice.period;
         let is_of_period = !invoice.is_final && !invoice.stands_alone && invoice.threshold_number == 0;
@@ -96,8 +109,7 @@ impl Push<'_> {
         }
         let held = self.store.stripe_object(own.partner, &stripe_subscription(own.id)).await?;
         let Some(id) = held.and_then(|held| held.stripe_id) else { return Ok(None) };
-        let all = self.stripe.subscriptions_of(customer).await?;
-        let Some(theirs) = all.iter().find(|theirs| theirs.id == id) else { return Ok(None) };
+        let Some(theirs) = counting.subscription(&id).filter(|theirs| !theirs.is_over()) else { return Ok(None) };
         let prices = match self.prices(&own.plan_code, own.version, &own.terms).await {
             Err(BillingError::Differs(problem)) => {
                 tracing::warn!(partner = %own.partner, problem, "Stripe's prices are not ours: a period is rated here");
@@ -109,23 +121,10 @@ impl Push<'_> {
         let mut our_prices: Vec<&str> = prices.iter().map(String::as_str).collect();
         theirs_prices.sort_unstable();
         our_prices.sort_unstable();
-        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
-        let counted = Counted::of(&lines);
-        let first_event = counted.iter().map(|one| one.timestamp(invoice)).min().unwrap_or(i64::MAX);
-        if theirs_prices != our_prices || theirs.start_date > first_event {
+        if theirs_prices != our_prices || theirs.start_date > counting.first() || counting.has_other(&id) {
             return Ok(None);
-        }
-        let mut meters = Vec::new();
-        for one in &counted {
-            meters.push(self.meter(&event_name(one.product), one.product).await?);
         }
         let end = invoice.period.end.as_second();
-        let counts_too = all
-            .iter()
-            .any(|other| other.id != id && other.start_date < end && meters.iter().any(|meter| other.rates(meter)));
-        if counts_too {
-            return Ok(None);
-        }
         let drafts = self.stripe.invoices_of_subscription(&id, "draft").await?;
         match drafts.into_iter().find(|draft| draft.period_end == Some(end)) {
             None if self.now().duration_since(invoice.period.end) < DRAFT_APPEARS => {
@@ -210,5 +209,10 @@ pub(super) async fn tell_draft(
 /// Whether Stripe rates the invoice on one of its own.
 pub(super) async fn is_rated_by_stripe(store: &Store, invoice: &Invoice) -> Result<bool, BillingError> {
     let held = store.stripe_object(invoice.partner, &invoice_items::subject(invoice.id)).await?;
-    Ok(held.is_some_and(|held| held.parameters.iter().any(|(name, _)| name == STRIPES)))
+    Ok(held.is_some_and(|held| is_rated(&held.parameters)))
+}
+
+/// Whether what was noted of an invoice says that Stripe rates it.
+pub(super) fn is_rated(noted: &Parameters) -> bool {
+    noted.iter().any(|(name, _)| name == STRIPES)
 }

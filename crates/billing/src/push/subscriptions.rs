@@ -9,7 +9,7 @@
 //! period in which it changed comes to, we rate ([`super::rated`]).
 
 use super::{Push, look::Look, once::Wanted};
-use crate::BillingError;
+use crate::{BillingError, stripe::StripeSubscription};
 use domain::{
     id::{PartnerId, SubscriptionId},
     period::{Cycle, Interval},
@@ -48,10 +48,15 @@ impl Push<'_> {
     pub(super) async fn subscriptions(&mut self) -> Result<(), BillingError> {
         if self.makes_subscriptions() {
             let seen_before = self.now().saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
-            for one in self.store.all_partners_stripe_subscriptions().await? {
+            let mut moved = 0;
+            for one in self.store.all_partners_stripe_subscriptions(self.now()).await? {
                 let done = self.move_periods(&one).await;
-                if self.ends_run(one.partner, done)? {
+                moved += u32::from(matches!(done, Ok(true)));
+                if self.ends_run(one.partner, done.map(|_| ()))? {
                     return Ok(());
+                }
+                if moved >= MOST_AT_ONCE {
+                    break;
                 }
             }
             let to_begin =
@@ -123,7 +128,12 @@ impl Push<'_> {
         let held = self.store.stripe_object(partner, &wanted.subject).await?;
         let is_note = |(name, _): &(String, String)| name == BY_HAND || name == MOVED;
         if let Some(held) = held.filter(|held| held.stripe_id.is_none() && held.parameters.iter().any(is_note)) {
+            // Before the note one may have been asked for whose answer was lost.
+            let found = wanted.look.at(self.stripe).await?;
             self.store.begin_stripe_object(partner, &wanted.subject, held.attempt + 1, &wanted.parameters, now).await?;
+            if let Some(found) = found {
+                self.store.finish_stripe_object(partner, &wanted.subject, &found, now).await?;
+            }
         }
         let id = self.once(wanted).await?;
         tracing::info!(%partner, subscription = id, "made a subscription at Stripe");
@@ -158,22 +168,16 @@ impl Push<'_> {
         parameters
     }
 
-    /// Another's subscription of the customer that rates what the plan's meters count.
-    pub(super) async fn by_hand(&mut self, customer: &str, terms: &PlanTerms) -> Result<Option<String>, BillingError> {
+    /// Another's subscription of the customer that is not over and rates what the plan's meters count.
+    async fn by_hand(&mut self, customer: &str, terms: &PlanTerms) -> Result<Option<String>, BillingError> {
         let mut meters = Vec::new();
         for grant in &terms.products {
             meters.push(self.meter(&super::meter_events::event_name(&grant.product), &grant.product).await?);
         }
         let all = self.stripe.subscriptions_of(customer).await?;
-        let foreign = all.into_iter().filter(|held| !held.metadata.contains_key(OURS));
+        let foreign = all.into_iter().filter(|held| !is_ours(held) && !held.is_over());
         let mut rating = foreign.filter(|held| meters.iter().any(|meter| held.rates(meter)));
         Ok(rating.next().map(|held| held.id))
-    }
-
-    /// Whether the customer has a subscription there that we made and that was not cancelled.
-    pub(super) async fn has_ours(&self, customer: &str) -> Result<bool, BillingError> {
-        let all = self.stripe.subscriptions_of(customer).await?;
-        Ok(all.iter().any(|held| held.metadata.contains_key(OURS)))
     }
 
     /// Ours, whichever state it is in.
@@ -186,21 +190,20 @@ impl Push<'_> {
         Ok(all.into_iter().find(|own| own.id == id))
     }
 
-    /// Nothing of it is to be billed by Stripe any more: its last period's invoice is final. Where the answer to the request that made it was
-    /// lost, it is found by our name of it.
+    /// Nothing of it is to be billed by Stripe any more: its last period's invoice is final. One whose making was answered to nobody is found by
+    /// our name of it.
     async fn end_subscription(&mut self, one: &RatedSubscription) -> Result<(), BillingError> {
         let subject = stripe_subscription(one.id);
         let Some(held) = self.store.stripe_object(one.partner, &subject).await? else { return Ok(()) };
         let mut running: Vec<String> = held.stripe_id.iter().cloned().collect();
-        if held.stripe_id.is_none() {
-            let named = held.parameters.iter().find(|(name, _)| name == "customer").map(|(_, id)| id.clone());
-            let customer = self.store.stripe_object(one.partner, super::customer::SUBJECT).await?;
-            if let Some(customer) = named.or(customer.and_then(|customer| customer.stripe_id)) {
-                let own = one.id.to_string();
-                let mut all = self.stripe.subscriptions_of(&customer).await?;
-                all.retain(|theirs| theirs.metadata.get(OURS) == Some(&own));
-                running.extend(all.into_iter().map(|theirs| theirs.id));
-            }
+        let named = held.parameters.iter().find(|(name, _)| name == "customer").map(|(_, id)| id.clone());
+        let customer = self.store.stripe_object(one.partner, super::customer::SUBJECT).await?;
+        if let Some(customer) = named.or(customer.and_then(|customer| customer.stripe_id)) {
+            let own = one.id.to_string();
+            let mut all = self.stripe.subscriptions_of(&customer).await?;
+            all.retain(|theirs| theirs.metadata.get(OURS) == Some(&own) && !theirs.is_over());
+            all.retain(|theirs| held.stripe_id.as_ref() != Some(&theirs.id));
+            running.extend(all.into_iter().map(|theirs| theirs.id));
         }
         for id in &running {
             self.cancel(id).await?;
@@ -215,9 +218,9 @@ impl Push<'_> {
 
 impl Push<'_> {
     /// Stripe counts periods in UTC, and ours follow a time zone: where the one that runs would end at another instant there, another
-    /// subscription takes its place, whose period ends where ours does.
-    async fn move_periods(&mut self, one: &HeldSubscription) -> Result<(), BillingError> {
-        let (now, Some(anchor)) = (self.now(), one.anchor) else { return Ok(()) };
+    /// subscription takes its place, whose period ends where ours does. Says whether that was so.
+    async fn move_periods(&mut self, one: &HeldSubscription) -> Result<bool, BillingError> {
+        let (now, Some(anchor)) = (self.now(), one.anchor) else { return Ok(false) };
         let period = one.cycle.period_at(now)?;
         let there = Cycle { anchor, interval: one.cycle.interval, time_zone: "UTC".to_owned() };
         let end = Timestamp::from_second(period.end.as_second()).unwrap_or(period.end);
@@ -227,7 +230,7 @@ impl Push<'_> {
             || end.duration_since(now) < LEAST_LEFT
             || end > natural_end(now, one.cycle.interval)?
         {
-            return Ok(());
+            return Ok(false);
         }
         let subject = stripe_subscription(one.id);
         let moved = (MOVED.to_owned(), one.stripe_id.clone());
@@ -235,16 +238,16 @@ impl Push<'_> {
             self.store.stripe_object(one.partner, &subject).await?.map_or_else(Vec::new, |held| held.parameters);
         if !noted.contains(&moved) {
             // One that somebody else has ended stays so.
-            if self.stripe.subscription(&one.stripe_id).await?.status == "canceled" {
-                return Ok(());
+            if self.stripe.subscription(&one.stripe_id).await?.is_over() {
+                return Ok(false);
             }
             noted.push(moved.clone());
             self.store.change_stripe_object(one.partner, &subject, &noted, now).await?;
         }
         self.cancel(&one.stripe_id).await?;
-        self.store.renew_stripe_subscription(one.partner, &subject, &vec![moved], now).await?;
+        self.store.renew_stripe_subscription(one.partner, (&subject, &one.stripe_id), &vec![moved], now).await?;
         tracing::info!(partner = %one.partner, subscription = one.stripe_id, "a subscription at Stripe ends elsewhere than ours");
-        Ok(())
+        Ok(true)
     }
 
     /// Ends a subscription that has billed all that it is to bill. A draft that does not become final by itself stays what it is; where one
@@ -266,6 +269,11 @@ impl Push<'_> {
     fn settled(&self) -> SignedDuration {
         SETTLED.max(self.settings.meters_open.saturating_add(SignedDuration::from_hours(1)))
     }
+}
+
+/// Whether we made it.
+pub(super) fn is_ours(held: &StripeSubscription) -> bool {
+    held.metadata.contains_key(OURS)
 }
 
 /// Where Stripe's first period would end by itself: it takes no anchor after that.

@@ -19,6 +19,9 @@ pub struct StripeSubscription {
     pub collection_method: String,
     #[serde(default)]
     pub cancel_at_period_end: bool,
+    /// When it stopped, in seconds since 1970.
+    #[serde(default)]
+    pub ended_at: Option<i64>,
     #[serde(default)]
     pub metadata: HashMap<String, String>,
     pub items: Items,
@@ -46,6 +49,22 @@ impl Listed for StripeSubscription {
 }
 
 impl StripeSubscription {
+    /// Whether it was cancelled, or never began because nothing was paid.
+    pub fn is_over(&self) -> bool {
+        matches!(self.status.as_str(), "canceled" | "incomplete_expired")
+    }
+
+    /// Whether it bills its periods: it is not over, was not paused, and does not wait for its first payment.
+    pub fn bills(&self) -> bool {
+        matches!(self.status.as_str(), "active" | "trialing" | "past_due" | "unpaid")
+    }
+
+    /// Whether it bills what a meter has counted at instants from `first` until before `end`, or may do so once somebody pays or resumes it. One
+    /// that ended later than `first` does, by its last draft.
+    pub fn may_bill(&self, first: i64, end: i64) -> bool {
+        self.start_date < end && self.status != "incomplete_expired" && self.ended_at.is_none_or(|ended| ended > first)
+    }
+
     /// Whether any of its prices rates what this meter counts.
     pub fn rates(&self, meter: &str) -> bool {
         let meters = self.items.data.iter().filter_map(|item| item.price.recurring.as_ref()?.meter.as_deref());
@@ -59,9 +78,9 @@ impl StripeSubscription {
 }
 
 impl Stripe {
-    /// All of a customer's that are not cancelled.
+    /// All of a customer's, those that are over among them.
     pub async fn subscriptions_of(&self, customer: &str) -> Result<Vec<StripeSubscription>, StripeError> {
-        self.list("/v1/subscriptions", &[("customer", customer)]).await
+        self.list("/v1/subscriptions", &[("customer", customer), ("status", "all")]).await
     }
 
     /// One by its id, cancelled or not.

@@ -46,6 +46,7 @@ mod streamed;
 mod subscribed;
 mod subscribed_ends;
 mod subscribed_late;
+mod subscribed_otherwise;
 mod subscribed_withdrawn;
 mod tax;
 mod teams;

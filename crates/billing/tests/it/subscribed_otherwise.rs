@@ -1,0 +1,151 @@
+//! Customers who are moved from a subscription by hand to ours or back, and subscriptions that do not bill: each unit is billed once.
+
+use crate::{
+    shop::{Shop, days, list, terms},
+    subscribed::{at, bill, is_all_billed, minutes, period_end, push, running, subscribe_by_hand},
+};
+use domain::id::PartnerId;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use store::InvoiceStatus;
+
+const UNITS: [(usize, u64); 2] = [(1, 700), (2, 2_501)];
+
+/// Ends with the period that runs.
+async fn ends_with_period(shop: &Shop, id: &Value) {
+    let path = format!("/v1/subscriptions/{}", id.as_str().expect("an id"));
+    shop.control("api", json!({ "method": "POST", "path": path, "form": "cancel_at_period_end=true" })).await;
+}
+
+async fn cancel(shop: &Shop, id: &Value) {
+    let path = format!("/v1/subscriptions/{}", id.as_str().expect("an id"));
+    shop.control("api", json!({ "method": "DELETE", "path": path, "form": "" })).await;
+}
+
+fn by_hand(state: &Value) -> &Value {
+    let found = list(state, "subscriptions").iter().find(|held| held["metadata"]["turnpike_subscription"].is_null());
+    found.expect("one by hand")
+}
+
+fn ours(state: &Value) -> &Value {
+    let found = list(state, "subscriptions").iter().find(|held| !held["metadata"]["turnpike_subscription"].is_null());
+    found.expect("one of ours")
+}
+
+/// A partner of a plan that Stripe rates, and when its period began.
+async fn partner(shop: &Shop) -> (PartnerId, Timestamp) {
+    let plan = shop.plan("metered", terms("meter_events")).await;
+    let since = shop.now().await;
+    (shop.partner("acme", plan, since).await, since)
+}
+
+#[tokio::test]
+async fn one_by_hand_that_ends_with_the_period_of_ours_bills_nothing_again() {
+    let shop = Shop::open().await;
+    let (partner, since) = partner(&shop).await;
+    for _ in 0..2 {
+        push(&shop).await;
+    }
+    subscribe_by_hand(&shop).await;
+    let state = shop.state().await;
+    assert_eq!(running(&state).len(), 2);
+    ends_with_period(&shop, &by_hand(&state)["id"]).await;
+    shop.live(partner, since + days(2), &UNITS).await;
+    let end = period_end(&shop, partner).await;
+    bill(&shop, end).await;
+    let state = shop.state().await;
+    assert_eq!((running(&state).len(), list(&state, "meter_events").len()), (1, 0), "{state:#}");
+    is_all_billed(&shop, partner).await;
+    // From then on ours is alone.
+    shop.live(partner, end + days(2), &UNITS).await;
+    let next = period_end(&shop, partner).await;
+    bill(&shop, next).await;
+    assert_eq!(list(&shop.state().await, "meter_events").len(), 2);
+    is_all_billed(&shop, partner).await;
+}
+
+#[tokio::test]
+async fn one_of_ours_that_ends_with_the_period_of_one_by_hand_bills_nothing_again() {
+    let shop = Shop::open().await;
+    let (partner, since) = partner(&shop).await;
+    for _ in 0..2 {
+        push(&shop).await;
+    }
+    subscribe_by_hand(&shop).await;
+    ends_with_period(&shop, &ours(&shop.state().await)["id"]).await;
+    shop.live(partner, since + days(2), &UNITS).await;
+    let end = period_end(&shop, partner).await;
+    bill(&shop, end).await;
+    let state = shop.state().await;
+    assert_eq!((running(&state).len(), list(&state, "meter_events").len()), (1, 0), "{state:#}");
+    is_all_billed(&shop, partner).await;
+}
+
+#[tokio::test]
+async fn what_one_by_hand_does_not_bill_is_billed_by_us() {
+    for set in [
+        json!({ "status": "incomplete" }),
+        json!({ "status": "paused" }),
+        json!({ "start_date": 4_000_000_000_i64 }),
+    ] {
+        let shop = Shop::open().await;
+        let (partner, since) = partner(&shop).await;
+        shop.reconcile().await;
+        subscribe_by_hand(&shop).await;
+        let id = by_hand(&shop.state().await)["id"].clone();
+        shop.control("change", json!({ "kind": "subscriptions", "id": id, "set": set })).await;
+        shop.live(partner, since + days(2), &UNITS).await;
+        let end = period_end(&shop, partner).await;
+        at(&shop, end + minutes(2)).await;
+        let made = shop.close(shop.now().await).await.invoices;
+        let report = push(&shop).await;
+        assert!(report.problems.is_empty(), "{report:?}");
+        let state = shop.state().await;
+        assert_eq!(list(&state, "meter_events").len(), 0, "{set}");
+        let open: Vec<i64> = list(&state, "invoices")
+            .iter()
+            .filter(|held| held["status"] == "open")
+            .filter_map(|held| held["total"].as_i64())
+            .collect();
+        let ours = shop.store.invoice(partner, made[0]).await.expect("an invoice").0;
+        assert_eq!((ours.total.minor_units(), ours.status), (open.first().copied(), InvoiceStatus::Sent), "{set}");
+    }
+}
+
+/// Their events are noted, Stripe takes none of them, and somebody cancels the subscription that would have billed them.
+#[tokio::test]
+async fn units_that_nobody_bills_any_more_are_billed_by_us() {
+    for makes_ours in [false, true] {
+        let shop = Shop::open().await;
+        let (partner, since) = partner(&shop).await;
+        shop.reconcile().await;
+        subscribe_by_hand(&shop).await;
+        shop.live(partner, since + days(2), &UNITS).await;
+        let end = period_end(&shop, partner).await;
+        at(&shop, end + minutes(2)).await;
+        let made = shop.close(shop.now().await).await.invoices;
+        let run = async || match makes_ours {
+            true => push(&shop).await,
+            false => shop.reconcile().await,
+        };
+        // Looks are answered; what changes something is not done.
+        shop.control("faults", json!({ "only_changes": true, "error_before": 100 })).await;
+        run().await;
+        // The fee's item is there, and one of two events is noted.
+        shop.control("faults", json!({})).await;
+        let noted = |state: &Value| list(state, "meter_events").len();
+        shop.store
+            .begin_stripe_object(partner, &format!("meter_event:{}:1", made[0]), 1, &vec![], shop.now().await)
+            .await
+            .expect("noted");
+        cancel(&shop, &by_hand(&shop.state().await)["id"]).await;
+        for _ in 0..3 {
+            let report = run().await;
+            assert!(report.problems.is_empty(), "{report:?}");
+            shop.advance(minutes(12)).await;
+        }
+        let state = shop.state().await;
+        assert_eq!(noted(&state), 0, "{state:#}");
+        is_all_billed(&shop, partner).await;
+    }
+}
