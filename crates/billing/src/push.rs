@@ -308,6 +308,8 @@ async fn take_over(
     problems.extend(tax::left_out(found));
     if is_rated {
         problems.extend(rated::other_total(stripe, &ours, &all).await?);
+    } else {
+        problems.extend(billed_elsewhere::told(store, &ours).await?);
     }
     problems.retain(|problem| !problem.is_empty());
     if !problems.is_empty() {

@@ -4,97 +4,123 @@
 use super::{
     Push,
     invoice_items::{Draft, description, item_subject, minor_units, wanted_item},
-    meter_events::Counted,
+    meter_events::{Counted, event_subject},
 };
 use crate::BillingError;
-use domain::{money::Money, plan::Collect, rating::LineKind};
-use store::{Invoice, InvoiceLine};
+use domain::{
+    money::{Money, group_thousands},
+    plan::Collect,
+    rating::LineKind,
+};
+use store::{Invoice, InvoiceLine, Store, StripeObject};
 
-/// What is on another of Stripe's invoices.
-#[derive(Debug, Default)]
-pub(super) struct Elsewhere {
-    /// In the smallest coin.
-    pub coins: i64,
-    /// What a person has to know of it.
-    pub problem: Option<String>,
+/// What a person has to know of an invoice that we rate, of which something is billed elsewhere. It is told from what was noted, so that
+/// whoever looks at the invoice again tells it again.
+pub(super) async fn told(store: &Store, invoice: &Invoice) -> Result<Option<String>, BillingError> {
+    if invoice.collect != Collect::MeterEvents {
+        return Ok(None);
+    }
+    let (_, lines) = store.invoice(invoice.partner, invoice.id).await?;
+    let mut problems = Vec::new();
+    for line in &lines {
+        let Some(item) = store.stripe_object(invoice.partner, &item_subject(invoice.id, line)).await? else { continue };
+        if item.stripe_id.is_some() && is_elsewhere(&item) {
+            problems.push(format!(
+                "Stripe has billed \"{}\" on an invoice of a subscription that was set up there by hand: whether that one is paid is not followed here",
+                line.description
+            ));
+        }
+    }
+    let mut counted = 0;
+    for one in Counted::of(&lines) {
+        let event = store.stripe_object(invoice.partner, &event_subject(invoice, one.line)).await?;
+        let item = store.stripe_object(invoice.partner, &item_subject(invoice.id, one.line)).await?;
+        if item.is_none() && event.is_some_and(|event| event.stripe_id.is_some()) {
+            counted += one.units;
+        }
+    }
+    if counted > 0 {
+        problems.push(format!(
+            "Stripe's meters have counted {} of the units for a subscription that was set up there by hand and cancelled since: see that its last invoice has them",
+            group_thousands(counted)
+        ));
+    }
+    Ok(Some(problems.join(". ")).filter(|text| !text.is_empty()))
+}
+
+/// Whether the item waits, or waited, for an invoice that Stripe makes by itself.
+fn is_elsewhere(item: &StripeObject) -> bool {
+    !item.parameters.iter().any(|(name, _)| name == "invoice")
 }
 
 impl Push<'_> {
-    /// Takes items back that wait for another of Stripe's invoices, and leaves out what is on one already or counted by a meter.
+    /// Takes items back that wait for another of Stripe's invoices, and leaves out what is on one already or counted by a meter. Says what that
+    /// comes to, in the smallest coin.
     pub(super) async fn billed_elsewhere(
         &mut self,
         invoice: &Invoice,
         lines: &mut Vec<InvoiceLine>,
         (customer, draft): (&str, &str),
-    ) -> Result<Elsewhere, BillingError> {
-        let mut elsewhere = Elsewhere::default();
+    ) -> Result<i64, BillingError> {
         if invoice.collect != Collect::MeterEvents {
-            return Ok(elsewhere);
+            return Ok(0);
         }
+        // Asked once more: an event that was noted before the invoice was is seen now.
+        let by_meter = self.counted_by_hand(invoice, lines, customer).await?;
         let mut counted = Money::zero(invoice.total.currency);
-        if self.store.has_meter_events(invoice.partner, invoice.id).await? {
-            counted = self.leave_counted(invoice, lines, customer).await?;
-            elsewhere.coins += minor_units(counted)?;
+        for line in lines.iter().filter(|line| by_meter.contains(&line.position)) {
+            counted = counted.checked_add(line.amount)?;
         }
+        lines.retain(|line| !by_meter.contains(&line.position));
+        let mut coins = minor_units(counted)?;
         for mut line in std::mem::take(lines) {
             // Stripe takes the included credit off what its meters count.
             if line.kind == LineKind::IncludedCredit && counted.micros > 0 {
                 let left = Money { micros: line.amount.checked_add(counted)?.micros.min(0), ..line.amount };
-                elsewhere.coins += minor_units(line.amount)? - minor_units(left)?;
+                coins += minor_units(line.amount)? - minor_units(left)?;
                 line.amount = left;
             }
-            match self.take_back(invoice, &line, (customer, draft)).await? {
-                None if line.kind == LineKind::IncludedCredit && line.amount.micros == 0 => {}
-                None => lines.push(line),
-                Some(other) => {
-                    elsewhere.coins += minor_units(line.amount)?;
-                    elsewhere.problem = Some(format!(
-                        "Stripe has billed \"{}\" on its invoice {other}, of a subscription that was set up there by hand: whether that one is paid is not followed here",
-                        line.description
-                    ));
-                }
+            if self.take_back(invoice, &line, (customer, draft)).await? {
+                coins += minor_units(line.amount)?;
+            } else if line.kind != LineKind::IncludedCredit || line.amount.micros != 0 {
+                lines.push(line);
             }
         }
-        if counted.micros > 0 {
-            elsewhere.problem = Some(format!(
-                "Stripe's meters have counted units of {counted} for a subscription that was set up there by hand and cancelled since: see that its last invoice has them"
-            ));
-        }
-        Ok(elsewhere)
+        Ok(coins)
     }
 
-    /// Takes lines out whose units a meter has, and says what they come to.
-    async fn leave_counted(
+    /// The positions of lines whose units a meter has.
+    pub(super) async fn counted_by_hand(
         &mut self,
         invoice: &Invoice,
-        lines: &mut Vec<InvoiceLine>,
+        lines: &[InvoiceLine],
         customer: &str,
-    ) -> Result<Money, BillingError> {
-        let mut sum = Money::zero(invoice.total.currency);
+    ) -> Result<Vec<i32>, BillingError> {
         let mut positions = Vec::new();
+        if invoice.collect != Collect::MeterEvents || !self.store.has_meter_events(invoice.partner, invoice.id).await? {
+            return Ok(positions);
+        }
         for one in Counted::of(lines) {
             let meter = self.meter(&one.event_name(), one.product).await?;
             if self.is_counted(invoice, one.line, &one.look(invoice, &meter, customer)).await? {
-                sum = sum.checked_add(one.line.amount)?;
                 positions.push(one.line.position);
             }
         }
-        lines.retain(|line| !positions.contains(&line.position));
-        Ok(sum)
+        Ok(positions)
     }
 
     /// An item of the line that waits at Stripe for an invoice that it makes by itself, as was right while a subscription by hand was there:
-    /// where that never came, it is taken back, so that it can go on this draft. Says which other invoice has it by now.
+    /// where that never came, it is taken back, so that it can go on this draft. Says whether another invoice has it by now.
     async fn take_back(
         &self,
         invoice: &Invoice,
         line: &InvoiceLine,
         (customer, draft): (&str, &str),
-    ) -> Result<Option<String>, BillingError> {
+    ) -> Result<bool, BillingError> {
         let subject = item_subject(invoice.id, line);
-        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(None) };
-        if held.parameters.iter().any(|(name, _)| name == "invoice") {
-            return Ok(None);
+        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(false) };
+        if !is_elsewhere(&held) {
+            return Ok(false);
         }
         let id = match held.stripe_id {
             Some(id) => id,
@@ -103,7 +129,7 @@ impl Push<'_> {
         };
         match self.stripe.invoice_item(&id).await {
             Ok(item) => match item.invoice {
-                Some(other) => return Ok((other != draft).then_some(other)),
+                Some(other) => return Ok(other != draft),
                 None => self.stripe.delete_item(&id).await?,
             },
             Err(error) if error.is_missing() => {}
@@ -112,9 +138,9 @@ impl Push<'_> {
         self.store.forget_stripe_object(invoice.partner, &subject, &id, self.now()).await?;
         let on = Draft { id: draft, hands_over_tax: self.was_begun_with_tax(invoice).await?, is_stripes: false };
         let wanted = wanted_item(invoice, line, customer, Some(on), description(line))?;
-        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(None) };
+        let Some(held) = self.store.stripe_object(invoice.partner, &subject).await? else { return Ok(false) };
         let attempt = held.attempt + 1;
         self.store.begin_stripe_object(invoice.partner, &subject, attempt, &wanted.parameters, self.now()).await?;
-        Ok(None)
+        Ok(false)
     }
 }

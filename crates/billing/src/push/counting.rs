@@ -1,7 +1,8 @@
 //! Which of a customer's subscriptions at Stripe would bill an invoice's units, if they were sent to its meters.
 //!
 //! Stripe bills a meter's units by each subscription that has a price for it: by those that run, and by one that has ended through the
-//! draft of its last period. Units are sent only where exactly one does.
+//! draft of its last period. Units are sent only where exactly one does, and where nobody has set up any yet though that is left to the
+//! provider.
 
 use super::{Push, meter_events, meter_events::Counted, subscriptions::is_ours};
 use crate::{BillingError, stripe::StripeSubscription};
@@ -20,7 +21,8 @@ pub(super) struct Counting {
     units: Vec<Units>,
     /// Of all that the plan opens; where units were told, of these.
     meters: Vec<String>,
-    /// In seconds since 1970.
+    /// When the period begins and ends, in seconds since 1970.
+    start: i64,
     end: i64,
 }
 
@@ -43,7 +45,8 @@ impl Push<'_> {
         for product in products {
             meters.push(self.meter(&meter_events::event_name(product), product).await?);
         }
-        Ok(Counting { all, units, meters, end: invoice.period.end.as_second() })
+        let (start, end) = (invoice.period.start.as_second(), invoice.period.end.as_second());
+        Ok(Counting { all, units, meters, start, end })
     }
 }
 
@@ -76,7 +79,8 @@ impl Counting {
     /// Whether one by hand bills each of the units, and nothing else does.
     pub fn is_billed_by_hand(&self) -> bool {
         let bills = |units: &Units| {
-            let mut counts = self.all.iter().filter(|held| held.rates(&units.meter) && held.may_bill(self.first(), self.end));
+            let mut counts =
+                self.all.iter().filter(|held| held.rates(&units.meter) && held.may_bill(self.first(), self.end));
             match (counts.next(), counts.next()) {
                 (Some(held), None) => !is_ours(held) && held.bills() && held.start_date <= units.at,
                 _ => false,
@@ -85,24 +89,25 @@ impl Counting {
         self.by_hand().any(StripeSubscription::bills) && self.units.iter().all(bills)
     }
 
-    /// Whether there was one by hand for some of the units, and it was cancelled: nobody bills what the meter counts from then on. One that
-    /// ended with its period has a last draft, which does.
+    /// Whether there was one by hand in the period, and some units have none that bills them: it was cancelled or paused, and nobody bills what
+    /// the meter counts from then on. One that ended with its period has a last draft, which does.
     pub fn is_forsaken(&self) -> bool {
-        let bills = |held: &StripeSubscription| {
-            !held.is_over() || (held.cancel_at_period_end && held.may_bill(self.first(), self.end))
+        let bills = |held: &StripeSubscription, units: &Units| {
+            let ends_later = held.cancel_at_period_end && held.ended_at.is_some_and(|ended| ended > units.at);
+            held.rates(&units.meter) && held.start_date <= units.at && (held.bills() || ends_later)
         };
-        let is_forsaken = |meter: &str| {
-            let mut all = self.by_hand().filter(|held| held.rates(meter)).peekable();
-            all.peek().is_some() && !all.any(bills)
-        };
-        match self.units.is_empty() {
-            true => self.meters.iter().any(|meter| is_forsaken(meter)),
-            false => self.units.iter().any(|one| is_forsaken(&one.meter)),
-        }
+        self.by_hand().next().is_some() && self.units.iter().any(|units| !self.by_hand().any(|held| bills(held, units)))
     }
 
+    /// Whether there was one by hand in the period.
+    pub fn had_by_hand(&self) -> bool {
+        self.by_hand().next().is_some()
+    }
+
+    /// Those of the period that have a price for a meter of the plan.
     fn by_hand(&self) -> impl Iterator<Item = &StripeSubscription> {
         let of_plan = |held: &&StripeSubscription| self.meters.iter().any(|meter| held.rates(meter));
-        self.all.iter().filter(|held| !is_ours(held)).filter(of_plan)
+        let of_period = |held: &&StripeSubscription| held.ended_at.is_none_or(|ended| ended >= self.start);
+        self.all.iter().filter(|held| !is_ours(held)).filter(of_plan).filter(of_period)
     }
 }

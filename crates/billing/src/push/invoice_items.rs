@@ -39,6 +39,8 @@ impl Push<'_> {
         let wants_tax = self.wants_tax(invoice).await?;
         let customer = self.customer(invoice.partner).await?;
         self.take(invoice).await?;
+        // As long as that is not known nothing is noted of an invoice: a server of an earlier version would bill all of it.
+        self.counted_by_hand(invoice, &lines, &customer).await?;
         let draft = self.draft_of(subject(invoice.id), invoice, &customer, wants_tax).await?;
         let hands_over_tax = self.was_begun_with_tax(invoice).await?;
         let elsewhere = self.billed_elsewhere(invoice, &mut lines, (&customer, &draft)).await?;
@@ -54,10 +56,10 @@ impl Push<'_> {
                 ids.insert(item.line.position.to_string(), id);
             }
             observed = self.stripe.invoice(&draft).await?;
-            if differs(invoice, &observed, elsewhere.coins)? && self.remove_surplus(&draft, invoice.id, &ids).await? {
+            if differs(invoice, &observed, elsewhere)? && self.remove_surplus(&draft, invoice.id, &ids).await? {
                 observed = self.stripe.invoice(&draft).await?;
             }
-            if differs(invoice, &observed, elsewhere.coins)? {
+            if differs(invoice, &observed, elsewhere)? {
                 let held = observed.before_tax();
                 let before = if observed.tax().is_some() { " before tax" } else { "" };
                 let message = format!(
@@ -69,7 +71,7 @@ impl Push<'_> {
             }
             self.with_tax(observed, &customer).await?;
             observed = self.finalize(&draft).await?;
-        } else if differs(invoice, &observed, elsewhere.coins)? {
+        } else if differs(invoice, &observed, elsewhere)? {
             let message = format!(
                 "Stripe's invoice {draft} is final and comes to {} {} in the smallest coin before tax, but ours to {}.",
                 observed.before_tax(),
@@ -78,11 +80,7 @@ impl Push<'_> {
             );
             return Err(BillingError::Differs(message));
         }
-        settle(self.store, self.stripe, (invoice.partner, invoice.id), &observed, self.now()).await?;
-        if let Some(problem) = elsewhere.problem {
-            self.store.set_push_problem(invoice.partner, invoice.id, &problem, self.now()).await?;
-        }
-        Ok(())
+        settle(self.store, self.stripe, (invoice.partner, invoice.id), &observed, self.now()).await
     }
 
     /// Makes a draft final, and says what it is then.

@@ -9,17 +9,21 @@
 
 use super::{
     Push,
-    invoice_items::{description, item_subject},
+    invoice_items::{self, description, item_subject},
     late::Told,
     look::Look,
     once::Wanted,
-    rated::Way,
+    rated::{Way, is_rated},
     stream::is_streamed,
 };
 use crate::BillingError;
-use domain::{money::Money, rating::LineKind};
+use domain::{
+    id::{InvoiceId, PartnerId},
+    money::Money,
+    rating::LineKind,
+};
 use sha2::{Digest as _, Sha256};
-use store::{Invoice, InvoiceLine, InvoiceStatus};
+use store::{Invoice, InvoiceLine, InvoiceStatus, Parameters};
 
 /// Rises only if the meaning of an event changes.
 const REVISION: u32 = 1;
@@ -86,22 +90,35 @@ impl Push<'_> {
             return Err(BillingError::TooSoon("whether the stream of meter events took all of an invoice"));
         }
         let (identifier, timestamp) = (counted.identifier(invoice), counted.timestamp(invoice));
-        let parameters = [
+        let parameters: Parameters = [
             ("event_name", event_name),
             ("payload[stripe_customer_id]", customer.to_owned()),
             ("payload[value]", counted.units.to_string()),
             ("identifier", identifier),
             ("timestamp", timestamp.to_string()),
-        ];
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .to_vec();
+        // Noted first: who makes an invoice of it meanwhile notes that, and looks at what was noted of events.
+        self.store.begin_stripe_object(invoice.partner, &subject, 1, &parameters, self.now()).await?;
+        if self.is_made_by_us((invoice.partner, invoice.id)).await? {
+            return Err(BillingError::TooSoon("what another server makes of an invoice"));
+        }
         let wanted = Wanted {
             partner: invoice.partner,
             subject,
             path: "/v1/billing/meter_events",
-            parameters: parameters.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            parameters,
             look: counted.look(invoice, &meter, customer),
         };
         self.once(wanted).await?;
         Ok(())
+    }
+
+    /// Whether an invoice is made of it by us, of which no unit is for a meter.
+    pub(super) async fn is_made_by_us(&self, (partner, invoice): (PartnerId, InvoiceId)) -> Result<bool, BillingError> {
+        let held = self.store.stripe_object(partner, &invoice_items::subject(invoice)).await?;
+        Ok(held.is_some_and(|held| !is_rated(&held.parameters)))
     }
 
     /// Whether a line's units are on an item in place of the meter.

@@ -62,18 +62,26 @@ impl Push<'_> {
         let counting = self.counting(invoice, customer, &products).await?;
         if self.store.has_meter_events(invoice.partner, invoice.id).await? {
             let is_over = counting.is_forsaken() && self.has_untold(invoice).await?;
-            return Ok(if is_over { Way::Ours } else { Way::ByHand });
+            return Ok(if is_over { ours(invoice, "nothing bills units that were not sent yet") } else { Way::ByHand });
         }
-        // While one of ours runs at Stripe it counts what is sent, beside one by hand and after the setting was changed, too.
-        if !self.settings.makes_subscriptions {
-            return Ok(if counting.has_ours() || counting.is_forsaken() { Way::Ours } else { Way::ByHand });
-        }
-        let Some(own) = own else { return Ok(Way::Ours) };
         if counting.has_by_hand() {
+            // While one of ours runs at Stripe it counts what is sent, beside one by hand and after the setting was changed, too.
             let is_theirs = counting.is_billed_by_hand() && !counting.has_ours();
-            return Ok(if is_theirs { Way::ByHand } else { Way::Ours });
+            return Ok(if is_theirs {
+                Way::ByHand
+            } else {
+                ours(invoice, "not exactly one subscription bills all units")
+            });
         }
-        let Some(draft) = self.draft_of_period(invoice, &own, &counting).await? else { return Ok(Way::Ours) };
+        if !self.settings.makes_subscriptions {
+            let is_theirs = !counting.has_ours() && !counting.had_by_hand();
+            return Ok(if is_theirs { Way::ByHand } else { ours(invoice, "the subscription has ended") });
+        }
+        let Some(own) = own else { return Ok(ours(invoice, "the subscription is not known")) };
+        let draft = match self.draft_of_period(invoice, &own, &counting).await? {
+            Ok(draft) => draft,
+            Err(why) => return Ok(ours(invoice, why)),
+        };
         let parameters = vec![(STRIPES.to_owned(), draft.id.clone())];
         let held = self.store.begin_stripe_object(invoice.partner, &subject, 1, &parameters, self.now()).await?;
         if held.parameters != parameters {
@@ -95,25 +103,34 @@ impl Push<'_> {
         Ok(false)
     }
 
-    /// Stripe's draft of exactly this period, where it will come to what our invoice does.
+    /// Stripe's draft of exactly this period, where it will come to what our invoice does; else why there is none.
     async fn draft_of_period(
         &mut self,
         invoice: &Invoice,
         own: &Subscription,
         counting: &Counting,
-    ) -> Result<Option<StripeInvoice>, BillingError> {
-        let is_whole = own.cycle().period_at(invoice.period.start)? == invoice.period;
-        let is_of_period = !invoice.is_final && !invoice.stands_alone && invoice.threshold_number == 0;
-        if !self.makes_subscriptions() || !is_whole || !is_of_period || self.is_late(invoice) {
-            return Ok(None);
+    ) -> Result<Result<StripeInvoice, &'static str>, BillingError> {
+        if !self.makes_subscriptions() {
+            return Ok(Err("Stripe computes its tax"));
+        }
+        if invoice.is_final || invoice.stands_alone || invoice.threshold_number > 0 {
+            return Ok(Err("it is not the invoice of a period"));
+        }
+        if own.cycle().period_at(invoice.period.start)? != invoice.period {
+            return Ok(Err("it is a part of a period"));
+        }
+        if self.is_late(invoice) {
+            return Ok(Err("Stripe's own invoice is final by now"));
         }
         let held = self.store.stripe_object(own.partner, &stripe_subscription(own.id)).await?;
-        let Some(id) = held.and_then(|held| held.stripe_id) else { return Ok(None) };
-        let Some(theirs) = counting.subscription(&id).filter(|theirs| !theirs.is_over()) else { return Ok(None) };
+        let id = held.and_then(|held| held.stripe_id).unwrap_or_default();
+        let Some(theirs) = counting.subscription(&id).filter(|theirs| !theirs.is_over()) else {
+            return Ok(Err("Stripe has no subscription of ours"));
+        };
         let prices = match self.prices(&own.plan_code, own.version, &own.terms).await {
             Err(BillingError::Differs(problem)) => {
-                tracing::warn!(partner = %own.partner, problem, "Stripe's prices are not ours: a period is rated here");
-                return Ok(None);
+                tracing::warn!(partner = %own.partner, problem, "Stripe's prices are not ours");
+                return Ok(Err("Stripe's prices are not ours"));
             }
             prices => prices?,
         };
@@ -121,8 +138,14 @@ impl Push<'_> {
         let mut our_prices: Vec<&str> = prices.iter().map(String::as_str).collect();
         theirs_prices.sort_unstable();
         our_prices.sort_unstable();
-        if theirs_prices != our_prices || theirs.start_date > counting.first() || counting.has_other(&id) {
-            return Ok(None);
+        if theirs_prices != our_prices {
+            return Ok(Err("the subscription has other prices"));
+        }
+        if theirs.start_date > counting.first() {
+            return Ok(Err("the subscription began too late"));
+        }
+        if counting.has_other(&id) {
+            return Ok(Err("another subscription would bill it, too"));
         }
         let end = invoice.period.end.as_second();
         let drafts = self.stripe.invoices_of_subscription(&id, "draft").await?;
@@ -130,9 +153,15 @@ impl Push<'_> {
             None if self.now().duration_since(invoice.period.end) < DRAFT_APPEARS => {
                 Err(BillingError::TooSoon("Stripe's own invoice of a period"))
             }
-            found => Ok(found),
+            found => Ok(found.ok_or("Stripe has no draft of this very period")),
         }
     }
+}
+
+/// We rate it, and the log says why.
+fn ours(invoice: &Invoice, why: &str) -> Way {
+    tracing::info!(partner = %invoice.partner, invoice = %invoice.id, why, "we rate a period of a plan that Stripe may rate");
+    Way::Ours
 }
 
 /// What a person has to know of an invoice that Stripe has rated and that is final: it comes to something else than ours.

@@ -14,7 +14,10 @@ use crate::{
     BillingError,
     stripe::{MOST_STREAMED, MeterSession, Payload, StreamedEvent, StripeError},
 };
-use domain::{id::PartnerId, plan::Collect};
+use domain::{
+    id::{InvoiceId, PartnerId},
+    plan::Collect,
+};
 use jiff::{SignedDuration, Timestamp};
 use store::{Invoice, Parameters, StripeObject};
 
@@ -26,6 +29,7 @@ const LEAST_LEFT: SignedDuration = SignedDuration::from_secs(60);
 /// An event that is to be sent.
 struct Pending {
     partner: PartnerId,
+    invoice: InvoiceId,
     subject: String,
     event: StreamedEvent,
     /// The end of the period that it is of.
@@ -72,6 +76,10 @@ impl Push<'_> {
         for one in fresh {
             let Pending { partner, subject, event, .. } = &one;
             let begun = self.store.begin_stripe_object(*partner, subject, 1, &noted(event), self.now()).await?;
+            // As one by one: who makes an invoice of it meanwhile looks at what was noted.
+            if self.is_made_by_us((*partner, one.invoice)).await? {
+                continue;
+            }
             if begun.stripe_id.is_none() && is_streamed(&begun) {
                 again.push(one);
             }
@@ -112,7 +120,7 @@ impl Push<'_> {
             let end = invoice.period.end;
             let Some(held) = self.store.stripe_object(partner, &subject).await? else {
                 self.meter(&counted.event_name(), counted.product).await?;
-                fresh.push(Pending { partner, subject, event, end });
+                fresh.push(Pending { partner, invoice: invoice.id, subject, event, end });
                 continue;
             };
             if held.stripe_id.is_some() || !is_streamed(&held) {
@@ -126,7 +134,7 @@ impl Push<'_> {
                 }
                 self.store.begin_stripe_object(partner, &subject, held.attempt + 1, &noted(&event), self.now()).await?;
             }
-            again.push(Pending { partner, subject, event, end });
+            again.push(Pending { partner, invoice: invoice.id, subject, event, end });
         }
         Ok(())
     }

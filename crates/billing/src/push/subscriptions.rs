@@ -31,6 +31,8 @@ const LOOK_AGAIN: SignedDuration = SignedDuration::from_hours(1);
 const LEAST_LEFT: SignedDuration = SignedDuration::from_mins(5);
 /// After a subscription's end Stripe has drafts that are not final yet.
 const SETTLED: SignedDuration = SignedDuration::from_hours(2);
+/// From where Stripe counts periods.
+const ANCHOR: &str = "billing_cycle_anchor";
 /// In the metadata of what we made: our subscription.
 const OURS: &str = "turnpike_subscription";
 /// Says of our note of a subscription that somebody else has one there, that it was ended, or that another takes its place.
@@ -128,12 +130,19 @@ impl Push<'_> {
         let held = self.store.stripe_object(partner, &wanted.subject).await?;
         let is_note = |(name, _): &(String, String)| name == BY_HAND || name == MOVED;
         if let Some(held) = held.filter(|held| held.stripe_id.is_none() && held.parameters.iter().any(is_note)) {
-            // Before the note one may have been asked for whose answer was lost.
-            let found = wanted.look.at(self.stripe).await?;
-            self.store.begin_stripe_object(partner, &wanted.subject, held.attempt + 1, &wanted.parameters, now).await?;
-            if let Some(found) = found {
+            // Before the note one may have been asked for whose answer was lost: that one's anchor is its own.
+            if let Some(found) = wanted.look.at(self.stripe).await? {
+                let anchor = self.stripe.subscription(&found).await?.billing_cycle_anchor.to_string();
+                let mut parameters = wanted.parameters;
+                parameters
+                    .iter_mut()
+                    .filter(|(name, _)| name == ANCHOR)
+                    .for_each(|(_, value)| value.clone_from(&anchor));
                 self.store.finish_stripe_object(partner, &wanted.subject, &found, now).await?;
+                self.store.change_stripe_object(partner, &wanted.subject, &parameters, now).await?;
+                return Ok(());
             }
+            self.store.begin_stripe_object(partner, &wanted.subject, held.attempt + 1, &wanted.parameters, now).await?;
         }
         let id = self.once(wanted).await?;
         tracing::info!(%partner, subscription = id, "made a subscription at Stripe");
@@ -150,7 +159,7 @@ impl Push<'_> {
         let pair = |name: &str, value: String| (name.to_owned(), value);
         let mut parameters = vec![
             pair("customer", customer.to_owned()),
-            pair("billing_cycle_anchor", end.as_second().to_string()),
+            pair(ANCHOR, end.as_second().to_string()),
             pair("proration_behavior", "none".to_owned()),
             pair("description", format!("{} plan", own.plan_name)),
             pair("metadata[turnpike_subscription]", own.id.to_string()),

@@ -14,6 +14,9 @@ pub struct StripeSubscription {
     /// When its first period began, in seconds since 1970.
     #[serde(default)]
     pub start_date: i64,
+    /// From where its periods are counted, in seconds since 1970.
+    #[serde(default)]
+    pub billing_cycle_anchor: i64,
     /// `send_invoice` or `charge_automatically`.
     #[serde(default)]
     pub collection_method: String,
