@@ -1,14 +1,33 @@
 //! `cargo xtask build`: the program as one file, with the site inside.
 
-use crate::{Outcome, process, progress, site, workspace};
+mod training;
+mod tuned;
 
-pub fn run() -> Outcome {
+use crate::{Outcome, process, progress, site, workspace};
+use std::path::{Path, PathBuf};
+
+pub fn run(arguments: &[String]) -> Outcome {
+    let is_tuned = match arguments {
+        [] => false,
+        [only] if only == "--tuned" => true,
+        _ => return Err("cargo xtask build takes nothing, or --tuned.".to_owned()),
+    };
     let site = site::build()?;
+    let program = if is_tuned { tuned(&site)? } else { optimised(&site)? };
+    println!("The program is {}", program.display());
+    Ok(())
+}
+
+/// Compiled once more by what a run under load has shown; takes several times as long.
+pub fn tuned(site: &Path) -> Outcome<PathBuf> {
+    tuned::build(site)
+}
+
+fn optimised(site: &Path) -> Outcome<PathBuf> {
     progress::step("Building turnpike, optimised", || {
         let mut cargo = process::cargo(["build", "--release", "--package", "server", "--features", "embed-site"]);
         cargo.env("TURNPIKE_SITE_DIR", site);
         process::show(cargo)
     })?;
-    println!("The program is {}", workspace::program("turnpike", true).display());
-    Ok(())
+    Ok(workspace::program("turnpike", true))
 }

@@ -6,7 +6,7 @@ mod npm;
 mod rust;
 
 pub use npm::npm;
-pub use rust::{rustfmt_and_clippy, wasm_target};
+pub use rust::{llvm_profdata, rustfmt_and_clippy, wasm_target};
 
 use std::path::Path;
 

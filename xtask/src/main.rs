@@ -30,7 +30,8 @@ Usage: cargo xtask <command>
   test    Pass every test; ends with `N passed, N failed`
             --fast                   leave the browser out
   bench   Measure, and print: wasm, page, start, cold, limits, all,
-            gateway, gateway-flood, gateway-idle, gateway-large, gateway-bodies, metering, usage-query, year
+            gateway, gateway-flood, gateway-idle, gateway-large, gateway-bodies, metering, usage-query, year;
+            those of the gateway measure the program that TURNPIKE_BIN names, where it does
   chaos   Break a running server under load, and check what was promised
             kill --rounds N          with SIGKILL, N times; --nodes 2: two gateways
             credits --nodes N        while calls race for the last units of credit, on N gateways
@@ -55,6 +56,7 @@ Usage: cargo xtask <command>
   check   Let one judge run: cache, smuggling, fuzz --seconds N,
             rating --cases N         prices, by an oracle in exact fractions; --control
   build   Build the program as one file, optimised, with the site inside
+            --tuned                  and again by what it does under load: for production
   wasm    Build the browser half into the site folder
   help    This text
 
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
         "run" => run::run(rest),
         "test" => return test::run(rest),
         "bench" => bench::run(rest),
-        "build" => build::run(),
+        "build" => build::run(rest),
         "chaos" => chaos::run(rest),
         "check" => check::run(rest),
         "wasm" => site::build().map(|site| println!("The site is in {}", site.display())),

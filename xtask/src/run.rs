@@ -15,6 +15,7 @@ use world::World;
 use crate::{Outcome, install, process, progress, site, workspace};
 
 pub use ports::Ports;
+pub use turnpike::Turnpike;
 
 /// Builds, starts, prints where everything is, and runs until Ctrl-C.
 ///

@@ -112,10 +112,7 @@ impl Store {
     }
 
     /// Those that Stripe is to have as long as they run, in another order each time (`now`).
-    pub async fn all_partners_stripe_subscriptions(
-        &self,
-        now: Timestamp,
-    ) -> Result<Vec<HeldSubscription>, StoreError> {
+    pub async fn all_partners_stripe_subscriptions(&self, now: Timestamp) -> Result<Vec<HeldSubscription>, StoreError> {
         let rows = sqlx::query(
             "select s.partner_id, s.id, s.anchor, s.time_zone, o.stripe_id, o.parameters, p.code, v.version, v.terms
              from subscriptions s join plan_versions v on v.id = s.plan_version_id join plans p on p.id = v.plan_id

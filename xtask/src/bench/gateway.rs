@@ -46,7 +46,9 @@ impl Bench {
         install::proxies_and_wrk()?;
         install::postgres()?;
         let site = site::build()?;
-        run::build(true, false)?;
+        if std::env::var_os(turnpike::OTHER).is_none() {
+            run::build(true, false)?;
+        }
         let folder = workspace::target().join("bench-gateway");
         if folder.exists() {
             fs::remove_dir_all(&folder).map_err(|why| format!("{} cannot be emptied: {why}.", folder.display()))?;

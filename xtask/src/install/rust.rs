@@ -1,6 +1,6 @@
 //! Parts of the Rust toolchain. `rust-toolchain.toml` names them, but rustup adds nothing where its auto-install is off.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::{Outcome, process, progress, workspace};
 
@@ -35,6 +35,19 @@ pub fn rustfmt_and_clippy() -> Outcome {
         }
     }
     Ok(())
+}
+
+/// The program that sums up what an instrumented program has counted; the compiler reads only that of its own version.
+pub fn llvm_profdata() -> Outcome<PathBuf> {
+    let said = process::read(process::program("rustc", ["--print", "target-libdir"], &workspace::root()))?;
+    let program = Path::new(said.trim()).join("../bin/llvm-profdata");
+    if !program.exists() {
+        progress::step("Adding LLVM's tools", || rustup(&["component", "add", "llvm-tools"])).map_err(|why| {
+            let last = last_line(&why);
+            format!("llvm-profdata is missing. Try: rustup component add llvm-tools. rustup said: {last}")
+        })?;
+    }
+    Ok(program)
 }
 
 fn rustup(arguments: &[&str]) -> Outcome {

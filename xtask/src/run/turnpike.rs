@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use super::options::Options;
+use super::Ports;
 use crate::{Outcome, process, workspace};
 
 /// The key and the webhook secret that the stand-in for Stripe knows.
@@ -19,9 +19,8 @@ pub struct Turnpike {
 }
 
 impl Turnpike {
-    pub fn new(data_dir: &Path, site: &Path, options: Options) -> Self {
-        let ports = options.ports;
-        let mut settings = vec![
+    pub fn new(program: PathBuf, data_dir: &Path, site: &Path, ports: Ports) -> Self {
+        let settings = vec![
             ("TURNPIKE_DEVELOPMENT", "true".to_owned()),
             ("TURNPIKE_DATA_DIR", data_dir.display().to_string()),
             ("TURNPIKE_SITE_DIR", site.display().to_string()),
@@ -29,12 +28,15 @@ impl Turnpike {
             ("TURNPIKE_GATEWAY_LISTEN", format!("127.0.0.1:{}", ports.gateway)),
             ("TURNPIKE_ADMIN_LISTEN", format!("127.0.0.1:{}", ports.admin)),
         ];
-        if options.stand_in {
-            settings.push(("TURNPIKE_STRIPE_URL", format!("http://127.0.0.1:{}", ports.stripe)));
-            settings.push(("TURNPIKE_STRIPE_KEY", STRIPE_KEY.to_owned()));
-            settings.push(("TURNPIKE_STRIPE_WEBHOOK_SECRET", STRIPE_WEBHOOK_SECRET.to_owned()));
-        }
-        Self { program: workspace::program("turnpike", options.release), settings }
+        Self { program, settings }
+    }
+
+    /// The same, collecting through the stand-in for Stripe.
+    pub fn with_stand_in(mut self, ports: Ports) -> Self {
+        self.settings.push(("TURNPIKE_STRIPE_URL", format!("http://127.0.0.1:{}", ports.stripe)));
+        self.settings.push(("TURNPIKE_STRIPE_KEY", STRIPE_KEY.to_owned()));
+        self.settings.push(("TURNPIKE_STRIPE_WEBHOOK_SECRET", STRIPE_WEBHOOK_SECRET.to_owned()));
+        self
     }
 
     /// The server, which starts its private Postgres and migrates by itself.

@@ -29,7 +29,11 @@ impl World {
     pub fn start(var: &Path, site: &Path, options: Options) -> Outcome<Self> {
         let ports = options.ports;
         let data_dir = leftovers::data_dir(var);
-        let turnpike = Turnpike::new(&data_dir, site, options);
+        let program = workspace::program("turnpike", options.release);
+        let mut turnpike = Turnpike::new(program, &data_dir, site, ports);
+        if options.stand_in {
+            turnpike = turnpike.with_stand_in(ports);
+        }
         let mut services = Services::new(&var.join("log"))?;
         let begin = Instant::now();
         progress::step("Starting", || {

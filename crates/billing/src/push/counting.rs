@@ -96,7 +96,7 @@ impl Counting {
             let ends_later = held.cancel_at_period_end && held.ended_at.is_some_and(|ended| ended > units.at);
             held.rates(&units.meter) && held.start_date <= units.at && (held.bills() || ends_later)
         };
-        self.by_hand().next().is_some() && self.units.iter().any(|units| !self.by_hand().any(|held| bills(held, units)))
+        self.had_by_hand() && self.units.iter().any(|units| !self.by_hand().any(|held| bills(held, units)))
     }
 
     /// Whether there was one by hand in the period.
@@ -107,7 +107,7 @@ impl Counting {
     /// Those of the period that have a price for a meter of the plan.
     fn by_hand(&self) -> impl Iterator<Item = &StripeSubscription> {
         let of_plan = |held: &&StripeSubscription| self.meters.iter().any(|meter| held.rates(meter));
-        let of_period = |held: &&StripeSubscription| held.ended_at.is_none_or(|ended| ended >= self.start);
+        let of_period = |held: &&StripeSubscription| held.may_bill(self.start - 1, i64::MAX);
         self.all.iter().filter(|held| !is_ours(held)).filter(of_plan).filter(of_period)
     }
 }

@@ -2,7 +2,13 @@
 
 use super::{KEYS, PARTNERS, Peer, nginx};
 use crate::{Outcome, http, process, service::Services, workspace};
-use std::{fmt::Write as _, fs, path::Path, process::Command, time::Duration};
+use std::{
+    fmt::Write as _,
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 /// One installation.
 #[derive(Clone, Copy)]
@@ -18,10 +24,18 @@ pub struct Installation {
 
 pub const FIRST: Installation = Installation { name: "Turnpike", port: 4803, core: Some("0"), postgres_niceness: 19 };
 
+/// Another program where the environment names one, as that of `build --tuned`.
+pub const OTHER: &str = "TURNPIKE_BIN";
+
+/// What is measured.
+pub fn program() -> PathBuf {
+    std::env::var_os(OTHER).map_or_else(|| workspace::program("turnpike", true), |path| workspace::root().join(path))
+}
+
 /// Starts it with everything it keeps in `folder`.
 pub fn start(services: &mut Services, installation: Installation, folder: &Path, site: &Path) -> Outcome<Peer> {
     let Installation { name, port, core, postgres_niceness } = installation;
-    let binary = workspace::program("turnpike", true);
+    let binary = program();
     let cores = core.unwrap_or("0,1");
     let mut program = process::program("taskset", ["-c", cores, &binary.to_string_lossy(), "serve"], folder);
     set(&mut program, port, folder, site);
