@@ -1,7 +1,7 @@
 //! `cargo xtask run`: from a fresh clone to an API that is for sale in a browser, in one command.
 
 mod greeting;
-mod leftovers;
+pub mod leftovers;
 mod memory;
 mod options;
 mod partner;

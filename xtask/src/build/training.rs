@@ -2,8 +2,8 @@
 //! of the portal.
 
 use crate::{
-    Outcome, http, install, process, progress,
-    run::{Ports, Turnpike},
+    Outcome, http, process, progress,
+    run::{Ports, Turnpike, leftovers},
     service::Services,
     workspace,
 };
@@ -25,22 +25,27 @@ const LASTS: Duration = Duration::from_secs(20);
 const PAGES: usize = 50;
 const OPEN_PAGES: [&str; 4] = ["/", "/sign-in", "/sign-up", "/docs"];
 
+/// Where it listens. They are looked at before anything is built.
+pub fn ports() -> Outcome<Ports> {
+    let ports = Ports::from("41800")?;
+    ports
+        .check(false)
+        .map_err(|_| "The ports 41800 to 41804 are in use; the build needs them for a moment.".to_owned())?;
+    Ok(ports)
+}
+
 /// Runs `program` with everything it keeps in `folder`, and ends it in peace, so that it writes what it has counted.
 pub fn run(program: &Path, site: &Path, folder: &Path) -> Outcome {
-    install::postgres()?;
     process::show(process::cargo(["build", "--release", "--package", "payments-api"]))?;
-    let ports = Ports::from("41800")?;
-    ports.check(false)?;
-    if folder.exists() {
-        fs::remove_dir_all(folder).map_err(|why| format!("{} cannot be emptied: {why}.", folder.display()))?;
-    }
+    let ports = ports()?;
+    leftovers::empty(folder)?;
     let mut services = Services::new(&folder.join("logs"))?;
     let api = workspace::program("payments-api", true);
     services.start(
         "payments-api",
         process::program(&api.to_string_lossy(), ["--port", &ports.payments.to_string()], folder),
     )?;
-    let turnpike = Turnpike::new(program.to_owned(), &folder.join("data"), site, ports);
+    let turnpike = Turnpike::new(program.to_owned(), &leftovers::data_dir(folder), site, ports);
     services.start("turnpike", turnpike.serve())?;
     services.wait("turnpike", Duration::from_secs(120), || {
         http::get(ports.admin, "/ready", &[]).is_some_and(|answer| answer.status == 200)
@@ -54,13 +59,18 @@ pub fn run(program: &Path, site: &Path, folder: &Path) -> Outcome {
         http::get(ports.gateway, "/payments/customers", &[("X-API-Key", key)]).is_some_and(|one| one.status == 200)
     })?;
     let answered = progress::step("Putting it under load", || load(ports.gateway, &keys))?;
+    if services.stop_wanted() {
+        return Err("Stopped.".to_owned());
+    }
     progress::step("Asking for pages", || {
         for page in OPEN_PAGES.iter().cycle().take(OPEN_PAGES.len() * PAGES) {
             http::get(ports.portal, page, &[]).ok_or("The portal does not answer.")?;
         }
         Ok(())
     })?;
-    if !services.stop().is_empty() {
+    let killed = services.stop();
+    leftovers::stop_postgres(&leftovers::data_dir(folder));
+    if !killed.is_empty() {
         return Err(format!("It did not stop in time, and has counted nothing. See {}.", folder.display()));
     }
     println!("    It answered {answered} calls.");
@@ -105,6 +115,7 @@ fn client(port: u16, keys: &[String], place: usize, end: Instant) -> Outcome<u64
     let lost = |why: std::io::Error| format!("The gateway broke a connection: {why}.");
     let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).map_err(lost)?;
     stream.set_nodelay(true).map_err(lost)?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).map_err(lost)?;
     let mut reader = BufReader::new(stream.try_clone().map_err(lost)?);
     let mut writer = stream;
     let mut answered = 0;

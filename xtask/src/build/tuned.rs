@@ -19,6 +19,8 @@ const PROFILE: &str = "tuned";
 
 pub fn build(site: &Path) -> Outcome<PathBuf> {
     let merge = install::llvm_profdata()?;
+    install::postgres()?;
+    training::ports()?;
     let host = host()?;
     let folder = workspace::target().join("tuning");
     let counts = folder.join("counts");
@@ -33,9 +35,12 @@ pub fn build(site: &Path) -> Outcome<PathBuf> {
         empty(&counts)?;
         training::run(&counting, site, &folder.join("training"))?;
         progress::step("Summing its counts up", || {
+            // Under its own name only when it is whole.
+            let half = folder.join("half.profdata");
             let mut command = process::program(&merge.to_string_lossy(), ["merge", "--output"], &folder);
-            command.arg(&profile).arg(&counts);
-            process::read(command).map(drop)
+            command.arg(&half).arg(&counts);
+            process::read(command)?;
+            fs::rename(&half, &profile).map_err(|why| format!("{} cannot be made: {why}.", profile.display()))
         })?;
         // Large, and of no more use.
         empty(&counts)?;

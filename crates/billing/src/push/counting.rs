@@ -21,8 +21,7 @@ pub(super) struct Counting {
     units: Vec<Units>,
     /// Of all that the plan opens; where units were told, of these.
     meters: Vec<String>,
-    /// When the period begins and ends, in seconds since 1970.
-    start: i64,
+    /// Of the period, in seconds since 1970.
     end: i64,
 }
 
@@ -45,8 +44,7 @@ impl Push<'_> {
         for product in products {
             meters.push(self.meter(&meter_events::event_name(product), product).await?);
         }
-        let (start, end) = (invoice.period.start.as_second(), invoice.period.end.as_second());
-        Ok(Counting { all, units, meters, start, end })
+        Ok(Counting { all, units, meters, end: invoice.period.end.as_second() })
     }
 }
 
@@ -89,7 +87,7 @@ impl Counting {
         self.by_hand().any(StripeSubscription::bills) && self.units.iter().all(bills)
     }
 
-    /// Whether there was one by hand in the period, and some units have none that bills them: it was cancelled or paused, and nobody bills what
+    /// Whether there was one by hand, and some units have none that bills them: it was cancelled or paused, and nobody bills what
     /// the meter counts from then on. One that ended with its period has a last draft, which does.
     pub fn is_forsaken(&self) -> bool {
         let bills = |held: &StripeSubscription, units: &Units| {
@@ -99,15 +97,14 @@ impl Counting {
         self.had_by_hand() && self.units.iter().any(|units| !self.by_hand().any(|held| bills(held, units)))
     }
 
-    /// Whether there was one by hand in the period.
+    /// Whether there ever was one by hand.
     pub fn had_by_hand(&self) -> bool {
         self.by_hand().next().is_some()
     }
 
-    /// Those of the period that have a price for a meter of the plan.
+    /// Those that have a price for a meter of the plan, and those that are over, too.
     fn by_hand(&self) -> impl Iterator<Item = &StripeSubscription> {
         let of_plan = |held: &&StripeSubscription| self.meters.iter().any(|meter| held.rates(meter));
-        let of_period = |held: &&StripeSubscription| held.may_bill(self.start - 1, i64::MAX);
-        self.all.iter().filter(|held| !is_ours(held)).filter(of_plan).filter(of_period)
+        self.all.iter().filter(|held| !is_ours(held)).filter(of_plan)
     }
 }

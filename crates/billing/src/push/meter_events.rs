@@ -60,6 +60,9 @@ impl Push<'_> {
                 self.item(invoice, &line, customer, None, description(&line)).await?;
             }
         }
+        if self.is_made_by_us(invoice.partner, invoice.id).await? {
+            return Err(BillingError::TooSoon("what another server makes of an invoice"));
+        }
         self.store.set_invoice_status(invoice.partner, invoice.id, InvoiceStatus::Sent, self.now()).await?;
         Ok(())
     }
@@ -99,11 +102,6 @@ impl Push<'_> {
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .to_vec();
-        // Noted first: who makes an invoice of it meanwhile notes that, and looks at what was noted of events.
-        self.store.begin_stripe_object(invoice.partner, &subject, 1, &parameters, self.now()).await?;
-        if self.is_made_by_us((invoice.partner, invoice.id)).await? {
-            return Err(BillingError::TooSoon("what another server makes of an invoice"));
-        }
         let wanted = Wanted {
             partner: invoice.partner,
             subject,
@@ -116,7 +114,7 @@ impl Push<'_> {
     }
 
     /// Whether an invoice is made of it by us, of which no unit is for a meter.
-    pub(super) async fn is_made_by_us(&self, (partner, invoice): (PartnerId, InvoiceId)) -> Result<bool, BillingError> {
+    pub(super) async fn is_made_by_us(&self, partner: PartnerId, invoice: InvoiceId) -> Result<bool, BillingError> {
         let held = self.store.stripe_object(partner, &invoice_items::subject(invoice)).await?;
         Ok(held.is_some_and(|held| !is_rated(&held.parameters)))
     }
@@ -224,6 +222,11 @@ fn billable(line: &InvoiceLine) -> u64 {
 /// What a line's meter event stands for.
 pub(super) fn event_subject(invoice: &Invoice, line: &InvoiceLine) -> String {
     format!("meter_event:{}:{}", invoice.id, line.position)
+}
+
+/// The invoice whose units an event has, by what it stands for.
+pub(super) fn invoice_of_event(subject: &str) -> Option<InvoiceId> {
+    subject.split(':').nth(1)?.parse().ok()
 }
 
 /// What a product's meter is called for people.

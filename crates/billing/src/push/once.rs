@@ -6,7 +6,7 @@
 //!    found is ours; only when nothing is found is there another attempt, under another key. A meter event is looked for as soon as
 //!    its summary can tell: Stripe forgets its identifier a day after it came, which may be long before the last attempt's key.
 
-use super::{Push, late::SUMMED_UP, look::Look, rated::is_rated};
+use super::{Push, late::SUMMED_UP, look::Look, meter_events::invoice_of_event, rated::is_rated};
 use crate::BillingError;
 use domain::id::PartnerId;
 use jiff::SignedDuration;
@@ -57,6 +57,12 @@ impl Push<'_> {
             }
             if is_event {
                 self.store.send_stripe_object(partner, &subject, self.now()).await?;
+                // Who makes an invoice of its units notes that first and looks then at what was sent: one of both sees the other.
+                if let Some(invoice) = invoice_of_event(&subject)
+                    && self.is_made_by_us(partner, invoice).await?
+                {
+                    return Err(BillingError::TooSoon("what another server makes of an invoice"));
+                }
             }
             let error = match self.stripe.create(path, &held.parameters, &key(partner, &subject, held.attempt)).await {
                 Ok(id) => return self.found(partner, &subject, id).await,

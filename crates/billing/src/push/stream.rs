@@ -7,17 +7,14 @@
 use super::{
     ENOUGH_FAILURES, Push,
     late::SUMMED_UP,
-    meter_events::{Counted, event_subject},
+    meter_events::{Counted, event_subject, invoice_of_event},
     rated::Way,
 };
 use crate::{
     BillingError,
     stripe::{MOST_STREAMED, MeterSession, Payload, StreamedEvent, StripeError},
 };
-use domain::{
-    id::{InvoiceId, PartnerId},
-    plan::Collect,
-};
+use domain::{id::PartnerId, plan::Collect};
 use jiff::{SignedDuration, Timestamp};
 use store::{Invoice, Parameters, StripeObject};
 
@@ -29,7 +26,6 @@ const LEAST_LEFT: SignedDuration = SignedDuration::from_secs(60);
 /// An event that is to be sent.
 struct Pending {
     partner: PartnerId,
-    invoice: InvoiceId,
     subject: String,
     event: StreamedEvent,
     /// The end of the period that it is of.
@@ -76,10 +72,6 @@ impl Push<'_> {
         for one in fresh {
             let Pending { partner, subject, event, .. } = &one;
             let begun = self.store.begin_stripe_object(*partner, subject, 1, &noted(event), self.now()).await?;
-            // As one by one: who makes an invoice of it meanwhile looks at what was noted.
-            if self.is_made_by_us((*partner, one.invoice)).await? {
-                continue;
-            }
             if begun.stripe_id.is_none() && is_streamed(&begun) {
                 again.push(one);
             }
@@ -120,7 +112,7 @@ impl Push<'_> {
             let end = invoice.period.end;
             let Some(held) = self.store.stripe_object(partner, &subject).await? else {
                 self.meter(&counted.event_name(), counted.product).await?;
-                fresh.push(Pending { partner, invoice: invoice.id, subject, event, end });
+                fresh.push(Pending { partner, subject, event, end });
                 continue;
             };
             if held.stripe_id.is_some() || !is_streamed(&held) {
@@ -134,7 +126,7 @@ impl Push<'_> {
                 }
                 self.store.begin_stripe_object(partner, &subject, held.attempt + 1, &noted(&event), self.now()).await?;
             }
-            again.push(Pending { partner, invoice: invoice.id, subject, event, end });
+            again.push(Pending { partner, subject, event, end });
         }
         Ok(())
     }
@@ -148,9 +140,20 @@ impl Push<'_> {
             if batch.is_empty() {
                 continue;
             }
-            let names: Vec<_> = batch.iter().map(|one| (one.partner, one.subject.clone())).collect();
-            let events: Vec<_> = batch.iter().map(|one| one.event.clone()).collect();
-            self.store.send_stripe_objects(&names, self.now()).await?;
+            let all: Vec<_> = batch.iter().map(|one| (one.partner, one.subject.clone())).collect();
+            self.store.send_stripe_objects(&all, self.now()).await?;
+            // As one by one: who makes an invoice of it meanwhile looks at what was sent.
+            let (mut names, mut events) = (Vec::new(), Vec::new());
+            for (name, one) in all.into_iter().zip(&batch) {
+                let invoice = invoice_of_event(&one.subject);
+                if !matches!(invoice, Some(invoice) if self.is_made_by_us(one.partner, invoice).await?) {
+                    names.push(name);
+                    events.push(one.event.clone());
+                }
+            }
+            if events.is_empty() {
+                continue;
+            }
             match self.send_batch(&mut session, &events).await {
                 Err(error) if error.is_refusal() && !error.is_unauthorized() => {
                     tracing::warn!(%error, events = events.len(), "Stripe refuses a request of its stream of meter events");

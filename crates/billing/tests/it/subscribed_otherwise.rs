@@ -181,6 +181,19 @@ async fn one_by_hand_that_ends_beside_another_or_alone_leaves_the_period_to_us()
         }
         assert_eq!(list(&shop.state().await, "meter_events").len(), 0);
         is_all_billed(&shop, partner).await;
+        if !has_another {
+            // Nor does anything bill what comes after.
+            shop.live(partner, end + days(2), &UNITS).await;
+            let next = period_end(&shop, partner).await;
+            at(&shop, next + minutes(2)).await;
+            shop.close(shop.now().await).await;
+            for _ in 0..2 {
+                shop.reconcile().await;
+                shop.advance(minutes(70)).await;
+            }
+            assert_eq!(list(&shop.state().await, "meter_events").len(), 0);
+            is_all_billed(&shop, partner).await;
+        }
     }
 }
 
