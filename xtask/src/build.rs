@@ -13,14 +13,9 @@ pub fn run(arguments: &[String]) -> Outcome {
         _ => return Err("cargo xtask build takes nothing, or --tuned.".to_owned()),
     };
     let site = site::build()?;
-    let program = if is_tuned { tuned(&site)? } else { optimised(&site)? };
+    let program = if is_tuned { tuned::build(&site)? } else { optimised(&site)? };
     println!("The program is {}", program.display());
     Ok(())
-}
-
-/// Compiled once more by what a run under load has shown; takes several times as long.
-pub fn tuned(site: &Path) -> Outcome<PathBuf> {
-    tuned::build(site)
 }
 
 fn optimised(site: &Path) -> Outcome<PathBuf> {

@@ -36,7 +36,7 @@ const ONLY: &str = "only";
 /// # Errors
 /// Stripe or Postgres does not answer; what was found before stays.
 pub async fn compare(store: &Store, stripe: &Stripe, now: Timestamp) -> Result<u64, BillingError> {
-    let targets = target::all(store, now).await?;
+    let targets = target::all(store).await?;
     let (mut customers, mut found) = listed_customers(stripe, &targets).await?;
     let meters = observed::meters(stripe, &targets).await?;
     let mut compared = 0;

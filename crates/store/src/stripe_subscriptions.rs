@@ -111,16 +111,15 @@ impl Store {
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)
     }
 
-    /// Those that Stripe is to have as long as they run, in another order each time (`now`).
-    pub async fn all_partners_stripe_subscriptions(&self, now: Timestamp) -> Result<Vec<HeldSubscription>, StoreError> {
+    /// Those that Stripe is to have as long as they run, in another order each time.
+    pub async fn all_partners_stripe_subscriptions(&self) -> Result<Vec<HeldSubscription>, StoreError> {
         let rows = sqlx::query(
             "select s.partner_id, s.id, s.anchor, s.time_zone, o.stripe_id, o.parameters, p.code, v.version, v.terms
              from subscriptions s join plan_versions v on v.id = s.plan_version_id join plans p on p.id = v.plan_id
              join stripe_objects o on o.partner_id = s.partner_id and o.subject = 'subscription:sub_' || replace(s.id::text, '-', '')
              where s.status = 'active' and s.ended_at is null and o.stripe_id is not null
-             order by md5(s.id::text || $1)",
+             order by random()",
         )
-        .bind(now.to_string())
         .fetch_all(self.pool())
         .await?;
         let read = |row: &PgRow| -> Result<_, sqlx::Error> {

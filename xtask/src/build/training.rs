@@ -30,11 +30,11 @@ pub fn ports() -> Outcome<Ports> {
     let ports = Ports::from("41800")?;
     ports
         .check(false)
-        .map_err(|_| "The ports 41800 to 41804 are in use; the build needs them for a moment.".to_owned())?;
+        .map_err(|_| "A port from 41800 to 41804 is in use, which the build needs for a minute: stop what listens there and build again.".to_owned())?;
     Ok(ports)
 }
 
-/// Runs `program` with everything it keeps in `folder`, and ends it in peace, so that it writes what it has counted.
+/// Runs `program`, which counts, with everything it keeps in `folder`, and ends it in peace, so that it writes what it has counted.
 pub fn run(program: &Path, site: &Path, folder: &Path) -> Outcome {
     process::show(process::cargo(["build", "--release", "--package", "payments-api"]))?;
     let ports = ports()?;

@@ -14,7 +14,6 @@ use domain::{
     period::Interval,
     plan::{Collect, PlanTerms},
 };
-use jiff::Timestamp;
 use std::collections::BTreeMap;
 use store::{
     Store,
@@ -45,7 +44,7 @@ pub struct Field {
 }
 
 /// Everything that is compared.
-pub async fn all(store: &Store, now: Timestamp) -> Result<Vec<Target>, BillingError> {
+pub async fn all(store: &Store) -> Result<Vec<Target>, BillingError> {
     let mut targets: Vec<Target> = store.all_partners_stripe_customers().await?.into_iter().map(of_customer).collect();
     let names: BTreeMap<String, String> =
         store.all_products().await?.into_iter().map(|product| (product.code, product.name)).collect();
@@ -67,7 +66,7 @@ pub async fn all(store: &Store, now: Timestamp) -> Result<Vec<Target>, BillingEr
     targets.extend(products.keys().map(|code| of_meter(code)));
     targets.extend(products.iter().map(|(code, name)| of_product(code, name)));
     targets.extend(prices);
-    for held in store.all_partners_stripe_subscriptions(now).await? {
+    for held in store.all_partners_stripe_subscriptions().await? {
         targets.push(of_subscription(held));
     }
     Ok(targets)

@@ -66,7 +66,7 @@ async fn one(
     if drift.kind == DriftKind::Invoice && drift.field == refund::FIELD {
         return refund::send_again(store, stripe, drift, now).await;
     }
-    let targets = target::all(store, now).await?;
+    let targets = target::all(store).await?;
     let Some(target) = targets.iter().find(|target| (target.kind, &target.object) == (drift.kind, &drift.object))
     else {
         let message = "We no longer sell this. The next comparison takes it off the list.";
@@ -91,7 +91,7 @@ async fn one(
         DriftKind::Meter => write_meter(stripe, target, drift).await?,
         DriftKind::Invoice | DriftKind::Subscription => {}
     }
-    let targets = target::all(store, now).await?;
+    let targets = target::all(store).await?;
     let target = targets.into_iter().find(|after| (after.kind, &after.object) == (drift.kind, &drift.object));
     let Some(target) = target else { return Ok(()) };
     let meters = observed::meters(stripe, std::slice::from_ref(&target)).await?;

@@ -12,6 +12,7 @@ use domain::{
     plan::Collect,
     rating::LineKind,
 };
+use std::collections::HashMap;
 use store::{Invoice, InvoiceLine, Store, StripeObject};
 
 /// What a person has to know of an invoice that we rate, of which something is billed elsewhere. It is told from what was noted, so that
@@ -21,22 +22,19 @@ pub(super) async fn told(store: &Store, invoice: &Invoice) -> Result<Option<Stri
         return Ok(None);
     }
     let (_, lines) = store.invoice(invoice.partner, invoice.id).await?;
-    let mut problems = Vec::new();
+    let units: HashMap<i32, u64> = Counted::of(&lines).into_iter().map(|one| (one.line.position, one.units)).collect();
+    let (mut problems, mut counted) = (Vec::new(), 0);
     for line in &lines {
-        let Some(item) = store.stripe_object(invoice.partner, &item_subject(invoice.id, line)).await? else { continue };
-        if item.stripe_id.is_some() && is_elsewhere(&item) {
-            problems.push(format!(
-                "Stripe has billed \"{}\" on an invoice of a subscription that was set up there by hand: whether that one is paid is not followed here",
-                line.description
-            ));
-        }
-    }
-    let mut counted = 0;
-    for one in Counted::of(&lines) {
-        let event = store.stripe_object(invoice.partner, &event_subject(invoice, one.line)).await?;
-        let item = store.stripe_object(invoice.partner, &item_subject(invoice.id, one.line)).await?;
-        if item.is_none() && event.is_some_and(|event| event.stripe_id.is_some()) {
-            counted += one.units;
+        if let Some(item) = store.stripe_object(invoice.partner, &item_subject(invoice.id, line)).await? {
+            if item.stripe_id.is_some() && is_elsewhere(&item) {
+                problems.push(format!(
+                    "Stripe has billed \"{}\" on an invoice of a subscription that was set up there by hand: whether that one is paid is not followed here",
+                    line.description
+                ));
+            }
+        } else if let Some(units) = units.get(&line.position) {
+            let event = store.stripe_object(invoice.partner, &event_subject(invoice, line)).await?;
+            counted += if event.is_some_and(|event| event.stripe_id.is_some()) { *units } else { 0 };
         }
     }
     if counted > 0 {

@@ -1,8 +1,8 @@
 //! Which of a customer's subscriptions at Stripe would bill an invoice's units, if they were sent to its meters.
 //!
 //! Stripe bills a meter's units by each subscription that has a price for it: by those that run, and by one that has ended through the
-//! draft of its last period. Units are sent only where exactly one does, and where nobody has set up any yet though that is left to the
-//! provider.
+//! draft of its last period. Units are sent only where exactly one does; and where there never was any, as subscriptions by hand are the
+//! provider's to set up.
 
 use super::{Push, meter_events, meter_events::Counted, subscriptions::is_ours};
 use crate::{BillingError, stripe::StripeSubscription};
@@ -19,7 +19,7 @@ pub(super) struct Counting {
     /// Those that are over, too.
     all: Vec<StripeSubscription>,
     units: Vec<Units>,
-    /// Of all that the plan opens; where units were told, of these.
+    /// Of the units, and of all that the plan opens.
     meters: Vec<String>,
     /// Of the period, in seconds since 1970.
     end: i64,
@@ -70,7 +70,7 @@ impl Counting {
     }
 
     /// Whether somebody has set up one by hand that is not over and has a price for a meter of the plan.
-    pub fn has_by_hand(&self) -> bool {
+    pub fn runs_by_hand(&self) -> bool {
         self.by_hand().any(|held| !held.is_over())
     }
 

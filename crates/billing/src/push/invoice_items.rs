@@ -39,7 +39,7 @@ impl Push<'_> {
         let wants_tax = self.wants_tax(invoice).await?;
         let customer = self.customer(invoice.partner).await?;
         self.take(invoice).await?;
-        // As long as that is not known nothing is noted of an invoice: a server of an earlier version would bill all of it.
+        // Before it is known what a meter has, no draft is noted: a server of an earlier version would bill all of it by that.
         match self.counted_by_hand(invoice, &lines, &customer).await {
             // A person decides, who can mark as paid what Stripe has a draft of.
             Err(BillingError::Differs(_)) => {}

@@ -3,9 +3,10 @@
 //! Stripe rates whole periods: by the price that its subscription has when the period ends, all that its meter has counted in it. So it rates
 //! an invoice of ours only where its own invoice of that very period is there, still a draft, of a subscription that is ours, began early
 //! enough, and has our prices, and no other one would count the same events. That is seen before the first event is sent and noted; it
-//! never changes afterwards, unless one by hand is cancelled before all of the events have arrived. Everything else we rate, and Stripe collects it line by line as in the mode `invoice_items`: the parts of a
-//! period in which the plan changed, whose fee, included units and steps are prorated to the second as no price of Stripe's is; periods
-//! whose end is another one there, as Stripe knows no time zones; what comes after the last period; what is late.
+//! never changes afterwards, unless one by hand is cancelled before all of the events have arrived. Everything else we rate, and Stripe
+//! collects it line by line as in the mode `invoice_items`: the parts of a period in which the plan changed, whose fee, included units and
+//! steps are prorated to the second as no price of Stripe's is; periods whose end is another one there, as Stripe knows no time zones; what
+//! comes after the last period; what is late.
 //!
 //! No event is sent for what we rate, so that nothing is billed twice, whatever subscriptions there are.
 
@@ -64,7 +65,7 @@ impl Push<'_> {
             let is_over = counting.is_forsaken() && self.has_untold(invoice).await?;
             return Ok(if is_over { ours(invoice, "nothing bills units that were not sent yet") } else { Way::ByHand });
         }
-        if counting.has_by_hand() {
+        if counting.runs_by_hand() {
             // While one of ours runs at Stripe it counts what is sent, beside one by hand and after the setting was changed, too.
             let is_theirs = counting.is_billed_by_hand() && !counting.has_ours();
             return Ok(if is_theirs {
@@ -74,8 +75,13 @@ impl Push<'_> {
             });
         }
         if !self.settings.makes_subscriptions {
-            let is_theirs = !counting.has_ours() && !counting.had_by_hand();
-            return Ok(if is_theirs { Way::ByHand } else { ours(invoice, "the subscription has ended") });
+            return Ok(if counting.has_ours() {
+                ours(invoice, "a subscription that we made would bill it")
+            } else if counting.had_by_hand() {
+                ours(invoice, "the subscription by hand has ended")
+            } else {
+                Way::ByHand
+            });
         }
         let Some(own) = own else { return Ok(ours(invoice, "the subscription is not known")) };
         let draft = match self.draft_of_period(invoice, &own, &counting).await? {

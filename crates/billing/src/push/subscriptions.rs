@@ -51,7 +51,7 @@ impl Push<'_> {
         if self.makes_subscriptions() {
             let seen_before = self.now().saturating_sub(LOOK_AGAIN).unwrap_or(Timestamp::MIN);
             let mut moved = 0;
-            for one in self.store.all_partners_stripe_subscriptions(self.now()).await? {
+            for one in self.store.all_partners_stripe_subscriptions().await? {
                 let done = self.move_periods(&one).await;
                 moved += u32::from(matches!(done, Ok(true)));
                 if self.ends_run(one.partner, done.map(|_| ()))? {

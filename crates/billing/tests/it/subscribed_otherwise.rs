@@ -48,23 +48,29 @@ async fn partner(shop: &Shop) -> (PartnerId, Timestamp) {
     (shop.partner("acme", plan, since).await, since)
 }
 
+/// A period with one of ours and one by hand, of which `which` ends with it: whose, and when.
+async fn billed_once(shop: &Shop, which: fn(&Value) -> &Value) -> (PartnerId, Timestamp) {
+    let (partner, since) = partner(shop).await;
+    for _ in 0..2 {
+        push(shop).await;
+    }
+    subscribe_by_hand(shop).await;
+    let state = shop.state().await;
+    assert_eq!(running(&state).len(), 2);
+    ends_with_period(shop, &which(&state)["id"]).await;
+    shop.live(partner, since + days(2), &UNITS).await;
+    let end = period_end(shop, partner).await;
+    bill(shop, end).await;
+    let state = shop.state().await;
+    assert_eq!((running(&state).len(), list(&state, "meter_events").len()), (1, 0), "{state:#}");
+    is_all_billed(shop, partner).await;
+    (partner, end)
+}
+
 #[tokio::test]
 async fn one_by_hand_that_ends_with_the_period_of_ours_bills_nothing_again() {
     let shop = Shop::open().await;
-    let (partner, since) = partner(&shop).await;
-    for _ in 0..2 {
-        push(&shop).await;
-    }
-    subscribe_by_hand(&shop).await;
-    let state = shop.state().await;
-    assert_eq!(running(&state).len(), 2);
-    ends_with_period(&shop, &by_hand(&state)["id"]).await;
-    shop.live(partner, since + days(2), &UNITS).await;
-    let end = period_end(&shop, partner).await;
-    bill(&shop, end).await;
-    let state = shop.state().await;
-    assert_eq!((running(&state).len(), list(&state, "meter_events").len()), (1, 0), "{state:#}");
-    is_all_billed(&shop, partner).await;
+    let (partner, end) = billed_once(&shop, by_hand).await;
     // From then on ours is alone.
     shop.live(partner, end + days(2), &UNITS).await;
     let next = period_end(&shop, partner).await;
@@ -76,18 +82,7 @@ async fn one_by_hand_that_ends_with_the_period_of_ours_bills_nothing_again() {
 #[tokio::test]
 async fn one_of_ours_that_ends_with_the_period_of_one_by_hand_bills_nothing_again() {
     let shop = Shop::open().await;
-    let (partner, since) = partner(&shop).await;
-    for _ in 0..2 {
-        push(&shop).await;
-    }
-    subscribe_by_hand(&shop).await;
-    ends_with_period(&shop, &ours(&shop.state().await)["id"]).await;
-    shop.live(partner, since + days(2), &UNITS).await;
-    let end = period_end(&shop, partner).await;
-    bill(&shop, end).await;
-    let state = shop.state().await;
-    assert_eq!((running(&state).len(), list(&state, "meter_events").len()), (1, 0), "{state:#}");
-    is_all_billed(&shop, partner).await;
+    billed_once(&shop, ours).await;
 }
 
 #[tokio::test]
@@ -134,9 +129,8 @@ async fn units_that_nobody_bills_any_more_are_billed_by_us() {
         // Looks are answered; what changes something is not done.
         shop.control("faults", json!({ "only_changes": true, "error_before": 100 })).await;
         run(&shop, makes_ours).await;
-        // The fee's item is there, and one of two events is noted.
         shop.control("faults", json!({})).await;
-        let noted = |state: &Value| list(state, "meter_events").len();
+        // The fee's item is noted, and so is an event.
         shop.store
             .begin_stripe_object(partner, &format!("meter_event:{}:1", made[0]), 1, &vec![], shop.now().await)
             .await
@@ -148,7 +142,7 @@ async fn units_that_nobody_bills_any_more_are_billed_by_us() {
             shop.advance(minutes(12)).await;
         }
         let state = shop.state().await;
-        assert_eq!(noted(&state), 0, "{state:#}");
+        assert_eq!(list(&state, "meter_events").len(), 0, "{state:#}");
         is_all_billed(&shop, partner).await;
     }
 }

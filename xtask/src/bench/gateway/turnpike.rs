@@ -28,7 +28,7 @@ pub const FIRST: Installation = Installation { name: "Turnpike", port: 4803, cor
 pub const OTHER: &str = "TURNPIKE_BIN";
 
 /// What is measured.
-pub fn program() -> PathBuf {
+fn program() -> PathBuf {
     std::env::var_os(OTHER).map_or_else(|| workspace::program("turnpike", true), |path| workspace::root().join(path))
 }
 
