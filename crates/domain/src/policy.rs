@@ -19,7 +19,7 @@ pub use cache::{Cache, CachePrice};
 pub use cost::Cost;
 pub use counting::{Counted, CountedRefusals, Counting, StatusClass, countable_refusals};
 pub use idempotency::Idempotency;
-pub use meter::{Meter, MeterValue, Told};
+pub use meter::{MOST_METERS, Meter, MeterValue, OnlyWhere, Told};
 pub(crate) use operation::is_name;
 pub use operation::{FeatureGate, IdempotencyKey, OperationPolicy, ParameterGate};
 pub use upstream::{Breaker, HealthCheck, Protocol, Retry, Target, Timeouts, Upstream, address_problem};

@@ -14,7 +14,7 @@ use crate::{
 use bytes::{Bytes, BytesMut};
 use domain::{policy, refusal::Code};
 use http::{
-    HeaderMap, HeaderName, HeaderValue,
+    HeaderMap, HeaderName, HeaderValue, StatusCode,
     header::{ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, IF_RANGE, RANGE},
 };
 use http_body::Body;
@@ -104,7 +104,9 @@ pub(crate) async fn measure(
     let metrics = &target.product().metrics;
     let readings = (!operation.meters.is_empty()).then(|| {
         let whose = (target.caller.partner().id, target.product().id);
-        let saying = Saying { items: &core.shared.items, whose, headers: &answer.head.headers, body: json.as_ref() };
+        let is_partial = answer.head.status == StatusCode::NOT_MODIFIED;
+        let (items, headers) = (&core.shared.items, &answer.head.headers);
+        let saying = Saying { items, whose, headers, body: json.as_ref(), is_partial };
         let (readings, unreadable) = measure::read(&operation.meters, &saying);
         metrics.meter_unreadable.increment(if counts { unreadable } else { 0 });
         readings

@@ -4,6 +4,8 @@
 //! that is missing, or that is no whole number from 0 to 10^12, measures nothing, and is counted in
 //! `turnpike_gateway_meter_unreadable_total`. An operation that no meter measures pays one comparison.
 
+mod only_where;
+
 use crate::reserve::Ending;
 use domain::{
     id::{PartnerId, ProductId},
@@ -12,6 +14,7 @@ use domain::{
 };
 use hmac::{Hmac, Mac};
 use http::{HeaderMap, HeaderName};
+use only_where::OnlyWhere;
 use serde_json::Value;
 use sha2::Sha256;
 use std::{borrow::Cow, time::Duration};
@@ -27,8 +30,11 @@ pub(crate) struct Measure {
     code: String,
     kind: MeterKind,
     value: Source,
+    /// The least and the most that one call counts for.
+    bounds: (i64, i64),
     /// Which thing's level it is.
     resource: Option<Told>,
+    only_where: Option<OnlyWhere>,
 }
 
 /// Where values come from.
@@ -52,9 +58,13 @@ pub(crate) enum Told {
 
 /// What an answer says for one meter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Reading {
-    quantity: i64,
-    item: Option<[u8; 16]>,
+pub(crate) enum Reading {
+    /// That it is measured; the gateway knows the value itself.
+    Measured,
+    Value {
+        quantity: i64,
+        item: Option<[u8; 16]>,
+    },
 }
 
 /// What is known when a call has ended.
@@ -107,10 +117,9 @@ impl Measure {
                 policy::MeterValue::Header { name } => Source::Answer(Told::header(name)),
                 policy::MeterValue::JsonField { pointer } => Source::Answer(Told::JsonField(pointer.clone())),
             },
-            resource: meter.resource.as_ref().map(|told| match told {
-                policy::Told::Header { name } => Told::header(name),
-                policy::Told::JsonField { pointer } => Told::JsonField(pointer.clone()),
-            }),
+            bounds: (stored(meter.at_least.unwrap_or(0)), stored(meter.at_most.unwrap_or(MOST))),
+            resource: meter.resource.as_ref().map(Told::new),
+            only_where: meter.only_where.as_ref().map(OnlyWhere::new),
         }
     }
 
@@ -120,36 +129,60 @@ impl Measure {
             Source::Answer(told) => Some(told),
             _ => None,
         };
-        value.into_iter().chain(&self.resource)
+        value.into_iter().chain(&self.resource).chain(self.only_where.as_ref().map(|only| &only.says))
     }
 
     /// Reads what the answer says; `Err` where it should have said something and did not.
     fn read(&self, answer: &Saying<'_>) -> Result<Option<Reading>, Unreadable> {
-        let Source::Answer(told) = &self.value else { return Ok(None) };
+        if let Some(only) = &self.only_where
+            && !only.holds(answer)?
+        {
+            return Ok(None);
+        }
+        let Source::Answer(told) = &self.value else { return Ok(Some(Reading::Measured)) };
         if self.kind == MeterKind::Unique {
-            return Ok(Some(Reading { quantity: 1, item: Some(answer.item(&self.code, told)?) }));
+            return Ok(Some(Reading::Value { quantity: 1, item: Some(answer.item(&self.code, told)?) }));
         }
         let item = self.resource.as_ref().map(|told| answer.item(&self.code, told)).transpose()?;
-        Ok(Some(Reading { quantity: answer.number(told)?, item }))
+        Ok(Some(Reading::Value { quantity: answer.number(told)?, item }))
     }
 
     fn metered(&self, read: Option<Reading>, facts: Facts) -> Option<Metered<Cow<'_, str>>> {
-        let known = |quantity: u64| Some(Reading { quantity: quantity.min(MOST) as i64, item: None });
-        let Reading { quantity, item } = match self.value {
-            Source::Calls => known(1),
-            Source::Weight => known(facts.weight),
-            Source::BytesIn => known(facts.bytes_in),
-            Source::BytesOut => known(facts.bytes_out),
-            Source::Milliseconds => {
+        if self.only_where.is_some() && read.is_none() {
+            return None;
+        }
+        let known = |quantity: u64| Some((stored(quantity), None));
+        let (quantity, item) = match (&self.value, read) {
+            (Source::Calls, _) => known(1),
+            (Source::Weight, _) => known(facts.weight),
+            (Source::BytesIn, _) => known(facts.bytes_in),
+            (Source::BytesOut, _) => known(facts.bytes_out),
+            (Source::Milliseconds, _) => {
                 known(u64::try_from(facts.upstream.as_micros()).unwrap_or(u64::MAX).div_ceil(1_000))
             }
-            Source::Answer(_) => read,
+            (Source::Answer(_), Some(Reading::Value { quantity, item })) => Some((quantity, item)),
+            (Source::Answer(_), _) => None,
         }?;
+        // Where the least is more than the most, which no form takes, the most counts.
+        let (least, most) = self.bounds;
+        let quantity = quantity.max(least).min(most);
         Some(Metered { meter: Cow::Borrowed(&self.code), kind: self.kind, quantity, item })
     }
 }
 
+/// As events have it.
+fn stored(quantity: u64) -> i64 {
+    quantity.min(MOST) as i64
+}
+
 impl Told {
+    fn new(told: &policy::Told) -> Self {
+        match told {
+            policy::Told::Header { name } => Self::header(name),
+            policy::Told::JsonField { pointer } => Self::JsonField(pointer.clone()),
+        }
+    }
+
     fn header(name: &str) -> Self {
         Self::Header(HeaderName::from_bytes(name.as_bytes()).ok())
     }
@@ -178,6 +211,8 @@ pub(crate) struct Saying<'a> {
     pub headers: &'a HeaderMap,
     /// The body, where it was read and is JSON.
     pub body: Option<&'a Value>,
+    /// Whether it need not repeat all headers: 304.
+    pub is_partial: bool,
 }
 
 impl Saying<'_> {
@@ -273,15 +308,14 @@ mod tests {
     use uuid::Uuid;
 
     fn measure(kind: MeterKind, value: policy::MeterValue, resource: Option<policy::Told>) -> Measure {
-        let (name, unit, operations) = (String::new(), String::new(), Default::default());
-        Measure::new("m", &policy::Meter { name, unit, kind, value, resource, operations })
+        Measure::new("m", &policy::Meter { resource, ..policy::Meter::new("", kind, value) })
     }
 
     fn said(meter: &Measure, headers: &HeaderMap, body: &str, partner: u128) -> Option<Metered<Cow<'static, str>>> {
         let items = Items::new(&[7; 32]);
         let body = serde_json::from_str(body).ok();
         let whose = (PartnerId(Uuid::from_u128(partner)), ProductId(Uuid::nil()));
-        let saying = Saying { items: &items, whose, headers, body: body.as_ref() };
+        let saying = Saying { items: &items, whose, headers, body: body.as_ref(), is_partial: false };
         let (readings, unreadable) = read(std::slice::from_ref(meter), &saying);
         let facts = Facts { weight: 3, bytes_in: 4, bytes_out: u64::MAX, upstream: Duration::from_micros(1_001) };
         let metered = metered(std::slice::from_ref(meter), &readings, facts).pop();

@@ -14,7 +14,7 @@ use store::{Actor, ingest::Position};
 
 fn meter(name: &str, kind: MeterKind, operations: BTreeSet<String>) -> Meter {
     let value = MeterValue::JsonField { pointer: "/usage/tokens".to_owned() };
-    Meter { name: name.to_owned(), unit: "token".to_owned(), kind, value, resource: None, operations }
+    Meter { unit: "token".to_owned(), operations, ..Meter::new(name, kind, value) }
 }
 
 #[tokio::test(flavor = "multi_thread")]

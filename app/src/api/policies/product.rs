@@ -4,12 +4,15 @@ use super::typed::Typed;
 use crate::form::Failure;
 use domain::policy::{
     AllowanceOutage, Authentication, Breaker, Cache, CachePrice, Counted, CountedRefusals, Counting, HealthCheck,
-    Idempotency, Issuer, Meter, MeterValue, Policy, Proof, Retry, StatusClass, Target, Timeouts, Told, Upstream,
+    Idempotency, Issuer, MOST_METERS, Meter, MeterValue, OnlyWhere, Policy, Proof, Retry, StatusClass, Target,
+    Timeouts, Told, Upstream,
 };
 use std::collections::{BTreeMap, HashMap};
 
 /// Rows that the form has for ways in, issuers and targets at most.
 const MOST_ROWS: usize = 50;
+/// Rows of meters: two empty ones come after those that are there.
+const MOST_METER_ROWS: usize = MOST_METERS + 2;
 
 /// Reads the form; `there` gives what the form does not hold.
 pub(super) fn read(texts: &HashMap<String, String>, there: Policy) -> Result<Policy, Failure> {
@@ -150,7 +153,7 @@ fn idempotency(typed: &mut Typed<'_>) -> Idempotency {
 /// The meters that are written, and the row of each by its code.
 fn meters(typed: &mut Typed<'_>) -> (BTreeMap<String, Meter>, HashMap<String, usize>) {
     let (mut meters, mut rows) = (BTreeMap::new(), HashMap::new());
-    for row in 0..MOST_ROWS {
+    for row in 0..MOST_METER_ROWS {
         let field = |name: &str| format!("meters.{row}.{name}");
         let Some(code) = typed.some_text(&field("code")) else { continue };
         let place = typed.text(&field("place")).to_owned();
@@ -167,11 +170,11 @@ fn meters(typed: &mut Typed<'_>) -> (BTreeMap<String, Meter>, HashMap<String, us
                 "json_field" => MeterValue::JsonField { pointer: place },
                 _ => MeterValue::Calls,
             },
-            resource: typed.some_text(&field("resource")).map(|text| match text.starts_with('/') {
-                true => Told::JsonField { pointer: text },
-                false => Told::Header { name: text },
-            }),
+            at_least: typed.number(&field("at_least")),
+            at_most: typed.number(&field("at_most")),
+            resource: typed.some_text(&field("resource")).map(told),
             operations: typed.list(&field("operations")).into_iter().collect(),
+            only_where: only_where(typed, &field),
         };
         if meters.insert(code.clone(), meter).is_some() {
             typed.tell(&field("code"), "There are two meters with this code; give each its own");
@@ -179,6 +182,21 @@ fn meters(typed: &mut Typed<'_>) -> (BTreeMap<String, Meter>, HashMap<String, us
         rows.insert(code, row);
     }
     (meters, rows)
+}
+
+fn only_where(typed: &Typed<'_>, field: &impl Fn(&str) -> String) -> Option<OnlyWhere> {
+    let values = |name: &str| typed.phrases(&field(name)).into_iter().collect();
+    let says = typed.text(&field("only_where.says")).to_owned();
+    let only =
+        OnlyWhere { one_of: values("only_where.one_of"), none_of: values("only_where.none_of"), says: told(says) };
+    let is_said =
+        !typed.text(&field("only_where.says")).is_empty() || !only.one_of.is_empty() || !only.none_of.is_empty();
+    is_said.then_some(only)
+}
+
+/// A field of JSON begins with a slash, a header does not.
+fn told(text: String) -> Told {
+    if text.starts_with('/') { Told::JsonField { pointer: text } } else { Told::Header { name: text } }
 }
 
 /// A meter's place in the policy is its code, in the form its row.
@@ -247,6 +265,9 @@ mod tests {
             ("meters.0.value", "json_field"),
             ("meters.0.place", "/usage/tokens"),
             ("meters.0.operations", "ask, draw"),
+            ("meters.0.at_most", "62,500"),
+            ("meters.0.only_where.says", "/card/brand"),
+            ("meters.0.only_where.none_of", "American Express, amex"),
             ("meters.2.code", "machines"),
             ("meters.2.name", "Machines"),
             ("meters.2.kind", "gauge"),
@@ -256,20 +277,19 @@ mod tests {
         ];
         let meters = read(&texts(&typed), Policy::default()).expect("a policy").meters;
         let tokens = Meter {
-            name: "Tokens".to_owned(),
             unit: "token".to_owned(),
-            kind: MeterKind::Sum,
-            value: MeterValue::JsonField { pointer: "/usage/tokens".to_owned() },
-            resource: None,
+            at_most: Some(62_500),
             operations: ["ask".to_owned(), "draw".to_owned()].into(),
+            only_where: Some(OnlyWhere {
+                says: Told::JsonField { pointer: "/card/brand".to_owned() },
+                one_of: Default::default(),
+                none_of: ["American Express".to_owned(), "amex".to_owned()].into(),
+            }),
+            ..Meter::new("Tokens", MeterKind::Sum, MeterValue::JsonField { pointer: "/usage/tokens".to_owned() })
         };
         let machines = Meter {
-            name: "Machines".to_owned(),
-            unit: String::new(),
-            kind: MeterKind::Gauge,
-            value: MeterValue::Header { name: "X-Level".to_owned() },
             resource: Some(Told::Header { name: "X-Machine".to_owned() }),
-            operations: Default::default(),
+            ..Meter::new("Machines", MeterKind::Gauge, MeterValue::Header { name: "X-Level".to_owned() })
         };
         assert_eq!(meters, [("tokens".to_owned(), tokens), ("machines".to_owned(), machines)].into());
 
@@ -283,10 +303,17 @@ mod tests {
             ("meters.4.code", "users"),
             ("meters.4.name", "Users"),
             ("meters.4.kind", "unique"),
+            ("meters.4.at_most", "many"),
+            ("meters.5.code", "cents"),
+            ("meters.5.name", "Cents"),
+            ("meters.5.only_where.one_of", "amex"),
         ];
         let Err(Failure(problems)) = read(&texts(&typed), Policy::default()) else { panic!("it has mistakes") };
         let fields: Vec<&str> = problems.iter().map(|(field, _)| field.as_str()).collect();
-        assert_eq!(fields, ["meters.4.code", "meters.1.code", "meters.4.place"]);
+        assert_eq!(
+            fields,
+            ["meters.4.at_most", "meters.4.code", "meters.1.code", "meters.5.only_where.says", "meters.4.place"]
+        );
     }
 
     #[test]

@@ -47,6 +47,12 @@ impl<'a> Typed<'a> {
         parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
     }
 
+    /// Texts between commas or lines, which may have spaces in them.
+    pub(super) fn phrases(&self, field: &str) -> Vec<String> {
+        let parts = self.text(field).split([',', '\n', '\r']).map(str::trim);
+        parts.filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    }
+
     /// One of the names that serde gives the variants of `T`.
     pub(super) fn named<T: serde::de::DeserializeOwned + Default>(&mut self, field: &str) -> T {
         self.variant(field, self.text(field)).unwrap_or_default()

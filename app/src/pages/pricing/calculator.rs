@@ -76,7 +76,7 @@ fn groups(known: &[VisibleProduct], plans: &[QuotedPlan]) -> Vec<CalculatorGroup
                 continue;
             }
             let grows = matches!(meter.kind, MeterKind::Sum | MeterKind::Gauge);
-            let unit = if meter.unit.is_empty() { String::new() } else { format!(", in {}", meter.unit) };
+            let unit = if meter.unit.is_empty() { String::new() } else { format!(" In {}.", meter.unit) };
             let hint = format!("{}{unit}", meter.sentence);
             fields.push(field(FieldOf::Quantity { grows }, &meter.code, meter.name.clone(), hint));
             let by_call = |price: &Price| matches!(price, Price::Percentage(own) if !own.fixed.is_zero());

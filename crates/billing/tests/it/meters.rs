@@ -41,8 +41,7 @@ pub async fn measuring() -> Shop {
     let shop = Shop::open().await;
     let meter = |(code, kind): (&str, MeterKind)| {
         let value = MeterValue::Header { name: format!("X-{code}") };
-        let (unit, operations) = (String::new(), Default::default());
-        (code.to_owned(), Meter { name: code.to_uppercase(), unit, kind, value, resource: None, operations })
+        (code.to_owned(), Meter::new(code.to_uppercase(), kind, value))
     };
     let policy = Policy { meters: KINDS.map(meter).into(), ..Policy::default() };
     let now = store::test_db::world::now();

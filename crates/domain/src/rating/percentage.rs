@@ -1,7 +1,7 @@
 //! Percentage: a share of what a meter adds up to, and a fixed part for each call that it measured, up to a cap.
 //!
 //! 2.9 % of the cents that were paid and 0.30 a payment, at 40 payments of together 123,456 cents: 1,234.56 × 0.029 = 35.80224
-//! and 12.00, together 47.80 after rounding. The cap is the whole line's, for the period, and not a single call's.
+//! and 12.00, together 47.80 after rounding. The cap is the whole line's, for the period; a single call's is the meter's `at_most`.
 
 use crate::{money::MoneyError, plan::Problem};
 use rust_decimal::Decimal;

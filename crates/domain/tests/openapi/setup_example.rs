@@ -194,7 +194,8 @@ fn everything() -> (Value, Value) {
         "idempotency": {"keep_seconds": 61, "max_body_bytes": 5, "max_request_bytes": 4},
         "meters": {"tokens": {
             "name": "Tokens", "unit": "token", "kind": "gauge", "value": {"header": {"name": "n"}},
-            "resource": {"json_field": {"pointer": "/p"}}, "operations": ["pay"],
+            "at_least": 1, "at_most": 2, "resource": {"json_field": {"pointer": "/p"}}, "operations": ["pay"],
+            "only_where": {"says": {"header": {"name": "n"}}, "one_of": ["a"], "none_of": ["b"]},
         }},
         "allowance_outage": {"open": {"overdraft_units": 1}},
         "max_body_bytes": 1,

@@ -7,7 +7,7 @@ use super::{
     world::World,
 };
 use domain::{
-    policy::{Cache, CachePrice, Counted, Counting, IdempotencyKey, Meter, MeterValue, Policy, Told},
+    policy::{Cache, CachePrice, Counted, Counting, IdempotencyKey, Meter, MeterValue, OnlyWhere, Policy, Told},
     usage::{MeterKind, Metered, Outcome, UsageEvent},
 };
 use http::Method;
@@ -22,8 +22,7 @@ use tokio::{
 };
 
 fn meter(kind: MeterKind, value: MeterValue) -> Meter {
-    let (name, unit, operations) = ("A meter".to_owned(), String::new(), Default::default());
-    Meter { name, unit, kind, value, resource: None, operations }
+    Meter::new("A meter", kind, value)
 }
 
 fn header() -> MeterValue {
@@ -175,6 +174,53 @@ async fn different_values_and_things_are_told_apart_and_not_kept() {
 }
 
 #[tokio::test]
+async fn a_call_counts_for_no_less_and_no_more_than_its_meter_says() {
+    let bounded = |at_least, at_most| Meter { at_least, at_most, ..meter(MeterKind::Sum, field("/amount")) };
+    let world = world(&[("capped", bounded(None, Some(62_500))), ("raised", bounded(Some(50), Some(9_000)))]).await;
+    for (amount, capped, raised) in [(0, 0, 50), (50, 50, 50), (62_500, 62_500, 9_000), (1_000_000, 62_500, 9_000)] {
+        let (_, event) = echo(&world, &world.live, &[JSON], &format!(r#"{{"amount":{amount}}}"#)).await;
+        assert_eq!(amounts(&event), [("capped", capped), ("raised", raised)], "{amount}");
+    }
+    let (_, event) = echo(&world, &world.live, &[JSON], "{}").await;
+    assert_eq!(event.meters, Vec::new(), "what nobody said is not raised to the least");
+}
+
+#[tokio::test]
+async fn a_meter_measures_the_calls_whose_answers_say_so_and_each_call_is_on_one_side() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let metrics = recorder.handle();
+    let _local = metrics::set_default_local_recorder(&recorder);
+    let only = |says, one_of: &[&str], none_of: &[&str]| {
+        let values = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+        Some(OnlyWhere { says, one_of: values(one_of), none_of: values(none_of) })
+    };
+    let brand = || Told::JsonField { pointer: "/brand".to_owned() };
+    let of = |only_where, value| Meter { only_where, ..meter(MeterKind::Sum, value) };
+    let world = world(&[
+        ("amex", of(only(brand(), &["American Express", "amex"], &[]), field("/amount"))),
+        ("calls-of-amex", of(only(brand(), &["amex"], &[]), MeterValue::Calls)),
+        ("far", of(only(Told::Header { name: "X-Tokens".to_owned() }, &["true"], &[]), MeterValue::Calls)),
+        ("other-cards", of(only(brand(), &[], &["American Express", "amex"]), field("/amount"))),
+    ])
+    .await;
+    for (headers, body, expected) in [
+        (&[JSON][..], r#"{"brand":"amex","amount":7}"#, &[("amex", 7), ("calls-of-amex", 1)][..]),
+        (&[JSON], r#"{"brand":"American Express","amount":7}"#, &[("amex", 7)]),
+        (&[JSON, ("x-tokens", "true")], r#"{"brand":"visa","amount":7}"#, &[("far", 1), ("other-cards", 7)]),
+        (&[JSON, ("x-tokens", "no")], r#"{"amount":7}"#, &[("other-cards", 7)]),
+        (&[JSON], r#"{"brand":"amex"}"#, &[("calls-of-amex", 1)]),
+        (&[JSON], "[", &[]),
+    ] {
+        let (answer, event) = echo(&world, &world.live, headers, body).await;
+        assert_eq!((answer.body.as_str(), answer.header("x-tokens")), (body, ""));
+        assert_eq!(amounts(&event), expected, "{body}");
+    }
+    // An amount of Amex that is missing, and three meters that cannot know whether the last answer is theirs.
+    let counted = "turnpike_gateway_meter_unreadable_total{product=\"payments\"} 4\n";
+    assert!(metrics.render().contains(counted), "{}", metrics.render());
+}
+
+#[tokio::test]
 async fn a_call_is_measured_once_and_only_where_it_counts() {
     let world = World::with(|directory, config| {
         let policy = &mut directory.products[0].policy;
@@ -213,6 +259,14 @@ async fn a_cache_hit_is_measured_unless_it_is_free() {
             let product = &mut directory.products[0];
             product.upstream_url = url;
             product.policy.cache = Some(Cache { price, ..Cache::default() });
+            let says = Told::Header { name: "X-Tokens".to_owned() };
+            let only = |one_of: &[&str], none_of: &[&str]| {
+                let values = |values: &[&str]| values.iter().map(|value| (*value).to_owned()).collect();
+                let only_where = OnlyWhere { says: says.clone(), one_of: values(one_of), none_of: values(none_of) };
+                Meter { only_where: Some(only_where), ..meter(MeterKind::Sum, MeterValue::Calls) }
+            };
+            let meters = [("of-3", only(&["3"], &[])), ("of-4", only(&["4"], &[])), ("others", only(&[], &["3"]))];
+            add(&mut product.policy, &meters);
             add(&mut product.policy, &[("tokens", meter(MeterKind::Sum, header()))]);
         })
         .await;
@@ -220,7 +274,7 @@ async fn a_cache_hit_is_measured_unless_it_is_free() {
             let answer = world.get("/payments/items/1").await;
             assert_eq!(answer.header("x-tokens"), "");
             let event = event(&world, answer.header("x-request-id")).await;
-            let expected: &[_] = if is_measured { &[("tokens", 3)] } else { &[] };
+            let expected: &[_] = if is_measured { &[("of-3", 1), ("tokens", 3)] } else { &[] };
             assert_eq!((event.outcome, amounts(&event).as_slice()), (outcome, expected), "{price:?}");
         }
     }

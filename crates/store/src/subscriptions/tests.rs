@@ -233,8 +233,7 @@ async fn a_planned_change_that_cannot_be_made_is_tried_for_a_day() {
     store.choose_plan(world.partner, starter, world.actor(), now()).await.expect("chosen");
     let maps = crate::products::tests::create(&store, "maps", Visibility::Public, &["read"]).await;
     let value = MeterValue::Header { name: "X-Tiles".to_owned() };
-    let (unit, operations) = (String::new(), Default::default());
-    let tiles = Meter { name: "Tiles".to_owned(), unit, kind: MeterKind::Sum, value, resource: None, operations };
+    let tiles = Meter::new("Tiles", MeterKind::Sum, value);
     let policy = Policy { meters: [("tiles".to_owned(), tiles)].into(), ..Policy::default() };
     store.set_product_policy(maps, &policy, Actor::System, now()).await.expect("a policy");
     let price =

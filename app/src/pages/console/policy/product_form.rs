@@ -6,12 +6,12 @@ use domain::{
     id::ProductId,
     policy::{
         AllowanceOutage, Authentication, Cache, CachePrice, Counted, Counting, HealthCheck, Issuer, Meter, MeterValue,
-        Policy, Proof, Protocol, StatusClass, Told, Upstream, countable_refusals,
+        OnlyWhere, Policy, Proof, Protocol, StatusClass, Told, Upstream, countable_refusals,
     },
     usage::MeterKind,
 };
 use leptos::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const FORM: &str = "policies/product";
 
@@ -355,6 +355,13 @@ fn counting(fields: &Fields, own: &Counting) -> AnyView {
         .into_any()
 }
 
+fn place_of(told: &Told) -> String {
+    match told {
+        Told::Header { name } => name.clone(),
+        Told::JsonField { pointer } => pointer.clone(),
+    }
+}
+
 const VALUES: [(&str, &str); 7] = [
     ("calls", "1 for each call"),
     ("weight", "The operation's weight"),
@@ -391,17 +398,40 @@ fn meters(fields: &Fields, own: &BTreeMap<String, Meter>) -> AnyView {
         };
         let value = fields.choice(&field("value"), "Of each call", fields.value(&field("value"), value), &VALUES);
         let place = text("place", "Header or field", place, "As X-Tokens or /usage/tokens");
-        let resource = there.and_then(|(_, meter)| meter.resource.as_ref()).map(|told| match told {
-            Told::Header { name } => name.clone(),
-            Told::JsonField { pointer } => pointer.clone(),
-        });
+        let bound = |name: &str, label: &str, read: fn(&Meter) -> Option<u64>, hint: &str| {
+            let own = there.and_then(|(_, meter)| read(meter));
+            fields.number(&field(name), label, fields.any(&field(name), own), "", hint)
+        };
+        let least = bound("at_least", "One call at least", |meter| meter.at_least, "Of a sum; empty: no least");
+        let most =
+            bound("at_most", "One call at most", |meter| meter.at_most, "Of a sum; where the fee of one call ends");
+        let resource = there.and_then(|(_, meter)| meter.resource.as_ref()).map(place_of);
         let resource = text("resource", "Level of", resource, "Of a level: the header or field that names the thing");
         let operations = there.map(|(_, meter)| meter.operations.iter().cloned().collect::<Vec<_>>().join(", "));
         let operations = text("operations", "Operations", operations, "Their codes; empty: all");
+        let only = there.and_then(|(_, meter)| meter.only_where.as_ref());
+        let says = text(
+            "only_where.says",
+            "Only where",
+            only.map(|only| place_of(&only.says)),
+            "A field, as /card/brand, or a header, which clients do not get; empty: all calls",
+        );
+        let values = |values: fn(&OnlyWhere) -> &BTreeSet<String>| {
+            only.map(|only| values(only).iter().map(String::as_str).collect::<Vec<_>>().join(", "))
+        };
+        let one_of = text("only_where.one_of", "is one of", values(|only| &only.one_of), "As amex, diners");
+        let none_of = text(
+            "only_where.none_of",
+            "or is none of",
+            values(|only| &only.none_of),
+            "All others, and where nothing is said",
+        );
         view! {
             <FormRow>{code} {name} {unit}</FormRow>
             <FormRow>{value} {place} {kind}</FormRow>
-            <FormRow>{resource} {operations}</FormRow>
+            <FormRow>{least} {most} {operations}</FormRow>
+            <FormRow>{says} {one_of} {none_of}</FormRow>
+            <FormRow>{resource}</FormRow>
         }
     });
     rows.collect_view().into_any()
