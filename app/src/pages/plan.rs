@@ -141,6 +141,13 @@ fn planned(change: ScheduledChange, decides: bool, zone: &jiff::tz::TimeZone) ->
 struct Names(Vec<VisibleProduct>);
 
 impl Names {
+    /// A meter's name; the code where there is no more.
+    fn meter(&self, product: &str, meter: String) -> String {
+        let product = self.0.iter().find(|one| one.line.code == product);
+        let named = product.and_then(|one| one.meters.iter().find(|one| one.code == meter));
+        named.map_or(meter, |one| one.name.clone())
+    }
+
     /// As an invoice's line names them; the code where there is no more.
     fn of(&self, product: &str, operation: &str) -> (String, String) {
         let product_of = self.0.iter().find(|one| one.line.code == product);
@@ -188,7 +195,8 @@ fn in_force(
                 LineKind::BaseFee => "Base fee, if the plan stays to the end of the period".to_owned(),
                 LineKind::IncludedCredit => "Included credit".to_owned(),
                 LineKind::Meter => {
-                    format!("{} · {}", charge.product.unwrap_or_default(), charge.meter.unwrap_or_default())
+                    let meter = names.meter(&codes.0, charge.meter.unwrap_or_default());
+                    format!("{} · {meter}", charge.product.unwrap_or_default())
                 }
                 LineKind::Usage
                 | LineKind::Minimum

@@ -2,6 +2,7 @@
 //! operations.
 
 mod fields;
+mod meters;
 pub mod operation;
 mod product_form;
 mod secrets;
