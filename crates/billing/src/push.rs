@@ -11,6 +11,7 @@ mod credited;
 mod credited_elsewhere;
 pub(crate) mod customer;
 mod invoice_items;
+mod lanes;
 mod late;
 mod look;
 pub(crate) mod meter_events;
@@ -93,7 +94,7 @@ pub(crate) struct Push<'a> {
     stripe: &'a Stripe,
     settings: PushSettings,
     clock: Clock<'a>,
-    /// Stripe's active meters, once they were asked for.
+    /// Stripe's active meters, once this lane has asked for them.
     meters: Option<Vec<Meter>>,
     catalogue: catalogue::Catalogue,
 }
@@ -104,41 +105,14 @@ pub(crate) struct Push<'a> {
 pub async fn reconcile(desk: Desk<'_>, settings: PushSettings, clock: Clock<'_>) -> Result<Reconciled, BillingError> {
     let Desk { store, stripe, .. } = desk;
     let mut push = Push::new(store, stripe, settings, clock);
-    let mut report = Reconciled::default();
     if settings.takes_new {
         store.release_unsent_documents().await?;
     }
     let target = store.all_partners_invoices_to_push(settings.takes_new, MOST_AT_ONCE).await?;
     push.stream(&target).await?;
-    let mut failures = 0;
-    for (index, invoice) in target.iter().enumerate() {
-        match push.one(invoice).await {
-            Ok(()) => {
-                failures = 0;
-                report.pushed.push(invoice.id);
-            }
-            Err(BillingError::Store(error @ StoreError::Unavailable(_))) => return Err(error.into()),
-            Err(BillingError::Stripe(error)) if error.is_unauthorized() => return Err(error.into()),
-            Err(BillingError::Stripe(error)) if error.is_passing() => {
-                tracing::warn!(invoice = %invoice.id, %error, "an invoice waits for Stripe");
-                store.note_push_try(invoice.partner, invoice.id, clock()).await?;
-                report.waiting += 1;
-                failures += 1;
-                if failures >= ENOUGH_FAILURES {
-                    report.waiting += u32::try_from(target.len() - index - 1).unwrap_or(u32::MAX);
-                    return Ok(report);
-                }
-            }
-            Err(BillingError::TooSoon(what)) => {
-                tracing::info!(invoice = %invoice.id, what, "an invoice waits");
-                report.waiting += 1;
-            }
-            Err(error) => {
-                tracing::error!(invoice = %invoice.id, %error, "an invoice could not be pushed to Stripe");
-                store.set_push_problem(invoice.partner, invoice.id, &error.to_string(), clock()).await?;
-                report.problems.push((invoice.id, error.to_string()));
-            }
-        }
+    let (mut report, is_down) = push.all(&target).await?;
+    if is_down {
+        return Ok(report);
     }
     push.paid_elsewhere(&mut report).await?;
     push.credit_notes(&mut report).await?;

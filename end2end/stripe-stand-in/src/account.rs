@@ -169,7 +169,8 @@ impl Account {
             "disputes": self.disputes.all(), "invoice_payments": self.invoice_payments.all(),
             "products": self.products.all(), "prices": self.prices.all(), "meter_events": meter_events,
             "events": self.events.all(), "thin_events": self.thin_events.all(),
-            "limits": { "most_in_a_second": self.limits.most_begun, "overlapping_meter_events": self.limits.overlapping },
+            "limits": { "most_in_a_second": self.limits.most_begun, "most_at_once": self.limits.most_at_once,
+                "overlapping_meter_events": self.limits.overlapping },
         })
     }
 }

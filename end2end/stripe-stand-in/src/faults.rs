@@ -1,4 +1,4 @@
-//! Faults on demand, drawn by a generator with a known beginning so that a run can be repeated.
+//! Faults on demand, drawn by a generator with a known beginning: who asks one thing after the other meets the same ones again.
 
 use serde::{Deserialize, Serialize};
 
@@ -29,6 +29,8 @@ pub struct Faults {
     /// Every request is refused with 503: Stripe is down.
     pub down: bool,
     pub timeout_ms: u64,
+    /// How long each answer takes.
+    pub delay_ms: u64,
     /// Requests taken in one second of real time; each more is answered with 429.
     pub most_per_second: u32,
     /// How long idempotency keys and identifiers are remembered, in seconds of the account's clock.
@@ -70,6 +72,7 @@ impl Default for Faults {
             only_changes: false,
             down: false,
             timeout_ms: 60_000,
+            delay_ms: 0,
             most_per_second: 1_000,
             remembered_seconds: 24 * 3_600,
             refuses_refunds: false,

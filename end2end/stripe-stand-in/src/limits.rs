@@ -15,6 +15,10 @@ pub struct Limits {
     begun: u32,
     /// The most that ever began in one second.
     pub most_begun: u32,
+    /// Requests that are not answered yet.
+    at_once: u32,
+    /// The most of them that there ever were.
+    pub most_at_once: u32,
     /// Requests that were refused since another of the same customer and meter was running.
     pub overlapping: u64,
 }
@@ -43,6 +47,8 @@ impl Limits {
             });
         }
         self.running.extend(places.iter().cloned());
+        self.at_once += 1;
+        self.most_at_once = self.most_at_once.max(self.at_once);
         Ok(())
     }
 }
@@ -72,6 +78,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         let mut account = self.shared.account();
+        account.limits.at_once -= 1;
         for place in &self.places {
             account.limits.running.remove(place);
         }
@@ -89,6 +96,6 @@ mod tests {
         assert!(limits.enter(&places, 2).is_ok());
         assert_eq!(limits.enter(&places, 2).expect_err("it runs").code, Some("lock_timeout"));
         assert_eq!(limits.enter(&[], 2).expect_err("too many").code, Some("rate_limit"));
-        assert_eq!((limits.overlapping, limits.most_begun), (1, 3));
+        assert_eq!((limits.overlapping, limits.most_begun, limits.most_at_once), (1, 3, 1));
     }
 }

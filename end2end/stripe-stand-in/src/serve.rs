@@ -161,7 +161,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         Err(failure) => return respond(failure.status, &failure.body(), false),
     };
     let done = run(&mut shared.account(), &head.method, &path, &params, key.as_deref());
-    let timeout = Duration::from_millis(shared.account().faults.timeout_ms);
+    let Faults { timeout_ms, delay_ms, .. } = shared.account().faults.clone();
+    let [timeout, delay] = [timeout_ms, delay_ms].map(Duration::from_millis);
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
     match done.fault {
         Some(Fault::Timeout) => {
             tokio::time::sleep(timeout).await;

@@ -18,7 +18,7 @@ use crate::{
 use domain::plan::PlanTerms;
 use std::collections::{BTreeMap, HashMap};
 
-/// The prices of plan versions that this run has looked at, and the products' names.
+/// The prices of plan versions that this lane has looked at, and the products' names.
 #[derive(Default)]
 pub(crate) struct Catalogue {
     prices: HashMap<(String, i32), Vec<String>>,

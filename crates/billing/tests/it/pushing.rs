@@ -5,7 +5,11 @@ use billing::{
     payment::Desk,
     stripe::{SecretKey, Stripe, StripeSettings},
 };
-use domain::{id::InvoiceId, id::PartnerId};
+use domain::{
+    id::{InvoiceId, PartnerId},
+    period::Interval,
+    plan::PlanTerms,
+};
 use serde_json::json;
 use std::time::Duration;
 use store::{InvoiceStatus, LedgerAccount};
@@ -42,6 +46,37 @@ async fn the_draft_is_filled_compared_and_finalised_once() {
     assert_eq!(list(&state, "customers")[0]["email"], "owner@acme.example");
     let (ours, _) = shop.store.invoice(partner, invoice).await.expect("an invoice");
     assert_eq!(ours.status, InvoiceStatus::Sent);
+}
+
+#[tokio::test]
+async fn several_partners_are_told_of_at_a_time_and_the_invoices_of_one_after_the_other() {
+    let shop = Shop::open().await;
+    let now = shop.now().await;
+    for (number, collect) in ["invoice_items", "meter_events"].into_iter().cycle().take(6).enumerate() {
+        let weekly = PlanTerms { interval: Interval::Week, ..terms(collect) };
+        let plan = shop.plan(&format!("plan-{number}"), weekly).await;
+        let partner = shop.partner(&format!("acme-{number}"), plan, now - days(15)).await;
+        for ago in [14, 7] {
+            shop.live(partner, now - days(ago), &[(1, 700), (2, 2_501)]).await;
+        }
+    }
+    shop.close(now).await;
+    let target = shop.store.all_partners_invoices_to_push(true, 100).await.expect("invoices");
+    let all: Vec<InvoiceId> = target.iter().map(|invoice| invoice.id).collect();
+    assert_eq!(all.len(), 12);
+    shop.control("faults", json!({ "delay_ms": 20 })).await;
+    let report = shop.reconcile().await;
+    assert_eq!((&report.pushed, report.waiting), (&all, 0), "{report:?}");
+    for invoice in all {
+        assert!(shop.at_stripe(invoice).await.1 <= 1, "{invoice}");
+    }
+    let state = shop.state().await;
+    assert_eq!((list(&state, "customers").len(), list(&state, "meters").len()), (6, 1), "{state:#}");
+    // Two operations of two weeks of three partners.
+    assert_eq!(list(&state, "meter_events").len(), 12, "{state:#}");
+    assert_eq!(state["limits"]["overlapping_meter_events"], 0);
+    let at_once = state["limits"]["most_at_once"].as_u64().expect("a number");
+    assert!((2..=4).contains(&at_once), "{at_once} at once");
 }
 
 #[tokio::test]
@@ -192,8 +227,8 @@ async fn nothing_is_lost_while_stripe_is_down_or_the_key_is_wrong() {
 #[tokio::test]
 async fn invoices_that_stripe_cannot_take_do_not_hold_up_the_others() {
     let shop = Shop::open().await;
-    for name in ["one", "two", "three", "four", "five", "six"] {
-        billed(&shop, name, "invoice_items").await;
+    for number in 0..9 {
+        billed(&shop, &format!("acme-{number}"), "invoice_items").await;
     }
     let order = async || {
         let waiting = shop.store.all_partners_invoices_to_push(true, 10).await.expect("asked");
@@ -202,9 +237,10 @@ async fn invoices_that_stripe_cannot_take_do_not_hold_up_the_others() {
     let before = order().await;
     shop.advance(hours(1)).await;
     shop.control("faults", json!({ "down": true })).await;
-    assert_eq!(shop.reconcile().await.waiting, 6, "after five failures the run ends");
+    assert_eq!(shop.reconcile().await.waiting, 9, "after five failures the run ends");
     let after = order().await;
-    assert_eq!(after[0], before[5], "what was not reached comes first");
+    // With the fifth failure three more had begun, in the other lanes.
+    assert_eq!(after[0], before[8], "what was not reached comes first");
 }
 
 #[tokio::test]
