@@ -74,6 +74,11 @@ impl Flash {
         own.filter(|(name, _)| name == field).map(|(_, message)| message.clone()).next()
     }
 
+    /// Whether anything is wrong with the fields of this form whose names begin so, as `meters.3.`.
+    pub fn any_problem(&self, form: &str, beginning: &str) -> bool {
+        self.form == form && self.problems.iter().any(|(name, _)| name.starts_with(beginning))
+    }
+
     /// What was typed into a field of this form, or `otherwise`.
     pub fn typed(&self, form: &str, field: &str, otherwise: &str) -> String {
         let own = self.typed.iter().filter(|_| self.form == form);

@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { acceptInvitation, becomeOperator, openBrowser, startWorld } from "../harness.mjs";
 import { until } from "../harness/programs.mjs";
-import { linkOn, says, send } from "../harness/steps.mjs";
+import { answer, linkOn, says, send } from "../harness/steps.mjs";
 
 let api;
 let browser;
@@ -30,6 +30,7 @@ before(async () => {
   await acceptInvitation(member, "owner@shop.example");
 });
 after(async () => {
+  await member?.close();
   await browser?.close();
   await world?.stop();
   api?.close();
@@ -86,6 +87,13 @@ async function charge(...payments) {
   }
 }
 
+/** Where the product's policy is edited. */
+async function policyOf(operator) {
+  await operator.go("/console/products");
+  await operator.go(await linkOn(operator, /^\/console\/products\/(?!new)[^/?]+$/));
+  return linkOn(operator, /\/policy$/);
+}
+
 /** Waits for a bill so far of that total, and gives its lines. */
 async function billOf(total) {
   const read = async () => {
@@ -121,14 +129,27 @@ test("the partner reads what is measured, and the price list works it out", asyn
   await member.photograph("meters-product");
   await member.go("/pricing");
   await says(member, "Only where the API says amex in /paid/by. In cent.");
+  await says(member, "Charges · American Express: 3.5 % of the value and $0.30 a call");
+});
+
+test("a condition that says two things is told in its meter's group, which is open", async () => {
+  const operator = await browser.visitor(world);
+  await becomeOperator(operator);
+  await operator.go(await policyOf(operator));
+  const group = operator.page.getByRole("group", { name: "American Express" });
+  assert.equal(await group.getAttribute("open"), null);
+  await group.locator("summary").click();
+  await answer(operator, "/do/console/policies/product", { "policy[meters.0.only_where.none_of]": "ach" });
+  assert.equal(await group.getAttribute("open"), "");
+  await says(operator, "Say the values that it measures, or those that it does not, and not both");
+  await operator.photograph("meters-policy-wrong");
+  await operator.close();
 });
 
 test("the form of the policy keeps all of it", async () => {
   const operator = await browser.visitor(world);
   await becomeOperator(operator);
-  await operator.go("/console/products");
-  await operator.go(await linkOn(operator, /^\/console\/products\/(?!new)[^/?]+$/));
-  const policy = await linkOn(operator, /\/policy$/);
+  const policy = await policyOf(operator);
   const written = async () => {
     await operator.go(policy);
     const fields = operator.page.locator('main [name^="policy[meters."]');
@@ -151,4 +172,5 @@ test("the form of the policy keeps all of it", async () => {
   // As before it was saved, to the cent.
   await charge({ amount: 1_000_000, paid: { by: "ach" } }, { amount: 10_000, paid: { by: "amex" } });
   await billOf("$22.48");
+  await member.photograph("meters-plan");
 });

@@ -3,6 +3,9 @@
 use super::{Badge, Icon, IconName, MaybeText, Tone};
 use leptos::prelude::*;
 
+/// Prices of meters that are seen at once.
+const MOST_SEEN: usize = 8;
+
 /// Plans side by side.
 #[component]
 pub fn PlanGrid(children: Children) -> impl IntoView {
@@ -22,6 +25,9 @@ pub fn PlanCard(
     price_note: MaybeText,
     /// What it includes, a line each.
     features: Vec<String>,
+    /// What meters cost, a line each; many are folded.
+    #[prop(optional)]
+    mut prices: Vec<String>,
     /// The one we would recommend.
     #[prop(optional)]
     highlighted: bool,
@@ -30,12 +36,19 @@ pub fn PlanCard(
     current: bool,
     #[prop(optional)] children: Option<Children>,
 ) -> impl IntoView {
-    let items = features.into_iter().map(|feature| {
+    // One line is as long as the words that would stand for it.
+    let rest = if prices.len() > MOST_SEEN + 1 { prices.split_off(MOST_SEEN) } else { Vec::new() };
+    let more = (!rest.is_empty()).then(|| {
+        let summary = view! {
+            {rest.len()}
+            " more prices"
+            <span class="visually-hidden">{format!(" of {name}")}</span>
+        };
         view! {
-            <li>
-                <Icon name=IconName::Check />
-                <span>{feature}</span>
-            </li>
+            <details class="plan-more">
+                <summary>{summary}</summary>
+                {listed(rest)}
+            </details>
         }
     });
     let class = if highlighted { "plan-card plan-highlighted" } else { "plan-card" };
@@ -52,7 +65,19 @@ pub fn PlanCard(
                 {price_note.map(|note| view! { <span>{note}</span> })}
             </p>
             {children.map(|children| view! { <div class="plan-action">{children()}</div> })}
-            <ul class="plan-features">{items.collect_view()}</ul>
+            <div class="plan-lists">{listed(features)} {(!prices.is_empty()).then(|| listed(prices))} {more}</div>
         </section>
     }
+}
+
+fn listed(features: Vec<String>) -> impl IntoView {
+    let items = features.into_iter().map(|feature| {
+        view! {
+            <li>
+                <Icon name=IconName::Check />
+                <span>{feature}</span>
+            </li>
+        }
+    });
+    view! { <ul class="plan-features">{items.collect_view()}</ul> }
 }

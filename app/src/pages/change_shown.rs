@@ -3,7 +3,7 @@
 use crate::{
     components::*,
     pages::{
-        pricing::{offers, tier},
+        pricing::{names::Names, offers, tier},
         time_text::{local_date, local_zone, moment, period_in_zone},
     },
 };
@@ -19,6 +19,8 @@ pub struct Shown {
     pub new: Option<PlanTerms>,
     /// Code and name of the products that the viewer may know of.
     pub products: Vec<(String, String)>,
+    /// For prices of meters and operations.
+    pub names: Names,
     /// Whether the partner itself looks.
     pub own: bool,
 }
@@ -38,7 +40,7 @@ impl Shown {
 
     /// The terms beside each other.
     pub fn terms(&self) -> impl IntoView + use<> {
-        beside((self.from(), self.to()), self.old.as_ref(), self.new.as_ref(), &self.products)
+        beside((self.from(), self.to()), self.old.as_ref(), self.new.as_ref(), &self.products, &self.names)
     }
 
     /// When it is in force, and what is due.
@@ -167,21 +169,22 @@ impl Shown {
 
 /// The terms of two plans of those names beside each other; of their products those that are given, by code and name.
 pub fn beside(
-    names: (String, String),
+    plans: (String, String),
     old: Option<&PlanTerms>,
     new: Option<&PlanTerms>,
     products: &[(String, String)],
+    names: &Names,
 ) -> impl IntoView + use<> {
     let none = |text: String| if text.is_empty() { "None".to_owned() } else { text };
-    type Read = fn(&PlanTerms) -> String;
+    type Read = fn(&PlanTerms, &Names) -> String;
     let lines: [(&'static str, Read); 5] = [
-        ("Base fee", |terms| format!("{} a {}", terms.base_fee(), tier::interval(terms.interval))),
-        ("Offers", |terms| offers::all(terms).join(". ")),
-        ("Usage", |terms| tier::usage_price(terms).join(". ")),
-        ("Limits", |terms| tier::limits(terms).join(", ")),
-        ("Quota", |terms| tier::quota(terms).unwrap_or_default()),
+        ("Base fee", |terms, _| format!("{} a {}", terms.base_fee(), tier::interval(terms.interval))),
+        ("Offers", |terms, names| offers::all(terms, names).join(". ")),
+        ("Usage", |terms, names| tier::usage_price(terms, names).join(". ")),
+        ("Limits", |terms, _| tier::limits(terms).join(", ")),
+        ("Quota", |terms, _| tier::quota(terms).unwrap_or_default()),
     ];
-    let read = |terms: Option<&PlanTerms>, read: Read| terms.map_or("—".to_owned(), |terms| none(read(terms)));
+    let read = |terms: Option<&PlanTerms>, read: Read| terms.map_or("—".to_owned(), |terms| none(read(terms, names)));
     let mut rows: Vec<(&'static str, String, String)> =
         lines.into_iter().map(|(label, each)| (label, read(old, each), read(new, each))).collect();
     let opened = |terms: Option<&PlanTerms>| {
@@ -200,9 +203,9 @@ pub fn beside(
     rows.push(("Products", opened(old), opened(new)));
     // Beside no plan there is nothing to compare, and two versions of one plan have the same name.
     let compares = old.is_some();
-    let (from, to) = match names {
+    let (from, to) = match plans {
         (from, to) if from == to => ("Before".to_owned(), "After".to_owned()),
-        names => names,
+        plans => plans,
     };
     let rows = rows.into_iter().map(|(label, before, after)| {
         let before = compares.then(|| view! { <Cell label=from.clone()>{before}</Cell> });

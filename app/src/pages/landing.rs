@@ -9,7 +9,7 @@ use crate::{
     form::see_other,
     frames::PublicFrame,
     page::{PageTitle, page},
-    pages::pricing::{Tiers, tiers, today},
+    pages::pricing::{Tiers, names, tiers, today},
     viewer::{self, Viewer},
 };
 use domain::product::Visibility;
@@ -31,6 +31,7 @@ pub fn LandingPage() -> impl IntoView {
         let all = cx.state.store.all_products().await?;
         let today = today(&cx.viewer, cx.now);
         let tiers = tiers(&cx.state, None).await?;
+        let names = names(&cx.state, None, &tiers).await?;
         let public = all.iter().filter(|one| one.visibility == Visibility::Public && one.archived_at.is_none());
         let mut shown = Vec::new();
         for product in public.take(MOST_PRODUCTS) {
@@ -45,7 +46,7 @@ pub fn LandingPage() -> impl IntoView {
                         <h2 id="plans">"Pay for what you call"</h2>
                         <p>"Start free of charge, and move up when your traffic does. " <a href="/pricing">"All prices in detail"</a></p>
                     </header>
-                    <Tiers tiers products=all viewer=Viewer::Nobody chosen=None today/>
+                    <Tiers tiers products=all names viewer=Viewer::Nobody chosen=None today/>
                 </section>
             }
         });

@@ -11,7 +11,7 @@ use crate::{
         coupons,
         credit::Balance,
         payment,
-        pricing::{offers, tier},
+        pricing::{names::Names, offers, tier},
         time_text::{local_date, local_zone, moment, period_in_zone},
     },
     viewer,
@@ -24,7 +24,7 @@ use domain::{
 use jiff::civil::Date;
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
-use store::{OfferedPlan, OrderedBy, ProductLine, ScheduledChange, Subscription, VisibleProduct};
+use store::{OfferedPlan, OrderedBy, ProductLine, ScheduledChange, Subscription};
 
 #[component]
 pub fn PlanPage() -> impl IntoView {
@@ -49,7 +49,7 @@ pub fn PlanPage() -> impl IntoView {
         let coupons = coupons::of_plan(store.redeemed_coupons(partner, cx.now).await?, decides, &flash, &zone);
         let waiting = requested.clone().map(|requested| waiting(requested, decides));
         let may_cancel = decides && scheduled.as_ref().is_none_or(|change| change.of_move.is_some());
-        let names = Names(store.visible_products(partner).await?);
+        let names = Names::known_to(store, Some(partner)).await?;
         let planned = scheduled.map(|change| planned(change, decides, &zone));
         let in_force = current
             .clone()
@@ -58,7 +58,7 @@ pub fn PlanPage() -> impl IntoView {
         let none_offered = offered.is_empty();
         let cards = offered
             .into_iter()
-            .map(|plan| card(plan, (&products, today), current.as_ref(), requested.as_ref(), decides))
+            .map(|plan| card(plan, (&products, &names, today), current.as_ref(), requested.as_ref(), decides))
             .collect_view();
         Ok(view! {
             <PageTitle text="Plan"/>
@@ -137,28 +137,6 @@ fn planned(change: ScheduledChange, decides: bool, zone: &jiff::tz::TimeZone) ->
     }
 }
 
-/// What the partner may know of, for lines that hold codes.
-struct Names(Vec<VisibleProduct>);
-
-impl Names {
-    /// A meter's name; the code where there is no more.
-    fn meter(&self, product: &str, meter: String) -> String {
-        let product = self.0.iter().find(|one| one.line.code == product);
-        let named = product.and_then(|one| one.meters.iter().find(|one| one.code == meter));
-        named.map_or(meter, |one| one.name.clone())
-    }
-
-    /// As an invoice's line names them; the code where there is no more.
-    fn of(&self, product: &str, operation: &str) -> (String, String) {
-        let product_of = self.0.iter().find(|one| one.line.code == product);
-        let operation_of = product_of.and_then(|one| one.operations.iter().find(|one| one.code == operation));
-        (
-            product_of.map_or_else(|| product.to_owned(), |one| one.line.name.clone()),
-            operation_of.map_or_else(|| operation.to_owned(), |one| format!("{} {}", one.method, one.path)),
-        )
-    }
-}
-
 fn in_force(
     (subscription, today): (Subscription, Date),
     bill: BillSoFar,
@@ -185,19 +163,13 @@ fn in_force(
         .rated
         .charges
         .into_iter()
-        .map(|mut charge| {
-            let codes = (charge.product.take().unwrap_or_default(), charge.operation.take().unwrap_or_default());
-            let (product, operation) = names.of(&codes.0, &codes.1);
-            (charge.product, charge.operation) = (Some(product), Some(operation));
-            let offer = charge.offer.take();
+        .map(|charge| {
+            let product = charge.product.unwrap_or_default();
             let name = match charge.kind {
                 _ if charge.label.is_some() => charge.label.unwrap_or_default(),
                 LineKind::BaseFee => "Base fee, if the plan stays to the end of the period".to_owned(),
                 LineKind::IncludedCredit => "Included credit".to_owned(),
-                LineKind::Meter => {
-                    let meter = names.meter(&codes.0, charge.meter.unwrap_or_default());
-                    format!("{} · {meter}", charge.product.unwrap_or_default())
-                }
+                LineKind::Meter => names.meter(&product, &charge.meter.unwrap_or_default()),
                 LineKind::Usage
                 | LineKind::Minimum
                 | LineKind::Discount
@@ -206,11 +178,9 @@ fn in_force(
                 | LineKind::Adjustment
                 | LineKind::CreditPackage
                 | LineKind::CreditOverdraft
-                | LineKind::BilledBefore => {
-                    format!("{} · {}", charge.product.unwrap_or_default(), charge.operation.unwrap_or_default())
-                }
+                | LineKind::BilledBefore => names.operation(&product, &charge.operation.unwrap_or_default()),
             };
-            let name = offer.map_or(name.clone(), |offer| format!("{name}, {offer}"));
+            let name = charge.offer.map_or(name.clone(), |offer| format!("{name}, {offer}"));
             let quantity = charge.quantity;
             let units = matches!(charge.kind, LineKind::Usage | LineKind::Meter | LineKind::CreditOverdraft)
                 .then(|| view! { <Figure value=quantity/> });
@@ -224,8 +194,8 @@ fn in_force(
         })
         .collect_view();
     let mut known = subscription.terms;
-    known.conceal(|code| names.0.iter().all(|product| product.line.code != code));
-    let offered = offers::lines(&known, today);
+    known.conceal(|code| !names.knows(code));
+    let offered = offers::lines(&known, today, names);
     let offered = (!offered.is_empty()).then(|| {
         let offers = offered.into_iter().map(|line| view! { <li>{line}</li> }).collect_view();
         view! { <Card title="Offers of your plan"><ul>{offers}</ul></Card> }
@@ -262,7 +232,7 @@ fn in_force(
 
 fn card(
     plan: OfferedPlan,
-    (products, today): (&[ProductLine], Date),
+    (products, names, today): (&[ProductLine], &Names, Date),
     current: Option<&Subscription>,
     requested: Option<&Subscription>,
     decides: bool,
@@ -288,14 +258,15 @@ fn card(
     } else {
         view! { <p class="plan-state">"An owner, admin or billing member can change the plan."</p> }.into_any()
     };
-    let features = [offers::lines(&plan.terms, today), tier::lines(&plan.terms, products)].concat();
+    let features = [offers::lines(&plan.terms, today, names), tier::lines(&plan.terms, products)].concat();
     view! {
         <PlanCard
             name=plan.name
             description=plan.summary
             price=tier::price(&plan.terms)
             price_note=tier::price_note(&plan.terms)
-            features=features
+            features
+            prices=tier::meter_prices(&plan.terms, names)
             current=is_current
         >
             {action}

@@ -9,6 +9,7 @@ use crate::{
     pages::{
         change_shown::Shown,
         payment::{MethodFirst, PayFirst},
+        pricing::names::Names,
     },
     payment,
     viewer::{self, Cx, MemberViewer},
@@ -127,9 +128,8 @@ impl Look {
             Ok(proposal) => proposal,
             Err(error) => return refused(error).map(Err),
         };
-        let known = store.visible_products(partner).await?;
-        let mut products: Vec<(String, String)> =
-            known.into_iter().map(|product| (product.line.code, product.line.name)).collect();
+        let names = Names::known_to(store, Some(partner)).await?;
+        let mut products = names.products();
         let mut old = proposal.from.as_ref().map(|own| own.terms.clone());
         if let Some(old) = &mut old {
             old.conceal(|code| products.iter().all(|(known, _)| known != code));
@@ -140,7 +140,7 @@ impl Look {
                 products.push((line.code, line.name));
             }
         }
-        Ok(Ok(Shown { proposal, old, new, products, own: true }))
+        Ok(Ok(Shown { proposal, old, new, products, names, own: true }))
     }
 }
 

@@ -7,6 +7,7 @@ use crate::{
     page::{PageError, PageTitle, page},
     pages::{
         change_shown::beside,
+        pricing::names::Names,
         time_text::{local_zone, moment, period_in_zone},
     },
     viewer::{self, Cx, MemberViewer},
@@ -64,7 +65,8 @@ async fn shown(
         tracing::error!(%error, "what a move would have cost cannot be said");
         PageError::Unavailable
     })?;
-    let products = known_products(cx).await?;
+    let known = Names::known_to(store, Some(cx.viewer.partner)).await?;
+    let products = with_offered(cx, known.products()).await?;
     let when = format!("On {}. Until then limits and price stay as they are.", moment(at, &zone));
     let cost = affected.map(|own| cost(own, &zone));
     let why = Some(of_move.reason).filter(|why| !why.is_empty());
@@ -73,7 +75,7 @@ async fn shown(
         terms.conceal(|code| products.iter().all(|(known, _)| known != code));
         terms
     });
-    let differs = beside(names, Some(&old), Some(&new), &products);
+    let differs = beside(names, Some(&old), Some(&new), &products, &known);
     Ok(view! {
         {differs}
         <Card title="When, and what you can do">
@@ -94,11 +96,12 @@ async fn shown(
     .into_any())
 }
 
-/// Code and name of those that the member sees now or that a plan on offer opens.
-async fn known_products(cx: &Cx<MemberViewer>) -> Result<Vec<(String, String)>, PageError> {
+/// With those that a plan on offer opens.
+async fn with_offered(
+    cx: &Cx<MemberViewer>,
+    mut products: Vec<(String, String)>,
+) -> Result<Vec<(String, String)>, PageError> {
     let (store, partner) = (&cx.state.store, cx.viewer.partner);
-    let seen = store.visible_products(partner).await?.into_iter().map(|product| (product.line.code, product.line.name));
-    let mut products: Vec<(String, String)> = seen.collect();
     let offered: Vec<PlanTerms> =
         store.offered_plans(Some(partner)).await?.into_iter().map(|plan| plan.terms).collect();
     for line in store.all_products().await? {

@@ -3,6 +3,7 @@
 mod calculator;
 mod compare;
 pub mod difference;
+pub mod names;
 pub mod offers;
 pub mod tier;
 
@@ -22,6 +23,7 @@ use domain::{
 use jiff::{Timestamp, civil::Date, tz::TimeZone};
 use leptos::prelude::*;
 use leptos_router::hooks::use_query_map;
+use names::Names;
 use store::{OfferedPlan, ProductLine};
 
 #[component]
@@ -32,6 +34,7 @@ pub fn PricingPage() -> impl IntoView {
         let cx = cx?;
         let tiers = tiers(&cx.state, partner_of(&cx.viewer)).await?;
         let products = cx.state.store.all_products().await?;
+        let names = names(&cx.state, partner_of(&cx.viewer), &tiers).await?;
         let chosen = chosen_plan(&cx.state, &cx.viewer).await?;
         let viewer = cx.viewer.clone();
         let today = today(&viewer, cx.now);
@@ -46,9 +49,9 @@ pub fn PricingPage() -> impl IntoView {
             let calculator = calculator::load(&cx, &query).await?;
             view! {
                 <h2 class="visually-hidden">"Plans"</h2>
-                <Tiers tiers=tiers.clone() products=products.clone() viewer chosen today/>
+                <Tiers tiers=tiers.clone() products=products.clone() names=names.clone() viewer chosen today/>
                 {calculator}
-                <compare::Comparison tiers products today/>
+                <compare::Comparison tiers products names today/>
                 <Questions/>
             }
             .into_any()
@@ -90,6 +93,14 @@ pub async fn tiers(state: &AppState, partner: Option<PartnerId>) -> Result<Vec<T
     Ok(state.store.offered_plans(partner).await?.into_iter().map(Tier::from).collect())
 }
 
+/// Names for what the tiers' prices are of.
+pub async fn names(state: &AppState, partner: Option<PartnerId>, tiers: &[Tier]) -> Result<Names, PageError> {
+    if !tiers.iter().any(|tier| names::is_needed(&tier.terms)) {
+        return Ok(Names::codes());
+    }
+    Ok(Names::known_to(&state.store, partner).await?)
+}
+
 fn partner_of(viewer: &Viewer) -> Option<PartnerId> {
     match viewer {
         Viewer::Member(member) => Some(member.partner),
@@ -116,6 +127,7 @@ async fn chosen_plan(state: &AppState, viewer: &Viewer) -> Result<Option<String>
 pub fn Tiers(
     tiers: Vec<Tier>,
     products: Vec<ProductLine>,
+    names: Names,
     viewer: Viewer,
     /// The code of the plan that the viewer's company is on.
     chosen: Option<String>,
@@ -127,7 +139,7 @@ pub fn Tiers(
     let middle = (tiers.len() >= 3).then_some(tiers.len() / 2);
     let cards = tiers.into_iter().enumerate().map(|(index, tier)| {
         let current = chosen.as_deref() == Some(tier.code.as_str());
-        let mut features = offers::lines(&tier.terms, today);
+        let mut features = offers::lines(&tier.terms, today, &names);
         features.extend(tier::lines(&tier.terms, &products));
         if tier.approval == Approval::Queue {
             features.push("Opened after a short review".to_owned());
@@ -150,6 +162,7 @@ pub fn Tiers(
                 price=tier::price(&tier.terms)
                 price_note=tier::price_note(&tier.terms)
                 features
+                prices=tier::meter_prices(&tier.terms, &names)
                 highlighted=recommended
                 current
             >

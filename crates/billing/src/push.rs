@@ -108,7 +108,8 @@ pub async fn reconcile(desk: Desk<'_>, settings: PushSettings, clock: Clock<'_>)
     if settings.takes_new {
         store.release_unsent_documents().await?;
     }
-    let target = store.all_partners_invoices_to_push(settings.takes_new, MOST_AT_ONCE).await?;
+    let PushSettings { takes_new, meters_open, .. } = settings;
+    let target = store.all_partners_invoices_to_push(takes_new, clock(), meters_open, MOST_AT_ONCE).await?;
     push.stream(&target).await?;
     let (mut report, is_down) = push.all(&target).await?;
     if is_down {

@@ -15,7 +15,7 @@ use domain::{
     policy::Policy,
     rating::LineKind,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow, types::Json};
 use std::collections::BTreeSet;
@@ -261,19 +261,23 @@ impl Store {
         Ok(Page::cut(items, size, |invoice| invoice.number.to_string()))
     }
 
-    /// Invoices that Stripe has to get, longest unseen first, so that one with a problem does not hold up the others: those that it has
-    /// taken, and where `takes_new` those that nobody has.
+    /// Invoices that Stripe has to get: those that it has taken, and where `takes_new` those that nobody has. First those whose usage its
+    /// meters still take, for so long after a period's end; of either kind longest unseen first, so that one with a problem does not hold up the
+    /// others.
     pub async fn all_partners_invoices_to_push(
         &self,
         takes_new: bool,
+        now: Timestamp,
+        meters_open: SignedDuration,
         at_most: u32,
     ) -> Result<Vec<Invoice>, StoreError> {
         let rows = sqlx::query(invoices!(
             "where i.status = 'open' and (i.collected_by = 'stripe' or $1 and i.collected_by is null)
-             order by i.updated_at, i.number limit $2"
+             order by (i.collect = 'meter_events' and i.period_end > $3) desc, i.updated_at, i.number limit $2"
         ))
         .bind(takes_new)
         .bind(i64::from(at_most))
+        .bind(Ts(now.checked_sub(meters_open).unwrap_or(Timestamp::MIN)))
         .fetch_all(self.pool())
         .await?;
         Ok(rows.iter().map(read).collect::<Result<_, _>>()?)

@@ -6,7 +6,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::{SystemTime, UNIX_EPOCH},
 };
 
@@ -77,33 +77,48 @@ pub struct MeterEvent {
 
 /// Objects of one kind, oldest first.
 #[derive(Default)]
-pub struct Objects(Vec<Value>);
+pub struct Objects {
+    all: Vec<Value>,
+    places: HashMap<String, usize>,
+}
 
 impl Objects {
     pub fn add(&mut self, object: Value) -> Value {
-        self.0.push(object.clone());
+        self.places.insert(id_of(&object), self.all.len());
+        self.all.push(object.clone());
         object
     }
 
     pub fn get(&self, id: &str) -> Option<&Value> {
-        self.0.iter().rev().find(|object| object["id"] == id)
+        self.all.get(*self.places.get(id)?)
     }
 
     pub fn get_mut(&mut self, id: &str) -> Option<&mut Value> {
-        self.0.iter_mut().rev().find(|object| object["id"] == id)
+        self.all.get_mut(*self.places.get(id)?)
     }
 
     pub fn remove(&mut self, id: &str) {
-        self.0.retain(|object| object["id"] != id);
+        if self.places.contains_key(id) {
+            self.retain(|object| object["id"] != id);
+        }
+    }
+
+    pub fn retain(&mut self, keeps: impl Fn(&Value) -> bool) {
+        self.all.retain(keeps);
+        self.places = self.all.iter().enumerate().map(|(place, object)| (id_of(object), place)).collect();
     }
 
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Value> {
-        self.0.iter()
+        self.all.iter()
     }
 
     pub fn all(&self) -> &[Value] {
-        &self.0
+        &self.all
     }
+}
+
+fn id_of(object: &Value) -> String {
+    object["id"].as_str().unwrap_or_default().to_owned()
 }
 
 impl Account {
@@ -159,7 +174,7 @@ impl Account {
                     "value": event.value, "timestamp": event.timestamp, "received": event.received })
             })
             .collect();
-        let invoices: Vec<Value> = self.invoices.iter().map(|invoice| crate::invoices::shown(self, invoice)).collect();
+        let invoices = crate::invoices::all_shown(self, self.invoices.iter());
         json!({
             "now": self.now(), "customers": self.customers.all(), "invoices": invoices, "credit_notes": self.credit_notes.all(),
             "invoice_items": self.invoice_items.all(), "meters": self.meters.all(),

@@ -136,6 +136,9 @@ pub async fn handle(shared: &Arc<Shared>, method: &str, path: &str, body: &[u8])
                 "checkout_sessions" => &mut account.checkout_sessions,
                 other => return Err(Failure::invalid(format!("{other} cannot be changed"))),
             };
+            if set.get("id").is_some_and(|new| *new != id) {
+                return Err(Failure::invalid("an object's id cannot be changed"));
+            }
             let object = objects.get_mut(&id).ok_or_else(|| Failure::no_such(&kind, &id))?;
             for (name, value) in set {
                 object[name] = value;

@@ -9,6 +9,7 @@ use crate::{
     tax,
 };
 use serde_json::{Value, json};
+use std::collections::HashMap;
 
 const KNOWN: [&str; 10] = [
     "automatic_tax[enabled]",
@@ -105,8 +106,31 @@ fn automatic_tax(wanted: bool) -> Value {
 
 /// The invoice with its lines and sums, as Stripe shows it: sums follow the items while it is a draft.
 pub fn shown(account: &Account, invoice: &Value) -> Value {
+    with_lines(account, invoice, lines_of(account, invoice))
+}
+
+/// Several of them, whose lines are looked for once.
+pub fn all_shown<'a>(account: &Account, invoices: impl Iterator<Item = &'a Value>) -> Vec<Value> {
+    let of = |line: &Value| line["invoice"].as_str().unwrap_or_default().to_owned();
+    let mut rated = HashMap::<String, Vec<Value>>::new();
+    for line in account.rated_lines.iter() {
+        rated.entry(of(line)).or_default().push(line.clone());
+    }
+    let mut items = HashMap::<String, Vec<&Value>>::new();
+    for item in account.invoice_items.iter() {
+        items.entry(of(item)).or_default().push(item);
+    }
+    let shown = |invoice: &Value| {
+        let id = invoice["id"].as_str().unwrap_or_default();
+        let mut lines = rated.remove(id).unwrap_or_default();
+        lines.extend(items.remove(id).unwrap_or_default().into_iter().map(|item| line(item, invoice)));
+        with_lines(account, invoice, lines)
+    };
+    invoices.map(shown).collect()
+}
+
+fn with_lines(account: &Account, invoice: &Value, lines: Vec<Value>) -> Value {
     let mut invoice = invoice.clone();
-    let lines = lines_of(account, &invoice);
     let before_tax: i64 = lines.iter().filter_map(|line| line["amount"].as_i64()).sum();
     let tax = tax::on(before_tax, tax::rate(account, invoice["id"].as_str().unwrap_or_default()));
     let total = before_tax + tax;
@@ -186,16 +210,14 @@ pub fn lines(account: &Account, id: &str, params: &Params) -> Result<Value, Fail
 pub fn list(account: &Account, params: &Params) -> Result<Value, Failure> {
     params.only(&[LIST.as_slice(), &["collection_method", "subscription"]].concat())?;
     let (customer, status, subscription) = (params.get("customer"), params.get("status"), params.get("subscription"));
-    let mut all = crate::account::Objects::default();
-    let wanted = |invoice: &&Value| {
+    let wanted = |invoice: &Value| {
         customer.is_none_or(|id| invoice["customer"] == id)
             && status.is_none_or(|status| invoice["status"] == status)
             && subscription.is_none_or(|id| invoice["parent"]["subscription_details"]["subscription"] == id)
     };
-    for invoice in account.invoices.iter().filter(wanted) {
-        all.add(shown(account, invoice));
-    }
-    list::page(&all, "/v1/invoices", params, |_| true)
+    let mut page = list::page(&account.invoices, "/v1/invoices", params, wanted)?;
+    page["data"] = json!(all_shown(account, page["data"].as_array().into_iter().flatten()));
+    Ok(page)
 }
 
 pub fn search(account: &Account, params: &Params) -> Result<Value, Failure> {

@@ -283,13 +283,7 @@ pub fn rate(account: &mut Account, invoice: &str) {
     if held["status"] != "draft" {
         return;
     }
-    let old: Vec<String> = account
-        .rated_lines
-        .iter()
-        .filter(|line| line["invoice"] == invoice)
-        .filter_map(|line| line["id"].as_str().map(str::to_owned))
-        .collect();
-    old.iter().for_each(|line| account.rated_lines.remove(line));
+    account.rated_lines.retain(|line| line["invoice"] != invoice);
     let at = |name: &str| held[name].as_i64().unwrap_or_default();
     let (start, end) = (at("period_start"), at("period_end"));
     let Some((next, billed)) = account.billed_items.get(invoice).cloned() else { return };

@@ -6,7 +6,7 @@ use crate::{
     flash::flash,
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
-    pages::change_shown::Shown,
+    pages::{change_shown::Shown, pricing::names::Names},
     viewer,
 };
 use billing::Wanted;
@@ -66,7 +66,7 @@ pub fn PartnerPlanPage() -> impl IntoView {
                     proposal.to.as_ref().map(|target| target.terms.clone()),
                 );
                 let token = proposal.token.clone();
-                let shown = Shown { proposal, old, new, products, own: false };
+                let shown = Shown { proposal, old, new, products, names: Names::codes(), own: false };
                 // Beside no plan there is nothing to compare.
                 let terms = (!ends).then(|| shown.terms());
                 let facts = shown.facts();

@@ -10,7 +10,7 @@ use crate::{
     flash::flash,
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
-    pages::pricing::{offers, tier},
+    pages::pricing::{names::Names, offers, tier},
     viewer,
 };
 use domain::id::PlanId;
@@ -125,11 +125,11 @@ fn version_row(version: PlanVersion) -> impl IntoView {
     let between = if version.terms.base_fee_micros == 0 { ", " } else { " " };
     let price = [tier::price(&version.terms), tier::price_note(&version.terms)];
     let price = price.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(between);
-    let offered = offers::all(&version.terms).join(". ");
+    let offered = offers::all(&version.terms, &Names::codes()).join(". ");
     let offered = (!offered.is_empty()).then(|| view! { <p class="field-hint">{offered}</p> });
     let mut bounds = tier::limits(&version.terms);
     bounds.extend(tier::quota(&version.terms));
-    bounds.extend(tier::meter_prices(&version.terms));
+    bounds.extend(tier::meter_prices(&version.terms, &Names::codes()));
     let made = if version.created_by.is_empty() { String::new() } else { format!(" by {}", version.created_by) };
     view! {
         <tr>

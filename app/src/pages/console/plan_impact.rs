@@ -8,7 +8,7 @@ use crate::{
     frames::OperatorFrame,
     page::{PageError, PageTitle, page},
     pages::{
-        pricing::{offers, tier},
+        pricing::{names::Names, offers, tier},
         time_text::{local_zone, period_in_zone},
     },
     viewer,
@@ -64,10 +64,11 @@ pub fn PlanImpactPage() -> impl IntoView {
 
 pub fn terms_words(terms: &PlanTerms) -> impl IntoView + use<> {
     let price = format!("{} {}", tier::price(terms), tier::price_note(terms));
+    let codes = Names::codes();
     let rows = [
         ("Price", vec![price]),
-        ("Offers", offers::all(terms)),
-        ("Usage", tier::usage_price(terms)),
+        ("Offers", offers::all(terms, &codes)),
+        ("Usage", tier::usage_price(terms, &codes)),
         ("Limits", tier::limits(terms)),
     ];
     let quota = ("Quota", tier::quota(terms).into_iter().collect());

@@ -12,6 +12,8 @@ pub fn Plans() -> impl IntoView {
             "Test environment".to_owned(),
         ]
     };
+    let prices: Vec<String> =
+        (1..=12).map(|number| format!("Payments · Method {number}: 2.9 % of the value and $0.30 a call")).collect();
     view! {
         <PlanGrid>
             <PlanCard
@@ -30,6 +32,7 @@ pub fn Plans() -> impl IntoView {
                 price="$199"
                 price_note="a month, then $0.002 a call"
                 features=features("1,000")
+                prices
                 highlighted=true
             >
                 <Button kind=ButtonKind::Primary action="button">"Change to Pro"</Button>

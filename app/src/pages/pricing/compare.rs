@@ -1,6 +1,6 @@
 //! The tiers side by side, one aspect a row.
 
-use super::{Tier, offers, tier};
+use super::{Tier, names::Names, offers, tier};
 use crate::components::{Cell, Column, DataTable};
 use jiff::civil::Date;
 use leptos::prelude::*;
@@ -10,17 +10,18 @@ use store::ProductLine;
 type Words = Box<dyn Fn(&Tier) -> Vec<String>>;
 
 #[component]
-pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>, today: Date) -> impl IntoView {
+pub fn Comparison(tiers: Vec<Tier>, products: Vec<ProductLine>, names: Names, today: Date) -> impl IntoView {
     if tiers.len() < 2 {
         return None;
     }
     let mut columns = vec![Column::text("Compared")];
     columns.extend(tiers.iter().map(|tier| Column::text(tier.name.clone())));
+    let of_offers = names.clone();
     let aspects: Vec<(&str, Words)> = vec![
         ("Base fee", Box::new(|tier| vec![tier::price(&tier.terms)])),
-        ("Offers", Box::new(move |tier| offers::lines(&tier.terms, today))),
+        ("Offers", Box::new(move |tier| offers::lines(&tier.terms, today, &of_offers))),
         ("Trial", Box::new(|tier| tier::trial(&tier.terms).into_iter().collect())),
-        ("Usage", Box::new(|tier| tier::usage_price(&tier.terms))),
+        ("Usage", Box::new(move |tier| tier::usage_price(&tier.terms, &names))),
         (
             "Included credit",
             Box::new(|tier| {

@@ -1,6 +1,6 @@
 //! What differs between two plans' terms, in words: for operators who compare, and for partners who are told.
 
-use super::{offers, tier};
+use super::{names::Names, offers, tier};
 use domain::{
     plan::{Grant, PlanTerms},
     rating::FeeDue,
@@ -20,9 +20,9 @@ pub fn differences(before: &PlanTerms, after: &PlanTerms) -> Vec<Difference> {
     let aspects: [(&'static str, Read); 12] = [
         ("Base fee", base_fee),
         ("Periods", |terms| tier::calendar(terms).unwrap_or_else(|| "From the start of the subscription".to_owned())),
-        ("Offers", |terms| offers::all(terms).join("; ")),
+        ("Offers", |terms| offers::all(terms, &Names::codes()).join("; ")),
         ("Trial", |terms| tier::trial(terms).unwrap_or_default()),
-        ("Usage", |terms| tier::usage_price(terms).join("; ")),
+        ("Usage", |terms| tier::usage_price(terms, &Names::codes()).join("; ")),
         ("Included credit", |terms| match terms.included_credit_micros {
             0 => String::new(),
             _ => terms.included_credit().to_string(),

@@ -1,6 +1,6 @@
 //! A plan's phases and promotions in words, wherever its terms are.
 
-use super::tier;
+use super::{names::Names, tier};
 use domain::{
     plan::{MeterPrice, PlanTerms},
     rating::offers::{Instead, long_day},
@@ -8,7 +8,7 @@ use domain::{
 use jiff::civil::Date;
 
 /// A line for each phase, and for each promotion that is not over on that day: `Launch offer until 31 March 2027: $29.00 a month`.
-pub fn lines(terms: &PlanTerms, today: Date) -> Vec<String> {
+pub fn lines(terms: &PlanTerms, today: Date, names: &Names) -> Vec<String> {
     let every = tier::interval(terms.interval);
     let mut first = 1_u64;
     let mut lines = Vec::new();
@@ -22,7 +22,7 @@ pub fn lines(terms: &PlanTerms, today: Date) -> Vec<String> {
         };
         // Nothing is left of what is about products that the reader may not know.
         if !phase.instead.is_nothing() {
-            lines.push(format!("{}, {when}: {}", phase.name.trim(), instead(terms, &phase.instead)));
+            lines.push(format!("{}, {when}: {}", phase.name.trim(), instead(terms, &phase.instead, names)));
         }
         first = last + 1;
     }
@@ -33,18 +33,18 @@ pub fn lines(terms: &PlanTerms, today: Date) -> Vec<String> {
             Some(from) => format!("from {} until {}", long_day(from), long_day(promotion.until)),
             None => format!("until {}", long_day(promotion.until)),
         };
-        lines.push(format!("{} {when}: {}", promotion.name.trim(), instead(terms, &promotion.instead)));
+        lines.push(format!("{} {when}: {}", promotion.name.trim(), instead(terms, &promotion.instead, names)));
     }
     lines
 }
 
 /// All of them, those that are over as well: for whoever looks at terms and not at a price.
-pub fn all(terms: &PlanTerms) -> Vec<String> {
-    lines(terms, Date::MIN)
+pub fn all(terms: &PlanTerms, names: &Names) -> Vec<String> {
+    lines(terms, Date::MIN, names)
 }
 
 /// What it costs instead: `$29.00 a month; $0.002 a unit`.
-fn instead(terms: &PlanTerms, own: &Instead) -> String {
+fn instead(terms: &PlanTerms, own: &Instead, names: &Names) -> String {
     let every = tier::interval(terms.interval);
     let laid = own.laid_over(terms.clone());
     let mut words = Vec::new();
@@ -52,12 +52,12 @@ fn instead(terms: &PlanTerms, own: &Instead) -> String {
         words.push(if micros == 0 { "no base fee".to_owned() } else { format!("{} a {every}", laid.base_fee()) });
     }
     if own.price.is_some() {
-        words.extend(tier::unit_price(&laid).iter().map(|line| tier::lower_first(line)));
+        words.extend(tier::unit_price(&laid, names).iter().map(|line| tier::lower_first(line)));
     }
     let named =
         |price: &&MeterPrice| terms.meters.iter().any(|one| one.meter == price.meter && one.product == price.product);
     let meters = PlanTerms { meters: own.meters.iter().filter(named).cloned().collect(), ..laid.clone() };
-    words.extend(tier::meter_prices(&meters));
+    words.extend(tier::meter_prices(&meters, names));
     if let Some(micros) = own.minimum_micros {
         let least = format!("at least {} of usage a {every}", laid.minimum());
         words.push(if micros == 0 { "no minimum".to_owned() } else { least });
@@ -88,14 +88,15 @@ mod tests {
                         {"product":"payments","meter":"tokens","price":{"model":"per_unit","unit_price":"0.01"}}]}}]}"#,
         )
         .expect("terms");
+        let codes = Names::codes();
         let phases = ["Ramp, the first 3 months: $49.00 a month", "Growth, month 4: $79.00 a month; no minimum"];
         let launch = "no base fee; first 1,000 units free; then $0.002 a unit";
-        let spring = "Spring until 31 December 2026: payments, tokens: $0.01 each; $5.00 of usage included each month";
+        let spring = "Spring until 31 December 2026: payments · tokens: $0.01 each; $5.00 of usage included each month";
         let early = format!("Launch offer from 15 January 2027 until 31 March 2027: {launch}");
-        assert_eq!(lines(&terms, date(2026, 12, 31)), [phases[0], phases[1], early.as_str(), spring]);
+        assert_eq!(lines(&terms, date(2026, 12, 31), &codes), [phases[0], phases[1], early.as_str(), spring]);
         let running = format!("Launch offer until 31 March 2027: {launch}");
-        assert_eq!(lines(&terms, date(2027, 3, 31)), [phases[0], phases[1], running.as_str()]);
-        assert_eq!(lines(&terms, date(2027, 4, 1)), phases);
-        assert_eq!(all(&terms).len(), 4);
+        assert_eq!(lines(&terms, date(2027, 3, 31), &codes), [phases[0], phases[1], running.as_str()]);
+        assert_eq!(lines(&terms, date(2027, 4, 1), &codes), phases);
+        assert_eq!(all(&terms, &codes).len(), 4);
     }
 }

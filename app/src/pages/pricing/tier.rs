@@ -1,5 +1,6 @@
 //! A plan's terms in words: the same on the front page, the price list and wherever tiers are compared.
 
+use super::names::Names;
 use domain::{
     money::{Currency, Money, group_thousands},
     period::{Alignment, Interval},
@@ -56,15 +57,15 @@ pub fn price_note(terms: &PlanTerms) -> String {
 }
 
 /// What units cost, a line for each step, and meters, a line for each.
-pub fn usage_price(terms: &PlanTerms) -> Vec<String> {
-    let mut lines = unit_price(terms);
-    lines.extend(meter_prices(terms));
+pub fn usage_price(terms: &PlanTerms, names: &Names) -> Vec<String> {
+    let mut lines = unit_price(terms, names);
+    lines.extend(meter_prices(terms, names));
     lines.extend(rules(terms));
     lines
 }
 
 /// What units cost, a line for each step.
-pub fn unit_price(terms: &PlanTerms) -> Vec<String> {
+pub fn unit_price(terms: &PlanTerms, names: &Names) -> Vec<String> {
     let of = |price: Decimal| {
         if price.is_zero() { "free".to_owned() } else { format!("{} a unit", amount(terms.currency, price)) }
     };
@@ -107,8 +108,11 @@ pub fn unit_price(terms: &PlanTerms) -> Vec<String> {
                 lines.push(format!("First {} units free", group_thousands(*included)));
             }
             lines.extend(cells.iter().map(|cell| {
-                let what = cell.operation.as_deref().unwrap_or("all else");
-                format!("{}, {what}: {}", cell.product, of(cell.unit_price))
+                let what = match &cell.operation {
+                    Some(operation) => names.operation(&cell.product, operation),
+                    None => names.rest(&cell.product),
+                };
+                format!("For {what}: {}", of(cell.unit_price))
             }));
             lines.push(format!("Everything else: {}", of(*otherwise)));
             lines
@@ -177,9 +181,9 @@ pub fn trial(terms: &PlanTerms) -> Option<String> {
 }
 
 /// What meters besides units cost, a line for each.
-pub fn meter_prices(terms: &PlanTerms) -> Vec<String> {
+pub fn meter_prices(terms: &PlanTerms, names: &Names) -> Vec<String> {
     let of = |price: &MeterPrice| {
-        let name = format!("{}, {}", price.product, price.meter);
+        let name = names.meter(&price.product, &price.meter);
         match &price.price {
             Price::Free => format!("{name}: free"),
             Price::PerUnit { included: 0, unit_price } => {
@@ -214,7 +218,7 @@ pub fn meter_prices(terms: &PlanTerms) -> Vec<String> {
     terms.meters.iter().map(of).collect()
 }
 
-/// `payments, paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month`.
+/// `Payments · Paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month`.
 fn percentage(terms: &PlanTerms, name: &str, own: &Percentage) -> String {
     let mut words = format!("{name}: {} % of the value", own.percent.normalize());
     if own.included > 0 {
@@ -313,7 +317,7 @@ pub fn calendar(terms: &PlanTerms) -> Option<String> {
     is_calendar.then(|| format!("Billed {}; the first {every} in part", terms.interval.begins()))
 }
 
-/// All that a card lists.
+/// All that a card lists besides prices of meters.
 pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     let ahead = terms.fee_due == FeeDue::Advance && terms.base_fee_micros > 0;
     let ahead = ahead.then(|| format!("The base fee is billed when each {} begins", interval(terms.interval)));
@@ -328,7 +332,6 @@ pub fn lines(terms: &PlanTerms, known: &[ProductLine]) -> Vec<String> {
     lines.extend(allotment(terms));
     lines.extend(fee_bonus(terms));
     lines.extend(overdraft(terms));
-    lines.extend(meter_prices(terms));
     lines.extend(rules(terms));
     lines.extend(limits(terms));
     // A quota that ends where the free units do, and is billed from there, is what the price already says.
@@ -437,7 +440,7 @@ mod tests {
         ];
         let graduated = terms(Price::Graduated { steps });
         assert_eq!(
-            usage_price(&graduated),
+            usage_price(&graduated, &Names::codes()),
             ["Unit 1 to 1,000: free", "Unit 1,001 to 5,000: $0.50 a unit", "From unit 5,001: $0.10 a unit"]
         );
         assert_eq!(price(&PlanTerms { base_fee_micros: 0, ..terms(Price::Free) }), "Free");
@@ -448,11 +451,11 @@ mod tests {
         let model = |text: &str| terms(serde_json::from_str(text).expect("a price"));
         let volume = model(r#"{"model":"volume","steps":[{"up_to":1000,"unit_price":"0.01"},{"unit_price":"0.005"}]}"#);
         let expected = ["Up to 1,000: $0.01 a unit, from the first on", "With more: $0.005 a unit, from the first on"];
-        assert_eq!(usage_price(&volume), expected);
+        assert_eq!(usage_price(&volume, &Names::codes()), expected);
         assert_eq!(price_note(&volume), "a month, usage from $0.005 a unit");
         let package = model(r#"{"model":"package","included":1000,"size":10000,"package_price":"20"}"#);
         assert_eq!(
-            usage_price(&package),
+            usage_price(&package, &Names::codes()),
             ["First 1,000 units free", "Then $20.00 for each 10,000 units that are begun"]
         );
         assert_eq!(price_note(&package), "a month, then $20.00 for 10,000 units");
@@ -460,8 +463,9 @@ mod tests {
             r#"{"model":"matrix","cells":[{"product":"payments","operation":"create","unit_price":"0.02"},
                 {"product":"payments","unit_price":"0.01"}],"otherwise":"0"}"#,
         );
-        let expected = ["payments, create: $0.02 a unit", "payments, all else: $0.01 a unit", "Everything else: free"];
-        assert_eq!(usage_price(&matrix), expected);
+        let expected =
+            ["For payments · create: $0.02 a unit", "For payments · all else: $0.01 a unit", "Everything else: free"];
+        assert_eq!(usage_price(&matrix, &Names::codes()), expected);
     }
 
     #[test]
@@ -475,10 +479,10 @@ mod tests {
         )
         .expect("terms");
         assert_eq!(
-            usage_price(&plan),
+            usage_price(&plan, &Names::codes()),
             [
                 "Units cost nothing",
-                "payments, paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month",
+                "payments · paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month",
                 "At least $5,000.00 of usage a month",
                 "Launch offer: 50 % off the base fee in the first 3 months",
                 "You commit to $10,000.00 of usage a month, 5 % off to $10,000.00, 15 % off the rest",

@@ -4,10 +4,13 @@
 //! thousand partners would take most of an hour, and Stripe's drafts take usage for no longer. Stripe takes one meter event of a customer
 //! and meter at a time, so a partner's invoices stay in one lane; and some 25 requests a second of one kind
 //! (<https://docs.stripe.com/rate-limits>), which so few lanes seldom come to. What it refuses waits for the next run.
+//!
+//! Usage that Stripe's meters will not take for much longer goes first, whoever's it is. Where that fails the rest is tried all the same, as the
+//! same few may fail each time.
 
 use super::{ENOUGH_FAILURES, Push, Reconciled};
 use crate::BillingError;
-use domain::id::PartnerId;
+use domain::{id::PartnerId, plan::Collect};
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -28,14 +31,35 @@ struct Shared<'a> {
 type Lanes<'a> = Mutex<Shared<'a>>;
 
 impl Push<'_> {
-    /// Pushes them in four lanes, and says whether Stripe is down.
+    /// Pushes them, and says whether Stripe is down.
     pub(super) async fn all(&self, target: &[Invoice]) -> Result<(Reconciled, bool), BillingError> {
+        let (soon, rest): (Vec<_>, Vec<_>) = target.iter().partition(|invoice| self.is_metered_in_time(invoice));
+        let (mut report, soon_is_over) = self.in_lanes(&soon).await?;
+        if rest.is_empty() {
+            return Ok((report, soon_is_over));
+        }
+        let (more, is_over) = self.in_lanes(&rest).await?;
+        report.pushed.extend(more.pushed);
+        report.problems.extend(more.problems);
+        report.waiting += more.waiting;
+        Ok((report, is_over))
+    }
+
+    fn is_metered_in_time(&self, invoice: &Invoice) -> bool {
+        invoice.collect == Collect::MeterEvents && !self.is_late(invoice)
+    }
+
+    async fn in_lanes(&self, target: &[&Invoice]) -> Result<(Reconciled, bool), BillingError> {
         let (left, failures, is_over, report) = (by_partner(target), 0, false, Reconciled::default());
         let lanes = Mutex::new(Shared { left, failures, is_over, report });
         let lane = || self.lane(&lanes);
         // Each to its end: a request that is broken off may have been carried out.
-        let ended = tokio::join!(lane(), lane(), lane(), lane());
-        ended.0.and(ended.1).and(ended.2).and(ended.3)?;
+        let ended: [_; 4] = tokio::join!(lane(), lane(), lane(), lane()).into();
+        let mut failed = ended.into_iter().filter_map(Result::err);
+        if let Some(error) = failed.next() {
+            failed.for_each(|error| tracing::warn!(%error, "another lane to Stripe was ended by an error, too"));
+            return Err(error);
+        }
         let Shared { mut report, is_over, .. } = lanes.into_inner().unwrap_or_else(PoisonError::into_inner);
         let place: HashMap<_, _> = target.iter().enumerate().map(|(place, invoice)| (invoice.id, place)).collect();
         report.pushed.sort_by_key(|invoice| place.get(invoice));
@@ -106,8 +130,8 @@ fn of<'a, 'b>(lanes: &'b Lanes<'a>) -> MutexGuard<'b, Shared<'a>> {
     lanes.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn by_partner(target: &[Invoice]) -> VecDeque<Vec<&Invoice>> {
-    let (mut groups, mut places) = (VecDeque::<Vec<&Invoice>>::new(), HashMap::<PartnerId, usize>::new());
+fn by_partner<'a>(target: &[&'a Invoice]) -> VecDeque<Vec<&'a Invoice>> {
+    let (mut groups, mut places) = (VecDeque::<Vec<&'a Invoice>>::new(), HashMap::<PartnerId, usize>::new());
     for invoice in target {
         let place = *places.entry(invoice.partner).or_insert(groups.len());
         match groups.get_mut(place) {

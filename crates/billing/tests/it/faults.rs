@@ -45,7 +45,13 @@ async fn settle(shop: &Shop, step: SignedDuration) -> u32 {
     for run in 1..=400 {
         let report = shop.reconcile().await;
         assert!(report.problems.is_empty(), "{report:?}");
-        if shop.store.all_partners_invoices_to_push(true, 1).await.expect("asked").is_empty() {
+        if shop
+            .store
+            .all_partners_invoices_to_push(true, shop.now().await, hours(0), 1)
+            .await
+            .expect("asked")
+            .is_empty()
+        {
             return run;
         }
         shop.advance(step).await;

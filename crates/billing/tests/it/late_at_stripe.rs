@@ -98,7 +98,9 @@ async fn an_event_that_came_before_the_outage_is_no_item_after_it() {
     let (counted, items) = at_stripe(&shop).await;
     let of_items = items.iter().filter(|amount| [0, 1_101].contains(*amount)).count();
     assert_eq!(counted.len() + of_items, 2, "each operation once: {counted:?} {items:?}");
-    assert!(shop.store.all_partners_invoices_to_push(true, 1).await.expect("asked").is_empty());
+    assert!(
+        shop.store.all_partners_invoices_to_push(true, shop.now().await, hours(0), 1).await.expect("asked").is_empty()
+    );
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use crate::shop::{Shop, days, hours, list, terms};
 use billing::{
+    PushSettings,
     payment::Desk,
     stripe::{SecretKey, Stripe, StripeSettings},
 };
@@ -10,9 +11,10 @@ use domain::{
     period::Interval,
     plan::PlanTerms,
 };
-use serde_json::json;
+use jiff::SignedDuration;
+use serde_json::{Value, json};
 use std::time::Duration;
-use store::{InvoiceStatus, LedgerAccount};
+use store::{Invoice, InvoiceStatus, LedgerAccount};
 
 /// A partner with a closed month of 3,201 units.
 async fn billed(shop: &Shop, name: &str, collect: &str) -> (PartnerId, InvoiceId) {
@@ -61,7 +63,7 @@ async fn several_partners_are_told_of_at_a_time_and_the_invoices_of_one_after_th
         }
     }
     shop.close(now).await;
-    let target = shop.store.all_partners_invoices_to_push(true, 100).await.expect("invoices");
+    let target = shop.store.all_partners_invoices_to_push(true, now, days(40), 100).await.expect("invoices");
     let all: Vec<InvoiceId> = target.iter().map(|invoice| invoice.id).collect();
     assert_eq!(all.len(), 12);
     shop.control("faults", json!({ "delay_ms": 20 })).await;
@@ -231,7 +233,8 @@ async fn invoices_that_stripe_cannot_take_do_not_hold_up_the_others() {
         billed(&shop, &format!("acme-{number}"), "invoice_items").await;
     }
     let order = async || {
-        let waiting = shop.store.all_partners_invoices_to_push(true, 10).await.expect("asked");
+        let waiting =
+            shop.store.all_partners_invoices_to_push(true, shop.now().await, hours(0), 10).await.expect("asked");
         waiting.iter().map(|invoice| invoice.id).collect::<Vec<_>>()
     };
     let before = order().await;
@@ -241,6 +244,55 @@ async fn invoices_that_stripe_cannot_take_do_not_hold_up_the_others() {
     let after = order().await;
     // With the fifth failure three more had begun, in the other lanes.
     assert_eq!(after[0], before[8], "what was not reached comes first");
+}
+
+#[tokio::test]
+async fn usage_that_stripes_meters_still_take_goes_before_what_has_waited_longer() {
+    let shop = Shop::open().await;
+    let (now, minutes) = (shop.now().await, SignedDuration::from_mins(20));
+    for (name, collect, ago) in [
+        ("items", "invoice_items", days(7) + minutes),
+        // Of a week that has ended long ago, and of one that has just ended.
+        ("acme", "meter_events", days(14) + minutes),
+        ("bolt", "meter_events", days(14) + minutes),
+    ] {
+        let plan = shop.plan(name, PlanTerms { interval: Interval::Week, ..terms(collect) }).await;
+        let partner = shop.partner(name, plan, now - ago).await;
+        for used in [10, 2].map(days).into_iter().filter(|used| *used < ago) {
+            shop.live(partner, now - used, &[(1, 700)]).await;
+        }
+        shop.close(now).await;
+    }
+    let PushSettings { meters_open, .. } = PushSettings::default();
+    let order = async |open| {
+        let waiting = shop.store.all_partners_invoices_to_push(true, now, open, 10).await.expect("asked");
+        let told = |invoice: Invoice| (invoice.partner_name, now.duration_since(invoice.period.end) < days(1));
+        waiting.into_iter().map(told).collect::<Vec<_>>()
+    };
+    let told = |all: &[(&str, bool)]| all.iter().map(|(name, fresh)| ((*name).to_owned(), *fresh)).collect::<Vec<_>>();
+    let usual = [("items", true), ("acme", false), ("acme", true), ("bolt", false), ("bolt", true)];
+    assert_eq!(order(SignedDuration::ZERO).await, told(&usual));
+    let first = [("acme", true), ("bolt", true), ("items", true), ("acme", false), ("bolt", false)];
+    assert_eq!(order(meters_open).await, told(&first));
+
+    let rest: Vec<String> = shop
+        .store
+        .all_partners_invoices_to_push(true, now, meters_open, 10)
+        .await
+        .expect("asked")
+        .into_iter()
+        .skip(2)
+        .map(|invoice| invoice.id.to_string())
+        .collect();
+    shop.reconcile_with(PushSettings::default()).await;
+    let requests = shop.stand_in.control("GET", "requests", Value::Null).await.expect("a log");
+    let requests = requests.as_array().expect("a log");
+    let events = |one: &Value| one["path"] == "/v1/billing/meter_events" && one["method"] == "POST";
+    let of_rest = |one: &Value| rest.iter().any(|invoice| one["params"].to_string().contains(invoice));
+    assert_eq!(requests.iter().filter(|one| events(one)).count(), 2);
+    let last = requests.iter().rposition(events).expect("events");
+    let first = requests.iter().position(of_rest).expect("items of the others");
+    assert!(last < first, "the others began at {first}, and events were sent until {last}");
 }
 
 #[tokio::test]

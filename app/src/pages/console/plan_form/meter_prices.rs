@@ -57,7 +57,7 @@ impl Fields {
             Choice::new("percentage", "Percentage"),
             Choice::new("free", "Free"),
         ];
-        let begun = self.flash.problems_of(super::FORM).iter().any(|(name, _)| name.starts_with(&place));
+        let begun = self.flash.any_problem(super::FORM, &place);
         let (open, title) = match meter.as_str() {
             "" => (begun, "Another meter".to_owned()),
             meter => (true, meter.to_owned()),

@@ -23,6 +23,11 @@ impl Fields {
         self.flash.problem(self.form, field)
     }
 
+    /// Whether anything is wrong with the fields whose names begin so.
+    pub(super) fn any_problem(&self, beginning: &str) -> bool {
+        self.flash.any_problem(self.form, beginning)
+    }
+
     pub(super) fn text(&self, field: &str, label: &str, value: String, hint: &str) -> AnyView {
         let (name, id, error) = (name(field), id(field), self.problem(field));
         let hint = (!hint.is_empty()).then(|| hint.to_owned());

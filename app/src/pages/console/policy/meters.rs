@@ -9,23 +9,6 @@ use domain::{
 use leptos::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What a row of the form has.
-const METER_FIELDS: [&str; 13] = [
-    "code",
-    "name",
-    "unit",
-    "value",
-    "place",
-    "kind",
-    "at_least",
-    "at_most",
-    "operations",
-    "only_where.says",
-    "only_where.one_of",
-    "only_where.none_of",
-    "resource",
-];
-
 fn place_of(told: &Told) -> String {
     match told {
         Told::Header { name } => name.clone(),
@@ -101,7 +84,7 @@ pub(super) fn meters(fields: &Fields, own: &BTreeMap<String, Meter>) -> AnyView 
             name => name,
         };
         let is_new = there.is_none() && (row == 0 || !fields.value(&field("code"), "").is_empty());
-        let open = is_new || METER_FIELDS.iter().any(|name| fields.problem(&field(name)).is_some());
+        let open = is_new || fields.any_problem(&field(""));
         let name_of_group = title.clone();
         view! {
             <details class="chosen-operations" open=open role="group" aria-label=name_of_group>
