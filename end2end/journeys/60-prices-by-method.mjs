@@ -115,7 +115,7 @@ test("each payment is on the line of how it was paid, and no debit costs more th
     { amount: 2_000, paid: { by: ["ach"] } }, // nobody can tell
   );
   const bill = await billOf("$13.68");
-  for (const part of ["Charges · Bank debits", "72,500", "$5.80", "Charges · American Express", "$3.80", "Charges · Other cards", "12,000", "$4.08"]) {
+  for (const part of ["Charges, Bank debits", "72,500", "$5.80", "Charges, American Express", "$3.80", "Charges, Other cards", "12,000", "$4.08"]) {
     assert.ok(bill.includes(part), `the bill says ${part}, among:\n${bill}`);
   }
   const metrics = await (await fetch(`${world.admin}/metrics`)).text();
@@ -129,7 +129,7 @@ test("the partner reads what is measured, and the price list works it out", asyn
   await member.photograph("meters-product");
   await member.go("/pricing");
   await says(member, "Only where the API says amex in /paid/by. In cent.");
-  await says(member, "Charges · American Express: 3.5 % of the value and $0.30 a call");
+  await says(member, "Charges, American Express: 3.5 % of the value and $0.30 a call");
 });
 
 test("a condition that says two things is told in its meter's group, which is open", async () => {

@@ -14,7 +14,7 @@ use crate::{
     rating::{
         FeeDue, Trial,
         commitment::Commitment,
-        discount::{self, Discount},
+        discount::{self, Discount, DiscountOn},
         matrix::Cell,
         offers::{Offered, Phase, Promotion},
         price::Price,
@@ -390,9 +390,6 @@ impl PlanTerms {
             if self.meters[..index].iter().any(same) {
                 add("", format!("{} of {} is priced twice; keep one", price.meter, price.product));
             }
-            if self.collect == Collect::MeterEvents {
-                add("", "Stripe gets units only: price meters on a plan that collects by invoice_items".to_owned());
-            }
             if matches!(price.price, Price::Matrix { .. }) {
                 add(".price.model", "Meters are not told by operation; only units have such a price".to_owned());
             }
@@ -411,11 +408,8 @@ impl PlanTerms {
         problems.extend(self.commitment.iter().flat_map(|own| own.problems(self.currency, LARGEST_AMOUNT_MICROS)));
         let by_us = [
             ("price.model", matches!(self.price, Price::Matrix { .. })),
-            ("minimum", self.minimum_micros != 0),
-            ("discounts", !self.discounts.is_empty()),
             ("phases", !self.phases.is_empty()),
             ("promotions", !self.promotions.is_empty()),
-            ("commitment", self.commitment.is_some()),
             ("trial", self.trial.is_some()),
             ("fee_due", self.fee_due == FeeDue::Advance),
         ];
@@ -425,8 +419,18 @@ impl PlanTerms {
         }
         if self.collect == Collect::MeterEvents {
             problems.extend(self.stripe_price_problem());
+            problems.extend(self.stripe_credit_problem());
         }
         problems
+    }
+
+    /// Included credit that Stripe would take off before we take off a discount: it would pay for what the discount gives.
+    fn stripe_credit_problem(&self) -> Option<Problem> {
+        let lowers_usage = self.discounts.iter().any(|one| one.on != DiscountOn::BaseFee)
+            || self.commitment.as_ref().is_some_and(|own| !own.discounts.is_empty());
+        let message = "Stripe takes it off before discounts of usage: include no credit, or choose invoice_items for how invoices \
+                       reach Stripe";
+        (lowers_usage && self.included_credit_micros != 0).then(|| Problem::new("included_credit", message))
     }
 
     /// A price of units that Stripe would rate otherwise than we: it rates the units of each product by themselves.

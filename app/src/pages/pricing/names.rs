@@ -47,14 +47,16 @@ impl Names {
         self.of(product).next().is_some()
     }
 
-    /// `Charges · American Express`.
+    /// As on invoices: `Charges, American Express`, `Machines, running, hours`.
     pub fn meter(&self, product: &str, meter: &str) -> String {
         let mut meters = self.of(product).flat_map(|known| &known.meters);
-        let name = meters.find(|one| one.code == meter).map_or(meter, |one| &one.name);
-        self.part(product, name)
+        match meters.find(|one| one.code == meter) {
+            Some(one) => self.part(product, &format!("{}{}", one.name, one.kind.priced())),
+            None => self.part(product, meter),
+        }
     }
 
-    /// `Charges · POST /charges`.
+    /// As on invoices: `Charges, POST /charges`.
     pub fn operation(&self, product: &str, operation: &str) -> String {
         let mut operations = self.of(product).flat_map(|known| &known.operations);
         let named = operations.find(|one| one.code == operation);
@@ -62,13 +64,18 @@ impl Names {
         self.part(product, &name)
     }
 
-    /// What has no price of its own: `Charges · all else`.
+    /// `Charges`.
+    pub fn product<'a>(&'a self, product: &'a str) -> &'a str {
+        self.of(product).next().map_or(product, |known| &known.line.name)
+    }
+
+    /// What has no price of its own: `Charges, all else`.
     pub fn rest(&self, product: &str) -> String {
         self.part(product, "all else")
     }
 
     fn part(&self, product: &str, part: &str) -> String {
-        format!("{} · {part}", self.of(product).next().map_or(product, |known| &known.line.name))
+        format!("{}, {part}", self.product(product))
     }
 
     fn of<'a>(&'a self, product: &'a str) -> impl Iterator<Item = &'a VisibleProduct> {

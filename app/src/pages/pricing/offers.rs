@@ -91,7 +91,7 @@ mod tests {
         let codes = Names::codes();
         let phases = ["Ramp, the first 3 months: $49.00 a month", "Growth, month 4: $79.00 a month; no minimum"];
         let launch = "no base fee; first 1,000 units free; then $0.002 a unit";
-        let spring = "Spring until 31 December 2026: payments · tokens: $0.01 each; $5.00 of usage included each month";
+        let spring = "Spring until 31 December 2026: payments, tokens: $0.01 each; $5.00 of usage included each month";
         let early = format!("Launch offer from 15 January 2027 until 31 March 2027: {launch}");
         assert_eq!(lines(&terms, date(2026, 12, 31), &codes), [phases[0], phases[1], early.as_str(), spring]);
         let running = format!("Launch offer until 31 March 2027: {launch}");

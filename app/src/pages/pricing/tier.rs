@@ -108,9 +108,11 @@ pub fn unit_price(terms: &PlanTerms, names: &Names) -> Vec<String> {
                 lines.push(format!("First {} units free", group_thousands(*included)));
             }
             lines.extend(cells.iter().map(|cell| {
+                let has_others = cells.iter().any(|other| other.product == cell.product && other.operation.is_some());
                 let what = match &cell.operation {
                     Some(operation) => names.operation(&cell.product, operation),
-                    None => names.rest(&cell.product),
+                    None if has_others => names.rest(&cell.product),
+                    None => names.product(&cell.product).to_owned(),
                 };
                 format!("For {what}: {}", of(cell.unit_price))
             }));
@@ -218,7 +220,7 @@ pub fn meter_prices(terms: &PlanTerms, names: &Names) -> Vec<String> {
     terms.meters.iter().map(of).collect()
 }
 
-/// `Payments · Paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month`.
+/// `Payments, Paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month`.
 fn percentage(terms: &PlanTerms, name: &str, own: &Percentage) -> String {
     let mut words = format!("{name}: {} % of the value", own.percent.normalize());
     if own.included > 0 {
@@ -464,8 +466,13 @@ mod tests {
                 {"product":"payments","unit_price":"0.01"}],"otherwise":"0"}"#,
         );
         let expected =
-            ["For payments · create: $0.02 a unit", "For payments · all else: $0.01 a unit", "Everything else: free"];
+            ["For payments, create: $0.02 a unit", "For payments, all else: $0.01 a unit", "Everything else: free"];
         assert_eq!(usage_price(&matrix, &Names::codes()), expected);
+        let whole = model(
+            r#"{"model":"matrix","cells":[{"product":"payouts","unit_price":"0.5"},
+                {"product":"payments","operation":"create","unit_price":"0.02"}],"otherwise":"0"}"#,
+        );
+        assert_eq!(usage_price(&whole, &Names::codes())[0], "For payouts: $0.50 a unit");
     }
 
     #[test]
@@ -482,7 +489,7 @@ mod tests {
             usage_price(&plan, &Names::codes()),
             [
                 "Units cost nothing",
-                "payments · paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month",
+                "payments, paid: 2.9 % of the value and $0.30 a call, at most $500.00 a month",
                 "At least $5,000.00 of usage a month",
                 "Launch offer: 50 % off the base fee in the first 3 months",
                 "You commit to $10,000.00 of usage a month, 5 % off to $10,000.00, 15 % off the rest",

@@ -17,7 +17,7 @@ pub(super) fn measured(seen: &Seen, now: Timestamp) -> Option<AnyView> {
         let amount = if row.unit.is_empty() { amount } else { format!("{amount} {}", row.unit) };
         view! {
             <tr>
-                <Cell label="Meter" head=true>{format!("{} · {}", row.product_code, row.name)}</Cell>
+                <Cell label="Meter" head=true>{format!("{} · {}", row.product_name, row.name)}</Cell>
                 <Cell label="How">{how(row.kind)}</Cell>
                 <Cell label="Amount" numeric=true>{amount}</Cell>
                 <Cell label="Calls" numeric=true><Figure value=row.events/></Cell>

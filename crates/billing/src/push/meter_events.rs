@@ -1,4 +1,5 @@
-//! Mode `meter_events`: Stripe rates. It gets units by meter events, and the base fee as an item of its next invoice.
+//! Mode `meter_events`: Stripe rates units. It gets them by meter events, and all else (base fee, meters, minimum, commitment, discounts) as
+//! items of its next invoice, at our amounts.
 //!
 //! One meter for each product, one event for each operation and period, with the period's total as its value. Each event
 //! of a meter has a whole minute of the period to itself, counted back from the end, so that Stripe's summary of that minute
@@ -153,8 +154,7 @@ impl Push<'_> {
     }
 }
 
-/// Whether a line is an item at Stripe, and not units for a meter. Of these a plan that Stripe rates has the base fee and included credit
-/// only; the others come of other plans' late usage.
+/// Whether a line is an item at Stripe, and not units for a meter.
 pub(super) const fn is_item(line: &InvoiceLine) -> bool {
     match line.kind {
         LineKind::BaseFee

@@ -44,6 +44,7 @@ mod shop;
 mod stranded;
 mod streamed;
 mod subscribed;
+mod subscribed_besides;
 mod subscribed_ends;
 mod subscribed_late;
 mod subscribed_otherwise;

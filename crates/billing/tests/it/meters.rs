@@ -120,10 +120,10 @@ async fn a_priced_meter_is_a_line_of_the_invoice_to_the_cent_and_of_the_bill_so_
         [
             (LineKind::BaseFee, "Base fee", 1, 0, "$49.00".to_owned()),
             // 503 × 0.002 = 1.006.
-            (LineKind::Meter, "payments, TOKENS", 1_503, 1_000, "$1.01".to_owned()),
-            (LineKind::Meter, "payments, USERS", 2, 0, "$1.00".to_owned()),
+            (LineKind::Meter, "Payments, TOKENS", 1_503, 1_000, "$1.01".to_owned()),
+            (LineKind::Meter, "Payments, USERS", 2, 0, "$1.00".to_owned()),
             // 2 × 3 + 1 × 2.5 = 8.5 hours.
-            (LineKind::Meter, "payments, MACHINES, hours", 8, 0, "$0.40".to_owned()),
+            (LineKind::Meter, "Payments, MACHINES, hours", 8, 0, "$0.40".to_owned()),
             (LineKind::IncludedCredit, "Included credit", 1, 0, "−$2.41".to_owned()),
         ]
     );
@@ -211,7 +211,7 @@ async fn the_largest_and_the_latest_value_of_a_period_have_a_price() {
     let projected = project(&shop.store, partner, just_before).await.expect("projects").expect("a plan");
     let made = shop.close(at("2026-04-10T09:30:00Z")).await.invoices;
     // 5 × 0.333 = 1.665 and 9 × 0.105 = 0.945, each rounded once.
-    let line = |label: &str, quantity, amount: &str| (format!("payments, {label}"), quantity, amount.to_owned());
+    let line = |label: &str, quantity, amount: &str| (format!("Payments, {label}"), quantity, amount.to_owned());
     assert_eq!(
         meter_lines(&shop, partner, &made).await,
         [line("DEPTH, the largest", 7, "$1.67"), line("BOOKED, the latest", 9, "$0.95")]
@@ -315,7 +315,7 @@ async fn what_is_measured_between_the_reading_and_the_closing_of_a_period_makes_
         assert_eq!(closed.expect("an answer"), Closed::Changed, "an empty bill would lose the tokens of {when}");
     }
     let made = shop.close(now).await.invoices;
-    let line = ("payments, TOKENS".to_owned(), 14, "$14.00".to_owned());
+    let line = ("Payments, TOKENS".to_owned(), 14, "$14.00".to_owned());
     assert_eq!(meter_lines(&shop, partner, &made).await, [line]);
 }
 
@@ -347,7 +347,7 @@ async fn what_is_different_counts_once_in_a_period_whose_plan_changes() {
         seen("2026-03-29T00:00:00Z", who).await;
     }
     let made = shop.close(at("2026-04-10T01:00:00Z")).await.invoices;
-    let line = |quantity, amount: &str| ("payments, USERS".to_owned(), quantity, amount.to_owned());
+    let line = |quantity, amount: &str| ("Payments, USERS".to_owned(), quantity, amount.to_owned());
     // The second plan counts the fourth user only; behind the plan without a price everybody counts again.
     let expected = [line(3, "$3.00"), line(1, "$2.00"), line(2, "$2.00")];
     assert_eq!(meter_lines(&shop, partner, &made).await, expected);

@@ -44,6 +44,16 @@ impl MeterKind {
         }
     }
 
+    /// What of it a price is for, after the meter's name on invoices, bills and price cards; empty where the name says it.
+    pub const fn priced(self) -> &'static str {
+        match self {
+            Self::Sum | Self::Unique => "",
+            Self::Maximum => ", the largest",
+            Self::Latest => ", the latest",
+            Self::Gauge => ", hours",
+        }
+    }
+
     /// The kind of that [`Self::code`].
     pub fn from_code(code: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)

@@ -16,7 +16,7 @@ use sqlx::PgConnection;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MeteredUnits {
     pub product: Option<ProductId>,
-    /// For people, as `payments, Tokens`.
+    /// For people, as `Payments, Tokens`.
     pub label: String,
     pub kind: MeterKind,
     pub used: MeterUsed,
@@ -73,15 +73,13 @@ impl Store {
         let query = MeterQuery { usage: UsageQuery::whole(range, filter), meter: None, now };
         let rows = self.metered(partner, &query).await?.rows;
         let units = rows.into_iter().map(|row| {
-            let (quantity, what) = match row.kind {
-                MeterKind::Sum | MeterKind::Unique => (row.quantity, ""),
-                MeterKind::Maximum => (row.quantity, ", the largest"),
-                MeterKind::Latest => (row.quantity, ", the latest"),
-                MeterKind::Gauge => (row.level_seconds.unwrap_or(0) / 3_600, ", hours"),
+            let quantity = match row.kind {
+                MeterKind::Gauge => row.level_seconds.unwrap_or(0) / 3_600,
+                MeterKind::Sum | MeterKind::Unique | MeterKind::Maximum | MeterKind::Latest => row.quantity,
             };
             MeteredUnits {
                 product: row.product,
-                label: format!("{}, {}{what}", row.product_code, row.name),
+                label: format!("{}, {}{}", row.product_name, row.name, row.kind.priced()),
                 kind: row.kind,
                 used: MeterUsed {
                     product: row.product_code,

@@ -53,6 +53,8 @@ pub struct MeterRow {
     pub product: Option<ProductId>,
     /// Empty where there is none.
     pub product_code: String,
+    /// As the product is called now; empty where there is none.
+    pub product_name: String,
     pub meter: String,
     /// For people, as the product's policy has it now; the code where it has no such meter any more.
     pub name: String,
@@ -123,8 +125,8 @@ const SUMMED: &str = concat!(
          where at >= case environment when 'live' then live_from else test_from end
              and ($31::text is null or said.meter = $31) and said.kind <> 'gauge'
      )
-     select grouped.*, coalesce(p.code, '') as product_code, coalesce(p.policy -> 'meters' -> meter ->> 'name', meter) as name,
-         coalesce(p.policy -> 'meters' -> meter ->> 'unit', '') as unit, ",
+     select grouped.*, coalesce(p.code, '') as product_code, coalesce(p.name, '') as product_name,
+         coalesce(p.policy -> 'meters' -> meter ->> 'name', meter) as name, coalesce(p.policy -> 'meters' -> meter ->> 'unit', '') as unit, ",
     name_of!("$28", "1"),
     ", ",
     name_of!("$29", "2"),
@@ -393,6 +395,7 @@ fn level_row(row: &PgRow, by: &[Dimension]) -> Result<MeterRow, sqlx::Error> {
         product: (!product.is_nil()).then_some(ProductId(product)),
         groups: by.iter().map(group).collect::<Result<_, sqlx::Error>>()?,
         product_code,
+        product_name: row.try_get("product_name")?,
         meter: row.try_get("meter")?,
         name: row.try_get("name")?,
         unit: row.try_get("unit")?,
@@ -417,6 +420,7 @@ fn read(row: &PgRow, first: Option<Dimension>, second: Option<Dimension>) -> Res
         window: usize::try_from(row.try_get::<i32, _>("part")?).unwrap_or_default(),
         product: (!product.is_nil()).then_some(ProductId(product)),
         product_code: row.try_get("product_code")?,
+        product_name: row.try_get("product_name")?,
         meter: row.try_get("meter")?,
         name: row.try_get("name")?,
         unit: row.try_get("unit")?,

@@ -23,16 +23,13 @@ fn prices_of_meters_that_could_not_be_billed_are_refused() {
         price: price::Price::PerUnit { included: 0, unit_price: dec("-1") },
     };
     plan.meters = vec![priced.clone(), priced];
-    plan.collect = Collect::MeterEvents;
     let fields: Vec<String> = plan.problems().into_iter().map(|problem| problem.field).collect();
     assert_eq!(
         fields,
         [
             "meters[0].product",
-            "meters[0]",
             "meters[0].price.unit_price",
             "meters[1].product",
-            "meters[1]",
             "meters[1]",
             "meters[1].price.unit_price",
         ]
@@ -86,7 +83,12 @@ fn prices_and_rules_that_could_not_be_billed_are_refused_with_their_field() {
     );
     let by_stripe = r#""collect":"meter_events","minimum_micros":10000,"discounts":[{"name":"A","percent":"1"}],
         "commitment":{"micros":10000},"price":{"model":"matrix","otherwise":"0","cells":[{"product":"payments","unit_price":"1"}]}"#;
-    assert_eq!(wrong(by_stripe), ["price.model", "minimum", "discounts", "commitment"]);
+    assert_eq!(wrong(by_stripe), ["price.model"]);
+    let paid_twice = |rest: &str| wrong(&format!(r#""collect":"meter_events","included_credit_micros":10000,{rest}"#));
+    assert_eq!(paid_twice(r#""minimum_micros":10000,"commitment":{"micros":10000}"#), [""; 0]);
+    assert_eq!(paid_twice(r#""discounts":[{"name":"A","percent":"1","on":"base_fee"}]"#), [""; 0]);
+    assert_eq!(paid_twice(r#""discounts":[{"name":"A","percent":"1"}]"#), ["included_credit"]);
+    assert_eq!(paid_twice(r#""commitment":{"micros":10000,"discounts":[{"percent":"1"}]}"#), ["included_credit"]);
 }
 
 #[test]

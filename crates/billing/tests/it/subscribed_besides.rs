@@ -1,0 +1,130 @@
+//! What we rate of a plan whose units Stripe rates: minimum, commitment, discounts and meters are items beside Stripe's own lines, and all
+//! together come to our invoice.
+
+use crate::{
+    meters::{call, measuring},
+    shop::{Shop, days, hours, list},
+    subscribed::{at, bill, is_all_billed, minutes, period_end, push, subscribe_by_hand},
+};
+use billing::PushSettings;
+use domain::{
+    id::{InvoiceId, PartnerId},
+    key_text::Environment,
+    plan::PlanTerms,
+};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use store::InvoiceStatus;
+
+/// 20.00 a month and 0.01 a unit, of usage at least 50.00 and a tenth off; 0.002 a token.
+fn terms() -> PlanTerms {
+    serde_json::from_value(json!({
+        "currency": "USD", "products": [{ "product": "payments" }], "base_fee_micros": 20_000_000,
+        "price": { "model": "per_unit", "unit_price": "0.01" }, "minimum_micros": 50_000_000,
+        "discounts": [{ "name": "Launch", "percent": "10", "on": "usage" }],
+        "meters": [{ "product": "payments", "meter": "tokens", "price": { "model": "per_unit", "unit_price": "0.002" } }],
+        "collect": "meter_events",
+    }))
+    .expect("terms")
+}
+
+/// A partner on these terms.
+async fn founded(shop: &Shop) -> PartnerId {
+    let plan = shop.plan("metered", terms()).await;
+    shop.partner("acme", plan, shop.now().await).await
+}
+
+/// 3,201 units, which are 32.01, and 1,503 tokens, which are 3.01; and when the period ends.
+async fn used(shop: &Shop, partner: PartnerId) -> Timestamp {
+    let now = shop.now().await;
+    shop.live(partner, now + days(2), &[(1, 700), (2, 2_501)]).await;
+    call(shop, partner, &(now + days(3)).to_string(), Environment::Live, &[("tokens", 1_503, 0)]).await;
+    period_end(shop, partner).await
+}
+
+async fn ours(shop: &Shop, partner: PartnerId, invoice: InvoiceId) -> (i64, InvoiceStatus) {
+    let held = shop.store.invoice(partner, invoice).await.expect("an invoice").0;
+    (held.total.minor_units().expect("whole coins"), held.status)
+}
+
+/// Who made each of Stripe's invoices, and what it comes to.
+async fn theirs(shop: &Shop) -> Vec<(String, i64)> {
+    let state = shop.state().await;
+    let one = |held: &Value| {
+        (held["billing_reason"].as_str().unwrap_or_default().to_owned(), held["total"].as_i64().unwrap_or(-1))
+    };
+    list(&state, "invoices").iter().map(one).collect()
+}
+
+/// 20.00, and of 35.02 of usage, 14.98 to the minimum, and 5.00 off.
+const TOTAL: i64 = 6_500;
+
+#[tokio::test]
+async fn minimum_discount_and_meters_are_items_on_stripes_own_invoice() {
+    let shop = measuring().await;
+    let partner = founded(&shop).await;
+    for _ in 0..3 {
+        push(&shop).await;
+    }
+    let end = used(&shop, partner).await;
+    let made = bill(&shop, end).await;
+    assert_eq!(ours(&shop, partner, made[0]).await, (TOTAL, InvoiceStatus::Sent));
+    assert_eq!(theirs(&shop).await, [("subscription_cycle".to_owned(), TOTAL)]);
+    assert_eq!(list(&shop.state().await, "meter_events").len(), 2);
+    is_all_billed(&shop, partner).await;
+    // With next to no usage the minimum is most of it.
+    shop.live(partner, shop.now().await, &[(1, 7)]).await;
+    let next = period_end(&shop, partner).await;
+    let made = bill(&shop, next).await;
+    assert_eq!(ours(&shop, partner, made[0]).await.0, TOTAL);
+    is_all_billed(&shop, partner).await;
+}
+
+#[tokio::test]
+async fn what_stripes_invoice_has_missed_of_them_is_billed_once_beside_it() {
+    let mut parts = Vec::new();
+    for (share, seed) in [(100, 1), (50, 3), (50, 7), (50, 11), (50, 19), (50, 23)] {
+        let shop = measuring().await;
+        let partner = founded(&shop).await;
+        for _ in 0..3 {
+            push(&shop).await;
+        }
+        let end = used(&shop, partner).await;
+        at(&shop, end + minutes(2)).await;
+        let made = shop.close(shop.now().await).await.invoices;
+        shop.control("faults", json!({ "only_changes": true, "error_before": share, "seed": seed })).await;
+        push(&shop).await;
+        shop.control("faults", json!({ "down": true })).await;
+        at(&shop, end + hours(3)).await;
+        push(&shop).await;
+        shop.control("faults", json!({})).await;
+        for _ in 0..3 {
+            push(&shop).await;
+            shop.advance(hours(1)).await;
+        }
+        assert_eq!(ours(&shop, partner, made[0]).await.0, TOTAL, "{seed}");
+        is_all_billed(&shop, partner).await;
+        parts.push(theirs(&shop).await.iter().map(|(_, total)| *total).collect::<Vec<_>>());
+    }
+    assert_eq!(parts[0], [0, TOTAL]);
+    assert!(parts.iter().any(|totals| totals[0] > 0 && totals.len() > 1), "some had got there: {parts:?}");
+}
+
+#[tokio::test]
+async fn they_wait_for_the_invoice_of_a_subscription_by_hand() {
+    let shop = measuring().await;
+    let partner = founded(&shop).await;
+    shop.reconcile().await;
+    subscribe_by_hand(&shop).await;
+    let end = used(&shop, partner).await;
+    at(&shop, end + minutes(5)).await;
+    shop.close(shop.now().await).await;
+    let by_hand = PushSettings::default();
+    for _ in 0..2 {
+        shop.reconcile_with(by_hand).await;
+    }
+    let state = shop.state().await;
+    let items: i64 = list(&state, "invoice_items").iter().filter_map(|item| item["amount"].as_i64()).sum();
+    let units: i64 = list(&state, "meter_events").iter().filter_map(|event| event["value"].as_i64()).sum();
+    assert_eq!((units, units + items), (3_201, TOTAL), "at a cent a unit: {state:#}");
+}
