@@ -14,7 +14,7 @@ use crate::{
     rating::{
         FeeDue, Trial,
         commitment::Commitment,
-        discount::{self, Discount, DiscountOn},
+        discount::{self, Discount},
         matrix::Cell,
         offers::{Offered, Phase, Promotion},
         price::Price,
@@ -133,7 +133,7 @@ pub enum Collect {
     /// We rate; Stripe gets invoice items, and the totals are compared before it finalises.
     #[default]
     InvoiceItems,
-    /// Stripe rates; it gets meter events.
+    /// Stripe rates the units, of which it gets meter events, and all else is items of ours.
     MeterEvents,
 }
 
@@ -419,18 +419,8 @@ impl PlanTerms {
         }
         if self.collect == Collect::MeterEvents {
             problems.extend(self.stripe_price_problem());
-            problems.extend(self.stripe_credit_problem());
         }
         problems
-    }
-
-    /// Included credit that Stripe would take off before we take off a discount: it would pay for what the discount gives.
-    fn stripe_credit_problem(&self) -> Option<Problem> {
-        let lowers_usage = self.discounts.iter().any(|one| one.on != DiscountOn::BaseFee)
-            || self.commitment.as_ref().is_some_and(|own| !own.discounts.is_empty());
-        let message = "Stripe takes it off before discounts of usage: include no credit, or choose invoice_items for how invoices \
-                       reach Stripe";
-        (lowers_usage && self.included_credit_micros != 0).then(|| Problem::new("included_credit", message))
     }
 
     /// A price of units that Stripe would rate otherwise than we: it rates the units of each product by themselves.

@@ -119,6 +119,46 @@ impl<Text: Default> UsageEvent<Text> {
 }
 
 impl<Text> UsageEvent<Text> {
+    /// The same event with each of its texts as `of` makes it.
+    pub fn map_text<Other>(self, of: impl Fn(Text) -> Other) -> UsageEvent<Other> {
+        let meters = self.meters.into_iter().map(|Metered { meter, kind, quantity, item }| Metered {
+            meter: of(meter),
+            kind,
+            quantity,
+            item,
+        });
+        UsageEvent {
+            at: self.at,
+            request_id: of(self.request_id),
+            partner: self.partner,
+            app: self.app,
+            key: self.key,
+            team: self.team,
+            member: self.member,
+            environment: self.environment,
+            plan_version: self.plan_version,
+            product: self.product,
+            operation: self.operation,
+            method: of(self.method),
+            path: of(self.path),
+            status: self.status,
+            outcome: self.outcome,
+            units: self.units,
+            credits: self.credits,
+            period: self.period,
+            bytes_in: self.bytes_in,
+            bytes_out: self.bytes_out,
+            duration_us: self.duration_us,
+            upstream_us: self.upstream_us,
+            epoch: self.epoch,
+            region: of(self.region),
+            trace_id: self.trace_id,
+            price_rule: of(self.price_rule),
+            meters: meters.collect(),
+            allocated: self.allocated,
+        }
+    }
+
     /// The units that an allocation paid, and which; never more than credit paid.
     pub fn of_allocation(&self) -> Option<Allocated> {
         let Allocated { allocation, units } = self.allocated?;

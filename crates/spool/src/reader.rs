@@ -9,6 +9,7 @@ use crate::{
     segment,
     void::{self, Void},
 };
+use bytes::Bytes;
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom},
@@ -30,7 +31,8 @@ pub struct Reader {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
     pub sequence: u64,
-    pub payload: Vec<u8>,
+    /// A part of what was read at once, which lives as long as any of its records.
+    pub payload: Bytes,
     /// The place before it.
     pub at: Position,
 }
@@ -172,8 +174,8 @@ impl Reader {
         let good = void.map_or(length, |void| void.byte_offset.min(length));
         let wanted = (*room).clamp(HEADER_BYTES + MAX_PAYLOAD_BYTES, 64 << 20) as u64;
         let start = at.byte_offset;
-        let bytes = read_at(file, start, wanted.min(good - start)).map_err(SpoolError::io(&path))?;
-        let mut rest = bytes.as_slice();
+        let bytes = Bytes::from(read_at(file, start, wanted.min(good - start)).map_err(SpoolError::io(&path))?);
+        let mut rest = &bytes[..];
         let taken_before = records.len();
         let found = loop {
             if records.len() >= max_records || (*room == 0 && !records.is_empty()) {
@@ -189,12 +191,12 @@ impl Reader {
                 Found::Whole { sequence, .. } if sequence != at.sequence => {
                     break Err(damaged("records are missing before this one"));
                 }
-                Found::Whole { sequence, payload, bytes } => {
-                    records.push(Record { sequence, payload: payload.to_vec(), at: *at });
-                    *room = room.saturating_sub(bytes);
-                    at.byte_offset += bytes as u64;
+                Found::Whole { sequence, payload, bytes: long } => {
+                    records.push(Record { sequence, payload: bytes.slice_ref(payload), at: *at });
+                    *room = room.saturating_sub(long);
+                    at.byte_offset += long as u64;
                     at.sequence += 1;
-                    rest = &rest[bytes..];
+                    rest = &rest[long..];
                 }
                 // Also where it grew since it was measured.
                 Found::Partial if at.byte_offset + (rest.len() as u64) < good => break Ok(More::Later),

@@ -29,7 +29,7 @@ fn read_all(dir: &Path) -> (Vec<(u64, Vec<u8>)>, Vec<u64>) {
             Ok(batch) => {
                 assert!(batch.end >= reader.position(), "it goes forward");
                 let is_end = batch.is_all;
-                records.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload)));
+                records.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload.to_vec())));
                 if is_end {
                     return (records, damages);
                 }

@@ -20,7 +20,7 @@ fn read_all(dir: &Path) -> Result<Vec<(u64, Vec<u8>)>, SpoolError> {
         if batch.records.is_empty() {
             return Ok(all);
         }
-        all.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload)));
+        all.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload.to_vec())));
     }
 }
 
@@ -89,7 +89,7 @@ fn every_flipped_bit_is_an_error_for_the_reader_and_never_a_silent_loss_for_the_
         loop {
             match reader.next_batch(10, 1000) {
                 Ok(batch) if batch.records.is_empty() => break,
-                Ok(batch) => read.extend(batch.records.into_iter().map(|record| record.payload)),
+                Ok(batch) => read.extend(batch.records.into_iter().map(|record| record.payload.to_vec())),
                 Err(_) => lost += reader.skip_damage().expect("a next record").lost_records,
             }
         }
@@ -229,7 +229,7 @@ proptest! {
                 let batch = reader.next_batch(max_records, max_bytes).expect("readable");
                 prop_assert!(batch.records.len() <= max_records);
                 if batch.records.is_empty() { break; }
-                read.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload)));
+                read.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload.to_vec())));
                 // Any place that was returned is a place to go on from.
                 reader = Reader::open(dir.path(), 0, batch.end).expect("a reader");
                 reader.remove_before(batch.end, Keep::NOTHING).expect("removed");

@@ -9,6 +9,7 @@ pub(crate) mod batches;
 mod copy;
 pub(crate) mod days;
 mod gaps;
+mod gather;
 mod late;
 mod meters;
 mod prepaid;
@@ -17,11 +18,11 @@ mod rollup;
 mod seals;
 
 pub use gaps::{Gap, GapCause};
-pub(crate) use rollup::{SLOTS_US, merge};
+pub use gather::EventBatch;
+pub(crate) use rollup::{Hours, SLOTS_US};
 pub use seals::StoredSeal;
 
 use crate::{Store, StoreError, leases::Spending, pool::in_time, row::ReadRow as _, time::Ts};
-use domain::usage::UsageEvent;
 use jiff::Timestamp;
 use sqlx::{Acquire as _, PgConnection, Postgres, Row as _, Transaction};
 use std::{collections::BTreeMap, io, time::Duration};
@@ -103,28 +104,23 @@ impl Store {
         Ok(positions)
     }
 
-    /// Takes in the events between two positions of a lane, each with its sequence number in the lane.
+    /// Takes in the events between two positions of a lane: gathered, or as node, lane and events with their numbers.
     ///
     /// The work is done in a task of its own: giving up on the returned future neither undoes nor breaks it. It takes one
     /// connection, and ends within a minute, whatever becomes of Postgres: the connection is closed then.
     pub async fn ingest(
         &self,
-        node: &str,
-        lane: u16,
-        batch: Vec<(u64, UsageEvent)>,
+        events: impl Into<EventBatch>,
         from: Position,
         to: Position,
         now: Timestamp,
     ) -> Result<Ingested, IngestError> {
-        let (store, node) = (self.clone(), node.to_owned());
-        let work = tokio::spawn(async move {
-            let batch = Batch { node: &node, lane, events: &batch, from, to, now };
-            store.ingest_within(LONGEST, batch).await
-        });
+        let (store, batch) = (self.clone(), Batch { events: events.into(), from, to, now });
+        let work = tokio::spawn(async move { store.ingest_within(LONGEST, batch).await });
         work.await.unwrap_or_else(|stopped| Err(sqlx::Error::Io(io::Error::other(stopped)).into()))
     }
 
-    async fn ingest_within(&self, longest: Duration, batch: Batch<'_>) -> Result<Ingested, IngestError> {
+    async fn ingest_within(&self, longest: Duration, batch: Batch) -> Result<Ingested, IngestError> {
         let mut connection = self.pool().acquire().await?;
         let outcome = timeout(longest, batch.take_in(&mut connection)).await;
         outcome.unwrap_or_else(|_| {
@@ -230,18 +226,17 @@ impl Store {
 }
 
 /// What lies between two positions of a lane.
-struct Batch<'a> {
-    node: &'a str,
-    lane: u16,
-    events: &'a [(u64, UsageEvent)],
+struct Batch {
+    events: EventBatch,
     from: Position,
     to: Position,
     now: Timestamp,
 }
 
-impl Batch<'_> {
+impl Batch {
     async fn take_in(&self, connection: &mut PgConnection) -> Result<Ingested, IngestError> {
-        let Self { node, lane, events, from, to, now } = *self;
+        let Self { ref events, from, to, now } = *self;
+        let (node, lane) = (events.node.as_str(), events.lane);
         let mut tx = connection.begin().await?;
         let stands_at = lock_position(&mut tx, node, lane, now).await?;
         if stands_at != from {
@@ -249,24 +244,23 @@ impl Batch<'_> {
             return Err(IngestError::Moved { stands_at });
         }
         let mut late = late::LateCalls::default();
-        if !events.is_empty() {
-            late = late::LateCalls::find(&mut tx, events, now).await?;
+        if let Some(bounds) = events.bounds {
+            late = late::LateCalls::find(&mut tx, &events.counting, now).await?;
             days::enter(&mut tx).await?;
-            let spending = Spending::of(events.iter().map(|(_, event)| event));
+            let spending = Spending::of(&events.spent);
             spending.open(&mut tx, node).await?;
             // Events are only ever added, and a crash of Postgres itself takes position and events together.
-            copy::events(&mut tx, node, lane, events).await?;
-            rollup::merge(&mut tx, events).await?;
-            prepaid::merge(&mut tx, events).await?;
-            meters::merge(&mut tx, (node, lane), events).await?;
+            events.rows.copy(&mut tx).await?;
+            events.hours.merge(&mut tx).await?;
+            events.prepaid.merge(&mut tx).await?;
+            events.meters.merge(&mut tx, (node, lane)).await?;
             spending.spend(&mut tx, node).await?;
-            let records = events.iter().map(|(sequence, event)| (*sequence, event.at));
-            batches::note(&mut tx, (node, lane, None), records, now).await?;
+            batches::note(&mut tx, (node, lane, None), bounds.into_iter(), now).await?;
             late.note(&mut tx, (node, lane), now).await?;
         }
         move_position(&mut tx, node, lane, to, now).await?;
         tx.commit().await?;
-        let taken = events.len() as u64;
+        let taken = events.events;
         Ok(Ingested {
             events: taken,
             missing: to.sequence.saturating_sub(from.sequence).saturating_sub(taken),

@@ -5,7 +5,7 @@ mod nodes;
 
 pub use nodes::{GatewayNode, HeldByNode};
 
-use crate::{Store, StoreError, give_way, row::ReadRow as _, time::Ts};
+use crate::{Store, StoreError, row::ReadRow as _, time::Ts};
 use domain::{
     allowance::{Allowance, Kind},
     id::{AllocationId, PartnerId},
@@ -13,6 +13,7 @@ use domain::{
     usage::{Allocated, UsageEvent},
 };
 use jiff::{SignedDuration, Timestamp};
+use rustc_hash::FxHashMap;
 use sqlx::{Postgres, Row as _, Transaction, postgres::PgRow};
 use std::collections::BTreeMap;
 use uuid::Uuid;
@@ -197,7 +198,27 @@ impl Store {
     }
 }
 
-/// What a batch of events spent.
+/// What events spent.
+#[derive(Default)]
+pub(crate) struct Spent(FxHashMap<(Uuid, Kind, Timestamp), (Timestamp, i64)>);
+
+impl Spent {
+    pub(crate) fn add<Text>(&mut self, event: &UsageEvent<Text>) {
+        let Some(period) = event.period else { return };
+        let partner = event.partner;
+        let credits = event.credits.min(event.units);
+        let own = event.of_allocation().map(|Allocated { allocation, units }| (allocation, units.min(credits)));
+        let of_own = own.map(|(allocation, units)| (Allowance::allocation(partner, allocation), units));
+        let common = credits - own.map_or(0, |(_, units)| units);
+        let of_all = [(Allowance::quota(partner, period), event.units - credits), (Allowance::credit(partner), common)];
+        for (of, units) in of_all.into_iter().chain(of_own).filter(|(_, units)| *units > 0) {
+            let sum = self.0.entry((holder(of), of.kind, of.period.start)).or_insert((of.period.end, 0));
+            sum.1 = sum.1.saturating_add(signed(units));
+        }
+    }
+}
+
+/// The same in the order of whose it is, as Postgres gets it.
 pub(crate) struct Spending {
     partners: Vec<Uuid>,
     kinds: Vec<&'static str>,
@@ -207,22 +228,8 @@ pub(crate) struct Spending {
 }
 
 impl Spending {
-    pub(crate) fn of<'a>(events: impl Iterator<Item = &'a UsageEvent>) -> Self {
-        let mut sums: BTreeMap<(Uuid, Kind, Timestamp), (Timestamp, i64)> = BTreeMap::new();
-        for event in give_way(events) {
-            let Some(period) = event.period else { continue };
-            let partner = event.partner;
-            let credits = event.credits.min(event.units);
-            let own = event.of_allocation().map(|Allocated { allocation, units }| (allocation, units.min(credits)));
-            let of_own = own.map(|(allocation, units)| (Allowance::allocation(partner, allocation), units));
-            let common = credits - own.map_or(0, |(_, units)| units);
-            let of_all =
-                [(Allowance::quota(partner, period), event.units - credits), (Allowance::credit(partner), common)];
-            for (of, units) in of_all.into_iter().chain(of_own).filter(|(_, units)| *units > 0) {
-                let sum = sums.entry((holder(of), of.kind, of.period.start)).or_insert((of.period.end, 0));
-                sum.1 = sum.1.saturating_add(signed(units));
-            }
-        }
+    pub(crate) fn of(spent: &Spent) -> Self {
+        let sums: BTreeMap<_, _> = spent.0.iter().collect();
         Self {
             partners: sums.keys().map(|(partner, ..)| *partner).collect(),
             kinds: sums.keys().map(|(_, kind, _)| kind.code()).collect(),

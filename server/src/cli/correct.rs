@@ -335,7 +335,7 @@ mod tests {
             ..test_app::event(world.partner, Environment::Live, 10, world.now)
         };
         let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
-        store.ingest("a", 0, vec![(0, event)], Position::default(), to, world.now).await.expect("taken in");
+        store.ingest(("a", 0, vec![(0, event)]), Position::default(), to, world.now).await.expect("taken in");
         (store, world)
     }
 

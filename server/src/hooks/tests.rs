@@ -215,7 +215,7 @@ impl Bench {
         let events = (first..first + calls).map(|number| (number, event(number))).collect();
         let place = |sequence: u64| Position { segment: 0, byte_offset: sequence, sequence };
         let now = self.sender.clock.now();
-        self.store.ingest("a", 0, events, place(first), place(first + calls), now).await.expect("taken in");
+        self.store.ingest(("a", 0, events), place(first), place(first + calls), now).await.expect("taken in");
         self.taken_in += calls;
     }
 

@@ -89,7 +89,7 @@ mod tests {
         };
         let to = Position { segment: 0, byte_offset: 1, sequence: 4 };
         let calls = vec![(0, call(10)), (3, call(30))];
-        store.ingest("a", 0, calls, Position::default(), to, now).await.expect("taken in");
+        store.ingest(("a", 0, calls), Position::default(), to, now).await.expect("taken in");
         store.reconcile_all(old, &Kind::ALL, now).await.expect("compared");
         let run = || run(store.handle(), clock.clone(), days.clone());
         run().await.expect("ran");

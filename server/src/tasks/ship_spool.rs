@@ -13,7 +13,7 @@ pub use progress::Progress;
 use super::{Board, Stop, TaskError, report};
 use crate::logs;
 use app::state::Clock;
-use domain::usage::{UsageEvent, wire};
+use domain::usage::wire;
 use jiff::Timestamp;
 use spool::{Batch, Keep, Reader, Seal, SealReader, SpoolError};
 use std::{
@@ -23,7 +23,7 @@ use std::{
 };
 use store::{
     Store, StoreError, give_way,
-    ingest::{IngestError, Position, StoredSeal},
+    ingest::{EventBatch, IngestError, Position, StoredSeal},
 };
 use tokio::{
     task::{JoinError, spawn_blocking},
@@ -257,14 +257,14 @@ impl Shipper {
     /// `None` where the lane does not stand where the batch begins.
     async fn take_in(&self, lane: u32, from: Position, batch: &Batch, now: Timestamp) -> Result<Option<u64>, Stopped> {
         // What stands before a record that is no event goes first; then the lane stops just there.
-        let (events, unreadable) = decode(batch);
-        let to = unreadable.as_ref().map_or(batch.end, |(at, _)| *at);
         let (node, lane_number) = (&self.node, narrow(lane)?);
+        let (events, unreadable) = gather(node, lane_number, batch);
+        let to = unreadable.as_ref().map_or(batch.end, |(at, _)| *at);
         let void: Vec<_> = batch.void.iter().copied().filter(|(first, _)| *first < to.sequence).collect();
         if !void.is_empty() {
             self.store.note_unsynced(node, lane_number, &void, now).await?;
         }
-        let taken = match self.store.ingest(node, lane_number, events, from, to_store(to), now).await {
+        let taken = match self.store.ingest(events, from, to_store(to), now).await {
             Ok(taken) => taken,
             // An earlier commit that came late, or a Postgres that lost some: the next call reads from where it stands.
             Err(IngestError::Moved { stands_at }) => {
@@ -297,11 +297,11 @@ impl Shipper {
 type Unreadable = (spool::Position, wire::BadEvent);
 
 /// The batch's events, up to the first record that is none.
-fn decode(batch: &Batch) -> (Vec<(u64, UsageEvent)>, Option<Unreadable>) {
-    let mut events = Vec::with_capacity(batch.records.len());
+fn gather(node: &str, lane: u16, batch: &Batch) -> (EventBatch, Option<Unreadable>) {
+    let mut events = EventBatch::new(node, lane, batch.records.len());
     for record in give_way(batch.records.iter()) {
-        match wire::decode(&record.payload) {
-            Ok(event) => events.push((record.sequence, event)),
+        match wire::read(&record.payload) {
+            Ok(event) => events.add(record.sequence, &event),
             Err(error) => return (events, Some((record.at, error))),
         }
     }

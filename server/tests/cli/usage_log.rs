@@ -127,11 +127,12 @@ fn usage_that_was_changed_on_the_disk_under_right_checksums_is_found_and_named()
     // A log that was written anew, so that all of its checksums are right.
     let records = Reader::open(&spool, 0, Position::default()).and_then(|mut reader| reader.next_batch(9, 1 << 20));
     let mut forged = Writer::open(&folder.path().join("forged"), 0, Options::default()).expect("a writer");
-    for mut record in records.expect("readable").records {
+    for record in records.expect("readable").records {
+        let mut payload = record.payload.to_vec();
         if record.sequence == 1 {
-            *record.payload.last_mut().expect("a payload") ^= 1;
+            *payload.last_mut().expect("a payload") ^= 1;
         }
-        forged.append(&record.payload).expect("appended");
+        forged.append(&payload).expect("appended");
     }
     let log = format!("0/{:020}.log", 0);
     fs::copy(folder.path().join("forged").join(&log), spool.join(&log)).expect("copied");

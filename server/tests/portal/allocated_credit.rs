@@ -32,7 +32,7 @@ async fn the_page_of_a_call_says_whose_credit_paid_for_it() {
         ..UsageEvent::new(at, acme.id, acme.app, acme.key)
     };
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
-    store.ingest("paid", 0, vec![(0, call)], Position::default(), to, now).await.expect("taken in");
+    store.ingest(("paid", 0, vec![(0, call)]), Position::default(), to, now).await.expect("taken in");
     let range = Period { start: at, end: now };
     let log = store.request_log(acme.id, range, &RequestFilter::default(), None, 1).await.expect("a log");
     let mut owner = portal.as_member(acme.owner).await;
@@ -81,7 +81,7 @@ async fn units_for_some_products_are_given_in_the_console_and_told_of_wherever_c
         ..UsageEvent::new(at, acme.id, acme.app, acme.key)
     };
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
-    store.ingest("bound", 0, vec![(0, call)], Position::default(), to, now).await.expect("taken in");
+    store.ingest(("bound", 0, vec![(0, call)]), Position::default(), to, now).await.expect("taken in");
     let range = Period { start: at, end: now };
     let log = store.request_log(acme.id, range, &RequestFilter::default(), None, 1).await.expect("a log");
     let page = owner.get(&format!("/requests/{}", log.requests[0].place)).await.text;

@@ -227,7 +227,7 @@ impl Company {
         };
         store.make_partitions(now, 1).await.expect("partitions");
         let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
-        store.ingest(name, 0, vec![(0, event)], Position::default(), to, now).await.expect("taken in");
+        store.ingest((name, 0, vec![(0, event)]), Position::default(), to, now).await.expect("taken in");
         let void = NewCorrection {
             change: Change::Void,
             filter: Filter { request_id: Some(request_id.clone()), ..Filter::default() },

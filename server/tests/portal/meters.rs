@@ -49,7 +49,7 @@ async fn the_products_page_says_what_is_measured_and_the_usage_page_how_much() {
         (1, call(vec![metered("tokens", MeterKind::Sum, 34)])),
     ];
     let to = Position { segment: 0, byte_offset: 1, sequence: 2 };
-    portal.store.ingest("of-meters", 0, events, Position::default(), to, now).await.expect("taken in");
+    portal.store.ingest(("of-meters", 0, events), Position::default(), to, now).await.expect("taken in");
     let text = owner.get("/usage").await.text;
     for told in ["What else was measured", "Words &amp; tokens", "1,234 token", "· gone", "In all", "Latest"] {
         assert!(text.contains(told), "{told} is missing: {text}");

@@ -37,7 +37,7 @@ async fn billed(portal: &Portal, acme: &Company) -> (Invoice, TeamId) {
     store.make_partitions(at, 1).await.expect("partitions");
     let batch = vec![(0, event(Some(team), 70)), (1, event(None, 30))];
     let to = Position { segment: 0, byte_offset: 1, sequence: 2 };
-    store.ingest("by-team", 0, batch, Position::default(), to, at).await.expect("taken in");
+    store.ingest(("by-team", 0, batch), Position::default(), to, at).await.expect("taken in");
 
     let mut owner = portal.as_member(acme.owner).await;
     let page = owner.get("/plan").await.text;

@@ -134,7 +134,7 @@ async fn bill_in_parts(portal: &Portal, acme: &Company) {
         };
         store.make_partitions(at, 1).await.expect("partitions");
         let (from, to) = (Position::default(), Position { segment: 0, byte_offset: 1, sequence: 1 });
-        store.ingest(&format!("part-{hours}"), 0, vec![(0, event)], from, to, at).await.expect("taken in");
+        store.ingest((format!("part-{hours}").as_str(), 0, vec![(0, event)]), from, to, at).await.expect("taken in");
         close(portal, at + SignedDuration::from_hours(3)).await;
     }
     close(portal, began + SignedDuration::from_hours(24 * 32)).await;

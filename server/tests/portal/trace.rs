@@ -46,7 +46,7 @@ async fn used(portal: &Portal, acme: &Company) -> Place {
     };
     store.make_partitions(at, 1).await.expect("partitions");
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
-    store.ingest("traced", 0, vec![(0, event)], Position::default(), to, at).await.expect("taken in");
+    store.ingest(("traced", 0, vec![(0, event)]), Position::default(), to, at).await.expect("taken in");
     let range = domain::period::Period { start: began, end: at + SignedDuration::from_hours(1) };
     let log = store.request_log(acme.id, range, &RequestFilter::default(), None, 1).await.expect("a log");
     log.requests[0].place.clone()

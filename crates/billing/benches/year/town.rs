@@ -194,7 +194,7 @@ impl Town {
         let from = self.told - batch.len() as u64;
         let batch: Vec<_> = (from..).zip(batch).collect();
         if !batch.is_empty() {
-            store.ingest("town", 0, batch, place(from), place(self.told), end).await.expect("taken in");
+            store.ingest(("town", 0, batch), place(from), place(self.told), end).await.expect("taken in");
         }
     }
 

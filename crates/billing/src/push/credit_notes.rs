@@ -210,12 +210,13 @@ impl Push<'_> {
         if self.is_elsewhere(&invoice).await? {
             return Err(rated_there());
         }
+        let mut balance = None;
         for observed in self.withdraw(&invoice).await? {
             let id = &observed.id;
             match observed.status.as_deref() {
                 Some("void") => {}
-                // One of nothing is paid as soon as it is final.
-                Some("paid") if observed.total == 0 => {}
+                // One of nothing, or of less, is paid as soon as it is final.
+                Some("paid") if observed.total <= 0 => balance = balance.or((observed.total < 0).then(|| id.clone())),
                 Some("paid") => {
                     let message = format!(
                         "Stripe collected invoice {id} before it was made void here. Refund it there: here it is {}.",
@@ -232,7 +233,12 @@ impl Push<'_> {
                 returns::look(self.store, self.stripe, id, self.now()).await?;
             }
         }
-        Ok(Step::Done)
+        match balance {
+            None => Ok(Step::Done),
+            Some(id) => Err(BillingError::Differs(format!(
+                "Invoice {id} of Stripe's came to less than nothing, which Stripe keeps as the customer's balance: take it off there."
+            ))),
+        }
     }
 }
 

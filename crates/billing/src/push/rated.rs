@@ -20,8 +20,9 @@ use crate::{
     BillingError,
     stripe::{Stripe, StripeInvoice, StripeLine},
 };
+use domain::rating::LineKind;
 use jiff::{SignedDuration, Timestamp};
-use store::{Invoice, Parameters, Store, Subscription, stripe_subscriptions::stripe_subscription};
+use store::{Invoice, InvoiceLine, Parameters, Store, Subscription, stripe_subscriptions::stripe_subscription};
 
 /// Names Stripe's own invoice in our note of it.
 pub(super) const STRIPES: &str = "rated_on";
@@ -68,20 +69,20 @@ impl Push<'_> {
         if counting.runs_by_hand() {
             // While one of ours runs at Stripe it counts what is sent, beside one by hand and after the setting was changed, too.
             let is_theirs = counting.is_billed_by_hand() && !counting.has_ours();
-            return Ok(if is_theirs {
-                Way::ByHand
+            return if is_theirs {
+                self.left_by_hand(invoice).await
             } else {
-                ours(invoice, "not exactly one subscription bills all units")
-            });
+                Ok(ours(invoice, "not exactly one subscription bills all units"))
+            };
         }
         if !self.settings.makes_subscriptions {
-            return Ok(if counting.has_ours() {
-                ours(invoice, "a subscription that we made would bill it")
+            return if counting.has_ours() {
+                Ok(ours(invoice, "a subscription that we made would bill it"))
             } else if counting.had_by_hand() {
-                ours(invoice, "the subscription by hand has ended")
+                Ok(ours(invoice, "the subscription by hand has ended"))
             } else {
-                Way::ByHand
-            });
+                self.left_by_hand(invoice).await
+            };
         }
         let Some(own) = own else { return Ok(ours(invoice, "the subscription is not known")) };
         let draft = match self.draft_of_period(invoice, &own, &counting).await? {
@@ -95,6 +96,19 @@ impl Push<'_> {
         }
         self.store.finish_stripe_object(invoice.partner, &subject, &draft.id, self.now()).await?;
         Ok(Way::Stripe(Box::new(draft)))
+    }
+
+    /// Where a subscription by hand would bill the units. Our items wait there for the next of its invoices, so that what follows from the
+    /// usage of this period, and may give some of it back, would come with another.
+    async fn left_by_hand(&self, invoice: &Invoice) -> Result<Way, BillingError> {
+        let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
+        let follows = |line: &InvoiceLine| {
+            matches!(line.kind, LineKind::Minimum | LineKind::Discount | LineKind::CommittedUse | LineKind::Commitment)
+        };
+        Ok(match lines.iter().any(follows) {
+            true => ours(invoice, "its minimum, commitment or discount follows from the usage"),
+            false => Way::ByHand,
+        })
     }
 
     /// Whether it is not known of all units that a meter or an item has them.

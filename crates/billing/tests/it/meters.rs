@@ -75,7 +75,7 @@ pub async fn call(
     };
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
     let node = Uuid::now_v7().to_string();
-    shop.store.ingest(&node, 0, vec![(0, event)], Position::default(), to, at(when)).await.expect("taken in")
+    shop.store.ingest((node.as_str(), 0, vec![(0, event)]), Position::default(), to, at(when)).await.expect("taken in")
 }
 
 #[tokio::test]

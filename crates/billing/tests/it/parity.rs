@@ -62,18 +62,17 @@ impl Random {
         };
         let currency = ["USD", "EUR", "JPY"][usize::try_from(self.below(3)).expect("small")];
         let coin = if currency == "JPY" { 1_000_000 } else { 10_000 };
-        let (fee, mut credit) = (self.below(2) * self.below(20_000) * coin, self.below(2) * self.below(5_000) * coin);
+        let (fee, credit) = (self.below(2) * self.below(20_000) * coin, self.below(2) * self.below(5_000) * coin);
         let minimum = self.below(2) * self.below(9_000) * coin;
         let (mut discounts, mut commitment) = (Vec::new(), Value::Null);
         if self.below(3) == 0 {
             let on = ["everything", "base_fee", "usage"][usize::try_from(self.below(3)).expect("small")];
             discounts.push(json!({ "name": "Launch", "percent": format!("{}.5", self.below(99)), "on": on }));
-            credit *= u64::from(on == "base_fee");
         }
         if self.below(3) == 0 {
-            let steps = json!([{ "up_to_micros": (1 + self.below(4_000)) * coin, "percent": "3" }, { "percent": "12.5" }]);
+            let steps =
+                json!([{ "up_to_micros": (1 + self.below(4_000)) * coin, "percent": "3" }, { "percent": "12.5" }]);
             commitment = json!({ "micros": (1 + self.below(9_000)) * coin, "discounts": steps });
-            credit = 0;
         }
         let terms: PlanTerms = serde_json::from_value(json!({
             "currency": currency, "products": [{ "product": "payments" }], "price": price, "base_fee_micros": fee,

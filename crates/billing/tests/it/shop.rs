@@ -229,7 +229,7 @@ impl Shop {
         let batch: Vec<_> = (0..).zip(calls.iter().map(event)).collect();
         let to = Position { segment: 0, byte_offset: 1, sequence: batch.len() as u64 };
         let node = format!("batch-{}", self.batches.fetch_add(1, Ordering::Relaxed));
-        self.store.ingest(&node, 0, batch, Position::default(), to, taken_in).await.expect("taken in");
+        self.store.ingest((node.as_str(), 0, batch), Position::default(), to, taken_in).await.expect("taken in");
     }
 
     /// Live calls.

@@ -110,21 +110,35 @@ async fn what_stripes_invoice_has_missed_of_them_is_billed_once_beside_it() {
     assert!(parts.iter().any(|totals| totals[0] > 0 && totals.len() > 1), "some had got there: {parts:?}");
 }
 
+/// Items wait for the next invoice of a subscription by hand: a discount would come a period after what it is taken off.
 #[tokio::test]
-async fn they_wait_for_the_invoice_of_a_subscription_by_hand() {
-    let shop = measuring().await;
-    let partner = founded(&shop).await;
-    shop.reconcile().await;
-    subscribe_by_hand(&shop).await;
-    let end = used(&shop, partner).await;
-    at(&shop, end + minutes(5)).await;
-    shop.close(shop.now().await).await;
-    let by_hand = PushSettings::default();
-    for _ in 0..2 {
-        shop.reconcile_with(by_hand).await;
+async fn beside_a_subscription_by_hand_we_rate_what_has_a_minimum_or_a_discount() {
+    for has_rules in [true, false] {
+        let shop = measuring().await;
+        let terms = match has_rules {
+            true => terms(),
+            false => PlanTerms { minimum_micros: 0, discounts: Vec::new(), ..terms() },
+        };
+        let plan = shop.plan("metered", terms).await;
+        let partner = shop.partner("acme", plan, shop.now().await).await;
+        shop.reconcile().await;
+        subscribe_by_hand(&shop).await;
+        let end = used(&shop, partner).await;
+        at(&shop, end + minutes(5)).await;
+        let made = shop.close(shop.now().await).await.invoices;
+        for _ in 0..2 {
+            shop.reconcile_with(PushSettings::default()).await;
+        }
+        let state = shop.state().await;
+        let sum = |kind: &str, field: &str| -> i64 {
+            list(&state, kind).iter().filter_map(|held| held[field].as_i64()).sum()
+        };
+        let (units, items) = (sum("meter_events", "value"), sum("invoice_items", "amount"));
+        let (total, _) = ours(&shop, partner, made[0]).await;
+        match has_rules {
+            true => assert_eq!((units, items, total), (0, TOTAL, TOTAL), "{state:#}"),
+            // A cent a unit, the fee and 3.01 for tokens.
+            false => assert_eq!((units, items, total), (3_201, 2_301, 5_502), "{state:#}"),
+        }
     }
-    let state = shop.state().await;
-    let items: i64 = list(&state, "invoice_items").iter().filter_map(|item| item["amount"].as_i64()).sum();
-    let units: i64 = list(&state, "meter_events").iter().filter_map(|event| event["value"].as_i64()).sum();
-    assert_eq!((units, units + items), (3_201, TOTAL), "at a cent a unit: {state:#}");
 }

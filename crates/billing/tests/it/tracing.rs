@@ -191,7 +191,7 @@ async fn ended(shop: &Shop, partner: PartnerId, when: Timestamp, outcome: Outcom
         ..UsageEvent::new(when, partner, AppId(Uuid::from_u128(1)), KeyId(Uuid::from_u128(2)))
     };
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
-    shop.store.ingest(request_id, 0, vec![(0, event)], Position::default(), to, when).await.expect("taken in");
+    shop.store.ingest((request_id, 0, vec![(0, event)]), Position::default(), to, when).await.expect("taken in");
 }
 
 #[tokio::test]

@@ -175,6 +175,11 @@ pub fn encode<Text: AsRef<str>>(event: &UsageEvent<Text>, out: &mut Vec<u8>) {
 
 /// Reads one event that fills all of `bytes`.
 pub fn decode(bytes: &[u8]) -> Result<UsageEvent, BadEvent> {
+    Ok(read(bytes)?.map_text(str::to_owned))
+}
+
+/// [`decode`] without a copy of any text: for those who read many.
+pub fn read(bytes: &[u8]) -> Result<UsageEvent<&str>, BadEvent> {
     let mut rest = Rest(bytes);
     let [version] = rest.array()?;
     let flags = match version {
@@ -335,11 +340,11 @@ impl<'a> Rest<'a> {
         if flag == 0 { Ok(0) } else { self.varint() }
     }
 
-    fn text_if(&mut self, flag: u16) -> Result<String, BadEvent> {
-        if flag == 0 { Ok(String::new()) } else { self.text() }
+    fn text_if(&mut self, flag: u16) -> Result<&'a str, BadEvent> {
+        if flag == 0 { Ok("") } else { self.text() }
     }
 
-    fn meters_if(&mut self, flag: u16) -> Result<Vec<Metered>, BadEvent> {
+    fn meters_if(&mut self, flag: u16) -> Result<Vec<Metered<&'a str>>, BadEvent> {
         let count = self.varint_if(flag)?;
         // Collected one by one: a count that the bytes do not hold takes no memory.
         let meter = |_| {
@@ -377,9 +382,9 @@ impl<'a> Rest<'a> {
         Err(bad("a number is too large"))
     }
 
-    fn text(&mut self) -> Result<String, BadEvent> {
+    fn text(&mut self) -> Result<&'a str, BadEvent> {
         let length = usize::try_from(self.varint()?).map_err(|_| bad("a text is too long"))?;
-        String::from_utf8(self.take(length)?.to_vec()).map_err(|_| bad("a text is not UTF-8"))
+        std::str::from_utf8(self.take(length)?).map_err(|_| bad("a text is not UTF-8"))
     }
 }
 

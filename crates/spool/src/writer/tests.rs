@@ -15,7 +15,7 @@ fn read(dir: &Path) -> Read {
     loop {
         let batch = reader.next_batch(3, usize::MAX).expect("readable");
         let is_end = batch.is_all;
-        records.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload)));
+        records.extend(batch.records.into_iter().map(|record| (record.sequence, record.payload.to_vec())));
         void.extend(batch.void);
         if is_end {
             return (records, void);
@@ -123,7 +123,7 @@ fn a_reader_whose_sync_fails_hands_nothing_out_and_writes_the_bytes_anew_before_
     let before = written();
     std::thread::sleep(Duration::from_millis(20));
     let batch = reader.next_batch(100, usize::MAX).expect("readable");
-    let read: Vec<_> = batch.records.iter().map(|record| record.payload.as_slice()).collect();
+    let read: Vec<_> = batch.records.iter().map(|record| &record.payload[..]).collect();
     assert_eq!(read, payloads);
     assert!(written() > before, "a second sync alone would prove nothing");
 }

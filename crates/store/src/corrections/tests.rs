@@ -69,7 +69,7 @@ pub(crate) async fn revert(store: &Store, partner: PartnerId, id: CorrectionId) 
 async fn take_in(store: &Store, partner: PartnerId, events: Vec<UsageEvent>) {
     let to = Position { segment: 1, byte_offset: 9, sequence: events.len() as u64 };
     let own = events.into_iter().map(|event| UsageEvent { partner, ..event });
-    store.ingest("a", 0, (0..).zip(own).collect(), Position::default(), to, now()).await.expect("taken in");
+    store.ingest(("a", 0, (0..).zip(own).collect::<Vec<_>>()), Position::default(), to, now()).await.expect("taken in");
     store.caught_up("a", 0, now()).await.expect("noted");
 }
 

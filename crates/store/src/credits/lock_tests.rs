@@ -87,7 +87,7 @@ impl Credited {
             let to = Position { segment: 1, byte_offset: 9, sequence: 1 };
             // Soon enough to be of no closed period: else it waits before it takes anything.
             let now = at("2026-03-02T10:11:00Z");
-            let taken = store.ingest("b", 0, vec![(0, call)], Position::default(), to, now).await;
+            let taken = store.ingest(("b", 0, vec![(0, call)]), Position::default(), to, now).await;
             taken.map(|_| ()).map_err(|error| match error {
                 crate::ingest::IngestError::Store(error) => error,
                 crate::ingest::IngestError::Moved { .. } => StoreError::NotFound,

@@ -35,7 +35,7 @@ async fn take_in(store: &Store, node: &str, first: u64, events: Vec<UsageEvent>)
     let place = |sequence: u64| Position { segment: 0, byte_offset: sequence, sequence };
     let numbered: Vec<(u64, UsageEvent)> = (first..).zip(events).collect();
     let (from, to) = (place(first), place(first + numbered.len() as u64));
-    store.ingest(node, 0, numbered, from, to, at(NOON)).await.expect("taken in");
+    store.ingest((node, 0, numbered), from, to, at(NOON)).await.expect("taken in");
 }
 
 fn minutes(minutes: i64) -> Timestamp {

@@ -4,7 +4,6 @@
 //! bytes (length -1 is null), then a trailer of -1. Integers are big-endian.
 
 use super::signed;
-use crate::give_way;
 use domain::usage::{MeterKind, Metered, Outcome, UsageEvent, cloud_event::hex, whole_micros};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
@@ -20,44 +19,41 @@ const STATEMENT: &str = "copy usage_events (partner_id, at, node, lane, sequence
 const EPOCH_MICROS: i64 = 946_684_800_000_000;
 /// The version of jsonb's binary form, which goes before its text.
 const JSONB: u8 = 1;
+/// With the flags, and the length of the header's extension.
+const HEADER: &[u8; 19] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
 /// How much is handed to the socket at once.
 const CHUNK: usize = 256 * 1024;
 
-/// Copies the events in. On an error the transaction is to be rolled back.
-pub(super) async fn events(
-    tx: &mut Transaction<'_, Postgres>,
-    node: &str,
-    lane: u16,
-    batch: &[(u64, UsageEvent)],
-) -> Result<(), sqlx::Error> {
-    let mut copy = tx.copy_in_raw(STATEMENT).await?;
-    let mut buffer = Vec::with_capacity(CHUNK + 4096);
-    buffer.extend_from_slice(b"PGCOPY\n\xff\r\n\0");
-    buffer.extend_from_slice(&[0; 8]); // flags, and the length of the header's extension
-    for (sequence, event) in give_way(batch.iter()) {
-        Row(&mut buffer).event(node, lane, *sequence, event);
-        if buffer.len() >= CHUNK {
-            copy.send(buffer.as_slice()).await?;
-            buffer.clear();
-        }
+/// Rows as they go to Postgres.
+pub(super) struct Rows(Vec<u8>);
+
+impl Rows {
+    /// None yet, of about so many bytes.
+    pub(super) fn with_capacity(bytes: usize) -> Self {
+        Self(Vec::with_capacity(bytes))
     }
-    buffer.extend_from_slice(&(-1_i16).to_be_bytes());
-    copy.send(buffer.as_slice()).await?;
-    copy.finish().await?;
-    Ok(())
-}
 
-struct Row<'a>(&'a mut Vec<u8>);
+    /// Copies them in. On an error the transaction is to be rolled back.
+    pub(super) async fn copy(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
+        let mut copy = tx.copy_in_raw(STATEMENT).await?;
+        copy.send(HEADER.as_slice()).await?;
+        for chunk in self.0.chunks(CHUNK) {
+            copy.send(chunk).await?;
+        }
+        copy.send((-1_i16).to_be_bytes().as_slice()).await?;
+        copy.finish().await?;
+        Ok(())
+    }
 
-impl Row<'_> {
-    fn event(&mut self, node: &str, lane: u16, sequence: u64, event: &UsageEvent) {
+    /// One event's.
+    pub(super) fn add<Text: AsRef<str>>(&mut self, node: &str, lane: u16, sequence: u64, event: &UsageEvent<Text>) {
         self.0.extend_from_slice(&COLUMNS.to_be_bytes());
         self.uuid(event.partner.0);
         self.instant(event.at);
         self.text(node);
         self.field(&i32::from(lane).to_be_bytes());
         self.count(sequence);
-        self.text(&event.request_id);
+        self.text(event.request_id.as_ref());
         self.uuid(event.app.0);
         self.uuid(event.key.0);
         self.uuid_if_any(event.team.map(|id| id.0));
@@ -66,8 +62,8 @@ impl Row<'_> {
         self.uuid_if_any(event.plan_version.map(|id| id.0));
         self.uuid_if_any(event.product.map(|id| id.0));
         self.uuid_if_any(event.operation.map(|id| id.0));
-        self.text(&event.method);
-        self.text(&event.path);
+        self.text(event.method.as_ref());
+        self.text(event.path.as_ref());
         self.field(&i16::try_from(event.status).unwrap_or(i16::MAX).to_be_bytes());
         self.text(event.outcome.code());
         match event.outcome {
@@ -83,12 +79,12 @@ impl Row<'_> {
             None => (0..2).for_each(|_| self.null()),
         }
         self.count(event.epoch);
-        self.text(&event.region);
+        self.text(event.region.as_ref());
         match &event.trace_id {
             Some(trace_id) => self.field(trace_id),
             None => self.null(),
         }
-        self.text(&event.price_rule);
+        self.text(event.price_rule.as_ref());
         match event.meters.as_slice() {
             [] => self.null(),
             meters => self.field(&[&[JSONB], meters_text(meters).as_bytes()].concat()),
@@ -139,11 +135,11 @@ impl Row<'_> {
 }
 
 /// A list, which keeps its order, of code and quantity; with the kind where it is no sum, and the item where there is one.
-fn meters_text(meters: &[Metered]) -> String {
-    let one = |metered: &Metered| match (metered.kind, metered.item) {
-        (MeterKind::Sum, None) => serde_json::json!([metered.meter, metered.quantity]),
-        (kind, None) => serde_json::json!([metered.meter, metered.quantity, kind.code()]),
-        (kind, Some(item)) => serde_json::json!([metered.meter, metered.quantity, kind.code(), hex(item)]),
+fn meters_text<Text: AsRef<str>>(meters: &[Metered<Text>]) -> String {
+    let one = |metered: &Metered<Text>| match (metered.kind, metered.item) {
+        (MeterKind::Sum, None) => serde_json::json!([metered.meter.as_ref(), metered.quantity]),
+        (kind, None) => serde_json::json!([metered.meter.as_ref(), metered.quantity, kind.code()]),
+        (kind, Some(item)) => serde_json::json!([metered.meter.as_ref(), metered.quantity, kind.code(), hex(item)]),
     };
     serde_json::Value::Array(meters.iter().map(one).collect()).to_string().replace("\\u0000", "\u{fffd}")
 }

@@ -28,6 +28,38 @@ use uuid::Uuid;
 /// No period is closed so soon after a call of it, but where somebody moves the clock: then its end says so.
 const FRESH: SignedDuration = SignedDuration::from_mins(5);
 
+/// What is looked at of a live call that bills count.
+pub(super) struct Counting {
+    sequence: u64,
+    partner: Uuid,
+    at: Timestamp,
+    product: Option<Uuid>,
+    operation: Option<Uuid>,
+    team: Option<Uuid>,
+    units: u64,
+    credits: u64,
+    /// Codes of what it measured.
+    meters: Vec<String>,
+}
+
+impl Counting {
+    /// `None` where no bill counts it.
+    pub(super) fn of<Text: AsRef<str>>(sequence: u64, event: &UsageEvent<Text>) -> Option<Self> {
+        let counts = event.environment == Environment::Live && (event.units > 0 || !event.meters.is_empty());
+        counts.then(|| Self {
+            sequence,
+            partner: event.partner.0,
+            at: event.at,
+            product: event.product.map(|id| id.0),
+            operation: event.operation.map(|id| id.0),
+            team: event.team.map(|id| id.0),
+            units: event.units,
+            credits: event.credits,
+            meters: event.meters.iter().map(|metered| metered.meter.as_ref().to_owned()).collect(),
+        })
+    }
+}
+
 /// Calls of one operation and team in one closed stretch.
 struct Late {
     subscription: Uuid,
@@ -60,62 +92,57 @@ struct Billed {
 impl LateCalls {
     pub(super) async fn find(
         tx: &mut Transaction<'_, Postgres>,
-        batch: &[(u64, UsageEvent)],
+        counting: &[Counting],
         now: Timestamp,
     ) -> Result<Self, StoreError> {
         let fresh_from = now - FRESH;
         let closed_until: Option<Ts> =
             sqlx::query_scalar("select max(period_end) from billing_periods").fetch_one(&mut **tx).await?;
-        let can_be = |event: &UsageEvent| {
-            event.environment == Environment::Live
-                && (event.units > 0 || !event.meters.is_empty())
-                && (event.at < fresh_from || closed_until.is_some_and(|until| event.at < until.0))
-        };
-        let mut of_partner: BTreeMap<Uuid, Vec<&(u64, UsageEvent)>> = BTreeMap::new();
-        for record in batch.iter().filter(|(_, event)| can_be(event)) {
-            of_partner.entry(record.1.partner.0).or_default().push(record);
+        let can_be = |call: &&Counting| call.at < fresh_from || closed_until.is_some_and(|until| call.at < until.0);
+        let mut of_partner: BTreeMap<Uuid, Vec<&Counting>> = BTreeMap::new();
+        for call in counting.iter().filter(can_be) {
+            of_partner.entry(call.partner).or_default().push(call);
         }
         let mut all = Self::default();
         if of_partner.is_empty() {
             return Ok(all);
         }
         outside::share(tx, &of_partner.keys().copied().collect::<Vec<_>>()).await?;
-        let first = of_partner.values().flatten().map(|(_, event)| event.at).min().unwrap_or(now);
+        let first = of_partner.values().flatten().map(|call| call.at).min().unwrap_or(now);
         let closed = closed(tx, &of_partner, first).await?;
-        for (partner, records) in of_partner {
+        for (partner, calls) in of_partner {
             let Some(closed) = closed.get(&partner) else { continue };
-            for (sequence, event) in records {
-                let Some(billed) = closed.iter().find(|billed| billed.stretch.period.contains(event.at)) else {
+            for call in calls {
+                let Some(billed) = closed.iter().find(|billed| billed.stretch.period.contains(call.at)) else {
                     continue;
                 };
                 let stretch = billed.stretch;
-                if billed.prices(event) {
+                if billed.prices(call) {
                     *all.metered.entry(partner).or_default() += 1;
                 }
-                if event.units == 0 {
+                if call.units == 0 {
                     continue;
                 }
-                let (product, operation) = (event.product.map(|id| id.0), event.operation.map(|id| id.0));
-                let units = super::signed(event.units);
-                let credits = super::signed(event.credits);
-                let of = (partner, stretch.period.start, product, operation, event.team.map(|id| id.0));
+                let units = super::signed(call.units);
+                let credits = super::signed(call.credits);
+                let of = (partner, stretch.period.start, call.product, call.operation, call.team);
                 all.units
                     .entry(of)
                     .and_modify(|late: &mut Late| {
-                        late.at = late.at.min(event.at);
+                        late.at = late.at.min(call.at);
                         late.units = late.units.saturating_add(units);
                         late.credits = late.credits.saturating_add(credits);
-                        late.first = late.first.min(*sequence);
-                        late.last = late.last.max(*sequence);
+                        late.first = late.first.min(call.sequence);
+                        late.last = late.last.max(call.sequence);
                     })
                     .or_insert(Late {
                         subscription: stretch.subscription.0,
                         period_end: stretch.period.end,
-                        at: event.at,
+                        at: call.at,
                         units,
                         credits,
-                        first: *sequence,
-                        last: *sequence,
+                        first: call.sequence,
+                        last: call.sequence,
                     });
             }
         }
@@ -169,9 +196,9 @@ impl LateCalls {
 }
 
 impl Billed {
-    fn prices(&self, event: &UsageEvent) -> bool {
-        let Some(product) = event.product.filter(|_| !self.priced.is_empty()) else { return false };
-        event.meters.iter().any(|metered| self.priced.contains(&(product.0, metered.meter.clone())))
+    fn prices(&self, call: &Counting) -> bool {
+        let Some(product) = call.product.filter(|_| !self.priced.is_empty()) else { return false };
+        call.meters.iter().any(|meter| self.priced.contains(&(product, meter.clone())))
     }
 }
 

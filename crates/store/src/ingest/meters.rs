@@ -1,10 +1,10 @@
 //! What a batch counts for on meters besides units, merged in the same transaction as its events.
 //!
 //! However events are cut into batches, and in whatever order the batches of several lanes come, the rows are the same: see
-//! migration 0022. A batch of which no event has a meter costs one look at each event.
+//! migration 0022. A batch of which no event has a meter costs nothing here.
 
 use super::signed;
-use crate::{give_way, time::Ts};
+use crate::time::Ts;
 use domain::usage::{MeterKind, Metered, UsageEvent, whole_micros};
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction};
@@ -50,37 +50,45 @@ struct Said {
     sequence: i64,
 }
 
-/// Adds what the batch of that lane counts for.
-pub(super) async fn merge(
-    tx: &mut Transaction<'_, Postgres>,
-    (node, lane): (&str, u16),
-    batch: &[(u64, UsageEvent)],
-) -> Result<(), sqlx::Error> {
-    let mut merged: HashMap<Group, Merged> = HashMap::new();
-    let mut levels: BTreeMap<Said, i64> = BTreeMap::new();
-    for (sequence, event) in give_way(batch.iter().filter(|(_, event)| !event.meters.is_empty())) {
+/// What events of a lane count for.
+#[derive(Default)]
+pub(super) struct Sums {
+    merged: HashMap<Group, Merged>,
+    levels: BTreeMap<Said, i64>,
+}
+
+impl Sums {
+    pub(super) fn add<Text: AsRef<str>>(&mut self, sequence: u64, event: &UsageEvent<Text>) {
         for metered in &event.meters {
-            let (sequence, quantity) = (signed(*sequence), metered.quantity);
+            let (sequence, quantity) = (signed(sequence), metered.quantity);
             let value = (micros(event.at), sequence, quantity);
-            merged.entry(group(event, metered)).and_modify(|merged| merged.add(value)).or_insert(Merged {
+            self.merged.entry(group(event, metered)).and_modify(|merged| merged.add(value)).or_insert(Merged {
                 events: 1,
                 total: i128::from(quantity),
                 maximum: quantity,
                 latest: value,
             });
             if metered.kind == MeterKind::Gauge {
-                let level = levels.entry(said(event, metered, sequence)).or_insert(quantity);
+                let level = self.levels.entry(said(event, metered, sequence)).or_insert(quantity);
                 *level = (*level).max(quantity);
             }
         }
     }
-    if merged.is_empty() {
-        return Ok(());
+
+    /// Adds them to those that Postgres has.
+    pub(super) async fn merge(
+        &self,
+        tx: &mut Transaction<'_, Postgres>,
+        (node, lane): (&str, u16),
+    ) -> Result<(), sqlx::Error> {
+        if self.merged.is_empty() {
+            return Ok(());
+        }
+        // In the order of their keys, as everywhere.
+        let groups: BTreeMap<&Group, &Merged> = self.merged.iter().collect();
+        merge_hours(tx, (node, lane), &groups).await?;
+        add_levels(tx, (node, lane), &self.levels).await
     }
-    // In the order of their keys, as everywhere.
-    let groups: BTreeMap<Group, Merged> = merged.into_iter().collect();
-    merge_hours(tx, (node, lane), &groups).await?;
-    add_levels(tx, (node, lane), &levels).await
 }
 
 impl Merged {
@@ -98,15 +106,15 @@ fn micros(at: Timestamp) -> Timestamp {
 }
 
 /// A text column cannot hold NUL; an event is never refused for one.
-fn code(metered: &Metered) -> String {
-    metered.meter.replace('\0', "\u{fffd}")
+fn code<Text: AsRef<str>>(metered: &Metered<Text>) -> String {
+    metered.meter.as_ref().replace('\0', "\u{fffd}")
 }
 
-fn item(metered: &Metered) -> Vec<u8> {
+fn item<Text>(metered: &Metered<Text>) -> Vec<u8> {
     metered.item.map(Vec::from).unwrap_or_default()
 }
 
-fn group(event: &UsageEvent, metered: &Metered) -> Group {
+fn group<Text: AsRef<str>>(event: &UsageEvent<Text>, metered: &Metered<Text>) -> Group {
     let at = whole_micros(event.at);
     Group {
         partner: event.partner.0,
@@ -125,7 +133,7 @@ fn group(event: &UsageEvent, metered: &Metered) -> Group {
     }
 }
 
-fn said(event: &UsageEvent, metered: &Metered, sequence: i64) -> Said {
+fn said<Text: AsRef<str>>(event: &UsageEvent<Text>, metered: &Metered<Text>, sequence: i64) -> Said {
     Said {
         partner: event.partner.0,
         product: event.product.map(|id| id.0).unwrap_or_default(),
@@ -140,7 +148,7 @@ fn said(event: &UsageEvent, metered: &Metered, sequence: i64) -> Said {
 async fn merge_hours(
     tx: &mut Transaction<'_, Postgres>,
     (node, lane): (&str, u16),
-    groups: &BTreeMap<Group, Merged>,
+    groups: &BTreeMap<&Group, &Merged>,
 ) -> Result<(), sqlx::Error> {
     macro_rules! keys {
         ($field:ident) => {

@@ -4,14 +4,12 @@
 //! blocking each other for good. Days that were made already are marked, so that they are made again (see [`super::days`]).
 
 use super::{days, signed};
-use crate::{give_way, time::Ts};
+use crate::time::Ts;
 use domain::usage::{UsageEvent, whole_micros};
 use jiff::Timestamp;
+use rustc_hash::FxHashMap;
 use sqlx::{Postgres, Transaction};
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt::Write as _,
-};
+use std::{collections::BTreeMap, fmt::Write as _};
 use uuid::Uuid;
 
 const HOUR_MICROS: i64 = 3_600_000_000;
@@ -48,25 +46,31 @@ struct Sums {
     latest: Timestamp,
 }
 
-/// Adds the batch to the roll-ups.
-pub(crate) async fn merge(tx: &mut Transaction<'_, Postgres>, batch: &[(u64, UsageEvent)]) -> Result<(), sqlx::Error> {
-    // There are far fewer groups than events: they are sorted, and looked at for the last use, only once they are summed up.
-    let mut sums: HashMap<Group, Sums> = HashMap::new();
-    for (_, event) in give_way(batch.iter()) {
-        sums.entry(group(event)).or_default().add(event);
+/// What events add to the roll-ups. There are far fewer groups than events: they are sorted, and looked at for the last use, only once they
+/// are summed up.
+#[derive(Default)]
+pub(crate) struct Hours(FxHashMap<Group, Sums>);
+
+impl Hours {
+    pub(crate) fn add<Text>(&mut self, event: &UsageEvent<Text>) {
+        self.0.entry(group(event)).or_default().add(event);
     }
-    let groups: BTreeMap<Group, Sums> = sums.into_iter().collect();
-    let mut last_used: BTreeMap<(Uuid, Uuid), Timestamp> = BTreeMap::new();
-    for (group, sums) in &groups {
-        let last = last_used.entry((group.partner, group.key)).or_insert(sums.latest);
-        *last = (*last).max(sums.latest);
+
+    /// Adds them to those that Postgres has.
+    pub(crate) async fn merge(&self, tx: &mut Transaction<'_, Postgres>) -> Result<(), sqlx::Error> {
+        let groups: BTreeMap<&Group, &Sums> = self.0.iter().collect();
+        let mut last_used: BTreeMap<(Uuid, Uuid), Timestamp> = BTreeMap::new();
+        for (group, sums) in &groups {
+            let last = last_used.entry((group.partner, group.key)).or_insert(sums.latest);
+            *last = (*last).max(sums.latest);
+        }
+        merge_hours(tx, &groups).await?;
+        days::mark(tx, groups.keys().map(|group| (group.partner, group.hour))).await?;
+        merge_last_used(tx, &last_used).await
     }
-    merge_hours(tx, &groups).await?;
-    days::mark(tx, groups.keys().map(|group| (group.partner, group.hour))).await?;
-    merge_last_used(tx, &last_used).await
 }
 
-fn group(event: &UsageEvent) -> Group {
+fn group<Text>(event: &UsageEvent<Text>) -> Group {
     let micros = whole_micros(event.at);
     let hour = Timestamp::from_microsecond(micros - micros.rem_euclid(HOUR_MICROS)).unwrap_or(event.at);
     Group {
@@ -86,7 +90,7 @@ fn group(event: &UsageEvent) -> Group {
 }
 
 impl Sums {
-    fn add(&mut self, event: &UsageEvent) {
+    fn add<Text>(&mut self, event: &UsageEvent<Text>) {
         self.latest = if self.calls == 0 { event.at } else { self.latest.max(event.at) };
         self.calls += 1;
         for (sum, count) in [
@@ -104,7 +108,7 @@ impl Sums {
     }
 }
 
-async fn merge_hours(tx: &mut Transaction<'_, Postgres>, groups: &BTreeMap<Group, Sums>) -> Result<(), sqlx::Error> {
+async fn merge_hours(tx: &mut Transaction<'_, Postgres>, groups: &BTreeMap<&Group, &Sums>) -> Result<(), sqlx::Error> {
     macro_rules! keys {
         ($field:ident) => {
             groups.keys().map(|group| group.$field).collect::<Vec<_>>()

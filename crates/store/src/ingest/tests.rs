@@ -13,7 +13,7 @@ use domain::{
     key_text::Environment,
     period::Period,
     refusal::Code,
-    usage::{Allocated, MeterKind, Metered, Outcome, wire},
+    usage::{Allocated, MeterKind, Metered, Outcome, UsageEvent, wire},
 };
 use uuid::Uuid;
 
@@ -47,7 +47,7 @@ pub(crate) fn event(at: Timestamp, request_id: &str) -> UsageEvent {
 pub(crate) async fn take_in(store: &TestStore, node: &str, events: Vec<UsageEvent>) {
     let to = Position { segment: 1, byte_offset: 9, sequence: events.len() as u64 };
     let now = at("2026-03-01T00:00:00Z");
-    store.ingest(node, 0, numbered(events), Position::default(), to, now).await.expect("the batch is taken in");
+    store.ingest((node, 0, numbered(events)), Position::default(), to, now).await.expect("the batch is taken in");
 }
 
 fn numbered(events: Vec<UsageEvent>) -> Vec<(u64, UsageEvent)> {
@@ -72,9 +72,9 @@ async fn a_batch_replayed_counts_once_and_says_where_the_lane_stands() {
     let store = test_db::store().await;
     let (from, to) = (Position::default(), Position { segment: 1, byte_offset: 5_000, sequence: 100 });
     let now = at("2026-03-01T11:00:00Z");
-    let first = store.ingest("a", 3, numbered(hundred()), from, to, now).await.expect("taken in");
+    let first = store.ingest(("a", 3, numbered(hundred())), from, to, now).await.expect("taken in");
     assert_eq!(first, Ingested { events: 100, missing: 0, late_meters: 0 });
-    let again = store.ingest("a", 3, numbered(hundred()), from, to, now).await;
+    let again = store.ingest(("a", 3, numbered(hundred())), from, to, now).await;
     assert!(matches!(again, Err(IngestError::Moved { stands_at }) if stands_at == to), "{again:?}");
     assert_eq!(counts(&store).await, (100, 100));
     assert_eq!(store.positions("a").await.expect("positions"), BTreeMap::from([(3, to)]));
@@ -98,7 +98,7 @@ async fn racing_shippers_of_one_lane_count_once() {
     let race = (0..6).map(|_| {
         let store = store.handle();
         tokio::spawn(
-            async move { store.ingest("a", 0, numbered(hundred()), Position::default(), to, now).await.is_ok() },
+            async move { store.ingest(("a", 0, numbered(hundred())), Position::default(), to, now).await.is_ok() },
         )
     });
     let mut taken = 0;
@@ -118,11 +118,11 @@ async fn a_failure_before_the_commit_leaves_nothing_and_the_retry_takes_all() {
         .execute(store.pool())
         .await
         .expect("done");
-    let failed = store.ingest("a", 0, numbered(hundred()), Position::default(), to, now).await;
+    let failed = store.ingest(("a", 0, numbered(hundred())), Position::default(), to, now).await;
     assert!(matches!(failed, Err(IngestError::Store(_))), "{failed:?}");
     assert_eq!(counts(&store).await, (0, 0));
     sqlx::query("alter table usage_hourly drop constraint broken").execute(store.pool()).await.expect("done");
-    store.ingest("a", 0, numbered(hundred()), Position::default(), to, now).await.expect("taken in");
+    store.ingest(("a", 0, numbered(hundred())), Position::default(), to, now).await.expect("taken in");
     assert_eq!(counts(&store).await, (100, 100));
 }
 
@@ -131,9 +131,7 @@ async fn giving_up_on_the_answer_does_not_break_the_connection() {
     let store = test_db::store().await;
     for _ in 0..20 {
         let work = store.ingest(
-            "a",
-            0,
-            numbered(hundred()),
+            ("a", 0, numbered(hundred())),
             Position::default(),
             Position { sequence: 100, ..Position::default() },
             at("2026-03-01T11:00:00Z"),
@@ -163,11 +161,10 @@ async fn behind_a_postgres_that_does_not_answer_a_try_ends_in_time_and_holds_no_
     store.caught_up("a", 0, at("2026-03-01T11:00:00Z")).await.expect("noted");
     let mut held = test.begin().await.expect("a transaction");
     lock_position(&mut held, "a", 0, at("2026-03-01T11:00:00Z")).await.expect("locked");
-    let batch = numbered(hundred());
     let to = Position { sequence: 100, ..Position::default() };
     let began = std::time::Instant::now();
     let now = at("2026-03-01T11:00:00Z");
-    let batch = Batch { node: "a", lane: 0, events: &batch, from: Position::default(), to, now };
+    let batch = Batch { events: ("a", 0, numbered(hundred())).into(), from: Position::default(), to, now };
     let outcome = store.ingest_within(Duration::from_millis(200), batch).await;
     assert!(matches!(outcome, Err(IngestError::Store(StoreError::Unavailable(_)))), "{outcome:?}");
     // The only connection there is serves again, while the row is still held.
@@ -209,7 +206,7 @@ async fn any_text_and_any_figure_is_taken_in_as_it_is() {
 async fn a_gap_in_the_sequence_is_told() {
     let store = test_db::store().await;
     let to = Position { segment: 1, byte_offset: 5_000, sequence: 103 };
-    let taken = store.ingest("a", 0, numbered(hundred()), Position::default(), to, at("2026-03-01T11:00:00Z")).await;
+    let taken = store.ingest(("a", 0, numbered(hundred())), Position::default(), to, at("2026-03-01T11:00:00Z")).await;
     assert_eq!(taken.expect("taken in"), Ingested { events: 100, missing: 3, late_meters: 0 });
 }
 
@@ -259,7 +256,7 @@ async fn bills_do_not_wait_for_a_node_that_ended_as_it_should_long_ago() {
     assert_eq!(store.nodes_behind(later, long_after).await.expect("asked").len(), 1);
     // It hands it over and goes on, and is waited for again.
     let to = Position { sequence: 1, ..Position::default() };
-    store.ingest("a", 0, numbered(vec![event(ended, "r")]), Position::default(), to, later).await.expect("taken in");
+    store.ingest(("a", 0, numbered(vec![event(ended, "r")])), Position::default(), to, later).await.expect("taken in");
     assert_eq!(through(long_after).await, Some(ended));
     store.note_end("a", ended, ended).await.expect("noted");
     assert_eq!(through(long_after).await, Some(later));
@@ -284,7 +281,7 @@ async fn a_node_that_comes_back_after_it_was_forgotten_counts_nothing_twice() {
     assert_eq!(stands_at.sequence, 100, "it goes on where it stood");
     let to = Position { sequence: 101, ..stands_at };
     let more = vec![(100, event(at("2026-03-01T12:00:00Z"), "back"))];
-    store.ingest("a", 0, more, stands_at, to, at("2026-03-01T13:00:00Z")).await.expect("taken in");
+    store.ingest(("a", 0, more), stands_at, to, at("2026-03-01T13:00:00Z")).await.expect("taken in");
     assert_eq!(counts(&store).await, (101, 101));
     assert_eq!(
         store.ingested_through(Timestamp::UNIX_EPOCH).await.expect("asked"),

@@ -212,7 +212,10 @@ async fn ingests_and_exchanges_that_race_agree_in_the_end() {
                 let to = Position { byte_offset: from.byte_offset + 1, sequence: from.sequence + 3, ..from };
                 let events: Vec<_> = (0..3).map(|n| spent(1 + n + batch % 2, 0)).collect();
                 let lane = u16::try_from(number).expect("small");
-                ingest.ingest(node, lane, (0..).zip(events).collect(), from, to, now()).await.expect("taken in");
+                ingest
+                    .ingest((node, lane, (0..).zip(events).collect::<Vec<_>>()), from, to, now())
+                    .await
+                    .expect("taken in");
                 from = to;
             }
         }));

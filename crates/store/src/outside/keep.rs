@@ -2,7 +2,7 @@
 
 use super::{NODE, New, Outside, Teller};
 use crate::{StoreError, Ts, hooks, ingest};
-use domain::{id::PartnerId, usage::UsageEvent};
+use domain::id::PartnerId;
 use jiff::Timestamp;
 use sqlx::{Postgres, Transaction, types::Json};
 
@@ -84,8 +84,9 @@ async fn counted(tx: &mut Transaction<'_, Postgres>, partner: PartnerId, new: &[
     .bind(each!(|event| event.team.map(|id| id.0)))
     .execute(&mut **tx)
     .await?;
-    let batch: Vec<(u64, UsageEvent)> = new.iter().map(|new| (new.sequence, new.event.clone())).collect();
-    Ok(ingest::merge(tx, &batch).await?)
+    let mut hours = ingest::Hours::default();
+    new.iter().for_each(|new| hours.add(&new.event));
+    Ok(hours.merge(tx).await?)
 }
 
 async fn adjustments(

@@ -32,8 +32,8 @@ async fn filled() -> TestStore {
         (0..40).map(|number| (number as u64 + 5, of_life(1, event(at_of(number), &format!("r{number}"))))).collect();
     let (from, to) =
         (Position { sequence: 5, ..Position::default() }, Position { segment: 1, byte_offset: 9, sequence: 45 });
-    store.ingest("a", 0, vec![], Position::default(), from, now).await.expect("moved");
-    store.ingest("a", 0, events, from, to, now).await.expect("taken in");
+    store.ingest(("a", 0, vec![]), Position::default(), from, now).await.expect("moved");
+    store.ingest(("a", 0, events), from, to, now).await.expect("taken in");
     store.tell_tallies("a", &[told(45, &[(HOUR, 30), ("2026-03-01T11:00:00Z", 10)])], now).await.expect("told");
     store
 }
@@ -176,7 +176,7 @@ async fn records_that_are_accounted_for_are_no_drift() {
         (Position { segment: 1, byte_offset: 9, sequence: 45 }, Position { segment: 1, byte_offset: 99, sequence: 51 });
     store.note_unsynced("a", 0, &[(45, 47), (47, 48)], now).await.expect("noted");
     let later = vec![(50, event(at("2026-03-01T12:10:00Z"), "later"))];
-    store.ingest("a", 0, later, from, to, now).await.expect("taken in");
+    store.ingest(("a", 0, later), from, to, now).await.expect("taken in");
     let found = findings(&store).await;
     let [one] = found.as_slice() else { panic!("{found:#?}") };
     assert_eq!((one.0, one.3.as_str(), one.4.as_str()), (Kind::Sequence, "records 2 -> 0", "records 45 to 49"));
@@ -266,7 +266,7 @@ async fn what_a_run_does_not_compare_it_does_not_resolve() {
     let (from, to) =
         (Position { segment: 1, byte_offset: 9, sequence: 45 }, Position { segment: 1, byte_offset: 99, sequence: 51 });
     let later = vec![(50, event(at("2026-03-01T12:10:00Z"), "later"))];
-    store.ingest("a", 0, later, from, to, at("2026-03-01T13:10:00Z")).await.expect("taken in");
+    store.ingest(("a", 0, later), from, to, at("2026-03-01T13:10:00Z")).await.expect("taken in");
     assert_eq!(findings(&store).await.len(), 1);
     assert_eq!(open_after(&store, ("2026-03-01T12:00:00Z", whole.1)).await, 1, "the gap is before the first");
     assert_eq!(open_after(&store, whole).await, 1, "still missing");
@@ -300,7 +300,7 @@ async fn two_lives_of_a_node_that_gave_the_same_numbers_are_told_apart() {
     let again = |number: u64| of_life(2, event(at("2026-03-01T12:10:00Z"), &format!("again{number}")));
     let (from, to) =
         (Position { segment: 1, byte_offset: 9, sequence: 45 }, Position { segment: 1, byte_offset: 99, sequence: 47 });
-    store.ingest("a", 0, vec![(45, again(0)), (46, again(1))], from, to, now).await.expect("taken in");
+    store.ingest(("a", 0, vec![(45, again(0)), (46, again(1))]), from, to, now).await.expect("taken in");
     let found = findings(&store).await;
     assert!(found.iter().all(|one| one.0 == Kind::Gateway && one.2 == "2026-03-01T12:00:00Z"), "{found:#?}");
     assert!(found.iter().any(|one| one.3 == "calls 4 -> 2"), "{found:#?}");

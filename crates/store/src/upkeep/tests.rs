@@ -66,7 +66,7 @@ async fn a_day_that_is_made_while_calls_of_it_arrive_counts_each_once() {
                 });
                 let position = |batch: u64| Position { segment: 0, byte_offset: batch, sequence: batch * 5 };
                 let (from, to) = (position(batch), position(batch + 1));
-                store.ingest("a", lane as u16, events.collect(), from, to, start).await.expect("taken in");
+                store.ingest(("a", lane as u16, events.collect::<Vec<_>>()), from, to, start).await.expect("taken in");
             }
         })
     });

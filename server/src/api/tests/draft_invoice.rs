@@ -31,7 +31,7 @@ async fn the_draft_is_the_bill_of_the_page_and_its_csv_has_an_invoices_columns()
     app.store.assign_plan_version(world.partner, version, Actor::System, began).await.expect("a subscription");
     let call = event(world.partner, Environment::Live, 7, now - SignedDuration::from_mins(1));
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
-    app.store.ingest("n", 0, vec![(0, call)], Position::default(), to, now).await.expect("taken in");
+    app.store.ingest(("n", 0, vec![(0, call)]), Position::default(), to, now).await.expect("taken in");
 
     let answer = app.get(&own, "/api/invoices/draft").await;
     assert_eq!(answer.status, 200, "{}", answer.text);

@@ -30,7 +30,7 @@ async fn use_some(app: &TestApp, world: &World) {
     };
     let events: Vec<_> = (0..12).map(|number| (number as u64, call(number))).collect();
     let to = Position { segment: 0, byte_offset: 1, sequence: 12 };
-    app.store.ingest("a", 0, events, Position::default(), to, begin).await.expect("taken in");
+    app.store.ingest(("a", 0, events), Position::default(), to, begin).await.expect("taken in");
 }
 
 #[tokio::test]

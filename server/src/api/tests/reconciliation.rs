@@ -20,7 +20,7 @@ async fn the_provider_lists_what_differs_accepts_it_and_compares_again() {
     let range = hours_before(now, SignedDuration::from_hours(2));
     let call = event(world.partner, Environment::Live, 1, range.start);
     let to = Position { segment: 0, byte_offset: 1, sequence: 1 };
-    app.store.ingest("a", 0, vec![(0, call)], Position::default(), to, now).await.expect("taken in");
+    app.store.ingest(("a", 0, vec![(0, call)]), Position::default(), to, now).await.expect("taken in");
     let tally = ToldTally {
         partner: world.partner,
         hour: range.start,

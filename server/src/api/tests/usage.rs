@@ -24,7 +24,7 @@ async fn use_some(app: &TestApp, world: &World, node: &str) {
     };
     let events: Vec<_> = (0..12).map(|number| (number as u64, call(number))).collect();
     let to = Position { segment: 0, byte_offset: 1, sequence: 12 };
-    app.store.ingest(node, 0, events, Position::default(), to, begin).await.expect("taken in");
+    app.store.ingest((node, 0, events), Position::default(), to, begin).await.expect("taken in");
     app.store.caught_up(node, 0, at("2026-03-05T00:00:00Z")).await.expect("noted");
 }
 

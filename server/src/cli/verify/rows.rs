@@ -269,7 +269,7 @@ impl Lane<'_> {
         let most = usize::try_from(seal.past - seal.first).unwrap_or(usize::MAX);
         let read =
             Reader::open(dir, u32::from(self.lane), from).and_then(|mut reader| reader.next_batch(most, usize::MAX));
-        read.map(|batch| batch.records.into_iter().map(|record| (record.sequence, record.payload)).collect())
+        read.map(|batch| batch.records.into_iter().map(|record| (record.sequence, record.payload.to_vec())).collect())
             .unwrap_or_default()
     }
 

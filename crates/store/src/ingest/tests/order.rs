@@ -50,8 +50,8 @@ pub(super) async fn bring(
     (from, to): (u64, u64),
 ) -> Result<Ingested, IngestError> {
     let (node, number) = LANES[lane];
-    let batch = (from..to).zip(events[usize::try_from(from).expect("a place")..].iter().cloned()).collect();
-    store.ingest(node, number, batch, before(from), before(to), at("2026-03-03T00:00:00Z")).await
+    let batch = (from..to).zip(events[usize::try_from(from).expect("a place")..].iter().cloned()).collect::<Vec<_>>();
+    store.ingest((node, number, batch), before(from), before(to), at("2026-03-03T00:00:00Z")).await
 }
 
 /// All sums by the hour, and each event once by its place, as text.

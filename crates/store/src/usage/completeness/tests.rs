@@ -35,7 +35,7 @@ async fn caught_up() -> TestStore {
     let store = test_db::store().await;
     let to = Position { sequence: 10, ..Position::default() };
     let events = (0..10).map(|number| (number, event(at("2026-03-01T10:30:00Z"), &format!("r{number}")))).collect();
-    store.ingest("a", 0, events, Position::default(), to, at("2026-03-01T10:31:00Z")).await.expect("taken in");
+    store.ingest(("a", 0, events), Position::default(), to, at("2026-03-01T10:31:00Z")).await.expect("taken in");
     for lane in [0, 1] {
         store.caught_up("a", lane, at(NOON)).await.expect("noted");
     }
@@ -96,7 +96,7 @@ async fn a_gateway_that_never_caught_up_may_hold_calls_of_any_time() {
     let store = test_db::store().await;
     let to = Position { sequence: 1, ..Position::default() };
     let events = vec![(0, event(at("2026-03-01T10:30:00Z"), "r"))];
-    store.ingest("a", 0, events, Position::default(), to, at(NOON)).await.expect("taken in");
+    store.ingest(("a", 0, events), Position::default(), to, at(NOON)).await.expect("taken in");
     assert_eq!(missing(&store, 1).await, [], "it has only just been heard of");
     assert_eq!(missing(&store, 5).await, [(NotReported, stretch("2026-03-01T00:00:00Z", "2026-03-01T12:05:00Z"))]);
     let known = store.completeness(partner(), day(), at("2026-03-01T12:05:00Z")).await.expect("an answer");
@@ -112,7 +112,7 @@ async fn what_was_given_up_stays_missing_between_the_calls_around_it() {
     store.skip_damage("a", 0, (from, to), "the disk", Actor::System, now).await.expect("skipped");
     let past = Position { sequence: 14, ..to };
     let next = vec![(13, event(at("2026-03-01T12:10:00Z"), "next"))];
-    store.ingest("a", 0, next, to, past, now).await.expect("taken in");
+    store.ingest(("a", 0, next), to, past, now).await.expect("taken in");
     for lane in [0, 1] {
         store.caught_up("a", lane, now).await.expect("noted");
     }
@@ -166,7 +166,7 @@ async fn what_a_forgotten_gateway_may_have_served_unheard_is_lost_and_not_shown_
     let (from, to) =
         (Position { sequence: 10, ..Position::default() }, Position { sequence: 13, ..Position::default() });
     let late = (10..13).map(|number| (number, event(at("2026-03-01T12:05:00Z"), "late"))).collect();
-    store.ingest("a", 0, late, from, to, at("2026-03-01T12:30:00Z")).await.expect("taken in");
+    store.ingest(("a", 0, late), from, to, at("2026-03-01T12:30:00Z")).await.expect("taken in");
     for lane in [0, 1] {
         store.caught_up("a", lane, at("2026-03-01T12:30:00Z")).await.expect("noted");
     }

@@ -41,7 +41,7 @@ async fn sealed(change: impl FnOnce(&mut Vec<(u64, UsageEvent)>)) -> Sealed {
     }
     change(&mut events);
     let to = Stored { segment: 0, byte_offset: writer.end().byte_offset, sequence: 30 };
-    store.ingest(NODE, 0, events, Stored::default(), to, world.now).await.expect("taken in");
+    store.ingest((NODE, 0, events), Stored::default(), to, world.now).await.expect("taken in");
     let seals = SealReader::open(folder.path(), 0, 0).next(30, 99).expect("seals");
     let stored = seals.iter().map(|seal| StoredSeal {
         first: seal.first,
