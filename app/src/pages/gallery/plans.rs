@@ -13,7 +13,7 @@ pub fn Plans() -> impl IntoView {
         ]
     };
     let prices: Vec<String> =
-        (1..=12).map(|number| format!("Payments · Method {number}: 2.9 % of the value and $0.30 a call")).collect();
+        (1..=12).map(|number| format!("Payments, Method {number}: 2.9 % of the value and $0.30 a call")).collect();
     view! {
         <PlanGrid>
             <PlanCard
