@@ -373,6 +373,9 @@ impl PlanTerms {
             }
             _ => {}
         }
+        if self.collect == Collect::MeterEvents {
+            problems.extend(self.stripe_price_problem());
+        }
         problems
     }
 
@@ -406,20 +409,6 @@ impl PlanTerms {
         problems.extend(discount::problems(&self.discounts));
         problems.extend(self.trial.iter().flat_map(Trial::problems));
         problems.extend(self.commitment.iter().flat_map(|own| own.problems(self.currency, LARGEST_AMOUNT_MICROS)));
-        let by_us = [
-            ("price.model", matches!(self.price, Price::Matrix { .. })),
-            ("phases", !self.phases.is_empty()),
-            ("promotions", !self.promotions.is_empty()),
-            ("trial", self.trial.is_some()),
-            ("fee_due", self.fee_due == FeeDue::Advance),
-        ];
-        for (field, _) in by_us.into_iter().filter(|(_, is_there)| *is_there && self.collect == Collect::MeterEvents) {
-            let message = "Stripe would rate without it: choose invoice_items for how invoices reach Stripe";
-            problems.push(Problem::new(field, message));
-        }
-        if self.collect == Collect::MeterEvents {
-            problems.extend(self.stripe_price_problem());
-        }
         problems
     }
 
@@ -429,6 +418,10 @@ impl PlanTerms {
                           invoices reach Stripe";
         let several = self.products.len() > 1;
         match &self.price {
+            Price::Matrix { .. } => {
+                let message = "Stripe does not know operations: choose invoice_items for how invoices reach Stripe";
+                Some(Problem::new("price.model", message))
+            }
             Price::Package { included: 1.., .. } => {
                 let message = "Stripe has no packages with included units: include none, or choose invoice_items for how \
                                invoices reach Stripe";

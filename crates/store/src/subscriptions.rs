@@ -141,6 +141,16 @@ impl Store {
         self.subscriptions_where(partner, None).await
     }
 
+    /// Since when the partner has the plan of that version, in any version.
+    pub async fn plan_since(&self, partner: PartnerId, version: PlanVersionId) -> Result<Timestamp, StoreError> {
+        let row = sqlx::query("select plan_since($1, $2) as since")
+            .bind(partner.0)
+            .bind(version.0)
+            .fetch_one(self.pool())
+            .await?;
+        Ok(row.at("since")?)
+    }
+
     async fn subscriptions_where(
         &self,
         partner: PartnerId,

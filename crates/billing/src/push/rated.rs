@@ -20,7 +20,10 @@ use crate::{
     BillingError,
     stripe::{Stripe, StripeInvoice, StripeLine},
 };
-use domain::rating::LineKind;
+use domain::{
+    period::Alignment,
+    rating::{LineKind, PlanPeriod},
+};
 use jiff::{SignedDuration, Timestamp};
 use store::{Invoice, InvoiceLine, Parameters, Store, Subscription, stripe_subscriptions::stripe_subscription};
 
@@ -66,6 +69,11 @@ impl Push<'_> {
             let is_over = counting.is_forsaken() && self.has_untold(invoice).await?;
             return Ok(if is_over { ours(invoice, "nothing bills units that were not sent yet") } else { Way::ByHand });
         }
+        if let Some(own) = &own
+            && let Some(why) = self.is_ours(invoice, own).await?
+        {
+            return Ok(ours(invoice, why));
+        }
         if counting.runs_by_hand() {
             // While one of ours runs at Stripe it counts what is sent, beside one by hand and after the setting was changed, too.
             let is_theirs = counting.is_billed_by_hand() && !counting.has_ours();
@@ -96,6 +104,24 @@ impl Push<'_> {
         }
         self.store.finish_stripe_object(invoice.partner, &subject, &draft.id, self.now()).await?;
         Ok(Way::Stripe(Box::new(draft)))
+    }
+
+    /// Why no price that Stripe has is the one of the invoice's period, where that is so.
+    async fn is_ours(&self, invoice: &Invoice, own: &Subscription) -> Result<Option<&'static str>, BillingError> {
+        if invoice.period.end > self.now() {
+            return Ok(Some("it is of a period that has not ended"));
+        }
+        let whole = own.cycle().period_at(invoice.period.start)?;
+        if own.terms.periods == Alignment::Calendar && whole != invoice.period {
+            return Ok(Some("it is a part of a period by the calendar"));
+        }
+        let since = self.store.plan_since(own.partner, own.version_id).await?;
+        let of = PlanPeriod::of(&own.cycle(), since, own.trial_until, whole)?;
+        Ok(match own.terms.in_force(of).price == own.terms.price {
+            _ if of.in_trial => Some("it is of a trial"),
+            true => None,
+            false => Some("an offer has another price of units in its period"),
+        })
     }
 
     /// Where a subscription by hand would bill the units. Our items wait there for the next of its invoices, so that what follows from the

@@ -1,5 +1,5 @@
-//! What we rate of a plan whose units Stripe rates: minimum, commitment, discounts and meters are items beside Stripe's own lines, and all
-//! together come to our invoice.
+//! What we rate of a plan whose units Stripe rates: minimum, commitment, discounts and meters are items beside Stripe's own lines, and what
+//! is of a trial, an offer's price, a part by the calendar or a fee in advance is an invoice of its own. All together come to our invoices.
 
 use crate::{
     meters::{call, measuring},
@@ -140,5 +140,91 @@ async fn beside_a_subscription_by_hand_we_rate_what_has_a_minimum_or_a_discount(
             // A cent a unit, the fee and 3.01 for tokens.
             false => assert_eq!((units, items, total), (3_201, 2_301, 5_502), "{state:#}"),
         }
+    }
+}
+
+/// Those terms, at 0.01 a unit and 20.00 a month without more, with these fields.
+fn plain(rest: Value) -> PlanTerms {
+    let mut terms = json!({
+        "currency": "USD", "products": [{ "product": "payments" }], "base_fee_micros": 20_000_000,
+        "price": { "model": "per_unit", "unit_price": "0.01" }, "collect": "meter_events",
+    });
+    for (field, value) in rest.as_object().expect("a map") {
+        terms[field] = value.clone();
+    }
+    let terms: PlanTerms = serde_json::from_value(terms).expect("terms");
+    assert!(terms.problems().is_empty(), "{:?}", terms.problems());
+    terms
+}
+
+/// Periods that no price of Stripe's is for, and how many units Stripe rates of three periods with 1,000, 1,001 and 1,002.
+fn kinds() -> [(&'static str, Value, i64); 5] {
+    let dearer = json!({ "price": { "model": "per_unit", "unit_price": "0.05" } });
+    let free = json!({ "base_fee_micros": 0 });
+    [
+        ("a trial", json!({ "trial": { "days": 14 } }), 1_001 + 1_002),
+        (
+            "a phase of another price",
+            json!({ "phases": [{ "name": "Ramp", "periods": 1, "instead": dearer }] }),
+            1_001 + 1_002,
+        ),
+        ("a phase of another fee", json!({ "phases": [{ "name": "Ramp", "periods": 1, "instead": free }] }), 3_003),
+        ("the calendar", json!({ "periods": "calendar" }), 1_001 + 1_002),
+        ("a fee in advance", json!({ "fee_due": "advance" }), 3_003),
+    ]
+}
+
+#[tokio::test]
+async fn what_no_price_of_stripes_is_for_is_rated_by_us_and_the_next_period_by_stripe() {
+    for (kind, rest, rated) in kinds() {
+        let shop = Shop::open().await;
+        let plan = shop.plan("metered", plain(rest)).await;
+        let partner = shop.partner("acme", plan, shop.now().await).await;
+        shop.close(shop.now().await).await;
+        for _ in 0..3 {
+            push(&shop).await;
+        }
+        for units in [1_000, 1_001, 1_002] {
+            shop.live(partner, shop.now().await + hours(6), &[(1, units)]).await;
+            let end = period_end(&shop, partner).await;
+            bill(&shop, end).await;
+            is_all_billed(&shop, partner).await;
+        }
+        let state = shop.state().await;
+        let units: i64 = list(&state, "meter_events").iter().filter_map(|event| event["value"].as_i64()).sum();
+        assert_eq!(units, rated, "{kind}");
+    }
+}
+
+#[tokio::test]
+async fn beside_a_subscription_by_hand_they_are_rated_by_us_too() {
+    for (kind, rest, rated) in kinds() {
+        let shop = Shop::open().await;
+        let plan = shop.plan("metered", plain(rest)).await;
+        let partner = shop.partner("acme", plan, shop.now().await).await;
+        shop.reconcile_with(PushSettings::default()).await;
+        subscribe_by_hand(&shop).await;
+        let mut all = 0;
+        for units in [1_000, 1_001, 1_002] {
+            shop.close(shop.now().await).await;
+            shop.live(partner, shop.now().await + hours(6), &[(1, units)]).await;
+            let end = period_end(&shop, partner).await;
+            at(&shop, end + minutes(5)).await;
+            shop.close(shop.now().await).await;
+            for _ in 0..2 {
+                shop.reconcile_with(PushSettings::default()).await;
+                shop.advance(minutes(20)).await;
+            }
+            all += units;
+        }
+        let state = shop.state().await;
+        let sum = |kind: &str, field: &str| -> i64 {
+            list(&state, kind).iter().filter_map(|held| held[field].as_i64()).sum()
+        };
+        let (units, items) = (sum("meter_events", "value"), sum("invoice_items", "amount"));
+        assert_eq!(units, rated, "{kind} of {all}");
+        let ours = shop.store.invoices(partner).await.expect("invoices");
+        let total: i64 = ours.iter().filter_map(|invoice| invoice.total.minor_units()).sum();
+        assert_eq!(units + items, total, "at a cent a unit, {kind}: {ours:#?}");
     }
 }

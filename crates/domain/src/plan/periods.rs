@@ -1,6 +1,6 @@
 //! Where a plan's periods lie for a partner, and what of its quota counts in the first of them.
 
-use super::{Collect, PlanTerms, Problem};
+use super::{PlanTerms, Problem};
 use crate::{
     period::{Alignment, Cycle, PeriodError},
     quota::PeriodQuota,
@@ -61,11 +61,6 @@ impl PlanTerms {
                 "Periods of a plan with a trial begin where that ends: take out the trial, or choose anchored periods";
             problems.push(Problem::new("periods", message));
         }
-        if self.collect == Collect::MeterEvents {
-            let message = "Stripe would rate the first part of a period as a whole one: choose invoice_items for how invoices reach \
-                           Stripe, or anchored periods";
-            problems.push(Problem::new("periods", message));
-        }
         problems
     }
 }
@@ -109,13 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn neither_a_trial_nor_stripe_s_rating_goes_with_the_calendar() {
+    fn a_trial_does_not_go_with_the_calendar() {
         let fields = |rest: &str| {
             let problems = terms(&format!(r#","periods":"calendar"{rest}"#)).problems();
             problems.into_iter().map(|problem| problem.field).collect::<Vec<_>>()
         };
         assert_eq!(fields(""), [""; 0]);
         assert_eq!(fields(r#","trial":{"days":14}"#), ["periods"]);
-        assert_eq!(fields(r#","collect":"meter_events""#), ["periods"]);
+        assert_eq!(fields(r#","collect":"meter_events""#), [""; 0]);
     }
 }

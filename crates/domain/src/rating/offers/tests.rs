@@ -228,8 +228,8 @@ fn offers_that_could_not_be_billed_are_refused_with_their_field() {
         ["promotions[0].name"]
     );
     let by_stripe = r#""collect":"meter_events","phases":[{"name":"A","periods":1,"instead":{"base_fee_micros":0}}],
-        "promotions":[{"name":"B","until":"2027-03-31","instead":{"base_fee_micros":0}}]"#;
-    assert_eq!(fields(by_stripe), ["phases", "promotions"]);
+        "promotions":[{"name":"B","until":"2027-03-31","instead":{"price":{"model":"package","included":1,"size":10,"package_price":"1"}}}]"#;
+    assert_eq!(fields(by_stripe), ["promotions[0].instead.price.included"]);
 }
 
 #[test]
