@@ -6,6 +6,7 @@ use domain::{
     id::PartnerId,
     money::{Currency, Money},
     period::{Period, PeriodError},
+    plan::Collect,
     rating::{Charge, LineKind, PlanPeriod, Rated, advance, coupon::Billed},
 };
 use jiff::Timestamp;
@@ -46,7 +47,8 @@ async fn bill_one(
         let invoice = (!lines.is_empty()).then(|| NewInvoice {
             plan_version: due.plan_version,
             time_zone: due.cycle.time_zone.clone(),
-            collect: due.terms.collect,
+            // No unit is on it for Stripe to rate.
+            collect: Collect::InvoiceItems,
             total,
             lines,
             late: Vec::new(),

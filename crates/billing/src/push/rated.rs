@@ -5,7 +5,7 @@
 //! enough, and has our prices, and no other one would count the same events. That is seen before the first event is sent and noted; it
 //! never changes afterwards, unless one by hand is cancelled before all of the events have arrived. Everything else we rate, and Stripe
 //! collects it line by line as in the mode `invoice_items`: the parts of a period in which the plan changed, whose fee, included units and
-//! steps are prorated to the second as no price of Stripe's is; periods whose end is another one there, as Stripe knows no time zones; what
+//! steps are prorated to the second as no price of Stripe's is; trials, and periods in which an offer has another price; periods whose end is another one there, as Stripe knows no time zones; what
 //! comes after the last period; what is late.
 //!
 //! No event is sent for what we rate, so that nothing is billed twice, whatever subscriptions there are.
@@ -108,31 +108,33 @@ impl Push<'_> {
 
     /// Why no price that Stripe has is the one of the invoice's period, where that is so.
     async fn is_ours(&self, invoice: &Invoice, own: &Subscription) -> Result<Option<&'static str>, BillingError> {
-        if invoice.period.end > self.now() {
-            return Ok(Some("it is of a period that has not ended"));
-        }
         let whole = own.cycle().period_at(invoice.period.start)?;
         if own.terms.periods == Alignment::Calendar && whole != invoice.period {
             return Ok(Some("it is a part of a period by the calendar"));
         }
         let since = self.store.plan_since(own.partner, own.version_id).await?;
         let of = PlanPeriod::of(&own.cycle(), since, own.trial_until, whole)?;
-        Ok(match own.terms.in_force(of).price == own.terms.price {
+        let (listed, in_force) = (&own.terms, own.terms.in_force(of));
+        let is_as_there =
+            in_force.price == listed.price && in_force.included_credit_micros == listed.included_credit_micros;
+        Ok(match is_as_there {
             _ if of.in_trial => Some("it is of a trial"),
             true => None,
-            false => Some("an offer has another price of units in its period"),
+            false => Some("an offer has another price of units or another included credit in its period"),
         })
     }
 
-    /// Where a subscription by hand would bill the units. Our items wait there for the next of its invoices, so that what follows from the
-    /// usage of this period, and may give some of it back, would come with another.
+    /// Where a subscription by hand would bill the units. Our items wait there for the next of its invoices, which need not come: what follows
+    /// from the usage of this period, or gives something back, does not wait for it.
     async fn left_by_hand(&self, invoice: &Invoice) -> Result<Way, BillingError> {
         let (_, lines) = self.store.invoice(invoice.partner, invoice.id).await?;
-        let follows = |line: &InvoiceLine| {
-            matches!(line.kind, LineKind::Minimum | LineKind::Discount | LineKind::CommittedUse | LineKind::Commitment)
+        let cannot_wait = |line: &InvoiceLine| match line.kind {
+            LineKind::Minimum | LineKind::Discount | LineKind::CommittedUse | LineKind::Commitment => true,
+            LineKind::BaseFee => line.amount.micros < 0,
+            _ => false,
         };
-        Ok(match lines.iter().any(follows) {
-            true => ours(invoice, "its minimum, commitment or discount follows from the usage"),
+        Ok(match lines.iter().any(cannot_wait) {
+            true => ours(invoice, "a minimum, commitment, discount or fee given back cannot wait for another invoice"),
             false => Way::ByHand,
         })
     }
@@ -195,12 +197,18 @@ impl Push<'_> {
         }
         let end = invoice.period.end.as_second();
         let drafts = self.stripe.invoices_of_subscription(&id, "draft").await?;
-        match drafts.into_iter().find(|draft| draft.period_end == Some(end)) {
-            None if self.now().duration_since(invoice.period.end) < DRAFT_APPEARS => {
-                Err(BillingError::TooSoon("Stripe's own invoice of a period"))
-            }
-            found => Ok(found.ok_or("Stripe has no draft of this very period")),
-        }
+        let Some(found) = drafts.into_iter().find(|draft| draft.period_end == Some(end)) else {
+            return match self.now().duration_since(invoice.period.end) < DRAFT_APPEARS {
+                true => Err(BillingError::TooSoon("Stripe's own invoice of a period")),
+                false => Ok(Err("Stripe has no draft of this very period")),
+            };
+        };
+        // Each of Stripe's is noted for one of ours.
+        let other = self.store.all_partners_invoice_by_stripe_id(&found.id).await?;
+        Ok(match other.is_some_and(|(_, other)| other != invoice.id) {
+            true => Err("Stripe's draft stands for another invoice of ours"),
+            false => Ok(found),
+        })
     }
 }
 

@@ -4,13 +4,14 @@
 use crate::{
     meters::{call, measuring},
     shop::{Shop, days, hours, list},
-    subscribed::{at, bill, is_all_billed, minutes, period_end, push, subscribe_by_hand},
+    subscribed::{at, bill, change, is_all_billed, minutes, period_end, push, subscribe_by_hand},
 };
 use billing::PushSettings;
 use domain::{
     id::{InvoiceId, PartnerId},
     key_text::Environment,
     plan::PlanTerms,
+    plan_change::When,
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -158,9 +159,10 @@ fn plain(rest: Value) -> PlanTerms {
 }
 
 /// Periods that no price of Stripe's is for, and how many units Stripe rates of three periods with 1,000, 1,001 and 1,002.
-fn kinds() -> [(&'static str, Value, i64); 5] {
+fn kinds() -> [(&'static str, Value, i64); 6] {
     let dearer = json!({ "price": { "model": "per_unit", "unit_price": "0.05" } });
     let free = json!({ "base_fee_micros": 0 });
+    let credit = json!({ "included_credit_micros": 5_000_000 });
     [
         ("a trial", json!({ "trial": { "days": 14 } }), 1_001 + 1_002),
         (
@@ -169,6 +171,11 @@ fn kinds() -> [(&'static str, Value, i64); 5] {
             1_001 + 1_002,
         ),
         ("a phase of another fee", json!({ "phases": [{ "name": "Ramp", "periods": 1, "instead": free }] }), 3_003),
+        (
+            "a phase of credit",
+            json!({ "phases": [{ "name": "Ramp", "periods": 1, "instead": credit }] }),
+            1_001 + 1_002,
+        ),
         ("the calendar", json!({ "periods": "calendar" }), 1_001 + 1_002),
         ("a fee in advance", json!({ "fee_due": "advance" }), 3_003),
     ]
@@ -227,4 +234,32 @@ async fn beside_a_subscription_by_hand_they_are_rated_by_us_too() {
         let total: i64 = ours.iter().filter_map(|invoice| invoice.total.minor_units()).sum();
         assert_eq!(units + items, total, "at a cent a unit, {kind}: {ours:#?}");
     }
+}
+
+/// The subscription there may be cancelled before it makes another invoice.
+#[tokio::test]
+async fn a_fee_that_is_given_back_does_not_wait_for_an_invoice_by_hand() {
+    let shop = Shop::open().await;
+    let ahead = shop.plan("ahead", plain(json!({ "fee_due": "advance" }))).await;
+    let other = shop.plan("other", plain(json!({}))).await;
+    let start = shop.now().await;
+    let partner = shop.partner("acme", ahead, start).await;
+    shop.reconcile_with(PushSettings::default()).await;
+    subscribe_by_hand(&shop).await;
+    shop.close(start).await;
+    shop.live(partner, start + days(2), &[(1, 1_000)]).await;
+    at(&shop, start + days(10)).await;
+    change(&shop, partner, other, When::AtOnce).await;
+    shop.advance(hours(2)).await;
+    shop.close(shop.now().await).await;
+    for _ in 0..2 {
+        shop.reconcile_with(PushSettings::default()).await;
+    }
+    let state = shop.state().await;
+    let back: Vec<&Value> = list(&state, "invoice_items")
+        .iter()
+        .filter(|item| item["amount"].as_i64().is_some_and(|cents| cents < 0))
+        .collect();
+    assert!(back.len() == 1 && !back[0]["invoice"].is_null(), "{back:#?}");
+    assert_eq!(list(&state, "meter_events").len(), 0, "units of the same invoice");
 }
